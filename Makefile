@@ -1,0 +1,46 @@
+# `make demo` and `make test` need Python 3.11+ and make, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format bench soak lock clean
+
+demo: .venv/ready
+	$(BIN)/watcher demo --for 60s
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/ready
+	$(BIN)/python -m tests.benchmarks
+
+soak: .venv/ready
+	$(BIN)/python -m pytest -m soak
+
+# The environment is made again whenever what it is made from changes.
+.venv/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "watcher needs Python 3.11 or later; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Only a maintainer needs this: it asks for uv, and writes the locked requirements again.
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --output-file requirements/run.txt pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev --output-file requirements/dev.txt pyproject.toml
+
+clean:
+	rm -rf .venv

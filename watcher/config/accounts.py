@@ -1,0 +1,136 @@
+"""The accounts that targets belong to, and the regions of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.config import settings
+from watcher.config.faults import suggestion
+from watcher.config.fields import is_region, quoted
+from watcher.config.schema import Account
+from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from watcher.config.faults import Faults
+    from watcher.config.schema import File, WatchedTarget
+
+DEFAULT = "default"
+REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a region is looked for when an account names none."""
+
+    environ: Mapping[str, str]
+    profile_region: Callable[[str | None], str | None]
+
+
+class Accounts:
+    """The accounts of one file by their names; asks for a region only when a target needs one."""
+
+    def __init__(self, file: File, written: Keys, surroundings: Surroundings, faults: Faults) -> None:
+        """Report what is wrong among the accounts themselves."""
+        self._rate_limit = file.rate_limit
+        self._surroundings = surroundings
+        self._faults = faults
+        self._sound: dict[str, Account] = {}
+        self._regions: dict[str, tuple[str, ...]] = {}
+        for account in file.accounts:
+            self._sound.setdefault(account.name, account)
+            self._report_repeated_regions(account)
+        self._names = _names_written(written)
+        if not written.holds("accounts"):  # nothing in the file to validate: one account, with the ambient credentials
+            self._sound[DEFAULT] = Account.model_construct(name=DEFAULT)
+
+    def of(self, target: WatchedTarget) -> Account | None:
+        """The account that `target` belongs to; None when a fault has been reported, here or at the account."""
+        names = self._names
+        if target.account is not None:
+            if names is not None and target.account not in names:
+                self._report_no_account(target)
+            return self._sound.get(target.account)
+        if names is None:
+            return None
+        if len(names) == 1:
+            return self._sound.get(names[0])
+        if DEFAULT not in names:
+            choice = ", ".join(dict.fromkeys(name.written for name in names))
+            self._faults.report(target.place(), f"`account` is missing, and there are several; choose from {choice}")
+        return self._sound.get(DEFAULT)
+
+    def regions(self, account: Account, target: WatchedTarget) -> tuple[str, ...]:
+        """The regions of `account`, which `target` is the first to need; none when a fault has been reported."""
+        if account.name not in self._regions:
+            listed = tuple(dict.fromkeys(account.regions))
+            self._regions[account.name] = listed or self._ambient_region(account, target)
+        return self._regions[account.name]
+
+    def completed(self) -> dict[str, settings.Account]:
+        """Every sound account, completed."""
+        return {name: self._completed(account) for name, account in self._sound.items()}
+
+    def _completed(self, account: Account) -> settings.Account:
+        own, common = account.rate_limit, self._rate_limit
+        return settings.Account(
+            name=account.name,
+            regions=self._regions.get(account.name, tuple(account.regions)),
+            role_arn=account.role_arn,
+            external_id=account.external_id,
+            profile=account.profile,
+            endpoint_url=account.endpoint_url,
+            rate_limit=settings.RateLimit(
+                common.requests_per_second if own.requests_per_second is None else own.requests_per_second,
+                common.concurrency if own.concurrency is None else own.concurrency,
+            ),
+        )
+
+    def _ambient_region(self, account: Account, target: WatchedTarget) -> tuple[str, ...]:
+        """The region of the surroundings; what is wrong is reported at the account, or at `target` if it has none."""
+        place = account.place() if account.is_written else target.place()
+        for variable in REGION_VARIABLES:
+            if region := self._surroundings.environ.get(variable):
+                if is_region(region):
+                    return (region,)
+                self._faults.report(
+                    place, f"the variable {variable} is set to what is no region name, such as us-east-1"
+                )
+                return ()
+        try:
+            region = self._surroundings.profile_region(account.profile) or ""
+        except LookupError as error:
+            whose = f"the AWS profile {quoted(account.as_written('profile'))}" if account.profile else "the AWS profile"
+            self._faults.report(account.place("profile") if account.profile else place, f"{whose} {error}")
+            return ()
+        if is_region(region):
+            return (region,)
+        where = "`regions` to the account" if account.is_written else "`region` to each target"
+        self._faults.report(place, f"no region is known; add {where}, or set AWS_REGION")
+        return ()
+
+    def _report_no_account(self, target: WatchedTarget) -> None:
+        written = target.as_written("account")
+        known = [name.written for name in self._names or ()]
+        close = [] if written.filled else suggestion(written, known)
+        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
+        self._faults.report(target.place("account"), f"there is no account {quoted(written)}; {hint}")
+
+    def _report_repeated_regions(self, account: Account) -> None:
+        for index, region in enumerate(account.regions):
+            if region in account.regions[:index]:
+                self._faults.report(account.item_place("regions", index), "this region is in the list already")
+
+
+def _names_written(written: Keys) -> list[Text] | None:
+    """The names of all accounts, wrong ones included; None if they cannot all be told."""
+    if not written.holds("accounts"):
+        return [scalar(DEFAULT, Place(1, 1, ""), reads=Reads.TEXT)]
+    accounts = written["accounts"]
+    if not isinstance(accounts, Items):
+        return None
+    names = [account.get("name") if isinstance(account, Keys) else None for account in accounts]
+    sound = [name for name in names if isinstance(name, Text) and not name.broken]
+    return sound if len(sound) == len(names) else None

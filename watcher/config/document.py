@@ -1,0 +1,111 @@
+"""Finds the configuration's text, and makes sure that it is text before anything reads it."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_BYTES = 4 * 1024 * 1024
+DEFAULT_FILE = "watcher.yaml"
+FILE_VARIABLE = "WATCHER_CONFIG"
+TEXT_VARIABLE = "WATCHER_CONFIG_YAML"
+
+# What YAML 1.1 lets stand in a text, section 5.1.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A configuration as it was found; `name` is what messages call it."""
+
+    name: str
+    text: bytes
+
+
+def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Document:
+    """Find the configuration: `--config`, else `WATCHER_CONFIG`, else `WATCHER_CONFIG_YAML`, else ./watcher.yaml.
+
+    A variable that is set to nothing counts as not set.
+
+    Raises:
+        ConfigError: there is none, or it cannot be read, or it is larger than 4 MiB.
+    """
+    if option is not None:
+        return _read(option, cwd, "the file given with --config")
+    if named := environ.get(FILE_VARIABLE):
+        return _read(named, cwd, f"the file named by {FILE_VARIABLE}")
+    if text := environ.get(TEXT_VARIABLE):
+        return _sized(Document(TEXT_VARIABLE, text.encode("utf-8", "surrogateescape")))
+    if not (cwd / DEFAULT_FILE).exists():
+        raise _unreadable(
+            DEFAULT_FILE,
+            f"no configuration: there is no {DEFAULT_FILE} in {cwd}; write one, or name one with --config or "
+            f"{FILE_VARIABLE}, or put the YAML text itself in {TEXT_VARIABLE}",
+        )
+    return _read(DEFAULT_FILE, cwd, f"found in {cwd}")
+
+
+def decode(document: Document) -> str:
+    """The document's text.
+
+    Raises:
+        ConfigError: it is too large, is not UTF-8, or has control characters in it.
+    """
+    raw = _sized(document).text
+    if raw.startswith(_WIDE_MARKS):
+        raise _unreadable(document.name, "this is UTF-16 or UTF-32 text; save the file as UTF-8")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _position(raw[: error.start].decode("utf-8", "replace"))
+        raise ConfigError(
+            [Fault(document.name, line, column, "", "this is not UTF-8 text; save the file as UTF-8")]
+        ) from None
+    if found := _UNPRINTABLE.search(text):
+        line, column = _position(text[: found.start()])
+        character = f"U+{ord(found.group()):04X}"
+        message = f"a control character ({character}) cannot stand in YAML; remove it, or write an escape in quotes"
+        raise ConfigError([Fault(document.name, line, column, "", message)])
+    return text
+
+
+def _position(before: str) -> tuple[int, int]:
+    """The line and column, from 1, of what comes after `before`."""
+    lines = re.split("\r\n|\r|\n", before)
+    return len(lines), len(lines[-1]) + 1
+
+
+def _read(name: str, cwd: Path, origin: str) -> Document:
+    """Read the file, and no more of it than is allowed: it may be endless, as /dev/zero is."""
+    try:
+        with (cwd / name).open("rb") as file:
+            return _sized(Document(name, file.read(MAX_BYTES + 1)))
+    except FileNotFoundError:
+        raise _unreadable(name, f"no such file ({origin}, looked for in {cwd}); check the path") from None
+    except IsADirectoryError:
+        message = f"this is a directory ({origin}); name the file in it, such as {name.rstrip('/')}/{DEFAULT_FILE}"
+        raise _unreadable(name, message) from None
+    except PermissionError:
+        raise _unreadable(name, f"no permission to read it ({origin}); make it readable to this user") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(name, f"cannot be read ({origin}): {reason}") from None
+
+
+def _sized(document: Document) -> Document:
+    if len(document.text) > MAX_BYTES:
+        raise _unreadable(document.name, "larger than 4 MiB, which no configuration needs; is it the right file?")
+    return document
+
+
+def _unreadable(name: str, message: str) -> ConfigError:
+    return ConfigError([Fault(name, 1, 1, "", message)])

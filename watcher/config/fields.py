@@ -1,0 +1,286 @@
+"""What a single value may be: from the text in the file to the value, or a ValueError that says what to write instead.
+
+Each type is a function from the tree's scalar, beside the JSON Schema of the same rule.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
+
+from watcher.config import duration
+from watcher.config.faults import describe, suggestion
+from watcher.config.quoting import LONGEST, shown
+from watcher.config.tree import Reads, Text, is_null
+from watcher.config.variables import VARIABLE
+from watcher.model import FirstSeen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def quoted(value: object) -> str:
+    """`value` as messages show it; of one that variables made, only what was written."""
+    if isinstance(value, Text) and value.filled:
+        return f"{shown(value.written)}, as filled in,"
+    return shown(str(value))
+
+
+def _scalar(value: object, wanted: str) -> Text:
+    if not isinstance(value, Text):
+        raise ValueError(f"this must be {wanted}, not {describe(value)}")  # noqa: TRY004  pydantic catches ValueError
+    if is_null(value) and not value.written:
+        raise ValueError("this key has no value")
+    return value
+
+
+def meant_as_text(value: object, *, secret: bool = False) -> Text:
+    """The scalar, if it is text to YAML as well as to us; a variable's value always is."""
+    text = _scalar(value, "text")
+    if text.reads is Reads.TEXT or text.filled:
+        return text
+    if secret:
+        raise ValueError(f"YAML reads this as {text.reads.value}; put it in quotes")
+    written = text[:LONGEST]
+    raise ValueError(f'YAML reads {written} as {text.reads.value}; to mean the text, write "{written}" in quotes')
+
+
+def printable(value: object, *, secret: bool = False) -> str:
+    """Text of one line, and some; the message never has it when it is a `secret`."""
+    text = meant_as_text(value, secret=secret)
+    if not text:
+        raise ValueError("this must not be empty")
+    if not text.isprintable():
+        raise ValueError("line breaks and control characters cannot stand here")
+    return str(text)
+
+
+def _secret(value: object) -> SecretStr:
+    return SecretStr(printable(value, secret=True))
+
+
+def _external_id(value: object) -> SecretStr:
+    text = printable(value, secret=True)
+    if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", text, re.ASCII):
+        raise ValueError("this is no external ID: 2 to 1224 letters, digits and +=,.@:/-_")
+    return SecretStr(text)
+
+
+def _label_value(value: object) -> str:
+    return str(meant_as_text(value))
+
+
+def _matching(pattern: str, longest: int, what: str) -> Callable[[object], str]:
+    form = re.compile(pattern)
+
+    def read(value: object) -> str:
+        text = meant_as_text(value)
+        if len(text) > longest or not form.fullmatch(text):
+            raise ValueError(f"{quoted(text)} is no {what}")
+        return str(text)
+
+    return read
+
+
+def _version(value: object) -> str:
+    text = _scalar(value, "a major version")
+    if len(text) > 20 or not re.fullmatch(r"0|[1-9][0-9]*", text):
+        raise ValueError(f"{quoted(text)} is no major version; write a whole number without leading zeros, such as 1")
+    return str(text)
+
+
+def _duration(shortest: float) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        text = _scalar(value, "a duration such as 30s")
+        try:
+            seconds = duration.parse_duration(text)
+        except ValueError:
+            if not text.filled:
+                raise
+            raise ValueError(f"{quoted(text)} is no duration; it must be {duration.FORM_IN_WORDS}") from None
+        if seconds < shortest:
+            raise ValueError(f"{quoted(text)} is too short; the shortest is {duration.format_duration(shortest)}")
+        return seconds
+
+    return read
+
+
+def _number(least: float, most: float, *, whole: bool) -> Callable[[object], float]:
+    what = f"a {'whole ' if whole else ''}number from {least:g} to {most:g}"
+    form = re.compile(r"(0|[1-9][0-9]{0,8})" + ("" if whole else r"(\.[0-9]{1,9})?"))
+
+    def read(value: object) -> float:
+        text = _scalar(value, what)
+        plain = form.fullmatch(text)
+        if plain and text.reads is not Reads.NUMBER:
+            raise ValueError(f"this must be {what}; remove the quotes")
+        if not plain or not least <= float(text) <= most:
+            raise ValueError(f"{quoted(text)} is not {what}")
+        return int(text) if whole else float(text)
+
+    return read
+
+
+def _boolean(value: object) -> bool:
+    text = _scalar(value, "true or false")
+    if text.reads is not Reads.BOOLEAN:
+        raise ValueError("this must be true or false, without quotes")
+    return reads_true(text)
+
+
+def reads_true(text: Text) -> bool:
+    """What YAML makes of a boolean: `on` and `yes` are true."""
+    return text.lower() in {"true", "yes", "on"}
+
+
+def _one_of(words: Sequence[str]) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        text = meant_as_text(value)
+        if text not in words:
+            close = [] if text.filled else suggestion(text, words)
+            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(words)}"
+            raise ValueError(f"{quoted(text)} cannot stand here; {hint}")
+        return str(text)
+
+    return read
+
+
+def _url(value: object) -> str:
+    """An http(s) URL of a host; the message never has it, for people put passwords there."""
+    text = printable(value)
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError("this must be the URL of a host, such as https://proton.example.com or http://127.0.0.1:4566")
+    if "@" in parts.netloc:
+        raise ValueError("a URL here cannot have a user name or a password in it")
+    return text
+
+
+def _state(value: object) -> str:
+    text = printable(value)
+    if text.startswith("dynamodb://"):
+        raise ValueError("dynamodb:// is not in this version yet; use sqlite:///PATH or memory://")
+    if text != "memory://" and not re.fullmatch(r"sqlite:///.*[^/]", text):
+        raise ValueError("this must be sqlite:///PATH (relative), sqlite:////PATH (absolute) or memory://")
+    return text
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """The host and the port of `HOST:PORT` or `[IPv6]:PORT`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, _, port = listen.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = str(ip_address(host[1:-1]))
+    elif not re.fullmatch(r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?", host):
+        raise ValueError("no host")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError("no port")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _listen(value: object) -> str:
+    text = meant_as_text(value)
+    try:
+        split_listen(text)
+    except ValueError:
+        message = f"{quoted(text)} is no HOST:PORT, such as 127.0.0.1:8080, 0.0.0.0:8080 or (in quotes) '[::1]:8080'"
+        raise ValueError(message) from None
+    return str(text)
+
+
+def lasting(written: str) -> Any:
+    """A field's default duration, as it is written: in seconds to the program, as text in the JSON Schema."""
+    return Field(default=duration.parse_duration(written), json_schema_extra={"default": written})
+
+
+def or_variable(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema`, or a text with a variable in it."""
+    return {"anyOf": [schema, {"type": "string", "pattern": VARIABLE}]}
+
+
+def text_schema(pattern: str | None = None, **more: Any) -> WithJsonSchema:
+    """The JSON Schema of a text; one with a pattern may have a variable instead."""
+    schema: dict[str, Any] = {"type": "string", **more}
+    return WithJsonSchema(or_variable(schema | {"pattern": pattern}) if pattern else schema)
+
+
+def _number_schema(kind: Literal["integer", "number"], least: float, most: float) -> WithJsonSchema:
+    return WithJsonSchema(or_variable({"type": kind, "minimum": least, "maximum": most}))
+
+
+_NAME = r"^[0-9A-Za-z]+[0-9A-Za-z_\-]*$"
+_NAME_IN_WORDS = "name that AWS takes: letters, digits, - and _, beginning with a letter or a digit, at most 100"
+_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"
+_ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
+_DURATION_SCHEMA = WithJsonSchema(
+    or_variable({"type": "string", "pattern": duration.PATTERN}) | {"examples": ["500ms", "30s", "5m", "1h30m"]}
+)
+
+
+class TemplateType(StrEnum):
+    """What a Proton template is for."""
+
+    ENVIRONMENT = "ENVIRONMENT"
+    SERVICE = "SERVICE"
+
+
+def is_region(text: str) -> bool:
+    """Whether `text` looks like an AWS region; which ones there are changes too often to be known here."""
+    return re.fullmatch(_REGION, text) is not None
+
+
+Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
+LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
+Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
+ExternalId = Annotated[SecretStr, PlainValidator(_external_id), text_schema(minLength=2)]
+Name = Annotated[str, PlainValidator(_matching(_NAME, 100, _NAME_IN_WORDS)), text_schema(_NAME, maxLength=100)]
+Version = Annotated[
+    str,
+    PlainValidator(_version),
+    WithJsonSchema(
+        or_variable({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(0|[1-9][0-9]*)$"}]})
+    ),
+]
+Region = Annotated[str, PlainValidator(_matching(_REGION, 40, "region name, such as us-east-1")), text_schema(_REGION)]
+RoleArn = Annotated[
+    str, PlainValidator(_matching(_ROLE, 2048, "role's ARN, such as arn:aws:iam::111122223333:role/watcher")),
+    text_schema(_ROLE),
+]  # fmt: skip
+Url = Annotated[str, PlainValidator(_url), text_schema(r"^https?://[^@]+$")]
+State = Annotated[str, PlainValidator(_state), text_schema(r"^(sqlite:///.+|memory://)$")]
+Listen = Annotated[str, PlainValidator(_listen), text_schema(r"^.+:[0-9]{1,5}$")]
+Interval = Annotated[float, PlainValidator(_duration(0.1)), _DURATION_SCHEMA]
+Duration = Annotated[float, PlainValidator(_duration(0)), _DURATION_SCHEMA]
+Rate = Annotated[float, PlainValidator(_number(0.1, 1000, whole=False)), _number_schema("number", 0.1, 1000)]
+Concurrency = Annotated[int, PlainValidator(_number(1, 1000, whole=True)), _number_schema("integer", 1, 1000)]
+Count = Concurrency
+Tries = Annotated[int, PlainValidator(_number(1, 20, whole=True)), _number_schema("integer", 1, 20)]
+Boolean = Annotated[bool, PlainValidator(_boolean), WithJsonSchema(or_variable({"type": "boolean"}))]
+TypeOfTemplate = Annotated[
+    str, PlainValidator(_one_of(list(TemplateType))), WithJsonSchema(or_variable({"enum": list(TemplateType)}))
+]
+OnFirstSeen = Annotated[
+    FirstSeen,
+    PlainValidator(lambda value: FirstSeen(_one_of(list(FirstSeen))(value))),
+    WithJsonSchema(or_variable({"enum": list(FirstSeen)})),
+]

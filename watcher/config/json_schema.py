@@ -1,0 +1,41 @@
+"""The JSON Schema of a configuration, made from the models that read one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import to_jsonable_python
+
+from watcher.config.keyed import Keyed
+from watcher.config.schema import File
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import core_schema
+
+
+class _ForPeople(GenerateJsonSchema):
+    """Without what only repeats: a title that is the key, and defaults that say nothing or stand further down."""
+
+    def field_title_should_be_set(self, _: object) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        inner = self.generate_inner(schema["schema"])
+        default = schema.get("default")
+        if default is None or isinstance(default, Keyed):
+            return inner
+        return {**inner, "default": to_jsonable_python(default)}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a configuration as a user writes it, variables included."""
+    schema = File.model_json_schema(schema_generator=_ForPeople)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "watcher"}
+
+
+def json_schema_text() -> str:
+    """The JSON Schema as a file: the same text every time."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,57 @@
+"""A document to settings: text, tree, variables, models, settings; or every fault on the way, at once.
+
+This is what the command line imports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.config.accounts import Surroundings
+from watcher.config.document import decode
+from watcher.config.faults import Faults, describe
+from watcher.config.schema import File
+from watcher.config.settle import settle
+from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
+from watcher.config.variables import fill_tree
+from watcher.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from watcher.config.document import Document
+    from watcher.config.settings import Config
+
+
+def parse(document: Document, environ: Mapping[str, str], profile_region: Callable[[str | None], str | None]) -> Config:
+    """The settings that `document` describes.
+
+    `profile_region` tells the region of an AWS profile (None: the ambient one), or raises LookupError when there is no
+    such profile; it is asked only when nothing else names a region. `profile.botocore_profile_region` is the real one.
+
+    Raises:
+        ConfigError: with every fault, in the order of the file.
+    """
+    faults = Faults(document.name)
+    root = _mapping(decode(document), faults)
+    if root is None:
+        raise ConfigError(faults.found)
+    fill_tree(root, environ, faults.report)
+    file = File.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
+    config = settle(file, root, Surroundings(environ, profile_region), faults)
+    if faults.found:
+        raise ConfigError(faults.found)
+    return config
+
+
+def _mapping(text: str, faults: Faults) -> Keys | None:
+    """The mapping that a configuration is, or None when a fault says what there is instead."""
+    root = compose(text, faults.report)
+    if isinstance(root, Keys):
+        return root
+    wanted = "a configuration is a mapping with at least `templates` or `stacks`"
+    if isinstance(root, Items) or (isinstance(root, Text) and root.reads is not Reads.NULL and not root.broken):
+        faults.report(root.place, f"{wanted}, not {describe(root)}")
+    elif not faults.found:
+        faults.report(Place(1, 1, ""), f"there is nothing in it; {wanted}")
+    return None

@@ -1,0 +1,240 @@
+"""The configuration as a user writes it: one pydantic model for each mapping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
+
+from watcher.config.faults import Faults, describe
+from watcher.config.fields import (
+    Boolean,
+    Concurrency,
+    Count,
+    Duration,
+    ExternalId,
+    Interval,
+    LabelValue,
+    Listen,
+    Name,
+    OnFirstSeen,
+    Plain,
+    Rate,
+    Region,
+    RoleArn,
+    Secret,
+    State,
+    Tries,
+    TypeOfTemplate,
+    Url,
+    Version,
+    lasting,
+    or_variable,
+    reads_true,
+)
+from watcher.config.keyed import Keyed, Sound, faults_of
+from watcher.config.sinks import SinkOfType  # noqa: TC001  pydantic reads it at run time
+from watcher.config.tree import Keys, Reads, Text, is_null
+from watcher.model import FirstSeen
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+NOT_YET = frozenset({"service_instances", "repositories", "discover"})
+"""Keys of the contract that this version does not have; said so, never ignored."""
+
+Labels = dict[str, LabelValue]
+
+
+class Defaults(Keyed):
+    """How targets are watched; a target may override each of these."""
+
+    interval: Interval = lasting("60s")
+    """Between polls of a settled target; 100ms at least."""
+    active_interval: Interval = lasting("10s")
+    """Between polls while the sync is INITIATED, IN_PROGRESS or QUEUED; 100ms at least."""
+    stalled_after: Duration = lasting("30m")
+    """An unfinished attempt older than this is stalled."""
+    timeout: Duration = lasting("10s")
+    """For one API call, in all."""
+    on_first_seen: OnFirstSeen = FirstSeen.FAILED
+    """Which first observations are events: of a failed sync, all, or none."""
+    labels: Labels = Field(default={}, examples=[{"team": "platform"}])
+    """Carried in every event, for routing. A target's own labels are added to these."""
+
+
+class WatchedTarget(Keyed):
+    """What every kind of target has; what is not given comes from `defaults`."""
+
+    name: Name
+    """The name that AWS knows it by."""
+    account: Plain | None = None
+    """The account, by its name under `accounts`; may be left out when there is only one, or one named `default`."""
+    region: Region | None = Field(default=None, examples=["eu-west-1"])
+    """The region; left out: each region of the account."""
+    interval: Interval | None = None
+    """Between polls of this target when it is settled."""
+    active_interval: Interval | None = None
+    """Between polls of this target while its sync is unfinished."""
+    stalled_after: Duration | None = None
+    """An unfinished attempt of this target older than this is stalled."""
+    timeout: Duration | None = None
+    """For one API call about this target, in all."""
+    on_first_seen: OnFirstSeen | None = None
+    """Which first observations of this target are events."""
+    labels: Labels = Field(default={}, examples=[{"team": "platform"}])
+    """Added to the labels of `defaults`."""
+
+
+class Template(WatchedTarget):
+    """One major version of a Proton template that is synced from Git."""
+
+    type: TypeOfTemplate
+    """What the template is for."""
+    version: Version = Field(examples=[1])
+    """The major version."""
+
+
+class Stack(WatchedTarget):
+    """A CloudFormation stack that is synced from Git."""
+
+
+class RateLimit(Keyed):
+    """How much may be asked of each account, region and API."""
+
+    requests_per_second: Rate = 5.0
+    """Calls begun in any one second, retries included; may be below 1."""
+    concurrency: Concurrency = 10
+    """Calls under way at the same time."""
+
+
+class AccountRateLimit(Keyed):
+    """How much may be asked of this account, by region and API; what is not given comes from `rate_limit`."""
+
+    requests_per_second: Rate | None = None
+    """Calls begun in any one second, retries included; may be below 1."""
+    concurrency: Concurrency | None = None
+    """Calls under way at the same time."""
+
+
+class Retry(Keyed):
+    """One poll's attempts; the next poll starts afresh."""
+
+    attempts: Tries = 4
+    """Calls at most."""
+    initial: Duration = lasting("500ms")
+    """The longest wait before the second call; doubled for each one after it."""
+    maximum: Duration = lasting("20s")
+    """The longest wait before any call."""
+
+
+class Account(Keyed):
+    """Where credentials come from, and the regions they are for."""
+
+    name: Plain
+    """What targets call it; part of their ids."""
+    regions: list[Region] = Field(default=[], examples=[["us-east-1", "eu-west-1"]])
+    """None given: AWS_REGION, else AWS_DEFAULT_REGION, else the profile's region."""
+    role_arn: RoleArn | None = Field(default=None, examples=["arn:aws:iam::111122223333:role/watcher"])
+    """A role to assume."""
+    external_id: ExternalId | None = Field(default=None, examples=["${EXTERNAL_ID}"])
+    """What the role's owner asks for when it is assumed. A secret: take it from a variable."""
+    profile: Plain | None = None
+    """A profile of the AWS configuration files; left out: the ambient credentials."""
+    endpoint_url: Url | None = Field(default=None, examples=["http://127.0.0.1:4566"])
+    """Where the AWS APIs are, if not where they always are."""
+    rate_limit: AccountRateLimit = AccountRateLimit()
+    """Overrides `rate_limit`, key by key."""
+
+
+class Http(Keyed):
+    """Where health, metrics and the status page are served."""
+
+    listen: Listen = Field(default="127.0.0.1:8080", examples=["0.0.0.0:8080", "[::1]:8080"])
+    """HOST:PORT. Other than loopback needs a token, or `insecure`."""
+    token: Secret | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
+    """What a reader must show. A secret: take it from a variable."""
+    insecure: Boolean = False
+    """Serve other machines without a token."""
+
+
+def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> Http | None:
+    if isinstance(value, Text) and not value.broken:
+        if value == "off" or (value.reads is Reads.BOOLEAN and not reads_true(value)):
+            return None
+        if not is_null(value):
+            raise ValueError(
+                f"this must be a mapping such as {{listen: 127.0.0.1:8080}}, or off, not {describe(value)}"
+            )
+    http: Http = handler(value)
+    return http
+
+
+class _SchemaOrOff:
+    """`off` is false to YAML 1.1, and text to YAML 1.2."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return or_variable({"anyOf": [handler(Http.__pydantic_core_schema__), {"enum": [False, "off"]}]})
+
+
+class File(Keyed):
+    """The configuration of watcher."""
+
+    defaults: Defaults = Defaults()
+    """How targets are watched; a target may override each of these."""
+    rate_limit: RateLimit = RateLimit()
+    """How much may be asked of each account, region and API."""
+    retry: Retry = Retry()
+    """One poll's attempts; the next poll starts afresh."""
+    unreadable_after: Count = 3
+    """Polls in a row that fail before it is an event."""
+    accounts: list[Sound[Account]] = Field(
+        default=[], examples=[[{"name": "prod", "regions": ["us-east-1", "eu-west-1"]}]]
+    )
+    """Where credentials come from. None given: one account, `default`, with the ambient credentials."""
+    templates: list[Sound[Template]] = Field(
+        default=[], examples=[[{"name": "fargate-env", "type": "ENVIRONMENT", "version": 1}]]
+    )
+    """Proton templates to watch."""
+    stacks: list[Sound[Stack]] = Field(default=[], examples=[[{"name": "network"}]])
+    """CloudFormation stacks to watch."""
+    sinks: list[SinkOfType] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
+    """Where events go. None given: the standard output."""
+    state: State = Field(
+        default="sqlite:///watcher.db", examples=["sqlite:////var/lib/watcher/watcher.db", "memory://"]
+    )
+    """Where the last known state and the events are kept: sqlite:///PATH, or memory:// for a trial."""
+    http: Annotated[Http | None, WrapValidator(_http_or_off), _SchemaOrOff()] = Http()
+    """Where health, metrics and the status page are served; false or off: nowhere."""
+    state_retention: Duration = lasting("30d")
+    """How long events and settled deliveries are kept."""
+    shutdown_grace: Duration = lasting("20s")
+    """How long a stop may take to deliver what is due."""
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _sound_or_default(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Report a wrong value and go on with the default, so that every other fault is found as well."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            faults_of(info).take(value, error)
+            return cls.model_fields[str(info.field_name)].get_default()
+
+    @classmethod
+    def report_unknown(cls, value: Keys, faults: Faults) -> None:
+        """As everywhere, but that keys of a later version are told apart."""
+        for name in NOT_YET & value.keys():
+            if value.holds(name):
+                message = f"'{name}' is not in this version yet; it watches `templates` and `stacks`"
+                faults.report(value.key_places[name], message)
+        faults.report_unknown(value, [*cls.model_fields, *(NOT_YET & value.keys())])

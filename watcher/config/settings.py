@@ -1,0 +1,87 @@
+"""The configuration as the rest of the house sees it: frozen, complete, checked. Durations are in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import SecretStr
+
+    from watcher.model import EndpointKey, Target
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What one account, region and API may be asked for."""
+
+    requests_per_second: float = 5.0
+    concurrency: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """One poll's attempts: so many calls, and between them full jitter up to `initial`, doubled up to `maximum`."""
+
+    attempts: int = 4
+    initial: float = 0.5
+    maximum: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where credentials come from, and the regions they are for."""
+
+    name: str
+    regions: tuple[str, ...]
+    role_arn: str | None = None
+    external_id: SecretStr | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    rate_limit: RateLimit = RateLimit()
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSettings:
+    """One sink and what is routed to it; an empty tuple of globs, or no labels, lets everything through."""
+
+    name: str
+    type: str
+    events: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Where the health, metrics and status pages are to be served."""
+
+    host: str
+    port: int
+    token: SecretStr | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One whole configuration. `place` says where it was read, for messages."""
+
+    place: str
+    accounts: Mapping[str, Account]
+    targets: tuple[Target, ...]
+    retry: Retry
+    unreadable_after: int
+    sinks: tuple[SinkSettings, ...]
+    state: str
+    http: Http | None
+    state_retention: float
+    shutdown_grace: float
+
+    def endpoints(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
+        """The targets, grouped by the endpoint that they share."""
+        groups: dict[EndpointKey, list[Target]] = {}
+        for target in self.targets:
+            groups.setdefault(target.endpoint, []).append(target)
+        return {key: tuple(targets) for key, targets in groups.items()}

@@ -1,0 +1,106 @@
+"""What was written, completed: each target in each of its regions, and the checks across several keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watcher import model
+from watcher.config import settings
+from watcher.config.accounts import Accounts
+from watcher.config.fields import is_loopback, split_listen
+from watcher.config.schema import File, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from watcher.config.accounts import Surroundings
+    from watcher.config.faults import Faults
+    from watcher.config.schema import Account, Defaults, WatchedTarget
+    from watcher.config.sinks import Sink
+    from watcher.config.tree import Keys, Place
+
+_KINDS = ("templates", "stacks")
+
+
+def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults) -> settings.Config:
+    """The settings that `file` stands for; good for use only if `faults` is empty in the end."""
+    accounts = Accounts(file, written, surroundings, faults)
+    targets = tuple(_targets(file, accounts, faults))
+    _report_repeated_names(file.accounts, "account", faults)
+    _report_repeated_names(file.sinks, "sink", faults)
+    if not targets:
+        _report_nothing_to_watch(file, written, faults)
+    if file.retry.initial > file.retry.maximum:
+        faults.report(file.retry.place("initial"), "`initial` must not be longer than `maximum`")
+    return settings.Config(
+        place=faults.file,
+        accounts=accounts.completed(),
+        targets=targets,
+        retry=settings.Retry(file.retry.attempts, file.retry.initial, file.retry.maximum),
+        unreadable_after=file.unreadable_after,
+        sinks=tuple(map(_sink, file.sinks)) or (settings.SinkSettings("stdout", "stdout"),),
+        state=file.state,
+        http=_http(file, faults),
+        state_retention=file.state_retention,
+        shutdown_grace=file.shutdown_grace,
+    )
+
+
+def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[model.Target]:
+    """Every target in each of its regions, once."""
+    first: dict[str, Place] = {}
+    for written in (*file.templates, *file.stacks):
+        account = accounts.of(written)
+        if account is None:
+            continue
+        regions = (written.region,) if written.region else accounts.regions(account, written)
+        targets = [_target(written, account, region, file.defaults) for region in regions]
+        repeated = [first[target.id] for target in targets if target.id in first]
+        if repeated:
+            place = min(repeated)
+            faults.report(written.place(), f"this target is in the list already: {place.path}, on line {place.line}")
+            continue
+        first.update((target.id, written.place()) for target in targets)
+        yield from targets
+
+
+def _target(written: WatchedTarget, account: Account, region: str, defaults: Defaults) -> model.Target:
+    watching: dict[str, Any] = {
+        key: getattr(defaults if getattr(written, key) is None else written, key)
+        for key in ("interval", "active_interval", "stalled_after", "timeout", "on_first_seen")
+    }
+    watching["labels"] = {**defaults.labels, **written.labels}
+    if isinstance(written, Template):
+        return model.template(account.name, region, written.type, written.name, written.version, **watching)
+    return model.stack(account.name, region, written.name, **watching)
+
+
+def _sink(sink: Sink) -> settings.SinkSettings:
+    return settings.SinkSettings(sink.name, sink.type, tuple(sink.events), tuple(sink.targets), dict(sink.labels))
+
+
+def _http(file: File, faults: Faults) -> settings.Http | None:
+    if file.http is None:
+        return None
+    host, port = split_listen(file.http.listen)
+    if not (is_loopback(host) or file.http.token or file.http.insecure):
+        message = (
+            "other machines can reach this address: give a `token`, or say `insecure: true`, or listen on 127.0.0.1"
+        )
+        faults.report(file.http.place("listen"), message)
+    return settings.Http(host, port, file.http.token, file.http.insecure)
+
+
+def _report_repeated_names(named: Iterable[Account] | Iterable[Sink], what: str, faults: Faults) -> None:
+    first: dict[str, Place] = {}
+    for each in named:
+        if each.name in first:
+            faults.report(each.place("name"), f"this {what} name is taken already, on line {first[each.name].line}")
+        first.setdefault(each.name, each.place("name"))
+
+
+def _report_nothing_to_watch(file: File, written: Keys, faults: Faults) -> None:
+    said = any(written.holds(key) for key in written.keys() - File.model_fields.keys())
+    if any(written.holds(kind) for kind in _KINDS) or said:
+        return  # what is wrong with these is reported; an unknown key may have been meant for one of them
+    faults.report(file.place(), f"there is nothing to watch; list what AWS syncs under {' or '.join(_KINDS)}")

@@ -1,0 +1,228 @@
+"""The YAML text as plain text, lists and mappings that remember where they were written.
+
+Nothing is converted: a scalar is the text that stands in the file, beside what YAML reads it as, and the schema decides
+what it means. Aliases, tags, merge keys, duplicate keys and deep nesting are faults already here, before anything walks
+the tree, for an alias bomb of 430 bytes explodes in whoever does.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+from yaml.resolver import Resolver
+
+from watcher.config.quoting import LONGEST, shown
+from watcher.config.syntax import in_plain_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Report = Callable[["Place", str], None]
+
+MAX_DEPTH = 32
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER = Resolver()
+_NUMBER_BY_YAML_1_2 = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+")
+
+
+class Reads(StrEnum):
+    """What YAML takes a scalar for, in words for messages."""
+
+    TEXT = "text"
+    NUMBER = "a number"
+    BOOLEAN = "true or false"
+    NULL = "nothing"
+    DATE = "a date"
+
+
+_TAGS = {"int": Reads.NUMBER, "float": Reads.NUMBER, "bool": Reads.BOOLEAN, "null": Reads.NULL, "timestamp": Reads.DATE}
+
+
+class Place(NamedTuple):
+    """A place in the file: line and column from 1, and the way to it through the keys."""
+
+    line: int
+    column: int
+    path: str
+
+
+class Text(str):
+    """A scalar: its value, and what stands in the file for it.
+
+    `filled`: it has a variable in it, so its value must not be shown. `broken`: a fault has been reported here already.
+    """
+
+    __slots__ = ("broken", "filled", "place", "reads", "written")
+
+    place: Place
+    written: str
+    reads: Reads
+    filled: bool
+    broken: bool
+
+
+class Items(list[Any]):
+    """A sequence."""
+
+    place: Place
+    broken = False
+
+
+class Keys(dict[str, Any]):
+    """A mapping; `key_places` says where each key stands, `misspelt` which known keys were probably meant."""
+
+    place: Place
+    key_places: dict[str, Place]
+    misspelt: frozenset[str] = frozenset()
+    broken = False
+
+    def holds(self, name: str) -> bool:
+        """Whether anything is written at `name`: not null, and not an empty list or mapping."""
+        node = self.get(name)
+        return bool(node) if isinstance(node, Items | Keys) else node is not None and not is_null(node)
+
+
+def scalar(value: str, place: Place, *, reads: Reads, filled_from: str | None = None, broken: bool = False) -> Text:
+    """A scalar of the tree; `filled_from` is what was written, if variables made `value` of it."""
+    text = Text(value)
+    text.place, text.reads, text.broken = place, reads, broken
+    text.filled = filled_from is not None
+    text.written = value if filled_from is None else filled_from
+    return text
+
+
+def reads_as(plain: str) -> Reads:
+    """What YAML takes an unquoted `plain` for: by YAML 1.1, and numbers by YAML 1.2 as well, as editors do."""
+    if _NUMBER_BY_YAML_1_2.fullmatch(plain):
+        return Reads.NUMBER
+    tag: str = _RESOLVER.resolve(yaml.ScalarNode, plain, (True, False))  # type: ignore[no-untyped-call]
+    return _TAGS.get(tag.rpartition(":")[2], Reads.TEXT)
+
+
+def is_null(node: object) -> bool:
+    """Whether YAML reads `node` as no value at all; what variables made never is."""
+    return isinstance(node, Text) and node.reads is Reads.NULL and not node.filled
+
+
+def compose(text: str, report: Report) -> Keys | Items | Text | None:
+    """The one document in `text`, or None: the text is empty, or is not YAML, or is nested too deep.
+
+    Every fault goes to `report`, but that the text is empty.
+    """
+    loader = _LOADER(text)
+    try:
+        return _Composer(loader, report).document()
+    except _TooDeepError as error:
+        report(error.place._replace(path=""), f"nested more than {MAX_DEPTH} levels deep, which no configuration needs")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(mark.line + 1, mark.column + 1, "") if mark else Place(1, 1, "")
+        report(place, in_plain_words(error, text))
+    except yaml.YAMLError:
+        report(Place(1, 1, ""), "this is not YAML text")
+    finally:
+        loader.dispose()
+    return None
+
+
+class _TooDeepError(Exception):
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+
+class _Composer:
+    """Builds the tree out of the parser's events, going no deeper than is allowed."""
+
+    def __init__(self, loader: Any, report: Report) -> None:
+        self._next: Callable[[], Any] = loader.get_event
+        self._peek: Callable[[], Any] = loader.peek_event
+        self._report = report
+
+    def document(self) -> Keys | Items | Text | None:
+        self._next()  # the stream's start
+        if isinstance(self._peek(), yaml.StreamEndEvent):
+            return None
+        self._next()  # the document's start
+        root: Keys | Items | Text = self._node(self._next(), "", 0)
+        self._next()  # the document's end
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._report(_place(after, ""), "a second YAML document begins here; a configuration is one document")
+        return root
+
+    def _node(self, event: Any, path: str, depth: int) -> Any:
+        place = _place(event, path)
+        if depth > MAX_DEPTH:
+            raise _TooDeepError(place)
+        if isinstance(event, yaml.AliasEvent):
+            self._report(place, "YAML aliases (*name) are not taken; write the value out")
+            return scalar("", place, reads=Reads.TEXT, broken=True)
+        tagged = event.tag is not None
+        if tagged:
+            self._report(place, "YAML tags (!name) are not taken; remove it, and put text in quotes")
+        if isinstance(event, yaml.ScalarEvent):
+            reads = reads_as(event.value) if event.implicit[0] else Reads.TEXT
+            return scalar(event.value, place, reads=reads, broken=tagged)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._items(place, depth)
+        return self._keys(place, depth)
+
+    def _items(self, place: Place, depth: int) -> Items:
+        items = Items()
+        items.place = place
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, f"{place.path}[{len(items)}]", depth + 1))
+        return items
+
+    def _keys(self, place: Place, depth: int) -> Keys:
+        keys = Keys()
+        keys.place, keys.key_places = place, {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            name = self._key(event, keys, depth)
+            if name is None:
+                self._skip_value(place, depth)
+                continue
+            path = join(place.path, name)
+            value = self._node(self._next(), path, depth + 1)
+            if name in keys:
+                message = f"the key {shown(name)} is given twice; the first is on line {keys.key_places[name].line}"
+                self._report(_place(event, path), message)
+                continue
+            keys[name] = value
+            keys.key_places[name] = _place(event, path)
+        return keys
+
+    def _skip_value(self, place: Place, depth: int) -> None:
+        """Pass over the value of what is no key: what is wrong with it follows from that."""
+        report, self._report = self._report, lambda _place, _message: None
+        self._node(self._next(), place.path, depth + 1)
+        self._report = report
+
+    def _key(self, event: Any, keys: Keys, depth: int) -> str | None:
+        """The key that `event` begins, or None if it cannot be one; then nobody knows what else is in `keys`."""
+        path = keys.place.path
+        if isinstance(event, yaml.ScalarEvent) and event.tag is None:
+            if event.value == "<<" and event.implicit[0]:
+                self._report(_place(event, path), "YAML merge keys (<<) are not taken; write the keys out")
+                keys.broken = True
+                return None
+            return str(event.value)
+        keys.broken = True
+        node = self._node(event, path, depth + 1)
+        if not node.broken:  # an alias or a tag has been reported
+            self._report(_place(event, path), "a key must be plain text")
+        return None
+
+
+def _place(event: Any, path: str) -> Place:
+    return Place(event.start_mark.line + 1, event.start_mark.column + 1, path)
+
+
+def join(path: str, key: str) -> str:
+    """The path of `key` in the mapping at `path`."""
+    key = key if key.isidentifier() and len(key) <= LONGEST else shown(key)
+    return f"{path}.{key}" if path else key

@@ -1,0 +1,77 @@
+"""`${NAME}` and `${NAME:-default}`, filled into the values of the tree: never its keys, never its structure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from watcher.config.tree import Items, Keys, Reads, Text, reads_as, scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from watcher.config.tree import Report
+
+VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
+"""The form of a variable, in the dialect that Python and JSON Schema share."""
+
+# A default ends at the next "${", so that text full of them is not searched again from each to its end.
+_TOKEN = re.compile(
+    r"(?P<literal>\$\$\{)"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<default>(?:[^}$]|\$(?!\{))*))?(?P<end>\}|\$\{)"
+    r"|\$\{"
+)
+
+
+def fill(text: str, environ: Mapping[str, str], fault: Callable[[str], None]) -> str:
+    """`text` with its variables' values; a default is for a variable unset or empty, as in a POSIX shell.
+
+    What cannot be filled in is told to `fault`. The values are not looked at again: a `${` in one stays.
+    """
+
+    def value(token: re.Match[str]) -> str:
+        name, default = token["name"], token["default"]
+        if token["literal"]:
+            return "${"
+        if name is None or (default is None and token["end"] != "}"):
+            fault("'${' without a NAME and a closing '}'; for the characters themselves write '$${'")
+        elif token["end"] != "}":
+            fault(f"the default of ${{{name}}} cannot have a variable in it")
+        elif default is not None:
+            return environ.get(name) or default
+        elif name in environ:
+            return environ[name]
+        else:
+            fault(f"the variable {name} is not set; set it, or give a default: ${{{name}:-…}}")
+        return ""
+
+    return _TOKEN.sub(value, text)
+
+
+def fill_tree(node: Any, environ: Mapping[str, str], report: Report) -> Any:
+    """`node` with the variables in its values filled in; a scalar that could not be is marked as broken."""
+    if isinstance(node, Text):
+        return _fill_scalar(node, environ, report) if "${" in node else node
+    if isinstance(node, Keys):
+        for key, value in node.items():
+            node[key] = fill_tree(value, environ, report)
+    elif isinstance(node, Items):
+        node[:] = [fill_tree(item, environ, report) for item in node]
+    return node
+
+
+def _fill_scalar(node: Text, environ: Mapping[str, str], report: Report) -> Text:
+    faults: list[str] = []
+    value = fill(node, environ, faults.append)
+    for message in dict.fromkeys(faults):
+        report(node.place, message)
+    if _is_literal(node):
+        return scalar(value, node.place, reads=node.reads, broken=node.broken)
+    # In { } a variable must stand in quotes, so quotes do not make text of a number here.
+    reads = reads_as(value) if value else Reads.TEXT
+    return scalar(value, node.place, reads=reads, filled_from=node.written, broken=node.broken or bool(faults))
+
+
+def _is_literal(node: Text) -> bool:
+    """Whether all that was there to fill in were `$${`."""
+    return all(token["literal"] for token in _TOKEN.finditer(node))

@@ -1,0 +1,118 @@
+"""Every error that the program raises on purpose; each message says what happened, where, and what to do.
+
+WatcherError
+ ├─ UsageError            64  the command line is wrong
+ ├─ ServiceUnreachable    69  something outside that a command needs does not answer
+ ├─ StoreError            73  the state store cannot be used
+ │   └─ StoreLocked       73  another daemon has it
+ ├─ ConfigError           78  the configuration is wrong; carries every fault
+ ├─ PollFailed            one poll brought nothing to believe; never changes state
+ │   ├─ TargetUnreadable      for a reason of the target's own: not found, invalid
+ │   └─ EndpointUnreadable    for a reason that all targets of its endpoint share
+ └─ SinkError             a sink did not take a delivery
+     └─ SinkClosed        and never will again in this run: the reader of stdout has gone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class WatcherError(Exception):
+    """The root; `exit_code` is what a command ends with (contract, section 2)."""
+
+    exit_code = 70
+
+
+class UsageError(WatcherError):
+    """The command line is wrong."""
+
+    exit_code = 64
+
+
+class ServiceUnreachable(WatcherError):  # noqa: N818  named for what it says
+    """A needed service cannot be reached."""
+
+    exit_code = 69
+
+
+class StoreError(WatcherError):
+    """The state store cannot be used."""
+
+    exit_code = 73
+
+
+class StoreLocked(StoreError):  # noqa: N818  named for what it says
+    """Another daemon keeps its state in the same place."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong with a configuration, and where. `path` is empty for the file as a whole."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """`FILE:LINE:COLUMN: PATH: what is wrong` (contract, section 2)."""
+        where = f"{self.file}:{self.line}:{self.column}: "
+        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class ConfigError(WatcherError):
+    """The configuration is wrong: every fault, in the order of the file."""
+
+    exit_code = 78
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        """Keep the faults sorted by place."""
+        self.faults = tuple(sorted(faults))
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+class PollFailed(WatcherError):  # noqa: N818  an outcome as much as an error
+    """A poll brought nothing to believe.
+
+    `code` is AWS's error code, or one of ours in its style. `passing`: another try may bring an answer. `throttled`:
+    AWS said that there were too many calls. `stale_credentials`: AWS no longer takes them, so look for newer ones.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        passing: bool = False,
+        throttled: bool = False,
+        stale_credentials: bool = False,
+    ) -> None:
+        """Say what AWS, or the way there, answered."""
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message
+        self.passing = passing
+        self.throttled = throttled
+        self.stale_credentials = stale_credentials
+
+
+class TargetUnreadable(PollFailed):
+    """The endpoint answers, but not for this target."""
+
+
+class EndpointUnreadable(PollFailed):
+    """Nothing can be known through this account, region and API right now."""
+
+
+class SinkError(WatcherError):
+    """A sink did not take a delivery; it stays due."""
+
+
+class SinkClosed(SinkError):  # noqa: N818  named for what it says
+    """The sink is gone for the rest of this run."""

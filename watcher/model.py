@@ -1,0 +1,169 @@
+"""The words of the house: targets, revisions, attempts, snapshots and statuses. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Revision = Mapping[str, str]
+    """A commit as the API tells it, its fields in camelCase (`sha`, `branch`, `directory`, …)."""
+
+    SyncEvent = Mapping[str, str]
+    """One line of an attempt's own history: `type`, `event`, `externalId`, `time` (RFC 3339)."""
+
+
+class Kind(StrEnum):
+    """What kind of thing a target is (contract, section 1)."""
+
+    TEMPLATE = "template"
+    STACK = "stack"
+
+
+class Api(StrEnum):
+    """The AWS API that answers for a target; with account and region it names an endpoint."""
+
+    PROTON = "proton"
+    CODECONNECTIONS = "codeconnections"
+
+
+class FirstSeen(StrEnum):
+    """Which first observations are events (`on_first_seen`)."""
+
+    FAILED = "failed"
+    ALL = "all"
+    NONE = "none"
+
+
+INITIATED = "INITIATED"
+IN_PROGRESS = "IN_PROGRESS"
+QUEUED = "QUEUED"
+SUCCEEDED = "SUCCEEDED"
+FAILED = "FAILED"
+
+UNFINISHED = frozenset({INITIATED, IN_PROGRESS, QUEUED})
+KNOWN_STATUSES = UNFINISHED | {SUCCEEDED, FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointKey:
+    """One account, region and API: what shares a client, a rate limit and a health."""
+
+    account: str
+    region: str
+    api: Api
+
+    def __str__(self) -> str:
+        """The subject of an endpoint's events (contract, section 4)."""
+        return "/".join((path_segment(self.account), path_segment(self.region), self.api.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing whose sync status AWS reports, and how it is to be watched.
+
+    `identity` holds the parts that name it within its account and region, in the order of its id, by the names they
+    have in an event's `data.target`. Durations are in seconds.
+    """
+
+    kind: Kind
+    account: str
+    region: str
+    identity: tuple[tuple[str, str], ...]
+    interval: float = 60.0
+    active_interval: float = 10.0
+    stalled_after: float = 1800.0
+    timeout: float = 10.0
+    on_first_seen: FirstSeen = FirstSeen.FAILED
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    id: str = field(init=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        """Derive the id once: `<account>/<region>/<kind>/<identity…>`, each part a URL path segment."""
+        parts = (self.account, self.region, self.kind.value, *(value for _, value in self.identity))
+        object.__setattr__(self, "id", "/".join(path_segment(part) for part in parts))
+
+    @property
+    def api(self) -> Api:
+        """The API that answers for this target."""
+        return Api.PROTON if self.kind is Kind.TEMPLATE else Api.CODECONNECTIONS
+
+    @property
+    def endpoint(self) -> EndpointKey:
+        """The endpoint that this target is polled through."""
+        return EndpointKey(self.account, self.region, self.api)
+
+    @property
+    def name(self) -> str:
+        """What people call it: the `name` among its identity."""
+        return dict(self.identity)["name"]
+
+
+def template(account: str, region: str, type_: str, name: str, version: str, **watching: Any) -> Target:
+    """A Proton template's major version (`GetTemplateSyncStatus`)."""
+    identity = (("type", type_), ("name", name), ("version", version))
+    return Target(Kind.TEMPLATE, account, region, identity, **watching)
+
+
+def stack(account: str, region: str, name: str, **watching: Any) -> Target:
+    """A CloudFormation stack synced from Git (CodeConnections `GetResourceSyncStatus`)."""
+    return Target(Kind.STACK, account, region, (("name", name),), **watching)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of AWS to sync a target with its repository."""
+
+    started_at: datetime
+    status: str
+    target: str
+    initial_revision: Revision
+    target_revision: Revision
+    events: tuple[SyncEvent, ...] = ()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether AWS is still at it, as far as it tells."""
+        return self.status in UNFINISHED
+
+    @property
+    def sha(self) -> str:
+        """The commit that this attempt brings in."""
+        return self.target_revision.get("sha", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One believable answer about a target: contract, section 1. A part that the API left out is None."""
+
+    desired_state: Revision | None
+    latest: Attempt | None
+    latest_successful: Attempt | None
+    at: datetime | None = None
+    """When the answer was given by the server's own clock, if it told."""
+
+
+def path_segment(text: str) -> str:
+    """`text` percent-encoded as one segment of a URL's path."""
+    return quote(text, safe="")
+
+
+def rfc3339(moment: datetime) -> str:
+    """`moment` in UTC as RFC 3339, with a fraction only where there is one."""
+    fraction = moment.microsecond
+    timespec = "seconds" if not fraction else "microseconds" if fraction % 1000 else "milliseconds"
+    return moment.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
+
+
+def parse_rfc3339(text: str) -> datetime:
+    """The moment that `rfc3339` wrote.
+
+    Raises:
+        ValueError: `text` is no RFC 3339 time.
+    """
+    return datetime.fromisoformat(text).astimezone(UTC)
