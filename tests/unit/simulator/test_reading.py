@@ -1,0 +1,113 @@
+"""A scenario file: what it says, and every fault in it with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watcher.errors import ConfigError
+from watcher.model import FAILED, INITIATED, Api
+from watcher.simulator import FAULTS, Fault, Stale, Status, Unsynced, load_scenario
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "scenario.yaml"
+
+
+def faults_in(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load_scenario(text, "s.yaml")
+    return str(raised.value).splitlines()
+
+
+def test_the_example_is_read_whole() -> None:
+    scenario = load_scenario(EXAMPLE.read_text(), "scenario.yaml")
+    lives = {subject.key: life for subject, life in scenario.lives}
+    assert list(lives) == [
+        "template/ENVIRONMENT/fargate-env/1",
+        "template/SERVICE/web/2",
+        "stack/network",
+        "stack/orders-db",
+    ]
+    assert [target.name for target in scenario.targets(region="eu-west-1")] == ["fargate-env", "web", "orders-db"]
+    first = lives["template/ENVIRONMENT/fargate-env/1"].scenes[0]
+    assert isinstance(first.shows, Status)
+    assert (first.shows.status, first.seconds) == (INITIATED, 2)
+    assert first.shows.begins
+    assert first.shows.begins.commit == "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
+    assert isinstance(lives["template/SERVICE/web/2"].scenes[0].shows, Unsynced)
+    network = lives["stack/network"].scenes
+    assert (network[2].shows.status, network[2].calls) == (FAILED, 3)  # type: ignore[union-attr]
+    assert (network[3].shows, network[4].shows) == (Stale(1), Fault("not_found"))
+    assert network[5].shows.begins.recreated  # type: ignore[union-attr]
+    assert network[5].shows.begins.started == 3600  # type: ignore[union-attr]
+    own, field, throttling, html = scenario.spells
+    assert (own.key, own.fault.name, own.after, own.calls) == ("stack/orders-db", "hang", 5, 1)
+    assert (field.fault.at, field.begin, field.end) == ("latestSync.status", 30, 40)
+    assert (throttling.api, throttling.begin, html.region) == (Api.CODECONNECTIONS, 60, "eu-west-1")
+    assert scenario.throttle
+    assert (scenario.throttle.burst, scenario.keys, scenario.roles[0].lifetime) == (
+        100,
+        {"AKIAEXAMPLE": "example-secret"},
+        900,
+    )
+
+
+def test_the_example_names_every_fault() -> None:
+    text = EXAMPLE.read_text()
+    assert [name for name in FAULTS if name not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "s.yaml:1:1: a scenario is a mapping with at least `templates` or `stacks`"),
+        ("stack: []", "s.yaml:1:1: stack: unknown key 'stack'; did you mean 'stacks'?"),
+        ("stacks:\n- {name: n}", "s.yaml:2:3: stacks[0].life: this key is missing"),
+        (
+            "stacks:\n- {name: n, life: [{fault: hangs}]}",
+            "s.yaml:2:28: stacks[0].life[0].fault: did you mean hang?",
+        ),
+        (
+            "stacks:\n- {name: n, life: [{stale: 1, call: 3}]}",
+            "s.yaml:2:31: stacks[0].life[0].call: unknown key 'call'; did you mean 'calls'?",
+        ),
+        (
+            "stacks:\n- {name: n, life: [{status: FAILED}]}",
+            "s.yaml:2:20: stacks[0].life[0]: an entry of a life has one of the keys statuses, fault, stale, unsynced",
+        ),
+        (
+            "stacks:\n- {name: n, life: [{statuses: [{status: FAILED, for: 3}]}]}",
+            "s.yaml:2:54: stacks[0].life[0].statuses[0].for: 3 has no unit; write 3s",
+        ),
+        (
+            "stacks:\n- {name: n, repeat: true, life: [{statuses: [{status: FAILED}]}]}",
+            (
+                "s.yaml:2:33: stacks[0].life: what lasts for ever can only come last, and not in a life that repeats; "
+                "give it `for` or `calls`"
+            ),
+        ),
+        (
+            "stacks:\n- {name: n, life: [{unsynced: true, for: 1s, calls: 2}]}",
+            "s.yaml:2:19: stacks[0].life: an entry lasts `for` a time or so many `calls`, not both",
+        ),
+        (
+            "stacks:\n- {name: n, life: [{unsynced: true}]}\n- {name: n, life: [{unsynced: true}]}",
+            "s.yaml:3:3: stacks[1]: stack/n is in this scenario twice",
+        ),
+        (
+            "stacks:\n- {name: n, repository: infra, life: [{unsynced: true}]}",
+            "s.yaml:2:25: stacks[0].repository: a repository is OWNER/NAME",
+        ),
+    ],
+)
+def test_a_fault_has_its_place_and_what_to_write(text: str, fault: str) -> None:
+    assert faults_in(text) == [fault]
+
+
+def test_every_fault_is_told_at_once() -> None:
+    text = """throttle: {requests_per_second: fast}
+stacks:
+- {name: -, life: []}
+- {name: n, life: [{fault: x}], brunch: b}
+"""
+    assert [line.split(":")[1] for line in faults_in(text)] == ["1", "3", "4", "4"]

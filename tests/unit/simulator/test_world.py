@@ -1,0 +1,177 @@
+"""The world: what hides a life, what limits it, and what an oracle can know of it beforehand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind, stack
+from watcher.simulator import (
+    Fault,
+    Life,
+    Plan,
+    Scenario,
+    Scene,
+    Spell,
+    Status,
+    Subject,
+    Throttle,
+    World,
+    attempt,
+    seeded,
+)
+
+REGION = "us-east-1"
+NET = stack("default", REGION, "net")
+CC = Api.CODECONNECTIONS
+LIFE = Life((Scene(Status(IN_PROGRESS, Plan()), 10), Scene(Status(SUCCEEDED), 10), Scene(Status(FAILED, Plan()))))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_795_420_800.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def world(clock: Clock, *spells: Spell, throttle: Throttle | None = None, life: Life = LIFE) -> World:
+    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), life),), spells, throttle), clock)
+    made.begin()
+    return made
+
+
+def ask(world: World, region: str = REGION) -> str:
+    return world.answer(region, CC, "stack/net").kind
+
+
+def test_a_life_begins_with_the_world(clock: Clock) -> None:
+    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), LIFE),)), clock)
+    clock.now += 500
+    made.begin()
+    assert ask(made) == IN_PROGRESS
+    clock.now += 10
+    made.begin()
+    assert ask(made) == SUCCEEDED
+
+
+def test_a_spell_holds_for_its_time(clock: Clock) -> None:
+    made = world(clock, Spell(Fault("http_503"), begin=5, end=15))
+    seen = []
+    for _ in range(4):
+        seen.append(ask(made))
+        clock.now += 5
+    assert seen == [IN_PROGRESS, "http_503", "http_503", SUCCEEDED]
+
+
+def test_a_spell_spares_calls_and_then_strikes_some(clock: Clock) -> None:
+    made = world(clock, Spell(Fault("hang"), key="stack/net", after=1, calls=2))
+    assert [ask(made) for _ in range(4)] == [IN_PROGRESS, "hang", "hang", IN_PROGRESS]
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        Spell(Fault("hang"), api=Api.PROTON),
+        Spell(Fault("hang"), region="eu-west-1"),
+        Spell(Fault("hang"), key="stack/other"),
+    ],
+)
+def test_a_spell_is_narrow(clock: Clock, spell: Spell) -> None:
+    assert ask(world(clock, spell)) == IN_PROGRESS
+
+
+def test_the_latest_spell_goes_first_and_clear_ends_them(clock: Clock) -> None:
+    made = world(clock)
+    made.fault(None, "http_500")
+    made.fault(NET, "reset", calls=1)
+    made.fault(NET, "hang", seconds=5)
+    assert ask(made) == "hang"
+    clock.now += 5
+    assert [ask(made), ask(made)] == ["reset", "http_500"]
+    made.clear()
+    assert ask(made) == IN_PROGRESS
+
+
+def test_an_unknown_fault_is_named_with_the_known(clock: Clock) -> None:
+    with pytest.raises(ValueError, match="no fault 'hangs'; known: server_error"):
+        world(clock).fault(None, "hangs")
+
+
+def test_the_throttle_is_a_bucket_for_each_region_and_api(clock: Clock) -> None:
+    made = world(clock, throttle=Throttle(2, 4))
+    assert [ask(made) for _ in range(6)] == [IN_PROGRESS] * 4 + ["ThrottlingException"] * 2
+    assert ask(made, "eu-west-1") == IN_PROGRESS
+    clock.now += 0.5
+    assert [ask(made), ask(made)] == [IN_PROGRESS, "ThrottlingException"]
+
+
+def test_shown_holds_over_any_life_and_time(clock: Clock) -> None:
+    made = world(clock)
+    made.show(NET, attempt(NET, FAILED, clock.now, "c1"))
+    clock.now += 500
+    assert ask(made) == FAILED
+    made.set_life(NET, LIFE)
+    assert ask(made) == IN_PROGRESS
+    clock.now += 10
+    assert ask(made) == SUCCEEDED
+
+
+def test_showing_nothing_is_a_target_that_never_synced(clock: Clock) -> None:
+    made = world(clock)
+    made.show(NET, None)
+    assert set(json.loads(made.answer(REGION, CC, "stack/net").body)) == {"DesiredState"}
+
+
+def test_the_timeline_is_what_polls_see(clock: Clock) -> None:
+    scenario = seeded(7)
+    target = scenario.targets()[0]
+    made = World(scenario, clock)
+    made.begin()
+    start, timeline = clock.now, made.timeline(target, 1500)
+    assert len({shown.number for shown in timeline}) > 3
+    for shown in timeline:
+        clock.now = start + (shown.begin + shown.end) / 2
+        reply = json.loads(made.answer(REGION, target.api, target.id.split("/", 2)[2]).body)["latestSync"]
+        assert (reply["status"], reply["startedAt"]) == (shown.status, shown.attempt.started_at.timestamp())
+
+
+def test_the_timeline_leaves_out_what_faults_hide(clock: Clock) -> None:
+    made = world(clock, Spell(Fault("hang"), begin=4, end=6), Spell(Fault("empty"), begin=18, end=22))
+    assert [(shown.begin, shown.end, shown.number, shown.status) for shown in made.timeline(NET, 30)] == [
+        (0, 4, 1, IN_PROGRESS),
+        (6, 10, 1, IN_PROGRESS),
+        (10, 18, 1, SUCCEEDED),
+        (22, 30, 2, FAILED),
+    ]
+
+
+def test_there_is_no_timeline_of_a_life_by_calls(clock: Clock) -> None:
+    made = world(clock, life=Life((Scene(Status(FAILED, Plan()), calls=1),), repeat=True))
+    with pytest.raises(ValueError, match="not told in time"):
+        made.timeline(NET, 10)
+
+
+def test_a_seed_is_one_world_and_its_pace_only_makes_it_faster() -> None:
+    assert seeded(3) == seeded(3)
+    assert seeded(3) != seeded(4)
+    slow, fast = seeded(3), seeded(3, pace=10)
+    assert [life.scenes[0].shows for _, life in slow.lives] == [life.scenes[0].shows for _, life in fast.lives]
+    assert slow.lives[0][1].scenes[0].seconds == pytest.approx(10 * (fast.lives[0][1].scenes[0].seconds or 0))
+
+
+def test_a_seeded_world_is_lively(clock: Clock) -> None:
+    scenario = seeded(1)
+    made = World(scenario, clock)
+    shown = [each for target in scenario.targets() for each in made.timeline(target, 3600)]
+    assert len(scenario.targets()) == 13
+    assert {target.kind for target in scenario.targets()} == set(Kind)
+    assert {each.status for each in shown} >= {IN_PROGRESS, SUCCEEDED, FAILED}
+    assert any(each.end - each.begin > 1800 for each in shown if each.status == IN_PROGRESS), "one stalls"
+    assert any("Failed to parse" in event["event"] for each in shown for event in each.attempt.events)

@@ -1,0 +1,41 @@
+"""The stand-in for AWS: its sync-status APIs on loopback, over their real wire protocol, driven by a scenario.
+
+simulator = Simulator(load_scenario(text, "scenario.yaml"))     # or seeded(1): a lively world made up from a number
+url = await simulator.start()                                   # give it to a client as its endpoint URL
+simulator.world.show(target, attempt(target, "FAILED", started_at=…, sha=…))      # hold a target at an answer
+simulator.world.fault(target, "hang", calls=2)                  # faults: the table in `faults`
+await simulator.stop()
+"""
+
+from __future__ import annotations
+
+from watcher.simulator.faults import FAULTS, Fault
+from watcher.simulator.life import Life, Plan, Scene, Stale, Status, Subject, Unsynced
+from watcher.simulator.reading import load_scenario
+from watcher.simulator.scenario import Role, Scenario, Spell, Throttle
+from watcher.simulator.seeded import seeded
+from watcher.simulator.server import Call, Simulator
+from watcher.simulator.world import Shown, World, attempt
+
+__all__ = [
+    "FAULTS",
+    "Call",
+    "Fault",
+    "Life",
+    "Plan",
+    "Role",
+    "Scenario",
+    "Scene",
+    "Shown",
+    "Simulator",
+    "Spell",
+    "Stale",
+    "Status",
+    "Subject",
+    "Throttle",
+    "Unsynced",
+    "World",
+    "attempt",
+    "load_scenario",
+    "seeded",
+]

@@ -1,0 +1,158 @@
+"""AWS JSON 1.0 as both services speak it, by botocore's own service models: requests in, answers and errors out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+
+from watcher.model import Api, Kind
+from watcher.simulator.life import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from botocore.model import Shape
+
+    from watcher.model import Attempt, Snapshot
+
+CONTENT_TYPE = "application/x-amz-json-1.0"
+CORAL = "com.amazon.coral.service"
+"""Where AWS's errors live that every service has."""
+
+POLLS = {Api.PROTON: "GetTemplateSyncStatus", Api.CODECONNECTIONS: "GetResourceSyncStatus"}
+"""The one operation of each API that the stand-in answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Exception):  # noqa: N818  an answer, not a failure of ours
+    """A request that AWS would not answer, with the error it would give instead."""
+
+    code: str
+    message: str
+
+
+@cache
+def model(api: Api) -> ServiceModel:
+    """The service's model as botocore reads it, once."""
+    return ServiceModel(_description(api), api.value)
+
+
+@cache
+def _description(api: Api) -> Mapping[str, Any]:
+    description: Mapping[str, Any] = Loader().load_service_model(api.value, "service-2")
+    return description
+
+
+@cache
+def services() -> Mapping[str, Api]:
+    """The APIs by what stands before the dot in `X-Amz-Target`."""
+    return {model(api).metadata["targetPrefix"]: api for api in Api}
+
+
+@lru_cache(maxsize=64)
+def operation(target: str) -> tuple[Api, str] | None:
+    """What `X-Amz-Target` asks for; None for what the stand-in does not answer."""
+    prefix, _, name = target.rpartition(".")
+    api = services().get(prefix)
+    return (api, name) if api and name == POLLS[api] else None
+
+
+@lru_cache(maxsize=65536)
+def asked(api: Api, body: bytes) -> str:
+    """The key of the target that a request asks for.
+
+    Raises:
+        Refusal: the body is not what the model demands of a request.
+    """
+    try:
+        request = json.loads(body)
+    except ValueError:
+        raise Refusal("SerializationException", "") from None
+    if not isinstance(request, dict):
+        raise Refusal("SerializationException", "Start of structure or map found where not expected.")
+    shape = model(api).operation_model(POLLS[api]).input_shape
+    faults = []
+    for name, member in shape.members.items():
+        value = request.get(name)
+        if value is None:
+            if name in shape.required_members:
+                faults.append(f"Value null at '{name}' failed to satisfy constraint: Member must not be null")
+        elif not isinstance(value, str):
+            found = {bool: "BOOLEAN", int: "NUMBER", float: "NUMBER"}.get(type(value), "STRUCTURE_OR_LIST")
+            raise Refusal("SerializationException", f"{found}_VALUE can not be converted to a String")
+        else:
+            faults += [
+                f"Value '{value}' at '{name}' failed to satisfy constraint: {broken}"
+                for broken in _broken(member, value)
+            ]
+    if faults:
+        count = f"{len(faults)} validation error{'s' * (len(faults) > 1)} detected: "
+        code = "ValidationException" if api is Api.PROTON else "InvalidInputException"
+        raise Refusal(code, count + "; ".join(faults))
+    if api is Api.PROTON:
+        names = {"type": "templateType", "name": "templateName", "version": "templateVersion"}
+        return key_of(Kind.TEMPLATE, tuple((part, request[member]) for part, member in names.items()))
+    return key_of(Kind.STACK, (("name", request["ResourceName"]),))
+
+
+def _broken(shape: Shape, value: str) -> Iterator[str]:
+    rules = shape.metadata
+    if len(value) < rules.get("min", 0):
+        yield f"Member must have length greater than or equal to {rules['min']}"
+    if len(value) > rules.get("max", len(value)):
+        yield f"Member must have length less than or equal to {rules['max']}"
+    if "pattern" in rules and not re.search(rules["pattern"], value):
+        yield f"Member must satisfy regular expression pattern: {rules['pattern']}"
+    if "enum" in rules and value not in rules["enum"]:
+        yield f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
+
+
+@lru_cache(maxsize=1024)
+def error(api: Api, code: str, message: str) -> tuple[int, bytes]:
+    """An error's HTTP status and body. What the model does not have is told as AWS's front end tells it, with 400."""
+    shape = {shape.name: shape for shape in model(api).operation_model(POLLS[api]).error_shapes}.get(code)
+    if shape is None:
+        return 400, json.dumps({"__type": f"{CORAL}#{code}", "message": message}).encode()
+    server_fault = _description(api)["shapes"][code].get("fault")  # ServiceModel drops it
+    status = shape.metadata.get("error", {}).get("httpStatusCode", 500 if server_fault else 400)
+    (member,) = shape.members
+    return status, json.dumps({"__type": f"com.amazonaws.{api.value}#{code}", member: message}).encode()
+
+
+def answer(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as the API's answer, in camelCase; what it does not have is left out."""
+    parts = {
+        "desiredState": snapshot.desired_state and dict(snapshot.desired_state),
+        "latestSync": snapshot.latest and _attempt(snapshot.latest),
+        "latestSuccessfulSync": snapshot.latest_successful and _attempt(snapshot.latest_successful),
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def encode(api: Api, fields: Mapping[str, Any]) -> bytes:
+    """An answer in camelCase as `api` spells it: CodeConnections in PascalCase."""
+    return json.dumps(fields if api is Api.PROTON else _pascal(fields), separators=(",", ":")).encode()
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "startedAt": attempt.started_at.timestamp(),
+        "status": attempt.status,
+        "target": attempt.target,
+        "initialRevision": dict(attempt.initial_revision),
+        "targetRevision": dict(attempt.target_revision),
+        "events": [{**event, "time": datetime.fromisoformat(event["time"]).timestamp()} for event in attempt.events],
+    }
+
+
+def _pascal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name[0].upper() + name[1:]: _pascal(inner) for name, inner in value.items()}
+    return [_pascal(inner) for inner in value] if isinstance(value, list) else value

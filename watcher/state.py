@@ -1,0 +1,180 @@
+"""What is known of a target or an endpoint from one poll to the next, and its form in the store. Pure.
+
+The form is JSON with a version, so that a store needs no schema of its own for it, and the same bytes move between
+stores.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from watcher.model import Attempt, parse_rfc3339, rfc3339
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from watcher.model import Revision
+
+FORM = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many times a status was taken in one attempt: what makes an event's id differ when it goes back and forth."""
+
+    started_at: datetime
+    status: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A target's sync state: the last answer that was believed, and what must be remembered of those before."""
+
+    attempt: Attempt | None
+    """The latest attempt; None while the target never synced."""
+    since: datetime
+    """When the watcher first saw this attempt with this status."""
+    desired_state: Revision | None = None
+    latest_successful: Attempt | None = None
+    missing: bool = False
+    """The last answer had no `latestSync`, though there had been an attempt before."""
+    failures: int = 0
+    """Failed attempts in a row."""
+    last_failure: datetime | None = None
+    """`startedAt` of the last attempt among them."""
+    last_success: datetime | None = None
+    """`startedAt` of the last attempt that was seen, or said, to succeed."""
+    stalled: datetime | None = None
+    """`startedAt` of the attempt that was last said to have stalled."""
+    older: datetime | None = None
+    """`startedAt` of the older attempt that the last answers showed instead (contract, section 5, rule 5)."""
+    older_answers: int = 0
+    """How many answers in a row showed it."""
+    taken: tuple[Taken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An `unreadable` event that has had no `readable` yet."""
+
+    since: datetime
+    code: str
+    message: str
+    attempts: int
+    """Polls that failed in a row until it was said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is kept of one subject: a target, or an endpoint (whose `known` stays None)."""
+
+    known: Known | None = None
+    sequence: int = 0
+    """Number of its last event."""
+    outage: Outage | None = None
+
+
+def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
+    """`attempt` with the API's fields in camelCase and its times in UTC (contract, section 4)."""
+    return {
+        "startedAt": rfc3339(attempt.started_at),
+        "status": attempt.status,
+        "target": attempt.target,
+        "initialRevision": dict(attempt.initial_revision),
+        "targetRevision": dict(attempt.target_revision),
+        "events": [dict(event) for event in attempt.events],
+    }
+
+
+def attempt_from_json(form: dict[str, Any]) -> Attempt:
+    """What `attempt_to_json` wrote."""
+    return Attempt(
+        started_at=parse_rfc3339(form["startedAt"]),
+        status=form["status"],
+        target=form["target"],
+        initial_revision=form["initialRevision"],
+        target_revision=form["targetRevision"],
+        events=tuple(form["events"]),
+    )
+
+
+def dump(record: Record) -> str:
+    """`record` as the text that a store keeps."""
+    known, outage = record.known, record.outage
+    form = {
+        "form": FORM,
+        "sequence": record.sequence,
+        "known": None if known is None else _known_to_json(known),
+        "outage": None
+        if outage is None
+        else {
+            "since": rfc3339(outage.since),
+            "code": outage.code,
+            "message": outage.message,
+            "attempts": outage.attempts,
+        },
+    }
+    return json.dumps(form, separators=(",", ":"))
+
+
+def load(text: str) -> Record:
+    """What `dump` wrote.
+
+    Raises:
+        ValueError: the text is of a form that this version does not know.
+    """
+    form = json.loads(text)
+    if form.get("form") != FORM:
+        raise ValueError(f"state of form {form.get('form')!r}, where this version knows {FORM}")
+    outage = form["outage"]
+    return Record(
+        known=None if form["known"] is None else _known_from_json(form["known"]),
+        sequence=form["sequence"],
+        outage=None if outage is None else Outage(**{**outage, "since": parse_rfc3339(outage["since"])}),
+    )
+
+
+def _known_to_json(known: Known) -> dict[str, Any]:
+    return {
+        "attempt": None if known.attempt is None else attempt_to_json(known.attempt),
+        "since": rfc3339(known.since),
+        "desired_state": None if known.desired_state is None else dict(known.desired_state),
+        "latest_successful": None if known.latest_successful is None else attempt_to_json(known.latest_successful),
+        "missing": known.missing,
+        "failures": known.failures,
+        "last_failure": _time_to_json(known.last_failure),
+        "last_success": _time_to_json(known.last_success),
+        "stalled": _time_to_json(known.stalled),
+        "older": _time_to_json(known.older),
+        "older_answers": known.older_answers,
+        "taken": [[rfc3339(taken.started_at), taken.status, taken.times] for taken in known.taken],
+    }
+
+
+def _known_from_json(form: dict[str, Any]) -> Known:
+    attempt, successful = form["attempt"], form["latest_successful"]
+    return Known(
+        attempt=None if attempt is None else attempt_from_json(attempt),
+        since=parse_rfc3339(form["since"]),
+        desired_state=form["desired_state"],
+        latest_successful=None if successful is None else attempt_from_json(successful),
+        missing=form["missing"],
+        failures=form["failures"],
+        last_failure=_time_from_json(form["last_failure"]),
+        last_success=_time_from_json(form["last_success"]),
+        stalled=_time_from_json(form["stalled"]),
+        older=_time_from_json(form["older"]),
+        older_answers=form["older_answers"],
+        taken=tuple(Taken(parse_rfc3339(at), status, times) for at, status, times in form["taken"]),
+    )
+
+
+def _time_to_json(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
+
+
+def _time_from_json(text: str | None) -> datetime | None:
+    return None if text is None else parse_rfc3339(text)
