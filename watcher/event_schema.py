@@ -1,0 +1,140 @@
+"""The JSON Schema of the events (`watcher schema --event`): contract, section 4, as a program reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from watcher.events import DATASCHEMA, TYPES
+
+_TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
+_TEXT = {"type": "string"}
+_SEQUENCE = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "Counts the subject's events from 1, without gaps.",
+}
+_REVISION = {
+    "type": "object",
+    "description": "A commit, with the API's fields in camelCase.",
+    "required": ["sha", "branch", "directory", "repositoryName"],
+    "additionalProperties": _TEXT,
+}
+
+
+def event_schema() -> dict[str, Any]:
+    """The schema: what every event has, and what `data` holds for each kind of type."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": DATASCHEMA,
+        "title": "watcher event",
+        "description": "A CloudEvents 1.0 event, structured mode.",
+        **_object(
+            specversion={"const": "1.0"},
+            id={"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The same whenever the same is told."},
+            source={"type": "string", "pattern": "^/watcher/[^/]+/[^/]+$"},
+            type={"enum": list(TYPES)},
+            subject={"type": "string", "minLength": 1},
+            time={**_TIME, "description": "When the watcher saw it."},
+            datacontenttype={"const": "application/json"},
+            dataschema={"const": DATASCHEMA},
+            data={"type": "object"},
+        ),
+        "allOf": [
+            _when(r"^watcher\.sync\.", _sync()),
+            _when(r"^watcher\.target\.unreadable$", _object(target=_target(), error=_error(), sequence=_SEQUENCE)),
+            _when(r"^watcher\.target\.readable$", _over(target=_target())),
+            _when(
+                r"^watcher\.endpoint\.unreadable$", _object(endpoint=_endpoint(), error=_error(), sequence=_SEQUENCE)
+            ),
+            _when(r"^watcher\.endpoint\.readable$", _over(endpoint=_endpoint())),
+        ],
+    }
+
+
+def event_schema_text() -> str:
+    """The schema as it is printed."""
+    return json.dumps(event_schema(), indent=2) + "\n"
+
+
+def _sync() -> dict[str, Any]:
+    return _object(
+        target=_target(),
+        status={"type": "string", "description": "As AWS told it, known or not."},
+        previous_status=_or_null(_TEXT),
+        new_attempt={"type": "boolean"},
+        first_seen={"type": "boolean"},
+        observed={"type": "boolean", "description": "False: it came and was overtaken between two polls."},
+        recovered={"type": "boolean", "description": "The first success after one failure or more."},
+        recreated={"type": "boolean", "description": "An older attempt that AWS kept showing."},
+        consecutive_failures={"type": "integer", "minimum": 0},
+        attempt=_object(
+            startedAt=_TIME,
+            status=_TEXT,
+            target=_TEXT,
+            initialRevision=_REVISION,
+            targetRevision=_REVISION,
+            events={
+                "type": "array",
+                "items": {**_object(type=_TEXT, event=_TEXT, time=_TIME, externalId=_TEXT),
+                          "required": ["type", "event", "time"]},
+            },
+        ),
+        previous_attempt=_or_null(_object(startedAt=_TIME, status=_TEXT, sha=_TEXT)),
+        desired_state=_or_null(_REVISION),
+        latest_successful=_or_null(_object(startedAt=_TIME, sha=_TEXT)),
+        sequence=_SEQUENCE,
+    )  # fmt: skip
+
+
+def _over(**subject: Any) -> dict[str, Any]:
+    lasted = {"type": "number", "minimum": 0, "description": "Seconds, from the first failure to the first answer."}
+    return _object(**subject, error=_error(), since=_TIME, lasted_seconds=lasted, sequence=_SEQUENCE)
+
+
+def _target() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["id", "kind", "account", "region", "name", "labels"],
+        "properties": {
+            "id": _TEXT,
+            "kind": {"enum": ["template", "stack"]},
+            "account": _TEXT,
+            "region": _TEXT,
+            "name": _TEXT,
+            "type": {"enum": ["ENVIRONMENT", "SERVICE"]},
+            "version": _TEXT,
+            "labels": {"type": "object", "additionalProperties": _TEXT},
+        },
+        "additionalProperties": False,
+    }
+
+
+def _endpoint() -> dict[str, Any]:
+    targets = {"type": "integer", "minimum": 1, "description": "How many targets share it."}
+    return _object(account=_TEXT, region=_TEXT, api={"enum": ["proton", "codeconnections"]}, targets=targets)
+
+
+def _error() -> dict[str, Any]:
+    attempts = {"type": "integer", "minimum": 1, "description": "Polls that failed in a row."}
+    return _object(code=_TEXT, message=_TEXT, attempts=attempts, since=_TIME)
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _when(pattern: str, data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "if": {"properties": {"type": {"pattern": pattern}}},
+        "then": {"properties": {"data": data}},
+    }

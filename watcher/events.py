@@ -1,0 +1,143 @@
+"""A change, or an outage, as the CloudEvent that tells of it, with its deterministic id. Pure.
+
+Contract, sections 4 (the fields) and 6 (the id: of nothing that tells when or where a thing was seen).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from watcher.diff import Reason
+from watcher.model import EndpointKey, path_segment, rfc3339
+from watcher.state import attempt_to_json
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from watcher.diff import Change
+    from watcher.model import Target
+    from watcher.state import Outage
+
+DATASCHEMA = "urn:watcher:event:1"
+
+TYPES = (
+    "watcher.sync.initiated",
+    "watcher.sync.in_progress",
+    "watcher.sync.queued",
+    "watcher.sync.succeeded",
+    "watcher.sync.failed",
+    "watcher.sync.unknown",
+    "watcher.sync.stalled",
+    "watcher.target.unreadable",
+    "watcher.target.readable",
+    "watcher.endpoint.unreadable",
+    "watcher.endpoint.readable",
+)
+
+_JSON = JSONFormat()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A recorded event: `body` is the CloudEvent as it is sent, one line of JSON, the same on every try."""
+
+    id: str
+    type: str
+    subject: str
+    time: str
+    body: str
+
+
+def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) -> Event:
+    """The event of a change of a target's sync."""
+    attempt, previous = change.attempt, change.previous
+    successful = change.latest_successful
+    data = {
+        "target": target_to_json(target),
+        "status": attempt.status,
+        "previous_status": None if previous is None else previous.status,
+        "new_attempt": change.new_attempt,
+        "first_seen": change.reason is Reason.FIRST_SEEN,
+        "observed": change.reason is not Reason.MISSED_SUCCESS,
+        "recovered": change.recovered,
+        "recreated": change.reason is Reason.RECREATED,
+        "consecutive_failures": change.consecutive_failures,
+        "attempt": attempt_to_json(attempt),
+        "previous_attempt": None
+        if previous is None
+        else {"startedAt": rfc3339(previous.started_at), "status": previous.status, "sha": previous.sha},
+        "desired_state": None if change.desired_state is None else dict(change.desired_state),
+        "latest_successful": None
+        if successful is None
+        else {"startedAt": rfc3339(successful.started_at), "sha": successful.sha},
+        "sequence": sequence,
+    }
+    event_type = f"watcher.{change.type}"
+    identity = [target.id, event_type, rfc3339(attempt.started_at), attempt.status, change.times]
+    return _event(event_type, target.id, _source(target.account, target.region), identity, data, now)
+
+
+def outage_event(
+    subject: Target | EndpointKey, outage: Outage, *, sequence: int, now: datetime, over: bool, targets: int = 1
+) -> Event:
+    """The event that a target or an endpoint cannot be read, or (`over`) that it can be read again."""
+    error = {
+        "code": outage.code,
+        "message": outage.message,
+        "attempts": outage.attempts,
+        "since": rfc3339(outage.since),
+    }
+    data: dict[str, Any] = {"error": error, "sequence": sequence}
+    if over:
+        data["since"] = rfc3339(outage.since)
+        data["lasted_seconds"] = round(max(0.0, (now - outage.since).total_seconds()), 3)
+    what = "readable" if over else "unreadable"
+    if isinstance(subject, EndpointKey):
+        where = {"account": subject.account, "region": subject.region, "api": subject.api.value, "targets": targets}
+        data = {"endpoint": where, **data}
+        event_type, name = f"watcher.endpoint.{what}", str(subject)
+    else:
+        data = {"target": target_to_json(subject), **data}
+        event_type, name = f"watcher.target.{what}", subject.id
+    identity = [name, event_type, rfc3339(outage.since)]
+    return _event(event_type, name, _source(subject.account, subject.region), identity, data, now)
+
+
+def target_to_json(target: Target) -> dict[str, Any]:
+    """`data.target`: its id, its kind, where it is, the parts that name it, and its labels."""
+    return {
+        "id": target.id,
+        "kind": target.kind.value,
+        "account": target.account,
+        "region": target.region,
+        **dict(target.identity),
+        "labels": dict(target.labels),
+    }
+
+
+def _source(account: str, region: str) -> str:
+    return f"/watcher/{path_segment(account)}/{path_segment(region)}"
+
+
+def _event(
+    event_type: str, subject: str, source: str, identity: list[Any], data: dict[str, Any], now: datetime
+) -> Event:
+    event_id = sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()[:32]
+    time = rfc3339(now)
+    attributes = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": event_type,
+        "subject": subject,
+        "time": now,
+        "datacontenttype": "application/json",
+        "dataschema": DATASCHEMA,
+    }
+    return Event(event_id, event_type, subject, time, _JSON.write(CloudEvent(attributes, data)).decode())

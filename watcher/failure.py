@@ -1,0 +1,74 @@
+"""What an error code means: whose trouble it is, and whether another try may bring an answer. Pure.
+
+The codes are those of Proton's and CodeConnections' models, AWS's common errors
+(https://docs.aws.amazon.com/awssupport/latest/APIReference/CommonErrors.html), and, where a body told none, botocore's
+stand-in for it: the HTTP status as text.
+"""
+
+from __future__ import annotations
+
+from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
+from watcher.redact import redact
+
+TARGETS_OWN = frozenset(
+    {
+        "ResourceNotFoundException",
+        "ValidationException",
+        "InvalidInputException",
+        "ValidationError",
+        "ParamValidationError",
+    }
+)
+THROTTLING = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "BandwidthLimitExceeded",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "429",
+    }
+)
+STALE_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "TokenRefreshRequired",
+    }
+)
+CLOCK_SKEW = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSignatureException"})
+SERVER = frozenset(
+    {
+        "InternalServerException",
+        "InternalServerError",
+        "InternalFailure",
+        "InternalError",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "TransientError",
+    }
+)
+
+
+def classify(code: str, message: str, status: int) -> PollFailed:
+    """The failure that AWS's error `code`, told with an HTTP `status`, stands for."""
+    message = redact(message)
+    if code in TARGETS_OWN:
+        return TargetUnreadable(code, message)
+    if code in THROTTLING or status == 429:
+        return EndpointUnreadable(code, message, passing=True, throttled=True)
+    if code in STALE_CREDENTIALS:
+        return EndpointUnreadable(code, message, passing=True, stale_credentials=True)
+    if code in CLOCK_SKEW:
+        # The rest of such a message repeats the request, its session token too.
+        return EndpointUnreadable(code, message.partition("\n")[0], passing=True)
+    return EndpointUnreadable(code, message, passing=code in SERVER or status >= 500 or status == 408)

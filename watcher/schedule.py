@@ -1,0 +1,89 @@
+"""When each target is due, and which of those that are due goes first. Pure: time comes in as an argument.
+
+All times are seconds on a monotonic clock. A settled target keeps to a grid: its phase comes from a hash of its id, so
+that load is even and a restart changes nothing. While there is more to do than the rate allows, targets are served
+round robin, the most overdue first; targets whose sync is under way have every second turn while settled ones wait.
+"""
+
+from __future__ import annotations
+
+import heapq
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FIRST_LOOK = 10.0
+"""Seconds over which the first polls after a start are spread, where there are few enough."""
+
+
+def phase(target_id: str) -> float:
+    """Where in its interval a target's polls fall: a fraction in [0, 1), the same for ever."""
+    return int.from_bytes(blake2b(target_id.encode(), digest_size=6).digest(), "big") / 2**48
+
+
+def on_grid(target_id: str, interval: float, now: float) -> float:
+    """The first moment after `now` at which a settled target is due."""
+    offset = phase(target_id) * interval
+    return offset + ((now - offset) // interval + 1) * interval
+
+
+def first_due(target_id: str, interval: float, now: float, *, count: int, rate: float) -> float:
+    """When a target is looked at first after a start.
+
+    Args:
+        target_id: whose phase counts.
+        interval: between its polls.
+        now: the moment of the start.
+        count: how many targets share the endpoint.
+        rate: calls a second that the endpoint allows; the first look takes half of it.
+    """
+    return now + phase(target_id) * min(interval, max(FIRST_LOOK, 2 * count / rate))
+
+
+def next_due(target_id: str, interval: float, now: float, *, late: float) -> float:
+    """When a settled target is due again whose poll began `late` seconds after it was due, and is over `now`.
+
+    One that came an interval late, or more, queues at the end at once: there is a backlog, and the grid would serve
+    some targets twice as often as others.
+    """
+    return now if late >= interval else on_grid(target_id, interval, now)
+
+
+class Schedule:
+    """The targets of one endpoint that are not being polled, by when they are due."""
+
+    def __init__(self) -> None:
+        """Start with nothing due."""
+        self._settled: list[tuple[float, str]] = []
+        self._active: list[tuple[float, str]] = []
+        self._active_had_last_turn = False
+
+    def __len__(self) -> int:
+        """How many targets wait."""
+        return len(self._settled) + len(self._active)
+
+    def fill(self, settled: Iterable[tuple[float, str]]) -> None:
+        """Add many settled targets, each a due time and an id."""
+        self._settled.extend(settled)
+        heapq.heapify(self._settled)
+
+    def add(self, target_id: str, due: float, *, active: bool) -> None:
+        """Let a target wait until `due`; `active` while its sync is under way."""
+        heapq.heappush(self._active if active else self._settled, (due, target_id))
+
+    def next_at(self) -> float | None:
+        """When the first target is due; None when none waits."""
+        heads = [heap[0][0] for heap in (self._active, self._settled) if heap]
+        return min(heads, default=None)
+
+    def take(self, now: float) -> tuple[float, str] | None:
+        """Remove and return the target whose turn it is, with its due time; None when none is due."""
+        active = bool(self._active) and self._active[0][0] <= now
+        settled = bool(self._settled) and self._settled[0][0] <= now
+        if not active and not settled:
+            return None
+        from_active = active and not (settled and self._active_had_last_turn)
+        self._active_had_last_turn = from_active
+        return heapq.heappop(self._active if from_active else self._settled)
