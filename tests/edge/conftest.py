@@ -1,0 +1,157 @@
+"""The daemon in this process, against the stand-in for AWS on a real socket, its events caught by a sink."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from watcher.app import build
+from watcher.config.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.event_schema import event_schema
+from watcher.model import stack, template
+from watcher.simulator import Scenario, Simulator, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from watcher.app import App
+    from watcher.model import Attempt, Target
+    from watcher.protocols import Delivery
+
+VALID = Draft202012Validator(event_schema())
+PATIENCE = 20.0
+FAST: dict[str, Any] = {"interval": 0.1, "active_interval": 0.1, "timeout": 1.0}
+EPOCH = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+
+
+def a_template(**watching: Any) -> Target:
+    return template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "1", **FAST | watching)
+
+
+def a_stack(name: str = "network", **watching: Any) -> Target:
+    return stack("default", "us-east-1", name, **FAST | watching)
+
+
+def at(minute: float) -> datetime:
+    """A moment of the tests' own calendar."""
+    return EPOCH + timedelta(minutes=minute)
+
+
+@dataclass
+class Caught:
+    """A sink that keeps what it is sent; every event is held against the published schema."""
+
+    name: str = "stdout"
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        for delivery in deliveries:
+            event = json.loads(delivery.event.body)
+            VALID.validate(event)
+            self.events.append(event)
+        return deliveries
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class Watch:
+    """A daemon at work, and the world it sees."""
+
+    simulator: Simulator
+    app: App
+    caught: Caught
+
+    def show(self, target: Target, status: str, minute: float, sha: str = "", **more: Any) -> Attempt:
+        successful = more.pop("successful", None)
+        shown = attempt(target, status, at(minute), sha, **more)
+        if successful is None:
+            self.simulator.world.show(target, shown)
+        else:
+            self.simulator.world.show(target, shown, successful=successful)
+        return shown
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"never came true; events: {self.brief()}"
+            await asyncio.sleep(0.01)
+
+    async def events(self, count: int) -> list[dict[str, Any]]:
+        """Exactly so many events: they come, and a few polls later there are no more."""
+        await self.until(lambda: len(self.caught.events) >= count)
+        await self.polls(3)
+        assert len(self.caught.events) == count, self.brief()
+        return self.caught.events
+
+    async def polls(self, count: int) -> None:
+        """Until so many more calls were answered, for each target that is asked for."""
+        seen = len(self.simulator.calls)
+        wanted = count * max(1, len({call.target for call in self.simulator.calls}))
+        await self.until(lambda: len(self.simulator.calls) >= seen + wanted)
+
+    def brief(self) -> list[str]:
+        return [f"{event['type'].removeprefix('watcher.')} {event['subject']}" for event in self.caught.events]
+
+    def kinds(self) -> list[str]:
+        return [event["type"].removeprefix("watcher.") for event in self.caught.events]
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    nowhere = tmp_path_factory.mktemp("aws")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+
+
+def a_config(url: str | None, targets: Sequence[Target], **changes: Any) -> Config:
+    account = Account("default", ("us-east-1",), endpoint_url=url, rate_limit=RateLimit(200, 10))
+    settings: dict[str, Any] = {
+        "place": "a test",
+        "accounts": {"default": account},
+        "targets": tuple(targets),
+        "retry": Retry(2, 0.01, 0.02),
+        "unreadable_after": 3,
+        "sinks": (SinkSettings("stdout", "stdout"),),
+        "state": "memory://",
+        "http": None,
+        "state_retention": 86400.0,
+        "shutdown_grace": 5.0,
+    }
+    return Config(**settings | changes)
+
+
+@asynccontextmanager
+async def running(simulator: Simulator, config: Config, **parts: Any) -> AsyncIterator[Watch]:
+    """A daemon with this configuration, until the block ends."""
+    caught = Caught()
+    app = build(config, sinks=[caught], **parts)
+    stop = asyncio.Event()
+    daemon = asyncio.create_task(app.run(stop))
+    try:
+        yield Watch(simulator, app, caught)
+    finally:
+        stop.set()
+        await daemon
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    made = Simulator(Scenario("a test"))
+    await made.start()
+    yield made
+    await made.stop()

@@ -1,0 +1,100 @@
+"""The command line: `main` turns commands, and whatever goes wrong in them, into exit codes (contract, section 2)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watcher import __version__
+from watcher.cli.daemon import demo, run, simulate
+from watcher.cli.look import check, events, status
+from watcher.cli.tell import schema, validate
+from watcher.errors import ConfigError, WatcherError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE, BUG, UNKNOWN = 64, 70, 3
+
+EPILOG = """\b
+Examples:
+  watcher demo                          see it work; no AWS account needed
+  watcher validate --config watcher.yaml
+  watcher run --config watcher.yaml > events.jsonl
+  watcher check && echo all well
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="watcher")
+def cli() -> None:
+    """Tell when AWS could not pull your templates and stacks out of Git.
+
+    The configuration comes from --config, else from the file named by WATCHER_CONFIG, else from the YAML text in
+    WATCHER_CONFIG_YAML, else from watcher.yaml in the working directory.
+    """
+
+
+for command in (run, check, validate, status, events, schema, simulate, demo):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and end the process with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # In `check` every failure is 3, for a monitoring system reads its exit code.
+    checking = next((word for word in given if not word.startswith("-")), None) == "check"
+    try:
+        code = _run(given)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (BrokenPipeError, KeyboardInterrupt, click.Abort) as error:
+        # Whoever asked does not want to know any more; yet nobody shall take that for `all well`.
+        code = UNKNOWN if checking else 0
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _flush_stderr()
+    if checking and code > UNKNOWN:
+        code = UNKNOWN
+    sys.exit(code)
+
+
+def _flush_stderr() -> None:
+    """What nobody reads any more must not become Python's own exit code, 120."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        result: Any = cli.main(args=list(arguments), prog_name="watcher", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return USAGE
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return USAGE
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        return error.exit_code
+    except WatcherError as error:
+        click.echo(f"watcher: {error}", err=True)
+        return error.exit_code
+    except (BrokenPipeError, click.Abort):
+        raise
+    except Exception:  # noqa: BLE001  the last net: a bug, and the only traceback a user may see
+        import traceback  # noqa: PLC0415  only for a bug
+
+        from watcher.redact import redact  # noqa: PLC0415  the same
+
+        click.echo(redact(traceback.format_exc()), err=True, nl=False)
+        click.echo("watcher: this is a bug; please report it with the lines above", err=True)
+        return BUG
+    return result if isinstance(result, int) else 0

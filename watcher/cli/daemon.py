@@ -1,0 +1,127 @@
+"""`run`, `simulate` and `demo`: what stays until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watcher.cli.options import config_option, load_config, verbose_option
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+@click.command(
+    epilog="\b\nExamples:\n  watcher run\n  watcher run --config prod.yaml > events.jsonl\n"
+    "  watcher run | jq 'select(.type == \"watcher.sync.failed\")'"
+)
+@config_option
+@verbose_option
+def run(config: str | None, *, verbose: bool) -> int:
+    """Watch, and write each event as a line of JSON to stdout, until SIGTERM or SIGINT.
+
+    The first signal stops the polling and delivers what is due within `shutdown_grace`; a second one ends at once.
+    Nothing that was seen is lost either way: what is not delivered is kept, and goes out at the next start.
+    """
+    import structlog  # noqa: PLC0415  --help needs none of these
+
+    from watcher import logs  # noqa: PLC0415  the same
+    from watcher.app import build  # noqa: PLC0415  the same
+
+    logs.set_up(verbose=verbose)
+    settings = load_config(config)
+
+    async def watch(stop: asyncio.Event) -> None:
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGHUP, lambda: structlog.get_logger().warning("reload.unknown", remedy="restart to take it up")
+        )
+        await build(settings).run(stop)
+
+    return _until_stopped(watch)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  watcher simulate --port 4599\n  watcher simulate --scenario config/scenario.yaml\n"
+    "  AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any watcher run"
+)
+@click.option("--scenario", metavar="FILE", help="What happens in it; else a lively world made up from --seed.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Which made-up world.")
+@click.option("--pace", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Times real speed.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--port", type=click.IntRange(0, 65535), default=4599, show_default=True, help="0: any free one.")
+@verbose_option
+def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int, *, verbose: bool) -> int:
+    """Stand in for AWS on this machine: its sync-status APIs, over their real wire protocol."""
+    from watcher import logs  # noqa: PLC0415  --help needs none of these
+    from watcher.simulator import Simulator, load_scenario, seeded  # noqa: PLC0415  the same
+
+    logs.set_up(verbose=verbose)
+    world = seeded(seed) if scenario is None else load_scenario(_text_of(scenario), scenario)
+    simulator = Simulator(world.at_pace(pace))
+
+    async def serve(stop: asyncio.Event) -> None:
+        url = await simulator.start(host, port)
+        click.echo(f"The stand-in for AWS listens at {url}; it knows:")
+        for target in simulator.world.scenario.targets():
+            click.echo(f"  {target.id}")
+        try:
+            await stop.wait()
+        finally:
+            await simulator.stop()
+
+    return _until_stopped(serve)
+
+
+@click.command(epilog="\b\nExamples:\n  watcher demo --for 30s\n  watcher demo --json | jq .type")
+@click.option("--for", "duration", metavar="DURATION", help="End by itself after this time: 30s, 2m.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Which made-up world.")
+@click.option("--pace", type=click.FloatRange(min=0.1), default=4.0, show_default=True, help="Times real speed.")
+@click.option("--json", "as_json", is_flag=True, help="The events as they are.")
+@verbose_option
+def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
+    """See it work: the stand-in for AWS, and the daemon watching it, in one process."""
+    from watcher import demo as play  # noqa: PLC0415  --help needs none of these
+    from watcher import logs  # noqa: PLC0415  the same
+    from watcher.config.duration import parse_duration  # noqa: PLC0415  the same
+
+    try:
+        seconds = None if duration is None else parse_duration(duration)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from None
+    logs.set_up(verbose=verbose, quiet=not verbose)
+    return _until_stopped(lambda stop: play.play(stop, seed=seed, pace=pace, seconds=seconds, as_json=as_json))
+
+
+def _until_stopped(work: Any) -> int:
+    """Do `work`, a coroutine of the event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+
+        def stopping() -> None:
+            if stop.is_set():
+                # Everything that was seen is in the store already: there is nothing to save.
+                os._exit(0)
+            stop.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping)
+        coroutine: Coroutine[Any, Any, None] = work(stop)
+        await coroutine
+
+    asyncio.run(until_stopped())
+    return 0
+
+
+def _text_of(scenario: str) -> str:
+    try:
+        return Path(scenario).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
+        raise click.BadParameter(f"{scenario}: {reason}", param_hint="--scenario") from None

@@ -1,0 +1,113 @@
+"""The demonstration: the stand-in for AWS, and the real daemon watching it over a real socket, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher.app import build
+from watcher.config.document import Document
+from watcher.config.reading import parse
+from watcher.model import Kind
+from watcher.simulator import Simulator, seeded
+from watcher.tables import EventPrinter, print_table, status_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.config.settings import Config
+    from watcher.model import Target
+    from watcher.protocols import Delivery
+
+REGION = "us-east-1"
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo-secret", "AWS_EC2_METADATA_DISABLED": "true"}
+
+NOT_FOR_A_DEMO = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL")
+
+
+async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | None, as_json: bool) -> None:
+    """Show it until `stop` is set, or for so many `seconds`.
+
+    Args:
+        stop: ends it.
+        seed: which made-up world.
+        pace: how many times faster than life the world goes.
+        seconds: how long; None until stopped.
+        as_json: print the events as they are, and nothing else.
+    """
+    for name in NOT_FOR_A_DEMO:
+        os.environ.pop(name, None)
+    os.environ |= CREDENTIALS
+    simulator = Simulator(seeded(seed, pace=pace))
+    url = await simulator.start()
+    targets = simulator.world.scenario.targets(region=REGION)
+    try:
+        with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
+            config = demo_config(targets, url, Path(folder) / "demo.db", pace)
+            if not as_json:
+                click.echo(f"A made-up AWS at {url}, {pace:g} times faster than life; watching {len(targets)} targets.")
+            if seconds is not None:
+                asyncio.get_running_loop().call_later(seconds, stop.set)
+            printer = _Printing(EventPrinter(as_json=as_json, dated=False))
+            app = build(config, sinks=[printer])
+            await app.run(stop)
+            if not as_json:
+                click.echo(f"\n{printer.printed} events, {len(simulator.calls)} calls. How everything stands:\n")
+                print_table(status_table(config, app.recorder.records, datetime.now(UTC)))
+    finally:
+        await simulator.stop()
+
+
+def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float) -> Config:
+    """The daemon's configuration for a world's targets, by the same way as a user's: as YAML text."""
+    lines = [
+        f"state: sqlite:///{database}",
+        "http: off",
+        "shutdown_grace: 3s",
+        f"accounts: [{{name: demo, regions: [{REGION}], endpoint_url: '{url}'}}]",
+        "defaults:",
+        f"  interval: {_milliseconds(4 / pace)}",
+        f"  active_interval: {_milliseconds(1 / pace)}",
+        f"  stalled_after: {_milliseconds(60 / pace)}",
+        "rate_limit: {requests_per_second: 20}",
+        "templates:",
+    ]
+    for target in targets:
+        if target.kind is Kind.TEMPLATE:
+            part = dict(target.identity)
+            lines.append(f"  - {{name: '{part['name']}', type: {part['type']}, version: {part['version']}}}")
+    lines.append("stacks:")
+    lines += [f"  - {{name: '{target.name}'}}" for target in targets if target.kind is Kind.STACK]
+    return parse(Document("the demo's configuration", "\n".join(lines).encode()), {}, lambda _: None)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{max(100, round(seconds * 1000))}ms"
+
+
+class _Printing:
+    """A sink that shows events to the person who watches."""
+
+    name = "stdout"
+
+    def __init__(self, printer: EventPrinter) -> None:
+        self.printed = 0
+        self._printer = printer
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        for delivery in deliveries:
+            self._printer.print(delivery.event)
+            self.printed += 1
+        sys.stdout.flush()
+        return deliveries
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

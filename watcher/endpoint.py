@@ -1,0 +1,235 @@
+"""One account, region and API: its client, its rate, its tries. botocore's errors end here.
+
+A call needs to be admitted first (a free connection, then the rate's leave); every try of it anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiobotocore import __version__ as aiobotocore_version
+from aiobotocore.config import AioConfig
+from botocore import exceptions as botocore_errors
+
+from watcher import __version__
+from watcher.answers import BoundedSession
+from watcher.config.duration import format_duration
+from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
+from watcher.failure import classify
+from watcher.redact import redact
+from watcher.retry import attempt
+from watcher.sources import SOURCES
+from watcher.throttle import Throttle
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from aiobotocore.session import AioSession
+
+    from watcher.config.settings import Account, Retry
+    from watcher.model import EndpointKey, Snapshot, Target
+    from watcher.sessions import Sessions
+
+USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
+KEEPALIVE = 45.0
+"""Seconds that an idle connection is kept: a new one costs three calls, one that AWS just closed costs a try."""
+OPENING = 30.0
+"""Seconds in which a client, with its credentials, must be had."""
+
+
+@dataclass(eq=False, slots=True)
+class _Client:
+    """A client and the calls that are under way on it; closed when it is retired and the last one is done."""
+
+    session: AioSession
+    client: Any
+    calls: int = 0
+    retired: bool = False
+
+
+class Endpoint:
+    """Asks one API of one account in one region for the sync status of targets."""
+
+    def __init__(self, key: EndpointKey, account: Account, sessions: Sessions, retry: Retry) -> None:
+        """Nothing is opened before the first call."""
+        self.key = key
+        self._account = account
+        self._sessions = sessions
+        self._retry = retry
+        self._concurrency = account.rate_limit.concurrency
+        self._slots = asyncio.Semaphore(self._concurrency)
+        self._throttle = Throttle(account.rate_limit.requests_per_second)
+        self._opening = asyncio.Lock()
+        self._client: _Client | None = None
+
+    @property
+    def rate(self) -> float:
+        """Calls a second that are let through now: less than configured while AWS throttles."""
+        return self._throttle.rate
+
+    async def warm_up(self) -> None:
+        """Open the client ahead of the first call, which then tells what was wrong if that fails."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(OPENING):
+                await self._open()
+
+    async def admit(self) -> None:
+        """Wait until one call may begin; `fetch` or `dismiss` must follow."""
+        await self._slots.acquire()
+        try:
+            await self._throttle.acquire()
+        except asyncio.CancelledError:
+            self._slots.release()
+            raise
+
+    def dismiss(self) -> None:
+        """Give an admission back unused."""
+        self._slots.release()
+
+    async def fetch(self, target: Target, *, tries: int | None = None) -> Snapshot:
+        """The target's sync status, with the tries that `retry` allows (or `tries`); the first is admitted already.
+
+        Raises:
+            TargetUnreadable: the endpoint answers, but not for this target.
+            EndpointUnreadable: it does not answer.
+        """
+        admitted = True
+
+        async def call() -> Snapshot:
+            nonlocal admitted
+            if not admitted:
+                await self.admit()
+            admitted = False
+            try:
+                return await self._call(target)
+            finally:
+                self._slots.release()
+
+        return await attempt(call, self._retry if tries is None else replace(self._retry, attempts=tries))
+
+    async def close(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.client.close()
+
+    async def _call(self, target: Target) -> Snapshot:
+        begun = time.monotonic()
+        try:
+            snapshot = await self._ask(target)
+        except PollFailed as error:
+            if error.throttled:
+                self._throttle.slow_down(begun)
+            elif isinstance(error, TargetUnreadable):
+                self._throttle.speed_up()
+            raise
+        self._throttle.speed_up()
+        return snapshot
+
+    async def _ask(self, target: Target) -> Snapshot:
+        """One call, bounded in all by the target's timeout."""
+        source = SOURCES[target.kind]
+        client: _Client | None = None
+        try:
+            async with asyncio.timeout(OPENING):
+                client = await self._open()
+            client.calls += 1
+            async with asyncio.timeout(target.timeout):
+                told = await getattr(client.client, source.operation)(**source.request(target))
+        except PollFailed:
+            raise
+        except Exception as error:
+            failure = _failure(error, source.operation, target)
+            if failure.stale_credentials and client is not None:
+                failure.passing = self._renew(client)
+            raise failure from error
+        finally:
+            await self._done(client)
+        snapshot = source.read(told["answer"])
+        if snapshot.latest is not None and snapshot.latest.unfinished:
+            # Only an unfinished attempt is measured against a clock: let it be the one that stamped it.
+            return replace(snapshot, at=_http_date(told["date"]))
+        return snapshot
+
+    async def _open(self) -> _Client:
+        async with self._opening:
+            if self._client is None:
+                session = self._sessions.of(self._account, self.key.region)
+                context = session.create_client(
+                    self.key.api.value,
+                    region_name=self.key.region,
+                    endpoint_url=self._account.endpoint_url,
+                    config=AioConfig(
+                        retries={"total_max_attempts": 1},
+                        max_pool_connections=self._concurrency,
+                        user_agent=USER_AGENT,
+                        connector_args={"keepalive_timeout": KEEPALIVE},
+                        http_session_cls=BoundedSession,
+                    ),
+                )
+                self._client = _Client(session, await context.__aenter__())
+            return self._client
+
+    def _renew(self, client: _Client) -> bool:
+        """Have newer credentials looked for; whether there may be any."""
+        if self._client is client:
+            if not self._sessions.renew(self._account, client.session):
+                return False
+            client.retired = True
+            self._client = None
+        return True
+
+    async def _done(self, client: _Client | None) -> None:
+        if client is None:
+            return
+        client.calls -= 1
+        if client.retired and client.calls == 0:
+            await client.client.close()
+
+
+def _failure(error: Exception, operation: str, target: Target) -> PollFailed:
+    """What an error of aiobotocore's means. Anything unforeseen is an endpoint that cannot be read, too."""
+    name, text = type(error).__name__, redact(str(error))
+    if isinstance(error, botocore_errors.ClientError):
+        told = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        failure = classify(str(told.get("Code", status)), str(told.get("Message", "")), status)
+        if isinstance(failure, TargetUnreadable) and _snake(error.operation_name) != operation:
+            # Another call on the way there was refused (AssumeRole): that is nothing of the target's.
+            return EndpointUnreadable(failure.code, f"{error.operation_name}: {failure.message}")
+        return failure
+    if isinstance(error, (TimeoutError, botocore_errors.ConnectTimeoutError, botocore_errors.ReadTimeoutError)):
+        return EndpointUnreadable("Timeout", f"no whole answer within {format_duration(target.timeout)}", passing=True)
+    if isinstance(error, botocore_errors.ParamValidationError):
+        return TargetUnreadable("ParamValidationError", text)
+    if isinstance(error, botocore_errors.SSLError):
+        return EndpointUnreadable("TLSFailed", text)
+    if isinstance(
+        error, (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
+    ):
+        return EndpointUnreadable("ConnectionFailed", text, passing=True)
+    if isinstance(error, botocore_errors.CredentialRetrievalError):
+        return EndpointUnreadable("CredentialRetrievalError", text, passing=True)
+    if isinstance(error, botocore_errors.BotoCoreError):
+        return EndpointUnreadable(name.removesuffix("Error"), text)
+    return EndpointUnreadable("MalformedAnswer", f"the answer could not be read: {name}: {text}")
+
+
+def _snake(operation: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).removeprefix("_")
+
+
+def _http_date(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,109 @@
+"""Logs: structlog to stderr, set up once. JSON where nobody looks, coloured lines on a terminal.
+
+Event names are dotted and stable. What botocore, aiohttp and asyncio log by the standard library is rendered alike, and
+everything passes through `redact`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from watcher.redact import printable, redact, remember
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+
+
+def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
+    """Send logs to stderr from `INFO` up; with `verbose` from `DEBUG`, with `quiet` from `ERROR`.
+
+    Other libraries are one level quieter.
+    """
+    remember(*(os.environ.get(name) for name in SECRET_VARIABLES))
+    stream = _Stderr()
+    terminal = stream.isatty()
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        _redacted,
+    ]
+    if terminal:
+        shared.append(_printable)
+    colors = terminal and not os.environ.get("NO_COLOR")
+    # Tracebacks come as text already, without the variables that a prettier one would show.
+    plain = structlog.dev.plain_traceback
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24, exception_formatter=plain)
+        if terminal
+        else structlog.processors.JSONRenderer(ensure_ascii=True)
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),  # type: ignore[arg-type]  # has all that it uses
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING, force=True)
+    # One line for each start says where credentials were found; errors come to us as exceptions.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+
+
+class _Stderr:
+    """Standard error, for a daemon that must not end because nobody reads it, or its disk is full, or there is none."""
+
+    def isatty(self) -> bool:
+        return sys.stderr is not None and sys.stderr.isatty()
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+
+
+def _redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # What begins with an underscore is structlog's own, and is not rendered.
+    event.update({key: _without_secrets(value) for key, value in event.items() if not key.startswith("_")})
+    return event
+
+
+def _without_secrets(value: Any) -> Any:
+    """`value` as far as it can be told in JSON, its texts redacted however deep they are."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_without_secrets(item) for item in value]
+    return redact(value if isinstance(value, str) else repr(value))
+
+
+def _printable(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # What AWS sends shall not move the cursor, nor forge a line. What is nested is shown with escapes anyway.
+    for key, value in event.items():
+        if isinstance(value, str):
+            lines = value.split("\n") if key in ("exception", "stack") else [value]
+            event[key] = "\n".join(map(printable, lines))
+    return event

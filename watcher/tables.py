@@ -1,0 +1,251 @@
+"""What commands print: tables for people, JSON for programs.
+
+Text from AWS is escaped, so that it cannot move the cursor or forge a line. On a terminal a table fits its width; into
+a pipe every cell stands in full. `NO_COLOR` is honoured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from watcher.check import Result
+from watcher.config.duration import format_duration
+from watcher.events import target_to_json
+from watcher.model import FAILED, SUCCEEDED, UNFINISHED, Kind
+from watcher.redact import printable
+from watcher.state import attempt_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.check import Finding
+    from watcher.config.load import EndpointLoad
+    from watcher.config.settings import Config
+    from watcher.events import Event
+    from watcher.model import Attempt, Target
+    from watcher.state import Record
+
+UNLIMITED = 100_000
+"""Columns of a pipe."""
+
+COLOURS = {Result.OK: "green", Result.WARNING: "yellow", Result.CRITICAL: "bold red", Result.UNKNOWN: "magenta"}
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout."""
+    _console().print(table)
+
+
+def load_table(report: Sequence[EndpointLoad]) -> Table:
+    """What `validate` shows."""
+    table = _table("ENDPOINT", "TARGETS", "CALLS/S", "ALLOWED", "")
+    for load in report:
+        if load.kept_interval is None:
+            note = Text("fits", "green")
+        else:
+            kept = format_duration(max(0.1, round(load.kept_interval, 1)))
+            note = Text(f"too much: an interval of {kept} will be kept", "yellow")
+        table.add_row(
+            printable(str(load.endpoint)),
+            str(load.targets), f"{load.asked:.3g}", f"{load.allowed:g}", note,
+        )  # fmt: skip
+    return table
+
+
+def check_table(findings: Sequence[Finding], now: datetime) -> Table:
+    """What `check` shows."""
+    table = _table("STATUS", "KIND", "TARGET", "WHERE", "AGE", "COMMIT", "NOTE")
+    for finding in findings:
+        attempt = None if finding.snapshot is None else finding.snapshot.latest
+        if finding.error is not None:
+            status, note = "UNREADABLE", f"{finding.error.code}: {finding.error.message}"
+        else:
+            status, note = finding.status or "NEVER SYNCED", _last_failure(attempt)
+        table.add_row(
+            Text(printable(status), COLOURS[finding.result]), *_who(finding.target),
+            _age(attempt, now), _commit(attempt), printable(note),
+        )  # fmt: skip
+    return table
+
+
+def status_table(config: Config, known: Mapping[str, Record], now: datetime) -> Table:
+    """What `status` shows."""
+    table = _table("STATUS", "KIND", "TARGET", "WHERE", "SINCE", "COMMIT", "NOTE")
+    for target in config.targets:
+        record = known.get(target.id)
+        state = record.known if record else None
+        attempt = state.attempt if state else None
+        blind = known.get(str(target.endpoint))
+        outage = (record.outage if record else None) or (blind.outage if blind else None)
+        note = _last_failure(attempt)
+        if outage is not None:
+            note = f"unreadable for {_ago(outage.since, now)}: {outage.code}: {outage.message}"
+        status, colour = _status(attempt, seen=state is not None, stalled=bool(state and _stalled(state)))
+        table.add_row(
+            Text(printable(status), colour), *_who(target),
+            _ago(state.since, now) if state else "", _commit(attempt),
+            Text(printable(note), "magenta" if outage else ""),
+        )  # fmt: skip
+    return table
+
+
+class EventPrinter:
+    """Prints events as they come: as they are, or one line for people each."""
+
+    def __init__(self, *, as_json: bool, dated: bool = True) -> None:
+        """`as_json`: as they are; `dated`: with the day, not only the time of day."""
+        self._from = 0 if dated else 11
+        self._console = None if as_json else _console()
+
+    def print(self, event: Event) -> None:
+        """Print one."""
+        if self._console is None:
+            click.echo(event.body)
+            sys.stdout.flush()
+        else:
+            self._console.print(event_line(json.loads(event.body), self._from))
+
+
+def event_line(event: dict[str, Any], start: int = 0) -> Text:
+    """An event in one line: when (from the letter `start`), what, of which target, which commit, why."""
+    data, kind = event["data"], event["type"].removeprefix("watcher.")
+    line = Text(f"{event['time'][start:19].replace('T', ' ')}  ", "dim")
+    line.append(f"{kind:<20}  ", _event_colour(kind))
+    line.append(printable(event["subject"]))
+    notes = []
+    if "attempt" in data:
+        notes.append(data["attempt"]["targetRevision"].get("sha", "")[:8])
+        notes += [name.replace("_", " ") for name in ("first_seen", "recovered", "recreated") if data[name]]
+        if not data["observed"]:
+            notes.append("between two polls")
+        if data["consecutive_failures"] > 1:
+            notes.append(f"{data['consecutive_failures']} failures in a row")
+        if data["status"] == FAILED and data["attempt"]["events"]:
+            notes.append(data["attempt"]["events"][-1]["event"])
+    elif "lasted_seconds" in data:
+        notes.append(f"after {format_duration(max(0.1, round(data['lasted_seconds'], 1)))}")
+    else:
+        notes.append(f"{data['error']['code']}: {data['error']['message']}")
+    line.append(f"  {printable(', '.join(filter(None, notes)))}", "dim")
+    return line
+
+
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """What `check --json` shows of a target."""
+    latest = None if finding.snapshot is None else finding.snapshot.latest
+    error = finding.error
+    return {
+        "target": target_to_json(finding.target),
+        "result": finding.result.name.lower(),
+        "status": latest.status if latest else None,
+        "stalled": finding.status == "STALLED",
+        "attempt": None if latest is None else attempt_to_json(latest),
+        "error": None if error is None else {"code": error.code, "message": error.message},
+    }
+
+
+def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
+    """What `status --json` shows of a target."""
+    known = record.known if record else None
+    outage = record.outage if record else None
+    return {
+        "target": target_to_json(target),
+        "seen": known is not None,
+        "status": known.attempt.status if known and known.attempt else None,
+        "since": known.since.isoformat().replace("+00:00", "Z") if known else None,
+        "stalled": bool(known and _stalled(known)),
+        "consecutive_failures": known.failures if known else 0,
+        "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
+        "sequence": record.sequence if record else 0,
+        "error": None if outage is None else {"code": outage.code, "message": outage.message},
+    }
+
+
+def _console() -> Console:
+    # Its own NO_COLOR keeps bold and the like; people who set it want none of that.
+    plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
+    width = None if sys.stdout.isatty() else UNLIMITED
+    # Without `emoji`, the `:secret:` of an ARN would become one.
+    return Console(highlight=False, markup=False, emoji=False, no_color=plain or None,
+                   color_system=None if plain else "auto", width=width, soft_wrap=False)  # fmt: skip
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        wide = column in ("TARGET", "NOTE", "ENDPOINT", "")
+        table.add_column(column, overflow="fold", no_wrap=not wide)
+    return table
+
+
+def _who(target: Target) -> tuple[str, str, str]:
+    name = ":".join(value for part, value in target.identity if part != "type")
+    kind = target.kind.value
+    if target.kind is Kind.TEMPLATE:
+        kind = f"{dict(target.identity)['type'].lower()} {kind}"
+    return kind, printable(name), f"{printable(target.account)}/{target.region}"
+
+
+def _status(attempt: Attempt | None, *, seen: bool, stalled: bool) -> tuple[str, str]:
+    if attempt is None:
+        return ("NEVER SYNCED", "dim") if seen else ("NOT SEEN YET", "dim")
+    if attempt.status == FAILED:
+        return attempt.status, COLOURS[Result.CRITICAL]
+    if stalled:
+        return "STALLED", COLOURS[Result.WARNING]
+    if attempt.status == SUCCEEDED:
+        return attempt.status, COLOURS[Result.OK]
+    return attempt.status, "cyan" if attempt.status in UNFINISHED else COLOURS[Result.UNKNOWN]
+
+
+def _stalled(known: Any) -> bool:
+    return bool(known.attempt and known.attempt.unfinished and known.stalled == known.attempt.started_at)
+
+
+def _event_colour(kind: str) -> str:
+    if kind.endswith(".failed"):
+        return COLOURS[Result.CRITICAL]
+    if kind.endswith((".succeeded", ".readable")):
+        return COLOURS[Result.OK]
+    if kind.endswith(".stalled"):
+        return COLOURS[Result.WARNING]
+    if kind.endswith((".unreadable", ".unknown")):
+        return COLOURS[Result.UNKNOWN]
+    return "cyan"
+
+
+def _age(attempt: Attempt | None, now: datetime) -> str:
+    return "" if attempt is None else _ago(attempt.started_at, now)
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    """Roughly how long ago: one unit, two at most."""
+    seconds = max(1, round((now - moment).total_seconds()))
+    for unit in (86400, 3600, 60):
+        if seconds >= 2 * unit:
+            return format_duration(float(seconds // unit * unit))
+    return format_duration(float(seconds))
+
+
+def _commit(attempt: Attempt | None) -> str:
+    return "" if attempt is None else printable(attempt.sha[:8])
+
+
+def _last_failure(attempt: Attempt | None) -> str:
+    if attempt is None or attempt.status != FAILED or not attempt.events:
+        return ""
+    return attempt.events[-1].get("event", "")

@@ -1,0 +1,90 @@
+"""The calls that one endpoint may begin: asyncio-throttle's window, divided so that it is exact, even and quick.
+
+Contract, section 6: never more calls in any one second than allowed, and a backlog uses at least 95 % of that. One
+window of a second would let all its calls start at once; many short ones that add up to it spread them. A window lasts
+a little longer than its share, so that calls do not arrive closer together than they were begun. Throttling answers
+lengthen the windows and good ones shorten them again: additive increase, multiplicative decrease, never above what is
+allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from math import floor, inf
+
+from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # it tells no types
+
+MARGIN = 1.015
+"""A window's length, as a multiple of its share of a second."""
+
+FINEST = 0.001
+"""Seconds: the shortest sleep that the event loop keeps."""
+
+DECREASE = 0.5
+INCREASE = 0.05
+"""Of the allowed rate: what each second without a throttling answer gives back."""
+LOWEST = 0.05
+
+
+def windows(rate: float) -> tuple[int, float]:
+    """How many calls a window holds, and its length in seconds, for a rate in calls a second.
+
+    Below one call a second: one call in its period. Above, whole calls count: 2.5 is kept as 2. Of the ways to divide a
+    second, the one that wastes least is taken: a share of calls that does not divide evenly is lost, and so is about
+    half a millisecond at each window's end.
+    """
+    if rate < 1:
+        return 1, MARGIN / rate
+    calls = floor(rate)
+
+    def waste(count: int) -> float:
+        return 1 - (calls // count) * count / calls + count * FINEST / 2
+
+    count = min(range(min(calls, 5), min(calls, 50) + 1), key=waste)
+    return calls // count, MARGIN / count
+
+
+class Throttle:
+    """Lets calls begin, in the order they asked, within a rate (in calls a second)."""
+
+    def __init__(self, rate: float) -> None:
+        """Begin with all of the rate."""
+        self._rate = rate
+        calls, self._window = windows(rate)
+        self._throttler = Throttler(rate_limit=calls, period=self._window)
+        # The throttler wakes each of its waiters again and again: let it have one at a time.
+        self._turn = asyncio.Lock()
+        self._share = 1.0
+        self._decreased = -inf
+        self._apply()
+
+    @property
+    def rate(self) -> float:
+        """Calls a second that are let through now."""
+        return self._rate * self._share
+
+    async def acquire(self) -> None:
+        """Wait until a call may begin."""
+        async with self._turn:
+            await self._throttler.acquire()  # type: ignore[no-untyped-call]  # the same
+
+    def slow_down(self, begun: float) -> None:
+        """AWS said that there were too many calls, to one begun at `begun` (seconds, `time.monotonic`).
+
+        A call begun before the last decrease tells nothing of the rate since.
+        """
+        if begun >= self._decreased:
+            self._decreased = time.monotonic()
+            self._share = max(LOWEST, self._share * DECREASE)
+            self._apply()
+
+    def speed_up(self) -> None:
+        """AWS answered."""
+        if self._share < 1:
+            self._share = min(1.0, self._share + INCREASE / max(1.0, self.rate))
+            self._apply()
+
+    def _apply(self) -> None:
+        self._throttler.period = self._window / self._share
+        self._throttler.retry_interval = max(FINEST, self._throttler.period / 100)
