@@ -228,8 +228,6 @@ def _number_schema(kind: Literal["integer", "number"], least: float, most: float
     return WithJsonSchema(or_variable({"type": kind, "minimum": least, "maximum": most}))
 
 
-_NAME = r"^[0-9A-Za-z]+[0-9A-Za-z_\-]*$"
-_NAME_IN_WORDS = "name that AWS takes: letters, digits, - and _, beginning with a letter or a digit, at most 100"
 _REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
 _DURATION_SCHEMA = WithJsonSchema(
@@ -253,7 +251,8 @@ Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
 LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
 Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
 ExternalId = Annotated[SecretStr, PlainValidator(_external_id), text_schema(minLength=2)]
-Name = Annotated[str, PlainValidator(_matching(_NAME, 100, _NAME_IN_WORDS)), text_schema(_NAME, maxLength=100)]
+# Which names there may be is AWS's to judge: its patterns change, and a name that it refuses is told as such.
+Name = Plain
 Version = Annotated[
     str,
     PlainValidator(_version),

@@ -107,7 +107,7 @@ def test_a_fault_has_its_place_and_what_to_write(text: str, fault: str) -> None:
 def test_every_fault_is_told_at_once() -> None:
     text = """throttle: {requests_per_second: fast}
 stacks:
-- {name: -, life: []}
+- {name: '', life: []}
 - {name: n, life: [{fault: x}], brunch: b}
 """
     assert [line.split(":")[1] for line in faults_in(text)] == ["1", "3", "4", "4"]
