@@ -14,7 +14,6 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.parsers import AioResponseParserFactory
 
 from watcher.errors import EndpointUnreadable
-from watcher.sources.answer import body_of
 
 LONGEST_ANSWER = 1024 * 1024
 """Bytes."""
@@ -37,6 +36,9 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells
         """
         request.stream_output = True  # so that the body is left to us
         response = await super().send(request)
+        if int(response.headers.get("content-length", LONGEST_ANSWER + 1)) <= LONGEST_ANSWER:
+            await response.content  # HTTP itself bounds it
+            return response
         whole = AioAWSResponse(response.url, response.status_code, response.headers, _Bounded(response.raw))
         await whole.content
         return whole
@@ -83,7 +85,7 @@ class Answers(AioResponseParserFactory):  # type: ignore[misc]  # aiobotocore te
 
 
 class _JsonAnswers:
-    """Leaves a good answer as it is; `sources` knows what it means."""
+    """Leaves the body of a good answer as it is; `sources` knows what it means."""
 
     def __init__(self, errors: Any) -> None:
         self._errors = errors
@@ -92,5 +94,9 @@ class _JsonAnswers:
         if response["status_code"] >= 300:
             return await self._errors.parse(response, shape)
         headers = response["headers"]
-        answer = body_of(response["body"], headers.get("content-type", ""))
-        return {"answer": answer, "date": headers.get("date"), "ResponseMetadata": {}}
+        return {
+            "body": response["body"],
+            "content_type": headers.get("content-type", ""),
+            "date": headers.get("date"),
+            "ResponseMetadata": {},
+        }

@@ -26,7 +26,9 @@ def phase(target_id: str) -> float:
 def on_grid(target_id: str, interval: float, now: float) -> float:
     """The first moment after `now` at which a settled target is due."""
     offset = phase(target_id) * interval
-    return offset + ((now - offset) // interval + 1) * interval
+    due = offset + ((now - offset) // interval + 1) * interval
+    # On the grid itself, rounding may name the same moment again.
+    return due if due > now else due + interval
 
 
 def first_due(target_id: str, interval: float, now: float, *, count: int, rate: float) -> float:

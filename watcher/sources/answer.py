@@ -123,7 +123,8 @@ def _moment(value: Any) -> datetime:
         return datetime.fromtimestamp(value, UTC)
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
+            # By itself it would take a bare date, or a long row of digits.
+            moment = datetime.fromisoformat(value if "T" in value else "")
         except ValueError:
             raise ValueError(f"{value[:40]!r} is no time") from None
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
