@@ -74,9 +74,9 @@ def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float
         "shutdown_grace: 3s",
         f"accounts: [{{name: demo, regions: [{REGION}], endpoint_url: '{url}'}}]",
         "defaults:",
-        f"  interval: {_milliseconds(4 / pace)}",
+        f"  interval: {_milliseconds(8 / pace)}",
         f"  active_interval: {_milliseconds(1 / pace)}",
-        f"  stalled_after: {_milliseconds(60 / pace)}",
+        f"  stalled_after: {_milliseconds(90 / pace)}",
         "rate_limit: {requests_per_second: 20}",
         "templates:",
     ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from watcher.redact import printable, redact, remember
+from watcher.redact import HIDDEN, printable, redact, remember
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -24,14 +24,14 @@ SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER
 
 
 def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
-    """Send logs to stderr from `INFO` up; with `verbose` from `DEBUG`, with `quiet` from `ERROR`.
+    """Send logs to stderr from `INFO` up; with `verbose` from `DEBUG`, with `quiet` only what is critical.
 
     Other libraries are one level quieter.
     """
     remember(*(os.environ.get(name) for name in SECRET_VARIABLES))
     stream = _Stderr()
     terminal = stream.isatty()
-    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
+    level = logging.DEBUG if verbose else logging.CRITICAL if quiet else logging.INFO
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -85,8 +85,13 @@ class _Stderr:
 
 def _redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     # What begins with an underscore is structlog's own, and is not rendered.
-    event.update({key: _without_secrets(value) for key, value in event.items() if not key.startswith("_")})
+    event.update({key: _value(key, value) for key, value in event.items() if not key.startswith("_")})
     return event
+
+
+def _value(name: str, value: Any) -> Any:
+    """What may be shown of a value: nothing, where its name says that it is a secret."""
+    return _without_secrets(value) if redact(f"{name}: x").endswith(": x") else HIDDEN
 
 
 def _without_secrets(value: Any) -> Any:
@@ -94,7 +99,7 @@ def _without_secrets(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {redact(str(key)): _without_secrets(item) for key, item in value.items()}
+        return {redact(str(key)): _value(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_without_secrets(item) for item in value]
     return redact(value if isinstance(value, str) else repr(value))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from rich.console import Console
@@ -19,7 +19,7 @@ from rich.text import Text
 from watcher.check import Result
 from watcher.config.duration import format_duration
 from watcher.events import target_to_json
-from watcher.model import FAILED, SUCCEEDED, UNFINISHED, Kind
+from watcher.model import FAILED, SUCCEEDED, UNFINISHED
 from watcher.redact import printable
 from watcher.state import attempt_to_json
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 UNLIMITED = 100_000
 """Columns of a pipe."""
+
+WIDE = 110
+"""Columns from which there is room for everything."""
 
 COLOURS = {Result.OK: "green", Result.WARNING: "yellow", Result.CRITICAL: "bold red", Result.UNKNOWN: "magenta"}
 
@@ -68,23 +71,21 @@ def load_table(report: Sequence[EndpointLoad]) -> Table:
 
 def check_table(findings: Sequence[Finding], now: datetime) -> Table:
     """What `check` shows."""
-    table = _table("STATUS", "KIND", "TARGET", "WHERE", "AGE", "COMMIT", "NOTE")
+    rows = []
     for finding in findings:
         attempt = None if finding.snapshot is None else finding.snapshot.latest
         if finding.error is not None:
             status, note = "UNREADABLE", f"{finding.error.code}: {finding.error.message}"
         else:
             status, note = finding.status or "NEVER SYNCED", _last_failure(attempt)
-        table.add_row(
-            Text(printable(status), COLOURS[finding.result]), *_who(finding.target),
-            _age(attempt, now), _commit(attempt), printable(note),
-        )  # fmt: skip
-    return table
+        since = None if attempt is None else attempt.started_at
+        rows.append(_Row(finding.target, status, COLOURS[finding.result], since, attempt, note))
+    return _targets_table(rows, "AGE", now)
 
 
 def status_table(config: Config, known: Mapping[str, Record], now: datetime) -> Table:
     """What `status` shows."""
-    table = _table("STATUS", "KIND", "TARGET", "WHERE", "SINCE", "COMMIT", "NOTE")
+    rows = []
     for target in config.targets:
         record = known.get(target.id)
         state = record.known if record else None
@@ -95,12 +96,8 @@ def status_table(config: Config, known: Mapping[str, Record], now: datetime) -> 
         if outage is not None:
             note = f"unreadable for {_ago(outage.since, now)}: {outage.code}: {outage.message}"
         status, colour = _status(attempt, seen=state is not None, stalled=bool(state and _stalled(state)))
-        table.add_row(
-            Text(printable(status), colour), *_who(target),
-            _ago(state.since, now) if state else "", _commit(attempt),
-            Text(printable(note), "magenta" if outage else ""),
-        )  # fmt: skip
-    return table
+        rows.append(_Row(target, status, colour, state.since if state else None, attempt, note))
+    return _targets_table(rows, "SINCE", now)
 
 
 class EventPrinter:
@@ -117,14 +114,14 @@ class EventPrinter:
             click.echo(event.body)
             sys.stdout.flush()
         else:
-            self._console.print(event_line(json.loads(event.body), self._from))
+            self._console.print(event_line(json.loads(event.body), self._from, self._console.width))
 
 
-def event_line(event: dict[str, Any], start: int = 0) -> Text:
-    """An event in one line: when (from the letter `start`), what, of which target, which commit, why."""
+def event_line(event: dict[str, Any], start: int = 0, width: int = UNLIMITED) -> Text:
+    """An event in one line: when (from the letter `start`), what, of which target, which commit, why; or in two."""
     data, kind = event["data"], event["type"].removeprefix("watcher.")
     line = Text(f"{event['time'][start:19].replace('T', ' ')}  ", "dim")
-    line.append(f"{kind:<20}  ", _event_colour(kind))
+    line.append(f"{kind:<17}  ", _event_colour(kind))
     line.append(printable(event["subject"]))
     notes = []
     if "attempt" in data:
@@ -140,7 +137,8 @@ def event_line(event: dict[str, Any], start: int = 0) -> Text:
         notes.append(f"after {format_duration(max(0.1, round(data['lasted_seconds'], 1)))}")
     else:
         notes.append(f"{data['error']['code']}: {data['error']['message']}")
-    line.append(f"  {printable(', '.join(filter(None, notes)))}", "dim")
+    told = printable(", ".join(filter(None, notes)))
+    line.append(f"  {told}" if len(line) + 2 + len(told) <= width else f"\n          {told}", "dim")
     return line
 
 
@@ -187,17 +185,34 @@ def _console() -> Console:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        wide = column in ("TARGET", "NOTE", "ENDPOINT", "")
-        table.add_column(column, overflow="fold", no_wrap=not wide)
+        table.add_column(column, no_wrap=column != "NOTE", overflow="fold")
     return table
 
 
-def _who(target: Target) -> tuple[str, str, str]:
-    name = ":".join(value for part, value in target.identity if part != "type")
-    kind = target.kind.value
-    if target.kind is Kind.TEMPLATE:
-        kind = f"{dict(target.identity)['type'].lower()} {kind}"
-    return kind, printable(name), f"{printable(target.account)}/{target.region}"
+class _Row(NamedTuple):
+    target: Target
+    status: str
+    colour: str
+    since: datetime | None
+    attempt: Attempt | None
+    note: str
+
+
+def _targets_table(rows: Sequence[_Row], since: str, now: datetime) -> Table:
+    """A row for each target. Ids are cut to what differs; a narrow terminal does without the commits."""
+    wide = _console().width >= WIDE
+    table = _table("STATUS", "TARGET", since, *(["COMMIT"] if wide else []), "NOTE")
+    places = {(row.target.account, row.target.region) for row in rows}
+    for row in rows:
+        name = row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2]
+        table.add_row(
+            Text(printable(row.status), row.colour),
+            name,
+            "" if row.since is None else _ago(row.since, now),
+            *(["" if row.attempt is None else printable(row.attempt.sha[:8])] if wide else []),
+            printable(row.note),
+        )
+    return table
 
 
 def _status(attempt: Attempt | None, *, seen: bool, stalled: bool) -> tuple[str, str]:
@@ -228,10 +243,6 @@ def _event_colour(kind: str) -> str:
     return "cyan"
 
 
-def _age(attempt: Attempt | None, now: datetime) -> str:
-    return "" if attempt is None else _ago(attempt.started_at, now)
-
-
 def _ago(moment: datetime, now: datetime) -> str:
     """Roughly how long ago: one unit, two at most."""
     seconds = max(1, round((now - moment).total_seconds()))
@@ -239,10 +250,6 @@ def _ago(moment: datetime, now: datetime) -> str:
         if seconds >= 2 * unit:
             return format_duration(float(seconds // unit * unit))
     return format_duration(float(seconds))
-
-
-def _commit(attempt: Attempt | None) -> str:
-    return "" if attempt is None else printable(attempt.sha[:8])
 
 
 def _last_failure(attempt: Attempt | None) -> str:

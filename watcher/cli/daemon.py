@@ -79,8 +79,8 @@ def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int,
 
 @click.command(epilog="\b\nExamples:\n  watcher demo --for 30s\n  watcher demo --json | jq .type")
 @click.option("--for", "duration", metavar="DURATION", help="End by itself after this time: 30s, 2m.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Which made-up world.")
-@click.option("--pace", type=click.FloatRange(min=0.1), default=4.0, show_default=True, help="Times real speed.")
+@click.option("--seed", type=int, default=41, show_default=True, help="Which made-up world.")
+@click.option("--pace", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Times real speed.")
 @click.option("--json", "as_json", is_flag=True, help="The events as they are.")
 @verbose_option
 def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:

@@ -82,7 +82,7 @@ def _life(chance: Random, subject: Subject, *, stalls: bool, fresh: bool) -> Ite
     broken = False
     for round_ in range(ROUNDS):
         broken = chance.random() < (0.35 if broken else 0.25)
-        yield from _attempt(chance, subject, FAILED if broken else SUCCEEDED, stalls=stalls and round_ == 1)
+        yield from _attempt(chance, subject, FAILED if broken else SUCCEEDED, stalls=stalls and round_ == 0)
 
 
 def _attempt(chance: Random, subject: Subject, outcome: str, *, stalls: bool = False) -> Iterator[Scene]:

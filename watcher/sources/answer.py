@@ -6,6 +6,7 @@ Both services answer with one shape and differ in how they spell its members; co
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from watcher.model import Revision, SyncEvent
 
 CODE = "MalformedAnswer"
+
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?")
+"""`fromisoformat` by itself would take a bare date, or a long row of digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +126,9 @@ def _moment(value: Any) -> datetime:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
     if isinstance(value, str):
-        try:
-            # By itself it would take a bare date, or a long row of digits.
-            moment = datetime.fromisoformat(value if "T" in value else "")
-        except ValueError:
-            raise ValueError(f"{value[:40]!r} is no time") from None
+        if not _ISO.fullmatch(value):
+            raise ValueError(f"{value[:40]!r} is no time")
+        moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     raise TypeError("a time is neither a number nor text")
 
