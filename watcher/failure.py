@@ -7,6 +7,8 @@ stand-in for it: the HTTP status as text.
 
 from __future__ import annotations
 
+import re
+
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.redact import redact
 
@@ -43,7 +45,9 @@ STALE_CREDENTIALS = frozenset(
         "TokenRefreshRequired",
     }
 )
-CLOCK_SKEW = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture", "InvalidSignatureException"})
+CLOCK_SKEW = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
+SKEWED = re.compile(r"(?i)signature (expired|not yet current)")
+"""How AWS words clock skew under the code of any wrong signature."""
 SERVER = frozenset(
     {
         "InternalServerException",
@@ -68,7 +72,7 @@ def classify(code: str, message: str, status: int) -> PollFailed:
         return EndpointUnreadable(code, message, passing=True, throttled=True)
     if code in STALE_CREDENTIALS:
         return EndpointUnreadable(code, message, passing=True, stale_credentials=True)
-    if code in CLOCK_SKEW:
+    if code == "InvalidSignatureException":
         # The rest of such a message repeats the request, its session token too.
-        return EndpointUnreadable(code, message.partition("\n")[0], passing=True)
-    return EndpointUnreadable(code, message, passing=code in SERVER or status >= 500 or status == 408)
+        return EndpointUnreadable(code, message.partition("\n")[0], passing=bool(SKEWED.search(message)))
+    return EndpointUnreadable(code, message, passing=code in SERVER | CLOCK_SKEW or status >= 500 or status == 408)

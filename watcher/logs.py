@@ -63,7 +63,7 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING, force=True)
+    logging.basicConfig(handlers=[handler], level=max(level + 10, logging.INFO), force=True)
     # One line for each start says where credentials were found; errors come to us as exceptions.
     logging.getLogger("botocore").setLevel(logging.WARNING)
 

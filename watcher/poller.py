@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watcher.config.settings import Config
-    from watcher.diff import Change
+    from watcher.diff import Outcome
     from watcher.endpoint import Endpoint
     from watcher.events import Event
     from watcher.model import Snapshot, Target
@@ -175,7 +175,7 @@ class Poller:
         for change in outcome.changes:
             sequence += 1
             events.append(sync_event(target, change, sequence=sequence, now=now))
-        self._log_answer(target, outcome.changes, ignored=outcome.ignored)
+        self._log_answer(target, outcome)
         await self._endpoint_answered()
         kept = replace(record, known=_unless_same(record.known, outcome.known), sequence=sequence, outage=None)
         if kept != record:
@@ -238,13 +238,13 @@ class Poller:
         routed = [(event, route(event, labels, self._sinks)) for event in events]
         await self._recorder.record([Entry(subject, record, routed)])
 
-    def _log_answer(self, target: Target, changes: Sequence[Change], *, ignored: bool) -> None:
+    def _log_answer(self, target: Target, outcome: Outcome) -> None:
         streak = self._streaks.pop(target.id, None)
         if streak is not None:
             self._log.info("poll.recovered", target=target.id, failures=streak.failures)
-        if ignored:
+        if outcome.ignored and outcome.known.older_answers == 1:
             self._log.info("poll.older_answer", target=target.id)
-        for change in changes:
+        for change in outcome.changes:
             self._log.info("sync.changed", target=target.id, type=change.type, reason=change.reason.value)
 
 

@@ -126,15 +126,18 @@ def load(text: str) -> Record:
     Raises:
         ValueError: the text is of a form that this version does not know.
     """
-    form = json.loads(text)
-    if form.get("form") != FORM:
-        raise ValueError(f"state of form {form.get('form')!r}, where this version knows {FORM}")
-    outage = form["outage"]
-    return Record(
-        known=None if form["known"] is None else _known_from_json(form["known"]),
-        sequence=form["sequence"],
-        outage=None if outage is None else Outage(**{**outage, "since": parse_rfc3339(outage["since"])}),
-    )
+    try:
+        form = json.loads(text)
+        if form["form"] != FORM:
+            raise ValueError(f"state of form {form['form']!r}, where this version knows {FORM}")
+        outage = form["outage"]
+        return Record(
+            known=None if form["known"] is None else _known_from_json(form["known"]),
+            sequence=form["sequence"],
+            outage=None if outage is None else Outage(**{**outage, "since": parse_rfc3339(outage["since"])}),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no state: {error!r}") from error
 
 
 def _known_to_json(known: Known) -> dict[str, Any]:

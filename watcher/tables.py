@@ -24,7 +24,7 @@ from watcher.redact import printable
 from watcher.state import attempt_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from datetime import datetime
 
     from watcher.check import Finding
@@ -39,6 +39,9 @@ UNLIMITED = 100_000
 
 WIDE = 110
 """Columns from which there is room for everything."""
+
+NOTE = 20
+"""Columns that a note has at least."""
 
 COLOURS = {Result.OK: "green", Result.WARNING: "yellow", Result.CRITICAL: "bold red", Result.UNKNOWN: "magenta"}
 
@@ -150,7 +153,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "target": target_to_json(finding.target),
         "result": finding.result.name.lower(),
         "status": latest.status if latest else None,
-        "stalled": finding.status == "STALLED",
+        "stalled": finding.result is Result.WARNING,
         "attempt": None if latest is None else attempt_to_json(latest),
         "error": None if error is None else {"code": error.code, "message": error.message},
     }
@@ -182,10 +185,12 @@ def _console() -> Console:
                    color_system=None if plain else "auto", width=width, soft_wrap=False)  # fmt: skip
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, fold: Container[str] = ("NOTE", "ENDPOINT", "")) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=column != "NOTE", overflow="fold")
+        table.add_column(
+            column, no_wrap=column not in fold, overflow="fold", min_width=NOTE if column == "NOTE" else None
+        )
     return table
 
 
@@ -201,8 +206,9 @@ class _Row(NamedTuple):
 def _targets_table(rows: Sequence[_Row], since: str, now: datetime) -> Table:
     """A row for each target. Ids are cut to what differs; a narrow terminal does without the commits."""
     wide = _console().width >= WIDE
-    table = _table("STATUS", "TARGET", since, *(["COMMIT"] if wide else []), "NOTE")
     places = {(row.target.account, row.target.region) for row in rows}
+    columns = ("STATUS", "TARGET", since, *(["COMMIT"] if wide else []), "NOTE")
+    table = _table(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
     for row in rows:
         name = row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2]
         table.add_row(

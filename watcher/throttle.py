@@ -18,6 +18,9 @@ from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # it tells
 MARGIN = 1.015
 """A window's length, as a multiple of its share of a second."""
 
+WASTE = 0.034
+"""What dividing a second may cost of its calls; together with `MARGIN` less than the twentieth that is promised."""
+
 FINEST = 0.001
 """Seconds: the shortest sleep that the event loop keeps."""
 
@@ -30,19 +33,15 @@ LOWEST = 0.05
 def windows(rate: float) -> tuple[int, float]:
     """How many calls a window holds, and its length in seconds, for a rate in calls a second.
 
-    Below one call a second: one call in its period. Above, whole calls count: 2.5 is kept as 2. Of the ways to divide a
-    second, the one that wastes least is taken: a share of calls that does not divide evenly is lost, and so is about
-    half a millisecond at each window's end.
+    Below one call a second: one call in its period. Above, whole calls count: 2.5 is kept as 2. The second is divided
+    as finely as wastes little: a share of calls that does not divide evenly is lost, and so is up to a millisecond at
+    each window's end.
     """
     if rate < 1:
         return 1, MARGIN / rate
     calls = floor(rate)
-
-    def waste(count: int) -> float:
-        return 1 - (calls // count) * count / calls + count * FINEST / 2
-
-    count = min(range(min(calls, 5), min(calls, 50) + 1), key=waste)
-    return calls // count, MARGIN / count
+    finest = max(count for count in range(1, calls + 1) if 1 - calls // count * count / calls + count * FINEST <= WASTE)
+    return calls // finest, MARGIN / finest
 
 
 class Throttle:

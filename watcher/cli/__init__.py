@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -17,7 +18,7 @@ from watcher.errors import ConfigError, WatcherError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE, BUG, UNKNOWN = 64, 70, 3
+USAGE, UNWRITTEN, BUG, UNKNOWN = 64, 69, 70, 3
 
 EPILOG = """\b
 Examples:
@@ -49,31 +50,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     checking = next((word for word in given if not word.startswith("-")), None) == "check"
     try:
         code = _run(given)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (BrokenPipeError, KeyboardInterrupt, click.Abort) as error:
+    except (BrokenPipeError, KeyboardInterrupt, click.Abort):
         # Whoever asked does not want to know any more; yet nobody shall take that for `all well`.
         code = UNKNOWN if checking else 0
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _flush_stderr()
+    # What nobody takes any more must not become Python's own exit code, 120.
+    for stream in (sys.stdout, sys.stderr):
+        _flush_or_mute(stream)
     if checking and code > UNKNOWN:
         code = UNKNOWN
     sys.exit(code)
 
 
-def _flush_stderr() -> None:
-    """What nobody reads any more must not become Python's own exit code, 120."""
-    if sys.stderr is not None:
+def _flush_or_mute(stream: TextIO | None) -> None:
+    if stream is not None:
         try:
-            sys.stderr.flush()
+            stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: Sequence[str]) -> int:
     try:
         result: Any = cli.main(args=list(arguments), prog_name="watcher", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return USAGE
@@ -89,6 +89,11 @@ def _run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (BrokenPipeError, click.Abort):
         raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        click.echo(f"watcher: the output could not be written: {error.strerror}", err=True)
+        return UNWRITTEN
     except Exception:  # noqa: BLE001  the last net: a bug, and the only traceback a user may see
         import traceback  # noqa: PLC0415  only for a bug
 

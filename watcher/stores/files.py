@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def network_kind(mounts: str, directory: str) -> str | None:
         fields, filesystem = left.split(), right.split()
         if len(fields) < 5 or not filesystem:
             continue
-        point = fields[4].encode().decode("unicode_escape")
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
         inside = directory == point or directory.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, filesystem[0]

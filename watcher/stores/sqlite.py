@@ -60,7 +60,7 @@ class SqliteReader:
         rows = await self._run(lambda: self._connection.execute("SELECT subject, state FROM record").fetchall())
         try:
             return {subject: state.load(text) for subject, text in rows}
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise StoreError(f"{self._path}: a record cannot be read ({error}); restore the file, or move it away "
                              "to begin anew") from error  # fmt: skip
 

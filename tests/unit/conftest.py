@@ -1,0 +1,42 @@
+"""How the unit tests say what AWS answered: attempts are numbered by the minute in which they started."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from watcher.model import SUCCEEDED, Attempt, Snapshot
+
+EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+def minute(number: float) -> datetime:
+    """That many minutes after eight."""
+    return EIGHT + timedelta(minutes=number)
+
+
+def a_revision(sha: str = "62c0ffee") -> dict[str, str]:
+    """A commit, as Proton tells it."""
+    return {
+        "repositoryProvider": "GITHUB",
+        "repositoryName": "org/templates",
+        "branch": "main",
+        "directory": "/web",
+        "sha": sha,
+    }
+
+
+def an_attempt(number: float, status: str = SUCCEEDED, *events: str) -> Attempt:
+    """The attempt that started in minute `number`, with the texts of its events."""
+    return Attempt(
+        started_at=minute(number),
+        status=status,
+        target="web:1",
+        initial_revision=a_revision("before"),
+        target_revision=a_revision(f"sha-{number}"),
+        events=tuple({"type": "SYNC", "event": text, "time": "2026-11-23T08:00:01Z"} for text in events),
+    )
+
+
+def a_snapshot(latest: Attempt | None, success: Attempt | None = None) -> Snapshot:
+    """An answer with these attempts."""
+    return Snapshot(desired_state=a_revision("desired"), latest=latest, latest_successful=success)

@@ -1,0 +1,377 @@
+"""When there is an event: contract, section 5, rule by rule, and `stalled` of section 4.
+
+An answer is written as (number of its attempt, status) or (number, status, number of the latest successful attempt),
+or None where nothing ever synced; what is told of it, as a line such as `failed 2 new failures=1`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.conftest import a_snapshot, an_attempt, minute
+from watcher.diff import Reason, diff
+from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen
+
+if TYPE_CHECKING:
+    from watcher.diff import Change, Outcome
+    from watcher.model import Snapshot
+    from watcher.state import Known
+
+    Answer = tuple[float, str] | tuple[float, str, float] | None
+
+NEVER = timedelta(days=1000)
+ODD = "SOMETHING_NEW"
+
+
+def snapshot_of(answer: Answer) -> Snapshot:
+    if answer is None:
+        return a_snapshot(None)
+    success = an_attempt(answer[2]) if len(answer) == 3 else None
+    return a_snapshot(an_attempt(answer[0], answer[1]), success)
+
+
+def line(change: Change) -> str:
+    parts = [change.type.removeprefix("sync."), f"{(change.attempt.started_at - minute(0)).total_seconds() / 60:g}"]
+    if change.new_attempt:
+        parts.append("new")
+    if change.reason in (Reason.FIRST_SEEN, Reason.MISSED_SUCCESS, Reason.RECREATED):
+        parts.append(change.reason.name.lower())
+    if change.recovered:
+        parts.append("recovered")
+    if change.consecutive_failures:
+        parts.append(f"failures={change.consecutive_failures}")
+    if change.times != 1:
+        parts.append(f"times={change.times}")
+    return " ".join(parts)
+
+
+def outcomes(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[Outcome]:
+    """What comes of the answers, one after the other, of which none is old enough to have stalled."""
+    known: Known | None = None
+    results = []
+    for number, answer in enumerate(answers):
+        now = minute(100 + number)
+        result = diff(known, snapshot_of(answer), now=now, on_first_seen=on_first_seen, stalled_after=NEVER)
+        results.append(result)
+        known = result.known
+    return results
+
+
+def told(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[list[str]]:
+    """What is told of each answer."""
+    return [list(map(line, each.changes)) for each in outcomes(*answers, on_first_seen=on_first_seen)]
+
+
+@pytest.mark.parametrize(
+    ("on_first_seen", "status", "expected"),
+    [
+        (FirstSeen.FAILED, FAILED, ["failed 1 first_seen failures=1"]),
+        (FirstSeen.FAILED, SUCCEEDED, []),
+        (FirstSeen.FAILED, INITIATED, []),
+        (FirstSeen.FAILED, IN_PROGRESS, []),
+        (FirstSeen.FAILED, QUEUED, []),
+        (FirstSeen.FAILED, ODD, []),
+        (FirstSeen.ALL, FAILED, ["failed 1 first_seen failures=1"]),
+        (FirstSeen.ALL, SUCCEEDED, ["succeeded 1 first_seen"]),
+        (FirstSeen.ALL, INITIATED, ["initiated 1 first_seen"]),
+        (FirstSeen.ALL, IN_PROGRESS, ["in_progress 1 first_seen"]),
+        (FirstSeen.ALL, QUEUED, ["queued 1 first_seen"]),
+        (FirstSeen.ALL, ODD, ["unknown 1 first_seen"]),
+        (FirstSeen.NONE, FAILED, []),
+        (FirstSeen.NONE, SUCCEEDED, []),
+        (FirstSeen.NONE, ODD, []),
+    ],
+)
+def test_rule_1_a_first_observation_is_told_as_configured(
+    on_first_seen: FirstSeen, status: str, expected: list[str]
+) -> None:
+    assert told((1, status), on_first_seen=on_first_seen) == [expected]
+
+
+@pytest.mark.parametrize("on_first_seen", list(FirstSeen))
+def test_rule_1_what_was_not_told_at_first_sight_is_known_all_the_same(on_first_seen: FirstSeen) -> None:
+    assert told((1, FAILED), (1, FAILED), (2, SUCCEEDED), on_first_seen=on_first_seen)[1:] == [
+        [],
+        ["succeeded 2 new recovered"],
+    ]
+
+
+def test_rule_1_an_older_success_beside_the_first_attempt_is_no_news() -> None:
+    assert told((2, FAILED, 1), (2, FAILED, 1), (3, IN_PROGRESS, 1), on_first_seen=FirstSeen.ALL) == [
+        ["failed 2 first_seen failures=1"],
+        [],
+        ["in_progress 3 new"],
+    ]
+
+
+def test_rule_1_the_first_change_has_nothing_before_it() -> None:
+    (first,) = outcomes((1, FAILED))
+    assert first.changes[0].previous is None
+    assert first.changes[0].attempt == an_attempt(1, FAILED)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (INITIATED, IN_PROGRESS, ["in_progress 1"]),
+        (INITIATED, QUEUED, ["queued 1"]),
+        (QUEUED, INITIATED, ["initiated 1"]),
+        (IN_PROGRESS, SUCCEEDED, ["succeeded 1"]),
+        (IN_PROGRESS, FAILED, ["failed 1 failures=1"]),
+        (IN_PROGRESS, ODD, ["unknown 1"]),
+        (ODD, "ANOTHER", ["unknown 1"]),
+        (ODD, SUCCEEDED, ["succeeded 1"]),
+        (FAILED, SUCCEEDED, ["succeeded 1 recovered"]),
+        (SUCCEEDED, FAILED, ["failed 1 failures=1"]),
+        (SUCCEEDED, "succeeded", ["unknown 1"]),
+        *((status, status, []) for status in (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED, ODD)),
+    ],
+)
+def test_rule_2_another_status_of_the_same_attempt_is_one_event(before: str, after: str, expected: list[str]) -> None:
+    first, second = outcomes((1, before), (1, after))
+    assert list(map(line, second.changes)) == expected
+    assert all(change.previous == first.known.attempt for change in second.changes)
+
+
+def test_rule_2_a_status_that_comes_back_is_told_again_and_counted() -> None:
+    assert told(*((1, status) for status in (QUEUED, INITIATED, QUEUED, INITIATED, QUEUED, SUCCEEDED))) == [
+        [],
+        ["initiated 1"],
+        ["queued 1 times=2"],
+        ["initiated 1 times=2"],
+        ["queued 1 times=3"],
+        ["succeeded 1"],
+    ]
+
+
+def test_rule_2_one_attempt_that_fails_twice_is_one_failure() -> None:
+    assert told((1, FAILED), (1, IN_PROGRESS), (1, FAILED), (2, FAILED)) == [
+        ["failed 1 first_seen failures=1"],
+        ["in_progress 1"],
+        ["failed 1 failures=1 times=2"],
+        ["failed 2 new failures=2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (SUCCEEDED, SUCCEEDED, ["succeeded 2 new"]),
+        (FAILED, FAILED, ["failed 2 new failures=2"]),
+        (IN_PROGRESS, IN_PROGRESS, ["in_progress 2 new"]),
+        (ODD, ODD, ["unknown 2 new"]),
+        (SUCCEEDED, INITIATED, ["initiated 2 new"]),
+        (SUCCEEDED, FAILED, ["failed 2 new failures=1"]),
+        (FAILED, SUCCEEDED, ["succeeded 2 new recovered"]),
+    ],
+)
+def test_rule_3_a_new_attempt_is_one_event_whatever_its_status(before: str, after: str, expected: list[str]) -> None:
+    first, second = outcomes((1, before), (2, after))
+    assert list(map(line, second.changes)) == expected
+    assert second.changes[0].previous == first.known.attempt
+
+
+def test_rule_3_an_attempt_a_microsecond_later_is_another_one() -> None:
+    assert told((1, SUCCEEDED), (1 + 1 / 60_000_000, SUCCEEDED))[1][0].startswith("succeeded")
+
+
+def test_rule_3_failures_are_counted_across_attempts_and_recovery_is_told_once() -> None:
+    story = [(1, SUCCEEDED), (2, FAILED), (3, IN_PROGRESS), (3, FAILED), (4, FAILED), (5, QUEUED), (5, SUCCEEDED)]
+    assert told(*story, (6, SUCCEEDED), (7, FAILED)) == [
+        [],
+        ["failed 2 new failures=1"],
+        ["in_progress 3 new"],
+        ["failed 3 failures=2"],
+        ["failed 4 new failures=3"],
+        ["queued 5 new"],
+        ["succeeded 5 recovered"],
+        ["succeeded 6 new"],
+        ["failed 7 new failures=1"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([(1, SUCCEEDED), (3, FAILED, 2)], ["succeeded 2 new missed_success", "failed 3 new failures=1"]),
+        ([(1, SUCCEEDED), (3, SUCCEEDED, 2)], ["succeeded 2 new missed_success", "succeeded 3 new"]),
+        ([(1, FAILED), (3, FAILED, 2)], ["succeeded 2 new missed_success recovered", "failed 3 new failures=1"]),
+        ([(1, IN_PROGRESS), (2, IN_PROGRESS, 1)], ["succeeded 1 missed_success", "in_progress 2 new"]),
+        ([(1, FAILED), (2, QUEUED, 1)], ["succeeded 1 missed_success recovered", "queued 2 new"]),
+        ([None, (2, FAILED, 1)], ["succeeded 1 new missed_success", "failed 2 new failures=1"]),
+    ],
+    ids=["after", "before-another-success", "after-a-failure", "the-known-one", "the-failed-one", "never-synced"],
+)
+def test_rule_4_a_success_between_two_polls_is_told_first(answers: list[Answer], expected: list[str]) -> None:
+    assert told(*answers)[-1] == expected
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(1, SUCCEEDED), (2, FAILED, 1)],
+        [(1, IN_PROGRESS), (1, SUCCEEDED), (2, FAILED, 1)],
+        [(2, FAILED, 1), (3, IN_PROGRESS, 1)],
+        [(1, IN_PROGRESS), (2, SUCCEEDED, 2)],
+        [(1, SUCCEEDED), (2, SUCCEEDED, 2), (3, QUEUED, 2)],
+        [(1, SUCCEEDED), (3, FAILED, 2), (4, FAILED, 2)],
+        [(1, SUCCEEDED), (3, FAILED, 2), (3, SUCCEEDED, 2)],
+        [(5, SUCCEEDED), (6, IN_PROGRESS, 2)],
+        [(1, IN_PROGRESS), (1, IN_PROGRESS, 1)],
+        [(1, IN_PROGRESS, 1), (2, QUEUED, 1)],
+        [(1, SUCCEEDED), (2, IN_PROGRESS)],
+    ],
+)
+def test_rule_4_a_success_is_not_told_twice_nor_while_it_is_the_latest(answers: list[Answer]) -> None:
+    assert "missed_success" not in " ".join(told(*answers)[-1])
+
+
+def test_rule_4_what_was_known_never_synced_and_had_a_success_then_has_it_still() -> None:
+    """An answer of an odd shape: a latest success without a latest attempt."""
+    first = diff(None, a_snapshot(None, an_attempt(1)), now=minute(9), stalled_after=NEVER)
+    second = diff(first.known, snapshot_of((2, FAILED, 1)), now=minute(9), stalled_after=NEVER)
+    assert list(map(line, second.changes)) == ["failed 2 new failures=1"]
+
+
+@pytest.mark.parametrize("status", [FAILED, IN_PROGRESS, ODD])
+def test_rule_4_a_latest_success_that_did_not_succeed_is_not_claimed(status: str) -> None:
+    before = outcomes((1, SUCCEEDED))[-1].known
+    answer = a_snapshot(an_attempt(3, FAILED), an_attempt(2, status))
+    outcome = diff(before, answer, now=minute(100), stalled_after=NEVER)
+    assert list(map(line, outcome.changes)) == ["failed 3 new failures=1"]
+
+
+def test_rule_4_the_attempt_after_a_missed_success_follows_it() -> None:
+    missed, latest = outcomes((1, FAILED), (3, FAILED, 2))[-1].changes
+    assert missed.previous == an_attempt(1, FAILED)
+    assert missed.attempt == latest.previous == an_attempt(2, SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([(1, FAILED), (1, FAILED)], [[], []]),
+        ([(1, FAILED), (1, FAILED), (1, FAILED)], [[], [], ["failed 1 new recreated failures=1"]]),
+        ([(1, FAILED), (1, QUEUED), (1, SUCCEEDED)], [[], [], ["succeeded 1 new recreated"]]),
+        ([(1, FAILED), (1, FAILED), (5, SUCCEEDED), (1, FAILED), (1, FAILED)], [[]] * 5),
+        ([(1, FAILED), (1, FAILED), (2, FAILED), (1, FAILED), (1, FAILED)], [[]] * 5),
+        ([(1, FAILED), (1, FAILED), None, (5, SUCCEEDED), (1, FAILED), (1, FAILED)], [[]] * 6),
+        (
+            [(1, FAILED), (1, FAILED), (6, FAILED), (1, FAILED), (1, FAILED)],
+            [[], [], ["failed 6 new failures=1"], [], []],
+        ),
+        (
+            [(1, ODD), (2, ODD), (2, ODD), (2, ODD), (2, SUCCEEDED), (3, FAILED)],
+            [[], [], [], ["unknown 2 new recreated"], ["succeeded 2"], ["failed 3 new failures=1"]],
+        ),
+    ],
+    ids=["two", "three", "whatever-status", "normal", "older", "none", "newer", "goes-on"],
+)
+def test_rule_5_an_older_answer_is_ignored_until_the_third_in_a_row(
+    answers: list[Answer], expected: list[list[str]]
+) -> None:
+    assert told((5, SUCCEEDED), *answers)[1:] == expected
+
+
+def test_rule_5_an_ignored_answer_says_so_and_leaves_what_is_known() -> None:
+    first, second, third, believed = outcomes((5, SUCCEEDED), (1, FAILED), (1, FAILED), (1, FAILED))
+    assert [each.ignored for each in (first, second, third, believed)] == [False, True, True, False]
+    assert third.known.attempt == first.known.attempt
+    assert (third.known.since, third.known.failures) == (first.known.since, 0)
+    assert believed.changes[0].previous == first.known.attempt
+
+
+def test_rule_5_an_ignored_answer_tells_no_missed_success() -> None:
+    assert told((5, IN_PROGRESS), (3, FAILED, 2)) == [[], []]
+
+
+def test_rule_6_a_target_that_never_synced_is_no_event_and_its_first_attempt_is_new() -> None:
+    assert told(None, None, (1, SUCCEEDED), on_first_seen=FirstSeen.ALL) == [[], [], ["succeeded 1 new"]]
+    assert told(None, (1, FAILED), on_first_seen=FirstSeen.NONE) == [[], ["failed 1 new failures=1"]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([None], [[]]),
+        ([None, None], [[], []]),
+        ([None, (5, FAILED)], [[], []]),
+        ([None, (5, SUCCEEDED)], [[], ["succeeded 5 recovered"]]),
+        ([None, (6, FAILED)], [[], ["failed 6 new failures=2"]]),
+        ([None, (2, FAILED)], [[], ["failed 2 new failures=2"]]),
+        ([None, (7, FAILED, 6)], [[], ["succeeded 6 new missed_success recovered", "failed 7 new failures=1"]]),
+    ],
+    ids=["once", "twice", "the-same-again", "other-status", "later", "older", "missed-success"],
+)
+def test_rule_6_an_answer_without_an_attempt_after_there_was_one(
+    answers: list[Answer], expected: list[list[str]]
+) -> None:
+    assert told((5, FAILED), *answers)[1:] == expected
+
+
+def test_rule_7_more_events_within_an_attempt_are_kept_and_are_no_event() -> None:
+    first = diff(None, a_snapshot(an_attempt(1, IN_PROGRESS)), now=minute(2), stalled_after=NEVER)
+    longer = a_snapshot(an_attempt(1, IN_PROGRESS, "cloned"), an_attempt(0))
+    second = diff(first.known, longer, now=minute(3), stalled_after=NEVER)
+    assert second.changes == ()
+    assert second.known.attempt == longer.latest
+    assert second.known.latest_successful == an_attempt(0)
+    assert second.known.since == minute(2)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "statuses", "expected"),
+    [
+        ([1, 30], [IN_PROGRESS, IN_PROGRESS], [[], []]),
+        ([1, 31], [IN_PROGRESS, IN_PROGRESS], [[], ["stalled 1"]]),
+        ([1, 31, 32], [IN_PROGRESS] * 3, [[], ["stalled 1"], []]),
+        ([1, 31, 32, 33], [QUEUED, QUEUED, IN_PROGRESS, IN_PROGRESS], [[], ["stalled 1"], ["in_progress 1"], []]),
+        ([1, 31], [INITIATED, IN_PROGRESS], [[], ["in_progress 1", "stalled 1"]]),
+        ([99, 99], [QUEUED, QUEUED], [[], ["stalled 1"]]),
+        ([1, 31], [IN_PROGRESS, FAILED], [[], ["failed 1 failures=1"]]),
+        ([1, 31], [SUCCEEDED, SUCCEEDED], [[], []]),
+        ([1, 31], [ODD, ODD], [[], []]),
+    ],
+    ids=["not-yet", "on-the-dot", "once", "once-for-all-statuses", "with-a-change", "not-at-first-sight", "ended",
+         "settled", "unknown-status"],
+)  # fmt: skip
+def test_stalled_is_told_once_for_each_unfinished_attempt(
+    minutes: list[int], statuses: list[str], expected: list[list[str]]
+) -> None:
+    known: Known | None = None
+    lines = []
+    for now, status in zip(minutes, statuses, strict=True):
+        outcome = diff(known, snapshot_of((1, status)), now=minute(now), stalled_after=timedelta(minutes=30))
+        lines.append(list(map(line, outcome.changes)))
+        known = outcome.known
+    assert lines == expected
+
+
+def test_stalled_is_told_again_of_another_attempt() -> None:
+    known: Known | None = None
+    lines: list[str] = []
+    for now, number in ((1, 1), (31, 1), (32, 32), (61, 32), (62, 32), (63, 32)):
+        outcome = diff(known, snapshot_of((number, QUEUED)), now=minute(now), stalled_after=timedelta(minutes=30))
+        lines += map(line, outcome.changes)
+        known = outcome.known
+    assert lines == ["stalled 1", "queued 32 new", "stalled 32"]
+
+
+def test_stalled_is_not_told_for_an_answer_that_is_ignored_or_has_no_attempt() -> None:
+    known = diff(None, snapshot_of((5, QUEUED)), now=minute(5), stalled_after=timedelta(minutes=30)).known
+    for answer in ((1, QUEUED), None):
+        assert not diff(known, snapshot_of(answer), now=minute(500), stalled_after=timedelta(minutes=30)).changes
+
+
+def test_since_is_when_the_status_was_first_seen() -> None:
+    stories = outcomes((1, QUEUED), (1, QUEUED), (1, FAILED), (1, FAILED), (2, FAILED), (1, FAILED))
+    assert [each.known.since for each in stories] == [minute(100 + n) for n in (0, 0, 2, 2, 4, 4)]
+
+
+def test_a_change_carries_what_the_answer_told_beside_its_attempt() -> None:
+    change = outcomes((1, SUCCEEDED), (3, FAILED, 2))[-1].changes[-1]
+    assert change.desired_state == a_snapshot(None).desired_state
+    assert change.latest_successful == an_attempt(2)

@@ -1,0 +1,377 @@
+"""The events, to the letter: contract, sections 4 (fields) and 6 (ids)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cloudevents.core.formats.json import JSONFormat
+from jsonschema import Draft202012Validator
+
+from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
+from watcher.diff import Change, Reason, diff
+from watcher.event_schema import event_schema, event_schema_text
+from watcher.events import TYPES, outage_event, sync_event
+from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Api, EndpointKey, stack, template
+from watcher.state import Outage
+
+if TYPE_CHECKING:
+    from watcher.events import Event
+    from watcher.model import Target
+
+ENVIRONMENT = template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "1")
+NETWORK = stack("prod eu", "eu-west-1", "network/a", labels={"team": "platform"})
+ENDPOINT = EndpointKey("prod eu", "eu-west-1", Api.CODECONNECTIONS)
+OUTAGE = Outage(minute(0), "AccessDeniedException", "not allowed", 3)
+NOW = minute(10) + timedelta(milliseconds=250)
+
+FAILED_CHANGE = Change(
+    reason=Reason.STATUS,
+    type="sync.failed",
+    attempt=an_attempt(1, FAILED, "could not clone"),
+    previous=an_attempt(1, IN_PROGRESS),
+    times=1,
+    consecutive_failures=2,
+    recovered=False,
+    desired_state=a_revision("desired"),
+    latest_successful=an_attempt(0),
+)
+
+VALIDATOR = Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def event_of(target: Target = ENVIRONMENT, sequence: int = 7, **altered: Any) -> Event:
+    return sync_event(target, replace(FAILED_CHANGE, **altered), sequence=sequence, now=NOW)
+
+
+def body_of(event: Event) -> dict[str, Any]:
+    body = json.loads(event.body)
+    assert isinstance(body, dict)
+    return body
+
+
+def test_a_templates_event_to_the_letter() -> None:
+    assert body_of(event_of()) == {
+        "specversion": "1.0",
+        "id": "504fe05f6455e871baeb31d418e93b29",
+        "source": "/watcher/default/us-east-1",
+        "type": "watcher.sync.failed",
+        "subject": "default/us-east-1/template/ENVIRONMENT/fargate-env/1",
+        "time": "2026-11-23T08:10:00.250000Z",
+        "datacontenttype": "application/json",
+        "dataschema": "urn:watcher:event:1",
+        "data": {
+            "target": {
+                "id": "default/us-east-1/template/ENVIRONMENT/fargate-env/1",
+                "kind": "template",
+                "account": "default",
+                "region": "us-east-1",
+                "type": "ENVIRONMENT",
+                "name": "fargate-env",
+                "version": "1",
+                "labels": {},
+            },
+            "status": "FAILED",
+            "previous_status": "IN_PROGRESS",
+            "new_attempt": False,
+            "first_seen": False,
+            "observed": True,
+            "recovered": False,
+            "recreated": False,
+            "consecutive_failures": 2,
+            "attempt": {
+                "startedAt": "2026-11-23T08:01:00Z",
+                "status": "FAILED",
+                "target": "web:1",
+                "initialRevision": a_revision("before"),
+                "targetRevision": a_revision("sha-1"),
+                "events": [{"type": "SYNC", "event": "could not clone", "time": "2026-11-23T08:00:01Z"}],
+            },
+            "previous_attempt": {"startedAt": "2026-11-23T08:01:00Z", "status": "IN_PROGRESS", "sha": "sha-1"},
+            "desired_state": a_revision("desired"),
+            "latest_successful": {"startedAt": "2026-11-23T08:00:00Z", "sha": "sha-0"},
+            "sequence": 7,
+        },
+    }
+
+
+def test_a_stacks_first_event_to_the_letter() -> None:
+    change = diff(None, a_snapshot(an_attempt(1, FAILED)), now=NOW, stalled_after=timedelta(1)).changes[0]
+    event = sync_event(NETWORK, replace(change, desired_state=None), sequence=1, now=NOW)
+    assert body_of(event) == {
+        "specversion": "1.0",
+        "id": "316e51a74cb7e08880f1f2a864b602fd",
+        "source": "/watcher/prod%20eu/eu-west-1",
+        "type": "watcher.sync.failed",
+        "subject": "prod%20eu/eu-west-1/stack/network%2Fa",
+        "time": "2026-11-23T08:10:00.250000Z",
+        "datacontenttype": "application/json",
+        "dataschema": "urn:watcher:event:1",
+        "data": {
+            "target": {
+                "id": "prod%20eu/eu-west-1/stack/network%2Fa",
+                "kind": "stack",
+                "account": "prod eu",
+                "region": "eu-west-1",
+                "name": "network/a",
+                "labels": {"team": "platform"},
+            },
+            "status": "FAILED",
+            "previous_status": None,
+            "new_attempt": False,
+            "first_seen": True,
+            "observed": True,
+            "recovered": False,
+            "recreated": False,
+            "consecutive_failures": 1,
+            "attempt": {
+                "startedAt": "2026-11-23T08:01:00Z",
+                "status": "FAILED",
+                "target": "web:1",
+                "initialRevision": a_revision("before"),
+                "targetRevision": a_revision("sha-1"),
+                "events": [],
+            },
+            "previous_attempt": None,
+            "desired_state": None,
+            "latest_successful": None,
+            "sequence": 1,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "flags"),
+    [
+        (Reason.FIRST_SEEN, {"first_seen": True, "new_attempt": False, "observed": True, "recreated": False}),
+        (Reason.STATUS, {"first_seen": False, "new_attempt": True, "observed": True, "recreated": False}),
+        (Reason.NEW_ATTEMPT, {"first_seen": False, "new_attempt": True, "observed": True, "recreated": False}),
+        (Reason.MISSED_SUCCESS, {"first_seen": False, "new_attempt": True, "observed": False, "recreated": False}),
+        (Reason.RECREATED, {"first_seen": False, "new_attempt": True, "observed": True, "recreated": True}),
+    ],
+)
+def test_the_reason_of_a_change_is_told_by_flags(reason: Reason, flags: dict[str, bool]) -> None:
+    data = body_of(event_of(reason=reason, previous=an_attempt(0)))["data"]
+    assert {name: data[name] for name in flags} == flags
+
+
+def test_an_ids_derivation_never_changes() -> None:
+    """Consumers drop repeats by it, and state that was lost is made up for by it."""
+    assert event_of().id == "504fe05f6455e871baeb31d418e93b29"
+    assert event_of(times=2).id == "e3a0bcf756b000ed8133f1c2288be1bb"
+    assert outage_event(ENDPOINT, OUTAGE, sequence=1, now=NOW, over=False).id == "e4cbc1e5b78ac5608004bace0b2e5526"
+
+
+def test_an_id_is_of_nothing_that_tells_when_or_where_a_change_was_seen() -> None:
+    relabelled = template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "1", labels={"a": "b"}, interval=5)
+    same = [
+        event_of(sequence=8),
+        event_of(relabelled),
+        event_of(reason=Reason.FIRST_SEEN, previous=None),
+        event_of(reason=Reason.MISSED_SUCCESS),
+        event_of(previous=an_attempt(0)),
+        event_of(consecutive_failures=9, recovered=True),
+        event_of(desired_state=None, latest_successful=None),
+        event_of(attempt=an_attempt(1, FAILED, "another text", "and more")),
+        sync_event(ENVIRONMENT, FAILED_CHANGE, sequence=7, now=minute(9999)),
+    ]
+    assert {event.id for event in same} == {event_of().id}
+
+
+def test_an_id_is_of_the_target_the_type_the_attempt_its_status_and_the_times() -> None:
+    others = [
+        event_of(template("default", "us-east-1", "SERVICE", "fargate-env", "1")),
+        event_of(template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "2")),
+        event_of(template("other", "us-east-1", "ENVIRONMENT", "fargate-env", "1")),
+        event_of(template("default", "us-east-2", "ENVIRONMENT", "fargate-env", "1")),
+        event_of(type="sync.stalled"),
+        event_of(attempt=an_attempt(2, FAILED)),
+        event_of(attempt=an_attempt(1, QUEUED)),
+        event_of(times=2),
+    ]
+    assert len({event.id for event in (event_of(), *others)}) == len(others) + 1
+
+
+def test_an_outages_id_is_of_its_subject_its_type_and_when_it_began() -> None:
+    def told(subject: Target | EndpointKey = NETWORK, *, over: bool = False, **altered: Any) -> str:
+        return outage_event(subject, replace(OUTAGE, **altered), sequence=1, now=NOW, over=over).id
+
+    same = {told(), told(code="Timeout", message="other", attempts=9)}
+    others = {told(ENVIRONMENT), told(ENDPOINT), told(over=True), told(since=minute(1))}
+    assert len(same) == 1
+    assert len(same | others) == 5
+
+
+def test_a_targets_outage_to_the_letter() -> None:
+    body = body_of(outage_event(NETWORK, OUTAGE, sequence=2, now=NOW, over=False))
+    assert (body["type"], body["subject"]) == ("watcher.target.unreadable", NETWORK.id)
+    assert body["source"] == "/watcher/prod%20eu/eu-west-1"
+    assert body["data"] == {
+        "target": {
+            "id": NETWORK.id,
+            "kind": "stack",
+            "account": "prod eu",
+            "region": "eu-west-1",
+            "name": "network/a",
+            "labels": {"team": "platform"},
+        },
+        "error": {
+            "code": "AccessDeniedException",
+            "message": "not allowed",
+            "attempts": 3,
+            "since": "2026-11-23T08:00:00Z",
+        },
+        "sequence": 2,
+    }
+
+
+def test_an_endpoint_that_is_readable_again_tells_how_long_it_was_not() -> None:
+    body = body_of(outage_event(ENDPOINT, OUTAGE, sequence=3, now=NOW, over=True, targets=40))
+    assert (body["type"], body["subject"]) == ("watcher.endpoint.readable", "prod%20eu/eu-west-1/codeconnections")
+    assert body["data"] == {
+        "endpoint": {"account": "prod eu", "region": "eu-west-1", "api": "codeconnections", "targets": 40},
+        "error": {
+            "code": "AccessDeniedException",
+            "message": "not allowed",
+            "attempts": 3,
+            "since": "2026-11-23T08:00:00Z",
+        },
+        "sequence": 3,
+        "since": "2026-11-23T08:00:00Z",
+        "lasted_seconds": 600.25,
+    }
+
+
+def test_a_clock_set_back_during_an_outage_makes_no_negative_length() -> None:
+    body = body_of(outage_event(ENDPOINT, OUTAGE, sequence=3, now=minute(-60), over=True))
+    assert body["data"]["lasted_seconds"] == 0
+    VALIDATOR.validate(body)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb\r\x85\u2028c", "\ud800 alone", '"quoted\\"', "\x00\x1b[2J\x7f", "é漢🚨", "</script>"]
+)
+def test_any_text_from_aws_stays_on_one_line_and_comes_out_as_it_was(text: str) -> None:
+    attempt = replace(an_attempt(1, text, text), target=text, target_revision=a_revision(text))
+    event = event_of(attempt=attempt, type="sync.unknown")
+    assert event.body.isascii()
+    assert event.body.isprintable()
+    data = body_of(event)["data"]
+    assert data["status"] == data["attempt"]["status"] == data["attempt"]["target"] == text
+    assert data["attempt"]["events"][0]["event"] == data["attempt"]["targetRevision"]["sha"] == text
+    VALIDATOR.validate(body_of(event))
+
+
+def test_the_events_own_fields_are_its_bodys() -> None:
+    event, body = event_of(), body_of(event_of())
+    assert (event.id, event.type, event.subject) == (body["id"], body["type"], body["subject"])
+
+
+def test_a_cloudevents_library_reads_it() -> None:
+    event = JSONFormat().read(None, event_of().body)
+    assert (event.get_type(), event.get_time(), event.get_specversion()) == ("watcher.sync.failed", NOW, "1.0")
+
+
+def every_type() -> list[Event]:
+    statuses = (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED, "ODD")
+    firsts = [event_of(attempt=an_attempt(1, status), type=f"sync.{status.lower()}") for status in statuses[:-1]]
+    rest = [event_of(attempt=an_attempt(1, "ODD"), type="sync.unknown"), event_of(type="sync.stalled")]
+    outages = [
+        outage_event(subject, OUTAGE, sequence=1, now=NOW, over=over)
+        for subject in (NETWORK, ENVIRONMENT, ENDPOINT)
+        for over in (False, True)
+    ]
+    return [*firsts, *rest, *outages]
+
+
+def test_the_schema_takes_every_type_of_event() -> None:
+    events = every_type()
+    assert {event.type for event in events} == set(TYPES)
+    for event in events:
+        VALIDATOR.validate(body_of(event))
+
+
+def members(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of every member of every structure within an event."""
+    if isinstance(value, list):
+        return [deeper for index, item in enumerate(value) for deeper in members(item, (*path, index))]
+    if isinstance(value, dict):
+        here = [(*path, name) for name in value]
+        return [deeper for place in here for deeper in (place, *members(value[place[-1]], place))]
+    return []
+
+
+def inside(body: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
+    """The structure that holds the member at `path`."""
+    value: Any = body
+    for step in path[:-1]:
+        value = value[step]
+    assert isinstance(value, dict)
+    return value
+
+
+OPTIONAL = (("target", "type"), ("target", "version"), ("labels", "team"))
+"""A template's parts are no stack's; labels are anybody's."""
+
+events = pytest.mark.parametrize("event", every_type(), ids=lambda event: f"{event.type} of {event.subject}")
+
+
+@events
+def test_the_schema_refuses_an_event_that_lacks_a_part(event: Event) -> None:
+    for path in members(body_of(event)):
+        # A revision's provider is spelt otherwise by the other service.
+        if path[-2:] in OPTIONAL or path[-1] == "repositoryProvider":
+            continue
+        body = body_of(event)
+        del inside(body, path)[path[-1]]
+        assert not VALIDATOR.is_valid(body), path
+
+
+@events
+def test_the_schema_refuses_an_event_with_a_part_of_another_type(event: Event) -> None:
+    for path in members(body_of(event)):
+        body = body_of(event)
+        inside(body, path)[path[-1]] = [1.5]
+        assert not VALIDATOR.is_valid(body), path
+
+
+@events
+def test_the_schema_refuses_an_event_with_a_part_that_the_contract_does_not_know(event: Event) -> None:
+    for path in members(body_of(event)):
+        if {*path[:-1]} & {"labels", "desired_state", "initialRevision", "targetRevision"}:
+            continue
+        body = body_of(event)
+        inside(body, path)["surprise"] = "x"
+        assert not VALIDATOR.is_valid(body), path
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("specversion",), "0.3"),
+        (("id",), "short"),
+        (("type",), "watcher.sync.stopped"),
+        (("type",), "watcher.target.unreadable"),
+        (("source",), "/watcher/default"),
+        (("time",), "2026-11-23T08:00:00+00:00"),
+        (("dataschema",), "urn:watcher:event:2"),
+        (("data", "sequence"), 0),
+        (("data", "sequence"), True),
+        (("data", "consecutive_failures"), -1),
+        (("data", "target", "kind"), "repository"),
+        (("data", "attempt", "startedAt"), "2026-11-23 08:00"),
+        (("data", "previous_status"), 5),
+    ],
+)
+def test_the_schema_refuses_values_that_the_contract_does_not_know(path: tuple[str, ...], value: object) -> None:
+    body = body_of(event_of())
+    inside(body, path)[path[-1]] = value
+    assert not VALIDATOR.is_valid(body)
+
+
+def test_the_schema_is_a_schema_and_is_printed_as_json() -> None:
+    Draft202012Validator.check_schema(event_schema())
+    assert json.loads(event_schema_text()) == event_schema()

@@ -1,0 +1,134 @@
+"""What is known survives its form in the store."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
+from watcher.model import FAILED, Attempt, parse_rfc3339, rfc3339
+from watcher.state import FORM, Known, Outage, Record, Taken, attempt_from_json, attempt_to_json, dump, load
+
+moments = st.datetimes(timezones=st.just(UTC))
+# Lone surrogates included: JSON may bring them.
+texts = st.text(st.characters(exclude_categories=()), max_size=8)
+revisions = st.dictionaries(texts, texts, max_size=3)
+attempts = st.builds(
+    Attempt, moments, texts, texts, revisions, revisions, st.lists(revisions, max_size=2).map(tuple)
+)  # fmt: skip
+counts = st.integers(0, 10**6)
+known = st.builds(
+    Known,
+    attempt=st.none() | attempts,
+    since=moments,
+    desired_state=st.none() | revisions,
+    latest_successful=st.none() | attempts,
+    missing=st.booleans(),
+    failures=counts,
+    last_failure=st.none() | moments,
+    last_success=st.none() | moments,
+    stalled=st.none() | moments,
+    older=st.none() | moments,
+    older_answers=counts,
+    taken=st.lists(st.builds(Taken, moments, texts, counts), max_size=3).map(tuple),
+)
+outages = st.builds(Outage, moments, texts, texts, counts)
+
+
+@settings(deadline=None)
+@given(st.builds(Record, st.none() | known, counts, st.none() | outages))
+def test_any_record_comes_back_as_it_was(record: Record) -> None:
+    text = dump(record)
+    assert load(text) == record
+    assert text.isascii()
+    assert "\n" not in text
+
+
+def test_an_empty_record_is_small() -> None:
+    assert dump(Record()) == '{"form":1,"sequence":0,"known":null,"outage":null}'
+
+
+def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
+    """A literal of the form: who changes it must count `FORM` up and read both."""
+    text = (
+        '{"form":1,"sequence":7,"known":{"attempt":{"startedAt":"2026-11-23T08:01:00Z","status":"FAILED",'
+        '"target":"web:1","initialRevision":{"sha":"a"},"targetRevision":{"sha":"b"},"events":[{"type":"T",'
+        '"event":"E","time":"2026-11-23T08:00:01Z"}]},"since":"2026-11-23T08:02:00.500Z","desired_state":{"sha":"c"},'
+        '"latest_successful":null,"missing":true,"failures":2,"last_failure":"2026-11-23T08:01:00Z",'
+        '"last_success":null,"stalled":null,"older":"2026-11-23T07:59:00Z","older_answers":1,'
+        '"taken":[["2026-11-23T08:01:00Z","FAILED",1]]},"outage":{"since":"2026-11-23T08:00:00Z",'
+        '"code":"AccessDenied","message":"no","attempts":3}}'
+    )
+    event = {"type": "T", "event": "E", "time": "2026-11-23T08:00:01Z"}
+    record = Record(
+        known=Known(
+            attempt=Attempt(minute(1), FAILED, "web:1", {"sha": "a"}, {"sha": "b"}, (event,)),
+            since=minute(2) + timedelta(milliseconds=500),
+            desired_state={"sha": "c"},
+            missing=True,
+            failures=2,
+            last_failure=minute(1),
+            older=minute(-1),
+            older_answers=1,
+            taken=(Taken(minute(1), FAILED, 1),),
+        ),
+        sequence=7,
+        outage=Outage(EIGHT, "AccessDenied", "no", 3),
+    )
+    assert FORM == 1
+    assert load(text) == record
+    assert dump(record) == text
+
+
+@pytest.mark.parametrize("form", [0, 2, None, "1"])
+def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
+    text = json.dumps({**json.loads(dump(Record())), "form": form})
+    with pytest.raises(ValueError, match=r"state of form .*, where this version knows 1"):
+        load(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "no"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        load(text)
+
+
+def test_an_attempt_has_the_apis_fields_in_camel_case() -> None:
+    attempt = an_attempt(1, FAILED, "could not clone")
+    form = attempt_to_json(attempt)
+    assert form == {
+        "startedAt": "2026-11-23T08:01:00Z",
+        "status": "FAILED",
+        "target": "web:1",
+        "initialRevision": a_revision("before"),
+        "targetRevision": a_revision("sha-1"),
+        "events": [{"type": "SYNC", "event": "could not clone", "time": "2026-11-23T08:00:01Z"}],
+    }
+    assert attempt_from_json(form) == attempt
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (EIGHT, "2026-11-23T08:00:00Z"),
+        (EIGHT.replace(microsecond=1), "2026-11-23T08:00:00.000001Z"),
+        (EIGHT.replace(microsecond=120_000), "2026-11-23T08:00:00.120Z"),
+        (EIGHT.replace(second=10), "2026-11-23T08:00:10Z"),
+        (EIGHT.astimezone(timezone(timedelta(hours=-3, minutes=-30))), "2026-11-23T08:00:00Z"),
+        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
+        (datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC), "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_times_are_written_in_utc_with_a_fraction_only_where_there_is_one(moment: datetime, text: str) -> None:
+    assert rfc3339(moment) == text
+    assert parse_rfc3339(text) == moment
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"isoformat|month"):
+        parse_rfc3339(text)

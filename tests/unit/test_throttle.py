@@ -1,0 +1,209 @@
+"""The rate limit holds, and is used: contract, section 6. Most of it in virtual time, some against the real clock."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from typing import TYPE_CHECKING
+
+import asyncio_throttle.throttler
+import pytest
+
+from watcher import throttle as throttle_module
+from watcher.throttle import DECREASE, INCREASE, LOWEST, MARGIN, Throttle, windows
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+WHOLE = range(1, 1001)
+BELOW_ONE = [number / 100 for number in range(10, 100)]
+
+
+class VirtualTime:
+    """A clock that sleeping moves on, in the steps and with the lateness of a real event loop."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._lateness = random.Random(1)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += math.ceil(seconds * 1000 - 1e-6) / 1000 + self._lateness.uniform(0.00005, 0.0003)
+
+
+@pytest.fixture
+def virtual(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
+    """Virtual time for the throttle, and for the library below it."""
+    clock = VirtualTime()
+    monkeypatch.setattr(asyncio_throttle.throttler, "time", clock)
+    monkeypatch.setattr(asyncio_throttle.throttler, "asyncio", clock)
+    monkeypatch.setattr(throttle_module, "time", clock)
+    return clock
+
+
+async def begun(throttle: Throttle, seconds: float, now: Callable[[], float]) -> list[float]:
+    """When calls were let through by a backlog of so many seconds."""
+    starts = []
+    end = now() + seconds
+    while now() < end:
+        await throttle.acquire()
+        starts.append(now())
+    return starts
+
+
+def most_within(starts: Sequence[float], seconds: float) -> int:
+    """The most calls begun within any span of so many seconds."""
+    most, first = 0, 0
+    for last, start in enumerate(starts):
+        while start - starts[first] >= seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def share_used(starts: Sequence[float], rate: float) -> float:
+    """Of the calls that the rate allows from the first window's start to the last's, how many were made."""
+    heads = starts[:: windows(rate)[0]]
+    return windows(rate)[0] * (len(heads) - 1) / (heads[-1] - heads[0]) / rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "calls", "count"),
+    [
+        (1, 1, 1),
+        (2, 1, 2),
+        (5, 1, 5),
+        (2.5, 1, 2),
+        (7.99, 1, 7),
+        (10, 1, 10),
+        (59, 29, 2),
+        (200, 8, 25),
+        (1000, 37, 27),
+    ],
+)
+def test_a_second_is_divided_into_windows(rate: float, calls: int, count: int) -> None:
+    held, length = windows(rate)
+    assert held == calls
+    assert length == pytest.approx(MARGIN / count)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.5, 0.99])
+def test_below_one_call_a_second_a_window_is_one_call_in_its_period(rate: float) -> None:
+    calls, length = windows(rate)
+    assert calls == 1
+    assert length >= 1 / rate
+
+
+def test_the_windows_of_a_second_never_hold_more_calls_than_allowed() -> None:
+    for rate in WHOLE:
+        calls, length = windows(rate)
+        # A span of a second touches so many windows in which calls may begin.
+        assert math.ceil(1 / length) * calls <= rate
+        # And most of the rate is left even where it does not divide evenly.
+        assert calls / length >= 0.95 * rate
+
+
+async def test_the_rate_holds_and_is_used_for_every_whole_rate(virtual: VirtualTime) -> None:
+    for rate in WHOLE:
+        starts = await begun(Throttle(rate), 6 if rate < 20 else 1.5, virtual.monotonic)
+        assert most_within(starts, 1) <= rate, rate
+        assert share_used(starts, rate) >= 0.95, rate
+
+
+async def test_below_one_call_a_second_no_two_begin_within_a_period(virtual: VirtualTime) -> None:
+    for rate in BELOW_ONE:
+        starts = await begun(Throttle(rate), 20 / rate, virtual.monotonic)
+        assert most_within(starts, 1 / rate) == 1, rate
+        assert share_used(starts, rate) >= 0.95, rate
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(5, 2.0), (20, 1.2), (200, 1.2), (1000, 1.2)])
+async def test_the_rate_holds_and_is_used_in_real_time(rate: float, seconds: float) -> None:
+    used = 0.0
+    # A busy machine may wake us late, and that costs calls; it may never gain any.
+    for _ in range(3):
+        starts = await begun(Throttle(rate), seconds, time.monotonic)
+        assert most_within(starts, 1) <= rate
+        used = max(used, share_used(starts, rate))
+        if used >= 0.95:
+            break
+    assert used >= 0.95
+
+
+async def test_calls_begin_in_the_order_they_asked(virtual: VirtualTime) -> None:
+    throttle = Throttle(20)
+    order = []
+
+    async def call(number: int) -> None:
+        await throttle.acquire()
+        order.append(number)
+
+    waiting: list[Awaitable[None]] = [call(number) for number in range(50)]
+    await asyncio.gather(*waiting)
+    assert order == list(range(50))
+
+
+async def test_one_who_gives_up_waiting_costs_no_call_and_holds_nobody_up(virtual: VirtualTime) -> None:
+    throttle = Throttle(1)
+    await throttle.acquire()
+    async with throttle._turn:
+        impatient = asyncio.create_task(throttle.acquire())
+        await asyncio.sleep(0)
+        impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    before = virtual.now
+    await throttle.acquire()
+    assert virtual.now - before == pytest.approx(MARGIN, abs=0.02)
+
+
+def test_a_burst_of_throttling_answers_halves_the_rate_once(virtual: VirtualTime) -> None:
+    throttle = Throttle(100)
+    sent = virtual.now
+    for _ in range(20):
+        virtual.now += 0.01
+        throttle.slow_down(sent)
+    assert throttle.rate == pytest.approx(100 * DECREASE)
+
+
+async def test_a_lower_rate_holds_and_climbs_back(virtual: VirtualTime) -> None:
+    throttle = Throttle(100)
+    throttle.slow_down(virtual.now)
+    starts = await begun(throttle, 4, virtual.monotonic)
+    assert 0.95 * 50 / 100 <= share_used(starts, 100) <= 50 / 100
+
+    # A call that was begun since is throttled too: half of the half.
+    throttle.slow_down(virtual.now)
+    assert throttle.rate == pytest.approx(25)
+
+    # Each second of good answers gives back a part of what is allowed.
+    for _ in range(25):
+        throttle.speed_up()
+    assert throttle.rate == pytest.approx(25 + 100 * INCREASE, rel=0.1)
+
+
+async def test_the_rate_climbs_back_to_what_is_allowed_and_never_above(virtual: VirtualTime) -> None:
+    throttle = Throttle(20)
+    throttle.slow_down(virtual.now)
+    starts = []
+    end = virtual.now + 15
+    while virtual.now < end:
+        await throttle.acquire()
+        starts.append(virtual.now)
+        throttle.speed_up()
+        assert throttle.rate <= 20
+    assert throttle.rate == 20
+    assert most_within(starts, 1) <= 20
+    assert most_within(starts[:10], 1) <= 11
+
+
+def test_however_often_it_is_throttled_some_of_the_rate_is_left(virtual: VirtualTime) -> None:
+    throttle = Throttle(100)
+    for _ in range(50):
+        virtual.now += 1
+        throttle.slow_down(virtual.now)
+    assert throttle.rate == pytest.approx(100 * LOWEST)
