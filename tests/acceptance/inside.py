@@ -1,0 +1,59 @@
+"""The daemon within the test's own process, where a clock or a constant has to be another: all else is real."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from tests.acceptance.place import until
+from watcher.app import build
+from watcher.config.document import Document
+from watcher.config.reading import parse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from tests.acceptance.place import Site
+    from watcher.protocols import Delivery
+
+
+class Collected:
+    """A sink that keeps what it is given."""
+
+    name = "stdout"
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        self.events += [json.loads(delivery.event.body) for delivery in deliveries]
+        return deliveries
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def reaches(self, count: int) -> None:
+        """Wait until there are so many."""
+        await until(lambda: len(self.events) >= count, f"{count} events")
+
+    def types(self, subject: str | None = None) -> list[str]:
+        """The events' types, without `watcher.`."""
+        wanted = (event for event in self.events if subject in {None, event["subject"]})
+        return [event["type"].removeprefix("watcher.") for event in wanted]
+
+
+@contextlib.asynccontextmanager
+async def watching(site: Site, **how: Any) -> AsyncIterator[Collected]:
+    """Run the daemon on a site's configuration, and stop it in good order."""
+    config = parse(Document(str(site.config), site.config.read_bytes()), os.environ, lambda _: None)
+    collected, stop = Collected(), asyncio.Event()
+    running = asyncio.create_task(build(config, sinks=[collected], **how).run(stop))
+    try:
+        yield collected
+        assert not running.done(), running
+    finally:
+        stop.set()
+        await running

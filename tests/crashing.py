@@ -1,0 +1,89 @@
+"""Stores that can be ended between any two of their steps, one sound and three that are broken on purpose.
+
+`step` is called by name at each place where a process may end; it returns, or never does. The broken ones are what the
+oracle must catch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.stores.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.protocols import Delivery, Entry
+
+
+class Sound(SqliteStore):
+    """The store as it is."""
+
+    step: Callable[[str], None] = staticmethod(lambda _: None)
+
+    async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
+        """One commit for all."""
+        telling = any(entry.events for entry in entries)
+        self._at("commit begins", telling=telling)
+        await self._parts(entries, now)
+        self._at("commit is done", telling=telling)
+
+    async def due(self, sink: str, limit: int) -> list[Delivery]:
+        """What is to be sent."""
+        due = await super().due(sink, limit)
+        self._at("deliveries are due", telling=bool(due))
+        return due
+
+    async def settle(self, deliveries: Sequence[Delivery], now: datetime) -> None:
+        """What was sent."""
+        self._at("settling begins")
+        await super().settle(deliveries, now)
+        self._at("settling is done")
+
+    async def _parts(self, entries: Sequence[Entry], now: datetime) -> None:
+        await super().commit(entries, now)
+
+    def _at(self, place: str, *, telling: bool = True) -> None:
+        """A place that counts: a commit without an event, or an empty outbox, is none."""
+        if telling:
+            self.step(place)
+
+
+class StateFirst(Sound):
+    """Broken: the state is committed before the events that tell of it."""
+
+    async def _parts(self, entries: Sequence[Entry], now: datetime) -> None:
+        await super()._parts([replace(entry, events=()) for entry in entries], now)
+        self._at("between", telling=any(entry.events for entry in entries))
+        await super()._parts(entries, now)
+
+
+class EventsFirst(Sound):
+    """Broken: the events are committed before the state that they come from."""
+
+    async def _parts(self, entries: Sequence[Entry], now: datetime) -> None:
+        before = await self.records()
+        known = [replace(entry, record=before[entry.subject]) for entry in entries if entry.subject in before]
+        await super()._parts(known, now)
+        self._at("between", telling=any(entry.events for entry in known))
+        await super()._parts([replace(entry, events=()) for entry in entries if entry.subject in before], now)
+        await super()._parts([entry for entry in entries if entry.subject not in before], now)
+
+
+class SettleFirst(Sound):
+    """Broken: a delivery counts as made before it was."""
+
+    async def due(self, sink: str, limit: int) -> list[Delivery]:
+        """Settle, then hand out."""
+        due = await super().due(sink, limit)
+        await SqliteStore.settle(self, due, datetime.now(UTC))
+        self._at("between", telling=bool(due))
+        return due
+
+    async def settle(self, deliveries: Sequence[Delivery], now: datetime) -> None:
+        """Too late to matter."""
+
+
+STORES = {"sound": Sound, "state first": StateFirst, "events first": EventsFirst, "settle first": SettleFirst}

@@ -1,0 +1,122 @@
+"""Judges whether anything was lost (contract, section 6): what arrived, beside what the world showed. Pure.
+
+It knows nothing of how the watcher works, only what is promised: everything that must have arrived did, in `sequence`
+order from 1 without gaps; a repeat is the same event; nothing is claimed that was not shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jsonschema import Draft202012Validator
+
+from watcher.event_schema import event_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    Event = Mapping[str, Any]
+
+_SCHEMA = Draft202012Validator(event_schema())
+
+
+class NotConservedError(AssertionError):
+    """Something was lost, torn, reordered, changed or made up."""
+
+
+class Fact(NamedTuple):
+    """A target's attempt had a status. `subject` is the target's id, `started_at` as RFC 3339."""
+
+    subject: str
+    started_at: str
+    status: str
+
+
+def whole_lines(output: bytes) -> list[Event]:
+    """The events of one run's stdout. A last line that has no end was not delivered."""
+    return [json.loads(line) for line in output.split(b"\n")[:-1]]
+
+
+def facts_of(events: Iterable[Event]) -> list[Fact]:
+    """What events say that a sync did, in their order; a stalled one says nothing that was not said before."""
+    return [
+        Fact(event["subject"], event["data"]["attempt"]["startedAt"], event["data"]["status"])
+        for event in events
+        if event["type"].startswith("watcher.sync.") and event["type"] != "watcher.sync.stalled"
+    ]
+
+
+def judge(arrived: Sequence[Event], *, must: Collection[Fact], shown: Collection[Fact]) -> dict[str, list[Event]]:
+    """Hold what arrived, in that order, against what was shown; the first arrivals of each subject.
+
+    Args:
+        arrived: the whole lines of all runs together.
+        must: what the watcher cannot have missed.
+        shown: all that the world showed.
+
+    Raises:
+        NotConservedError: the promise was broken.
+    """
+    for event in arrived:
+        _valid(event)
+    first = _first_arrivals(arrived)
+    for subject, events in first.items():
+        counted = [event["data"]["sequence"] for event in events]
+        if counted != list(range(1, len(counted) + 1)):
+            raise NotConservedError(f"{subject}: sequences arrived as {counted}")
+    told = facts_of(event for events in first.values() for event in events)
+    if invented := set(told) - set(shown):
+        raise NotConservedError(f"claimed, but never shown: {sorted(invented)}")
+    if lost := set(must) - set(told):
+        raise NotConservedError(f"shown, but never told: {sorted(lost)}")
+    return first
+
+
+def in_order_of_world(first: Mapping[str, Sequence[Event]], shown: Mapping[str, Sequence[Fact]]) -> None:
+    """Hold first arrivals against a world in which no status of an attempt comes back: each once, in the world's order.
+
+    Raises:
+        NotConservedError: something was told twice, or before what came before it.
+    """
+    for subject, events in first.items():
+        places = [shown[subject].index(fact) for fact in facts_of(events)]
+        if any(later <= earlier for earlier, later in pairwise(places)):
+            raise NotConservedError(f"{subject}: told in the order {places} of what was shown")
+
+
+def same_as_kept(first: Mapping[str, Sequence[Event]], kept: Sequence[Event]) -> None:
+    """Hold first arrivals against the history in the store.
+
+    Raises:
+        NotConservedError: they differ.
+    """
+    by_subject = defaultdict(list)
+    for event in kept:
+        by_subject[event["subject"]].append(event)
+    if dict(first) != dict(by_subject):
+        counts = {subject: (len(first.get(subject, ())), len(by_subject[subject])) for subject in {*first, *by_subject}}
+        raise NotConservedError(f"the history holds other events than arrived: (arrived, kept) is {counts}")
+
+
+def _valid(event: Event) -> None:
+    for error in _SCHEMA.iter_errors(event):
+        raise NotConservedError(f"not an event by the schema: {error.json_path}: {error.message}: {event}")
+
+
+def _first_arrivals(arrived: Sequence[Event]) -> dict[str, list[Event]]:
+    """Each event when it first arrived, by subject; a repeat must be the same in every byte that matters."""
+    by_id: dict[str, Event] = {}
+    by_place: dict[tuple[str, int], Event] = {}
+    first = defaultdict(list)
+    for event in arrived:
+        place = (event["subject"], event["data"]["sequence"])
+        same_id, same_place = by_id.get(event["id"]), by_place.get(place)
+        if same_id is None and same_place is None:
+            by_id[event["id"]] = by_place[place] = event
+            first[event["subject"]].append(event)
+        elif same_id != event or same_place != event:
+            raise NotConservedError(f"a repeat that is no repeat: {event}, after {same_id or same_place}")
+    return dict(first)
