@@ -19,7 +19,7 @@ from watcher.events import outage_event, sync_event
 from watcher.protocols import Entry
 from watcher.routing import route
 from watcher.schedule import Schedule, first_due, next_due
-from watcher.streak import is_answer, lengthen, lengthen_target
+from watcher.streak import OWN, is_answer, lengthen, lengthen_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,16 +97,25 @@ class Poller:
             except TimeoutError:
                 pass
             return
-        await self._endpoint.admit()
-        # Who is the most overdue is asked only now: waiting for the rate may have taken long.
+        begun = asyncio.Event()
+        poll = asyncio.create_task(self._turn(begun))
+        self._polls.add(poll)
+        poll.add_done_callback(self._ended)
+        await begun.wait()
+
+    async def _turn(self, begun: asyncio.Event) -> None:
+        """Wait for the rate's leave and poll the most overdue target, in one task: the call begins when it may."""
+        try:
+            await self._endpoint.admit()
+        finally:
+            begun.set()
+        # Who that is is asked only now: waiting may have taken long.
         taken = self._schedule.take(self._clock.monotonic())
         if taken is None:
             self._endpoint.dismiss()
             return
         due, target_id = taken
-        poll = asyncio.create_task(self._poll(self._targets[target_id], due))
-        self._polls.add(poll)
-        poll.add_done_callback(self._ended)
+        await self._poll(self._targets[target_id], due)
 
     def _ended(self, poll: asyncio.Task[None]) -> None:
         self._polls.discard(poll)
@@ -132,8 +141,8 @@ class Poller:
             self._on_poll(target, due, begun)
         try:
             try:
-                # A probe is one call: the next probe is its second try.
-                snapshot = await self._endpoint.fetch(target, tries=1 if self._blind else None)
+                # While the endpoint is unreadable a poll is one call: the next probe is its second try.
+                snapshot = await self._endpoint.fetch(target, again=lambda: not self._blind)
             except PollFailed as error:
                 await self._failed(target, error)
             else:
@@ -195,7 +204,7 @@ class Poller:
         else:
             await self._endpoint_failed(error)
         record = self._recorder.record_of(target.id)
-        if record.outage is None and not self._blind and streak.own >= self._unreadable_after:
+        if record.outage is None and not self._blind and streak.own >= OWN * self._unreadable_after:
             outage = streak.outage()
             sequence = record.sequence + 1
             event = outage_event(target, outage, sequence=sequence, now=now, over=False)

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from watcher.model import Snapshot
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether another try is worth its call."""
-    return isinstance(error, PollFailed) and error.passing
+def always() -> bool:
+    """No reason to give up."""
+    return True
 
 
-async def attempt(call: Callable[[], Awaitable[Snapshot]], settings: Retry) -> Snapshot:
-    """`call`'s answer, tried up to `settings.attempts` times.
+async def attempt(
+    call: Callable[[], Awaitable[Snapshot]], settings: Retry, again: Callable[[], bool] = always
+) -> Snapshot:
+    """`call`'s answer, tried up to `settings.attempts` times, as long as `again` says that it is worth it.
 
     Raises:
         PollFailed: the last try's failure.
@@ -32,18 +34,23 @@ async def attempt(call: Callable[[], Awaitable[Snapshot]], settings: Retry) -> S
     try:
         return await call()
     except PollFailed as error:
-        if settings.attempts == 1 or not error.passing:
+        if settings.attempts == 1 or not error.passing or not again():
             raise
-        first = error
+        last = error
     retrying = AsyncRetrying(
         stop=stop_after_attempt(settings.attempts),
         wait=wait_random_exponential(multiplier=settings.initial, max=settings.maximum),
-        retry=retry_if_exception(may_pass),
+        retry=retry_if_exception(lambda error: isinstance(error, PollFailed) and error.passing and again()),
         reraise=True,
     )
     async for trial in retrying:
         with trial:
-            if trial.retry_state.attempt_number == 1:
-                raise first
-            return await call()
-    raise first
+            # The first is over already; and what was worth it before the pause may not be after it.
+            if trial.retry_state.attempt_number == 1 or not again():
+                raise last
+            try:
+                return await call()
+            except PollFailed as error:
+                last = error
+                raise
+    raise last

@@ -41,7 +41,8 @@ def first_due(target_id: str, interval: float, now: float, *, count: int, rate: 
         count: how many targets share the endpoint.
         rate: calls a second that the endpoint allows; the first look takes half of it.
     """
-    return now + phase(target_id) * min(interval, max(FIRST_LOOK, 2 * count / rate))
+    spread = max(FIRST_LOOK, 2 * count / rate)
+    return now + phase(target_id) * spread if spread < interval else on_grid(target_id, interval, now)
 
 
 def next_due(target_id: str, interval: float, now: float, *, late: float) -> float:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+OWN, ALONE = 3, 1
+"""What a failure counts towards a target's own trouble: one that is sure, and one that only it seems to have.
+
+Server errors at random strike some target several times in a row; they must do so three times as long to be its own.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Streak:
     """Polls in a row that failed."""
@@ -25,7 +32,7 @@ class Streak:
     message: str
     failures: int = 1
     own: int = 0
-    """How many of them were a target's own trouble; of an endpoint, unused."""
+    """How much they count towards a target's own trouble; of an endpoint, unused."""
     answers: int = 0
     """How often the endpoint had answered anyone when the last of them failed."""
 
@@ -51,7 +58,7 @@ def lengthen_target(streak: Streak | None, error: PollFailed, now: datetime, *, 
         answers: how often the target's endpoint has answered anyone so far.
     """
     alone = streak is not None and answers > streak.answers and not error.throttled
-    own = int(isinstance(error, TargetUnreadable) or alone)
+    own = OWN if isinstance(error, TargetUnreadable) else ALONE if alone else 0
     longer = lengthen(streak, error, now)
     return replace(longer, own=longer.own + own, answers=answers)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.conftest import minute
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.state import Outage
-from watcher.streak import Streak, is_answer, lengthen, lengthen_target
+from watcher.streak import ALONE, OWN, Streak, is_answer, lengthen, lengthen_target
 
 NOT_FOUND = TargetUnreadable("ResourceNotFoundException", "no such template")
 REFUSED = EndpointUnreadable("ConnectionFailed", "refused", passing=True)
@@ -22,19 +22,19 @@ def test_a_streak_keeps_when_it_began_and_tells_its_last_failure() -> None:
 @pytest.mark.parametrize(
     ("failures", "own"),
     [
-        ([(NOT_FOUND, 1)], 1),
-        ([(NOT_FOUND, 1), (NOT_FOUND, 2), (NOT_FOUND, 3)], 3),
+        ([(NOT_FOUND, 1)], OWN),
+        ([(NOT_FOUND, 1), (NOT_FOUND, 2), (NOT_FOUND, 3)], 3 * OWN),
         # Nobody else is answered: the endpoint's trouble.
         ([(REFUSED, 0), (REFUSED, 0), (REFUSED, 0)], 0),
         ([(REFUSED, 7), (REFUSED, 7)], 0),
         # Others are, meanwhile: its own, from the second failure on, since the first may be the outage's begin.
-        ([(REFUSED, 7), (REFUSED, 8), (REFUSED, 20)], 2),
-        ([(REFUSED, 7), (REFUSED, 8), (REFUSED, 8)], 1),
+        ([(REFUSED, 7), (REFUSED, 8), (REFUSED, 20)], 2 * ALONE),
+        ([(REFUSED, 7), (REFUSED, 8), (REFUSED, 8)], ALONE),
         # Who is throttled while others are answered has bad luck, and no trouble.
         ([(THROTTLED, 7), (THROTTLED, 8), (THROTTLED, 9)], 0),
         # Its own answer is no other's.
-        ([(NOT_FOUND, 5), (REFUSED, 5), (REFUSED, 5)], 1),
-        ([(NOT_FOUND, 5), (REFUSED, 6)], 2),
+        ([(NOT_FOUND, 5), (REFUSED, 5), (REFUSED, 5)], OWN),
+        ([(NOT_FOUND, 5), (REFUSED, 6)], OWN + ALONE),
     ],
 )
 def test_a_failure_is_the_targets_own_when_it_says_so_or_when_others_are_answered(

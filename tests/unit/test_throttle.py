@@ -42,6 +42,7 @@ def virtual(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     monkeypatch.setattr(asyncio_throttle.throttler, "time", clock)
     monkeypatch.setattr(asyncio_throttle.throttler, "asyncio", clock)
     monkeypatch.setattr(throttle_module, "time", clock)
+    monkeypatch.setattr(throttle_module, "sleep", clock.sleep)
     return clock
 
 
@@ -81,8 +82,8 @@ def share_used(starts: Sequence[float], rate: float) -> float:
         (7.99, 1, 7),
         (10, 1, 10),
         (59, 29, 2),
-        (200, 8, 25),
-        (1000, 37, 27),
+        (200, 10, 20),
+        (1000, 50, 20),
     ],
 )
 def test_a_second_is_divided_into_windows(rate: float, calls: int, count: int) -> None:
