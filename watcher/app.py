@@ -97,7 +97,7 @@ class App:
             if self.recorder.pending:
                 raise StoreError(
                     f"{self.config.state}: changes that were seen could not be kept before the grace time was over; "
-                    "they are seen again at the next start"
+                    "what AWS tells at the next start is compared with what was kept"
                 ) from None
         waiting = await self.store.waiting()
         log.info("watcher.stopped", undelivered=sum(waiting.values()))

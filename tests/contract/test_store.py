@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.errors import StoreError, StoreLocked
 from watcher.events import Event
 from watcher.protocols import Entry, EventQuery
 from watcher.state import Known, Outage, Record
@@ -151,3 +153,31 @@ async def test_text_that_is_no_unicode_survives(store: Store) -> None:
     record = Record(Known(None, NOW, {"sha": "\ud800"}))
     await store.commit([Entry("a", record)], NOW)
     assert await store.records() == {"a": record}
+
+
+async def test_a_link_to_a_state_file_leads_to_the_same_lock(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "state.db")
+    await first.open()
+    (tmp_path / "link.db").symlink_to(tmp_path / "state.db")
+    with pytest.raises(StoreLocked, match="another watcher"):
+        await SqliteStore(tmp_path / "link.db").open()
+    await first.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (["CREATE TABLE theirs (x)"], "another program's database"),
+        (["CREATE TABLE record (x)", "CREATE TABLE event (x)", "PRAGMA user_version = 1"], "lacks the table delivery"),
+    ],
+)
+async def test_a_database_that_is_not_ours_is_left_alone(tmp_path: Path, damage: list[str], told: str) -> None:
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    for statement in damage:
+        connection.execute(statement)
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=told):
+        await SqliteStore(path).open()
+    assert path.read_bytes() == before

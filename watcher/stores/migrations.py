@@ -29,3 +29,5 @@ STEPS: tuple[tuple[str, ...], ...] = (
 )
 
 VERSION = len(STEPS)
+
+TABLES = frozenset({"record", "event", "delivery"})

@@ -20,7 +20,7 @@ from watcher.errors import StoreError
 from watcher.events import Event
 from watcher.protocols import Delivery
 from watcher.stores.files import FileLock, explain, on_network, refuse_unusable
-from watcher.stores.migrations import STEPS, VERSION
+from watcher.stores.migrations import STEPS, TABLES, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -131,7 +131,9 @@ class SqliteStore(SqliteReader):
     def __init__(self, path: Path) -> None:
         """Nothing is opened yet."""
         super().__init__(path)
-        self._lock = FileLock(path.with_name(path.name + ".lock"))
+        # By its real path, so that a link to the file leads to the same lock.
+        real = path.resolve()
+        self._lock = FileLock(real.with_name(real.name + ".lock"))
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
         """See `protocols.Store`."""
@@ -181,6 +183,7 @@ class SqliteStore(SqliteReader):
             self._connect("rwc")
             self._check_health()
             self._check_version(self._version())
+            self._check_tables()
             network = on_network(self._path)
             if network is not None:
                 log.warning("store.no_wal", path=str(self._path), filesystem=network,
@@ -202,6 +205,16 @@ class SqliteStore(SqliteReader):
             raise StoreError(
                 f"{self._path}: the file is damaged ({told}); restore it, or move it away to begin anew. "
                 "It is left as it is"
+            )
+
+    def _check_tables(self) -> None:
+        found = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if self._version() == 0 and found:
+            raise StoreError(f"{self._path}: is another program's database; name another file under `state`")
+        if self._version() > 0 and not found >= TABLES:
+            raise StoreError(
+                f"{self._path}: lacks the table {', '.join(sorted(TABLES - found))}; restore the file, or move it away "
+                "to begin anew. It is left as it is"
             )
 
     def _migrate(self) -> None:
