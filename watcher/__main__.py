@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
+DAEMONS = ("run", "simulate", "demo")
+
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    from watcher.cli import main as run_command  # noqa: PLC0415  so that a broken import is told by the last net, too
+    if sys.argv[1:2] and sys.argv[1] in DAEMONS:
+        # Told to stop before it could begin: there is nothing to put in order yet.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
+    from watcher.cli import main as run_command  # noqa: PLC0415  so that the above comes first
 
     run_command()
 

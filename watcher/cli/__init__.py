@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -48,10 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # In `check` every failure is 3, for a monitoring system reads its exit code.
     checking = next((word for word in given if not word.startswith("-")), None) == "check"
+    # Without an output there is still something to do, and a file must not come to have its number.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  open to the end
     try:
         code = _run(given)
-    except (BrokenPipeError, KeyboardInterrupt, click.Abort):
-        # Whoever asked does not want to know any more; yet nobody shall take that for `all well`.
+    except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort):
+        # Whoever asked does not want to know any more (click ends so when the reader of its output has gone); yet
+        # nobody shall take that for `all well`.
         code = UNKNOWN if checking else 0
     # What nobody takes any more must not become Python's own exit code, 120.
     for stream in (sys.stdout, sys.stderr):
@@ -61,45 +67,49 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _flush_or_mute(stream: TextIO | None) -> None:
-    if stream is not None:
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _flush_or_mute(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say(text: str) -> None:
+    """Tell whoever reads stderr, if anybody does."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}\n")
 
 
 def _run(arguments: Sequence[str]) -> int:
     try:
         result: Any = cli.main(args=list(arguments), prog_name="watcher", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        _say(error.ctx.get_help() if error.ctx else "")
         return USAGE
     except click.ClickException as error:
-        error.show(sys.stderr)
+        with contextlib.suppress(OSError):
+            error.show(sys.stderr)
         return USAGE
     except ConfigError as error:
         for fault in error.faults:
-            click.echo(str(fault), err=True)
+            _say(str(fault))
         return error.exit_code
     except WatcherError as error:
-        click.echo(f"watcher: {error}", err=True)
+        _say(f"watcher: {error}")
         return error.exit_code
     except (BrokenPipeError, click.Abort):
         raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        click.echo(f"watcher: the output could not be written: {error.strerror}", err=True)
+        _say(f"watcher: the output could not be written: {error.strerror}")
         return UNWRITTEN
     except Exception:  # noqa: BLE001  the last net: a bug, and the only traceback a user may see
         import traceback  # noqa: PLC0415  only for a bug
 
         from watcher.redact import redact  # noqa: PLC0415  the same
 
-        click.echo(redact(traceback.format_exc()), err=True, nl=False)
-        click.echo("watcher: this is a bug; please report it with the lines above", err=True)
+        _say(redact(traceback.format_exc()) + "watcher: this is a bug; please report it with the lines above")
         return BUG
     return result if isinstance(result, int) else 0

@@ -89,7 +89,7 @@ def status(config: str | None, *, as_json: bool) -> int:
 @click.option("--target", metavar="GLOB", help="Only of targets, or endpoints, whose id matches.")
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="Only of this type, or glob of types; repeatable.")
 @click.option("--since", metavar="DURATION", help="Only recorded within this time until now: 30m, 2h, 7d.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="The newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: the events as they are.")
 @click.option("--follow", is_flag=True, help="Go on with those to come.")
 def events(
