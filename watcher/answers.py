@@ -20,13 +20,16 @@ LONGEST_ANSWER = 1024 * 1024
 
 
 class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells no types
-    """Reads no answer beyond `LONGEST_ANSWER`."""
+    """Reads no answer beyond `LONGEST_ANSWER`, and follows no redirect: a signed request is for one host alone."""
 
     async def __aenter__(self) -> Self:
         """Make the connector at once: certificates are read now, not while the first call is being counted."""
         await super().__aenter__()
         await self._get_session(None)
         return self
+
+    async def _get_session(self, proxy_url: str | None) -> _Direct:
+        return _Direct(await super()._get_session(proxy_url))
 
     async def send(self, request: Any) -> AioAWSResponse:
         """Send a request and read its answer.
@@ -42,6 +45,16 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells
         whole = AioAWSResponse(response.url, response.status_code, response.headers, _Bounded(response.raw))
         await whole.content
         return whole
+
+
+class _Direct:
+    """A client session whose requests end at the first answer."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        return self._session.request(*arguments, **options, allow_redirects=False)
 
 
 class _Bounded:
@@ -91,9 +104,22 @@ class _JsonAnswers:
         self._errors = errors
 
     async def parse(self, response: dict[str, Any], shape: Any) -> Any:
-        if response["status_code"] >= 300:
+        headers, status = response["headers"], response["status_code"]
+        if shape is not None and shape.metadata.get("exception"):
+            # botocore asks again, for the members that the service models for an error.
             return await self._errors.parse(response, shape)
-        headers = response["headers"]
+        if status >= 300:
+            try:
+                parsed = await self._errors.parse(response, shape)
+                code = str(parsed["Error"]["Code"])
+            except (AttributeError, KeyError, TypeError, ValueError):
+                # JSON that is no object, or one of another make: the status is all that it says.
+                parsed, code = {"Error": {"Message": ""}}, str(status)
+            if code == str(status):
+                code = headers.get("x-amzn-errortype", code).partition(":")[0].rpartition("#")[2]
+            parsed["Error"]["Code"] = code
+            parsed["ResponseMetadata"] = {"HTTPStatusCode": status}
+            return parsed
         return {
             "body": response["body"],
             "content_type": headers.get("content-type", ""),

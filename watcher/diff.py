@@ -90,7 +90,7 @@ def diff(
         return Outcome(_never_synced(known, snapshot, now))
     if known is None:
         return _first_observation(latest, snapshot, now, on_first_seen)
-    if known.attempt is not None and latest.started_at < known.attempt.started_at and not known.missing:
+    if known.attempt is not None and latest.started_at < known.attempt.started_at:
         outcome = _older_answer(known, latest, snapshot, now)
         if outcome.ignored:
             return outcome

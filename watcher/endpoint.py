@@ -23,13 +23,14 @@ from watcher.answers import BoundedSession
 from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.failure import classify
-from watcher.redact import redact
+from watcher.redact import redact, remember
 from watcher.retry import attempt
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
 from watcher.throttle import Throttle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from aiobotocore.session import AioSession
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
 KEEPALIVE = 45.0
 """Seconds that an idle connection is kept: a new one costs three calls, one that AWS just closed costs a try."""
+UNBOUNDED = 86400.0
 OPENING = 30.0
 """Seconds in which a client, with its credentials, must be had."""
 
@@ -94,8 +96,8 @@ class Endpoint:
         """Give an admission back unused."""
         self._slots.release()
 
-    async def fetch(self, target: Target, *, tries: int | None = None) -> Snapshot:
-        """The target's sync status, with the tries that `retry` allows (or `tries`); the first is admitted already.
+    async def fetch(self, target: Target, *, again: Callable[[], bool] = lambda: True) -> Snapshot:
+        """The target's sync status, with the tries that `retry` allows, while `again` does; the first is admitted.
 
         Raises:
             TargetUnreadable: the endpoint answers, but not for this target.
@@ -113,7 +115,7 @@ class Endpoint:
             finally:
                 self._slots.release()
 
-        return await attempt(call, self._retry if tries is None else replace(self._retry, attempts=tries))
+        return await attempt(call, self._retry, again)
 
     async def close(self) -> None:
         """Close the client."""
@@ -172,12 +174,18 @@ class Endpoint:
         async with self._opening, asyncio.timeout(OPENING):
             if self._client is None:
                 session = self._sessions.of(self._account, self.key.region)
+                if await session.get_credentials() is None:
+                    # A client made now would sign nothing for as long as it lives.
+                    raise botocore_errors.NoCredentialsError
                 context = session.create_client(
                     self.key.api.value,
                     region_name=self.key.region,
                     endpoint_url=self._account.endpoint_url,
                     config=AioConfig(
                         retries={"total_max_attempts": 1},
+                        # Each call is bounded as a whole, by its target's own timeout.
+                        connect_timeout=UNBOUNDED,
+                        read_timeout=UNBOUNDED,
                         max_pool_connections=self._concurrency,
                         user_agent=USER_AGENT,
                         connector_args={"keepalive_timeout": KEEPALIVE},
@@ -188,6 +196,7 @@ class Endpoint:
                 # Our tries are counted by our throttle; botocore's handler would still look at each answer.
                 service = client.meta.service_model.service_id.hyphenize()
                 client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+                client.meta.events.register(f"before-send.{service}", _Remembering(session))
                 self._client = _Client(session, client)
             return self._client
 
@@ -206,6 +215,21 @@ class Endpoint:
         client.calls -= 1
         if client.retired and client.calls == 0:
             await client.client.close()
+
+
+class _Remembering:
+    """Keeps a session's credentials, whenever they are new, out of everything that is shown."""
+
+    def __init__(self, session: AioSession) -> None:
+        self._session = session
+        self._seen: object = self
+
+    async def __call__(self, request: Any, **_: Any) -> None:
+        token = request.headers.get("X-Amz-Security-Token")
+        if token != self._seen:
+            self._seen = token
+            credentials = await (await self._session.get_credentials()).get_frozen_credentials()
+            remember(credentials.secret_key, credentials.token)
 
 
 def _failure(error: Exception, operation: str, target: Target) -> PollFailed:

@@ -43,6 +43,10 @@ STALE_CREDENTIALS = frozenset(
         "ExpiredTokenException",
         "RequestExpired",
         "TokenRefreshRequired",
+        # a key that was deleted, or a secret that was changed: there may be newer ones where they came from
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
     }
 )
 CLOCK_SKEW = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
@@ -74,5 +78,6 @@ def classify(code: str, message: str, status: int) -> PollFailed:
         return EndpointUnreadable(code, message, passing=True, stale_credentials=True)
     if code == "InvalidSignatureException":
         # The rest of such a message repeats the request, its session token too.
-        return EndpointUnreadable(code, message.partition("\n")[0], passing=bool(SKEWED.search(message)))
+        skewed = bool(SKEWED.search(message))
+        return EndpointUnreadable(code, message.partition("\n")[0], passing=True, stale_credentials=not skewed)
     return EndpointUnreadable(code, message, passing=code in SERVER | CLOCK_SKEW or status >= 500 or status == 408)

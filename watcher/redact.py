@@ -7,13 +7,17 @@ wherever it comes from.
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 HIDDEN = "[redacted]"
 
 _SHORTEST = 4
 """A shorter value would blot out common words, and is no secret worth the name."""
 
-_known: set[str] = set()
+_MOST = 256
+"""Values remembered; credentials are renewed every hour, and old ones are worth nothing."""
+
+_known: dict[str, None] = {}
 
 _BETWEEN = r"\\*[\"']?\s*[:=>]\s*(?:b?\\*[\"'])?"
 """What stands between a name and its value: in a header, in JSON (also within JSON), in Python's notation, in XML."""
@@ -35,7 +39,11 @@ _PATTERNS = (
 
 def remember(*secrets: str | None) -> None:
     """Hide these values from now on, wherever `redact` is asked."""
-    _known.update(secret for secret in secrets if secret and len(secret) >= _SHORTEST)
+    for secret in secrets:
+        if secret and len(secret) >= _SHORTEST:
+            _known.update(dict.fromkeys((secret, quote(secret, safe=""))))
+    while len(_known) > _MOST:
+        del _known[next(iter(_known))]
 
 
 def redact(text: str) -> str:

@@ -25,8 +25,8 @@ FLAGS = ("passing", "throttled", "stale_credentials")
         ("UnknownOperationException", 404, EndpointUnreadable, ""),
         ("AccessDeniedException", 400, EndpointUnreadable, ""),
         ("AccessDeniedException", 403, EndpointUnreadable, ""),
-        ("UnrecognizedClientException", 400, EndpointUnreadable, ""),
-        ("InvalidClientTokenId", 403, EndpointUnreadable, ""),
+        ("UnrecognizedClientException", 400, EndpointUnreadable, "passing stale_credentials"),
+        ("InvalidClientTokenId", 403, EndpointUnreadable, "passing stale_credentials"),
         ("OptInRequired", 403, EndpointUnreadable, ""),
         ("ThrottlingException", 400, EndpointUnreadable, "passing throttled"),
         ("TooManyRequestsException", 429, EndpointUnreadable, "passing throttled"),
@@ -36,7 +36,7 @@ FLAGS = ("passing", "throttled", "stale_credentials")
         ("ExpiredTokenException", 400, EndpointUnreadable, "passing stale_credentials"),
         ("ExpiredToken", 403, EndpointUnreadable, "passing stale_credentials"),
         ("RequestTimeTooSkewed", 403, EndpointUnreadable, "passing"),
-        ("InvalidSignatureException", 400, EndpointUnreadable, ""),
+        ("InvalidSignatureException", 400, EndpointUnreadable, "passing stale_credentials"),
         ("InternalServerException", 500, EndpointUnreadable, "passing"),
         ("InternalServerException", 400, EndpointUnreadable, "passing"),
         ("ServiceUnavailable", 503, EndpointUnreadable, "passing"),
@@ -94,10 +94,10 @@ def test_a_message_keeps_no_secret() -> None:
     assert "IQoJ" not in str(other)
 
 
-def test_a_wrong_signature_may_pass_when_only_the_clock_is_off() -> None:
-    for message, passing in [
-        ("Signature expired: 20261123T080000Z is now earlier than 20261123T085500Z", True),
-        ("Signature not yet current: 20261123T100000Z is still later than 20261123T090500Z", True),
-        ("The request signature we calculated does not match the signature you provided.", False),
+def test_a_wrong_signature_asks_for_other_credentials_unless_only_the_clock_is_off() -> None:
+    for message, stale in [
+        ("Signature expired: 20261123T080000Z is now earlier than 20261123T085500Z", False),
+        ("Signature not yet current: 20261123T100000Z is still later than 20261123T090500Z", False),
+        ("The request signature we calculated does not match the signature you provided.", True),
     ]:
-        assert classify("InvalidSignatureException", message, 400).passing is passing
+        assert classify("InvalidSignatureException", message, 400).stale_credentials is stale
