@@ -1,0 +1,61 @@
+"""Processor time for one poll of the whole daemon, beside plain loops over the clients as they come."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks.children import Child, once
+from tests.benchmarks.figures import markdown, ratio, spread
+from tests.benchmarks.worlds import CHANGES_EVERY, HISTORY, Watch, configuration, settled
+
+TARGETS = 200
+WATCH = Watch(1000, 0.1, regions=("us-east-1", "us-east-2"), concurrency=5)
+"""As many calls a second as may be allowed, twice: more than can be done, so that nothing waits for leave."""
+
+
+def bench(*, quick: bool) -> str:
+    """The table, for templates and for stacks."""
+    turns, seconds = (1, 1.0) if quick else (4, 3.0)
+    rows = []
+    for kind in ("template", "stack"):
+        job: dict[str, Any] = {"settled": (kind, TARGETS)}
+        cost: dict[str, list[float]] = {}
+        pace: dict[str, list[float]] = {}
+        with Child("server", job) as server:
+            url = server.reply()
+            for _ in range(turns):
+                for name in ("daemon", "gather", "threads"):
+                    measuring = job | {"warm": 0.8, "seconds": seconds, "url": url, "loop": name}
+                    spent = _daemon(kind, measuring) if name == "daemon" else once("loops", measuring)
+                    cost.setdefault(name, []).append(spent["cpu"] / spent["calls"] * 1e6)
+                    pace.setdefault(name, []).append(spent["calls"] / spent["wall"])
+        rows += [
+            [
+                f"{kind}s: {what}",
+                spread(cost[name], ".0f"),
+                ratio(cost["daemon"], cost[name]),
+                f"{median(pace[name]):.0f}",
+            ]
+            for name, what in (
+                ("daemon", "the whole daemon"),
+                ("gather", "`gather` loop over aiobotocore"),
+                ("threads", "boto3 in ten threads"),
+            )
+        ]
+    return (
+        f"**Processor time for one poll**, as fast as each goes, ten calls at a time, {TARGETS} targets "
+        f"(the daemon's in two regions, since one is allowed {WATCH.rate:.0f} calls a second at most); one answer in "
+        f"{CHANGES_EVERY} is a change, which the daemon commits and delivers; an attempt has "
+        f"{len(HISTORY)} events. Median of {turns} turns (and from where to where).\n\n"
+        + markdown(["", "µs a poll", "daemon's share of it, turn by turn", "polls a second"], rows)
+    )
+
+
+def _daemon(kind: str, job: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        targets = settled(kind, TARGETS).targets()
+        text = configuration(targets, job["url"], Path(folder) / "cpu.db", WATCH)
+        return once("daemon", job | {"yaml": text})

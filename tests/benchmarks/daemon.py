@@ -1,0 +1,57 @@
+"""The daemon as a process: everything of `watcher run` but the command line, and a look at when its polls began."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.parent import Parent, metered, resident
+from watcher import logs
+from watcher.app import build
+from watcher.config.document import Document
+from watcher.config.reading import parse
+
+if TYPE_CHECKING:
+    from watcher.model import Target
+
+
+async def main() -> None:
+    """Watch, measure, reply, and end in good order.
+
+    The job has the configuration (`yaml`), and for how many seconds to measure (`seconds`) after how many (`warm`).
+    Without `warm` the measuring begins when every target has been polled.
+    """
+    parent = Parent()
+    job = parent.hear()
+    logs.set_up()
+    config = parse(Document("the benchmark's configuration", job["yaml"].encode()), {}, lambda _: None)
+    polls: list[tuple[float, float]] = []
+    unseen = {target.id for target in config.targets}
+    all_seen = asyncio.Event()
+
+    def on_poll(target: Target, due: float, begun: float) -> None:
+        polls.append((due, begun))
+        if unseen:
+            unseen.discard(target.id)
+            if not unseen:
+                all_seen.set()
+
+    stop = asyncio.Event()
+    app = build(config, on_poll=on_poll)
+    running = asyncio.create_task(app.run(stop))
+    if "warm" not in job:
+        await asyncio.wait([running, asyncio.ensure_future(all_seen.wait())], return_when=asyncio.FIRST_COMPLETED)
+    spent: dict[str, Any] = await metered(lambda: len(polls), job.get("warm", 2.0), job["seconds"])
+    measured = polls[len(polls) - int(spent["calls"]) :]
+    reply = spent | {
+        "memory": resident(),
+        "begun": [begun for _, begun in polls],
+        "late": [begun - due for due, begun in measured],
+    }
+    stop.set()
+    await running
+    parent.reply(reply)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

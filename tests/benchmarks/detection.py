@@ -1,0 +1,103 @@
+"""How long after a sync began or ended the watcher tells of it, beside round robin at the same rate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.children import Child, once
+from tests.benchmarks.figures import markdown, percentile
+from tests.benchmarks.virtual import CALL, Delays, Told, World, delays, round_robin, watch
+from tests.benchmarks.worlds import REGION, Pattern, Watch, configuration, settled
+from watcher.protocols import EventQuery
+from watcher.stores import reader_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVERY, LENGTH = 7200.0, 60.0
+"""Seconds between a target's syncs, and how long they take, on average."""
+INTERVAL, ACTIVE_INTERVAL = 10.0, 3.0
+"""Seconds: more than the rate allows of settled targets, so that both ways of polling use all of it."""
+
+HOURS = {(100, 5): 24.0, (1000, 10): 6.0, (1000, 50): 3.0}
+"""Of virtual time, by how many targets are polled at how many calls a second."""
+
+REGIONS = tuple(f"us-east-{number}" for number in range(1, 21))
+OFTEN = 600.0
+SHORT = 30.0
+"""For the run in real time: as many regions, each with a rate of its own, and busier, so that it shows enough syncs."""
+
+
+HEADINGS = ["", "start, mean", "start, 99th percentile", "end, mean", "end, 99th percentile", "syncs", "never told of"]
+
+
+def bench(*, quick: bool) -> str:
+    """The table in virtual time, and the one that holds it against real time; both come about side by side."""
+    count, rate = 100, 5
+    until = 60.0 if quick else 110.0
+    pattern = Pattern(OFTEN, SHORT, count / rate, until)
+    how = Watch(rate, INTERVAL, ACTIVE_INTERVAL, REGIONS)
+    with ThreadPoolExecutor(1) as beside:
+        real = beside.submit(lambda: asyncio.run(_real(count, pattern, how)))
+        shorter = 20 if quick else 1
+        rows = [row for (many, fast), hours in HOURS.items() for row in _rows(many, fast, hours / shorter)]
+        worlds = [World(count, pattern, region) for region in REGIONS]
+        syncs = {target_id: each for world in worlds for target_id, each in world.syncs.items()}
+        virtual = [told for world in worlds for told in watch(world, how)]
+        held = [("real time", real.result()), ("virtual time", virtual)]
+    return (
+        f"**Delay of detection** in seconds, in virtual time over the real schedule and diff: each target is synced "
+        f"every {EVERY / 3600:g} h for {LENGTH:g} s (give or take a half), polled every {INTERVAL:g} s or, while its "
+        f"sync is under way, {ACTIVE_INTERVAL:g} s, as far as the rate allows; a call takes {CALL * 1000:g} ms.\n\n"
+        + markdown(HEADINGS, rows)
+        + f"\n\nThe same of the daemon itself against the simulator, {until:.0f} s of real time, beside virtual time "
+        f"over the very same world: {len(REGIONS)} regions of {count} targets at {rate} a second each, synced every "
+        f"{OFTEN / 60:g} min for {SHORT:g} s.\n\n"
+        + markdown(HEADINGS, [[name, *_row(delays(syncs, told, until - count / rate))] for name, told in held])
+    )
+
+
+def _rows(count: int, rate: int, hours: float) -> Iterator[list[object]]:
+    """The same world by both ways of polling."""
+    round_trip = count / rate
+    until = hours * 3600 + 4 * round_trip
+    for name, poll in (("watcher", watch), ("round robin", round_robin)):
+        world = World(count, Pattern(EVERY, LENGTH, 2 * round_trip, until), REGION)
+        told = poll(world, Watch(rate, INTERVAL, ACTIVE_INTERVAL))
+        yield [f"{count:,} at {rate} a second: {name}", *_row(delays(world.syncs, told, until - 2 * round_trip))]
+
+
+def _row(found: Delays) -> list[object]:
+    figures = [
+        f"{figure:.1f}" for each in (found.starts, found.ends) for figure in (mean(each), percentile(each, 0.99))
+    ]
+    return [*figures, len(found.ends), found.untold]
+
+
+async def _real(count: int, pattern: Pattern, how: Watch) -> list[Told]:
+    """Every event of the daemon, its times as seconds since the world began."""
+    with Child("server", {"syncing": (count, pattern, REGIONS)}) as server, tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "detection.db"
+        targets = settled("stack", count).targets()
+        text = configuration(targets, server.reply(), database, how)
+        epoch = server.ask("epoch")
+        once("daemon", {"yaml": text, "warm": 0.0, "seconds": pattern.until})
+        reader = reader_for(f"sqlite:///{database}")
+        await reader.open()
+        try:
+            events = await reader.events(EventQuery(types=("watcher.sync.*",), limit=1_000_000))
+        finally:
+            await reader.close()
+    told = []
+    for _, event in events:
+        data = json.loads(event.body)["data"]
+        started, at = (datetime.fromisoformat(time).timestamp() for time in (data["attempt"]["startedAt"], event.time))
+        told.append(Told(event.subject, started - epoch, data["status"] == "SUCCEEDED", at - epoch))
+    return told

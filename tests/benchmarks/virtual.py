@@ -1,0 +1,163 @@
+"""Polling in virtual time: the real schedule and diff, or plain round robin, over a world whose times are known.
+
+Calls are spaced as the throttle spaces them, take a fixed time, and see the world in its middle.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import cycle
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.benchmarks.worlds import syncing
+from watcher.diff import diff
+from watcher.model import SUCCEEDED
+from watcher.schedule import Schedule, first_due, next_due
+from watcher.simulator.life import advance, begin, moment_of
+from watcher.throttle import windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tests.benchmarks.worlds import Pattern, Sync, Watch
+    from watcher.simulator import Life, Subject
+    from watcher.simulator.life import State
+    from watcher.state import Known
+
+CONCURRENCY = 10
+CALL = 0.1
+"""Seconds."""
+STALLED_AFTER = timedelta(hours=1)
+
+
+class Told(NamedTuple):
+    """An event: which target's attempt, whether it was over then, and when that was told."""
+
+    target_id: str
+    started: float
+    over: bool
+    at: float
+
+
+@dataclass(slots=True)
+class Watched:
+    """One target: where its life stands, and what is known of it."""
+
+    target_id: str
+    subject: Subject
+    life: Life
+    state: State
+    known: Known | None = None
+    told: list[Told] = field(default_factory=list)
+
+    def poll(self, seen: float, answered: float) -> bool:
+        """Take the answer that showed the world as it was at `seen`; whether a sync is under way."""
+        self.state = advance(self.subject, self.life, 0.0, self.state, seen)
+        outcome = diff(self.known, self.state.snapshot, now=moment_of(seen), stalled_after=STALLED_AFTER)
+        self.known = outcome.known
+        for change in outcome.changes:
+            started = change.attempt.started_at.timestamp()
+            self.told.append(Told(self.target_id, started, change.attempt.status == SUCCEEDED, answered))
+        return self.known.attempt is not None and self.known.attempt.unfinished
+
+
+class World:
+    """All targets of a region of a `worlds.syncing` world, from its beginning."""
+
+    def __init__(self, count: int, pattern: Pattern, region: str) -> None:
+        scenario, self.syncs = syncing(count, pattern, region)
+        self.until = pattern.until
+        self.targets = {
+            (target_id := subject.watched("default", region).id): Watched(
+                target_id, subject, life, begin(subject, life, 0.0, 0.0)
+            )
+            for subject, life in scenario.lives
+        }
+
+    def told(self) -> list[Told]:
+        """Every event."""
+        return [told for watched in self.targets.values() for told in watched.told]
+
+
+def watch(world: World, how: Watch) -> list[Told]:
+    """Poll as the daemon does; `Poller` is this with a real clock, a real client and a store."""
+    schedule, now = Schedule(), 0.0
+    under_way: list[tuple[float, float, float, str]] = []
+    count = len(world.targets)
+    schedule.fill((first_due(name, how.interval, now, count=count, rate=how.rate), name) for name in world.targets)
+    spacing, allowed = _spacing(how), 0.0
+    while now < world.until:
+        while under_way and under_way[0][0] <= now:
+            answered, due, begun, name = heapq.heappop(under_way)
+            if world.targets[name].poll(begun + CALL / 2, answered):
+                schedule.add(name, begun + how.active_interval, active=True)
+            else:
+                schedule.add(name, next_due(name, how.interval, answered, late=begun - due), active=False)
+        free = len(under_way) < CONCURRENCY
+        taken = schedule.take(now) if free and now >= allowed else None
+        if taken is not None:
+            due, name = taken
+            heapq.heappush(under_way, (now + CALL, due, now, name))
+            allowed = now + spacing
+            continue
+        due_next = schedule.next_at() if free else None
+        now = min(
+            world.until if due_next is None else max(due_next, allowed),
+            under_way[0][0] if under_way else world.until,
+        )
+    return world.told()
+
+
+def round_robin(world: World, how: Watch) -> list[Told]:
+    """Poll one after the other, over and over, with all of the rate."""
+    spacing, now = _spacing(how), 0.0
+    for watched in cycle(world.targets.values()):
+        if now >= world.until:
+            break
+        watched.poll(now + CALL / 2, now + CALL)
+        now += spacing
+    return world.told()
+
+
+def _spacing(how: Watch) -> float:
+    calls, window = windows(how.rate)
+    return window / calls
+
+
+class Delays(NamedTuple):
+    """Seconds from the world's changes to the events that told of them, and how many changes nothing told of."""
+
+    starts: list[float]
+    ends: list[float]
+    untold: int
+
+
+def delays(syncs: Mapping[str, Sequence[Sync]], told: Sequence[Told], until: float) -> Delays:
+    """How late the syncs that were over well before `until` were told of.
+
+    A start is told of by the first event of its attempt, an end by the first that says that it is over.
+    """
+    first: dict[tuple[str, int], float] = {}
+    over: dict[tuple[str, int], float] = {}
+    begins = {target_id: [sync.begin for sync in each] for target_id, each in syncs.items()}
+    for event in sorted(told, key=lambda event: event.at):
+        # AWS tells its times to the millisecond.
+        key = event.target_id, bisect_right(begins[event.target_id], event.started + 0.01) - 1
+        first.setdefault(key, event.at)
+        if event.over:
+            over.setdefault(key, event.at)
+    wanted = [(key, sync) for key, sync in _numbered(syncs) if sync.end < until]
+    return Delays(
+        starts=[first[key] - sync.begin for key, sync in wanted if key in first],
+        ends=[over[key] - sync.end for key, sync in wanted if key in over],
+        untold=sum(key not in first or key not in over for key, _ in wanted),
+    )
+
+
+def _numbered(syncs: Mapping[str, Sequence[Sync]]) -> Iterator[tuple[tuple[str, int], Sync]]:
+    for target_id, each in syncs.items():
+        for number, sync in enumerate(each):
+            yield (target_id, number), sync

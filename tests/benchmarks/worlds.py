@@ -1,0 +1,128 @@
+"""The worlds that are watched, and the daemon's configuration for one: YAML text, as a user's."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watcher.model import IN_PROGRESS, SUCCEEDED, Kind
+from watcher.simulator import Life, Plan, Scenario, Scene, Status, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from watcher.model import Target
+
+REGION = "us-east-1"
+CHANGES_EVERY = 100
+"""Answers about a settled target: one in so many is another than the one before."""
+
+
+HISTORY = (
+    {"type": "INFO", "event": "Commit 62c0ffe was pushed to example-org/infrastructure, branch main"},
+    {"type": "INFO", "event": "Fetching 62c0ffe from GitHub"},
+    {"type": "INFO", "event": "Change set for the stack was executed"},
+)
+"""What a settled target's attempt tells of itself: as many lines as the demonstration's world."""
+
+
+class Sync(NamedTuple):
+    """One sync of a target, in seconds since the world began."""
+
+    begin: float
+    end: float
+
+
+class Pattern(NamedTuple):
+    """How targets are synced: `every` so many seconds for `length` seconds, both give or take a half (even odds).
+
+    None begins before `quiet`, nor ends after `until` (seconds since the world began).
+    """
+
+    every: float
+    length: float
+    quiet: float
+    until: float
+
+
+def world(job: Mapping[str, Any]) -> Scenario:
+    """The world of a job: `{"settled": [kind, count]}` or `{"syncing": [count, pattern, regions]}`."""
+    if "settled" in job:
+        return settled(*job["settled"])
+    count, pattern, regions = job["syncing"]
+    worlds = [syncing(count, Pattern(*pattern), region)[0] for region in regions]
+    return Scenario("syncing", tuple(life for each in worlds for life in each.lives))
+
+
+def settled(kind: str, count: int) -> Scenario:
+    """Targets with nothing under way; every so many answers, each at its own turn, there was a new success."""
+    lives = []
+    for number in range(count):
+        turn = 1 + number * 37 % (2 * CHANGES_EVERY - 1)
+        news = Status(SUCCEEDED, Plan(), HISTORY)
+        scenes = (Scene(news, calls=turn), Scene(news, calls=2 * CHANGES_EVERY - turn))
+        lives.append((_subject(Kind(kind), number), Life(scenes, repeat=True)))
+    return Scenario("settled", tuple(lives))
+
+
+def syncing(count: int, pattern: Pattern, region: str) -> tuple[Scenario, Mapping[str, Sequence[Sync]]]:
+    """Stacks of a region that are synced now and then, and when exactly, by their targets' ids."""
+    chance = Random(region)
+    lives, known = [], {}
+    for number in range(count):
+        subject = _subject(Kind.STACK, number, region)
+        syncs: list[Sync] = []
+        begin = pattern.quiet + chance.uniform(0, pattern.every)
+        while (end := begin + chance.uniform(0.5, 1.5) * pattern.length) < pattern.until:
+            syncs.append(Sync(begin, end))
+            begin = max(end + 1, begin + chance.uniform(0.5, 1.5) * pattern.every)
+        lives.append((subject, _life(syncs)))
+        known[subject.watched("default", region).id] = syncs
+    return Scenario("syncing", tuple(lives)), known
+
+
+def _life(syncs: Sequence[Sync]) -> Life:
+    moments = [*(sync.begin for sync in syncs), None]
+    scenes = [Scene(Status(SUCCEEDED, Plan()), moments[0])]
+    for (begin, end), following in zip(syncs, moments[1:], strict=True):
+        scenes.append(Scene(Status(IN_PROGRESS, Plan()), end - begin))
+        scenes.append(Scene(Status(SUCCEEDED), None if following is None else following - end))
+    return Life(tuple(scenes))
+
+
+def _subject(kind: Kind, number: int, region: str | None = None) -> Subject:
+    name = ("name", f"target-{number:05d}")
+    if kind is Kind.STACK:
+        return Subject(kind, (name,), region)
+    return Subject(kind, (("type", "ENVIRONMENT"), name, ("version", "1")), region)
+
+
+class Watch(NamedTuple):
+    """How a daemon is to watch: calls a second, and seconds between polls of a settled target and of an active one.
+
+    `regions` has every target in each of them; rate and concurrency are for each region.
+    """
+
+    rate: float
+    interval: float
+    active_interval: float = 10.0
+    regions: Sequence[str] = (REGION,)
+    concurrency: int = 10
+
+
+def configuration(targets: Sequence[Target], url: str, database: Path, watch: Watch) -> str:
+    """What a user would write to have `targets` watched at `url`."""
+    interval, active = (f"{seconds * 1000:.0f}ms" for seconds in (watch.interval, watch.active_interval))
+    lines = [
+        f"state: sqlite:///{database}",
+        "http: off",
+        f"accounts: [{{name: default, regions: [{', '.join(watch.regions)}], endpoint_url: '{url}'}}]",
+        f"defaults: {{interval: {interval}, active_interval: {active}}}",
+        f"rate_limit: {{requests_per_second: {watch.rate:g}, concurrency: {watch.concurrency}}}",
+    ]
+    for kind, heading in ((Kind.TEMPLATE, "templates:"), (Kind.STACK, "stacks:")):
+        chosen = [dict(target.identity) for target in targets if target.kind is kind]
+        lines += [heading] * bool(chosen)
+        lines += [f"  - {{{', '.join(f'{name}: {value}' for name, value in parts.items())}}}" for parts in chosen]
+    return "\n".join(lines)
