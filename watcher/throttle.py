@@ -73,7 +73,9 @@ class Throttle:
         """Wait until a call may begin."""
         async with self._turn:
             if len(self._begun) == self._begun.maxlen:
-                await sleep(max(0.0, self._begun[0] + self._throttler.period - time.monotonic() - EARLY))
+                wait = self._begun[0] + self._throttler.period - time.monotonic() - EARLY
+                if wait > 0:
+                    await sleep(wait)
             await self._throttler.acquire()  # type: ignore[no-untyped-call]  # the same
             self._begun.append(time.monotonic())
 
