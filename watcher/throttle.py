@@ -20,7 +20,7 @@ from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # it tells
 MARGIN = 1.022
 """A window's length, as a multiple of its share of a second."""
 
-WASTE = 0.0245
+WASTE = 0.02
 """What dividing a second may cost of its calls; together with `MARGIN` less than the twentieth that is promised."""
 
 FINEST = 0.001
