@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import heapq
 from hashlib import blake2b
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+GRAIN = 0.1
+"""Seconds, or the 200th part of an interval where that is less: targets that are due so close together are polled
+together, for waking up costs more than a poll does."""
 
 FIRST_LOOK = 10.0
 """Seconds over which the first polls after a start are spread, where there are few enough."""
@@ -25,7 +30,8 @@ def phase(target_id: str) -> float:
 
 def on_grid(target_id: str, interval: float, now: float) -> float:
     """The first moment after `now` at which a settled target is due."""
-    offset = phase(target_id) * interval
+    grain = min(GRAIN, interval / 200)
+    offset = ceil(phase(target_id) * interval / grain) * grain
     due = offset + ((now - offset) // interval + 1) * interval
     # On the grid itself, rounding may name the same moment again.
     return due if due > now else due + interval
