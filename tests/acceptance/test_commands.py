@@ -183,6 +183,7 @@ async def test_events_follow_goes_on_with_those_to_come(site: Site, simulator: S
     for number in (1, 2, 3):
         simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + number))
         await lines(following, 1 + number)
+    await lines(daemon, 4)  # what is recorded may be read before it is delivered
     assert following.printed() == daemon.printed()
     following.signal(signal.SIGINT)
     assert await following.ended() == 0
