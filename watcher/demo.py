@@ -15,6 +15,7 @@ import click
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.errors import SinkClosed
 from watcher.model import Kind
 from watcher.simulator import Simulator, seeded
 from watcher.tables import EventPrinter, print_table, status_table
@@ -103,10 +104,13 @@ class _Printing:
         self._printer = printer
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        for delivery in deliveries:
-            self._printer.print(delivery.event)
-            self.printed += 1
-        sys.stdout.flush()
+        try:
+            for delivery in deliveries:
+                self._printer.print(delivery.event)
+                self.printed += 1
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise SinkClosed("standard output was closed by its reader") from error
         return deliveries
 
     async def close(self) -> None:

@@ -112,12 +112,19 @@ class EventPrinter:
         self._console = None if as_json else _console()
 
     def print(self, event: Event) -> None:
-        """Print one."""
+        """Print one.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
         if self._console is None:
             click.echo(event.body)
             sys.stdout.flush()
         else:
-            self._console.print(event_line(json.loads(event.body), self._from, self._console.width))
+            try:
+                self._console.print(event_line(json.loads(event.body), self._from, self._console.width))
+            except SystemExit:  # rich would end the process when nobody reads
+                raise BrokenPipeError from None
 
 
 def event_line(event: dict[str, Any], start: int = 0, width: int = UNLIMITED) -> Text:
