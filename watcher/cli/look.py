@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -114,11 +116,14 @@ def events(
         async for event in _recorded(settings.state, query, follow=follow):
             printer.print(event)
 
-    try:
-        asyncio.run(show())
-    except KeyboardInterrupt:
-        if not follow:
-            raise
+    async def show_until_stopped() -> None:
+        showing = asyncio.ensure_future(show())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, showing.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing
+
+    asyncio.run(show_until_stopped())
     return 0
 
 
