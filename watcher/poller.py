@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from watcher.model import Snapshot, Target
     from watcher.protocols import Clock
     from watcher.recorder import Recorder
-    from watcher.state import Known, Outage, Record
+    from watcher.state import Outage, Record
     from watcher.streak import Streak
 
 log = structlog.get_logger()
@@ -186,7 +186,7 @@ class Poller:
             events.append(sync_event(target, change, sequence=sequence, now=now))
         self._log_answer(target, outcome)
         await self._endpoint_answered()
-        kept = replace(record, known=_unless_same(record.known, outcome.known), sequence=sequence, outage=None)
+        kept = replace(record, known=outcome.known, sequence=sequence, outage=None)
         if kept != record:
             await self._record(target.id, kept, events, target)
 
@@ -255,8 +255,3 @@ class Poller:
             self._log.info("poll.older_answer", target=target.id)
         for change in outcome.changes:
             self._log.info("sync.changed", target=target.id, type=change.type, reason=change.reason.value)
-
-
-def _unless_same(before: Known | None, after: Known) -> Known:
-    """`before` itself where nothing changed, so that comparing is quick and nothing is written."""
-    return before if before is not None and before == after else after
