@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from watcher.events import DATASCHEMA, TYPES
+from watcher.events import DATASCHEMA
+from watcher.model import EVENT_TYPES
 
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _TEXT = {"type": "string"}
@@ -33,7 +34,7 @@ def event_schema() -> dict[str, Any]:
             specversion={"const": "1.0"},
             id={"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The same whenever the same is told."},
             source={"type": "string", "pattern": "^/watcher/[^/]+/[^/]+$"},
-            type={"enum": list(TYPES)},
+            type={"enum": list(EVENT_TYPES)},
             subject={"type": "string", "minLength": 1},
             time={**_TIME, "description": "When the watcher saw it."},
             datacontenttype={"const": "application/json"},

@@ -26,20 +26,6 @@ if TYPE_CHECKING:
 
 DATASCHEMA = "urn:watcher:event:1"
 
-TYPES = (
-    "watcher.sync.initiated",
-    "watcher.sync.in_progress",
-    "watcher.sync.queued",
-    "watcher.sync.succeeded",
-    "watcher.sync.failed",
-    "watcher.sync.unknown",
-    "watcher.sync.stalled",
-    "watcher.target.unreadable",
-    "watcher.target.readable",
-    "watcher.endpoint.unreadable",
-    "watcher.endpoint.readable",
-)
-
 _JSON = JSONFormat()
 
 

@@ -46,6 +46,21 @@ QUEUED = "QUEUED"
 SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 
+EVENT_TYPES = (
+    "watcher.sync.initiated",
+    "watcher.sync.in_progress",
+    "watcher.sync.queued",
+    "watcher.sync.succeeded",
+    "watcher.sync.failed",
+    "watcher.sync.unknown",
+    "watcher.sync.stalled",
+    "watcher.target.unreadable",
+    "watcher.target.readable",
+    "watcher.endpoint.unreadable",
+    "watcher.endpoint.readable",
+)
+"""The types of the events that are emitted (contract, section 4)."""
+
 UNFINISHED = frozenset({INITIATED, IN_PROGRESS, QUEUED})
 KNOWN_STATUSES = UNFINISHED | {SUCCEEDED, FAILED}
 

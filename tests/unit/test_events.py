@@ -14,8 +14,19 @@ from jsonschema import Draft202012Validator
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.diff import Change, Reason, diff
 from watcher.event_schema import event_schema, event_schema_text
-from watcher.events import TYPES, outage_event, sync_event
-from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Api, EndpointKey, stack, template
+from watcher.events import outage_event, sync_event
+from watcher.model import (
+    EVENT_TYPES,
+    FAILED,
+    IN_PROGRESS,
+    INITIATED,
+    QUEUED,
+    SUCCEEDED,
+    Api,
+    EndpointKey,
+    stack,
+    template,
+)
 from watcher.state import Outage
 
 if TYPE_CHECKING:
@@ -289,7 +300,7 @@ def every_type() -> list[Event]:
 
 def test_the_schema_takes_every_type_of_event() -> None:
     events = every_type()
-    assert {event.type for event in events} == set(TYPES)
+    assert {event.type for event in events} == set(EVENT_TYPES)
     for event in events:
         VALIDATOR.validate(body_of(event))
 
