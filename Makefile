@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
-test: .venv/ready
+test: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m pytest
 
 check: .venv/ready
@@ -20,7 +20,7 @@ format: .venv/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/ready
+bench: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m tests.benchmarks
 
 soak: .venv/ready
@@ -35,12 +35,21 @@ soak: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# An emulator of AWS for the tests, which asks for another botocore than watcher does.
+.venv-ministack/ready: requirements/ministack.txt
+	$(PYTHON) -m venv --clear .venv-ministack
+	.venv-ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement requirements/ministack.txt
+	@touch $@
+
 # Only a maintainer needs this: it asks for uv, and writes the locked requirements again.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --output-file requirements/run.txt pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev --output-file requirements/dev.txt pyproject.toml
+	echo ministack | uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --output-file requirements/ministack.txt -
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-ministack
