@@ -8,22 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
-from aiobotocore import __version__ as aiobotocore_version
-from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore_errors
 
-from watcher import __version__
-from watcher.answers import BoundedSession
+from watcher.client import Client
 from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.failure import classify
-from watcher.redact import redact, remember
+from watcher.redact import redact
 from watcher.retry import attempt
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
@@ -33,28 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from aiobotocore.session import AioSession
-
+    from watcher.client import Lent
     from watcher.config.settings import Account, Retry
     from watcher.model import EndpointKey, Snapshot, Target
     from watcher.sessions import Sessions
-
-USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
-KEEPALIVE = 45.0
-"""Seconds that an idle connection is kept: a new one costs three calls, one that AWS just closed costs a try."""
-UNBOUNDED = 86400.0
-OPENING = 30.0
-"""Seconds in which a client, with its credentials, must be had."""
-
-
-@dataclass(eq=False, slots=True)
-class _Client:
-    """A client and the calls that are under way on it; closed when it is retired and the last one is done."""
-
-    session: AioSession
-    client: Any
-    calls: int = 0
-    retired: bool = False
 
 
 class Endpoint:
@@ -63,14 +42,13 @@ class Endpoint:
     def __init__(self, key: EndpointKey, account: Account, sessions: Sessions, retry: Retry) -> None:
         """Nothing is opened before the first call."""
         self.key = key
-        self._account = account
-        self._sessions = sessions
         self._retry = retry
         self._concurrency = account.rate_limit.concurrency
         self._slots = asyncio.Semaphore(self._concurrency)
         self._throttle = Throttle(account.rate_limit.requests_per_second)
-        self._opening = asyncio.Lock()
-        self._client: _Client | None = None
+        self._client = Client(
+            key.api.value, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=self._concurrency
+        )
         self._answers: dict[str, tuple[bytes, Snapshot]] = {}
 
     @property
@@ -81,7 +59,7 @@ class Endpoint:
     async def warm_up(self) -> None:
         """Open the client ahead of the first call, which then tells what was wrong if that fails."""
         with contextlib.suppress(Exception):
-            await self._open()
+            await self._client.give_back(await self._client.take())
 
     async def admit(self) -> None:
         """Wait until one call may begin; `fetch` or `dismiss` must follow."""
@@ -119,9 +97,7 @@ class Endpoint:
 
     async def close(self) -> None:
         """Close the client."""
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.client.close()
+        await self._client.close()
 
     async def _call(self, target: Target) -> Snapshot:
         begun = time.monotonic()
@@ -139,21 +115,20 @@ class Endpoint:
     async def _ask(self, target: Target) -> Snapshot:
         """One call, bounded in all by the target's timeout."""
         source = SOURCES[target.kind]
-        client: _Client | None = None
+        lent: Lent | None = None
         try:
-            client = self._client or await self._open()
-            client.calls += 1
+            lent = await self._client.take()
             async with asyncio.timeout(target.timeout):
-                told = await getattr(client.client, source.operation)(**source.request(target))
+                told = await getattr(lent.api, source.operation)(**source.request(target))
         except PollFailed:
             raise
         except Exception as error:
             failure = _failure(error, source.operation, target)
-            if failure.stale_credentials and client is not None:
-                failure.passing = self._renew(client)
+            if failure.stale_credentials and lent is not None:
+                failure.passing = self._client.renew(lent)
             raise failure from error
         finally:
-            await self._done(client)
+            await self._client.give_back(lent)
         snapshot = self._read(target, told["body"], told["content_type"])
         if snapshot.latest is not None and snapshot.latest.unfinished:
             # Only an unfinished attempt is measured against a clock: let it be the one that stamped it.
@@ -169,67 +144,6 @@ class Endpoint:
         snapshot = SOURCES[target.kind].read(body_of(body, content_type))
         self._answers[target.id] = (digest, snapshot)
         return snapshot
-
-    async def _open(self) -> _Client:
-        async with self._opening, asyncio.timeout(OPENING):
-            if self._client is None:
-                session = self._sessions.of(self._account, self.key.region)
-                if await session.get_credentials() is None:
-                    # A client made now would sign nothing for as long as it lives.
-                    raise botocore_errors.NoCredentialsError
-                context = session.create_client(
-                    self.key.api.value,
-                    region_name=self.key.region,
-                    endpoint_url=self._account.endpoint_url,
-                    config=AioConfig(
-                        retries={"total_max_attempts": 1},
-                        # Each call is bounded as a whole, by its target's own timeout.
-                        connect_timeout=UNBOUNDED,
-                        read_timeout=UNBOUNDED,
-                        max_pool_connections=self._concurrency,
-                        user_agent=USER_AGENT,
-                        connector_args={"keepalive_timeout": KEEPALIVE},
-                        http_session_cls=BoundedSession,
-                    ),
-                )
-                client = await context.__aenter__()
-                # Our tries are counted by our throttle; botocore's handler would still look at each answer.
-                service = client.meta.service_model.service_id.hyphenize()
-                client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
-                client.meta.events.register(f"before-send.{service}", _Remembering(session))
-                self._client = _Client(session, client)
-            return self._client
-
-    def _renew(self, client: _Client) -> bool:
-        """Have newer credentials looked for; whether there may be any."""
-        if self._client is client:
-            if not self._sessions.renew(self._account, client.session):
-                return False
-            client.retired = True
-            self._client = None
-        return True
-
-    async def _done(self, client: _Client | None) -> None:
-        if client is None:
-            return
-        client.calls -= 1
-        if client.retired and client.calls == 0:
-            await client.client.close()
-
-
-class _Remembering:
-    """Keeps a session's credentials, whenever they are new, out of everything that is shown."""
-
-    def __init__(self, session: AioSession) -> None:
-        self._session = session
-        self._seen: object = self
-
-    async def __call__(self, request: Any, **_: Any) -> None:
-        token = request.headers.get("X-Amz-Security-Token")
-        if token != self._seen:
-            self._seen = token
-            credentials = await (await self._session.get_credentials()).get_frozen_credentials()
-            remember(credentials.secret_key, credentials.token)
 
 
 def _failure(error: Exception, operation: str, target: Target) -> PollFailed:

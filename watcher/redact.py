@@ -15,9 +15,10 @@ _SHORTEST = 4
 """A shorter value would blot out common words, and is no secret worth the name."""
 
 _MOST = 256
-"""Values remembered; credentials are renewed every hour, and old ones are worth nothing."""
+"""Credentials remembered: they are renewed every hour, and old ones are worth nothing."""
 
 _known: dict[str, None] = {}
+_passing: dict[str, None] = {}
 
 _BETWEEN = r"\\*[\"']?\s*[:=>]\s*(?:b?\\*[\"'])?"
 """What stands between a name and its value: in a header, in JSON (also within JSON), in Python's notation, in XML."""
@@ -37,19 +38,20 @@ _PATTERNS = (
 )  # fmt: skip
 
 
-def remember(*secrets: str | None) -> None:
-    """Hide these values from now on, wherever `redact` is asked."""
+def remember(*secrets: str | None, passing: bool = False) -> None:
+    """Hide these values from now on, wherever `redact` is asked; `passing` ones until many others have come."""
+    known = _passing if passing else _known
     for secret in secrets:
         if secret and len(secret) >= _SHORTEST:
-            _known.update(dict.fromkeys((secret, quote(secret, safe=""))))
-    while len(_known) > _MOST:
-        del _known[next(iter(_known))]
+            known.update(dict.fromkeys((secret, quote(secret, safe=""))))
+    while len(_passing) > _MOST:
+        del _passing[next(iter(_passing))]
 
 
 def redact(text: str) -> str:
     """`text` without secrets."""
     # The longest first: one may be the beginning of another.
-    for secret in sorted(_known, key=len, reverse=True):
+    for secret in sorted({**_known, **_passing}, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)

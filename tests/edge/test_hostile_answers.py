@@ -129,8 +129,9 @@ async def test_a_long_timeout_is_the_targets_own(simulator: Simulator) -> None:
         event = await only_event(watch)
         assert event["data"]["error"]["message"] == "no whole answer within 400ms"
         (endpoint,) = watch.app.endpoints.values()
-        assert endpoint._client is not None
-        config = endpoint._client.client.meta.config
+        lent = endpoint._client._current
+        assert lent is not None
+        config = lent.api.meta.config
         assert min(config.read_timeout, config.connect_timeout) > 3600
 
 

@@ -19,7 +19,8 @@ KEY_ID = "ASIAIOSFODNN7EXAMPLE"
 @pytest.fixture(autouse=True)
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test has remembered, the next one does not know."""
-    monkeypatch.setattr(redact_module, "_known", set())
+    monkeypatch.setattr(redact_module, "_known", {})
+    monkeypatch.setattr(redact_module, "_passing", {})
 
 
 @pytest.mark.parametrize(
