@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,12 +18,14 @@ from watcher.errors import StoreError
 from watcher.poller import Poller
 from watcher.recorder import Recorder
 from watcher.relay import Relay
+from watcher.reminders import wishes
+from watcher.routing import wants_recorded
 from watcher.sessions import Sessions
-from watcher.sinks import SINKS
+from watcher.sinks import SinkContext, sink_for
 from watcher.stores import store_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from watcher.config.settings import Config
@@ -35,6 +39,9 @@ log = structlog.get_logger()
 PRUNE_EVERY = 60.0
 PRUNE_STEP = 500
 """Every minute, this many old events at a time, so that no commit waits long."""
+
+REMIND_EVERY = 30.0
+"""Seconds between looks at what a sink is to be reminded of, at most."""
 
 CLOSING = 5.0
 """Seconds beyond the grace time for closing what is open."""
@@ -53,7 +60,7 @@ class App:
     pollers: Sequence[Poller]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop` is set or a sink is closed for good; then deliver what is due within the grace time.
+        """Watch until `stop` is set or every sink is closed for good; then deliver what is due within the grace time.
 
         Raises:
             StoreError: the store cannot be used, at the start or with changes in hand at the end.
@@ -61,6 +68,7 @@ class App:
         await self.store.open()
         try:
             await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self.endpoints)])
+            await self._enlist()
             self.relay.wake()
             log.info("watcher.started", targets=len(self.config.targets), endpoints=len(self.endpoints))
             await self._live(stop)
@@ -71,15 +79,17 @@ class App:
         recording = asyncio.create_task(self.recorder.run(), name="recorder")
         relaying = asyncio.create_task(self.relay.run(), name="relay")
         pruning = asyncio.create_task(self._prune(), name="prune")
+        reminding = asyncio.create_task(self._remind(), name="remind")
         polling = asyncio.create_task(_all(poller.run() for poller in self.pollers), name="pollers")
-        stopping = asyncio.create_task(_first(stop.wait(), self.relay.closed.wait()), name="stop")
-        everything = (recording, relaying, pruning, polling, stopping)
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        everything = (recording, relaying, pruning, reminding, polling, stopping)
         try:
             done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # only a stop, or a sink that closed, ends one without an error
+                task.result()  # only a stop, or the last sink's end, ends one without an error
             log.info("watcher.stopping", grace=self.config.shutdown_grace)
             await _cancel(polling)
+            await _cancel(reminding)
             await self._drain()
         finally:
             for task in everything:
@@ -90,9 +100,7 @@ class App:
         try:
             async with asyncio.timeout(self.config.shutdown_grace):
                 await self.recorder.drained()
-                if not self.relay.closed.is_set():
-                    self.relay.wake()
-                    await self.relay.drained()
+                await self.relay.drain(self.config.shutdown_grace)
         except TimeoutError:
             if self.recorder.pending:
                 raise StoreError(
@@ -114,6 +122,31 @@ class App:
                     await asyncio.sleep(0.1)
             except StoreError as error:
                 log.warning("store.not_pruned", error=str(error))
+
+    async def _enlist(self) -> None:
+        """Take up the configured sinks: a new one gets the history it asked for, a removed one leaves dead letters."""
+        now = self.clock.now()
+        known = await self.store.enlisted()
+        for sink in self.config.sinks:
+            if sink.name not in known and sink.replay_from is not None:
+                replayed = await self.store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
+                log.info("sink.replays", sink=sink.name, events=replayed)
+        if buried := await self.store.enlist([sink.name for sink in self.config.sinks], now):
+            log.warning("sinks.removed", dead_letters=buried, remedy="`watcher deliveries --dead` shows them")
+
+    async def _remind(self) -> None:
+        """Let sinks that ask for it have their reminders."""
+        every = [sink.remind_every for sink in self.config.sinks if sink.remind_every is not None]
+        pause = min(REMIND_EVERY, min(every, default=inf) / 20)
+        while True:
+            await asyncio.sleep(pause)
+            now = self.clock.now()
+            wanted = wishes(self.config, self.recorder.records, now) if every else []
+            try:
+                if wanted and await self.store.remind(wanted, now):
+                    self.relay.wake()
+            except StoreError as error:
+                log.warning("store.not_reminded", error=str(error))
 
     async def _close(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -140,11 +173,12 @@ def build(
         on_poll: see `Poller`.
     """
     clock = clock or SystemClock()
-    sinks = sinks if sinks is not None else [SINKS[settings.type](settings) for settings in config.sinks]
-    store = store_for(config.state)
-    relay = Relay(store, sinks, clock)
-    recorder = Recorder(store, clock, relay.wake)
     sessions = Sessions()
+    context = SinkContext(sessions)
+    sinks = sinks if sinks is not None else [sink_for(settings, context) for settings in config.sinks]
+    store = store_for(config.state)
+    relay = Relay(store, sinks, clock, {settings.name: settings.give_up_after for settings in config.sinks})
+    recorder = Recorder(store, clock, relay.wake)
     endpoints = {key: Endpoint(key, config.accounts[key.account], sessions, config.retry) for key in config.endpoints()}
     pollers = [
         Poller(endpoints[key], targets, config, recorder, clock, on_poll) for key, targets in config.endpoints().items()
@@ -156,15 +190,6 @@ async def _all(works: Any) -> None:
     async with asyncio.TaskGroup() as group:
         for work in works:
             group.create_task(work)
-
-
-async def _first(*works: Coroutine[Any, Any, Any]) -> None:
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

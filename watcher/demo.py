@@ -17,6 +17,7 @@ from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.errors import SinkClosed
 from watcher.model import Kind
+from watcher.protocols import Answer, Limits, Verdict
 from watcher.simulator import Simulator, seeded
 from watcher.tables import EventPrinter, print_table, status_table
 
@@ -98,12 +99,13 @@ class _Printing:
     """A sink that shows events to the person who watches."""
 
     name = "stdout"
+    limits = Limits(batch=100, in_order=True)
 
     def __init__(self, printer: EventPrinter) -> None:
         self.printed = 0
         self._printer = printer
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         try:
             for delivery in deliveries:
                 self._printer.print(delivery.event)
@@ -111,7 +113,7 @@ class _Printing:
             sys.stdout.flush()
         except BrokenPipeError as error:
             raise SinkClosed("standard output was closed by its reader") from error
-        return deliveries
+        return [Answer(delivery, Verdict.TAKEN, "printed") for delivery in deliveries]
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -10,7 +10,8 @@ WatcherError
  │   ├─ TargetUnreadable      for a reason of the target's own: not found, invalid
  │   └─ EndpointUnreadable    for a reason that all targets of its endpoint share
  └─ SinkError             a sink did not take a delivery
-     └─ SinkClosed        and never will again in this run: the reader of stdout has gone
+     ├─ SinkClosed        and never will again in this run: the reader of stdout has gone
+     └─ SinkGone          and never wants to: a webhook answered 410
 """
 
 from __future__ import annotations
@@ -111,8 +112,17 @@ class EndpointUnreadable(PollFailed):
 
 
 class SinkError(WatcherError):
-    """A sink did not take a delivery; it stays due."""
+    """A sink did not take a delivery; it stays due. `retry_after`: seconds that the sink asked to be left alone."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """Say what the sink, or the way there, answered."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class SinkClosed(SinkError):  # noqa: N818  named for what it says
     """The sink is gone for the rest of this run."""
+
+
+class SinkGone(SinkError):  # noqa: N818  named for what it says
+    """The receiver said that it wants nothing more: its deliveries are dead letters, until the next start."""

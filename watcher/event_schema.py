@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from watcher.events import DATASCHEMA
-from watcher.model import EVENT_TYPES
+from watcher.model import EVENT_TYPES, TEST_EVENT
 
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _TEXT = {"type": "string"}
@@ -23,6 +23,13 @@ _REVISION = {
 }
 
 
+_REMINDER = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "An extension attribute: the event is sent once more, for this time, since it still holds.",
+}
+
+
 def event_schema() -> dict[str, Any]:
     """The schema: what every event has, and what `data` holds for each kind of type."""
     return {
@@ -31,10 +38,11 @@ def event_schema() -> dict[str, Any]:
         "title": "watcher event",
         "description": "A CloudEvents 1.0 event, structured mode.",
         **_object(
+            _optional={"reminder": _REMINDER},
             specversion={"const": "1.0"},
             id={"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The same whenever the same is told."},
             source={"type": "string", "pattern": "^/watcher/[^/]+/[^/]+$"},
-            type={"enum": list(EVENT_TYPES)},
+            type={"enum": [*EVENT_TYPES, TEST_EVENT]},
             subject={"type": "string", "minLength": 1},
             time={**_TIME, "description": "When the watcher saw it."},
             datacontenttype={"const": "application/json"},
@@ -43,12 +51,11 @@ def event_schema() -> dict[str, Any]:
         ),
         "allOf": [
             _when(r"^watcher\.sync\.", _sync()),
-            _when(r"^watcher\.target\.unreadable$", _object(target=_target(), error=_error(), sequence=_SEQUENCE)),
+            _when(r"^watcher\.target\.unreadable$", _data(target=_target(), error=_error())),
             _when(r"^watcher\.target\.readable$", _over(target=_target())),
-            _when(
-                r"^watcher\.endpoint\.unreadable$", _object(endpoint=_endpoint(), error=_error(), sequence=_SEQUENCE)
-            ),
+            _when(r"^watcher\.endpoint\.unreadable$", _data(endpoint=_endpoint(), error=_error())),
             _when(r"^watcher\.endpoint\.readable$", _over(endpoint=_endpoint())),
+            _when(r"^watcher\.test$", _object(sink=_TEXT, message=_TEXT)),
         ],
     }
 
@@ -58,8 +65,17 @@ def event_schema_text() -> str:
     return json.dumps(event_schema(), indent=2) + "\n"
 
 
+def _data(**properties: Any) -> dict[str, Any]:
+    """`data` of an event that tells of something: one that was recorded while it was muted is marked."""
+    muted = {
+        **_object(reason=_or_null(_TEXT), until=_or_null(_TIME)),
+        "description": "It was recorded, and sent to nobody.",
+    }
+    return _object(_optional={"muted": muted}, **properties, sequence=_SEQUENCE)
+
+
 def _sync() -> dict[str, Any]:
-    return _object(
+    return _data(
         target=_target(),
         status={"type": "string", "description": "As AWS told it, known or not."},
         previous_status=_or_null(_TEXT),
@@ -84,13 +100,12 @@ def _sync() -> dict[str, Any]:
         previous_attempt=_or_null(_object(startedAt=_TIME, status=_TEXT, sha=_TEXT)),
         desired_state=_or_null(_REVISION),
         latest_successful=_or_null(_object(startedAt=_TIME, sha=_TEXT)),
-        sequence=_SEQUENCE,
     )  # fmt: skip
 
 
 def _over(**subject: Any) -> dict[str, Any]:
     lasted = {"type": "number", "minimum": 0, "description": "Seconds, from the first failure to the first answer."}
-    return _object(**subject, error=_error(), since=_TIME, lasted_seconds=lasted, sequence=_SEQUENCE)
+    return _data(**subject, error=_error(), since=_TIME, lasted_seconds=lasted)
 
 
 def _target() -> dict[str, Any]:
@@ -121,11 +136,11 @@ def _error() -> dict[str, Any]:
     return _object(code=_TEXT, message=_TEXT, attempts=attempts, since=_TIME)
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def _object(_optional: dict[str, Any] | None = None, **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "required": list(properties),
-        "properties": properties,
+        "properties": {**properties, **(_optional or {})},
         "additionalProperties": False,
     }
 

@@ -6,15 +6,16 @@ Contract, sections 4 (the fields) and 6 (the id: of nothing that tells when or w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from watcher.diff import Reason
-from watcher.model import EndpointKey, path_segment, rfc3339
+from watcher.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
 from watcher.state import attempt_to_json
 
 if TYPE_CHECKING:
@@ -93,6 +94,30 @@ def outage_event(
         event_type, name = f"watcher.target.{what}", subject.id
     identity = [name, event_type, rfc3339(outage.since)]
     return _event(event_type, name, _source(subject.account, subject.region), identity, data, now)
+
+
+def with_reminder(body: str, count: int) -> str:
+    """The CloudEvent `body` as its `count`-th reminder: the same event, with the extension attribute `reminder`."""
+    return json.dumps({**json.loads(body), "reminder": count})
+
+
+def muted(event: Event, reason: str | None, until: datetime | None) -> Event:
+    """`event`, marked in `data.muted` as one that is recorded and not sent."""
+    form = json.loads(event.body)
+    form["data"]["muted"] = {"reason": reason, "until": None if until is None else rfc3339(until)}
+    return replace(event, body=json.dumps(form))
+
+
+def is_muted(event: Event) -> bool:
+    """Whether `event` was recorded and not sent."""
+    return "muted" in json.loads(event.body)["data"]
+
+
+def trial_event(sink: str, now: datetime) -> Event:
+    """What `test-sink` sends: nothing has happened. Its id is a new one each time, unlike all others'."""
+    subject = f"test/{path_segment(sink)}"
+    data = {"sink": sink, "message": "This is a test of watcher's sink; nothing has happened."}
+    return _event(TEST_EVENT, subject, _source("test", sink), [subject, uuid4().hex], data, now)
 
 
 def target_to_json(target: Target) -> dict[str, Any]:

@@ -61,6 +61,25 @@ EVENT_TYPES = (
 )
 """The types of the events that are emitted (contract, section 4)."""
 
+TEST_EVENT = "watcher.test"
+"""From `test-sink` only."""
+
+
+class Severity(StrEnum):
+    """How much an event asks for somebody's attention."""
+
+    INFO = "info"
+    ERROR = "error"
+
+
+_ERRORS = frozenset({"failed", "stalled", "blocked", "unreadable"})
+
+
+def severity(event_type: str) -> Severity:
+    """Of an event's type: what went wrong is an error, the rest is information."""
+    return Severity.ERROR if event_type.rpartition(".")[2] in _ERRORS else Severity.INFO
+
+
 UNFINISHED = frozenset({INITIATED, IN_PROGRESS, QUEUED})
 KNOWN_STATUSES = UNFINISHED | {SUCCEEDED, FAILED}
 

@@ -15,14 +15,14 @@ import structlog
 
 from watcher.diff import diff
 from watcher.errors import PollFailed
-from watcher.events import outage_event, sync_event
+from watcher.events import muted, outage_event, sync_event
 from watcher.protocols import Entry
-from watcher.routing import route
+from watcher.routing import muted_by, route
 from watcher.schedule import Schedule, first_due, next_due
 from watcher.streak import OWN, is_answer, lengthen, lengthen_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from watcher.config.settings import Config
     from watcher.diff import Outcome
@@ -55,6 +55,7 @@ class Poller:
         self._rate = config.accounts[endpoint.key.account].rate_limit.requests_per_second
         self._unreadable_after = config.unreadable_after
         self._sinks = config.sinks
+        self._mutes = config.mutes
         self._recorder = recorder
         self._clock = clock
         self._on_poll = on_poll
@@ -244,8 +245,15 @@ class Poller:
 
     async def _record(self, subject: str, record: Record, events: Sequence[Event], target: Target | None) -> None:
         labels = {} if target is None else target.labels
-        routed = [(event, route(event, labels, self._sinks)) for event in events]
+        routed = [self._addressed(event, labels) for event in events]
         await self._recorder.record([Entry(subject, record, routed)])
+
+    def _addressed(self, event: Event, labels: Mapping[str, str]) -> tuple[Event, Sequence[str]]:
+        """An event with the sinks that are to have it: none, and marked, while it is muted."""
+        mute = muted_by(self._mutes, event.type, event.subject, self._clock.now())
+        if mute is not None:
+            return muted(event, mute.reason, mute.until), ()
+        return event, route(event, labels, self._sinks)
 
     def _log_answer(self, target: Target, outcome: Outcome) -> None:
         streak = self._streaks.pop(target.id, None)

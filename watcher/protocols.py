@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
+from watcher.events import with_reminder
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from watcher.events import Event
@@ -58,6 +62,126 @@ class Delivery:
     number: int
     sink: str
     event: Event
+    recorded: float = 0.0
+    """When the event was recorded, in seconds since 1970."""
+    reminder: int = 0
+    """0 for the event itself; n for the n-th time that the sink is reminded of it."""
+    tries: int = 0
+    """How often it was tried before."""
+    failing_since: float | None = None
+    """Since when no delivery of its subject gets through to this sink, in seconds since 1970."""
+    failures: int = 0
+    """How many tries failed in a row since then."""
+
+    @property
+    def id(self) -> str:
+        """What a receiver knows a repeat of this delivery by: the event's id, and of a reminder also its count."""
+        return f"{self.event.id}-reminder-{self.reminder}" if self.reminder else self.event.id
+
+    @property
+    def body(self) -> str:
+        """The CloudEvent as it is sent: the same bytes on every try."""
+        return with_reminder(self.event.body, self.reminder) if self.reminder else self.event.body
+
+
+class Verdict(StrEnum):
+    """What became of one try."""
+
+    TAKEN = "taken"
+    """The sink has it: it need not be sent again."""
+    LATER = "later"
+    """It does not have it now; another try may do."""
+    NEVER = "never"
+    """It refuses this event for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sink answered to one delivery; `text` is for people: a status line, a message id, an error."""
+
+    delivery: Delivery
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a sink wants its deliveries."""
+
+    batch: int = 1
+    """Deliveries in one `send` at most; unless `in_order`, of different subjects."""
+    parallel: int = 1
+    """Sends under way at the same time at most, of different subjects."""
+    in_order: bool = False
+    """Everything in the order in which it was recorded, also several of one subject in one `send`."""
+    deadline: float = 10.0
+    """Seconds that one `send` may take."""
+    group_wait: float = 0.0
+    """Seconds that an event waits for others of the same cause, which then share one `send` (a text sink's)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one try of a delivery means for its future."""
+
+    delivery: Delivery
+    state: DeliveryState
+    """WAITING: it is tried again after `pause` seconds, and nothing of its subject before it."""
+    answer: str
+    pause: float = 0.0
+    failing: bool = False
+    """The subject's streak of failed tries goes on; False: this try ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A sink is to be reminded of what is wrong with a subject, `every` so many seconds."""
+
+    sink: str
+    subject: str
+    type: str
+    """Of the subject's last event of this type, ..."""
+    moment: str
+    """... if this is its attempt's `startedAt`, or its outage's `since`."""
+    every: float
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+    """It was given up, or refused for good: a dead letter."""
+    DROPPED = "dropped"
+    """Somebody said that it need not be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """A delivery as it is told of: what was tried, and what was answered last."""
+
+    event: Event
+    sink: str
+    state: DeliveryState
+    reminder: int
+    recorded: float
+    tries: int
+    tried: float | None
+    """When it was tried last, in seconds since 1970."""
+    ended: float | None
+    """When it was sent, given up or dropped."""
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries are wanted; every field None or empty lets everything through."""
+
+    states: Collection[DeliveryState] = ()
+    sink: str | None = None
+    event_id: str | None = None
+    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +207,27 @@ class Reader(Protocol):
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
         """Recorded events with their numbers, oldest first."""
 
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
+        """Deliveries by sink, the oldest event first."""
+
+    async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        """How many deliveries wait or are dead letters, by sink."""
+
+    async def find(self, event_id: str) -> list[tuple[int, Event]]:
+        """The recorded events with this id: more than one where the same change was seen again after a lost state."""
+
     async def close(self) -> None:
         """Let go of it."""
+
+
+class Outbox(Reader, Protocol):
+    """What an operator may change beside a running daemon."""
+
+    async def revive(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
+        """Let dead letters be tried anew: those of these events (empty: all), of one sink or all; returns how many."""
+
+    async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
+        """Let what waits, or is dead, of an event not be sent, to one sink or all; returns how many deliveries."""
 
 
 class Store(Reader, Protocol):
@@ -97,16 +240,55 @@ class Store(Reader, Protocol):
         """Drop the states of subjects that are no longer configured; their events stay."""
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
-        """The sink's oldest deliveries that it has not acknowledged, in order."""
+        """The sink's oldest waiting deliveries, in the order in which their events were recorded."""
 
-    async def settle(self, deliveries: Sequence[Delivery], now: datetime) -> None:
-        """The sink has acknowledged these."""
+    async def heads(
+        self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
+    ) -> list[Delivery]:
+        """The oldest waiting delivery of each subject that is not in `skip` and whose next try is not still to come.
+
+        At most `failing` of them (None: any number) are of subjects whose last try failed. They come in the order in
+        which their events were recorded.
+        """
+
+    async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
+        """Seconds until `heads` will have something of a subject not in `skip`; None: nothing waits."""
+
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+        """Keep what became of tries."""
 
     async def waiting(self) -> Mapping[str, int]:
         """How many deliveries wait, by sink."""
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """Drop up to `limit` events from before a time that no sink waits for; returns how many."""
+        """Drop up to `limit` events from before a time that no sink waits for; returns how many.
+
+        What a sink took, or was given up on, since that time keeps its event as well.
+        """
+
+    async def hasten(self, sink: str, since: float = -inf) -> None:
+        """The sink works again: subjects that fail since then (seconds since 1970) may be tried at once."""
+
+    async def enlisted(self) -> Collection[str]:
+        """The sinks that were configured when `enlist` was asked last."""
+
+    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
+        """Take up the configured sinks.
+
+        What waits for a sink that is not among them becomes a dead letter that says so; returns how many did.
+        """
+
+    async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
+        """Let the sink have the `wanted` events that were recorded since a time and that it never had; how many."""
+
+    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
+        """Turn what waits for the sink, and was recorded `before` (None: all), into dead letters; returns how many."""
+
+    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+        """Let sinks have events once more whose last delivery ended long enough ago; returns how many.
+
+        A reminder that waits and is not wished for any more is called off.
+        """
 
 
 class Sink(Protocol):
@@ -116,12 +298,19 @@ class Sink(Protocol):
     def name(self) -> str:
         """As configured."""
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Hand them over, in order, and return those that were acknowledged.
+    @property
+    def limits(self) -> Limits:
+        """How it wants its deliveries."""
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+        """Hand them over, in order, and return what was answered to each; one without an answer was not tried.
+
+        It may be cancelled when the deadline is over: whatever was not answered counts as tried and failed.
 
         Raises:
             SinkError: none was taken; they stay due.
             SinkClosed: nor will any other be in this run.
+            SinkGone: the receiver wants nothing more, ever.
         """
 
     async def close(self) -> None:

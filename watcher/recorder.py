@@ -7,6 +7,7 @@ works; meanwhile nothing new is polled (`writable`), and what was seen stays in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import structlog
@@ -44,6 +45,7 @@ class Recorder:
         self._writable.set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._hurry = asyncio.Event()
 
     async def load(self, subjects: Collection[str]) -> None:
         """Take up what was kept of `subjects`, and forget all others (contract, section 5, rule 9)."""
@@ -72,7 +74,8 @@ class Recorder:
         await asyncio.shield(done)
 
     async def drained(self) -> None:
-        """Wait until every result is committed."""
+        """Wait until every result is committed; from now on what fails is tried again soon."""
+        self._hurry.set()
         await self._idle.wait()
 
     @property
@@ -111,12 +114,20 @@ class Recorder:
                 if failures == 1:
                     self._writable.clear()
                     log.warning("store.unwritable", error=str(error), consequence="polling stops until it works again")
-                await asyncio.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)))
+                await self._rest(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)))
             else:
                 if failures:
                     self._writable.set()
                     log.info("store.writable", failures=failures)
                 return
+
+    async def _rest(self, pause: float) -> None:
+        if self._hurry.is_set():
+            await asyncio.sleep(FIRST_PAUSE)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._hurry.wait()
 
 
 _NOTHING = Record()

@@ -1,14 +1,18 @@
-"""Which sinks are to have an event. Pure."""
+"""Which sinks are to have an event, and why another is not; what is muted. Pure."""
 
 from __future__ import annotations
 
+import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from watcher.model import Severity, severity
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-    from watcher.config.settings import SinkSettings
+    from watcher.config.settings import Mute, SinkSettings
     from watcher.events import Event
 
 
@@ -18,12 +22,42 @@ def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
     A sink's globs are matched against the event's type and its subject; all of a sink's labels must be there. What a
     sink does not ask for lets everything through.
     """
-    return tuple(sink.name for sink in sinks if _wants(sink, event, labels))
+    return tuple(sink.name for sink in sinks if why_not(sink, event.type, event.subject, labels) is None)
 
 
-def _wants(sink: SinkSettings, event: Event, labels: Mapping[str, str]) -> bool:
-    if sink.events and not any(fnmatchcase(event.type, glob) for glob in sink.events):
-        return False
-    if sink.targets and not any(fnmatchcase(event.subject, glob) for glob in sink.targets):
-        return False
-    return all(labels.get(name) == value for name, value in sink.labels.items())
+def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[str, str]) -> str | None:
+    """Why `sink` is not to have an event of this type and subject; None: it is."""
+    if sink.events and not any(fnmatchcase(event_type, glob) for glob in sink.events):
+        return f"its `events` do not match {event_type}"
+    if sink.min_severity is Severity.ERROR and severity(event_type) is not Severity.ERROR:
+        return f"its `min_severity` is {sink.min_severity}, and {event_type} is {severity(event_type)}"
+    if sink.targets and not any(fnmatchcase(subject, glob) for glob in sink.targets):
+        return f"its `targets` do not match {subject}"
+    lacking = [f"{name}={value}" for name, value in sink.labels.items() if labels.get(name) != value]
+    if lacking:
+        return f"its `labels` ask for {', '.join(lacking)}"
+    return None
+
+
+def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime) -> Mute | None:
+    """The first mute that holds an event of this type and subject back at `now`."""
+    for mute in mutes:
+        if (
+            (mute.start is None or mute.start <= now)
+            and (mute.until is None or now < mute.until)
+            and (not mute.targets or any(fnmatchcase(subject, glob) for glob in mute.targets))
+            and (not mute.events or any(fnmatchcase(event_type, glob) for glob in mute.events))
+        ):
+            return mute
+    return None
+
+
+def labels_of(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Mapping[str, str]:
+    """The labels in a recorded event's `data`."""
+    return data.get("target", {}).get("labels", {})
+
+
+def wants_recorded(sink: SinkSettings, event: Event) -> bool:
+    """Whether `sink` is to have an event of the past: as it was routed then, but by its own settings of today."""
+    data = json.loads(event.body)["data"]
+    return "muted" not in data and why_not(sink, event.type, event.subject, labels_of(data)) is None

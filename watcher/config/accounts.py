@@ -1,4 +1,4 @@
-"""The accounts that targets belong to, and the regions of each."""
+"""The accounts that targets and sinks belong to, and the regions of each."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from watcher.config import settings
 from watcher.config.faults import suggestion
 from watcher.config.fields import is_region, quoted
-from watcher.config.schema import Account
+from watcher.config.schema import Account, WatchedTarget
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from watcher.config.faults import Faults
-    from watcher.config.schema import File, WatchedTarget
+    from watcher.config.schema import File
+    from watcher.config.sinks.aws import AwsSink
 
 DEFAULT = "default"
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -23,14 +25,17 @@ REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where a region is looked for when an account names none."""
+    """What a configuration's meaning hangs on beside its text."""
 
     environ: Mapping[str, str]
     profile_region: Callable[[str | None], str | None]
+    """With `environ`, where a region is looked for when an account names none."""
+    now: datetime
+    """What durations back from now are counted from."""
 
 
 class Accounts:
-    """The accounts of one file by their names; asks for a region only when a target needs one."""
+    """The accounts of one file by their names; looks for a region only when a target or a sink needs one."""
 
     def __init__(self, file: File, written: Keys, surroundings: Surroundings, faults: Faults) -> None:
         """Report what is wrong among the accounts themselves."""
@@ -46,27 +51,27 @@ class Accounts:
         if not written.holds("accounts"):  # nothing in the file to validate: one account, with the ambient credentials
             self._sound[DEFAULT] = Account.model_construct(name=DEFAULT)
 
-    def of(self, target: WatchedTarget) -> Account | None:
-        """The account that `target` belongs to; None when a fault has been reported, here or at the account."""
+    def of(self, asker: WatchedTarget | AwsSink) -> Account | None:
+        """The account that `asker` belongs to; None when a fault has been reported, here or at the account."""
         names = self._names
-        if target.account is not None:
-            if names is not None and target.account not in names:
-                self._report_no_account(target)
-            return self._sound.get(target.account)
+        if asker.account is not None:
+            if names is not None and asker.account not in names:
+                self._report_no_account(asker)
+            return self._sound.get(asker.account)
         if names is None:
             return None
         if len(names) == 1:
             return self._sound.get(names[0])
         if DEFAULT not in names:
             choice = ", ".join(dict.fromkeys(name.written for name in names))
-            self._faults.report(target.place(), f"`account` is missing, and there are several; choose from {choice}")
+            self._faults.report(asker.place(), f"`account` is missing, and there are several; choose from {choice}")
         return self._sound.get(DEFAULT)
 
-    def regions(self, account: Account, target: WatchedTarget) -> tuple[str, ...]:
-        """The regions of `account`, which `target` is the first to need; none when a fault has been reported."""
+    def regions(self, account: Account, asker: WatchedTarget | AwsSink) -> tuple[str, ...]:
+        """The regions of `account`, which `asker` is the first to need; none when a fault has been reported."""
         if account.name not in self._regions:
             listed = tuple(dict.fromkeys(account.regions))
-            self._regions[account.name] = listed or self._ambient_region(account, target)
+            self._regions[account.name] = listed or self._ambient_region(account, asker)
         return self._regions[account.name]
 
     def completed(self) -> dict[str, settings.Account]:
@@ -88,9 +93,9 @@ class Accounts:
             ),
         )
 
-    def _ambient_region(self, account: Account, target: WatchedTarget) -> tuple[str, ...]:
-        """The region of the surroundings; what is wrong is reported at the account, or at `target` if it has none."""
-        place = account.place() if account.is_written else target.place()
+    def _ambient_region(self, account: Account, asker: WatchedTarget | AwsSink) -> tuple[str, ...]:
+        """The region of the surroundings; what is wrong is reported at the account, or at `asker` if it has none."""
+        place = account.place() if account.is_written else asker.place()
         for variable in REGION_VARIABLES:
             if region := self._surroundings.environ.get(variable):
                 if is_region(region):
@@ -107,16 +112,17 @@ class Accounts:
             return ()
         if is_region(region):
             return (region,)
-        where = "`regions` to the account" if account.is_written else "`region` to each target"
+        here = "each target" if isinstance(asker, WatchedTarget) else "the sink"
+        where = "`regions` to the account" if account.is_written else f"`region` to {here}"
         self._faults.report(place, f"no region is known; add {where}, or set AWS_REGION")
         return ()
 
-    def _report_no_account(self, target: WatchedTarget) -> None:
-        written = target.as_written("account")
+    def _report_no_account(self, asker: WatchedTarget | AwsSink) -> None:
+        written = asker.as_written("account")
         known = [name.written for name in self._names or ()]
         close = [] if written.filled else suggestion(written, known)
         hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
-        self._faults.report(target.place("account"), f"there is no account {quoted(written)}; {hint}")
+        self._faults.report(asker.place("account"), f"there is no account {quoted(written)}; {hint}")
 
     def _report_repeated_regions(self, account: Account) -> None:
         for index, region in enumerate(account.regions):

@@ -16,14 +16,15 @@ _PART = re.compile(r"([0-9]+)(ms|[dhms])")
 _BARE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, *, zero: bool = False) -> float:
     """The seconds that `text` stands for.
 
     Whole numbers, each with a unit (`d`, `h`, `m`, `s`, `ms`), from the longest unit to the shortest, each once;
     fractions (`1.5h`) are not taken, for `1h30m` says the same.
 
     Raises:
-        ValueError: `text` is no duration, is zero, or is longer than 3650 days; the message has the text in it.
+        ValueError: `text` is no duration, is zero (unless `zero` may be), or is longer than 3650 days; the message has
+            the text in it.
     """
     if len(text) <= LONGEST and _BARE.fullmatch(text):
         raise ValueError(
@@ -32,7 +33,7 @@ def parse_duration(text: str) -> float:
     if len(text) > LONGEST or not _FORM.fullmatch(text):
         raise ValueError(f"{shown(text)} is no duration; write {FORM_IN_WORDS}")
     milliseconds = sum(int(count) * _MILLISECONDS[unit] for count, unit in _PART.findall(text))
-    if milliseconds == 0:
+    if milliseconds == 0 and not zero:
         raise ValueError(f"{text} is no time at all; it must be more than zero")
     if milliseconds > _LONGEST_DAYS * _MILLISECONDS["d"]:
         raise ValueError(f"{text} is too long; the longest is {_LONGEST_DAYS}d")

@@ -27,10 +27,10 @@ class Faults:
         """Keep one."""
         self.found.append(Fault(self.file, place.line, place.column, place.path, message))
 
-    def report_unknown(self, keys: Keys, known: Collection[str]) -> None:
-        """Keep one for each of the `keys` that is not `known`, and note in `keys` which were probably meant."""
+    def report_unknown(self, keys: Keys, known: Collection[str], told: Collection[str] = ()) -> None:
+        """Keep one for each of the `keys` not `known`, nor `told` of; note in `keys` which were probably meant."""
         misspelt = set()
-        for name in keys.keys() - known:
+        for name in (keys.keys() - known).difference(told):
             close = suggestion(name, known)
             misspelt.update(close)
             hint = f"did you mean '{close[0]}'?" if close else f"the keys here are {', '.join(known)}"
@@ -40,6 +40,10 @@ class Faults:
     def take(self, value: Any, error: ValidationError) -> None:
         """Keep what pydantic found wrong in `value`, but for what follows from a fault that is known already."""
         for each in error.errors(include_url=False, include_input=False):
+            if each["loc"][-1:] == ("[key]",):  # pydantic's own step to a key of a mapping whose keys have a form
+                mapping, name = _walk(value, each["loc"][:-2]), str(each["loc"][-2])
+                self.report(mapping.key_places[name], _message(each["type"], each.get("ctx", {}).get("error"), name))
+                continue
             node = _walk(value, each["loc"])
             if getattr(node, "broken", False):
                 continue
@@ -84,4 +88,6 @@ def _message(kind: str, raised: object, node: Any) -> str:
         return f"this must be a mapping (key: value), not {describe(node)}"
     if kind in {"list_type", "tuple_type"}:
         return f"this must be a list (- item), not {describe(node)}"
+    if kind == "too_short":
+        return "this list must not be empty"
     return "this is not what belongs here"  # pydantic's own words may quote the value

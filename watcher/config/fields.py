@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from ipaddress import ip_address
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -31,7 +32,8 @@ def quoted(value: object) -> str:
     return shown(str(value))
 
 
-def _scalar(value: object, wanted: str) -> Text:
+def single(value: object, wanted: str) -> Text:
+    """The scalar that stands there; `wanted` says what is to stand there, should it be something else."""
     if not isinstance(value, Text):
         raise ValueError(f"this must be {wanted}, not {describe(value)}")  # noqa: TRY004  pydantic catches ValueError
     if is_null(value) and not value.written:
@@ -41,7 +43,7 @@ def _scalar(value: object, wanted: str) -> Text:
 
 def meant_as_text(value: object, *, secret: bool = False) -> Text:
     """The scalar, if it is text to YAML as well as to us; a variable's value always is."""
-    text = _scalar(value, "text")
+    text = single(value, "text")
     if text.reads is Reads.TEXT or text.filled:
         return text
     if secret:
@@ -75,7 +77,8 @@ def _label_value(value: object) -> str:
     return str(meant_as_text(value))
 
 
-def _matching(pattern: str, longest: int, what: str) -> Callable[[object], str]:
+def matching(pattern: str, longest: int, what: str) -> Callable[[object], str]:
+    """Reads text of a form that takes `longest` characters at most; `what` it is, in words for messages."""
     form = re.compile(pattern)
 
     def read(value: object) -> str:
@@ -88,23 +91,27 @@ def _matching(pattern: str, longest: int, what: str) -> Callable[[object], str]:
 
 
 def _version(value: object) -> str:
-    text = _scalar(value, "a major version")
+    text = single(value, "a major version")
     if len(text) > 20 or not re.fullmatch(r"0|[1-9][0-9]*", text):
         raise ValueError(f"{quoted(text)} is no major version; write a whole number without leading zeros, such as 1")
     return str(text)
 
 
-def _duration(shortest: float) -> Callable[[object], float]:
+def duration_from(shortest: float, longest: float = inf, *, zero: bool = False) -> Callable[[object], float]:
+    """Reads a duration of that many seconds at least, and at most; no time at all only if `zero`."""
+
     def read(value: object) -> float:
-        text = _scalar(value, "a duration such as 30s")
+        text = single(value, "a duration such as 30s")
         try:
-            seconds = duration.parse_duration(text)
+            seconds = duration.parse_duration(text, zero=zero)
         except ValueError:
             if not text.filled:
                 raise
             raise ValueError(f"{quoted(text)} is no duration; it must be {duration.FORM_IN_WORDS}") from None
         if seconds < shortest:
             raise ValueError(f"{quoted(text)} is too short; the shortest is {duration.format_duration(shortest)}")
+        if seconds > longest:
+            raise ValueError(f"{quoted(text)} is too long; the longest is {duration.format_duration(longest)}")
         return seconds
 
     return read
@@ -115,7 +122,7 @@ def _number(least: float, most: float, *, whole: bool) -> Callable[[object], flo
     form = re.compile(r"(0|[1-9][0-9]{0,8})" + ("" if whole else r"(\.[0-9]{1,9})?"))
 
     def read(value: object) -> float:
-        text = _scalar(value, what)
+        text = single(value, what)
         plain = form.fullmatch(text)
         if plain and text.reads is not Reads.NUMBER:
             raise ValueError(f"this must be {what}; remove the quotes")
@@ -127,7 +134,7 @@ def _number(least: float, most: float, *, whole: bool) -> Callable[[object], flo
 
 
 def _boolean(value: object) -> bool:
-    text = _scalar(value, "true or false")
+    text = single(value, "true or false")
     if text.reads is not Reads.BOOLEAN:
         raise ValueError("this must be true or false, without quotes")
     return reads_true(text)
@@ -138,7 +145,9 @@ def reads_true(text: Text) -> bool:
     return text.lower() in {"true", "yes", "on"}
 
 
-def _one_of(words: Sequence[str]) -> Callable[[object], str]:
+def one_of(words: Sequence[str]) -> Callable[[object], str]:
+    """Reads one of these words."""
+
     def read(value: object) -> str:
         text = meant_as_text(value)
         if text not in words:
@@ -150,19 +159,23 @@ def _one_of(words: Sequence[str]) -> Callable[[object], str]:
     return read
 
 
-def _url(value: object) -> str:
+def http_url(value: object, *, example: str, secret: bool = False) -> str:
     """An http(s) URL of a host; the message never has it, for people put passwords there."""
-    text = printable(value)
+    text = printable(value, secret=secret)
     try:
         parts = urlsplit(text)
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in text
     except ValueError:
         sound = False
     if not sound:
-        raise ValueError("this must be the URL of a host, such as https://proton.example.com or http://127.0.0.1:4566")
+        raise ValueError(f"this must be the URL of a host, such as {example}")
     if "@" in parts.netloc:
         raise ValueError("a URL here cannot have a user name or a password in it")
     return text
+
+
+def _endpoint_url(value: object) -> str:
+    return http_url(value, example="https://proton.example.com or http://127.0.0.1:4566")
 
 
 def _state(value: object) -> str:
@@ -228,9 +241,11 @@ def _number_schema(kind: Literal["integer", "number"], least: float, most: float
     return WithJsonSchema(or_variable({"type": kind, "minimum": least, "maximum": most}))
 
 
+HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$"
+"""The form of a URL of a host without a user, in the dialect that Python and JSON Schema share."""
 _REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
-_DURATION_SCHEMA = WithJsonSchema(
+DURATION_SCHEMA = WithJsonSchema(
     or_variable({"type": "string", "pattern": duration.PATTERN}) | {"examples": ["500ms", "30s", "5m", "1h30m"]}
 )
 
@@ -260,26 +275,26 @@ Version = Annotated[
         or_variable({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(0|[1-9][0-9]*)$"}]})
     ),
 ]
-Region = Annotated[str, PlainValidator(_matching(_REGION, 40, "region name, such as us-east-1")), text_schema(_REGION)]
+Region = Annotated[str, PlainValidator(matching(_REGION, 40, "region name, such as us-east-1")), text_schema(_REGION)]
 RoleArn = Annotated[
-    str, PlainValidator(_matching(_ROLE, 2048, "role's ARN, such as arn:aws:iam::111122223333:role/watcher")),
+    str, PlainValidator(matching(_ROLE, 2048, "role's ARN, such as arn:aws:iam::111122223333:role/watcher")),
     text_schema(_ROLE),
 ]  # fmt: skip
-Url = Annotated[str, PlainValidator(_url), text_schema(r"^https?://[^@]+$")]
+Url = Annotated[str, PlainValidator(_endpoint_url), text_schema(HTTP_URL)]
 State = Annotated[str, PlainValidator(_state), text_schema(r"^(sqlite:///.+|memory://)$")]
 Listen = Annotated[str, PlainValidator(_listen), text_schema(r"^.+:[0-9]{1,5}$")]
-Interval = Annotated[float, PlainValidator(_duration(0.1)), _DURATION_SCHEMA]
-Duration = Annotated[float, PlainValidator(_duration(0)), _DURATION_SCHEMA]
+Interval = Annotated[float, PlainValidator(duration_from(0.1)), DURATION_SCHEMA]
+Duration = Annotated[float, PlainValidator(duration_from(0)), DURATION_SCHEMA]
 Rate = Annotated[float, PlainValidator(_number(0.1, 1000, whole=False)), _number_schema("number", 0.1, 1000)]
 Concurrency = Annotated[int, PlainValidator(_number(1, 1000, whole=True)), _number_schema("integer", 1, 1000)]
 Count = Concurrency
 Tries = Annotated[int, PlainValidator(_number(1, 20, whole=True)), _number_schema("integer", 1, 20)]
 Boolean = Annotated[bool, PlainValidator(_boolean), WithJsonSchema(or_variable({"type": "boolean"}))]
 TypeOfTemplate = Annotated[
-    str, PlainValidator(_one_of(list(TemplateType))), WithJsonSchema(or_variable({"enum": list(TemplateType)}))
+    str, PlainValidator(one_of(list(TemplateType))), WithJsonSchema(or_variable({"enum": list(TemplateType)}))
 ]
 OnFirstSeen = Annotated[
     FirstSeen,
-    PlainValidator(lambda value: FirstSeen(_one_of(list(FirstSeen))(value))),
+    PlainValidator(lambda value: FirstSeen(one_of(list(FirstSeen))(value))),
     WithJsonSchema(or_variable({"enum": list(FirstSeen)})),
 ]

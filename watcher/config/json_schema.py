@@ -16,18 +16,33 @@ if TYPE_CHECKING:
     from pydantic_core import core_schema
 
 
+_NULL = {"type": "null"}
+
+
 class _ForPeople(GenerateJsonSchema):
-    """Without what only repeats: a title that is the key, and defaults that say nothing or stand further down."""
+    """Without what only repeats: a title that is the key, and defaults that say nothing or stand further down.
+
+    An optional key without a value is one that is not there (`Keyed`), so what has a default may be null.
+    """
 
     def field_title_should_be_set(self, _: object) -> bool:
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        inner = self.generate_inner(schema["schema"])
+        inner = _or_null(self.generate_inner(schema["schema"]))
         default = schema.get("default")
         if default is None or isinstance(default, Keyed):
             return inner
         return {**inner, "default": to_jsonable_python(default)}
+
+
+def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
+    match schema:
+        case {"anyOf": several}:
+            return schema if _NULL in several else {**schema, "anyOf": [*several, _NULL]}
+        case {"type": str(kind)} if not {"enum", "const"} & schema.keys():
+            return {**schema, "type": [kind, "null"]}
+    return {"anyOf": [schema, _NULL]}
 
 
 def json_schema() -> dict[str, Any]:

@@ -20,6 +20,10 @@ from pydantic_core import PydanticOmit
 from watcher.config.tree import Items, Keys, Place, Text, is_null
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
     from watcher.config.faults import Faults
 
 
@@ -45,11 +49,16 @@ class Keyed(BaseModel):
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
         """Report the keys that do not belong here."""
-        faults.report_unknown(value, cls.model_fields.keys())
+        faults.report_unknown(value, cls.known_keys())
+
+    @classmethod
+    def known_keys(cls) -> Mapping[str, FieldInfo]:
+        """The keys that belong here, as they are written: `from` cannot be a field's name."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     @classmethod
     def _is_given(cls, name: str, value: Any) -> bool:
-        field = cls.model_fields.get(name)
+        field = cls.known_keys().get(name)
         if field is None:
             return False
         return field.is_required() or not is_null(value)

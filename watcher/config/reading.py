@@ -5,6 +5,7 @@ This is what the command line imports.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.config.accounts import Surroundings
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
     from watcher.config.settings import Config
 
 
-def parse(document: Document, environ: Mapping[str, str], profile_region: Callable[[str | None], str | None]) -> Config:
+def parse(
+    document: Document,
+    environ: Mapping[str, str],
+    profile_region: Callable[[str | None], str | None],
+    now: datetime | None = None,
+) -> Config:
     """The settings that `document` describes.
 
     `profile_region` tells the region of an AWS profile (None: the ambient one), or raises LookupError when there is no
     such profile; it is asked only when nothing else names a region. `profile.botocore_profile_region` is the real one.
+    `now` is what durations back from now are counted from; left out: the wall clock's.
 
     Raises:
         ConfigError: with every fault, in the order of the file.
@@ -38,7 +45,7 @@ def parse(document: Document, environ: Mapping[str, str], profile_region: Callab
         raise ConfigError(faults.found)
     fill_tree(root, environ, faults.report)
     file = File.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
-    config = settle(file, root, Surroundings(environ, profile_region), faults)
+    config = settle(file, root, Surroundings(environ, profile_region, now or datetime.now(UTC)), faults)
     if faults.found:
         raise ConfigError(faults.found)
     return config

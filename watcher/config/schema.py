@@ -41,7 +41,8 @@ from watcher.config.fields import (
     reads_true,
 )
 from watcher.config.keyed import Keyed, Sound, faults_of
-from watcher.config.sinks import SinkOfType  # noqa: TC001  pydantic reads it at run time
+from watcher.config.mutes import Mute  # noqa: TC001  pydantic reads it at run time
+from watcher.config.sinks import SinkOfType  # noqa: TC001  the same
 from watcher.config.tree import Keys, Reads, Text, is_null
 from watcher.model import FirstSeen
 
@@ -209,6 +210,10 @@ class File(Keyed):
     """CloudFormation stacks to watch."""
     sinks: list[SinkOfType] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
     """Where events go. None given: the standard output."""
+    mute: list[Sound[Mute]] = Field(
+        default=[], examples=[[{"targets": "prod/*", "until": "2026-11-23T10:00:00Z", "reason": "planned maintenance"}]]
+    )
+    """Events that are recorded, marked as muted, and not sent."""
     state: State = Field(
         default="sqlite:///watcher.db", examples=["sqlite:////var/lib/watcher/watcher.db", "memory://"]
     )
@@ -237,4 +242,4 @@ class File(Keyed):
             if value.holds(name):
                 message = f"'{name}' is not in this version yet; it watches `templates` and `stacks`"
                 faults.report(value.key_places[name], message)
-        faults.report_unknown(value, [*cls.model_fields, *(NOT_YET & value.keys())])
+        faults.report_unknown(value, cls.known_keys(), told=NOT_YET)

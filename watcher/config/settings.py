@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from watcher.model import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from pydantic import SecretStr
 
@@ -52,6 +55,27 @@ class SinkSettings:
     events: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    min_severity: Severity = Severity.INFO
+    remind_every: float | None = None
+    give_up_after: float = 86400.0
+    replay_from: datetime | None = None
+    """Where the history begins that a sink gets when it is new; None: it gets none."""
+    account: Account | None = None
+    region: str | None = None
+    """Of a sink at AWS: whose credentials, and where."""
+    options: Any = field(default=None, hash=False)
+    """What only sinks of its type have: the model of `config/sinks/` that was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Events that are recorded and not sent, for a while; an empty tuple of globs lets everything through."""
+
+    targets: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    start: datetime | None = None
+    until: datetime | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +102,7 @@ class Config:
     http: Http | None
     state_retention: float
     shutdown_grace: float
+    mutes: tuple[Mute, ...] = ()
 
     def endpoints(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
         """The targets, grouped by the endpoint that they share."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from watcher import model
 from watcher.config import settings
 from watcher.config.accounts import Accounts
 from watcher.config.fields import is_loopback, split_listen
+from watcher.config.files import report_shared_files
 from watcher.config.schema import File, Template
+from watcher.config.sinks.aws import AwsSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from watcher.config.accounts import Surroundings
     from watcher.config.faults import Faults
+    from watcher.config.mutes import Mute
     from watcher.config.schema import Account, Defaults, WatchedTarget
-    from watcher.config.sinks import Sink
+    from watcher.config.sinks.base import Sink
     from watcher.config.tree import Keys, Place
 
 _KINDS = ("templates", "stacks")
@@ -28,17 +32,25 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
     targets = tuple(_targets(file, accounts, faults))
     _report_repeated_names(file.accounts, "account", faults)
     _report_repeated_names(file.sinks, "sink", faults)
+    report_shared_files(file.state, file.sinks, faults)
+    homes = [_home(sink, accounts, faults) for sink in file.sinks]
     if not targets:
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
         faults.report(file.retry.place("initial"), "`initial` must not be longer than `maximum`")
+    completed = accounts.completed()
     return settings.Config(
         place=faults.file,
-        accounts=accounts.completed(),
+        accounts=completed,
         targets=targets,
         retry=settings.Retry(file.retry.attempts, file.retry.initial, file.retry.maximum),
         unreadable_after=file.unreadable_after,
-        sinks=tuple(map(_sink, file.sinks)) or (settings.SinkSettings("stdout", "stdout"),),
+        sinks=tuple(
+            _sink(sink, completed.get(account), region, surroundings.now)
+            for sink, (account, region) in zip(file.sinks, homes, strict=True)
+        )
+        or (settings.SinkSettings("stdout", "stdout"),),
+        mutes=tuple(map(_mute, file.mute)),
         state=file.state,
         http=_http(file, faults),
         state_retention=file.state_retention,
@@ -75,8 +87,45 @@ def _target(written: WatchedTarget, account: Account, region: str, defaults: Def
     return model.stack(account.name, region, written.name, **watching)
 
 
-def _sink(sink: Sink) -> settings.SinkSettings:
-    return settings.SinkSettings(sink.name, sink.type, tuple(sink.events), tuple(sink.targets), dict(sink.labels))
+def _home(sink: Sink, accounts: Accounts, faults: Faults) -> tuple[str, str]:
+    """The names of the account and the region of a sink at AWS; empty for any other, or when a fault is reported."""
+    if not isinstance(sink, AwsSink):
+        return "", ""
+    told = sink.told_region
+    if sink.region and told and sink.region != told:
+        faults.report(sink.place("region"), f"the address says {told}; leave `region` out")
+    account = accounts.of(sink)
+    if account is None:
+        return "", ""
+    if sink.region or told:
+        return account.name, sink.region or told or ""
+    regions = accounts.regions(account, sink)
+    if len(regions) > 1:
+        choice = ", ".join(regions)
+        faults.report(sink.place(), f"`region` is missing, and its account has several; choose from {choice}")
+    return account.name, regions[0] if regions else ""
+
+
+def _sink(sink: Sink, account: settings.Account | None, region: str, now: datetime) -> settings.SinkSettings:
+    since = sink.replay_from
+    return settings.SinkSettings(
+        name=sink.name,
+        type=sink.type,
+        events=tuple(sink.events),
+        targets=tuple(sink.targets),
+        labels=dict(sink.labels),
+        min_severity=sink.min_severity,
+        remind_every=sink.remind_every,
+        give_up_after=sink.give_up_after,
+        replay_from=since if since is None or isinstance(since, datetime) else now - timedelta(seconds=since),
+        account=account,
+        region=region or None,
+        options=sink,
+    )
+
+
+def _mute(mute: Mute) -> settings.Mute:
+    return settings.Mute(tuple(mute.targets), tuple(mute.events), mute.start, mute.until, mute.reason)
 
 
 def _http(file: File, faults: Faults) -> settings.Http | None:

@@ -9,7 +9,7 @@ from watcher.errors import StoreError
 
 if TYPE_CHECKING:
     from watcher.stores.memory import MemoryStore
-    from watcher.stores.sqlite import SqliteReader, SqliteStore
+    from watcher.stores.sqlite import SqliteOutbox, SqliteReader, SqliteStore
 
 SQLITE = "sqlite:///"
 
@@ -23,6 +23,18 @@ def store_for(address: str) -> SqliteStore | MemoryStore:
     from watcher.stores.memory import MemoryStore  # noqa: PLC0415  the same
 
     return MemoryStore()
+
+
+def outbox_for(address: str) -> SqliteOutbox:
+    """What an operator may look at, and change, of what a daemon keeps under `state`, not yet opened.
+
+    Raises:
+        StoreError: what is kept in memory can be seen by its own daemon only.
+    """
+    reader_for(address)
+    from watcher.stores.sqlite import SqliteOutbox  # noqa: PLC0415  what is not used is not loaded
+
+    return SqliteOutbox(Path(address.removeprefix(SQLITE)))
 
 
 def reader_for(address: str) -> SqliteReader:

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from bisect import insort
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import inf
 from typing import TYPE_CHECKING
 
-from watcher.protocols import Delivery
+from watcher.patience import LONGEST_HEEDED
+from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
+from watcher.stores.outbox import OVER, OVERDUE, REMOVED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from watcher.events import Event
-    from watcher.protocols import Entry, EventQuery
+    from watcher.protocols import DeliveryQuery, Entry, EventQuery, Result, Wish
     from watcher.state import Record
+
+Place = tuple[int, int]
+"""An event's number, and the reminder's."""
+
+
+@dataclass(slots=True)
+class _Row:
+    state: DeliveryState = DeliveryState.WAITING
+    tries: int = 0
+    tried: float | None = None
+    ended: float | None = None
+    answer: str | None = None
+
+
+@dataclass(slots=True)
+class _Lane:
+    waiting: list[Place] = field(default_factory=list)
+    failures: int = 0
+    since: float | None = None
+    next_try: float = 0.0
 
 
 class MemoryStore:
@@ -24,7 +50,9 @@ class MemoryStore:
         """Begin empty."""
         self._records: dict[str, Record] = {}
         self._events: dict[int, tuple[float, Event]] = {}
-        self._due: dict[str, dict[int, Event]] = {}
+        self._rows: dict[str, dict[Place, _Row]] = defaultdict(dict)
+        self._lanes: dict[str, dict[str, _Lane]] = defaultdict(dict)
+        self._sinks: frozenset[str] = frozenset()
         self._number = 0
 
     async def open(self) -> None:
@@ -49,15 +77,40 @@ class MemoryStore:
         ]
         return found[-query.limit :] if query.newest else found[: query.limit]
 
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
+        """See `protocols.Reader`."""
+        found = []
+        for sink, (number, reminder), row in self._all():
+            recorded, event = self._events[number]
+            if (
+                (not query.states or row.state in query.states)
+                and query.sink in (None, sink)
+                and query.event_id in (None, event.id)
+            ):
+                found.append(DeliveryRecord(event, sink, row.state, reminder, recorded, row.tries, row.tried, row.ended,
+                                            row.answer))  # fmt: skip
+        return found[: query.limit]
+
+    async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        """See `protocols.Reader`."""
+        told = (DeliveryState.WAITING, DeliveryState.DEAD)
+        return Counter((sink, row.state) for sink, _, row in self._all() if row.state in told)
+
+    async def find(self, event_id: str) -> list[tuple[int, Event]]:
+        """See `protocols.Reader`."""
+        return [(number, event) for number, (_, event) in self._events.items() if event.id == event_id]
+
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
         """See `protocols.Store`."""
         for entry in entries:
             self._records[entry.subject] = entry.record
+            for sink in self._lanes if entry.events else ():
+                self._call_off_reminders(sink, entry.subject, now.timestamp())
             for event, sinks in entry.events:
                 self._number += 1
                 self._events[self._number] = (now.timestamp(), event)
                 for sink in sinks:
-                    self._due.setdefault(sink, {})[self._number] = event
+                    self._add(sink, (self._number, 0))
 
     async def forget(self, subjects: Collection[str]) -> None:
         """See `protocols.Store`."""
@@ -66,26 +119,167 @@ class MemoryStore:
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         """See `protocols.Store`."""
-        due = self._due.get(sink, {})
-        return [Delivery(number, sink, due[number]) for number in sorted(due)[:limit]]
+        places = sorted(place for lane in self._lanes[sink].values() for place in lane.waiting)
+        return [self._delivery(sink, place) for place in places[:limit]]
 
-    async def settle(self, deliveries: Sequence[Delivery], now: datetime) -> None:  # noqa: ARG002  the protocol's
+    async def heads(
+        self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
+    ) -> list[Delivery]:
         """See `protocols.Store`."""
-        for delivery in deliveries:
-            self._due.get(delivery.sink, {}).pop(delivery.number, None)
+        moment = now.timestamp()
+        lanes = [lane for subject, lane in self._lanes[sink].items() if subject not in skip]
+        failed = [
+            lane for lane in lanes if lane.next_try > 0 and not moment < lane.next_try <= moment + LONGEST_HEEDED
+        ]  # fmt: skip
+        failed.sort(key=lambda lane: lane.next_try)
+        ready = failed[:failing] + [lane for lane in lanes if lane.next_try == 0]
+        return [self._delivery(sink, place) for place in sorted(lane.waiting[0] for lane in ready)[:limit]]
+
+    async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
+        """See `protocols.Store`."""
+        moments = [lane.next_try for subject, lane in self._lanes[sink].items() if subject not in skip]
+        if not moments:
+            return None
+        wait = min(moments) - now.timestamp()
+        return 0.0 if wait > LONGEST_HEEDED else max(0.0, wait)
+
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+        """See `protocols.Store`."""
+        moment = now.timestamp()
+        for result in results:
+            delivery = result.delivery
+            place = (delivery.number, delivery.reminder)
+            row = self._rows[delivery.sink].get(place)
+            if row is None or row.state is not DeliveryState.WAITING:  # somebody dropped it meanwhile
+                continue
+            row.tries, row.tried, row.answer, row.state = row.tries + 1, moment, result.answer, result.state
+            lane = self._lanes[delivery.sink][delivery.event.subject]
+            if result.failing:
+                lane.failures, lane.next_try = lane.failures + 1, moment + result.pause
+                lane.since = moment if lane.since is None else lane.since
+            if result.state is not DeliveryState.WAITING:
+                row.ended = moment
+                self._advance(delivery.sink, place, reset=not result.failing)
 
     async def waiting(self) -> Mapping[str, int]:
         """See `protocols.Store`."""
-        return Counter({sink: len(due) for sink, due in self._due.items() if due})
+        counts = await self.counts()
+        return {sink: count for (sink, state), count in counts.items() if state is DeliveryState.WAITING}
 
     async def prune(self, before: datetime, limit: int) -> int:
         """See `protocols.Store`."""
-        waiting = {number for due in self._due.values() for number in due}
-        old = [
+        moment = before.timestamp()
+        kept = {
             number
-            for number, (recorded, _) in self._events.items()
-            if recorded < before.timestamp() and number not in waiting
-        ][:limit]
+            for _, (number, _), row in self._all()
+            if row.state is DeliveryState.WAITING or (row.ended is not None and row.ended >= moment)
+        }
+        old = [number for number, (recorded, _) in self._events.items() if recorded < moment and number not in kept][
+            :limit
+        ]
+        for sink, place, row in list(self._all()):
+            if place[0] in old or (place[1] and row.ended is not None and row.ended < moment):
+                del self._rows[sink][place]
         for number in old:
             del self._events[number]
         return len(old)
+
+    async def hasten(self, sink: str, since: float = -inf) -> None:
+        """See `protocols.Store`."""
+        for lane in self._lanes[sink].values():
+            if lane.since is not None and lane.since >= since:
+                lane.next_try = lane.next_try and OVERDUE
+
+    async def enlisted(self) -> Collection[str]:
+        """See `protocols.Store`."""
+        return self._sinks
+
+    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
+        """See `protocols.Store`."""
+        self._sinks = frozenset(sinks)
+        return sum([await self.bury(sink, REMOVED, now) for sink in self._lanes if sink not in self._sinks])
+
+    async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
+        """See `protocols.Store`."""
+        places = [
+            (number, 0)
+            for number, (recorded, event) in self._events.items()
+            if recorded >= since.timestamp() and (number, 0) not in self._rows[sink] and wanted(event)
+        ]
+        for place in places:
+            self._add(sink, place)
+        return len(places)
+
+    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
+        """See `protocols.Store`."""
+        until = inf if before is None else before.timestamp()
+        waiting = [place for lane in self._lanes[sink].values() for place in lane.waiting]
+        places = [place for place in waiting if self._events[place[0]][0] <= until]
+        for place in places:
+            self._end(sink, place, DeliveryState.DEAD, reason, now.timestamp())
+        return len(places)
+
+    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+        """See `protocols.Store`."""
+        wished = {(wish.sink, wish.subject) for wish in wishes}
+        for sink, lanes in self._lanes.items():
+            for subject in [subject for subject in lanes if (sink, subject) not in wished]:
+                self._call_off_reminders(sink, subject, now.timestamp())
+        return sum(self._remind(wish, now.timestamp()) for wish in wishes)
+
+    def _all(self) -> Iterator[tuple[str, Place, _Row]]:
+        for sink in sorted(self._rows):
+            for place in sorted(self._rows[sink]):
+                yield sink, place, self._rows[sink][place]
+
+    def _subject(self, place: Place) -> str:
+        return self._events[place[0]][1].subject
+
+    def _add(self, sink: str, place: Place) -> None:
+        self._rows[sink][place] = _Row()
+        insort(self._lanes[sink].setdefault(self._subject(place), _Lane()).waiting, place)
+
+    def _end(self, sink: str, place: Place, state: DeliveryState, answer: str, moment: float) -> None:
+        row = self._rows[sink][place]
+        row.state, row.answer, row.ended = state, answer, moment
+        self._advance(sink, place)
+
+    def _advance(self, sink: str, place: Place, *, reset: bool = True) -> None:
+        subject = self._subject(place)
+        lane = self._lanes[sink][subject]
+        lane.waiting.remove(place)
+        if reset:
+            lane.failures, lane.since, lane.next_try = 0, None, 0.0
+        if not lane.waiting:
+            del self._lanes[sink][subject]
+
+    def _call_off_reminders(self, sink: str, subject: str, moment: float) -> None:
+        lane = self._lanes[sink].get(subject, _Lane())
+        for place in [place for place in lane.waiting if place[1]]:
+            self._end(sink, place, DeliveryState.DROPPED, OVER, moment)
+
+    def _remind(self, wish: Wish, moment: float) -> int:
+        number, found = next(
+            ((number, event) for number, (_, event) in reversed(self._events.items())
+             if (event.subject, event.type) == (wish.subject, wish.type)), (0, None))  # fmt: skip
+        if found is None or wish.subject in self._lanes[wish.sink]:
+            return 0
+        data = json.loads(found.body)["data"]
+        if wish.moment not in (data.get("attempt", {}).get("startedAt"), data.get("error", {}).get("since")):
+            return 0
+        count, row = max(((place[1], row) for place, row in self._rows[wish.sink].items() if place[0] == number),
+                         default=(0, None), key=lambda pair: pair[0])  # fmt: skip
+        if row is None and "muted" not in data:  # it was recorded before the sink was there
+            return 0
+        ended = self._events[number][0] if row is None or row.ended is None else row.ended
+        if ended + wish.every > moment:
+            return 0
+        self._add(wish.sink, (number, count + 1))
+        return 1
+
+    def _delivery(self, sink: str, place: Place) -> Delivery:
+        number, reminder = place
+        recorded, event = self._events[number]
+        lane = self._lanes[sink][event.subject]
+        tries = self._rows[sink][place].tries
+        return Delivery(number, sink, event, recorded, reminder, tries, lane.since, lane.failures)

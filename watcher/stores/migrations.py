@@ -5,6 +5,14 @@ A step that has been released is never changed; a change is a step more.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from watcher.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE record (subject TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID",
@@ -26,8 +34,96 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX delivery_event ON delivery (number)",
         "CREATE INDEX delivery_due ON delivery (sink, number) WHERE settled IS NULL",
     ),
+    (
+        "CREATE INDEX event_subject ON event (subject, number)",
+        "CREATE INDEX event_id ON event (id)",
+        "ALTER TABLE delivery RENAME TO delivery_1",
+        """CREATE TABLE delivery (
+            sink TEXT NOT NULL,
+            number INTEGER NOT NULL REFERENCES event (number) ON DELETE CASCADE,
+            reminder INTEGER NOT NULL,
+            subject TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'waiting',
+            tries INTEGER NOT NULL DEFAULT 0,
+            tried REAL,
+            ended REAL,
+            answer TEXT,
+            PRIMARY KEY (sink, number, reminder)) WITHOUT ROWID""",
+        """INSERT INTO delivery (sink, number, reminder, subject, state, tries, tried, ended)
+           SELECT sink, number, 0, subject, iif(settled IS NULL, 'waiting', 'sent'), settled IS NOT NULL,
+                  settled, settled
+           FROM delivery_1 JOIN event USING (number)""",
+        "DROP TABLE delivery_1",
+        "CREATE INDEX delivery_event ON delivery (number)",
+        "CREATE INDEX delivery_waiting ON delivery (sink, number, reminder) WHERE state = 'waiting'",
+        "CREATE INDEX delivery_lane ON delivery (sink, subject, number, reminder) WHERE state = 'waiting'",
+        "CREATE INDEX delivery_dead ON delivery (sink, number, reminder) WHERE state = 'dead'",
+        "CREATE INDEX delivery_reminder ON delivery (subject) WHERE reminder > 0",
+        # What waits of one subject for one sink: its oldest delivery, and how its tries went. A row for each, so that
+        # finding who is next costs the same with ten deliveries waiting and with a million.
+        """CREATE TABLE lane (
+            sink TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            reminder INTEGER NOT NULL,
+            failures INTEGER NOT NULL DEFAULT 0,
+            since REAL,
+            next_try REAL NOT NULL DEFAULT 0,
+            PRIMARY KEY (sink, subject)) WITHOUT ROWID""",
+        "CREATE INDEX lane_next ON lane (sink, next_try, number)",
+        """INSERT INTO lane (sink, subject, number, reminder)
+           SELECT sink, subject, min(number), 0 FROM delivery WHERE state = 'waiting' GROUP BY sink, subject""",
+        "CREATE TABLE sink (name TEXT PRIMARY KEY) WITHOUT ROWID",
+        "INSERT INTO sink SELECT DISTINCT sink FROM delivery",
+    ),
 )
 
 VERSION = len(STEPS)
 
-TABLES = frozenset({"record", "event", "delivery"})
+TABLES = (
+    frozenset({"record", "event", "delivery"}),
+    frozenset({"record", "event", "delivery", "lane", "sink"}),
+)
+"""Those that there are after each step."""
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """How many of the steps were taken."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Look at a file before anything in it is changed.
+
+    Raises:
+        StoreError: it is damaged, another program's, or lacks something.
+    """
+    told = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if told != "ok":
+        raise StoreError(
+            f"{path}: the file is damaged ({told}); restore it, or move it away to begin anew. It is left as it is"
+        )
+    version = version_of(connection)
+    refuse_newer(version, path)
+    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if version == 0 and found:
+        raise StoreError(f"{path}: is another program's database; name another file under `state`")
+    lacking = TABLES[version - 1] - found if version > 0 else ()
+    if lacking:
+        raise StoreError(
+            f"{path}: lacks the table {', '.join(sorted(lacking))}; restore the file, or move it away to begin anew. "
+            "It is left as it is"
+        )
+
+
+def refuse_newer(version: int, path: Path) -> None:
+    """Leave a newer version's file alone.
+
+    Raises:
+        StoreError: it is one.
+    """
+    if version > VERSION:
+        raise StoreError(
+            f"{path}: written by a newer watcher (schema {version}, this one knows {VERSION}); "
+            "use that version, or another file"
+        )

@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -18,21 +19,25 @@ import structlog
 from watcher import state
 from watcher.errors import StoreError
 from watcher.events import Event
-from watcher.protocols import Delivery
+from watcher.protocols import DeliveryState
+from watcher.stores import outbox
 from watcher.stores.files import FileLock, explain, on_network, refuse_unusable
-from watcher.stores.migrations import STEPS, TABLES, VERSION
+from watcher.stores.migrations import STEPS, VERSION, check, refuse_newer, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from watcher.protocols import Entry, EventQuery
+    from watcher.protocols import Delivery, DeliveryQuery, DeliveryRecord, Entry, EventQuery, Result, Wish
     from watcher.state import Record
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+EVER = 1e12
+"""Seconds since 1970 that no clock will show."""
 
 BUSY = 5.0
 """Seconds that a writer waits for a reader, where there is no write-ahead log."""
@@ -85,35 +90,40 @@ class SqliteReader:
         rows = await self._run(lambda: self._connection.execute(sql, values).fetchall())
         return sorted((number, Event(*fields)) for number, *fields in rows)
 
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
+        """See `protocols.Reader`."""
+        return await self._run(lambda: outbox.deliveries(self._connection, query))
+
+    async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        """See `protocols.Reader`."""
+        return await self._run(lambda: outbox.counts(self._connection))
+
+    async def find(self, event_id: str) -> list[tuple[int, Event]]:
+        """See `protocols.Reader`."""
+        sql = "SELECT number, id, type, subject, time, body FROM event WHERE id = ? ORDER BY number"
+        rows = await self._run(lambda: self._connection.execute(sql, (event_id,)).fetchall())
+        return [(number, Event(*fields)) for number, *fields in rows]
+
     async def close(self) -> None:
         """Close the file."""
         if hasattr(self, "_connection"):
             await self._run(self._connection.close)
         self._thread.shutdown(wait=False)
 
-    def _open(self) -> None:
+    def _open(self, mode: str = "ro") -> None:
         refuse_unusable(self._path)
         if not self._path.exists():
             raise StoreError(f"{self._path}: there is no state yet; `watcher run` makes it at its first start")
-        self._connect("ro")
-        self._check_version(self._version(), reading=True)
+        self._connect(mode)
+        version = version_of(self._connection)
+        refuse_newer(version, self._path)
+        if version < VERSION:
+            raise StoreError(f"{self._path}: there is no state of this version yet; start `watcher run` on it first")
 
     def _connect(self, mode: str) -> None:
         address = f"{self._path.absolute().as_uri()}?mode={mode}"
         self._connection = sqlite3.connect(address, uri=True, timeout=BUSY, isolation_level=None)
         self._connection.create_function("glob_match", 2, fnmatchcase, deterministic=True)
-
-    def _version(self) -> int:
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-
-    def _check_version(self, version: int, *, reading: bool = False) -> None:
-        if version > VERSION:
-            raise StoreError(
-                f"{self._path}: written by a newer watcher (schema {version}, this one knows {VERSION}); "
-                "use that version, or another file"
-            )
-        if reading and version < VERSION:
-            raise StoreError(f"{self._path}: there is no state of this version yet; start `watcher run` on it first")
 
     async def _run(self, work: Callable[[], T]) -> T:
         """`work` on the thread. It runs to its end even when the caller is cancelled."""
@@ -125,7 +135,58 @@ class SqliteReader:
             raise StoreError(f"{self._path}: {error.strerror or error}") from error
 
 
-class SqliteStore(SqliteReader):
+class SqliteOutbox(SqliteReader):
+    """What an operator may change beside a running daemon; see `protocols.Outbox`."""
+
+    async def revive(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
+        """See `protocols.Outbox`."""
+        return await self._change(event_ids, sink, [DeliveryState.DEAD], DeliveryState.WAITING, now)
+
+    async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
+        """See `protocols.Outbox`."""
+        undelivered = [DeliveryState.WAITING, DeliveryState.DEAD]
+        return await self._change([event_id], sink, undelivered, DeliveryState.DROPPED, now)
+
+    async def _change(
+        self, event_ids: Collection[str], sink: str | None, states: Sequence[DeliveryState], to: DeliveryState,
+        now: datetime,
+    ) -> int:  # fmt: skip
+        return await self._in_steps(
+            lambda connection: outbox.change(connection, event_ids, sink, states, to, now.timestamp())
+        )
+
+    def _open(self, mode: str = "rw") -> None:
+        super()._open(mode)
+
+    async def _in_transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """`work` as one transaction on the thread."""
+
+        def whole() -> T:
+            with self._transaction():
+                return work(self._connection)
+
+        return await self._run(whole)
+
+    async def _in_steps(self, work: Callable[[sqlite3.Connection], int]) -> int:
+        """`work` as one transaction after another, until it finds nothing more to do; how much it did."""
+        done = 0
+        while some := await self._in_transaction(work):
+            done += some
+        return done
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Any:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+class SqliteStore(SqliteOutbox):
     """The daemon's own; see `protocols.Store`."""
 
     def __init__(self, path: Path) -> None:
@@ -137,37 +198,68 @@ class SqliteStore(SqliteReader):
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
         """See `protocols.Store`."""
-        await self._run(lambda: self._commit(entries, now.timestamp()))
+        await self._in_transaction(lambda connection: _commit(connection, entries, now.timestamp()))
 
     async def forget(self, subjects: Collection[str]) -> None:
         """See `protocols.Store`."""
         rows = [(subject,) for subject in subjects]
-        await self._run(lambda: self._write("DELETE FROM record WHERE subject = ?", rows))
+        await self._in_transaction(
+            lambda connection: connection.executemany("DELETE FROM record WHERE subject = ?", rows)
+        )
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         """See `protocols.Store`."""
-        sql = """SELECT number, id, type, subject, time, body FROM delivery JOIN event USING (number)
-                 WHERE sink = ? AND settled IS NULL ORDER BY number LIMIT ?"""
-        rows = await self._run(lambda: self._connection.execute(sql, (sink, limit)).fetchall())
-        return [Delivery(number, sink, Event(*fields)) for number, *fields in rows]
+        return await self._run(lambda: outbox.due(self._connection, sink, limit))
 
-    async def settle(self, deliveries: Sequence[Delivery], now: datetime) -> None:
+    async def heads(
+        self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
+    ) -> list[Delivery]:
         """See `protocols.Store`."""
-        rows = [(now.timestamp(), delivery.sink, delivery.number) for delivery in deliveries]
-        await self._run(lambda: self._write("UPDATE delivery SET settled = ? WHERE sink = ? AND number = ?", rows))
+        return await self._run(lambda: outbox.heads(self._connection, sink, now.timestamp(), limit, skip, failing))
+
+    async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
+        """See `protocols.Store`."""
+        return await self._run(lambda: outbox.next_try(self._connection, sink, now.timestamp(), skip))
+
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+        """See `protocols.Store`."""
+        await self._in_transaction(lambda connection: outbox.settle(connection, results, now.timestamp()))
 
     async def waiting(self) -> Mapping[str, int]:
         """See `protocols.Store`."""
-        sql = "SELECT sink, count(*) FROM delivery WHERE settled IS NULL GROUP BY sink"
-        return dict(await self._run(lambda: self._connection.execute(sql).fetchall()))
+        counts = await self.counts()
+        return {sink: count for (sink, state), count in counts.items() if state is DeliveryState.WAITING}
 
     async def prune(self, before: datetime, limit: int) -> int:
         """See `protocols.Store`."""
-        sql = """DELETE FROM event WHERE number IN (
-                   SELECT number FROM event WHERE recorded < ? AND NOT EXISTS (
-                     SELECT 1 FROM delivery WHERE delivery.number = event.number AND settled IS NULL)
-                   ORDER BY recorded LIMIT ?)"""
-        return await self._run(lambda: self._write(sql, [(before.timestamp(), limit)]))
+        return await self._in_transaction(lambda connection: outbox.prune(connection, before.timestamp(), limit))
+
+    async def hasten(self, sink: str, since: float = -inf) -> None:
+        """See `protocols.Store`."""
+        await self._in_steps(lambda connection: outbox.hasten(connection, sink, max(0.0, since)))
+
+    async def enlisted(self) -> Collection[str]:
+        """See `protocols.Store`."""
+        rows = await self._run(lambda: self._connection.execute("SELECT name FROM sink").fetchall())
+        return frozenset(name for (name,) in rows)
+
+    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
+        """See `protocols.Store`."""
+        removed = await self._in_transaction(lambda connection: outbox.enlist(connection, sinks))
+        return sum([await self.bury(sink, outbox.REMOVED, now) for sink in removed])
+
+    async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
+        """See `protocols.Store`."""
+        return await self._in_transaction(lambda connection: outbox.replay(connection, sink, since.timestamp(), wanted))
+
+    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
+        """See `protocols.Store`."""
+        until = EVER if before is None else before.timestamp()
+        return await self._in_steps(lambda connection: outbox.bury(connection, sink, reason, now.timestamp(), until))
+
+    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+        """See `protocols.Store`."""
+        return await self._in_transaction(lambda connection: outbox.remind(connection, wishes, now.timestamp()))
 
     async def close(self) -> None:
         """Close the file and give up the lock."""
@@ -176,14 +268,12 @@ class SqliteStore(SqliteReader):
         finally:
             self._lock.release()
 
-    def _open(self) -> None:
+    def _open(self, mode: str = "rwc") -> None:
         refuse_unusable(self._path)
         self._lock.take()
         try:
-            self._connect("rwc")
-            self._check_health()
-            self._check_version(self._version())
-            self._check_tables()
+            self._connect(mode)
+            check(self._connection, self._path)
             network = on_network(self._path)
             if network is not None:
                 log.warning("store.no_wal", path=str(self._path), filesystem=network,
@@ -199,58 +289,25 @@ class SqliteStore(SqliteReader):
             self._lock.release()
             raise
 
-    def _check_health(self) -> None:
-        told = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if told != "ok":
-            raise StoreError(
-                f"{self._path}: the file is damaged ({told}); restore it, or move it away to begin anew. "
-                "It is left as it is"
-            )
-
-    def _check_tables(self) -> None:
-        found = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        if self._version() == 0 and found:
-            raise StoreError(f"{self._path}: is another program's database; name another file under `state`")
-        if self._version() > 0 and not found >= TABLES:
-            raise StoreError(
-                f"{self._path}: lacks the table {', '.join(sorted(TABLES - found))}; restore the file, or move it away "
-                "to begin anew. It is left as it is"
-            )
-
     def _migrate(self) -> None:
-        for number in range(self._version(), VERSION):
+        for number in range(version_of(self._connection), VERSION):
             with self._transaction():
                 for statement in STEPS[number]:
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number + 1}")
 
-    def _commit(self, entries: Sequence[Entry], now: float) -> None:
-        with self._transaction():
-            for entry in entries:
-                self._connection.execute(
-                    "INSERT INTO record VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET state = excluded.state",
-                    (entry.subject, state.dump(entry.record)),
-                )
-                for event, sinks in entry.events:
-                    number = self._connection.execute(
-                        "INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)",
-                        (event.id, event.type, event.subject, event.time, now, event.body),
-                    ).lastrowid
-                    self._connection.executemany(
-                        "INSERT INTO delivery (sink, number) VALUES (?, ?)", [(sink, number) for sink in sinks]
-                    )
 
-    def _write(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
-        with self._transaction():
-            return self._connection.executemany(sql, rows).rowcount
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Any:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            raise
+def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:
+    for entry in entries:
+        connection.execute(
+            "INSERT INTO record VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET state = excluded.state",
+            (entry.subject, state.dump(entry.record)),
+        )
+        if entry.events:
+            outbox.call_off_reminders(connection, entry.subject, now)
+        for event, sinks in entry.events:
+            number = connection.execute(
+                "INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)",
+                (event.id, event.type, event.subject, event.time, now, event.body),
+            ).lastrowid
+            outbox.add(connection, int(number or 0), event.subject, sinks)

@@ -1,0 +1,70 @@
+"""Which IP addresses nothing may be posted to: those that answer only because the asker is this machine. Pure.
+
+A receiver's name is somebody else's to point wherever they like. Addresses of private networks (RFC 1918, most of
+fc00::/7) are let through: internal receivers are common.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+AWS_LOCAL = IPv6Network("fd00:ec2::/32")
+"""AWS's services beside an instance: its metadata (::254), the credentials of EKS pods (::23), DNS, time."""
+
+AWS_CREDENTIALS = frozenset(map(IPv4Address, ("169.254.169.254", "169.254.170.2", "169.254.170.23")))
+"""Instance metadata, and the credentials of ECS tasks and EKS pods; link-local, but worth a message of their own."""
+
+BROADCAST = IPv4Address("255.255.255.255")
+
+_LAST_32_BITS = (
+    IPv6Network("::/96"),  # IPv4-compatible, RFC 4291
+    IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated, RFC 2765
+    IPv6Network("64:ff9b::/96"),  # NAT64, RFC 6052
+    IPv6Network("64:ff9b:1::/48"),  # NAT64 of one's own, RFC 8215
+)
+"""Networks whose addresses end in an IPv4 address; the standard library knows mapped, 6to4 and Teredo."""
+
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""What stands before the IPv4 address that ends an ISATAP address, in any network (RFC 5214)."""
+
+
+def refusal(address: str) -> str | None:
+    """Why nothing may be posted to an IP address, as words that follow it; None: it may.
+
+    An IPv6 address is refused also for the IPv4 address that it carries. What is no IP address is refused.
+    """
+    try:
+        parsed = ip_address(address.partition("%")[0])  # what follows is a scope: the interface to leave by
+    except ValueError:
+        return "is not an IP address"
+    if reason := _refusal(parsed):
+        return reason
+    for carried in _carried(parsed):
+        if reason := _refusal(carried):
+            return f"carries {carried}, which {reason}"
+    return None
+
+
+def _refusal(address: IPv4Address | IPv6Address) -> str | None:
+    if address in AWS_CREDENTIALS or address in AWS_LOCAL:
+        return "is AWS's metadata or credentials service"
+    if address.is_loopback:
+        return "is this machine's loopback address"
+    if address.is_link_local:
+        return "is a link-local address"
+    if address.is_unspecified or (address.version == 4 and address.packed[0] == 0):
+        return "is no address of a receiver"  # 0.0.0.0/8, ::: this host, to many systems
+    if address.is_multicast or address == BROADCAST:
+        return "is the address of many"
+    return None
+
+
+def _carried(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses that an IPv6 address may lead to."""
+    if address.version == 4:
+        return []
+    last = IPv4Address(address.packed[-4:])
+    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if any(address in network for network in _LAST_32_BITS) or int.from_bytes(address.packed[8:12], "big") in _ISATAP:
+        found.append(last)
+    return [carried for carried in found if carried is not None]

@@ -1,0 +1,40 @@
+"""Where to look at a commit: links to the hosts that are known, for names that can only be a repository's. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HOSTS = {
+    "GITHUB": ("https://github.com/{}", "/commit/{}"),
+    "GITLAB": ("https://gitlab.com/{}", "/-/commit/{}"),
+    "BITBUCKET": ("https://bitbucket.org/{}", "/commits/{}"),
+}
+"""A provider's address of a repository, and of a commit within it. Where one keeps one's own server, AWS does not tell
+its address."""
+
+_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,100}"
+_REPOSITORY = re.compile(rf"{_PART}/{_PART}")
+_IN_GROUPS = re.compile(rf"{_PART}(?:/{_PART}){{1,20}}")
+_SHA = re.compile(r"[0-9a-fA-F]{7,64}")
+
+
+def repository_name(revision: Mapping[str, str]) -> str:
+    """`owner/name`, which Proton tells in one piece and CodeConnections in two."""
+    name, owner = revision.get("repositoryName", ""), revision.get("ownerId", "")
+    return f"{owner}/{name}" if owner and name and "/" not in name else name
+
+
+def links(revision: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The addresses of a revision's repository and of its commit, as far as they are known."""
+    provider = (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
+    name, sha = repository_name(revision), revision.get("sha", "")
+    shape = _IN_GROUPS if provider == "GITLAB" else _REPOSITORY
+    if provider not in _HOSTS or not shape.fullmatch(name):
+        return None, None
+    repository, commit = _HOSTS[provider]
+    address = repository.format(name)
+    return address, address + commit.format(sha) if _SHA.fullmatch(sha) else None

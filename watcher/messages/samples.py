@@ -1,0 +1,92 @@
+"""A sample of each type of event, made as real ones are: what templates are checked against. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from watcher.diff import Change, Reason
+from watcher.events import outage_event, sync_event, trial_event, with_reminder
+from watcher.model import (
+    FAILED,
+    IN_PROGRESS,
+    INITIATED,
+    QUEUED,
+    SUCCEEDED,
+    Api,
+    Attempt,
+    EndpointKey,
+    stack,
+    template,
+)
+from watcher.state import Outage
+
+WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
+NETWORK = stack("default", "us-east-1", "network")
+ENDPOINT = EndpointKey("prod", "eu-west-1", Api.CODECONNECTIONS)
+
+_BEGAN = datetime(2026, 11, 23, 8, tzinfo=UTC)
+_PROTON = {"repositoryProvider": "GITHUB", "repositoryName": "example-org/platform-templates"}
+_CODECONNECTIONS = {"providerType": "GitHub", "ownerId": "example-org", "repositoryName": "infrastructure"}
+_OLD, _NEW = "1f0c9d2b7a6e5d4c3b2a19f8e7d6c5b4a3928170", "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
+
+
+def samples() -> tuple[dict[str, Any], ...]:
+    """The samples, as CloudEvents: every type, of a template and of a stack, and a reminder."""
+    synced = [
+        _sync(target, status, reason)
+        for target in (WEB, NETWORK)
+        for status in (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED, "ROLLED_BACK")
+        for reason in (Reason.STATUS, Reason.FIRST_SEEN)
+    ]
+    stalled = [_sync(target, IN_PROGRESS, Reason.STALLED) for target in (WEB, NETWORK)]
+    outage = Outage(_BEGAN, "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
+    outages = [
+        json.loads(outage_event(subject, outage, sequence=8, now=_after(600), over=over, targets=40).body)
+        for subject in (WEB, NETWORK, ENDPOINT)
+        for over in (False, True)
+    ]
+    reminder = json.loads(with_reminder(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), 2))
+    return (*synced, *stalled, *outages, json.loads(trial_event("ops", _after(0)).body), reminder)
+
+
+def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:
+    where = {**(_PROTON if target is WEB else _CODECONNECTIONS), "branch": "main", "directory": f"/{target.name}"}
+    lines: dict[str, tuple[str, ...]] = {FAILED: ("Sync started", "Failed to parse schema.yaml: line 14")}
+    attempt = Attempt(
+        _BEGAN,
+        status,
+        target.name,
+        {**where, "sha": _OLD},
+        {**where, "sha": _NEW},
+        tuple(
+            {"type": status, "event": line, "time": f"2026-11-23T08:00:{12 * number:02}Z"}
+            for number, line in enumerate(lines.get(status, ("Sync started",)), start=1)
+        ),
+    )
+    before = Attempt(_after(-86400), SUCCEEDED, target.name, {**where, "sha": _OLD}, {**where, "sha": _OLD})
+    first = reason is Reason.FIRST_SEEN
+    change = Change(
+        reason=reason,
+        type="sync.stalled" if reason is Reason.STALLED else _type(status),
+        attempt=attempt,
+        previous=None if first else before,
+        times=1,
+        consecutive_failures=2 if status == FAILED else 0,
+        recovered=status == SUCCEEDED and not first,
+        desired_state=None if first else {**where, "sha": _NEW},
+        latest_successful=None if first else before,
+    )
+    now = _after(1860 if reason is Reason.STALLED else 30)
+    event: dict[str, Any] = json.loads(sync_event(target, change, sequence=7, now=now).body)
+    return event
+
+
+def _type(status: str) -> str:
+    known = (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED)
+    return f"sync.{status.lower()}" if status in known else "sync.unknown"
+
+
+def _after(seconds: float) -> datetime:
+    return _BEGAN + timedelta(seconds=seconds)

@@ -1,0 +1,104 @@
+"""How long a sink is borne with: what an answer means for a delivery, and when a sink as a whole is down. Pure."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from watcher.config.duration import format_duration
+from watcher.protocols import DeliveryState, Result, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.protocols import Answer, Delivery
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 300.0
+"""Seconds: full jitter up to the first, doubled up to the longest, after each failure of a subject in a row."""
+
+LONGEST_HEEDED = 3600.0
+"""Seconds that a sink is left alone at most when it asks for it."""
+
+SUSPICIOUS = 3
+"""So many subjects that begin to fail one after the other, and none getting through, are the sink's fault."""
+
+SPACING = 5.0
+"""Seconds between sends to a sink that is down, at most: somebody's next event may be the one that gets through."""
+
+
+def longest_pause(failures: int) -> float:
+    """The most seconds before the next try, after so many failures before this one."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures, 20))
+
+
+def most_borne(failures: int, deadline: float) -> float:
+    """The most seconds that so many tries can have taken, of at most `deadline` each.
+
+    A clock that was put right between two of them may tell of many more.
+    """
+    return sum(map(longest_pause, range(failures))) + failures * (deadline + SPACING)
+
+
+def result_of(
+    answer: Answer,
+    *,
+    now: float,
+    share: float,
+    give_up_after: float,
+    at_least: float = 0.0,
+    deadline: float = inf,
+) -> Result:
+    """What `answer`, given at `now`, means for its delivery's future.
+
+    `share` (0 to 1) is the random part of the longest pause that is kept: one for all that failed together, so that
+    they come together again. A delivery is given up when it could have been sent for `give_up_after` seconds: since
+    it was recorded, or since its subject began to fail, whichever is later. A pause is `at_least` so long; a try took
+    `deadline` seconds at most.
+    """
+    delivery = answer.delivery
+    if answer.verdict is Verdict.TAKEN:
+        return Result(delivery, DeliveryState.SENT, answer.text)
+    if answer.verdict is Verdict.NEVER:
+        return Result(delivery, DeliveryState.DEAD, f"refused for good: {answer.text}")
+    since = max(delivery.recorded, now if delivery.failing_since is None else delivery.failing_since)
+    if min(now - since, most_borne(delivery.failures, deadline)) >= give_up_after:
+        # What follows of its subject has its turn at once: it may be what the sink takes, or be as late itself.
+        return Result(delivery, DeliveryState.DEAD, given_up(give_up_after, answer.text), failing=True)
+    pause = max(at_least, share * longest_pause(delivery.failures))
+    return Result(delivery, DeliveryState.WAITING, answer.text, pause, failing=True)
+
+
+def given_up(give_up_after: float, text: str) -> str:
+    """Why a delivery is a dead letter although it was not refused."""
+    return f"given up after {format_duration(give_up_after)}: {text}"
+
+
+class Health:
+    """Whether a sink is down, by the answers of its last sends."""
+
+    def __init__(self) -> None:
+        """It works until it does not."""
+        self.down = False
+        self.heard_at = -inf
+        """When it last took or refused something, in seconds since 1970: then it was not down."""
+        self._failing: set[str] = set()
+
+    def is_own(self, delivery: Delivery) -> bool:
+        """Whether a failure is the delivery's own: the sink took others' while its subject failed."""
+        return delivery.failing_since is not None and delivery.failing_since < self.heard_at
+
+    def hear(self, answers: Sequence[Answer], *, now: float, own_words: bool = False) -> bool:
+        """Take in what a send brought; whether that changed anything. `own_words`: the sink itself says that it is."""
+        before = self.down
+        if any(answer.verdict is not Verdict.LATER for answer in answers):
+            self.heard_at = now
+            self.down = False
+            self._failing.clear()
+        elif signs := [answer for answer in answers if not self.is_own(answer.delivery)]:
+            # Several that went in one send are one sign.
+            self._failing.add(signs[0].delivery.event.subject)
+            self.down = before or own_words or len(self._failing) >= SUSPICIOUS
+            if self.down:
+                self._failing.clear()
+        return self.down is not before

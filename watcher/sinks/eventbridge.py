@@ -1,0 +1,55 @@
+"""Events on an EventBridge bus, where rules match them by source, type, target or anything in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watcher.model import parse_rfc3339
+from watcher.protocols import Answer, Verdict
+from watcher.sinks.aws import AwsSink, Entry, answer_of, members
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watcher.config.settings import SinkSettings
+    from watcher.protocols import Delivery
+    from watcher.sinks import SinkContext
+
+
+class EventBridgeSink(AwsSink):
+    """Puts each event as `Detail`, with `Source` `watcher` and its type as `DetailType`; taken with an `EventId`."""
+
+    service = "events"
+    operation = "PutEvents"
+
+    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:
+        """Nothing is opened before the first send."""
+        super().__init__(settings, context)
+        self._bus: str = settings.options.bus
+
+    def entry(self, delivery: Delivery) -> Entry:
+        """See `AwsSink`."""
+        event = delivery.event
+        return {
+            "Time": parse_rfc3339(event.time),
+            "Source": "watcher",
+            "Resources": [event.subject],
+            "DetailType": event.type,
+            "Detail": delivery.body,
+            "EventBusName": self._bus,
+        }
+
+    def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
+        """See `AwsSink`."""
+        return {"Entries": entries}
+
+    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answer]:
+        """See `AwsSink`; the entries of the answer are in the order of those that were sent."""
+        entries = members(told, "Entries")
+        if len(entries) != len(deliveries):
+            text = f"the answer has {len(entries)} entries for {len(deliveries)} events"
+            return [Answer(delivery, Verdict.LATER, text) for delivery in deliveries]
+        return [
+            answer_of(delivery, entry.get("EventId"), entry.get("ErrorCode"), entry.get("ErrorMessage"))
+            for delivery, entry in zip(deliveries, entries, strict=True)
+        ]

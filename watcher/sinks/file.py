@@ -1,0 +1,182 @@
+"""JSON Lines appended to a file, which is rotated by size: `path` is written, `path.1` is the newest of the old ones.
+
+An event counts as delivered when its line is on the disk (fsync), in a file that still has a name. The writing is done
+on a thread of its own, since a disk may stall. Only one process writes a file at a time, since two would rename it over
+each other's older ones: it holds a lock on the file itself (flock), until it closes it or begins the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watcher.errors import SinkError
+from watcher.protocols import Answer, Limits, Verdict
+from watcher.sinks.lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.config.settings import SinkSettings
+    from watcher.protocols import Delivery
+    from watcher.sinks import SinkContext
+
+PATIENCE = 60.0
+"""Seconds that a disk may take for one batch."""
+
+MODE = 0o640
+"""Of a new file, less what the umask takes: events tell about other people's repositories."""
+
+_WHY = {
+    errno.EAGAIN: "another process writes it",
+    errno.ELOOP: "it is a symbolic link; name the file that it leads to",
+    errno.EISDIR: "it is a directory; name a file in it",
+    errno.ENOENT: "its directory does not exist; make it",
+    errno.ENOTDIR: "its directory is a file; name another",
+    errno.ENXIO: "it is not a regular file; name one",
+}
+"""What errors of opening mean here."""
+
+
+class FileSink:
+    """Appends each event as one line."""
+
+    limits = Limits(batch=100, in_order=True, deadline=PATIENCE)
+
+    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:  # noqa: ARG002  every sink is built so
+        """Nothing is opened before the first send."""
+        self.name = settings.name
+        self._file = RotatedFile(Path(settings.options.path), settings.options.max_size, settings.options.keep)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"file {settings.name}")
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+        """See `protocols.Sink`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._send, deliveries)
+
+    async def close(self) -> None:
+        """See `protocols.Sink`."""
+        with contextlib.suppress(RuntimeError):  # it was closed before
+            self._thread.submit(self._file.close)  # after what is under way
+        self._thread.shutdown(wait=False)
+
+    def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+        lines = [((delivery.number, delivery.reminder), delivery.body.encode()) for delivery in deliveries]
+        written = self._file.append(lines)
+        return [Answer(delivery, Verdict.TAKEN, "written and synced") for delivery in deliveries[:written]]
+
+
+class RotatedFile:
+    """A file of lines that others may remove or rotate as well. Blocks; one thread at a time."""
+
+    def __init__(self, path: Path, max_size: int, keep: int) -> None:
+        """Nothing is opened before the first `append`. A line may be longer than `max_size`, and is then alone."""
+        self._path = path
+        self._max_size = max_size
+        self._keep = keep
+        self._descriptor: int | None = None
+        self._lines = Lines(-1)
+
+    def append(self, lines: Sequence[tuple[object, bytes]]) -> int:
+        """Write lines under the keys that tell a repeat of one from another; how many are on the disk by now.
+
+        Raises:
+            SinkError: none is.
+        """
+        written = 0
+        try:
+            self._open()
+            for key, line in lines:
+                self._rotate_before(len(line) + 1)
+                self._lines.write(key, line)
+                written += 1
+        except OSError as error:
+            # With something to acknowledge, the error can wait: the next try meets it again.
+            if not written:
+                raise SinkError(f"{self._path}: {_why(error)}") from error
+        self._sync()
+        return written
+
+    def close(self) -> None:
+        """Let go of the file."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _open(self) -> None:
+        # Again, until it is known to be the path's own: another process may rotate it before the lock is had.
+        while self._descriptor is None or not self._still_there(self._descriptor):
+            self.close()
+            self._open_once()
+
+    def _open_once(self) -> None:
+        # Neither led elsewhere by a link, nor held up by a pipe without a reader.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(self._path, flags, MODE)
+        with contextlib.ExitStack() as failed:
+            failed.callback(os.close, descriptor)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.ENXIO, "not a regular file")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sync_directory()
+            failed.pop_all()
+        self._descriptor, self._lines = descriptor, Lines(descriptor)
+
+    def _still_there(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.lstat(self._path), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
+
+    def _rotate_before(self, more: int) -> None:
+        """Begin a new file where the next `more` bytes would make this one too large."""
+        assert self._descriptor is not None  # noqa: S101  it was opened just now
+        size = os.fstat(self._descriptor).st_size
+        if not size or size + more <= self._max_size or self._lines.torn:
+            return
+        self._sync()
+        if self._still_there(self._descriptor):  # otherwise another's file stands there by now
+            self._shift()
+        # Should another process have begun the next file, it is that one's: only the rest of the lines has to wait.
+        self._open()
+
+    def _shift(self) -> None:
+        if not self._keep:
+            self._path.unlink()
+            return
+        # After a rotation that was cut short there is a gap: only what is before it moves.
+        old = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._keep + 1))]
+        last = next((number for number, path in enumerate(old) if not os.path.lexists(path)), self._keep)
+        for number in range(last, 0, -1):
+            old[number - 1].replace(old[number])
+
+    def _sync(self) -> None:
+        """Raises SinkError when what was written is not on the disk, or will not be found there."""
+        if self._descriptor is None:  # a rotation could not open the next file; it synced this one before
+            return
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # What the disk did not take may be gone from memory too, and a second fsync would not say so.
+            with contextlib.suppress(OSError):
+                self.close()
+            raise SinkError(f"{self._path}: {_why(error)}") from error
+        if not os.fstat(self._descriptor).st_nlink:
+            raise SinkError(f"{self._path}: it was removed while it was written")
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _why(error: OSError) -> str:
+    return _WHY.get(error.errno or 0) or error.strerror or str(error)
