@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sys
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0
-COMMANDS = ("run", "check", "validate", "status", "events", "schema", "simulate", "demo")
+COMMANDS = (
+    "run", "check", "validate", "status", "events", "events explain", "deliveries", "deliveries retry",
+    "deliveries drop", "test-sink", "schema", "simulate", "demo",
+)  # fmt: skip
 EVENTS = Draft202012Validator(event_schema())
 
 
@@ -43,15 +47,24 @@ stacks:
 """
 
 
-@pytest.mark.parametrize("command", ["run", "validate", "status", "events"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run", "validate", "status", "events", "events --config {} explain 1", "deliveries drop 1 --config {}",
+        "test-sink ops",
+    ],
+)  # fmt: skip
 async def test_a_wrong_configuration_names_every_fault_with_its_place(alone: Site, command: str) -> None:
-    alone.config.write_text(WRONG, encoding="utf-8")
-    code, printed, said = await alone.run(command, "--config", str(alone.config))
+    """Wherever its file is named: a group's `--config` may stand before and after the subcommand."""
+    wrong = alone.folder / "wrong.yaml"
+    wrong.write_text(WRONG, encoding="utf-8")
+    words = (command if "--config" in command else f"{command} --config {{}}").format(wrong).split()
+    code, printed, said = await alone.run(*words)
     assert (code, printed) == (78, "")
     first, second = said.splitlines()
-    assert first.startswith(f"{alone.config}:2:44: templates[0].intervall: ")
+    assert first.startswith(f"{wrong}:2:44: templates[0].intervall: ")
     assert "did you mean 'interval'?" in first
-    assert second.startswith(f"{alone.config}:4:31: stacks[0].interval: ")
+    assert second.startswith(f"{wrong}:4:31: stacks[0].interval: ")
 
 
 async def test_a_configuration_that_is_not_there_is_told(alone: Site) -> None:
@@ -60,9 +73,16 @@ async def test_a_configuration_that_is_not_there_is_told(alone: Site) -> None:
     assert "nowhere.yaml" in said
 
 
-@pytest.mark.parametrize("arguments", [("--nope",), ("nope",), ("run", "--nope"), ("events", "--since", "2x"), ("-x",)])
-async def test_wrong_usage_is_64(alone: Site, arguments: tuple[str, ...]) -> None:
-    code, printed, said = await alone.run(*arguments)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--nope", "nope", "run --nope", "events --since 2x", "-x", "events nope", "events explain",
+        "events --limit 1 explain 1", "deliveries drop", "deliveries --limit 0", "deliveries --sink out retry",
+        "deliveries --dead drop 1", "test-sink", "test-sink nope",
+    ],
+)  # fmt: skip
+async def test_wrong_usage_is_64(alone: Site, arguments: str) -> None:
+    code, printed, said = await alone.run(*arguments.split())
     assert (code, printed) == (64, "")
     assert said
 
@@ -74,7 +94,7 @@ async def test_in_check_whatever_is_wrong_is_3(alone: Site) -> None:
 
 
 async def test_help_of_every_command_has_examples(alone: Site) -> None:
-    for command in ((), *((name,) for name in COMMANDS)):
+    for command in ((), *(tuple(name.split()) for name in COMMANDS)):
         code, printed, said = await alone.run(*command, "--help")
         assert (code, said) == (0, "")
         assert f"Usage: watcher {' '.join(command)}".strip() in printed
@@ -128,6 +148,14 @@ async def check(site: Site) -> tuple[int, str, list[str]]:
     return code, told["result"], [target["result"] for target in told["targets"]]
 
 
+async def test_without_a_state_there_is_nothing_to_look_at_or_to_change(alone: Site) -> None:
+    commands = "deliveries", "deliveries retry", "deliveries drop 1", "events explain 1"
+    for code, printed, said in await asyncio.gather(*(alone.run(*command.split()) for command in commands)):
+        assert (code, printed) == (73, "")
+        assert "there is no state yet" in said
+    assert not alone.state.exists()
+
+
 async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator: Simulator) -> None:
     code, _, said = await look_before_the_start(site)
     assert code == 73
@@ -155,6 +183,13 @@ async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator:
     assert len(await events(site, "--since", "1h")) == 2
     assert await events(site, "--since", "1ms") == []
     assert "sync.failed" in (await site.run("events"))[1]
+    (failed,) = await events(site, "--type", "sync.failed")
+    code, printed, _ = await site.run("events", "explain", str(failed["id"]))
+    assert code == 0
+    assert WEB.id in printed
+    code, printed, said = await site.run("events", "explain", "0" * 32)
+    assert (code, printed) == (64, "")
+    assert "0" * 32 in said
     assert len(site.calls()) - len(site.calls(daemon)) == calls_of_others, "those who look call nobody"
     assert await daemon.stopped() == 0
 

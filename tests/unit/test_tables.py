@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,18 +16,25 @@ from watcher.check import judge
 from watcher.config.settings import Config, Retry
 from watcher.diff import diff
 from watcher.errors import EndpointUnreadable
-from watcher.events import outage_event, sync_event
+from watcher.events import Event, muted, outage_event, sync_event, trial_event
+from watcher.explain import Explanation
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
+from watcher.protocols import DeliveryRecord, DeliveryState
+from watcher.redact import remember
 from watcher.state import Known, Outage, Record
 from watcher.tables import (
+    Backlog,
     EventPrinter,
-    check_table,
     event_line,
-    finding_to_json,
+    explanation_to_json,
+    explanations_table,
+    print_backlog,
+    print_backlog_json,
     print_table,
     record_to_json,
     status_table,
 )
+from watcher.tables.check import check_table, finding_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,6 +225,16 @@ def test_an_event_is_one_line_of_when_what_where_which_commit_and_why() -> None:
         assert part in line
 
 
+@pytest.mark.parametrize(("reason", "told"), [("maintenance", "muted: maintenance"), (None, "muted")])
+def test_an_event_that_was_muted_is_marked(reason: str | None, told: str) -> None:
+    event = muted(sync_event(NETWORK, a_failure("no file"), sequence=1, now=NOW), reason, None)
+    assert event_line(json.loads(event.body)).plain.endswith(f", no file, {told}")
+
+
+def test_a_test_event_is_a_line_too() -> None:
+    assert event_line(json.loads(trial_event("ops", NOW).body)).plain.split()[2:] == ["test", "test/ops"]
+
+
 def test_as_json_an_event_is_its_body(terminal: Callable[..., Terminal]) -> None:
     shown = terminal(20)
     event = sync_event(NETWORK, a_failure("no file"), sequence=1, now=NOW)
@@ -238,3 +255,115 @@ def test_findings_and_records_as_json_say_what_the_tables_say() -> None:
     assert (told["seen"], told["status"], told["stalled"], told["sequence"]) == (True, "IN_PROGRESS", True, 2)
     unseen = record_to_json(WEB, None)
     assert (unseen["seen"], unseen["status"], unseen["attempt"], unseen["sequence"]) == (False, None, None, 0)
+
+
+ID = "1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61"
+SECRET = "the-secret-of-a-sink"  # made up
+
+
+def a_delivery(state: DeliveryState = DeliveryState.WAITING, answer: str | None = None, **how: Any) -> DeliveryRecord:
+    event = Event(ID, "watcher.sync.failed", NETWORK.id, "2026-11-23T08:00:00Z", "{}")
+    fields: dict[str, Any] = {"reminder": 0, "tries": 3, "tried": minute(85).timestamp(), "ended": None} | how
+    return DeliveryRecord(event, "ops", state, recorded=minute(30).timestamp(), answer=answer, **fields)
+
+
+def a_backlog(*deliveries: DeliveryRecord, **how: Any) -> Backlog:
+    fields: dict[str, Any] = {"configured": True, "waiting": 0, "dead": 0, "since": None} | how
+    return Backlog("ops", deliveries=deliveries, **fields)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "told"),
+    [
+        (a_backlog(), "ops: nothing waits, no dead letters"),
+        (a_backlog(configured=False), "ops (not in the configuration): nothing waits, no dead letters"),
+        (a_backlog(dead=1), "ops: 1 dead"),
+        (
+            a_backlog(waiting=3, dead=1, since=minute(30).timestamp()),
+            "ops: 3 waiting since 2026-11-23 08:30:00 UTC (1h), 1 dead",
+        ),
+        (
+            a_backlog(a_delivery(), waiting=1_000_000, since=minute(30).timestamp()),
+            "ops: 1000000 waiting since 2026-11-23 08:30:00 UTC (1h), 1 shown",
+        ),
+    ],
+)
+def test_a_line_sums_up_what_a_sink_did_not_take(
+    terminal: Callable[..., Terminal], backlog: Backlog, told: str
+) -> None:
+    shown = terminal(60)
+    print_backlog(backlog, NOW)
+    assert shown.getvalue().splitlines()[0] == told
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_deliveries_fit_the_terminal_and_their_ids_and_errors_are_whole(
+    terminal: Callable[..., Terminal], columns: int
+) -> None:
+    shown = terminal(columns)
+    dead = a_delivery(DeliveryState.DEAD, "given up after 24h: 503 Service Unavailable", reminder=2)
+    untried = a_delivery(tries=0, tried=None)
+    print_backlog(a_backlog(dead, untried, waiting=1, dead=1, since=minute(30).timestamp()), NOW)
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    assert [line.split()[:2] for line in lines[2:] if line[:1].isalpha()] == [["DEAD", ID], ["WAITING", ID]]
+    column = lines[1].index("NOTE" if columns < 100 else "WHAT")
+    text = "".join(line[column:] for line in lines[2:]).replace(" ", "")
+    for part in (
+        "sync.failed (reminder 2)",
+        NETWORK.id,
+        "1h",
+        "3",
+        "5m",
+        "given up after 24h: 503 Service Unavailable",
+    ):
+        assert part.replace(" ", "") in text
+
+
+def test_deliveries_as_json_are_a_line_each_with_their_times_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    print_backlog_json(a_backlog(a_delivery(DeliveryState.DEAD, "404", reminder=1), a_delivery(tries=0, tried=None)))
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {
+        "id": ID, "sink": "ops", "state": "dead", "type": "watcher.sync.failed", "subject": NETWORK.id,
+        "recorded": "2026-11-23T08:30:00Z", "reminder": 1, "tries": 3, "tried": "2026-11-23T09:25:00Z", "error": "404",
+    }  # fmt: skip
+    assert (second["state"], second["tries"], second["tried"], second["error"]) == ("waiting", 0, None, None)
+
+
+def test_an_explanation_is_a_row_for_each_sink_and_each_reminder(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal(200)
+    sent = a_delivery(DeliveryState.SENT, "200 OK", tries=2, ended=minute(31).timestamp())
+    again = replace(sent, reminder=1, ended=minute(60).timestamp())
+    told = [
+        Explanation("ops", "sent", "200 OK", sent),
+        Explanation("ops", "sent", "200 OK", again),
+        Explanation("team", "not routed", "its `events` do not match"),
+    ]
+    print_table(explanations_table(told))
+    assert rows(shown) == [
+        ["SINK", "STATE", "WHEN", "TRIES", "NOTE"],
+        ["ops", "SENT", "2026-11-23", "08:31:00", "2", "200", "OK"],
+        ["ops", "SENT", "(reminder", "1)", "2026-11-23", "09:00:00", "2", "200", "OK"],
+        ["team", "NOT", "ROUTED", "its", "`events`", "do", "not", "match"],
+    ]
+    assert explanation_to_json(told[1]) == {
+        "sink": "ops", "state": "sent", "why": "200 OK", "reminder": 1, "recorded": "2026-11-23T08:30:00Z", "tries": 2,
+        "tried": "2026-11-23T09:25:00Z", "ended": "2026-11-23T09:00:00Z", "answer": "200 OK",
+    }  # fmt: skip
+    assert [key for key, value in explanation_to_json(told[2]).items() if value is not None] == ["sink", "state", "why"]
+
+
+def test_what_a_sink_answered_is_shown_without_secrets_and_cannot_forge_a_line(
+    terminal: Callable[..., Terminal],
+) -> None:
+    remember(SECRET)
+    shown = terminal(2000)
+    delivery = a_delivery(DeliveryState.DEAD, f"{NASTY} {SECRET}")
+    print_backlog(a_backlog(delivery, dead=1), NOW)
+    print_backlog_json(a_backlog(delivery))
+    explained = Explanation(NASTY, "dead", f"{NASTY} {SECRET}", delivery)
+    print_table(explanations_table([explained]))
+    print(json.dumps(explanation_to_json(explained)), file=shown)
+    assert SECRET not in shown.getvalue()
+    assert all(line.isprintable() for line in shown.getvalue().split("\n"))
+    assert not any(line.startswith("SUCCEEDED") for line in shown.getvalue().split("\n"))

@@ -12,8 +12,11 @@ import click
 
 from watcher import __version__
 from watcher.cli.daemon import demo, run, simulate
-from watcher.cli.look import check, events, status
+from watcher.cli.deliveries import deliveries
+from watcher.cli.history import events
+from watcher.cli.look import check, status
 from watcher.cli.tell import schema, validate
+from watcher.cli.trial import test_sink
 from watcher.errors import ConfigError, WatcherError
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, validate, status, events, schema, simulate, demo):
+for command in (run, check, validate, status, events, deliveries, test_sink, schema, simulate, demo):
     cli.add_command(command)
 
 

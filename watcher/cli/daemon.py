@@ -15,6 +15,9 @@ from watcher.cli.options import config_option, load_config, verbose_option
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+SAME_SIGNAL = 0.5
+"""Seconds in which a second signal is the first one told twice: `timeout` tells its child and then the whole group."""
+
 
 @click.command(
     epilog="\b\nExamples:\n  watcher run\n  watcher run --config prod.yaml > events.jsonl\n"
@@ -101,15 +104,18 @@ def _until_stopped(work: Any) -> int:
     """Do `work`, a coroutine of the event that SIGTERM and SIGINT set; a second signal ends the process at once."""
 
     async def until_stopped() -> None:
-        stop = asyncio.Event()
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        told_at = 0.0
 
         def stopping() -> None:
-            if stop.is_set():
+            nonlocal told_at
+            if not stop.is_set():
+                told_at = loop.time()
+                stop.set()
+            elif loop.time() - told_at >= SAME_SIGNAL:
                 # Everything that was seen is in the store already: there is nothing to save.
                 os._exit(0)
-            stop.set()
 
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping)
         coroutine: Coroutine[Any, Any, None] = work(stop)

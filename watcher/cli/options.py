@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
     from watcher.config.settings import Config
+    from watcher.stores.sqlite import SqliteReader
+
+    Opened = TypeVar("Opened", bound=SqliteReader)
+
+
+def _of_the_group(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """`--config`, of a subcommand also as it was given before the subcommand's name."""
+    if value is None and context.parent is not None:
+        given: str | None = context.parent.params.get("config")
+        return given
+    return value
+
 
 config_option = click.option(
     "--config",
     "config",
     metavar="FILE",
+    callback=_of_the_group,
     help="The configuration; else $WATCHER_CONFIG, else the YAML in $WATCHER_CONFIG_YAML, else ./watcher.yaml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
@@ -30,11 +47,46 @@ def load_config(option: str | None) -> Config:
     from watcher.config.document import locate  # noqa: PLC0415  --help needs no YAML
     from watcher.config.profile import botocore_profile_region  # noqa: PLC0415  the same
     from watcher.config.reading import parse  # noqa: PLC0415  the same
+    from watcher.config.secrets import secrets_of  # noqa: PLC0415  the same
     from watcher.redact import remember  # noqa: PLC0415  the same
 
     config = parse(locate(option, os.environ, Path.cwd()), os.environ, botocore_profile_region)
-    for account in config.accounts.values():
-        remember(account.external_id.get_secret_value() if account.external_id else None)
-    if config.http is not None and config.http.token is not None:
-        remember(config.http.token.get_secret_value())
+    remember(*secrets_of(config))
     return config
+
+
+def only_config(context: click.Context) -> None:
+    """Refuse what was given to a group, but is not for the subcommand that follows: it would be passed over.
+
+    Raises:
+        click.UsageError: there is an option before the subcommand's name, and it is not `--config`.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name != "config" and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            what, command = parameter.opts[0], context.invoked_subcommand
+            raise click.UsageError(f"{what} before `{command}` says nothing; see `{context.command_path} {command} -h`")
+
+
+def refuse_unknown_sink(name: str | None, known: Collection[str], hint: str) -> None:
+    """Say which sinks there are.
+
+    Raises:
+        click.BadParameter: `name` is none of them; `hint` is what it was given as.
+    """
+    if name is not None and name not in known:
+        raise click.BadParameter(f"there is no sink {name!r}; there is {', '.join(known)}", param_hint=hint)
+
+
+@contextlib.asynccontextmanager
+async def opened(reader: Opened) -> AsyncIterator[Opened]:
+    """`reader`, open for a while.
+
+    Raises:
+        StoreError: there is nothing to look at, or it cannot be used.
+    """
+    await reader.open()
+    try:
+        yield reader
+    finally:
+        await reader.close()

@@ -1,0 +1,125 @@
+"""Why an event was, or was not, sent: a row for each sink, and for each reminder."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.conftest import minute
+from watcher.config.settings import Config, Retry, SinkSettings
+from watcher.events import Event, muted
+from watcher.explain import explain
+from watcher.model import Severity, rfc3339
+from watcher.protocols import DeliveryRecord, DeliveryState
+
+SUBJECT = "default/us-east-1/stack/network"
+BODY = '{"data": {"target": {"labels": {"team": "platform"}}}}'
+EVENT = Event("e1", "watcher.sync.succeeded", SUBJECT, rfc3339(minute(0)), BODY)
+WAITING, SENT, DEAD, DROPPED = DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.DROPPED
+
+
+def config_of(*sinks: SinkSettings) -> Config:
+    return Config("here", {}, (), Retry(), 3, sinks, "memory://", None, 1.0, 1.0)
+
+
+def a_delivery(state: DeliveryState, answer: str | None = None, **how: Any) -> DeliveryRecord:
+    fields: dict[str, Any] = {"sink": "ops", "reminder": 0, "tries": 2, "tried": None, "ended": None} | how
+    return DeliveryRecord(EVENT, state=state, answer=answer, recorded=minute(0).timestamp(), **fields)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "why"),
+    [
+        (a_delivery(SENT, "200 OK"), "200 OK"),
+        (a_delivery(SENT), ""),
+        (a_delivery(WAITING, "503 Busy"), "since 2026-11-23T08:00:00Z; the last answer: 503 Busy"),
+        (
+            a_delivery(WAITING, tries=0),
+            "since 2026-11-23T08:00:00Z; not tried yet: it waits for its turn",
+        ),
+        (a_delivery(DEAD, "given up after 24h: 503 Busy"), "given up after 24h: 503 Busy"),
+        (a_delivery(DROPPED, "503 Busy"), "by `deliveries drop`; the last answer: 503 Busy"),
+        (a_delivery(DROPPED, tries=0), "by `deliveries drop`"),
+    ],
+)
+def test_what_a_sink_was_to_have_is_told_with_its_last_answer(delivery: DeliveryRecord, why: str) -> None:
+    (told,) = explain(EVENT, [delivery], config_of(SinkSettings("ops", "webhook")))
+    assert (told.sink, told.state, told.why, told.delivery) == ("ops", delivery.state, why, delivery)
+
+
+NOT_THERE = "the sink was not there yet, or was configured otherwise; "
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "why"),
+    [
+        ({"events": ("*.failed",)}, "not routed", "its `events` do not match watcher.sync.succeeded"),
+        ({"targets": ("prod/*",)}, "not routed", f"its `targets` do not match {SUBJECT}"),
+        ({"labels": {"team": "web"}}, "not routed", "its `labels` ask for team=web"),
+        (
+            {"min_severity": Severity.ERROR},
+            "not routed",
+            "its `min_severity` is error, and watcher.sync.succeeded is info",
+        ),
+        (
+            {"labels": {"team": "platform"}},
+            "not there yet",
+            NOT_THERE + "`replay_from` lets a new sink have what was before it",
+        ),
+        (
+            {"replay_from": minute(1)},
+            "not there yet",
+            NOT_THERE + "its `replay_from` begins later, at 2026-11-23T08:01:00Z",
+        ),
+        (
+            {"replay_from": minute(0) - timedelta(hours=1)},
+            "not there yet",
+            NOT_THERE + "its `replay_from` holds for the first start of `watcher run` with it",
+        ),
+    ],
+)
+def test_a_sink_without_a_delivery_is_told_why(settings: dict[str, Any], state: str, why: str) -> None:
+    (told,) = explain(EVENT, [], config_of(SinkSettings("ops", "webhook", **settings)))
+    expected = f"by the configuration as it is now, {why}" if state == "not routed" else why
+    assert (told.state, told.why, told.delivery) == (state, expected, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "lasts", "why"),
+    [
+        ("maintenance", True, "maintenance, until 2026-11-23T10:00:00Z"),
+        ("maintenance", False, "maintenance"),
+        (None, True, "no reason was given, until 2026-11-23T10:00:00Z"),
+        (None, False, "no reason was given"),
+    ],
+)
+def test_a_muted_event_was_sent_to_nobody(reason: str | None, why: str, *, lasts: bool) -> None:
+    event = muted(EVENT, reason, minute(120) if lasts else None)
+    sinks = SinkSettings("ops", "webhook"), SinkSettings("team", "slack", events=("*.failed",))
+    told = explain(event, [], config_of(*sinks))
+    assert [(each.sink, each.state, each.why) for each in told] == [("ops", "muted", why), ("team", "muted", why)]
+
+
+def test_reminders_have_a_row_each_also_of_an_event_that_was_muted_itself() -> None:
+    config = config_of(SinkSettings("ops", "webhook"))
+    first = a_delivery(SENT, "200 OK")
+    again = a_delivery(SENT, "200 OK", reminder=1), a_delivery(DROPPED, "no reminder is needed any more", reminder=2)
+    told = explain(EVENT, [first, *again], config)
+    assert [(each.state, each.why) for each in told] == [
+        ("sent", "200 OK"),
+        ("sent", "200 OK"),
+        ("dropped", "no reminder is needed any more"),
+    ]
+    told = explain(muted(EVENT, "quiet", None), again, config)
+    assert [(each.state, each.why) for each in told][:2] == [("muted", "quiet"), ("sent", "200 OK")]
+
+
+def test_sinks_come_as_they_are_configured_and_then_those_that_are_gone() -> None:
+    config = config_of(SinkSettings("b", "stdout"), SinkSettings("a", "stdout"))
+    gone = "the sink is not in the configuration any more"
+    deliveries = [a_delivery(SENT, sink="a"), a_delivery(DEAD, gone, sink="old")]
+    told = explain(EVENT, deliveries, config)
+    assert [(each.sink, each.state) for each in told] == [("b", "not there yet"), ("a", "sent"), ("old", "dead")]
+    assert told[-1].why == gone

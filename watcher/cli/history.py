@@ -1,0 +1,152 @@
+"""`events` and `events explain`: what has happened, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher.cli.options import config_option, json_option, load_config, only_config, opened
+from watcher.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from watcher.config.settings import Config
+    from watcher.events import Event
+    from watcher.explain import Explanation
+    from watcher.protocols import EventQuery
+
+FOLLOW_EVERY = 0.5
+"""Seconds between looks of `events --follow`."""
+
+MOST = 10_000
+"""Deliveries of one event that are told of."""
+
+
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",
+    epilog="\b\nExamples:\n  watcher events --since 2h\n  watcher events --type 'watcher.sync.failed' --target 'prod/*'"
+    "\n  watcher events --follow --json | jq .data.status\n  watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61",
+)
+@config_option
+@click.option("--target", metavar="GLOB", help="Only of targets, or endpoints, whose id matches.")
+@click.option("--type", "types", metavar="TYPE", multiple=True, help="Only of this type, or glob of types; repeatable.")
+@click.option("--since", metavar="DURATION", help="Only recorded within this time until now: 30m, 2h, 7d.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines: the events as they are.")
+@click.option("--follow", is_flag=True, help="Go on with those to come.")
+@click.pass_context
+def events(
+    context: click.Context, config: str | None, target: str | None, types: tuple[str, ...], since: str | None,
+    limit: int, *, as_json: bool, follow: bool,
+) -> int:  # fmt: skip
+    """Show recorded events, oldest first."""
+    if context.invoked_subcommand is not None:
+        only_config(context)
+        return 0
+    from watcher.config.duration import parse_duration  # noqa: PLC0415  --help needs none of these
+    from watcher.protocols import EventQuery  # noqa: PLC0415  the same
+    from watcher.tables import EventPrinter  # noqa: PLC0415  the same
+
+    try:
+        after = None if since is None else datetime.now(UTC) - timedelta(seconds=parse_duration(since))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None
+    full = tuple(name if name.startswith(("watcher.", "*")) else f"watcher.{name}" for name in types)
+    settings = load_config(config)
+    query = EventQuery(target=target, types=full, since=after, limit=limit)
+    printer = EventPrinter(as_json=as_json)
+
+    async def show() -> None:
+        async for event in _recorded(settings.state, query, follow=follow):
+            printer.print(event)
+
+    async def show_until_stopped() -> None:
+        showing = asyncio.ensure_future(show())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, showing.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing
+
+    asyncio.run(show_until_stopped())
+    return 0
+
+
+async def _recorded(state: str, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
+    from dataclasses import replace  # noqa: PLC0415  --help needs none of these
+
+    from watcher.stores import reader_for  # noqa: PLC0415  the same
+
+    async with opened(reader_for(state)) as reader:
+        seen = 0
+        while True:
+            for number, event in await reader.events(query):
+                seen = max(seen, number)
+                yield event
+            if not follow:
+                return
+            query = replace(query, after=max(seen, query.after), newest=False, limit=500)
+            await asyncio.sleep(FOLLOW_EVERY)
+
+
+@events.command(
+    epilog="\b\nExamples:\n  watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61\n"
+    "  watcher events --json --type sync.failed | jq -r .id | tail -1 | xargs watcher events explain"
+)
+@config_option
+@json_option
+@click.argument("event_id", metavar="ID")
+def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
+    """Say why an event was, or was not, sent to each sink: when, how often, with which answer."""
+    from watcher.tables import (  # noqa: PLC0415  --help needs none of these
+        EventPrinter,
+        explanation_to_json,
+        explanations_table,
+        print_json,
+        print_table,
+    )
+
+    settings = load_config(config)
+    told = asyncio.run(_explained(settings, event_id))
+    if as_json:
+        print_json(
+            [
+                {"event": json.loads(event.body), "sinks": [explanation_to_json(each) for each in explanations]}
+                for event, explanations in told
+            ]
+        )
+        return 0
+    for event, explanations in told:
+        EventPrinter(as_json=False).print(event)
+        print_table(explanations_table(explanations))
+    return 0
+
+
+async def _explained(settings: Config, event_id: str) -> list[tuple[Event, list[Explanation]]]:
+    """What became of the event, each time that it was recorded.
+
+    Raises:
+        UsageError: it never was.
+    """
+    from watcher.explain import explain as explained  # noqa: PLC0415  --help needs none of these
+    from watcher.protocols import DeliveryQuery  # noqa: PLC0415  the same
+    from watcher.redact import printable  # noqa: PLC0415  the same
+    from watcher.stores import reader_for  # noqa: PLC0415  the same
+
+    async with opened(reader_for(settings.state)) as reader:
+        found = [event for _, event in await reader.find(event_id)]
+        deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=MOST))
+    if not found:
+        raise UsageError(
+            f"no recorded event has the id {printable(event_id)}; `watcher events --json` tells the ids of those kept"
+        )
+    return [
+        (event, explained(event, [each for each in deliveries if each.event == event], settings)) for event in found
+    ]

@@ -1,0 +1,38 @@
+"""What commands print: tables for people, JSON for programs. Text from outside is escaped.
+
+So it can neither move the cursor nor forge a line.
+
+    screen        how it is printed
+    targets       status, validate
+    check         check; not named here, for it needs what makes a poll
+    events        events, demo
+    deliveries    deliveries, events explain
+"""
+
+from __future__ import annotations
+
+from watcher.tables.deliveries import (
+    Backlog,
+    explanation_to_json,
+    explanations_table,
+    print_backlog,
+    print_backlog_json,
+)
+from watcher.tables.events import EventPrinter, event_line
+from watcher.tables.screen import print_json, print_table
+from watcher.tables.targets import load_table, record_to_json, status_table
+
+__all__ = [
+    "Backlog",
+    "EventPrinter",
+    "event_line",
+    "explanation_to_json",
+    "explanations_table",
+    "load_table",
+    "print_backlog",
+    "print_backlog_json",
+    "print_json",
+    "print_table",
+    "record_to_json",
+    "status_table",
+]
