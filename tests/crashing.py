@@ -1,4 +1,4 @@
-"""Stores that can be ended between any two of their steps, one sound and three that are broken on purpose.
+"""Stores that can be ended between any two of their steps, one sound and four that are broken on purpose.
 
 `step` is called by name at each place where a process may end; it returns, or never does. The broken ones are what the
 oracle must catch.
@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from watcher.protocols import DeliveryState, Result
 from watcher.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from watcher.protocols import Delivery, Entry
+    from watcher.protocols import Delivery, Entry, Wish
 
 
 class Sound(SqliteStore):
@@ -36,11 +37,26 @@ class Sound(SqliteStore):
         self._at("deliveries are due", telling=bool(due))
         return due
 
-    async def settle(self, deliveries: Sequence[Delivery], now: datetime) -> None:
+    async def heads(
+        self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
+    ) -> list[Delivery]:
+        """What is to be sent, of each subject the oldest."""
+        heads = await super().heads(sink, now, limit, skip, failing)
+        self._at("heads are found", telling=bool(heads))
+        return heads
+
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
         """What was sent."""
         self._at("settling begins")
-        await super().settle(deliveries, now)
+        await super().settle(results, now)
         self._at("settling is done")
+
+    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+        """What is to be sent once more."""
+        self._at("reminding begins", telling=bool(wishes))
+        count = await super().remind(wishes, now)
+        self._at("reminding is done", telling=bool(count))
+        return count
 
     async def _parts(self, entries: Sequence[Entry], now: datetime) -> None:
         await super().commit(entries, now)
@@ -77,13 +93,40 @@ class SettleFirst(Sound):
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         """Settle, then hand out."""
-        due = await super().due(sink, limit)
-        await SqliteStore.settle(self, due, datetime.now(UTC))
+        return await self._settled(await super().due(sink, limit))
+
+    async def heads(
+        self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
+    ) -> list[Delivery]:
+        """The same."""
+        return await self._settled(await super().heads(sink, now, limit, skip, failing))
+
+    async def _settled(self, due: list[Delivery]) -> list[Delivery]:
+        results = [Result(delivery, DeliveryState.SENT, "not yet") for delivery in due]
+        await SqliteStore.settle(self, results, datetime.now(UTC))
         self._at("between", telling=bool(due))
         return due
 
-    async def settle(self, deliveries: Sequence[Delivery], now: datetime) -> None:
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
         """Too late to matter."""
 
 
-STORES = {"sound": Sound, "state first": StateFirst, "events first": EventsFirst, "settle first": SettleFirst}
+class Overtaking(Sound):
+    """Broken: a later delivery of a subject may be tried while an older one waits."""
+
+    async def heads(
+        self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
+    ) -> list[Delivery]:
+        """Of each subject the newest."""
+        heads = await super().heads(sink, now, limit, skip, failing)
+        newest = {delivery.event.subject: delivery for delivery in await SqliteStore.due(self, sink, 1000)}
+        return [newest[head.event.subject] for head in heads]
+
+
+STORES = {
+    "sound": Sound,
+    "state first": StateFirst,
+    "events first": EventsFirst,
+    "settle first": SettleFirst,
+    "overtaking": Overtaking,
+}

@@ -101,6 +101,55 @@ def same_as_kept(first: Mapping[str, Sequence[Event]], kept: Sequence[Event]) ->
         raise NotConservedError(f"the history holds other events than arrived: (arrived, kept) is {counts}")
 
 
+class Arrival(NamedTuple):
+    """One delivery as a receiver saw it: what it knows a repeat by, and the event."""
+
+    id: str
+    event: Event
+
+
+def judge_lanes(arrived: Sequence[Arrival], *, revived: Collection[str]) -> None:
+    """Hold what arrived at a sink that takes each subject's events one by one against what is promised of their order.
+
+    Args:
+        arrived: every delivery, in the order of their arrival.
+        revived: those that somebody had tried anew, by id: they may come after what followed them.
+
+    Raises:
+        NotConservedError: a repeat is another event than its first arrival, or a subject's events were reordered.
+    """
+    first: dict[str, Event] = {}
+    latest: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for id_, event in arrived:
+        _valid(event)
+        count = event.get("reminder", 0)
+        if id_ != (f"{event['id']}-reminder-{count}" if count else event["id"]):
+            raise NotConservedError(f"{id_}: is the delivery of {event}")
+        if first.setdefault(id_, event) != event:
+            raise NotConservedError(f"{id_}: a repeat that is no repeat: {event}, after {first[id_]}")
+        place = (event["data"]["sequence"], count)
+        if id_ in revived:
+            continue
+        if place < latest[event["subject"]]:
+            raise NotConservedError(f"{id_}: (sequence, reminder) {place} arrived after {latest[event['subject']]}")
+        latest[event["subject"]] = place
+
+
+def all_accounted_for(
+    arrived: Collection[Arrival], kept: Collection[Event], *, dead: Collection[str], dropped: Collection[str]
+) -> None:
+    """Hold what arrived at a sink against the history: each event did, or is said to be a dead letter or dropped.
+
+    Raises:
+        NotConservedError: one did not, and nothing says why; or something arrived that was never recorded.
+    """
+    recorded, seen = {event["id"] for event in kept}, {arrival.event["id"] for arrival in arrived}
+    if lost := recorded - seen - {*dead} - {*dropped}:
+        raise NotConservedError(f"recorded, and neither arrived nor given up: {sorted(lost)}")
+    if invented := seen - recorded:
+        raise NotConservedError(f"arrived, but never recorded: {sorted(invented)}")
+
+
 def _valid(event: Event) -> None:
     for error in _SCHEMA.iter_errors(event):
         raise NotConservedError(f"not an event by the schema: {error.json_path}: {error.message}: {event}")

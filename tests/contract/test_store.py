@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.errors import StoreError, StoreLocked
-from watcher.events import Event
+from tests.contract.conftest import NOW, event, sent
 from watcher.protocols import Entry, EventQuery
 from watcher.state import Known, Outage, Record
-from watcher.stores.memory import MemoryStore
-from watcher.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
     from watcher.protocols import Store
-
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-def event(number: int, subject: str = "a", kind: str = "watcher.sync.failed") -> Event:
-    return Event(f"{number:032x}", kind, subject, NOW.isoformat(), f'{{"n": {number}}}')
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "state.db")
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_what_was_committed_is_there(store: Store) -> None:
@@ -79,8 +58,8 @@ async def test_a_page_of_due_deliveries_is_the_oldest(store: Store) -> None:
 async def test_a_settled_delivery_is_not_due_again_for_its_sink_alone(store: Store) -> None:
     await store.commit([Entry("a", Record(), [(event(1), ["x", "y"]), (event(2), ["x", "y"])])], NOW)
     first, _ = await store.due("x", 2)
-    await store.settle([first], NOW)
-    await store.settle([first], NOW)
+    await store.settle([sent(first)], NOW)
+    await store.settle([sent(first)], NOW)
     assert [delivery.event.id for delivery in await store.due("x", 10)] == [event(2).id]
     assert dict(await store.waiting()) == {"x": 1, "y": 2}
 
@@ -109,7 +88,7 @@ async def test_pruning_takes_old_events_step_by_step_and_none_that_a_sink_waits_
     assert await store.prune(later, 3) == 1
     assert await store.prune(later, 3) == 0
     assert [kept.id for _, kept in await store.events(EventQuery())] == [event(0).id, event(9).id]
-    await store.settle(await store.due("x", 1), later)
+    await store.settle([sent(each) for each in await store.due("x", 1)], NOW + timedelta(minutes=30))
     assert await store.prune(later, 3) == 1
 
 
@@ -153,31 +132,3 @@ async def test_text_that_is_no_unicode_survives(store: Store) -> None:
     record = Record(Known(None, NOW, {"sha": "\ud800"}))
     await store.commit([Entry("a", record)], NOW)
     assert await store.records() == {"a": record}
-
-
-async def test_a_link_to_a_state_file_leads_to_the_same_lock(tmp_path: Path) -> None:
-    first = SqliteStore(tmp_path / "state.db")
-    await first.open()
-    (tmp_path / "link.db").symlink_to(tmp_path / "state.db")
-    with pytest.raises(StoreLocked, match="another watcher"):
-        await SqliteStore(tmp_path / "link.db").open()
-    await first.close()
-
-
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        (["CREATE TABLE theirs (x)"], "another program's database"),
-        (["CREATE TABLE record (x)", "CREATE TABLE event (x)", "PRAGMA user_version = 1"], "lacks the table delivery"),
-    ],
-)
-async def test_a_database_that_is_not_ours_is_left_alone(tmp_path: Path, damage: list[str], told: str) -> None:
-    path = tmp_path / "state.db"
-    connection = sqlite3.connect(path)
-    for statement in damage:
-        connection.execute(statement)
-    connection.close()
-    before = path.read_bytes()
-    with pytest.raises(StoreError, match=told):
-        await SqliteStore(path).open()
-    assert path.read_bytes() == before

@@ -17,6 +17,7 @@ from watcher.app import build
 from watcher.config.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.event_schema import event_schema
 from watcher.model import stack, template
+from watcher.protocols import Answer, Limits, Verdict
 from watcher.simulator import Scenario, Simulator, attempt
 
 if TYPE_CHECKING:
@@ -50,14 +51,15 @@ class Caught:
     """A sink that keeps what it is sent; every event is held against the published schema."""
 
     name: str = "stdout"
+    limits: Limits = field(default_factory=lambda: Limits(batch=100, in_order=True))
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         for delivery in deliveries:
-            event = json.loads(delivery.event.body)
+            event = json.loads(delivery.body)
             VALID.validate(event)
             self.events.append(event)
-        return deliveries
+        return [Answer(delivery, Verdict.TAKEN, "caught") for delivery in deliveries]
 
     async def close(self) -> None:
         pass

@@ -1,8 +1,8 @@
 """Nothing is lost by a crash between any two steps: diff, recorder, store and relay as a state machine.
 
-Hypothesis chooses what the world does, when there is a poll or a delivery, and after which step the process ends. The
-poller's own code decides what is recorded; the store is a real file, opened anew after each crash. The oracle is that
-of the installed command.
+Hypothesis chooses what the world does, when there is a poll or a delivery, what the sinks answer, and after which step
+the process ends. The poller's own code decides what is recorded; the store is a real file, opened anew after a crash.
+The oracle is that of the installed command.
 """
 
 from __future__ import annotations
@@ -21,27 +21,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tests.crashing import STORES
-from tests.oracle import Fact, NotConservedError, judge, same_as_kept
+from tests.oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
+from tests.stateful.outside import Lanes, Lines, Says
 from watcher.config.settings import Account, Config, Retry, SinkSettings
 from watcher.endpoint import Endpoint
-from watcher.errors import SinkError
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339, stack
 from watcher.poller import Poller
-from watcher.protocols import EventQuery
+from watcher.protocols import DeliveryQuery, DeliveryState, EventQuery
 from watcher.recorder import Recorder
 from watcher.relay import Relay
+from watcher.reminders import wishes
 from watcher.sessions import Sessions
+from watcher.stores.sqlite import SqliteOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine
 
-    from watcher.protocols import Delivery
+    from watcher.protocols import DeliveryRecord
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 TARGETS = [
     stack("default", "us-east-1", name, on_first_seen=FirstSeen.ALL, stalled_after=1e9) for name in ("a", "b", "c")
 ]
-SINKS = (SinkSettings("stdout", "stdout"),)
+SINKS = (SinkSettings("stdout", "stdout"), SinkSettings("lanes", "webhook", remind_every=60.0, give_up_after=900.0))
 CONFIG = Config(
     place="test",
     accounts={"default": Account("default", ("us-east-1",))},
@@ -59,9 +61,13 @@ REVISION = {"sha": "a" * 40, "branch": "main", "directory": "/", "repositoryName
 which = st.sampled_from(range(len(TARGETS)))
 crash_after = st.none() | st.integers(1, 12)
 """The number of steps after which the process ends, or that it does not."""
+crash_soon = st.none() | st.integers(1, 4)
+"""The same, of what has only so many."""
+later = st.sampled_from([0, 0, 100, 1000])
+"""Seconds that pass: what failed is tried again, and given up in the end."""
 
 
-class CrashError(Exception):
+class CrashError(BaseException):
     """The process ended here."""
 
 
@@ -77,33 +83,6 @@ class _Clock:
         return float(self.seconds)
 
 
-class _Outside:
-    """A consumer: what it has taken, nothing can take back. It may refuse."""
-
-    name = "stdout"
-
-    def __init__(self, step: Callable[[str], None]) -> None:
-        self.arrived: list[dict[str, Any]] = []
-        self.refuses_after: int | None = None
-        self._step = step
-
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        taken: list[Delivery] = []
-        for delivery in deliveries:
-            if self.refuses_after is not None and len(taken) >= self.refuses_after:
-                if not taken:
-                    raise SinkError("not now")
-                break
-            self._step("sending")
-            self.arrived.append(json.loads(delivery.event.body))
-            taken.append(delivery)
-            self._step("sent")
-        return taken
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
-
-
 class Watching(RuleBasedStateMachine):
     """A daemon that may end between any two steps, beside the world that it watches."""
 
@@ -114,7 +93,10 @@ class Watching(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="watcher-stateful-")
         self.runner = asyncio.Runner()
         self.clock = _Clock()
-        self.outside = _Outside(self.step)
+        self.outside = Lines(self.step)
+        self.lanes = Lanes(self.step)
+        self.revived: set[str] = set()
+        self.dropped: set[str] = set()
         self.left: int | None = None
         self.moment = START
         self.world: list[Attempt | None] = [None] * len(TARGETS)
@@ -126,12 +108,17 @@ class Watching(RuleBasedStateMachine):
     def step(self, _: str) -> None:
         if self.left is not None:
             self.left -= 1
-            if self.left == 0:
+            if self.left <= 0:  # what else was under way goes no further either
                 raise CrashError
 
-    @rule(which=which, status=st.sampled_from([IN_PROGRESS, SUCCEEDED, FAILED]), again=st.booleans())
-    def the_world_goes_on(self, which: int, status: str, again: bool) -> None:  # noqa: FBT001  hypothesis names it
-        """An attempt takes a status, or a new one begins."""
+    @rule(
+        which=which,
+        status=st.sampled_from([IN_PROGRESS, SUCCEEDED, FAILED, FAILED]),
+        again=st.booleans(),
+        crash=st.just(0) | crash_soon,
+    )
+    def the_world_goes_on(self, which: int, status: str, again: bool, crash: int | None) -> None:  # noqa: FBT001  hypothesis names it
+        """An attempt takes a status, or a new one begins; it may (unless `crash` is 0) be seen at once."""
         attempt = self.world[which]
         if attempt is None or not attempt.unfinished or again:
             self.moment += timedelta(seconds=1)
@@ -142,13 +129,15 @@ class Watching(RuleBasedStateMachine):
         if status == SUCCEEDED:
             self.succeeded[which] = attempt
         self.shown.add(self._fact(which, attempt))
+        if crash != 0:
+            self._live([which], crash)
 
-    @rule(which=which, crash=crash_after)
+    @rule(which=which, crash=crash_soon)
     def a_target_is_polled(self, which: int, crash: int | None) -> None:
         """What the poll has kept must arrive; what it was told when the process ended may be told by another."""
         self._live([which], crash)
 
-    @rule(crash=crash_after)
+    @rule(crash=crash_soon)
     def all_targets_are_polled_at_once(self, crash: int | None) -> None:
         """Their results share a commit."""
         self._live(list(range(len(TARGETS))), crash)
@@ -160,6 +149,34 @@ class Watching(RuleBasedStateMachine):
         self._do(self._deliver(), crash)
         self.outside.refuses_after = None
 
+    @rule(crash=crash_after, says=st.lists(st.sampled_from([*Says, Says.TAKEN]), max_size=8), seconds=later)
+    def the_lanes_deliver(self, crash: int | None, says: list[Says], seconds: int) -> None:
+        """All that may be sent now, of which the sink does with each whatever it likes."""
+        self.clock.seconds += seconds
+        self.lanes.says = says
+        self._do(self._deliver_lanes(), crash)
+        self.lanes.says = []
+
+    @rule(crash=crash_soon, seconds=later)
+    def it_is_time_for_reminders(self, crash: int | None, seconds: int) -> None:
+        """Of whatever is wrong now."""
+        self.clock.seconds += seconds
+        self._do(self._remind(), crash)
+
+    @rule(dropped=st.none() | st.integers(0, 3))
+    def an_operator_steps_in(self, dropped: int | None) -> None:
+        """Beside the daemon: all dead letters are to be tried anew, or one event is to be dropped."""
+        told = self.runner.run(self._told([DeliveryState.DEAD]))
+        if dropped is None:
+            self.revived |= {_delivery_id(each) for each in told}
+            self.runner.run(self._operate(lambda outbox: outbox.revive([], "lanes", self.clock.now())))
+            return
+        told += self.runner.run(self._told([DeliveryState.WAITING]))
+        if dropped < len(told):
+            event_id = told[dropped].event.id
+            self.dropped.add(event_id)
+            self.runner.run(self._operate(lambda outbox: outbox.drop(event_id, "lanes", self.clock.now())))
+
     @rule()
     def the_daemon_is_started_again(self) -> None:
         """In good order."""
@@ -169,6 +186,7 @@ class Watching(RuleBasedStateMachine):
     def what_has_arrived_is_in_order(self) -> None:
         """At every moment, not only in the end."""
         judge(self.outside.arrived, must=(), shown=self.shown)
+        judge_lanes(self.lanes.arrived, revived=self.revived)
 
     def teardown(self) -> None:
         """A last run that nothing disturbs sees the world as it stands and delivers all; then the oracle judges."""
@@ -176,14 +194,27 @@ class Watching(RuleBasedStateMachine):
             self._live(list(range(len(TARGETS))), None)
             while self.runner.run(self._deliver()):
                 pass
+            self._empty_the_lanes()
             self.must |= {self._fact(which, attempt) for which, attempt in enumerate(self.world) if attempt}
             first = judge(self.outside.arrived, must=self.must, shown=self.shown)
-            kept = self.runner.run(self.store.events(EventQuery(limit=100_000, newest=False)))
-            same_as_kept(first, [json.loads(event.body) for _, event in kept])
+            numbered = self.runner.run(self.store.events(EventQuery(limit=100_000, newest=False)))
+            kept = [json.loads(event.body) for _, event in numbered]
+            same_as_kept(first, kept)
+            judge_lanes(self.lanes.arrived, revived=self.revived)
+            dead = {told.event.id for told in self.runner.run(self._told([DeliveryState.DEAD]))}
+            all_accounted_for(self.lanes.arrived, kept, dead=dead, dropped=self.dropped)
         finally:
             self.runner.run(self.store.close())
             self.runner.close()
             self.folder.cleanup()
+
+    def _empty_the_lanes(self) -> None:
+        for _ in range(1000):
+            if not self.runner.run(self._told([DeliveryState.WAITING])):
+                return
+            self.clock.seconds += 400
+            self._do(self._deliver_lanes(), None)
+        raise NotConservedError("something waits for ever")
 
     def _live(self, polled: list[int], crash: int | None) -> None:
         told = {self._fact(which, attempt) for which in polled if (attempt := self.world[which])}
@@ -206,7 +237,9 @@ class Watching(RuleBasedStateMachine):
         self.store = STORES[self.store_name](Path(self.folder.name) / "watcher.db")
         self.store.step = self.step
         await self.store.open()
-        self.relay = Relay(self.store, [self.outside], self.clock)
+        await self.store.enlist([sink.name for sink in SINKS], self.clock.now())
+        patience = {sink.name: sink.give_up_after for sink in SINKS}
+        self.relay = Relay(self.store, [self.outside, self.lanes], self.clock, patience)
         self.recorder = Recorder(self.store, self.clock, self.relay.wake)
         await self.recorder.load([target.id for target in TARGETS])
         endpoint = Endpoint(TARGETS[0].endpoint, CONFIG.accounts["default"], Sessions(), CONFIG.retry)
@@ -234,19 +267,52 @@ class Watching(RuleBasedStateMachine):
                     await work
 
     async def _deliver(self) -> int:
-        try:
-            return await self.relay._pass_on(self.outside)
-        except SinkError:
-            return 0
+        worker = self.relay._workers[0]
+        before = len(self.outside.arrived)
+        for batch in await worker._turns.next(1, [], down=False, hurry=False):
+            await worker._send(batch)
+        return len(self.outside.arrived) - before
+
+    async def _deliver_lanes(self) -> None:
+        worker = self.relay._workers[1]
+        for _ in range(1000):
+            await worker._begin()
+            sends = list(worker._sends)
+            if not sends:
+                return
+            try:
+                await asyncio.gather(*sends)
+            finally:
+                for send in sends:
+                    send.cancel()
+                await asyncio.gather(*sends, return_exceptions=True)
+        raise NotConservedError("the same is sent again and again")
+
+    async def _remind(self) -> None:
+        now = self.clock.now()
+        await self.store.remind(wishes(CONFIG, self.recorder.records, now), now)
+
+    async def _told(self, states: Collection[DeliveryState]) -> list[DeliveryRecord]:
+        return await self.store.deliveries(DeliveryQuery(states, "lanes", limit=100_000))
+
+    async def _operate(self, work: Callable[[SqliteOutbox], Awaitable[Any]]) -> None:
+        outbox = SqliteOutbox(Path(self.folder.name) / "watcher.db")
+        await outbox.open()
+        await work(outbox)
+        await outbox.close()
 
     @staticmethod
     def _fact(which: int, attempt: Attempt) -> Fact:
         return Fact(TARGETS[which].id, rfc3339(attempt.started_at), attempt.status)
 
 
+def _delivery_id(told: DeliveryRecord) -> str:
+    return f"{told.event.id}-reminder-{told.reminder}" if told.reminder else told.event.id
+
+
 LIMITS = settings(
-    max_examples=150,
-    stateful_step_count=25,
+    max_examples=120,
+    stateful_step_count=30,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.diff import Change, Reason, diff
 from watcher.event_schema import event_schema, event_schema_text
-from watcher.events import outage_event, sync_event
+from watcher.events import is_muted, muted, outage_event, sync_event, trial_event, with_reminder
 from watcher.model import (
     EVENT_TYPES,
     FAILED,
@@ -27,6 +27,7 @@ from watcher.model import (
     stack,
     template,
 )
+from watcher.protocols import Delivery
 from watcher.state import Outage
 
 if TYPE_CHECKING:
@@ -381,6 +382,65 @@ def test_the_schema_refuses_values_that_the_contract_does_not_know(path: tuple[s
     body = body_of(event_of())
     inside(body, path)[path[-1]] = value
     assert not VALIDATOR.is_valid(body)
+
+
+def test_a_reminder_is_the_same_event_with_its_count() -> None:
+    event = event_of()
+    reminder = json.loads(with_reminder(event.body, 3))
+    assert reminder.pop("reminder") == 3
+    assert reminder == body_of(event)
+    for count in (1, 10**6):
+        VALIDATOR.validate(json.loads(with_reminder(event.body, count)))
+    for wrong in (0, -1):
+        assert not VALIDATOR.is_valid(json.loads(with_reminder(event.body, wrong)))
+    told = JSONFormat().read(None, with_reminder(event.body, 3))
+    assert told.get_extension("reminder") == 3
+
+
+def test_a_delivery_is_its_event_to_the_letter_and_a_reminder_is_told_from_it() -> None:
+    event = event_of()
+    delivery, reminder = Delivery(1, "ops", event), Delivery(1, "ops", event, reminder=2)
+    assert (delivery.id, delivery.body) == (event.id, event.body)
+    assert (reminder.id, reminder.body) == (f"{event.id}-reminder-2", with_reminder(event.body, 2))
+    assert reminder.body == replace(reminder, tries=7).body
+
+
+@events
+def test_a_muted_event_is_marked_and_otherwise_the_same(event: Event) -> None:
+    held = muted(event, "maintenance", minute(60))
+    assert is_muted(held)
+    assert not is_muted(event)
+    assert (held.id, held.type, held.subject, held.time) == (event.id, event.type, event.subject, event.time)
+    body = body_of(held)
+    VALIDATOR.validate(body)
+    assert body["data"].pop("muted") == {"reason": "maintenance", "until": "2026-11-23T09:00:00Z"}
+    assert body == body_of(event)
+    VALIDATOR.validate(body_of(muted(event, None, None)))
+
+
+def test_the_schema_refuses_a_mark_of_another_form() -> None:
+    for wrong in (True, {}, {"reason": 5, "until": None}, {"reason": None, "until": "soon"}):
+        body = body_of(event_of())
+        body["data"]["muted"] = wrong
+        assert not VALIDATOR.is_valid(body), wrong
+
+
+def test_any_reason_stays_on_one_line() -> None:
+    held = muted(event_of(), "a\nb\u2028\ud800", None)
+    assert held.body.isascii()
+    assert held.body.isprintable()
+    assert body_of(held)["data"]["muted"]["reason"] == "a\nb\u2028\ud800"
+
+
+def test_a_trial_event_says_that_nothing_has_happened_and_is_a_new_one_each_time() -> None:
+    event = trial_event("on call/eu", NOW)
+    body = body_of(event)
+    VALIDATOR.validate(body)
+    assert (event.type, event.subject) == ("watcher.test", "test/on%20call%2Feu")
+    assert body["source"] == "/watcher/test/on%20call%2Feu"
+    assert body["data"] == {"sink": "on call/eu", "message": "This is a test of watcher's sink; nothing has happened."}
+    assert trial_event("on call/eu", NOW).id != event.id
+    assert not is_muted(event)
 
 
 def test_the_schema_is_a_schema_and_is_printed_as_json() -> None:

@@ -1,14 +1,18 @@
-"""Which sinks are to have an event."""
+"""Which sinks are to have an event, and what is muted."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from watcher.config.settings import SinkSettings
+from tests.unit.conftest import minute
+from watcher.config.settings import Mute, SinkSettings
 from watcher.events import Event
-from watcher.routing import route
+from watcher.model import Severity
+from watcher.routing import muted_by, route, wants_recorded, why_not
 
 FAILED = Event("id", "watcher.sync.failed", "prod/us-east-1/stack/network%2Fa", "2026-11-23T08:00:00Z", "{}")
 
@@ -56,3 +60,93 @@ def test_an_endpoints_event_has_no_labels_and_reaches_only_who_asks_for_none() -
     event = Event("id", "watcher.endpoint.unreadable", "prod/us-east-1/proton", "2026-11-23T08:00:00Z", "{}")
     sinks = [SinkSettings("team", "stdout", labels={"team": "platform"}), SinkSettings("all", "stdout")]
     assert route(event, {}, sinks) == ("all",)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "error"),
+    [
+        ("watcher.sync.failed", True),
+        ("watcher.sync.stalled", True),
+        ("watcher.sync.blocked", True),
+        ("watcher.target.unreadable", True),
+        ("watcher.endpoint.unreadable", True),
+        ("watcher.sync.unblocked", False),
+        ("watcher.sync.succeeded", False),
+        ("watcher.sync.in_progress", False),
+        ("watcher.sync.unknown", False),
+        ("watcher.target.readable", False),
+        ("watcher.endpoint.readable", False),
+        ("watcher.test", False),
+    ],
+)
+def test_what_went_wrong_is_an_error_and_the_rest_information(event_type: str, *, error: bool) -> None:
+    sinks = [SinkSettings("all", "stdout"), SinkSettings("errors", "stdout", min_severity=Severity.ERROR)]
+    assert route(replace(FAILED, type=event_type), {}, sinks) == (("all", "errors") if error else ("all",))
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "why"),
+    [
+        ({}, None),
+        ({"events": ("*.stalled",)}, "its `events` do not match watcher.sync.failed"),
+        ({"targets": ("dev/*",)}, "its `targets` do not match prod/us-east-1/stack/network%2Fa"),
+        ({"labels": {"team": "a", "tier": "1", "owner": "me"}}, "its `labels` ask for team=a, owner=me"),
+    ],
+)
+def test_why_a_sink_is_not_to_have_an_event_is_told(asked_for: dict[str, Any], why: str | None) -> None:
+    sink = SinkSettings("ops", "stdout", **asked_for)
+    assert why_not(sink, FAILED.type, FAILED.subject, {"team": "platform", "tier": "1"}) == why
+
+
+def test_that_an_event_is_not_severe_enough_is_told() -> None:
+    sink = SinkSettings("ops", "stdout", min_severity=Severity.ERROR)
+    told = why_not(sink, "watcher.sync.queued", FAILED.subject, {})
+    assert told == "its `min_severity` is error, and watcher.sync.queued is info"
+
+
+@pytest.mark.parametrize(
+    ("mute", "holds"),
+    [
+        (Mute(), True),
+        (Mute(start=minute(5)), True),
+        (Mute(start=minute(5.01)), False),
+        (Mute(until=minute(5)), False),
+        (Mute(until=minute(5.01)), True),
+        (Mute(start=minute(4), until=minute(6)), True),
+        (Mute(targets=("prod/*",)), True),
+        (Mute(targets=("dev/*", "prod/*"), events=("*.succeeded", "*.failed")), True),
+        (Mute(targets=("dev/*",)), False),
+        (Mute(events=("*.stalled",)), False),
+        (Mute(targets=("prod/*",), events=("*.stalled",)), False),
+    ],
+)
+def test_a_mute_holds_back_what_it_names_from_its_beginning_to_before_its_end(mute: Mute, *, holds: bool) -> None:
+    assert muted_by([mute], FAILED.type, FAILED.subject, minute(5)) == (mute if holds else None)
+
+
+def test_the_first_mute_that_holds_is_told() -> None:
+    mutes = [Mute(events=("*.stalled",), reason="no"), Mute(reason="first"), Mute(reason="second")]
+    assert muted_by(mutes, FAILED.type, FAILED.subject, minute(5)) == mutes[1]
+    assert muted_by([], FAILED.type, FAILED.subject, minute(5)) is None
+
+
+def recorded(**data: Any) -> Event:
+    return replace(FAILED, body=json.dumps({"data": {"target": {"labels": {"team": "platform"}}, **data}}))
+
+
+@pytest.mark.parametrize(
+    ("event", "asked_for", "wanted"),
+    [
+        (recorded(), {}, True),
+        (recorded(), {"labels": {"team": "platform"}}, True),
+        (recorded(), {"labels": {"team": "other"}}, False),
+        (recorded(), {"events": ("*.stalled",)}, False),
+        (recorded(muted={"reason": None, "until": None}), {}, False),
+        (replace(FAILED, body='{"data": {"endpoint": {}}}'), {}, True),
+        (replace(FAILED, body='{"data": {"endpoint": {}}}'), {"labels": {"team": "platform"}}, False),
+    ],
+)
+def test_a_past_event_is_wanted_by_its_own_labels_unless_it_was_muted(
+    event: Event, asked_for: dict[str, Any], *, wanted: bool
+) -> None:
+    assert wants_recorded(SinkSettings("new", "stdout", **asked_for), event) is wanted

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import FileIO
 from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.sinks import stdout
-from watcher.sinks.stdout import Lines
+from watcher.config.settings import SinkSettings
+from watcher.errors import SinkClosed, SinkError
+from watcher.events import trial_event
+from watcher.protocols import Delivery, Verdict
+from watcher.sinks import SinkContext, sink_for, stdout
+from watcher.sinks.lines import EndingError, Lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from watcher.protocols import Sink
 
 
 def never() -> bool:
@@ -37,31 +48,50 @@ def short_writes(monkeypatch: pytest.MonkeyPatch, fail_at: int) -> None:
             raise OSError(28, "No space left on device")
         return real(descriptor, line[:10])
 
-    monkeypatch.setattr(stdout.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
 
 
 @pytest.mark.parametrize("fail_at", [1, 2, 3])
 def test_a_line_that_was_cut_short_goes_on_where_it_was(
     monkeypatch: pytest.MonkeyPatch, file: Path, fail_at: int
 ) -> None:
-    lines = Lines(opened(file))
+    written = Lines(opened(file))
     short_writes(monkeypatch, fail_at)
     with pytest.raises(OSError, match="No space"):
-        lines.write(("a", 1), b"x" * 25, never)
-    lines.write(("a", 1), b"x" * 25, never)
-    lines.write(("a", 2), b"y" * 25, never)
+        written.write(("a", 1), b"x" * 25, never)
+    written.write(("a", 1), b"x" * 25, never)
+    written.write(("a", 2), b"y" * 25, never)
     assert file.read_bytes().splitlines() == [b"x" * 25, b"y" * 25]
 
 
 def test_another_sink_completes_a_line_before_its_own(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     """The first then repeats it: a repeat, and never half a line."""
-    lines = Lines(opened(file))
+    written = Lines(opened(file))
     short_writes(monkeypatch, 2)
     with pytest.raises(OSError, match="No space"):
-        lines.write(("a", 1), b"x" * 25, never)
-    lines.write(("b", 1), b"y" * 25, never)
-    lines.write(("a", 1), b"x" * 25, never)
+        written.write(("a", 1), b"x" * 25, never)
+    written.write(("b", 1), b"y" * 25, never)
+    written.write(("a", 1), b"x" * 25, never)
     assert file.read_bytes().splitlines() == [b"x" * 25, b"y" * 25, b"x" * 25]
+
+
+@pytest.mark.parametrize("append", [os.O_APPEND, 0])
+def test_a_file_that_is_truncated_has_only_whole_lines_afterwards(
+    monkeypatch: pytest.MonkeyPatch, file: Path, append: int
+) -> None:
+    """Also one that a shell opened by `>`, where the next line would come after a hole."""
+    written = Lines(os.open(file, os.O_WRONLY | os.O_CREAT | append))
+    written.write(("a", 1), b"v" * 25, never)
+    short_writes(monkeypatch, 2)
+    with pytest.raises(OSError, match="No space"):
+        written.write(("a", 2), b"w" * 25, never)
+    os.truncate(file, 0)
+    written.write(("b", 1), b"x" * 25, never)
+    written.write(("a", 2), b"w" * 25, never)
+    assert file.read_bytes().splitlines() == [b"x" * 25, b"w" * 25]
+    os.truncate(file, 0)
+    written.write(("a", 3), b"y" * 25, never)
+    assert file.read_bytes() == b"y" * 25 + b"\n"
 
 
 def test_half_a_line_of_a_run_that_was_killed_is_ended(file: Path) -> None:
@@ -79,7 +109,56 @@ def test_a_whole_file_is_only_appended_to(file: Path) -> None:
 
 def test_a_reader_that_stalls_does_not_hold_the_end_up() -> None:
     reading, writing = os.pipe()
-    with pytest.raises(stdout._EndingError):
+    with pytest.raises(EndingError):
         Lines(writing).write(("a", 1), b"x" * 1_000_000, lambda: True)
     os.close(reading)
     os.close(writing)
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
+    """Standard output is a pipe, and this its other end."""
+    reading, writing = os.pipe()
+    with FileIO(reading) as reader, FileIO(writing, "w"):
+        monkeypatch.setattr(stdout, "STDOUT", Lines(writing))
+        yield reader
+
+
+def a_sink() -> Sink:
+    return sink_for(SinkSettings("out", "stdout"), SinkContext(None))  # type: ignore[arg-type]
+
+
+def deliveries(count: int) -> list[Delivery]:
+    return [Delivery(number, "out", trial_event("out", datetime.now(UTC))) for number in range(1, count + 1)]
+
+
+async def test_events_are_written_in_order_as_they_are_sent(reader: FileIO) -> None:
+    sink, sent = a_sink(), deliveries(3)
+    sent.append(replace(sent[0], reminder=1))
+    answers = await sink.send(sent)
+    await sink.close()
+    assert [(answer.delivery, answer.verdict) for answer in answers] == [(one, Verdict.TAKEN) for one in sent]
+    assert reader.read(65536).decode().splitlines() == [one.body for one in sent]
+    assert sent[3].body != sent[0].body
+    assert sink.limits.in_order
+
+
+async def test_what_a_reader_had_no_room_for_stays_due(reader: FileIO) -> None:
+    sink, sent = a_sink(), deliveries(400)
+    sending = asyncio.ensure_future(sink.send(sent))
+    await asyncio.sleep(0)  # it has begun
+    await sink.close()
+    answers = await sending
+    assert 0 < len(answers) < 400
+    assert [answer.delivery for answer in answers] == sent[: len(answers)]
+
+    with pytest.raises(SinkError, match="does not read"):
+        sink._send(sent[len(answers) :])  # type: ignore[attr-defined]
+
+
+async def test_a_reader_that_has_gone_closes_the_sink(reader: FileIO) -> None:
+    reader.close()
+    sink = a_sink()
+    with pytest.raises(SinkClosed, match="closed by its reader"):
+        await sink.send(deliveries(1))
+    await sink.close()

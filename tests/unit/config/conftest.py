@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
     from watcher.errors import Fault
 
 SURROUNDINGS = {"AWS_REGION": "us-east-1"}
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 @pytest.fixture
 def read() -> Callable[..., Config]:
-    """Read a configuration's text; the region is us-east-1 unless `environ` says otherwise."""
+    """Read a configuration's text at `NOW`; the region is us-east-1 unless `environ` says otherwise."""
 
     def from_text(text: str | bytes, environ: Mapping[str, str] = SURROUNDINGS, **profiles: str) -> Config:
         raw = text if isinstance(text, bytes) else text.encode()
-        return parse(Document("watcher.yaml", raw), environ, lambda name: profiles.get(name or "default"))
+        return parse(Document("watcher.yaml", raw), environ, lambda name: profiles.get(name or "default"), NOW)
 
     return from_text
 

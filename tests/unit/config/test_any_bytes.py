@@ -67,9 +67,27 @@ def test_any_heap_of_pieces(pieces: list[str]) -> None:
     read_or_refuse("".join(pieces).encode())
 
 
-KEYS = [*File.model_fields, "name", "type", "version", "<<", "x"]
+KEYS = [*File.model_fields, "name", "type", "version", "url", "headers", "path", "from", "until", "targets", "<<", "x"]
 NODES = st.recursive(
-    st.sampled_from(["a", "1", "60s", "on", "~", '"1"', "us-east-1", "SERVICE", "stdout", '"${A}"', '"${B}"', "!x y"]),
+    st.sampled_from(
+        [
+            "a",
+            "1",
+            "60s",
+            "on",
+            "~",
+            '"1"',
+            "us-east-1",
+            "SERVICE",
+            "stdout",
+            "webhook",
+            "file",
+            "sqs",
+            '"${A}"',
+            '"${B}"',
+            "!x y",
+        ]
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
         st.lists(st.tuples(st.sampled_from(KEYS), inner), max_size=4).map(

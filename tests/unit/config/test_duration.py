@@ -58,6 +58,10 @@ def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
     assert why in str(refused.value)
 
 
+def test_no_time_at_all_is_a_duration_only_where_that_is_said() -> None:
+    assert parse_duration("0s", zero=True) == 0
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0s"), (0.5, "500ms"), (60, "1m"), (5400, "1h30m"), (13 + 1 / 3, "13s333ms")]
 )

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from watcher.config.json_schema import json_schema, json_schema_text
+from watcher.config.sinks import SINKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ EXAMPLE = HERE.parents[2] / "config" / "watcher.yaml"
 # Right in form and wrong only across several keys, or in what a schema cannot see.
 BEYOND_A_SCHEMA = {
     "which-account", "duplicate-targets", "retry-order", "http-open", "duplicate-keys", "nothing-to-watch",
+    "mute-order", "sinks-reach", "sinks-same-file", "sinks-where",
 }  # fmt: skip
 NO_YAML = {
     "alias-bomb", "bracket-in-text", "bracket-not-closed", "colon-in-text", "deep", "indentation", "quote-not-closed",
@@ -65,7 +67,9 @@ def test_every_key_is_described() -> None:
 
 def test_no_object_takes_unknown_keys() -> None:
     schema = json_schema()
-    assert all(each["additionalProperties"] is False for each in (schema, *schema["$defs"].values()))
+    sinks = schema["properties"]["sinks"]["items"]["anyOf"]
+    assert {sink["properties"]["type"]["const"] for sink in sinks} == set(SINKS)
+    assert all(each["additionalProperties"] is False for each in (schema, *schema["$defs"].values(), *sinks))
 
 
 def test_durations_stand_as_they_are_written() -> None:
@@ -101,7 +105,16 @@ def test_its_own_defaults_and_examples_are_accepted() -> None:
         "templates: [{name: '${N}', type: '${T}', version: '${V}', region: '${R}'}]",
         "accounts: [{name: a, profile: null, endpoint_url: null}]",
         "accounts: [{name: a, role_arn: 'arn:aws:iam::${A}:role/w', external_id: '${E}'}]",
-        "sinks: [{name: a, type: stdout}]",
+        "sinks: [{name: a, type: stdout, replay_from: '2026-11-23 08:00:00.5+01:00', min_severity: '${S}'}]",
+        "sinks: [{name: a, type: webhook, url: '${URL}', headers: {X-A: '${A}'}, mode: '${M:-binary}'}]",
+        "sinks: [{name: a, type: slack, url: 'http://a:1/@b?c=@', allow_http: '${A}', group_wait: 0s}]",
+        "sinks: [{name: a, type: eventbridge}, {name: b, type: sqs, queue: '${Q}'}]",
+        "sinks: [{name: a, type: sns, topic: '${T}', account: '${A}'}, {name: b, type: notify, urls: ['${U}']}]",
+        "sinks: [{name: a, type: file, path: a, max_size: '${M}', keep: '${K}'}]",
+        "sinks: [{name: a, type: webhook, url: 'HTTPS://a.org', secret: null, secrets: null, mode: , headers: null}]",
+        "sinks: [{name: a, type: file, path: a, max_size: null, keep: null, events: null, labels: , replay_from: }]",
+        "sinks: [{name: a, type: slack, url: 'Http://a.org', template: , group_wait: null, allow_http: on, ca_file: }]",
+        "mute: [{targets: a, events: [watcher.*], from: '${F}', until: '2026-11-23T08:00:00Z', reason: '${R}'}]",
     ],
 )  # fmt: skip
 def test_what_the_program_takes_is_accepted(text: str, validator: Draft202012Validator) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.config.secrets import secrets_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,8 +19,12 @@ SECRET = "hunter2"
 SECRET_FIELDS = {
     "external_id": "accounts: [{name: a, regions: [us-east-1], external_id: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "token": "http: {token: %s}\nstacks: [{name: x}]\nwrong: 1\n",
-    "secret": "sinks: [{name: a, type: webhook, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
-    "secret of a known sink": "sinks: [{name: a, type: stdout, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "secret": "sinks: [{name: a, type: webhook, url: https://x.y, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "secrets": "sinks: [{name: a, type: webhook, url: https://x.y, secrets: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "header": "sinks: [{name: a, type: webhook, url: https://x.y, headers: {A: %s}}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "url": "sinks: [{name: a, type: slack, url: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "urls": "sinks: [{name: a, type: notify, urls: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "secret of another sink": "sinks: [{name: a, type: stdout, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
 }
 SHAPES = [
     f'"{SECRET}"', f'"{SECRET}\\n"', f'"{SECRET} é"', f'"{SECRET}', f"[{SECRET}]", f"{{{SECRET}: {SECRET}}}",
@@ -66,7 +72,16 @@ sinks:
   - {name: _V_, type: _V_, events: [_V_], targets: [_V_], labels: {a: _V_}}
   - {name: _V_, type: stdout, events: [_V_], targets: [_V_], labels: {a: _V_}}
   - {name: _V_, type: stdout}
-  - {name: _V_, type: stdout}
+  - {name: _V_, type: stdout, min_severity: _V_, remind_every: _V_, give_up_after: _V_, replay_from: _V_}
+  - {name: a, type: webhook, url: _V_, secret: _V_, mode: _V_, ca_file: _V_, allow_http: _V_, allow_private: _V_}
+  - {name: b, type: slack, url: _V_, template: _V_, group_wait: _V_, timeout: _V_}
+  - {name: c, type: notify, urls: [_V_], template: _V_, title_template: _V_}
+  - {name: d, type: eventbridge, bus: _V_, account: _V_, region: _V_, endpoint_url: _V_}
+  - {name: e, type: sns, topic: _V_}
+  - {name: f, type: sqs, queue: _V_}
+  - {name: g, type: file, path: _V_, max_size: _V_, keep: _V_}
+mute:
+  - {targets: _V_, events: _V_, from: _V_, until: _V_, reason: _V_}
 state: _V_
 http: {listen: _V_, token: _V_, insecure: _V_}
 state_retention: _V_
@@ -105,9 +120,43 @@ def test_a_password_in_a_url_is_never_shown(faults: Callable[..., list[Fault]]) 
         assert SECRET not in "\n".join(map(str, found))
 
 
+EVERY_SECRET = """
+http: {token: hush-token}
+accounts: [{name: a, external_id: hush-id}, {name: b, external_id: hush-other-id}]
+stacks: [{name: x, account: a}]
+sinks:
+  - name: hook
+    type: webhook
+    url: https://example.com
+    secret: hush-secret
+    secrets: [hush-old, hush-older]
+    headers: {Authorization: Bearer hush-header}
+  - {name: chat, type: slack, url: "https://example.com/hush-slack"}
+  - {name: pagers, type: notify, urls: ["json://example.com/hush-one", "mailto://me:hush-two@example.com"]}
+  - {name: way, type: webhook, url: "https://example.com/hooks/hush-in-the-path%21/x?to=me&t=hush%2Bvalue&hush-alone"}
+  - {name: room, type: slack, url: "https://example.com/services/T00000000/hush-of-the-channel"}
+"""
+
+
+def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Config]) -> None:
+    found = list(secrets_of(read(EVERY_SECRET)))
+    assert sorted(found) == sorted([
+        "Bearer hush-header", "https://example.com/hush-slack", "hush-id", "hush-old", "hush-older", "hush-other-id",
+        "hush-secret", "hush-token", "json://example.com/hush-one", "mailto://me:hush-two@example.com",
+        # of URLs: also what a receiver could repeat of them
+        "https://example.com/services/T00000000/hush-of-the-channel", "hush%2Bvalue", "hush+value", "hush-alone",
+        "hush-in-the-path!", "hush-in-the-path%21", "hush-of-the-channel",
+    ])  # fmt: skip
+
+
 def test_settings_hold_secrets_so_that_they_do_not_print(read: Callable[..., Config]) -> None:
-    config = read(f"http: {{token: {SECRET}}}\naccounts: [{{name: a, external_id: {SECRET}}}]\nstacks: [{{name: x}}]\n")
-    assert config.http is not None
-    assert config.http.token is not None
-    assert config.http.token.get_secret_value() == SECRET
-    assert SECRET not in repr(config)
+    assert "hush" not in repr(read(EVERY_SECRET))
+
+
+def test_what_a_library_thinks_of_a_url_is_not_logged(
+    faults: Callable[..., list[Fault]], caplog: pytest.LogCaptureFixture
+) -> None:
+    (fault,) = faults(f"sinks: [{{name: a, type: notify, urls: ['slack://{SECRET}']}}]\nstacks: [{{name: x}}]")
+    assert "slack://" in fault.message
+    assert SECRET not in fault.message
+    assert caplog.records == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,16 +41,6 @@ def test_a_single_stack_is_a_whole_configuration(read: Callable[..., Config]) ->
 def test_the_example_is_right_as_it_is(read: Callable[..., Config]) -> None:
     config = read(EXAMPLE.read_bytes())
     assert {target.kind.value for target in config.targets} == {"template", "stack"}
-
-
-def test_every_key_of_the_example_is_right_when_it_is_taken_in(read: Callable[..., Config]) -> None:
-    """What is commented out is a part of a configuration as well."""
-    head, _, tail = EXAMPLE.read_text(encoding="utf-8").partition("# Everything below is optional.")
-    head = re.sub(r"(?m)^    # (?=[a-z]+: )", "    ", head)
-    lines = [line.removeprefix("# ") for line in tail.splitlines()[1:]]
-    config = read(head + "\n" + "\n".join(lines), {"EXTERNAL_ID": "an-id", "AWS_REGION": "us-east-1"})
-    assert list(config.accounts) == ["prod"]
-    assert "prod/eu-west-1/stack/shop" in {target.id for target in config.targets}
 
 
 def test_a_target_overrides_each_default_and_adds_to_the_labels(read: Callable[..., Config]) -> None:
@@ -179,14 +168,6 @@ def test_where_state_may_be_kept(state: str, read: Callable[..., Config]) -> Non
 def test_where_state_cannot_be_kept(state: str, faults: Callable[..., list[Fault]]) -> None:
     (fault,) = faults(f"state: {state}\nstacks: [{{name: s}}]")
     assert fault.path == "state"
-
-
-def test_a_sink_is_routed_by_event_target_and_label(read: Callable[..., Config]) -> None:
-    config = read("""
-stacks: [{name: s}]
-sinks: [{name: a, type: stdout, events: ["*.failed", watcher.test], targets: [default/*], labels: {team: x}}]
-""")
-    assert config.sinks == (SinkSettings("a", "stdout", ("*.failed", "watcher.test"), ("default/*",), {"team": "x"}),)
 
 
 def test_keys_without_a_value_are_as_if_absent(read: Callable[..., Config]) -> None:

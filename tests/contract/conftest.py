@@ -1,0 +1,73 @@
+"""A store of each kind, and the words in which its promise is told."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from watcher.events import Event
+from watcher.protocols import DeliveryState, Entry, Result
+from watcher.state import Record
+from watcher.stores.memory import MemoryStore
+from watcher.stores.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    from watcher.protocols import Delivery, DeliveryRecord, Store
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+MOMENT = "2026-11-23T11:59:00Z"
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def event(number: int, subject: str = "a", kind: str = "watcher.sync.failed", **data: Any) -> Event:
+    body = {"n": number, "data": {"attempt": {"startedAt": MOMENT}, **data}}
+    return Event(f"{number:032x}", kind, subject, NOW.isoformat(), json.dumps(body))
+
+
+def entry(subject: str, *numbers: int, sinks: Iterable[str] = ("x",)) -> Entry:
+    """A subject's events, each for the sinks."""
+    return Entry(subject, Record(), [(event(number, subject), tuple(sinks)) for number in numbers])
+
+
+def sent(delivery: Delivery) -> Result:
+    return Result(delivery, DeliveryState.SENT, "200 OK")
+
+
+def later(delivery: Delivery, pause: float = 10.0) -> Result:
+    return Result(delivery, DeliveryState.WAITING, "503", pause, failing=True)
+
+
+def refused(delivery: Delivery) -> Result:
+    return Result(delivery, DeliveryState.DEAD, "refused for good: 400")
+
+
+def given_up(delivery: Delivery, pause: float = 10.0) -> Result:
+    return Result(delivery, DeliveryState.DEAD, "given up after 1d: 503", pause, failing=True)
+
+
+def numbers(deliveries: Iterable[Delivery | DeliveryRecord]) -> list[int]:
+    """The numbers that their events were made with."""
+    return [int(delivery.event.id, 16) for delivery in deliveries]
+
+
+async def only(store: Store, sink: str = "x", now: datetime = NOW) -> Delivery:
+    """The only delivery that may be tried."""
+    (found,) = await store.heads(sink, now, 10)
+    return found
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "state.db")
+    await made.open()
+    yield made
+    await made.close()

@@ -1,0 +1,329 @@
+"""What only a state file can promise: a second connection, older files, and the same cost however much waits."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tracemalloc
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.contract.conftest import MOMENT, NOW, after, entry, given_up, later, numbers, only, refused, sent
+from watcher.errors import StoreError, StoreLocked
+from watcher.protocols import DeliveryQuery, DeliveryState, EventQuery, Wish
+from watcher.stores import outbox
+from watcher.stores.migrations import STEPS
+from watcher.stores.sqlite import SqliteOutbox, SqliteReader, SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from watcher.protocols import Delivery
+
+MANY = 200_000
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    made = SqliteStore(tmp_path / "state.db")
+    await made.open()
+    await made.enlist(["x", "y"], NOW)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def operator(store: SqliteStore, tmp_path: Path) -> AsyncIterator[SqliteOutbox]:
+    """A second connection, beside the daemon's."""
+    made = SqliteOutbox(tmp_path / "state.db")
+    await made.open()
+    yield made
+    await made.close()
+
+
+async def test_a_revived_dead_letter_is_tried_before_what_came_after_it(
+    store: SqliteStore, operator: SqliteOutbox
+) -> None:
+    await store.commit([entry("a", 1, 2, 3, sinks="xy")], NOW)
+    await store.settle([refused(await only(store))], NOW)
+    await store.settle([later(await only(store), 300)], NOW)
+    assert await operator.revive([f"{1:032x}"], "x", after(1)) == 1
+    revived = await only(store, now=after(1))
+    assert (numbers([revived]), revived.tries, revived.failures) == ([1], 1, 0)
+    (told,) = await operator.deliveries(DeliveryQuery(sink="x", event_id=f"{1:032x}"))
+    assert (told.state, told.ended, told.answer) == (DeliveryState.WAITING, None, "refused for good: 400")
+    assert await operator.revive([], None, after(2)) == 0
+    assert numbers(await store.due("x", 10)) == [1, 2, 3]
+
+
+async def test_reminders_that_were_given_up_stay_so(store: SqliteStore, operator: SqliteOutbox) -> None:
+    await store.enlist(["x"], NOW)
+    await store.commit([entry("a", 1)], NOW)
+    await store.settle([sent((await store.due("x", 1))[0])], NOW)
+    assert await store.remind([Wish("x", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
+    await store.bury("x", "410 Gone", after(110))
+    assert await operator.revive([], None, after(120)) == 0
+
+
+async def test_a_revived_delivery_has_all_its_time_again(store: SqliteStore, operator: SqliteOutbox) -> None:
+    await store.commit([entry("a", 1)], NOW)
+    await store.settle([later(await only(store))], NOW)
+    await store.settle([given_up(await only(store, now=after(50)))], after(50))
+    assert await operator.revive([], "x", after(100)) == 1
+    assert (await only(store, now=after(100))).failing_since is None
+
+
+async def test_dead_letters_are_revived_of_all_events_or_some_and_of_all_sinks_or_one(
+    store: SqliteStore, operator: SqliteOutbox
+) -> None:
+    async def bury_all() -> None:
+        await store.bury("x", "no", NOW)
+        await store.bury("y", "no", NOW)
+
+    await store.commit([entry(name, i, sinks="xy") for i, name in enumerate("abc")], NOW)
+    await bury_all()
+    assert await operator.revive([], "y", NOW) == 3
+    await bury_all()
+    assert await operator.revive([f"{0:032x}", f"{2:032x}"], None, NOW) == 4
+    assert numbers(await store.heads("x", NOW, 10)) == [0, 2]
+    assert await operator.revive([], None, NOW) == 2
+
+
+async def test_dead_letters_of_a_removed_sink_stay_dead_until_it_is_back(
+    store: SqliteStore, operator: SqliteOutbox
+) -> None:
+    """Nobody would look after them."""
+    await store.commit([entry("a", 1)], NOW)
+    await store.enlist(["y"], NOW)
+    assert await operator.revive([], None, NOW) == 0
+    await store.enlist(["x", "y"], NOW)
+    assert await operator.revive([], None, NOW) == 1
+    assert numbers(await store.heads("x", NOW, 10)) == [1]
+
+
+async def test_dropping_ends_what_waits_and_what_is_dead_but_not_what_was_sent(
+    store: SqliteStore, operator: SqliteOutbox
+) -> None:
+    await store.commit([entry("a", 1, 2, sinks="xyz")], NOW)
+    await store.settle([sent((await store.heads("y", NOW, 1))[0])], NOW)
+    await store.bury("z", "no", NOW)
+    assert await operator.drop(f"{1:032x}", "x", after(3)) == 1
+    assert numbers(await store.heads("x", after(3), 10)) == [2]
+    assert await operator.drop(f"{1:032x}", None, after(4)) == 1
+    states = {told.sink: told.state for told in await store.deliveries(DeliveryQuery(event_id=f"{1:032x}"))}
+    assert states == {"x": DeliveryState.DROPPED, "y": DeliveryState.SENT, "z": DeliveryState.DROPPED}
+    assert await operator.drop("none", None, after(5)) == 0
+
+
+async def test_a_delivery_that_is_dropped_while_it_is_under_way_stays_dropped_and_its_subject_goes_on(
+    store: SqliteStore, operator: SqliteOutbox
+) -> None:
+    await store.commit([entry("a", 1, 2)], NOW)
+    under_way = await only(store)
+    await operator.drop(under_way.event.id, None, NOW)
+    await store.settle([later(under_way, 300)], NOW)
+    following = await only(store)
+    assert (numbers([following]), following.failures) == ([2], 0)
+
+
+async def test_more_than_one_commit_can_hold_is_changed_step_by_step(
+    store: SqliteStore, operator: SqliteOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "CHUNK", 3)
+    await store.commit([entry(f"s{i % 4}", i) for i in range(10)], NOW)
+    await store.settle([later(each) for each in await store.heads("x", NOW, 10)], NOW)
+    await store.hasten("x")
+    assert numbers(await store.heads("x", NOW, 10)) == [0, 1, 2, 3]
+    assert await store.bury("x", "no", NOW) == 10
+    assert await operator.revive([], None, NOW) == 10
+    assert await store.enlist(["y"], NOW) == 10
+    assert dict(await store.counts()) == {("x", DeliveryState.DEAD): 10}
+
+
+async def test_a_file_of_the_first_version_keeps_all_that_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        for statement in STEPS[0]:
+            old.execute(statement)
+        old.execute("""INSERT INTO record VALUES ('a', '{"form": 1, "sequence": 4, "known": null, "outage": null}')""")
+        for number, subject in enumerate("abab", 1):
+            fields = (
+                f"{number:032x}",
+                "watcher.sync.failed",
+                subject,
+                "T",
+                after(number).timestamp(),
+                f"body {number}",
+            )
+            old.execute("INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)", fields)
+            row = (number, after(9).timestamp() if number == 1 else None)
+            old.execute("INSERT INTO delivery VALUES ('x', ?, ?)", row)
+        old.execute("INSERT INTO delivery VALUES ('y', 4, ?)", (after(8).timestamp(),))
+        old.execute("PRAGMA user_version = 1")
+        old.commit()
+    with pytest.raises(StoreError, match="start `watcher run` on it first"):
+        await SqliteReader(path).open()
+
+    store = SqliteStore(path)
+    await store.open()
+    assert {subject: record.sequence for subject, record in (await store.records()).items()} == {"a": 4}
+    assert [kept.body for _, kept in await store.events(EventQuery())] == [f"body {i}" for i in (1, 2, 3, 4)]
+    assert numbers(await store.due("x", 10)) == [2, 3, 4]
+    assert numbers(await store.heads("x", after(60), 10)) == [2, 3]
+    assert dict(await store.waiting()) == {"x": 3}
+    assert set(await store.enlisted()) == {"x", "y"}
+    settled = await store.deliveries(DeliveryQuery(states=[DeliveryState.SENT]))
+    assert [(told.sink, *numbers([told]), told.tries, told.ended) for told in settled] == [
+        ("x", 1, 1, after(9).timestamp()),
+        ("y", 4, 1, after(8).timestamp()),
+    ]
+    await store.settle([sent(each) for each in await store.heads("x", after(60), 10)], after(60))
+    await store.commit([entry("c", 5)], after(61))
+    assert numbers(await store.heads("x", after(61), 10)) == [4, 5]
+    await store.close()
+
+    store = SqliteStore(path)
+    await store.open()
+    assert numbers(await store.due("x", 10)) == [4, 5]
+    await store.close()
+
+
+def looks(store: SqliteStore) -> dict[str, Callable[[], Awaitable[list[Delivery] | float | None]]]:
+    """What a worker asks all the time."""
+    now = after(1000)
+    return {
+        "due": lambda: store.due("x", 50),
+        "heads": lambda: store.heads("x", now, 50, [f"s{i}" for i in range(20)], 20),
+        "next try": lambda: store.next_try("x", now, [f"s{i}" for i in range(20)]),
+    }
+
+
+async def settle_some(store: SqliteStore) -> None:
+    heads = await store.heads("x", after(1000), 40)
+    results = [how(each) for how, each in zip([sent, later, refused, given_up] * 10, heads, strict=False)]
+    await store.settle(results, after(1000))
+
+
+async def fill(store: SqliteStore, count: int) -> None:
+    """Let so many deliveries wait, two for each subject; a third of the subjects fail, till soon or for long."""
+    script = f"""
+        INSERT INTO event (id, type, subject, time, recorded, body)
+          WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})
+          SELECT i, 'watcher.sync.failed', 's' || (i % {count // 2}), 'T', {NOW.timestamp()}, '{{}}' FROM n;
+        INSERT INTO delivery (sink, number, reminder, subject) SELECT 'x', number, 0, subject FROM event;
+        INSERT INTO lane (sink, number, reminder, subject, failures, next_try)
+          SELECT 'x', number, 0, subject, number % 3 = 0, iif(number % 3, 0, {NOW.timestamp()} + number % 7 * 290)
+          FROM event WHERE number <= {count // 2};
+        """  # noqa: S608  ours
+    await store._run(lambda: store._connection.executescript(f"BEGIN; {script}; COMMIT;"))
+
+
+async def plans_of(store: SqliteStore, work: Callable[[], Awaitable[Any]]) -> dict[str, list[str]]:
+    """How SQLite goes about each statement of some work."""
+    statements: list[str] = []
+
+    def listen(listener: Callable[[str], None] | None) -> None:
+        store._connection.set_trace_callback(listener)
+
+    await store._run(lambda: listen(statements.append))
+    await work()
+    await store._run(lambda: listen(None))
+    told = {}
+    for sql in statements:
+        if not sql.startswith(("BEGIN", "COMMIT")):
+            told[sql] = await store._run(partial(_plan, store, sql))
+    return told
+
+
+def _plan(store: SqliteStore, sql: str) -> list[str]:
+    return [row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize("count", [0, 4, 2000])
+async def test_whatever_is_in_the_tables_the_next_are_found_by_index(
+    store: SqliteStore, count: int, *, analyzed: bool
+) -> None:
+    """A plan that reads, or sorts, all that waits would show only with very much waiting."""
+    if count:
+        await fill(store, count)
+    if analyzed:
+        await store._run(lambda: store._connection.execute("ANALYZE"))
+    works = {
+        **looks(store),
+        "settle": lambda: settle_some(store),
+        "commit": lambda: store.commit([entry("s1", 1)], NOW),
+        "hasten": lambda: store.hasten("x"),
+    }
+    for name, work in works.items():
+        plans = await plans_of(store, work)
+        assert plans, name
+        for sql, steps in plans.items():
+            assert not [step for step in steps if step.startswith(("SCAN", "USE TEMP B-TREE"))], (name, sql, steps)
+
+
+async def test_what_the_next_cost_does_not_grow_with_what_waits(tmp_path: Path) -> None:
+    """In steps of SQLite's machine, which are the same on every computer, and in memory."""
+    few, many = await costs_with(tmp_path / "few.db", 1000), await costs_with(tmp_path / "many.db", MANY)
+    for name, (steps, memory) in few.items():
+        many_steps, much_memory = many[name]
+        assert many_steps < 1.5 * steps + 100, (name, steps, many_steps)
+        assert much_memory < 1.5 * memory + 50_000, (name, memory, much_memory)
+
+
+async def costs_with(path: Path, count: int) -> dict[str, tuple[int, int]]:
+    """What each look, and keeping its results, costs with so many waiting."""
+    store = SqliteStore(path)
+    await store.open()
+    await fill(store, count)
+    works = {**looks(store), "settle": lambda: settle_some(store)}
+    costs = {name: await cost_of(store, work) for name, work in works.items()}
+    await store.close()
+    return costs
+
+
+async def cost_of(store: SqliteStore, work: Callable[[], Awaitable[Any]]) -> tuple[int, int]:
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    await store._run(lambda: store._connection.set_progress_handler(step, 10))
+    tracemalloc.start()
+    await work()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    await store._run(lambda: store._connection.set_progress_handler(None, 0))
+    return steps, peak
+
+
+async def test_a_link_to_a_state_file_leads_to_the_same_lock(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "state.db")
+    await first.open()
+    (tmp_path / "link.db").symlink_to(tmp_path / "state.db")
+    with pytest.raises(StoreLocked, match="another watcher"):
+        await SqliteStore(tmp_path / "link.db").open()
+    await first.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (["CREATE TABLE theirs (x)"], "another program's database"),
+        (["CREATE TABLE record (x)", "CREATE TABLE event (x)", "PRAGMA user_version = 1"], "lacks the table delivery"),
+    ],
+)
+async def test_a_database_that_is_not_ours_is_left_alone(tmp_path: Path, damage: list[str], told: str) -> None:
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    for statement in damage:
+        connection.execute(statement)
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=told):
+        await SqliteStore(path).open()
+    assert path.read_bytes() == before

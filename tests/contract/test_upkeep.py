@@ -1,0 +1,231 @@
+"""Sinks that come and go, reminders, and history that ends: the same in every store (`protocols.Store`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
+from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.state import Record
+from watcher.stores.outbox import OVER, REMOVED
+
+if TYPE_CHECKING:
+    from watcher.protocols import DeliveryRecord, Store
+
+DEAD = DeliveryQuery(states=[DeliveryState.DEAD])
+WISH = Wish("x", "a", "watcher.sync.failed", MOMENT, 100.0)
+
+
+async def deliver(store: Store, seconds: float, sink: str = "x") -> list[str]:
+    """Send all that may be tried; the ids by which a receiver knows them."""
+    heads = await store.heads(sink, after(seconds), 100)
+    await store.settle([sent(each) for each in heads], after(seconds))
+    return [each.id for each in heads]
+
+
+async def reminders(store: Store) -> list[DeliveryRecord]:
+    return [told for told in await store.deliveries(DeliveryQuery()) if told.reminder]
+
+
+async def test_the_sinks_of_the_last_start_are_known(store: Store) -> None:
+    assert not await store.enlisted()
+    assert await store.enlist(["x", "y"], NOW) == 0
+    assert set(await store.enlisted()) == {"x", "y"}
+    assert await store.enlist(["y", "z"], NOW) == 0
+    assert set(await store.enlisted()) == {"y", "z"}
+
+
+async def test_what_waits_for_a_removed_sink_becomes_dead_letters_that_say_so(store: Store) -> None:
+    await store.enlist(["x", "y"], NOW)
+    await store.commit([entry("a", 1, 2, sinks="xy"), entry("b", 3, sinks="x")], NOW)
+    assert await store.enlist(["y"], after(5)) == 3
+    dead = await store.deliveries(DEAD)
+    assert {(told.sink, told.answer, told.ended) for told in dead} == {("x", REMOVED, after(5).timestamp())}
+    assert numbers(dead) == [1, 2, 3]
+    assert await store.next_try("x", after(5)) is None
+    assert dict(await store.waiting()) == {"y": 2}
+    assert await store.enlist(["y"], after(6)) == 0
+
+
+async def test_burying_ends_all_that_waits_for_one_sink_whatever_its_streak(store: Store) -> None:
+    await store.commit([entry("a", 1, 2, sinks="xy"), entry("b", 3, sinks="x")], NOW)
+    await store.settle([later((await store.heads("x", NOW, 1))[0])], NOW)
+    assert await store.bury("x", "410 Gone", after(5)) == 3
+    assert await store.bury("x", "410 Gone", after(6)) == 0
+    assert [(told.sink, told.answer) for told in await store.deliveries(DEAD)] == [("x", "410 Gone")] * 3
+    assert numbers(await store.due("y", 10)) == [1, 2]
+    await store.commit([entry("a", 4)], after(7))
+    fresh = await only(store, now=after(7))
+    assert (numbers([fresh]), fresh.failures) == ([4], 0)
+
+
+async def test_history_is_replayed_once_only_what_is_wanted_and_in_order(store: Store) -> None:
+    await store.commit([entry("a", 1, sinks="y")], NOW)
+    await store.commit([entry("a", 2, sinks="y"), entry("b", 3, sinks=""), entry("a", 4, sinks="y")], after(60))
+    wanted = [f"{number:032x}" for number in (1, 2, 4)]
+    assert await store.replay("x", after(60), lambda old: old.id in wanted) == 2
+    assert await store.replay("x", after(60), lambda old: old.id in wanted) == 0
+    assert numbers(await store.heads("x", after(60), 10)) == [2]
+    assert numbers(await store.due("x", 10)) == [2, 4]
+    assert await store.replay("x", NOW, lambda _: True) == 2
+    assert numbers(await store.heads("x", after(60), 10)) == [1, 3]
+    assert numbers(await store.due("y", 10)) == [1, 2, 4]
+
+
+async def test_what_a_sink_had_or_was_given_up_is_not_replayed(store: Store) -> None:
+    await store.commit([entry("a", 1), entry("b", 2), entry("c", 3, sinks="y")], NOW)
+    a, b = await store.heads("x", NOW, 2)
+    await store.settle([sent(a), refused(b)], NOW)
+    assert await store.replay("x", NOW, lambda _: True) == 1
+    assert numbers(await store.due("x", 10)) == [3]
+
+
+async def test_a_reminder_is_due_when_its_time_is_over_and_counts(store: Store) -> None:
+    await store.commit([entry("a", 1)], NOW)
+    first = event(1).id
+    assert await deliver(store, 10) == [first]
+    assert await store.remind([WISH], after(109)) == 0
+    assert await store.remind([WISH], after(110)) == 1
+    assert await store.remind([WISH], after(500)) == 0  # it waits
+    reminder = await only(store, now=after(500))
+    assert (reminder.reminder, reminder.event, reminder.recorded) == (1, event(1), NOW.timestamp())
+    assert await deliver(store, 500) == [f"{first}-reminder-1"]
+    assert await store.remind([WISH], after(599)) == 0
+    assert await store.remind([WISH], after(600)) == 1
+    assert await deliver(store, 600) == [f"{first}-reminder-2"]
+    assert [(told.reminder, told.state) for told in await reminders(store)] == [
+        (1, DeliveryState.SENT),
+        (2, DeliveryState.SENT),
+    ]
+    assert len(await store.events(EventQuery())) == 1
+
+
+async def test_what_was_given_up_is_reminded_of_as_well(store: Store) -> None:
+    await store.commit([entry("a", 1)], NOW)
+    await store.settle([given_up(await only(store))], after(50))
+    assert await store.remind([WISH], after(149)) == 0
+    assert await store.remind([WISH], after(150)) == 1
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        replace(WISH, sink="y"),
+        replace(WISH, subject="b"),
+        replace(WISH, type="watcher.sync.stalled"),
+        replace(WISH, moment="2026-11-23T12:00:00Z"),
+    ],
+)
+async def test_there_is_no_reminder_of_what_a_sink_was_not_told(store: Store, wish: Wish) -> None:
+    await store.commit([entry("a", 1)], NOW)
+    await deliver(store, 0)
+    assert await store.remind([wish], after(5000)) == 0
+    assert await store.remind([WISH, wish], after(5000)) == 1
+
+
+async def test_an_outage_is_told_from_another_by_when_it_began(store: Store) -> None:
+    kind = "watcher.target.unreadable"
+    told = event(1, "a", kind, attempt={}, error={"since": MOMENT})
+    await store.commit([Entry("a", Record(), [(told, ["x"])])], NOW)
+    await deliver(store, 0)
+    assert await store.remind([Wish("x", "a", kind, "2026-11-23T11:58:00Z", 100)], after(5000)) == 0
+    assert await store.remind([Wish("x", "a", kind, MOMENT, 100)], after(5000)) == 1
+
+
+async def test_there_is_no_reminder_while_a_subjects_news_waits(store: Store) -> None:
+    await store.commit([entry("a", 1, 2)], NOW)
+    first, _ = await store.due("x", 2)
+    await store.settle([sent(first)], NOW)
+    assert await store.remind([WISH], after(5000)) == 0
+
+
+async def test_a_newer_event_calls_a_reminder_off_even_one_under_way(store: Store) -> None:
+    await store.commit([entry("a", 1, sinks="xy")], NOW)
+    await deliver(store, 0)
+    await deliver(store, 0, "y")
+    assert await store.remind([WISH, replace(WISH, sink="y")], after(100)) == 2
+    under_way = await only(store, now=after(100))
+    await store.commit([Entry("a", Record(sequence=5))], after(101))  # a state without an event calls nothing off
+    assert await only(store, now=after(101)) == under_way
+    await store.commit([entry("a", 2)], after(102))
+    assert {(told.sink, told.state, told.answer, told.ended) for told in await reminders(store)} == {
+        (sink, DeliveryState.DROPPED, OVER, after(102).timestamp()) for sink in "xy"
+    }
+    await store.settle([later(under_way)], after(103))
+    assert numbers([await only(store, now=after(103))]) == [2]
+    assert await store.heads("y", after(103), 10) == []
+
+
+async def test_a_reminder_that_waits_and_is_not_wished_for_any_more_is_called_off(store: Store) -> None:
+    await store.commit([entry("a", 1, sinks="xy")], NOW)
+    await deliver(store, 0)
+    await deliver(store, 0, "y")
+    assert await store.remind([WISH, replace(WISH, sink="y")], after(100)) == 2
+    assert await store.remind([replace(WISH, sink="y")], after(110)) == 0
+    told = {each.sink: (each.state, each.answer) for each in await reminders(store)}
+    assert told == {"x": (DeliveryState.DROPPED, OVER), "y": (DeliveryState.WAITING, None)}
+    assert await store.heads("x", after(110), 10) == []
+    assert await store.remind([WISH], after(209)) == 0
+    assert await store.remind([WISH], after(210)) == 1
+
+
+async def test_what_was_recorded_before_a_time_is_buried_and_the_rest_goes_on(store: Store) -> None:
+    await store.commit([entry("a", 1, sinks="xy"), entry("b", 2)], NOW)
+    await store.commit([entry("a", 3), entry("c", 4)], after(60))
+    assert await store.bury("x", "given up", after(90), before=after(-1)) == 0
+    assert await store.bury("x", "given up", after(90), before=after(30)) == 2
+    assert numbers(await store.deliveries(DEAD)) == [1, 2]
+    assert numbers(await store.heads("x", after(90), 10)) == [3, 4]
+    assert dict(await store.waiting()) == {"x": 2, "y": 1}
+
+
+async def test_only_what_fails_since_a_time_is_hastened(store: Store) -> None:
+    await store.commit([entry("a", 1), entry("b", 2)], NOW)
+    a, b = await store.heads("x", NOW, 2)
+    await store.settle([later(a, 200)], NOW)
+    await store.settle([later(b, 200)], after(50))
+    await store.hasten("x", after(20).timestamp())
+    assert numbers(await store.heads("x", after(60), 10)) == [2]
+
+
+async def test_a_muted_event_is_reminded_of_for_the_first_time_when_the_mute_is_over(store: Store) -> None:
+    muted = event(1, muted={"reason": None, "until": None})
+    await store.commit([Entry("a", Record(), [(muted, [])])], NOW)
+    assert await store.remind([WISH], after(99)) == 0
+    assert await store.remind([WISH], after(100)) == 1
+    assert await deliver(store, 100) == [f"{muted.id}-reminder-1"]
+
+
+async def test_what_was_recorded_before_a_sink_was_there_is_not_reminded_of(store: Store) -> None:
+    await store.commit([entry("a", 1, sinks=())], NOW)
+    assert await store.remind([WISH], after(5000)) == 0
+
+
+async def test_pruning_keeps_what_ended_lately_and_what_waits(store: Store) -> None:
+    await store.commit([entry("a", 1), entry("b", 2), entry("c", 3), entry("d", 4), entry("e", 5, sinks=())], NOW)
+    a, b, c, _ = await store.heads("x", NOW, 4)
+    await store.settle([sent(a), refused(b)], after(10))
+    await store.settle([refused(c)], after(1000))
+    assert await store.prune(after(1000), 10) == 3
+    assert [kept.id for _, kept in await store.events(EventQuery())] == [event(3).id, event(4).id]
+    assert numbers(await store.deliveries(DeliveryQuery())) == [3, 4]
+    assert await store.prune(after(1001), 10) == 1
+    assert numbers(await store.due("x", 10)) == [4]
+
+
+async def test_an_event_that_is_still_reminded_of_outlives_its_time_and_old_reminders_do_not(store: Store) -> None:
+    await store.commit([entry("a", 1)], NOW)
+    await deliver(store, 0)
+    for count in range(1, 4):
+        assert await store.remind([WISH], after(200 * count)) == 1
+        assert await deliver(store, 200 * count) == [f"{event(1).id}-reminder-{count}"]
+    assert await store.prune(after(500), 10) == 0
+    assert [told.reminder for told in await store.deliveries(DeliveryQuery())] == [0, 3]
+    assert await store.remind([WISH], after(800)) == 1
+    assert await store.prune(after(5000), 10) == 0
+    assert await deliver(store, 800) == [f"{event(1).id}-reminder-4"]
+    assert await store.prune(after(5000), 10) == 1
+    assert await store.deliveries(DeliveryQuery()) == []

@@ -1,0 +1,311 @@
+"""What a right sink means: what is routed to it, where it is, and what only its type has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from watcher.config import SinkSettings
+from watcher.config.sinks import ROUTABLE
+from watcher.messages.template import check
+from watcher.model import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from watcher.config import Config
+    from watcher.errors import Fault
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+STACK = "\nstacks: [{name: s, region: us-east-1}]\n"
+
+
+@pytest.fixture
+def sink(read: Callable[..., Config]) -> Callable[..., SinkSettings]:
+    """The settings of one sink, named a, of these keys."""
+
+    def of_keys(keys: str, more: str = "", **environ: str) -> SinkSettings:
+        config = read(f"sinks: [{{name: a, {keys}}}]{STACK}{more}", {"AWS_REGION": "us-east-1", **environ})
+        return config.sinks[0]
+
+    return of_keys
+
+
+@pytest.fixture
+def fault(faults: Callable[..., list[Fault]]) -> Callable[..., Fault]:
+    """The one fault of one sink, named a, of these keys."""
+
+    def of_keys(keys: str, more: str = "", **environ: str) -> Fault:
+        (found,) = faults(f"sinks: [{{name: a, {keys}}}]{STACK}{more}", {"AWS_REGION": "us-east-1", **environ})
+        return found
+
+    return of_keys
+
+
+def test_a_sink_is_routed_by_event_target_label_and_severity(sink: Callable[..., SinkSettings]) -> None:
+    found = sink("type: stdout, events: ['*.failed', watcher.test], targets: [default/*], labels: {team: x}")
+    expected = SinkSettings("a", "stdout", ("*.failed", "watcher.test"), ("default/*",), {"team": "x"})
+    assert replace(found, options=None) == expected
+    assert sink("type: stdout, min_severity: error").min_severity is Severity.ERROR
+
+
+def test_how_long_a_sink_is_tried_and_how_often_it_is_reminded(sink: Callable[..., SinkSettings]) -> None:
+    plain = sink("type: stdout")
+    assert (plain.give_up_after, plain.remind_every) == (86_400, None)
+    own = sink("type: stdout, give_up_after: 1s, remind_every: 100ms")
+    assert (own.give_up_after, own.remind_every) == (1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2h", NOW - timedelta(hours=2)),
+        ("2026-11-22T08:00:00Z", NOW - timedelta(days=1)),
+        ('"2026-11-22T08:00:00Z"', NOW - timedelta(days=1)),
+        ("2026-11-22t09:30:00.250+01:30", NOW - timedelta(days=1) + timedelta(seconds=0.25)),
+        ("2026-11-22 00:00:00-08:00", NOW - timedelta(days=1)),
+        ("${SINCE}", NOW - timedelta(minutes=1)),
+    ],
+)
+def test_where_a_new_sinks_history_begins(written: str, moment: datetime, sink: Callable[..., SinkSettings]) -> None:
+    found = sink(f"type: stdout, replay_from: {written if '$' not in written else repr(written)}", SINCE="1m")
+    assert found.replay_from == moment
+    assert found.replay_from.tzinfo is UTC
+
+
+def options(settings: SinkSettings, *names: str) -> tuple[Any, ...]:
+    return tuple(getattr(settings.options, name) for name in names)
+
+
+def test_a_webhook_by_default_is_structured_unsigned_and_safe(sink: Callable[..., SinkSettings]) -> None:
+    found = sink("type: webhook, url: 'https://hooks.example.com/a?b=@c'")
+    assert options(found, "url", "secret", "secrets", "mode", "headers") == (
+        "https://hooks.example.com/a?b=@c", None, [], "structured", {},
+    )  # fmt: skip
+    assert options(found, "allow_http", "allow_private", "ca_file", "timeout") == (False, False, None, 10)
+    assert (found.account, found.region) == (None, None)
+
+
+@pytest.mark.parametrize("secret", ["whsec_c2VjcmV0", "whsec_c2VjcmV0MQ", "ordinary words", "é", '"two\\nlines"'])
+def test_any_text_may_sign(secret: str, sink: Callable[..., SinkSettings]) -> None:
+    found = sink(f"type: webhook, url: https://example.com, secret: {secret}, secrets: [{secret}, x]").options
+    assert found.secret == found.secrets[0]
+    assert found.secret.get_secret_value() == secret.strip('"').replace("\\n", "\n")
+
+
+def test_headers_may_hold_secrets(sink: Callable[..., SinkSettings]) -> None:
+    headers = sink(
+        "type: webhook, url: https://a.org, headers: {X-Team: '${T}', Authorization: a b}", T="x"
+    ).options.headers
+    assert {name: value.get_secret_value() for name, value in headers.items()} == {
+        "X-Team": "x",
+        "Authorization": "a b",
+    }
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "url: http://example.com, allow_http: true",
+        "url: https://127.0.0.1:8443, allow_private: true",
+        "url: 'http://[::1]:80', allow_private: true, allow_http: true",
+        "url: http://localhost, allow_private: yes, allow_http: on",
+        "url: https://10.0.0.1",  # a private network's, where internal receivers are
+        "url: https://localhost.example.com",
+        "url: https://127.example.com",
+    ],
+)
+def test_what_is_allowed_may_be_reached(keys: str, sink: Callable[..., SinkSettings]) -> None:
+    assert sink(f"type: webhook, {keys}").options.url.startswith("http")
+
+
+def test_certificates_are_looked_at_when_the_configuration_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sink: Callable[..., SinkSettings],
+    fault: Callable[..., Fault],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = "type: webhook, url: https://example.com, ca_file: ca.pem"
+    for text in ("", "not PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
+        (tmp_path / "ca.pem").write_text(text)
+        found = fault(keys)
+        assert found.path == "sinks[0].ca_file"
+        assert found.message.startswith("'ca.pem' has no certificate in it")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    assert sink(keys).options.ca_file == "ca.pem"
+
+
+def test_what_people_read_may_wait_for_more_of_its_cause(sink: Callable[..., SinkSettings]) -> None:
+    slack = sink("type: slack, url: '${U}'", U="https://hooks.slack.com/x")
+    assert options(slack, "group_wait", "template", "timeout", "ca_file") == (0, None, 10, None)
+    assert slack.options.url.get_secret_value() == "https://hooks.slack.com/x"
+    assert options(sink("type: slack, url: https://a.org, group_wait: 0s"), "group_wait") == (0,)
+    notify = sink("type: notify, urls: ['json://a.org', 'mailto://a:b@c.org'], group_wait: 10m")
+    assert options(notify, "group_wait", "template", "title_template", "timeout") == (600, None, None, 30)
+    assert [url.get_secret_value() for url in notify.options.urls] == ["json://a.org", "mailto://a:b@c.org"]
+
+
+def test_a_template_is_checked_for_where_it_goes(
+    sink: Callable[..., SinkSettings], fault: Callable[..., Fault]
+) -> None:
+    right, wrong = "{{ event.type }}", "{{ nothing_of_the_kind }}"
+    for keys, name, escape in (
+        ("type: slack, url: https://a.org", "template", "slack"),
+        ("type: notify, urls: ['json://a.org']", "template", "text"),
+        ("type: notify, urls: ['json://a.org']", "title_template", "text"),
+    ):
+        assert options(sink(f"{keys}, {name}: '{right}'"), name) == (right,)
+        found = fault(f"{keys}, {name}: '{wrong}'")
+        assert (found.path, found.message) == (f"sinks[0].{name}", check(wrong, escape=escape, types=ROUTABLE))
+        assert "nothing_of" not in fault(f"{keys}, {name}: '${{T}}'", T=wrong).message
+
+
+@pytest.mark.parametrize(
+    ("routing", "wrong"),
+    [
+        ("events: [watcher.sync.failed, '*.stalled']", None),
+        ("events: ['watcher.sync.*']", None),
+        ("min_severity: error", "watcher.target.unreadable"),
+        ("min_severity: error, events: ['watcher.sync.*', '*.readable']", None),
+        ("events: ['watcher.*.readable']", "watcher.target.readable"),
+        ("name: a", "watcher.target.unreadable"),
+    ],
+)
+def test_a_template_is_checked_for_what_is_routed_to_it(
+    routing: str, wrong: str | None, faults: Callable[..., list[Fault]]
+) -> None:
+    name = "" if "name" in routing else "name: a, "
+    keys = "type: slack, url: https://a.org, template: '{{ event.data.attempt.status }}'"
+    found = faults(f"sinks: [{{{name}{keys}, {routing}}}]{STACK}")
+    assert [each.path for each in found] == (["sinks[0].template"] if wrong else [])
+    assert not wrong or f"(with a sample of {wrong})" in found[0].message
+
+
+def test_nothing_of_a_template_follows_from_a_wrong_routing(fault: Callable[..., Fault]) -> None:
+    keys = "type: slack, url: https://a.org, template: '{{ event.data.attempt.status }}'"
+    assert fault(f"{keys}, events: [watcher.sync.faild]").path == "sinks[0].events[0]"
+    assert fault(f"{keys}, min_severity: wrong").path == "sinks[0].min_severity"
+
+
+def test_without_apprise_the_fault_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, fault: Callable[..., Fault]
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    found = fault("type: notify, urls: ['hush://hush', 'json://a.org']")
+    assert found.path == "sinks[0].type"
+    assert "pip install 'watcher[notify]'" in found.message
+
+
+def test_what_is_not_configured_is_not_loaded() -> None:
+    """Apprise and jinja2 cost a tenth of a second and some megabytes."""
+    script = """
+import sys
+from watcher.config.document import Document
+from watcher.config.reading import parse
+text = b"stacks: [{name: s}]\\nsinks: [{name: a, type: webhook, url: https://a.org}, {name: b, type: sqs, queue: "
+parse(Document("f", text + b"https://sqs.us-east-1.amazonaws.com/1/q}]"), {"AWS_REGION": "us-east-1"}, print)
+print(*({"apprise", "jinja2", "botocore", "aiohttp"} & sys.modules.keys()))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "\n"
+
+
+TOPIC = "arn:aws:sns:eu-west-1:111122223333:syncs.fifo"
+BUS = "arn:aws-cn:events:cn-north-1:111122223333:event-bus/a/b"
+
+
+@pytest.mark.parametrize(
+    ("keys", "region"),
+    [
+        (f"type: sns, topic: '{TOPIC}'", "eu-west-1"),
+        (f"type: sns, topic: '{TOPIC}', region: eu-west-1", "eu-west-1"),
+        (f"type: eventbridge, bus: '{BUS}'", "cn-north-1"),
+        ("type: eventbridge, bus: syncs", "us-east-1"),
+        ("type: eventbridge", "us-east-1"),
+        ("type: eventbridge, region: eu-north-1", "eu-north-1"),
+        ("type: sqs, queue: 'https://sqs.ap-south-1.amazonaws.com/111122223333/syncs.fifo'", "ap-south-1"),
+        ("type: sqs, queue: 'https://sqs.cn-north-1.amazonaws.com.cn/111122223333/syncs'", "cn-north-1"),
+        ("type: sqs, queue: 'http://127.0.0.1:4566/000000000000/syncs'", "us-east-1"),
+        ("type: sqs, queue: 'http://127.0.0.1:4566/000000000000/syncs', region: eu-west-3", "eu-west-3"),
+    ],
+)
+def test_the_region_of_a_sink_at_aws(keys: str, region: str, sink: Callable[..., SinkSettings]) -> None:
+    found = sink(keys)
+    assert (found.region, found.account and found.account.name) == (region, "default")
+    assert options(found, "endpoint_url", "timeout") == (None, 10)
+
+
+def test_the_account_of_a_sink_at_aws_is_found_as_a_targets_is(read: Callable[..., Config]) -> None:
+    config = read("""
+accounts: [{name: default, regions: [eu-west-1]}, {name: bus, regions: [us-east-2], rate_limit: {concurrency: 3}}]
+stacks: [{name: s}]
+sinks: [{name: a, type: eventbridge}, {name: b, type: eventbridge, account: bus, bus: default}]
+""")
+    one, other = config.sinks
+    assert (one.account, one.region) == (config.accounts["default"], "eu-west-1")
+    assert (other.account, other.region) == (config.accounts["bus"], "us-east-2")
+
+
+def test_a_sink_without_any_region_says_where_to_write_one(fault: Callable[..., Fault]) -> None:
+    found = fault("type: eventbridge", AWS_REGION="")
+    assert (found.path, found.message) == (
+        "sinks[0]",
+        "no region is known; add `region` to the sink, or set AWS_REGION",
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("1KB", 1000), ("500KB", 500_000), ("64MiB", 67_108_864), ("1GB", 10**9), ("1024GiB", 1024**4), ("1KiB", 1024)],
+)
+def test_how_large_a_file_may_become(written: str, size: int, sink: Callable[..., SinkSettings]) -> None:
+    assert options(sink(f"type: file, path: a.jsonl, max_size: {written}, keep: 1"), "max_size", "keep") == (size, 1)
+
+
+def test_a_file_by_default(tmp_path: Path, sink: Callable[..., SinkSettings]) -> None:
+    path = str(tmp_path / "events.jsonl")
+    assert options(sink(f"type: file, path: {path}"), "path", "max_size", "keep") == (path, 100 * 1024**2, 5)
+
+
+def test_a_file_that_is_a_link_is_refused_before_it_is_written(tmp_path: Path, fault: Callable[..., Fault]) -> None:
+    for target in (tmp_path / "file", tmp_path / "nothing", tmp_path):
+        (tmp_path / "file").touch()
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(target)
+        found = fault(f"type: file, path: {tmp_path}/link")
+        assert found.path == "sinks[0].path"
+        assert "is a symbolic link; name the file that it leads to" in found.message
+
+
+def test_the_files_of_the_state_are_known_by_their_real_names(tmp_path: Path, fault: Callable[..., Fault]) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "here", target_is_directory=True)
+    (tmp_path / "state.db").symlink_to(tmp_path / "here" / "real.db")
+    for name in ("link/real.db", "here/real.db-wal", "link/real.db.lock"):
+        found = fault(f"type: file, path: {tmp_path}/{name}", f"state: sqlite:///{tmp_path}/state.db")
+        assert (found.path, "is the one of `state`" in found.message) == ("sinks[0].path", True)
+    found = fault(f"type: file, path: {tmp_path}/x", f"state: sqlite:///{tmp_path}/x.3")
+    assert found.message == "its older file, with .3 at its end, is the one of `state`; name another"
+
+
+def test_what_is_kept_in_memory_is_no_file(sink: Callable[..., SinkSettings]) -> None:
+    assert options(sink("type: file, path: watcher.db", "state: memory://"), "path") == ("watcher.db",)
+
+
+def test_two_ways_to_one_file_are_one_file(tmp_path: Path, faults: Callable[..., list[Fault]]) -> None:
+    """Two writers would rotate it under each other."""
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    found = faults(f"""
+stacks: [{{name: s}}]
+sinks:
+  - {{name: a, type: file, path: {tmp_path}/events.jsonl}}
+  - {{name: b, type: file, path: {tmp_path}/link/events.jsonl}}
+""")
+    assert [each.path for each in found] == ["sinks[1].path"]

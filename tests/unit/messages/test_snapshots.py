@@ -1,0 +1,45 @@
+"""What a person reads of each type of event, as files to be looked at: `snapshots/TYPE.txt` (mail), `.json` (Slack).
+
+Rewrite them with WRITE_SNAPSHOTS=1 in the environment, and read the difference as somebody who was just woken by it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.messages.told import EVENTS, bodies
+from watcher.messages.blocks import slack_payload
+from watcher.messages.plain import plain, subject
+from watcher.messages.story import tell
+from watcher.model import EVENT_TYPES, TEST_EVENT
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def is_as_kept(file: Path, text: str) -> bool:
+    if os.environ.get("WRITE_SNAPSHOTS"):
+        file.write_text(text, encoding="utf-8")
+    return file.read_text(encoding="utf-8") == text
+
+
+def test_there_is_a_snapshot_of_every_type_of_event() -> None:
+    told = {event.type for events in EVENTS.values() for event in events}
+    assert told == {*EVENT_TYPES, TEST_EVENT, "watcher.sync.blocked", "watcher.sync.unblocked"}
+    assert {file.stem for file in SNAPSHOTS.iterdir()} == set(EVENTS)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_mail_is_as_it_was_looked_at(name: str) -> None:
+    events = bodies(*EVENTS[name])
+    text = plain(tell(events))
+    assert is_as_kept(SNAPSHOTS / f"{name}.txt", f"Subject: {text.title}\nSNS: {subject(events[0])}\n\n{text.body}")
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_slack_message_is_as_it_was_looked_at(name: str) -> None:
+    payload = slack_payload(tell(bodies(*EVENTS[name])))
+    assert is_as_kept(SNAPSHOTS / f"{name}.json", json.dumps(payload, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,177 @@
+"""Templates: what they are given, what is refused, what is bounded, and what happens when one fails."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.unit.messages.told import attempt, bodies, failures, sync
+from watcher.messages.samples import samples
+from watcher.messages.story import tell
+from watcher.messages.template import BadTemplateError, Template, check, told
+from watcher.model import EVENT_TYPES, FAILED, TEST_EVENT
+
+EVERY = (*EVENT_TYPES, TEST_EVENT)
+
+
+def rendered(source: str, escape: str = "text") -> str:
+    events = bodies(sync())
+    return Template(source, escape=escape).render(events, tell(events))
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ event.data.status }} {{ event.data.target.name }}", "FAILED web"),
+        ("{{ message.title }}", "FAILED: SERVICE template web:2 (prod, eu-west-1)"),
+        ("{{ message.facts|map(attribute='name')|join(', ') }}",
+         "Commit, Repository, Branch, Directory, Began, Last success, Labels"),
+        ("{% for e in events %}{{ loop.index }}/{{ loop.length }}{% if not loop.last %}, {% endif %}{% endfor %}",
+         "1/1"),
+        ("{{ event.data.previous_status ~ ' → ' ~ event.data.status }}", "SUCCEEDED → FAILED"),
+        ("{{ event.data.get('blocker', 'none') }}{{ event.data.nothing|default('!') }}", "none!"),
+        ("{% set n = events|length %}{{ n + 1 }}", "2"),
+        ("{% if event.type == 'watcher.sync.failed' and 'web' in event.subject %}yes{% endif %}", "yes"),
+        ("{% for k, v in event.data.target.labels.items() %}{{ k }}={{ v }}{% endfor %}", "team=storefront"),
+        ("{{ message.facts[1].url }}", "https://github.com/example-org/platform-templates"),
+    ],
+)  # fmt: skip
+def test_a_template_says_it_in_its_own_words(source: str, text: str) -> None:
+    assert rendered(source) == text
+
+
+def test_the_samples_are_of_every_type() -> None:
+    assert {sample["type"] for sample in samples()} == {*EVENT_TYPES, TEST_EVENT}
+
+
+@pytest.mark.parametrize("escape", ["slack", "text"])
+def test_a_good_template_is_found_good_for_every_type_of_event(escape: str) -> None:
+    source = "{{ message.title }}\n{{ event.time }} {% for e in events %}{{ e.id }}{% endfor %}"
+    assert check(source, escape=escape, types=EVERY) is None
+
+
+def test_a_template_is_tried_only_with_what_it_may_be_given() -> None:
+    source = "{{ event.data.attempt.startedAt }}{% for e in events %} {{ e.data.attempt.status }}{% endfor %}"
+    assert check(source, escape="text", types=["watcher.sync.failed", "watcher.sync.stalled"]) is None
+    said = check(source, escape="text", types=["watcher.sync.failed", "watcher.target.readable"])
+    assert said is not None
+    assert said.endswith("'attempt' (with a sample of watcher.target.readable)")
+    assert check("{{ nothing }}", escape="text", types=["watcher.sync.blocked"]) is None
+    assert check("{% if", escape="text", types=[]) is not None
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        (
+            "{{ event.data.stats }}",
+            r"line 1: .* has no attribute 'stats' \(with a sample of watcher\.sync\.initiated\)",
+        ),
+        ("\n\n{{ evnt.type }}", r"line 3: 'evnt' is undefined"),
+        ("a\n{{ event.data.status }}", r"line 2: .* 'status' \(with a sample of watcher\.target\.unreadable\)"),
+        ("{% if event.type == 'watcher.sync.failed' %}x{% endif %}", r"line 1: nothing comes of it"),
+        ("a\n{% if", r"line 2: "),
+        ("{{ event }}", r"a dict cannot be shown as it is"),
+        ("a\n\n{% autoescape true %}\n{{ x }}{% endautoescape %}", r"^line 3: 'scope' is not offered"),
+        ("a\n{% autoescape true %}{% endautoescape %}", r"^line 2: 'scope' is not offered"),
+        ("x" * 16_385, r"longer than 16384"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_with_the_templates_own(source: str, wrong: str) -> None:
+    said = check(source, escape="text", types=EVERY)
+    assert said is not None
+    assert re.search(wrong, said)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ event['__class__'] }}",
+        "{{ event|attr('__class__') }}",
+        "{{ events|map(attribute='__class__')|list|length }}{{ events|map('attr', '__class__')|list|length }}",
+        "{{ event.clear() }}{{ event.update({'a': 1}) }}{{ events.append(1) }}",
+        "{{ '{0.__class__}'.format(event) }}",
+        "{% include 'x' %}",
+        "{% import 'x' as x %}",
+        "{% extends 'x' %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% for e in events recursive %}{{ loop(events) }}{% endfor %}",
+        "{{ range(1000000000)|list }}",
+        "{{ lipsum() }}",
+        "{{ cycler('a').__init__ }}",
+        "{% set ns = namespace() %}",
+        "{{ __budget }}",
+        "{{ '&lt;!channel&gt;'|striptags }}",
+        "{{ event.data.target.name|safe }}",
+    ],
+)
+def test_what_leads_out_of_the_sandbox_is_refused(source: str) -> None:
+    with pytest.raises(BadTemplateError):
+        rendered(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ 'x' * 10000000000 }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ 999999999999999 * 999999999999999 * 999999999999999 }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ 'x'|center(1000000000) }}",
+        "{{ 'x'|format }}",
+        "{{ 'x'|indent(1000000000) }}",
+        "{% set a = 'xxxxxxxx' %}" + "{% set a = a ~ a %}" * 60 + "{{ a }}",
+        "{% set a = 'xxxxxxxx' %}" + "{% set a = a + a %}" * 60 + "{{ a }}",
+        "{{ 'a'" + "|replace('a', 'aaaaaaaa')" * 40 + "}}",
+        "{% set a = 'xxxxxxxx' %}" + "{% set a = a|join(a) %}" * 40 + "{{ a }}",
+        "{% set a = [1] %}" + "{% set a = [a, a] %}" * 60 + "{{ a|string }}",
+        "{% for a in [1, 2, 3, 4, 5, 6, 7, 8, 9] %}" * 12 + "{{ a }}" + "{% endfor %}" * 12,
+        "{% for a in message.lines %}" * 30 + "{{ a }}" + "{% endfor %}" * 30,
+        "{% for c in event.subject %}{{ c }}{% endfor %}",
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        "{{ " + "not " * 3000 + "1 }}",
+        "{{ " + "1 + " * 3000 + "1 }}",
+        "{% if 1 %}" * 1000 + "x" + "{% endif %}" * 1000,
+        "{% for a in [1, 2, 3, 4, 5, 6, 7, 8, 9] %}" * 3 + "x" * 300 + "{% endfor %}" * 3,
+    ],
+    ids=lambda source: source[:40],
+)
+def test_what_would_fill_the_memory_or_never_end_is_stopped(source: str) -> None:
+    began = time.process_time()
+    with pytest.raises(BadTemplateError):
+        rendered(source)
+    assert time.process_time() - began < 2
+
+
+def test_rounding_to_absurd_places_is_only_rounding() -> None:
+    assert rendered("{{ 1.25|round(1000000000) }} {{ 1.26|round(1) }}") == "1.25 1.3"
+
+
+def test_a_template_that_fails_for_one_event_loses_nothing() -> None:
+    """The built-in text is sent instead, and says so."""
+    template = Template("{{ event.data.blocker.id }}", escape="text")
+    text, message = told(template, bodies(sync()))
+    assert text is None
+    assert message.title == "FAILED: SERVICE template web:2 (prod, eu-west-1)"
+    assert "The sink's template failed, so this is the text that is built in: line 1: " in message.note
+
+
+def test_a_group_is_given_whole() -> None:
+    template = Template("{{ events|length }} {{ event.subject }} {{ (events|last).subject }}", escape="text")
+    text, _ = told(template, bodies(*failures(100)))
+    assert text == "100 prod/eu-west-1/template/SERVICE/service-0/1 prod/eu-west-1/template/SERVICE/service-99/1"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_of_a_long_attempt_the_last_is_given(newest_first: bool) -> None:  # noqa: FBT001  a row of the table
+    (event,) = bodies(sync(attempt(FAILED)))
+    said = [{"type": "x", "event": f"step {number}", "time": f"2026-11-23T08:{number:02}:00Z"} for number in range(60)]
+    event["data"]["attempt"]["events"] = said[::-1] if newest_first else said
+    template = Template("{% for e in event.data.attempt.events %}{{ e.event }}\n{% endfor %}", escape="text")
+    lines = template.render([event], tell([event])).splitlines()
+    last = [f"step {number}" for number in range(10, 60)]
+    assert lines == (last[::-1] if newest_first else last)

@@ -1,0 +1,165 @@
+"""The events that the tests of messages tell of: one of each type, made by the functions that make real ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tests.unit.conftest import an_attempt, minute
+from watcher.diff import Change, Reason
+from watcher.events import outage_event, sync_event, trial_event, with_reminder
+from watcher.model import (
+    FAILED,
+    IN_PROGRESS,
+    INITIATED,
+    QUEUED,
+    SUCCEEDED,
+    Api,
+    EndpointKey,
+    stack,
+    template,
+)
+from watcher.state import Outage
+
+if TYPE_CHECKING:
+    from watcher.events import Event
+    from watcher.model import Attempt, Target
+
+WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
+NETWORK = stack("default", "us-east-1", "network")
+ENDPOINT = EndpointKey("prod", "eu-west-1", Api.CODECONNECTIONS)
+SHA = "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
+DENIED = Outage(minute(0), "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
+
+
+def revision(sha: str = SHA, **altered: str) -> dict[str, str]:
+    return {
+        "repositoryProvider": "GITHUB",
+        "repositoryName": "example-org/platform-templates",
+        "branch": "main",
+        "directory": "/web/v2",
+        "sha": sha,
+    } | altered
+
+
+def attempt(status: str = FAILED, *said: str, number: float = 0, **altered: str) -> Attempt:
+    lines = tuple(
+        {"type": status, "event": text, "time": f"2026-11-23T08:00:{9 * index:02}Z"}
+        for index, text in enumerate(said, start=1)
+    )
+    return replace(an_attempt(number, status), target_revision=revision(**altered), events=lines)
+
+
+def sync(
+    made: Attempt | None = None, *, target: Target = WEB, kind: str | None = None, after: float = 1, **altered: Any
+) -> Event:
+    """The event of an attempt, seen so many minutes after eight."""
+    made = made or attempt(FAILED, "Sync started", "Failed to parse schema.yaml: line 14")
+    change = Change(
+        reason=Reason.NEW_ATTEMPT,
+        type=kind or f"sync.{made.status.lower()}",
+        attempt=made,
+        previous=an_attempt(-60),
+        times=1,
+        consecutive_failures=1 if made.status == FAILED else 0,
+        recovered=False,
+        desired_state=revision(),
+        latest_successful=an_attempt(-60),
+    )
+    return sync_event(target, replace(change, **altered), sequence=7, now=minute(after))
+
+
+def outage(subject: Target | EndpointKey, *, over: bool = False, **altered: Any) -> Event:
+    now = minute(95 if over else 10)
+    return outage_event(subject, replace(DENIED, **altered), sequence=8, now=now, over=over, targets=40)
+
+
+def blocked(kind: str) -> Event:
+    """As the contract has it; nothing emits it yet."""
+    event = outage(NETWORK)
+    form = json.loads(event.body)
+    del form["data"]["error"]
+    form["type"] = f"watcher.sync.{kind}"
+    form["data"]["blocker"] = {
+        "id": "1",
+        "type": "AUTOMATED",
+        "status": "ACTIVE",
+        "createdReason": "Too many failed syncs",
+        "createdAt": "2026-11-23T08:00:00Z",
+    } | ({"status": "RESOLVED", "resolvedReason": "A new commit"} if kind == "unblocked" else {})
+    return replace(event, type=form["type"], body=json.dumps(form))
+
+
+def trial() -> Event:
+    event = trial_event("ops", minute(0))
+    return replace(event, id="0" * 32, body=event.body.replace(event.id, "0" * 32))
+
+
+def reminder(event: Event, count: int) -> Event:
+    return replace(event, body=with_reminder(event.body, count))
+
+
+def failures(count: int) -> list[Event]:
+    """What one commit did to many templates."""
+    targets = [template("prod", "eu-west-1", "SERVICE", f"service-{number}", "1") for number in range(count)]
+    return [sync(attempt(FAILED, "Sync started", f"No schema for {target.name}"), target=target) for target in targets]
+
+
+def bodies(*events: Event) -> list[dict[str, Any]]:
+    return [json.loads(event.body) for event in events]
+
+
+EVENTS: dict[str, list[Event]] = {
+    "sync.initiated": [sync(attempt(INITIATED))],
+    "sync.in_progress": [
+        sync(attempt(IN_PROGRESS, "Sync started"), reason=Reason.STATUS, previous=attempt(INITIATED), after=0.2)
+    ],
+    "sync.queued": [sync(attempt(QUEUED), target=NETWORK)],
+    "sync.succeeded": [sync(attempt(SUCCEEDED, "Sync started", "Registered web:2.7"))],
+    "sync.succeeded-recovered": [sync(attempt(SUCCEEDED, "Registered web:2.7"), recovered=True)],
+    "sync.succeeded-between-two-polls": [sync(attempt(SUCCEEDED), reason=Reason.MISSED_SUCCESS)],
+    "sync.failed": [sync()],
+    "sync.failed-again": [
+        sync(
+            attempt(FAILED, *(f"Step {number}" for number in range(1, 6)), "Failed to parse schema.yaml: line 14"),
+            consecutive_failures=3,
+            latest_successful=an_attempt(-60 * 52),
+        )
+    ],
+    "sync.failed-first-seen": [
+        sync(
+            replace(
+                attempt(FAILED, "Requires capabilities : [CAPABILITY_NAMED_IAM]"),
+                target_revision={
+                    "providerType": "GitHubEnterpriseServer",
+                    "ownerId": "example-org",
+                    "repositoryName": "infrastructure",
+                    "branch": "main",
+                    "directory": "network.yaml",
+                    "sha": SHA,
+                },
+            ),
+            target=NETWORK,
+            reason=Reason.FIRST_SEEN,
+            previous=None,
+            latest_successful=None,
+        )
+    ],
+    "sync.failed-recreated": [sync(reason=Reason.RECREATED)],
+    "sync.failed-reminder": [reminder(sync(), 2)],
+    "sync.failed-group": failures(23),
+    "sync.unknown": [sync(attempt("ROLLED_BACK", "Something new"), kind="sync.unknown")],
+    "sync.stalled": [
+        sync(attempt(IN_PROGRESS, "Sync started"), kind="sync.stalled", reason=Reason.STALLED, after=31.5)
+    ],
+    "sync.blocked": [blocked("blocked")],
+    "sync.unblocked": [blocked("unblocked")],
+    "target.unreadable": [outage(NETWORK, code="ResourceNotFoundException", message="No such stack: network")],
+    "target.readable": [outage(NETWORK, over=True, code="ResourceNotFoundException", message="No such stack")],
+    "target.unreadable-group": [outage(target) for target in (WEB, NETWORK)],
+    "endpoint.unreadable": [outage(ENDPOINT)],
+    "endpoint.readable": [outage(ENDPOINT, over=True)],
+    "test": [trial()],
+}
+"""What each snapshot is of: one event, or a group."""

@@ -1,0 +1,220 @@
+"""A relay in time of its own: hours pass in no time, and a sink does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from watcher.events import Event
+from watcher.protocols import Answer, DeliveryQuery, DeliveryState, Entry, Limits, Verdict
+from watcher.relay import Relay
+from watcher.state import Record
+from watcher.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+
+    from watcher.protocols import Delivery, DeliveryRecord, Sink, Store
+
+START = datetime(2026, 11, 23, 8, tzinfo=UTC)
+HANGS = "it never answers"
+
+DEADLINE = 2.0
+LANES = [
+    Limits(deadline=DEADLINE),
+    Limits(batch=10, deadline=DEADLINE),
+    Limits(parallel=4, deadline=DEADLINE),
+    Limits(batch=10, parallel=4, deadline=DEADLINE),
+]
+lanes = pytest.mark.parametrize("limits", LANES, ids=lambda limits: f"{limits.parallel}x{limits.batch}")
+SUBJECTS = [f"s{i}" for i in range(12)]
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Jumps to the next moment at which something is to happen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed = 0.0
+        look: Any = self._selector.select  # type: ignore[attr-defined]  # asyncio's own
+
+        def jump(timeout: float | None) -> Any:
+            found = look(0)
+            if not found:
+                assert timeout is not None, "nothing will ever happen again"
+                self._passed += timeout
+            return found
+
+        self._selector.select = jump  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return self._passed
+
+
+def in_own_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test in such a loop, with the same jitter each time."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        random.seed(2026)
+        with capture_logs(), asyncio.Runner(loop_factory=_Loop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+def passed() -> float:
+    """Seconds since the test began."""
+    return asyncio.get_running_loop().time()
+
+
+class Clock:
+    """The loop's time as a clock that may be set."""
+
+    def __init__(self) -> None:
+        self.set_by = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=passed() + self.set_by)
+
+    def monotonic(self) -> float:
+        return passed()
+
+
+@dataclass
+class Send:
+    """One call of a sink."""
+
+    at: float
+    deliveries: Sequence[Delivery]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Of its deliveries."""
+        return [delivery.event.subject for delivery in self.deliveries]
+
+
+@dataclass
+class Scripted:
+    """Answers each delivery as `answer` says: a verdict, an error to raise, HANGS, or None for no answer."""
+
+    answer: Callable[[Delivery], Verdict | Exception | str | None] = lambda _: Verdict.TAKEN
+    limits: Limits = field(default_factory=Limits)
+    takes: float | Mapping[str, float] = 0.0
+    """Seconds of each send, or of one whose first delivery is of a subject."""
+    name: str = "x"
+    sends: list[Send] = field(default_factory=list)
+    taken: list[tuple[float, Delivery]] = field(default_factory=list)
+    under_way: list[Send] = field(default_factory=list)
+    most_under_way: int = 0
+    closed: bool = False
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+        send = Send(passed(), deliveries)
+        together = [subject for each in (*self.under_way, send) for subject in each.subjects]
+        assert self.limits.in_order or len(together) == len(set(together)), "two of a subject at a time"
+        assert len(deliveries) <= self.limits.batch
+        assert len(self.under_way) < self.limits.parallel
+        self.sends.append(send)
+        self.under_way.append(send)
+        self.most_under_way = max(self.most_under_way, len(self.under_way))
+        try:
+            takes = self.takes
+            await asyncio.sleep(takes if isinstance(takes, float | int) else takes.get(send.subjects[0], 0.0))
+            return [answer for delivery in deliveries if (answer := await self._answer(delivery)) is not None]
+        finally:
+            self.under_way.remove(send)
+
+    async def _answer(self, delivery: Delivery) -> Answer | None:
+        answer = self.answer(delivery)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer == HANGS:
+            await asyncio.Event().wait()
+        if not isinstance(answer, Verdict):
+            return None
+        if answer is Verdict.TAKEN:
+            self.taken.append((passed(), delivery))
+        return Answer(delivery, answer, f"it said {answer}")
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def taken_of(self, subject: str) -> list[int]:
+        """The numbers of the subject's events that it took, in that order."""
+        return [number_of(delivery) for _, delivery in self.taken if delivery.event.subject == subject]
+
+
+def number_of(delivery: Delivery | DeliveryRecord) -> int:
+    return int(delivery.event.id, 16)
+
+
+def an_event(number: int, subject: str, sha: str = "") -> Event:
+    """With a `sha`, what that commit did to the subject."""
+    data = {"status": "FAILED", "attempt": {"startedAt": "T", "targetRevision": {"sha": sha}}}
+    kind = "watcher.sync.failed"
+    return Event(f"{number:032x}", kind, subject, "T", json.dumps({"type": kind, "subject": subject, "data": data}))
+
+
+@dataclass
+class House:
+    """A relay at work."""
+
+    store: Store
+    clock: Clock
+    relay: Relay
+    sinks: Collection[str]
+    running: asyncio.Task[None]
+
+    async def record(self, subject: str, *numbers: int, sha: str = "") -> None:
+        """Events of a subject, for all sinks."""
+        await self.record_all({subject: numbers}, sha=sha)
+
+    async def record_all(self, subjects: dict[str, Sequence[int]], *, sha: str = "") -> None:
+        """In one commit."""
+        entries = [
+            Entry(subject, Record(), [(an_event(number, subject, sha), tuple(self.sinks)) for number in numbers])
+            for subject, numbers in subjects.items()
+        ]
+        await self.store.commit(entries, self.clock.now())
+        self.relay.wake()
+
+    async def until(self, condition: Callable[[], bool], within: float) -> None:
+        """Let time pass until it holds."""
+        end = passed() + within
+        while not condition():
+            assert passed() < end, f"not within {within} s"
+            await asyncio.sleep(0.02)
+
+    async def quiet(self, within: float) -> None:
+        """Let time pass until nothing waits."""
+        end = passed() + within
+        while await self.store.waiting():
+            assert passed() < end, f"still waiting after {within} s: {await self.store.waiting()}"
+            await asyncio.sleep(0.05)
+
+    async def dead(self, sink: str = "x") -> list[DeliveryRecord]:
+        return await self.store.deliveries(DeliveryQuery(states=[DeliveryState.DEAD], sink=sink))
+
+
+@contextlib.asynccontextmanager
+async def relaying(*sinks: Sink, store: Store | None = None, give_up_after: float = 86400.0) -> AsyncIterator[House]:
+    """A relay that runs, until the end of the block."""
+    store, clock = store or MemoryStore(), Clock()
+    relay = Relay(store, sinks, clock, {sink.name: give_up_after for sink in sinks})
+    running = asyncio.create_task(relay.run())
+    try:
+        yield House(store, clock, relay, [sink.name for sink in sinks], running)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running

@@ -1,0 +1,92 @@
+"""What answers only because the asker is this machine is refused, in every form in which it can be written."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.addresses import refusal
+
+METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1", "loopback"),
+        ("127.255.255.254", "loopback"),
+        ("::1", "loopback"),
+        ("0:0:0:0:0:0:0:1", "loopback"),
+        ("0.0.0.0", "no address"),  # noqa: S104  it is refused, not bound
+        ("0.1.2.3", "no address"),
+        ("::", "no address"),
+        ("169.254.0.1", "link-local"),
+        ("fe80::1", "link-local"),
+        ("fe80::1%eth0", "link-local"),
+        ("::1%lo", "loopback"),
+        ("224.0.0.1", "of many"),
+        ("239.255.255.250", "of many"),
+        ("ff02::1", "of many"),
+        ("ff02::1%2", "of many"),
+        ("255.255.255.255", "of many"),
+        ("localhost", "not an IP address"),
+        ("", "not an IP address"),
+        ("2130706433", "not an IP address"),
+        *((address, "AWS's metadata") for address in METADATA),
+    ],
+)
+def test_an_address_of_this_machine_or_of_many_is_refused(address: str, words: str) -> None:
+    assert words in (refusal(address) or "")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "2606:4700::1111", "fd12:3456::1", "2000::1%3"],
+)
+def test_a_receiver_elsewhere_or_in_a_private_network_is_not_refused(address: str) -> None:
+    assert refusal(address) is None
+
+
+def forms(address: str) -> dict[str, str]:
+    """Every way in which an IPv6 address carries an IPv4 address."""
+    number = int(IPv4Address(address))
+    return {
+        "mapped": f"::ffff:{address}",
+        "mapped, in hexadecimal": str(IPv6Address((0xFFFF << 32) | number)),
+        "compatible": f"::{address}",
+        "translated": f"::ffff:0:{address}",
+        "6to4": str(IPv6Address((0x2002 << 112) | (number << 80) | 1)),
+        "NAT64": f"64:ff9b::{address}",
+        "NAT64 of one's own": f"64:ff9b:1::{address}",
+        "ISATAP": f"2001:db8::5efe:{address}",
+        "ISATAP, a global address": f"2001:db8::200:5efe:{address}",
+        "Teredo, the client": str(IPv6Address((0x20010000 << 96) | (0x08080808 << 64) | (number ^ 0xFFFFFFFF))),
+        "Teredo, the server": str(IPv6Address((0x20010000 << 96) | (number << 64) | (0x08080808 ^ 0xFFFFFFFF))),
+        "with a scope": f"::ffff:{address}%eth0",
+    }
+
+
+@pytest.mark.parametrize("form", forms("127.0.0.1"))
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "169.254.170.2", "0.0.0.0", "224.0.0.1"])  # noqa: S104  refused, not bound
+def test_what_is_refused_is_refused_within_an_ipv6_address(address: str, form: str) -> None:
+    assert refusal(forms(address)[form])
+
+
+@pytest.mark.parametrize("form", forms("127.0.0.1"))
+@pytest.mark.parametrize("address", ["10.1.2.3", "8.8.4.4"])
+def test_what_is_let_through_is_let_through_within_an_ipv6_address(address: str, form: str) -> None:
+    assert refusal(forms(address)[form]) is None
+
+
+@given(st.integers(min_value=0, max_value=2**32 - 1))
+def test_an_address_has_the_same_fate_in_each_form(number: int) -> None:
+    address = str(IPv4Address(number))
+    assert {refusal(form) is None for form in forms(address).values()} == {refusal(address) is None}
+
+
+@given(st.text())
+def test_what_is_no_address_is_refused(text: str) -> None:
+    assert refusal(f"x{text}") == "is not an IP address"

@@ -1,0 +1,113 @@
+"""What sinks are to be reminded of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.conftest import an_attempt, minute
+from watcher.config.settings import Account, Config, Mute, Retry, SinkSettings
+from watcher.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, Api, EndpointKey, Severity, rfc3339, stack, template
+from watcher.protocols import Wish
+from watcher.reminders import Wrong, wishes, wrong_with
+from watcher.state import Known, Outage, Record
+
+STACK = stack("default", "us-east-1", "network", labels={"team": "platform"})
+TEMPLATE = template("default", "us-east-1", "SERVICE", "web", "2")
+PROTON = EndpointKey("default", "us-east-1", Api.PROTON)
+OUTAGE = Outage(minute(3), "ResourceNotFoundException", "no such stack", 3)
+SINK = SinkSettings("ops", "webhook", remind_every=14400.0)
+CONFIG = Config(
+    place="test",
+    accounts={"default": Account("default", ("us-east-1",))},
+    targets=(STACK, TEMPLATE),
+    retry=Retry(),
+    unreadable_after=3,
+    sinks=(SINK, SinkSettings("quiet", "webhook")),
+    state="",
+    http=None,
+    state_retention=86400.0,
+    shutdown_grace=1.0,
+)
+
+
+def known(status: str, **rest: Any) -> Record:
+    return Record(Known(an_attempt(1, status), minute(2), **rest))
+
+
+FAILING = known(FAILED)
+FAILED_WISH = Wish("ops", STACK.id, "watcher.sync.failed", rfc3339(minute(1)), 14400.0)
+
+
+@pytest.mark.parametrize(
+    ("record", "wrong"),
+    [
+        (Record(), None),
+        (Record(Known(None, minute(2))), None),
+        (known(SUCCEEDED), None),
+        (known(IN_PROGRESS), None),
+        (known("ODD"), None),
+        (FAILING, Wrong("watcher.sync.failed", "2026-11-23T08:01:00Z")),
+        (known(QUEUED, stalled=minute(1)), Wrong("watcher.sync.stalled", "2026-11-23T08:01:00Z")),
+        (known(QUEUED, stalled=minute(0)), None),  # another attempt stalled
+        (known(SUCCEEDED, stalled=minute(1)), None),
+        (known(FAILED, stalled=minute(1)), Wrong("watcher.sync.failed", "2026-11-23T08:01:00Z")),
+        (Record(outage=OUTAGE), Wrong("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
+        (replace(FAILING, outage=OUTAGE), Wrong("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
+    ],
+)
+def test_what_is_wrong_with_a_target_is_what_its_record_says(record: Record, wrong: Wrong | None) -> None:
+    assert wrong_with(record) == wrong
+
+
+def test_only_sinks_that_ask_for_it_are_reminded() -> None:
+    assert wishes(CONFIG, {STACK.id: FAILING, TEMPLATE.id: known(SUCCEEDED)}, minute(5)) == [FAILED_WISH]
+    assert wishes(replace(CONFIG, sinks=CONFIG.sinks[1:]), {STACK.id: FAILING}, minute(5)) == []
+    assert wishes(CONFIG, {}, minute(5)) == []
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "wanted"),
+    [
+        ({"events": ("watcher.sync.failed",)}, True),
+        ({"events": ("watcher.sync.stalled",)}, False),
+        ({"targets": ("*/stack/*",)}, True),
+        ({"targets": ("*/template/*",)}, False),
+        ({"labels": {"team": "platform"}}, True),
+        ({"labels": {"team": "other"}}, False),
+        ({"min_severity": Severity.ERROR}, True),
+    ],
+)
+def test_a_sink_is_reminded_of_what_is_routed_to_it(asked_for: dict[str, Any], *, wanted: bool) -> None:
+    config = replace(CONFIG, sinks=(replace(SINK, **asked_for),))
+    assert wishes(config, {STACK.id: FAILING}, minute(5)) == ([FAILED_WISH] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("mute", "muted"),
+    [
+        (Mute(), True),
+        (Mute(until=minute(6)), True),
+        (Mute(until=minute(5)), False),
+        (Mute(start=minute(6)), False),
+        (Mute(targets=("*/template/*",)), False),
+        (Mute(events=("*.failed",)), True),
+    ],
+)
+def test_of_what_is_muted_now_nobody_is_reminded(mute: Mute, *, muted: bool) -> None:
+    found = wishes(replace(CONFIG, mutes=(mute,)), {STACK.id: FAILING}, minute(5))
+    assert found == ([] if muted else [FAILED_WISH])
+
+
+def test_of_an_endpoint_that_cannot_be_read_is_spoken_and_not_of_its_targets() -> None:
+    blind = {TEMPLATE.id: FAILING, str(PROTON): Record(outage=OUTAGE)}
+    of_endpoint = Wish("ops", str(PROTON), "watcher.endpoint.unreadable", rfc3339(minute(3)), 14400.0)
+    assert wishes(CONFIG, blind, minute(5)) == [of_endpoint]
+    found = wishes(CONFIG, {**blind, STACK.id: FAILING}, minute(5))
+    assert sorted(wish.subject for wish in found) == sorted([str(PROTON), STACK.id])
+
+
+def test_what_is_no_longer_configured_is_not_spoken_of() -> None:
+    assert wishes(replace(CONFIG, targets=(TEMPLATE,)), {STACK.id: FAILING}, minute(5)) == []
