@@ -12,6 +12,7 @@ from tests.acceptance.place import until
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.protocols import Answer, Limits, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -24,13 +25,14 @@ class Collected:
     """A sink that keeps what it is given."""
 
     name = "stdout"
+    limits = Limits(batch=100, in_order=True)
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        self.events += [json.loads(delivery.event.body) for delivery in deliveries]
-        return deliveries
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+        self.events += [json.loads(delivery.body) for delivery in deliveries]
+        return [Answer(delivery, Verdict.TAKEN, "collected") for delivery in deliveries]
 
     async def close(self) -> None:
         """Nothing to let go of."""

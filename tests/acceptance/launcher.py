@@ -1,6 +1,7 @@
 """The watcher's command in a process that ends itself by SIGKILL at a place told by the environment.
 
-usage: launcher.py STORE COMMAND…, with CRASH_AT="PLACE:N": the N-th time that the store (see `crashing`) comes there.
+usage: launcher.py STORE COMMAND…, with CRASH_AT="PLACE:N": the N-th time that the store (see `crashing` and
+`breaking`) comes there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import watcher.stores.sqlite
-from tests.crashing import STORES
+from tests.acceptance.breaking import BREAKING
 from watcher.cli import main
 
 
@@ -27,7 +28,7 @@ def _launch(store: str, command: list[str]) -> None:
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    chosen = STORES[store]
+    chosen = BREAKING[store]
     chosen.step = staticmethod(step)
     watcher.stores.sqlite.SqliteStore = chosen  # type: ignore[misc]  # what the daemon will use
     main(command)

@@ -85,6 +85,10 @@ class Child:
         """What it wrote to its stdout: so far into a file, or once it has ended into a pipe that is read."""
         return self.reader.output() if self.reader else self.out.read_bytes()
 
+    def delivered(self) -> bytes:
+        """What it printed, without a last line that it did not end."""
+        return self.printed()[: self.printed().rfind(b"\n") + 1]
+
     def said(self) -> str:
         return self.err.read_text(encoding="utf-8", errors="replace")
 
@@ -143,7 +147,7 @@ class Site:
         environment: dict[str, str] | None = None,
         prefix: Sequence[str] = (),
     ) -> Child:
-        """Start the command (`run` unless told otherwise); with `store`, on one of `crashing`'s."""
+        """Start the command (`run` unless told otherwise); with `store`, on one of `breaking`'s."""
         number = len(self.children)
         key = f"{self.name}-{number}"
         files = self.folder / f"{number}.out", self.folder / f"{number}.err"
@@ -183,9 +187,10 @@ class Site:
         """The history in the state file."""
         return [json.loads(body) for (body,) in self.query("SELECT body FROM event ORDER BY number")]
 
-    def undelivered(self) -> int:
-        """How many deliveries wait."""
-        return int(self.query("SELECT count(*) FROM delivery WHERE settled IS NULL")[0][0])
+    def undelivered(self, *sinks: str) -> int:
+        """How many deliveries wait: for these sinks, or for all."""
+        waiting = self.query("SELECT sink FROM delivery WHERE state = 'waiting'")
+        return sum(not sinks or sink in sinks for (sink,) in waiting)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Look into the state file."""

@@ -55,7 +55,7 @@ async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> 
                 start = _into_a_pipe if number % 2 else Site.start
                 lives.create_task(_live_and_die(site, start, witness, Random(f"{seed} {number}"), kills))
         for site in sites:
-            witness.judge(site, b"".join(_delivered(child) for child in site.children))
+            witness.judge(site, b"".join(child.delivered() for child in site.children))
             _holds_no_secret(site)
     finally:
         await simulator.stop()
@@ -73,7 +73,7 @@ async def _live_and_die(
     for _ in range(kills):
         await _killed(start(site), witness, chance)
     last = start(site)
-    await _quiet(site, last, witness)
+    await witness.quiet(last)
     assert await last.stopped() == 0
     assert site.undelivered() == 0
 
@@ -89,24 +89,6 @@ async def _killed(child: Child, witness: Witness, chance: Random) -> None:
     assert child.running, child.said()
     child.process.kill()
     child.process.wait()
-
-
-async def _quiet(site: Site, child: Child, witness: Witness) -> None:
-    """Wait until the world stands still, and the run has seen it."""
-    await until(lambda: witness.over or not child.running, f"the end of the world; {child.said()}")
-    targets = {target.id for target in site.simulator.world.scenario.targets()} if site.simulator else set()
-    before = len(witness.sightings[child.key])
-
-    def seen_twice() -> bool:
-        since = [sighting.subject for sighting in witness.sightings[child.key][before:]]
-        return all(since.count(target) >= 2 for target in targets)
-
-    await until(lambda: seen_twice() or not child.running, f"every target seen at its end; {child.said()}")
-
-
-def _delivered(child: Child) -> bytes:
-    """What a run wrote, without a last line that it did not end."""
-    return child.printed().rpartition(b"\n")[0] + b"\n" if b"\n" in child.printed() else b""
 
 
 def _holds_no_secret(site: Site) -> None:
@@ -125,9 +107,9 @@ async def _crash(site: Site, witness: Witness, store: str, place: str) -> None:
         child = site.start(store=store, environment={"CRASH_AT": f"{place}:{count}"})
         assert await child.ended() == -signal.SIGKILL, child.said()
     last = site.start(store=store)
-    await _quiet(site, last, witness)
+    await witness.quiet(last)
     assert await last.stopped() == 0
-    witness.judge(site, b"".join(_delivered(child) for child in site.children))
+    witness.judge(site, b"".join(child.delivered() for child in site.children))
 
 
 async def test_the_oracle_passes_the_daemon_killed_at_each_place_of_a_commit_and_a_delivery(places: Places) -> None:

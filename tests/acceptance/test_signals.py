@@ -109,6 +109,8 @@ async def test_a_second_signal_ends_at_once_and_loses_nothing(told: Site, simula
     await until(lambda: told.undelivered() > 0, "a full pipe")
     child.signal(signal.SIGTERM)
     await until(lambda: child.logged("watcher.stopping"), "the first signal being heard")
+    child.signal(signal.SIGTERM)  # the same told twice
+    await asyncio.sleep(1)
     assert child.running
     child.signal(signal.SIGTERM)
     begun = time.monotonic()

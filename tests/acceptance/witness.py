@@ -7,7 +7,7 @@ from collections import defaultdict
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.acceptance.place import REGION
+from tests.acceptance.place import REGION, until
 from tests.oracle import Fact, in_order_of_world, judge, same_as_kept, whole_lines
 from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Kind, rfc3339
 from watcher.simulator import Life, Plan, Scenario, Scene, Simulator, Status, Subject, Unsynced
@@ -15,7 +15,7 @@ from watcher.simulator import Life, Plan, Scenario, Scene, Simulator, Status, Su
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.place import Site
+    from tests.acceptance.place import Child, Site
     from watcher.simulator import Call, Shown
 
 FINISHED = frozenset({SUCCEEDED, FAILED})
@@ -90,6 +90,17 @@ class Witness:
         """Whether every life has come to its end."""
         lives = (life for _, life in self._simulator.world.scenario.lives)
         return self._simulator.world.now() > max(sum(scene.seconds or 0 for scene in life.scenes) for life in lives)
+
+    async def quiet(self, child: Child) -> None:
+        """Wait until the world stands still, and the run has seen it."""
+        await until(lambda: self.over or not child.running, f"the end of the world; {child.said()}")
+        before = len(self.sightings[child.key])
+
+        def seen_twice() -> bool:
+            since = [sighting.subject for sighting in self.sightings[child.key][before:]]
+            return all(since.count(target) >= 2 for target in self._targets)
+
+        await until(lambda: seen_twice() or not child.running, f"every target seen at its end; {child.said()}")
 
     def _saw(self, call: Call) -> None:
         subject = f"default/{call.region}/{call.target}"
