@@ -10,9 +10,18 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import cpu, detection, rate, scale, steady
+from tests.benchmarks import cpu, delivery, detection, independence, rate, scale, steady, waiting
 
-BENCHMARKS = {"cpu": cpu, "steady": steady, "scale": scale, "detection": detection, "rate": rate}
+BENCHMARKS = {
+    "cpu": cpu,
+    "steady": steady,
+    "scale": scale,
+    "detection": detection,
+    "rate": rate,
+    "delivery": delivery,
+    "waiting": waiting,
+    "independence": independence,
+}
 LIBRARIES = ("aiobotocore", "botocore", "boto3", "aiohttp", "asyncio-throttle", "tenacity")
 
 

@@ -43,7 +43,7 @@ class Child:
         )
         self._tell(job)
 
-    def ask(self, question: str) -> Any:
+    def ask(self, question: object) -> Any:
         """What the process replies."""
         self._tell(question)
         return self.reply()

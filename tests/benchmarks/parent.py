@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import resource
+import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Parent:
@@ -59,6 +61,18 @@ async def metered(calls: Callable[[], int], warm: float, seconds: float) -> dict
     mark = Reading.now(calls())
     await asyncio.sleep(seconds)
     return Reading.now(calls()).since(mark)
+
+
+@contextmanager
+def standard_output_read() -> Iterator[None]:
+    """Somebody reads what is written to standard output: a process behind a pipe."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
+        assert reader.stdin
+        os.dup2(reader.stdin.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.close(1)
 
 
 def resident() -> int:
