@@ -38,6 +38,10 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
         faults.report(file.retry.place("initial"), "`initial` must not be longer than `maximum`")
+    for sink in file.sinks:
+        if sink.remind_every is not None and sink.remind_every >= file.state_retention:
+            message = "this must be shorter than `state_retention`, after which the event is not kept"
+            faults.report(sink.place("remind_every"), message)
     completed = accounts.completed()
     return settings.Config(
         place=faults.file,
