@@ -212,6 +212,7 @@ class Worker:
                       deadline=self._limits.deadline)
             for answer in answers
         ]  # fmt: skip
+        self._last_error = answers[-1].text
         heard_before = self._health.heard_at
         changed = self._health.hear(answers, now=now, own_words=own_words)
         self._turns.settled(results)
@@ -253,8 +254,6 @@ class Worker:
     def _tell(self, results: Sequence[Result], *, changed: bool) -> None:
         for result in results:
             event = result.delivery.event
-            if result.failing:
-                self._last_error = result.answer
             if result.state is DeliveryState.DEAD:
                 self._log.error("delivery.dead", event_id=event.id, subject=event.subject, error=result.answer)
             elif result.state is DeliveryState.WAITING and not (result.delivery.failures or self._health.down):

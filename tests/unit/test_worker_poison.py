@@ -127,3 +127,14 @@ async def test_a_sink_that_takes_anything_gives_up_only_what_it_does_not_take() 
         # Each was tried: the one behind what failed may have been what the sink takes.
         assert all(told.tries for told in dead)
     assert sink.taken_of("s0") == [*range(1, 30)]
+
+
+@in_own_time
+async def test_the_reason_of_what_is_given_up_is_what_the_sink_said_last() -> None:
+    sink = Scripted(lambda _: SinkError("no route"), WEBHOOK)
+    async with relaying(sink, give_up_after=5) as house:
+        for number in range(20):
+            await house.record_all({subject: [number] for subject in SUBJECTS})
+            await asyncio.sleep(2)
+        await house.quiet(30)
+        assert {told.answer for told in await house.dead()} == {"given up after 5s: no route"}

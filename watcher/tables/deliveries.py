@@ -135,7 +135,7 @@ def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime, *, wi
             tries = (
                 f"tried {'once' if delivery.tries == 1 else f'{delivery.tries} times'}, last {tried} ago"
                 if delivery.tries
-                else "not tried yet"
+                else f"not tried{' yet' if delivery.state is DeliveryState.WAITING else ''}"
             )
             note = f"{what} {delivery.event.subject}, {cells[2]} old, {tries}{': ' if note else ''}{note}"
             cells = []
