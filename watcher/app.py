@@ -7,7 +7,6 @@ import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
@@ -135,15 +134,16 @@ class App:
             log.warning("sinks.removed", dead_letters=buried, remedy="`watcher deliveries --dead` shows them")
 
     async def _remind(self) -> None:
-        """Let sinks that ask for it have their reminders."""
+        """Let sinks that ask for it have their reminders, and call off what is no longer to be reminded of."""
         every = [sink.remind_every for sink in self.config.sinks if sink.remind_every is not None]
-        pause = min(REMIND_EVERY, min(every, default=inf) / 20)
+        if not every:
+            await asyncio.Event().wait()
         while True:
-            await asyncio.sleep(pause)
-            now = self.clock.now()
-            wanted = wishes(self.config, self.recorder.records, now) if every else []
+            await asyncio.sleep(min(REMIND_EVERY, min(every) / 20))
+            now, gone = self.clock.now(), self.relay.gone()
+            wanted = [wish for wish in wishes(self.config, self.recorder.records, now) if wish.sink not in gone]
             try:
-                if wanted and await self.store.remind(wanted, now):
+                if await self.store.remind(wanted, now):
                     self.relay.wake()
             except StoreError as error:
                 log.warning("store.not_reminded", error=str(error))

@@ -223,8 +223,14 @@ class Reader(Protocol):
 class Outbox(Reader, Protocol):
     """What an operator may change beside a running daemon."""
 
+    async def enlisted(self) -> Collection[str]:
+        """The sinks that were configured when `enlist` was asked last."""
+
     async def revive(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
-        """Let dead letters be tried anew: those of these events (empty: all), of one sink or all; returns how many."""
+        """Let dead letters be tried anew: those of these events (empty: all), of one sink or all; returns how many.
+
+        Those of sinks that are not `enlisted` stay, and so do reminders: the next one comes by itself.
+        """
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
         """Let what waits, or is dead, of an event not be sent, to one sink or all; returns how many deliveries."""
@@ -266,11 +272,11 @@ class Store(Reader, Protocol):
         What a sink took, or was given up on, since that time keeps its event as well.
         """
 
-    async def hasten(self, sink: str, since: float = -inf) -> None:
-        """The sink works again: subjects that fail since then (seconds since 1970) may be tried at once."""
-
     async def enlisted(self) -> Collection[str]:
         """The sinks that were configured when `enlist` was asked last."""
+
+    async def hasten(self, sink: str, since: float = -inf) -> None:
+        """The sink works again: subjects that fail since then (seconds since 1970) may be tried at once."""
 
     async def enlist(self, sinks: Collection[str], now: datetime) -> int:
         """Take up the configured sinks.

@@ -14,7 +14,7 @@ from watcher.stores import outbox_for, reader_for
 from watcher.tables import Backlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from watcher.config.settings import Config
     from watcher.protocols import DeliveryRecord, Outbox, Reader
@@ -48,7 +48,7 @@ async def revive(settings: Config, ids: Sequence[str], sink: str | None) -> tupl
         if others:
             raise UsageError(f"there is no dead letter of {_named(others, sink)}; nothing was changed")
         revived = await outbox.revive(ids, sink, SystemClock().now())
-        return revived, _why_they_stay(settings, await _dead(outbox, ids, sink))
+        return revived, _why_they_stay(settings, await _dead(outbox, ids, sink), await outbox.enlisted())
 
 
 async def drop(settings: Config, event_id: str, sink: str | None) -> int:
@@ -111,15 +111,18 @@ async def _dead(outbox: Outbox, ids: Sequence[str], sink: str | None) -> Counter
     return found
 
 
-def _why_they_stay(settings: Config, stay: Counter[str]) -> str:
+def _why_they_stay(settings: Config, stay: Counter[str], enlisted: Collection[str]) -> str:
     configured = {sink.name for sink in settings.sinks}
+
+    def why(sink: str) -> str:
+        if sink not in configured:
+            return "it is not in the configuration; put it back and start `watcher run`, or drop them"
+        if sink not in enlisted:
+            return "it is new; start `watcher run` with it first"
+        return "they are reminders, of which the next comes by itself"
+
     return "; ".join(
-        f"{letters(count)} of the sink {printable(sink)} cannot be tried anew: "
-        + (
-            "it is new; start `watcher run` with it first"
-            if sink in configured
-            else "it is not in the configuration; put it back and start `watcher run`, or drop them"
-        )
+        f"{letters(count)} of the sink {printable(sink)} cannot be tried anew: {why(sink)}"
         for sink, count in sorted(stay.items())
     )
 

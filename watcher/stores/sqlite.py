@@ -138,6 +138,11 @@ class SqliteReader:
 class SqliteOutbox(SqliteReader):
     """What an operator may change beside a running daemon; see `protocols.Outbox`."""
 
+    async def enlisted(self) -> Collection[str]:
+        """See `protocols.Outbox`."""
+        rows = await self._run(lambda: self._connection.execute("SELECT name FROM sink").fetchall())
+        return frozenset(name for (name,) in rows)
+
     async def revive(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         """See `protocols.Outbox`."""
         return await self._change(event_ids, sink, [DeliveryState.DEAD], DeliveryState.WAITING, now)
@@ -237,11 +242,6 @@ class SqliteStore(SqliteOutbox):
     async def hasten(self, sink: str, since: float = -inf) -> None:
         """See `protocols.Store`."""
         await self._in_steps(lambda connection: outbox.hasten(connection, sink, max(0.0, since)))
-
-    async def enlisted(self) -> Collection[str]:
-        """See `protocols.Store`."""
-        rows = await self._run(lambda: self._connection.execute("SELECT name FROM sink").fetchall())
-        return frozenset(name for (name,) in rows)
 
     async def enlist(self, sinks: Collection[str], now: datetime) -> int:
         """See `protocols.Store`."""

@@ -1,0 +1,42 @@
+"""What `deliveries retry` does, and what it says of dead letters that stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.contract.conftest import MOMENT, NOW, after, entry, sent
+from watcher.cli.backlog import revive
+from watcher.config.settings import Account, Config, Retry, SinkSettings
+from watcher.protocols import Wish
+from watcher.stores.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def a_config(file: Path, *names: str) -> Config:
+    account, sinks = Account("default", ()), tuple(SinkSettings(name, "stdout") for name in names)
+    return Config("a test", {"default": account}, (), Retry(), 3, sinks, f"sqlite:///{file}", None, 60.0, 1.0)
+
+
+async def test_each_dead_letter_that_stays_has_its_own_reason(tmp_path: Path) -> None:
+    file = tmp_path / "watcher.db"
+    store = SqliteStore(file)
+    await store.open()
+    await store.enlist(["known", "removed"], NOW)
+    await store.commit([entry("a", 1, sinks=["known", "removed", "new"])], NOW)
+    await store.settle([sent((await store.due("known", 1))[0])], NOW)
+    assert await store.remind([Wish("known", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
+    for sink in ("known", "new"):
+        await store.bury(sink, "410 Gone", after(110))
+    await store.enlist(["known"], after(120))
+    await store.close()
+    revived, why = await revive(a_config(file, "known", "new"), [], None)
+    assert revived == 0
+    assert why.split("; ") == [
+        "1 dead letter of the sink known cannot be tried anew: they are reminders, of which the next comes by itself",
+        "1 dead letter of the sink new cannot be tried anew: it is new",
+        "start `watcher run` with it first",
+        "1 dead letter of the sink removed cannot be tried anew: it is not in the configuration",
+        "put it back and start `watcher run`, or drop them",
+    ]
