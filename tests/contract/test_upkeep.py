@@ -182,6 +182,13 @@ async def test_what_was_recorded_before_a_time_is_buried_and_the_rest_goes_on(st
     assert dict(await store.waiting()) == {"x": 2, "y": 1}
 
 
+async def test_what_a_clock_that_ran_ahead_recorded_is_judged_by_its_own_time(store: Store) -> None:
+    await store.commit([entry("a", 1)], after(500))
+    await store.commit([entry("b", 2)], after(10))
+    assert await store.bury("x", "given up", after(90), before=after(30)) == 1
+    assert numbers(await store.deliveries(DEAD)) == [2]
+
+
 async def test_only_what_fails_since_a_time_is_hastened(store: Store) -> None:
     await store.commit([entry("a", 1), entry("b", 2)], NOW)
     a, b = await store.heads("x", NOW, 2)

@@ -124,9 +124,17 @@ def bury(connection: sqlite3.Connection, sink: str, reason: str, now: float, bef
            WHERE sink = :sink AND (number, reminder) IN (
              SELECT number, reminder FROM delivery INDEXED BY delivery_waiting
              WHERE sink = :sink AND state = 'waiting' AND number <= :last
+               AND (SELECT recorded FROM event WHERE event.number = delivery.number) <= :before
              ORDER BY number, reminder LIMIT :chunk)
            RETURNING subject""",
-        {"sink": sink, "reason": reason, "now": now, "chunk": CHUNK, "last": _last_recorded(connection, before)},
+        {
+            "sink": sink,
+            "reason": reason,
+            "now": now,
+            "before": before,
+            "chunk": CHUNK,
+            "last": _last_recorded(connection, before),
+        },
     ).fetchall()
     for subject in {subject for (subject,) in rows}:
         _advance(connection, sink, subject)
@@ -304,7 +312,10 @@ def _advance(connection: sqlite3.Connection, sink: str, subject: str, *, reset: 
 
 
 def _last_recorded(connection: sqlite3.Connection, before: float) -> int:
-    """The number of the last event that was recorded until then."""
+    """The number of the last event that was recorded until then: how far to look for older ones.
+
+    What came after it under a clock that had been set back is found when that time has come again.
+    """
     row = connection.execute(
         "SELECT number FROM event WHERE recorded <= ? ORDER BY recorded DESC, number DESC LIMIT 1", (before,)
     ).fetchone()
