@@ -108,11 +108,6 @@ def muted(event: Event, reason: str | None, until: datetime | None) -> Event:
     return replace(event, body=json.dumps(form))
 
 
-def is_muted(event: Event) -> bool:
-    """Whether `event` was recorded and not sent."""
-    return "muted" in json.loads(event.body)["data"]
-
-
 def trial_event(sink: str, now: datetime) -> Event:
     """What `test-sink` sends: nothing has happened. Its id is a new one each time, unlike all others'."""
     subject = f"test/{path_segment(sink)}"

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from watcher.config.settings import GIVE_UP_AFTER
 from watcher.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from watcher.protocols import Clock, Sink, Store
-
-GIVE_UP_AFTER = 86400.0
 
 
 class Relay:

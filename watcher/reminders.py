@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.model import FAILED, rfc3339
@@ -33,6 +34,21 @@ def wishes(config: Config, records: Mapping[str, Record], now: datetime) -> list
         for sink in sinks
         if sink.remind_every is not None and why_not(sink, wrong.type, subject, labels) is None
     ]
+
+
+def due(wish: Wish, body: str, recorded: float, last: tuple[int, float] | None, now: float) -> int | None:
+    """Which reminder of an event is due to the sink of `wish`; None: none is yet, or the event is not the one meant.
+
+    `body`, `recorded`: the event's. `last`: of its last delivery to the sink, the reminder's count and when it ended.
+    Times in seconds since 1970.
+    """
+    data = json.loads(body)["data"]
+    if wish.moment not in (data.get("attempt", {}).get("startedAt"), data.get("error", {}).get("since")):
+        return None
+    if last is None and "muted" not in data:  # it was recorded before the sink was there
+        return None
+    count, ended = last or (0, recorded)
+    return count + 1 if ended + wish.every <= now else None
 
 
 def _wrong(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[str, Mapping[str, str], Wrong]]:

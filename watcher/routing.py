@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.model import Severity, severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.config.settings import Mute, SinkSettings
@@ -27,11 +27,11 @@ def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
 
 def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[str, str]) -> str | None:
     """Why `sink` is not to have an event of this type and subject; None: it is."""
-    if sink.events and not any(fnmatchcase(event_type, glob) for glob in sink.events):
+    if not _let_through(sink.events, event_type):
         return f"its `events` do not match {event_type}"
     if sink.min_severity is Severity.ERROR and severity(event_type) is not Severity.ERROR:
         return f"its `min_severity` is {sink.min_severity}, and {event_type} is {severity(event_type)}"
-    if sink.targets and not any(fnmatchcase(subject, glob) for glob in sink.targets):
+    if not _let_through(sink.targets, subject):
         return f"its `targets` do not match {subject}"
     lacking = [f"{name}={value}" for name, value in sink.labels.items() if labels.get(name) != value]
     if lacking:
@@ -45,11 +45,16 @@ def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime
         if (
             (mute.start is None or mute.start <= now)
             and (mute.until is None or now < mute.until)
-            and (not mute.targets or any(fnmatchcase(subject, glob) for glob in mute.targets))
-            and (not mute.events or any(fnmatchcase(event_type, glob) for glob in mute.events))
+            and _let_through(mute.targets, subject)
+            and _let_through(mute.events, event_type)
         ):
             return mute
     return None
+
+
+def _let_through(globs: Sequence[str], text: str) -> bool:
+    """Whether one of `globs` matches; where there is none, everything does."""
+    return not globs or any(fnmatchcase(text, glob) for glob in globs)
 
 
 def labels_of(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from watcher.config.sinks.file import FileSink
+from watcher.stores import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from watcher.config.sinks import Sink
     from watcher.config.tree import Place
 
-_SQLITE = "sqlite:///"
 _OF_A_DATABASE = ("", "-wal", "-shm", "-journal", ".lock")
 """How the files end that belong to a database."""
 
@@ -37,9 +37,9 @@ def report_shared_files(state: str, sinks: Iterable[Sink], faults: Faults) -> No
 
 
 def _state_files(state: str) -> frozenset[str]:
-    if not state.startswith(_SQLITE):
+    if not state.startswith(SQLITE):
         return frozenset()
-    database = os.path.realpath(state.removeprefix(_SQLITE))
+    database = os.path.realpath(state.removeprefix(SQLITE))
     return frozenset(database + ending for ending in _OF_A_DATABASE)
 
 

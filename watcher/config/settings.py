@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from watcher.model import EndpointKey, Target
 
+GIVE_UP_AFTER = 86400.0
+"""Seconds for which a delivery is tried, where nobody said otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
@@ -57,7 +60,7 @@ class SinkSettings:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     min_severity: Severity = Severity.INFO
     remind_every: float | None = None
-    give_up_after: float = 86400.0
+    give_up_after: float = GIVE_UP_AFTER
     replay_from: datetime | None = None
     """Where the history begins that a sink gets when it is new; None: it gets none."""
     account: Account | None = None

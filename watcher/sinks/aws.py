@@ -102,7 +102,8 @@ class AwsSink(ABC):
     def __init__(self, settings: SinkSettings, context: SinkContext) -> None:
         """Nothing is opened before the first send."""
         self.name = settings.name
-        self.limits = Limits(batch=BATCH, parallel=4, deadline=settings.options.timeout)
+        self.options = settings.options
+        self.limits = Limits(batch=BATCH, parallel=4, deadline=self.options.timeout)
         assert settings.account is not None  # noqa: S101  the configuration resolves both for sinks at AWS
         assert settings.region is not None  # noqa: S101  the same
         self._client = Client(
@@ -110,7 +111,7 @@ class AwsSink(ABC):
             settings.region,
             settings.account,
             context.sessions,
-            endpoint_url=settings.options.endpoint_url or settings.account.endpoint_url,
+            endpoint_url=self.options.endpoint_url or settings.account.endpoint_url,
             pool=BATCH * self.limits.parallel,
         )
 
@@ -122,9 +123,9 @@ class AwsSink(ABC):
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """The call's parameters."""
 
-    @abstractmethod
     def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answer]:
-        """What the call's answer says of each delivery."""
+        """What the call's answer says of each delivery, by the id of its entry."""
+        return by_id(told, deliveries)
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         """See `protocols.Sink`."""

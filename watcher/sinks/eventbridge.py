@@ -11,9 +11,7 @@ from watcher.sinks.aws import AwsSink, Entry, answer_of, members
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watcher.config.settings import SinkSettings
     from watcher.protocols import Delivery
-    from watcher.sinks import SinkContext
 
 
 class EventBridgeSink(AwsSink):
@@ -21,11 +19,6 @@ class EventBridgeSink(AwsSink):
 
     service = "events"
     operation = "PutEvents"
-
-    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:
-        """Nothing is opened before the first send."""
-        super().__init__(settings, context)
-        self._bus: str = settings.options.bus
 
     def entry(self, delivery: Delivery) -> Entry:
         """See `AwsSink`."""
@@ -36,7 +29,7 @@ class EventBridgeSink(AwsSink):
             "Resources": [event.subject],
             "DetailType": event.type,
             "Detail": delivery.body,
-            "EventBusName": self._bus,
+            "EventBusName": self.options.bus,
         }
 
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from watcher import __version__
 from watcher.addresses import refusal
 from watcher.config.urls import secret_parts
 from watcher.errors import SinkError, SinkGone
+from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Verdict
 from watcher.redact import HIDDEN, printable, redact
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from aiohttp import AddrInfoType, ClientResponse
+
+    from watcher.config.sinks.http import HttpSink
 
 ANSWER_LIMIT = 65_536
 """Bytes of an answer that are read; the connection is closed at more."""
@@ -52,8 +55,8 @@ HEADER_LIMIT = 8_192
 
 HEADERS = 100
 
-LONGEST_RETRY_AFTER = 3_600.0
-"""Seconds: a receiver that asks for more is asked again all the same."""
+GRACE = 1.0
+"""Seconds that a send has beyond its post's own time-out, to say that it was over."""
 
 TEXT_LIMIT = 200
 """Letters of an answer that are kept for people."""
@@ -114,7 +117,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return None
     with suppress(ValueError, OverflowError):
         seconds = int(value) if value.isascii() and value.isdigit() else _until(value, now)
-        return min(max(0.0, float(seconds)), LONGEST_RETRY_AFTER)
+        return min(max(0.0, float(seconds)), LONGEST_HEEDED)
     return None
 
 
@@ -149,6 +152,18 @@ class Poster:
         self._opening = asyncio.Lock()
         self._session: ClientSession | None = None
         self._closed = False
+
+    @classmethod
+    def of(cls, url: str, options: HttpSink, secrets: Collection[str] = ()) -> Poster:
+        """What posts to `url` as a sink's `options` say."""
+        return cls(
+            url,
+            timeout=options.timeout,
+            ca_file=options.ca_file,
+            allow_http=options.allow_http,
+            allow_private=options.allow_private,
+            secrets=secrets,
+        )
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """One try, and nothing else: no redirect, no retry.

@@ -9,7 +9,7 @@ from watcher.messages.blocks import slack_payload
 from watcher.messages.template import Template, told
 from watcher.protocols import Answer, Limits
 from watcher.redact import remember
-from watcher.sinks.http import Poster
+from watcher.sinks.http import GRACE, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 GROUP = 100
 """Events in one message at most."""
-
-GRACE = 1.0
-"""Seconds that a send has beyond the post's own time-out, to say that it was over."""
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -43,13 +40,7 @@ class SlackSink:
         self._template = None if options.template is None else Template(options.template, escape="slack")
         url = options.url.get_secret_value()
         remember(url)
-        self._poster = Poster(
-            url,
-            timeout=options.timeout,
-            ca_file=options.ca_file,
-            allow_http=options.allow_http,
-            allow_private=options.allow_private,
-        )
+        self._poster = Poster.of(url, options)
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         """See `protocols.Sink`."""

@@ -6,14 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from watcher.messages.plain import subject
-from watcher.sinks.aws import AwsSink, Entry, attributes, by_id, fifo
+from watcher.sinks.aws import AwsSink, Entry, attributes, fifo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from watcher.config.settings import SinkSettings
-    from watcher.protocols import Answer, Delivery
-    from watcher.sinks import SinkContext
+    from watcher.protocols import Delivery
 
 
 class SnsSink(AwsSink):
@@ -22,11 +20,6 @@ class SnsSink(AwsSink):
     service = "sns"
     operation = "PublishBatch"
 
-    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:
-        """Nothing is opened before the first send."""
-        super().__init__(settings, context)
-        self._topic: str = settings.options.topic
-
     def entry(self, delivery: Delivery) -> Entry:
         """See `AwsSink`."""
         return {
@@ -34,13 +27,9 @@ class SnsSink(AwsSink):
             "Message": delivery.body,
             "Subject": subject(json.loads(delivery.body)),
             "MessageAttributes": attributes(delivery.event),
-            **fifo(self._topic, delivery),
+            **fifo(self.options.topic, delivery),
         }
 
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """See `AwsSink`."""
-        return {"TopicArn": self._topic, "PublishBatchRequestEntries": entries}
-
-    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answer]:
-        """See `AwsSink`."""
-        return by_id(told, deliveries)
+        return {"TopicArn": self.options.topic, "PublishBatchRequestEntries": entries}

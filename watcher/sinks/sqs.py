@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.sinks.aws import AwsSink, Entry, attributes, by_id, fifo
+from watcher.sinks.aws import AwsSink, Entry, attributes, fifo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from watcher.config.settings import SinkSettings
-    from watcher.protocols import Answer, Delivery
-    from watcher.sinks import SinkContext
+    from watcher.protocols import Delivery
 
 
 class SqsSink(AwsSink):
@@ -20,24 +18,15 @@ class SqsSink(AwsSink):
     service = "sqs"
     operation = "SendMessageBatch"
 
-    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:
-        """Nothing is opened before the first send."""
-        super().__init__(settings, context)
-        self._queue: str = settings.options.queue
-
     def entry(self, delivery: Delivery) -> Entry:
         """See `AwsSink`."""
         return {
             "Id": delivery.id,
             "MessageBody": delivery.body,
             "MessageAttributes": attributes(delivery.event),
-            **fifo(self._queue, delivery),
+            **fifo(self.options.queue, delivery),
         }
 
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """See `AwsSink`."""
-        return {"QueueUrl": self._queue, "Entries": entries}
-
-    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answer]:
-        """See `AwsSink`."""
-        return by_id(told, deliveries)
+        return {"QueueUrl": self.options.queue, "Entries": entries}

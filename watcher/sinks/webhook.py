@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from watcher.protocols import Answer, Limits
-from watcher.sinks.http import Poster
+from watcher.sinks.http import GRACE, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 PARALLEL = 8
 """Posts under way at the same time, of different targets."""
-
-GRACE = 1.0
-"""Seconds that a send has beyond the post's own time-out, to say that it was over."""
 
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 
@@ -43,14 +40,8 @@ class WebhookSink:
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         secrets = [secret.get_secret_value() for secret in (options.secret, *options.secrets) if secret is not None]
         self._signers = [signer(secret) for secret in secrets]
-        self._poster = Poster(
-            options.url,
-            timeout=options.timeout,
-            ca_file=options.ca_file,
-            allow_http=options.allow_http,
-            allow_private=options.allow_private,
-            secrets=[part for value in self._headers.values() for part in (value, value.rpartition(" ")[2])],
-        )
+        told = [part for value in self._headers.values() for part in (value, value.rpartition(" ")[2])]
+        self._poster = Poster.of(options.url, options, told)
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         """See `protocols.Sink`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import insort
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from fnmatch import fnmatchcase
 from math import inf
 from typing import TYPE_CHECKING
 
+from watcher import reminders
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
 from watcher.stores.outbox import OVER, OVERDUE, REMOVED
@@ -264,17 +264,12 @@ class MemoryStore:
              if (event.subject, event.type) == (wish.subject, wish.type)), (0, None))  # fmt: skip
         if found is None or wish.subject in self._lanes[wish.sink]:
             return 0
-        data = json.loads(found.body)["data"]
-        if wish.moment not in (data.get("attempt", {}).get("startedAt"), data.get("error", {}).get("since")):
+        # Nothing of the subject waits, so each of its deliveries has ended.
+        ended = [(place[1], row.ended or 0.0) for place, row in self._rows[wish.sink].items() if place[0] == number]
+        count = reminders.due(wish, found.body, self._events[number][0], max(ended, default=None), moment)
+        if count is None:
             return 0
-        count, row = max(((place[1], row) for place, row in self._rows[wish.sink].items() if place[0] == number),
-                         default=(0, None), key=lambda pair: pair[0])  # fmt: skip
-        if row is None and "muted" not in data:  # it was recorded before the sink was there
-            return 0
-        ended = self._events[number][0] if row is None or row.ended is None else row.ended
-        if ended + wish.every > moment:
-            return 0
-        self._add(wish.sink, (number, count + 1))
+        self._add(wish.sink, (number, count))
         return 1
 
     def _delivery(self, sink: str, place: Place) -> Delivery:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from watcher import reminders
 from watcher.events import Event
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
@@ -176,19 +177,12 @@ def _remind(connection: sqlite3.Connection, wish: Wish, now: float) -> int:
     if row is None:
         return 0
     number, recorded, body = row
-    data = json.loads(body)["data"]
-    if wish.moment not in (data.get("attempt", {}).get("startedAt"), data.get("error", {}).get("since")):
-        return 0
     last = connection.execute(
         "SELECT reminder, ended FROM delivery WHERE sink = ? AND number = ? ORDER BY reminder DESC LIMIT 1",
         (wish.sink, number),
     ).fetchone()
-    if last is None and "muted" not in data:  # it was recorded before the sink was there
-        return 0
-    count, ended = last or (0, recorded)
-    if ended + wish.every > now:
-        return 0
-    return add(connection, number, wish.subject, [wish.sink], count + 1)
+    count = reminders.due(wish, body, recorded, last, now)
+    return 0 if count is None else add(connection, number, wish.subject, [wish.sink], count)
 
 
 def replay(connection: sqlite3.Connection, sink: str, since: float, wanted: Callable[[Event], bool]) -> int:
