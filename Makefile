@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format bench soak lock clean
+.PHONY: demo test check format bench soak page lock clean
 
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
@@ -26,6 +26,14 @@ bench: .venv/ready .venv-ministack/ready
 soak: .venv/ready
 	$(BIN)/python -m pytest -m soak
 
+# The status page in a real browser: asks for Chromium, and for npm, which brings the accessibility checker.
+page: .venv/ready tests/page/node_modules/.package-lock.json
+	$(BIN)/python -m pytest -m page tests/page
+
+tests/page/node_modules/.package-lock.json: tests/page/package-lock.json
+	npm ci --no-audit --no-fund --prefix tests/page
+	@touch $@
+
 # The environment is made again whenever what it is made from changes.
 .venv/ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -43,13 +51,15 @@ soak: .venv/ready
 	@touch $@
 
 # Only a maintainer needs this: it asks for uv, and writes the locked requirements again.
+LOCKED := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+  --no-emit-index-url --no-emit-find-links --python-version 3.11
+
 lock:
-	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --output-file requirements/run.txt pyproject.toml
-	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --extra dev --output-file requirements/dev.txt pyproject.toml
-	echo ministack | uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --python-version 3.11 --output-file requirements/ministack.txt -
+	$(LOCKED) --output-file requirements/run.txt pyproject.toml
+	$(LOCKED) --extra notify --extra otel --output-file requirements/image.txt pyproject.toml
+	$(LOCKED) --extra dev --output-file requirements/dev.txt pyproject.toml
+	echo hatchling | $(LOCKED) --output-file requirements/build.txt -
+	echo ministack | $(LOCKED) --output-file requirements/ministack.txt -
 
 clean:
-	rm -rf .venv .venv-ministack
+	rm -rf .venv .venv-ministack tests/page/node_modules
