@@ -18,6 +18,7 @@ SECRETS = {
     "WEBHOOK_SECRET": "whsec_c2VjcmV0",
     "OLD_SECRET": "whsec_b2xk",
     "TOKEN": "open-sesame",
+    "WATCHER_TOKEN": "a-token-for-readers",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
     "APPRISE_URL": "json://example.com",
 }

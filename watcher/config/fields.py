@@ -286,6 +286,7 @@ Listen = Annotated[str, PlainValidator(_listen), text_schema(r"^.+:[0-9]{1,5}$")
 Interval = Annotated[float, PlainValidator(duration_from(0.1)), DURATION_SCHEMA]
 Duration = Annotated[float, PlainValidator(duration_from(0)), DURATION_SCHEMA]
 Rate = Annotated[float, PlainValidator(_number(0.1, 1000, whole=False)), _number_schema("number", 0.1, 1000)]
+Share = Annotated[float, PlainValidator(_number(0, 1, whole=False)), _number_schema("number", 0, 1)]
 Concurrency = Annotated[int, PlainValidator(_number(1, 1000, whole=True)), _number_schema("integer", 1, 1000)]
 Count = Concurrency
 Tries = Annotated[int, PlainValidator(_number(1, 20, whole=True)), _number_schema("integer", 1, 20)]

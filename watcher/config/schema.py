@@ -43,6 +43,7 @@ from watcher.config.fields import (
 from watcher.config.keyed import Keyed, Sound, faults_of
 from watcher.config.mutes import Mute  # noqa: TC001  pydantic reads it at run time
 from watcher.config.sinks import SinkOfType  # noqa: TC001  the same
+from watcher.config.tracing import WithExtra  # noqa: TC001  the same
 from watcher.config.tree import Keys, Reads, Text, is_null
 from watcher.model import FirstSeen
 
@@ -220,6 +221,8 @@ class File(Keyed):
     """Where the last known state and the events are kept: sqlite:///PATH, or memory:// for a trial."""
     http: Annotated[Http | None, WrapValidator(_http_or_off), _SchemaOrOff()] = Http()
     """Where health, metrics and the status page are served; false or off: nowhere."""
+    tracing: WithExtra | None = None
+    """Where traces are sent; left out: nowhere. Needs the extra `otel`."""
     state_retention: Duration = lasting("30d")
     """How long events and settled deliveries are kept."""
     shutdown_grace: Duration = lasting("20s")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
-from watcher.config.settings import Account, Http, SinkSettings
+from watcher.config.settings import Account, Http, SinkSettings, Tracing
 from watcher.config.sinks.text import SlackSink
 from watcher.config.sinks.webhook import WebhookSink
 from watcher.config.urls import secret_parts
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from watcher.config.settings import Config
 
 TOKEN = 12
-"""Letters from which on a header's value is taken for a secret; the sink itself hides every one of them."""
+"""Letters from which on a header's value is taken for a secret; what sends it hides every one of them."""
 
 VALUE, SEGMENT = 8, 16
 """Letters from which on what a URL of a webhook has in its query or its path is; shorter ones are the sink's, too."""
 
 
 def secrets_of(config: Config) -> Iterator[str]:
-    """The values of `config` that are held as secrets: whatever is added to accounts, `http` or sinks is found too."""
-    for part in (*config.accounts.values(), config.http, *config.sinks):
+    """The values of `config` that are held as secrets: whatever is added to the parts below is found too."""
+    for part in (*config.accounts.values(), config.http, config.tracing, *config.sinks):
         yield from _held(part)
 
 
@@ -38,7 +38,7 @@ def _held(value: object) -> Iterator[str]:
     elif isinstance(value, WebhookSink):
         yield from secret_parts(value.url, value=VALUE, segment=SEGMENT)
     inner: Iterator[object] = iter(())
-    if isinstance(value, Account | Http | SinkSettings):
+    if isinstance(value, Account | Http | SinkSettings | Tracing):
         inner = (getattr(value, field.name) for field in fields(value))
     elif isinstance(value, BaseModel):
         inner = (each for _, each in value)

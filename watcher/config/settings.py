@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 GIVE_UP_AFTER = 86400.0
 """Seconds for which a delivery is tried, where nobody said otherwise."""
 
+TRACES_PATH = "/v1/traces"
+"""What follows a collector's base URL (OpenTelemetry's specification of OTEL_EXPORTER_OTLP_ENDPOINT)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
@@ -89,6 +92,22 @@ class Http:
     port: int
     token: SecretStr | None = None
     insecure: bool = False
+    written: bool = True
+    """Whether the configuration asks for it, or it is what holds anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """Where traces are sent by OTLP over HTTP, and which share of them: a collector's base URL, and 1 for all."""
+
+    endpoint: str
+    headers: Mapping[str, SecretStr] = field(default_factory=dict, hash=False)
+    sample: float = 1.0
+
+    @property
+    def url(self) -> str:
+        """Where they are posted to."""
+        return self.endpoint.rstrip("/") + TRACES_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,7 @@ class Config:
     state_retention: float
     shutdown_grace: float
     mutes: tuple[Mute, ...] = ()
+    tracing: Tracing | None = None
 
     def endpoints(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
         """The targets, grouped by the endpoint that they share."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from watcher.config.mutes import Mute
     from watcher.config.schema import Account, Defaults, WatchedTarget
     from watcher.config.sinks.base import Sink
+    from watcher.config.tracing import Tracing
     from watcher.config.tree import Keys, Place
 
 _KINDS = ("templates", "stacks")
@@ -59,6 +60,7 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
         http=_http(file, faults),
         state_retention=file.state_retention,
         shutdown_grace=file.shutdown_grace,
+        tracing=_tracing(file.tracing),
     )
 
 
@@ -132,6 +134,10 @@ def _mute(mute: Mute) -> settings.Mute:
     return settings.Mute(tuple(mute.targets), tuple(mute.events), mute.start, mute.until, mute.reason)
 
 
+def _tracing(tracing: Tracing | None) -> settings.Tracing | None:
+    return None if tracing is None else settings.Tracing(tracing.endpoint, dict(tracing.headers), tracing.sample)
+
+
 def _http(file: File, faults: Faults) -> settings.Http | None:
     if file.http is None:
         return None
@@ -141,7 +147,7 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
             "other machines can reach this address: give a `token`, or say `insecure: true`, or listen on 127.0.0.1"
         )
         faults.report(file.http.place("listen"), message)
-    return settings.Http(host, port, file.http.token, file.http.insecure)
+    return settings.Http(host, port, file.http.token, insecure=file.http.insecure, written=file.http.is_written)
 
 
 def _report_repeated_names(named: Iterable[Account] | Iterable[Sink], what: str, faults: Faults) -> None:

@@ -114,6 +114,8 @@ def test_its_own_defaults_and_examples_are_accepted() -> None:
         "sinks: [{name: a, type: webhook, url: 'HTTPS://a.org', secret: null, secrets: null, mode: , headers: null}]",
         "sinks: [{name: a, type: file, path: a, max_size: null, keep: null, events: null, labels: , replay_from: }]",
         "sinks: [{name: a, type: slack, url: 'Http://a.org', template: , group_wait: null, allow_http: on, ca_file: }]",
+        "tracing: {endpoint: 'http://a:4318', headers: {X-A: '${A}'}, sample: '${S:-1}'}",
+        "tracing: {endpoint: '${URL}', headers: null, sample: 0}", "tracing:",
         "mute: [{targets: a, events: [watcher.*], from: '${F}', until: '2026-11-23T08:00:00Z', reason: '${R}'}]",
     ],
 )  # fmt: skip

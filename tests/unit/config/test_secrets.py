@@ -24,6 +24,7 @@ SECRET_FIELDS = {
     "header": "sinks: [{name: a, type: webhook, url: https://x.y, headers: {A: %s}}]\nstacks: [{name: x}]\nwrong: 1\n",
     "url": "sinks: [{name: a, type: slack, url: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "urls": "sinks: [{name: a, type: notify, urls: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "header of traces": "tracing: {endpoint: https://x.y, headers: {A: %s}}\nstacks: [{name: x}]\nwrong: 1\n",
     "secret of another sink": "sinks: [{name: a, type: stdout, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
 }
 SHAPES = [
@@ -84,6 +85,7 @@ mute:
   - {targets: _V_, events: _V_, from: _V_, until: _V_, reason: _V_}
 state: _V_
 http: {listen: _V_, token: _V_, insecure: _V_}
+tracing: {endpoint: _V_, headers: {A: _V_}, sample: _V_}
 state_retention: _V_
 shutdown_grace: _V_
 """
@@ -122,6 +124,7 @@ def test_a_password_in_a_url_is_never_shown(faults: Callable[..., list[Fault]]) 
 
 EVERY_SECRET = """
 http: {token: hush-token}
+tracing: {endpoint: "https://example.com", headers: {X-Team: hush, Authorization: Bearer hush-traces}}
 accounts: [{name: a, external_id: hush-id}, {name: b, external_id: hush-other-id}]
 stacks: [{name: x, account: a}]
 sinks:
@@ -142,7 +145,7 @@ def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Conf
     found = list(secrets_of(read(EVERY_SECRET)))
     assert sorted(found) == sorted([
         "Bearer hush-header", "https://example.com/hush-slack", "hush-id", "hush-old", "hush-older", "hush-other-id",
-        "hush-secret", "hush-token", "json://example.com/hush-one", "mailto://me:hush-two@example.com",
+        "hush-secret", "hush-token", "Bearer hush-traces", "json://example.com/hush-one", "mailto://me:hush-two@example.com",
         # of URLs: also what a receiver could repeat of them
         "https://example.com/services/T00000000/hush-of-the-channel", "hush%2Bvalue", "hush+value", "hush-alone",
         "hush-in-the-path!", "hush-in-the-path%21", "hush-of-the-channel",

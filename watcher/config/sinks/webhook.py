@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema
 
 from watcher.config.fields import HTTP_URL, Secret, http_url, meant_as_text, one_of, or_variable, text_schema
-from watcher.config.quoting import shown
+from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
 from watcher.config.sinks.http import HttpSink
 
-_TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105  a token of HTTP (RFC 9110, section 5.6.2), no secret
-_OWNED = frozenset({"content-type", "content-length", "host", "transfer-encoding", "connection"})
-_OWNED_BEGINNINGS = ("webhook-", "ce-")
 _ENCODED = "whsec_"
 """What a secret of the Standard Webhooks scheme begins with, before its base64."""
 
@@ -45,17 +41,8 @@ def _is_base64(text: str) -> bool:
         return False
 
 
-def _header_name(value: object) -> str:
-    name = str(value)
-    if not re.fullmatch(_TOKEN, name):
-        raise ValueError(f"{shown(name)} is no name of a header: letters, digits and !#$%&'*+.^_`|~-")
-    if name.lower() in _OWNED or name.lower().startswith(_OWNED_BEGINNINGS):
-        raise ValueError(f"the header {shown(name)} is set by the sink itself; remove it")
-    return name
-
-
 SigningSecret = Annotated[SecretStr, PlainValidator(_signing_secret), text_schema(minLength=1)]
-HeaderName = Annotated[str, PlainValidator(_header_name), WithJsonSchema({"type": "string", "pattern": _TOKEN})]
+HeaderName = Annotated[str, PlainValidator(header_name("the sink", "webhook-", "ce-")), HEADER_NAME_SCHEMA]
 Mode = Literal["structured", "binary"]
 _MODES = ("structured", "binary")
 
@@ -77,14 +64,7 @@ class WebhookSink(HttpSink):
         "structured"
     )
     """The whole event as the body, or (binary) its data as the body and the rest in headers."""
-    headers: dict[HeaderName, Secret] = Field(default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}])
+    headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
+        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
+    )
     """Sent with every post. Secrets: take them from variables."""
-
-    @field_validator("headers")
-    @classmethod
-    def _differ(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        first: dict[str, str] = {}
-        for name in headers:
-            if (other := first.setdefault(name.lower(), name)) != name:
-                raise ValueError(f"the headers {shown(other)} and {shown(name)} are one; remove either")
-        return headers

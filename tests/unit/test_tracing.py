@@ -1,0 +1,163 @@
+"""Spans by themselves: nothing while tracing is off; else what they tell, where they stand, and what is hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from watcher import tracing
+from watcher.config.settings import Tracing
+from watcher.redact import HIDDEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """Tracing on, its spans kept here as they would be exported."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(tracing._Redacting(exporter)))  # type: ignore[arg-type]
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+    yield exporter
+    provider.shutdown()
+
+
+# Off.
+
+
+def test_while_tracing_is_off_every_span_is_the_same_nothing() -> None:
+    with tracing.span("poll stack", target="a", deliveries=3) as one, tracing.span("POST", client=True) as other:
+        one.outcome("answered")
+        one.outcome("failed", "why")
+    assert one is other
+
+
+def test_while_tracing_is_off_errors_pass_through_a_span() -> None:
+    with pytest.raises(KeyError), tracing.span("poll stack"):
+        raise KeyError
+
+
+def test_nothing_of_opentelemetry_is_loaded_before_it_is_set_up() -> None:
+    script = "import sys, watcher.tracing as t\nwith t.span('a'): pass\nprint('opentelemetry' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
+# On.
+
+
+def test_a_span_has_its_attributes_by_their_own_names(kept: InMemorySpanExporter) -> None:
+    with tracing.span("poll stack", target="a/b", region="eu-west-1", deliveries=2) as span:
+        span.outcome("answered")
+    with tracing.span("POST", client=True, server="example.com:443"):
+        pass
+    poll, post = kept.get_finished_spans()
+    assert (poll.name, poll.kind, poll.status.status_code) == ("poll stack", SpanKind.INTERNAL, StatusCode.UNSET)
+    assert dict(poll.attributes or {}) == {
+        "watcher.target": "a/b", "cloud.region": "eu-west-1", "watcher.deliveries": 2, "watcher.outcome": "answered",
+    }  # fmt: skip
+    assert (post.kind, dict(post.attributes or {})) == (SpanKind.CLIENT, {"server.address": "example.com:443"})
+
+
+def test_an_outcome_with_an_error_is_a_failure_without_secrets(kept: InMemorySpanExporter) -> None:
+    with tracing.span("poll stack") as span:
+        span.outcome("failed", "Authorization: Bearer hush, they said")
+    (poll,) = kept.get_finished_spans()
+    assert (poll.status.status_code, poll.status.description) == (
+        StatusCode.ERROR,
+        f"Authorization: {HIDDEN}, they said",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "description"),
+    [
+        (ValueError("no: session_token=hush"), "ValueError", f"no: session_token={HIDDEN}"),
+        (TimeoutError(), "TimeoutError", "TimeoutError"),
+        (asyncio.CancelledError(), "cancelled", None),
+    ],
+)
+def test_an_error_that_passes_through_is_the_outcome_and_goes_on(
+    kept: InMemorySpanExporter, error: BaseException, outcome: str, description: str | None
+) -> None:
+    with pytest.raises(type(error)), tracing.span("deliver ops"):
+        raise error
+    (span,) = kept.get_finished_spans()
+    assert (span.attributes or {})["watcher.outcome"] == outcome
+    assert (span.status.description, list(span.events)) == (description, [])
+
+
+async def test_spans_of_tasks_that_go_on_side_by_side_do_not_mix(kept: InMemorySpanExporter) -> None:
+    everybody = asyncio.Barrier(2)
+
+    async def call(name: str) -> None:
+        with tracing.span(f"call of {name}"):
+            await everybody.wait()
+
+    async def poll(name: str) -> None:
+        with tracing.span(name):
+            await everybody.wait()
+            await asyncio.gather(call(name))  # a task of its own
+            await everybody.wait()
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(poll("one"), poll("other"))
+    spans = kept.get_finished_spans()
+    names = {span.context.span_id: span.name for span in spans if span.context}
+    assert {span.name: names[span.parent.span_id] if span.parent else None for span in spans} == {
+        "one": None, "other": None, "call of one": "one", "call of other": "other",
+    }  # fmt: skip
+
+
+# Troubles.
+
+
+def test_the_same_trouble_is_told_once_in_a_while_and_what_the_collector_was_told_is_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(tracing.time, "monotonic", lambda: now)
+    tracing._listen_to_troubles(["Bearer hush-token", "x "])
+    logger = logging.getLogger("opentelemetry.exporter")
+    with capture_logs() as logs:
+        for _ in range(3):
+            logger.error("no way to %s", "Bearer hush-token")
+            logger.warning("another: %s", "hush-token")
+            logger.info("not worth a line")
+        assert [line["error"] for line in logs] == [f"no way to {HIDDEN}", f"another: {HIDDEN}"]
+        now += tracing.SAY_EVERY
+        logger.error("no way to %s", "there")
+        try:
+            int("a bug of theirs")
+        except ValueError:
+            logger.exception("while exporting")
+    told, bug = [line["error"] for line in logs[2:]]
+    assert told == "no way to there"
+    assert bug.startswith("while exporting: ValueError: ")
+    assert {line["event"] for line in logs} == {"tracing.trouble"}
+
+
+async def test_it_can_be_set_up_again_after_a_shutdown() -> None:
+    settings = Tracing("http://127.0.0.1:9/", {"X": SecretStr("hush")}, 1.0)
+    for _ in range(2):
+        at_work = tracing.set_up(settings, "1")
+        assert tracing.span("a") is not tracing.span("a")
+        await at_work.shutdown(5)
+        assert tracing.span("a") is tracing.span("a")
+
+
+def test_the_base_url_is_followed_by_the_path_of_traces() -> None:
+    assert Tracing("http://127.0.0.1:4318").url == "http://127.0.0.1:4318/v1/traces"
+    assert Tracing("https://example.com/otlp/").url == "https://example.com/otlp/v1/traces"

@@ -1,0 +1,57 @@
+"""Where a daemon listens, by a configuration that may be wrong: its health must not hang on somebody's typing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from watcher.config.document import decode
+from watcher.config.fields import split_listen
+from watcher.config.schema import Http
+from watcher.config.tree import Keys, Text, compose
+from watcher.config.variables import fill, fill_tree
+from watcher.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from watcher.config.document import Document
+
+OFF = ("off", "false", "no")
+_OFF = re.compile(r"(?m)^http:[ ]*['\"]?(?:off|false|no)\b")
+_LISTEN = re.compile(r"\blisten:[ ]*['\"]?([^\s,'\"]*[^\s,'\"}])")
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  this is where such a server is asked
+
+
+def listening_at(document: Document | None, environ: Mapping[str, str]) -> tuple[str, int] | None:
+    """The host and port to ask a daemon at, as far as `document` tells, else the default; None: `http` is off."""
+    try:
+        text = "" if document is None else decode(document)
+    except ConfigError:
+        text = ""
+    root = compose(text, _ignore)
+    if isinstance(root, Keys):
+        fill_tree(root, environ, _ignore)
+        http = root.get("http")
+        off = isinstance(http, Text) and http.lower() in OFF
+        listen = http.get("listen") if isinstance(http, Keys) else None
+    else:  # it is no YAML; yet the line may be there that tells
+        off = _OFF.search(text) is not None
+        found = _LISTEN.search(text)
+        listen = found and fill(found[1], environ, _ignore)
+    if off:
+        return None
+    try:
+        return _asked_at(str(listen or Http().listen))
+    except ValueError:
+        return _asked_at(Http().listen)
+
+
+def _asked_at(listen: str) -> tuple[str, int]:
+    host, port = split_listen(listen)
+    return EVERYWHERE.get(host, host), port
+
+
+def _ignore(*_: object) -> None:
+    """Whatever is wrong: `validate` tells."""
