@@ -267,13 +267,21 @@ def deliveries(connection: sqlite3.Connection, query: DeliveryQuery) -> list[Del
         where.append("id = :event")
     sql = (
         "SELECT id, type, event.subject, time, body, sink, state, reminder, recorded, tries, tried, ended, answer "  # noqa: S608  every value is bound, states are ours
-        f"FROM delivery JOIN event USING (number) WHERE {' AND '.join(where)} "
-        "ORDER BY sink, event.number, reminder LIMIT :limit"
+        f"FROM delivery {_index(query)} JOIN event ON event.number = delivery.number WHERE {' AND '.join(where)} "
+        "ORDER BY sink, delivery.number, reminder LIMIT :limit"
     )
     return [
         DeliveryRecord(Event(*row[:5]), row[5], DeliveryState(row[6]), *row[7:])
         for row in connection.execute(sql, values)
     ]
+
+
+def _index(query: DeliveryQuery) -> str:
+    """The oldest that wait, or are dead, are found without a look at all that was ever sent."""
+    states = set(query.states)
+    if query.event_id is None and len(states) == 1 and states <= {DeliveryState.WAITING, DeliveryState.DEAD}:
+        return f"INDEXED BY delivery_{states.pop()}"
+    return ""
 
 
 def counts(connection: sqlite3.Connection) -> dict[tuple[str, DeliveryState], int]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.check import Result
 from watcher.events import target_to_json
+from watcher.standing import last_failure
 from watcher.state import attempt_to_json
 from watcher.tables.screen import CRITICAL, GOOD, UNKNOWN, WARNING
-from watcher.tables.targets import Row, last_failure, targets_table
+from watcher.tables.targets import Row, targets_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

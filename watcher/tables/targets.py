@@ -8,8 +8,8 @@ from rich.text import Text
 
 from watcher.config.duration import format_duration
 from watcher.events import target_to_json
-from watcher.model import FAILED, SUCCEEDED, UNFINISHED
 from watcher.redact import printable
+from watcher.standing import Standing, last_failure, outage_of, stalled, sync_standing
 from watcher.state import attempt_to_json
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
 
@@ -22,10 +22,22 @@ if TYPE_CHECKING:
     from watcher.config.load import EndpointLoad
     from watcher.config.settings import Config
     from watcher.model import Attempt, Target
-    from watcher.state import Record
+    from watcher.state import Known, Record
 
 WIDE = 110
 """Columns from which there is room for everything."""
+
+_COLOURS = {
+    Standing.FAILED: CRITICAL,
+    Standing.STALLED: WARNING,
+    Standing.NEVER_SYNCED: "dim",
+    Standing.NOT_SEEN: "dim",
+    Standing.ACTIVE: CALM,
+    Standing.SUCCEEDED: GOOD,
+}
+
+_WORDS = {Standing.STALLED: "STALLED", Standing.NEVER_SYNCED: "NEVER SYNCED", Standing.NOT_SEEN: "NOT SEEN YET"}
+"""Where AWS's own word does not say it."""
 
 
 def load_table(report: Sequence[EndpointLoad]) -> Table:
@@ -51,12 +63,11 @@ def status_table(config: Config, known: Mapping[str, Record], now: datetime) -> 
         record = known.get(target.id)
         state = record.known if record else None
         attempt = state.attempt if state else None
-        blind = known.get(str(target.endpoint))
-        outage = (record.outage if record else None) or (blind.outage if blind else None)
+        outage = outage_of(record, known.get(str(target.endpoint)))
         note = last_failure(attempt)
         if outage is not None:
             note = f"unreadable for {ago(outage.since, now)}: {outage.code}: {outage.message}"
-        status, colour = _status(attempt, seen=state is not None, stalled=bool(state and _stalled(state)))
+        status, colour = _status(state)
         rows.append(Row(target, status, colour, state.since if state else None, attempt, note))
     return targets_table(rows, "SINCE", now)
 
@@ -70,7 +81,7 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
         "seen": known is not None,
         "status": known.attempt.status if known and known.attempt else None,
         "since": known.since.isoformat().replace("+00:00", "Z") if known else None,
-        "stalled": bool(known and _stalled(known)),
+        "stalled": stalled(known),
         "consecutive_failures": known.failures if known else 0,
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
         "sequence": record.sequence if record else 0,
@@ -107,24 +118,7 @@ def targets_table(rows: Sequence[Row], since: str, now: datetime) -> Table:
     return table
 
 
-def _status(attempt: Attempt | None, *, seen: bool, stalled: bool) -> tuple[str, str]:
-    if attempt is None:
-        return ("NEVER SYNCED", "dim") if seen else ("NOT SEEN YET", "dim")
-    if attempt.status == FAILED:
-        return attempt.status, CRITICAL
-    if stalled:
-        return "STALLED", WARNING
-    if attempt.status == SUCCEEDED:
-        return attempt.status, GOOD
-    return attempt.status, CALM if attempt.status in UNFINISHED else UNKNOWN
-
-
-def _stalled(known: Any) -> bool:
-    return bool(known.attempt and known.attempt.unfinished and known.stalled == known.attempt.started_at)
-
-
-def last_failure(attempt: Attempt | None) -> str:
-    """What AWS said last of an attempt that failed, or nothing."""
-    if attempt is None or attempt.status != FAILED or not attempt.events:
-        return ""
-    return attempt.events[-1].get("event", "")
+def _status(known: Known | None) -> tuple[str, str]:
+    standing = sync_standing(known)
+    told = known.attempt.status if known and known.attempt else ""
+    return _WORDS.get(standing, told), _COLOURS.get(standing, UNKNOWN)

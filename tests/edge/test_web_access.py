@@ -1,0 +1,297 @@
+"""Who may look, what is asked, and what stands on every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from tests.looking import STACKS, Site, attempt, serving
+from watcher.config.settings import Http
+from watcher.errors import ServiceUnreachable, StoreError
+from watcher.web.routes import Route
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+TOKEN = "a-token-of-some-length"
+EVERYWHERE = [
+    "/livez", "/readyz", "/metrics", "/", "/targets/x", "/static/nope.js", "/api/status", "/api/targets",
+    "/api/targets/nope", "/api/endpoints", "/api/sinks", "/api/events", "/api/openapi.json", "/nowhere",
+    "/api/targets?x=1", "/api/targets/default/us-east-1/stack/network/badge.svg",
+]  # fmt: skip
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with serving(tmp_path) as site:
+        yield site
+
+
+@pytest.mark.parametrize("path", [path for path in EVERYWHERE if path not in {"/livez", "/readyz"}])
+async def test_without_the_token_there_is_nothing(tmp_path: Path, path: str) -> None:
+    async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
+        status, body, headers = await site.get(path)
+        assert status == 401
+        assert list(body) == ["error"]
+        assert headers.getall("WWW-Authenticate") == [
+            'Bearer realm="watcher"',
+            'Basic realm="watcher", charset="UTF-8"',
+        ]  # type: ignore[attr-defined]
+        assert (await site.get(path, headers={"Authorization": f"Bearer {TOKEN}x"}))[0] == 401
+        for how in (f"Bearer {TOKEN}", aiohttp.encode_basic_auth("any", TOKEN)):
+            assert (await site.get(path, headers={"Authorization": how}))[0] != 401
+
+
+async def test_health_needs_no_token(tmp_path: Path) -> None:
+    async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
+        for path in ("/livez", "/readyz"):
+            assert (await site.get(path))[:2] == (200, {"ok": True, "reasons": []})
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+async def test_every_answer_is_fenced_in(site: Site, path: str) -> None:
+    _, _, headers = await site.get(path)
+    assert headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Server"] == "watcher"
+    assert headers["Cache-Control"] in {"no-store", "no-cache"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", ["/livez", "/api/targets", "/api/stream", "/"])
+async def test_everything_is_read_only(site: Site, method: str, path: str) -> None:
+    async with site.http.request(method, site.url + path) as answer:
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("route", Route)
+async def test_head_tells_what_get_would(site: Site, route: Route) -> None:
+    path = route.value.replace("{id}", "default/us-east-1/stack/network").replace("{file}", "favicon.svg")
+    async with site.http.head(site.url + path) as head:
+        assert await head.read() == b""
+    if route is Route.STREAM:
+        assert head.headers["Content-Type"].startswith("text/event-stream")
+        return
+    async with site.http.get(site.url + path) as get:
+        await get.read()
+    assert (head.status, head.headers["Content-Type"]) == (get.status, get.headers["Content-Type"])
+
+
+async def test_a_body_is_refused(site: Site) -> None:
+    async with site.http.get(site.url + "/api/targets", data=b"x" * 10) as answer:
+        assert answer.status == 413
+        assert answer.headers["Connection"] == "close"
+        assert list(await answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/targets/", "/targets/", "/static/", "/livez/", "//", "/api/Targets", "/%2e%2e/"]
+)
+async def test_what_is_not_there_is_said_so_in_json(site: Site, path: str) -> None:
+    status, body, _ = await site.get(path)
+    assert (status, list(body)) == (404, ["error"])
+
+
+@pytest.mark.parametrize(
+    "name", ["../site.py", "..%2fsite.py", "%2e%2e/openapi.json", "/etc/passwd", "index.html", ".", "static"]
+)
+async def test_only_the_pages_files_are_served(site: Site, name: str) -> None:
+    assert (await site.get(f"/static/{name}"))[0] == 404
+
+
+async def test_the_pages_files_are_kept_for_ever_by_their_hash(site: Site) -> None:
+    _, shell, headers = await site.get("/")
+    assert headers["Cache-Control"] == "no-cache"
+    assert "HASH" not in shell
+    assert (await site.get("/targets/default/us-east-1/stack/network"))[1] == shell
+    found = re.findall(r'"(/static/[^"]+)"', shell)
+    assert any(path.split("?")[0].endswith(".js") for path in found)
+    for path in found:
+        status, text, headers = await site.get(path)
+        assert status == 200
+        assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        for module in re.findall(r'from "\./([^"]+)"', text):
+            assert (await site.get(f"/static/{module}"))[2]["Cache-Control"] == "public, max-age=31536000, immutable"
+        bare = path.partition("?")[0]
+        status, _, headers = await site.get(bare)
+        assert headers["Cache-Control"] == "no-cache"
+        assert (await site.get(bare, headers={"If-None-Match": headers["ETag"]}))[0] == 304
+
+
+async def test_what_is_worth_it_is_packed_for_who_takes_it(tmp_path: Path) -> None:
+    many = "\n".join(["stacks:", *(f"  - {{name: stack-{number}, region: us-east-1}}" for number in range(500))])
+    async with serving(tmp_path, many) as site, aiohttp.ClientSession(auto_decompress=False) as http:
+        async with http.get(site.url + "/api/targets", headers={"Accept-Encoding": "gzip"}) as packed:
+            body = await packed.read()
+        async with http.get(site.url + "/api/targets", headers={"Accept-Encoding": "identity"}) as plain:
+            whole = await plain.read()
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert gzip.decompress(body) == whole
+    assert len(body) * 5 < len(whole)
+
+
+async def test_many_who_ask_at_once_share_one_building(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look = site.peek.target
+    monkeypatch.setattr(site.peek, "target", lambda target_id: looked.append(target_id) or look(target_id))  # type: ignore[func-returns-value]
+    answers = await asyncio.gather(*(site.get("/api/targets") for _ in range(60)))
+    assert len({str(body) for _, body, _ in answers}) == 1
+    assert len(looked) == 2
+
+
+async def test_the_daemon_is_told_of_as_it_is(site: Site) -> None:
+    site.peek.why_stuck = ["no poll began for 5m though one was due"]
+    assert (await site.get("/livez"))[:2] == (503, {"ok": False, "reasons": site.peek.why_stuck})
+    site.peek.why_unready = ["prod/us-east-1/proton was not tried yet"]
+    assert (await site.get("/readyz"))[:2] == (503, {"ok": False, "reasons": site.peek.why_unready})
+    told = (await site.get("/api/status"))[1]["watcher"]
+    assert told == {"live": False, "ready": False, "reasons": [*site.peek.why_stuck, *site.peek.why_unready]}
+
+
+class Broken:
+    """A store that does not do what it should: it raises `error`, or never answers (None)."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    def __getattr__(self, _name: str) -> Any:
+        async def fail(*_: Any) -> None:
+            if self._error is None:
+                await asyncio.Event().wait()
+            assert self._error is not None
+            raise self._error
+
+        return fail
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/sinks", "/api/events", "/api/targets/default/us-east-1/stack/network", "/api/stream"]
+)
+async def test_a_broken_store_is_told_of(site: Site, path: str) -> None:
+    site.peek.reader = Broken(StoreError("watcher.db: the disk is full; make room"))
+    status, body, headers = await site.get(path)
+    assert (status, body) == (503, {"error": "watcher.db: the disk is full; make room"})
+    assert headers["Retry-After"] == "5"
+
+
+async def test_a_store_that_hangs_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.web.health.PROBE_WITHIN", 0.05)
+    monkeypatch.setattr("watcher.backlog.PATIENCE", 0.05)
+    site.peek.reader = Broken(None)
+    assert (await site.get("/livez"))[0] == 200
+    status, body, _ = await site.get("/readyz")
+    assert (status, body["reasons"]) == (503, ["the state store did not answer within 0.05 s; look at its disk"])
+    assert (await site.get("/api/sinks"))[0] == 503
+    assert (await site.get("/api/targets"))[0] == 200
+    status, text, _ = await site.get("/metrics")
+    assert status == 200
+    assert "watcher_outbox_pending" not in text
+    assert "watcher_targets{" in text
+
+
+async def test_health_is_answered_while_everything_else_waits(site: Site) -> None:
+    site.peek.reader = Broken(None)
+    waiting = [asyncio.create_task(site.get("/api/events")) for _ in range(40)]
+    try:
+        for _ in range(3):
+            assert (await site.get("/livez"))[0] == 200
+        assert not any(task.done() for task in waiting)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_bug_is_told_as_one_and_nothing_of_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_id: str) -> None:
+        raise RuntimeError(TOKEN)
+
+    monkeypatch.setattr(site.peek, "target", broken)
+    status, body, _ = await site.get("/api/targets")
+    assert status == 500
+    assert TOKEN not in body["error"]
+
+
+async def test_another_token_holds_at_once_and_nothing_is_bound_anew(tmp_path: Path) -> None:
+    async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
+        url = site.url
+        with_token = {"headers": {"Authorization": f"Bearer {TOKEN}"}}
+        assert (await site.get("/api/status", **with_token))[0] == 200
+        await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr("another-token")))
+        assert site.url == url
+        assert (await site.get("/api/status", **with_token))[0] == 401
+        assert (await site.get("/api/status", headers={"Authorization": "Bearer another-token"}))[0] == 200
+        await site.server.reconfigure(Http("127.0.0.1", 0, None))
+        assert (await site.get("/api/status"))[0] == 200
+
+
+async def test_another_address_is_had_before_the_old_one_is_left(site: Site, tmp_path: Path) -> None:
+    old = site.url
+    (tmp_path / "other").mkdir()
+    async with serving(tmp_path / "other") as other:
+        with pytest.raises(ServiceUnreachable) as told:
+            await site.server.reconfigure(Http(*other.address))
+        host, port = other.address
+        assert str(told.value) == (
+            f"cannot serve HTTP on {host}:{port}: address already in use; "
+            "name another address in `http: {listen: …}`, or write `http: off`"
+        )
+        assert site.url == old
+        assert (await site.get("/livez"))[0] == 200
+    await site.server.reconfigure(Http("localhost", 0))
+    assert site.url != old
+    assert (await site.get("/livez"))[0] == 200
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await site.http.get(old)
+
+
+async def test_one_address_may_become_all_on_the_same_port(site: Site) -> None:
+    port = site.address[1]
+    await site.server.reconfigure(None)
+    await site.server.reconfigure(Http("127.0.0.1", port))
+    await site.server.reconfigure(Http("0.0.0.0", port, insecure=True))  # noqa: S104  for a moment, in a test
+    assert site.url == f"http://0.0.0.0:{port}"
+    assert (await site.get("/livez"))[0] == 200
+    await site.server.reconfigure(Http("127.0.0.1", port))
+    assert (await site.get("/livez"))[0] == 200
+
+
+async def test_serving_ends_and_begins_again(site: Site) -> None:
+    old = site.url
+    await site.server.reconfigure(None)
+    assert site.server.url is None
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await site.http.get(old)
+    await site.server.reconfigure(Http("127.0.0.1", 0))
+    assert (await site.get("/livez"))[0] == 200
+
+
+async def test_an_address_of_nobody_is_told_for_people(site: Site) -> None:
+    with pytest.raises(ServiceUnreachable, match=r"cannot serve HTTP on 192\.0\.2\.1:80: "):
+        await site.server.reconfigure(Http("192.0.2.1", 80))
+    assert (await site.get("/livez"))[0] == 200
+
+
+async def test_a_new_configuration_is_seen_at_once_for_single_targets(site: Site) -> None:
+    from tests.looking import config_of  # noqa: PLC0415  only here
+
+    assert (await site.get("/api/targets/default/us-east-1/stack/new"))[0] == 404
+    site.peek.config = config_of(STACKS.replace("network", "new"), site.peek.config.state)
+    await site.peek.see(site.peek.config.targets[0], attempt(0, "SUCCEEDED"))
+    assert (await site.get("/api/targets/default/us-east-1/stack/new"))[1]["standing"] == "succeeded"
+    assert (await site.get("/api/targets/default/us-east-1/stack/network"))[0] == 404

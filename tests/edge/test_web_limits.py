@@ -1,0 +1,294 @@
+"""What the HTTP side bears: slow ones, broken ones, too many at once; while polls are not kept waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.looking import Site, serving, until
+from watcher.web import listener
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+MANY = "\n".join(["stacks:", *(f"  - {{name: stack-{number:04}, region: us-east-1}}" for number in range(2000))])
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with serving(tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
+async def large(tmp_path: Path) -> AsyncIterator[Site]:
+    async with serving(tmp_path, MANY) as site:
+        yield site
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same limits, in a shorter time."""
+    monkeypatch.setattr("watcher.web.connection.HEAD_WITHIN", 0.3)
+    monkeypatch.setattr("watcher.web.connection.TAKEN_WITHIN", 0.5)
+    monkeypatch.setattr(listener, "REAP_EVERY", 0.05)
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def connect(site: Site) -> Streams:
+    return await asyncio.open_connection(*site.address)
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """What came until the server ended the connection, which it did."""
+    async with asyncio.timeout(10):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+def connections(site: Site) -> set[Any]:
+    assert site.server._listener
+    return site.server._listener._connections
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("begun", [b"", b"GET /livez HTTP/1.1\r\n", b"GET /livez HTTP/1.1\r\nHost: x\r\nX: "])
+async def test_who_does_not_finish_asking_is_cut_off(site: Site, begun: bytes) -> None:
+    reader, writer = await connect(site)
+    writer.write(begun)
+    assert await ended(reader) == b""
+    writer.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_asks_byte_by_byte_is_cut_off_also_on_a_kept_connection(site: Site) -> None:
+    reader, writer = await connect(site)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    first = await reader.readuntil(b"}")  # whole: what is left unread is lost when it is cut
+    assert first.startswith(b"HTTP/1.1 200")
+    assert b'{"ok":true' in first
+    cut = asyncio.create_task(ended(reader))
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            for letter in "GET /livez HTTP/1.1\r\nX-Long: " + "y" * 1000:
+                if cut.done():
+                    break
+                writer.write(letter.encode())
+                await asyncio.sleep(0.02)
+    await cut
+    writer.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_keeps_a_connection_and_is_silent_may_ask_again(site: Site) -> None:
+    reader, writer = await connect(site)
+    for _ in range(2):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(0.5)  # longer than a head may take
+    writer.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_takes_nothing_of_its_answer_is_cut_off(large: Site) -> None:
+    await large.get("/api/targets")
+    sockets = []
+    for _ in range(20):
+        each = socket.socket()
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        each.connect(large.address)
+        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        sockets.append(each)
+    await until(lambda: sum(each.writing_paused for each in connections(large)) >= 20)
+    await until(lambda: not any(each.writing_paused for each in connections(large)))
+    assert (await large.get("/livez"))[0] == 200
+    for each in sockets:
+        each.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_reads_slowly_but_reads_gets_it_all(large: Site) -> None:
+    each = socket.socket()
+    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    each.connect(large.address)
+    each.setblocking(False)  # noqa: FBT003  the socket's own way
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(each, b"GET /api/targets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    begun, whole = loop.time(), b""
+    async with asyncio.timeout(20):
+        while piece := await loop.sock_recv(each, 20_000):
+            whole += piece
+            await asyncio.sleep(0.01)
+    head, _, body = whole.partition(b"\r\n\r\n")
+    assert loop.time() - begun > 0.5
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert len(json.loads(body)["targets"]) == 2000
+    each.close()
+
+
+async def test_slow_readers_hold_little(large: Site) -> None:
+    """Not each a copy of a large answer: a hundred kilobytes each, beside the shared one with what it is made of."""
+    _, answer, _ = await large.get("/api/targets")
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    sockets = []
+    for _ in range(50):
+        each = socket.socket()
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        each.connect(large.address)
+        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        sockets.append(each)
+    await until(lambda: sum(each.writing_paused for each in connections(large)) >= 50)
+    held = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert held < 50 * 100_000 + 4 * len(json.dumps(answer))
+    for each in sockets:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
+        b"hello\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nBroken header\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 500 + b"\r\n",
+        b"MADE-UP / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_what_is_no_request_is_refused_in_our_words_and_ended(
+    site: Site, request_: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = await connect(site)
+    writer.write(request_)
+    head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == b"400"
+    assert b"Server: watcher" in head
+    assert json.loads(body)["error"].startswith("this is no request that can be read here")
+    assert "Traceback" not in capfd.readouterr().err
+    writer.close()
+
+
+async def test_who_sends_a_body_without_end_is_not_listened_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.web.connection.LINGER", 0.2)
+    reader, writer = await connect(site)
+    writer.write(b"GET /api/targets HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+
+    async def flood() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+
+    flooding = asyncio.create_task(flood())
+    assert b" 413 " in (await reader.readline())
+    await until(lambda: not connections(site))
+    await flooding
+    writer.close()
+
+
+async def test_clients_that_break_off_leave_nothing_behind(large: Site) -> None:
+    pieces = [b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n", b"GE"]
+    for number in range(200):
+        each = socket.create_connection(large.address)
+        each.sendall(pieces[number % 3])
+        if number % 2:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+        each.close()
+    await until(lambda: not connections(large) and large.hub.streams == 0)
+    assert (await large.get("/livez"))[0] == 200
+
+
+async def test_one_connection_too_many_is_told_so_and_health_still_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "most_connections", lambda _files: 5)
+    async with serving(tmp_path) as site:
+        held = [await connect(site) for _ in range(5)]
+        await until(lambda: len(connections(site)) == 5)
+        reader, writer = await connect(site)
+        writer.write(b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await ended(reader)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 1\r\n" in answer
+        assert answer.endswith(b'{"error":"too many connections; try again in a moment"}')
+        writer.close()
+        reader, writer = await connect(site)
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await ended(reader)).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        silent, writer = await connect(site)
+        assert await ended(silent) == b""
+        writer.close()
+        held[0][1].close()
+        await until(lambda: len(connections(site)) == 4)
+        assert (await site.get("/api/targets"))[0] == 200
+        for _, writer in held:
+            writer.close()
+
+
+async def test_the_loop_turns_while_a_thousand_read(large: Site) -> None:
+    """Polls share it: no turn of theirs comes late because of readers."""
+    loop = asyncio.get_running_loop()
+    late: list[float] = []
+    stop = asyncio.Event()
+
+    async def poll() -> None:
+        while not stop.is_set():
+            due = loop.time() + 0.01
+            await asyncio.sleep(0.01)
+            late.append(loop.time() - due)
+
+    process = await asyncio.create_subprocess_exec(
+        "python3", "-c", READERS, *map(str, large.address), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    assert await process.stdout.readline() == b"all are connected\n"
+    polling = asyncio.create_task(poll())
+    answered = int(await process.stdout.readline())
+    stop.set()
+    await polling
+    await process.wait()
+    assert answered >= 1000
+    late.sort()
+    assert late[len(late) * 99 // 100] < 0.25, late[-10:]
+
+
+READERS = """
+import selectors, socket, sys, time
+sel = selectors.DefaultSelector()
+for _ in range(1000):
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+    s.setblocking(False)
+    sel.register(s, selectors.EVENT_READ)
+print("all are connected", flush=True)
+ask = b"GET /api/targets?text=stack-19 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+for key in list(sel.get_map().values()):
+    key.fileobj.send(ask)
+answered, end = 0, time.monotonic() + 3
+while time.monotonic() < end or answered < 1000:
+    for key, _ in sel.select(0.1):
+        piece = key.fileobj.recv(1 << 20)
+        if piece.endswith(b"}]}"):
+            answered += 1
+            key.fileobj.send(ask)
+print(answered)
+"""

@@ -1,0 +1,196 @@
+"""The inside of a daemon, for tests of the HTTP side: a real store, real records and events; only looks are given."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from watcher.clock import SystemClock
+from watcher.config.document import Document
+from watcher.config.reading import parse
+from watcher.config.settings import Http
+from watcher.diff import diff
+from watcher.events import outage_event, sync_event
+from watcher.inside import EndpointLook, Loaded, SinkLook, TargetLook
+from watcher.metrics import Metrics
+from watcher.model import Attempt, Snapshot
+from watcher.protocols import Entry
+from watcher.state import Outage, Record
+from watcher.stores import reader_for, store_for
+from watcher.web.server import WebServer
+from watcher.web.stream import Hub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from watcher.config.settings import Config
+    from watcher.events import Event
+    from watcher.model import EndpointKey, Target
+    from watcher.protocols import Clock, Reader, Store
+
+BEGAN = datetime(2026, 11, 23, 8, tzinfo=UTC)
+STACKS = """
+stacks:
+  - {name: network, region: us-east-1, labels: {team: platform}}
+  - {name: shop, region: us-east-1}
+"""
+
+
+def config_of(text: str, state: str) -> Config:
+    """The configuration that `text` is."""
+    return parse(Document("watcher.yaml", f"{text}\nstate: {state}\n".encode()), {}, lambda _: None)
+
+
+def attempt(
+    minute: float, status: str, *lines: str, sha: str = "62c0ffee00", revision: Mapping[str, str] | None = None
+) -> Attempt:
+    """One that started in that minute after eight."""
+    began = BEGAN + timedelta(minutes=minute)
+    told = {"repositoryProvider": "GITHUB", "repositoryName": "org/templates", "branch": "main", "sha": sha}
+    events = tuple(
+        {"type": "SYNC", "event": line, "time": (began + timedelta(seconds=5)).isoformat()} for line in lines
+    )
+    return Attempt(began, status, "web:1", told, dict(revision or told), events)
+
+
+@dataclass
+class Peek:
+    """See `watcher.inside.Inside`."""
+
+    config: Config
+    store: Store
+    reader: Reader
+    clock: Clock = field(default_factory=SystemClock)
+    started: datetime = BEGAN
+    records: dict[str, Record] = field(default_factory=dict)
+    loaded: Loaded = field(default_factory=lambda: Loaded(BEGAN, BEGAN))
+    looks: dict[str, TargetLook] = field(default_factory=dict)
+    sink_looks: dict[str, SinkLook] = field(default_factory=dict)
+    endpoint_looks: dict[EndpointKey, EndpointLook] = field(default_factory=dict)
+    observers: list[Any] = field(default_factory=list)
+    why_stuck: list[str] = field(default_factory=list)
+    why_unready: list[str] = field(default_factory=list)
+
+    def target(self, target_id: str) -> TargetLook:
+        return self.looks.get(target_id, TargetLook(None, None, None, 0))
+
+    def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
+        return {
+            key: self.endpoint_looks.get(
+                key, EndpointLook(len(targets), tried=True, answered=BEGAN, rate=5.0, allowed=5.0, failures=0)
+            )
+            for key, targets in self.config.endpoints().items()
+        }
+
+    def sinks(self) -> Mapping[str, SinkLook]:
+        return {sink.name: self.sink_looks.get(sink.name, SinkLook(sink.type, "up", "")) for sink in self.config.sinks}
+
+    def stuck(self) -> list[str]:
+        return self.why_stuck
+
+    def unready(self) -> list[str]:
+        return self.why_unready
+
+    async def see(
+        self, target: Target, latest: Attempt | None, *, sinks: Sequence[str] = (), success: Attempt | None = None
+    ) -> list[Event]:
+        """AWS answered so: the real diff, events and commit."""
+        record = self.records.get(target.id, Record())
+        now = self.clock.now()
+        outcome = diff(record.known, Snapshot(None, latest, success), now=now, stalled_after=timedelta(days=999))
+        events = []
+        for change in outcome.changes:
+            record = replace(record, sequence=record.sequence + 1)
+            events.append(sync_event(target, change, sequence=record.sequence, now=now))
+        await self.commit(Entry(target.id, replace(record, known=outcome.known), [(event, sinks) for event in events]))
+        return events
+
+    async def fail(self, subject: Target | EndpointKey, outage: Outage, *, sinks: Sequence[str] = ()) -> None:
+        """It cannot be read."""
+        key = subject.id if hasattr(subject, "id") else str(subject)
+        record = self.records.get(key, Record())
+        event = outage_event(subject, outage, sequence=record.sequence + 1, now=self.clock.now(), over=False)
+        await self.commit(Entry(key, replace(record, outage=outage, sequence=record.sequence + 1), [(event, sinks)]))
+
+    async def commit(self, *entries: Entry) -> None:
+        await self.store.commit(entries, self.clock.now())
+        self.records = {**self.records, **{entry.subject: entry.record for entry in entries}}
+        for observer in self.observers:
+            observer.recorded(entries)
+
+
+@dataclass
+class Site:
+    """A server of it."""
+
+    peek: Peek
+    server: WebServer
+    hub: Hub
+    metrics: Metrics
+    http: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        assert self.server.url
+        return self.server.url
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+    async def get(self, path: str, **how: Any) -> tuple[int, Any, Mapping[str, str]]:
+        """Status, body (JSON or text), headers. The path is sent as it is."""
+        from yarl import URL  # noqa: PLC0415  only for this
+
+        async with self.http.get(URL(self.url + path, encoded=True), **how) as answer:
+            text = await answer.text()
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return answer.status, json.loads(text) if is_json and text else text, answer.headers
+
+
+async def until(met: Callable[[], Any], patience: float = 15.0) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(patience):
+        while not met():  # noqa: ASYNC110  what it is about tells nobody
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def peeking(folder: Path, text: str = STACKS) -> AsyncIterator[Peek]:
+    """An inside with a store in a file."""
+    state = f"sqlite:///{folder / 'watcher.db'}"
+    store = store_for(state)
+    await store.open()
+    reader = reader_for(state)
+    await reader.open()
+    try:
+        yield Peek(config_of(text, state), store, reader)
+    finally:
+        await reader.close()
+        await store.close()
+
+
+@asynccontextmanager
+async def serving(folder: Path, text: str = STACKS, token: SecretStr | None = None) -> AsyncIterator[Site]:
+    """A server on loopback, as the daemon has it."""
+    async with peeking(folder, text) as peek:
+        metrics, hub = Metrics(peek), Hub(peek)
+        peek.observers = [metrics, hub]
+        server = WebServer(peek, metrics, hub)
+        await server.start(Http("127.0.0.1", 0, token))
+        try:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as http:
+                yield Site(peek, server, hub, metrics, http)
+        finally:
+            await server.close(2.0)
+            metrics.close()

@@ -1,0 +1,97 @@
+"""What is made once for many, and the gate before what may hang."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.looking import until
+from watcher.errors import StoreError
+from watcher.shared import Gate, Shared
+
+
+class Counted:
+    """Makes numbers, when it is let."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.let = asyncio.Event()
+
+    async def make(self) -> int:
+        self.made += 1
+        await self.let.wait()
+        return self.made
+
+
+async def test_all_who_ask_meanwhile_share_one_making() -> None:
+    counted = Counted()
+    shared = Shared(counted.make, 60.0)
+    asking = [asyncio.create_task(shared.get()) for _ in range(50)]
+    await until(lambda: counted.made)
+    counted.let.set()
+    assert await asyncio.gather(*asking) == [1] * 50
+    assert await shared.get() == 1
+
+
+async def test_what_is_old_is_made_anew() -> None:
+    counted = Counted()
+    counted.let.set()
+    shared = Shared(counted.make, 0.01)
+    assert await shared.get() == 1
+    loop = asyncio.get_running_loop()
+    at = loop.time() + 0.011
+    await until(lambda: loop.time() > at)
+    assert await shared.get() == 2
+
+
+async def test_one_that_hangs_is_not_begun_twice_and_nobody_waits_for_ever() -> None:
+    counted = Counted()
+    shared = Shared(counted.make, 0.0)
+    for _ in range(3):
+        with pytest.raises(StoreError, match=r"did not answer within 0\.01 s"):
+            await shared.get_within(0.01)
+    assert counted.made == 1
+    counted.let.set()
+    assert await shared.get_within(5) == 1
+
+
+async def test_who_stops_waiting_does_not_stop_it_for_the_others() -> None:
+    counted = Counted()
+    shared = Shared(counted.make, 60.0)
+    first, second = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())
+    await until(lambda: counted.made)
+    first.cancel()
+    counted.let.set()
+    assert await second == 1
+
+
+async def test_an_error_is_shared_too() -> None:
+    tries = []
+
+    async def fail() -> None:
+        tries.append(1)
+        raise StoreError("the disk is full")
+
+    shared = Shared(fail, 60.0)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="disk is full"):
+            await shared.get()
+    assert tries == [1]
+
+
+async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
+    gate, let, begun = Gate(2, 0.05), asyncio.Event(), []
+
+    async def question() -> str:
+        begun.append(1)
+        await let.wait()
+        return "answer"
+
+    for _ in range(6):
+        with pytest.raises(StoreError, match=r"did not answer within 0\.05 s"):
+            await gate.ask(question)
+    assert len(begun) == 2
+    let.set()
+    await asyncio.sleep(0)
+    assert await gate.ask(question) == "answer"

@@ -1,0 +1,81 @@
+"""One word for each target, worst first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.conftest import an_attempt, minute
+from watcher.standing import Standing, active, last_failure, outage_of, rank, stalled, standing, sync_standing
+from watcher.state import Known, Outage, Record
+
+OWN = Outage(minute(0), "ResourceNotFoundException", "no such template", 3)
+SHARED = Outage(minute(1), "AccessDeniedException", "not allowed", 3)
+
+
+def known(status: str | None, *, is_stalled: bool = False) -> Known:
+    attempt = None if status is None else an_attempt(1, status)
+    return Known(attempt, minute(2), stalled=minute(1) if is_stalled else None)
+
+
+@pytest.mark.parametrize(
+    ("record", "endpoint", "stands"),
+    [
+        (None, None, Standing.NOT_SEEN),
+        (Record(), Record(), Standing.NOT_SEEN),
+        (None, Record(outage=SHARED), Standing.UNREADABLE),
+        (Record(known("SUCCEEDED")), Record(outage=SHARED), Standing.UNREADABLE),
+        (Record(known("FAILED"), outage=OWN), None, Standing.UNREADABLE),
+        (Record(known(None)), None, Standing.NEVER_SYNCED),
+        (Record(known("FAILED")), Record(), Standing.FAILED),
+        (Record(known("FAILED", is_stalled=True)), None, Standing.FAILED),
+        (Record(known("SUCCEEDED", is_stalled=True)), None, Standing.SUCCEEDED),
+        (Record(known("IN_PROGRESS", is_stalled=True)), None, Standing.STALLED),
+        (Record(known("INITIATED")), None, Standing.ACTIVE),
+        (Record(known("IN_PROGRESS")), None, Standing.ACTIVE),
+        (Record(known("QUEUED")), None, Standing.ACTIVE),
+        (Record(known("CANCELLED")), None, Standing.UNKNOWN),
+        (Record(known("")), None, Standing.UNKNOWN),
+    ],
+)
+def test_what_must_be_known_first_wins(record: Record | None, endpoint: Record | None, stands: Standing) -> None:
+    assert standing(record, endpoint) is stands
+
+
+def test_without_its_outage_a_target_stands_as_it_was_last_seen() -> None:
+    record = Record(known("FAILED"), outage=OWN)
+    assert standing(record, None) is Standing.UNREADABLE
+    assert sync_standing(record.known) is Standing.FAILED
+
+
+def test_its_own_outage_is_told_before_its_endpoints() -> None:
+    assert outage_of(Record(outage=OWN), Record(outage=SHARED)) is OWN
+    assert outage_of(Record(), Record(outage=SHARED)) is SHARED
+    assert outage_of(None, None) is None
+
+
+def test_ranks_are_in_the_order_in_which_people_are_to_see_them() -> None:
+    told = ["unreadable", "failed", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
+    assert sorted(Standing, key=rank) == told
+
+
+def test_an_attempt_is_stalled_only_by_its_own_beginning() -> None:
+    other = replace(known("IN_PROGRESS"), stalled=minute(0))
+    assert not stalled(other)
+    assert stalled(replace(other, stalled=minute(1)))
+    assert not stalled(None)
+
+
+def test_what_aws_does_not_show_any_more_is_not_active() -> None:
+    assert active(known("QUEUED"))
+    assert not active(replace(known("QUEUED"), missing=True))
+    assert not active(known("SUCCEEDED"))
+    assert not active(None)
+
+
+def test_the_last_word_is_told_of_a_failure_only() -> None:
+    assert last_failure(an_attempt(1, "FAILED", "first", "last")) == "last"
+    assert last_failure(an_attempt(1, "FAILED")) == ""
+    assert last_failure(an_attempt(1, "SUCCEEDED", "fine")) == ""
+    assert last_failure(None) == ""

@@ -1,0 +1,40 @@
+"""A target's standing as a picture."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from watcher.standing import Standing
+from watcher.web.badge import COLOURS, LABEL_COLOUR, badge
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("colour", [*COLOURS.values(), LABEL_COLOUR])
+def test_white_letters_can_be_read_on_it(colour: str) -> None:
+    assert 1.05 / (luminance(colour) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_it_says_how_the_target_stands(standing: Standing) -> None:
+    picture = ET.fromstring(badge(standing, "network"))  # noqa: S314  ours
+    said = f"network: sync {standing.value.replace('_', ' ')}"
+    assert picture.get("role") == "img"
+    assert picture.findtext(f"{SVG}title") == said == picture.get("aria-label")
+    assert [text.text for text in picture.iter(f"{SVG}text")] == ["sync", standing.value.replace("_", " ")]
+
+
+def test_a_hostile_name_is_text() -> None:
+    name = "<script>alert(1)</script>\"'&"
+    picture = ET.fromstring(badge(Standing.FAILED, name))  # noqa: S314  ours
+    assert picture.findtext(f"{SVG}title") == f"{name}: sync failed"
+    assert {each.tag.removeprefix(SVG) for each in picture.iter()} == {"svg", "title", "rect", "path", "g", "text"}

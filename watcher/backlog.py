@@ -1,0 +1,67 @@
+"""What waits for each sink, and what was given up, asked of the store at most every few seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.protocols import DeliveryQuery, DeliveryState
+from watcher.shared import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from watcher.protocols import Reader
+
+KEPT = 3.0
+PATIENCE = 2.0
+"""Seconds that an answer is good for, and that one is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Of one sink."""
+
+    waiting: int = 0
+    dead: int = 0
+    oldest: datetime | None = None
+    """When the oldest event that waits was recorded."""
+
+
+class Backlogs:
+    """Of all sinks for which something waits or is dead, configured or not."""
+
+    def __init__(self, reader: Callable[[], Reader]) -> None:
+        """`reader` tells whom to ask, each time."""
+        self._reader = reader
+        self._shared = Shared(self._ask, KEPT)
+
+    async def get(self) -> Mapping[str, Backlog]:
+        """By sink.
+
+        Raises:
+            StoreError: the store cannot be read, or does not answer within two seconds.
+        """
+        return await self._shared.get_within(PATIENCE)
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._shared.close()
+
+    async def _ask(self) -> Mapping[str, Backlog]:
+        reader = self._reader()
+        counts = await reader.counts()
+        return {
+            sink: Backlog(
+                waiting := counts.get((sink, DeliveryState.WAITING), 0),
+                counts.get((sink, DeliveryState.DEAD), 0),
+                await _oldest(reader, sink) if waiting else None,
+            )
+            for sink in sorted({sink for sink, _ in counts})
+        }
+
+
+async def _oldest(reader: Reader, sink: str) -> datetime | None:
+    found = await reader.deliveries(DeliveryQuery(states=[DeliveryState.WAITING], sink=sink, limit=1))
+    return datetime.fromtimestamp(found[0].recorded, UTC) if found else None

@@ -1,0 +1,117 @@
+"""What those who look in over HTTP may see of the running daemon. `app.App` is what they see; they change nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from watcher.config.settings import Config
+    from watcher.model import EndpointKey
+    from watcher.protocols import Clock, Reader
+    from watcher.state import Record
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLook:
+    """How the polling of one target goes, in this run."""
+
+    answered: datetime | None
+    """When AWS last answered for it; None: not in this run."""
+    tried: datetime | None
+    """When it was last polled, with or without an answer."""
+    next_poll: datetime | None
+    """When it is due; in the past while it waits for its turn; None while it is being polled."""
+    failures: int
+    """Polls in a row that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLook:
+    """How one account, region and API is doing, in this run."""
+
+    targets: int
+    tried: bool
+    """Whether it was polled once, with whatever outcome."""
+    answered: datetime | None
+    """When it last answered anyone."""
+    rate: float
+    """Calls a second that are let through now."""
+    allowed: float
+    """Calls a second that the configuration allows."""
+    failures: int
+    """Polls in a row that failed, and none succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkLook:
+    """How one sink is doing, in this run."""
+
+    type: str
+    state: str
+    """`up`, `down` (it takes nothing), `gone` (it wants nothing more) or `closed` (its reader has gone)."""
+    error: str
+    """What it answered last when a delivery failed; empty while there is nothing to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The configuration that is in force, and what became of the last try to load another."""
+
+    at: datetime
+    """When the one in force was taken up."""
+    tried: datetime
+    """When one was last read that differed."""
+    faults: tuple[str, ...] = ()
+    """What was wrong with that one, which was therefore left alone; empty: it is in force."""
+    restart_for: tuple[str, ...] = ()
+    """Keys whose new values hold only from the next start on."""
+    successes: int = 0
+    failures: int = 0
+    """How often another one was taken up, or left alone, in this run."""
+
+
+class Inside(Protocol):
+    """The daemon, from outside. Everything is read at the moment it is asked for; `config` may be replaced any time."""
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+
+    @property
+    def started(self) -> datetime:
+        """When this run began."""
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """What has been committed of each target's id and endpoint's key (as text)."""
+
+    @property
+    def reader(self) -> Reader:
+        """The history and the outbox, through a connection of its own, so that reading delays no commit."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """The state of the configuration."""
+
+    def target(self, target_id: str) -> TargetLook:
+        """How the polling of a configured target goes."""
+
+    def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
+        """Every endpoint of the configuration."""
+
+    def sinks(self) -> Mapping[str, SinkLook]:
+        """Every configured sink by its name."""
+
+    def stuck(self) -> list[str]:
+        """Why the daemon makes no progress, for people: empty while all is well. AWS's health is no reason."""
+
+    def unready(self) -> list[str]:
+        """Why it is not ready: starting, stopping, endpoints that were not tried yet, a store that takes nothing."""

@@ -1,0 +1,213 @@
+"""What is counted and measured, for Prometheus (contract, section 7).
+
+What happens is counted as it is told (`Observer`); what is so at the moment is looked up at each scrape. Labels are
+bounded by the configuration and by what is known: a status that AWS invents is `UNKNOWN`. What belongs to an endpoint
+or a sink that left the configuration leaves with it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from watcher.backlog import Backlogs
+from watcher.clock import SystemClock
+from watcher.errors import StoreError
+from watcher.gauges import ENDPOINT, gauges
+from watcher.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, parse_rfc3339
+from watcher.observer import Observer
+from watcher.protocols import DeliveryState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from prometheus_client.core import Metric
+
+    from watcher.backlog import Backlog
+    from watcher.config.settings import Config
+    from watcher.events import Event
+    from watcher.inside import Inside
+    from watcher.model import Target
+    from watcher.observer import Poll
+    from watcher.protocols import Entry, Reader, Result
+
+# Or each counter has a gauge beside it that the contract does not know.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retried", DeliveryState.DEAD: "dead"}
+
+QUICK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+LATE = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+DELIVERED = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
+DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+"""Bounds of buckets in seconds: of a poll, of its lateness, from recorded to sent, from AWS's own time to the event."""
+
+
+class Metrics(Observer):
+    """An `Observer` with a registry of its own. Without an `inside`, which may `attach` later, nothing is looked up."""
+
+    def __init__(self, inside: Inside | None = None) -> None:
+        """`inside` is whose state is told."""
+        self.streams: Callable[[], int] = lambda: 0
+        """How many listen to events; the web server says so."""
+        self.backlogs = Backlogs(self._reader)
+        self.registry = CollectorRegistry()
+        self.content_type = "text/plain; version=0.0.4; charset=utf-8"
+        self._inside = inside
+        self._now = _Now()
+        self._polls = self._counter("watcher_polls", "Polls that ended, by how.", (*ENDPOINT, "outcome"))
+        self._poll_seconds = self._histogram(
+            "watcher_poll_duration_seconds", "How long polls took, with retries and the waits between.", ENDPOINT, QUICK
+        )  # fmt: skip
+        self._lag = self._histogram(
+            "watcher_schedule_lag_seconds", "How much later than they were due polls began.", ENDPOINT, LATE
+        )
+        self._detection = self._histogram(
+            "watcher_detection_seconds",
+            "From AWS's own time to the event. Of a new attempt's begin: from its startedAt. Of an attempt's end: from "
+            "the newest time among its events, or from startedAt where AWS tells none. First observations, and what "
+            "AWS tells no time of, are left out.",
+            (), DETECTED,
+        )  # fmt: skip
+        self._delivery = self._histogram(
+            "watcher_delivery_seconds",
+            "From an event's record to the sink's answer that it has it.",
+            ("sink",),
+            DELIVERED,
+        )
+        self._events = self._counter("watcher_events", "Events that were recorded.", ("type",))
+        self._deliveries = self._counter(
+            "watcher_deliveries", "Tries of deliveries, by what became of them.", ("sink", "outcome")
+        )
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self._now)
+        for known in EVENT_TYPES:
+            self._events.labels(known)
+
+    def attach(self, inside: Inside) -> None:
+        """Look things up in `inside` from now on."""
+        self._inside = inside
+
+    def begun(self, target: Target, due: float, begun: float) -> None:
+        """See `Observer`."""
+        self._lag.labels(*_endpoint(target)).observe(max(0.0, begun - due))
+
+    def polled(self, poll: Poll) -> None:
+        """See `Observer`."""
+        where = _endpoint(poll.target)
+        self._polls.labels(*where, poll.outcome.value).inc()
+        self._poll_seconds.labels(*where).observe(max(0.0, poll.ended - poll.begun))
+
+    def recorded(self, entries: Sequence[Entry]) -> None:
+        """See `Observer`."""
+        for entry in entries:
+            for event, _ in entry.events:
+                if event.type in (*EVENT_TYPES, TEST_EVENT):
+                    self._events.labels(event.type).inc()
+                seconds = detection(event)
+                if seconds is not None:
+                    self._detection.observe(seconds)
+
+    def delivered(self, results: Sequence[Result]) -> None:
+        """See `Observer`."""
+        now = (self._inside.clock if self._inside else SystemClock()).now().timestamp()
+        for result in results:
+            delivery = result.delivery
+            if result.state in OUTCOMES:
+                self._deliveries.labels(delivery.sink, OUTCOMES[result.state]).inc()
+            if result.state is DeliveryState.SENT and not delivery.reminder:
+                self._delivery.labels(delivery.sink).observe(max(0.0, now - delivery.recorded))
+
+    async def expose(self) -> bytes:
+        """Prometheus's text format. A store that does not answer leaves its gauges out, and the rest in."""
+        if self._inside is not None:
+            await self._look(self._inside)
+        return generate_latest(self.registry)
+
+    def close(self) -> None:
+        """Ask the store nothing more."""
+        self.backlogs.close()
+
+    async def _look(self, inside: Inside) -> None:
+        try:
+            backlogs: Mapping[str, Backlog] | None = await self.backlogs.get()
+        except StoreError:
+            backlogs = None
+        self._drop(inside.config)
+        self._now.families = await gauges(inside, backlogs, self.streams())
+
+    def _drop(self, config: Config) -> None:
+        """Forget what belongs to no endpoint and no sink of the configuration."""
+        endpoints = {(key.account, key.region, key.api.value) for key in config.endpoints()}
+        sinks = {sink.name for sink in config.sinks}
+        for metric in (self._polls, self._poll_seconds, self._lag):
+            for labels in _children(metric):
+                if labels[:3] not in endpoints:
+                    metric.remove(*labels)
+        for metric in (self._deliveries, self._delivery):
+            for labels in _children(metric):
+                if labels[0] not in sinks:
+                    metric.remove(*labels)
+
+    def _reader(self) -> Reader:
+        assert self._inside is not None  # noqa: S101  nobody asks before
+        return self._inside.reader
+
+    def _counter(self, name: str, told: str, labels: Sequence[str]) -> Counter:
+        return Counter(name, told, labels, registry=self.registry)
+
+    def _histogram(self, name: str, told: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, told, labels, registry=self.registry, buckets=buckets)
+
+
+def detection(event: Event) -> float | None:
+    """Seconds from the attempt's own time of what an event tells to the event; None: its time is not known.
+
+    Of an end it is the newest time in the attempt's own history; of a new attempt's begin it is `startedAt`. When an
+    attempt went from one unfinished status to another is not told by AWS.
+    """
+    if not event.type.startswith("watcher.sync.") or event.type == "watcher.sync.stalled":
+        return None
+    data = json.loads(event.body)["data"]
+    attempt = data.get("attempt")
+    if attempt is None or data["first_seen"] or data["recreated"] or not data["observed"]:
+        return None
+    moments = [attempt["startedAt"]]
+    if data["status"] in {SUCCEEDED, FAILED}:
+        moments += [line["time"] for line in attempt["events"] if "time" in line]
+    elif not (data["new_attempt"] and data["status"] in UNFINISHED):
+        return None
+    try:
+        return max(0.0, (parse_rfc3339(event.time) - max(map(parse_rfc3339, moments))).total_seconds())
+    except ValueError:  # AWS's text is AWS's
+        return None
+
+
+def _endpoint(target: Target) -> tuple[str, str, str]:
+    return target.account, target.region, target.api.value
+
+
+def _children(metric: Counter | Histogram) -> list[tuple[str, ...]]:
+    """The labels of a metric's series."""
+    return [tuple(labels) for labels in metric._metrics]  # noqa: SLF001  the library has no other way to tell
+
+
+@dataclass(eq=False)  # the registry keeps it as a key
+class _Now:
+    """What was looked up for this scrape."""
+
+    families: Sequence[Metric] = field(default_factory=list)
+
+    def collect(self) -> Iterable[Metric]:
+        """For the registry."""
+        return self.families

@@ -1,0 +1,103 @@
+"""Keeps many who ask from costing more than one: what is made once for all, and a gate before what may hang."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from watcher.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
+
+T = TypeVar("T")
+
+REST, LONGEST_REST = 5.0, 5.0
+"""What took so long to make is kept for this many times as long, and for no more than so many seconds for that."""
+
+
+class Shared(Generic[T]):
+    """A value that costs something: made by one for all who ask meanwhile, and kept for `keep` seconds.
+
+    An error is kept as well. Who stops waiting does not stop the making, so one that hangs is never begun twice.
+    """
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]], keep: float) -> None:
+        """`make` makes it anew."""
+        self._make = make
+        self._keep = keep
+        self._made: asyncio.Task[T] | None = None
+        self._until = 0.0
+
+    async def get(self) -> T:
+        """The value, at most as old as it is kept; raises what `make` raised."""
+        loop = asyncio.get_running_loop()
+        if self._made is None or (self._made.done() and loop.time() >= self._until):
+            self._made = loop.create_task(self._make_one(loop))
+            self._made.add_done_callback(_seen)
+        return await asyncio.shield(self._made)
+
+    async def get_within(self, seconds: float) -> T:
+        """The same.
+
+        Raises:
+            StoreError: it was not made within so many seconds.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.get()
+        except TimeoutError:
+            raise StoreError(f"the state store did not answer within {seconds:g} s; look at its disk") from None
+
+    def close(self) -> None:
+        """Stop making it."""
+        if self._made is not None:
+            self._made.cancel()
+
+    async def _make_one(self, loop: asyncio.AbstractEventLoop) -> T:
+        begun = loop.time()
+        try:
+            return await self._make()
+        finally:
+            ended = loop.time()
+            self._until = ended + max(self._keep, min(LONGEST_REST, REST * (ended - begun)))
+
+
+class Gate:
+    """Lets a few questions through to the store at once; the others wait, and nobody waits for ever.
+
+    A question that hangs keeps its place until it is answered, so that no more than so many can ever pile up.
+    """
+
+    def __init__(self, places: int, patience: float) -> None:
+        """`places`: questions at once; `patience`: seconds that one may take with its wait."""
+        self._places = asyncio.Semaphore(places)
+        self._patience = patience
+
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """The answer.
+
+        Raises:
+            StoreError: there was none in time, or the store failed.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+                asking = asyncio.ensure_future(question())
+                asking.add_done_callback(self._answered)
+                return await asyncio.shield(asking)
+        except TimeoutError:
+            raise StoreError(
+                f"the state store did not answer within {self._patience:g} s; try again, or ask for less"
+            ) from None
+
+    def _answered(self, asking: asyncio.Future[T]) -> None:
+        self._places.release()
+        _seen(asking)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Somebody may have stopped waiting for it: an error of it is no surprise."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,54 @@
+"""A target's standing as a small picture for a README or a wiki. Pure."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from watcher.standing import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LABEL = "sync"
+
+COLOURS: Mapping[Standing, str] = {
+    Standing.UNREADABLE: "#6e40aa",
+    Standing.FAILED: "#b3261e",
+    Standing.STALLED: "#8a5300",
+    Standing.UNKNOWN: "#6e40aa",
+    Standing.NEVER_SYNCED: "#595f69",
+    Standing.NOT_SEEN: "#595f69",
+    Standing.ACTIVE: "#0b57d0",
+    Standing.SUCCEEDED: "#1a6e34",
+}
+"""Behind white letters, each with a contrast of at least 4.5 to 1."""
+
+LABEL_COLOUR = "#3c4043"
+
+LETTER, MARGIN, HEIGHT = 6.6, 7, 20
+"""Pixels; `textLength` makes each letter as wide as is reckoned here, whichever font there is."""
+
+
+def badge(standing: Standing, name: str) -> str:
+    """The SVG; `name` is what a reader is told that it is of."""
+    value = standing.value.replace("_", " ")
+    left, right = _width(LABEL), _width(value)
+    said = escape(f"{name}: {LABEL} {value}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="{HEIGHT}" role="img" '
+        f'aria-label="{said}"><title>{said}</title>'
+        f'<rect width="{left + right}" height="{HEIGHT}" rx="3" fill="{LABEL_COLOUR}"/>'
+        f'<path d="M{left} 0h{right - 3}a3 3 0 0 1 3 3v{HEIGHT - 6}a3 3 0 0 1-3 3H{left}z" '
+        f'fill="{COLOURS[standing]}"/>'
+        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
+        f"{_text(MARGIN, LABEL)}{_text(left + MARGIN, value)}</g></svg>\n"
+    )
+
+
+def _width(text: str) -> int:
+    return round(len(text) * LETTER) + 2 * MARGIN
+
+
+def _text(at: int, text: str) -> str:
+    return f'<text x="{at}" y="14" textLength="{_width(text) - 2 * MARGIN}">{escape(text)}</text>'

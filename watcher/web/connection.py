@@ -1,0 +1,169 @@
+"""One connection, and how long it may take: to ask, to take its answer, and to be there at all.
+
+aiohttp bounds the size of what is asked, and ends a connection that is idle. What it does not bound is a request that
+comes byte by byte and an answer that nobody takes: `late` tells of both, and the server's reaper asks it each second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from aiohttp import web
+
+from watcher.web.answer import HEADERS, JSON, SLICE, failed, on_the_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.abc import AbstractStreamWriter
+
+    from watcher.web.answer import Answer
+
+log = structlog.get_logger()
+
+HEAD_WITHIN = 10.0
+IDLE_FOR = 30.0
+TAKEN_WITHIN = 20.0
+"""Seconds: for a whole request's head from its first byte, or the connection's begin; between two requests; without
+any progress of a reader."""
+
+LINGER = 2.0
+"""Seconds for which a body that nobody wanted is read and thrown away, so that the client gets to its answer."""
+
+TURNED_AWAY_WITHIN = 1.0
+"""Seconds that one who is turned away has for sending a request."""
+
+
+class Connection(web.RequestHandler):
+    """A connection that knows since when it waits for the client."""
+
+    def __init__(self, server: web.Server, gone: Callable[[Connection], None]) -> None:
+        """`gone` is told when it is lost."""
+        loop = asyncio.get_running_loop()
+        super().__init__(server, loop=loop, keepalive_timeout=IDLE_FOR, lingering_time=LINGER, access_log=None)  # type: ignore[arg-type]
+        self._gone = gone
+        self._began = loop.time()
+        self._head_since: float | None = self._began
+        self._writer: AbstractStreamWriter | None = None
+        self._written = self._taken = 0
+        self._stuck_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep little in the transport's buffer: what waits in it, waits for a slow reader."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  only sockets are listened to
+        transport.set_write_buffer_limits(high=SLICE)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let the server know."""
+        super().connection_lost(exc)
+        self._gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request's head begins, and when it is whole."""
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            self._head_since = None
+        elif self._head_since is None and data and self.waits:
+            self._head_since = self._loop.time()
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is being answered."""
+        return self._waiter is not None and not self._messages
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being answered, or on its way."""
+        return self.transport is not None and (self._request_in_progress or self.transport.get_write_buffer_size() > 0)
+
+    def writes(self, writer: AbstractStreamWriter) -> None:
+        """The next answer goes through this writer."""
+        if self._writer is not None:
+            self._written += self._writer.output_size
+        self._writer = writer
+
+    def late(self, now: float) -> bool:
+        """Whether the client took too long (loop's time); asked about each second."""
+        if self.transport is None:
+            return now - self._began > HEAD_WITHIN
+        if self._head_since is not None and self.waits and now - self._head_since > HEAD_WITHIN:
+            return True
+        left = self.transport.get_write_buffer_size()
+        taken = self._written + (self._writer.output_size if self._writer else 0) - left
+        if left == 0 or taken > self._taken or self._stuck_since is None:
+            self._stuck_since = now if left else None
+        self._taken = taken
+        return self._stuck_since is not None and now - self._stuck_since > TAKEN_WITHIN
+
+    def abort(self) -> None:
+        """End it at once, with what is in its buffer."""
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What cannot be read as a request is answered in our own words, and is nothing for the log."""
+        del exc, message
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer was under way")
+        answer = failed(status, "this is no request that can be read here; send GET or HEAD by HTTP/1.1")
+        response = web.Response(status=status, body=answer.body, headers={**HEADERS, "Content-Type": JSON})
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """To our own log."""
+        log.error("http.bug", what=args[0] if args else "", exc_info=kw.get("exc_info"))
+
+
+class TurnedAway(asyncio.Protocol):
+    """One connection too many: it is told so when it asks, and closed."""
+
+    def __init__(self, live: Callable[[], Answer], gone: Callable[[TurnedAway], None], *, silent: bool) -> None:
+        """`live` answers `/livez`: the one who decides over a restart must not take many readers for a hang.
+
+        `silent`: there are too many even of these; cut it at once.
+        """
+        self._live = live
+        self._silent = silent
+        self._gone = gone
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the request a moment: closing before it is read would reset the connection, answer and all."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  only sockets are listened to
+        self._transport = transport
+        if self._silent:
+            transport.abort()
+            return
+        self._timer = asyncio.get_running_loop().call_later(TURNED_AWAY_WITHIN, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, and close."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if data.startswith(b"GET /livez "):
+            answer = self._live()
+        else:
+            answer = failed(503, "too many connections; try again in a moment", [("Retry-After", "1")])
+        self._transport.write(on_the_wire(answer))
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_lost(self, _exc: BaseException | None) -> None:
+        """Let the server know."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._gone(self)

@@ -1,0 +1,190 @@
+"""What is asked for in a URL: ids in paths, parameters in queries. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from watcher.config.duration import parse_duration
+from watcher.model import EVENT_TYPES, TEST_EVENT, Kind, path_segment
+from watcher.protocols import EventQuery
+from watcher.standing import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+MOST_EVENTS = 1000
+LONGEST = 1000
+"""Letters of a parameter."""
+
+
+class WrongQuery(ValueError):  # noqa: N818  named for what it says
+    """A parameter is wrong; the message names it, and says what to write."""
+
+
+Parameters = dict[str, list[str]]
+
+
+def parameters(pairs: Iterable[tuple[str, str]], *, once: Sequence[str] = (), many: Sequence[str] = ()) -> Parameters:
+    """The parameters of a query by name, each in a list.
+
+    Raises:
+        WrongQuery: there is one that is not among `once` and `many`, one of `once` comes twice, or is too long.
+    """
+    found: Parameters = {}
+    known = (*once, *many)
+    for name, value in pairs:
+        if name not in known:
+            told = f"; there are: {', '.join(known)}" if known else "; there are none here"
+            raise WrongQuery(f"{_shown(name)}: unknown parameter{told}")
+        if name in once and name in found:
+            raise WrongQuery(f"{name}: it may be given once only")
+        if len(value) > LONGEST or len(found.get(name, ())) >= 50:
+            raise WrongQuery(f"{name}: too much; at most 50 of them, of at most {LONGEST} letters")
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def target_id(raw: str, known: Container[str]) -> str | None:
+    """The id of the target that a raw path names, if it is known: each part percent-encoded, or the whole once more."""
+    for candidate in (raw, _canonical(raw), unquote(raw), _canonical(unquote(raw))):
+        if candidate in known:
+            return candidate
+    return None
+
+
+def _canonical(raw: str) -> str:
+    """`raw`, with its parts encoded as ids are: clients differ in what they encode."""
+    return "/".join(path_segment(unquote(part)) for part in raw.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows of `/api/targets` are wanted."""
+
+    account: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    """A standing, or a status as AWS tells it."""
+    labels: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+
+    def lets(self, row: Mapping[str, Any]) -> bool:
+        """Whether it lets a row through."""
+        return (
+            self.account in (None, row["account"])
+            and self.kind in (None, row["kind"])
+            and self.status in (None, row["standing"], row["status"])
+            and all(row["labels"].get(name) == value for name, value in self.labels)
+            and (not self.text or self.text in haystack(row))
+        )
+
+
+def haystack(row: Mapping[str, Any]) -> str:
+    """The text of a row that is searched, in small letters: what a person can read of it, as on the page."""
+    labels = (f"{name}={value}" for name, value in row["labels"].items())
+    parts = (row[part] or "" for part in ("id", "name", "title", "repository", "branch", "sha", "note"))
+    unreadable = row["unreadable"]
+    return "\n".join((*parts, unreadable["message"] if unreadable else "", *labels)).lower()
+
+
+def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:
+    """Of `/api/targets`.
+
+    Raises:
+        WrongQuery: a parameter is wrong.
+    """
+    found = parameters(pairs, once=("account", "kind", "status", "text"), many=("label",))
+    kind, status = _one(found, "kind"), _one(found, "status")
+    if kind is not None and kind not in list(Kind):
+        raise WrongQuery(f"kind: {_shown(kind)} is no kind; write one of {', '.join(Kind)}")
+    if status is not None and status not in list(Standing) and not status.isupper():
+        raise WrongQuery(
+            f"status: {_shown(status)} is neither one of {', '.join(Standing)} nor a status of AWS, such as FAILED"
+        )
+    labels = []
+    for label in found.get("label", []):
+        name, equals, value = label.partition("=")
+        if not equals or not name:
+            raise WrongQuery(f"label: {_shown(label)} is no label; write NAME=VALUE")
+        labels.append((name, value))
+    return Filter(_one(found, "account"), kind, status, tuple(labels), (_one(found, "text") or "").strip().lower())
+
+
+def events_query(pairs: Iterable[tuple[str, str]], now: datetime) -> EventQuery:
+    """Of `/api/events`.
+
+    Raises:
+        WrongQuery: a parameter is wrong.
+    """
+    found = parameters(pairs, once=("target", "since", "after", "limit"), many=("type",))
+    since, after, limit = _one(found, "since"), _one(found, "after"), _one(found, "limit")
+    return EventQuery(
+        target=_one(found, "target"),
+        types=_types(found.get("type", [])),
+        since=None if since is None else _moment("since", since, now),
+        after=0 if after is None else _number("after", after, 0, 2**63 - 1),
+        limit=50 if limit is None else _number("limit", limit, 1, MOST_EVENTS),
+        newest=after is None,
+    )
+
+
+def stream_after(pairs: Iterable[tuple[str, str]], last_event_id: str | None) -> int | None:
+    """The number of the event after which a stream goes on; None: with what is still to come.
+
+    Raises:
+        WrongQuery: it is no number.
+    """
+    found = parameters(pairs, once=("after",))
+    if last_event_id:  # what a browser sends by itself when it comes back is newer than the address it was given
+        return _number("Last-Event-ID", last_event_id, 0, 2**63 - 1)
+    after = _one(found, "after")
+    return None if after is None else _number("after", after, 0, 2**63 - 1)
+
+
+def _types(globs: Sequence[str]) -> tuple[str, ...]:
+    """The types that globs stand for, so that nothing needs to be matched; one of none is left as it is."""
+    told: dict[str, None] = {}
+    for glob in globs:
+        full = glob if glob.startswith(("watcher.", "*")) else f"watcher.{glob}"
+        told.update(dict.fromkeys([each for each in (*EVENT_TYPES, TEST_EVENT) if fnmatchcase(each, full)] or [full]))
+    return tuple(told)
+
+
+def _moment(name: str, text: str, now: datetime) -> datetime:
+    reads: tuple[Callable[[str], datetime], ...] = (
+        lambda text: now - timedelta(seconds=parse_duration(text)),
+        _zoned,
+    )
+    for read in reads:
+        try:
+            return read(text)
+        except (ValueError, OverflowError):
+            continue
+    raise WrongQuery(
+        f"{name}: {_shown(text)} is neither a duration, such as 2h, nor a time, such as 2026-11-23T08:00:00Z"
+    )
+
+
+def _zoned(text: str) -> datetime:
+    """A time that says in which zone it is."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most:
+        return int(text)
+    raise WrongQuery(f"{name}: {_shown(text)} is no whole number from {least} to {most}")
+
+
+def _one(found: Parameters, name: str) -> str | None:
+    return found[name][0] if name in found else None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")

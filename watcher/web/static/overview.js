@@ -1,0 +1,228 @@
+// The overview: the answer to "is it green?", the chips, the filter and the table.
+
+import { el, say, shape } from "./dom.js?v=HASH";
+import { read, test, write } from "./filter.js?v=HASH";
+import { Rows } from "./rows.js?v=HASH";
+import { ATTENTION, STANDINGS, plural } from "./words.js?v=HASH";
+
+const byId = (id) => document.getElementById(id);
+const REST = 150;
+
+const number = (count) => count.toLocaleString("en");
+
+export class Overview {
+  #rows = new Rows(byId("table"), byId("row"));
+  #form = byId("filters");
+  #filter = read(location.search);
+  #place = "";
+  #told = false;
+  #asked = 0;
+  #keeping = 0;
+
+  /** How many targets stand how; null before they were told. */
+  counts = null;
+
+  constructor() {
+    this.#form.addEventListener("submit", (event) => event.preventDefault());
+    this.#form.addEventListener("input", (event) => this.#chose(event.target));
+    this.#form.addEventListener("reset", (event) => {
+      event.preventDefault();
+      this.#set({ text: "", account: "", kind: "", status: "", label: [] });
+      this.#form.elements.text.focus();
+    });
+    byId("standings").addEventListener("click", (event) => {
+      const chip = event.target.closest("button");
+      if (chip) this.#set({ status: chip.dataset.status === this.#filter.status ? "" : chip.dataset.status });
+    });
+    byId("chosen").addEventListener("click", (event) => {
+      const chip = event.target.closest("button");
+      if (!chip) return;
+      this.#set({ label: this.#filter.label.filter((pair) => pair !== chip.dataset.pair) });
+      this.#form.elements.label.focus();
+    });
+  }
+
+  get known() {
+    return this.#told;
+  }
+
+  row(id) {
+    return this.#rows.row(id);
+  }
+
+  /** Every target as /api/targets tells it. */
+  replace(rows) {
+    this.#told = true;
+    this.#rows.replace(rows);
+    this.#changed();
+  }
+
+  /** One target as it is now. */
+  patch(row) {
+    if (!this.#told) return;
+    this.#rows.patch(row);
+    this.#changed();
+  }
+
+  /** A target that is no longer watched. */
+  remove(id) {
+    this.#rows.remove(id);
+    this.#changed();
+  }
+
+  /** Where the configuration stands, for an empty page. */
+  configured(place) {
+    this.#place = place;
+    if (this.#told) this.#nothing();
+  }
+
+  /** Take the filter from the address. */
+  readAddress() {
+    this.#filter = read(location.search);
+    this.#write();
+    this.#apply();
+  }
+
+  /** Let the address have the filter: once somebody rests from typing, or goes elsewhere. */
+  keepFilter() {
+    if (!this.#keeping) return;
+    clearTimeout(this.#keeping);
+    this.#keeping = 0;
+    if (location.pathname !== "/") return; // somebody went back before resting
+    history.replaceState(history.state, "", location.pathname + write(this.#filter) + location.hash);
+  }
+
+  #chose(control) {
+    if (control.name === "label") {
+      if (control.value) this.#set({ label: [...this.#filter.label, control.value] });
+    } else this.#set({ [control.name]: control.value });
+  }
+
+  /** Change the filter; what it shows follows with the next frame, once however fast somebody types. */
+  #set(change) {
+    this.#filter = { ...this.#filter, ...change };
+    if (this.#asked) return;
+    this.#asked = requestAnimationFrame(() => {
+      this.#asked = 0;
+      clearTimeout(this.#keeping);
+      this.#keeping = setTimeout(() => this.keepFilter(), REST);
+      this.#write();
+      this.#apply();
+    });
+  }
+
+  #changed() {
+    const rows = this.#rows.all;
+    const counts = Object.fromEntries(Object.keys(STANDINGS).map((standing) => [standing, 0]));
+    for (const row of rows) counts[row.standing] += 1;
+    this.counts = counts;
+    this.#answer(counts, rows.length);
+    this.#chips(counts, rows.length);
+    this.#choices(rows);
+    this.#write();
+    this.#apply();
+  }
+
+  #apply() {
+    if (!this.#told) return;
+    const shown = this.#rows.show(test(this.#filter));
+    const all = this.#rows.all.length;
+    const filtered = write(this.#filter) !== "";
+    say(byId("shown"), filtered ? `${number(shown)} of ${plural(all, "target")}` : plural(all, "target"));
+    byId("clear").hidden = !filtered;
+    byId("table").hidden = shown === 0;
+    byId("none").hidden = shown > 0;
+    this.#nothing();
+  }
+
+  #nothing() {
+    const some = this.#rows.all.length > 0;
+    const place = this.#place ? ` in ${this.#place}` : "";
+    say(byId("none"), some ? "No target passes this filter." : `Nothing is listed${place}. Add templates or stacks there.`);
+  }
+
+  #answer(counts, all) {
+    const { standing, text, detail } = verdict(counts, all);
+    const box = byId("verdict");
+    box.dataset.standing = standing;
+    box.querySelector("use").setAttribute("href", `#shape-${standing}`);
+    say(byId("answer"), text);
+    say(byId("answer-detail"), detail);
+  }
+
+  #chips(counts, all) {
+    const chip = (status, word, count) => {
+      const found = byId("standings").querySelector(`[data-status="${status}"]`);
+      const node =
+        found ??
+        el("button", { type: "button", "data-status": status, "data-standing": status, "aria-pressed": "false" },
+          status ? shape(status) : null, el("span", { class: "count" }), ` ${word}`);
+      say(node.querySelector(".count"), number(count));
+      node.hidden = count === 0 && status !== "" && status !== this.#filter.status;
+      if (!found) byId("standings").append(node);
+    };
+    chip("", "in all", all);
+    for (const [standing, word] of Object.entries(STANDINGS)) chip(standing, word.toLowerCase(), counts[standing]);
+  }
+
+  /** What can be chosen: what there is, and what is chosen though there is none of it. */
+  #choices(rows) {
+    const { account, kind, label } = this.#form.elements;
+    offer(account, [...rows.map((row) => row.account), this.#filter.account]);
+    offer(kind, [...rows.map((row) => row.kind), this.#filter.kind]);
+    offer(label, rows.flatMap((row) => Object.entries(row.labels).map((pair) => pair.join("="))));
+  }
+
+  /** Let the controls show what the filter is. */
+  #write() {
+    const { text, account, kind, label } = this.#form.elements;
+    if (text.value !== this.#filter.text) text.value = this.#filter.text;
+    account.value = this.#filter.account;
+    kind.value = this.#filter.kind;
+    label.value = "";
+    for (const chip of byId("standings").children) {
+      chip.setAttribute("aria-pressed", String(chip.dataset.status === this.#filter.status));
+    }
+    const pairs = [...byId("chosen").children].map((chip) => chip.dataset.pair);
+    if (pairs.join("\n") === this.#filter.label.join("\n")) return;
+    byId("chosen").replaceChildren(
+      ...this.#filter.label.map((pair) =>
+        el("button", { type: "button", "data-pair": pair, "aria-label": `Remove the label ${pair}` }, el("bdi", {}, pair), " ×"),
+      ),
+    );
+  }
+}
+
+/** The answer to "is it green?", from how many targets stand how. */
+export function verdict(counts, all) {
+  const parts = (standings) =>
+    standings.filter((each) => counts[each]).map((each) => `${number(counts[each])} ${STANDINGS[each].toLowerCase()}`);
+  const rest = parts(["never_synced", "not_seen", "active", "succeeded"]).join(", ");
+  const wrong = ATTENTION.filter((each) => counts[each]);
+  if (all === 0) return { standing: "not_seen", text: "Nothing is watched", detail: "The configuration lists no target." };
+  if (wrong.length) {
+    const sum = wrong.reduce((total, each) => total + counts[each], 0);
+    const need = sum === all && all > 1
+      ? `All ${plural(all, "target")} need attention`
+      : `${number(sum)} of ${plural(all, "target")} ${sum === 1 ? "needs" : "need"} attention`;
+    return { standing: wrong[0], text: need, detail: [parts(wrong).join(", "), rest].filter(Boolean).join("; ") };
+  }
+  if (counts.not_seen) {
+    const text = `${number(counts.not_seen)} of ${plural(all, "target")} not seen yet`;
+    return { standing: "not_seen", text, detail: `Nothing is wrong so far: ${rest}` };
+  }
+  if (counts.succeeded === all) {
+    const text = all === 1 ? "The one target is green" : `All ${plural(all, "target")} are green`;
+    return { standing: "succeeded", text, detail: "Each has its latest commit synced." };
+  }
+  const standing = counts.active ? "active" : counts.succeeded ? "succeeded" : "never_synced";
+  return { standing, text: `None of ${plural(all, "target")} needs attention`, detail: rest };
+}
+
+function offer(select, values) {
+  const options = ["", ...[...new Set(values.filter(Boolean))].sort()];
+  if (options.length === select.options.length && options.every((each, index) => select.options[index].value === each)) return;
+  const chosen = select.value;
+  select.replaceChildren(...options.map((each) => el("option", { value: each }, each || "any")));
+  select.value = chosen;
+}

@@ -1,0 +1,118 @@
+// What stands beside the targets: the last events, the endpoints, the sinks.
+
+import { commit, el, keyed, mark, moment, say, told } from "./dom.js?v=HASH";
+import { watch } from "./time.js?v=HASH";
+import { eventTitle, eventWords, pageOf, plural } from "./words.js?v=HASH";
+
+const SHOWN = 50;
+
+const byId = (id) => document.getElementById(id);
+
+function fill(list, empty, items, keyOf, build) {
+  keyed(list, items, keyOf, build).forEach(watch);
+  list.hidden = items.length === 0;
+  empty.hidden = items.length > 0;
+}
+
+/** The last events, newest first; each once, by its number. */
+export class Events {
+  #events = [];
+
+  /** The number of the newest. */
+  last = 0;
+
+  /** Forget them: another run of the daemon may count anew. */
+  clear() {
+    this.#events = [];
+    this.last = 0;
+  }
+
+  /** Take up events in any order; tells which are new. */
+  add(entries) {
+    const known = new Set(this.#events.map((entry) => entry.number));
+    const fresh = entries.filter((entry) => !known.has(entry.number));
+    this.#events = [...this.#events, ...fresh].sort((a, b) => b.number - a.number).slice(0, SHOWN);
+    this.last = Math.max(this.last, ...fresh.map((entry) => entry.number));
+    fill(byId("event-list"), byId("no-events"), this.#events, (entry) => entry.number, eventItem);
+    return fresh;
+  }
+}
+
+function eventItem({ event }) {
+  const { standing, word } = eventWords(event);
+  const title = told(eventTitle(event));
+  const linked = event.data?.target ? el("a", { href: pageOf(event.subject) }, title) : title;
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, word), moment("ago", event.time)),
+    el("p", { class: "about" }, linked),
+    el("p", { class: "dim" }, ...detailOf(event)),
+  );
+}
+
+/** One more thing worth knowing of an event: what AWS said when it failed, or which commit. */
+export function detailOf(event) {
+  const { attempt, status, error, endpoint, message, muted } = event.data ?? {};
+  const silent = muted ? [" (muted)"] : [];
+  if (error) {
+    const many = endpoint?.targets > 1 ? [`, ${plural(endpoint.targets, "target")}`] : [];
+    return [told(`${error.code}: ${error.message}`), ...many, ...silent];
+  }
+  if (!attempt) return message ? [told(message)] : [];
+  const sha = attempt.targetRevision?.sha;
+  const said = status === "FAILED" ? attempt.events?.at(-1)?.event : null;
+  return [sha ? commit(sha) : "", said ? told(`${sha ? " " : ""}${said}`) : "", ...silent];
+}
+
+export function showEndpoints(endpoints) {
+  fill(byId("endpoint-list"), byId("no-endpoints"), endpoints, (each) => each.id, endpointItem);
+}
+
+function endpointItem(each) {
+  const [standing, word] = !each.tried
+    ? ["not_seen", "Not tried yet"]
+    : each.readable ? ["succeeded", "Readable"] : ["unreadable", "Unreadable"];
+  const slowed = each.rate < each.allowed;
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "answered ", moment("ago", each.answered_at, "never"))),
+    el("p", { class: "about" }, told(each.account), " · ", told(each.region), " · ", told(each.api)),
+    el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${round(each.rate)} calls a second`,
+      slowed ? ` of ${round(each.allowed)} allowed: AWS throttles` : "",
+      each.poll_failures ? `, ${plural(each.poll_failures, "poll")} in a row failed` : ""),
+    each.outage &&
+      el("p", { class: "problem" }, told(`${each.outage.code}: ${each.outage.message}`), " ", moment("since", each.outage.since)),
+  );
+}
+
+const round = (rate) => String(Math.round(rate * 100) / 100);
+
+const SINK_STATES = {
+  up: ["succeeded", "Up"],
+  down: ["failed", "Down"],
+  gone: ["failed", "Gone"],
+  closed: ["failed", "Closed"],
+};
+
+export function showSinks(sinks) {
+  fill(byId("sink-list"), byId("no-sinks"), sinks, (each) => each.name, sinkItem);
+}
+
+function sinkItem(each) {
+  const [standing, word] = each.configured
+    ? (SINK_STATES[each.state] ?? ["not_seen", each.state ?? "Not started"])
+    : ["unknown", "Not configured any more"];
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, word), each.type && el("span", { class: "dim" }, each.type)),
+    el("p", { class: "about" }, told(each.name)),
+    el("p", { class: "dim" },
+      each.waiting ? `${each.waiting.toLocaleString("en")} waiting` : "nothing waits",
+      each.oldest_waiting ? [", the oldest ", moment("since", each.oldest_waiting)] : ""),
+    each.dead > 0 && el("p", { class: "problem" }, `${plural(each.dead, "dead letter")}: `, el("code", {}, "watcher deliveries --dead")),
+    each.error && el("p", { class: "problem" }, told(each.error)),
+  );
+}
+
+/** Whether events arrive as they happen. */
+export function showLive(open) {
+  say(byId("live"), open ? "live" : "not live");
+  byId("live").classList.toggle("on", open);
+}

@@ -1,0 +1,168 @@
+// One target's page: how it stands, its attempts as a timeline, AWS's own lines, its events and their deliveries.
+
+import { commit, el, keyed, mark, moment, say, shape, told } from "./dom.js?v=HASH";
+import { noteOf, sinceOf } from "./rows.js?v=HASH";
+import { span, watch } from "./time.js?v=HASH";
+import { detailOf } from "./panels.js?v=HASH";
+import { eventWords, plural, standingOf, statusWord, wordOf } from "./words.js?v=HASH";
+
+const DELIVERIES = { sent: "succeeded", waiting: "active", dead: "failed", dropped: "never_synced" };
+
+export class TargetPage {
+  #article;
+  #parts = null;
+  id = null;
+
+  constructor(article) {
+    this.#article = article;
+  }
+
+  /** Make place for a target that is about to be told of. */
+  open(id) {
+    if (this.id === id && this.#parts) return;
+    this.id = id;
+    this.#parts = null;
+    this.#article.replaceChildren(back(), el("h1", { tabindex: "-1" }, "Asking the daemon…"));
+  }
+
+  /** The configuration has no such target. */
+  missing() {
+    this.#parts = null;
+    this.#article.replaceChildren(back(), el("h1", { tabindex: "-1" }, "There is no such target"),
+      el("p", {}, "The configuration that is in force does not list ", el("code", { class: "id" }, told(this.id)), "."));
+  }
+
+  show(row) {
+    const parts = (this.#parts ??= this.#frame(row));
+    say(parts.title, row.title);
+    parts.verdict.dataset.standing = row.standing;
+    parts.verdict.querySelector("use").setAttribute("href", `#shape-${row.standing}`);
+    keyed(parts.word, [[wordOf(row), sinceOf(row)]], () => "word", ([word, since]) =>
+      el("span", {}, el("strong", {}, word), " ", moment("since", since)));
+    const note = noteOf(row);
+    parts.note.hidden = !note;
+    say(parts.note, note);
+    keyed(parts.facts, factsOf(row), ([name]) => name, ([name, kind, ...values]) =>
+      el("div", {}, el("dt", {}, name), el("dd", {}, ...valueOf(kind, values))));
+    this.#list(parts.attempts, parts.noAttempts, row.attempts, (attempt) => attempt.startedAt, attemptItem);
+    const lines = (row.attempt?.events ?? []).map((line, index) => ({ ...line, index }));
+    this.#list(parts.lines, parts.noLines, lines, (line) => line.index, lineItem);
+    this.#list(parts.events, parts.noEvents, row.events, (entry) => entry.number, eventItem);
+    for (const host of [parts.verdict, parts.facts]) watch(host);
+  }
+
+  #list(list, empty, items, keyOf, build) {
+    keyed(list, items, keyOf, build).forEach(watch);
+    list.hidden = items.length === 0;
+    empty.hidden = items.length > 0;
+  }
+
+  #frame(row) {
+    const parts = {
+      title: el("bdi"),
+      word: el("p", { class: "state" }),
+      note: el("p", { class: "problem", dir: "auto", hidden: true }),
+      facts: el("dl", { class: "facts" }),
+      attempts: el("ol", { class: "timeline" }),
+      lines: el("ol", { class: "lines" }),
+      events: el("ol", { class: "list" }),
+      noAttempts: el("p", { class: "empty" }, "AWS has told of no attempt yet."),
+      noLines: el("p", { class: "empty" }, "AWS tells nothing of its own about this attempt."),
+      noEvents: el("p", { class: "empty" }, "Nothing was recorded of it yet."),
+    };
+    parts.verdict = el("div", { class: "answer" }, shape(row.standing),
+      el("div", {}, el("h1", { tabindex: "-1" }, parts.title), parts.word));
+    const badge = `/api/targets/${row.id}/badge.svg`;
+    const read = this.#article.querySelector("h1") === document.activeElement;
+    this.#article.replaceChildren(back(), parts.verdict, parts.note,
+      el("p", {}, el("code", { class: "id" }, told(row.id))),
+      section("facts-title", "What is known", parts.facts),
+      el("div", { class: "halves" },
+        section("attempts-title", "Attempts", parts.attempts, parts.noAttempts),
+        section("lines-title", "What AWS tells of the latest attempt", parts.lines, parts.noLines)),
+      section("target-events-title", "Events and their deliveries", parts.events, parts.noEvents),
+      section("more-title", "Elsewhere", el("p", { class: "elsewhere" },
+        el("img", { src: badge, alt: "Badge of this target", height: "20" }), " ",
+        el("a", { href: badge }, "badge"), ", ", el("a", { href: `/api/targets/${row.id}` }, "all of this as JSON"))));
+    if (read) parts.verdict.querySelector("h1").focus({ preventScroll: true });
+    return parts;
+  }
+}
+
+const back = () => el("p", { class: "back" }, el("a", { href: "/", "data-back": true }, "← All targets"));
+
+const section = (id, title, ...content) =>
+  el("section", { "aria-labelledby": id }, el("h2", { id }, title), ...content);
+
+/** Name, how it is shown, and its values: what `valueOf` makes nodes of. */
+function factsOf(row) {
+  const { interval, active_interval: active, stalled_after: stalled, timeout } = row.watching;
+  const labels = Object.entries(row.labels).map((pair) => pair.join("="));
+  const desired = row.desired_state?.sha;
+  const facts = [
+    ["Kind", "text", row.kind],
+    ["Account", "text", row.account],
+    ["Region", "text", row.region],
+    ["Labels", "labels", ...labels],
+    ["Commit", "commit", row.sha, row.commit_url],
+    ["Repository", "text", row.repository && [row.repository, row.branch].filter(Boolean).join(" @ ")],
+    ["Attempt began", "moment", "at", row.started_at],
+    ["Latest success", "success", row.latest_successful?.targetRevision?.sha, row.latest_successful?.startedAt],
+    ["Wanted by the repository", "commit", desired && desired !== row.sha ? desired : null],
+    ["Failed attempts in a row", "text", row.consecutive_failures || null],
+    ["Answered", "moment", "answered", row.answered_at],
+    ["Failed polls in a row", "text", row.poll_failures || null],
+    ["Next poll", "moment", "next", row.next_poll_at],
+    ["Polled", "text", `every ${span(interval)}, while it syncs every ${span(active)}`],
+    ["Limits", "text", `stalled after ${span(stalled)}, a call takes at most ${span(timeout)}`],
+  ];
+  return facts.filter(([, kind, first, second]) => (kind === "moment" ? second : first));
+}
+
+function valueOf(kind, values) {
+  const [first, second] = values;
+  if (kind === "commit") return [commit(first, second)];
+  if (kind === "moment") return [moment(first, second)];
+  if (kind === "success") return [commit(first), ", begun ", moment("ago", second)];
+  if (kind === "labels") return [el("span", { class: "labels" }, values.map(told))];
+  return [told(first)];
+}
+
+function attemptItem(attempt) {
+  const standing = standingOf(attempt.status);
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, statusWord(attempt.status)), commit(attempt.sha, attempt.commit_url)),
+    el("p", { class: "dim" }, "begun ", moment("at", attempt.startedAt), ", ", moment("ago", attempt.startedAt)),
+    el("ol", { class: "steps" }, attempt.steps.map((step) => stepItem(step))));
+}
+
+function stepItem({ status, time, type, observed }) {
+  const stalled = type?.endsWith(".stalled");
+  const standing = stalled ? "stalled" : standingOf(status);
+  return el("li", {}, mark(standing, stalled ? "Stalled" : statusWord(status)), " ",
+    time ? moment("at", time) : "", observed === false ? el("span", { class: "dim" }, " (told by AWS afterwards)") : "");
+}
+
+function lineItem(line) {
+  const wrong = /error|fail/i.test(line.type ?? "");
+  return el("li", { "data-standing": wrong ? "failed" : null },
+    el("p", { class: "line" }, el("span", { class: "kind" }, told(line.type || "—")), line.time ? moment("at", line.time) : ""),
+    el("p", { dir: "auto" }, line.event ?? ""),
+    line.externalId && el("p", { class: "dim" }, told(line.externalId)));
+}
+
+function eventItem({ number, event, sinks }) {
+  const { standing, word } = eventWords(event);
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, moment("ago", event.time), `, number ${number}`)),
+    el("p", { class: "dim" }, ...detailOf(event)),
+    el("ul", { class: "deliveries", "aria-label": `Deliveries of event ${number}` }, sinks.map(deliveryItem)),
+    el("details", {}, el("summary", {}, `Event ${number} as it is sent`),
+      el("pre", { tabindex: "0", "aria-label": `JSON of event ${number}` }, JSON.stringify(event, null, 2))));
+}
+
+function deliveryItem({ sink, state, why, tries, reminder }) {
+  const tried = tries ? `, ${plural(tries, "try", "tries")}` : "";
+  return el("li", {}, mark(DELIVERIES[state] ?? "not_seen", state), " ", el("strong", {}, told(sink)),
+    el("span", { class: "dim" }, tried, reminder ? `, reminder ${reminder}` : "", why ? [": ", told(why)] : ""));
+}

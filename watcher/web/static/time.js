@@ -1,0 +1,89 @@
+// Times as people say them, by the daemon's clock, kept fresh where they are in view.
+
+let ahead = 0;
+
+/** The daemon said that it is now `iso`. */
+export function hear(iso) {
+  ahead = Date.parse(iso) - Date.now();
+}
+
+/** Milliseconds since 1970 by the daemon's clock. */
+export const now = () => Date.now() + ahead;
+
+/** So many seconds, in one unit. */
+export function span(seconds) {
+  if (seconds < 1) return `${Math.round(seconds * 10) / 10} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} d`;
+}
+
+/** How long ago. */
+export const ago = (seconds) => (seconds < 1 ? "just now" : `${span(seconds)} ago`);
+
+/** The hour by this machine's clock, or with the day where it is another. */
+export function hour(milliseconds) {
+  const then = new Date(milliseconds);
+  const time = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return then.toDateString() === new Date().toDateString() ? time : `${then.toLocaleDateString()} ${time}`;
+}
+
+const OLD = 12; // seconds that what is shown may be old
+
+const PHRASES = {
+  ago: (age) => ago(age),
+  answered: (age) => ago(age),
+  begun: (age) => `begun ${ago(age)}`,
+  since: (age) => `for ${span(Math.max(1, age))}`,
+  next: (age) => (age < -0.5 ? `in ${span(-age)}` : age < OLD ? "now" : `${span(age)} overdue`),
+  at: (_, then) => hour(then),
+};
+
+/** Write what a `<time>` has to say now. One with `data-late` (seconds) says when it is older than that. */
+function write(node) {
+  const then = Date.parse(node.dateTime);
+  if (Number.isNaN(then)) return;
+  const age = (now() - then) / 1000;
+  const late = node.dataset.late && age > Number(node.dataset.late);
+  const text = PHRASES[node.dataset.is](age, then) + (late ? ", late" : "");
+  if (node.textContent !== text) node.textContent = text;
+  if (node.title !== node.dateTime) node.title = node.dateTime;
+  if (node.dataset.late) node.classList.toggle("old", Boolean(late));
+}
+
+/** Write every time within a node. */
+export function refresh(host) {
+  for (const node of host.querySelectorAll("time[datetime]")) write(node);
+}
+
+const seen = new Set();
+const observer = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) {
+        seen.add(target);
+        refresh(target);
+      } else seen.delete(target);
+    }
+  },
+  { rootMargin: "200px 0px" },
+);
+
+/** Write the times within a node, and keep them fresh while it is in view. */
+export function watch(host) {
+  refresh(host);
+  observer.observe(host);
+}
+
+/** Whether it is in view. */
+export const inView = (host) => seen.has(host);
+
+/** Let times go on: once a second, from one timer. */
+export function tick() {
+  if (document.hidden) return;
+  for (const host of seen) {
+    if (host.isConnected) refresh(host);
+    else seen.delete(host);
+  }
+}

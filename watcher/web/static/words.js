@@ -1,0 +1,79 @@
+// What things are called: the standings in the order of their urgency, and the types of events.
+
+export const STANDINGS = {
+  unreadable: "Unreadable",
+  failed: "Failed",
+  stalled: "Stalled",
+  unknown: "Unknown status",
+  never_synced: "Never synced",
+  not_seen: "Not seen yet",
+  active: "Syncing",
+  succeeded: "Succeeded",
+};
+
+export const RANK = Object.fromEntries(Object.keys(STANDINGS).map((standing, rank) => [standing, rank]));
+
+/** The standings that somebody has to look at. */
+export const ATTENTION = ["unreadable", "failed", "stalled", "unknown"];
+
+const STATUSES = {
+  INITIATED: "Initiated",
+  IN_PROGRESS: "In progress",
+  QUEUED: "Queued",
+  SUCCEEDED: "Succeeded",
+  FAILED: "Failed",
+};
+
+/** The standing that a status of AWS has by itself. */
+export function standingOf(status) {
+  if (status === "SUCCEEDED") return "succeeded";
+  if (status === "FAILED") return "failed";
+  return status in STATUSES ? "active" : "unknown";
+}
+
+export const statusWord = (status) => STATUSES[status] ?? status ?? "";
+
+/** What a person reads of a row's standing. */
+export function wordOf(row) {
+  if (row.standing === "active") return statusWord(row.status);
+  if (row.standing === "unknown") return `Unknown: ${row.status}`;
+  return STANDINGS[row.standing] ?? row.standing;
+}
+
+const EVENTS = {
+  "sync.initiated": ["active", "Initiated"],
+  "sync.in_progress": ["active", "In progress"],
+  "sync.queued": ["active", "Queued"],
+  "sync.succeeded": ["succeeded", "Succeeded"],
+  "sync.failed": ["failed", "Failed"],
+  "sync.unknown": ["unknown", "Unknown status"],
+  "sync.stalled": ["stalled", "Stalled"],
+  "sync.blocked": ["stalled", "Blocked"],
+  "sync.unblocked": ["succeeded", "Unblocked"],
+  "target.unreadable": ["unreadable", "Unreadable"],
+  "target.readable": ["succeeded", "Readable again"],
+  "endpoint.unreadable": ["unreadable", "Unreadable"],
+  "endpoint.readable": ["succeeded", "Readable again"],
+  test: ["not_seen", "Test"],
+};
+
+/** The standing and the word of an event's type. */
+export function eventWords(event) {
+  const type = event.type.replace(/^watcher\./, "");
+  const [standing, word] = EVENTS[type] ?? ["unknown", type];
+  return { standing, word: event.data?.recovered ? `${word}, recovered` : word };
+}
+
+/** What an event is about, for people: as a row's title. */
+export function eventTitle(event) {
+  const { target, endpoint } = event.data ?? {};
+  if (target?.kind === "template") return `${target.name} v${target.version} (${target.type})`;
+  if (target?.name) return target.name;
+  if (endpoint) return `${endpoint.account}/${endpoint.region}/${endpoint.api}`;
+  return event.subject;
+}
+
+/** The path of a target's page. Its id is a path already, each part encoded: it is taken as it is. */
+export const pageOf = (id) => `/targets/${id}`;
+
+export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

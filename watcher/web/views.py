@@ -1,0 +1,192 @@
+"""What is told of targets, endpoints, sinks and the daemon itself: what is known -> JSON. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watcher import __version__
+from watcher.events import target_to_json
+from watcher.messages.links import links, repository_name
+from watcher.model import Kind, rfc3339
+from watcher.redact import redact
+from watcher.standing import active, last_failure, outage_of, stalled, standing
+from watcher.state import attempt_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.backlog import Backlog
+    from watcher.inside import EndpointLook, Inside, SinkLook, TargetLook
+    from watcher.model import EndpointKey, Target
+    from watcher.state import Outage, Record
+
+LONGEST_NOTE = 500
+"""Letters of what AWS said of a failure."""
+
+
+def kept_row(target: Target, record: Record | None, endpoint: Record | None) -> dict[str, Any]:
+    """The part of a target's row that changes only when something is committed."""
+    known = record.known if record else None
+    attempt = known.attempt if known else None
+    revision = attempt.target_revision if attempt else {}
+    return {
+        "id": target.id,
+        "kind": target.kind.value,
+        "account": target.account,
+        "region": target.region,
+        "name": target.name,
+        "title": title(target),
+        "labels": dict(target.labels),
+        "status": attempt.status if attempt else None,
+        "standing": standing(record, endpoint).value,
+        "since": rfc3339(known.since) if known else None,
+        "started_at": rfc3339(attempt.started_at) if attempt else None,
+        "stalled": stalled(known),
+        "unreadable": _unreadable(record, endpoint),
+        "consecutive_failures": known.failures if known else 0,
+        "sha": attempt.sha or None if attempt else None,
+        "commit_url": links(revision)[1],
+        "repository": repository_name(revision) or None,
+        "branch": revision.get("branch") or None,
+        "note": redact(last_failure(attempt)[: 2 * LONGEST_NOTE])[:LONGEST_NOTE],
+        "interval": target.interval,
+        "active": active(known),
+    }
+
+
+def look_row(look: TargetLook) -> dict[str, Any]:
+    """The part of a target's row that changes with each poll."""
+    return {
+        "answered_at": time_or_none(look.answered),
+        "tried_at": time_or_none(look.tried),
+        "next_poll_at": time_or_none(look.next_poll),
+        "poll_failures": look.failures,
+    }
+
+
+def title(target: Target) -> str:
+    """What a person calls it, shortly."""
+    if target.kind is Kind.TEMPLATE:
+        parts = dict(target.identity)
+        return f"{parts['name']} v{parts['version']} ({parts['type']})"
+    return target.name
+
+
+def target_view(target: Target, record: Record | None) -> dict[str, Any]:
+    """What `/api/targets/<id>` has beside the row and the history."""
+    known = record.known if record else None
+    successful = known.latest_successful if known else None
+    return {
+        "target": target_to_json(target),
+        "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
+        "desired_state": dict(known.desired_state) if known and known.desired_state is not None else None,
+        "latest_successful": attempt_to_json(successful) if successful else None,
+        "sequence": record.sequence if record else 0,
+        "watching": {
+            "interval": target.interval,
+            "active_interval": target.active_interval,
+            "stalled_after": target.stalled_after,
+            "timeout": target.timeout,
+        },
+    }
+
+
+def endpoints_view(
+    looks: Mapping[EndpointKey, EndpointLook], records: Mapping[str, Record], now: datetime
+) -> dict[str, Any]:
+    """`/api/endpoints`: those that cannot be read first."""
+    rows = [_endpoint(key, look, records.get(str(key))) for key, look in looks.items()]
+    return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
+
+
+def _endpoint(key: EndpointKey, look: EndpointLook, record: Record | None) -> dict[str, Any]:
+    outage = record.outage if record else None
+    return {
+        "id": str(key),
+        "account": key.account,
+        "region": key.region,
+        "api": key.api.value,
+        "targets": look.targets,
+        "readable": outage is None,
+        "tried": look.tried,
+        "answered_at": time_or_none(look.answered),
+        "rate": look.rate,
+        "allowed": look.allowed,
+        "poll_failures": look.failures,
+        "outage": None if outage is None else _outage(outage),
+    }
+
+
+def sinks_view(looks: Mapping[str, SinkLook], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
+    """`/api/sinks`: the configured ones, then others for which there is still something."""
+    names = [*looks, *(name for name in backlogs if name not in looks)]
+    return {"now": rfc3339(now), "sinks": [_sink(name, looks.get(name), backlogs.get(name)) for name in names]}
+
+
+def _sink(name: str, look: SinkLook | None, backlog: Backlog | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": look.type if look else None,
+        "configured": look is not None,
+        "state": look.state if look else None,
+        "error": redact(look.error) if look else "",
+        "waiting": backlog.waiting if backlog else 0,
+        "oldest_waiting": time_or_none(backlog.oldest if backlog else None),
+        "dead": backlog.dead if backlog else 0,
+    }
+
+
+def status_view(
+    inside: Inside, counts: Mapping[str, int], stuck: Sequence[str], unready: Sequence[str]
+) -> dict[str, Any]:
+    """`/api/status`. `counts`: how many targets stand how; `stuck`, `unready`: why it is not live, or not ready."""
+    config, loaded = inside.config, inside.loaded
+    return {
+        "version": __version__,
+        "now": rfc3339(inside.clock.now()),
+        "started_at": rfc3339(inside.started),
+        "watcher": {
+            "live": not stuck,
+            "ready": not unready,
+            "reasons": [*dict.fromkeys(map(redact, (*stuck, *unready)))],
+        },
+        "config": {
+            "place": config.place,
+            "loaded_at": rfc3339(loaded.at),
+            "tried_at": rfc3339(loaded.tried),
+            "faults": [*map(redact, loaded.faults)],
+            "restart_for": [*loaded.restart_for],
+            "successes": loaded.successes,
+            "failures": loaded.failures,
+        },
+        "counts": dict(counts),
+        "targets": len(config.targets),
+    }
+
+
+def health_view(reasons: Sequence[str]) -> dict[str, Any]:
+    """`/livez` and `/readyz`."""
+    return {"ok": not reasons, "reasons": [*map(redact, reasons)]}
+
+
+def time_or_none(moment: datetime | None) -> str | None:
+    """A time as JSON has it."""
+    return None if moment is None else rfc3339(moment)
+
+
+def _unreadable(record: Record | None, endpoint: Record | None) -> dict[str, Any] | None:
+    outage = outage_of(record, endpoint)
+    if outage is None:
+        return None
+    own = record is not None and outage is record.outage
+    return {"whose": "target" if own else "endpoint", **_outage(outage)}
+
+
+def _outage(outage: Outage) -> dict[str, Any]:
+    return {
+        "code": outage.code,
+        "message": redact(outage.message),
+        "since": rfc3339(outage.since),
+        "attempts": outage.attempts,
+    }
