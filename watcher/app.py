@@ -4,91 +4,209 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher import __version__, tracing
 from watcher.clock import SystemClock
-from watcher.endpoint import Endpoint
-from watcher.errors import StoreError
-from watcher.poller import Poller
+from watcher.difference import AT_START, difference
+from watcher.errors import ServiceUnreachable, StoreError
+from watcher.inside import Loaded
+from watcher.metrics import Metrics
+from watcher.observer import Observers
+from watcher.polling import Polling
 from watcher.recorder import Recorder
 from watcher.relay import Relay
-from watcher.reminders import wishes
 from watcher.routing import wants_recorded
 from watcher.sessions import Sessions
 from watcher.sinks import SinkContext, sink_for
-from watcher.stores import store_for
+from watcher.stores import reader_for, store_for
+from watcher.stores.memory import MemoryStore
+from watcher.upkeep import Upkeep
+from watcher.web.server import WebServer
+from watcher.web.stream import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from typing import Any
 
     from watcher.config.settings import Config
-    from watcher.model import EndpointKey, Target
-    from watcher.protocols import Clock, Sink
-    from watcher.stores.memory import MemoryStore
-    from watcher.stores.sqlite import SqliteStore
+    from watcher.difference import Difference
+    from watcher.inside import EndpointLook, SinkLook, TargetLook
+    from watcher.model import EndpointKey
+    from watcher.observer import Observer
+    from watcher.protocols import Clock, Reader, Sink
+    from watcher.state import Record
+    from watcher.stores.sqlite import SqliteReader, SqliteStore
 
 log = structlog.get_logger()
-
-PRUNE_EVERY = 60.0
-PRUNE_STEP = 500
-"""Every minute, this many old events at a time, so that no commit waits long."""
-
-REMIND_EVERY = 30.0
-"""Seconds between looks at what a sink is to be reminded of, at most."""
 
 CLOSING = 5.0
 """Seconds beyond the grace time for closing what is open."""
 
+LAST_SPANS = 2.0
+"""Seconds beyond that for sending what is left of the traces."""
 
-@dataclass(slots=True)
+SERVE_AGAIN = 30.0
+"""Seconds between tries to have an address that nobody asked for."""
+
+WAIT_FOR_STORE = 1.0
+"""Seconds between tries to take sinks up while the store does not work."""
+
+
 class App:
-    """Everything that runs."""
+    """Everything that runs; what `inside.Inside` says is what others may see of it."""
 
-    config: Config
-    clock: Clock
-    store: SqliteStore | MemoryStore
-    recorder: Recorder
-    relay: Relay
-    endpoints: Mapping[EndpointKey, Endpoint]
-    pollers: Sequence[Poller]
+    def __init__(
+        self, config: Config, clock: Clock, sinks: Sequence[Sink] | None = None, observers: Sequence[Observer] = ()
+    ) -> None:
+        """Nothing is opened before `run`."""
+        self.config = config
+        self.clock = clock
+        self.started = clock.now()
+        self.loaded = Loaded(self.started, self.started)
+        self.store: SqliteStore | MemoryStore = store_for(config.state)
+        self._reader: SqliteReader | MemoryStore = (
+            self.store if isinstance(self.store, MemoryStore) else reader_for(config.state)
+        )
+        self._sessions = Sessions()
+        self._context = SinkContext(self._sessions)
+        self._own_sinks = sinks is None
+        made = sinks if sinks is not None else [sink_for(settings, self._context) for settings in config.sinks]
+        self.metrics = Metrics(self)
+        self._hub = Hub(self)
+        self.web = WebServer(self, self.metrics, self._hub)
+        self._observers = observer = Observers(self.metrics, self._hub, *observers)
+        patience = {settings.name: settings.give_up_after for settings in config.sinks}
+        self.relay = Relay(self.store, made, clock, patience, observer)
+        self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
+        self.polling = Polling(config, self._sessions, self.recorder, clock, observer)
+        self._upkeep = Upkeep(self, self.store, self.relay)
+        self._traces: tracing.Tracing | None = None
+        self._stage = "it is starting"
+        """Why it is not ready as a whole; empty while it watches."""
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, *beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Watch until `stop` is set or every sink is closed for good; then deliver what is due within the grace time.
+
+        `beside`: what runs as long as it watches, too.
 
         Raises:
             StoreError: the store cannot be used, at the start or with changes in hand at the end.
+            ServiceUnreachable: the address that `http.listen` names cannot be had.
         """
         await self.store.open()
         try:
-            await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self.endpoints)])
-            await self._enlist()
+            if self.config.tracing is not None:
+                self._traces = tracing.set_up(self.config.tracing, __version__)
+            await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self._looks())])
+            await self._enlist(self.config)
+            if self._reader is not self.store:
+                await self._reader.open()
+            serving = [self._serve_later] if await self._serve() else []
             self.relay.wake()
-            log.info("watcher.started", targets=len(self.config.targets), endpoints=len(self.endpoints))
-            await self._live(stop)
+            log.info("watcher.started", targets=len(self.config.targets), endpoints=len(self._looks()))
+            await self._live(stop, [*serving, *beside])
         finally:
             await self._close()
 
-    async def _live(self, stop: asyncio.Event) -> None:
+    async def apply(self, config: Config) -> tuple[str, ...]:
+        """Take up another configuration by what differs; returns the keys that need a restart.
+
+        Targets that stay keep their state, phase and streaks; clients and sinks that did not change stay open; no poll
+        and no delivery under way is cut.
+
+        Raises:
+            ServiceUnreachable: a new address cannot be had; nothing has changed.
+        """
+        change = difference(self.config, config)
+        if config.http != self.config.http:
+            await self.web.reconfigure(config.http)
+        self.config = config = replace(config, **{key: getattr(self.config, key) for key in AT_START})
+        self.polling.reconfigure(config)
+        if self._own_sinks:
+            await self._change_sinks(config, change)
+        else:
+            await self.recorder.forget(change.forgotten)
+        log.info(
+            "config.reloaded",
+            targets=len(config.targets),
+            new=change.new_targets,
+            changed=change.changed_targets,
+            forgotten=len(change.forgotten),
+            sinks_changed=len(change.leaving_sinks | {sink.name for sink in change.coming_sinks}),
+        )
+        if change.restart_for:
+            consequence = "they stay as they are until then"
+            log.warning("config.restart_needed", keys=change.restart_for, consequence=consequence)
+        return change.restart_for
+
+    def tell(self, observer: Observer) -> None:
+        """Tell one more of what happens."""
+        self._observers.add(observer)
+
+    def reloaded(self, loaded: Loaded) -> None:
+        """Show what became of another configuration."""
+        self.loaded = loaded
+        self._hub.reloaded()
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """See `inside.Inside`."""
+        return self.recorder.records
+
+    @property
+    def reader(self) -> Reader:
+        """See `inside.Inside`."""
+        return self._reader
+
+    def target(self, target_id: str) -> TargetLook:
+        """See `inside.Inside`."""
+        return self.polling.look(target_id)
+
+    def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
+        """See `inside.Inside`."""
+        return self.polling.looks()
+
+    def sinks(self) -> Mapping[str, SinkLook]:
+        """See `inside.Inside`."""
+        return self.relay.look({sink.name: sink.type for sink in self.config.sinks})
+
+    def stuck(self) -> list[str]:
+        """See `inside.Inside`."""
+        recorder = self.recorder.stuck()
+        return [*self.polling.stuck(), *self.relay.stuck(), *([recorder] if recorder else [])]
+
+    def unready(self) -> list[str]:
+        """See `inside.Inside`."""
+        reasons = [self._stage] if self._stage else []
+        if self.recorder.trouble is not None:
+            reasons.append(f"the state store takes nothing: {self.recorder.trouble}")
+        untried = [str(key) for key, look in self._looks().items() if not look.tried]
+        return [*reasons, *(f"{key} was not tried yet" for key in untried)]
+
+    def _looks(self) -> Mapping[EndpointKey, EndpointLook]:
+        return self.polling.looks()
+
+    async def _live(self, stop: asyncio.Event, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         recording = asyncio.create_task(self.recorder.run(), name="recorder")
         relaying = asyncio.create_task(self.relay.run(), name="relay")
-        pruning = asyncio.create_task(self._prune(), name="prune")
-        reminding = asyncio.create_task(self._remind(), name="remind")
-        polling = asyncio.create_task(_all(poller.run() for poller in self.pollers), name="pollers")
+        polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        everything = (recording, relaying, pruning, reminding, polling, stopping)
+        others = [asyncio.create_task(each()) for each in (self._upkeep.prune, self._upkeep.remind, *beside)]
+        everything = (recording, relaying, polling, stopping, *others)
+        self._stage = ""
         try:
             done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # only a stop, or the last sink's end, ends one without an error
+            self._stage = "it is stopping"
             log.info("watcher.stopping", grace=self.config.shutdown_grace)
-            await _cancel(polling)
-            await _cancel(reminding)
+            for task in (polling, *others):
+                await _cancel(task)
             await self._drain()
         finally:
             for task in everything:
@@ -109,52 +227,70 @@ class App:
         waiting = await self.store.waiting()
         log.info("watcher.stopped", undelivered=sum(waiting.values()))
 
-    async def _prune(self) -> None:
-        """Keep the history within `state_retention`."""
-        while True:
-            await asyncio.sleep(PRUNE_EVERY)
-            before = self.clock.now() - timedelta(seconds=self.config.state_retention)
-            try:
-                pruned = PRUNE_STEP
-                while pruned == PRUNE_STEP:
-                    pruned = await self.store.prune(before, PRUNE_STEP)
-                    await asyncio.sleep(0.1)
-            except StoreError as error:
-                log.warning("store.not_pruned", error=str(error))
-
-    async def _enlist(self) -> None:
+    async def _enlist(self, config: Config) -> None:
         """Take up the configured sinks: a new one gets the history it asked for, a removed one leaves dead letters."""
-        now = self.clock.now()
         known = await self.store.enlisted()
-        for sink in self.config.sinks:
+        for sink in config.sinks:
             if sink.name not in known and sink.replay_from is not None:
                 replayed = await self.store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
                 log.info("sink.replays", sink=sink.name, events=replayed)
-        if buried := await self.store.enlist([sink.name for sink in self.config.sinks], now):
+        if buried := await self.store.enlist([sink.name for sink in config.sinks], self.clock.now()):
             log.warning("sinks.removed", dead_letters=buried, remedy="`watcher deliveries --dead` shows them")
 
-    async def _remind(self) -> None:
-        """Let sinks that ask for it have their reminders, and call off what is no longer to be reminded of."""
-        every = [sink.remind_every for sink in self.config.sinks if sink.remind_every is not None]
-        if not every:
-            await asyncio.Event().wait()
+    async def _change_sinks(self, config: Config, change: Difference) -> None:
+        """Let sinks go and come; whatever was routed to one that goes is recorded before it is taken off the list."""
+        for sink in config.sinks:
+            self.relay.bear(sink.name, sink.give_up_after)
+        await self.relay.retire(change.leaving_sinks)
+        await self.recorder.forget(change.forgotten)
         while True:
-            await asyncio.sleep(min(REMIND_EVERY, min(every) / 20))
-            now, gone = self.clock.now(), self.relay.gone()
-            wanted = [wish for wish in wishes(self.config, self.recorder.records, now) if wish.sink not in gone]
             try:
-                if await self.store.remind(wanted, now):
-                    self.relay.wake()
+                await self._enlist(config)
+                break
             except StoreError as error:
-                log.warning("store.not_reminded", error=str(error))
+                log.warning("config.waits_for_store", error=str(error))
+                await asyncio.sleep(WAIT_FOR_STORE)
+        for settings in change.coming_sinks:
+            self.relay.engage(sink_for(settings, self._context), settings.give_up_after)
+        self.relay.settled()
+
+    async def _serve(self) -> bool:
+        """Serve the pages; whether that is to be tried again later.
+
+        Raises:
+            ServiceUnreachable: the address that the configuration names cannot be had.
+        """
+        http = self.config.http
+        if http is not None:
+            try:
+                log.info("http.listening", url=await self.web.start(http))
+            except ServiceUnreachable as error:
+                if http.written:
+                    raise
+                # Nobody asked for this very address: watching goes on without.
+                log.warning("http.unavailable", error=str(error))
+                return True
+        return False
+
+    async def _serve_later(self) -> None:
+        while True:
+            await asyncio.sleep(SERVE_AGAIN)
+            with contextlib.suppress(ServiceUnreachable):
+                if self.web.url is None and self.config.http is not None:
+                    log.info("http.listening", url=await self.web.start(self.config.http))
 
     async def _close(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING):
+                await self.web.close(CLOSING / 2)
+                self.metrics.close()
                 await self.relay.close()
-                for endpoint in self.endpoints.values():
-                    await endpoint.close()
+                await self.polling.close()
+                if self._reader is not self.store:
+                    await self._reader.close()
                 await self.store.close()
+        if self._traces is not None:
+            await self._traces.shutdown(LAST_SPANS)
 
 
 def build(
@@ -162,7 +298,7 @@ def build(
     *,
     clock: Clock | None = None,
     sinks: Sequence[Sink] | None = None,
-    on_poll: Callable[[Target, float, float], None] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> App:
     """Put a daemon together from a configuration. Nothing is opened yet.
 
@@ -170,26 +306,9 @@ def build(
         config: what to watch and how.
         clock: what time it is; the machine's own by default.
         sinks: where events go; those of the configuration by default.
-        on_poll: see `Poller`.
+        observers: who else is told of what happens.
     """
-    clock = clock or SystemClock()
-    sessions = Sessions()
-    context = SinkContext(sessions)
-    sinks = sinks if sinks is not None else [sink_for(settings, context) for settings in config.sinks]
-    store = store_for(config.state)
-    relay = Relay(store, sinks, clock, {settings.name: settings.give_up_after for settings in config.sinks})
-    recorder = Recorder(store, clock, relay.wake)
-    endpoints = {key: Endpoint(key, config.accounts[key.account], sessions, config.retry) for key in config.endpoints()}
-    pollers = [
-        Poller(endpoints[key], targets, config, recorder, clock, on_poll) for key, targets in config.endpoints().items()
-    ]
-    return App(config, clock, store, recorder, relay, endpoints, pollers)
-
-
-async def _all(works: Any) -> None:
-    async with asyncio.TaskGroup() as group:
-        for work in works:
-            group.create_task(work)
+    return App(config, clock or SystemClock(), sinks, observers)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

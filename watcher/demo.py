@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from watcher.tables import EventPrinter, print_table, status_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watcher.app import App
     from watcher.config.settings import Config
     from watcher.model import Target
     from watcher.protocols import Delivery
@@ -60,7 +62,7 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
                 asyncio.get_running_loop().call_later(seconds, stop.set)
             printer = _Printing(EventPrinter(as_json=as_json, dated=False))
             app = build(config, sinks=[printer])
-            await app.run(stop)
+            await app.run(stop, partial(_point_to_page, app, quiet=as_json))
             if not as_json:
                 click.echo(f"\n{printer.printed} events, {len(simulator.calls)} calls. How everything stands:\n")
                 print_table(status_table(config, app.recorder.records, datetime.now(UTC)))
@@ -68,11 +70,18 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
         await simulator.stop()
 
 
+async def _point_to_page(app: App, *, quiet: bool) -> None:
+    """Say where the status page is, now that it is there."""
+    if not quiet:
+        click.echo(f"Look at it in a browser: {app.web.url}")
+    await asyncio.Event().wait()
+
+
 def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float) -> Config:
     """The daemon's configuration for a world's targets, by the same way as a user's: as YAML text."""
     lines = [
         f"state: sqlite:///{database}",
-        "http: off",
+        "http: {listen: 127.0.0.1:0}",
         "shutdown_grace: 3s",
         f"accounts: [{{name: demo, regions: [{REGION}], endpoint_url: '{url}'}}]",
         "defaults:",

@@ -22,12 +22,13 @@ from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.failure import classify
 from watcher.redact import redact
 from watcher.retry import attempt
+from watcher.sessions import credentials_of
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
 from watcher.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from watcher.client import Lent
@@ -39,22 +40,51 @@ if TYPE_CHECKING:
 class Endpoint:
     """Asks one API of one account in one region for the sync status of targets."""
 
-    def __init__(self, key: EndpointKey, account: Account, sessions: Sessions, retry: Retry) -> None:
-        """Nothing is opened before the first call."""
+    def __init__(
+        self, key: EndpointKey, account: Account, sessions: Sessions, retry: Retry, throttle: Throttle | None = None
+    ) -> None:
+        """Nothing is opened before the first call. `throttle`: one that other calls to the same API count in, too."""
         self.key = key
+        self.account = account
         self._retry = retry
         self._concurrency = account.rate_limit.concurrency
         self._slots = asyncio.Semaphore(self._concurrency)
-        self._throttle = Throttle(account.rate_limit.requests_per_second)
+        self._throttle = throttle or Throttle(account.rate_limit.requests_per_second)
         self._client = Client(
             key.api.value, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=self._concurrency
         )
         self._answers: dict[str, tuple[bytes, Snapshot]] = {}
+        self._fetches = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def rate(self) -> float:
         """Calls a second that are let through now: less than configured while AWS throttles."""
         return self._throttle.rate
+
+    @property
+    def allowed(self) -> float:
+        """Calls a second that are configured."""
+        return self._throttle.allowed
+
+    def serves(self, account: Account) -> bool:
+        """Whether it can go on for `account` as that is now configured; another rate is only another number."""
+        here, there = self.account, account
+        return (here.endpoint_url, here.rate_limit.concurrency, credentials_of(here)) == (
+            there.endpoint_url, there.rate_limit.concurrency, credentials_of(there),
+        )  # fmt: skip
+
+    def reconfigure(self, account: Account, retry: Retry) -> None:
+        """Go on for an account that it `serves`, with the rate and the tries that are configured now."""
+        self.account = account
+        self._retry = retry
+        self._throttle.resize(account.rate_limit.requests_per_second)
+
+    def forget(self, target_ids: Iterable[str]) -> None:
+        """Drop what is kept of these targets' answers."""
+        for target_id in target_ids:
+            self._answers.pop(target_id, None)
 
     async def warm_up(self) -> None:
         """Open the client ahead of the first call, which then tells what was wrong if that fails."""
@@ -93,7 +123,19 @@ class Endpoint:
             finally:
                 self._slots.release()
 
-        return await attempt(call, self._retry, again)
+        self._fetches += 1
+        self._idle.clear()
+        try:
+            return await attempt(call, self._retry, again)
+        finally:
+            self._fetches -= 1
+            if not self._fetches:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """Close the client as soon as no `fetch` is under way any more."""
+        await self._idle.wait()
+        await self.close()
 
     async def close(self) -> None:
         """Close the client."""

@@ -9,32 +9,44 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.diff import diff
-from watcher.errors import PollFailed
+from watcher.errors import PollFailed, TargetUnreadable
 from watcher.events import muted, outage_event, sync_event
+from watcher.history import History
+from watcher.inside import EndpointLook, TargetLook
+from watcher.observer import Poll, PollOutcome
 from watcher.protocols import Entry
 from watcher.routing import muted_by, route
 from watcher.schedule import Schedule, first_due, next_due
 from watcher.streak import OWN, is_answer, lengthen, lengthen_target
+from watcher.tracing import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from watcher.config.settings import Config
     from watcher.diff import Outcome
     from watcher.endpoint import Endpoint
     from watcher.events import Event
     from watcher.model import Snapshot, Target
+    from watcher.observer import Observer
     from watcher.protocols import Clock
     from watcher.recorder import Recorder
     from watcher.state import Outage, Record
     from watcher.streak import Streak
 
 log = structlog.get_logger()
+
+PATIENCE = 60.0
+"""Seconds that any step may take longer than it ought to before the poller is said to be stuck."""
+
+CALLS = 3
+"""Calls' worth of the rate that one admission may have to wait for."""
 
 
 class Poller:
@@ -47,57 +59,129 @@ class Poller:
         config: Config,
         recorder: Recorder,
         clock: Clock,
-        on_poll: Callable[[Target, float, float], None] | None = None,
+        observer: Observer,
     ) -> None:
-        """`on_poll` is told each poll's target, when it was due and when it began (monotonic seconds)."""
-        self._endpoint = endpoint
-        self._targets = {target.id: target for target in targets}
-        self._rate = config.accounts[endpoint.key.account].rate_limit.requests_per_second
-        self._unreadable_after = config.unreadable_after
-        self._sinks = config.sinks
-        self._mutes = config.mutes
+        """Nothing is polled before `run`."""
         self._recorder = recorder
         self._clock = clock
-        self._on_poll = on_poll
+        self._observer = observer
         self._schedule = Schedule()
         self._news = asyncio.Event()
         self._polls: set[asyncio.Task[None]] = set()
+        self._polling: set[str] = set()
         self._subject = str(endpoint.key)
         self._streak: Streak | None = None
         self._streaks: dict[str, Streak] = {}
+        self._history = History()
         self._answers = 0
         self._health = asyncio.Lock()
         self._probe_at = 0.0
+        self._turns_by = inf
+        """By when the loop must come round again (monotonic seconds), or it is stuck."""
         self._log = log.bind(endpoint=self._subject)
+        self._take_up(endpoint, targets, config)
+
+    def _take_up(self, endpoint: Endpoint, targets: Sequence[Target], config: Config) -> None:
+        self._endpoint = endpoint
+        self._targets = {target.id: target for target in targets}
+        self._unreadable_after = config.unreadable_after
+        self._sinks = config.sinks
+        self._mutes = config.mutes
+        self._longest_poll = config.retry.attempts * (
+            max((target.timeout for target in targets), default=0.0) + config.retry.maximum + CALLS / endpoint.allowed
+        )
+
+    def reconfigure(self, endpoint: Endpoint, targets: Sequence[Target], config: Config) -> None:
+        """Go on with other targets, or watched otherwise, or through another client; those that stay keep their turns.
+
+        With no targets `run` ends as soon as the polls under way are over.
+        """
+        before, had = self._targets, self._endpoint
+        self._take_up(endpoint, targets, config)
+        gone = before.keys() - self._targets.keys()
+        for target_id in gone:
+            self._streaks.pop(target_id, None)
+            self._history.forget(target_id)
+        endpoint.forget(gone)
+        new = [target for target in targets if target.id not in before]
+        paced = [target for target in targets if target.id in before and _pace(target) != _pace(before[target.id])]
+        self._schedule.discard({*gone, *(target.id for target in paced)})
+        now = self._clock.monotonic()
+        # Those that are being polled come back by themselves.
+        self._fill([target for target in new if target.id not in self._polling], now)
+        for target in paced:
+            if target.id not in self._polling:
+                self._again(target, now, now)
+        if endpoint is not had:
+            self._probe_at = now
+        self._news.set()
+
+    def look(self, target_id: str) -> TargetLook:
+        """How the polling of one target goes."""
+        due = self._schedule.due(target_id)
+        if due is not None and self._blind:
+            due = max(due, self._probe_at)
+        now = self._clock.now()
+        following = None if due is None else now + timedelta(seconds=due - self._clock.monotonic())
+        streak = self._streaks.get(target_id)
+        answered, tried = self._history.of(target_id)
+        return TargetLook(answered, tried, following, 0 if streak is None else streak.failures)
+
+    def look_at_endpoint(self) -> EndpointLook:
+        """How the endpoint is doing."""
+        return EndpointLook(
+            targets=len(self._targets),
+            tried=self._history.tried is not None,
+            answered=self._history.heard,
+            rate=self._endpoint.rate,
+            allowed=self._endpoint.allowed,
+            failures=0 if self._streak is None else self._streak.failures,
+        )
+
+    def stuck(self) -> str | None:
+        """Why the loop makes no progress, or None. What AWS does is no reason."""
+        late = self._clock.monotonic() - self._turns_by
+        return None if late < 0 else f"{self._subject}: the polling has not gone on for {late + PATIENCE:.0f} s"
 
     async def run(self) -> None:
         """Poll for ever; cancelled, it ends the polls that are under way."""
         await self._endpoint.warm_up()
-        now, count = self._clock.monotonic(), len(self._targets)
-        self._schedule.fill(
-            (first_due(target.id, target.interval, now, count=count, rate=self._rate), target.id)
-            for target in self._targets.values()
-        )
+        self._fill(self._targets.values(), self._clock.monotonic())
         try:
-            while True:
+            while self._targets or self._polls:
                 await self._dispatch()
         finally:
+            self._turns_by = inf
             for poll in self._polls:
                 poll.cancel()
             await asyncio.gather(*self._polls, return_exceptions=True)
 
+    def _fill(self, targets: Collection[Target], now: float) -> None:
+        """Spread the first looks at `targets`."""
+        count = len(targets)
+        self._schedule.fill(
+            (first_due(target.id, target.interval, now, count=count, rate=self._endpoint.allowed), target.id)
+            for target in targets
+        )
+
     async def _dispatch(self) -> None:
         """Begin one poll, or wait for a reason to."""
+        self._turns_by = inf  # a store that takes nothing is no fault of the loop's
         await self._recorder.writable()
         self._news.clear()
         wait = self._wait()
+        now = self._clock.monotonic()
         if wait is None or wait > 0:
+            patience = wait if wait is not None else self._longest_poll if self._polls else inf
+            self._turns_by = now + patience + PATIENCE
             try:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
             except TimeoutError:
                 pass
             return
+        # Until then a connection is free, and the rate allows it.
+        self._turns_by = now + self._longest_poll + PATIENCE
         begun = asyncio.Event()
         poll = asyncio.create_task(self._turn(begun))
         self._polls.add(poll)
@@ -106,17 +190,22 @@ class Poller:
 
     async def _turn(self, begun: asyncio.Event) -> None:
         """Wait for the rate's leave and poll the most overdue target, in one task: the call begins when it may."""
+        endpoint = self._endpoint
         try:
-            await self._endpoint.admit()
+            await endpoint.admit()
         finally:
             begun.set()
-        # Who that is is asked only now: waiting may have taken long.
-        taken = self._schedule.take(self._clock.monotonic())
+        # Who that is is asked only now: waiting may have taken long, and the configuration may have changed.
+        taken = self._schedule.take(self._clock.monotonic()) if endpoint is self._endpoint else None
         if taken is None:
-            self._endpoint.dismiss()
+            endpoint.dismiss()
             return
         due, target_id = taken
-        await self._poll(self._targets[target_id], due)
+        self._polling.add(target_id)
+        try:
+            await self._poll(endpoint, self._targets[target_id], due)
+        finally:
+            self._polling.discard(target_id)
 
     def _ended(self, poll: asyncio.Task[None]) -> None:
         self._polls.discard(poll)
@@ -136,22 +225,37 @@ class Poller:
     def _blind(self) -> bool:
         return self._recorder.record_of(self._subject).outage is not None
 
-    async def _poll(self, target: Target, due: float) -> None:
+    async def _poll(self, endpoint: Endpoint, target: Target, due: float) -> None:
         begun = self._clock.monotonic()
-        if self._on_poll is not None:
-            self._on_poll(target, due, begun)
+        self._observer.begun(target, due, begun)
+        outcome = PollOutcome.BUG
         try:
-            try:
-                # While the endpoint is unreadable a poll is one call: the next probe is its second try.
-                snapshot = await self._endpoint.fetch(target, again=lambda: not self._blind)
-            except PollFailed as error:
-                await self._failed(target, error)
-            else:
-                await self._answered(target, snapshot)
+            with span(f"poll {target.kind}", target=target.id, account=target.account, region=target.region) as traced:
+                outcome, error = await self._ask(endpoint, target)
+                traced.outcome(outcome, error)
         except Exception:  # noqa: BLE001  a bug with one target must not end the others' watch
             self._log.exception("poll.bug", target=target.id)
         finally:
-            self._again(target, due, begun)
+            self._observer.polled(Poll(target, due, begun, self._clock.monotonic(), outcome))
+            current = self._targets.get(target.id)
+            if current is None:
+                self._history.forget(target.id)
+            else:
+                self._again(current, due, begun)
+
+    async def _ask(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
+        """Poll once and keep what that brought; how it ended, and the error if it failed."""
+        try:
+            # While the endpoint is unreadable a poll is one call: the next probe is its second try.
+            snapshot = await endpoint.fetch(target, again=lambda: not self._blind)
+        except PollFailed as error:
+            self._history.failed(target.id, self._clock.now(), answered=is_answer(error))
+            if endpoint is self._endpoint:  # what is configured no more need not work
+                await self._failed(target, error)
+            return _outcome_of(error), str(error)
+        self._history.answered(target.id, self._clock.now())
+        older = await self._answered(target, snapshot)
+        return PollOutcome.OLDER if older else PollOutcome.ANSWERED, ""
 
     def _again(self, target: Target, due: float, begun: float) -> None:
         """Let the target wait for its next turn."""
@@ -165,8 +269,8 @@ class Poller:
         if self._blind:
             self._probe_at = now + min(target.interval for target in self._targets.values())
 
-    async def _answered(self, target: Target, snapshot: Snapshot) -> None:
-        """Keep what an answer tells, and tell what changed."""
+    async def _answered(self, target: Target, snapshot: Snapshot) -> bool:
+        """Keep what an answer tells, and tell what changed; whether it was older than what is known, and ignored."""
         self._answers += 1
         now = self._clock.now()
         record = self._recorder.record_of(target.id)
@@ -189,7 +293,8 @@ class Poller:
         await self._endpoint_answered()
         kept = replace(record, known=outcome.known, sequence=sequence, outage=None)
         if kept != record:
-            await self._record(target.id, kept, events, target)
+            await self._record_target(target, kept, events)
+        return outcome.ignored
 
     async def _failed(self, target: Target, error: PollFailed) -> None:
         """Lengthen the streaks that a failure belongs to; tell of one that has become long enough."""
@@ -210,7 +315,7 @@ class Poller:
             sequence = record.sequence + 1
             event = outage_event(target, outage, sequence=sequence, now=now, over=False)
             self._log.error("target.unreadable", target=target.id, code=outage.code, polls=outage.attempts)
-            await self._record(target.id, replace(record, outage=outage, sequence=sequence), [event], target)
+            await self._record_target(target, replace(record, outage=outage, sequence=sequence), [event])
 
     async def _endpoint_answered(self) -> None:
         self._streak = None
@@ -241,10 +346,16 @@ class Poller:
         event = outage_event(
             self._endpoint.key, outage, sequence=sequence, now=self._clock.now(), over=over, targets=len(self._targets)
         )
-        await self._record(self._subject, replace(record, sequence=sequence), [event], None)
+        if self._targets:
+            await self._record(self._subject, replace(record, sequence=sequence), [event], {})
 
-    async def _record(self, subject: str, record: Record, events: Sequence[Event], target: Target | None) -> None:
-        labels = {} if target is None else target.labels
+    async def _record_target(self, target: Target, record: Record, events: Sequence[Event]) -> None:
+        """Record what became of a target, unless it has left the configuration meanwhile (section 5, rule 9)."""
+        current = self._targets.get(target.id)
+        if current is not None:
+            await self._record(target.id, record, events, current.labels)
+
+    async def _record(self, subject: str, record: Record, events: Sequence[Event], labels: Mapping[str, str]) -> None:
         routed = [self._addressed(event, labels) for event in events]
         await self._recorder.record([Entry(subject, record, routed)])
 
@@ -263,3 +374,15 @@ class Poller:
             self._log.info("poll.older_answer", target=target.id)
         for change in outcome.changes:
             self._log.info("sync.changed", target=target.id, type=change.type, reason=change.reason.value)
+
+
+def _pace(target: Target) -> tuple[float, float]:
+    return target.interval, target.active_interval
+
+
+def _outcome_of(error: PollFailed) -> PollOutcome:
+    if error.throttled:
+        return PollOutcome.THROTTLED
+    if isinstance(error, TargetUnreadable):
+        return PollOutcome.TARGET_UNREADABLE
+    return PollOutcome.ENDPOINT_UNREADABLE

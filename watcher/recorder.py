@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,8 +18,9 @@ from watcher.errors import StoreError
 from watcher.state import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
+    from watcher.observer import Observer
     from watcher.protocols import Clock, Entry, Store
 
 log = structlog.get_logger()
@@ -29,17 +32,23 @@ LONGEST_PAUSE = 15.0
 BATCH = 500
 """Entries in one commit at most."""
 
+HUNG = 60.0
+"""Seconds after which a commit that neither works nor fails is said to hang."""
+
 
 class Recorder:
     """The only writer of states and events. `records` holds what has been committed, never more."""
 
-    def __init__(self, store: Store, clock: Clock, on_events: Callable[[], None]) -> None:
+    def __init__(self, store: Store, clock: Clock, on_events: Callable[[], None], observer: Observer) -> None:
         """`on_events` is called after each commit that held an event."""
         self.records: dict[str, Record] = {}
         self._store = store
         self._clock = clock
         self._on_events = on_events
-        self._waiting: list[tuple[Sequence[Entry], asyncio.Future[None]]] = []
+        self._observer = observer
+        self._waiting: list[tuple[Sequence[Entry] | Forgetting, asyncio.Future[None]]] = []
+        self._trouble: str | None = None
+        self._committing_since: float | None = None
         self._work = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -67,11 +76,30 @@ class Recorder:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Commit `entries` together; returns when they are safe."""
+        await self._in_turn(entries)
+
+    async def forget(self, subjects: Collection[str]) -> None:
+        """Drop what is known of `subjects`, after everything that was recorded before; returns when that is done."""
+        await self._in_turn(Forgetting(subjects))
+
+    async def _in_turn(self, work: Sequence[Entry] | Forgetting) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entries, done))
+        self._waiting.append((work, done))
         self._idle.clear()
         self._work.set()
         await asyncio.shield(done)
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the store, or None."""
+        return self._trouble
+
+    def stuck(self) -> str | None:
+        """Why nothing more is committed, for people, or None. A store that says what is wrong with it is no reason."""
+        since = self._committing_since
+        if since is None or (late := self._clock.monotonic() - since) < HUNG:
+            return None
+        return f"a commit has not ended for {late:.0f} s: does the disk of `state` answer?"
 
     async def drained(self) -> None:
         """Wait until every result is committed; from now on what fails is tried again soon."""
@@ -87,13 +115,20 @@ class Recorder:
         """Commit what arrives, for ever."""
         while True:
             await self._work.wait()
-            batch = self._waiting[:BATCH]
+            batch = self._batch()
             if not batch:
                 self._work.clear()
                 self._idle.set()
                 continue
-            entries = [entry for group, _ in batch for entry in group]
-            await self._commit(entries)
+            entries: list[Entry] = []
+            first = batch[0][0]
+            if isinstance(first, Forgetting):
+                await self._until_kept(partial(self._store.forget, first.subjects))
+                for subject in first.subjects:
+                    self.records.pop(subject, None)
+            else:
+                entries = [entry for group, _ in batch if not isinstance(group, Forgetting) for entry in group]
+                await self._until_kept(partial(self._commit, entries))
             # Only now, so that a cancelled commit leaves its results waiting.
             del self._waiting[: len(batch)]
             for entry in entries:
@@ -101,25 +136,43 @@ class Recorder:
             for _, done in batch:
                 if not done.done():
                     done.set_result(None)
+            if entries:
+                self._observer.recorded(entries)
             if any(entry.events for entry in entries):
                 self._on_events()
 
+    def _batch(self) -> Sequence[tuple[Sequence[Entry] | Forgetting, asyncio.Future[None]]]:
+        """What may go together, from the front: results up to the next forgetting, or that alone."""
+        batch = self._waiting[:BATCH]
+        ends = next((at for at, (work, _) in enumerate(batch) if isinstance(work, Forgetting)), len(batch))
+        return batch[: max(1, ends)]
+
     async def _commit(self, entries: Sequence[Entry]) -> None:
+        await self._store.commit(entries, self._clock.now())
+
+    async def _until_kept(self, keep: Callable[[], Awaitable[None]]) -> None:
+        """`keep`, again and again until the store takes it."""
         failures = 0
         while True:
+            self._committing_since = self._clock.monotonic()
             try:
-                await self._store.commit(entries, self._clock.now())
+                await keep()
             except StoreError as error:
                 failures += 1
+                self._trouble = str(error)
                 if failures == 1:
                     self._writable.clear()
                     log.warning("store.unwritable", error=str(error), consequence="polling stops until it works again")
+                self._committing_since = None
                 await self._rest(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)))
             else:
+                self._trouble = None
                 if failures:
                     self._writable.set()
                     log.info("store.writable", failures=failures)
                 return
+            finally:
+                self._committing_since = None
 
     async def _rest(self, pause: float) -> None:
         if self._hurry.is_set():
@@ -128,6 +181,13 @@ class Recorder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._hurry.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """Subjects that are to be forgotten, in turn with what is recorded."""
+
+    subjects: Collection[str]
 
 
 _NOTHING = Record()

@@ -10,47 +10,118 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from watcher.config.settings import GIVE_UP_AFTER
+from watcher.observer import Observers
 from watcher.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from watcher.inside import SinkLook
+    from watcher.observer import Observer
     from watcher.protocols import Clock, Sink, Store
+
+RETIRING = 30.0
+"""Seconds that a sink which is to go may take to answer what it was given; what it did not is kept."""
 
 
 class Relay:
     """The workers of all sinks."""
 
     def __init__(
-        self, store: Store, sinks: Sequence[Sink], clock: Clock, give_up_after: Mapping[str, float] | None = None
+        self,
+        store: Store,
+        sinks: Sequence[Sink],
+        clock: Clock,
+        give_up_after: Mapping[str, float] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """`give_up_after`: seconds, by sink; a day where there is none. Nothing is sent before `run`."""
-        patience = give_up_after or {}
-        self._workers = [Worker(sink, store, clock, patience.get(sink.name, GIVE_UP_AFTER)) for sink in sinks]
+        self._store = store
+        self._clock = clock
+        self._observer = observer or Observers()
+        self._workers: dict[str, Worker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._changing = False
+        self._ended = asyncio.Event()
+        for sink in sinks:
+            self.engage(sink, (give_up_after or {}).get(sink.name, GIVE_UP_AFTER))
 
     def wake(self) -> None:
         """There may be something due."""
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.wake()
 
     def gone(self) -> set[str]:
         """The sinks whose receivers want nothing more."""
-        return {worker.sink.name for worker in self._workers if worker.gone}
+        return {name for name, worker in self._workers.items() if worker.gone}
+
+    def look(self, kinds: Mapping[str, str]) -> Mapping[str, SinkLook]:
+        """How each sink is doing; `kinds`: the type of each."""
+        return {name: worker.look(kinds.get(name, name)) for name, worker in self._workers.items()}
+
+    def stuck(self) -> list[str]:
+        """Which workers make no progress, for people."""
+        return [reason for worker in self._workers.values() if (reason := worker.stuck())]
 
     async def run(self) -> None:
         """Deliver, until no sink takes anything more in this run."""
         async with asyncio.TaskGroup() as group:
-            for worker in self._workers:
-                group.create_task(worker.run(), name=f"relay {worker.sink.name}")
+            self._group = group
+            for worker in self._workers.values():
+                self._start(worker)
+            while self._changing or not all(worker.closed for worker in self._workers.values()):
+                self._ended.clear()
+                await self._ended.wait()
+            self._group = None
+
+    def engage(self, sink: Sink, give_up_after: float) -> None:
+        """Deliver to one more sink, which nobody else of its name delivers to."""
+        worker = Worker(sink, self._store, self._clock, give_up_after, self._observer)
+        self._workers[sink.name] = worker
+        if self._group is not None:
+            self._start(worker)
+
+    def bear(self, name: str, give_up_after: float) -> None:
+        """Try the deliveries of a sink for so many seconds."""
+        if name in self._workers:
+            self._workers[name].give_up_after = give_up_after
+
+    async def retire(self, names: Collection[str]) -> None:
+        """Let go of sinks, each as soon as it has answered what it was given. Others, or `engage`, must follow."""
+        self._changing = True
+        leaving = {name: self._workers.pop(name) for name in names if name in self._workers}
+        for worker in leaving.values():
+            worker.retire()
+        tasks = [self._tasks.pop(name) for name in leaving if name in self._tasks]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=RETIRING)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for worker in leaving.values():
+            await worker.sink.close()
+
+    def settled(self) -> None:
+        """The sinks are again those that are wanted."""
+        self._changing = False
+        self._ended.set()
 
     async def drain(self, grace: float) -> None:
         """Wait until nothing waits for any sink but what is to be tried again only after `grace` seconds."""
-        for worker in self._workers:
+        workers = [*self._workers.values()]
+        for worker in workers:
             worker.finish(grace)
-        for worker in self._workers:
+        for worker in workers:
             await worker.idle.wait()
 
     async def close(self) -> None:
         """Let go of the sinks; what they did not take stays due."""
-        for worker in self._workers:
+        for worker in self._workers.values():
             await worker.sink.close()
+
+    def _start(self, worker: Worker) -> None:
+        assert self._group is not None  # noqa: S101  asked for by those who looked
+        task = self._group.create_task(worker.run(), name=f"relay {worker.sink.name}")
+        self._tasks[worker.sink.name] = task
+        task.add_done_callback(lambda _: self._ended.set())

@@ -13,7 +13,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 GRAIN = 0.1
 """Seconds, or the 200th part of an interval where that is less: targets that are due so close together are polled
@@ -68,19 +68,36 @@ class Schedule:
         self._settled: list[tuple[float, str]] = []
         self._active: list[tuple[float, str]] = []
         self._active_had_last_turn = False
+        self._due: dict[str, float] = {}
 
     def __len__(self) -> int:
         """How many targets wait."""
-        return len(self._settled) + len(self._active)
+        return len(self._due)
 
     def fill(self, settled: Iterable[tuple[float, str]]) -> None:
         """Add many settled targets, each a due time and an id."""
         self._settled.extend(settled)
         heapq.heapify(self._settled)
+        self._due.update((target_id, due) for due, target_id in self._settled)
 
     def add(self, target_id: str, due: float, *, active: bool) -> None:
         """Let a target wait until `due`; `active` while its sync is under way."""
         heapq.heappush(self._active if active else self._settled, (due, target_id))
+        self._due[target_id] = due
+
+    def discard(self, target_ids: Collection[str]) -> None:
+        """Let these wait no more."""
+        gone = self._due.keys() & target_ids
+        if gone:
+            for heap in (self._settled, self._active):
+                heap[:] = [entry for entry in heap if entry[1] not in gone]
+                heapq.heapify(heap)
+            for target_id in gone:
+                del self._due[target_id]
+
+    def due(self, target_id: str) -> float | None:
+        """When a target is due; None when it does not wait."""
+        return self._due.get(target_id)
 
     def next_at(self) -> float | None:
         """When the first target is due; None when none waits."""
@@ -95,4 +112,6 @@ class Schedule:
             return None
         from_active = active and not (settled and self._active_had_last_turn)
         self._active_had_last_turn = from_active
-        return heapq.heappop(self._active if from_active else self._settled)
+        taken = heapq.heappop(self._active if from_active else self._settled)
+        del self._due[taken[1]]
+        return taken

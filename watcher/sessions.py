@@ -23,7 +23,11 @@ from botocore.loaders import create_loader
 from watcher.answers import Answers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from watcher.config.settings import Account
+
+    Credentials = tuple[str, str | None, str | None, str | None]
 
 RENEW_EVERY = 30.0
 """Seconds: credentials that AWS refuses are not looked for more often than this."""
@@ -69,27 +73,42 @@ class Sessions:
     def __init__(self) -> None:
         """One loader for all: the service models are read once."""
         self._loader = create_loader()
-        self._sessions: dict[str, AioSession] = {}
-        self._renewed: dict[str, float] = {}
+        self._sessions: dict[Credentials, AioSession] = {}
+        self._renewed: dict[Credentials, float] = {}
 
     def of(self, account: Account, region: str) -> AioSession:
         """The account's session; `region` is where its role is taken, when this is the first time."""
-        if account.name not in self._sessions:
+        key = credentials_of(account)
+        if key not in self._sessions:
             session = AioSession(profile=account.profile)
             session.register_component("data_loader", self._loader)
             session.register_component("response_parser_factory", Answers())
             if account.role_arn is not None:
                 provider = _RoleProvider(session, account, region)
                 session.register_component("credential_provider", AioCredentialResolver(providers=[provider]))
-            self._sessions[account.name] = session
-        return self._sessions[account.name]
+            self._sessions[key] = session
+        return self._sessions[key]
 
     def renew(self, account: Account, stale: AioSession) -> bool:
         """Let the account's next session be a new one; whether `stale` is not the last word."""
-        if self._sessions.get(account.name) is not stale:
+        key = credentials_of(account)
+        if self._sessions.get(key) is not stale:
             return True
-        if time.monotonic() - self._renewed.get(account.name, -inf) < RENEW_EVERY:
+        if time.monotonic() - self._renewed.get(key, -inf) < RENEW_EVERY:
             return False
-        self._renewed[account.name] = time.monotonic()
-        del self._sessions[account.name]
+        self._renewed[key] = time.monotonic()
+        del self._sessions[key]
         return True
+
+    def keep(self, accounts: Iterable[Account]) -> None:
+        """Let go of the sessions of all others; what still calls with one keeps it until it is done."""
+        wanted = {credentials_of(account) for account in accounts}
+        for key in self._sessions.keys() - wanted:
+            del self._sessions[key]
+        self._renewed = {key: at for key, at in self._renewed.items() if key in wanted}
+
+
+def credentials_of(account: Account) -> Credentials:
+    """What an account's session is made from: when it changes, so does the session."""
+    external_id = None if account.external_id is None else account.external_id.get_secret_value()
+    return (account.name, account.profile, account.role_arn, external_id)

@@ -60,6 +60,7 @@ class Throttle:
         # The throttler wakes each of its waiters again and again: let it have one at a time, when it is time.
         self._turn = asyncio.Lock()
         self._begun: deque[float] = deque(maxlen=calls)
+        self._rest_until = -inf
         self._share = 1.0
         self._decreased = -inf
         self._apply()
@@ -69,15 +70,38 @@ class Throttle:
         """Calls a second that are let through now."""
         return self._rate * self._share
 
+    @property
+    def allowed(self) -> float:
+        """Calls a second that are let through while AWS does not throttle."""
+        return self._rate
+
+    def resize(self, rate: float) -> None:
+        """Allow another rate, after a rest: no second may hold calls of both, since the old ones count in none anew."""
+        if rate == self._rate:
+            return
+        self._rate = rate
+        if self._begun:
+            self._rest_until = self._begun[-1] + max(1.0, 1 / rate) * MARGIN
+        calls, self._window = windows(rate)
+        self._throttler.rate_limit = calls
+        self._begun = deque(self._begun, maxlen=calls)
+        self._apply()
+
     async def acquire(self) -> None:
         """Wait until a call may begin."""
         async with self._turn:
-            if len(self._begun) == self._begun.maxlen:
-                wait = self._begun[0] + self._throttler.period - time.monotonic() - EARLY
-                if wait > 0:
-                    await sleep(wait)
+            while (wait := self._wait()) > 0:  # noqa: ASYNC110  nobody tells when it is time
+                await sleep(wait)
             await self._throttler.acquire()  # type: ignore[no-untyped-call]  # the same
             self._begun.append(time.monotonic())
+
+    def _wait(self) -> float:
+        """Seconds for which it is no use to ask the throttler."""
+        now = time.monotonic()
+        rest = self._rest_until - now
+        if len(self._begun) < (self._begun.maxlen or 0):
+            return rest
+        return float(max(rest, self._begun[0] + self._throttler.period - now - EARLY))
 
     def slow_down(self, begun: float) -> None:
         """AWS said that there were too many calls, to one begun at `begun` (seconds, `time.monotonic`).

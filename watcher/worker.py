@@ -16,13 +16,16 @@ import structlog
 
 from watcher.config.duration import format_duration
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
+from watcher.inside import SinkLook
 from watcher.patience import LONGEST_HEEDED, SPACING, Health, given_up, result_of
 from watcher.protocols import Answer, DeliveryState, Verdict
+from watcher.tracing import span
 from watcher.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watcher.observer import Observer
     from watcher.protocols import Clock, Delivery, Result, Sink, Store
 
 log = structlog.get_logger()
@@ -33,6 +36,9 @@ LOOK = 5.0
 STORE_PAUSE = 1.0
 """Seconds before the store is asked again, when it failed."""
 
+PATIENCE = 60.0
+"""Seconds that the loop may take for one round before it is said to be stuck."""
+
 GRAIN = 0.01
 """Seconds that every wait takes at least, so that nothing is asked without end for what is due in a moment."""
 
@@ -40,14 +46,15 @@ GRAIN = 0.01
 class Worker:
     """Delivers to one sink."""
 
-    def __init__(self, sink: Sink, store: Store, clock: Clock, give_up_after: float) -> None:
+    def __init__(self, sink: Sink, store: Store, clock: Clock, give_up_after: float, observer: Observer) -> None:
         """`give_up_after`: seconds for which a delivery is tried."""
         self.sink = sink
+        self.give_up_after = give_up_after
         self.idle = asyncio.Event()
         """Set while nothing waits that could be sent now, or within the time that is left."""
         self._store = store
         self._clock = clock
-        self._give_up_after = give_up_after
+        self._observer = observer
         self._limits = sink.limits
         self._log = log.bind(sink=sink.name)
         self._turns = Turns(sink.name, sink.limits, store, clock)
@@ -60,16 +67,41 @@ class Worker:
         """Until when nothing is sent: because the sink asked for it, or since it is down (monotonic seconds)."""
         self._overdue_at = inf
         """When what is too old is given up next, while the sink is down (monotonic seconds)."""
-        self._last_error = ""
+        self._last_error = self._complaint = ""
         self._until = inf
         self._end: SinkError | None = None
         self._said = False
+        self._retired = False
+        self._turned_at: float | None = None
+        """When the loop last came round (monotonic seconds), while it runs."""
         self._broken: BaseException | None = None
 
     @property
     def gone(self) -> bool:
         """Whether the receiver wants nothing more."""
         return isinstance(self._end, SinkGone)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be delivered in this run."""
+        return isinstance(self._end, SinkClosed)
+
+    def look(self, kind: str) -> SinkLook:
+        """How a sink of this kind is doing."""
+        if self._end is not None:
+            return SinkLook(kind, "closed" if self.closed else "gone", str(self._end))
+        return SinkLook(kind, "down" if self._health.down else "up", self._complaint)
+
+    def stuck(self) -> str | None:
+        """Why the loop makes no progress, or None. What the sink does is no reason."""
+        if self._turned_at is None or (late := self._clock.monotonic() - self._turned_at) < PATIENCE:
+            return None
+        return f"sink {self.sink.name}: the delivering has not gone on for {late:.0f} s"
+
+    def retire(self) -> None:
+        """Begin no more sends; `run` ends when those under way have been answered."""
+        self._retired = True
+        self._news.set()
 
     def wake(self) -> None:
         """There may be something due."""
@@ -83,24 +115,32 @@ class Worker:
         self.wake()
 
     async def run(self) -> None:
-        """Deliver for ever, or until the sink wants nothing more in this run."""
+        """Deliver for ever, or until the sink wants nothing more in this run, or is to `retire`."""
         try:
-            while not isinstance(self._end, SinkClosed):
+            while not (self.closed or (self._retired and not self._sends)):
+                self._turned_at = self._clock.monotonic()
                 self._news.clear()
                 if self._broken is not None:
                     raise self._broken
-                try:
-                    wait = await (self._begin() if self._end is None else self._bury(str(self._end)))
-                except StoreError as error:
-                    self._log.warning("sink.store_failed", error=str(error))
-                    wait = STORE_PAUSE
-                await self._rest(max(wait, GRAIN))
+                await self._rest(max(await self._turn(), GRAIN))
         finally:
+            self._turned_at = None
             for send in self._sends:
                 send.cancel()
             await asyncio.gather(*self._sends, return_exceptions=True)
-        self._log.warning("sink.closed", error=str(self._end), consequence="undelivered events are kept")
+        if self.closed:
+            self._log.warning("sink.closed", error=str(self._end), consequence="undelivered events are kept")
         self.idle.set()
+
+    async def _turn(self) -> float:
+        """Begin what may be begun; returns the seconds until there may be more, unless there is news."""
+        if self._retired:
+            return LOOK
+        try:
+            return await (self._begin() if self._end is None else self._bury(str(self._end)))
+        except StoreError as error:
+            self._log.warning("sink.store_failed", error=str(error))
+            return STORE_PAUSE
 
     async def _rest(self, wait: float) -> None:
         """Wait for news, or so many seconds."""
@@ -143,8 +183,8 @@ class Worker:
             return
         self._overdue_at = self._clock.monotonic() + LOOK
         now = self._clock.now()
-        before = now - timedelta(seconds=self._give_up_after)
-        reason = given_up(self._give_up_after, self._last_error)
+        before = now - timedelta(seconds=self.give_up_after)
+        reason = given_up(self.give_up_after, self._last_error)
         if buried := await self._store.bury(self.sink.name, reason, now, before):
             self._log.error("deliveries.dead", deliveries=buried, error=reason)
 
@@ -168,8 +208,10 @@ class Worker:
         """Hand a batch over and keep what was answered."""
         limits, own_words, at_least = self._limits, False, 0.0
         try:
-            async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
-                answers = await self.sink.send(batch)
+            with span(f"deliver {self.sink.name}", deliveries=len(batch)) as traced:
+                async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
+                    answers = await self.sink.send(batch)
+                traced.outcome(*_outcome(answers))
             if not answers:
                 answers = self._later(batch, "it answered nothing")
             elif len(answers) > 1 and limits.group_wait and all(map(_refused, answers)):
@@ -208,11 +250,12 @@ class Worker:
         """Keep what answers mean; what is answered while the store is busy shares the next commit."""
         share, now = random.random(), self._clock.now().timestamp()  # noqa: S311  jitter
         results = [
-            result_of(answer, now=now, share=share, give_up_after=self._give_up_after, at_least=at_least,
+            result_of(answer, now=now, share=share, give_up_after=self.give_up_after, at_least=at_least,
                       deadline=self._limits.deadline)
             for answer in answers
         ]  # fmt: skip
         self._last_error = answers[-1].text
+        self._complaint = next((each.text for each in answers if each.verdict is not Verdict.TAKEN), "")
         heard_before = self._health.heard_at
         changed = self._health.hear(answers, now=now, own_words=own_words)
         self._turns.settled(results)
@@ -224,6 +267,7 @@ class Worker:
             while batch:
                 try:
                     await self._store.settle(batch, self._clock.now())
+                    self._observer.delivered(batch)
                     break
                 except StoreError as error:
                     # Sending again what the sink took would be a repeat for nothing.
@@ -242,7 +286,7 @@ class Worker:
         elif changed:
             self._spaced_until = -inf
         if changed:
-            self._overdue_at = now + self._give_up_after
+            self._overdue_at = now + self.give_up_after
 
     async def _hasten(self, since: float) -> None:
         """What began to fail after the sink was last heard of failed because it was down."""
@@ -275,6 +319,15 @@ class Worker:
         if not self._news.is_set():
             self.idle.set()
         return LOOK
+
+
+def _outcome(answers: Sequence[Answer]) -> tuple[str, str]:
+    """For a trace: the worst of what was answered, and its text unless all was taken."""
+    for verdict in (Verdict.NEVER, Verdict.LATER):
+        for answer in answers:
+            if answer.verdict is verdict:
+                return verdict, answer.text
+    return Verdict.TAKEN, ""
 
 
 def _refused(answer: Answer) -> bool:

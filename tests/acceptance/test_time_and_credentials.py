@@ -16,6 +16,7 @@ from tests.oracle import facts_of, judge
 from watcher import sessions
 from watcher.clock import SystemClock
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.observer import Observers
 from watcher.simulator import Role, Scenario, Simulator, attempt
 from watcher.simulator.signing import Issued
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.acceptance.conftest import Places
+    from watcher.model import Target
 
 T = 1_795_420_800.0
 LIFETIME = 2.0
@@ -118,7 +120,12 @@ async def test_setting_the_wall_clock_neither_stops_polls_nor_stalls_nor_loses_a
     for target in (NETWORK, WEB):
         simulator.world.show(target, attempt(target, IN_PROGRESS, begun))
     clock, polls = Settable(), []
-    async with watching(site, clock=clock, on_poll=lambda *_: polls.append(time.monotonic())) as collected:
+
+    class Watch(Observers):
+        def begun(self, target: Target, due: float, begun: float) -> None:
+            polls.append(time.monotonic())
+
+    async with watching(site, clock=clock, observers=[Watch()]) as collected:
         await until(lambda: len(collected.events) == 2 and len(polls) >= 10, "the first answers")
         clock.offset = timedelta(hours=hours)
         set_at = len(polls)

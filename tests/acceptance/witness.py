@@ -135,16 +135,20 @@ class Witness:
             if each.status in FINISHED and min(each.end, moments[-1]) - max(each.begin, moments[0]) >= LONG_ENOUGH
         }
 
-    def judge(self, site: Site, output: bytes) -> None:
-        """Hold what all runs of a site wrote, one after the other, against the world."""
+    def judge(self, site: Site, output: bytes, *, only: str = "") -> None:
+        """Hold what all runs of a site wrote, one after the other, against the world.
+
+        `only`: how the subjects begin that are of this world, where a site watches more.
+        """
         shown = self._shown()
         facts = {subject: [_fact(subject, each) for each in showings] for subject, showings in shown.items()}
         must = set().union(*(self.must(child.key) for child in site.children))
         assert len(must) > len(facts), "nothing happened but the ends: too little for a judgement"
         assert {showings[-1] for showings in facts.values()} <= must, "the last run saw the end of every life"
-        first = judge(whole_lines(output), must=must, shown={fact for each in facts.values() for fact in each})
+        arrived = [event for event in whole_lines(output) if event["subject"].startswith(only)]
+        first = judge(arrived, must=must, shown={fact for each in facts.values() for fact in each})
         in_order_of_world(first, facts)
-        same_as_kept(first, site.kept())
+        same_as_kept(first, [event for event in site.kept() if event["subject"].startswith(only)])
 
     def _shown(self) -> dict[str, list[Shown]]:
         now = self._simulator.world.now()

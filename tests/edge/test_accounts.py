@@ -122,7 +122,7 @@ async def test_the_rate_holds_for_each_endpoint_retries_included(simulator: Simu
 async def test_a_throttled_rate_is_lowered_and_climbs_back(simulator: Simulator) -> None:
     target = [a_stack(f"stack-{number}") for number in range(20)]
     async with running(simulator, a_config(simulator.url, target, unreadable_after=1000)) as watch:
-        (endpoint,) = watch.app.endpoints.values()
+        (endpoint,) = watch.app.polling.endpoints.values()
         await watch.polls(1)
         assert endpoint.rate == 200
         simulator.world.limit(20)

@@ -128,7 +128,7 @@ async def test_a_long_timeout_is_the_targets_own(simulator: Simulator) -> None:
         simulator.world.fault(None, "hang")
         event = await only_event(watch)
         assert event["data"]["error"]["message"] == "no whole answer within 400ms"
-        (endpoint,) = watch.app.endpoints.values()
+        (endpoint,) = watch.app.polling.endpoints.values()
         lent = endpoint._client._current
         assert lent is not None
         config = lent.api.meta.config
@@ -141,7 +141,7 @@ async def test_polls_under_way_give_up_when_their_endpoint_is_unreadable(simulat
     simulator.world.fault(None, "server_error")
     config = a_config(simulator.url, targets, retry=Retry(20, 0.2, 0.4), unreadable_after=1)
     async with running(simulator, config) as watch:
-        (endpoint,) = watch.app.endpoints.values()
+        (endpoint,) = watch.app.polling.endpoints.values()
         # One poll gives up early; all others are still trying.
         simulator.world.fault(targets[0], "access_denied")
         await only_event(watch)

@@ -26,6 +26,7 @@ from tests.stateful.outside import Lanes, Lines, Says
 from watcher.config.settings import Account, Config, Retry, SinkSettings
 from watcher.endpoint import Endpoint
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339, stack
+from watcher.observer import Observers
 from watcher.poller import Poller
 from watcher.protocols import DeliveryQuery, DeliveryState, EventQuery
 from watcher.recorder import Recorder
@@ -240,10 +241,10 @@ class Watching(RuleBasedStateMachine):
         await self.store.enlist([sink.name for sink in SINKS], self.clock.now())
         patience = {sink.name: sink.give_up_after for sink in SINKS}
         self.relay = Relay(self.store, [self.outside, self.lanes], self.clock, patience)
-        self.recorder = Recorder(self.store, self.clock, self.relay.wake)
+        self.recorder = Recorder(self.store, self.clock, self.relay.wake, Observers())
         await self.recorder.load([target.id for target in TARGETS])
         endpoint = Endpoint(TARGETS[0].endpoint, CONFIG.accounts["default"], Sessions(), CONFIG.retry)
-        self.poller = Poller(endpoint, TARGETS, CONFIG, self.recorder, self.clock)
+        self.poller = Poller(endpoint, TARGETS, CONFIG, self.recorder, self.clock, Observers())
 
     async def _restart(self) -> None:
         await self.store.close()
@@ -267,14 +268,14 @@ class Watching(RuleBasedStateMachine):
                     await work
 
     async def _deliver(self) -> int:
-        worker = self.relay._workers[0]
+        worker = self.relay._workers["stdout"]
         before = len(self.outside.arrived)
         for batch in await worker._turns.next(1, [], down=False, hurry=False):
             await worker._send(batch)
         return len(self.outside.arrived) - before
 
     async def _deliver_lanes(self) -> None:
-        worker = self.relay._workers[1]
+        worker = self.relay._workers["lanes"]
         for _ in range(1000):
             await worker._begin()
             sends = list(worker._sends)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.unit.relaying import Clock, in_own_time, passed
 from watcher.errors import StoreError
+from watcher.observer import Observers
 from watcher.protocols import Entry
 from watcher.recorder import FIRST_PAUSE, LONGEST_PAUSE, Recorder
 from watcher.state import Record
@@ -36,7 +37,7 @@ class Full(MemoryStore):
 @in_own_time
 async def test_what_could_not_be_kept_is_tried_again_at_once_when_the_daemon_is_to_end() -> None:
     store = Full()
-    recorder = Recorder(store, Clock(), lambda: None)
+    recorder = Recorder(store, Clock(), lambda: None, Observers())
     running = asyncio.create_task(recorder.run())
     recording = asyncio.create_task(recorder.record([Entry("a", Record())]))
     await asyncio.sleep(120)

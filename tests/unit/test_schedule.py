@@ -237,3 +237,32 @@ def test_the_end_of_a_sync_is_detected_in_less_than_half_the_time_of_plain_round
     assert plain == pytest.approx(round_robin, rel=0.15)
     assert ours < plain / 2, "the end of a sync that is known to be under way waits for its active interval alone"
     assert share <= 0.5
+
+
+def test_those_that_leave_have_no_turn_and_the_others_keep_theirs() -> None:
+    schedule = Schedule()
+    schedule.fill((float(number), f"t{number}") for number in range(100))
+    for number in range(100, 120):
+        schedule.add(f"t{number}", number / 2, active=True)
+    gone = {f"t{number}" for number in range(0, 120, 3)}
+    schedule.discard(gone | {"never there"})
+    assert len(schedule) == 80
+    assert schedule.due("t0") is None
+    assert schedule.due("t1") == 1.0
+    taken = []
+    while (turn := schedule.take(1e9)) is not None:
+        taken.append(turn)
+    assert {name for _, name in taken} == {f"t{number}" for number in range(120)} - gone
+    assert sorted(taken) == sorted((number / 2 if number >= 100 else float(number), f"t{number}")
+                                   for number in range(120) if number % 3)  # fmt: skip
+    assert (len(schedule), schedule.due("t1")) == (0, None)
+
+
+def test_one_that_comes_back_has_one_turn() -> None:
+    schedule = Schedule()
+    schedule.add("a", 5.0, active=True)
+    schedule.discard(["a"])
+    schedule.add("a", 7.0, active=False)
+    assert schedule.take(6.0) is None
+    assert schedule.take(7.0) == (7.0, "a")
+    assert schedule.take(1e9) is None

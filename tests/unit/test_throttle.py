@@ -208,3 +208,25 @@ def test_however_often_it_is_throttled_some_of_the_rate_is_left(virtual: Virtual
         virtual.now += 1
         throttle.slow_down(virtual.now)
     assert throttle.rate == pytest.approx(100 * LOWEST)
+
+
+@pytest.mark.parametrize(("before", "after"), [(20, 5), (5, 20), (1000, 1), (1, 1000), (5, 0.2), (0.2, 5), (7, 59)])
+async def test_a_rate_that_is_changed_has_no_second_that_neither_would_allow(
+    virtual: VirtualTime, before: float, after: float
+) -> None:
+    for moment in (0.3, 0.5, 1.1, 5.05):
+        throttle = Throttle(before)
+        starts = await begun(throttle, moment, virtual.monotonic)
+        throttle.resize(after)
+        assert (throttle.allowed, throttle.rate) == (after, after)
+        following = await begun(throttle, max(3.0, 4 / after), virtual.monotonic)
+        assert following[0] - starts[-1] >= max(1.0, 1 / after)
+        assert most_within(following, 1) <= max(after, 1)
+        assert share_used(following, after) >= 0.9
+
+
+async def test_what_aws_throttles_stays_throttled_when_the_rate_is_changed(virtual: VirtualTime) -> None:
+    throttle = Throttle(100)
+    throttle.slow_down(virtual.monotonic())
+    throttle.resize(10)
+    assert throttle.rate == 10 * DECREASE

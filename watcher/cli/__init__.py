@@ -13,6 +13,7 @@ import click
 from watcher import __version__
 from watcher.cli.daemon import demo, run, simulate
 from watcher.cli.deliveries import deliveries
+from watcher.cli.health import healthcheck
 from watcher.cli.history import events
 from watcher.cli.look import check, status
 from watcher.cli.tell import schema, validate
@@ -43,7 +44,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, validate, status, events, deliveries, test_sink, schema, simulate, demo):
+for command in (run, check, validate, status, events, deliveries, test_sink, schema, simulate, demo, healthcheck):
     cli.add_command(command)
 
 

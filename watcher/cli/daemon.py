@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.options import config_option, load_config, verbose_option
+from watcher.cli.options import config_option, find_config, read_config, verbose_option
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 SAME_SIGNAL = 0.5
 """Seconds in which a second signal is the first one told twice: `timeout` tells its child and then the whole group."""
@@ -24,26 +25,40 @@ SAME_SIGNAL = 0.5
     "  watcher run | jq 'select(.type == \"watcher.sync.failed\")'"
 )
 @config_option
+@click.option("--emf", metavar="NAMESPACE", envvar="WATCHER_EMF",
+              help="Write CloudWatch metrics (EMF) to stderr, a line each minute; also $WATCHER_EMF.")  # fmt: skip
+@click.option("--emf-service", metavar="NAME", envvar="WATCHER_EMF_SERVICE", default="watcher", show_default=True,
+              help="The dimension Service of these metrics; also $WATCHER_EMF_SERVICE.")  # fmt: skip
 @verbose_option
-def run(config: str | None, *, verbose: bool) -> int:
+def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool) -> int:
     """Watch, and write each event as a line of JSON to stdout, until SIGTERM or SIGINT.
 
     The first signal stops the polling and delivers what is due within `shutdown_grace`; a second one ends at once.
     Nothing that was seen is lost either way: what is not delivered is kept, and goes out at the next start.
-    """
-    import structlog  # noqa: PLC0415  --help needs none of these
 
-    from watcher import logs  # noqa: PLC0415  the same
+    SIGHUP reads the configuration again, and so does a change of its file. A wrong one changes nothing.
+    """
+    from watcher import logs  # noqa: PLC0415  --help needs none of these
     from watcher.app import build  # noqa: PLC0415  the same
+    from watcher.emf import Emf  # noqa: PLC0415  the same
+    from watcher.files import allow_more_files  # noqa: PLC0415  the same
+    from watcher.reload import Reload  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)
-    settings = load_config(config)
+    document = find_config(config)
+    settings = read_config(document)
+    allow_more_files()
 
     async def watch(stop: asyncio.Event) -> None:
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: structlog.get_logger().warning("reload.unknown", remedy="restart to take it up")
-        )
-        await build(settings).run(stop)
+        app = build(settings)
+        reload = Reload(lambda: find_config(config), read_config, app.apply, app.reloaded, app.clock)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.ask)
+        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(reload.run, document)]
+        if emf:
+            metrics = Emf(app, emf, emf_service)
+            app.tell(metrics)
+            beside.append(metrics.run)
+        await app.run(stop, *beside)
 
     return _until_stopped(watch)
 

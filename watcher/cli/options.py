@@ -13,6 +13,7 @@ from click.core import ParameterSource
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    from watcher.config.document import Document
     from watcher.config.settings import Config
     from watcher.stores.sqlite import SqliteReader
 
@@ -44,13 +45,32 @@ def load_config(option: str | None) -> Config:
     Raises:
         ConfigError: it is wrong, or not there.
     """
+    return read_config(find_config(option))
+
+
+def find_config(option: str | None) -> Document:
+    """The configuration's text, from where section 2 of the contract says.
+
+    Raises:
+        ConfigError: it is not there.
+    """
     from watcher.config.document import locate  # noqa: PLC0415  --help needs no YAML
-    from watcher.config.profile import botocore_profile_region  # noqa: PLC0415  the same
+
+    return locate(option, os.environ, Path.cwd())
+
+
+def read_config(document: Document) -> Config:
+    """What a configuration's text means; its secrets are shown nowhere from now on.
+
+    Raises:
+        ConfigError: it is wrong.
+    """
+    from watcher.config.profile import botocore_profile_region  # noqa: PLC0415  --help needs no YAML
     from watcher.config.reading import parse  # noqa: PLC0415  the same
     from watcher.config.secrets import secrets_of  # noqa: PLC0415  the same
     from watcher.redact import remember  # noqa: PLC0415  the same
 
-    config = parse(locate(option, os.environ, Path.cwd()), os.environ, botocore_profile_region)
+    config = parse(document, os.environ, botocore_profile_region)
     remember(*secrets_of(config))
     return config
 

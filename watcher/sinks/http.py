@@ -39,6 +39,7 @@ from watcher.errors import SinkError, SinkGone
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Verdict
 from watcher.redact import HIDDEN, printable, redact
+from watcher.tracing import span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -194,7 +195,10 @@ class Poster:
         Without an answer it is LATER, since the event may be the cause, and its target's alone.
         """
         try:
-            return verdict(await self.post(body, headers))
+            with span("POST", client=True, server=self._where) as traced:
+                response = await self.post(body, headers)
+                traced.outcome(str(response.status))
+            return verdict(response)
         except Unanswered as error:
             return Verdict.LATER, str(error)
 

@@ -7,7 +7,6 @@ and a URL whose last call still hangs is not called again before that returns.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import re
@@ -22,6 +21,7 @@ from watcher.messages.plain import Text, plain
 from watcher.messages.template import Template, told
 from watcher.protocols import Answer, Limits, Verdict
 from watcher.redact import remember
+from watcher.threads import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +90,8 @@ class NotifySink:
             return "its last call still hangs"
         tone, text = self._text([json.loads(delivery.body) for delivery in left])
         way.busy = True
-        future = _on_thread(lambda: way.call(text, tone, [delivery.id for delivery in left]))
+        ids = [delivery.id for delivery in left]
+        future = off_loop(lambda: _said(lambda: way.call(text, tone, ids)), "notify")
         self._waiting.add(future)
         try:
             async with asyncio.timeout(self._patience):
@@ -203,20 +204,11 @@ def _plugin(url: str) -> Any:
         return plugin
 
 
-def _on_thread(work: Callable[[], str]) -> asyncio.Future[str]:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[str] = loop.create_future()
-
-    def run() -> None:
-        try:
-            said = work()
-        except Exception as error:  # noqa: BLE001  a plugin's own bug; its message may have the URL in it
-            said = f"apprise failed with {type(error).__name__}"
-        with contextlib.suppress(RuntimeError):  # the loop has ended before it
-            loop.call_soon_threadsafe(_settle, future, said)
-
-    threading.Thread(target=run, name="notify", daemon=True).start()
-    return future
+def _said(work: Callable[[], str]) -> str:
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001  a plugin's own bug; its message may have the URL in it
+        return f"apprise failed with {type(error).__name__}"
 
 
 def _settle(future: asyncio.Future[str], said: str) -> None:

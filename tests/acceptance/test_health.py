@@ -1,0 +1,168 @@
+"""Whether the daemon is well, as a container's health check and an orchestrator ask; and what it tells CloudWatch."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sqlite3
+import sys
+import urllib.error
+import urllib.request
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.conftest import NETWORK, WEB
+from tests.acceptance.place import Site, until
+from watcher.model import SUCCEEDED
+from watcher.simulator import attempt
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from tests.acceptance.place import Child
+    from watcher.simulator import Simulator
+
+T = 1_795_420_800.0
+FAST_EMF = (
+    "import sys, watcher.emf, watcher.__main__; watcher.emf.EVERY = 0.3; del sys.argv[0]; watcher.__main__.main()"
+)
+
+
+@pytest.fixture
+def port() -> int:
+    """One that is free."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        number = taken.getsockname()[1]
+    return int(number)
+
+
+@pytest.fixture
+def watched(site: Site, simulator: Simulator) -> Site:
+    for target in (NETWORK, WEB):
+        simulator.world.show(target, attempt(target, SUCCEEDED, T))
+    return site
+
+
+async def listening(child: Child) -> str:
+    await until(lambda: child.logged("http.listening") or not child.running, "its page")
+    return str(child.logged("http.listening")[0]["url"])
+
+
+def get(url: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  ours
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+async def test_a_healthy_daemon_and_one_that_is_not_there(watched: Site, port: int) -> None:
+    watched.configure((NETWORK, WEB), f"http: {{listen: '127.0.0.1:{port}', token: a-token-that-is-not-needed}}")
+    code, _, said = await watched.run("healthcheck")
+    assert code == 1
+    assert f"http://127.0.0.1:{port}/livez does not answer" in said
+    assert "is `watcher run` up?" in said
+    child = watched.start()
+    await listening(child)
+    await watched.polled(child, 2)
+    assert (await watched.run("healthcheck"))[:2] == (0, "ok\n")
+    assert (await watched.run("healthcheck", "--ready"))[0] == 0
+    assert (await watched.run("healthcheck", "--url", f"http://127.0.0.1:{port}/"))[0] == 0
+    assert await child.stopped() == 0
+    assert (await watched.run("healthcheck"))[0] == 1
+
+
+async def test_a_typing_mistake_in_the_configuration_does_not_make_the_daemon_ill(watched: Site, port: int) -> None:
+    """Or an orchestrator would end a daemon that works, and start one that cannot."""
+    watched.configure((NETWORK,), f"http: {{listen: '127.0.0.1:{port}'}}")
+    child = watched.start()
+    await listening(child)
+    text = watched.config.read_text(encoding="utf-8")
+    watched.config.write_text(text + "stakcs: [{nam: ${NOT_SET}}]\n", encoding="utf-8")
+    child.signal(signal.SIGHUP)
+    await until(lambda: child.logged("config.rejected"), "the refusal")
+    assert (await watched.run("healthcheck"))[0] == 0
+    assert (await watched.run("validate"))[0] == 78
+    assert await child.stopped() == 0
+
+
+async def test_without_http_there_is_nobody_to_ask(watched: Site) -> None:
+    watched.configure((NETWORK,))
+    code, _, said = await watched.run("healthcheck")
+    assert (code, said) == (1, "watcher: `http` is off in the configuration, so there is nobody to ask\n")
+
+
+async def test_it_is_live_but_not_ready_while_the_store_takes_nothing(
+    watched: Site, simulator: Simulator, port: int
+) -> None:
+    watched.configure((NETWORK, WEB), f"http: {{listen: '127.0.0.1:{port}'}}")
+    child = watched.start()
+    url = await listening(child)
+    await watched.polled(child, 4)
+    await until(lambda: get(f"{url}/readyz")[0] == 200, "being ready")
+    # Another program that keeps the database locked: every commit fails.
+    with closing(sqlite3.connect(watched.state, isolation_level=None)) as rude:
+        rude.execute("BEGIN EXCLUSIVE")
+        simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 1))
+        await until(lambda: child.logged("store.unwritable"), "a commit that fails")
+        code, told = await asyncio.to_thread(get, f"{url}/readyz")
+        assert code == 503
+        assert "the state store takes nothing" in str(told)
+        assert (await asyncio.to_thread(get, f"{url}/livez"))[0] == 200
+        rude.execute("ROLLBACK")
+    await until(lambda: child.logged("store.writable"), "a commit that works")
+    await until(lambda: get(f"{url}/readyz")[0] == 200, "being ready again")
+    assert await child.stopped() == 0
+
+
+async def test_an_address_that_is_asked_for_must_be_had(watched: Site) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        watched.configure((NETWORK,), f"http: {{listen: '{address}'}}")
+        code, _, said = await watched.run("run")
+    assert code == 69
+    assert said.splitlines()[-1] == (
+        f"watcher: cannot serve HTTP on {address}: address already in use; name another address in "
+        "`http: {listen: …}`, or write `http: off`"
+    )
+
+
+async def test_one_that_nobody_asked_for_need_not_be(watched: Site) -> None:
+    """Two daemons on one machine, without a word on HTTP in either configuration, both watch."""
+    with taken_by_somebody(8080):
+        watched.configure((NETWORK,), "http:")
+        child = watched.start()
+        await until(lambda: child.logged("http.unavailable"), "the word of it")
+        await watched.polled(child, 2)
+        assert await child.stopped() == 0
+
+
+def taken_by_somebody(port: int) -> AbstractContextManager[object]:
+    """Hold a port, unless another does already."""
+    try:
+        return closing(socket.create_server(("127.0.0.1", port)))
+    except OSError:
+        return nullcontext()
+
+
+async def test_cloudwatch_metrics_are_lines_among_the_logs(watched: Site) -> None:
+    watched.configure((NETWORK, WEB))
+    child = watched.start(
+        "run", prefix=[sys.executable, "-c", FAST_EMF],
+        environment={"WATCHER_EMF": "Watcher/Test", "WATCHER_EMF_SERVICE": "here"},
+    )  # fmt: skip
+
+    def lines() -> list[Any]:
+        return [line for line in map(json.loads, child.said().splitlines()) if "_aws" in line]
+
+    await until(lambda: len(lines()) >= 3 and lines()[-1]["Polls"] > 0, "some lines")
+    assert await child.stopped() == 0
+    last = lines()[-1]
+    assert last["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Watcher/Test"
+    assert (last["Service"], last["Alive"], last["TargetsFailed"], last["EndpointsBlind"]) == ("here", 1, 0, 0)
+    assert child.printed().count(b"_aws") == 0

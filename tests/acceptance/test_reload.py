@@ -1,0 +1,267 @@
+"""Another configuration while the daemon runs: right ones are taken up by what differs, wrong ones change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import urllib.request
+from collections import defaultdict
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.conftest import NETWORK, WEB
+from tests.acceptance.place import until
+from tests.acceptance.witness import Witness, random_world
+from tests.oracle import whole_lines
+from watcher.model import FAILED, SUCCEEDED, Kind, stack
+from watcher.simulator import Scenario, Simulator, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.acceptance.conftest import Places
+    from tests.acceptance.place import Child, Site
+
+EDITS = 50
+T = 1_795_420_800.0
+VOLATILE = [f"volatile-{number}" for number in range(10)]
+WRONG = [
+    ("stacks:", "stakcs:"),
+    ("interval: ", "interval: 10"),  # 10150ms is right: what is wrong is the second one
+    ("- {name: out,", "- {name: out, name: out,"),
+    ("targets: [", "targets: [${NOT_SET}, "),
+    ("type: stdout", "type: stdin"),
+    ("  - {", "  - {{"),
+    ("state:", "\tstate:"),
+]
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[Simulator]:
+    """A second AWS, of what comes and goes."""
+    made = Simulator(Scenario("other"))
+    await made.start()
+    for name in VOLATILE:
+        for region in ("us-east-1", "eu-west-1"):
+            target = stack("other", region, name)
+            made.world.show(target, attempt(target, SUCCEEDED, T))
+    yield made
+    await made.stop()
+
+
+class Editor:
+    """Writes one configuration after the other: some right, some wrong. The targets of `site` are in all right ones."""
+
+    def __init__(self, site: Site, other: Simulator, chance: Random) -> None:
+        self.site, self.other, self.chance = site, other, chance
+        self.wrong = 0
+
+    def text(self) -> str:
+        """A right one."""
+        pick = self.chance.choice
+        site = self.site
+        assert site.simulator
+        regions = pick(["[us-east-1]", "[us-east-1, eu-west-1]"])
+        some = self.chance.sample(VOLATILE, self.chance.randint(1, len(VOLATILE)))
+        lines = [
+            f"state: sqlite:///{site.state}",
+            f"http: {pick(['off', '{listen: 127.0.0.1:0}', '{listen: 127.0.0.1:0, token: a-token-of-mine}'])}",
+            f"shutdown_grace: {pick(['9s', '10s'])}",
+            f"defaults: {{interval: {pick(['100ms', '150ms'])}, active_interval: 100ms, on_first_seen: all}}",
+            f"rate_limit: {{requests_per_second: {pick([300, 400, 500])}, concurrency: {pick([10, 20])}}}",
+            f"retry: {{attempts: {pick([2, 3])}, initial: 10ms, maximum: 50ms}}",
+            f"unreadable_after: {pick([3, 4])}",
+            "accounts:",
+            f"  - {{name: default, regions: [us-east-1], endpoint_url: '{site.simulator.url}'}}",
+            f"  - {{name: other, regions: {regions}, endpoint_url: '{self.other.url}{pick(['', '/'])}'}}",
+            f"mute: {pick(['[]', '[{targets: other/*, reason: a test}]'])}",
+            "sinks:",
+            "  - {name: out, type: stdout, targets: [default/*]}",
+        ]
+        lines += pick([[], [f"  - {{name: lines, type: file, path: {site.folder / 'lines'}, keep: {pick([1, 2])}}}"]])
+        rows: dict[Kind, list[str]] = defaultdict(list)
+        for target in site.simulator.world.scenario.targets():
+            named = ", ".join(f'{name}: "{value}"' for name, value in target.identity)
+            rows[target.kind].append(f"  - {{{named}, account: default, labels: {{x: {pick('ab')}}}}}")
+        rows[Kind.STACK] += [f"  - {{name: {name}, account: other}}" for name in some]
+        return "\n".join([*lines, "templates:", *rows[Kind.TEMPLATE], "stacks:", *rows[Kind.STACK]]) + "\n"
+
+    def edit(self) -> None:
+        """Write the next one."""
+        text = self.text()
+        if self.chance.random() < 0.3:
+            self.wrong += 1
+            old, new = self.chance.choice([pair for pair in WRONG if pair[0] in text])
+            text = text.replace(old, new, 1) if new != "interval: 10" else text.replace("100ms", "100")
+            if self.chance.random() < 0.3:
+                text = text[: text.index("state:") + 8]
+        self.site.config.write_text(text, encoding="utf-8")
+
+
+def handled(child: Child) -> int:
+    return len(child.logged("config.reloaded")) + len(child.logged("config.rejected"))
+
+
+async def test_fifty_random_edits_right_and_wrong_while_events_flow(places: Places, other: Simulator) -> None:
+    """Nothing is lost, nothing comes twice, and no target that stays is seen for the first time again."""
+    simulator = Simulator(random_world(7, seconds=16.0))
+    await simulator.start()
+    witness = Witness(simulator)
+    try:
+        site = places(simulator)
+        editor = Editor(site, other, Random(7))
+        site.config.write_text(editor.text(), encoding="utf-8")
+        child = site.start()
+        await until(lambda: child.logged("watcher.started"), "the start")
+        for number in range(EDITS):
+            editor.edit()
+            if number % 16:  # one in so many is found by looking at the file
+                child.signal(signal.SIGHUP)
+            await until(lambda number=number: handled(child) > number or not child.running, child.said())
+            await asyncio.sleep(editor.chance.uniform(0, 0.3))
+        assert len(child.logged("config.rejected")) == editor.wrong
+        assert 5 < editor.wrong < EDITS - 20
+        await witness.quiet(child)
+        assert await child.stopped() == 0
+        witness.judge(site, child.delivered(), only="default/")
+        told = whole_lines(child.delivered())
+        _nothing_comes_twice(told)
+        firsts = [event["subject"] for event in told if event["data"].get("first_seen")]
+        assert len(firsts) == len(set(firsts)), "a target that stayed was seen for the first time again"
+        _nothing_comes_twice(whole_lines((site.folder / "lines").read_bytes()))
+        assert "poll.bug" not in child.said()
+        assert "config.bug" not in child.said()
+    finally:
+        await simulator.stop()
+
+
+def _nothing_comes_twice(events: list[Any]) -> None:
+    """What is forgotten begins anew, with the same first event; whatever goes on, goes on."""
+    lanes = defaultdict(list)
+    for event in events:
+        lanes[event["subject"]].append(event["data"]["sequence"])
+    for subject, sequence in lanes.items():
+        assert all(later > earlier or later == 1 for earlier, later in pairwise(sequence)), (subject, sequence)
+
+
+async def test_targets_come_and_go_and_those_that_stay_notice_nothing(site: Site, simulator: Simulator) -> None:
+    more = stack("default", "us-east-1", "more")
+    for target in (NETWORK, WEB, more):
+        simulator.world.show(target, attempt(target, FAILED, T))
+    site.configure((NETWORK, WEB))
+    child = site.start()
+    await site.polled(child, 4)
+    site.configure((NETWORK, more))
+    child.signal(signal.SIGHUP)
+    await until(lambda: len(site.kept()) == 3, "the new one's first observation")
+    await site.polled(child, 6)
+    site.configure((NETWORK, WEB))
+    child.signal(signal.SIGHUP)
+    await until(lambda: len(site.kept()) == 4, "the first observation of the one that is back")
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 1))
+    await until(lambda: len(site.kept()) == 5, "the next attempt")
+    assert await child.stopped() == 0
+    told = [(event["subject"], event["data"]["sequence"], event["data"]["first_seen"]) for event in site.kept()]
+    assert sorted(told[:2]) == [(NETWORK.id, 1, True), (WEB.id, 1, True)]
+    assert told[2:] == [(more.id, 1, True), (WEB.id, 1, True), (NETWORK.id, 2, False)]
+    # The same change again is known by its id (contract, section 6).
+    assert len({event["id"] for event in site.kept()}) == 4
+    assert site.query("SELECT subject FROM record ORDER BY subject") == [(NETWORK.id,), (WEB.id,)]
+
+
+async def test_an_endpoint_that_failed_is_asked_through_what_is_configured_now(
+    site: Site, simulator: Simulator
+) -> None:
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    accounts = "accounts: [{{name: default, regions: [us-east-1], endpoint_url: '{}'}}]"
+    site.configure((NETWORK,), accounts.format("http://127.0.0.1:1"))
+    child = site.start(environment={"AWS_ENDPOINT_URL": ""})
+    await until(lambda: child.logged("endpoint.unreadable"), "an endpoint that is blind")
+    site.configure((NETWORK,), accounts.format(simulator.url))
+    child.signal(signal.SIGHUP)
+    await until(lambda: child.logged("endpoint.readable"), "an endpoint that sees again")
+    assert await child.stopped() == 0
+
+
+async def test_a_sink_that_is_taken_off_leaves_dead_letters_and_others_go_on(site: Site, simulator: Simulator) -> None:
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T))
+    dead = "{name: hook, type: webhook, url: 'http://127.0.0.1:1/', allow_http: true, allow_private: true}"
+    site.configure((NETWORK,), f"sinks: [{{name: out, type: stdout}}, {dead}]")
+    child = site.start()
+    await until(lambda: child.logged("sink.failed"), "a failed delivery")
+    site.configure((NETWORK,), "sinks: [{name: out, type: stdout}]")
+    child.signal(signal.SIGHUP)
+    await until(lambda: child.logged("sinks.removed"), "the dead letters")
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 1))
+    await until(lambda: child.printed().count(b"\n") == 2, "the next event")
+    assert await child.stopped() == 0
+    assert site.query("SELECT sink, state FROM delivery ORDER BY sink, number") == [
+        ("hook", "dead"), ("out", "sent"), ("out", "sent"),
+    ]  # fmt: skip
+
+
+async def test_a_sink_that_is_new_gets_what_comes_and_what_it_asked_for(site: Site, simulator: Simulator) -> None:
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T))
+    site.configure((NETWORK,))
+    child = site.start()
+    await until(child.printed, "the first event")
+    lines = site.folder / "lines"
+    usual = "{name: stdout, type: stdout}"
+    site.configure((NETWORK,), f"sinks: [{usual}, {{name: lines, type: file, path: '{lines}', replay_from: 1h}}]")
+    child.signal(signal.SIGHUP)
+    await until(lambda: lines.exists() and lines.read_bytes().endswith(b"\n"), "the history")
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 1))
+    await until(lambda: lines.read_bytes().count(b"\n") == 2, "the next event")
+    assert await child.stopped() == 0
+    assert lines.read_bytes() == child.printed()
+
+
+async def test_the_page_follows_its_address_and_a_taken_one_refuses_the_whole_edit(
+    places: Places, site: Site, simulator: Simulator
+) -> None:
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    site.configure((NETWORK,), "http: {listen: 127.0.0.1:0}")
+    child = site.start()
+    await until(lambda: child.logged("http.listening"), "the page")
+    (url,) = (line["url"] for line in child.logged("http.listening"))
+    taken = places(simulator, "taken")
+    taken.configure((NETWORK,), "http: {listen: 127.0.0.1:0}")
+    neighbour = taken.start()
+    await until(lambda: neighbour.logged("http.listening"), "the neighbour's page")
+    address = neighbour.logged("http.listening")[0]["url"].removeprefix("http://")
+    site.configure((NETWORK, WEB), f"http: {{listen: '{address}'}}")
+    child.signal(signal.SIGHUP)
+    await until(lambda: child.logged("config.rejected"), "the refusal")
+    assert "address already in use" in str(child.logged("config.rejected")[0]["faults"])
+    status = await asyncio.to_thread(_json, f"{url}/api/status")
+    assert status["targets"] == 1
+    assert "address already in use" in str(status["config"]["faults"])
+    assert await neighbour.stopped() == 0
+    child.signal(signal.SIGHUP)
+    await until(lambda: child.logged("config.reloaded"), "the same edit, now that the address is free")
+    status = await asyncio.to_thread(_json, f"http://{address}/api/status")
+    assert (status["targets"], status["config"]["faults"]) == (2, [])
+    assert await child.stopped() == 0
+
+
+async def test_what_needs_a_restart_is_said_and_left(site: Site, simulator: Simulator) -> None:
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    site.configure((NETWORK,))
+    child = site.start()
+    await site.polled(child)
+    text = site.config.read_text(encoding="utf-8")
+    site.config.write_text(text.replace(str(site.state), str(site.state) + "-2"), encoding="utf-8")
+    child.signal(signal.SIGHUP)
+    await until(lambda: child.logged("config.restart_needed"), "the word of a restart")
+    assert child.logged("config.restart_needed")[0]["keys"] == ["state"]
+    assert await child.stopped() == 0
+    assert not site.state.with_name(site.state.name + "-2").exists()
+
+
+def _json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  ours
+        return json.load(answer)

@@ -1,0 +1,178 @@
+"""What another configuration does to the polling: who keeps a turn, a client, a session; nothing is called here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from watcher.clock import SystemClock
+from watcher.config.document import Document
+from watcher.config.reading import parse
+from watcher.observer import Observers
+from watcher.polling import Polling
+from watcher.protocols import Entry
+from watcher.recorder import Recorder
+from watcher.sessions import Sessions
+from watcher.state import Record
+from watcher.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from watcher.config.settings import Config
+    from watcher.poller import Poller
+
+BASE = """
+retry: {attempts: 2}
+accounts:
+  - {name: prod, regions: [us-east-1], role_arn: "arn:aws:iam::111122223333:role/a", endpoint_url: "http://127.0.0.1:1"}
+  - {name: dev, regions: [us-east-1]}
+stacks:
+  - {name: a, account: prod, interval: 1h}
+  - {name: b, account: prod, interval: 1h}
+  - {name: c, account: prod, interval: 2h}
+  - {name: d, account: dev}
+"""
+A, B, C = (f"prod/us-east-1/stack/{name}" for name in "abc")
+
+
+def config(*edits: tuple[str, str]) -> Config:
+    text = BASE
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new)
+    return parse(Document("test", text.encode()), {}, lambda _: None)
+
+
+class House:
+    """A polling whose first looks are planned, as if it ran."""
+
+    def __init__(self) -> None:
+        clock, sessions = SystemClock(), Sessions()
+        recorder = Recorder(MemoryStore(), clock, lambda: None, Observers())
+        self.sessions = sessions
+        self.polling = Polling(config(), sessions, recorder, clock, Observers())
+        for poller in self.polling._pollers.values():
+            poller._fill([*poller._targets.values()], clock.monotonic())
+
+    def poller(self, account: str = "prod") -> Poller:
+        (poller,) = (each for key, each in self.polling._pollers.items() if key.account == account)
+        return poller
+
+    def dues(self) -> dict[str, float | None]:
+        return {target: self.poller()._schedule.due(target) for target in (A, B, C)}
+
+    def edit(self, *edits: tuple[str, str]) -> None:
+        self.polling.reconfigure(config(*edits))
+
+
+@pytest.fixture
+async def house() -> House:
+    return House()
+
+
+async def test_targets_that_stay_keep_their_turns_whatever_else_changes(house: House) -> None:
+    before, client = house.dues(), dict(house.polling.endpoints)
+    house.edit(
+        ("stacks:", "stacks:\n  - {name: new, account: prod}"),
+        (
+            "{name: b, account: prod, interval: 1h}",
+            "{name: b, account: prod, interval: 1h, labels: {x: y}, timeout: 5s}",
+        ),
+        ("attempts: 2", "attempts: 3"),
+    )
+    assert house.dues() == before
+    assert house.polling.endpoints == client
+    assert house.poller()._schedule.due("prod/us-east-1/stack/new") is not None
+    assert house.poller()._targets[B].labels == {"x": "y"}
+
+
+async def test_a_target_with_another_interval_has_its_turn_on_that_one_s_grid(house: House) -> None:
+    before = house.dues()
+    house.edit(("{name: b, account: prod, interval: 1h}", "{name: b, account: prod, interval: 10s}"))
+    after = house.dues()
+    assert (after[A], after[C]) == (before[A], before[C])
+    due = after[B]
+    assert due is not None
+    assert 0 < due - SystemClock().monotonic() <= 10
+
+
+async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
+    house.poller()._history.answered(B, SystemClock().now())
+    house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
+    assert house.dues()[B] is None
+    assert house.poller()._history.of(B) == (None, None)
+    with pytest.raises(KeyError):
+        house.polling.look(B)
+
+
+async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_turn_in_the_end(house: House) -> None:
+    poller = house.poller()
+    poller._schedule.discard([B])
+    poller._polling.add(B)
+    house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
+    house.edit()
+    assert house.dues()[B] is None, "the poll that is under way brings it back"
+    poller._again(poller._targets[B], 0.0, 0.0)
+    assert len(poller._schedule) == 3
+
+
+@pytest.mark.parametrize(
+    ("edit", "anew"),
+    [
+        (("role/a", "role/b"), True),
+        (("http://127.0.0.1:1", "http://127.0.0.1:2"), True),
+        (("retry:", "rate_limit: {concurrency: 3}\nretry:"), True),
+        (("retry:", "rate_limit: {requests_per_second: 3}\nretry:"), False),
+        (("attempts: 2", "attempts: 1"), False),
+        (("{name: d, account: dev}", "{name: e, account: dev}"), False),
+    ],
+)
+async def test_a_client_is_made_anew_only_for_what_it_is_made_from(
+    house: House, edit: tuple[str, str], *, anew: bool
+) -> None:
+    key = house.poller()._endpoint.key
+    before, throttle = house.polling.endpoints[key], house.polling._throttles[key]
+    house.edit(edit)
+    assert (house.polling.endpoints[key] is not before) is anew
+    assert house.poller()._endpoint is house.polling.endpoints[key]
+    assert house.polling.endpoints[key]._throttle is throttle, "its rate counts the calls of the one before"
+
+
+async def test_the_rate_is_the_one_that_is_configured_now(house: House) -> None:
+    house.edit(("retry:", "rate_limit: {requests_per_second: 3}\nretry:"))
+    assert {look.allowed for look in house.polling.looks().values()} == {3.0}
+
+
+async def test_an_endpoint_that_comes_back_has_not_got_its_rate_anew(house: House) -> None:
+    key = house.poller("dev")._endpoint.key
+    throttle = house.polling._throttles[key]
+    house.edit(("  - {name: d, account: dev}\n", ""))
+    assert key not in house.polling.looks()
+    house.edit()
+    assert house.polling.endpoints[key]._throttle is throttle
+
+
+async def test_sessions_of_credentials_that_nobody_has_any_more_are_let_go(house: House) -> None:
+    accounts = config().accounts
+    old = house.sessions.of(accounts["prod"], "us-east-1")
+    dev = house.sessions.of(accounts["dev"], "us-east-1")
+    house.edit(("role/a", "role/b"))
+    now = config(("role/a", "role/b")).accounts
+    assert house.sessions.of(now["prod"], "us-east-1") is not old
+    assert house.sessions.of(now["dev"], "us-east-1") is dev
+    assert len(house.sessions._sessions) == 2
+
+
+async def test_what_was_recorded_before_a_target_was_forgotten_does_not_come_back() -> None:
+    """A poll whose result waits for its commit when the target leaves the configuration."""
+    store = MemoryStore()
+    recorder = Recorder(store, SystemClock(), lambda: None, Observers())
+    recording = asyncio.create_task(recorder.record([Entry(A, Record()), Entry(B, Record())]))
+    forgetting = asyncio.create_task(recorder.forget([A]))
+    later = asyncio.create_task(recorder.record([Entry(C, Record())]))
+    running = asyncio.create_task(recorder.run())
+    await asyncio.gather(recording, forgetting, later)
+    assert set(recorder.records) == {B, C}
+    assert set(await store.records()) == {B, C}
+    running.cancel()

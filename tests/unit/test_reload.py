@@ -1,0 +1,194 @@
+"""When another configuration is taken up, and when it is left alone: real files, looked at often."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from watcher import reload
+from watcher.clock import SystemClock
+from watcher.config.document import Document, locate
+from watcher.config.reading import parse
+from watcher.errors import ServiceUnreachable
+from watcher.reload import Reload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from watcher.config.settings import Config
+    from watcher.inside import Loaded
+
+FIRST = "stacks: [{name: a}]\n"
+SECOND = "stacks: [{name: a}, {name: b}]\n"
+WRONG = "stacks: [{nam: a}]\n"
+
+
+@dataclass
+class Daemon:
+    """What a `Reload` takes configurations up for."""
+
+    file: Path
+    applied: list[list[str]] = field(default_factory=list)
+    told: list[Loaded] = field(default_factory=list)
+    parsed: int = 0
+    looks: int = 0
+    hang: threading.Event | None = None
+    refuse: Exception | None = None
+    writing: list[str] = field(default_factory=list)
+    """What the file has at each of the next looks."""
+    restart_for: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.file.write_text(FIRST)
+        self.reload = Reload(self.locate, self.parse, self.apply, self.told.append, SystemClock())
+
+    def locate(self) -> Document:
+        self.looks += 1
+        if self.hang is not None:
+            self.hang.wait(30)
+        if self.writing:
+            self.file.write_text(self.writing.pop(0))
+        return locate(str(self.file), {}, Path("/"))
+
+    def parse(self, document: Document) -> Config:
+        self.parsed += 1
+        return parse(document, {"AWS_REGION": "us-east-1"}, lambda _: None)
+
+    async def apply(self, config: Config) -> tuple[str, ...]:
+        if self.refuse is not None:
+            raise self.refuse
+        self.applied.append([target.name for target in config.targets])
+        return self.restart_for
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(20):
+            while not condition():  # noqa: ASYNC110  threads send no news
+                await asyncio.sleep(0.002)
+
+    async def looked(self, times: int) -> None:
+        """Wait for so many looks that begin after now."""
+        looks = self.looks
+        await self.until(lambda: self.looks > looks + times)
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
+    monkeypatch.setattr(reload, "LOOK_EVERY", 0.01)
+    made = Daemon(tmp_path / "watcher.yaml")
+    running = asyncio.create_task(made.reload.run(Document(str(made.file), FIRST.encode())))
+    yield made
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_what_has_not_changed_is_not_read_again(daemon: Daemon) -> None:
+    await daemon.looked(5)
+    daemon.file.touch()
+    await daemon.looked(5)
+    assert (daemon.parsed, daemon.told) == (0, [])
+
+
+async def test_a_changed_file_is_taken_up_once(daemon: Daemon) -> None:
+    daemon.file.write_text(SECOND)
+    await daemon.until(lambda: daemon.told)
+    await daemon.looked(5)
+    assert daemon.applied == [["a", "b"]]
+    assert [(told.faults, told.successes, told.failures) for told in daemon.told] == [((), 1, 0)]
+
+
+async def test_a_file_that_is_still_being_written_is_waited_for(daemon: Daemon) -> None:
+    """Its first half is a configuration, too: one that would forget the other half's targets."""
+    daemon.writing = [f"stacks: [{{name: a{number}}}]\n" for number in range(40)]
+    await daemon.until(lambda: daemon.applied)
+    assert daemon.applied == [["a39"]]
+    assert len(daemon.told) == 1
+
+
+async def test_when_it_is_asked_for_it_is_read_at_once_also_unchanged(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "LOOK_EVERY", 3600.0)
+    await daemon.looked(0)  # the last one of its own accord; then it waits for an hour
+    daemon.reload.ask()
+    await daemon.until(lambda: daemon.applied)
+    assert daemon.applied == [["a"]]
+
+
+async def test_a_wrong_file_changes_nothing_and_is_told_of_once_with_its_places(daemon: Daemon) -> None:
+    daemon.file.write_text(WRONG)
+    await daemon.until(lambda: daemon.told)
+    await daemon.looked(5)
+    assert daemon.applied == []
+    (told,) = daemon.told
+    assert told.failures == 1
+    assert any(":1:11: stacks[0].nam: unknown key 'nam'; did you mean 'name'?" in fault for fault in told.faults)
+    daemon.file.write_text(FIRST)
+    await daemon.until(lambda: len(daemon.told) == 2)
+    assert (daemon.told[1].faults, daemon.told[1].successes, daemon.told[1].failures) == ((), 1, 1)
+    assert daemon.told[1].at > daemon.told[0].at
+
+
+async def test_a_file_that_is_gone_is_a_fault_and_one_that_is_back_is_none(daemon: Daemon) -> None:
+    daemon.file.unlink()
+    await daemon.until(lambda: daemon.told)
+    await daemon.looked(5)
+    assert "no such file" in daemon.told[0].faults[0]
+    assert len(daemon.told) == 1
+    daemon.file.write_text(FIRST)
+    await daemon.until(lambda: len(daemon.told) == 2)
+    assert daemon.told[1].faults == ()
+
+
+async def test_a_file_replaced_by_another_as_bind_mounts_and_editors_do_is_seen(daemon: Daemon) -> None:
+    other = daemon.file.with_name("other.yaml")
+    other.write_text(SECOND)
+    other.replace(daemon.file)
+    await daemon.until(lambda: daemon.applied)
+    assert daemon.applied == [["a", "b"]]
+
+
+async def test_a_thousand_faults_are_not_all_kept(daemon: Daemon) -> None:
+    daemon.file.write_text("stacks:\n" + "  - {nam: a}\n" * 1000)
+    await daemon.until(lambda: daemon.told)
+    assert len(daemon.told[0].faults) == reload.SHOWN + 1
+    assert daemon.told[0].faults[-1].startswith("and 980 more")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(ServiceUnreachable("the address is taken"), "the address is taken"), (KeyError("x"), "a bug")]
+)
+async def test_what_cannot_be_taken_up_is_told(daemon: Daemon, error: Exception, said: str) -> None:
+    daemon.refuse = error
+    daemon.file.write_text(SECOND)
+    await daemon.until(lambda: daemon.told)
+    assert said in daemon.told[0].faults[0]
+    daemon.refuse = None
+    daemon.reload.ask()
+    await daemon.until(lambda: daemon.applied)
+    assert daemon.told[-1].faults == ()
+
+
+async def test_keys_that_need_a_restart_are_told(daemon: Daemon) -> None:
+    daemon.restart_for = ("state",)
+    daemon.file.write_text(SECOND)
+    await daemon.until(lambda: daemon.told)
+    assert daemon.told[0].restart_for == ("state",)
+
+
+async def test_a_disk_that_hangs_is_told_of_and_holds_up_nothing(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "READING", 0.02)
+    daemon.hang = threading.Event()
+    await daemon.until(lambda: daemon.told)
+    assert "does its disk answer" in daemon.told[0].faults[0]
+    hang, daemon.hang = daemon.hang, None
+    hang.set()
+    await daemon.until(lambda: daemon.told[-1].faults == ())

@@ -1,0 +1,107 @@
+"""The pollers of all endpoints, each with its client: what is polled, and through what, as it is configured now."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from watcher.endpoint import Endpoint
+from watcher.poller import Poller
+from watcher.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from watcher.config.settings import Account, Config
+    from watcher.inside import EndpointLook, TargetLook
+    from watcher.model import EndpointKey, Target
+    from watcher.observer import Observer
+    from watcher.protocols import Clock
+    from watcher.recorder import Recorder
+    from watcher.sessions import Sessions
+
+
+class Polling:
+    """Everything that asks AWS for the status of targets."""
+
+    def __init__(
+        self, config: Config, sessions: Sessions, recorder: Recorder, clock: Clock, observer: Observer
+    ) -> None:
+        """Nothing is opened, and nothing polled, before `run`."""
+        self._sessions = sessions
+        self._recorder = recorder
+        self._clock = clock
+        self._observer = observer
+        self.endpoints: dict[EndpointKey, Endpoint] = {}
+        self._pollers: dict[EndpointKey, Poller] = {}
+        self._throttles: dict[EndpointKey, Throttle] = {}
+        """Of every endpoint there ever was: one that comes back has not got its rate anew."""
+        self._leaving: set[Endpoint] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._homes: dict[str, EndpointKey] = {}
+        self.reconfigure(config)
+
+    async def run(self) -> None:
+        """Poll for ever; cancelled, it ends the polls that are under way."""
+        async with asyncio.TaskGroup() as self._group:
+            for poller in self._pollers.values():
+                self._group.create_task(poller.run())
+            await asyncio.Event().wait()
+
+    def reconfigure(self, config: Config) -> None:
+        """Poll what `config` lists, as it says. What did not change goes on; no poll under way is cut."""
+        groups = config.endpoints()
+        self._homes = {target.id: key for key, targets in groups.items() for target in targets}
+        for key in self._pollers.keys() - groups.keys():
+            endpoint = self.endpoints.pop(key)
+            self._pollers.pop(key).reconfigure(endpoint, (), config)
+            self._retire(endpoint)
+        for key, targets in groups.items():
+            self._take_up(key, targets, config)
+        self._sessions.keep(config.accounts.values())
+
+    def look(self, target_id: str) -> TargetLook:
+        """How the polling of a configured target goes."""
+        return self._pollers[self._homes[target_id]].look(target_id)
+
+    def looks(self) -> Mapping[EndpointKey, EndpointLook]:
+        """How each endpoint is doing."""
+        return {key: poller.look_at_endpoint() for key, poller in self._pollers.items()}
+
+    def stuck(self) -> list[str]:
+        """Which pollers make no progress, for people."""
+        return [reason for poller in self._pollers.values() if (reason := poller.stuck())]
+
+    async def close(self) -> None:
+        """Close the clients."""
+        for endpoint in (*self.endpoints.values(), *self._leaving):
+            await endpoint.close()
+
+    def _take_up(self, key: EndpointKey, targets: tuple[Target, ...], config: Config) -> None:
+        account, before = config.accounts[key.account], self.endpoints.get(key)
+        if before is not None and before.serves(account):
+            before.reconfigure(account, config.retry)
+        else:
+            self.endpoints[key] = self._endpoint(key, account, config)
+            if before is not None:
+                self._retire(before)
+        if key in self._pollers:
+            self._pollers[key].reconfigure(self.endpoints[key], targets, config)
+            return
+        poller = Poller(self.endpoints[key], targets, config, self._recorder, self._clock, self._observer)
+        self._pollers[key] = poller
+        if self._group is not None:
+            self._group.create_task(poller.run())
+
+    def _endpoint(self, key: EndpointKey, account: Account, config: Config) -> Endpoint:
+        rate = account.rate_limit.requests_per_second
+        throttle = self._throttles.setdefault(key, Throttle(rate))
+        throttle.resize(rate)
+        return Endpoint(key, account, self._sessions, config.retry, throttle)
+
+    def _retire(self, endpoint: Endpoint) -> None:
+        """Close an endpoint's client when its last call is over."""
+        self._leaving.add(endpoint)
+        if self._group is not None:
+            retiring = self._group.create_task(endpoint.retire())
+            retiring.add_done_callback(lambda _: self._leaving.discard(endpoint))

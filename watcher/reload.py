@@ -1,0 +1,130 @@
+"""Takes up another configuration while the daemon runs: when it is asked to, and when the text has changed.
+
+The text itself is looked at, since bind mounts and network disks tell nothing of changes. It is read and checked whole,
+off the loop, before anything is touched: a wrong one changes nothing. A changed one is taken up when it was the same
+twice, so that one that is still being written is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.errors import ConfigError, ServiceUnreachable
+from watcher.inside import Loaded
+from watcher.threads import off_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from watcher.config.document import Document
+    from watcher.config.settings import Config
+    from watcher.protocols import Clock
+
+log = structlog.get_logger()
+
+LOOK_EVERY = 2.0
+"""Seconds between looks at the text."""
+
+READING = 30.0
+"""Seconds that reading it may take: a network disk may hang."""
+
+SHOWN = 20
+"""Faults that are kept at most; `watcher validate` tells all."""
+
+
+class Reload:
+    """Watches where the configuration came from."""
+
+    def __init__(
+        self,
+        locate: Callable[[], Document],
+        parse: Callable[[Document], Config],
+        apply: Callable[[Config], Awaitable[tuple[str, ...]]],
+        tell: Callable[[Loaded], None],
+        clock: Clock,
+    ) -> None:
+        """Nothing is looked at before `run`.
+
+        Args:
+            locate: finds the text; raises ConfigError when there is none.
+            parse: what the text means; raises ConfigError with every fault.
+            apply: takes a configuration up; returns the keys that need a restart; raises ServiceUnreachable, before
+                anything has changed, when an address cannot be had.
+            tell: is told what became of it.
+            clock: what time it is.
+        """
+        self._locate = locate
+        self._parse = parse
+        self._apply = apply
+        self._tell = tell
+        self._clock = clock
+        self._loaded = Loaded(clock.now(), clock.now())
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Read it now, also if it has not changed."""
+        self._asked.set()
+
+    async def run(self, current: Document | None) -> None:
+        """Look for ever; `current` is the text in force."""
+        handled: Document | str | None = current
+        before: Document | str | None = current
+        while True:
+            asked = await self._wait()
+            seen = await self._look()
+            if asked or (seen != handled and seen == before):
+                handled = seen
+                await self._take_up(seen)
+            before = seen
+
+    async def _wait(self) -> bool:
+        """Until it is time to look; whether that was asked for."""
+        try:
+            async with asyncio.timeout(LOOK_EVERY):
+                await self._asked.wait()
+        except TimeoutError:
+            return False
+        self._asked.clear()
+        return True
+
+    async def _look(self) -> Document | str:
+        """The text as it is now, or why it cannot be had."""
+        try:
+            async with asyncio.timeout(READING):
+                return await off_loop(self._locate, "configuration")
+        except TimeoutError:
+            return f"the configuration could not be read within {READING:g} s; does its disk answer?"
+        except ConfigError as error:
+            return str(error)
+
+    async def _take_up(self, seen: Document | str) -> None:
+        try:
+            if isinstance(seen, str):
+                self._reject(seen.splitlines())
+                return
+            config = await off_loop(lambda: self._parse(seen), "configuration")
+            restart_for = await self._apply(config)
+        except ConfigError as error:
+            self._reject([str(fault) for fault in error.faults])
+        except ServiceUnreachable as error:
+            self._reject([str(error)])
+        except Exception as error:  # a bug in reading must not end the watch
+            log.exception("config.bug")
+            self._reject([f"a bug: {type(error).__name__}"])
+        else:
+            now = self._clock.now()
+            self._loaded = Loaded(now, now, (), restart_for, self._loaded.successes + 1, self._loaded.failures)
+            self._tell(self._loaded)
+
+    def _reject(self, faults: list[str]) -> None:
+        """Say what is wrong, and leave everything as it is."""
+        more = [f"and {len(faults) - SHOWN} more; `watcher validate` tells all"] if len(faults) > SHOWN else []
+        shown = (*faults[:SHOWN], *more)
+        log.error("config.rejected", faults=shown, consequence="the configuration in force stays")
+        failures = self._loaded.failures + 1
+        self._loaded = replace(self._loaded, tried=self._clock.now(), faults=shown, failures=failures)
+        self._tell(self._loaded)

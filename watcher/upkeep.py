@@ -1,0 +1,63 @@
+"""What a daemon does beside watching: keeps the history within its time, and sees to reminders."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.errors import StoreError
+from watcher.reminders import wishes
+
+if TYPE_CHECKING:
+    from watcher.inside import Inside
+    from watcher.protocols import Store
+    from watcher.relay import Relay
+
+log = structlog.get_logger()
+
+PRUNE_EVERY = 60.0
+PRUNE_STEP = 500
+"""Every minute, this many old events at a time, so that no commit waits long."""
+
+REMIND_EVERY = 30.0
+"""Seconds between looks at what a sink is to be reminded of, at most."""
+
+
+class Upkeep:
+    """Looks at the configuration anew each time: it may be replaced."""
+
+    def __init__(self, inside: Inside, store: Store, relay: Relay) -> None:
+        """Nothing is done before `prune` and `remind`."""
+        self._inside = inside
+        self._store = store
+        self._relay = relay
+
+    async def prune(self) -> None:
+        """Keep the history within `state_retention`, for ever."""
+        while True:
+            await asyncio.sleep(PRUNE_EVERY)
+            before = self._inside.clock.now() - timedelta(seconds=self._inside.config.state_retention)
+            try:
+                pruned = PRUNE_STEP
+                while pruned == PRUNE_STEP:
+                    pruned = await self._store.prune(before, PRUNE_STEP)
+                    await asyncio.sleep(0.1)
+            except StoreError as error:
+                log.warning("store.not_pruned", error=str(error))
+
+    async def remind(self) -> None:
+        """Let sinks that ask for it have their reminders, and call off those that are over, for ever."""
+        while True:
+            config = self._inside.config
+            every = [sink.remind_every for sink in config.sinks if sink.remind_every is not None]
+            await asyncio.sleep(min(REMIND_EVERY, *(each / 20 for each in every)) if every else REMIND_EVERY)
+            config, now, gone = self._inside.config, self._inside.clock.now(), self._relay.gone()
+            wanted = [wish for wish in wishes(config, self._inside.records, now) if wish.sink not in gone]
+            try:
+                if await self._store.remind(wanted, now):
+                    self._relay.wake()
+            except StoreError as error:
+                log.warning("store.not_reminded", error=str(error))
