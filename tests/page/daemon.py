@@ -1,0 +1,125 @@
+"""The real daemon for the browser tests: `app.build` over the stand-in for AWS, its pages on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from watcher.app import build
+from watcher.config.document import Document
+from watcher.config.reading import parse
+from watcher.model import Kind
+from watcher.reload import Reload
+from watcher.simulator import Scenario, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from watcher.app import App
+    from watcher.model import Target
+
+REGION = "us-east-1"
+QUICK = "{interval: 200ms, active_interval: 200ms}"
+
+
+class Daemon:
+    """A stand-in for AWS, and at most one run of the daemon at a time, which keeps its state and its address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.simulator = Simulator(Scenario("page"))
+        self.file = folder / "watcher.yaml"
+        self.app: App | None = None
+        self.reload: Reload | None = None
+        self._state = folder / "watcher.db"
+        self._port = 0
+        self._stop = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        assert self.app
+        assert self.app.web.url
+        return self.app.web.url.rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Of this run, or the last."""
+        return f"127.0.0.1:{self._port}"
+
+    def configure(self, targets: Iterable[Target], *more: str, defaults: str = QUICK) -> None:
+        """Write the configuration: `targets`, and `more` lines."""
+        accounts: dict[str, set[str]] = {"default": {REGION}}
+        lines: dict[str, list[str]] = {"templates": [], "stacks": []}
+        for target in targets:
+            accounts.setdefault(target.account, set()).add(target.region)
+            told = [*target.identity, ("account", target.account), ("region", target.region)]
+            parts = [f"{name}: {quoted(value)}" for name, value in told]
+            labels = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in target.labels.items())
+            row = f"  - {{{', '.join([*parts, f'labels: {{{labels}}}'])}}}"
+            lines["templates" if target.kind is Kind.TEMPLATE else "stacks"].append(row)
+        text = [
+            f"state: sqlite:///{self._state}",
+            f"http: {{listen: '127.0.0.1:{self._port}'}}",
+            "rate_limit: {requests_per_second: 500}",
+            "retry: {attempts: 1, initial: 10ms, maximum: 50ms}",
+            "shutdown_grace: 2s",
+            f"defaults: {defaults}",
+            "accounts:",
+        ]
+        for name, regions in accounts.items():
+            text.append(
+                f"  - {{name: {name}, regions: [{', '.join(sorted(regions))}], endpoint_url: '{self.simulator.url}'}}"
+            )
+        for kind, listed in lines.items():
+            text += [f"{kind}:", *listed] if listed else []
+        if not any(line.startswith("sinks:") for line in more):
+            text.append(
+                f"sinks: [{{name: lines, type: file, path: {quoted(str(self._state.with_name('events.jsonl')))}}}]"
+            )
+        self.file.write_text("\n".join([*text, *more]) + "\n", encoding="utf-8")
+
+    async def start(self) -> None:
+        """Run it with the configuration as it is written, and wait until it answers."""
+        document = self._document()
+        self.app = build(parse(document, {}, lambda _: None))
+        self.reload = Reload(
+            self._document,
+            lambda text: parse(text, {}, lambda _: None),
+            self.app.apply,
+            self.app.reloaded,
+            self.app.clock,
+        )
+        self._stop.clear()
+        self._running = asyncio.create_task(self.app.run(self._stop, partial(self.reload.run, document)))
+        while self.app.web.url is None:
+            if self._running.done():
+                self._running.result()
+            await asyncio.sleep(0.01)
+        self._port = int(self.url.rpartition(":")[2])
+
+    async def stop(self) -> None:
+        """End this run in good order."""
+        if self._running:
+            self._stop.set()
+            await self._running
+            self._running = None
+
+    async def restart(self) -> None:
+        """Run it again at the same address."""
+        text = self.file.read_text(encoding="utf-8")
+        self.file.write_text(text.replace("127.0.0.1:0'", f"127.0.0.1:{self._port}'"), encoding="utf-8")
+        await self.start()
+
+    def _document(self) -> Document:
+        return Document("watcher.yaml", self.file.read_bytes())
+
+
+def quoted(text: str) -> str:
+    """`text` as YAML and JSON both read it."""
+    return '"' + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else escaped(c) for c in text) + '"'
+
+
+def escaped(letter: str) -> str:
+    return f"\\U{ord(letter):08X}"
