@@ -1,0 +1,59 @@
+"""Choices that people make of the parameters in `deploy/cloudformation.yaml`: the fewest, everything, a file on EFS."""
+
+from __future__ import annotations
+
+from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
+
+HERE = f"{REGION}:{ACCOUNT}"
+CONFIG = f"arn:aws:ssm:{HERE}:parameter/watcher/config"
+SECRET = f"arn:aws:secretsmanager:{HERE}:secret:watcher-webhook-AbCdEf"
+EXTERNAL_ID = f"arn:aws:ssm:{HERE}:parameter/watcher/external-id"
+REPOSITORY = f"arn:aws:ecr:{HERE}:repository/watcher"
+ALARMS = f"arn:aws:sns:{HERE}:alarms"
+BUSES = (f"arn:aws:events:{HERE}:event-bus/default", f"arn:aws:events:{HERE}:event-bus/syncs")
+TOPIC = f"arn:aws:sns:{HERE}:syncs"
+QUEUE = f"arn:aws:sqs:{HERE}:syncs.fifo"
+MEMBERS = ("arn:aws:iam::222233334444:role/watcher", "arn:aws:iam::333344445555:role/watcher")
+CONFIG_KEY, SINK_KEY, LOG_KEY = (f"arn:aws:kms:{HERE}:key/{name}" for name in ("config", "sinks", "logs"))
+
+FEWEST = {
+    "Image": "public.ecr.aws/example/watcher:1",
+    "Vpc": "vpc-1",
+    "Subnets": "subnet-1,subnet-2",
+    "ConfigArn": CONFIG,
+}
+EFS = {"FileSystemId": "fs-0123abcd", "AccessPointId": "fsap-0123abcd", "FileSystemSecurityGroup": "sg-0123abcd"}
+EVERYTHING = {
+    **FEWEST,
+    **EFS,
+    "RepositoryArn": REPOSITORY,
+    "Variable1": f"WEBHOOK_SECRET={SECRET}",
+    "Variable2": f"EXTERNAL_ID={EXTERNAL_ID}",
+    "Variable3": f"SLACK_URL=arn:aws:ssm:{HERE}:parameter/watcher/slack",
+    "Variable4": f"OPS_TOKEN=arn:aws:ssm:{HERE}:parameter/watcher/token",
+    "ConfigKeyArn": CONFIG_KEY,
+    "MemberRoleArns": ",".join(MEMBERS),
+    "EventBusArns": ",".join(BUSES),
+    "TopicArns": TOPIC,
+    "QueueArns": QUEUE,
+    "SinkKeyArn": SINK_KEY,
+    "LogKeyArn": LOG_KEY,
+    "LogMode": "non-blocking",
+    "AlarmTopicArn": ALARMS,
+    "Cluster": "shared",
+    "AssignPublicIp": "ENABLED",
+    "Egress": "any",
+}
+ON_FILE = {**{key: value for key, value in FEWEST.items() if key != "ConfigArn"}, **EFS, "ConfigFile": "watcher.yaml"}
+CHOICES = {"the fewest": FEWEST, "everything": EVERYTHING, "a file on EFS": ON_FILE}
+
+
+def watcher_stack(choice: dict[str, str] = FEWEST, **more: str) -> Stack:
+    """The daemon's stack."""
+    return Stack("cloudformation.yaml", **{**choice, **more})
+
+
+def member_stack() -> Stack:
+    """The stack of an account that is watched."""
+    given = {"WatcherRoleArn": f"arn:aws:iam::{ACCOUNT}:role/watcher-TaskRole-1", "ExternalId": "an-external-id-of-32"}
+    return Stack("member-role.yaml", **given)

@@ -1,0 +1,228 @@
+"""What the roles in `deploy/` allow is what the code calls, and nothing beside it, on nothing but what was given."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module, resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from botocore.credentials import AssumeRoleCredentialFetcher
+from botocore.loaders import create_loader
+from botocore.model import ServiceModel
+
+import watcher
+from tests.unit.deploy.choices import (
+    BUSES,
+    CHOICES,
+    CONFIG,
+    CONFIG_KEY,
+    EVERYTHING,
+    EXTERNAL_ID,
+    FEWEST,
+    MEMBERS,
+    QUEUE,
+    REPOSITORY,
+    SECRET,
+    SINK_KEY,
+    TOPIC,
+    member_stack,
+    watcher_stack,
+)
+from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
+from watcher.sinks import SINKS
+from watcher.sinks.aws import AwsSink
+from watcher.sources import SOURCES
+
+BY_ANOTHER_NAME = {
+    # A batch needs the permission of a single message; service authorization reference, "Actions" of SNS and SQS.
+    "sns:PublishBatch": {"sns:Publish"},
+    "sqs:SendMessageBatch": {"sqs:SendMessage"},
+    # AWS asks for either name; "Rename of AWS CodeStar Connections" in its guide.
+    "codeconnections:GetResourceSyncStatus": {
+        "codeconnections:GetResourceSyncStatus",
+        "codestar-connections:GetResourceSyncStatus",
+    },
+}
+"""Where the permission is not named as the call is."""
+
+ENCRYPTED = {"kms:Decrypt", "kms:GenerateDataKey"}
+"""What SNS and SQS ask of whoever sends to an encrypted topic or queue; developer guides, "Key management"."""
+MOUNT = {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}
+"""What EFS asks of whoever mounts with IAM: the platform does so in the task's name, the code knows nothing of it."""
+
+
+def permissions(service: str, operation: str) -> set[str]:
+    """What IAM asks for a call, by botocore's own model of the service; `operation` as AWS or as Python spells it."""
+    model = ServiceModel(create_loader().load_service_model(service, "service-2"), service)
+    (called,) = {name for name in model.operation_names if operation in (name, xform_name(name))}
+    call = f"{model.signing_name}:{called}"
+    return BY_ANOTHER_NAME.get(call, {call})
+
+
+def reads() -> set[str]:
+    """For every call that a source makes."""
+    return {action for source in SOURCES.values() for action in permissions(source.api.value, source.operation)}
+
+
+def sends() -> set[str]:
+    """For every call that a sink makes."""
+    places = (f"watcher.sinks.{place}".rpartition(".") for place in SINKS.values())
+    classes = [getattr(import_module(module), name) for module, _, name in places]
+    return {
+        action for sink in classes if issubclass(sink, AwsSink) for action in permissions(sink.service, sink.operation)
+    }
+
+
+def assumes() -> set[str]:
+    """For taking a role, which is botocore's fetcher's one call."""
+    assert "assume_role" in AssumeRoleCredentialFetcher._get_credentials.__code__.co_names
+    return permissions("sts", "assume_role")
+
+
+def actions(statements: list[Any]) -> list[str]:
+    return [action for statement in statements for action in listed(statement["Action"])]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def by_sid(stack: Stack, role: str) -> dict[str, Any]:
+    return {statement["Sid"]: statement for statement in stack.statements(role)}
+
+
+def test_the_task_may_make_the_calls_that_the_code_makes_and_no_other() -> None:
+    allowed = set(actions(watcher_stack(EVERYTHING).statements("TaskRole")))
+    assert allowed == reads() | sends() | assumes() | ENCRYPTED | MOUNT
+
+
+def test_a_member_accounts_role_may_make_the_calls_of_the_sources_and_no_other() -> None:
+    assert set(actions(member_stack().statements("Role"))) == reads()
+
+
+def test_with_the_fewest_choices_the_task_may_only_read_the_sync_status() -> None:
+    assert set(actions(watcher_stack(FEWEST).statements("TaskRole"))) == reads()
+
+
+def test_the_task_reads_nothing_here_when_it_is_to_watch_other_accounts_only() -> None:
+    stack = watcher_stack(FEWEST, WatchThisAccount="no", MemberRoleArns=",".join(MEMBERS))
+    assert set(actions(stack.statements("TaskRole"))) == assumes()
+
+
+@pytest.mark.parametrize(
+    ("sid", "resource"),
+    [
+        ("AssumeMemberRoles", list(MEMBERS)),
+        ("SendToEventBuses", list(BUSES)),
+        ("SendToTopics", [TOPIC]),
+        ("SendToQueues", [QUEUE]),
+        ("UseTheKeyOfTopicsAndQueues", SINK_KEY),
+        ("MountTheFileSystem", f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/fs-0123abcd"),
+    ],
+)
+def test_the_task_reaches_what_was_given_and_nothing_else(sid: str, resource: Any) -> None:
+    assert by_sid(watcher_stack(EVERYTHING), "TaskRole")[sid]["Resource"] == resource
+
+
+def test_ecs_reads_the_given_configuration_and_variables_and_nothing_else() -> None:
+    statement = by_sid(watcher_stack(EVERYTHING), "ExecutionRole")["ReadConfiguration"]
+    slack, token = (CONFIG.replace("config", name) for name in ("slack", "token"))
+    assert statement["Resource"] == [CONFIG, SECRET, EXTERNAL_ID, slack, token]
+    assert set(statement["Action"]) == {"secretsmanager:GetSecretValue", "ssm:GetParameters"}
+
+
+def test_ecs_pulls_from_the_given_repository_and_writes_to_the_own_log_group() -> None:
+    allowed = by_sid(watcher_stack(EVERYTHING), "ExecutionRole")
+    assert allowed["PullTheImage"]["Resource"] == REPOSITORY
+    assert allowed["WriteLogs"]["Resource"] == "<LogGroup.Arn>"
+    assert set(allowed["WriteLogs"]["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def test_ecs_may_do_nothing_for_what_was_not_chosen() -> None:
+    assert set(by_sid(watcher_stack(FEWEST), "ExecutionRole")) == {"WriteLogs", "ReadConfiguration"}
+
+
+def test_keys_are_used_through_the_services_that_hold_what_they_encrypt_only() -> None:
+    stack = watcher_stack(EVERYTHING)
+    sinks, config = by_sid(stack, "TaskRole")["UseTheKeyOfTopicsAndQueues"], by_sid(stack, "ExecutionRole")
+    assert sinks["Condition"] == {"StringLike": {"kms:ViaService": ["sns.*.amazonaws.com", "sqs.*.amazonaws.com"]}}
+    assert config["DecryptConfiguration"]["Resource"] == CONFIG_KEY
+    assert config["DecryptConfiguration"]["Condition"] == {
+        "StringEquals": {"kms:ViaService": [f"secretsmanager.{REGION}.amazonaws.com", f"ssm.{REGION}.amazonaws.com"]}
+    }
+
+
+def test_the_file_system_is_mounted_through_its_access_point_only() -> None:
+    statement = by_sid(watcher_stack(EVERYTHING), "TaskRole")["MountTheFileSystem"]
+    point = f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:access-point/fsap-0123abcd"
+    assert statement["Condition"] == {"StringEquals": {"elasticfilesystem:AccessPointArn": point}}
+
+
+def every_statement() -> list[Any]:
+    """Of every role, with every choice."""
+    stacks = [*(watcher_stack(choice) for choice in CHOICES.values()), member_stack()]
+    return [
+        statement
+        for stack in stacks
+        for role in stack.of_type("AWS::IAM::Role")
+        for statement in stack.statements(role)
+    ]
+
+
+def test_no_action_is_a_pattern_and_nothing_is_allowed_by_exception() -> None:
+    for statement in every_statement():
+        assert not any("*" in action or "?" in action for action in actions([statement])), statement
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys(), statement
+        assert statement["Effect"] == "Allow"
+
+
+def test_every_resource_is_named_unless_aws_can_bound_none_of_the_actions_to_one() -> None:
+    text = resources.files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text(encoding="utf-8")
+    known = json.loads(text)  # AWS's service authorization reference, as cfn-lint carries it
+    unbounded = set()
+    for statement in every_statement():
+        if "*" in listed(statement["Resource"]):
+            for action in actions([statement]):
+                service, _, name = action.partition(":")
+                assert "Resources" not in known[service]["Actions"][name.lower()], f"{action} can be bounded"
+                unbounded.add(action)
+    assert unbounded == reads() | {"ecr:GetAuthorizationToken"}
+
+
+@pytest.mark.parametrize("role", ["TaskRole", "ExecutionRole"])
+def test_only_ecs_on_behalf_of_this_account_takes_the_roles_of_the_task(role: str) -> None:
+    (trust,) = watcher_stack().properties(role)["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+    assert trust["Action"] == "sts:AssumeRole"
+    assert trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:*"},
+    }
+
+
+def test_only_watchers_role_with_the_external_id_takes_a_member_accounts_role() -> None:
+    (trust,) = member_stack().properties("Role")["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:role/watcher-TaskRole-1"}
+    assert trust["Action"] == "sts:AssumeRole"
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": "an-external-id-of-32"}}
+
+
+def test_there_is_no_role_beside_these() -> None:
+    assert set(watcher_stack(EVERYTHING).of_type("AWS::IAM::Role")) == {"TaskRole", "ExecutionRole"}
+    assert set(member_stack().resources) == {"Role"}
+    kinds = {made["Type"] for made in watcher_stack(EVERYTHING).resources.values()}
+    assert not {kind for kind in kinds if kind.startswith("AWS::IAM::")} - {"AWS::IAM::Role"}
+
+
+def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
+    code = Path(watcher.__file__).parent
+    texts = {path.relative_to(code).as_posix(): path.read_text(encoding="utf-8") for path in code.rglob("*.py")}
+    assert {name for name, text in texts.items() if "create_client" in text} == {"client.py", "sessions.py"}
+    assert {name for name, text in texts.items() if re.search(r"(?<!\w)Client\(", text)} == {
+        "endpoint.py",
+        "sinks/aws.py",
+    }
