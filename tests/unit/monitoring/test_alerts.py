@@ -1,0 +1,81 @@
+"""The alert rules ask for what watcher exposes, tell what to do, and do as they say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.monitoring.exposed import EXPOSED, SCRAPED, faults, read
+from watcher.metrics import LATE
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+RULES = DEPLOY / "prometheus-alerts.yaml"
+TRIALS = DEPLOY / "prometheus-alerts-test.yaml"
+PROMTOOL = shutil.which("promtool")
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def trials() -> list[dict[str, Any]]:
+    tests = yaml.safe_load(TRIALS.read_text(encoding="utf-8"))["tests"]
+    return [trial for test in tests for trial in test["alert_rule_test"]]
+
+
+RULE = pytest.mark.parametrize("rule", rules().values(), ids=rules())
+
+
+@RULE
+def test_a_rule_asks_for_what_is_exposed(rule: dict[str, Any]) -> None:
+    assert faults(rule["expr"]) == []
+
+
+@RULE
+def test_a_rule_waits_says_how_bad_it_is_and_tells_what_to_do(rule: dict[str, Any]) -> None:
+    assert re.fullmatch(r"[1-9]\d*m", rule["for"])
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert set(rule["annotations"]) == {"summary", "description"}
+    assert len(rule["annotations"]["summary"]) < 100 < len(rule["annotations"]["description"])
+
+
+@RULE
+def test_what_a_rule_tells_names_labels_that_its_series_have(rule: dict[str, Any]) -> None:
+    told = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+    question = read(rule["expr"])
+    assert told <= SCRAPED.union(*(EXPOSED[name] for name in question.metrics))
+    assert not question.grouped or told <= question.grouped
+
+
+@pytest.mark.parametrize("name", rules())
+def test_a_rule_is_tried_both_ways(name: str) -> None:
+    """The trials have a time at which it fires, and one at which it keeps quiet."""
+    assert {bool(trial["exp_alerts"]) for trial in trials() if trial["alertname"] == name} == {True, False}
+
+
+def test_lateness_is_compared_with_a_bound_that_the_histogram_has() -> None:
+    """Beyond its last bound a histogram tells nothing, and between two it guesses."""
+    threshold = float(rules()["WatcherLate"]["expr"].rpartition(">")[2])
+    assert threshold in LATE[:-1]
+
+
+def test_a_failed_sync_is_only_for_a_screen() -> None:
+    assert {name for name, rule in rules().items() if "FAILED" in rule["expr"]} == {"WatcherSyncFailed"}
+    assert rules()["WatcherSyncFailed"]["labels"]["severity"] == "info"
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian has it in the package prometheus)")
+def test_promtool_takes_the_rules_and_they_do_as_the_trials_say() -> None:
+    for command in ("check", "test"):
+        file = RULES if command == "check" else TRIALS
+        done = subprocess.run(
+            [str(PROMTOOL), command, "rules", file], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
