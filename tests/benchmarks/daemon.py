@@ -10,6 +10,7 @@ from watcher import logs
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.observer import Observers
 
 if TYPE_CHECKING:
     from watcher.model import Target
@@ -29,15 +30,16 @@ async def main() -> None:
     unseen = {target.id for target in config.targets}
     all_seen = asyncio.Event()
 
-    def on_poll(target: Target, due: float, begun: float) -> None:
-        polls.append((due, begun))
-        if unseen:
-            unseen.discard(target.id)
-            if not unseen:
-                all_seen.set()
+    class Watch(Observers):
+        def begun(self, target: Target, due: float, begun: float) -> None:
+            polls.append((due, begun))
+            if unseen:
+                unseen.discard(target.id)
+                if not unseen:
+                    all_seen.set()
 
     stop = asyncio.Event()
-    app = build(config, on_poll=on_poll)
+    app = build(config, observers=[Watch()])
     running = asyncio.create_task(app.run(stop))
     if "warm" not in job:
         await asyncio.wait([running, asyncio.ensure_future(all_seen.wait())], return_when=asyncio.FIRST_COMPLETED)
