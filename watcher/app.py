@@ -123,12 +123,14 @@ class App:
             ServiceUnreachable: a new address cannot be had; nothing has changed.
         """
         change = difference(self.config, config)
+        # Made before anything is touched: what cannot be made refuses all of it.
+        coming = [sink_for(settings, self._context) for settings in change.coming_sinks] if self._own_sinks else []
         if config.http != self.config.http:
             await self.web.reconfigure(config.http)
         self.config = config = replace(config, **{key: getattr(self.config, key) for key in AT_START})
         self.polling.reconfigure(config)
         if self._own_sinks:
-            await self._change_sinks(config, change)
+            await self._change_sinks(config, change, coming)
         else:
             await self.recorder.forget(change.forgotten)
         log.info(
@@ -237,7 +239,7 @@ class App:
         if buried := await self.store.enlist([sink.name for sink in config.sinks], self.clock.now()):
             log.warning("sinks.removed", dead_letters=buried, remedy="`watcher deliveries --dead` shows them")
 
-    async def _change_sinks(self, config: Config, change: Difference) -> None:
+    async def _change_sinks(self, config: Config, change: Difference, coming: Sequence[Sink]) -> None:
         """Let sinks go and come; whatever was routed to one that goes is recorded before it is taken off the list."""
         for sink in config.sinks:
             self.relay.bear(sink.name, sink.give_up_after)
@@ -250,8 +252,8 @@ class App:
             except StoreError as error:
                 log.warning("config.waits_for_store", error=str(error))
                 await asyncio.sleep(WAIT_FOR_STORE)
-        for settings in change.coming_sinks:
-            self.relay.engage(sink_for(settings, self._context), settings.give_up_after)
+        for made, settings in zip(coming, change.coming_sinks, strict=True):
+            self.relay.engage(made, settings.give_up_after)
         self.relay.settled()
 
     async def _serve(self) -> bool:

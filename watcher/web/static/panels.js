@@ -75,7 +75,7 @@ function endpointItem(each) {
   return el("li", { "data-standing": standing },
     el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "answered ", moment("ago", each.answered_at, "never"))),
     el("p", { class: "about" }, told(each.account), " · ", told(each.region), " · ", told(each.api)),
-    el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${round(each.rate)} calls a second`,
+    el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${plural(round(each.rate), "call")} a second`,
       slowed ? ` of ${round(each.allowed)} allowed: AWS throttles` : "",
       each.poll_failures ? `, ${plural(each.poll_failures, "poll")} in a row failed` : ""),
     each.outage &&
