@@ -83,7 +83,7 @@ function endpointItem(each) {
   );
 }
 
-const round = (rate) => String(Math.round(rate * 100) / 100);
+const round = (rate) => Math.round(rate * 100) / 100;
 
 const SINK_STATES = {
   up: ["succeeded", "Up"],
