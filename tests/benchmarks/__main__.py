@@ -10,7 +10,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import cpu, delivery, detection, independence, rate, scale, steady, waiting
+from tests.benchmarks import cpu, delivery, detection, independence, rate, reloading, scale, steady, waiting, web
 
 BENCHMARKS = {
     "cpu": cpu,
@@ -21,6 +21,8 @@ BENCHMARKS = {
     "delivery": delivery,
     "waiting": waiting,
     "independence": independence,
+    "http": web,
+    "reload": reloading,
 }
 LIBRARIES = ("aiobotocore", "botocore", "boto3", "aiohttp", "asyncio-throttle", "tenacity")
 

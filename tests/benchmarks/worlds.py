@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watcher.model import IN_PROGRESS, SUCCEEDED, Kind
-from watcher.simulator import Life, Plan, Scenario, Scene, Status, Subject
+from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind
+from watcher.simulator import Fault, Life, Plan, Scenario, Scene, Spell, Status, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 CHANGES_EVERY = 100
 """Answers about a settled target: one in so many is another than the one before."""
+
+DAY = 86400.0
+ROUNDS = 8
+"""Syncs of a restless target until its life begins again."""
 
 
 HISTORY = (
@@ -47,23 +51,51 @@ class Pattern(NamedTuple):
 
 
 def world(job: Mapping[str, Any]) -> Scenario:
-    """The world of a job: `{"settled": [kind, count]}` or `{"syncing": [count, pattern, regions]}`."""
+    """The world of a job.
+
+    `{"settled": [kind, count]}`, with how seldom there is something new as a third, `{"restless": [count, pace]}`, or
+    `{"syncing": [count, pattern, regions]}`.
+    """
     if "settled" in job:
         return settled(*job["settled"])
+    if "restless" in job:
+        return restless(*job["restless"])
     count, pattern, regions = job["syncing"]
     worlds = [syncing(count, Pattern(*pattern), region)[0] for region in regions]
     return Scenario("syncing", tuple(life for each in worlds for life in each.lives))
 
 
-def settled(kind: str, count: int) -> Scenario:
-    """Targets with nothing under way; every so many answers, each at its own turn, there was a new success."""
+def settled(kind: str, count: int, every: int = CHANGES_EVERY) -> Scenario:
+    """Targets with nothing under way; `every` so many answers, each at its own turn, there was a new success."""
     lives = []
     for number in range(count):
-        turn = 1 + number * 37 % (2 * CHANGES_EVERY - 1)
+        turn = 1 + number * 37 % (2 * every - 1)
         news = Status(SUCCEEDED, Plan(), HISTORY)
-        scenes = (Scene(news, calls=turn), Scene(news, calls=2 * CHANGES_EVERY - turn))
+        scenes = (Scene(news, calls=turn), Scene(news, calls=2 * every - turn))
         lives.append((_subject(Kind(kind), number), Life(scenes, repeat=True)))
     return Scenario("settled", tuple(lives))
+
+
+def restless(count: int, pace: float) -> Scenario:
+    """Stacks and templates, half and half, that are synced about every hour for some minutes; one in five syncs fails.
+
+    Once a day one of the two APIs fails for ten minutes. All of this at `pace` times that speed.
+    """
+    lives = []
+    for number in range(count):
+        chance = Random(number)
+        scenes = [Scene(Status(SUCCEEDED, Plan(), HISTORY), chance.uniform(0, 3600))]
+        for _ in range(ROUNDS):
+            scenes.append(Scene(Status(IN_PROGRESS, Plan()), chance.uniform(120, 360)))
+            outcome = Status(FAILED if chance.random() < 0.2 else SUCCEEDED, events=HISTORY)
+            scenes.append(Scene(outcome, chance.uniform(1800, 5400)))
+        kind = (Kind.STACK, Kind.TEMPLATE)[number % 2]
+        lives.append((_subject(kind, number), Life(tuple(scenes), repeat=True)))
+    outages = tuple(
+        Spell(Fault("server_error"), api=Api.CODECONNECTIONS, begin=day * DAY + 18000, end=day * DAY + 18600)
+        for day in range(30)
+    )
+    return Scenario("restless", tuple(lives), outages).at_pace(pace)
 
 
 def syncing(count: int, pattern: Pattern, region: str) -> tuple[Scenario, Mapping[str, Sequence[Sync]]]:

@@ -1,0 +1,96 @@
+"""The daemon as a process that serves its pages and takes up edits, as `watcher run` does, and tells how it is.
+
+The job names the configuration's file (`config`). Once every target was polled it tells its URL. Then `mark` begins to
+measure anew, `look` tells what was measured since, and `reload` reads the file again and tells what became of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.parent import Parent, Reading
+from tests.proc import Footprint
+from watcher import logs
+from watcher.app import build
+from watcher.cli.options import find_config, read_config
+from watcher.files import allow_more_files
+from watcher.observer import Observers
+from watcher.reload import Reload
+
+if TYPE_CHECKING:
+    from watcher.inside import Loaded
+    from watcher.model import Target
+
+
+class Watch(Observers):
+    """How late polls began, and how many did not."""
+
+    def __init__(self, unseen: set[str]) -> None:
+        super().__init__()
+        self.late: list[float] = []
+        self.missed = 0
+        self.all_seen = asyncio.Event()
+        self._unseen = unseen
+        self._due: dict[str, float] = {}
+
+    def begun(self, target: Target, due: float, begun: float) -> None:
+        self.late.append(begun - due)
+        before = self._due.get(target.id, due)
+        self.missed += max(0, round((due - before) / target.interval) - 1)
+        self._due[target.id] = due
+        self._unseen.discard(target.id)
+        if not self._unseen:
+            self.all_seen.set()
+
+
+async def main() -> None:
+    """Watch until the parent has nothing more to say."""
+    parent, stop = Parent(), asyncio.Event()
+    place = parent.hear()["config"]
+    logs.set_up()
+    allow_more_files()
+    document = find_config(place)
+    config = read_config(document)
+    watch = Watch({target.id for target in config.targets})
+    app = build(config, observers=[watch])
+    asked = 0.0
+
+    def told(loaded: Loaded) -> None:
+        app.reloaded(loaded)
+        parent.reply({"seconds": time.monotonic() - asked, "right": not loaded.faults})
+
+    reload = Reload(partial(find_config, place), read_config, app.apply, told, app.clock)
+    mark = Reading.now(0)
+
+    def hear() -> None:
+        nonlocal asked, mark
+        match parent.hear():
+            case "mark":
+                watch.late, watch.missed, mark = [], 0, Reading.now(0)
+                parent.reply(None)
+            case "look":
+                parent.reply(look())
+            case "reload":
+                asked = time.monotonic()
+                reload.ask()
+            case _:
+                stop.set()
+
+    def look() -> dict[str, Any]:
+        spent = Reading.now(len(watch.late)).since(mark)
+        own = Footprint.of(os.getpid())
+        return {**spent, **own._asdict(), "tasks": len(asyncio.all_tasks()), "late": watch.late, "missed": watch.missed}
+
+    running = asyncio.create_task(app.run(stop, partial(reload.run, document)))
+    await asyncio.wait([running, asyncio.ensure_future(watch.all_seen.wait())], return_when=asyncio.FIRST_COMPLETED)
+    parent.reply(app.web.url)
+    asyncio.get_running_loop().add_reader(0, hear)
+    await running
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
