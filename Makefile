@@ -7,8 +7,10 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
+# Most tests wait for most of their time, so two go side by side; those that measure time go alone.
 test: .venv/ready .venv-ministack/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not page and not alone"
+	$(BIN)/python -m pytest -m alone
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
@@ -24,7 +26,7 @@ bench: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m tests.benchmarks
 
 soak: .venv/ready
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak -s
 
 # The status page in a real browser: asks for Chromium, and for npm, which brings the accessibility checker.
 page: .venv/ready tests/page/node_modules/.package-lock.json

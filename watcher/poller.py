@@ -105,13 +105,16 @@ class Poller:
         endpoint.forget(gone)
         new = [target for target in targets if target.id not in before]
         paced = [target for target in targets if target.id in before and _pace(target) != _pace(before[target.id])]
-        self._schedule.discard({*gone, *(target.id for target in paced)})
+        dues = {target.id: self._schedule.due(target.id) for target in paced}
+        self._schedule.discard({*gone, *dues})
         now = self._clock.monotonic()
         # Those that are being polled come back by themselves.
         self._fill([target for target in new if target.id not in self._polling], now)
         for target in paced:
-            if target.id not in self._polling:
-                self._again(target, now, now)
+            due = dues[target.id]
+            if due is not None:
+                # Whoever edits often must not put a poll off each time.
+                self._again(target, now, now, until=due)
         if endpoint is not had:
             self._probe_at = now
         self._news.set()
@@ -257,15 +260,16 @@ class Poller:
         older = await self._answered(target, snapshot)
         return PollOutcome.OLDER if older else PollOutcome.ANSWERED, ""
 
-    def _again(self, target: Target, due: float, begun: float) -> None:
-        """Let the target wait for its next turn."""
+    def _again(self, target: Target, due: float, begun: float, *, until: float = inf) -> None:
+        """Let the target wait for its next turn, and no longer than `until`."""
         known = self._recorder.record_of(target.id).known
         now = self._clock.monotonic()
-        if known is not None and known.attempt is not None and known.attempt.unfinished and not known.missing:
-            self._schedule.add(target.id, begun + target.active_interval, active=True)
+        active = known is not None and known.attempt is not None and known.attempt.unfinished and not known.missing
+        if active:
+            following = begun + target.active_interval
         else:
-            late = begun - due
-            self._schedule.add(target.id, next_due(target.id, target.interval, now, late=late), active=False)
+            following = next_due(target.id, target.interval, now, late=begun - due)
+        self._schedule.add(target.id, min(following, until), active=active)
         if self._blind:
             self._probe_at = now + min(target.interval for target in self._targets.values())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.acceptance.independence import delivery_times, percentile
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ ROUNDS = 2
 SECONDS = 1.0
 
 
+@pytest.mark.alone
 async def test_a_dead_sink_does_not_delay_a_sound_one(tmp_path: Path) -> None:
     """Record to arrival with a sink that hangs beside it, and without, in turns on the same machine."""
     alone: list[float] = []

@@ -245,6 +245,7 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
             writer.close()
 
 
+@pytest.mark.alone
 async def test_the_loop_turns_while_a_thousand_read(large: Site) -> None:
     """Polls share it: no turn of theirs comes late because of readers."""
     loop = asyncio.get_running_loop()

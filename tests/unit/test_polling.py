@@ -97,6 +97,18 @@ async def test_a_target_with_another_interval_has_its_turn_on_that_one_s_grid(ho
     assert 0 < due - SystemClock().monotonic() <= 10
 
 
+async def test_an_edit_puts_no_poll_off(house: House) -> None:
+    """Somebody who edits the interval again and again would else end the watch."""
+    before = house.dues()
+    for hours in (3, 4, 5, 6, 7):
+        house.edit(("interval: 1h", f"interval: {hours}h"))
+    after = house.dues()
+    assert after[A] is not None
+    assert before[A] is not None
+    assert after[A] <= before[A]
+    assert after[C] == before[C]
+
+
 async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
     house.poller()._history.answered(B, SystemClock().now())
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))

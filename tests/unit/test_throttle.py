@@ -122,6 +122,7 @@ async def test_below_one_call_a_second_no_two_begin_within_a_period(virtual: Vir
         assert share_used(starts, rate) >= 0.95, rate
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("rate", "seconds"), [(5, 2.0), (20, 1.2), (200, 1.2), (1000, 1.2)])
 async def test_the_rate_holds_and_is_used_in_real_time(rate: float, seconds: float) -> None:
     used = 0.0
