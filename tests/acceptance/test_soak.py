@@ -1,7 +1,7 @@
 """A long life in short: the world and everything that asks of the daemon go many times faster than real.
 
-`WATCHER_SOAK_PACE` is how many times (600 unless told otherwise; at 60 a minute is an hour), and the length is
-`WATCHER_SOAK_MINUTES` of our own time: a week is 16.8 at pace 600, and 168 at pace 60. What is not made faster are the
+`WATCHER_SOAK_PACE` is how many times (400 unless told otherwise; at 60 a minute is an hour), and the length is
+`WATCHER_SOAK_MINUTES` of our own time: a week is 25.2 at pace 400, and 168 at pace 60. What is not made faster are the
 daemon's own beats: history is pruned each minute, and what many ask for is made once a second.
 """
 
