@@ -14,6 +14,8 @@ def main() -> None:
         # Told to stop before it could begin: there is nothing to put in order yet.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))
+        # Asked to read the configuration again before it was read.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from watcher.cli import main as run_command  # noqa: PLC0415  so that the above comes first
 
     run_command()

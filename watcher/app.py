@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from typing import Any
 
-    from watcher.config.settings import Config
+    from watcher.config.settings import Config, Http
     from watcher.difference import Difference
     from watcher.inside import EndpointLook, SinkLook, TargetLook
     from watcher.model import EndpointKey
@@ -106,10 +106,10 @@ class App:
             await self._enlist(self.config)
             if self._reader is not self.store:
                 await self._reader.open()
-            serving = [self._serve_later] if await self._serve() else []
+            await self._serve_at(self.config.http)
             self.relay.wake()
             log.info("watcher.started", targets=len(self.config.targets), endpoints=len(self._looks()))
-            await self._live(stop, [*serving, *beside])
+            await self._live(stop, [self._serve_again, *beside])
         finally:
             await self._close()
 
@@ -126,7 +126,7 @@ class App:
         # Made before anything is touched: what cannot be made refuses all of it.
         coming = [sink_for(settings, self._context) for settings in change.coming_sinks] if self._own_sinks else []
         if config.http != self.config.http:
-            await self.web.reconfigure(config.http)
+            await self._serve_at(config.http)
         self.config = config = replace(config, **{key: getattr(self.config, key) for key in AT_START})
         self.polling.reconfigure(config)
         if self._own_sinks:
@@ -207,7 +207,7 @@ class App:
                 task.result()  # only a stop, or the last sink's end, ends one without an error
             self._stage = "it is stopping"
             log.info("watcher.stopping", grace=self.config.shutdown_grace)
-            for task in (polling, *others):
+            for task in (*others, polling):
                 await _cancel(task)
             await self._drain()
         finally:
@@ -243,43 +243,46 @@ class App:
         """Let sinks go and come; whatever was routed to one that goes is recorded before it is taken off the list."""
         for sink in config.sinks:
             self.relay.bear(sink.name, sink.give_up_after)
-        await self.relay.retire(change.leaving_sinks)
-        await self.recorder.forget(change.forgotten)
-        while True:
-            try:
-                await self._enlist(config)
-                break
-            except StoreError as error:
-                log.warning("config.waits_for_store", error=str(error))
-                await asyncio.sleep(WAIT_FOR_STORE)
-        for made, settings in zip(coming, change.coming_sinks, strict=True):
-            self.relay.engage(made, settings.give_up_after)
-        self.relay.settled()
+        try:
+            await self.relay.retire(change.leaving_sinks)
+            await self.recorder.forget(change.forgotten)
+            while True:
+                try:
+                    await self._enlist(config)
+                    break
+                except StoreError as error:
+                    log.warning("config.waits_for_store", error=str(error))
+                    await asyncio.sleep(WAIT_FOR_STORE)
+        finally:
+            for made, settings in zip(coming, change.coming_sinks, strict=True):
+                self.relay.engage(made, settings.give_up_after)
+            self.relay.settled()
 
-    async def _serve(self) -> bool:
-        """Serve the pages; whether that is to be tried again later.
+    async def _serve_at(self, http: Http | None) -> None:
+        """Serve the pages at another address, or nowhere.
 
         Raises:
-            ServiceUnreachable: the address that the configuration names cannot be had.
+            ServiceUnreachable: the address that the configuration names cannot be had; all is as it was.
         """
-        http = self.config.http
-        if http is not None:
-            try:
-                log.info("http.listening", url=await self.web.start(http))
-            except ServiceUnreachable as error:
-                if http.written:
-                    raise
-                # Nobody asked for this very address: watching goes on without.
-                log.warning("http.unavailable", error=str(error))
-                return True
-        return False
+        before = self.web.url
+        try:
+            await self.web.reconfigure(http)
+        except ServiceUnreachable as error:
+            if http is None or http.written:
+                raise
+            # Nobody asked for this very address: watching goes on without.
+            log.warning("http.unavailable", error=str(error))
+        if self.web.url not in (None, before):
+            log.info("http.listening", url=self.web.url)
 
-    async def _serve_later(self) -> None:
+    async def _serve_again(self) -> None:
+        """Try again, for ever, to have an address that could not be had."""
         while True:
             await asyncio.sleep(SERVE_AGAIN)
-            with contextlib.suppress(ServiceUnreachable):
-                if self.web.url is None and self.config.http is not None:
-                    log.info("http.listening", url=await self.web.start(self.config.http))
+            if self.web.url is None and self.config.http is not None:
+                with contextlib.suppress(ServiceUnreachable):
+                    await self.web.reconfigure(self.config.http)
+                    log.info("http.listening", url=self.web.url)
 
     async def _close(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -288,9 +291,9 @@ class App:
                 self.metrics.close()
                 await self.relay.close()
                 await self.polling.close()
+                await self.store.close()
                 if self._reader is not self.store:
                     await self._reader.close()
-                await self.store.close()
         if self._traces is not None:
             await self._traces.shutdown(LAST_SPANS)
 

@@ -77,7 +77,7 @@ async def check(config: Config, now: datetime) -> list[Finding]:
             return Finding(target, Result.UNKNOWN, "", error=error)
 
     try:
-        await asyncio.gather(*(endpoint.warm_up() for endpoint in endpoints.values()))
+        await asyncio.gather(*(endpoint.prepare() for endpoint in endpoints.values()))
         return await asyncio.gather(*map(look, config.targets))
     finally:
         for endpoint in endpoints.values():

@@ -6,6 +6,7 @@ It makes one try for each call, in no time limit but the caller's own, and keeps
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class Client:
         self._pool = pool
         self._opening = asyncio.Lock()
         self._current: Lent | None = None
+        self._closed = False
 
     async def take(self) -> Lent:
         """The client, for one call.
@@ -67,6 +69,12 @@ class Client:
         lent = self._current or await self._open()
         lent.calls += 1
         return lent
+
+    async def prepare(self) -> None:
+        """Open it ahead of a call, which tells what was wrong if that fails."""
+        if self._current is None:
+            with contextlib.suppress(Exception):
+                await self._open()
 
     async def give_back(self, lent: Lent | None) -> None:
         """The call is over."""
@@ -86,13 +94,16 @@ class Client:
         return True
 
     async def close(self) -> None:
-        """Close it; calls under way fail."""
+        """Close it for good; calls under way fail."""
+        self._closed = True
         if self._current is not None:
             lent, self._current = self._current, None
             await lent.api.close()
 
     async def _open(self) -> Lent:
         async with self._opening, asyncio.timeout(OPENING):
+            if self._closed:
+                raise ConnectionError("this client is closed")
             if self._current is None:
                 session = self._sessions.of(self._account, self._region)
                 if await session.get_credentials() is None:
@@ -114,6 +125,9 @@ class Client:
                     ),
                 )
                 api = await context.__aenter__()
+                if self._closed:  # meanwhile
+                    await api.close()
+                    raise ConnectionError("this client is closed")
                 # Tries are counted elsewhere; botocore's handler would still look at each answer.
                 service = api.meta.service_model.service_id.hyphenize()
                 api.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")

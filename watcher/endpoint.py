@@ -6,7 +6,6 @@ A call needs to be admitted first (a free connection, then the rate's leave); ev
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
@@ -86,15 +85,16 @@ class Endpoint:
         for target_id in target_ids:
             self._answers.pop(target_id, None)
 
-    async def warm_up(self) -> None:
-        """Open the client ahead of the first call, which then tells what was wrong if that fails."""
-        with contextlib.suppress(Exception):
-            await self._client.give_back(await self._client.take())
+    async def prepare(self) -> None:
+        """Open the client ahead of a call, which then tells what was wrong if that fails."""
+        await self._client.prepare()
 
     async def admit(self) -> None:
         """Wait until one call may begin; `fetch` or `dismiss` must follow."""
         await self._slots.acquire()
         try:
+            # Before the rate's leave: what has it must begin at once, or two calls come closer than they may.
+            await self.prepare()
             await self._throttle.acquire()
         except asyncio.CancelledError:
             self._slots.release()
@@ -159,13 +159,13 @@ class Endpoint:
         source = SOURCES[target.kind]
         lent: Lent | None = None
         try:
-            lent = await self._client.take()
             async with asyncio.timeout(target.timeout):
+                lent = await self._client.take()
                 told = await getattr(lent.api, source.operation)(**source.request(target))
         except PollFailed:
             raise
         except Exception as error:
-            failure = _failure(error, source.operation, target)
+            failure = _failure(error, source.operation, target, opened=lent is not None)
             if failure.stale_credentials and lent is not None:
                 failure.passing = self._client.renew(lent)
             raise failure from error
@@ -188,8 +188,11 @@ class Endpoint:
         return snapshot
 
 
-def _failure(error: Exception, operation: str, target: Target) -> PollFailed:
-    """What an error of aiobotocore's means. Anything unforeseen is an endpoint that cannot be read, too."""
+def _failure(error: Exception, operation: str, target: Target, *, opened: bool) -> PollFailed:
+    """What an error of aiobotocore's means. Anything unforeseen is an endpoint that cannot be read, too.
+
+    `opened`: there was a client, with credentials, to make the call with.
+    """
     name, text = type(error).__name__, redact(str(error))
     if isinstance(error, botocore_errors.ClientError):
         told = error.response.get("Error", {})
@@ -199,6 +202,9 @@ def _failure(error: Exception, operation: str, target: Target) -> PollFailed:
             # Another call on the way there was refused (AssumeRole): that is nothing of the target's.
             return EndpointUnreadable(failure.code, f"{error.operation_name}: {failure.message}")
         return failure
+    if isinstance(error, TimeoutError) and not opened:
+        limit = format_duration(target.timeout)
+        return EndpointUnreadable("CredentialsTimeout", f"no credentials could be had within {limit}", passing=True)
     if isinstance(error, (TimeoutError, botocore_errors.ConnectTimeoutError, botocore_errors.ReadTimeoutError)):
         return EndpointUnreadable("Timeout", f"no whole answer within {format_duration(target.timeout)}", passing=True)
     if isinstance(error, botocore_errors.ParamValidationError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.client import OPENING
 from watcher.diff import diff
 from watcher.errors import PollFailed, TargetUnreadable
 from watcher.events import muted, outage_event, sync_event
@@ -24,6 +25,7 @@ from watcher.protocols import Entry
 from watcher.routing import muted_by, route
 from watcher.schedule import Schedule, first_due, next_due
 from watcher.streak import OWN, is_answer, lengthen, lengthen_target
+from watcher.throttle import LOWEST
 from watcher.tracing import span
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ class Poller:
         self._answers = 0
         self._health = asyncio.Lock()
         self._probe_at = 0.0
+        self._admission = asyncio.Event()
+        """The poll that is to begin next has its leave, or needs none any more."""
         self._turns_by = inf
         """By when the loop must come round again (monotonic seconds), or it is stuck."""
         self._log = log.bind(endpoint=self._subject)
@@ -87,8 +91,10 @@ class Poller:
         self._unreadable_after = config.unreadable_after
         self._sinks = config.sinks
         self._mutes = config.mutes
-        self._longest_poll = config.retry.attempts * (
-            max((target.timeout for target in targets), default=0.0) + config.retry.maximum + CALLS / endpoint.allowed
+        # AWS may throttle the rate down to its lowest.
+        admission = CALLS / (endpoint.allowed * LOWEST)
+        self._longest_poll = OPENING + config.retry.attempts * (
+            max((target.timeout for target in targets), default=0.0) + config.retry.maximum + admission
         )
 
     def reconfigure(self, endpoint: Endpoint, targets: Sequence[Target], config: Config) -> None:
@@ -117,6 +123,7 @@ class Poller:
                 self._again(target, now, now, until=due)
         if endpoint is not had:
             self._probe_at = now
+            self._admission.set()  # whoever waits for the former one's leave
         self._news.set()
 
     def look(self, target_id: str) -> TargetLook:
@@ -143,13 +150,17 @@ class Poller:
 
     def stuck(self) -> str | None:
         """Why the loop makes no progress, or None. What AWS does is no reason."""
+        if self._recorder.trouble is not None:
+            # It says what is wrong; until that is over, and a while after, polls wait for their commit.
+            self._turns_by = max(self._turns_by, self._clock.monotonic() + self._longest_poll + PATIENCE)
         late = self._clock.monotonic() - self._turns_by
         return None if late < 0 else f"{self._subject}: the polling has not gone on for {late + PATIENCE:.0f} s"
 
     async def run(self) -> None:
         """Poll for ever; cancelled, it ends the polls that are under way."""
-        await self._endpoint.warm_up()
-        self._fill(self._targets.values(), self._clock.monotonic())
+        # Another configuration may have come before the first turn, and planned for its own.
+        unplanned = [target for target in self._targets.values() if self._schedule.due(target.id) is None]
+        self._fill(unplanned, self._clock.monotonic())
         try:
             while self._targets or self._polls:
                 await self._dispatch()
@@ -185,19 +196,19 @@ class Poller:
             return
         # Until then a connection is free, and the rate allows it.
         self._turns_by = now + self._longest_poll + PATIENCE
-        begun = asyncio.Event()
-        poll = asyncio.create_task(self._turn(begun))
+        self._admission = admission = asyncio.Event()
+        poll = asyncio.create_task(self._turn(admission))
         self._polls.add(poll)
         poll.add_done_callback(self._ended)
-        await begun.wait()
+        await admission.wait()
 
-    async def _turn(self, begun: asyncio.Event) -> None:
+    async def _turn(self, admission: asyncio.Event) -> None:
         """Wait for the rate's leave and poll the most overdue target, in one task: the call begins when it may."""
         endpoint = self._endpoint
         try:
             await endpoint.admit()
         finally:
-            begun.set()
+            admission.set()
         # Who that is is asked only now: waiting may have taken long, and the configuration may have changed.
         taken = self._schedule.take(self._clock.monotonic()) if endpoint is self._endpoint else None
         if taken is None:
@@ -213,6 +224,8 @@ class Poller:
     def _ended(self, poll: asyncio.Task[None]) -> None:
         self._polls.discard(poll)
         self._news.set()
+        if not poll.cancelled() and (error := poll.exception()) is not None:
+            self._log.error("poll.bug", exc_info=error)
 
     def _wait(self) -> float | None:
         """Seconds until a poll may begin; None until there is news."""
@@ -242,7 +255,9 @@ class Poller:
             self._observer.polled(Poll(target, due, begun, self._clock.monotonic(), outcome))
             current = self._targets.get(target.id)
             if current is None:
+                self._streaks.pop(target.id, None)
                 self._history.forget(target.id)
+                self._endpoint.forget([target.id])
             else:
                 self._again(current, due, begun)
 
@@ -256,6 +271,8 @@ class Poller:
             if endpoint is self._endpoint:  # what is configured no more need not work
                 await self._failed(target, error)
             return _outcome_of(error), str(error)
+        if endpoint is not self._endpoint:  # and what it says need not be true of what is
+            return PollOutcome.ANSWERED, ""
         self._history.answered(target.id, self._clock.now())
         older = await self._answered(target, snapshot)
         return PollOutcome.OLDER if older else PollOutcome.ANSWERED, ""

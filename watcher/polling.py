@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
+
+import structlog
 
 from watcher.endpoint import Endpoint
 from watcher.poller import Poller
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from watcher.protocols import Clock
     from watcher.recorder import Recorder
     from watcher.sessions import Sessions
+
+
+log = structlog.get_logger()
 
 
 class Polling:
@@ -75,7 +81,8 @@ class Polling:
     async def close(self) -> None:
         """Close the clients."""
         for endpoint in (*self.endpoints.values(), *self._leaving):
-            await endpoint.close()
+            with contextlib.suppress(Exception):  # the others are to be closed as well
+                await endpoint.close()
 
     def _take_up(self, key: EndpointKey, targets: tuple[Target, ...], config: Config) -> None:
         account, before = config.accounts[key.account], self.endpoints.get(key)
@@ -103,5 +110,11 @@ class Polling:
         """Close an endpoint's client when its last call is over."""
         self._leaving.add(endpoint)
         if self._group is not None:
-            retiring = self._group.create_task(endpoint.retire())
-            retiring.add_done_callback(lambda _: self._leaving.discard(endpoint))
+            self._group.create_task(self._retired(endpoint))
+
+    async def _retired(self, endpoint: Endpoint) -> None:
+        try:
+            await endpoint.retire()
+        except Exception:  # nobody else's polls hang on how it ends
+            log.exception("endpoint.not_closed", endpoint=str(endpoint.key))
+        self._leaving.discard(endpoint)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import structlog
+
 from watcher.config.settings import GIVE_UP_AFTER
 from watcher.observer import Observers
 from watcher.worker import Worker
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from watcher.observer import Observer
     from watcher.protocols import Clock, Sink, Store
 
-RETIRING = 30.0
-"""Seconds that a sink which is to go may take to answer what it was given; what it did not is kept."""
+log = structlog.get_logger()
 
 
 class Relay:
@@ -42,6 +43,7 @@ class Relay:
         self._workers: dict[str, Worker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._leaving: set[Worker] = set()
         self._changing = False
         self._ended = asyncio.Event()
         for sink in sinks:
@@ -70,7 +72,7 @@ class Relay:
             self._group = group
             for worker in self._workers.values():
                 self._start(worker)
-            while self._changing or not all(worker.closed for worker in self._workers.values()):
+            while self._changing or not self._workers or not all(worker.closed for worker in self._workers.values()):
                 self._ended.clear()
                 await self._ended.wait()
             self._group = None
@@ -88,19 +90,20 @@ class Relay:
             self._workers[name].give_up_after = give_up_after
 
     async def retire(self, names: Collection[str]) -> None:
-        """Let go of sinks, each as soon as it has answered what it was given. Others, or `engage`, must follow."""
+        """Let go of sinks, each as soon as it has answered what it was given; `settled` must follow."""
         self._changing = True
         leaving = {name: self._workers.pop(name) for name in names if name in self._workers}
+        self._leaving |= {*leaving.values()}
         for worker in leaving.values():
             worker.retire()
         tasks = [self._tasks.pop(name) for name in leaving if name in self._tasks]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=RETIRING)
+            _, late = await asyncio.wait(tasks, timeout=max(worker.answers_within for worker in leaving.values()))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         for worker in leaving.values():
-            await worker.sink.close()
+            await self._close(worker)
 
     def settled(self) -> None:
         """The sinks are again those that are wanted."""
@@ -117,8 +120,15 @@ class Relay:
 
     async def close(self) -> None:
         """Let go of the sinks; what they did not take stays due."""
-        for worker in self._workers.values():
+        for worker in (*self._workers.values(), *self._leaving):
+            await self._close(worker)
+
+    async def _close(self, worker: Worker) -> None:
+        try:
             await worker.sink.close()
+        except Exception:  # no other sink hangs on how this one ends
+            log.exception("sink.not_closed", sink=worker.sink.name)
+        self._leaving.discard(worker)
 
     def _start(self, worker: Worker) -> None:
         assert self._group is not None  # noqa: S101  asked for by those who looked

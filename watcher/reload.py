@@ -64,6 +64,7 @@ class Reload:
         self._clock = clock
         self._loaded = Loaded(clock.now(), clock.now())
         self._asked = asyncio.Event()
+        self._looking: asyncio.Future[Document] | None = None
 
     def ask(self) -> None:
         """Read it now, also if it has not changed."""
@@ -93,25 +94,35 @@ class Reload:
 
     async def _look(self) -> Document | str:
         """The text as it is now, or why it cannot be had."""
+        # A look that hangs is waited for again: beginning another each time would end with no thread left.
+        if self._looking is None:
+            self._looking = off_loop(self._locate, "configuration")
         try:
             async with asyncio.timeout(READING):
-                return await off_loop(self._locate, "configuration")
+                found: Document | str = await asyncio.shield(self._looking)
         except TimeoutError:
             return f"the configuration could not be read within {READING:g} s; does its disk answer?"
         except ConfigError as error:
-            return str(error)
+            found = str(error)
+        except Exception as error:  # noqa: BLE001  whatever the system says, the watch goes on
+            found = f"the configuration could not be read: {error}"
+        self._looking = None
+        return found
 
     async def _take_up(self, seen: Document | str) -> None:
         try:
             if isinstance(seen, str):
                 self._reject(seen.splitlines())
                 return
-            config = await off_loop(lambda: self._parse(seen), "configuration")
+            async with asyncio.timeout(READING):
+                config = await off_loop(lambda: self._parse(seen), "configuration")
             restart_for = await self._apply(config)
         except ConfigError as error:
             self._reject([str(fault) for fault in error.faults])
         except ServiceUnreachable as error:
             self._reject([str(error)])
+        except TimeoutError:
+            self._reject([f"the configuration could not be checked within {READING:g} s; is it very large?"])
         except Exception as error:  # a bug in reading must not end the watch
             log.exception("config.bug")
             self._reject([f"a bug: {type(error).__name__}"])

@@ -29,6 +29,9 @@ FINEST = 0.001
 EARLY = 0.003
 """Seconds before a window's end from which the throttler looks for it itself: a long sleep may end so much late."""
 
+GLANCE = 0.25
+"""Seconds after which one who waits looks whether the rate is another one now."""
+
 DECREASE = 0.5
 INCREASE = 0.05
 """Of the allowed rate: what each second without a throttling answer gives back."""
@@ -90,9 +93,12 @@ class Throttle:
     async def acquire(self) -> None:
         """Wait until a call may begin."""
         async with self._turn:
-            while (wait := self._wait()) > 0:  # noqa: ASYNC110  nobody tells when it is time
-                await sleep(wait)
-            await self._throttler.acquire()  # type: ignore[no-untyped-call]  # the same
+            while True:
+                while (wait := self._wait()) > 0:  # noqa: ASYNC110  nobody tells when it is time
+                    await sleep(min(wait, GLANCE))
+                await self._throttler.acquire()  # type: ignore[no-untyped-call]  # the same
+                if self._rest_until <= time.monotonic():  # the rate was not changed meanwhile
+                    break
             self._begun.append(time.monotonic())
 
     def _wait(self) -> float:

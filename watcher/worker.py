@@ -39,6 +39,10 @@ STORE_PAUSE = 1.0
 PATIENCE = 60.0
 """Seconds that the loop may take for one round before it is said to be stuck."""
 
+LONGEST_WAIT = 900.0
+GRACE = 10.0
+"""Seconds: the longest deadline of a sink that is waited for when the sink is to go; and beyond a deadline."""
+
 GRAIN = 0.01
 """Seconds that every wait takes at least, so that nothing is asked without end for what is due in a moment."""
 
@@ -85,6 +89,12 @@ class Worker:
     def closed(self) -> bool:
         """Whether nothing more can be delivered in this run."""
         return isinstance(self._end, SinkClosed)
+
+    @property
+    def answers_within(self) -> float:
+        """Seconds in which the sink answers what it was given; of one without a deadline, for which it is waited."""
+        deadline = self._limits.deadline
+        return deadline + GRACE if deadline <= LONGEST_WAIT else GRACE
 
     def look(self, kind: str) -> SinkLook:
         """How a sink of this kind is doing."""

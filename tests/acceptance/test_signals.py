@@ -80,6 +80,7 @@ async def test_a_reader_that_stalls_holds_up_no_poll_and_no_end_and_loses_nothin
     told.configure((NETWORK, WEB), "shutdown_grace: 1s")
     child = told.start(out=subprocess.PIPE)
     await told.polled(child, 4)
+    await recorded(told, 2)  # both were seen before anything changes
     await fill(told, simulator, 20)  # more than the 64 KiB that a pipe holds
     await until(lambda: told.undelivered() > 0, "a full pipe")
     await told.polled(child, 20)
@@ -105,6 +106,7 @@ async def test_a_second_signal_ends_at_once_and_loses_nothing(told: Site, simula
     told.configure((NETWORK, WEB), "shutdown_grace: 10m")
     child = told.start(out=subprocess.PIPE)
     await told.polled(child, 4)
+    await recorded(told, 2)  # both were seen before anything changes
     await fill(told, simulator, 20)
     await until(lambda: told.undelivered() > 0, "a full pipe")
     child.signal(signal.SIGTERM)
@@ -199,3 +201,34 @@ async def test_a_killed_daemon_leaves_no_lock_behind(told: Site) -> None:
     second = told.start()
     await told.polled(second, 2)
     assert await asyncio.wait_for(second.stopped(), 60) == 0
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])
+async def test_a_hangup_before_the_daemon_is_ready_or_while_it_stops_is_no_end(told: Site, delay: float) -> None:
+    child = told.start()
+    await asyncio.sleep(delay)  # whichever moment of the start that is on this machine
+    if delay:  # sooner, it is not Python's yet
+        child.signal(signal.SIGHUP)
+    await told.polled(child, 4)
+    child.signal(signal.SIGTERM)
+    while child.running:
+        child.signal(signal.SIGHUP)
+        await asyncio.sleep(0.002)
+    assert await child.ended() == 0
+
+
+async def test_a_reader_that_stalls_holds_up_no_end_also_while_its_sink_is_replaced(
+    told: Site, simulator: Simulator
+) -> None:
+    told.configure((NETWORK, WEB), "shutdown_grace: 1s", "sinks: [{name: out, type: stdout}]")
+    child = told.start(out=subprocess.PIPE)
+    await told.polled(child, 4)
+    await recorded(told, 2)
+    await fill(told, simulator, 20)
+    await until(lambda: told.undelivered() > 0, "a full pipe")
+    told.configure((NETWORK, WEB), "shutdown_grace: 1s", "sinks: [{name: other, type: stdout}]")
+    child.signal(signal.SIGHUP)
+    await asyncio.sleep(0.5)  # the reload waits for the send by now
+    begun = time.monotonic()
+    assert await child.stopped() == 0
+    assert time.monotonic() - begun < 1 + SLACK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from watcher.clock import SystemClock
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.errors import TargetUnreadable
 from watcher.observer import Observers
 from watcher.polling import Polling
 from watcher.protocols import Entry
@@ -188,3 +190,57 @@ async def test_what_was_recorded_before_a_target_was_forgotten_does_not_come_bac
     assert set(recorder.records) == {B, C}
     assert set(await store.records()) == {B, C}
     running.cancel()
+
+
+async def test_a_configuration_that_comes_before_the_first_turn_plans_nothing_twice() -> None:
+    house = House()
+    poller = house.poller()
+    house.edit(("stacks:", "stacks:\n  - {name: new, account: prod}"))
+    running = asyncio.create_task(poller.run())
+    await asyncio.sleep(0)
+    assert len(poller._schedule._settled) == len(poller._schedule) == 4
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_a_failure_of_one_that_has_left_is_no_failure_of_the_one_that_comes_back(house: House) -> None:
+    poller = house.poller()
+    target, endpoint = poller._targets[B], poller._endpoint
+
+    async def fetch(*_: object, **__: object) -> None:
+        house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
+        raise TargetUnreadable("ResourceNotFoundException", "no such stack")
+
+    endpoint.fetch = fetch  # type: ignore[method-assign,assignment]
+    poller._schedule.discard([B])
+    await poller._poll(endpoint, target, 0.0)
+    house.edit()
+    assert house.polling.look(B).failures == 0
+    assert house.polling.look(B).tried is None
+
+
+async def test_what_the_former_client_answers_after_a_change_says_nothing(house: House) -> None:
+    """Its account may be another one by now."""
+    poller = house.poller()
+    target, endpoint = poller._targets[B], poller._endpoint
+
+    async def fetch(*_: object, **__: object) -> object:
+        house.edit(("http://127.0.0.1:1", "http://127.0.0.1:2"))
+        return None  # whatever it is, nobody looks at it
+
+    endpoint.fetch = fetch  # type: ignore[method-assign,assignment]
+    poller._schedule.discard([B])
+    await poller._poll(endpoint, target, 0.0)
+    assert house.polling.look(B).answered is None
+    assert poller._recorder.records == {}
+    assert house.dues()[B] is not None
+
+
+async def test_a_client_that_is_let_go_before_it_was_open_stays_closed(house: House) -> None:
+    key = house.poller()._endpoint.key
+    old = house.polling.endpoints[key]
+    house.edit(("http://127.0.0.1:1", "http://127.0.0.1:2"))
+    await old.retire()
+    await old.prepare()
+    assert old._client._current is None

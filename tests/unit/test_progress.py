@@ -128,7 +128,6 @@ def a_poller(answers: object, monkeypatch: pytest.MonkeyPatch) -> Poller:
 
     monkeypatch.setattr(endpoint, "fetch", fetch)
     monkeypatch.setattr(endpoint, "admit", hang if answers == "admission" else admitted)
-    monkeypatch.setattr(endpoint, "warm_up", lambda: asyncio.sleep(0))
     store = MemoryStore()
     recorder = Recorder(store, Clock(), lambda: None, Observers())
     recorder.record = store_at_once(recorder)  # type: ignore[method-assign]

@@ -185,3 +185,50 @@ async def test_reminders_of_one_cause_share_a_send_but_not_with_its_news() -> No
 
 def _told(deliveries: Sequence[Delivery]) -> list[str]:
     return [f"{each.event.subject}{' again' if each.reminder else ''}" for each in deliveries]
+
+
+@in_own_time
+async def test_a_sink_that_cannot_be_closed_is_replaced_all_the_same() -> None:
+    class Stubborn(Scripted):
+        async def close(self) -> None:
+            raise OSError("no")
+
+    old, new = Stubborn(), Scripted()
+    async with relaying(old) as house:
+        await house.record("s", 1)
+        await house.quiet(10)
+        await house.relay.retire({"x"})
+        house.relay.engage(new, 60.0)
+        house.relay.settled()
+        await house.record("s", 2)
+        await house.quiet(10)
+        assert (old.taken_of("s"), new.taken_of("s")) == ([1], [2])
+        assert not house.running.done()
+
+
+@in_own_time
+async def test_a_sink_that_is_to_go_is_closed_also_when_nobody_waits_for_it_any_more() -> None:
+    """The daemon is told to stop while a reload waits for a send."""
+    sink = Scripted(lambda _: HANGS, limits=Limits(deadline=600.0))
+    async with relaying(sink) as house:
+        await house.record("s", 1)
+        await asyncio.sleep(1)
+        retiring = asyncio.create_task(house.relay.retire({"x"}))
+        await asyncio.sleep(1)
+        retiring.cancel()
+        await asyncio.sleep(1)
+        assert not sink.closed
+        await house.relay.close()
+        assert sink.closed
+
+
+@in_own_time
+async def test_what_a_sink_that_is_to_go_was_given_is_waited_for_as_long_as_it_may_take() -> None:
+    sink = Scripted(takes=300.0, limits=Limits(deadline=600.0))
+    async with relaying(sink) as house:
+        await house.record("s", 1)
+        await asyncio.sleep(1)
+        await house.relay.retire({"x"})
+        assert sink.taken_of("s") == [1]
+        assert 295 < passed() < 310
+        assert not await house.store.waiting()

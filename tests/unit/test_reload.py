@@ -40,6 +40,7 @@ class Daemon:
     looks: int = 0
     hang: threading.Event | None = None
     refuse: Exception | None = None
+    fails: Exception | None = None
     writing: list[str] = field(default_factory=list)
     """What the file has at each of the next looks."""
     restart_for: tuple[str, ...] = ()
@@ -52,6 +53,8 @@ class Daemon:
         self.looks += 1
         if self.hang is not None:
             self.hang.wait(30)
+        if self.fails is not None:
+            raise self.fails
         if self.writing:
             self.file.write_text(self.writing.pop(0))
         return locate(str(self.file), {}, Path("/"))
@@ -180,6 +183,26 @@ async def test_keys_that_need_a_restart_are_told(daemon: Daemon) -> None:
     daemon.file.write_text(SECOND)
     await daemon.until(lambda: daemon.told)
     assert daemon.told[0].restart_for == ("state",)
+
+
+async def test_a_directory_that_cannot_be_looked_into_ends_nothing(daemon: Daemon) -> None:
+    daemon.fails = PermissionError(13, "Permission denied")
+    await daemon.until(lambda: daemon.told)
+    assert daemon.told[0].faults == ("the configuration could not be read: [Errno 13] Permission denied",)
+    daemon.fails = None
+    await daemon.until(lambda: daemon.told[-1].faults == ())
+
+
+async def test_a_disk_that_hangs_for_long_costs_one_thread(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "READING", 0.01)
+    daemon.hang = threading.Event()
+    await daemon.until(lambda: daemon.told)
+    looks = daemon.looks
+    await asyncio.sleep(0.3)  # thirty times as long as a look is waited for
+    assert daemon.looks == looks
+    hang, daemon.hang = daemon.hang, None
+    hang.set()
+    await daemon.looked(3)
 
 
 async def test_a_disk_that_hangs_is_told_of_and_holds_up_nothing(

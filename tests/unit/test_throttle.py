@@ -231,3 +231,21 @@ async def test_what_aws_throttles_stays_throttled_when_the_rate_is_changed(virtu
     throttle.slow_down(virtual.monotonic())
     throttle.resize(10)
     assert throttle.rate == 10 * DECREASE
+
+
+async def test_who_waits_for_a_low_rate_has_a_higher_one_at_once(virtual: VirtualTime) -> None:
+    throttle = Throttle(0.05)
+    await throttle.acquire()
+    begun = virtual.monotonic()
+    sleep, slept = virtual.sleep, 0
+
+    async def raised(seconds: float) -> None:
+        nonlocal slept
+        slept += 1
+        if slept == 2:
+            throttle.resize(5)
+        await sleep(seconds)
+
+    throttle_module.sleep = raised  # type: ignore[attr-defined]
+    await throttle.acquire()
+    assert virtual.monotonic() - begun < 2.0

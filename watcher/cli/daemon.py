@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from functools import partial
@@ -45,14 +46,15 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     from watcher.reload import Reload  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)
-    document = find_config(config)
+    cwd = Path.cwd()
+    document = find_config(config, cwd)
     settings = read_config(document)
     allow_more_files()
 
     async def watch(stop: asyncio.Event) -> None:
         app = build(settings)
-        reload = Reload(lambda: find_config(config), read_config, app.apply, app.reloaded, app.clock)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.ask)
+        reload = Reload(lambda: find_config(config, cwd), read_config, app.apply, app.reloaded, app.clock)
+        _on_hangup(asyncio.get_running_loop(), reload.ask)
         beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(reload.run, document)]
         if emf:
             metrics = Emf(app, emf, emf_service)
@@ -60,7 +62,10 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
             beside.append(metrics.run)
         await app.run(stop, *beside)
 
-    return _until_stopped(watch)
+    try:
+        return _until_stopped(watch)
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Python's own end would give it back its deadly meaning
 
 
 @click.command(
@@ -113,6 +118,16 @@ def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose
         raise click.BadParameter(str(error), param_hint="--for") from None
     logs.set_up(verbose=verbose, quiet=not verbose)
     return _until_stopped(lambda stop: play.play(stop, seed=seed, pace=pace, seconds=seconds, as_json=as_json))
+
+
+def _on_hangup(loop: asyncio.AbstractEventLoop, ask: Callable[[], None]) -> None:
+    """Let SIGHUP `ask`, and nothing once the loop has ended: asyncio takes its own handlers away then."""
+
+    def heard(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(ask)
+
+    signal.signal(signal.SIGHUP, heard)
 
 
 def _until_stopped(work: Any) -> int:

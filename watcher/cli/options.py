@@ -48,15 +48,15 @@ def load_config(option: str | None) -> Config:
     return read_config(find_config(option))
 
 
-def find_config(option: str | None) -> Document:
-    """The configuration's text, from where section 2 of the contract says.
+def find_config(option: str | None, cwd: Path | None = None) -> Document:
+    """The configuration's text, from where section 2 of the contract says; `cwd`: the working directory, once known.
 
     Raises:
         ConfigError: it is not there.
     """
     from watcher.config.document import locate  # noqa: PLC0415  --help needs no YAML
 
-    return locate(option, os.environ, Path.cwd())
+    return locate(option, os.environ, cwd or Path.cwd())
 
 
 def read_config(document: Document) -> Config:

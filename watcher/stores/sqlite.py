@@ -105,8 +105,9 @@ class SqliteReader:
         return [(number, Event(*fields)) for number, *fields in rows]
 
     async def close(self) -> None:
-        """Close the file."""
+        """Close the file; a question under way is given up."""
         if hasattr(self, "_connection"):
+            self._connection.interrupt()
             await self._run(self._connection.close)
         self._thread.shutdown(wait=False)
 
