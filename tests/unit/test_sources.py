@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.model import Attempt, Kind, Snapshot, stack, template
+from watcher.redact import HIDDEN, remember
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
 from watcher.sources.codeconnections import SPELLING as PASCAL
@@ -189,6 +190,16 @@ def test_an_answer_with_a_member_of_another_type_is_refused(kind: Kind, value: o
 def test_a_part_that_is_no_structure_is_refused(kind: Kind, member: str, value: object) -> None:
     with pytest.raises(TargetUnreadable, match="is no structure"):
         read(kind, an_answer(kind, **{member: value}))
+
+
+@kinds
+def test_a_secret_that_aws_repeats_in_its_own_words_ends_here(kind: Kind) -> None:
+    remember("hush-4711-of-the-configuration")
+    attempt = proton_attempt()
+    attempt["events"][0]["event"] = "cloning https://me:pw-1234@example.com/x with hush-4711-of-the-configuration"
+    latest = read(kind, an_answer(kind, latestSync=attempt)).latest
+    assert latest is not None
+    assert latest.events[0]["event"] == f"cloning https://{HIDDEN}@example.com/x with {HIDDEN}"
 
 
 @kinds
