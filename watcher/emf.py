@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from watcher.backlog import Backlogs
 from watcher.errors import StoreError
+from watcher.logs import Stderr
 from watcher.observer import Observer, PollOutcome
 from watcher.standing import Standing, standing
 
@@ -60,7 +60,7 @@ class Emf(Observer):
         self._inside = inside
         self._namespace = namespace
         self._service = service
-        self._write = write or _to_stderr
+        self._write = write or Stderr().write
         self._backlogs = Backlogs(lambda: inside.reader)
         self._polls = self._failed = 0
         self._lag = 0.0
@@ -139,8 +139,3 @@ def _outbox(backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, float]:
 def _blind(inside: Inside, key: str) -> bool:
     record = inside.records.get(key)
     return record is not None and record.outage is not None
-
-
-def _to_stderr(line: Any) -> None:
-    sys.stderr.write(line)
-    sys.stderr.flush()

@@ -29,7 +29,7 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
     Other libraries are one level quieter.
     """
     remember(*(os.environ.get(name) for name in SECRET_VARIABLES))
-    stream = _Stderr()
+    stream = Stderr()
     terminal = stream.isatty()
     level = logging.DEBUG if verbose else logging.CRITICAL if quiet else logging.INFO
     shared: list[Any] = [
@@ -68,17 +68,20 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
-class _Stderr:
+class Stderr:
     """Standard error, for a daemon that must not end because nobody reads it, or its disk is full, or there is none."""
 
     def isatty(self) -> bool:
+        """Whether a person reads it."""
         return sys.stderr is not None and sys.stderr.isatty()
 
     def write(self, text: str) -> None:
+        """As far as it can be."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(text)
 
     def flush(self) -> None:
+        """The same."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
 

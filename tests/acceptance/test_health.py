@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -166,3 +167,46 @@ async def test_cloudwatch_metrics_are_lines_among_the_logs(watched: Site) -> Non
     assert last["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Watcher/Test"
     assert (last["Service"], last["Alive"], last["TargetsFailed"], last["EndpointsBlind"]) == ("here", 1, 0, 0)
     assert child.printed().count(b"_aws") == 0
+
+
+@pytest.mark.parametrize("err", ["a pipe without a reader", "/dev/full"])
+async def test_metrics_that_nobody_takes_end_nothing(watched: Site, err: str) -> None:
+    watched.configure((NETWORK, WEB))
+    prefix = [sys.executable, "-c", FAST_EMF]
+    if err == "/dev/full":
+        writing = os.open(err, os.O_WRONLY)
+    else:
+        reading, writing = os.pipe()
+        os.close(reading)
+    child = watched.start("run", "--emf", "Watcher/Test", prefix=prefix, err=writing)
+    os.close(writing)
+    await watched.polled(child, 2)
+    await asyncio.sleep(1.0)  # three lines' time: the absence of an end takes time
+    await watched.polled(child, 2)
+    assert await child.stopped() == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"ok": tr',
+        b'HTTP/1.1 503 No\r\nContent-Length: 30\r\n\r\n{"ok": false, "reasons": ["x"]}',
+    ],
+    ids=["no HTTP", "elsewhere", "nothing", "another's", "cut short", "ill"],
+)
+async def test_only_a_daemon_that_says_so_is_well(watched: Site, answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer % port if b"%d" in answer else answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        code, _, said = await watched.run("healthcheck", "--url", f"http://127.0.0.1:{port}")
+    assert code == 1
+    assert said.startswith("watcher: http://127.0.0.1:")

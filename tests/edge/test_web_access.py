@@ -295,3 +295,17 @@ async def test_a_new_configuration_is_seen_at_once_for_single_targets(site: Site
     await site.peek.see(site.peek.config.targets[0], attempt(0, "SUCCEEDED"))
     assert (await site.get("/api/targets/default/us-east-1/stack/new"))[1]["standing"] == "succeeded"
     assert (await site.get("/api/targets/default/us-east-1/stack/network"))[0] == 404
+
+
+async def test_another_token_ends_the_streams_of_the_one_before(tmp_path: Path) -> None:
+    async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
+        url, headers = f"{site.url}/api/stream", {"Authorization": f"Bearer {TOKEN}"}
+        async with site.http.get(url, headers=headers) as stream:
+            assert stream.status == 200
+            await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr(TOKEN)))
+            assert not stream.content.at_eof(), "the same token is no other"
+            await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr("another-token")))
+            async with asyncio.timeout(10):
+                await stream.content.read()  # to its end
+        async with site.http.get(url, headers=headers) as refused:
+            assert refused.status == 401

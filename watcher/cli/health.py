@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,13 +26,15 @@ MOST = 65_536
     "  watcher healthcheck --url http://127.0.0.1:8080"
 )
 @config_option
-@click.option("--url", metavar="URL", help="Where the daemon listens; else as the configuration says.")
+@click.option(
+    "--url", metavar="URL", envvar="WATCHER_URL", help="Where it listens; also $WATCHER_URL; else as configured."
+)
 @click.option("--ready", is_flag=True, help="Ask /readyz instead: is every endpoint tried, does the store work?")
 def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
     """Ask the running daemon's /livez; the exit code is 0 when it is well, else 1.
 
-    A fault in the configuration does not matter here: the daemon goes on with the one that it has. Where the file may
-    be too broken to tell `http.listen`, give --url.
+    A fault elsewhere in the configuration does not matter here. But where a change of `http.listen` itself was refused,
+    the daemon listens where it did: give --url where an orchestrator decides by this.
     """
     base = url or _configured(config)
     if base is None:
@@ -60,29 +62,47 @@ def _configured(config: str | None) -> str | None:
 
 def _ask(url: str) -> tuple[bool, str]:
     """Whether the daemon says that it is well, and what to tell of that."""
-    from urllib.error import HTTPError, URLError  # noqa: PLC0415  --help needs none of these
-    from urllib.request import ProxyHandler, build_opener  # noqa: PLC0415  the same
+    from http.client import HTTPException  # noqa: PLC0415  --help needs none of these
+    from urllib.error import HTTPError  # noqa: PLC0415  the same
+    from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener  # noqa: PLC0415  the same
 
     from watcher.redact import printable  # noqa: PLC0415  the same
 
+    class Stay(HTTPRedirectHandler):
+        """Whoever sends elsewhere is not the daemon."""
+
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    shown = printable(url)
     if not url.startswith(("http://", "https://")):
-        return False, f"watcher: {printable(url)} is no URL; give one such as http://127.0.0.1:8080"
+        return False, f"watcher: {shown} is no URL; give one such as http://127.0.0.1:8080"
     # The daemon is on this machine: a proxy of the surroundings is not for it.
-    opener = build_opener(ProxyHandler({}))
+    opener = build_opener(ProxyHandler({}), Stay)
     try:
-        with opener.open(url, timeout=TIMEOUT) as answer:
-            answer.read(MOST)
-    except HTTPError as error:
-        return False, f"watcher: {printable(url)} answered {error.code}: {printable(_reasons(error.read(MOST)))}"
-    except (URLError, OSError, ValueError) as error:
+        try:
+            with opener.open(url, timeout=TIMEOUT) as answer:
+                status, body = answer.status, answer.read(MOST)
+        except HTTPError as error:
+            status, body = error.code, error.read(MOST)
+    except (HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
-        return False, f"watcher: {printable(url)} does not answer ({printable(str(reason))}); is `watcher run` up?"
-    return True, "ok"
+        return False, (
+            f"watcher: {shown} does not answer ({printable(str(reason) or type(reason).__name__)}); "
+            "is `watcher run` up? Where a change of `http.listen` was refused, it is still at the old one: --url"
+        )
+    told = _told(body)
+    if status == 200 and told is not None and told.get("ok") is True:
+        return True, "ok"
+    if told is None:
+        return False, f"watcher: {shown} answered {status}, and not as watcher does; is another program there?"
+    reasons = "; ".join(map(str, told.get("reasons", ()))) or "no reason was given"
+    return False, f"watcher: {shown} answered {status}: {printable(reasons)}"
 
 
-def _reasons(body: bytes) -> str:
+def _told(body: bytes) -> dict[str, Any] | None:
     try:
         told = json.loads(body)
-        return "; ".join(map(str, told["reasons"])) or "no reason was given"
-    except (ValueError, KeyError, TypeError):
-        return "no reason was given"
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None

@@ -16,8 +16,7 @@ def validate(config: str | None, *, as_json: bool) -> int:
     For each account, region and API: the calls a second that the intervals ask for, beside what is allowed. Where that
     is too much, the interval that will really be kept.
     """
-    from watcher.config import Http  # noqa: PLC0415  --help needs no configuration
-    from watcher.config.load import load_report  # noqa: PLC0415  the same
+    from watcher.config.load import load_report  # noqa: PLC0415  --help needs no configuration
     from watcher.tables import load_table, print_json, print_table  # noqa: PLC0415  the same
 
     settings = load_config(config)
@@ -44,8 +43,6 @@ def validate(config: str | None, *, as_json: bool) -> int:
     else:
         print_table(load_table(report))
         click.echo(f"{settings.place} is valid: {len(settings.targets)} targets.")
-    if settings.http not in (None, Http("127.0.0.1", 8080)):
-        click.echo("Note: this version checks `http`, but does not serve it yet.", err=True)
     return 0
 
 

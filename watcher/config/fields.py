@@ -66,6 +66,13 @@ def _secret(value: object) -> SecretStr:
     return SecretStr(printable(value, secret=True))
 
 
+def _token(value: object) -> SecretStr:
+    text = printable(value, secret=True)
+    if text != text.strip():
+        raise ValueError("a token must not begin or end with a blank: no client could send it so")
+    return SecretStr(text)
+
+
 def _external_id(value: object) -> SecretStr:
     text = printable(value, secret=True)
     if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", text, re.ASCII):
@@ -265,6 +272,7 @@ def is_region(text: str) -> bool:
 Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
 LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
 Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
+Token = Annotated[SecretStr, PlainValidator(_token), text_schema(minLength=1)]
 ExternalId = Annotated[SecretStr, PlainValidator(_external_id), text_schema(minLength=2)]
 # Which names there may be is AWS's to judge: its patterns change, and a name that it refuses is told as such.
 Name = Plain

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OFF = ("off", "false", "no")
 _OFF = re.compile(r"(?m)^http:[ ]*['\"]?(?:off|false|no)\b")
-_LISTEN = re.compile(r"\blisten:[ ]*['\"]?([^\s,'\"]*[^\s,'\"}])")
+_LISTEN = re.compile(r"(?m)^[^#\n]*?\blisten:[ ]*['\"]?([^\s,'\"]*[^\s,'\"}])")
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  this is where such a server is asked
 

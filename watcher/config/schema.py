@@ -30,8 +30,8 @@ from watcher.config.fields import (
     Rate,
     Region,
     RoleArn,
-    Secret,
     State,
+    Token,
     Tries,
     TypeOfTemplate,
     Url,
@@ -163,7 +163,7 @@ class Http(Keyed):
 
     listen: Listen = Field(default="127.0.0.1:8080", examples=["0.0.0.0:8080", "[::1]:8080"])
     """HOST:PORT. Other than loopback needs a token, or `insecure`."""
-    token: Secret | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
+    token: Token | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
     """What a reader must show. A secret: take it from a variable."""
     insecure: Boolean = False
     """Serve other machines without a token."""

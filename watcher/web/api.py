@@ -39,6 +39,9 @@ KEPT = 1.0
 BADGE = "/badge.svg"
 
 
+NOT_CONFIGURED = failed(404, "there is no such target in the configuration; /api/targets tells the ids of all")
+
+
 class Api:
     """Each method answers one route; it raises WrongQuery for a parameter, StoreError for the store."""
 
@@ -78,9 +81,10 @@ class Api:
             if found is not None:
                 return self._badge(known[found])
         if found is None:
-            return failed(404, "there is no such target in the configuration; /api/targets tells the ids of all")
+            return NOT_CONFIGURED
         query.parameters(asked.items())
-        return told(await self._one(known[found]))
+        one = await self._one(known[found])
+        return NOT_CONFIGURED if one is None else told(one)
 
     async def endpoints(self, asked: MultiMapping[str]) -> Answer:
         """A row for each account, region and API."""
@@ -112,10 +116,13 @@ class Api:
         backlogs = await self._backlogs.get()
         return told(views.sinks_view(self._inside.sinks(), backlogs, self._inside.clock.now()))
 
-    async def _one(self, target: Target) -> dict[str, Any]:
+    async def _one(self, target: Target) -> dict[str, Any] | None:
+        """All that is known of a target, or None when it has left the configuration meanwhile."""
         reader, records = self._inside.reader, self._inside.records
         found = await self._gate.ask(lambda: reader.events(EventQuery(target=target.id, limit=ATTEMPT_EVENTS)))
         explained = [await self._explained(number, event) for number, event in reversed(found[-TOLD_EVENTS:])]
+        if target.id not in self._known():
+            return None
         record = records.get(target.id)
         return {
             **self._overviews.row(target),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watcher.errors import ServiceUnreachable
-from watcher.web.listener import LAST_WORDS, Listener
+from watcher.web.listener import Listener
 from watcher.web.site import Site
 
 if TYPE_CHECKING:
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from watcher.inside import Inside
     from watcher.metrics import Metrics
     from watcher.web.stream import Hub
+
+
+LAST_ANSWERS = 2.0
+"""Seconds for what is being answered at an address that is left."""
 
 
 class WebServer:
@@ -56,8 +60,10 @@ class WebServer:
         else:
             old.token = _token(http)
         self._http = http
+        if old is not None and (old is not self._listener or before is None or _token(before) != old.token):
+            self._hub.cut()
         if old is not None and old is not self._listener:
-            await old.close(LAST_WORDS)
+            await old.close(LAST_ANSWERS)
 
     async def close(self, grace: float) -> None:
         """End streams, then what is being answered, within `grace` seconds."""

@@ -60,6 +60,7 @@ class Hub(Observer):
         self._pulse = asyncio.Event()
         self._news = asyncio.Event()
         self._reloads = 0
+        self._epoch = 0
         self._closing = False
         self._feeding: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
@@ -73,6 +74,11 @@ class Hub(Observer):
     def reloaded(self) -> None:
         """Another configuration is in force, or was refused: let the pages look."""
         self._reloads += 1
+        self._wake()
+
+    def cut(self) -> None:
+        """End the streams that are open: who may listen is another question now. They come back if they may."""
+        self._epoch += 1
         self._wake()
 
     def close(self) -> None:
@@ -119,14 +125,14 @@ class Hub(Observer):
         return after if after <= self._last else min(after, await self._newest())
 
     async def _send(self, request: web.BaseRequest, response: web.StreamResponse, sent: int) -> None:
-        reloads = self._reloads
+        reloads, epoch = self._reloads, self._epoch
 
         async def write(text: bytes) -> None:
             await response.write(text)
             await request.writer.drain()
 
         await write(f"retry: {RETRY}\n: watcher\n\n".encode())
-        while not self._closing:
+        while not self._closing and epoch == self._epoch:
             pulse = self._pulse  # before looking, so that no news is missed
             if reloads != self._reloads:
                 reloads = self._reloads

@@ -78,7 +78,7 @@ def test_nothing_of_the_running_image_needs_a_shell() -> None:
 
 def test_docker_asks_the_daemon_for_its_health() -> None:
     asked = FINAL.last("HEALTHCHECK")
-    assert asked.text == 'CMD ["/opt/watcher/bin/watcher", "healthcheck"]'
+    assert asked.text == 'CMD ["/opt/watcher/bin/watcher", "healthcheck", "--url", "http://127.0.0.1:8080"]'
     assert asked.flags.keys() == {"interval", "timeout", "start-period", "retries"}
 
 
