@@ -133,6 +133,11 @@ class Target:
         return EndpointKey(self.account, self.region, self.api)
 
     @property
+    def pace(self) -> tuple[float, float]:
+        """How often it is polled: what decides when it is due."""
+        return self.interval, self.active_interval
+
+    @property
     def name(self) -> str:
         """What people call it: the `name` among its identity."""
         return dict(self.identity)["name"]

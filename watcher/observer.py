@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from watcher.errors import TargetUnreadable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watcher.errors import PollFailed
     from watcher.model import Target
     from watcher.protocols import Entry, Result
 
@@ -29,6 +32,13 @@ class PollOutcome(StrEnum):
     THROTTLED = "throttled"
     """AWS said that there were too many calls."""
     BUG = "bug"
+
+
+def outcome_of(error: PollFailed) -> PollOutcome:
+    """What a failed poll is counted as."""
+    if error.throttled:
+        return PollOutcome.THROTTLED
+    return PollOutcome.TARGET_UNREADABLE if isinstance(error, TargetUnreadable) else PollOutcome.ENDPOINT_UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)

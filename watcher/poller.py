@@ -16,11 +16,11 @@ import structlog
 
 from watcher.client import OPENING
 from watcher.diff import diff
-from watcher.errors import PollFailed, TargetUnreadable
+from watcher.errors import PollFailed
 from watcher.events import muted, outage_event, sync_event
 from watcher.history import History
 from watcher.inside import EndpointLook, TargetLook
-from watcher.observer import Poll, PollOutcome
+from watcher.observer import Poll, PollOutcome, outcome_of
 from watcher.protocols import Entry
 from watcher.routing import muted_by, route
 from watcher.schedule import Schedule, first_due, next_due
@@ -110,7 +110,7 @@ class Poller:
             self._history.forget(target_id)
         endpoint.forget(gone)
         new = [target for target in targets if target.id not in before]
-        paced = [target for target in targets if target.id in before and _pace(target) != _pace(before[target.id])]
+        paced = [target for target in targets if target.id in before and target.pace != before[target.id].pace]
         dues = {target.id: self._schedule.due(target.id) for target in paced}
         self._schedule.discard({*gone, *dues})
         now = self._clock.monotonic()
@@ -270,7 +270,7 @@ class Poller:
             self._history.failed(target.id, self._clock.now(), answered=is_answer(error))
             if endpoint is self._endpoint:  # what is configured no more need not work
                 await self._failed(target, error)
-            return _outcome_of(error), str(error)
+            return outcome_of(error), str(error)
         if endpoint is not self._endpoint:  # and what it says need not be true of what is
             return PollOutcome.ANSWERED, ""
         self._history.answered(target.id, self._clock.now())
@@ -395,15 +395,3 @@ class Poller:
             self._log.info("poll.older_answer", target=target.id)
         for change in outcome.changes:
             self._log.info("sync.changed", target=target.id, type=change.type, reason=change.reason.value)
-
-
-def _pace(target: Target) -> tuple[float, float]:
-    return target.interval, target.active_interval
-
-
-def _outcome_of(error: PollFailed) -> PollOutcome:
-    if error.throttled:
-        return PollOutcome.THROTTLED
-    if isinstance(error, TargetUnreadable):
-        return PollOutcome.TARGET_UNREADABLE
-    return PollOutcome.ENDPOINT_UNREADABLE
