@@ -291,9 +291,9 @@ class App:
                 self.metrics.close()
                 await self.relay.close()
                 await self.polling.close()
-                await self.store.close()
                 if self._reader is not self.store:
                     await self._reader.close()
+                await self.store.close()  # the last one: it tidies up the write-ahead log
         if self._traces is not None:
             await self._traces.shutdown(LAST_SPANS)
 

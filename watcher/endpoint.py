@@ -74,6 +74,12 @@ class Endpoint:
             there.endpoint_url, there.rate_limit.concurrency, credentials_of(there),
         )  # fmt: skip
 
+    def asks_as(self, other: Endpoint) -> bool:
+        """Whether both ask the same AWS with the same credentials: what one hears is true of the other."""
+        return (self.account.endpoint_url, credentials_of(self.account)) == (
+            other.account.endpoint_url, credentials_of(other.account),
+        )  # fmt: skip
+
     def reconfigure(self, account: Account, retry: Retry) -> None:
         """Go on for an account that it `serves`, with the rate and the tries that are configured now."""
         self.account = account

@@ -268,10 +268,10 @@ class Poller:
             snapshot = await endpoint.fetch(target, again=lambda: not self._blind)
         except PollFailed as error:
             self._history.failed(target.id, self._clock.now(), answered=is_answer(error))
-            if endpoint is self._endpoint:  # what is configured no more need not work
+            if endpoint.asks_as(self._endpoint):  # what is configured no more need not work
                 await self._failed(target, error)
             return outcome_of(error), str(error)
-        if endpoint is not self._endpoint:  # and what it says need not be true of what is
+        if not endpoint.asks_as(self._endpoint):  # and what it says need not be true of what is
             return PollOutcome.ANSWERED, ""
         self._history.answered(target.id, self._clock.now())
         older = await self._answered(target, snapshot)

@@ -128,12 +128,12 @@ class Image:
         self.children.append(child)
         return child
 
-    def healthy(self, **environment: str) -> int:
-        """The exit code of the image's HEALTHCHECK."""
+    def healthy(self, port: int, **environment: str) -> int:
+        """The exit code of the image's HEALTHCHECK, where the daemon had to listen at another port."""
         asked = Instruction("CMD", {}, self.final.last("HEALTHCHECK").text.removeprefix("CMD "))
         entry, *words = asked.words
         told = subprocess.run(
-            [self.below(entry), *words],
+            [self.below(entry), *(word.replace("127.0.0.1:8080", f"127.0.0.1:{port}") for word in words)],
             env={**self._environment(), **environment},
             capture_output=True,
             check=False,

@@ -85,12 +85,14 @@ async def test_compose_s_services_run_from_the_read_only_image_as_nobody_to_the_
     assert events(out), log.read_text()
     assert events(out)[0]["type"].startswith("watcher.sync.")
     assert state.stat().st_uid == (image.user if image.users.many else os.getuid())
-    await until(lambda: image.healthy(**environment) == 0 or watcher.poll() is not None, "the daemon's health")
+    await until(
+        lambda: image.healthy(http_port, **environment) == 0 or watcher.poll() is not None, "the daemon's health"
+    )
     assert watcher.poll() is None, log.read_text()
 
     watcher.terminate()
     assert watcher.wait(PATIENCE) == 0, log.read_text()
-    assert image.healthy(**environment) == 1
+    assert image.healthy(http_port, **environment) == 1
     aws.terminate()
     assert aws.wait(PATIENCE) == 0
     assert image.contents() == before

@@ -60,12 +60,13 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
             metrics = Emf(app, emf, emf_service)
             app.tell(metrics)
             beside.append(metrics.run)
-        await app.run(stop, *beside)
+        try:
+            await app.run(stop, *beside)
+        finally:
+            # Before the loop goes, and Python with it: both would give it back its deadly meaning.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    try:
-        return _until_stopped(watch)
-    finally:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Python's own end would give it back its deadly meaning
+    return _until_stopped(watch)
 
 
 @click.command(

@@ -272,7 +272,7 @@ def is_region(text: str) -> bool:
 Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
 LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
 Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
-Token = Annotated[SecretStr, PlainValidator(_token), text_schema(minLength=1)]
+Token = Annotated[SecretStr, PlainValidator(_token), text_schema(r"^\S(.*\S)?$")]
 ExternalId = Annotated[SecretStr, PlainValidator(_external_id), text_schema(minLength=2)]
 # Which names there may be is AWS's to judge: its patterns change, and a name that it refuses is told as such.
 Name = Plain

@@ -46,6 +46,9 @@ BUSY = 5.0
 class SqliteReader:
     """Looks into a state file without a lock; another process may be writing."""
 
+    gives_up = True
+    """Whether to close it ends what is under way; whoever changes something waits for that."""
+
     def __init__(self, path: Path) -> None:
         """Nothing is opened yet."""
         self._path = path
@@ -105,9 +108,10 @@ class SqliteReader:
         return [(number, Event(*fields)) for number, *fields in rows]
 
     async def close(self) -> None:
-        """Close the file; a question under way is given up."""
+        """Close the file; a reader's question under way is given up."""
         if hasattr(self, "_connection"):
-            self._connection.interrupt()
+            if self.gives_up:
+                self._connection.interrupt()
             await self._run(self._connection.close)
         self._thread.shutdown(wait=False)
 
@@ -138,6 +142,8 @@ class SqliteReader:
 
 class SqliteOutbox(SqliteReader):
     """What an operator may change beside a running daemon; see `protocols.Outbox`."""
+
+    gives_up = False
 
     async def enlisted(self) -> Collection[str]:
         """See `protocols.Outbox`."""
