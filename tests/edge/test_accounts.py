@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from pydantic import SecretStr
 
 from tests.edge.conftest import FAST, a_config, a_stack, running
@@ -14,7 +15,6 @@ from watcher.simulator import Role, Scenario, Simulator
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 ROLE = "arn:aws:iam::111122223333:role/watcher"
 
@@ -106,6 +106,7 @@ async def test_each_region_is_an_endpoint_of_its_own(simulator: Simulator) -> No
         assert sorted(watch.kinds()) == ["endpoint.unreadable", "sync.failed"]
 
 
+@pytest.mark.alone
 async def test_the_rate_holds_for_each_endpoint_retries_included(simulator: Simulator) -> None:
     account = Account("default", ("us-east-1",), endpoint_url=simulator.url, rate_limit=RateLimit(20, 10))
     targets = [a_stack(f"stack-{number}") for number in range(30)]
@@ -119,6 +120,7 @@ async def test_the_rate_holds_for_each_endpoint_retries_included(simulator: Simu
     assert (len(begun) - 20) / (begun[-1] - begun[19]) >= 0.85 * 20, "a backlog uses what is allowed"
 
 
+@pytest.mark.alone
 async def test_a_throttled_rate_is_lowered_and_climbs_back(simulator: Simulator) -> None:
     target = [a_stack(f"stack-{number}") for number in range(20)]
     async with running(simulator, a_config(simulator.url, target, unreadable_after=1000)) as watch:

@@ -116,6 +116,7 @@ async def test_a_short_fault_is_no_event(simulator: Simulator) -> None:
         assert watch.caught.events == []
 
 
+@pytest.mark.alone
 async def test_what_cannot_pass_is_not_tried_again(simulator: Simulator) -> None:
     target = a_stack(interval=60.0)
     config = a_config(simulator.url, [target], retry=Retry(4, 0.01, 0.02))
@@ -123,7 +124,7 @@ async def test_what_cannot_pass_is_not_tried_again(simulator: Simulator) -> None
         simulator.calls.clear()
         simulator.world.clear()
         simulator.world.fault(None, fault)
-        config = replace(config, targets=(replace(target, interval=0.3),), unreadable_after=1)
+        config = replace(config, targets=(replace(target, interval=1.5),), unreadable_after=1)
         async with running(simulator, config) as watch:
             await watch.until(lambda: len(watch.caught.events) == 1)
             assert len(simulator.calls) == calls, fault
