@@ -21,7 +21,6 @@ from prometheus_client import (
 )
 
 from watcher.backlog import Backlogs
-from watcher.clock import SystemClock
 from watcher.errors import StoreError
 from watcher.gauges import ENDPOINT, gauges
 from watcher.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, parse_rfc3339
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from watcher.inside import Inside
     from watcher.model import Target
     from watcher.observer import Poll
-    from watcher.protocols import Entry, Reader, Result
+    from watcher.protocols import Entry, Result
 
 # Or each counter has a gauge beside it that the contract does not know.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -54,13 +53,13 @@ DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics(Observer):
-    """An `Observer` with a registry of its own. Without an `inside`, which may `attach` later, nothing is looked up."""
+    """An `Observer` with a registry of its own."""
 
-    def __init__(self, inside: Inside | None = None) -> None:
+    def __init__(self, inside: Inside) -> None:
         """`inside` is whose state is told."""
         self.streams: Callable[[], int] = lambda: 0
         """How many listen to events; the web server says so."""
-        self.backlogs = Backlogs(self._reader)
+        self.backlogs = Backlogs(lambda: inside.reader)
         self.registry = CollectorRegistry()
         self.content_type = "text/plain; version=0.0.4; charset=utf-8"
         self._inside = inside
@@ -94,10 +93,6 @@ class Metrics(Observer):
         for known in EVENT_TYPES:
             self._events.labels(known)
 
-    def attach(self, inside: Inside) -> None:
-        """Look things up in `inside` from now on."""
-        self._inside = inside
-
     def begun(self, target: Target, due: float, begun: float) -> None:
         """See `Observer`."""
         self._lag.labels(*_endpoint(target)).observe(max(0.0, begun - due))
@@ -120,7 +115,7 @@ class Metrics(Observer):
 
     def delivered(self, results: Sequence[Result]) -> None:
         """See `Observer`."""
-        now = (self._inside.clock if self._inside else SystemClock()).now().timestamp()
+        now = self._inside.clock.now().timestamp()
         for result in results:
             delivery = result.delivery
             if result.state in OUTCOMES:
@@ -130,21 +125,20 @@ class Metrics(Observer):
 
     async def expose(self) -> bytes:
         """Prometheus's text format. A store that does not answer leaves its gauges out, and the rest in."""
-        if self._inside is not None:
-            await self._look(self._inside)
+        await self._look()
         return generate_latest(self.registry)
 
     def close(self) -> None:
         """Ask the store nothing more."""
         self.backlogs.close()
 
-    async def _look(self, inside: Inside) -> None:
+    async def _look(self) -> None:
         try:
             backlogs: Mapping[str, Backlog] | None = await self.backlogs.get()
         except StoreError:
             backlogs = None
-        self._drop(inside.config)
-        self._now.families = await gauges(inside, backlogs, self.streams())
+        self._drop(self._inside.config)
+        self._now.families = await gauges(self._inside, backlogs, self.streams())
 
     def _drop(self, config: Config) -> None:
         """Forget what belongs to no endpoint and no sink of the configuration."""
@@ -158,10 +152,6 @@ class Metrics(Observer):
             for labels in _children(metric):
                 if labels[0] not in sinks:
                     metric.remove(*labels)
-
-    def _reader(self) -> Reader:
-        assert self._inside is not None  # noqa: S101  nobody asks before
-        return self._inside.reader
 
     def _counter(self, name: str, told: str, labels: Sequence[str]) -> Counter:
         return Counter(name, told, labels, registry=self.registry)

@@ -113,6 +113,16 @@ async def test_validate_tells_the_load(alone: Site) -> None:
     code, printed, _ = await alone.run("validate")
     assert code == 0
     assert "is valid: 2 targets." in printed
+    assert (told["http"], "not served: `http` is off" in printed) == (None, True)
+
+
+async def test_validate_tells_where_the_page_is_and_no_token(alone: Site) -> None:
+    alone.configure((NETWORK,), "http: {listen: '[::1]:9090', token: a-token-of-mine}")
+    for how in ((), ("--json",)):
+        code, printed, said = await alone.run("validate", *how)
+        assert (code, said) == (0, "")
+        assert "http://[::1]:9090" in printed
+        assert "a-token-of-mine" not in printed
 
 
 async def test_schemas_are_json_schemas(alone: Site) -> None:

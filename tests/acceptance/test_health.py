@@ -74,6 +74,8 @@ async def test_a_healthy_daemon_and_one_that_is_not_there(watched: Site, port: i
     assert (await watched.run("healthcheck"))[:2] == (0, "ok\n")
     assert (await watched.run("healthcheck", "--ready"))[0] == 0
     assert (await watched.run("healthcheck", "--url", f"http://127.0.0.1:{port}/"))[0] == 0
+    nowhere = {"WATCHER_URL": "http://127.0.0.1:1"}
+    assert (await watched.run("healthcheck", environment=nowhere))[0] == 1
     assert await child.stopped() == 0
     assert (await watched.run("healthcheck"))[0] == 1
 
@@ -195,8 +197,10 @@ async def test_metrics_that_nobody_takes_end_nothing(watched: Site, err: str) ->
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
         b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"ok": tr',
         b'HTTP/1.1 503 No\r\nContent-Length: 30\r\n\r\n{"ok": false, "reasons": ["x"]}',
+        b'HTTP/1.1 503 No\r\nContent-Length: 13\r\n\r\n{"reasons":5}',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"[" * 60_000,
     ],
-    ids=["no HTTP", "elsewhere", "nothing", "another's", "cut short", "ill"],
+    ids=["no HTTP", "elsewhere", "nothing", "another's", "cut short", "ill", "odd reasons", "deep"],
 )
 async def test_only_a_daemon_that_says_so_is_well(watched: Site, answer: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -197,11 +197,6 @@ async def test_many_scrapes_ask_the_store_once(peek: Peek, metrics: Metrics, mon
     assert asked == [1]
 
 
-async def test_without_an_inside_it_counts_what_it_is_told() -> None:
-    metrics = Metrics()
-    assert value(await scrape(metrics), "watcher_events_total", type="watcher.sync.failed") == 0
-
-
 async def test_detection_is_measured_where_aws_tells_the_time(peek: Peek) -> None:
     shop = target_of(peek, "shop")
     late = peek.clock.now() - BEGAN
@@ -230,7 +225,7 @@ async def test_detection_is_measured_where_aws_tells_the_time(peek: Peek) -> Non
 
 async def test_of_a_targets_own_events_the_store_uses_an_index(peek: Peek) -> None:
     """The page of one target must not cost more with a year of others' events."""
-    await live(peek, Metrics())
+    await live(peek, Metrics(peek))
     reader: Any = peek.reader
     statements: list[str] = []
     await reader._run(lambda: reader._connection.set_trace_callback(statements.append))

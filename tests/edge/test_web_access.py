@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from tests.looking import STACKS, Site, attempt, serving
+from tests.looking import STACKS, Site, attempt, config_of, serving, until
 from watcher.config.settings import Http
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.web.routes import Route
@@ -19,6 +19,8 @@ from watcher.web.routes import Route
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from watcher.protocols import EventQuery
 
 TOKEN = "a-token-of-some-length"
 EVERYWHERE = [
@@ -288,8 +290,6 @@ async def test_an_address_of_nobody_is_told_for_people(site: Site) -> None:
 
 
 async def test_a_new_configuration_is_seen_at_once_for_single_targets(site: Site) -> None:
-    from tests.looking import config_of  # noqa: PLC0415  only here
-
     assert (await site.get("/api/targets/default/us-east-1/stack/new"))[0] == 404
     site.peek.config = config_of(STACKS.replace("network", "new"), site.peek.config.state)
     await site.peek.see(site.peek.config.targets[0], attempt(0, "SUCCEEDED"))
@@ -309,3 +309,74 @@ async def test_another_token_ends_the_streams_of_the_one_before(tmp_path: Path) 
                 await stream.content.read()  # to its end
         async with site.http.get(url, headers=headers) as refused:
             assert refused.status == 401
+
+
+async def test_a_stream_that_was_opening_while_the_token_changed_ends_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
+        events, asked, go = site.peek.reader.events, asyncio.Event(), asyncio.Event()
+
+        async def slow(query: EventQuery) -> Any:
+            asked.set()
+            await go.wait()
+            return await events(query)
+
+        monkeypatch.setattr(site.peek.reader, "events", slow)
+        url, headers = f"{site.url}/api/stream", {"Authorization": f"Bearer {TOKEN}"}
+        opening = asyncio.create_task(site.http.get(url, headers=headers))
+        await asked.wait()
+        await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr("another-token")))
+        go.set()
+        async with asyncio.timeout(10):
+            await (await opening).content.read()  # to its end
+
+
+async def test_a_first_token_ends_the_streams_that_needed_none(site: Site) -> None:
+    async with site.http.get(f"{site.url}/api/stream") as stream:
+        await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr(TOKEN)))
+        async with asyncio.timeout(10):
+            await stream.content.read()  # to its end
+
+
+async def test_what_is_being_answered_at_an_address_that_is_left_is_answered(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events, asked, go = site.peek.reader.events, asyncio.Event(), asyncio.Event()
+
+    async def slow(query: EventQuery) -> Any:
+        asked.set()
+        await go.wait()
+        return await events(query)
+
+    monkeypatch.setattr(site.peek.reader, "events", slow)
+    old = site.url
+    asking = asyncio.create_task(site.get("/api/events"))
+    await asked.wait()
+    leaving = asyncio.create_task(site.server.reconfigure(Http("localhost", 0)))
+    await until(lambda: site.url != old)
+    asyncio.get_running_loop().call_later(0.3, go.set)  # later than what is cut at once
+    assert (await asking)[0] == 200
+    await leaving
+
+
+async def test_a_target_that_leaves_while_it_is_told_of_is_not_there(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, events = site.peek.config, site.peek.reader.events
+    leaving = here.targets[0].id
+    looked = site.peek.target
+
+    async def left_meanwhile(query: EventQuery) -> Any:
+        site.peek.config = config_of(STACKS.replace("network", "new"), here.state)
+        return await events(query)
+
+    def configured(target_id: str) -> Any:
+        """As the daemon's own, it knows no other."""
+        return {target.id: looked(target.id) for target in site.peek.config.targets}[target_id]
+
+    monkeypatch.setattr(site.peek.reader, "events", left_meanwhile)
+    monkeypatch.setattr(site.peek, "target", configured)
+    status, body, _ = await site.get(f"/api/targets/{leaving}")
+    assert (status, list(body)) == (404, ["error"])
+    assert (await site.get(f"/api/targets/{leaving}/badge.svg"))[0] == 404

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +224,9 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
     monkeypatch.setattr(listener, "most_connections", lambda _files: 5)
     async with serving(tmp_path) as site:
         held = [await connect(site) for _ in range(5)]
-        await until(lambda: len(connections(site)) == 5)
+        for _, writer in held:
+            writer.write(b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: site.hub.streams == 5)
         reader, writer = await connect(site)
         writer.write(b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = await ended(reader)
@@ -241,6 +244,55 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
         held[0][1].close()
         await until(lambda: len(connections(site)) == 4)
         assert (await site.get("/api/targets"))[0] == 200
+        for _, writer in held:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /live", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "half", "between two"]
+)
+async def test_connections_that_ask_nothing_keep_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(listener, "most_connections", lambda _files: 5)
+    async with serving(tmp_path) as site:
+        stream, streaming = await connect(site)
+        streaming.write(b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: site.hub.streams == 1)
+        idle = []
+        for _ in range(4):
+            reader, writer = await connect(site)
+            writer.write(begun)
+            if begun.endswith(b"\r\n\r\n"):
+                await reader.readuntil(b"}")
+            idle.append((reader, writer))
+        await until(lambda: sum(each.idle for each in connections(site)) == 4)
+        for path in ("/livez", "/readyz", "/metrics", "/livez"):
+            status, _, _ = await site.get(path, headers={"Connection": "close"})
+            assert status == 200, path
+            reader, writer = await connect(site)  # in its place
+            idle.append((reader, writer))
+            await until(lambda: sum(each.idle for each in connections(site)) == 4)
+        assert await ended(idle[0][0]) == b"", "the longest idle one"
+        assert not idle[-1][0].at_eof(), "the newest one"
+        assert site.hub.streams == 1, "who is being answered stays"
+        assert not stream.at_eof()
+        for _, writer in [*idle, (stream, streaming)]:
+            writer.close()
+
+
+async def test_the_healthcheck_passes_beside_more_idle_connections_than_there_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "most_connections", lambda _files: 5)
+    async with serving(tmp_path) as site:
+        held = [await connect(site) for _ in range(100)]
+        await until(lambda: len(connections(site)) == 5)
+        asking = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "watcher", "healthcheck", "--url", site.url, stdout=asyncio.subprocess.PIPE
+        )
+        assert (await asking.communicate())[0] == b"ok\n"
+        assert asking.returncode == 0
         for _, writer in held:
             writer.close()
 

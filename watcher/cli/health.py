@@ -96,13 +96,14 @@ def _ask(url: str) -> tuple[bool, str]:
         return True, "ok"
     if told is None:
         return False, f"watcher: {shown} answered {status}, and not as watcher does; is another program there?"
-    reasons = "; ".join(map(str, told.get("reasons", ()))) or "no reason was given"
-    return False, f"watcher: {shown} answered {status}: {printable(reasons)}"
+    given = told.get("reasons")
+    reasons = "; ".join(map(str, given)) if isinstance(given, list) else ""
+    return False, f"watcher: {shown} answered {status}: {printable(reasons or 'no reason was given')}"
 
 
 def _told(body: bytes) -> dict[str, Any] | None:
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None

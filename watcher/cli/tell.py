@@ -26,6 +26,7 @@ def validate(config: str | None, *, as_json: bool) -> int:
             {
                 "config": settings.place,
                 "targets": len(settings.targets),
+                "http": settings.http and settings.http.url,
                 "endpoints": [
                     {
                         "account": load.endpoint.account,
@@ -43,6 +44,8 @@ def validate(config: str | None, *, as_json: bool) -> int:
     else:
         print_table(load_table(report))
         click.echo(f"{settings.place} is valid: {len(settings.targets)} targets.")
+        where = f"served at {settings.http.url}" if settings.http else "not served: `http` is off"
+        click.echo(f"The status page, health and metrics are {where}.")
     return 0
 
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 OFF = ("off", "false", "no")
 _OFF = re.compile(r"(?m)^http:[ ]*['\"]?(?:off|false|no)\b")
-_LISTEN = re.compile(r"(?m)^[^#\n]*?\blisten:[ ]*['\"]?([^\s,'\"]*[^\s,'\"}])")
+_HTTP = re.compile(r"(?m)^http:.*(?:\n(?:[ \t].*)?$)*")
+"""With the lines below that belong to it, by their indentation."""
+_LISTEN = re.compile(r"\blisten:[ ]*['\"]?([^\s,'\"]*[^\s,'\"}])")
+_COMMENT = re.compile(r"(?m)(?:^|[ \t])#.*$")
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  this is where such a server is asked
 
@@ -37,8 +40,10 @@ def listening_at(document: Document | None, environ: Mapping[str, str]) -> tuple
         off = isinstance(http, Text) and http.lower() in OFF
         listen = http.get("listen") if isinstance(http, Keys) else None
     else:  # it is no YAML; yet the line may be there that tells
+        text = _COMMENT.sub("", text)
         off = _OFF.search(text) is not None
-        found = _LISTEN.search(text)
+        http = _HTTP.search(text)
+        found = (http and _LISTEN.search(http[0])) or _LISTEN.search(text)
         listen = found and fill(found[1], environ, _ignore)
     if off:
         return None

@@ -95,6 +95,11 @@ class Http:
     written: bool = True
     """Whether the configuration asks for it, or it is what holds anyway."""
 
+    @property
+    def url(self) -> str:
+        """Where a browser finds it, if the port is not 0, which is any free one."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Tracing:

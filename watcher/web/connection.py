@@ -76,6 +76,11 @@ class Connection(web.RequestHandler):
         return self._waiter is not None and not self._messages
 
     @property
+    def idle(self) -> bool:
+        """Whether it only waits for the client: for its first request, the rest of one, or the next one."""
+        return self.waits and not self.busy
+
+    @property
     def busy(self) -> bool:
         """Whether something is being answered, or on its way."""
         return self.transport is not None and (self._request_in_progress or self.transport.get_write_buffer_size() > 0)

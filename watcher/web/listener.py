@@ -7,6 +7,8 @@ import contextlib
 import os
 import resource
 import socket
+from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 MOST = 2000
 KEPT_FREE = 256
 """Connections, and the file descriptors that the rest of the daemon needs beside them."""
+
+LOOKED_AT = 64
+"""Connections that are looked at for an idle one when there are too many; the next time it is the turn of others."""
 
 TURNED_AWAY_AT_ONCE = 64
 """Connections that are told that there are too many; still more are cut without a word."""
@@ -45,8 +50,9 @@ class Listener:
         self.token = token
         self._site = site
         # A client that goes takes along what is done for it.
-        self._server = web.Server(self._answer, request_factory=_request, handler_cancellation=True)
-        self._connections: set[Connection] = set()
+        self._server = web.Server(self._answer, request_factory=self._request, handler_cancellation=True)
+        self._connections: OrderedDict[Connection, None] = OrderedDict()
+        """Whose last request is the longest ago comes first."""
         self._turned_away: set[TurnedAway] = set()
         self._empty = asyncio.Event()
         self._most = most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -108,17 +114,41 @@ class Listener:
         return await self._site.answer(request, self.token)
 
     def _admit(self) -> asyncio.Protocol:
-        if len(self._connections) < self._most:
+        if len(self._connections) < self._most or self._dropped_an_idle_one():
             connection = Connection(self._server, self._gone)
-            self._connections.add(connection)
+            self._connections[connection] = None
             return connection
         silent = len(self._turned_away) >= TURNED_AWAY_AT_ONCE
         turned_away = TurnedAway(self._site.health.live, self._sent_away, silent=silent)
         self._turned_away.add(turned_away)
         return turned_away
 
+    def _dropped_an_idle_one(self) -> bool:
+        """Make room: whoever asks nothing must keep nobody out. The longest idle one goes first."""
+        for connection in [*islice(self._connections, LOOKED_AT)]:
+            if connection.idle:
+                connection.abort()
+                self._gone(connection)
+                return True
+            self._connections.move_to_end(connection)  # it is at work now
+        return False
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        if isinstance(protocol, Connection):
+            protocol.writes(writer)
+            if protocol in self._connections:
+                self._connections.move_to_end(protocol)
+        return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+
     def _gone(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self._look_whether_empty()
 
     def _sent_away(self, turned_away: TurnedAway) -> None:
@@ -142,18 +172,6 @@ class Listener:
 def most_connections(files: int) -> int:
     """How many there may be at once, where the process may open so many files (-1: any number)."""
     return MOST if files == resource.RLIM_INFINITY else max(16, min(MOST, files - KEPT_FREE))
-
-
-def _request(
-    message: RawRequestMessage,
-    payload: StreamReader,
-    protocol: web.RequestHandler,
-    writer: AbstractStreamWriter,
-    task: asyncio.Task[None],
-) -> web.BaseRequest:
-    if isinstance(protocol, Connection):
-        protocol.writes(writer)
-    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
 def _said(error: OSError | OverflowError) -> str:

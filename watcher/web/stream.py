@@ -98,6 +98,7 @@ class Hub(Observer):
             StoreError: before anything is sent.
         """
         self.streams += 1
+        epoch = self._epoch  # before anything is waited for: it may be cut while it opens
         try:
             sent = await self._begin(after)
             response = web.StreamResponse(
@@ -105,7 +106,7 @@ class Hub(Observer):
             )
             await response.prepare(request)
             if request.method != "HEAD":
-                await self._send(request, response, sent)
+                await self._send(request, response, sent, epoch)
             return response
         finally:
             self.streams -= 1
@@ -124,8 +125,8 @@ class Hub(Observer):
         # A number from the future is one of a store that is lost; what follows now counts from anew.
         return after if after <= self._last else min(after, await self._newest())
 
-    async def _send(self, request: web.BaseRequest, response: web.StreamResponse, sent: int) -> None:
-        reloads, epoch = self._reloads, self._epoch
+    async def _send(self, request: web.BaseRequest, response: web.StreamResponse, sent: int, epoch: int) -> None:
+        reloads = self._reloads
 
         async def write(text: bytes) -> None:
             await response.write(text)

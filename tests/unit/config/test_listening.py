@@ -36,6 +36,8 @@ DEFAULT = ("127.0.0.1", 8080)
         ("http: {listen: '${HOST}:9090'}\nstacks: [\n", ("10.0.0.7", 9090)),
         ("http: off\nstacks: [\n", None),
         ("# http: {listen: '127.0.0.1:1'}\nhttp: {listen: '127.0.0.1:9090'}\nstacks: [\n", ("127.0.0.1", 9090)),
+        ("http:\n  # listen: 127.0.0.1:1\n  listen: 127.0.0.1:9090  # not :1\nstacks: [\n", ("127.0.0.1", 9090)),
+        ("x: {listen: '127.0.0.1:1'}\nhttp:\n\n  token: x\n  listen: 127.0.0.1:9090\nstacks: [\n", ("127.0.0.1", 9090)),
         ("http: {listen: x}\nstacks: [\n", DEFAULT),
     ],
 )

@@ -67,22 +67,22 @@ def test_the_daemon_lives_where_the_stand_in_listens_on_loopback() -> None:
     stand_in = parameters("aws")
     assert stand_in["command"] == "simulate"
     assert ip_address(stand_in["host"]).is_loopback
-    (account,) = configuration(WATCHER_TOKEN="t").accounts.values()
+    (account,) = configuration(WATCHER_TOKEN="a-token-of-mine").accounts.values()
     assert account.endpoint_url == f"http://{stand_in['host']}:{stand_in['port']}"
 
 
 def test_the_stand_in_knows_everything_that_the_daemon_watches() -> None:
     known = {target.identity for target in seeded(parameters("aws")["seed"]).targets()}
-    assert {target.identity for target in configuration(WATCHER_TOKEN="t").targets} <= known
+    assert {target.identity for target in configuration(WATCHER_TOKEN="a-token-of-mine").targets} <= known
 
 
 def test_the_page_is_published_to_this_machine_only_and_asks_for_the_token() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    http = configuration(WATCHER_TOKEN="t").http
+    http = configuration(WATCHER_TOKEN="a-token-of-mine").http
     assert published == [f"127.0.0.1:{http.port}:{http.port}"]
     assert "ports" in SERVICES["aws"]  # whose network it is
     assert not ip_address(http.host).is_loopback
-    assert http.token.get_secret_value() == "t"
+    assert http.token.get_secret_value() == "a-token-of-mine"
     assert http.insecure is False
 
 
@@ -98,12 +98,14 @@ def test_the_configuration_is_mounted_as_a_folder_that_is_read_only_and_the_stat
     name = SERVICES["watcher"]["environment"]["WATCHER_CONFIG"]
     assert name == "/etc/watcher/watcher.yaml"
     assert (DEPLOY / "compose" / "watcher.yaml").is_file()
-    assert configuration(WATCHER_TOKEN="t").state == f"sqlite:///{FINAL.last('VOLUME').words[0]}/watcher.db"
+    assert (
+        configuration(WATCHER_TOKEN="a-token-of-mine").state == f"sqlite:///{FINAL.last('VOLUME').words[0]}/watcher.db"
+    )
 
 
 def test_docker_waits_for_longer_than_the_daemon_takes_to_stop() -> None:
     assert parameters("watcher")["command"] == "run"
-    grace = configuration(WATCHER_TOKEN="t").shutdown_grace
+    grace = configuration(WATCHER_TOKEN="a-token-of-mine").shutdown_grace
     assert parse_duration(SERVICES["watcher"]["stop_grace_period"]) > grace + 5
 
 
