@@ -17,10 +17,10 @@ from botocore import exceptions as botocore_errors
 
 from watcher.client import Client
 from watcher.config.duration import format_duration
-from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
+from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.failure import classify
 from watcher.redact import redact
-from watcher.retry import attempt
+from watcher.retry import always, attempt
 from watcher.sessions import credentials_of
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
@@ -40,11 +40,22 @@ class Endpoint:
     """Asks one API of one account in one region for the sync status of targets."""
 
     def __init__(
-        self, key: EndpointKey, account: Account, sessions: Sessions, retry: Retry, throttle: Throttle | None = None
+        self,
+        key: EndpointKey,
+        account: Account,
+        sessions: Sessions,
+        retry: Retry,
+        throttle: Throttle | None = None,
+        may: Callable[[], bool] = always,
     ) -> None:
-        """Nothing is opened before the first call. `throttle`: one that other calls to the same API count in, too."""
+        """Nothing is opened before the first call.
+
+        `throttle`: one that other calls to the same API count in, too. `may`: whether a call may be begun now; another
+        watcher may be about to ask in this one's place.
+        """
         self.key = key
         self.account = account
+        self.may = may
         self._retry = retry
         self._concurrency = account.rate_limit.concurrency
         self._slots = asyncio.Semaphore(self._concurrency)
@@ -116,6 +127,7 @@ class Endpoint:
         Raises:
             TargetUnreadable: the endpoint answers, but not for this target.
             EndpointUnreadable: it does not answer.
+            Superseded: it was not asked, since it is not this watcher's to ask any more.
         """
         admitted = True
 
@@ -138,9 +150,13 @@ class Endpoint:
             if not self._fetches:
                 self._idle.set()
 
+    async def quiet(self) -> None:
+        """Wait until no `fetch` is under way any more."""
+        await self._idle.wait()
+
     async def retire(self) -> None:
         """Close the client as soon as no `fetch` is under way any more."""
-        await self._idle.wait()
+        await self.quiet()
         await self.close()
 
     async def close(self) -> None:
@@ -167,8 +183,10 @@ class Endpoint:
         try:
             async with asyncio.timeout(target.timeout):
                 lent = await self._client.take()
+                if not self.may():  # asked as late as can be: the process may have been stopped for a while
+                    raise Superseded(f"{self.key}: another watcher may ask there by now")  # noqa: TRY301  as what is foreseen
                 told = await getattr(lent.api, source.operation)(**source.request(target))
-        except PollFailed:
+        except (PollFailed, Superseded):
             raise
         except Exception as error:
             failure = _failure(error, source.operation, target, opened=lent is not None)

@@ -4,11 +4,13 @@ WatcherError
  ├─ UsageError            64  the command line is wrong
  ├─ ServiceUnreachable    69  something outside that a command needs does not answer
  ├─ StoreError            73  the state store cannot be used
- │   └─ StoreLocked       73  another daemon has it
+ │   ├─ StoreLocked       73  another daemon has it
+ │   └─ StoreConflict         another watcher changed some of these subjects meanwhile; carries which
  ├─ ConfigError           78  the configuration is wrong; carries every fault
  ├─ PollFailed            one poll brought nothing to believe; never changes state
  │   ├─ TargetUnreadable      for a reason of the target's own: not found, invalid
  │   └─ EndpointUnreadable    for a reason that all targets of its endpoint share
+ ├─ Superseded            another watcher was quicker: what was seen is not kept, and is looked at anew
  └─ SinkError             a sink did not take a delivery
      ├─ SinkClosed        and never will again in this run: the reader of stdout has gone
      └─ SinkGone          and never wants to: a webhook answered 410
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 class WatcherError(Exception):
@@ -49,6 +51,19 @@ class StoreError(WatcherError):
 
 class StoreLocked(StoreError):  # noqa: N818  named for what it says
     """Another daemon keeps its state in the same place."""
+
+
+class StoreConflict(StoreError):  # noqa: N818  named for what it says
+    """Another watcher changed `subjects` since this one read them; all else that was to be kept is kept."""
+
+    def __init__(self, message: str, subjects: Collection[str]) -> None:
+        """Keep which."""
+        super().__init__(message)
+        self.subjects = frozenset(subjects)
+
+
+class Superseded(WatcherError):  # noqa: N818  an outcome as much as an error
+    """Another watcher was quicker: what was seen is not kept, and is looked at anew."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

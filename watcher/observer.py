@@ -31,6 +31,8 @@ class PollOutcome(StrEnum):
     """It failed for a reason that all targets of its endpoint share."""
     THROTTLED = "throttled"
     """AWS said that there were too many calls."""
+    SUPERSEDED = "superseded"
+    """Another watcher was quicker; what was answered is not kept, and the target is polled again."""
     BUG = "bug"
 
 

@@ -16,14 +16,14 @@ import structlog
 
 from watcher.client import OPENING
 from watcher.diff import diff
-from watcher.errors import PollFailed
+from watcher.errors import PollFailed, Superseded
 from watcher.events import muted, outage_event, sync_event
 from watcher.history import History
 from watcher.inside import EndpointLook, TargetLook
 from watcher.observer import Poll, PollOutcome, outcome_of
 from watcher.protocols import Entry
 from watcher.routing import muted_by, route
-from watcher.schedule import Schedule, first_due, next_due
+from watcher.schedule import Schedule, first_due, next_due, taken_over_due
 from watcher.streak import OWN, is_answer, lengthen, lengthen_target
 from watcher.throttle import LOWEST
 from watcher.tracing import span
@@ -47,6 +47,9 @@ log = structlog.get_logger()
 PATIENCE = 60.0
 """Seconds that any step may take longer than it ought to before the poller is said to be stuck."""
 
+NOT_NOW = 0.1
+"""Seconds between looks whether an endpoint may be asked again."""
+
 CALLS = 3
 """Calls' worth of the rate that one admission may have to wait for."""
 
@@ -62,8 +65,11 @@ class Poller:
         recorder: Recorder,
         clock: Clock,
         observer: Observer,
+        *,
+        taken_over: bool = False,
     ) -> None:
-        """Nothing is polled before `run`."""
+        """Nothing is polled before `run`. `taken_over`: another watcher polled these targets until now."""
+        self._first_due = taken_over_due if taken_over else first_due
         self._recorder = recorder
         self._clock = clock
         self._observer = observer
@@ -174,7 +180,7 @@ class Poller:
         """Spread the first looks at `targets`."""
         count = len(targets)
         self._schedule.fill(
-            (first_due(target.id, target.interval, now, count=count, rate=self._endpoint.allowed), target.id)
+            (self._first_due(target.id, target.interval, now, count=count, rate=self._endpoint.allowed), target.id)
             for target in targets
         )
 
@@ -182,6 +188,9 @@ class Poller:
         """Begin one poll, or wait for a reason to."""
         self._turns_by = inf  # a store that takes nothing is no fault of the loop's
         await self._recorder.writable()
+        if not self._endpoint.may():
+            await asyncio.sleep(NOT_NOW)
+            return
         self._news.clear()
         wait = self._wait()
         now = self._clock.monotonic()
@@ -210,7 +219,8 @@ class Poller:
         finally:
             admission.set()
         # Who that is is asked only now: waiting may have taken long, and the configuration may have changed.
-        taken = self._schedule.take(self._clock.monotonic()) if endpoint is self._endpoint else None
+        ours = endpoint is self._endpoint and endpoint.may()
+        taken = self._schedule.take(self._clock.monotonic()) if ours else None
         if taken is None:
             endpoint.dismiss()
             return
@@ -249,6 +259,9 @@ class Poller:
             with span(f"poll {target.kind}", target=target.id, account=target.account, region=target.region) as traced:
                 outcome, error = await self._ask(endpoint, target)
                 traced.outcome(outcome, error)
+        except Superseded:
+            outcome = PollOutcome.SUPERSEDED
+            self._log.info("poll.superseded", target=target.id, reason="another watcher was quicker")
         except Exception:  # noqa: BLE001  a bug with one target must not end the others' watch
             self._log.exception("poll.bug", target=target.id)
         finally:
@@ -258,14 +271,17 @@ class Poller:
                 self._streaks.pop(target.id, None)
                 self._history.forget(target.id)
                 self._endpoint.forget([target.id])
+            elif outcome is PollOutcome.SUPERSEDED and not self._blind:
+                self._schedule.add(current.id, self._clock.monotonic(), active=True)
             else:
                 self._again(current, due, begun)
 
     async def _ask(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll once and keep what that brought; how it ended, and the error if it failed."""
         try:
-            # While the endpoint is unreadable a poll is one call: the next probe is its second try.
-            snapshot = await endpoint.fetch(target, again=lambda: not self._blind)
+            # While the endpoint is unreadable a poll is one call: the next probe is its second try. What has left the
+            # configuration, or gone to another watcher, is not asked for again.
+            snapshot = await endpoint.fetch(target, again=lambda: not self._blind and target.id in self._targets)
         except PollFailed as error:
             self._history.failed(target.id, self._clock.now(), answered=is_answer(error))
             if endpoint.asks_as(self._endpoint):  # what is configured no more need not work
@@ -314,7 +330,7 @@ class Poller:
         await self._endpoint_answered()
         kept = replace(record, known=outcome.known, sequence=sequence, outage=None)
         if kept != record:
-            await self._record_target(target, kept, events)
+            await self._record_target(target, kept, events, record)
         return outcome.ignored
 
     async def _failed(self, target: Target, error: PollFailed) -> None:
@@ -336,7 +352,7 @@ class Poller:
             sequence = record.sequence + 1
             event = outage_event(target, outage, sequence=sequence, now=now, over=False)
             self._log.error("target.unreadable", target=target.id, code=outage.code, polls=outage.attempts)
-            await self._record_target(target, replace(record, outage=outage, sequence=sequence), [event])
+            await self._record_target(target, replace(record, outage=outage, sequence=sequence), [event], record)
 
     async def _endpoint_answered(self) -> None:
         self._streak = None
@@ -347,7 +363,7 @@ class Poller:
             if record.outage is None:
                 return
             self._log.info("endpoint.readable", since=record.outage.since.isoformat())
-            await self._record_endpoint(replace(record, outage=None), record.outage, over=True)
+            await self._record_endpoint(record, record.outage, over=True)
 
     async def _endpoint_failed(self, error: PollFailed) -> None:
         self._streak = lengthen(self._streak, error, self._clock.now())
@@ -360,25 +376,28 @@ class Poller:
                 return
             outage = streak.outage()
             self._log.error("endpoint.unreadable", code=outage.code, error=outage.message, polls=outage.attempts)
-            await self._record_endpoint(replace(record, outage=outage), outage, over=False)
+            await self._record_endpoint(record, outage, over=False)
 
-    async def _record_endpoint(self, record: Record, outage: Outage, *, over: bool) -> None:
-        sequence = record.sequence + 1
+    async def _record_endpoint(self, before: Record, outage: Outage, *, over: bool) -> None:
+        sequence = before.sequence + 1
+        record = replace(before, outage=None if over else outage, sequence=sequence)
         event = outage_event(
             self._endpoint.key, outage, sequence=sequence, now=self._clock.now(), over=over, targets=len(self._targets)
         )
         if self._targets:
-            await self._record(self._subject, replace(record, sequence=sequence), [event], {})
+            await self._record(self._subject, record, [event], {}, before)
 
-    async def _record_target(self, target: Target, record: Record, events: Sequence[Event]) -> None:
+    async def _record_target(self, target: Target, record: Record, events: Sequence[Event], before: Record) -> None:
         """Record what became of a target, unless it has left the configuration meanwhile (section 5, rule 9)."""
         current = self._targets.get(target.id)
         if current is not None:
-            await self._record(target.id, record, events, current.labels)
+            await self._record(target.id, record, events, current.labels, before)
 
-    async def _record(self, subject: str, record: Record, events: Sequence[Event], labels: Mapping[str, str]) -> None:
+    async def _record(
+        self, subject: str, record: Record, events: Sequence[Event], labels: Mapping[str, str], before: Record
+    ) -> None:
         routed = [self._addressed(event, labels) for event in events]
-        await self._recorder.record([Entry(subject, record, routed)])
+        await self._recorder.record([Entry(subject, record, routed, before)])
 
     def _addressed(self, event: Event, labels: Mapping[str, str]) -> tuple[Event, Sequence[str]]:
         """An event with the sinks that are to have it: none, and marked, while it is muted."""

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.endpoint import Endpoint
+from watcher.inside import TargetLook
 from watcher.poller import Poller
 from watcher.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from watcher.config.settings import Account, Config
-    from watcher.inside import EndpointLook, TargetLook
+    from watcher.inside import EndpointLook
     from watcher.model import EndpointKey, Target
     from watcher.observer import Observer
     from watcher.protocols import Clock
@@ -31,9 +32,16 @@ class Polling:
     """Everything that asks AWS for the status of targets."""
 
     def __init__(
-        self, config: Config, sessions: Sessions, recorder: Recorder, clock: Clock, observer: Observer
+        self,
+        config: Config,
+        sessions: Sessions,
+        recorder: Recorder,
+        clock: Clock,
+        observer: Observer,
+        may: Callable[[EndpointKey], bool] = lambda _: True,
     ) -> None:
-        """Nothing is opened, and nothing polled, before `run`."""
+        """Nothing is opened, and nothing polled, before `run`. `may`: whether an endpoint may be asked now."""
+        self._may = may
         self._sessions = sessions
         self._recorder = recorder
         self._clock = clock
@@ -49,13 +57,19 @@ class Polling:
 
     async def run(self) -> None:
         """Poll for ever; cancelled, it ends the polls that are under way."""
-        async with asyncio.TaskGroup() as self._group:
-            for poller in self._pollers.values():
-                self._group.create_task(poller.run())
-            await asyncio.Event().wait()
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for poller in self._pollers.values():
+                    self._group.create_task(poller.run())
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
 
-    def reconfigure(self, config: Config) -> None:
-        """Poll what `config` lists, as it says. What did not change goes on; no poll under way is cut."""
+    def reconfigure(self, config: Config, *, taken_over: bool = False) -> None:
+        """Poll what `config` lists, as it says. What did not change goes on; no poll under way is cut.
+
+        `taken_over`: endpoints that come were polled by another watcher until now, whose last calls count in the rate.
+        """
         groups = config.endpoints()
         self._homes = {target.id: key for key, targets in groups.items() for target in targets}
         for key in self._pollers.keys() - groups.keys():
@@ -63,12 +77,13 @@ class Polling:
             self._pollers.pop(key).reconfigure(endpoint, (), config)
             self._retire(endpoint)
         for key, targets in groups.items():
-            self._take_up(key, targets, config)
+            self._take_up(key, targets, config, taken_over=taken_over)
         self._sessions.keep(config.accounts.values())
 
     def look(self, target_id: str) -> TargetLook:
-        """How the polling of a configured target goes."""
-        return self._pollers[self._homes[target_id]].look(target_id)
+        """How the polling of a configured target goes; nothing is known of what another watcher polls."""
+        home = self._homes.get(target_id)
+        return _NOT_POLLED_HERE if home is None else self._pollers[home].look(target_id)
 
     def looks(self) -> Mapping[EndpointKey, EndpointLook]:
         """How each endpoint is doing."""
@@ -78,13 +93,18 @@ class Polling:
         """Which pollers make no progress, for people."""
         return [reason for poller in self._pollers.values() if (reason := poller.stuck())]
 
+    async def left(self, keys: Collection[EndpointKey]) -> None:
+        """Wait until the last calls to endpoints that were let go are over."""
+        for endpoint in [endpoint for endpoint in self._leaving if endpoint.key in keys]:
+            await endpoint.quiet()
+
     async def close(self) -> None:
         """Close the clients."""
         for endpoint in (*self.endpoints.values(), *self._leaving):
             with contextlib.suppress(Exception):  # the others are to be closed as well
                 await endpoint.close()
 
-    def _take_up(self, key: EndpointKey, targets: tuple[Target, ...], config: Config) -> None:
+    def _take_up(self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool) -> None:
         account, before = config.accounts[key.account], self.endpoints.get(key)
         if before is not None and before.serves(account):
             before.reconfigure(account, config.retry)
@@ -95,8 +115,12 @@ class Polling:
         if key in self._pollers:
             self._pollers[key].reconfigure(self.endpoints[key], targets, config)
             return
-        poller = Poller(self.endpoints[key], targets, config, self._recorder, self._clock, self._observer)
+        poller = Poller(
+            self.endpoints[key], targets, config, self._recorder, self._clock, self._observer, taken_over=taken_over
+        )
         self._pollers[key] = poller
+        if taken_over:
+            self._throttles[key].rest()
         if self._group is not None:
             self._group.create_task(poller.run())
 
@@ -104,7 +128,7 @@ class Polling:
         rate = account.rate_limit.requests_per_second
         throttle = self._throttles.setdefault(key, Throttle(rate))
         throttle.resize(rate)
-        return Endpoint(key, account, self._sessions, config.retry, throttle)
+        return Endpoint(key, account, self._sessions, config.retry, throttle, lambda: self._may(key))
 
     def _retire(self, endpoint: Endpoint) -> None:
         """Close an endpoint's client when its last call is over."""
@@ -118,3 +142,6 @@ class Polling:
         except Exception:  # nobody else's polls hang on how it ends
             log.exception("endpoint.not_closed", endpoint=str(endpoint.key))
         self._leaving.discard(endpoint)
+
+
+_NOT_POLLED_HERE = TargetLook(answered=None, tried=None, next_poll=None, failures=0)

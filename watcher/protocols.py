@@ -53,6 +53,8 @@ class Entry:
     subject: str
     record: Record
     events: Sequence[tuple[Event, Sequence[str]]] = ()
+    follows: Record | None = None
+    """What was known of the subject when this was found; None: whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,14 @@ class Store(Reader, Protocol):
     """Where state and events are kept. Every method may raise StoreError, and then nothing has changed."""
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
-        """Keep states, events and deliveries: all of them, or none (contract, section 6)."""
+        """Keep states, events and deliveries: all of them, or none (contract, section 6).
+
+        Raises:
+            StoreConflict: another watcher changed some of the subjects; all other entries were kept.
+        """
+
+    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
+        """What is known of subjects by now, whoever found it; one of which nothing is known is left out."""
 
     async def forget(self, subjects: Collection[str]) -> None:
         """Drop the states of subjects that are no longer configured; their events stay."""

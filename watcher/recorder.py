@@ -1,7 +1,8 @@
 """Keeps what was seen: one commit holds new states, their events and a delivery for each sink.
 
 Results that arrive while a commit is under way wait and share the next one. A commit that fails is tried again until it
-works; meanwhile nothing new is polled (`writable`), and what was seen stays in hand.
+works; meanwhile nothing new is polled (`writable`), and what was seen stays in hand. What another watcher has changed
+meanwhile is read anew, and what was found without knowing it is superseded.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from watcher.errors import StoreError
+from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.state import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from watcher.observer import Observer
     from watcher.protocols import Clock, Entry, Store
 
+    Batch = Sequence[tuple["Sequence[Entry] | Forgetting", asyncio.Future[None]]]
+
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 15.0
@@ -66,6 +71,14 @@ class Recorder:
             log.info("state.forgotten", subjects=len(gone))
         self.records = {subject: record for subject, record in kept.items() if subject in wanted}
 
+    def adopt(self, records: Mapping[str, Record]) -> None:
+        """Take up what was kept of subjects that are this watcher's from now on."""
+        self.records.update(records)
+
+    async def drop(self, subjects: Collection[str]) -> None:
+        """Know nothing of `subjects` any more, after what was recorded before; what is kept of them stays."""
+        await self._in_turn(Forgetting(subjects, kept=True))
+
     def record_of(self, subject: str) -> Record:
         """What is known of a subject."""
         return self.records.get(subject, _NOTHING)
@@ -75,7 +88,11 @@ class Recorder:
         await self._writable.wait()
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Commit `entries` together; returns when they are safe."""
+        """Commit `entries` together; returns when they are safe.
+
+        Raises:
+            Superseded: another watcher changed one of their subjects; that is known from now on.
+        """
         await self._in_turn(entries)
 
     async def forget(self, subjects: Collection[str]) -> None:
@@ -84,6 +101,7 @@ class Recorder:
 
     async def _in_turn(self, work: Sequence[Entry] | Forgetting) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # nobody may wait for it
         self._waiting.append((work, done))
         self._idle.clear()
         self._work.set()
@@ -120,43 +138,76 @@ class Recorder:
                 self._work.clear()
                 self._idle.set()
                 continue
-            entries: list[Entry] = []
             first = batch[0][0]
             if isinstance(first, Forgetting):
-                await self._until_kept(partial(self._store.forget, first.subjects))
-                for subject in first.subjects:
-                    self.records.pop(subject, None)
+                await self._forget(first)
             else:
-                entries = [entry for group, _ in batch if not isinstance(group, Forgetting) for entry in group]
-                await self._until_kept(partial(self._commit, entries))
-            # Only now, so that a cancelled commit leaves its results waiting.
-            del self._waiting[: len(batch)]
-            for entry in entries:
-                self.records[entry.subject] = entry.record
-            for _, done in batch:
-                if not done.done():
-                    done.set_result(None)
-            if entries:
-                self._observer.recorded(entries)
-            if any(entry.events for entry in entries):
-                self._on_events()
+                await self._keep(batch)
 
-    def _batch(self) -> Sequence[tuple[Sequence[Entry] | Forgetting, asyncio.Future[None]]]:
+    async def _forget(self, work: Forgetting) -> None:
+        if not work.kept:
+            await self._until_kept(partial(self._store.forget, work.subjects))
+        ((_, done),) = self._over(1)
+        for subject in work.subjects:
+            self.records.pop(subject, None)
+        if not done.done():
+            done.set_result(None)
+
+    async def _keep(self, batch: Batch) -> None:
+        groups = [(work, done) for work, done in batch if not isinstance(work, Forgetting)]
+        entries = [entry for group, _ in groups for entry in group]
+        superseded = await self._until_kept(partial(self._commit, entries))
+        self._over(len(batch))
+        kept = [entry for entry in entries if entry.subject not in superseded]
+        self.records.update((entry.subject, entry.record) for entry in kept)
+        for group, done in groups:
+            if not done.done() and superseded.isdisjoint(entry.subject for entry in group):
+                done.set_result(None)
+        if kept:
+            self._observer.recorded(kept)
+        if any(entry.events for entry in kept):
+            self._on_events()
+        if superseded:
+            await self._learn(superseded)
+        for _, done in groups:
+            if not done.done():
+                done.set_exception(Superseded("another watcher was quicker"))
+
+    def _over(self, count: int) -> Batch:
+        """Take what was kept off the list: only then, so that a cancelled commit leaves its results waiting."""
+        over = self._waiting[:count]
+        del self._waiting[:count]
+        return over
+
+    def _batch(self) -> Batch:
         """What may go together, from the front: results up to the next forgetting, or that alone."""
         batch = self._waiting[:BATCH]
         ends = next((at for at, (work, _) in enumerate(batch) if isinstance(work, Forgetting)), len(batch))
         return batch[: max(1, ends)]
 
-    async def _commit(self, entries: Sequence[Entry]) -> None:
-        await self._store.commit(entries, self._clock.now())
+    async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
+        """Commit what can be; returns the subjects that another watcher changed."""
+        try:
+            await self._store.commit(entries, self._clock.now())
+        except StoreConflict as error:
+            return error.subjects
+        return frozenset()
 
-    async def _until_kept(self, keep: Callable[[], Awaitable[None]]) -> None:
+    async def _learn(self, subjects: Collection[str]) -> None:
+        """Know what another watcher found."""
+        found = await self._until_kept(partial(self._store.fresh, subjects))
+        for subject in subjects:
+            self.records.pop(subject, None)
+        self.records.update(found)
+        self._on_events()  # what was found with it may wait for a sink
+
+    async def _until_kept(self, keep: Callable[[], Awaitable[T]]) -> T:
         """`keep`, again and again until the store takes it."""
         failures = 0
         while True:
             self._committing_since = self._clock.monotonic()
             try:
-                await keep()
+                kept = await keep()
             except StoreError as error:
                 failures += 1
                 self._trouble = str(error)
@@ -170,7 +221,7 @@ class Recorder:
                 if failures:
                     self._writable.set()
                     log.info("store.writable", failures=failures)
-                return
+                return kept
             finally:
                 self._committing_since = None
 
@@ -185,9 +236,10 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """Subjects that are to be forgotten, in turn with what is recorded."""
+    """Subjects that are to be forgotten, in turn with what is recorded; in the store, too, unless they are `kept`."""
 
     subjects: Collection[str]
+    kept: bool = False
 
 
 _NOTHING = Record()

@@ -16,13 +16,16 @@ from watcher.observer import Observers
 from watcher.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from watcher.inside import SinkLook
     from watcher.observer import Observer
     from watcher.protocols import Clock, Sink, Store
 
 log = structlog.get_logger()
+
+LOOK_AGAIN = 0.02
+"""Seconds between looks whether what is being sent has been answered."""
 
 
 class Relay:
@@ -104,6 +107,11 @@ class Relay:
             await asyncio.gather(*late, return_exceptions=True)
         for worker in leaving.values():
             await self._close(worker)
+
+    async def quiet(self, of: Callable[[str], bool]) -> None:
+        """Wait until nothing is being sent of the subjects that `of` picks out, which are handed out no more."""
+        while any(of(subject) for worker in self._workers.values() for subject in worker.sending()):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_AGAIN)
 
     def settled(self) -> None:
         """The sinks are again those that are wanted."""

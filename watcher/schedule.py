@@ -51,6 +51,15 @@ def first_due(target_id: str, interval: float, now: float, *, count: int, rate: 
     return now + phase(target_id) * spread if spread < interval else on_grid(target_id, interval, now)
 
 
+def taken_over_due(target_id: str, interval: float, now: float, *, count: int, rate: float) -> float:
+    """When a target is looked at first that another watcher has polled until `now`; the arguments are `first_due`'s.
+
+    Within a quarter of an interval, where the rate allows: together with an interval that was over when it was handed
+    over, and the handing over itself, it goes unpolled for less than two.
+    """
+    return now + phase(target_id) * min(interval / 4, max(FIRST_LOOK, 2 * count / rate))
+
+
 def next_due(target_id: str, interval: float, now: float, *, late: float) -> float:
     """When a settled target is due again whose poll began `late` seconds after it was due, and is over `now`.
 

@@ -84,11 +84,20 @@ class Throttle:
             return
         self._rate = rate
         if self._begun:
-            self._rest_until = self._begun[-1] + max(1.0, 1 / rate) * MARGIN
+            self._rest_until = max(self._rest_until, self._begun[-1] + self._longest)
         calls, self._window = windows(rate)
         self._throttler.rate_limit = calls
         self._begun = deque(self._begun, maxlen=calls)
         self._apply()
+
+    def rest(self) -> None:
+        """Begin nothing until calls that somebody else began before now count no more."""
+        self._rest_until = time.monotonic() + self._longest
+
+    @property
+    def _longest(self) -> float:
+        """Seconds in which the rate is counted."""
+        return max(1.0, 1 / self._rate) * MARGIN
 
     async def acquire(self) -> None:
         """Wait until a call may begin."""

@@ -108,6 +108,10 @@ class Worker:
             return None
         return f"sink {self.sink.name}: the delivering has not gone on for {late:.0f} s"
 
+    def sending(self) -> set[str]:
+        """The subjects of what is being sent."""
+        return {delivery.event.subject for delivery in self._under_way()}
+
     def retire(self) -> None:
         """Begin no more sends; `run` ends when those under way have been answered."""
         self._retired = True

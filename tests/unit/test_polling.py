@@ -12,6 +12,7 @@ from watcher.clock import SystemClock
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.errors import TargetUnreadable
+from watcher.inside import TargetLook
 from watcher.observer import Observers
 from watcher.polling import Polling
 from watcher.protocols import Entry
@@ -116,8 +117,7 @@ async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     assert house.dues()[B] is None
     assert house.poller()._history.of(B) == (None, None)
-    with pytest.raises(KeyError):
-        house.polling.look(B)
+    assert house.polling.look(B) == TargetLook(answered=None, tried=None, next_poll=None, failures=0)
 
 
 async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_turn_in_the_end(house: House) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watcher.schedule import FIRST_LOOK, GRAIN, Schedule, first_due, next_due, on_grid, phase
+from watcher.schedule import FIRST_LOOK, GRAIN, Schedule, first_due, next_due, on_grid, phase, taken_over_due
 
 IDS = [f"default/us-east-1/stack/s{number}" for number in range(10_000)]
 
@@ -71,6 +71,17 @@ def test_first_looks_are_spread_so_that_they_take_half_the_rate() -> None:
     per_second = Counter(int(due) for due in dues)
     assert 190 < max(dues) < 200
     assert max(per_second.values()) < 2.5 * 5
+
+
+@pytest.mark.parametrize("interval", [0.1, 5.0, 60.0, 3600.0])
+@pytest.mark.parametrize(("count", "rate"), [(1, 5.0), (1000, 5.0), (10, 0.2)])
+def test_what_another_watcher_polled_until_now_is_looked_at_within_a_quarter_of_an_interval(
+    interval: float, count: int, rate: float
+) -> None:
+    dues = [taken_over_due(target_id, interval, 100.0, count=count, rate=rate) - 100.0 for target_id in IDS[:1000]]
+    assert min(dues) >= 0.0
+    assert max(dues) <= min(interval / 4, max(FIRST_LOOK, 2 * count / rate))
+    assert max(dues) > min(interval / 4, FIRST_LOOK) * 0.9, "they are spread"
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,18 @@ async def test_what_aws_throttles_stays_throttled_when_the_rate_is_changed(virtu
     assert throttle.rate == 10 * DECREASE
 
 
+@pytest.mark.parametrize("rate", [0.5, 1, 3, 50])
+async def test_after_a_rest_no_call_counts_in_one_second_with_one_that_another_watcher_began_before(
+    virtual: VirtualTime, rate: float
+) -> None:
+    throttle = Throttle(rate)
+    throttle.rest()
+    rested = virtual.now
+    starts = await begun(throttle, 10 / rate, virtual.monotonic)
+    assert starts[0] - rested >= max(1.0, 1 / rate)
+    assert starts[0] - rested <= max(1.0, 1 / rate) * 1.05
+
+
 async def test_who_waits_for_a_low_rate_has_a_higher_one_at_once(virtual: VirtualTime) -> None:
     throttle = Throttle(0.05)
     await throttle.acquire()

@@ -112,6 +112,10 @@ class MemoryStore:
                 for sink in sinks:
                     self._add(sink, (self._number, 0))
 
+    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
+        """See `protocols.Store`."""
+        return {subject: self._records[subject] for subject in subjects if subject in self._records}
+
     async def forget(self, subjects: Collection[str]) -> None:
         """See `protocols.Store`."""
         for subject in subjects:

@@ -21,16 +21,18 @@ from watcher.errors import StoreError
 from watcher.events import Event
 from watcher.protocols import DeliveryState
 from watcher.stores import outbox
+from watcher.stores import sqlite_moving as moving
 from watcher.stores.files import FileLock, explain, on_network, refuse_unusable
 from watcher.stores.migrations import STEPS, VERSION, check, refuse_newer, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from watcher.protocols import Delivery, DeliveryQuery, DeliveryRecord, Entry, EventQuery, Result, Wish
     from watcher.state import Record
+    from watcher.stores.moving import Part
 
 log = structlog.get_logger()
 
@@ -212,6 +214,11 @@ class SqliteStore(SqliteOutbox):
         """See `protocols.Store`."""
         await self._in_transaction(lambda connection: _commit(connection, entries, now.timestamp()))
 
+    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
+        """See `protocols.Store`."""
+        wanted = set(subjects)
+        return {subject: record for subject, record in (await self.records()).items() if subject in wanted}
+
     async def forget(self, subjects: Collection[str]) -> None:
         """See `protocols.Store`."""
         rows = [(subject,) for subject in subjects]
@@ -302,6 +309,26 @@ class SqliteStore(SqliteOutbox):
                 for statement in STEPS[number]:
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number + 1}")
+
+
+class SqliteMover(SqliteStore):
+    """All of a state file that no daemon uses: read, or written into an empty one."""
+
+    async def read(self) -> AsyncIterator[Part]:
+        """Everything, in the order in which it is written elsewhere."""
+        for part in await self._run(lambda: [*moving.read(self._connection)]):
+            yield part
+
+    async def write(self, parts: Iterable[Part]) -> None:
+        """Everything, or nothing.
+
+        Raises:
+            StoreError: the file is not empty.
+        """
+        try:
+            await self._in_transaction(lambda connection: moving.write(connection, parts))
+        except StoreError as error:
+            raise StoreError(f"{self._path}: {error}") from error
 
 
 def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:

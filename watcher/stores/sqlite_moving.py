@@ -1,0 +1,73 @@
+"""A state file's contents, all of it read or written: `watcher state export` and `import`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher import state
+from watcher.errors import StoreError
+from watcher.events import Event
+from watcher.protocols import DeliveryState
+from watcher.stores.moving import Recorded, Sending, Sinks, State
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from watcher.stores.moving import Part
+
+
+def read(connection: sqlite3.Connection) -> Iterator[Part]:
+    """Everything, in the order in which `write` wants it."""
+    yield Sinks(tuple(name for (name,) in connection.execute("SELECT name FROM sink ORDER BY name")))
+    for subject, text in connection.execute("SELECT subject, state FROM record ORDER BY subject"):
+        yield State(subject, state.load(text))
+    for number, recorded, *fields in connection.execute(
+        "SELECT number, recorded, id, type, subject, time, body FROM event ORDER BY number"
+    ):
+        yield Recorded(number, recorded, Event(*fields))
+    for number, subject, sink, reminder, kind, *fields in connection.execute(
+        """SELECT delivery.number, delivery.subject, delivery.sink, delivery.reminder, state, tries, tried, ended,
+                  answer, coalesce(failures, 0), since, coalesce(next_try, 0.0)
+           FROM delivery LEFT JOIN lane ON lane.sink = delivery.sink AND lane.number = delivery.number
+                                       AND lane.reminder = delivery.reminder AND state = 'waiting'
+           ORDER BY delivery.sink, delivery.number, delivery.reminder"""
+    ):
+        yield Sending(number, subject, sink, reminder, DeliveryState(kind), *fields)
+
+
+def write(connection: sqlite3.Connection, parts: Iterable[Part]) -> None:
+    """Everything, into an empty file.
+
+    Raises:
+        StoreError: it is not empty.
+    """
+    for table in ("record", "event"):
+        if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608  ours
+            raise StoreError("there is state already; name a file under `state` that is not there yet")
+    numbers: dict[tuple[int, str], int] = {}
+    for part in parts:
+        match part:
+            case Sinks(names):
+                connection.executemany("INSERT INTO sink VALUES (?)", [(name,) for name in names])
+            case State(subject, record):
+                connection.execute("INSERT INTO record VALUES (?, ?)", (subject, state.dump(record)))
+            case Recorded(number, recorded, event):
+                row = (event.id, event.type, event.subject, event.time, recorded, event.body)
+                sql = "INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)"
+                numbers[number, event.subject] = int(connection.execute(sql, row).lastrowid or 0)
+            case Sending():
+                _send(connection, part, numbers[part.number, part.subject])
+
+
+def _send(connection: sqlite3.Connection, part: Sending, number: int) -> None:
+    connection.execute(
+        "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (part.sink, number, part.reminder, part.subject, part.state, part.tries, part.tried, part.ended, part.answer),
+    )
+    if part.state is DeliveryState.WAITING:
+        # They come in order, so the first of a subject is its lane's head.
+        connection.execute(
+            "INSERT OR IGNORE INTO lane VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (part.sink, part.subject, number, part.reminder, part.failures, part.since, part.next_try),
+        )
