@@ -20,7 +20,9 @@ LONGEST_ANSWER = 1024 * 1024
 
 
 class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells no types
-    """Reads no answer beyond `LONGEST_ANSWER`, and follows no redirect: a signed request is for one host alone."""
+    """Reads no answer beyond its `longest` (bytes), and follows no redirect: a signed request is for one host alone."""
+
+    longest = LONGEST_ANSWER
 
     async def __aenter__(self) -> Self:
         """Make the connector at once: certificates are read now, not while the first call is being counted."""
@@ -39,10 +41,12 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells
         """
         request.stream_output = True  # so that the body is left to us
         response = await super().send(request)
-        if int(response.headers.get("content-length", LONGEST_ANSWER + 1)) <= LONGEST_ANSWER:
+        if int(response.headers.get("content-length", self.longest + 1)) <= self.longest:
             await response.content  # HTTP itself bounds it
             return response
-        whole = AioAWSResponse(response.url, response.status_code, response.headers, _Bounded(response.raw))
+        whole = AioAWSResponse(
+            response.url, response.status_code, response.headers, _Bounded(response.raw, self.longest)
+        )
         await whole.content
         return whole
 
@@ -60,15 +64,16 @@ class _Direct:
 class _Bounded:
     """A response whose `read` gives up on a body that is too long."""
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: Any, longest: int) -> None:
         self._response = response
+        self._longest = longest
 
     async def read(self) -> bytes:
         chunks, length = [], 0
         try:
             async for chunk in self._response.content.iter_any():
                 length += len(chunk)
-                if length > LONGEST_ANSWER:
+                if length > self._longest:
                     break
                 chunks.append(chunk)
             else:
@@ -78,7 +83,7 @@ class _Bounded:
             self._response.close()
             raise
         self._response.close()
-        raise EndpointUnreadable("AnswerTooLong", f"the answer is longer than {LONGEST_ANSWER} bytes")
+        raise EndpointUnreadable("AnswerTooLong", f"the answer is longer than {self._longest} bytes")
 
 
 class Answers(AioResponseParserFactory):  # type: ignore[misc]  # aiobotocore tells no types

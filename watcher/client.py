@@ -46,15 +46,17 @@ class Client:
     """Lends botocore's client for one call at a time each: `take`, call, `give_back`."""
 
     def __init__(
-        self, service: str, region: str, account: Account, sessions: Sessions, *, endpoint_url: str | None, pool: int
-    ) -> None:
-        """`pool`: connections at most. Nothing is opened yet."""
+        self, service: str, region: str, account: Account, sessions: Sessions, *, endpoint_url: str | None, pool: int,
+        http_session: type[BoundedSession] = BoundedSession,
+    ) -> None:  # fmt: skip
+        """`pool`: connections at most; `http_session`: bounds the answers. Nothing is opened yet."""
         self._service = service
         self._region = region
         self._account = account
         self._sessions = sessions
         self._endpoint_url = endpoint_url
         self._pool = pool
+        self._http_session = http_session
         self._opening = asyncio.Lock()
         self._current: Lent | None = None
         self._closed = False
@@ -121,7 +123,7 @@ class Client:
                         max_pool_connections=self._pool,
                         user_agent=USER_AGENT,
                         connector_args={"keepalive_timeout": KEEPALIVE},
-                        http_session_cls=BoundedSession,
+                        http_session_cls=self._http_session,
                     ),
                 )
                 api = await context.__aenter__()

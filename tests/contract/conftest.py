@@ -11,6 +11,7 @@ import pytest
 from watcher.events import Event
 from watcher.protocols import DeliveryState, Entry, Result
 from watcher.state import Record
+from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite import SqliteStore
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
+    from tests.dynamodb import Tables
     from watcher.protocols import Delivery, DeliveryRecord, Store
+
+pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MOMENT = "2026-11-23T11:59:00Z"
@@ -65,9 +69,17 @@ async def only(store: Store, sink: str = "x", now: datetime = NOW) -> Delivery:
     return found
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "dynamodb"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "state.db")
+    made: MemoryStore | SqliteStore | DynamoStore
+    match request.param:
+        case "memory":
+            made = MemoryStore()
+        case "sqlite":
+            made = SqliteStore(tmp_path / "state.db")
+        case _:
+            tables: Tables = request.getfixturevalue("tables")
+            made = DynamoStore(await tables())
     await made.open()
     yield made
     await made.close()

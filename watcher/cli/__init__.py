@@ -16,6 +16,7 @@ from watcher.cli.deliveries import deliveries
 from watcher.cli.health import healthcheck
 from watcher.cli.history import events
 from watcher.cli.look import check, status
+from watcher.cli.state import state
 from watcher.cli.tell import schema, validate
 from watcher.cli.trial import test_sink
 from watcher.errors import ConfigError, WatcherError
@@ -44,7 +45,20 @@ def cli() -> None:
     """
 
 
-for command in (run, check, validate, status, events, deliveries, test_sink, schema, simulate, demo, healthcheck):
+for command in (
+    run,
+    check,
+    validate,
+    status,
+    events,
+    deliveries,
+    state,
+    test_sink,
+    schema,
+    simulate,
+    demo,
+    healthcheck,
+):
     cli.add_command(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -15,9 +15,17 @@ if TYPE_CHECKING:
 
     from watcher.config.document import Document
     from watcher.config.settings import Config
-    from watcher.stores.sqlite import SqliteReader
 
-    Opened = TypeVar("Opened", bound=SqliteReader)
+    class Openable(Protocol):
+        """What is opened and closed."""
+
+        async def open(self) -> None:
+            """Before it is used."""
+
+        async def close(self) -> None:
+            """After it was."""
+
+    Opened = TypeVar("Opened", bound=Openable)
 
 
 def _of_the_group(context: click.Context, _: click.Parameter, value: str | None) -> str | None:

@@ -20,6 +20,7 @@ from watcher.config.quoting import LONGEST, shown
 from watcher.config.tree import Reads, Text, is_null
 from watcher.config.variables import VARIABLE
 from watcher.model import FirstSeen
+from watcher.stores.dynamodb.address import SCHEME, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -187,10 +188,12 @@ def _endpoint_url(value: object) -> str:
 
 def _state(value: object) -> str:
     text = printable(value)
-    if text.startswith("dynamodb://"):
-        raise ValueError("dynamodb:// is not in this version yet; use sqlite:///PATH or memory://")
-    if text != "memory://" and not re.fullmatch(r"sqlite:///.*[^/]", text):
-        raise ValueError("this must be sqlite:///PATH (relative), sqlite:////PATH (absolute) or memory://")
+    if text.startswith(SCHEME):
+        parse_address(text)
+    elif text != "memory://" and not re.fullmatch(r"sqlite:///.*[^/]", text):
+        raise ValueError(
+            "this must be sqlite:///PATH (relative), sqlite:////PATH (absolute), dynamodb://TABLE or memory://"
+        )
     return text
 
 
@@ -289,7 +292,7 @@ RoleArn = Annotated[
     text_schema(_ROLE),
 ]  # fmt: skip
 Url = Annotated[str, PlainValidator(_endpoint_url), text_schema(HTTP_URL)]
-State = Annotated[str, PlainValidator(_state), text_schema(r"^(sqlite:///.+|memory://)$")]
+State = Annotated[str, PlainValidator(_state), text_schema(r"^(sqlite:///.+|dynamodb://.+|memory://)$")]
 Listen = Annotated[str, PlainValidator(_listen), text_schema(r"^.+:[0-9]{1,5}$")]
 Interval = Annotated[float, PlainValidator(duration_from(0.1)), DURATION_SCHEMA]
 Duration = Annotated[float, PlainValidator(duration_from(0)), DURATION_SCHEMA]

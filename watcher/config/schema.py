@@ -216,9 +216,10 @@ class File(Keyed):
     )
     """Events that are recorded, marked as muted, and not sent."""
     state: State = Field(
-        default="sqlite:///watcher.db", examples=["sqlite:////var/lib/watcher/watcher.db", "memory://"]
+        default="sqlite:///watcher.db",
+        examples=["sqlite:////var/lib/watcher/watcher.db", "dynamodb://watcher", "memory://"],
     )
-    """Where the last known state and the events are kept: sqlite:///PATH, or memory:// for a trial."""
+    """Where the last known state and the events are kept: sqlite:///PATH, dynamodb://TABLE, memory:// (a trial)."""
     http: Annotated[Http | None, WrapValidator(_http_or_off), _SchemaOrOff()] = Http()
     """Where health, metrics and the status page are served; false or off: nowhere."""
     tracing: WithExtra | None = None

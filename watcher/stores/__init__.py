@@ -6,45 +6,85 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.errors import StoreError
+from watcher.stores.dynamodb.address import SCHEME, parse_address
 
 if TYPE_CHECKING:
+    from watcher.stores.dynamodb.moving import DynamoMover
+    from watcher.stores.dynamodb.outbox import DynamoOutbox
+    from watcher.stores.dynamodb.reader import DynamoReader
+    from watcher.stores.dynamodb.store import DynamoStore
     from watcher.stores.memory import MemoryStore
-    from watcher.stores.sqlite import SqliteOutbox, SqliteReader, SqliteStore
+    from watcher.stores.sqlite import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
 
-SQLITE = "sqlite:///"
+SQLITE, DYNAMODB = "sqlite:///", SCHEME
 
 
-def store_for(address: str) -> SqliteStore | MemoryStore:
+def store_for(address: str) -> SqliteStore | DynamoStore | MemoryStore:
     """The store that `state` names, not yet opened."""
     if address.startswith(SQLITE):
         from watcher.stores.sqlite import SqliteStore  # noqa: PLC0415  what is not used is not loaded
 
         return SqliteStore(Path(address.removeprefix(SQLITE)))
+    if address.startswith(SCHEME):
+        from watcher.stores.dynamodb.store import DynamoStore  # noqa: PLC0415  the same
+
+        return DynamoStore(parse_address(address))
     from watcher.stores.memory import MemoryStore  # noqa: PLC0415  the same
 
     return MemoryStore()
 
 
-def outbox_for(address: str) -> SqliteOutbox:
+def outbox_for(address: str) -> SqliteOutbox | DynamoOutbox:
     """What an operator may look at, and change, of what a daemon keeps under `state`, not yet opened.
 
     Raises:
         StoreError: what is kept in memory can be seen by its own daemon only.
     """
-    reader_for(address)
-    from watcher.stores.sqlite import SqliteOutbox  # noqa: PLC0415  what is not used is not loaded
+    if address.startswith(SCHEME):
+        from watcher.stores.dynamodb.outbox import DynamoOutbox  # noqa: PLC0415  what is not used is not loaded
+
+        return DynamoOutbox(parse_address(address))
+    _refuse_memory(address)
+    from watcher.stores.sqlite import SqliteOutbox  # noqa: PLC0415  the same
 
     return SqliteOutbox(Path(address.removeprefix(SQLITE)))
 
 
-def reader_for(address: str) -> SqliteReader:
+def reader_for(address: str) -> SqliteReader | DynamoReader:
     """A view of what a daemon keeps under `state`, not yet opened.
 
     Raises:
         StoreError: what is kept in memory can be seen by its own daemon only.
     """
-    if not address.startswith(SQLITE):
-        raise StoreError(f"{address}: what a daemon keeps in memory cannot be seen from outside; use sqlite:///FILE")
-    from watcher.stores.sqlite import SqliteReader  # noqa: PLC0415  what is not used is not loaded
+    if address.startswith(SCHEME):
+        from watcher.stores.dynamodb.reader import DynamoReader  # noqa: PLC0415  what is not used is not loaded
+
+        return DynamoReader(parse_address(address))
+    _refuse_memory(address)
+    from watcher.stores.sqlite import SqliteReader  # noqa: PLC0415  the same
 
     return SqliteReader(Path(address.removeprefix(SQLITE)))
+
+
+def mover_for(address: str) -> SqliteMover | DynamoMover:
+    """All that is kept under `state`, to be read or written as a whole while no daemon uses it; not yet opened.
+
+    Raises:
+        StoreError: what is kept in memory can be seen by its own daemon only.
+    """
+    if address.startswith(SCHEME):
+        from watcher.stores.dynamodb.moving import DynamoMover  # noqa: PLC0415  what is not used is not loaded
+
+        return DynamoMover(parse_address(address))
+    _refuse_memory(address)
+    from watcher.stores.sqlite import SqliteMover  # noqa: PLC0415  the same
+
+    return SqliteMover(Path(address.removeprefix(SQLITE)))
+
+
+def _refuse_memory(address: str) -> None:
+    if not address.startswith(SQLITE):
+        raise StoreError(
+            f"{address}: what a daemon keeps in memory cannot be seen from outside; use sqlite:///FILE or "
+            "dynamodb://TABLE"
+        )

@@ -1,0 +1,530 @@
+"""What only the DynamoDB store promises: several watchers, requests of unknown fate, tables that are not right."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.contract.conftest import MOMENT, NOW, after, entry, event, later, numbers, refused, sent
+from tests.dynamodb import Fate, Tables, address, made
+from watcher.cli.options import opened
+from watcher.errors import StoreConflict, StoreError
+from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.state import Known, Record
+from watcher.stores.dynamodb import client, items
+from watcher.stores.dynamodb.items import META, SHARDS, shard_of
+from watcher.stores.dynamodb.outbox import DynamoOutbox
+from watcher.stores.dynamodb.reader import DynamoReader
+from watcher.stores.dynamodb.store import DynamoStore
+from watcher.stores.dynamodb.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.dynamodb import Gate
+    from tests.edge.emulators import Emulator
+    from watcher.stores.dynamodb.address import Address
+
+    Watchers = Callable[[int], Awaitable[list[DynamoStore]]]
+
+ONE, TWO, THREE = (Record(sequence=number) for number in (1, 2, 3))
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as open_things:
+        yield open_things
+
+
+@pytest.fixture
+async def table(tables: Tables) -> Address:
+    return await tables()
+
+
+@pytest.fixture
+def watchers(table: Address, stack: AsyncExitStack) -> Watchers:
+    """Opens several stores on one table, without leases."""
+
+    async def make(count: int) -> list[DynamoStore]:
+        return [await stack.enter_async_context(opened(DynamoStore(table))) for _ in range(count)]
+
+    return make
+
+
+@pytest.fixture
+async def gated(table: Address, gate: Gate, stack: AsyncExitStack) -> DynamoStore:
+    """A store whose requests meet their fates, beside others that have none."""
+    return await stack.enter_async_context(opened(DynamoStore(replace(table, endpoint_url=gate.url))))
+
+
+async def ids(store: DynamoStore, sink: str = "x") -> list[int]:
+    return numbers(await store.due(sink, 100))
+
+
+async def history(table: Address) -> list[int]:
+    async with opened(DynamoReader(table)) as reader:
+        return [int(kept.id, 16) for _, kept in await reader.events(EventQuery(limit=1000))]
+
+
+async def test_whoever_comes_second_commits_nothing_and_is_told_which(watchers: Watchers, table: Address) -> None:
+    first, second = await watchers(2)
+    await first.commit([Entry("a", ONE, [(event(1), ["x"])])], NOW)
+    with pytest.raises(StoreConflict) as conflict:
+        await second.commit([Entry("a", TWO, [(event(2), ["x"])]), Entry("b", THREE, [(event(3, "b"), ["x"])])], NOW)
+    assert conflict.value.subjects == {"a"}
+    assert await history(table) == [1, 3]
+    assert await second.records() == {"a": ONE, "b": THREE}
+
+
+async def test_whoever_lost_learns_what_was_found_with_all_that_waits_of_it(watchers: Watchers) -> None:
+    """So order holds: its own event comes after those that it did not know of."""
+    first, second = await watchers(2)
+    await first.commit([Entry("a", ONE, [(event(1), ["x"])])], NOW)
+    with pytest.raises(StoreConflict):
+        await second.commit([Entry("a", TWO, [(event(9), ["x"])])], NOW)
+    assert await second.fresh(["a", "unknown"]) == {"a": ONE}
+    await second.commit([Entry("a", TWO, [(event(2), ["x"])])], NOW)
+    assert await ids(second) == [1, 2]
+    assert numbers(await second.heads("x", NOW, 10)) == [1]
+    with pytest.raises(StoreConflict):
+        await first.commit([Entry("a", THREE)], NOW)
+
+
+async def test_what_was_found_before_what_is_known_by_now_is_not_kept(watchers: Watchers) -> None:
+    """A shard was lost and gained again while a poll was under way."""
+    first, second = await watchers(2)
+    await first.commit([Entry("a", ONE)], NOW)
+    await second.commit([Entry("b", ONE)], NOW)
+    first.unload(shard_of("b"))
+    await first.load(shard_of("b"))
+    with pytest.raises(StoreConflict):
+        await first.commit([Entry("b", TWO, [(event(1, "b"), ["x"])], follows=Record())], NOW)
+    await first.commit([Entry("b", TWO, [(event(1, "b"), ["x"])], follows=ONE)], NOW)
+
+
+async def test_a_state_that_was_forgotten_and_found_anew_is_another_one(watchers: Watchers) -> None:
+    first, second = await watchers(2)
+    await first.commit([Entry("a", ONE)], NOW)
+    await second.fresh(["a"])
+    await first.forget(["a"])
+    await first.commit([Entry("a", ONE)], NOW)
+    with pytest.raises(StoreConflict):
+        await second.commit([Entry("a", TWO)], NOW)
+
+
+@pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST, Fate.BROKEN, Fate.NO_JSON])
+async def test_a_commit_whose_fate_is_unknown_is_kept_once(
+    gated: DynamoStore, gate: Gate, table: Address, fate: Fate
+) -> None:
+    entries = [Entry("a", ONE, [(event(1), ["x"])]), Entry("b", ONE, [(event(2, "b"), ["x"])])]
+    gate.fates["TransactWriteItems"] = [fate]
+    for _ in range(2):
+        try:
+            await gated.commit(entries, NOW)
+            break
+        except StoreConflict:
+            pytest.fail("nobody else wrote")
+        except StoreError:
+            pass
+    assert sorted(await history(table)) == [1, 2]
+    assert sorted(await ids(gated)) == [1, 2]
+    await gated.commit([Entry("a", TWO, [(event(3), ["x"])])], NOW)
+    assert numbers(await gated.heads("x", NOW, 10)) == [1, 2]
+
+
+async def test_it_is_not_known_either_while_the_table_cannot_be_read(
+    gated: DynamoStore, gate: Gate, table: Address
+) -> None:
+    entries = [Entry("a", ONE, [(event(1), ["x"])])]
+    gate.fates = {"TransactWriteItems": [Fate.ANSWER_LOST], "GetItem": [Fate.LOST]}
+    with pytest.raises(StoreError):
+        await gated.commit(entries, NOW)
+    await gated.commit(entries, after(60))
+    assert await history(table) == [1]
+
+
+async def test_a_request_that_arrives_late_changes_nothing_any_more(
+    gated: DynamoStore, gate: Gate, table: Address, watchers: Watchers
+) -> None:
+    """The one that was believed lost arrives after its repeat, and after what followed."""
+    entries = [Entry("a", ONE, [(event(1), ["x"])])]
+    gate.fates["TransactWriteItems"] = [Fate.LATE]
+    with pytest.raises(StoreError):
+        await gated.commit(entries, NOW)
+    await gated.commit(entries, NOW)
+    await gated.commit([Entry("a", TWO, [(event(2), ["x"])])], NOW)
+    await gate.let_arrive()
+    assert await history(table) == [1, 2]
+    (other,) = await watchers(1)
+    assert await other.records() == {"a": TWO}
+
+
+async def test_a_request_that_arrives_before_its_repeat_is_the_repeat(
+    gated: DynamoStore, gate: Gate, table: Address
+) -> None:
+    entries = [Entry("a", ONE, [(event(1), ["x"])])]
+    gate.fates["TransactWriteItems"] = [Fate.LATE]
+    with pytest.raises(StoreError):
+        await gated.commit(entries, NOW)
+    await gate.let_arrive()
+    await gated.commit(entries, NOW)
+    assert await history(table) == [1]
+
+
+async def test_a_watcher_that_was_paused_overwrites_nothing(
+    gated: DynamoStore, gate: Gate, table: Address, watchers: Watchers
+) -> None:
+    """Its request is late, and another watcher has gone on meanwhile."""
+    (other,) = await watchers(1)
+    gate.fates["TransactWriteItems"] = [Fate.LATE]
+    with pytest.raises(StoreError):
+        await gated.commit([Entry("a", ONE, [(event(1), ["x"])])], NOW)
+    await other.commit([Entry("a", TWO, [(event(2), ["x"])])], NOW)
+    await gate.let_arrive()
+    assert await history(table) == [2]
+    assert await other.records() == {"a": TWO}
+
+
+@pytest.mark.parametrize("fate", [Fate.THROTTLED, Fate.DENIED])
+async def test_a_table_that_takes_nothing_loses_nothing(
+    gated: DynamoStore, gate: Gate, table: Address, fate: Fate
+) -> None:
+    entries = [entry("a", 1), entry("b", 2)]
+    gate.always = fate
+    for work in (gated.commit(entries, NOW), gated.forget(["a"]), gated.enlist(["x"], NOW), gated.records()):
+        with pytest.raises(StoreError, match=r"slow down|not authorized"):
+            await work
+    gate.always = None
+    assert await history(table) == []
+    await gated.commit(entries, NOW)
+    assert sorted(await history(table)) == [1, 2]
+
+
+async def test_one_subject_that_cannot_be_written_is_tried_again_and_the_others_are_not(
+    gated: DynamoStore, gate: Gate, table: Address
+) -> None:
+    entries = [entry(name, number) for number, name in enumerate("abc")]
+    gate.fates["TransactWriteItems"] = [Fate.PASSES, Fate.THROTTLED, Fate.PASSES]
+    with pytest.raises(StoreError, match="slow down"):
+        await gated.commit(entries, NOW)
+    assert len(await history(table)) == 2
+    before = len(gate.seen)
+    await gated.commit(entries, NOW)
+    assert gate.seen[before:].count("TransactWriteItems") == 1
+    assert sorted(await history(table)) == [0, 1, 2]
+
+
+async def test_an_answer_that_never_comes_is_not_waited_for(
+    table: Address, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    monkeypatch.setattr(client.Caller.call, "__kwdefaults__", {"within": 0.2})
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    where = replace(table, endpoint_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    with pytest.raises(StoreError, match=r"no answer within 0\.2 s"):
+        await DynamoReader(where).open()
+    over.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_nobody_there_is_a_message_for_people(table: Address) -> None:
+    with pytest.raises(StoreError, match=r"^dynamodb://.*: GetItem: "):
+        await DynamoStore(replace(table, endpoint_url="http://127.0.0.1:9")).open()
+
+
+async def test_a_table_that_is_not_there_is_made_by_init(ministack: Emulator, tables: Tables) -> None:
+    where = address(ministack.url)
+    with pytest.raises(StoreError, match=r"there is no such table here; `watcher state init` makes it$"):
+        await DynamoStore(where).open()
+    await made(where)
+    described = ministack.client("dynamodb")
+    table = described.describe_table(TableName=where.table)["Table"]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    ttl = described.describe_time_to_live(TableName=where.table)["TimeToLiveDescription"]
+    assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "ttl")
+    backups = described.describe_continuous_backups(TableName=where.table)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    await made(where)  # once more changes nothing
+    async with opened(DynamoStore(where)) as store:
+        await store.commit([entry("a", 1)], NOW)
+        await made(where)
+        assert await history(where) == [1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "type_"), [([("id", "HASH")], "S"), ([("k", "HASH")], "S"), ([("k", "HASH"), ("s", "RANGE")], "N")]
+)
+async def test_another_programs_table_is_left_alone(
+    ministack: Emulator, tables: Tables, keys: list[tuple[str, str]], type_: str
+) -> None:
+    where = address(ministack.url)
+    ministack.client("dynamodb").create_table(
+        TableName=where.table,
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": type_} for name, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    with pytest.raises(StoreError, match="another program's table"):
+        await DynamoStore(where).open()
+    with pytest.raises(StoreError, match="another program's table"):
+        await made(where)
+    told = ministack.client("dynamodb").describe_time_to_live(TableName=where.table)["TimeToLiveDescription"]
+    assert told["TimeToLiveStatus"] == "DISABLED"
+
+
+async def test_a_table_that_was_used_and_lacks_its_meta_item_is_not_used(ministack: Emulator, table: Address) -> None:
+    async with opened(DynamoStore(table)) as store:
+        await store.enlist(["a"], NOW)
+    ministack.client("dynamodb").delete_item(TableName=table.table, Key={"k": {"S": "M"}, "s": {"S": "M"}})
+    with pytest.raises(StoreError, match=r"not yet watcher's; `watcher state init` prepares it$"):
+        await DynamoStore(table).open()
+
+
+async def test_a_table_that_was_made_elsewhere_is_prepared_by_the_daemons_that_come_first(
+    ministack: Emulator, table: Address
+) -> None:
+    """As CloudFormation makes it: with its key, and without an item."""
+    ministack.client("dynamodb").delete_item(TableName=table.table, Key={"k": {"S": "M"}, "s": {"S": "M"}})
+    with pytest.raises(StoreError, match="not yet watcher's"):
+        await DynamoReader(table).open()
+    stores = [DynamoStore(table) for _ in range(2)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await asyncio.gather(*(store.close() for store in stores))
+    async with opened(DynamoReader(table)) as reader:
+        assert await reader.records() == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({":f": 2}, "written by a newer watcher.*form 2, this one knows 1"), ({":f": 0}, "says form 0")],
+)
+async def test_another_form_is_not_touched(table: Address, change: dict[str, Any], message: str) -> None:
+    raw = Table(table)
+    await raw.update(META, "SET form = :f", change)
+    await raw.close()
+    for unusable in (DynamoStore(table), DynamoReader(table), DynamoOutbox(table)):
+        with pytest.raises(StoreError, match=message):
+            await unusable.open()
+    with pytest.raises(StoreError, match=message):
+        await made(table)
+
+
+async def test_a_table_without_ttl_is_used_and_told_of(
+    ministack: Emulator, table: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ministack.client("dynamodb").update_time_to_live(
+        TableName=table.table, TimeToLiveSpecification={"Enabled": False, "AttributeName": "ttl"}
+    )
+    async with opened(DynamoStore(table)) as store:
+        await store.commit([entry("a", 1)], NOW)
+    assert "store.no_ttl" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("size", [100_000, 500_000, 3_000_000])
+async def test_an_event_of_any_size_is_kept_and_delivered_whole(watchers: Watchers, table: Address, size: int) -> None:
+    first, second = await watchers(2)
+    text = os.urandom(size // 2).hex()  # zlib makes it half as long
+    large = event(1, attempt={"startedAt": MOMENT, "events": [text]})
+    record = Record(Known(None, NOW, {"sha": text}), 1)
+    await first.commit([Entry("a", record, [(large, ["x", "y"]), (event(2), ["x"])])], NOW)
+    assert await second.fresh(["a"]) == {"a": record}
+    (head,) = await second.heads("x", NOW, 10)
+    assert head.event == large
+    await second.settle([sent(head)], NOW)
+    replaced = Record(Known(None, NOW, {"sha": text[::-1]}), 2)
+    await second.commit([Entry("a", replaced)], NOW)
+    assert (await second.fresh(["a"])) == {"a": replaced}
+    assert await first.find(large.id) == [((await first.find(large.id))[0][0], large)]
+    assert await second.settle(list(map(sent, [*await second.due("x", 9), *await second.due("y", 9)])), NOW) is None
+    assert await second.prune(after(86400), 100) == 2
+    raw = second.table
+    left = {str(item["k"]) async for item in raw.scan("P#")}
+    parts = (await raw.get(items.state(shard_of("a"), "a")) or {}).get("parts")
+    assert left == ({f"P#{parts}"} if parts else set())
+
+
+async def test_more_sinks_than_fit_into_one_transaction_all_have_the_event_once(
+    watchers: Watchers, table: Address
+) -> None:
+    first, second = await watchers(2)
+    sinks = [f"sink-{number}" for number in range(250)]
+    await first.commit([entry("a", 1, 2, sinks=sinks)], NOW)
+    await second.refresh(shard_of("a"))
+    for store in (first, second):
+        assert set((await store.waiting()).values()) == {2}
+        assert len(await store.waiting()) == 250
+    assert [numbers(await second.due(sink, 9)) for sink in sinks] == [[1, 2]] * 250
+
+
+async def test_what_was_left_of_such_a_commit_is_taken_up_by_whoever_reads_it(
+    gated: DynamoStore, gate: Gate, watchers: Watchers
+) -> None:
+    sinks = [f"sink-{number}" for number in range(250)]
+    gate.fates["TransactWriteItems"] = [Fate.PASSES, Fate.PASSES, Fate.LOST]
+    with pytest.raises(StoreError):
+        await gated.commit([entry("a", 1, sinks=sinks)], NOW)
+    (other,) = await watchers(1)
+    assert [numbers(await other.due(sink, 9)) for sink in sinks] == [[1]] * 250
+
+
+async def test_names_of_any_length_and_make_have_their_place(watchers: Watchers) -> None:
+    (store,) = await watchers(1)
+    names = ["a/b/stack/" + "n" * 3000, "a/b/stack/" + "n" * 3001, "a/b/stack/%F0%9F%98%80"]
+    for number, name in enumerate(names):
+        await store.commit([entry(name, number, sinks=["s" * 2000, "s" * 2001, "ß"])], NOW)
+    assert set(await store.records()) == set(names)
+    for sink in ("s" * 2000, "s" * 2001, "ß"):
+        assert sorted(await ids(store, sink)) == [0, 1, 2]
+    assert [len(await store.events(EventQuery(target=name))) for name in names] == [1, 1, 1]
+
+
+async def test_clocks_that_differ_by_minutes_change_no_order(watchers: Watchers, table: Address) -> None:
+    ahead, behind = await watchers(2)
+    await ahead.commit([Entry("a", ONE, [(event(1), ["x"])])], after(600))
+    await behind.fresh(["a"])
+    await behind.commit([Entry("a", TWO, [(event(2), ["x"])])], NOW)
+    await ahead.fresh(["a"])
+    await ahead.commit([Entry("a", THREE, [(event(3), ["x"])])], after(600))
+    assert await history(table) == [1, 2, 3]
+    assert await ids(behind) == [1, 2]
+    assert await ids(ahead) == [1, 2, 3]
+    await ahead.settle([later((await ahead.heads("x", NOW, 1))[0], 20)], after(7200))
+    await behind.refresh(shard_of("a"))
+    assert await behind.next_try("x", NOW) == 0
+    assert numbers(await behind.heads("x", NOW, 1)) == [1]
+
+
+async def test_what_another_watcher_settled_is_neither_handed_out_nor_settled_again(watchers: Watchers) -> None:
+    first, second = await watchers(2)
+    await first.commit([entry("a", 1, 2), entry("b", 3)], NOW)
+    await gather_all(second)
+    mine, theirs = await first.heads("x", NOW, 9), await second.heads("x", NOW, 9)
+    assert mine == theirs
+    await first.settle([sent(mine[0])], NOW)
+    assert numbers(await second.heads("x", NOW, 9)) == [2, 3]
+    await second.settle([refused(theirs[0]), later(theirs[1])], after(1))
+    told = {(each.event.id, each.state) for each in await first.deliveries(DeliveryQuery(limit=9))}
+    assert told == {
+        (event(1).id, DeliveryState.SENT), (event(2).id, DeliveryState.WAITING), (event(3).id, DeliveryState.WAITING)
+    }  # fmt: skip
+    assert numbers(await first.heads("x", after(2), 9)) == [2, 3]  # a's next; b's pause is the other's to know
+    await gather_all(first)
+    assert numbers(await first.heads("x", after(2), 9)) == [2]
+
+
+async def gather_all(store: DynamoStore) -> None:
+    await asyncio.gather(*map(store.refresh, range(SHARDS)))
+
+
+@pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST])
+async def test_a_settlement_whose_fate_is_unknown_may_be_repeated(
+    gated: DynamoStore, gate: Gate, table: Address, fate: Fate
+) -> None:
+    await gated.commit([entry("a", 1), entry("b", 2)], NOW)
+    results = [sent(each) for each in await gated.heads("x", NOW, 9)]
+    gate.fates["TransactWriteItems"] = [fate]
+    with pytest.raises(StoreError):
+        await gated.settle(results, NOW)
+    await gated.settle(results, NOW)
+    assert await gated.heads("x", NOW, 9) == []
+    async with opened(DynamoReader(table)) as reader:
+        assert {each.state for each in await reader.deliveries(DeliveryQuery())} == {DeliveryState.SENT}
+
+
+async def test_what_is_added_while_a_shard_is_read_is_not_lost_from_sight(gated: DynamoStore, gate: Gate) -> None:
+    await gated.commit([entry("a", 1)], NOW)
+    for number in range(2, 30):
+        reading = asyncio.create_task(gated.refresh(shard_of("a")))
+        await asyncio.sleep(0.0005 * (number % 8))
+        await gated.commit([entry("a", number)], NOW)
+        (head,) = await gated.heads("x", NOW, 9)
+        await gated.settle([sent(head)], NOW)
+        await reading
+        assert await ids(gated) == [number]
+
+
+async def test_an_operators_changes_are_seen_by_whoever_looks_again(watchers: Watchers, table: Address) -> None:
+    first, _ = await watchers(2)
+    await first.enlist(["x"], NOW)
+    await first.commit([entry("a", 1), entry("b", 2)], NOW)
+    await first.settle([refused((await first.heads("x", NOW, 1))[0])], NOW)
+    async with opened(DynamoOutbox(table)) as outbox:
+        assert await outbox.revive([], None, NOW) == 1
+        assert await outbox.revive([], None, NOW) == 0
+        assert await outbox.drop(event(2).id, None, NOW) == 1
+        lease = await outbox.table.get(items.Key("L", f"S#{shard_of('a')}"))
+    assert lease is not None
+    assert lease["news"] == 1 + (shard_of("b") == shard_of("a"))
+    await gather_all(first)
+    assert await ids(first) == [1]
+
+
+async def test_a_delivery_that_is_settled_after_its_shard_was_lost_is_settled(table: Address) -> None:
+    async with opened(DynamoStore(replace(table, leases=True))) as store:
+        assert await store.load(shard_of("a")) == {}
+        await store.commit([entry("a", 1, 2)], NOW)
+        (head,) = await store.heads("x", NOW, 9)
+        store.unload(shard_of("a"))
+        assert await store.heads("x", NOW, 9) == []
+        assert await store.next_try("x", NOW) is None
+        await store.settle([sent(head)], NOW)
+        await store.load(shard_of("a"))
+        assert await ids(store) == [2]
+
+
+async def test_nothing_of_a_shard_is_handed_out_while_its_lease_is_not_sure(table: Address) -> None:
+    async with opened(DynamoStore(replace(table, leases=True))) as store:
+        await store.load(shard_of("a"))
+        await store.commit([entry("a", 1)], NOW)
+        store.may = lambda _: False
+        assert (await store.heads("x", NOW, 9), await store.due("x", 9), await store.next_try("x", NOW)) == (
+            [],
+            [],
+            None,
+        )
+        store.may = store.held.__contains__
+        assert await ids(store) == [1]
+
+
+async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watchers: Watchers) -> None:
+    first, second = await watchers(2)
+    wish = Wish("x", "a", "watcher.sync.failed", MOMENT, 1.0)
+    for number in range(8):
+        await first.commit([entry("a", number)], NOW)
+        await first.settle([sent(each) for each in await first.heads("x", NOW, 9)], NOW)
+        await asyncio.gather(first.remind([wish], after(60)), second.prune(after(30), 9))
+        waits = await first.heads("x", after(60), 9)
+        found = await second.find(event(number).id)
+        assert len(found) >= len(waits)
+        await first.settle([sent(each) for each in waits], after(60))
+
+
+async def test_a_poll_that_changes_nothing_asks_the_table_for_nothing(gated: DynamoStore, gate: Gate) -> None:
+    await gated.commit([entry("a", 1)], NOW)
+    before = len(gate.seen)
+    await gated.next_try("x", NOW)
+    await gated.waiting()
+    assert gate.seen[before:] == []
+
+
+def test_every_subject_of_an_endpoint_is_of_one_shard() -> None:
+    same = [
+        ["a/r/proton", "a/r/template/SERVICE/x/1", "a/r/service-instance/s/n", "a/r/repository/proton/GITHUB/n/b/t"],
+        ["a/r/codeconnections", "a/r/stack/x", "a/r/stack/y", "a/r/repository/codeconnections/l/b"],
+    ]
+    assert [len({shard_of(subject) for subject in subjects}) for subjects in same] == [1, 1]
+    spread = {shard_of(f"account-{number}/r/proton") for number in range(200)}
+    assert spread == set(range(SHARDS))
+    # What is in tables by now: another hash would lose it.
+    assert shard_of("default/us-east-1/codeconnections") == 10

@@ -1,0 +1,178 @@
+"""State moves between stores and loses nothing: `watcher state export` and `import`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
+from watcher.cli.options import opened
+from watcher.errors import StoreError, UsageError
+from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.state import Known, Outage, Record
+from watcher.stores import mover_for, outbox_for, store_for
+from watcher.stores.moving import Recorded, Sending, lines, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.dynamodb import Tables
+    from watcher.protocols import Store
+
+RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))
+
+
+@pytest.fixture
+async def addresses(tmp_path: Path, tables: Tables) -> dict[str, list[str]]:
+    """Two of each kind, empty."""
+    found = [await tables() for _ in range(2)]
+    urls = [f"{each}?region={each.region}&endpoint_url={each.endpoint_url}&leases=off" for each in found]
+    return {"sqlite": [f"sqlite:///{tmp_path}/{name}.db" for name in "ab"], "dynamodb": urls}
+
+
+async def filled(address: str) -> None:
+    """Everything that there may be."""
+    store = store_for(address)
+    await store.open()
+    await store.enlist(["x", "y"], NOW)
+    await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
+    first, *_ = await store.due("x", 1)
+    await store.settle([sent(first)], after(1))
+    await store.settle([later(await _head(store, "a"))], after(2))
+    await store.settle([refused(await _head(store, "c")), given_up(await _head(store, "d"))], after(3))
+    await store.commit([entry("e", 6)], after(4))
+    await store.settle([sent(await _head(store, "e"))], after(5))
+    assert await store.remind([Wish("x", "e", "watcher.sync.failed", MOMENT, 10)], after(60)) == 1
+    await store.close()
+    outbox = outbox_for(address)
+    await outbox.open()
+    await outbox.drop(event(2).id, "y", after(70))
+    await outbox.close()
+
+
+async def _head(store: Store, subject: str) -> Any:
+    return next(each for each in await store.heads("x", after(1), 100) if each.event.subject == subject)
+
+
+async def held(address: str) -> list[Any]:
+    """All that a store tells, but for its own numbers."""
+    store = store_for(address)
+    await store.open()
+    told = [
+        await store.records(),
+        sorted(await store.enlisted()),
+        [kept for _, kept in await store.events(EventQuery(limit=1000))],
+        await store.deliveries(DeliveryQuery(limit=1000)),
+        [(each.id, each.tries, each.failures, each.failing_since) for each in await store.due("x", 100)],
+        [each.id for each in await store.heads("x", after(11), 100)],
+        await store.next_try("x", after(2), "e"),
+    ]
+    await store.close()
+    return told
+
+
+async def moved(source: str, target: str) -> None:
+    async with opened(mover_for(source)) as reader:
+        text = [*lines([part async for part in reader.read()])]
+    async with opened(mover_for(target)) as writer:
+        await writer.write([*parts(text, "file")])
+
+
+@pytest.mark.parametrize("source", ["sqlite", "dynamodb"])
+@pytest.mark.parametrize("target", ["sqlite", "dynamodb"])
+async def test_everything_moves(addresses: dict[str, list[str]], source: str, target: str) -> None:
+    first, second = addresses[source][0], addresses[target][1]
+    await filled(first)
+    await moved(first, second)
+    assert await held(second) == await held(first)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
+async def test_what_moved_goes_on_where_it_was(addresses: dict[str, list[str]], kind: str) -> None:
+    first, second = addresses["sqlite"][0], addresses[kind][1]
+    await filled(first)
+    await moved(first, second)
+    store = store_for(second)
+    await store.open()
+    await store.commit([entry("a", 9)], after(80))
+    lane = [int(each.event.id, 16) for each in await store.due("x", 100) if each.event.subject == "a"]
+    assert lane == [2, 3, 9]
+    head = await _head_at(store, 80)
+    assert (head.tries, head.failures) == (1, 1)
+    assert await store.replay("x", NOW, lambda _: True) == 0
+    await store.close()
+
+
+async def _head_at(store: Store, seconds: float) -> Any:
+    return next(each for each in await store.heads("x", after(seconds), 100) if each.event.subject == "a")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
+async def test_a_store_that_holds_something_is_not_filled(addresses: dict[str, list[str]], kind: str) -> None:
+    source, target = addresses["sqlite"][0], addresses[kind][1]
+    await filled(source)
+    store = store_for(target)
+    await store.open()
+    await store.commit([Entry("z", Record())], NOW)
+    await store.close()
+    before = await held(target)
+    with pytest.raises(StoreError, match="there is state"):
+        await moved(source, target)
+    assert await held(target) == before
+
+
+async def test_an_import_that_was_cut_off_can_only_be_repeated(addresses: dict[str, list[str]]) -> None:
+    source, target = addresses["sqlite"][0], addresses["dynamodb"][1]
+    await filled(source)
+
+    class CutError(Exception):
+        pass
+
+    async with opened(mover_for(source)) as reader:
+        whole = [part async for part in reader.read()]
+
+    def cut() -> Any:
+        yield from whole * 20
+        raise CutError
+
+    with pytest.raises(CutError):
+        async with opened(mover_for(target)) as writer:
+            await writer.write(cut())
+    store = store_for(target)
+    with pytest.raises(StoreError, match="import did not come to its end"):
+        await store.open()
+    with pytest.raises(StoreError, match="import did not come to its end"):
+        await moved(target, addresses["sqlite"][1])
+    await moved(source, target)
+    assert await held(target) == await held(source)
+
+
+def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
+    part = Recorded(1, 0.0, event(1))
+    return change([*lines([part, part])])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-1], "ends too early"),
+        (lambda text: [*text[:2], text[-1]], "counts 2 lines, where there are 1"),
+        (lambda text: [*text, text[1]], "follows the end"),
+        (lambda _: [], "ends too early"),
+        (lambda text: ["{}", *text[1:]], "no state of a watcher"),
+        (lambda text: [text[0].replace("1", "2"), *text[1:]], "another version"),
+        (lambda text: [text[0], '{"other": 1}', *text[1:]], "no 'other' in this form"),
+        (lambda text: [text[0], text[1][:20], *text[2:]], "no state of a watcher"),
+        (lambda text: [text[0], "[]", *text[1:]], "no state of a watcher"),
+        (lambda text: [text[0], *[*lines([_orphan()])][1:2], *text[1:]], "the event of the delivery 9 is missing"),
+    ],
+)
+def test_half_a_file_or_another_is_refused(change: Callable[[list[str]], list[str]], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        list(parts(broken(change), "state.jsonl"))
+
+
+def _orphan() -> Sending:
+    return Sending(9, "a", "x", 0, DeliveryState.SENT)

@@ -1,0 +1,58 @@
+"""`state`: what a state store needs before a daemon uses it, and moving from one store to another."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from watcher.cli.options import config_option, load_config, only_config
+
+
+@click.group(
+    invoke_without_command=False,
+    subcommand_metavar="COMMAND [ARGS]...",
+    epilog="\b\nExamples:\n  watcher state init\n  watcher state export state.jsonl --config old.yaml\n"
+    "  watcher state import state.jsonl --config new.yaml",
+)
+@config_option
+@click.pass_context
+def state(context: click.Context, config: str | None) -> None:  # noqa: ARG001  of its subcommands
+    """Prepare the state store, or move what it holds to another one."""
+    only_config(context)
+
+
+@state.command(epilog="\b\nExamples:\n  watcher state init --config watcher.yaml")
+@config_option
+def init(config: str | None) -> int:
+    """Make the DynamoDB table that `state` names, or what it lacks; say what is wrong with it otherwise.
+
+    It gets capacity on demand, point-in-time recovery and TTL. A state file needs no preparation.
+    """
+    from watcher.cli.moving import prepare  # noqa: PLC0415  --help needs none of it
+
+    for line in asyncio.run(prepare(load_config(config).state)):
+        click.echo(line)
+    return 0
+
+
+@state.command(epilog="\b\nExamples:\n  watcher state export state.jsonl --config watcher.yaml")
+@config_option
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
+def export(config: str | None, file: str) -> int:
+    """Write all that the store holds to FILE, as JSON Lines. No daemon may be running on it."""
+    from watcher.cli.moving import write_file  # noqa: PLC0415  --help needs none of it
+
+    click.echo(asyncio.run(write_file(load_config(config).state, file)))
+    return 0
+
+
+@state.command(name="import", epilog="\b\nExamples:\n  watcher state import state.jsonl --config watcher.yaml")
+@config_option
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
+def import_(config: str | None, file: str) -> int:
+    """Fill an empty store with what `state export` wrote to FILE. No daemon may be running on it."""
+    from watcher.cli.moving import read_file  # noqa: PLC0415  --help needs none of it
+
+    click.echo(asyncio.run(read_file(load_config(config).state, file)))
+    return 0

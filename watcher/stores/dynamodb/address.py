@@ -1,0 +1,80 @@
+"""Where a table is: `dynamodb://TABLE?region=…&endpoint_url=…`. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from watcher.config.duration import parse_duration
+
+SCHEME = "dynamodb://"
+FORM = "this must be dynamodb://TABLE, or dynamodb://TABLE?region=REGION&endpoint_url=URL"
+
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+SHORTEST_TERM, LONGEST_TERM = 1.0, 300.0
+"""Seconds."""
+
+_KEYS = ("region", "endpoint_url", "leases", "term")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A table, and how it is reached; what is None is as everywhere (AWS_REGION, AWS_ENDPOINT_URL, …)."""
+
+    table: str
+    region: str | None = None
+    endpoint_url: str | None = None
+    leases: bool = True
+    """False, for tests: every watcher holds every shard, and only conditional writes keep them apart."""
+    term: float = 10.0
+    """Seconds that a watcher must be silent before others take what it holds; every watcher of a table has the same."""
+
+    def __str__(self) -> str:
+        """As it is told in messages."""
+        return f"{SCHEME}{self.table}"
+
+
+def parse_address(text: str) -> Address:
+    """What `state` names.
+
+    Raises:
+        ValueError: it is no table's address; the message says why.
+    """
+    if not text.startswith(SCHEME):
+        raise ValueError(FORM)
+    table, _, query = text.removeprefix(SCHEME).partition("?")
+    if not _TABLE.fullmatch(table):
+        raise ValueError(f"{FORM}; a table's name has 3 to 255 letters, digits, dots, dashes and underscores")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+    except ValueError:
+        raise ValueError(FORM) from None
+    given = dict(pairs)
+    if len(given) < len(pairs) or not given.keys() <= set(_KEYS):
+        raise ValueError(f"{FORM}; after the question mark each of {', '.join(_KEYS)} may stand once, and nothing else")
+    if "region" in given and not _REGION.fullmatch(given["region"]):
+        raise ValueError("`region` must be a region's name, such as us-east-1")
+    if "endpoint_url" in given and not _is_url(given["endpoint_url"]):
+        raise ValueError("`endpoint_url` must be the URL of a host, without a user, such as http://127.0.0.1:8000")
+    if given.get("leases", "on") not in {"on", "off"}:
+        raise ValueError("`leases` must be on or off; off is for tests")
+    try:
+        term = parse_duration(given.get("term", "10s"))
+    except ValueError:
+        term = 0.0
+    if not SHORTEST_TERM <= term <= LONGEST_TERM:
+        raise ValueError("`term` must be a duration from 1s to 5m, the same for every watcher of the table")
+    leases = given.get("leases") != "off"
+    return Address(table, given.get("region"), given.get("endpoint_url"), leases=leases, term=term)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        )
+    except ValueError:
+        return False

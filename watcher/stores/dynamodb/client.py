@@ -1,0 +1,171 @@
+"""Calls to DynamoDB, one try each and bounded in time: the one place where botocore's errors become StoreError."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from watcher.answers import BoundedSession
+from watcher.client import Client
+from watcher.config.settings import Account
+from watcher.errors import PollFailed, StoreError
+from watcher.failure import classify
+from watcher.redact import printable, redact
+from watcher.sessions import Sessions
+from watcher.sources.answer import body_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from watcher.client import Lent
+    from watcher.stores.dynamodb.address import Address
+
+TIMEOUT = 5.0
+"""Seconds that one call may take, in all."""
+
+CONNECTIONS = 32
+
+AGAIN = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded")
+"""Why a transaction was cancelled that may succeed when it is tried again."""
+
+CONFLICTS = 4
+"""Tries of a transaction that meets another one on the same item."""
+
+
+class NoTableError(StoreError):
+    """There is no such table."""
+
+
+class UnknownOutcomeError(StoreError):
+    """The request went out, and nothing came back that tells what became of it."""
+
+
+class RefusedError(StoreError):
+    """A condition did not hold; nothing was written. `at`: which operations' conditions."""
+
+    def __init__(self, message: str, at: frozenset[int] = frozenset({0})) -> None:
+        """Keep which."""
+        super().__init__(message)
+        self.at = at
+
+
+class _LargeAnswers(BoundedSession):
+    """DynamoDB answers with up to 16 MB of items."""
+
+    longest = 64 * 1024 * 1024
+
+
+class Caller:
+    """Calls one table's API with the ambient credentials. `address` is what messages name."""
+
+    def __init__(self, address: Address) -> None:
+        """Nothing is opened before the first call."""
+        self.address = address
+        self._client: Client | None = None
+
+    async def call(self, operation: str, parameters: Mapping[str, Any], *, within: float = TIMEOUT) -> dict[str, Any]:
+        """One call, and its answer.
+
+        Raises:
+            NoTableError: there is no such table.
+            RefusedError: a condition did not hold.
+            UnknownOutcomeError: it may, or may not, have been done.
+            StoreError: it was not done.
+        """
+        for tried in range(CONFLICTS):
+            if tried:
+                await asyncio.sleep(0.02 * 2**tried)
+            try:
+                return await self._once(operation, parameters, within)
+            except _ConflictError as error:
+                last = error
+        raise StoreError(str(last))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def _once(self, operation: str, parameters: Mapping[str, Any], within: float) -> dict[str, Any]:
+        lent: Lent | None = None
+        client = self._client or self._opened()
+        try:
+            async with asyncio.timeout(within):
+                lent = await client.take()
+                told = await getattr(lent.api, xform_name(operation))(**parameters)
+            return body_of(told["body"], told["content_type"])
+        except ClientError as error:
+            raise self._refused(error, client, lent) from error
+        except TimeoutError as error:
+            raise self._lost(operation, lent, f"no answer within {within:g} s") from error
+        except (BotoCoreError, aiohttp.ClientError, OSError, PollFailed) as error:
+            raise self._lost(operation, lent, f"{type(error).__name__}: {error}") from error
+        finally:
+            await client.give_back(lent)
+
+    def _opened(self) -> Client:
+        region = self.address.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if region is None:
+            from watcher.config.profile import botocore_profile_region  # noqa: PLC0415  seldom needed
+
+            region = botocore_profile_region(None)
+        if region is None:
+            raise StoreError(f"{self.address}: its region is not known; add ?region=…, or set AWS_REGION")
+        account = Account("state", (region,))
+        self._client = Client(
+            "dynamodb",
+            region,
+            account,
+            Sessions(),
+            endpoint_url=self.address.endpoint_url,
+            pool=CONNECTIONS,
+            http_session=_LargeAnswers,
+        )
+        return self._client
+
+    def _lost(self, operation: str, lent: Lent | None, text: str) -> StoreError:
+        shown = self._shown(operation, text)
+        return StoreError(shown) if lent is None else UnknownOutcomeError(shown)
+
+    def _refused(self, error: ClientError, client: Client, lent: Lent | None) -> StoreError:
+        told = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code, message = str(told.get("Code") or status), str(told.get("Message") or "")
+        failure = classify(code, message, status)
+        if failure.stale_credentials and lent is not None:
+            client.renew(lent)
+        text = self._shown(error.operation_name, str(failure))
+        match code.rpartition("#")[2]:
+            case "ResourceNotFoundException":
+                return NoTableError(f"{self.address}: there is no such table here; `watcher state init` makes it")
+            case "ConditionalCheckFailedException":
+                return RefusedError(text)
+            case "TransactionCanceledException":
+                return self._cancelled(error, text)
+            case "IdempotentParameterMismatchException":
+                # Its name is taken by a transaction that was carried out: the table tells which.
+                return UnknownOutcomeError(text)
+            case "TransactionConflictException" | "TransactionInProgressException":
+                return _ConflictError(text)
+        # Whatever a server says of itself (500, 503) leaves open whether it did what it was asked for.
+        return UnknownOutcomeError(text) if status >= 500 else StoreError(text)
+
+    def _cancelled(self, error: ClientError, text: str) -> StoreError:
+        codes = [str(reason.get("Code")) for reason in error.response.get("CancellationReasons") or ()]
+        refused = frozenset(at for at, code in enumerate(codes) if code == "ConditionalCheckFailed")
+        if refused:
+            return RefusedError(text, refused)
+        return _ConflictError(text) if any(code in AGAIN for code in codes) else StoreError(text)
+
+    def _shown(self, operation: str, text: str) -> str:
+        return printable(f"{self.address}: {operation}: {' '.join(redact(text).split())}")[:700]
+
+
+class _ConflictError(StoreError):
+    """Another transaction has the same item in hand."""

@@ -1,0 +1,100 @@
+"""How events and deliveries stand in their items. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watcher.events import Event
+from watcher.protocols import DeliveryRecord, DeliveryState
+from watcher.stores.dynamodb.index import Row
+from watcher.stores.dynamodb.items import EventKey, Item, Key, Place, real_in, sound, text_in, whole_in
+
+if TYPE_CHECKING:
+    from watcher.stores.dynamodb.items import Value
+
+_ROW = ("tries", "tried", "answer", "failures", "since", "next_try")
+
+
+def event_items(key: EventKey, event: Event, recorded: float, text: Item) -> tuple[Item, Item, Item]:
+    """An event, its place in the history, and its place by its id."""
+    told: Item = {"number": key.number, "id": event.id, "subject": event.subject}
+    shown = told | {"type": event.type, "time": event.time, "recorded": recorded}
+    return at(key.body, shown | text), at(key.in_history, shown), at(key.by_id, told)
+
+
+def event_of(item: Item, body: str) -> Event:
+    """The event that an item tells of."""
+    return Event(text_in(item, "id"), text_in(item, "type"), text_in(item, "subject"), text_in(item, "time"), body)
+
+
+def event_key(item: Item) -> EventKey:
+    """Where the event is that an item of an event, or of a delivery, tells of."""
+    return EventKey(whole_in(item, "number"), text_in(item, "subject"), text_in(item, "id"))
+
+
+def delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
+    """A delivery at `key`; `more`: how it ended."""
+    place = row.place
+    told: dict[str, Any] = {
+        "subject": place.subject, "sink": place.sink, "number": place.number, "reminder": place.reminder,
+        "id": row.event_id, "recorded": row.recorded,
+        **{name: getattr(row, name) for name in _ROW},
+    } | more  # fmt: skip
+    if told["answer"] is not None:
+        told["answer"] = sound(told["answer"])
+    return at(key, {name: value for name, value in told.items() if value is not None})
+
+
+def row_of(item: Item, seen: float) -> Row:
+    """The delivery that an item tells of."""
+    values: dict[str, Any] = item
+    return Row(
+        place_of(item),
+        values["id"],
+        float(values["recorded"]),
+        values.get("tries", 0),
+        _moment(values.get("tried")),
+        values.get("answer"),
+        values.get("failures", 0),
+        _moment(values.get("since")),
+        float(values.get("next_try", 0.0)),
+        seen,
+    )
+
+
+def place_of(item: Item) -> Place:
+    """Which delivery an item tells of."""
+    return Place(text_in(item, "subject"), text_in(item, "sink"), whole_in(item, "number"), whole_in(item, "reminder"))
+
+
+def record_of(item: Item, event: Event) -> DeliveryRecord:
+    """The delivery that an item tells of, for those who only look."""
+    row, ended = row_of(item, 0.0), item.get("ended")
+    return DeliveryRecord(
+        event, row.place.sink, state_of(item), row.place.reminder, row.recorded, row.tries, row.tried, _moment(ended),
+        row.answer,
+    )  # fmt: skip
+
+
+def state_of(item: Item) -> DeliveryState:
+    """Where a delivery stands: by the partition it is in, or what is written there."""
+    match text_in(item, "k")[0]:
+        case "O":
+            return DeliveryState.WAITING
+        case "D":
+            return DeliveryState.DEAD
+    return DeliveryState(text_in(item, "state"))
+
+
+def ended_at(item: Item) -> float:
+    """When a delivery ended, in seconds since 1970."""
+    return real_in(item, "ended")
+
+
+def at(key: Key, values: Item) -> Item:
+    """An item at `key`."""
+    return {"k": key.k, "s": key.s, **values}
+
+
+def _moment(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,266 @@
+"""What waits in the shards that a watcher holds: loaded, kept up to date, handed out, settled.
+
+The index (`index`) answers whose turn it is; the table has the last word on what still waits.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.protocols import Delivery, DeliveryState
+from watcher.stores.dynamodb import commit, forms, items
+from watcher.stores.dynamodb.index import Index, Row
+from watcher.stores.dynamodb.items import Place, shard_of
+from watcher.stores.dynamodb.outbox import DynamoOutbox, ended
+from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put, Update, gather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.events import Event
+    from watcher.protocols import Result
+    from watcher.stores.dynamodb.address import Address
+    from watcher.stores.dynamodb.items import EventKey, Item, Value
+    from watcher.stores.dynamodb.table import Operation
+
+log = structlog.get_logger()
+
+REFRESH, REFRESH_WITHOUT_LEASES = 60.0, 5.0
+"""Seconds between looks at all that waits: an operator, or a watcher that held the shard before, may change it."""
+
+BODIES = 16 * 1024 * 1024
+"""Characters of events that are kept at hand."""
+
+TOGETHER = 20
+"""Deliveries that are settled in one transaction."""
+
+
+class HeldOutbox(DynamoOutbox):
+    """The outbox's part of `protocols.Store`."""
+
+    def __init__(self, address: Address) -> None:
+        """Nothing is held yet."""
+        super().__init__(address)
+        self.leases = address.leases
+        self.held: set[int] = set()
+        """The shards whose state and deliveries this watcher has at hand."""
+        self.may: Callable[[int], bool] = self.held.__contains__
+        """Whether what waits in a shard may be delivered at this moment."""
+        self._index = Index()
+        self._bodies: dict[EventKey, Event] = {}
+        self._size = 0
+        self._sinks: frozenset[str] | None = None
+        self._trusted = REFRESH if address.leases else 0.0
+        """Seconds for which what was read is taken to be so: with leases nobody else settles."""
+
+    async def refresh(self, shard: int) -> None:
+        """Look at all that waits in a held shard."""
+        if shard in self.held:
+            await self._read_lanes(shard)
+
+    async def due(self, sink: str, limit: int) -> list[Delivery]:
+        """See `protocols.Store`. What may not be delivered now holds up nothing of the other shards."""
+        return await self._still(lambda: self._due(sink, limit))
+
+    async def heads(
+        self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
+    ) -> list[Delivery]:
+        """See `protocols.Store`."""
+        moment = now.timestamp()
+        return await self._still(lambda: self._index.heads(sink, moment, limit, skip, failing, self._may))
+
+    async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
+        """See `protocols.Store`."""
+        return self._index.next_try(sink, now.timestamp(), skip, self._may)
+
+    async def waiting(self) -> Mapping[str, int]:
+        """See `protocols.Store`; in the held shards."""
+        return self._index.counts()
+
+    async def hasten(self, sink: str, since: float = -inf) -> None:
+        """See `protocols.Store`. Only here: after a restart they rest as long as was written."""
+        self._index.hasten(sink, since)
+
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+        """See `protocols.Store`. What somebody else settled meanwhile is left as it is."""
+        moment = now.timestamp()
+        pending: list[tuple[Result, Row, list[Operation]]] = []
+        for result in results:
+            row = self._row(result.delivery)
+            if row is not None:
+                pending.append((result, row, _settling(result, row, moment)))
+        # Of one lane one after the other: what becomes of the second hangs on the first.
+        batches = [pending[start : start + TOGETHER] for start in range(0, len(pending), TOGETHER)]
+        await gather(self._settle_together(batch, moment) for batch in batches)
+
+    async def _settle_together(self, batch: Sequence[tuple[Result, Row, list[Operation]]], now: float) -> None:
+        if len(batch) > 1 and await self.made([operation for _, _, some in batch for operation in some]):
+            for result, row, _ in batch:
+                await self._settled(result, row, now)
+            return
+        for result, row, operations in batch:
+            if await self.made(operations):
+                await self._settled(result, row, now)
+            else:
+                self._index.remove(row.place)
+
+    async def _settled(self, result: Result, row: Row, now: float) -> None:
+        """Take in what was written."""
+        row.tries, row.tried, row.answer, row.seen = row.tries + 1, now, result.answer, self.monotonic()
+        if result.failing:
+            self._index.failed(row.place, now, result.pause)
+        if result.state is DeliveryState.WAITING:
+            return
+        following = self._index.remove(row.place, failing=result.failing)
+        if following is not None:
+            await self.made([_lane_of(following)])
+
+    def _row(self, delivery: Delivery) -> Row | None:
+        """A delivery as it waits; None: it does not, as far as is known of a held shard."""
+        place = Place(delivery.event.subject, delivery.sink, delivery.number, delivery.reminder)
+        known = self._index.get(place)
+        if known is not None or shard_of(place.subject) in self.held:
+            return known
+        return Row(
+            place, delivery.event.id, delivery.recorded, delivery.tries,
+            failures=delivery.failures, since=delivery.failing_since,
+        )  # fmt: skip
+
+    def _may(self, subject: str) -> bool:
+        return self.may(shard_of(subject))
+
+    def _due(self, sink: str, limit: int) -> list[Row]:
+        return [row for row in self._index.due(sink) if self._may(row.place.subject)][:limit]
+
+    async def _still(self, choose: Callable[[], list[Row]]) -> list[Delivery]:
+        """What `choose` finds in the index, as far as it still waits by the table; with what else it needs."""
+        while True:
+            rows = choose()
+            old = [row for row in rows if row.seen < self.monotonic() - self._trusted]
+            begun = self.monotonic()
+            found = await self.table.get_all([items.waiting(shard_of(row.place.subject), row.place) for row in old])
+            gone = [row for row in old if items.waiting(shard_of(row.place.subject), row.place) not in found]
+            for row in old:
+                row.seen = begun
+            if gone:
+                for row in gone:
+                    self._index.remove(row.place)
+                await gather(self._read_lanes(shard_of(each), each) for each in {row.place.subject for row in gone})
+                continue
+            told = await self._at_hand([row.event for row in rows])
+            missing = [row for row in rows if row.event not in told]
+            if missing:
+                await gather(map(self._look_for_event, missing))
+                continue
+            waits = [row for row in rows if self._index.get(row.place) is not None]
+            return [self._delivery(row, told[row.event]) for row in waits]
+
+    async def _look_for_event(self, row: Row) -> None:
+        """A delivery may be seen a moment before its event; one that has none was left by somebody's deleting."""
+        waits = items.waiting(shard_of(row.place.subject), row.place)
+        found = await self.table.agreed([waits, row.event.body])
+        if waits not in found:
+            self._index.remove(row.place)
+        elif row.event.body not in found:
+            log.error("delivery.without_event", event_id=row.event_id, subject=row.place.subject)
+            await self._end(row, row.recorded, DeliveryState.DROPPED, "its event is not in the table")
+
+    def _delivery(self, row: Row, event: Event) -> Delivery:
+        place, head = row.place, self._index.head(row)
+        return Delivery(
+            place.number, place.sink, event, row.recorded, place.reminder, row.tries, head.since, head.failures
+        )
+
+    async def _at_hand(self, keys: Collection[EventKey]) -> dict[EventKey, Event]:
+        """The events; those read last are kept."""
+        told = {key: self._bodies[key] for key in keys if key in self._bodies}
+        read = await self.bodies([key for key in dict.fromkeys(keys) if key not in told])
+        for key, event in read.items():
+            self._keep(key, event)
+        return told | read
+
+    def _keep(self, key: EventKey, event: Event) -> None:
+        if key not in self._bodies:
+            self._bodies[key] = event
+            self._size += len(event.body)
+        while self._size > BODIES:
+            oldest = next(iter(self._bodies))
+            self._size -= len(self._bodies.pop(oldest).body)
+
+    async def _read_lanes(self, shard: int, subject: str | None = None) -> None:
+        """Take in what waits by the table, of a whole shard or one subject."""
+        step = self._index.begin()
+        try:
+            begun = self.monotonic()
+            found = await self.table.query(f"O#{shard}", "" if subject is None else items.lanes(subject))
+            rows = [forms.row_of(item, begun) for item in found if "sink" in item]
+            for note in [item for item in found if "owed" in item]:
+                rows += await self._pay(note)
+            if subject is not None:
+                self._index.replace(rows, step, lambda place: place.subject == subject)
+            else:
+                self._index.replace(rows, step, lambda place: shard_of(place.subject) == shard)
+        finally:
+            self._index.end(step)
+
+    async def _pay(self, note: Item) -> list[Row]:
+        """Write the deliveries that a commit left for later, step by step; whoever comes to it goes on with it."""
+        shard, subject, rows = shard_of(str(note["subject"])), str(note["subject"]), commit.owed_rows(note)
+        key, before = items.key_of(note), note
+        for start in range(0, len(rows), MOST_WRITTEN - 1):
+            some, rest = rows[start : start + MOST_WRITTEN - 1], rows[start + MOST_WRITTEN - 1 :]
+            left, values = commit.owing(shard, subject, rest), {":tx": before["tx"]}
+            if left is None:
+                last: Operation = Delete(key, "tx = :tx", values)
+            else:
+                before = forms.at(key, {name: value for name, value in left.items() if name not in {"k", "s"}})
+                last = Put(before, "tx = :tx", values)
+            puts = [Put(forms.delivery_item(items.waiting(shard, row.place), row)) for row in some]
+            if not await self.made([last, *puts]):
+                break  # somebody else is at it, and what they write is read soon
+        return rows
+
+    async def _end(self, row: Row, now: float, state: DeliveryState, answer: str | None) -> bool:
+        """Let what waits be over; whether it still waited."""
+        done = await self.made(ended(row, now, state, answer))
+        self._index.remove(row.place)
+        return done
+
+    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
+        """See `protocols.Store`; in the held shards."""
+        until = inf if before is None else before.timestamp()
+        rows = [row for row in self._index.due(sink) if row.recorded <= until]
+        return sum(await gather(self._end(row, now.timestamp(), DeliveryState.DEAD, reason) for row in rows))
+
+
+def _settling(result: Result, row: Row, now: float) -> list[Operation]:
+    """What is to be written of a try."""
+    shard = shard_of(row.place.subject)
+    if result.state is not DeliveryState.WAITING:
+        tried = Row(row.place, row.event_id, row.recorded, row.tries + 1, now)
+        return ended(tried, now, result.state, result.answer)
+    values: dict[str, Value] = {
+        ":one": 1,
+        ":now": now,
+        ":answer": items.sound(result.answer),
+        ":next": now + result.pause,
+    }
+    since = now if row.since is None else row.since
+    expression = "SET tries = tries + :one, tried = :now, answer = :answer"
+    if result.failing:
+        expression += ", failures = :failures, since = :since, next_try = :next"
+        values |= {":failures": row.failures + 1, ":since": since}
+    else:
+        del values[":next"]
+    return [Update(items.waiting(shard, row.place), expression, values)]
+
+
+def _lane_of(row: Row) -> Operation:
+    """A delivery that takes over its lane's failures."""
+    values: dict[str, Value] = {":failures": row.failures, ":next": row.next_try, ":since": row.since or 0.0}
+    expression = "SET failures = :failures, since = :since, next_try = :next"
+    return Update(items.waiting(shard_of(row.place.subject), row.place), expression, values)

@@ -1,0 +1,254 @@
+"""What the table holds: its keys, and how values are written. Pure.
+
+| key `k` | sort key `s` | item |
+|---|---|---|
+| `M` | `M` | the form's version, the number of shards |
+| `M` | `K` | the sinks of the last start |
+| `T#<shard>` | subject | a subject's state; `tx` names the transaction that wrote it, `n` the last event's number |
+| `E#<subject>` | number, id | an event with its body |
+| `H` | hour | an hour in which there are events |
+| `H#<hour>` | number, id | an event's place in the history |
+| `X#<event id>` | `E`, number, subject | the same by its id; |
+| | `D`, subject, sink, number, reminder | a delivery of it that was sent or dropped |
+| `O#<shard>` | subject, sink, number, reminder | a delivery that waits |
+| `D#<shard>` | subject, sink, number, reminder | a dead letter |
+| `P#<id>` | number | a part of a text that is too long for one item |
+| `L` | `S#<shard>`, `W#<watcher>` | who holds what, and who lives (`leases`) |
+
+An event's body is there once, however many sinks wait for it; so what waits is small, and settling it is cheap.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+FORM = 1
+"""The version of all this."""
+
+SHARDS = 16
+
+Value = str | int | float | bytes | list[str]
+Item = dict[str, Value]
+
+COMPRESSED = 4096
+"""Characters from which a text is compressed."""
+
+LONGEST = 300 * 1024
+"""Bytes of a text in one item at most (DynamoDB takes 400 KB); what is longer is cut into parts."""
+
+_KEY_PART = 400
+"""Bytes of a subject or a sink's name in a key (which has 1024 at most); of a longer one, its digest is."""
+
+_BETWEEN = "\x1f"
+"""Stands in no name, so nothing is the beginning of another by chance."""
+
+OWED = "\x1d"
+"""Begins, where a sink's name would stand, the key of a note of deliveries that are still to be written."""
+
+
+class Key(NamedTuple):
+    """An item's."""
+
+    k: str
+    s: str
+
+
+META, SINKS = Key("M", "M"), Key("M", "K")
+
+
+class Place(NamedTuple):
+    """A delivery's own: which event's, to which sink, and whether it reminds of it."""
+
+    subject: str
+    sink: str
+    number: int
+    reminder: int
+
+    @property
+    def sort(self) -> str:
+        """Its sort key."""
+        return f"{lane(self.subject, self.sink)}{self.number:020}{_BETWEEN}{self.reminder:06}"
+
+
+class EventKey(NamedTuple):
+    """Where an event is."""
+
+    number: int
+    subject: str
+    id: str
+
+    @property
+    def sort(self) -> str:
+        """Its sort key."""
+        return f"{self.number:020}{_BETWEEN}{self.id}"
+
+    @property
+    def body(self) -> Key:
+        """The event itself."""
+        return Key(history(self.subject), self.sort)
+
+    @property
+    def in_history(self) -> Key:
+        """Its place among all others."""
+        return Key(f"H#{hour_of(self.number)}", self.sort)
+
+    @property
+    def by_id(self) -> Key:
+        """Its place by its id."""
+        return Key(by_id(self.id), f"E{_BETWEEN}{self.number:020}{_BETWEEN}{part(self.subject)}")
+
+
+@lru_cache(1 << 16)
+def shard_of(subject: str, shards: int = SHARDS) -> int:
+    """The shard of a target or an endpoint: that of its endpoint, so that one watcher has all of an endpoint's rate."""
+    digest = sha256("/".join(endpoint_of(subject)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % shards
+
+
+def endpoint_of(subject: str) -> tuple[str, ...]:
+    """Account, region and API of a subject, as path segments."""
+    parts = subject.split("/")
+    if len(parts) <= 3:
+        return tuple(parts)
+    kind = parts[2]
+    proton = kind in {"template", "service-instance"} or (kind == "repository" and parts[3] == "proton")
+    return (*parts[:2], "proton" if proton else "codeconnections")
+
+
+def part(text: str) -> str:
+    """`text`, or its digest, as a part of a key."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return text if len(encoded) <= _KEY_PART else f"#{sha256(encoded).hexdigest()}"
+
+
+def lanes(subject: str) -> str:
+    """How the sort keys of all deliveries of a subject begin."""
+    return f"{part(subject)}{_BETWEEN}"
+
+
+def lane(subject: str, sink: str) -> str:
+    """How the sort keys of a subject's deliveries to one sink begin."""
+    return f"{lanes(subject)}{part(sink)}{_BETWEEN}"
+
+
+def state(shard: int, subject: str) -> Key:
+    """A subject's state."""
+    return Key(f"T#{shard}", part(subject))
+
+
+def waiting(shard: int, place: Place) -> Key:
+    """A delivery that waits."""
+    return Key(f"O#{shard}", place.sort)
+
+
+def dead(shard: int, place: Place) -> Key:
+    """A dead letter."""
+    return Key(f"D#{shard}", place.sort)
+
+
+def settled(event_id: str, place: Place) -> Key:
+    """A delivery that was sent or dropped."""
+    return Key(by_id(event_id), f"D{_BETWEEN}{place.sort}")
+
+
+def history(subject: str) -> str:
+    """The partition of a subject's events."""
+    return f"E#{part(subject)}"
+
+
+def by_id(event_id: str) -> str:
+    """The partition of all that is known by an event's id."""
+    return f"X#{event_id}"
+
+
+def hour_of(number: int) -> str:
+    """The hour of an event with this number."""
+    return datetime.fromtimestamp(number / 1e6, UTC).strftime("%Y%m%d%H")
+
+
+def number_at(moment: float) -> int:
+    """The first number of a moment, in seconds since 1970."""
+    return int(moment * 1e6)
+
+
+def key_of(item: Item) -> Key:
+    """An item's key."""
+    return Key(str(item["k"]), str(item["s"]))
+
+
+def text_in(item: Item, name: str) -> str:
+    """A text in an item."""
+    value = item[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no text")
+    return value
+
+
+def whole_in(item: Item, name: str) -> int:
+    """A whole number in an item; 0 if it is not there."""
+    return int(real_in(item, name)) if not isinstance(value := item.get(name, 0), int) else value
+
+
+def real_in(item: Item, name: str) -> float:
+    """A number in an item; 0 if it is not there."""
+    value = item.get(name, 0)
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is no number")
+    return float(value)
+
+
+def packed(text: str) -> bytes | str:
+    """A long text, compressed; a short one as it is."""
+    return text if len(text) < COMPRESSED else zlib.compress(text.encode("utf-8", "surrogatepass"))
+
+
+def unpacked(value: Value) -> str:
+    """What `packed` made."""
+    if isinstance(value, bytes):
+        return zlib.decompress(value).decode("utf-8", "surrogatepass")
+    return str(value)
+
+
+def sound(text: str) -> str:
+    """`text` as DynamoDB takes it: what is no Unicode is a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def encode(item: Item) -> dict[str, Any]:
+    """An item, or values, in DynamoDB's own words."""
+    return {name: _encode(value) for name, value in item.items()}
+
+
+def decode(item: dict[str, Any]) -> Item:
+    """What DynamoDB's own words mean, whether botocore or we read the JSON."""
+    return {name: _decode(value) for name, value in item.items()}
+
+
+def _encode(value: Value) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bytes):
+        return {"B": value}
+    if isinstance(value, list):
+        return {"L": [{"S": each} for each in value]}
+    # In DynamoDB's own form, in which it also comes back.
+    return {"N": str(int(value)) if value == int(value) else repr(value)}
+
+
+def _decode(value: dict[str, Any]) -> Value:
+    ((kind, told),) = value.items()
+    match kind:
+        case "S":
+            return str(told)
+        case "N":
+            return int(told) if told.lstrip("-").isdecimal() else float(told)
+        case "B":
+            return base64.b64decode(told)
+        case "L":
+            return [str(_decode(each)) for each in told]
+    raise ValueError(f"an attribute of type {kind}, which is never written")

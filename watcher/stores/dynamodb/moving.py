@@ -1,0 +1,190 @@
+"""A table's contents, all of it read or written: `watcher state export` and `import`.
+
+An import that was cut off leaves a mark in the table: no watcher uses it before another one has come to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from watcher import state
+from watcher.errors import StoreError
+from watcher.protocols import DeliveryState, EventQuery
+from watcher.stores.dynamodb import forms, items, schema, texts
+from watcher.stores.dynamodb.index import Row
+from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Place, shard_of
+from watcher.stores.dynamodb.reader import DynamoReader
+from watcher.stores.dynamodb.table import gather
+from watcher.stores.moving import Recorded, Sending, Sinks, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from watcher.stores.dynamodb.items import Item
+    from watcher.stores.moving import Part
+
+TOGETHER = 50
+
+KINDS = ("T#", "E#", "H", "X#", "O#", "D#", "P#")
+"""How the partitions begin that an import fills."""
+
+BEATS = 4
+"""Looks in a term at whether anybody lives."""
+
+
+class DynamoMover(DynamoReader):
+    """Reads or writes a whole table that no watcher uses."""
+
+    async def open(self) -> None:
+        """Look whether the table can be used, and whether somebody uses it.
+
+        Raises:
+            StoreError: there is none, or a watcher lives.
+        """
+        try:
+            await schema.check(self.table, importing=True, preparing=True)
+            await self._refuse_the_living()
+        except BaseException:
+            await self.table.close()
+            raise
+
+    async def read(self) -> AsyncIterator[Part]:
+        """Everything, in the order in which it is written elsewhere."""
+        await schema.check(self.table)
+        yield Sinks(tuple(sorted(await self.enlisted())))
+        for subject, record in sorted((await self.records()).items()):
+            yield State(subject, record)
+        known: dict[EventKey, None] = {}
+        for hour in await self.hours():
+            places = sorted([forms.event_key(item) async for item in self.table.pages(f"H#{hour}")])
+            for start in range(0, len(places), TOGETHER):
+                some = places[start : start + TOGETHER]
+                whole = await self.table.get_all([key.body for key in some])
+                for key in some:
+                    if key.body in whole:
+                        item = whole[key.body]
+                        event = forms.event_of(item, await texts.text_of(self.table, item))
+                        known[key] = None
+                        yield Recorded(key.number, items.real_in(item, "recorded"), event)
+        found = await self._deliveries(None, list(DeliveryState))
+        found.sort(key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]))
+        for item in found:
+            if forms.event_key(item) in known:
+                yield _sending(item)
+
+    async def write(self, parts: Iterable[Part]) -> None:
+        """Everything, into an empty table, or one into which it was written before in part.
+
+        Raises:
+            StoreError: it holds other state.
+        """
+        meta = await self.table.get(META)
+        if (meta or {}).get("importing"):
+            await self._clear()
+        elif not await self._empty():
+            raise StoreError(f"{self.table.address}: there is state in it already; name another table under `state`")
+        await self.table.update(META, "SET importing = :yes", {":yes": 1})
+        names = _Names()
+        batch: list[Part] = []
+        for part in parts:
+            batch.append(part)
+            if len(batch) == TOGETHER:
+                await self._write(batch, names)
+                batch = []
+        await self._write(batch, names)
+        await self._write_states(names)
+        await self.table.update(META, "REMOVE importing")
+
+    async def _write(self, batch: Iterable[Part], names: _Names) -> None:
+        puts: list[Item] = []
+        for part in batch:
+            match part:
+                case Sinks(sinks):
+                    puts.append(forms.at(items.SINKS, {"sinks": list(sinks)}))
+                case State(subject):
+                    names.states[subject] = part
+                case Recorded(number, recorded, event):
+                    key = names.give(number, recorded, event.subject, event.id)
+                    text = await texts.kept(self.table, event.body)
+                    puts += forms.event_items(key, event, recorded, text)
+                    puts.append({"k": "H", "s": items.hour_of(key.number)})
+                case Sending():
+                    puts.append(_delivery(part, *names.keys[part.number, part.subject]))
+        await gather(self.table.put(item) for item in puts)
+
+    async def _write_states(self, names: _Names) -> None:
+        """Last, for a state has the number of its subject's last event."""
+
+        async def write(part: State) -> None:
+            values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
+            text = await texts.kept(self.table, state.dump(part.record))
+            await self.table.put(forms.at(items.state(shard_of(part.subject), part.subject), values | text))
+
+        await gather(map(write, names.states.values()))
+
+    async def _empty(self) -> bool:
+        if await self.events(EventQuery(limit=1)):
+            return False
+        return not any(await gather(self.table.query(f"{kind}#{at}") for kind in "TO" for at in range(SHARDS)))
+
+    async def _clear(self) -> None:
+        """Take away what an import that was cut off has written: this one may be another."""
+        for kind in KINDS:
+            keys = [items.key_of(item) async for item in self.table.scan(kind)]
+            await gather(map(self.table.delete, keys))
+
+    async def _refuse_the_living(self) -> None:
+        """A watcher that was killed left its sign of life as well; only one that lives moves it."""
+        before = await self._lives()
+        for _ in range(BEATS * 2 if before else 0):
+            await asyncio.sleep(self.table.address.term / BEATS)
+            now = await self._lives()
+            if any(before.get(watcher) != beat for watcher, beat in now.items()):
+                raise StoreError(f"{self.table.address}: a watcher uses it; stop all of them first")
+            if not now:
+                return
+
+    async def _lives(self) -> dict[str, int]:
+        return {str(item["s"]): items.whole_in(item, "n") for item in await self.table.query("L", "W#")}
+
+
+class _Names:
+    """The numbers that imported events get: those of the moments at which they were recorded, in their order."""
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[int, str], tuple[EventKey, float]] = {}
+        self.last: dict[str, int] = {}
+        self.states: dict[str, State] = {}
+        self._number = 0
+
+    def give(self, number: int, recorded: float, subject: str, event_id: str) -> EventKey:
+        self._number = max(items.number_at(recorded), self._number + 1)
+        key = EventKey(self._number, subject, event_id)
+        self.keys[number, subject] = key, recorded
+        self.last[subject] = self._number
+        return key
+
+
+def _sending(item: Item) -> Sending:
+    row, kind = forms.row_of(item, 0.0), forms.state_of(item)
+    ended = None if kind is DeliveryState.WAITING else forms.ended_at(item)
+    place = row.place
+    return Sending(
+        place.number, place.subject, place.sink, place.reminder, kind, row.tries, row.tried, ended, row.answer,
+        row.failures, row.since, row.next_try,
+    )  # fmt: skip
+
+
+def _delivery(part: Sending, event: EventKey, recorded: float) -> Item:
+    place, shard = Place(part.subject, part.sink, event.number, part.reminder), shard_of(part.subject)
+    row = Row(
+        place, event.id, recorded, part.tries, part.tried, part.answer, part.failures, part.since, part.next_try
+    )  # fmt: skip
+    if part.state is DeliveryState.WAITING:
+        return forms.delivery_item(items.waiting(shard, place), row)
+    more = {"failures": None, "since": None, "next_try": None, "ended": part.ended}
+    if part.state is DeliveryState.DEAD:
+        return forms.delivery_item(items.dead(shard, place), row, **more)
+    return forms.delivery_item(items.settled(event.id, place), row, state=part.state.value, **more)

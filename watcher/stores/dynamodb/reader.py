@@ -1,0 +1,209 @@
+"""What the table holds, for those who only look; every read is strongly consistent."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher import state
+from watcher.errors import StoreError
+from watcher.protocols import DeliveryState
+from watcher.stores.dynamodb import forms, items
+from watcher.stores.dynamodb.items import SHARDS, shard_of
+from watcher.stores.dynamodb.schema import check
+from watcher.stores.dynamodb.table import Table, gather
+from watcher.stores.dynamodb.texts import TornTextError, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+
+    from watcher.events import Event
+    from watcher.protocols import DeliveryQuery, DeliveryRecord, EventQuery
+    from watcher.state import Record
+    from watcher.stores.dynamodb.address import Address
+    from watcher.stores.dynamodb.items import EventKey, Item
+
+log = structlog.get_logger()
+
+PAGE = 200
+"""Places in the history that are read at a time."""
+
+TORN = 3
+"""Tries of reading a text that is replaced meanwhile."""
+
+_SETTLED = {DeliveryState.SENT, DeliveryState.DROPPED}
+
+
+class DynamoReader:
+    """See `protocols.Reader`."""
+
+    prepares = False
+    """Whether a table that was never used is made ready for use."""
+
+    def __init__(self, address: Address) -> None:
+        """Nothing is opened yet."""
+        self.table = Table(address)
+
+    async def open(self) -> None:
+        """Look whether the table can be used.
+
+        Raises:
+            StoreError: there is none, or it is not as it must be.
+        """
+        try:
+            await check(self.table, preparing=self.prepares)
+        except BaseException:
+            await self.table.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.table.close()
+
+    async def records(self) -> dict[str, Record]:
+        """See `protocols.Reader`."""
+        shards = await gather(self.table.query(f"T#{shard}") for shard in range(SHARDS))
+        found = await gather(self.record_of(item) for shard in shards for item in shard)
+        return {subject: record for subject, record, _ in filter(None, found)}
+
+    async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
+        """See `protocols.Reader`."""
+        found: list[Item] = []
+        async for item in self._history(query):
+            if _wanted(item, query):
+                found.append(item)
+                if len(found) >= query.limit:
+                    break
+        keys = sorted(map(forms.event_key, found))
+        bodies = await self.bodies(keys)
+        return [(key.number, bodies[key]) for key in keys if key in bodies]
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
+        """See `protocols.Reader`."""
+        states = frozenset(query.states or DeliveryState)
+        found = [
+            item
+            for item in await self._deliveries(query.event_id, states)
+            if forms.state_of(item) in states and query.sink in (None, item["sink"])
+        ]
+        found.sort(key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]))
+        bodies = await self.bodies([forms.event_key(item) for item in found[: query.limit]])
+        told = [(item, bodies.get(forms.event_key(item))) for item in found[: query.limit]]
+        return [forms.record_of(item, event) for item, event in told if event is not None]
+
+    async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        """See `protocols.Reader`."""
+        items = await self._of_shards("OD")
+        return Counter((str(item["sink"]), forms.state_of(item)) for item in items)
+
+    async def find(self, event_id: str) -> list[tuple[int, Event]]:
+        """See `protocols.Reader`."""
+        places = await self.table.query(items.by_id(event_id), "E")
+        keys = sorted(map(forms.event_key, places))
+        bodies = await self.bodies(keys)
+        return [(key.number, bodies[key]) for key in keys if key in bodies]
+
+    async def enlisted(self) -> Collection[str]:
+        """See `protocols.Outbox`."""
+        item = await self.table.get(items.SINKS)
+        names = (item or {}).get("sinks", [])
+        return frozenset(names if isinstance(names, list) else ())
+
+    async def bodies(self, keys: Iterable[EventKey]) -> dict[EventKey, Event]:
+        """The events at these places; one that is not there (any more) is left out."""
+        wanted = {key.body: key for key in keys}
+        found = await self.table.get_all(wanted.keys())
+        told: dict[EventKey, Event] = {}
+        for place, item in found.items():
+            try:
+                told[wanted[place]] = forms.event_of(item, await text_of(self.table, item))
+            except TornTextError:  # it was pruned meanwhile
+                log.debug("event.gone", event_id=item["id"])
+        return told
+
+    async def record_of(self, item: Item | None) -> tuple[str, Record, Item] | None:
+        """The subject and the state that an item tells of, with the item as it is by now; None: it is gone.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        for _ in range(TORN):
+            if item is None:
+                return None
+            try:
+                return str(item["subject"]), state.load(await text_of(self.table, item)), item
+            except TornTextError:
+                item = await self.table.get(items.key_of(item))
+            except ValueError as error:
+                raise StoreError(
+                    f"{self.table.address}: the state of {item['subject']!s} cannot be read ({error}); restore the "
+                    "table to an earlier time, or delete that item to begin anew"
+                ) from error
+        raise StoreError(f"{self.table.address}: a part of the state of a subject is missing")
+
+    async def places_of(self, event_id: str) -> list[EventKey]:
+        """Where an event is, each time that it was recorded."""
+        return sorted(map(forms.event_key, await self.table.query(items.by_id(event_id), "E")))
+
+    async def of_subject(self, kind: str, subject: str) -> list[Item]:
+        """What waits (`O`), or is dead (`D`), of a subject."""
+        found = await self.table.query(f"{kind}#{shard_of(subject)}", items.lanes(subject))
+        return [item for item in found if item.get("subject") == subject and "sink" in item]
+
+    async def _of_shards(self, kinds: str) -> list[Item]:
+        shards = await gather(self.table.query(f"{kind}#{shard}") for kind in kinds for shard in range(SHARDS))
+        return [item for shard in shards for item in shard if "sink" in item]
+
+    async def _deliveries(self, event_id: str | None, states: Collection[DeliveryState]) -> list[Item]:
+        kinds = "".join(
+            kind for kind, state in (("O", DeliveryState.WAITING), ("D", DeliveryState.DEAD)) if state in states
+        )
+        if event_id is None:
+            found = await self._of_shards(kinds)
+            if _SETTLED & set(states):  # seldom asked for, so there is no index for it
+                found += [item async for item in self.table.scan("X#") if "sink" in item]
+            return found
+        found = await self.table.query(items.by_id(event_id), "D") if _SETTLED & set(states) else []
+        subjects = {key.subject for key in await self.places_of(event_id)}
+        for some in await gather(self.of_subject(kind, subject) for kind in kinds for subject in subjects):
+            found += [item for item in some if item["id"] == event_id]
+        return found
+
+    async def _history(self, query: EventQuery) -> AsyncIterator[Item]:
+        """Places of events from which all that are wanted can be chosen, in the order that the query asks for."""
+        first = query.after + 1
+        if query.since is not None:
+            # No event has a number of before it was recorded.
+            first = max(first, items.number_at(query.since.timestamp()))
+        since, page = f"{first:020}", min(PAGE, query.limit)
+        if query.target is not None and not any(letter in query.target for letter in "*?["):
+            async for item in self.table.pages(
+                items.history(query.target), newest=query.newest, since=since, page=page
+            ):
+                yield item
+            return
+        for hour in await self.hours(newest=query.newest):
+            if hour >= items.hour_of(first):
+                async for item in self.table.pages(f"H#{hour}", newest=query.newest, since=since, page=PAGE):
+                    yield item
+
+    async def hours(self, *, newest: bool = False) -> list[str]:
+        """The hours in which there may be events."""
+        return sorted((str(item["s"]) for item in await self.table.query("H")), reverse=newest)
+
+    @staticmethod
+    def monotonic() -> float:
+        """This process's own clock: how old what is known is."""
+        return time.monotonic()
+
+
+def _wanted(item: Item, query: EventQuery) -> bool:
+    return (
+        (query.target is None or fnmatchcase(str(item["subject"]), query.target))
+        and (not query.types or any(fnmatchcase(str(item["type"]), glob) for glob in query.types))
+        and (query.since is None or items.real_in(item, "recorded") >= query.since.timestamp())
+    )

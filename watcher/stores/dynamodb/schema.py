@@ -1,0 +1,154 @@
+"""The table itself: made, or looked at and found to be as it must be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from watcher.errors import StoreError
+from watcher.stores.dynamodb.client import NoTableError, RefusedError
+from watcher.stores.dynamodb.items import FORM, META, SHARDS
+from watcher.stores.dynamodb.table import ABSENT
+
+if TYPE_CHECKING:
+    from watcher.stores.dynamodb.client import Caller
+    from watcher.stores.dynamodb.table import Table
+
+log = structlog.get_logger()
+
+KEYS = [{"AttributeName": "k", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}]
+TYPES = [{"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "s", "AttributeType": "S"}]
+TTL = "ttl"
+
+MAKING = 120.0
+"""Seconds that AWS may take to make the table."""
+
+
+async def check(table: Table, *, importing: bool = False, preparing: bool = False) -> None:
+    """Look at a table before anything in it is used.
+
+    `importing`: by an import, which may go on with another. `preparing`: by a daemon, which prepares a table that has
+    the right key and was never used: CloudFormation makes tables, but no items.
+
+    Raises:
+        StoreError: there is none, it is another program's, or a newer version's.
+    """
+    try:
+        meta = await table.get(META)
+    except NoTableError:
+        raise
+    except StoreError as error:
+        if "ValidationException" in str(error):
+            raise _wrong_keys(table) from error
+        raise
+    if meta is None and preparing and not await table.query(META.k):
+        await _prepare(table)
+        meta = await table.get(META)
+    if meta is None:
+        raise StoreError(f"{table.address}: it is there, and not yet watcher's; `watcher state init` prepares it")
+    form, shards = meta.get("form", 0), meta.get("shards", 0)
+    if not isinstance(form, int) or form > FORM:
+        raise StoreError(
+            f"{table.address}: written by a newer watcher (form {form!r}, this one knows {FORM}); use that version, or "
+            "another table"
+        )
+    if meta.get("importing") and not importing:
+        raise StoreError(f"{table.address}: an import did not come to its end; run `watcher state import` again")
+    if form < FORM or shards != SHARDS:
+        raise StoreError(
+            f"{table.address}: its meta item says form {form!r} and {shards!r} shards, where there is only form {FORM} "
+            f"with {SHARDS}; restore the table, or name another one under `state`"
+        )
+
+
+async def init(table: Table) -> list[str]:
+    """Make the table, or what it lacks; returns what was done, for people.
+
+    Raises:
+        StoreError: it is there and cannot be used, or may not be changed.
+    """
+    done, caller, name = [], table.caller, table.address.table
+    try:
+        told = await caller.call("DescribeTable", {"TableName": name})
+    except NoTableError:
+        await caller.call(
+            "CreateTable",
+            {"TableName": name, "KeySchema": KEYS, "AttributeDefinitions": TYPES, "BillingMode": "PAY_PER_REQUEST"},
+            within=MAKING,
+        )
+        done.append("the table was made, with capacity on demand")
+        told = await _made(caller, name)
+    found = {(each["AttributeName"], each["KeyType"]) for each in told["Table"]["KeySchema"]}
+    types = {each["AttributeName"]: each["AttributeType"] for each in told["Table"]["AttributeDefinitions"]}
+    if found != {("k", "HASH"), ("s", "RANGE")} or (types.get("k"), types.get("s")) != ("S", "S"):
+        raise _wrong_keys(table)
+    if await _turn_on_ttl(table):
+        done.append(f"TTL was turned on, by the attribute `{TTL}`")
+    if await _turn_on_recovery(table):
+        done.append("point-in-time recovery was turned on")
+    if await table.get(META) is None:
+        await _prepare(table)
+        done.append(f"it was prepared for watcher (form {FORM})")
+    await check(table)
+    return done
+
+
+async def missing_ttl(table: Table) -> bool:
+    """Whether TTL is known to be off; what may not be asked is taken to be on."""
+    try:
+        told = await table.caller.call("DescribeTimeToLive", {"TableName": table.address.table})
+    except StoreError:
+        return False
+    return not _ttl_is_on(told)
+
+
+async def _prepare(table: Table) -> None:
+    with contextlib.suppress(RefusedError):  # somebody else just did
+        await table.put({"k": META.k, "s": META.s, "form": FORM, "shards": SHARDS}, ABSENT)
+
+
+async def _made(caller: Caller, name: str) -> dict[str, Any]:
+    async with asyncio.timeout(MAKING):
+        while True:
+            try:
+                told = await caller.call("DescribeTable", {"TableName": name})
+            except NoTableError:
+                told = {}
+            if told.get("Table", {}).get("TableStatus") == "ACTIVE":
+                return told
+            await asyncio.sleep(0.5)
+
+
+async def _turn_on_ttl(table: Table) -> bool:
+    name = table.address.table
+    if _ttl_is_on(await table.caller.call("DescribeTimeToLive", {"TableName": name})):
+        return False
+    wanted = {"Enabled": True, "AttributeName": TTL}
+    await table.caller.call("UpdateTimeToLive", {"TableName": name, "TimeToLiveSpecification": wanted})
+    return True
+
+
+def _ttl_is_on(told: dict[str, Any]) -> bool:
+    ttl = told.get("TimeToLiveDescription", {})
+    return ttl.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"} and ttl.get("AttributeName") == TTL
+
+
+async def _turn_on_recovery(table: Table) -> bool:
+    name = table.address.table
+    told = await table.caller.call("DescribeContinuousBackups", {"TableName": name})
+    recovery = told.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
+    if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
+        return False
+    wanted = {"PointInTimeRecoveryEnabled": True}
+    await table.caller.call("UpdateContinuousBackups", {"TableName": name, "PointInTimeRecoverySpecification": wanted})
+    return True
+
+
+def _wrong_keys(table: Table) -> StoreError:
+    return StoreError(
+        f"{table.address}: its key is not `k` (text) with the sort key `s` (text); it is another program's table. "
+        "Name another one under `state`; `watcher state init` makes it"
+    )

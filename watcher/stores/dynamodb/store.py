@@ -1,0 +1,266 @@
+"""State in one DynamoDB table, for any number of watchers at once (`protocols.Store`).
+
+Nothing is right because somebody holds a lease: every state is written on condition that it is still the one that this
+watcher knows, in one transaction with the events that it caused and their deliveries. Leases only save calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.errors import StoreConflict, StoreError
+from watcher.protocols import DeliveryState
+from watcher.state import Record
+from watcher.stores.dynamodb import items, schema, texts
+from watcher.stores.dynamodb.client import RefusedError
+from watcher.stores.dynamodb.commit import (
+    CollisionError,
+    ConflictError,
+    Prepared,
+    Version,
+    carry_out,
+    prepare,
+    written_with,
+)
+from watcher.stores.dynamodb.held import REFRESH, REFRESH_WITHOUT_LEASES
+from watcher.stores.dynamodb.items import SHARDS, shard_of
+from watcher.stores.dynamodb.table import gather
+from watcher.stores.dynamodb.upkeep import KeptHistory
+from watcher.stores.outbox import OVER, REMOVED
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Collection, Sequence
+    from datetime import datetime
+
+    from watcher.protocols import Entry
+    from watcher.stores.dynamodb.address import Address
+    from watcher.stores.dynamodb.index import Row
+    from watcher.stores.dynamodb.items import Item
+
+log = structlog.get_logger()
+
+COLLISIONS = 5
+"""Tries with other numbers, where those of a forgotten state are in the way."""
+
+
+class DynamoStore(KeptHistory):
+    """The daemon's own. With leases it holds nothing until `load`; without, all from the start."""
+
+    prepares = True
+
+    def __init__(self, address: Address) -> None:
+        """Nothing is opened yet."""
+        super().__init__(address)
+        self._versions: dict[str, Version] = {}
+        self._prepared: dict[int, Prepared] = {}
+        """By the identity of their entries, which they keep alive."""
+        self._last = 0
+        """The greatest number that this watcher gave, or saw."""
+        self._hours: set[str] = set()
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Look whether the table can be used, and begin to keep what is held up to date.
+
+        Raises:
+            StoreError: there is none, or it is not as it must be.
+        """
+        await super().open()
+        try:
+            if await schema.missing_ttl(self.table):
+                log.warning("store.no_ttl", table=self.table.address.table, remedy="`watcher state init` turns it on",
+                            consequence="signs of life of watchers that were killed stay in the table")  # fmt: skip
+            if not self.leases:
+                await gather(map(self.load, range(SHARDS)))
+        except BaseException:
+            await self.table.close()
+            raise
+        self._refreshing = asyncio.create_task(self._refresh(), name="store refresh")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([self._refreshing])
+        await super().close()
+
+    @staticmethod
+    def shard_of(subject: str) -> int:
+        """The shard of a target or an endpoint."""
+        return shard_of(subject)
+
+    async def load(self, shard: int) -> dict[str, Record]:
+        """Have a shard at hand from now on; returns the states in it."""
+        # States first: whatever was committed by then waits, or was delivered, when what waits is read.
+        found = await self.table.query(f"T#{shard}")
+        told = [each for each in await gather(map(self.record_of, found)) if each is not None]
+        await self.table.agreed([key for _, _, item in told for key in written_with(item)])
+        await self._read_lanes(shard)
+        for subject, record, item in told:
+            self._know(subject, record, item)
+        self._last = max(self._last, self._index.newest())
+        self.held.add(shard)
+        await self._bury_removed()
+        return {subject: record for subject, record, _ in told}
+
+    def unload(self, shard: int) -> None:
+        """Have a shard at hand no more. What is under way still ends as it may."""
+        self.held.discard(shard)
+        self._index.drop_shard(shard)
+        for subject in [subject for subject in self._versions if shard_of(subject) == shard]:
+            del self._versions[subject]
+
+    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
+        """Read subjects anew, with what waits of them; one that has no state is not among what is returned."""
+        told = await gather(map(self._fresh, dict.fromkeys(subjects)))
+        return {subject: record for subject, record in told if record is not None}
+
+    async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
+        """See `protocols.Store`: each subject's entries by themselves, so a repeat goes on where it was.
+
+        Raises:
+            StoreConflict: somebody else wrote some of the states; all other entries were committed.
+        """
+        groups: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            groups[entry.subject].append(entry)
+        kept = await gather(self._commit_all(group, now.timestamp()) for group in groups.values())
+        for entry in entries:
+            self._prepared.pop(id(entry), None)
+        conflicts = [subject for subject, done in zip(groups, kept, strict=True) if not done]
+        if conflicts:
+            raise StoreConflict(f"{self.table.address}: another watcher wrote the state of {conflicts[0]}", conflicts)
+
+    async def forget(self, subjects: Collection[str]) -> None:
+        """See `protocols.Store`."""
+        await gather(map(self._forget, dict.fromkeys(subjects)))
+
+    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
+        """See `protocols.Store`."""
+        await self.table.put({"k": items.SINKS.k, "s": items.SINKS.s, "sinks": sorted(sinks)})
+        self._sinks = frozenset(sinks)
+        return sum([await self.bury(sink, REMOVED, now) for sink in self._index.sinks() if sink not in sinks])
+
+    async def _commit_all(self, entries: Sequence[Entry], now: float) -> bool:
+        """Commit a subject's entries in turn; False when somebody else wrote its state."""
+        try:
+            for entry in entries:
+                await self._commit(entry, now)
+        except ConflictError:
+            return False
+        return True
+
+    async def _commit(self, entry: Entry, now: float) -> None:
+        for _ in range(COLLISIONS):
+            prepared = self._prepared.get(id(entry))
+            if prepared is None:
+                known = self._versions.get(entry.subject)
+                if entry.follows not in (None, _NOTHING if known is None else known.record):
+                    raise ConflictError  # it was found before what is known by now
+                prepared = await prepare(self.table, entry, known, now, lambda last: self._number(now, last))
+                self._prepared[id(entry)] = prepared
+            if prepared.done:
+                return
+            await self._list_hours(prepared.numbers)
+            try:
+                await carry_out(self.table, prepared)
+            except CollisionError:
+                self._last += 1_000_000
+                del self._prepared[id(entry)]
+                continue
+            await self._committed(prepared, now)
+            return
+        raise StoreError(f"{self.table.address}: no place is free for the events of {entry.subject}")
+
+    async def _committed(self, prepared: Prepared, now: float) -> None:
+        subject = prepared.entry.subject
+        if prepared.owed is not None:
+            await self._pay(prepared.owed)
+        prepared.done = True
+        self._versions[subject] = prepared.version
+        if shard_of(subject) in self.held:
+            reminders = [row for row in self._index.reminders() if row.place.subject == subject]
+            for row in prepared.rows:
+                row.seen = self.monotonic()
+                self._index.add(row)
+            if prepared.entry.events:
+                self._news_of(subject)
+                await self._after(self._call_off(reminders, now))
+        await self._after(self._forget_parts(prepared.known))
+
+    def _number(self, now: float, last: int) -> int:
+        """The next event's number, above the subject's last one, whatever the clocks say."""
+        self._last = max(items.number_at(now), self._last + 1, last + 1)
+        return self._last
+
+    async def _list_hours(self, numbers: Collection[int]) -> None:
+        """Let the hours of these events be found in the history, before there is anything in them."""
+        for hour in {items.hour_of(number) for number in numbers} - self._hours:
+            await self.table.put({"k": "H", "s": hour})
+            self._hours.add(hour)
+
+    async def _fresh(self, subject: str) -> tuple[str, Record | None]:
+        shard = shard_of(subject)
+        told = await self.record_of(await self.table.get(items.state(shard, subject)))
+        if told is not None:
+            await self.table.agreed(written_with(told[2]))
+        if shard in self.held:
+            await self._read_lanes(shard, subject)
+        if told is None:
+            self._versions.pop(subject, None)
+            return subject, None
+        self._know(subject, told[1], told[2])
+        return subject, told[1]
+
+    async def _forget(self, subject: str) -> None:
+        """Whatever its state is: nobody is to know it."""
+        key = items.state(shard_of(subject), subject)
+        item = await self.table.get(key)
+        if item is not None:
+            with contextlib.suppress(RefusedError):  # another watcher still polls it
+                await self.table.delete(key, "tx = :tx", {":tx": item["tx"]})
+            await self._after(texts.forget(self.table, item))
+        self._versions.pop(subject, None)
+
+    def _know(self, subject: str, record: Record, item: Item) -> None:
+        slim = {name: value for name, value in item.items() if name != "text"}
+        self._versions[subject] = Version(items.text_in(item, "tx"), items.whole_in(item, "n"), record, slim)
+
+    async def _call_off(self, rows: Collection[Row], now: float) -> None:
+        await gather(self._end(row, now, DeliveryState.DROPPED, OVER) for row in rows)
+
+    async def _forget_parts(self, known: Version | None) -> None:
+        if known is not None:
+            await texts.forget(self.table, known.item)
+
+    async def _bury_removed(self) -> None:
+        """What waits for sinks that are not configured any more is seen when its shard is."""
+        if self._sinks is not None:
+            for sink in [sink for sink in self._index.sinks() if sink not in self._sinks]:
+                buried = await self.bury(sink, REMOVED, self._wall())
+                log.warning("sinks.removed", dead_letters=buried, sink=sink)
+
+    async def _after(self, work: Awaitable[None]) -> None:
+        """What is tidied up after a commit must not make it look undone."""
+        try:
+            await work
+        except StoreError as error:
+            log.debug("store.untidy", error=str(error))
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH if self.leases else REFRESH_WITHOUT_LEASES)
+            for shard in list(self.held):
+                try:
+                    await self.refresh(shard)
+                except StoreError as error:  # what needs the table says so itself
+                    log.debug("store.not_refreshed", error=str(error))
+
+
+_NOTHING = Record()

@@ -1,0 +1,61 @@
+"""Texts of any length in items of 400 KB: a state, an event's body. What is too long for one item is cut into parts.
+
+Parts are written before the item that refers to them, so whoever sees the item sees all of them; those of a write that
+never came to its end are referred to by nobody.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from watcher.errors import StoreError
+from watcher.stores.dynamodb.items import LONGEST, Item, Key, packed, unpacked, whole_in
+from watcher.stores.dynamodb.table import gather
+
+if TYPE_CHECKING:
+    from watcher.stores.dynamodb.table import Table
+
+
+class TornTextError(StoreError):
+    """A part is not there: the text was replaced while it was read."""
+
+
+async def kept(table: Table, text: str) -> Item:
+    """The attributes that hold `text`, once its parts are written."""
+    whole = packed(text)
+    if len(whole) <= LONGEST:
+        return {"text": whole}
+    content = zlib.compress(text.encode("utf-8", "surrogatepass")) if isinstance(whole, str) else whole
+    name = uuid4().hex
+    parts = [content[start : start + LONGEST] for start in range(0, len(content), LONGEST)]
+    await gather(
+        table.put({"k": f"P#{name}", "s": f"{number:06}", "text": content}) for number, content in enumerate(parts)
+    )
+    return {"parts": name, "count": len(parts)}
+
+
+async def text_of(table: Table, item: Item) -> str:
+    """The text that an item holds.
+
+    Raises:
+        TornTextError: not all of its parts are there.
+    """
+    if "parts" not in item:
+        return unpacked(item["text"])
+    keys = _parts(item)
+    found = await table.get_all(keys)
+    if len(found) < len(keys):
+        raise TornTextError(f"{table.address}: a part of {item['k']!r} {item['s']!r} is not there")
+    parts = [found[key]["text"] for key in keys]
+    return unpacked(b"".join(part for part in parts if isinstance(part, bytes)))
+
+
+async def forget(table: Table, item: Item | None) -> None:
+    """Take away the parts of an item that is there no more."""
+    await gather(table.delete(key) for key in _parts(item or {}))
+
+
+def _parts(item: Item) -> list[Key]:
+    return [Key(f"P#{item['parts']!s}", f"{number:06}") for number in range(whole_in(item, "count"))]
