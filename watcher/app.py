@@ -17,6 +17,7 @@ from watcher.errors import ServiceUnreachable, StoreError
 from watcher.inside import Loaded
 from watcher.metrics import Metrics
 from watcher.observer import Observers
+from watcher.part import part_of
 from watcher.polling import Polling
 from watcher.recorder import Recorder
 from watcher.relay import Relay
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
     from watcher.inside import EndpointLook, SinkLook, TargetLook
     from watcher.model import EndpointKey
     from watcher.observer import Observer
+    from watcher.part import Part
     from watcher.protocols import Clock, Reader, Sink
     from watcher.state import Record
+    from watcher.stores.dynamodb.reader import DynamoReader
+    from watcher.stores.dynamodb.store import DynamoStore
     from watcher.stores.sqlite import SqliteReader, SqliteStore
 
 log = structlog.get_logger()
@@ -68,8 +72,8 @@ class App:
         self.clock = clock
         self.started = clock.now()
         self.loaded = Loaded(self.started, self.started)
-        self.store: SqliteStore | MemoryStore = store_for(config.state)
-        self._reader: SqliteReader | MemoryStore = (
+        self.store: SqliteStore | DynamoStore | MemoryStore = store_for(config.state)
+        self._reader: SqliteReader | DynamoReader | MemoryStore = (
             self.store if isinstance(self.store, MemoryStore) else reader_for(config.state)
         )
         self._sessions = Sessions()
@@ -83,7 +87,8 @@ class App:
         patience = {settings.name: settings.give_up_after for settings in config.sinks}
         self.relay = Relay(self.store, made, clock, patience, observer)
         self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
-        self.polling = Polling(config, self._sessions, self.recorder, clock, observer)
+        self.polling = Polling(config, self._sessions, self.recorder, clock, observer, self._may)
+        self._part = self._part_of_table()
         self._upkeep = Upkeep(self, self.store, self.relay)
         self._traces: tracing.Tracing | None = None
         self._stage = "it is starting"
@@ -102,7 +107,8 @@ class App:
         try:
             if self.config.tracing is not None:
                 self._traces = tracing.set_up(self.config.tracing, __version__)
-            await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self._looks())])
+            if self._part is None:
+                await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self._looks())])
             await self._enlist(self.config)
             if self._reader is not self.store:
                 await self._reader.open()
@@ -128,11 +134,13 @@ class App:
         if config.http != self.config.http:
             await self._serve_at(config.http)
         self.config = config = replace(config, **{key: getattr(self.config, key) for key in AT_START})
-        self.polling.reconfigure(config)
+        self.polling.reconfigure(config if self._part is None else self._part.restricted(config))
+        # What others hold is theirs to forget.
+        forgotten = change.forgotten if self._part is None else self._part.mine(change.forgotten)
         if self._own_sinks:
-            await self._change_sinks(config, change, coming)
+            await self._change_sinks(config, change, coming, forgotten)
         else:
-            await self.recorder.forget(change.forgotten)
+            await self.recorder.forget(forgotten)
         log.info(
             "config.reloaded",
             targets=len(config.targets),
@@ -187,8 +195,20 @@ class App:
         reasons = [self._stage] if self._stage else []
         if self.recorder.trouble is not None:
             reasons.append(f"the state store takes nothing: {self.recorder.trouble}")
+        reasons += [] if self._part is None else self._part.unready()
         untried = [str(key) for key, look in self._looks().items() if not look.tried]
         return [*reasons, *(f"{key} was not tried yet" for key in untried)]
+
+    def _may(self, key: EndpointKey) -> bool:
+        """Whether an endpoint is this watcher's to ask at this moment."""
+        return self._part is None or self._part.may(key)
+
+    def _part_of_table(self) -> Part | None:
+        """What is this watcher's of a table that others may use, too; None: everything is."""
+        part = part_of(self.store, lambda: self.config, self.polling, self.recorder, self.relay, self.clock)
+        if part is not None:
+            self.polling.reconfigure(part.restricted(self.config))
+        return part
 
     def _looks(self) -> Mapping[EndpointKey, EndpointLook]:
         return self.polling.looks()
@@ -199,7 +219,8 @@ class App:
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         others = [asyncio.create_task(each()) for each in (self._upkeep.prune, self._upkeep.remind, *beside)]
-        everything = (recording, relaying, polling, stopping, *others)
+        holding = [] if self._part is None else [asyncio.create_task(self._part.run(), name="holding")]
+        everything = (recording, relaying, polling, stopping, *others, *holding)
         self._stage = ""
         try:
             done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
@@ -207,19 +228,27 @@ class App:
                 task.result()  # only a stop, or the last sink's end, ends one without an error
             self._stage = "it is stopping"
             log.info("watcher.stopping", grace=self.config.shutdown_grace)
+            if self._part is not None:
+                await self._part.leave()
             for task in (*others, polling):
                 await _cancel(task)
             await self._drain()
         finally:
             for task in everything:
                 await _cancel(task)
+            if self._part is not None:
+                await self._part.release()
 
     async def _drain(self) -> None:
         """Commit what was seen and deliver what is due, within the grace time."""
+        grace = self.config.shutdown_grace
         try:
-            async with asyncio.timeout(self.config.shutdown_grace):
+            async with asyncio.timeout(grace) as limit:
                 await self.recorder.drained()
-                await self.relay.drain(self.config.shutdown_grace)
+                if self._part is not None and (shorter := self._part.grace(grace)) < grace:
+                    grace = shorter
+                    limit.reschedule(asyncio.get_running_loop().time() + grace)
+                await self.relay.drain(grace)
         except TimeoutError:
             if self.recorder.pending:
                 raise StoreError(
@@ -239,13 +268,15 @@ class App:
         if buried := await self.store.enlist([sink.name for sink in config.sinks], self.clock.now()):
             log.warning("sinks.removed", dead_letters=buried, remedy="`watcher deliveries --dead` shows them")
 
-    async def _change_sinks(self, config: Config, change: Difference, coming: Sequence[Sink]) -> None:
+    async def _change_sinks(
+        self, config: Config, change: Difference, coming: Sequence[Sink], forgotten: Sequence[str]
+    ) -> None:
         """Let sinks go and come; whatever was routed to one that goes is recorded before it is taken off the list."""
         for sink in config.sinks:
             self.relay.bear(sink.name, sink.give_up_after)
         try:
             await self.relay.retire(change.leaving_sinks)
-            await self.recorder.forget(change.forgotten)
+            await self.recorder.forget(forgotten)
             while True:
                 try:
                     await self._enlist(config)

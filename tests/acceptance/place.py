@@ -121,10 +121,10 @@ class Site:
 
     def configure(self, targets: Iterable[Target], *more: str, interval: str = "100ms", first: str = "all") -> None:
         """Write the configuration: `targets` at an interval that a test has time for, and `more` lines."""
-        lines = [f"state: sqlite:///{self.state}"]
-        lines += [f"defaults: {{interval: {interval}, active_interval: {interval}, on_first_seen: {first}}}"]
+        lines = [f"defaults: {{interval: {interval}, active_interval: {interval}, on_first_seen: {first}}}"]
         named = {line.partition(":")[0] for line in more}
         usual = {
+            "state": f"state: sqlite:///{self.state}",
             "http": "http: off",
             "rate_limit": "rate_limit: {requests_per_second: 500}",
             "shutdown_grace": "shutdown_grace: 10s",

@@ -1,0 +1,126 @@
+"""`state init`, `export` and `import` by the installed command, and a daemon that goes on where another store ended."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.conftest import NETWORK, WEB
+from tests.acceptance.place import until
+from tests.dynamodb import address
+from watcher.model import FAILED, SUCCEEDED
+from watcher.simulator import attempt
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Places
+    from tests.acceptance.place import Site
+    from tests.edge.emulators import Emulator
+    from watcher.simulator import Simulator
+
+pytest_plugins = ["tests.edge.emulators"]
+
+T = 1_795_420_800.0
+
+
+@pytest.fixture
+def table(ministack: Emulator) -> str:
+    """An address under which there is nothing yet."""
+    where = address(ministack.url)
+    return f"{where}?region=us-east-1&endpoint_url={ministack.url}"
+
+
+def configure(site: Site, state: str) -> None:
+    site.configure([NETWORK, WEB], f'state: "{state}"', "sinks: [{name: out, type: stdout}]")
+
+
+async def events(site: Site) -> list[dict[str, object]]:
+    code, printed, said = await site.run("events", "--json", "--limit", "1000")
+    assert (code, said) == (0, "")
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+async def test_a_table_is_made_once_and_then_found_to_be_right(site: Site, table: str) -> None:
+    configure(site, table)
+    code, printed, said = await site.run("status")
+    assert code == 73
+    assert said.endswith("there is no such table here; `watcher state init` makes it\n")
+    code, printed, said = await site.run("state", "init")
+    assert (code, said) == (0, "")
+    assert [line.partition(": ")[2] for line in printed.splitlines()] == [
+        "the table was made, with capacity on demand.",
+        "TTL was turned on, by the attribute `ttl`.",
+        "point-in-time recovery was turned on.",
+        "it was prepared for watcher (form 1).",
+    ]
+    code, printed, said = await site.run("state", "init")
+    assert (code, said) == (0, "")
+    assert printed.endswith("is as it must be; nothing was changed.\n")
+    assert (await site.run("status"))[0] == 0
+    assert (await site.run("deliveries"))[0] == 0
+
+
+async def test_a_table_that_cannot_be_used_is_told_in_words(site: Site, table: str) -> None:
+    configure(site, table.replace("http://127.0.0.1:", "http://127.0.0.1:1"))
+    for command in (("state", "init"), ("status",), ("run",), ("state", "export", "x.jsonl")):
+        code, _, said = await site.run(*command)
+        assert code in {73, 78}, said
+        assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("back", [False, True])
+async def test_a_daemon_goes_on_after_a_move_where_it_was(
+    places: Places, simulator: Simulator, table: str, *, back: bool
+) -> None:
+    site = places(simulator)
+    sqlite = f"sqlite:///{site.folder / 'watcher.db'}"
+    source, target = (table, sqlite) if back else (sqlite, table)
+    configure(site, table)
+    assert (await site.run("state", "init"))[0] == 0
+    configure(site, source)
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T))
+    simulator.world.show(WEB, attempt(WEB, SUCCEEDED, T))
+    first = site.start()
+    await until(lambda: first.delivered().count(b"\n") >= 2 or not first.running, "the first events")
+    code, _, said = await site.run("state", "export", "state.jsonl")
+    assert (code, "stop" in said) == (73, True), said
+    assert await first.stopped() == 0, first.said()
+    before = await events(site)
+    assert len(before) == 2
+    code, printed, said = await site.run("state", "export", "state.jsonl")
+    assert (code, said) == (0, "")
+    assert "2 events and 2 deliveries were written to state.jsonl." in printed
+    configure(site, target)
+    code, printed, said = await site.run("state", "import", "state.jsonl")
+    assert (code, said) == (0, ""), said
+    assert await events(site) == before
+    code, _, said = await site.run("state", "import", "state.jsonl")
+    assert (code, "there is state" in said) == (73, True)
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 60))
+    second = site.start()
+    await until(lambda: second.delivered().count(b"\n") >= 1 or not second.running, "what is new")
+    assert await second.stopped() == 0, second.said()
+    (new,) = [json.loads(line) for line in second.delivered().splitlines()]
+    assert (new["subject"], new["data"]["sequence"], new["data"]["recovered"]) == (NETWORK.id, 2, True)
+    assert await events(site) == [*before, new]
+
+
+async def test_an_import_of_something_else_changes_nothing(site: Site) -> None:
+    configure(site, f"sqlite:///{site.state}")
+    (site.folder / "other.jsonl").write_text("hello\n", encoding="utf-8")
+    code, _, said = await site.run("state", "import", "other.jsonl")
+    assert code == 64
+    assert "other.jsonl:1: this is no state of a watcher" in said
+    assert not site.state.exists()
+    code, _, said = await site.run("state", "export", "x.jsonl")
+    assert (code, "there is no state yet" in said) == (73, True)
+    assert not site.state.exists()
+
+
+async def test_memory_cannot_be_moved(site: Site) -> None:
+    configure(site, "memory://")
+    code, _, said = await site.run("state", "export", "x.jsonl")
+    assert code == 73
+    assert "cannot be seen from outside" in said
+    assert (await site.run("state", "init"))[0] == 0

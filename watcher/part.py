@@ -1,0 +1,92 @@
+"""Which part of all there is to do is this watcher's: everything, or what it holds of a table that others use, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.config.settings import Config
+    from watcher.handover import Handover
+    from watcher.holding import Holding
+    from watcher.model import EndpointKey
+    from watcher.polling import Polling
+    from watcher.protocols import Clock, Store
+    from watcher.recorder import Recorder
+    from watcher.relay import Relay
+
+SHARED = "dynamodb://"
+
+OTHERS_DELIVER = 2.0
+"""Seconds that the last deliveries may take at the end, when another watcher goes on with what is left of them."""
+
+
+class Part:
+    """What is this watcher's of a shared table."""
+
+    def __init__(self, handover: Handover, holding: Holding, shard_of: Callable[[str], int]) -> None:
+        """`holding` says what `handover` acts for."""
+        self._handover = handover
+        self._holding = holding
+        self._shard_of = shard_of
+
+    def may(self, key: EndpointKey) -> bool:
+        """Whether an endpoint is this watcher's to ask at this moment."""
+        return self._holding.may(self._shard_of(str(key)))
+
+    def restricted(self, config: Config) -> Config:
+        """`config` without the targets that others poll."""
+        return self._handover.restricted(config)
+
+    def mine(self, subjects: Sequence[str]) -> list[str]:
+        """Those of `subjects` that are this watcher's."""
+        return self._handover.mine(subjects)
+
+    def unready(self) -> list[str]:
+        """Why it cannot do its part, for people."""
+        return self._holding.unready()
+
+    async def run(self) -> None:
+        """Keep the part that is held, and a share of all, for ever."""
+        await self._holding.run()
+
+    async def leave(self) -> None:
+        """Take nothing more; what is held is kept until `release`."""
+        await self._holding.leave()
+
+    async def release(self) -> None:
+        """Let others have it all, now."""
+        await self._holding.release()
+
+    def grace(self, longest: float) -> float:
+        """Seconds for which it is worth to go on delivering at the end."""
+        return min(longest, OTHERS_DELIVER) if self._holding.others else longest
+
+
+def part_of(
+    store: Store, config: Callable[[], Config], polling: Polling, recorder: Recorder, relay: Relay, clock: Clock
+) -> Part | None:
+    """A watcher's part of `store`, of which nothing is held yet; None: all of it is this watcher's.
+
+    `config`: the one in force.
+    """
+    if not config().state.startswith(SHARED):
+        return None
+    from watcher.handover import Handover  # noqa: PLC0415  what is not used is not loaded
+    from watcher.holding import Holding  # noqa: PLC0415  the same
+    from watcher.stores.dynamodb.items import SHARDS  # noqa: PLC0415  the same
+    from watcher.stores.dynamodb.lease_table import LeaseTable  # noqa: PLC0415  the same
+    from watcher.stores.dynamodb.store import DynamoStore  # noqa: PLC0415  the same
+    from watcher.stores.dynamodb.table import Table  # noqa: PLC0415  the same
+
+    if not (isinstance(store, DynamoStore) and store.leases):
+        return None
+    me = uuid4().hex
+    handover = Handover(store, config, polling, recorder, relay)
+    # Its calls wait for no turn behind the store's.
+    leases = LeaseTable(Table(store.table.address, store.table.caller), me)
+    holding = Holding(me, leases, handover, clock, count=SHARDS, term=store.table.address.term)
+    store.may = holding.may
+    return Part(handover, holding, store.shard_of)

@@ -1,0 +1,131 @@
+"""The leases in the table: `L`/`S#<shard>` says who has a shard, `L`/`W#<watcher>` that a watcher lives.
+
+A lease's item is written only when it changes hands. A shard is stolen in one transaction with the check that its
+owner's counter has still not moved; so an owner that beats, and looks after it, has seen every earlier theft.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from watcher.stores.dynamodb.client import RefusedError
+from watcher.stores.dynamodb.items import Key
+from watcher.stores.dynamodb.leases import Beat, Lease, Seen
+from watcher.stores.dynamodb.table import ConditionCheck, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from watcher.stores.dynamodb.items import Item, Value
+    from watcher.stores.dynamodb.table import Table
+
+    Values = dict[str, Value]
+
+LEASES = "L"
+"""The partition of them all."""
+
+SHARD, WATCHER = "S#", "W#"
+
+FORGOTTEN = 86400
+"""Seconds after its last beat for which a watcher that was killed is still told of; DynamoDB deletes it then."""
+
+_TAKING = "SET #owner = :me, epoch = :next"
+_UNCHANGED = "#owner = :owner AND epoch = :epoch"
+
+
+class LeaseTable:
+    """See `holding.Leasing`."""
+
+    def __init__(self, table: Table, me: str) -> None:
+        """`table`: one whose turns nobody else waits for; `me`: this run's own name."""
+        self._table = table
+        self._me = me
+
+    async def beat(self, *, leaving: bool) -> None:
+        """See `holding.Leasing`. It is added to, never set: a beat that arrives late cannot look like none."""
+        values: Values = {":one": 1, ":leaving": int(leaving), ":ttl": int(time.time()) + FORGOTTEN}
+        await self._table.update(life(self._me), "SET leaving = :leaving, #ttl = :ttl ADD #n :one", values)
+
+    async def look(self) -> Seen:
+        """See `holding.Leasing`."""
+        return seen_in(await self._table.query(LEASES))
+
+    async def take(self, shard: int, seen: Lease | None) -> Lease | None:
+        """See `holding.Leasing`. What never had an owner has no epoch, though it may have news."""
+        epoch, news = (0, 0) if seen is None else (seen.epoch, seen.news)
+        values: Values = {":me": self._me, ":next": epoch + 1}
+        if epoch:
+            values[":epoch"] = epoch
+        unchanged = f"attribute_not_exists(#owner) AND {'epoch = :epoch' if epoch else 'attribute_not_exists(epoch)'}"
+        try:
+            await self._table.update(lease(shard), _TAKING, values, unchanged)
+        except RefusedError:
+            return None
+        return Lease(self._me, epoch + 1, news)
+
+    async def steal(self, owner: str, shards: Collection[int], seen: Seen) -> Mapping[int, Lease]:
+        """See `holding.Leasing`."""
+        had = {shard: seen.leases[shard] for shard in shards}
+        thefts = [
+            Update(
+                lease(shard),
+                _TAKING,
+                {":me": self._me, ":next": each.epoch + 1, ":owner": owner, ":epoch": each.epoch},
+                _UNCHANGED,
+            )
+            for shard, each in had.items()
+        ]
+        beat = seen.watchers.get(owner)
+        still = (
+            ConditionCheck(life(owner), "attribute_not_exists(k)")
+            if beat is None
+            else ConditionCheck(life(owner), "#n = :n", {":n": beat.count})
+        )
+        try:
+            await self._table.transact([still, *thefts])
+        except RefusedError:
+            return {}
+        return {shard: Lease(self._me, each.epoch + 1, each.news) for shard, each in had.items()}
+
+    async def give(self, shard: int, mine: Lease) -> None:
+        """See `holding.Leasing`. One that was stolen meanwhile stays where it is."""
+        values: Values = {":owner": self._me, ":epoch": mine.epoch}
+        try:
+            await self._table.update(lease(shard), "REMOVE #owner", values, _UNCHANGED)
+        except RefusedError:
+            return
+
+    async def leave(self) -> None:
+        """See `holding.Leasing`."""
+        await self._table.delete(life(self._me))
+
+
+def lease(shard: int) -> Key:
+    """Where a shard's lease is."""
+    return Key(LEASES, f"{SHARD}{shard}")
+
+
+def life(watcher: str) -> Key:
+    """Where a watcher says that it lives."""
+    return Key(LEASES, f"{WATCHER}{watcher}")
+
+
+def seen_in(items: Iterable[Item]) -> Seen:
+    """What the items of the partition say."""
+    leases: dict[int, Lease] = {}
+    watchers: dict[str, Beat] = {}
+    for item in items:
+        sort = str(item["s"])
+        if sort.startswith(SHARD):
+            owner = item.get("owner")
+            known = None if owner is None else str(owner)
+            leases[int(sort.removeprefix(SHARD))] = Lease(known, _number(item, "epoch"), _number(item, "news"))
+        elif sort.startswith(WATCHER):
+            watchers[sort.removeprefix(WATCHER)] = Beat(_number(item, "n"), bool(item.get("leaving")))
+    return Seen(leases, watchers)
+
+
+def _number(item: Item, name: str) -> int:
+    value = item.get(name, 0)
+    return int(value) if isinstance(value, (int, float)) else 0
