@@ -1,4 +1,4 @@
-"""Choices that people make of the parameters in `deploy/cloudformation.yaml`: the fewest, everything, a file on EFS."""
+"""Choices people make of the parameters in `deploy/cloudformation.yaml`: the fewest, everything, EFS, a table."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ BUSES = (f"arn:aws:events:{HERE}:event-bus/default", f"arn:aws:events:{HERE}:eve
 TOPIC = f"arn:aws:sns:{HERE}:syncs"
 QUEUE = f"arn:aws:sqs:{HERE}:syncs.fifo"
 MEMBERS = ("arn:aws:iam::222233334444:role/watcher", "arn:aws:iam::333344445555:role/watcher")
+TABLE = f"arn:aws:dynamodb:{HERE}:table/watcher-state"
 CONFIG_KEY, SINK_KEY, LOG_KEY = (f"arn:aws:kms:{HERE}:key/{name}" for name in ("config", "sinks", "logs"))
 
 FEWEST = {
@@ -26,6 +27,8 @@ EFS = {"FileSystemId": "fs-0123abcd", "AccessPointId": "fsap-0123abcd", "FileSys
 EVERYTHING = {
     **FEWEST,
     **EFS,
+    "StateTable": TABLE,
+    "DesiredCount": "2",
     "RepositoryArn": REPOSITORY,
     "Variable1": f"WEBHOOK_SECRET={SECRET}",
     "Variable2": f"EXTERNAL_ID={EXTERNAL_ID}",
@@ -45,7 +48,8 @@ EVERYTHING = {
     "Egress": "any",
 }
 ON_FILE = {**{key: value for key, value in FEWEST.items() if key != "ConfigArn"}, **EFS, "ConfigFile": "watcher.yaml"}
-CHOICES = {"the fewest": FEWEST, "everything": EVERYTHING, "a file on EFS": ON_FILE}
+MAKING = {**FEWEST, "StateTable": "make"}
+CHOICES = {"the fewest": FEWEST, "everything": EVERYTHING, "a file on EFS": ON_FILE, "a table that is made": MAKING}
 
 
 def watcher_stack(choice: dict[str, str] = FEWEST, **more: str) -> Stack:

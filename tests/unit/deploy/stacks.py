@@ -51,7 +51,11 @@ class Stack:
             for key, made in self._template["Resources"].items()
             if "Condition" not in made or self._condition(made["Condition"])
         }
-        self.outputs = {key: self._of(told["Value"]) for key, told in self._template["Outputs"].items()}
+        self.outputs = {
+            key: self._of(told["Value"])
+            for key, told in self._template["Outputs"].items()
+            if "Condition" not in told or self._condition(told["Condition"])
+        }
 
     def properties(self, key: str) -> Any:
         return self.resources[key]["Properties"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from importlib import import_module, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from botocore import xform_name
@@ -23,11 +24,13 @@ from tests.unit.deploy.choices import (
     EVERYTHING,
     EXTERNAL_ID,
     FEWEST,
+    MAKING,
     MEMBERS,
     QUEUE,
     REPOSITORY,
     SECRET,
     SINK_KEY,
+    TABLE,
     TOPIC,
     member_stack,
     watcher_stack,
@@ -36,6 +39,7 @@ from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
 from watcher.sinks import SINKS
 from watcher.sinks.aws import AwsSink
 from watcher.sources import SOURCES
+from watcher.stores.dynamodb import table
 
 BY_ANOTHER_NAME = {
     # A batch needs the permission of a single message; service authorization reference, "Actions" of SNS and SQS.
@@ -45,6 +49,11 @@ BY_ANOTHER_NAME = {
     "codeconnections:GetResourceSyncStatus": {
         "codeconnections:GetResourceSyncStatus",
         "codestar-connections:GetResourceSyncStatus",
+    },
+    # A transaction needs the permissions of what is in it; "Using IAM with DynamoDB transactions" in its guide.
+    "dynamodb:TransactGetItems": {"dynamodb:GetItem"},
+    "dynamodb:TransactWriteItems": {
+        f"dynamodb:{kind.__name__.removesuffix('Item')}Item" for kind in get_args(table.Operation)
     },
 }
 """Where the permission is not named as the call is."""
@@ -83,6 +92,32 @@ def assumes() -> set[str]:
     return permissions("sts", "assume_role")
 
 
+OPERATORS = {
+    "schema.init", "schema._made", "schema._turn_on_ttl", "schema._turn_on_recovery",  # `state init`
+    "table.scan",  # `state export`, and `state import` after one that was cut off
+}  # fmt: skip
+"""The functions of the store that no daemon comes to."""
+
+
+def stored() -> dict[str, set[str]]:
+    """By module and function of the DynamoDB store, what it needs for the calls that it makes."""
+    found: dict[str, set[str]] = {}
+    for path in Path(table.__file__).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.AsyncFunctionDef):
+                for call in ast.walk(function):
+                    match call:
+                        case ast.Call(ast.Attribute(attr="call" | "_call"), [ast.Constant(str(operation)), *_]):
+                            needed = permissions("dynamodb", operation)
+                            found.setdefault(f"{path.stem}.{function.name}", set()).update(needed)
+    return found
+
+
+def keeps() -> set[str]:
+    """For every call to the state table that a daemon makes."""
+    return {action for name, needed in stored().items() if name not in OPERATORS for action in needed}
+
+
 def actions(statements: list[Any]) -> list[str]:
     return [action for statement in statements for action in listed(statement["Action"])]
 
@@ -97,7 +132,7 @@ def by_sid(stack: Stack, role: str) -> dict[str, Any]:
 
 def test_the_task_may_make_the_calls_that_the_code_makes_and_no_other() -> None:
     allowed = set(actions(watcher_stack(EVERYTHING).statements("TaskRole")))
-    assert allowed == reads() | sends() | assumes() | ENCRYPTED | MOUNT
+    assert allowed == reads() | sends() | assumes() | keeps() | ENCRYPTED | MOUNT
 
 
 def test_a_member_accounts_role_may_make_the_calls_of_the_sources_and_no_other() -> None:
@@ -121,11 +156,25 @@ def test_the_task_reads_nothing_here_when_it_is_to_watch_other_accounts_only() -
         ("SendToTopics", [TOPIC]),
         ("SendToQueues", [QUEUE]),
         ("UseTheKeyOfTopicsAndQueues", SINK_KEY),
+        ("KeepTheState", TABLE),
         ("MountTheFileSystem", f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/fs-0123abcd"),
     ],
 )
 def test_the_task_reaches_what_was_given_and_nothing_else(sid: str, resource: Any) -> None:
     assert by_sid(watcher_stack(EVERYTHING), "TaskRole")[sid]["Resource"] == resource
+
+
+def test_the_task_keeps_its_state_in_the_table_that_is_made_and_in_nothing_else() -> None:
+    (statement,) = (each for each in watcher_stack(MAKING).statements("TaskRole") if each["Sid"] == "KeepTheState")
+    assert statement["Resource"] == "<Table.Arn>"
+    assert set(statement["Action"]) == keeps()
+
+
+def test_the_task_may_neither_make_nor_change_a_table_nor_read_it_as_a_whole() -> None:
+    assert stored().keys() >= OPERATORS
+    more = {action for name in OPERATORS for action in stored()[name]} - keeps()
+    assert {"dynamodb:CreateTable", "dynamodb:UpdateTimeToLive", "dynamodb:Scan"} <= more
+    assert not more & set(actions(watcher_stack(MAKING).statements("TaskRole")))
 
 
 def test_ecs_reads_the_given_configuration_and_variables_and_nothing_else() -> None:
@@ -225,4 +274,11 @@ def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
     assert {name for name, text in texts.items() if re.search(r"(?<!\w)Client\(", text)} == {
         "endpoint.py",
         "sinks/aws.py",
+        "stores/dynamodb/client.py",
+    }
+    # Whoever calls another's table by its name is not seen by `stored`.
+    assert {name for name, text in texts.items() if re.search(r"\.scan\(|schema import.*init", text)} == {
+        "cli/moving.py",
+        "stores/dynamodb/moving.py",
+        "stores/dynamodb/reader.py",
     }

@@ -10,11 +10,19 @@ import pytest
 from tests.dockerfile import DEPLOY
 from tests.unit.deploy.choices import EVERYTHING, ON_FILE, member_stack, watcher_stack
 from tests.unit.deploy.stacks import template
+from tests.unit.deploy.test_permissions import OPERATORS, stored
 
 TEXT = (DEPLOY / "README.md").read_text(encoding="utf-8")
 TASK, EXECUTION = (
     TEXT.split("## What each permission is for")[1].split("## What it costs")[0].split("What was not given")
 )
+
+
+def test_what_state_init_needs_beside_the_tasks_role_is_told() -> None:
+    paragraph = TEXT.split("`state init` is for people")[1].split("\n\n")[0]
+    made = [stored()[name] for name in OPERATORS if name.startswith("schema.")]
+    item = {"dynamodb:GetItem", "dynamodb:PutItem"}
+    assert set(re.findall(r"dynamodb:\w+", paragraph)) == set().union(*made, item, stored()["table.scan"])
 
 
 @pytest.mark.parametrize(("role", "text"), [("TaskRole", TASK), ("ExecutionRole", EXECUTION)])

@@ -1,4 +1,4 @@
-"""The stack that `deploy/cloudformation.yaml` makes: one confined task that is kept well, and alarms when it is not."""
+"""The stack that `deploy/cloudformation.yaml` makes: confined tasks that are kept well, and alarms when it is not."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from tests.unit.deploy.choices import (
     EVERYTHING,
     FEWEST,
     LOG_KEY,
+    MAKING,
     ON_FILE,
     SECRET,
+    TABLE,
     watcher_stack,
 )
 from tests.unit.deploy.stacks import RefusedError, Stack, template
@@ -29,6 +31,8 @@ from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.emf import UNITS
 from watcher.errors import ConfigError, StoreError
+from watcher.stores.dynamodb import schema
+from watcher.stores.dynamodb.address import parse_address
 
 FINAL = stages((DEPLOY / "Dockerfile").read_text(encoding="utf-8"))[-1]
 EVERY = pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
@@ -59,22 +63,70 @@ def test_cfn_lint_finds_nothing_not_even_to_remark(name: str) -> None:
 
 
 @EVERY
-def test_there_is_one_task_that_is_replaced_and_rolled_back_by_itself(choice: dict[str, str]) -> None:
+def test_tasks_are_replaced_and_rolled_back_by_themselves(choice: dict[str, str]) -> None:
     service = watcher_stack(choice).properties("Service")
-    assert service["DesiredCount"] == 1
+    assert int(service["DesiredCount"]) == (2 if choice is EVERYTHING else 1)
     assert service["LaunchType"] == "FARGATE"
     assert service["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
     assert service["EnableExecuteCommand"] is False
 
 
-@pytest.mark.parametrize(("choice", "healthy", "most"), [(FEWEST, 100, 200), (EVERYTHING, 0, 100)])
-def test_a_state_on_efs_never_has_two_writers_and_tasks_with_disks_of_their_own_overlap(
-    choice: dict[str, str], healthy: int, most: int
+@pytest.mark.parametrize(
+    ("choice", "healthy", "most", "rebalancing"),
+    [
+        (FEWEST, 100, 200, "DISABLED"),
+        (ON_FILE, 0, 100, "DISABLED"),
+        (MAKING, 100, 200, "ENABLED"),
+        (EVERYTHING, 100, 200, "ENABLED"),
+    ],
+)
+def test_a_state_file_on_efs_never_has_two_writers_and_other_tasks_overlap(
+    choice: dict[str, str], healthy: int, most: int, rebalancing: str
 ) -> None:
-    deployment = watcher_stack(choice).properties("Service")["DeploymentConfiguration"]
+    service = watcher_stack(choice).properties("Service")
+    deployment = service["DeploymentConfiguration"]
     assert (deployment["MinimumHealthyPercent"], deployment["MaximumPercent"]) == (healthy, most)
-    # Rebalancing needs room for a second task, and is ECS's default.
-    assert watcher_stack(choice).properties("Service")["AvailabilityZoneRebalancing"] == "DISABLED"
+    # It needs room for a second task, is ECS's default, and costs a state that is on the task's disk.
+    assert service["AvailabilityZoneRebalancing"] == rebalancing
+
+
+@pytest.mark.parametrize("count", ["0", "1"])
+def test_one_task_needs_no_table_and_two_do(count: str) -> None:
+    assert watcher_stack(FEWEST, DesiredCount=count).properties("Service")["DesiredCount"] == count
+    with pytest.raises(RefusedError, match="Two tasks need StateTable"):
+        watcher_stack({**FEWEST, **EFS}, DesiredCount="2")
+    assert watcher_stack(MAKING, DesiredCount="2").properties("Service")["DesiredCount"] == "2"
+
+
+def test_the_table_that_is_made_is_as_the_store_wants_it_and_outlives_the_stack() -> None:
+    made = watcher_stack(MAKING).resources["Table"]
+    table = made["Properties"]
+    assert table["KeySchema"] == schema.KEYS
+    assert table["AttributeDefinitions"] == schema.TYPES
+    assert table["TimeToLiveSpecification"] == {"AttributeName": schema.TTL, "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+    assert table["DeletionProtectionEnabled"] is True
+    assert (made["DeletionPolicy"], made["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert "TableName" not in table  # so that it never stands in the way of another
+
+
+@pytest.mark.parametrize(("choice", "name"), [(MAKING, "<Table>"), (EVERYTHING, "watcher-state")])
+def test_the_configuration_can_name_the_table_by_a_variable(choice: dict[str, str], name: str) -> None:
+    stack = watcher_stack(choice)
+    assert container(stack)["Environment"] == [{"Name": "WATCHER_TABLE", "Value": name}]
+    assert stack.outputs["TableName"] == name
+    text = b"state: dynamodb://${WATCHER_TABLE}\nstacks: [{name: network}]\n"
+    surroundings = {"AWS_REGION": "us-east-1", "WATCHER_TABLE": "watcher-state"}
+    config = parse(Document("watcher.yaml", text), surroundings, lambda _: None)
+    assert parse_address(config.state).table == "watcher-state"
+
+
+def test_there_is_a_table_only_where_one_is_to_be_made() -> None:
+    kinds = {name: watcher_stack(choice).of_type("AWS::DynamoDB::Table").keys() for name, choice in CHOICES.items()}
+    assert {name for name, tables in kinds.items() if tables} == {"a table that is made"}
+    assert "TableName" not in watcher_stack(FEWEST).outputs
 
 
 @EVERY
@@ -184,7 +236,8 @@ def test_the_configuration_and_the_secrets_come_from_where_they_are_kept_and_sta
     assert secrets["WATCHER_CONFIG_YAML"] == CONFIG
     assert secrets["WEBHOOK_SECRET"] == SECRET
     assert set(secrets) == {"WATCHER_CONFIG_YAML", "WEBHOOK_SECRET", "EXTERNAL_ID", "SLACK_URL", "OPS_TOKEN"}
-    assert made["Environment"] == []
+    assert [variable["Name"] for variable in made["Environment"]] == ["WATCHER_TABLE"]
+    assert container(watcher_stack(FEWEST))["Environment"] == []
 
 
 def test_a_configuration_on_the_file_system_is_named_by_its_path() -> None:
@@ -208,6 +261,9 @@ def test_a_file_system_without_what_it_needs_is_refused(missing: str) -> None:
         ({"Variable1": "WEBHOOK_SECRET=a-secret-in-plain-text"}, "Variable1 is not of its pattern"),
         ({"Variable1": f"lower={SECRET}"}, "Variable1 is not of its pattern"),
         ({"ConfigArn": f"{SECRET}:key::"}, "ConfigArn is not of its pattern"),
+        ({"StateTable": "watcher-state"}, "StateTable is not of its pattern"),
+        ({"StateTable": f"{TABLE}/index/other"}, "StateTable is not of its pattern"),
+        ({"DesiredCount": "3", "StateTable": "make"}, "DesiredCount is none of its values"),
     ],
 )
 def test_choices_that_cannot_work_are_refused_with_their_reason(more: dict[str, str], reason: str) -> None:
