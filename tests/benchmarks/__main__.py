@@ -10,7 +10,19 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import cpu, delivery, detection, independence, rate, reloading, scale, steady, waiting, web
+from tests.benchmarks import (
+    cpu,
+    delivery,
+    detection,
+    dynamodb,
+    independence,
+    rate,
+    reloading,
+    scale,
+    steady,
+    waiting,
+    web,
+)
 
 BENCHMARKS = {
     "cpu": cpu,
@@ -23,6 +35,7 @@ BENCHMARKS = {
     "independence": independence,
     "http": web,
     "reload": reloading,
+    "dynamodb": dynamodb,
 }
 LIBRARIES = ("aiobotocore", "botocore", "boto3", "aiohttp", "asyncio-throttle", "tenacity")
 

@@ -1,0 +1,220 @@
+"""What the DynamoDB store costs a month, how many commits it takes in a second, and how long a takeover is."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.children import Child, once
+from tests.benchmarks.figures import markdown, percentile, ratio, spread
+from tests.edge.emulators import MINISTACK, free_port, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+READ, WRITE = 0.125 / 1e6, 0.625 / 1e6
+"""Dollars a unit, on demand, in us-east-1: AWS's list prices since November 2024."""
+KEPT, RECOVERY = 0.25, 0.20
+"""Dollars for a GB and month: of the table, and of point-in-time recovery."""
+DAYS = 730 / 24
+MONTH = DAYS * 86400
+"""Seconds: 730 hours, as AWS reckons."""
+
+REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-south-1")
+TARGETS = 1000
+DAILY = 1000
+"""Events in a day."""
+RETENTION = 30
+"""Days for which events are kept: the usual."""
+
+NEVER = (1.0, 1.0, 1e9, 0.0)
+BUSY = (20.0, 5.0, 1.0, 900.0)
+"""Each target is synced about every 20 s, for 5 s; an event at its begin and one at its end."""
+
+BATCHES = ((1, 200), (16, 800), (100, 2000))
+"""Subjects in one commit, and events in one turn."""
+
+
+def bench(*, quick: bool) -> str:
+    """The three tables."""
+    with tempfile.TemporaryDirectory() as folder, _emulator(Path(folder)) as url:
+        return "\n\n".join(
+            [
+                _month(url, Path(folder), quick=quick),
+                _commits(url, Path(folder), quick=quick),
+                _takeover(url, quick=quick),
+            ]
+        )
+
+
+@contextmanager
+def _emulator(folder: Path) -> Iterator[str]:
+    port = str(free_port())
+    here = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": port}
+    with started([MINISTACK], f"http://127.0.0.1:{port}", folder, **here) as emulator:
+        yield emulator.url
+
+
+def _month(url: str, folder: Path, *, quick: bool) -> str:
+    """Three tables at once: of one daemon and of two with nothing to tell, and of one with much."""
+    seconds, interval = (10.0, 10.0) if quick else (120.0, 60.0)
+    with ExitStack() as stack:
+        still, busy = (
+            stack.enter_context(Child("server", {"syncing": (count, pattern, REGIONS)}))
+            for count, pattern in ((TARGETS // len(REGIONS), NEVER), (50, BUSY))
+        )
+        quiet, restless = still.reply(), busy.reply()
+
+        def watching(name: str, api: str, count: int, interval: float, **more: object) -> Child:
+            yaml = _yaml(_table(url, name), api, count, f"{interval:.0f}s", folder / f"{name}.jsonl")
+            # Whatever is first seen is kept, before the counting begins.
+            job = {"about": "watch", "yaml": yaml, "seconds": seconds, "warm": 15 + interval}
+            job |= {"history": RETENTION * 86400}
+            return stack.enter_context(Child("storing", job | more))
+
+        for name in ("one", "two", "changes"):
+            _make(_table(url, name))
+        one = watching("one", quiet, TARGETS // len(REGIONS), interval)
+        pair = [watching("two", quiet, TARGETS // len(REGIONS), interval) for _ in range(2)]
+        changes = watching("changes", restless, 50, 1.0, prune=True)
+        alone, both, told = one.reply(), [child.reply() for child in pair], changes.reply()
+    _refuse_writes_of_polls([alone, *both])
+    idle = _rate(alone["units"], alone["wall"])
+    two = tuple(sum(each) for each in zip(*(_rate(part["units"], part["wall"]) for part in both), strict=True))
+    spent = _rate(told["units"], told["wall"])
+    event = tuple((now - rest) * told["wall"] / told["events"] for now, rest in zip(spent, idle, strict=True))
+    end = tuple(units / told["pruned"] for units in _rate(told["pruning"], 1.0))
+    size = told["bytes"] / told["pruned"]
+    return _told_month(idle, two, event, end, size, seconds)
+
+
+def _told_month(
+    idle: Sequence[float], two: Sequence[float], event: Sequence[float], end: Sequence[float], size: float,
+    seconds: float,
+) -> str:  # fmt: skip
+    month = [each * MONTH for each in idle]
+    second = [each * MONTH - rest for each, rest in zip(two, month, strict=True)]
+    events = [(each + gone) * DAILY * DAYS for each, gone in zip(event, end, strict=True)]
+    gigabytes = size * DAILY * RETENTION / 1e9
+    storage = gigabytes * (KEPT + RECOVERY)
+    rows = [
+        [f"{TARGETS:,} targets polled once a minute, nothing changes", "0", "0", "0.00"],
+        _row("one watcher: signs of life, looks at leases and at what waits, metrics", month),
+        _row(f"{DAILY:,} events a day to one sink, from the change to their end after {RETENTION} days", events),
+        [f"{gigabytes:.2f} GB kept, and their point-in-time recovery", "", "", f"{storage:.2f}"],
+        ["**one watcher, together**", "", "", f"**{_dollars(month) + _dollars(events) + storage:.2f}**"],
+        _row("a second one, that shares the targets", second),
+    ]
+    return (
+        f"**A month of the DynamoDB store**, of 730 hours: capacity units, counted by AWS's rules from what the daemon "
+        f"sends and is answered (by ministack, an emulator) in {seconds:.0f} s of watching {TARGETS:,} targets in "
+        f"{len(REGIONS)} regions, with metrics for CloudWatch; and money at us-east-1's list prices on demand, in "
+        "force since November 2024 ($0.625 a million units written, $0.125 read, $0.25 a GB, $0.20 for its recovery). "
+        f"An event takes {event[1]:.0f} units written and {event[0]:.1f} read until it is delivered, {end[1]:.0f} and "
+        f"{end[0]:.0f} when it ends, and {size / 1000:.1f} KB meanwhile.\n\n"
+        + markdown(["", "units read", "units written", "$ a month"], rows)
+    )
+
+
+def _commits(url: str, folder: Path, *, quick: bool) -> str:
+    turns = 1 if quick else 5
+    table = f"{_table(url, 'commits')}&leases=off"
+    _make(table)
+    rows = []
+    states = {"sqlite": f"sqlite:///{folder / 'commits.db'}", "dynamodb": table}
+    with ExitStack() as stack:
+        children = {
+            name: stack.enter_context(Child("storing", {"about": "commit", "state": state, "subjects": 200}))
+            for name, state in states.items()
+        }
+        for together, many in BATCHES:
+            pace: dict[str, list[float]] = {"sqlite": [], "dynamodb": []}
+            for _ in range(turns):
+                for name, child in children.items():
+                    spent = child.ask([many // (4 if quick else 1), together])
+                    pace[name].append(spent["calls"] / spent["wall"])
+            shown = [spread(pace[name], ".0f") for name in ("dynamodb", "sqlite")]
+            rows.append([f"{together} at a time", *shown, ratio(pace["dynamodb"], pace["sqlite"])])
+    return (
+        "**Events committed in a second**, each with its target's state and one delivery: SQLite with a synced commit "
+        "on this machine's disk; for DynamoDB ministack, an emulator in Python on the same two cores, so that its time "
+        f"is not AWS's. Median of {turns} turns.\n\n"
+        + markdown(["targets that changed", "DynamoDB", "SQLite", "DynamoDB / SQLite, turn by turn"], rows)
+    )
+
+
+def _takeover(url: str, *, quick: bool) -> str:
+    pairs, turns = (1, 1) if quick else (4, 5)
+    took = once("takeover", {"url": url, "pairs": pairs, "turns": turns})
+    what = {
+        "SIGTERM": "SIGTERM: a deployment",
+        "SIGKILL": "SIGKILL: a crash",
+        "SIGTERM after a crash": "SIGTERM to one whose successor is younger than a term, after a crash that day",
+    }
+    rows = [
+        [
+            told,
+            len(took[way]),
+            *(f"{percentile(took[way], share):.1f}" for share in (0.5, 0.99)),
+            f"{min(took[way]):.1f}",
+        ]
+        for way, told in what.items()
+    ]
+    return (
+        "**Takeover**, in seconds: from the signal to one of two daemons on a table until the other one has asked "
+        "every endpoint that was the first one's, at the usual term of 10 s; a second of it is the rest that keeps the "
+        f"rate limit. Pairs of daemons beside each other: {pairs}, over ministack.\n\n"
+        + markdown(["", "turns", "median", "99th percentile", "shortest"], rows)
+    )
+
+
+def _table(url: str, name: str) -> str:
+    return f"dynamodb://bench-{name}?region=us-east-1&endpoint_url={url}"
+
+
+def _make(state: str) -> None:
+    once("storing", {"about": "make", "state": state})
+
+
+def _yaml(state: str, api: str, count: int, interval: str, file: Path) -> str:
+    """As a user would write it; JSON is YAML."""
+    form = {
+        "state": state,
+        "http": False,
+        "accounts": [{"name": "default", "regions": REGIONS, "endpoint_url": api}],
+        "defaults": {"interval": interval, "active_interval": interval},
+        "rate_limit": {"requests_per_second": 100},
+        "stacks": [{"name": f"target-{number:05d}"} for number in range(count)],
+        "sinks": [{"name": "out", "type": "file", "path": str(file)}],
+    }
+    return json.dumps(form)
+
+
+def _refuse_writes_of_polls(parts: Sequence[dict[str, Any]]) -> None:
+    """Nothing but signs of life and leases was written.
+
+    Raises:
+        RuntimeError: a poll that changed nothing wrote something; then the figures would not be what they say.
+    """
+    for part in parts:
+        written = {what for what, units in part["units"]["written"].items() if units}
+        if part["events"] or not written <= {"UpdateItem L", "TransactWriteItems L"}:
+            raise RuntimeError(f"nothing changed, and yet {part['events']} events and {written} were written")
+
+
+def _rate(units: dict[str, dict[str, float]], seconds: float) -> tuple[float, float]:
+    """Units read and written in a second."""
+    return sum(units["read"].values()) / seconds, sum(units["written"].values()) / seconds
+
+
+def _dollars(units: Sequence[float]) -> float:
+    read, written = units
+    return read * READ + written * WRITE
+
+
+def _row(what: str, units: Sequence[float]) -> list[str]:
+    read, written = units
+    return [what, f"{read:,.0f}", f"{written:,.0f}", f"{_dollars(units):.2f}"]
