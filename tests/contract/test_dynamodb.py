@@ -22,6 +22,7 @@ from watcher.stores.dynamodb.outbox import DynamoOutbox
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.dynamodb.table import Table
+from watcher.stores.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -495,6 +496,34 @@ async def test_nothing_of_a_shard_is_handed_out_while_its_lease_is_not_sure(tabl
         )
         store.may = store.held.__contains__
         assert await ids(store) == [1]
+
+
+async def test_what_waits_for_a_sink_of_another_configuration_is_left_to_it(watchers: Watchers) -> None:
+    """A rolling deployment brings a sink: the old watcher may come to hold what waits for it."""
+    old, new = await watchers(2)
+    await old.enlist(["x"], NOW)
+    await new.enlist(["x", "new"], NOW)
+    await new.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
+    await old.load(shard_of("a"))
+    await old.refresh(shard_of("a"))
+    assert await new.waiting() == {"x": 1, "new": 1}
+    assert await ids(new, "new") == [1]
+
+
+async def test_what_an_old_watcher_leaves_for_a_removed_sink_is_given_up_by_the_new_one(
+    watchers: Watchers, table: Address
+) -> None:
+    old, new = await watchers(2)
+    await old.enlist(["x", "old"], NOW)
+    await new.enlist(["x"], NOW)
+    await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
+    assert await ids(old, "old") == [1]
+    await new.refresh(shard_of("a"))
+    assert await new.waiting() == {"x": 1}
+    assert await ids(old, "old") == []
+    async with opened(DynamoReader(table)) as reader:
+        dead = await reader.deliveries(DeliveryQuery(states=[DeliveryState.DEAD]))
+    assert [(letter.sink, letter.answer) for letter in dead] == [("old", REMOVED)]
 
 
 async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watchers: Watchers) -> None:

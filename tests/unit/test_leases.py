@@ -132,10 +132,32 @@ def test_shares_cover_every_shard(watchers: int, most: int) -> None:
 
 
 def test_silence_is_counted_on_one_s_own_clock_from_the_look_that_first_showed_a_count() -> None:
-    silence = Silence()
-    silence.note(Seen({}, {"b": Beat(1), "c": Beat(1)}), 100.0)
-    silence.note(Seen({}, {"b": Beat(1), "c": Beat(2)}), 104.0)
+    silence, leases = Silence(), {0: Lease("b", 1), 1: Lease("c", 1)}
+    silence.note(Seen(leases, {"b": Beat(1), "c": Beat(1)}), 100.0)
+    silence.note(Seen(leases, {"b": Beat(1), "c": Beat(2)}), 104.0)
     assert silence.since(109.0) == {"b": 9.0, "c": 5.0}
+
+
+def test_what_a_killed_watcher_left_behind_is_no_life() -> None:
+    silence, seen = Silence(), Seen({}, {"a": Beat(1), "killed": Beat(9)})
+    silence.note(seen, 100.0)
+    silence.note(seen, 101.0)
+    assert plan(seen, silent=silence.since(101.0)) == Plan(take=(0, 1, 2, 3))
+
+
+def test_whoever_holds_nothing_is_counted_as_soon_as_it_was_seen_to_move() -> None:
+    silence = Silence()
+    silence.note(Seen({}, {"b": Beat(1)}), 100.0)
+    silence.note(Seen({}, {"b": Beat(2)}), 102.0)
+    seen = with_visitor(table("...."), "b")
+    assert plan(seen, silent=silence.since(103.0)) == Plan(take=(0, 1), others=frozenset("b"))
+
+
+def test_whoever_takes_its_first_shard_is_silent_from_then_on() -> None:
+    silence = Silence()
+    silence.note(Seen({}, {"b": Beat(1)}), 100.0)
+    silence.note(Seen({0: Lease("b", 1)}, {"b": Beat(1)}), 101.0)
+    assert silence.since(104.0) == {"b": 3.0}
 
 
 def test_whoever_came_back_was_not_silent() -> None:

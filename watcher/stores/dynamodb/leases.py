@@ -9,7 +9,7 @@ that nothing is lost does not hang on it (the store's conditional writes see to 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,13 +72,18 @@ class Silence:
         self._moved: dict[str, tuple[Beat | None, float]] = {}
 
     def note(self, seen: Seen, now: float) -> None:
-        """Take in what a look showed that began before `now`, and ended by then (monotonic seconds)."""
+        """Take in what a look showed that began before `now`, and ended by then (monotonic seconds).
+
+        Whoever holds nothing has to show that it lives: one that was killed leaves its sign of life behind.
+        """
         owners = {lease.owner for lease in seen.leases.values() if lease.owner is not None}
         moved: dict[str, tuple[Beat | None, float]] = {}
         for watcher in seen.watchers.keys() | owners:
             beat = seen.watchers.get(watcher)
-            known = self._moved.get(watcher)
-            moved[watcher] = known if known is not None and known[0] == beat else (beat, now)
+            before, at = self._moved.get(watcher, (beat, -inf))
+            if before != beat or (at == -inf and watcher in owners):
+                at = now
+            moved[watcher] = beat, at
         self._moved = moved
 
     def since(self, now: float) -> dict[str, float]:

@@ -239,12 +239,22 @@ class DynamoStore(KeptHistory):
         if known is not None:
             await texts.forget(self.table, known.item)
 
+    async def refresh(self, shard: int) -> None:
+        """See `HeldOutbox`; a watcher with another configuration may have left something for a sink of its own."""
+        await super().refresh(shard)
+        await self._bury_removed()
+
     async def _bury_removed(self) -> None:
-        """What waits for sinks that are not configured any more is seen when its shard is."""
-        if self._sinks is not None:
-            for sink in [sink for sink in self._index.sinks() if sink not in self._sinks]:
-                buried = await self.bury(sink, REMOVED, self._wall())
-                log.warning("sinks.removed", dead_letters=buried, sink=sink)
+        """Give up on what waits for sinks that are neither this watcher's nor of the last one that took up its sinks.
+
+        In a rolling deployment two configurations are at work: what waits for a sink of the other one is left to it.
+        """
+        if self._sinks is None or self._sinks.issuperset(self._index.sinks()):
+            return
+        configured = self._sinks | frozenset(await self.enlisted())
+        for sink in [sink for sink in self._index.sinks() if sink not in configured]:
+            buried = await self.bury(sink, REMOVED, self._wall())
+            log.warning("sinks.removed", dead_letters=buried, sink=sink)
 
     async def _after(self, work: Awaitable[None]) -> None:
         """What is tidied up after a commit must not make it look undone."""
