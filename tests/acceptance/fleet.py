@@ -83,12 +83,12 @@ class Post:
 
     site: Site
     proxy: Proxy
+    store: str | None = None
+    """A broken one, if not its own."""
     child: Child | None = None
-    busy: bool = False
-    """It is cut off, stopped or ending."""
 
     def start(self) -> Child:
-        self.child = self.site.start()
+        self.child = self.site.start(store=self.store)
         return self.child
 
     async def started(self) -> None:
@@ -111,7 +111,7 @@ class Watched:
 
     def __init__(self, simulator: Simulator, targets: Sequence[Target]) -> None:
         self._simulator = simulator
-        self._targets = {target.id: target for target in targets}
+        self.targets = {target.id: target for target in targets}
         self.sightings: dict[str, list[Sighting]] = defaultdict(list)
         simulator.on_call = self._saw
 
@@ -129,7 +129,7 @@ class Watched:
     async def quiet(self, sure: int) -> None:
         """Wait until the world stands still, and everything in it has been seen so often by one run."""
         await until(lambda: self.over, "the end of the world")
-        before = {subject: len(self.sightings[subject]) for subject in self._targets}
+        before = {subject: len(self.sightings[subject]) for subject in self.targets}
 
         def seen_again() -> bool:
             return all(
@@ -137,7 +137,7 @@ class Watched:
                     Counter(sighting.run for sighting in self.sightings[subject][before[subject] :]).values(), default=0
                 )
                 >= sure
-                for subject in self._targets
+                for subject in self.targets
             )
 
         await until(seen_again, "every target seen at its end")
@@ -149,14 +149,14 @@ class Watched:
         another watcher was quicker or the run was killed; that it asked again says that it was done with those before.
         """
         now = self._simulator.world.now()
-        shown = {id_: self._simulator.world.timeline(target, now) for id_, target in self._targets.items()}
+        shown = {id_: self._simulator.world.timeline(target, now) for id_, target in self.targets.items()}
         facts = {subject: [_fact(subject, each) for each in showings] for subject, showings in shown.items()}
         must = {fact for subject, showings in shown.items() for fact in self._surely(subject, showings, sure)}
-        assert {showings[-1] for showings in facts.values()} <= must, "the end of every life was seen"
-        assert len(must) > len(facts), "nothing happened but the ends: too little for a judgement"
         first = judge(arrived, must=must, shown={fact for each in facts.values() for fact in each})
         in_order_of_world(first, facts)
         same_as_kept(first, kept)
+        assert {showings[-1] for showings in facts.values()} <= must, "the end of every life was seen"
+        assert len(must) > len(facts), "nothing happened but the ends: too little for a judgement"
         return len(must)
 
     def _surely(self, subject: str, showings: list[Shown], sure: int) -> Iterable[Fact]:

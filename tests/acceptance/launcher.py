@@ -1,7 +1,7 @@
 """The watcher's command in a process that ends itself by SIGKILL at a place told by the environment.
 
 usage: launcher.py STORE COMMAND…, with CRASH_AT="PLACE:N": the N-th time that the store (see `crashing` and
-`breaking`) comes there.
+`breaking`) comes there. One of `broken_tables` is only broken.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import watcher.stores.sqlite
 from tests.acceptance.breaking import BREAKING
+from tests.broken_tables import TABLES
 from watcher.cli import main
 
 
 def _launch(store: str, command: list[str]) -> None:
+    if store in TABLES:
+        TABLES[store]()
+        main(command)
     place, _, count = os.environ.get("CRASH_AT", "nowhere:1").rpartition(":")
     left = int(count)
 

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from tests.broken_tables import OneByOne, unconditional
 from tests.dynamodb import address, made
 from tests.oracle import Fact, NotConservedError, judge, same_as_kept
 from tests.stateful.outside import Lanes, Says
@@ -34,7 +35,6 @@ from watcher.protocols import EventQuery
 from watcher.recorder import Recorder
 from watcher.relay import Relay
 from watcher.sessions import Sessions
-from watcher.stores.dynamodb import commit
 from watcher.stores.dynamodb.client import Caller, UnknownOutcomeError
 from watcher.stores.dynamodb.items import shard_of
 from watcher.stores.dynamodb.store import DynamoStore
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
     from tests.edge.emulators import Emulator
     from watcher.stores.dynamodb.address import Address
-    from watcher.stores.dynamodb.table import Operation
 
 pytest_plugins = ["tests.edge.emulators"]
 
@@ -337,15 +336,8 @@ class Unconditional(SeveralWatchers):
     """Broken: a state is written whoever wrote it before."""
 
     async def _begin(self) -> None:
-        sound = commit.prepare
-
-        async def prepare(*arguments: Any) -> commit.Prepared:
-            prepared = await sound(*arguments)
-            prepared.operations[0] = replace(prepared.operations[0], condition="", values=None)
-            return prepared
-
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("watcher.stores.dynamodb.store.prepare", prepare)
+        self.patch.setattr("watcher.stores.dynamodb.store.prepare", unconditional)
         await super()._begin()
 
     async def _end(self) -> None:
@@ -358,14 +350,6 @@ class InParts(SeveralWatchers):
 
     def table_of(self, way: Way) -> Table:
         return OneByOne(self.address, way)  # type: ignore[arg-type]  it calls as the real one does
-
-
-class OneByOne(Table):
-    """Makes a transaction of each operation."""
-
-    async def transact(self, operations: Sequence[Operation], token: str | None = None) -> None:
-        for number, operation in enumerate(operations):
-            await super().transact([operation], f"{token[:30]}{number}" if token else None)
 
 
 def explored(machine: type[SeveralWatchers], url: str, examples: int, steps: int, *, shrink: bool = True) -> None:

@@ -1,0 +1,154 @@
+"""Several daemons on one table that are killed, stopped and cut off: nothing is lost, and nothing reordered.
+
+The same with stores that are wrong on purpose says that the oracle would have seen it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.field import TERM, field
+from tests.acceptance.witness import random_world
+from tests.oracle import NotConservedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from tests.acceptance.conftest import Places
+    from tests.acceptance.fleet import Fleet, Post
+    from tests.edge.emulators import Emulator
+
+    Blow = Callable[[Post, Fleet], Coroutine[Any, Any, None]]
+
+pytest_plugins = ["tests.edge.emulators"]
+
+SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
+
+PACE = 0.75
+"""Times as fast as the other random worlds go, so that several polls see the same."""
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+
+
+async def kill(post: Post, _: Fleet) -> None:
+    """SIGKILL, and another one in its place."""
+    assert post.child
+    post.child.process.kill()
+    post.child.process.wait()
+    post.start()
+    await post.started()
+
+
+async def stop_and_go(post: Post, fleet: Fleet) -> None:
+    """SIGSTOP until after its term, and SIGCONT."""
+    await fleet.sigstop(post, 1.6 * TERM)
+
+
+async def cut_off(post: Post, fleet: Fleet) -> None:
+    """No way to the table until after its term."""
+    await fleet.cut_off(post, 1.6 * TERM)
+
+
+async def replace(post: Post, _: Fleet) -> None:
+    """SIGTERM, and another one in its place."""
+    assert post.child
+    assert await post.child.stopped() == 0, post.child.said()
+    post.start()
+    await post.started()
+
+
+BLOWS: tuple[Blow, ...] = (kill, stop_and_go, cut_off, replace)
+
+
+async def conserve(
+    places: Places,
+    ministack: Emulator,
+    *,
+    seed: int,
+    posts: int,
+    leases: bool,
+    seconds: float,
+    pace: float = PACE,
+    blows: Sequence[Blow] = BLOWS,
+    store: str | None = None,
+) -> Counter[str]:
+    """A life of blows on several daemons, each by itself; returns what was done, told and repeated.
+
+    `pace`: of the world; `store`: one that is broken (`broken_tables`).
+    """
+    chance, done = Random(f"{seed} {posts} {leases}"), Counter[str]()
+    how = f"&term={TERM:g}s" if leases else "&leases=off"
+    world = random_world(seed, seconds=seconds * pace, stacks=3, templates=1).at_pace(pace)
+    async with field(places, ministack, world, posts=posts, how=how, interval="200ms", store=store) as field_:
+        fleet, watched = field_.fleet, field_.watched
+        for post in fleet.posts:
+            post.start()
+        for post in fleet.posts:
+            await post.started()
+
+        async def live(post: Post, blows: Sequence[Blow]) -> None:
+            for blow in blows:
+                await asyncio.sleep(chance.uniform(0.2, 2 * TERM))
+                if watched.over:
+                    return
+                await blow(post, fleet)
+                done[blow.__name__] += 1
+
+        lives = [[*blows] * max(1, round(seconds / 10)) for _ in fleet.posts]
+        for life in lives:
+            chance.shuffle(life)
+        await asyncio.gather(*(live(post, life) for post, life in zip(fleet.posts, lives, strict=True)))
+        await watched.quiet(sure=3)
+        for post in fleet.posts:
+            assert post.child
+            assert await post.child.stopped() == 0, post.child.said()
+        done["had to be told"] = await field_.judge(sure=3)
+        arrived = fleet.consumer.arrived
+        done["arrived"], done["repeats"] = len(dict(arrived)), len(arrived) - len(dict(arrived))
+        print(dict(done))
+        return done
+
+
+async def test_nothing_is_lost_by_several_daemons_that_are_killed_stopped_and_cut_off(
+    places: Places, ministack: Emulator
+) -> None:
+    """Three that share a table by leases, and beside them two that do without."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(conserve(places, ministack, seed=2026, posts=3, leases=True, seconds=14.0))
+        group.create_task(conserve(places, ministack, seed=2026, posts=2, leases=False, seconds=14.0))
+
+
+async def test_the_oracle_sees_daemons_whose_store_is_broken(places: Places, ministack: Emulator) -> None:
+    """Without the condition on a state, and without the single transaction."""
+
+    async def seen(store: str, **how: Any) -> None:
+        with pytest.raises(NotConservedError) as broken:
+            await conserve(places, ministack, seed=2026, posts=2, store=store, **how)
+        print(f"{store}: {str(broken.value)[:300]}")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(seen("unconditional", leases=False, seconds=8.0, blows=()))
+        # Its commits take long, so the world has to wait for its polls.
+        group.create_task(seen("in parts", leases=True, seconds=16.0, pace=PACE / 2, blows=[kill] * 4))
+
+
+@pytest.mark.soak
+async def test_nothing_is_lost_in_a_long_run_of_several_daemons(places: Places, ministack: Emulator) -> None:
+    """One world after another, for WATCHER_SOAK_MINUTES."""
+    end, seed = time.monotonic() + 60 * SOAK_MINUTES, int(os.environ.get("WATCHER_SOAK_SEED", "1"))
+    total = Counter[str]()
+    while time.monotonic() < end:
+        total += await conserve(places, ministack, seed=seed, posts=2 + seed % 2, leases=bool(seed % 3), seconds=30.0)
+        seed += 1
+    print(f"in all: {dict(total)}")

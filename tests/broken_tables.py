@@ -1,0 +1,55 @@
+"""A DynamoDB store that is wrong on purpose, in the two ways on which its promise hangs: what the oracle must catch."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import watcher.stores.dynamodb.reader
+import watcher.stores.dynamodb.store
+from watcher.stores.dynamodb import commit
+from watcher.stores.dynamodb.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.stores.dynamodb.table import Operation
+
+_sound = commit.prepare
+
+
+async def unconditional(*arguments: Any) -> commit.Prepared:
+    """Broken: a state is written whoever wrote it before."""
+    prepared = await _sound(*arguments)
+    prepared.operations[0] = replace(prepared.operations[0], condition="", values=None)
+    return prepared
+
+
+class OneByOne(Table):
+    """Broken: what belongs together is written one after the other."""
+
+    pause = 0.0
+    """Seconds between two writes."""
+
+    async def transact(self, operations: Sequence[Operation], token: str | None = None) -> None:
+        """As many transactions as there are operations."""
+        for number, operation in enumerate(operations):
+            await super().transact([operation], f"{token[:30]}{number}" if token else None)
+            await asyncio.sleep(self.pause)
+
+
+class _Slowly(OneByOne):
+    pause = 0.05
+
+
+def _forget_the_condition() -> None:
+    watcher.stores.dynamodb.store.prepare = unconditional  # type: ignore[attr-defined]
+
+
+def _tear_transactions() -> None:
+    watcher.stores.dynamodb.reader.Table = _Slowly  # type: ignore[misc]
+
+
+TABLES: dict[str, Callable[[], None]] = {"unconditional": _forget_the_condition, "in parts": _tear_transactions}
+"""By name: how a process that is to use a table so is prepared."""
