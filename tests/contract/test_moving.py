@@ -149,6 +149,29 @@ async def test_an_import_that_was_cut_off_can_only_be_repeated(addresses: dict[s
     assert await held(target) == await held(source)
 
 
+async def test_what_a_killed_watcher_still_owed_moves_as_well(
+    addresses: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event for more sinks than fit into one transaction."""
+    source, target = addresses["dynamodb"][0], addresses["sqlite"][0]
+
+    async def killed(*_: Any) -> None:
+        raise StoreError("killed")
+
+    store = store_for(source)
+    await store.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_pay", killed)
+        with pytest.raises(StoreError):
+            await store.commit([entry("a", 1, sinks=[f"sink-{number}" for number in range(150)])], NOW)
+    await store.close()
+    await moved(source, target)
+    moved_to = store_for(target)
+    await moved_to.open()
+    assert sum((await moved_to.waiting()).values()) == 150
+    await moved_to.close()
+
+
 def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
     part = Recorded(1, 0.0, event(1))
     return change([*lines([part, part])])

@@ -12,7 +12,7 @@ from uuid import uuid4
 from watcher import state
 from watcher.errors import StoreError
 from watcher.protocols import DeliveryState, EventQuery
-from watcher.stores.dynamodb import forms, items, schema, texts
+from watcher.stores.dynamodb import commit, forms, items, schema, texts
 from watcher.stores.dynamodb.index import Row
 from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Place, shard_of
 from watcher.stores.dynamodb.reader import DynamoReader
@@ -73,6 +73,10 @@ class DynamoMover(DynamoReader):
         for item in found:
             if forms.event_key(item) in known:
                 yield _sending(item)
+        for row in await self._owed():
+            if row.event in known:
+                place = row.place
+                yield Sending(place.number, place.subject, place.sink, place.reminder, DeliveryState.WAITING)
 
     async def write(self, parts: Iterable[Part]) -> None:
         """Everything, into an empty table, or one into which it was written before in part.
@@ -123,6 +127,11 @@ class DynamoMover(DynamoReader):
             await self.table.put(forms.at(items.state(shard_of(part.subject), part.subject), values | text))
 
         await gather(map(write, names.states.values()))
+
+    async def _owed(self) -> list[Row]:
+        """What waits although it was not written yet: a watcher was killed after a commit for very many sinks."""
+        shards = await gather(self.table.query(f"O#{shard}") for shard in range(SHARDS))
+        return [row for shard in shards for item in shard if "owed" in item for row in commit.owed_rows(item)]
 
     async def _empty(self) -> bool:
         if await self.events(EventQuery(limit=1)):

@@ -24,7 +24,10 @@ TYPES = [{"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "s", "A
 TTL = "ttl"
 
 MAKING = 120.0
-"""Seconds that AWS may take to make the table."""
+"""Seconds that AWS may take to make the table, and to let it be backed up."""
+
+LOOK_AGAIN = 0.5
+"""Seconds between looks whether it has."""
 
 
 async def check(table: Table, *, importing: bool = False, preparing: bool = False) -> None:
@@ -70,6 +73,15 @@ async def init(table: Table) -> list[str]:
     Raises:
         StoreError: it is there and cannot be used, or may not be changed.
     """
+    try:
+        return await _init(table)
+    except TimeoutError:
+        raise StoreError(
+            f"{table.address}: AWS has not made all of it within {MAKING:g} s; run `watcher state init` again"
+        ) from None
+
+
+async def _init(table: Table) -> list[str]:
     done, caller, name = [], table.caller, table.address.table
     try:
         told = await caller.call("DescribeTable", {"TableName": name})
@@ -85,14 +97,14 @@ async def init(table: Table) -> list[str]:
     types = {each["AttributeName"]: each["AttributeType"] for each in told["Table"]["AttributeDefinitions"]}
     if found != {("k", "HASH"), ("s", "RANGE")} or (types.get("k"), types.get("s")) != ("S", "S"):
         raise _wrong_keys(table)
-    if await _turn_on_ttl(table):
-        done.append(f"TTL was turned on, by the attribute `{TTL}`")
-    if await _turn_on_recovery(table):
-        done.append("point-in-time recovery was turned on")
     if await table.get(META) is None:
         await _prepare(table)
         done.append(f"it was prepared for watcher (form {FORM})")
     await check(table)
+    if await _turn_on_ttl(table):
+        done.append(f"TTL was turned on, by the attribute `{TTL}`")
+    if await _turn_on_recovery(table):
+        done.append("point-in-time recovery was turned on")
     return done
 
 
@@ -119,7 +131,7 @@ async def _made(caller: Caller, name: str) -> dict[str, Any]:
                 told = {}
             if told.get("Table", {}).get("TableStatus") == "ACTIVE":
                 return told
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_AGAIN)
 
 
 async def _turn_on_ttl(table: Table) -> bool:
@@ -142,9 +154,17 @@ async def _turn_on_recovery(table: Table) -> bool:
     recovery = told.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
         return False
-    wanted = {"PointInTimeRecoveryEnabled": True}
-    await table.caller.call("UpdateContinuousBackups", {"TableName": name, "PointInTimeRecoverySpecification": wanted})
-    return True
+    wanted = {"TableName": name, "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
+    async with asyncio.timeout(MAKING):
+        while True:
+            try:
+                await table.caller.call("UpdateContinuousBackups", wanted)
+            except StoreError as error:
+                if "ContinuousBackupsUnavailable" not in str(error):
+                    raise
+                await asyncio.sleep(LOOK_AGAIN)  # a table that was just made has none for a while
+            else:
+                return True
 
 
 def _wrong_keys(table: Table) -> StoreError:
