@@ -66,12 +66,14 @@ class Fate(StrEnum):
     DENIED = "denied"
     BROKEN = "the server fails"
     NO_JSON = "a page of HTML"
+    NO_BACKUPS = "a table that was just made cannot be backed up yet"
 
 
 _ERRORS = {
     Fate.THROTTLED: (400, "ProvisionedThroughputExceededException", "slow down"),
     Fate.DENIED: (400, "AccessDeniedException", "not authorized to perform this"),
     Fate.BROKEN: (500, "InternalServerError", "sorry"),
+    Fate.NO_BACKUPS: (400, "ContinuousBackupsUnavailableException", "Backups are being enabled. Please retry later"),
 }
 
 

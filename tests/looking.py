@@ -166,9 +166,9 @@ async def until(met: Callable[[], Any], patience: float = 15.0) -> None:
 
 
 @asynccontextmanager
-async def peeking(folder: Path, text: str = STACKS) -> AsyncIterator[Peek]:
-    """An inside with a store in a file."""
-    state = f"sqlite:///{folder / 'watcher.db'}"
+async def peeking(folder: Path, text: str = STACKS, state: str | None = None) -> AsyncIterator[Peek]:
+    """An inside with a store in a file, or where `state` says."""
+    state = state or f"sqlite:///{folder / 'watcher.db'}"
     store = store_for(state)
     await store.open()
     reader = reader_for(state)
@@ -181,9 +181,11 @@ async def peeking(folder: Path, text: str = STACKS) -> AsyncIterator[Peek]:
 
 
 @asynccontextmanager
-async def serving(folder: Path, text: str = STACKS, token: SecretStr | None = None) -> AsyncIterator[Site]:
+async def serving(
+    folder: Path, text: str = STACKS, token: SecretStr | None = None, state: str | None = None
+) -> AsyncIterator[Site]:
     """A server on loopback, as the daemon has it."""
-    async with peeking(folder, text) as peek:
+    async with peeking(folder, text, state) as peek:
         metrics, hub = Metrics(peek), Hub(peek)
         peek.observers = [metrics, hub]
         server = WebServer(peek, metrics, hub)

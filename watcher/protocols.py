@@ -198,10 +198,15 @@ class EventQuery:
     limit: int = 50
     newest: bool = True
     """Of more than `limit`, the newest; otherwise the oldest. Either way they come oldest first."""
+    known: Collection[tuple[int, str]] = ()
+    """Events that are to be left out, by number and id; needed only where events may be `late`."""
 
 
 class Reader(Protocol):
     """What has been kept, for those who only look."""
+
+    late: int
+    """By how much smaller than one read before the number of an event may be that is recorded after it; 0: never."""
 
     async def records(self) -> dict[str, Record]:
         """The state of every subject."""

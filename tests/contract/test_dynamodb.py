@@ -263,6 +263,16 @@ async def test_a_table_that_is_not_there_is_made_by_init(ministack: Emulator, ta
         assert await history(where) == [1]
 
 
+async def test_init_waits_until_a_new_table_can_be_backed_up(ministack: Emulator, tables: Tables, gate: Gate) -> None:
+    where = address(gate.url)
+    gate.fates["UpdateContinuousBackups"] = [Fate.NO_BACKUPS, Fate.NO_BACKUPS]
+    await made(where)
+    assert gate.seen.count("UpdateContinuousBackups") == 3
+    backups = ministack.client("dynamodb").describe_continuous_backups(TableName=where.table)
+    recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
 @pytest.mark.parametrize(
     ("keys", "type_"), [([("id", "HASH")], "S"), ([("k", "HASH")], "S"), ([("k", "HASH"), ("s", "RANGE")], "N")]
 )
@@ -524,6 +534,37 @@ async def test_what_an_old_watcher_leaves_for_a_removed_sink_is_given_up_by_the_
     async with opened(DynamoReader(table)) as reader:
         dead = await reader.deliveries(DeliveryQuery(states=[DeliveryState.DEAD]))
     assert [(letter.sink, letter.answer) for letter in dead] == [("old", REMOVED)]
+
+
+async def test_what_waits_for_a_sink_that_is_about_to_be_taken_up_is_left_to_it(watchers: Watchers) -> None:
+    """A reload routes to a new sink before the sinks that go have answered, and a start replays before it takes up."""
+    reloading, old, starting = await watchers(3)
+    for each in (reloading, old):
+        await each.enlist(["x"], NOW)
+    await reloading.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
+    assert await starting.replay("replayed", NOW, lambda _: True) == 1
+    for each in (reloading, old):
+        await each.refresh(shard_of("a"))
+        await each.load(shard_of("a"))
+    assert await reloading.waiting() == await old.waiting() == {"x": 1, "new": 1, "replayed": 1}
+    assert await old.enlisted() == {"x"}, "a crash now lets the next start replay it again"
+    await starting.enlist(["x", "replayed"], NOW)
+    await old.refresh(shard_of("a"))
+    assert await old.waiting() == {"x": 1, "replayed": 1}, "the last start wins"
+
+
+async def test_an_old_watcher_goes_on_with_its_sink_when_the_one_that_removed_it_is_rolled_back(
+    watchers: Watchers,
+) -> None:
+    old, new, former = await watchers(3)
+    await former.commit([entry("b", 9, sinks=["gone"])], NOW)
+    await old.enlist(["x", "old"], NOW)
+    await new.enlist(["x"], NOW)
+    await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
+    await old.refresh(shard_of("b"))
+    await old.load(shard_of("a"))
+    assert await old.waiting() == {"x": 1, "old": 1}, "what nobody has any more is given up beside it"
+    assert await ids(old, "old") == [1]
 
 
 async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watchers: Watchers) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FOLLOW_EVERY = 0.5
 """Seconds between looks of `events --follow`."""
 
+FOLLOWED = 500
+"""Events that one look takes up."""
+
 MOST = 10_000
 """Deliveries of one event that are told of."""
 
@@ -82,17 +85,27 @@ def events(
 async def _recorded(state: str, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
     from dataclasses import replace  # noqa: PLC0415  --help needs none of these
 
+    from watcher.following import Told  # noqa: PLC0415  the same
     from watcher.stores import reader_for  # noqa: PLC0415  the same
 
     async with opened(reader_for(state)) as reader:
-        seen = 0
-        while True:
-            for number, event in await reader.events(query):
-                seen = max(seen, number)
+        if not follow:
+            for _, event in await reader.events(query):
                 yield event
-            if not follow:
-                return
-            query = replace(query, after=max(seen, query.after), newest=False, limit=500)
+            return
+        # What is there by now, told or not, is nothing that is to come.
+        there = await reader.events(replace(query, limit=1))
+        told = Told(there[-1][0] if there else 0, reader.late)
+        growth = replace(query, newest=False, limit=FOLLOWED)
+        while reader.late and (found := await reader.events(replace(growth, after=told.since, known=told.keys))):
+            told.take(found)
+        first = await reader.events(query)
+        told.take(first)
+        for _, event in first:
+            yield event
+        while True:
+            for _, event in told.take(await reader.events(replace(growth, after=told.since, known=told.keys))):
+                yield event
             await asyncio.sleep(FOLLOW_EVERY)
 
 

@@ -46,6 +46,8 @@ class _Lane:
 class MemoryStore:
     """See `protocols.Store`."""
 
+    late = 0
+
     def __init__(self) -> None:
         """Begin empty."""
         self._records: dict[str, Record] = {}

@@ -51,6 +51,8 @@ class SqliteReader:
     gives_up = True
     """Whether to close it ends what is under way; whoever changes something waits for that."""
 
+    late = 0
+
     def __init__(self, path: Path) -> None:
         """Nothing is opened yet."""
         self._path = path

@@ -1,19 +1,21 @@
 """Server-Sent Events: each recorded event to everyone who listens, from any number on, and lost to nobody.
 
-A stream holds no events. It remembers the last number that it sent, and looks for what follows: among the last ones,
-which all share, or, when it lags behind them, in the store, a page at a time.
+A stream holds no events. It remembers what it sent, and looks for what follows: among the last ones, which all share in
+the order in which they were found, or, when it lags behind them, in the store, a page at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from watcher.errors import StoreError
+from watcher.following import Told
 from watcher.observer import Observer
 from watcher.protocols import EventQuery
 from watcher.web.answer import HEADERS
@@ -43,7 +45,20 @@ PAGERS = 4
 RETRY = 3000
 """Milliseconds after which a browser comes back."""
 
-Piece = tuple[int, bytes]
+ELSEWHERE = 5.0
+"""Seconds between looks at what other watchers recorded, where there may be some."""
+
+Found = tuple[int, "Event"]
+"""An event with its number."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far a stream has come."""
+
+    told: Told
+    position: int | None = None
+    """In the feed: how many of all that it ever took up were looked at; None: it reads from the store."""
 
 
 class Hub(Observer):
@@ -53,10 +68,12 @@ class Hub(Observer):
         """`inside` is whose events are sent."""
         self.streams = 0
         self._inside = inside
-        self._recent: list[Piece] = []
-        self._before = 0
-        """Every event after this number, up to `_last`, is among the recent ones."""
-        self._last = 0
+        self._recent: list[Found] = []
+        self._taken = 0
+        """How many events the feed ever took up; the recent ones are the last of them."""
+        self._told = Told(0, 0)
+        self._texts: dict[tuple[int, str], bytes] = {}
+        """What is sent of the recent ones, made once for all."""
         self._pulse = asyncio.Event()
         self._news = asyncio.Event()
         self._reloads = 0
@@ -100,32 +117,35 @@ class Hub(Observer):
         self.streams += 1
         epoch = self._epoch  # before anything is waited for: it may be cut while it opens
         try:
-            sent = await self._begin(after)
+            place = await self._begin(after)
             response = web.StreamResponse(
                 headers={**HEADERS, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
             )
             await response.prepare(request)
             if request.method != "HEAD":
-                await self._send(request, response, sent, epoch)
+                await self._send(request, response, place, epoch)
             return response
         finally:
             self.streams -= 1
             if not self.streams:
                 self._stop_feeding()
 
-    async def _begin(self, after: int | None) -> int:
-        """Let there be a feed; the number after which a stream goes on."""
+    async def _begin(self, after: int | None) -> _Place:
+        """Let there be a feed; the place from which a stream goes on."""
         async with self._opening:
             if self._feeding is None or self._feeding.done():
-                self._last = self._before = await self._newest()
+                self._told = await self._there()
                 self._recent = []
+                self._taken += 1  # a stream of the former feed may have missed something
                 self._feeding = asyncio.create_task(self._feed(), name="events for the pages")
         if after is None:
-            return self._last
-        # A number from the future is one of a store that is lost; what follows now counts from anew.
-        return after if after <= self._last else min(after, await self._newest())
+            return _Place(self._told.copy(), self._taken)
+        if after > self._told.last:
+            # A number from the future is one of a store that is lost; what follows now counts from anew.
+            after = min(after, await self._newest())
+        return _Place(Told(after, self._inside.reader.late))
 
-    async def _send(self, request: web.BaseRequest, response: web.StreamResponse, sent: int, epoch: int) -> None:
+    async def _send(self, request: web.BaseRequest, response: web.StreamResponse, place: _Place, epoch: int) -> None:
         reloads = self._reloads
 
         async def write(text: bytes) -> None:
@@ -138,57 +158,70 @@ class Hub(Observer):
             if reloads != self._reloads:
                 reloads = self._reloads
                 await write(b"event: config\ndata: {}\n\n")
-            pieces, sent = await self._following(sent)
-            if pieces:
-                await write(b"".join(pieces))
+            if found := await self._following(place):
+                await write(
+                    b"".join(self._texts.get((number, event.id)) or _text(number, event) for number, event in found)
+                )
                 continue
-            if sent >= self._last:
+            if place.position == self._taken:
                 try:
                     async with asyncio.timeout(STILL_HERE):
                         await pulse.wait()
                 except TimeoutError:
                     await write(b": still here\n\n")
 
-    async def _following(self, sent: int) -> tuple[list[bytes], int]:
-        """Some of what comes after the event with this number, and the number of the last of them."""
-        if sent >= self._last:
-            return [], sent
-        if sent >= self._before:
-            start = bisect_right(self._recent, sent, key=lambda piece: piece[0])
-            pieces = self._recent[start : start + PAGE]
-        else:
-            before = self._before
-            async with self._pagers:
-                pieces = await self._page(sent)
-            if not pieces:  # they were too old, and are kept no longer
-                return [], max(sent, before)
-        return [text for _, text in pieces], pieces[-1][0] if pieces else self._last
+    async def _following(self, place: _Place) -> list[Found]:
+        """Some of what a stream has not sent; nothing may also mean that it is to ask again."""
+        if place.position is not None:
+            start = place.position - (self._taken - len(self._recent))
+            if start >= 0:
+                found = self._recent[start : start + PAGE]
+                place.position += len(found)
+                return place.told.take(found)
+            place.position = None
+        taken = self._taken  # before reading: what is taken up meanwhile is looked at
+        async with self._pagers:
+            found = await self._page(place.told)
+        if not found:
+            place.position = taken
+        return place.told.take(found)
 
-    async def _page(self, after: int) -> list[Piece]:
+    async def _page(self, told: Told) -> list[Found]:
         try:
-            found = await self._inside.reader.events(EventQuery(after=after, limit=PAGE, newest=False))
+            return await self._inside.reader.events(_new(told, PAGE))
         except StoreError as error:
             # The stream ends; the browser comes back and says where it was.
             log.warning("http.stream_failed", error=str(error))
             raise ConnectionError(str(error)) from error
-        return [_piece(number, event) for number, event in found]
 
     async def _newest(self) -> int:
         newest = await self._inside.reader.events(EventQuery(limit=1))
         return newest[-1][0] if newest else 0
 
+    async def _there(self) -> Told:
+        """What is recorded by now, and so is nothing that is to come."""
+        reader = self._inside.reader
+        told = Told(await self._newest(), reader.late)
+        while reader.late and (found := await reader.events(_new(told, FED))):
+            told.take(found)
+        return told
+
     async def _feed(self) -> None:
         """Take up what is recorded, for all."""
+        reader = self._inside.reader
         while True:
-            await self._news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ELSEWHERE if reader.late else None):
+                    await self._news.wait()
             self._news.clear()
             try:
-                while found := await self._inside.reader.events(EventQuery(after=self._last, limit=FED, newest=False)):
-                    self._recent += [_piece(number, event) for number, event in found]
-                    if len(self._recent) > SHARED:
-                        self._before = self._recent[-SHARED - 1][0]
-                        del self._recent[:-SHARED]
-                    self._last = found[-1][0]
+                while found := self._told.take(await reader.events(_new(self._told, FED))):
+                    self._recent = [*self._recent, *found][-SHARED:]
+                    self._texts |= {(number, event.id): _text(number, event) for number, event in found}
+                    if len(self._texts) > 2 * SHARED:
+                        recent = {(number, event.id) for number, event in self._recent}
+                        self._texts = {key: text for key, text in self._texts.items() if key in recent}
+                    self._taken += len(found)
                     self._wake()
             except StoreError as error:
                 log.warning("http.stream_failed", error=str(error))
@@ -203,8 +236,12 @@ class Hub(Observer):
         if self._feeding is not None:
             self._feeding.cancel()
             self._feeding = None
-        self._recent = []
+        self._recent, self._texts = [], {}
 
 
-def _piece(number: int, event: Event) -> Piece:
-    return number, f"id: {number}\ndata: {event.body}\n\n".encode()
+def _new(told: Told, limit: int) -> EventQuery:
+    return EventQuery(after=told.since, known=told.keys, limit=limit, newest=False)
+
+
+def _text(number: int, event: Event) -> bytes:
+    return f"id: {number}\ndata: {event.body}\n\n".encode()

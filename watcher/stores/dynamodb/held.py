@@ -53,9 +53,23 @@ class HeldOutbox(DynamoOutbox):
         self._index = Index()
         self._bodies: dict[EventKey, Event] = {}
         self._size = 0
-        self._sinks: frozenset[str] | None = None
+        self._named: frozenset[str] = frozenset()
+        """The sinks that this watcher took up, or named since as coming."""
         self._trusted = REFRESH if address.leases else 0.0
         """Seconds for which what was read is taken to be so: with leases nobody else settles."""
+
+    async def name(self, sinks: Collection[str]) -> None:
+        """Let the table know these sinks before anything waits for them, so that no watcher takes them for removed.
+
+        They are taken up (`enlist`) only after that: a sink's history is replayed first, and a reload waits until the
+        sinks that go have answered.
+        """
+        if self._named.issuperset(sinks):
+            return
+        coming = sorted(frozenset(sinks) - self._named)
+        values: dict[str, Value] = {":none": [], ":coming": coming}
+        await self.table.update(items.SINKS, "SET coming = list_append(if_not_exists(coming, :none), :coming)", values)
+        self._named |= frozenset(coming)
 
     async def refresh(self, shard: int) -> None:
         """Look at all that waits in a held shard."""

@@ -3,7 +3,7 @@
 | key `k` | sort key `s` | item |
 |---|---|---|
 | `M` | `M` | the form's version, the number of shards |
-| `M` | `K` | the sinks of the last start |
+| `M` | `K` | the sinks of the last start, and those that are `coming` |
 | `T#<shard>` | subject | a subject's state; `tx` names the transaction that wrote it, `n` the last event's number |
 | `E#<subject>` | number, id | an event with its body |
 | `H` | hour | an hour in which there are events |

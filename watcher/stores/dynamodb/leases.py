@@ -70,21 +70,23 @@ class Silence:
     def __init__(self) -> None:
         """Nobody was seen yet."""
         self._moved: dict[str, tuple[Beat | None, float]] = {}
+        self._looked = False
 
     def note(self, seen: Seen, now: float) -> None:
         """Take in what a look showed that began before `now`, and ended by then (monotonic seconds).
 
-        Whoever holds nothing has to show that it lives: one that was killed leaves its sign of life behind.
+        Whoever holds nothing has to show that it lives, by beating or by coming after the first look: one that was
+        killed leaves its sign of life behind.
         """
         owners = {lease.owner for lease in seen.leases.values() if lease.owner is not None}
         moved: dict[str, tuple[Beat | None, float]] = {}
         for watcher in seen.watchers.keys() | owners:
             beat = seen.watchers.get(watcher)
-            before, at = self._moved.get(watcher, (beat, -inf))
+            before, at = self._moved.get(watcher, (None if self._looked else beat, -inf))
             if before != beat or (at == -inf and watcher in owners):
                 at = now
             moved[watcher] = beat, at
-        self._moved = moved
+        self._moved, self._looked = moved, True
 
     def since(self, now: float) -> dict[str, float]:
         """Seconds by watcher, of those that the last look showed, by themselves or as owners."""

@@ -13,7 +13,7 @@ from watcher import state
 from watcher.errors import StoreError
 from watcher.protocols import DeliveryState
 from watcher.stores.dynamodb import forms, items
-from watcher.stores.dynamodb.items import SHARDS, shard_of
+from watcher.stores.dynamodb.items import SHARDS, EventKey, shard_of
 from watcher.stores.dynamodb.schema import check
 from watcher.stores.dynamodb.table import Table, gather
 from watcher.stores.dynamodb.texts import TornTextError, text_of
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from watcher.protocols import DeliveryQuery, DeliveryRecord, EventQuery
     from watcher.state import Record
     from watcher.stores.dynamodb.address import Address
-    from watcher.stores.dynamodb.items import EventKey, Item
+    from watcher.stores.dynamodb.items import Item
 
 log = structlog.get_logger()
 
 PAGE = 200
 """Places in the history that are read at a time."""
+
+LATE = 600
+"""Seconds by which an event may be recorded after one with a greater number: a commit takes time, and clocks differ, by
+as much as signatures allow (five minutes from AWS's, to either side)."""
 
 TORN = 3
 """Tries of reading a text that is replaced meanwhile."""
@@ -43,6 +47,8 @@ class DynamoReader:
 
     prepares = False
     """Whether a table that was never used is made ready for use."""
+
+    late = items.number_at(LATE)
 
     def __init__(self, address: Address) -> None:
         """Nothing is opened yet."""
@@ -73,8 +79,9 @@ class DynamoReader:
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
         """See `protocols.Reader`."""
         found: list[Item] = []
+        known = {EventKey(number, "", id_).sort for number, id_ in query.known}
         async for item in self._history(query):
-            if _wanted(item, query):
+            if _wanted(item, query) and item["s"] not in known:
                 found.append(item)
                 if len(found) >= query.limit:
                     break
@@ -109,9 +116,12 @@ class DynamoReader:
 
     async def enlisted(self) -> Collection[str]:
         """See `protocols.Outbox`."""
+        return _names(await self.table.get(items.SINKS), "sinks")
+
+    async def named(self) -> frozenset[str]:
+        """Those, and the sinks that a watcher is about to take up: what waits for any other was left by one removed."""
         item = await self.table.get(items.SINKS)
-        names = (item or {}).get("sinks", [])
-        return frozenset(names if isinstance(names, list) else ())
+        return _names(item, "sinks") | _names(item, "coming")
 
     async def bodies(self, keys: Iterable[EventKey]) -> dict[EventKey, Event]:
         """The events at these places; one that is not there (any more) is left out."""
@@ -186,19 +196,23 @@ class DynamoReader:
             ):
                 yield item
             return
-        for hour in await self.hours(newest=query.newest):
-            if hour >= items.hour_of(first):
-                async for item in self.table.pages(f"H#{hour}", newest=query.newest, since=since, page=PAGE):
-                    yield item
+        async for listed in self.table.pages("H", newest=query.newest, since=items.hour_of(first)):
+            async for item in self.table.pages(f"H#{listed['s']!s}", newest=query.newest, since=since, page=PAGE):
+                yield item
 
-    async def hours(self, *, newest: bool = False) -> list[str]:
+    async def hours(self) -> list[str]:
         """The hours in which there may be events."""
-        return sorted((str(item["s"]) for item in await self.table.query("H")), reverse=newest)
+        return [str(item["s"]) for item in await self.table.query("H")]
 
     @staticmethod
     def monotonic() -> float:
         """This process's own clock: how old what is known is."""
         return time.monotonic()
+
+
+def _names(item: Item | None, attribute: str) -> frozenset[str]:
+    names = (item or {}).get(attribute, [])
+    return frozenset(names if isinstance(names, list) else ())
 
 
 def _wanted(item: Item, query: EventQuery) -> bool:

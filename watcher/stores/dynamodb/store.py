@@ -62,6 +62,7 @@ class DynamoStore(KeptHistory):
         self._last = 0
         """The greatest number that this watcher gave, or saw."""
         self._hours: set[str] = set()
+        self._enlisted = False
         self._refreshing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -144,7 +145,7 @@ class DynamoStore(KeptHistory):
     async def enlist(self, sinks: Collection[str], now: datetime) -> int:
         """See `protocols.Store`."""
         await self.table.put({"k": items.SINKS.k, "s": items.SINKS.s, "sinks": sorted(sinks)})
-        self._sinks = frozenset(sinks)
+        self._named, self._enlisted = frozenset(sinks), True
         return sum([await self.bury(sink, REMOVED, now) for sink in self._index.sinks() if sink not in sinks])
 
     async def _commit_all(self, entries: Sequence[Entry], now: float) -> bool:
@@ -168,6 +169,7 @@ class DynamoStore(KeptHistory):
             if prepared.done:
                 return
             await self._list_hours(prepared.numbers)
+            await self.name({row.place.sink for row in prepared.rows})
             try:
                 await carry_out(self.table, prepared)
             except CollisionError:
@@ -249,9 +251,9 @@ class DynamoStore(KeptHistory):
 
         In a rolling deployment two configurations are at work: what waits for a sink of the other one is left to it.
         """
-        if self._sinks is None or self._sinks.issuperset(self._index.sinks()):
+        if not self._enlisted or self._named.issuperset(self._index.sinks()):
             return
-        configured = self._sinks | frozenset(await self.enlisted())
+        configured = self._named | await self.named()
         for sink in [sink for sink in self._index.sinks() if sink not in configured]:
             buried = await self.bury(sink, REMOVED, self._wall())
             log.warning("sinks.removed", dead_letters=buried, sink=sink)

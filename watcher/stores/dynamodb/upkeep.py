@@ -50,6 +50,7 @@ class KeptHistory(HeldOutbox):
         """See `protocols.Store`."""
         moment, done = since.timestamp(), 0
         first = items.number_at(moment)
+        await self.name({sink})
         for hour in await self.hours():
             if hour < items.hour_of(first):
                 continue

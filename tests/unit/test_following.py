@@ -1,0 +1,60 @@
+"""Each event is told once to whoever follows the history, also one that comes to stand among those told before."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.events import Event
+from watcher.following import Told
+
+
+def events(*numbers: int) -> list[tuple[int, Event]]:
+    return [(number, Event(f"id {number}", "type", "subject", "", "{}")) for number in numbers]
+
+
+def test_where_none_is_late_a_number_says_it_all() -> None:
+    told = Told(4, late=0)
+    assert told.take(events(3, 4, 5, 7)) == events(5, 7)
+    assert (told.since, told.last, [*told.keys]) == (7, 7, [])
+    assert told.take(events(6, 7)) == []
+
+
+def test_one_that_is_late_is_told_and_the_others_not_again() -> None:
+    told = Told(100, late=50)
+    assert told.take(events(120)) == events(120)
+    assert told.since == 70
+    assert told.take(events(90, 120)) == events(90)
+    assert told.take(events(90, 120)) == []
+    assert told.take(events(69)) == []
+
+
+def test_two_may_have_one_number() -> None:
+    told, (first,) = Told(0, late=10), events(5)
+    second = (5, Event("another", "type", "subject", "", "{}"))
+    assert told.take([first]) == [first]
+    assert told.take([first, second]) == [second]
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    told = Told(0, late=10)
+    told.take(events(5))
+    copy = told.copy()
+    assert copy.take(events(6)) == events(6)
+    assert told.take(events(5, 6)) == events(6)
+
+
+@given(st.lists(st.integers(1, 60), unique=True))
+def test_whatever_comes_no_later_than_it_may_is_told_once(order: list[int]) -> None:
+    """Recorded in any order in which none comes more than `late` after a greater one, and looked at after each."""
+    late = 10
+    recorded: list[int] = []
+    for number in order:
+        if number > max(recorded, default=0) - late:
+            recorded.append(number)
+    told, heard, there = Told(0, late), [], set[int]()
+    for number in recorded:
+        there.add(number)
+        heard += [each for each, _ in told.take([found for found in events(*sorted(there)) if found[0] > told.since])]
+        assert all(each > told.since for each, _ in told.keys)
+    assert heard == recorded
