@@ -140,11 +140,18 @@ class Holding:
         mine, self._mine = self._mine, {}
         try:
             async with asyncio.timeout(RELEASING):
-                await asyncio.gather(*(self._leasing.give(shard, lease) for shard, lease in mine.items()))
+                await self._give_all(mine)
+                # A take or a gift that the end cut short may have been done or not: only the table knows.
+                seen = await self._leasing.look()
+                left = {shard: seen.leases[shard] for shard in seen.held_by(self._me)}
+                await self._give_all(left)
                 await self._leasing.leave()
-            log.info("leases.released", shards=len(mine))
+            log.info("leases.released", shards=len(mine | left))
         except (StoreError, TimeoutError) as error:
             log.warning("leases.not_released", error=str(error) or "no answer", consequence="others wait for a term")
+
+    async def _give_all(self, mine: Mapping[int, Lease]) -> None:
+        await asyncio.gather(*(self._leasing.give(shard, lease) for shard, lease in mine.items()))
 
     async def _rest(self, pause: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -251,7 +258,8 @@ class Holding:
             self._news |= {shard: now[shard] for shard in changed}
 
     async def _end_acting(self) -> None:
-        if self._acting is not None:
-            self._acting.cancel()
+        acting, self._acting = self._acting, None  # how it ended is nothing to `run`, which goes on beating
+        if acting is not None:
+            acting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([self._acting])
+                await asyncio.wait([acting])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.test_holding import Acting
+from tests.unit.leasing import Acting
 from watcher.clock import SystemClock
 from watcher.holding import Holding
 from watcher.stores.dynamodb.address import Address

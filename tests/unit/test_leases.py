@@ -153,6 +153,13 @@ def test_whoever_holds_nothing_is_counted_as_soon_as_it_was_seen_to_move() -> No
     assert plan(seen, silent=silence.since(103.0)) == Plan(take=(0, 1), others=frozenset("b"))
 
 
+def test_whoever_comes_later_lives_from_its_first_beat_on() -> None:
+    silence = Silence()
+    silence.note(Seen({}, {"a": Beat(1)}), 100.0)
+    silence.note(Seen({}, {"a": Beat(1), "b": Beat(1)}), 101.0)
+    assert silence.since(102.0)["b"] == 1.0
+
+
 def test_whoever_takes_its_first_shard_is_silent_from_then_on() -> None:
     silence = Silence()
     silence.note(Seen({}, {"b": Beat(1)}), 100.0)
