@@ -65,7 +65,9 @@ async def roll(
     assert longest <= 2 * interval, f"a target was not polled for {longest:.1f} s"
     close = crowds(calls, rate, seconds=1.0)
     print(f"calls within a second: {close}")
-    assert [crowd for crowd in close if crowd.seconds < 1.0 - ON_THE_WAY] == []
+    # What one run begins is held to the rate elsewhere, where nothing else makes its calls late.
+    assert [crowd for crowd in close if len({*crowd.runs}) > 1 and crowd.seconds < 1.0 - ON_THE_WAY] == []
+    assert [crowd for crowd in close if crowd.seconds < 1.0 - 3 * ON_THE_WAY] == []
     arrived = field_.fleet.consumer.arrived
     print(f"{rolls} rolls: unpolled for {longest:.1f} s at most; {len(arrived) - len(dict(arrived))} repeats")
 

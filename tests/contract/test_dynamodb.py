@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.conftest import MOMENT, NOW, after, entry, event, later, numbers, refused, sent
+from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
 from tests.dynamodb import Fate, Tables, address, made
 from watcher.cli.options import opened
 from watcher.errors import StoreConflict, StoreError
@@ -598,3 +598,90 @@ def test_every_subject_of_an_endpoint_is_of_one_shard() -> None:
     assert spread == set(range(SHARDS))
     # What is in tables by now: another hash would lose it.
     assert shard_of("default/us-east-1/codeconnections") == 10
+
+
+async def test_two_events_of_one_commit_keep_their_order_though_only_the_second_is_seen_yet(
+    watchers: Watchers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query beside a transaction may show some of its items, and not yet the others."""
+    first, second = await watchers(2)
+    await first.commit([entry("a", 1, 2, 3)], NOW)
+    query, hidden = second.table.query, 2
+
+    async def torn(k: str, prefix: str = "") -> list[items.Item]:
+        return [item for item in await query(k, prefix) if item.get("number", 9e99) > third or "sink" not in item]
+
+    third = min(row.place.number for row in first._index.due("x")[hidden:]) - 1
+    monkeypatch.setattr(second.table, "query", torn)
+    await second.refresh(shard_of("a"))
+    assert [row.place.number for row in second._index.due("x")] == [row.place.number for row in first._index.due("x")]
+    assert numbers(await second.heads("x", NOW, 5)) == [1]
+
+
+async def test_tries_are_counted_once_though_their_settlement_is_repeated(gated: DynamoStore, gate: Gate) -> None:
+    await gated.commit([entry(f"subject {number}", number) for number in range(1, 23)], NOW)
+    results = [later(head) for head in await gated.heads("x", NOW, 100)]
+    assert len(results) == 22
+    gate.fates["TransactWriteItems"] = [Fate.ANSWER_LOST, Fate.PASSES, Fate.THROTTLED, Fate.THROTTLED]
+    for _ in range(10):
+        try:
+            await gated.settle(results, NOW)
+            break
+        except StoreError:
+            pass
+    await gated.refresh(shard_of("subject 1"))
+    waits = await gated.deliveries(DeliveryQuery(limit=100))
+    assert {delivery.tries for delivery in waits} == {1}
+    assert {row.tries for row in gated._index.due("x")} == {1}
+
+
+async def test_dead_letters_of_one_event_are_all_tried_anew(watchers: Watchers) -> None:
+    (store,) = await watchers(1)
+    sinks = [f"sink-{number}" for number in range(12)]
+    await store.enlist(sinks, NOW)
+    await store.commit([entry("a", 1, sinks=sinks)], NOW)
+    await store.settle([refused((await store.heads(sink, NOW, 1))[0]) for sink in sinks], NOW)
+    assert await store.revive([event(1).id], None, NOW) == 12
+
+
+async def test_an_event_that_is_not_whole_holds_up_nobody(watchers: Watchers, table: Address) -> None:
+    """Somebody deleted a part of it, or a table was restored in the midst of a commit."""
+    (store,) = await watchers(1)
+    text = "".join(os.urandom(400_000).hex())
+    await store.commit(
+        [Entry("a", ONE, [(event(1, text=text), ["x"])]), Entry("b", ONE, [(event(2, "b"), ["x"])])], NOW
+    )
+    store._bodies.clear()
+    parts = Table(table)
+    torn = [items.key_of(item) async for item in parts.scan("P#")]
+    await parts.delete(torn[0])
+    await parts.close()
+    assert numbers(await store.heads("x", NOW, 9)) == [2]
+    assert await store.waiting() == {"x": 1}
+
+
+async def test_a_superseded_commit_leaves_no_parts_of_long_texts(watchers: Watchers, table: Address) -> None:
+    first, second = await watchers(2)
+    text = "".join(os.urandom(400_000).hex())
+    await first.commit([Entry("a", ONE)], NOW)
+    with pytest.raises(StoreConflict):
+        await second.commit([Entry("a", TWO, [(event(1, text=text), ["x"])])], NOW)
+    parts = Table(table)
+    assert [items.key_of(item) async for item in parts.scan("P#")] == []
+    await parts.close()
+
+
+async def test_a_streak_goes_on_with_what_was_revived_meanwhile(watchers: Watchers) -> None:
+    (store, other) = await watchers(2)
+    await store.enlist(["x"], NOW)
+    await store.commit([entry("a", 1, 2)], NOW)
+    await store.settle([refused((await store.heads("x", NOW, 1))[0])], NOW)
+    (second,) = await store.heads("x", NOW, 1)
+    assert await store.revive([event(1).id], "x", NOW) == 1
+    await store.refresh(shard_of("a"))
+    await store.settle([given_up(second)], NOW)
+    await other.refresh(shard_of("a"))
+    for each in (store, other):
+        assert await each.heads("x", NOW, 1) == []
+        (revived,) = await each.heads("x", after(10), 1)
+        assert (revived.event.id, revived.failing_since, revived.failures) == (event(1).id, NOW.timestamp(), 1)

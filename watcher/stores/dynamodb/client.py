@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -79,7 +80,8 @@ class Caller:
         """
         for tried in range(CONFLICTS):
             if tried:
-                await asyncio.sleep(0.02 * 2**tried)
+                # Of two that met, one is to come first.
+                await asyncio.sleep(0.02 * 2**tried * random.uniform(0.5, 1.5))  # noqa: S311  jitter
             try:
                 return await self._once(operation, parameters, within)
             except _ConflictError as error:

@@ -75,13 +75,16 @@ async def prepare(
     puts: list[Operation] = []
     rows: list[Row] = []
     numbers: list[int] = []
+    before: dict[str, int] = {}
     for event, sinks in entry.events:
         last = number(last)
         numbers.append(last)
         key = EventKey(last, subject, event.id)
         told = forms.event_items(key, event, now, await texts.kept(table, event.body))
         puts += [Put(item, ABSENT) for item in told]
-        rows += [Row(Place(subject, sink, last, 0), event.id, now) for sink in dict.fromkeys(sinks)]
+        for sink in dict.fromkeys(sinks):
+            rows.append(Row(Place(subject, sink, last, 0), event.id, now, after=before.get(sink, 0)))
+            before[sink] = last
     slim: Item = {"subject": subject, "tx": tx, "n": last}
     text = await texts.kept(table, state.dump(entry.record))
     condition = "tx = :tx" if known else ABSENT

@@ -40,6 +40,8 @@ def delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
         "id": row.event_id, "recorded": row.recorded,
         **{name: getattr(row, name) for name in _ROW},
     } | more  # fmt: skip
+    if row.after:
+        told["after"] = row.after
     if told["answer"] is not None:
         told["answer"] = sound(told["answer"])
     return at(key, {name: value for name, value in told.items() if value is not None})
@@ -59,6 +61,7 @@ def row_of(item: Item, seen: float) -> Row:
         _moment(values.get("since")),
         float(values.get("next_try", 0.0)),
         seen,
+        after=values.get("after", 0),
     )
 
 

@@ -15,7 +15,8 @@ from watcher.stores.dynamodb import commit, forms, items
 from watcher.stores.dynamodb.index import Index, Row
 from watcher.stores.dynamodb.items import Place, shard_of
 from watcher.stores.dynamodb.outbox import DynamoOutbox, ended
-from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put, Update, gather
+from watcher.stores.dynamodb.table import MOST_WRITTEN, PRESENT, Delete, Put, Update, gather
+from watcher.stores.dynamodb.texts import TornTextError, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,8 +36,8 @@ REFRESH, REFRESH_WITHOUT_LEASES = 60.0, 5.0
 BODIES = 16 * 1024 * 1024
 """Characters of events that are kept at hand."""
 
-TOGETHER = 20
-"""Deliveries that are settled in one transaction."""
+TOGETHER, ABREAST = 20, 4
+"""Deliveries that are settled in one transaction; transactions at once where there are many."""
 
 
 class HeldOutbox(DynamoOutbox):
@@ -76,6 +77,11 @@ class HeldOutbox(DynamoOutbox):
         if shard in self.held:
             await self._read_lanes(shard)
 
+    async def refresh_lanes(self, subject: str) -> None:
+        """The same of one subject."""
+        if shard_of(subject) in self.held:
+            await self._read_lanes(shard_of(subject), subject)
+
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         """See `protocols.Store`. What may not be delivered now holds up nothing of the other shards."""
         return await self._still(lambda: self._due(sink, limit))
@@ -105,11 +111,14 @@ class HeldOutbox(DynamoOutbox):
         pending: list[tuple[Result, Row, list[Operation]]] = []
         for result in results:
             row = self._row(result.delivery)
-            if row is not None:
+            # A try that is written already, by this or by another watcher, is not counted once more.
+            counted = row is not None and row.tries > result.delivery.tries
+            if row is not None and not (counted and result.state is DeliveryState.WAITING):
                 pending.append((result, row, _settling(result, row, moment)))
         # Of one lane one after the other: what becomes of the second hangs on the first.
         batches = [pending[start : start + TOGETHER] for start in range(0, len(pending), TOGETHER)]
-        await gather(self._settle_together(batch, moment) for batch in batches)
+        for start in range(0, len(batches), ABREAST):
+            await gather(self._settle_together(batch, moment) for batch in batches[start : start + ABREAST])
 
     async def _settle_together(self, batch: Sequence[tuple[Result, Row, list[Operation]]], now: float) -> None:
         if len(batch) > 1 and await self.made([operation for _, _, some in batch for operation in some]):
@@ -120,7 +129,9 @@ class HeldOutbox(DynamoOutbox):
             if await self.made(operations):
                 await self._settled(result, row, now)
             else:
+                # Somebody else settled it or tried it, or this was written already, though no answer came.
                 self._index.remove(row.place)
+                await self.refresh_lanes(row.place.subject)
 
     async def _settled(self, result: Result, row: Row, now: float) -> None:
         """Take in what was written."""
@@ -179,9 +190,15 @@ class HeldOutbox(DynamoOutbox):
         found = await self.table.agreed([waits, row.event.body])
         if waits not in found:
             self._index.remove(row.place)
-        elif row.event.body not in found:
+        elif not await self._readable(found.get(row.event.body)):
             log.error("delivery.without_event", event_id=row.event_id, subject=row.place.subject)
-            await self._end(row, row.recorded, DeliveryState.DROPPED, "its event is not in the table")
+            await self._end(row, row.recorded, DeliveryState.DROPPED, "its event is not in the table, or not all of it")
+
+    async def _readable(self, event: Item | None) -> bool:
+        try:
+            return event is not None and bool(await text_of(self.table, event))
+        except TornTextError:
+            return False
 
     def _delivery(self, row: Row, event: Event) -> Delivery:
         place, head = row.place, self._index.head(row)
@@ -213,13 +230,37 @@ class HeldOutbox(DynamoOutbox):
             found = await self.table.query(f"O#{shard}", "" if subject is None else items.lanes(subject))
             rows = [forms.row_of(item, begun) for item in found if "sink" in item]
             for note in [item for item in found if "owed" in item]:
+                rows += await self._written_with(note, begun)
                 rows += await self._pay(note)
+            rows += await self._overlooked(rows, begun)
             if subject is not None:
                 self._index.replace(rows, step, lambda place: place.subject == subject)
             else:
                 self._index.replace(rows, step, lambda place: shard_of(place.subject) == shard)
         finally:
             self._index.end(step)
+
+    async def _overlooked(self, rows: Sequence[Row], begun: float) -> list[Row]:
+        """What was committed together with `rows`, comes before them, and was not seen.
+
+        A query may show one item of a transaction and not yet another: order would break.
+        """
+        there, more = {row.place for row in rows}, list[Row]()
+        wanted = [before for row in rows if (before := row.before) is not None and before not in there]
+        while wanted:
+            found = await self.table.agreed([items.waiting(shard_of(place.subject), place) for place in wanted])
+            seen = [forms.row_of(item, begun) for item in found.values()]
+            there |= {row.place for row in seen}
+            more += seen
+            wanted = [before for row in seen if (before := row.before) is not None and before not in there]
+        return more
+
+    async def _written_with(self, note: Item, begun: float) -> list[Row]:
+        """What was written of a commit beside a note of what it owed."""
+        subject = str(note["subject"])
+        state = await self.table.get(items.state(shard_of(subject), subject))
+        found = await self.table.agreed(commit.written_with(state))
+        return [forms.row_of(item, begun) for item in found.values() if "sink" in item]
 
     async def _pay(self, note: Item) -> list[Row]:
         """Write the deliveries that a commit left for later, step by step; whoever comes to it goes on with it."""
@@ -248,7 +289,21 @@ class HeldOutbox(DynamoOutbox):
         """See `protocols.Store`; in the held shards."""
         until = inf if before is None else before.timestamp()
         rows = [row for row in self._index.due(sink) if row.recorded <= until]
-        return sum(await gather(self._end(row, now.timestamp(), DeliveryState.DEAD, reason) for row in rows))
+        batches = [rows[start : start + TOGETHER] for start in range(0, len(rows), TOGETHER)]
+        buried = 0
+        for start in range(0, len(batches), ABREAST):
+            # Commits and beats find room beside it.
+            some = batches[start : start + ABREAST]
+            buried += sum(await gather(self._bury_together(batch, now.timestamp(), reason) for batch in some))
+        return buried
+
+    async def _bury_together(self, rows: Sequence[Row], now: float, reason: str) -> int:
+        operations = [each for row in rows for each in ended(row, now, DeliveryState.DEAD, reason)]
+        if await self.made(operations):
+            for row in rows:
+                self._index.remove(row.place)
+            return len(rows)
+        return sum([await self._end(row, now, DeliveryState.DEAD, reason) for row in rows])
 
 
 def _settling(result: Result, row: Row, now: float) -> list[Operation]:
@@ -262,6 +317,7 @@ def _settling(result: Result, row: Row, now: float) -> list[Operation]:
         ":now": now,
         ":answer": items.sound(result.answer),
         ":next": now + result.pause,
+        ":tries": row.tries,
     }
     since = now if row.since is None else row.since
     expression = "SET tries = tries + :one, tried = :now, answer = :answer"
@@ -270,11 +326,15 @@ def _settling(result: Result, row: Row, now: float) -> list[Operation]:
         values |= {":failures": row.failures + 1, ":since": since}
     else:
         del values[":next"]
-    return [Update(items.waiting(shard, row.place), expression, values)]
+    # A repeat of what was written counts no try twice.
+    return [Update(items.waiting(shard, row.place), expression, values, f"{PRESENT} AND tries = :tries")]
 
 
 def _lane_of(row: Row) -> Operation:
     """A delivery that takes over its lane's failures."""
-    values: dict[str, Value] = {":failures": row.failures, ":next": row.next_try, ":since": row.since or 0.0}
-    expression = "SET failures = :failures, since = :since, next_try = :next"
+    values: dict[str, Value] = {":failures": row.failures, ":next": row.next_try}
+    expression = "SET failures = :failures, next_try = :next"
+    if row.since is not None:
+        values[":since"] = row.since
+        expression += ", since = :since"
     return Update(items.waiting(shard_of(row.place.subject), row.place), expression, values)

@@ -41,6 +41,13 @@ class Row:
     """When it was last read from the table, or written (monotonic seconds)."""
     step: int = 0
     """When it came to the index, in the index's own count."""
+    after: int = 0
+    """The number of the event before it in its lane that was committed together with it; 0: there is none."""
+
+    @property
+    def before(self) -> Place | None:
+        """That one's place."""
+        return self.place._replace(number=self.after) if self.after else None
 
     @property
     def turn(self) -> Turn:
@@ -129,10 +136,13 @@ class Index:
             self._gone[place] = self._step
         if lane is None or ended is None:
             return None
+        led = lane.head is ended
         self._take(place)
         if not lane.turns:
             return None
         head = lane.head
+        if failing and not led:
+            return head  # an operator revived it meanwhile, and it has the lane's streak already (`failed`)
         if failing:
             head.failures, head.since, head.next_try = ended.failures, ended.since, ended.next_try
             return head
@@ -211,6 +221,11 @@ class Index:
     def reminders(self) -> list[Row]:
         """The reminders that wait."""
         return [row for row in self._all() if row.place.reminder]
+
+    def reminders_of(self, subject: str) -> list[Row]:
+        """Those of one subject."""
+        lanes = [of_sink[subject] for of_sink in self._lanes.values() if subject in of_sink]
+        return [row for lane in lanes for row in lane.rows.values() if row.place.reminder]
 
     def newest(self) -> int:
         """The greatest number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from watcher.protocols import DeliveryState
@@ -50,10 +51,25 @@ class DynamoOutbox(DynamoReader):
 
     async def _change(self, changes: Sequence[tuple[Item, Sequence[Operation]]]) -> int:
         """Make those changes that still can be; tell the watchers that hold the shards. How many there were."""
-        made = await gather(map(self.made, (operations for _, operations in changes)))
-        shards = {shard_of(str(item["subject"])) for (item, _), done in zip(changes, made, strict=True) if done}
-        await gather(self.table.update(Key("L", f"S#{shard}"), "ADD news :one", {":one": 1}) for shard in shards)
-        return sum(made)
+        by_event: dict[EventKey, list[Sequence[Operation]]] = defaultdict(list)
+        for item, operations in changes:
+            by_event[forms.event_key(item)].append(operations)
+        shards: set[int] = set()
+
+        async def change(key: EventKey, each: Sequence[Sequence[Operation]]) -> int:
+            # One after the other: transactions on one event would cancel each other.
+            count = 0
+            for operations in each:
+                if await self.made(operations):
+                    shards.add(shard_of(key.subject))
+                    count += 1
+            return count
+
+        try:
+            return sum(await gather(change(key, each) for key, each in by_event.items()))
+        finally:
+            told = (self.table.update(Key("L", f"S#{shard}"), "ADD news :one", {":one": 1}) for shard in shards)
+            await gather(told)
 
     async def made(self, operations: Sequence[Operation]) -> bool:
         """Whether a change was made: False when somebody else was there before."""

@@ -29,7 +29,7 @@ from watcher.stores.dynamodb.commit import (
 )
 from watcher.stores.dynamodb.held import REFRESH, REFRESH_WITHOUT_LEASES
 from watcher.stores.dynamodb.items import SHARDS, shard_of
-from watcher.stores.dynamodb.table import gather
+from watcher.stores.dynamodb.table import Put, gather
 from watcher.stores.dynamodb.upkeep import KeptHistory
 from watcher.stores.outbox import OVER, REMOVED
 
@@ -174,11 +174,20 @@ class DynamoStore(KeptHistory):
                 await carry_out(self.table, prepared)
             except CollisionError:
                 self._last += 1_000_000
-                del self._prepared[id(entry)]
+                await self._discard(entry, prepared)
                 continue
+            except ConflictError:
+                await self._discard(entry, prepared)
+                raise
             await self._committed(prepared, now)
             return
         raise StoreError(f"{self.table.address}: no place is free for the events of {entry.subject}")
+
+    async def _discard(self, entry: Entry, prepared: Prepared) -> None:
+        """Leave no parts of long texts behind of what can be committed no more."""
+        del self._prepared[id(entry)]
+        puts = [operation.item for operation in prepared.operations if isinstance(operation, Put)]
+        await self._after(self._forget_texts(puts))
 
     async def _committed(self, prepared: Prepared, now: float) -> None:
         subject = prepared.entry.subject
@@ -187,7 +196,7 @@ class DynamoStore(KeptHistory):
         prepared.done = True
         self._versions[subject] = prepared.version
         if shard_of(subject) in self.held:
-            reminders = [row for row in self._index.reminders() if row.place.subject == subject]
+            reminders = self._index.reminders_of(subject)
             for row in prepared.rows:
                 row.seen = self.monotonic()
                 self._index.add(row)
@@ -240,6 +249,9 @@ class DynamoStore(KeptHistory):
     async def _forget_parts(self, known: Version | None) -> None:
         if known is not None:
             await texts.forget(self.table, known.item)
+
+    async def _forget_texts(self, written: Sequence[Item]) -> None:
+        await gather(texts.forget(self.table, item) for item in written if "parts" in item)
 
     async def refresh(self, shard: int) -> None:
         """See `HeldOutbox`; a watcher with another configuration may have left something for a sink of its own."""

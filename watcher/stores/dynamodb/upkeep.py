@@ -65,7 +65,8 @@ class KeptHistory(HeldOutbox):
         wished, moment = {(wish.sink, wish.subject) for wish in wishes}, now.timestamp()
         over = [row for row in self._index.reminders() if (row.place.sink, row.place.subject) not in wished]
         await gather(self._end(row, moment, DeliveryState.DROPPED, OVER) for row in over)
-        self._not_before = {wish: at for wish, at in self._not_before.items() if wish in set(wishes)}
+        current = set(wishes)
+        self._not_before = {wish: at for wish, at in self._not_before.items() if wish in current}
         return sum(await gather(self._remind(wish, moment) for wish in wishes))
 
     async def prune(self, before: datetime, limit: int) -> int:
