@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from watcher.errors import StoreError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from watcher.config.settings import Config
     from watcher.model import EndpointKey
@@ -67,19 +69,31 @@ class Handover:
         """`config` without the targets that others poll."""
         return restricted(config, self._store, self.held)
 
-    async def gain(self, shards: Collection[int]) -> None:
+    async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
         """See `holding.Shards`."""
-        loaded = await asyncio.gather(*map(self._store.load, shards))
-        records = {subject: record for each in loaded for subject, record in each.items()}
+        told = await asyncio.gather(*map(self._store.load, shards), return_exceptions=True)
+        loaded: dict[int, dict[str, Record]] = {}
+        unread: dict[int, str] = {}
+        for shard, found in zip(shards, told, strict=True):
+            if isinstance(found, StoreError):
+                unread[shard] = str(found)
+            elif isinstance(found, BaseException):
+                raise found
+            else:
+                loaded[shard] = found
+        if not loaded:
+            return unread
+        records = {subject: record for each in loaded.values() for subject, record in each.items()}
         gone = records.keys() - _subjects(self._config())
         if gone:
             # Contract, section 5, rule 9: a target that is configured no more is forgotten.
             await self._recorder.forget(gone)
             log.info("state.forgotten", subjects=len(gone))
         self._recorder.adopt({subject: record for subject, record in records.items() if subject not in gone})
-        self.held |= {*shards}
+        self.held |= loaded.keys()
         self._polling.reconfigure(self.restricted(self._config()), taken_over=True)
         self._relay.wake()
+        return unread
 
     async def lose(self, shards: Collection[int]) -> None:
         """See `holding.Shards`."""

@@ -64,8 +64,11 @@ class Shards(Protocol):
     def held(self) -> Collection[int]:
         """What is acted for now."""
 
-    async def gain(self, shards: Collection[int]) -> None:
-        """Begin to poll and deliver for these; raises StoreError when they cannot be read, and then nothing began."""
+    async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
+        """Begin to poll and deliver for these; returns why by shard, of those that cannot be read: there nothing began.
+
+        May raise StoreError; what is held tells how far it came.
+        """
 
     async def lose(self, shards: Collection[int]) -> None:
         """Stop at once: somebody else has them, or nobody."""
@@ -96,6 +99,8 @@ class Holding:
         self._taken: dict[int, float] = {}
         """When each was taken that no look has shown yet."""
         self._news: dict[int, int] = {}
+        self._unread: Mapping[int, str] = {}
+        """Its own by the table, and not held, since they cannot be read: why."""
         self._until = self._beat_at = self._acted_at = -inf
         self._acting: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -115,7 +120,7 @@ class Holding:
             return ["it has not read yet what other watchers hold"]
         if not self._shards.held and not self.others:
             return ["it holds nothing of the state table yet, though no other watcher lives"]
-        return []
+        return [f"what is kept in shard {shard} cannot be taken up: {why}" for shard, why in self._unread.items()]
 
     async def run(self) -> None:
         """Beat, look and act, for ever."""
@@ -235,12 +240,17 @@ class Holding:
 
     async def _gain(self, shards: Collection[int], seen: Seen) -> None:
         if not shards:
+            self._unread = {}
             return
-        await self._shards.gain(shards)
+        known, self._unread = self._unread, await self._shards.gain(shards)
         for shard in shards:
             lease = seen.leases.get(shard)
             self._news[shard] = 0 if lease is None else lease.news
-        log.info("leases.gained", shards=sorted(shards), held=len(self._shards.held))
+        gained = sorted({*shards} - self._unread.keys())
+        if gained:
+            log.info("leases.gained", shards=gained, held=len(self._shards.held))
+        for shard in self._unread.keys() - known.keys():
+            log.warning("leases.not_taken_up", shard=shard, error=self._unread[shard])
 
     async def _give(self, shard: int) -> None:
         await self._shards.wind_down(shard)

@@ -114,11 +114,14 @@ class Acting:
     held: frozenset[int] = frozenset()
     history: list[tuple[str, int]] = field(default_factory=list)
     loading: float = 0.05
+    unreadable: frozenset[int] = frozenset()
 
-    async def gain(self, shards: Collection[int]) -> None:
+    async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
         await asyncio.sleep(self.loading)
-        self.held |= {*shards}
-        self.history += [("gain", shard) for shard in shards]
+        gained = {*shards} - self.unreadable
+        self.held |= gained
+        self.history += [("gain", shard) for shard in gained]
+        return dict.fromkeys(self.unreadable & {*shards}, "of a later form")
 
     async def lose(self, shards: Collection[int]) -> None:
         self.held -= {*shards}

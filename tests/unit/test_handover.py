@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.test_polling import config
 from watcher.clock import SystemClock
+from watcher.errors import StoreError
 from watcher.handover import Handover, restricted
 from watcher.inside import TargetLook
 from watcher.observer import Observers
@@ -97,6 +98,19 @@ async def test_what_is_gained_is_read_and_polled_and_nothing_else(house: House) 
     assert house.recorder.records == {A: Record(sequence=3)}
     assert house.store.loaded == {PROD}
     assert house.polling.look(D) == NOT_POLLED
+
+
+async def test_what_cannot_be_read_keeps_nobody_from_what_can(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = house.store.load
+
+    async def failing(shard: int) -> dict[str, Record]:
+        if shard == DEV:
+            raise StoreError("of a later form")
+        return await load(shard)
+
+    monkeypatch.setattr(house.store, "load", failing)
+    assert await house.handover.gain([PROD, DEV]) == {DEV: "of a later form"}
+    assert (house.handover.held, house.polled()) == ({PROD}, {"prod"})
 
 
 async def test_what_is_configured_no_more_is_forgotten_by_whoever_gains_it_and_by_nobody_else(house: House) -> None:

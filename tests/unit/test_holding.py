@@ -203,16 +203,29 @@ async def test_a_shard_that_could_not_be_read_is_tried_again() -> None:
     a = Watcher(table, "a")
     fails, gain = 3, a.acting.gain
 
-    async def failing(shards: Collection[int]) -> None:
+    async def failing(shards: Collection[int]) -> Mapping[int, str]:
         nonlocal fails
         fails -= 1
         if fails >= 0:
             raise StoreError("throttled")
-        await gain(shards)
+        return await gain(shards)
 
     a.acting.gain = failing  # type: ignore[method-assign]  # a failure
     await until(lambda: everything_held(a), 3 * SOON)
     assert fails < 0
+    await a.kill()
+
+
+@in_own_time
+async def test_a_shard_that_cannot_be_read_holds_up_no_other_and_is_told() -> None:
+    table = Table()
+    a = Watcher(table, "a")
+    a.acting.unreadable = frozenset({3})
+    await until(lambda: len(a.acts()) == SHARDS - 1, SOON)
+    assert a.holding.unready() == ["what is kept in shard 3 cannot be taken up: of a later form"]
+    a.acting.unreadable = frozenset()
+    await until(lambda: everything_held(a), SOON)
+    assert a.holding.unready() == []
     await a.kill()
 
 
