@@ -83,6 +83,8 @@ class Gate:
     def __init__(self, url: str) -> None:
         """It leads to `url`, from `start` on."""
         self.seen: list[str] = []
+        self.bodies: list[bytes] = []
+        """Of the requests that `seen` names."""
         self.fates: dict[str, list[Fate]] = {}
         self.always: Fate | None = None
         self.url = ""
@@ -113,6 +115,7 @@ class Gate:
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         self.seen.append(operation)
         body = await request.read()
+        self.bodies.append(body)
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
         coming = self.fates.get(operation)
         fate = coming.pop(0) if coming else self.always or Fate.PASSES

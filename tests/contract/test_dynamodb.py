@@ -685,3 +685,38 @@ async def test_a_streak_goes_on_with_what_was_revived_meanwhile(watchers: Watche
         assert await each.heads("x", NOW, 1) == []
         (revived,) = await each.heads("x", after(10), 1)
         assert (revived.event.id, revived.failing_since, revived.failures) == (event(1).id, NOW.timestamp(), 1)
+
+
+async def test_whoever_reads_a_state_waits_for_the_rest_of_its_transaction(
+    watchers: Watchers, gated: DynamoStore, gate: Gate
+) -> None:
+    """AWS may show a state before the deliveries that were written with it: they are asked for together, and then read.
+
+    The emulator shows all at once, so this can only look at what is asked.
+    """
+    (other,) = await watchers(1)
+    await other.commit([entry("a", 1)], NOW)
+    together = ["TransactGetItems", "Query"]
+    gate.seen.clear()
+    await gated.load(shard_of("a"))
+    assert gate.seen == ["Query", *together]
+    gate.seen.clear()
+    await gated.fresh(["a"])
+    assert gate.seen == ["GetItem", *together]
+    gate.fates["TransactWriteItems"] = [Fate.ANSWER_LOST]
+    gate.seen.clear()
+    await gated.commit([entry("a", 2)], NOW)
+    assert gate.seen[-3:] == ["TransactWriteItems", "GetItem", "TransactGetItems"]
+
+
+async def test_a_repeat_is_the_same_request_by_the_same_token(gated: DynamoStore, gate: Gate) -> None:
+    gate.fates["TransactWriteItems"] = [Fate.LOST, Fate.THROTTLED, Fate.BROKEN, Fate.PASSES]
+    batch = [entry("a", 1)]
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            await gated.commit(batch, NOW)
+    await gated.commit(batch, NOW)
+    sent_out = [body for name, body in zip(gate.seen, gate.bodies, strict=True) if name == "TransactWriteItems"]
+    assert len(sent_out) == 4
+    assert b"ClientRequestToken" in sent_out[0]
+    assert len({*sent_out}) == 1
