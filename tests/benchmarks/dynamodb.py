@@ -152,7 +152,7 @@ def _takeover(url: str, *, quick: bool) -> str:
     what = {
         "SIGTERM": "SIGTERM: a deployment",
         "SIGKILL": "SIGKILL: a crash",
-        "SIGTERM after a crash": "SIGTERM to one whose successor is younger than a term, after a crash that day",
+        "SIGTERM after a crash": "SIGTERM, after a crash that day",
     }
     rows = [
         [

@@ -720,3 +720,16 @@ async def test_a_repeat_is_the_same_request_by_the_same_token(gated: DynamoStore
     assert len(sent_out) == 4
     assert b"ClientRequestToken" in sent_out[0]
     assert len({*sent_out}) == 1
+
+
+async def test_of_two_who_settle_one_delivery_the_first_is_right(watchers: Watchers) -> None:
+    """Both had it in hand: one was refused what the other one's sink took."""
+    first, second = await watchers(2)
+    await first.commit([entry("a", 1)], NOW)
+    await gather_all(second)
+    (mine,), (theirs,) = await first.heads("x", NOW, 9), await second.heads("x", NOW, 9)
+    await first.settle([sent(mine)], NOW)
+    await second.settle([refused(theirs)], NOW)
+    (only_one,) = await first.deliveries(DeliveryQuery(states=list(DeliveryState)))
+    assert only_one.state is DeliveryState.SENT
+    assert await second.waiting() == {}
