@@ -31,7 +31,7 @@ from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from typing import Any
 
     from watcher.config.settings import Config, Http
@@ -56,6 +56,9 @@ LAST_SPANS = 2.0
 
 SERVE_AGAIN = 30.0
 """Seconds between tries to have an address that nobody asked for."""
+
+STARTING = 30.0
+"""Seconds for which a start waits for a store that has a bad moment."""
 
 WAIT_FOR_STORE = 1.0
 """Seconds between tries to take sinks up while the store does not work."""
@@ -103,15 +106,15 @@ class App:
             StoreError: the store cannot be used, at the start or with changes in hand at the end.
             ServiceUnreachable: the address that `http.listen` names cannot be had.
         """
-        await self.store.open()
+        await self._patiently(self.store.open, stop)
         try:
             if self.config.tracing is not None:
                 self._traces = tracing.set_up(self.config.tracing, __version__)
             if self._part is None:
                 await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self._looks())])
-            await self._enlist(self.config)
+            await self._patiently(lambda: self._enlist(self.config), stop)
             if self._reader is not self.store:
-                await self._reader.open()
+                await self._patiently(self._reader.open, stop)
             await self._serve_at(self.config.http)
             self.relay.wake()
             log.info("watcher.started", targets=len(self.config.targets), endpoints=len(self._looks()))
@@ -195,6 +198,8 @@ class App:
         reasons = [self._stage] if self._stage else []
         if self.recorder.trouble is not None:
             reasons.append(f"the state store takes nothing: {self.recorder.trouble}")
+        if self.relay.trouble is not None:
+            reasons.append(f"the state store does not tell what waits for the sinks: {self.relay.trouble}")
         reasons += [] if self._part is None else self._part.unready()
         untried = [str(key) for key, look in self._looks().items() if not look.tried]
         return [*reasons, *(f"{key} was not tried yet" for key in untried)]
@@ -212,6 +217,18 @@ class App:
 
     def _looks(self) -> Mapping[EndpointKey, EndpointLook]:
         return self.polling.looks()
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        """Take a step of the start, again and again while the store has a bad moment."""
+        until = self.clock.monotonic() + STARTING
+        while True:
+            try:
+                return await step()
+            except StoreError as error:
+                if not error.passing or stop.is_set() or self.clock.monotonic() > until:
+                    raise
+                log.warning("store.not_yet", error=str(error), consequence=f"it is tried again for {STARTING:g} s")
+                await asyncio.sleep(WAIT_FOR_STORE)
 
     async def _live(self, stop: asyncio.Event, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
         recording = asyncio.create_task(self.recorder.run(), name="recorder")

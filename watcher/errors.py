@@ -44,9 +44,10 @@ class ServiceUnreachable(WatcherError):  # noqa: N818  named for what it says
 
 
 class StoreError(WatcherError):
-    """The state store cannot be used."""
+    """The state store cannot be used. `passing`: it may be used soon."""
 
     exit_code = 73
+    passing = False
 
 
 class StoreLocked(StoreError):  # noqa: N818  named for what it says

@@ -65,6 +65,11 @@ class Relay:
         """How each sink is doing; `kinds`: the type of each."""
         return {name: worker.look(kinds.get(name, name)) for name, worker in self._workers.items()}
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the store does not tell what waits, or None."""
+        return next((worker.trouble for worker in self._workers.values() if worker.trouble is not None), None)
+
     def stuck(self) -> list[str]:
         """Which workers make no progress, for people."""
         return [reason for worker in self._workers.values() if (reason := worker.stuck())]

@@ -79,6 +79,8 @@ class Worker:
         self._turned_at: float | None = None
         """When the loop last came round (monotonic seconds), while it runs."""
         self._broken: BaseException | None = None
+        self.trouble: str | None = None
+        """Why the store does not tell what waits, or None."""
 
     @property
     def gone(self) -> bool:
@@ -151,10 +153,14 @@ class Worker:
         if self._retired:
             return LOOK
         try:
-            return await (self._begin() if self._end is None else self._bury(str(self._end)))
+            wait = await (self._begin() if self._end is None else self._bury(str(self._end)))
         except StoreError as error:
-            self._log.warning("sink.store_failed", error=str(error))
+            if self.trouble is None:
+                self._log.warning("sink.store_failed", error=str(error), consequence="nothing is sent until it works")
+            self.trouble = str(error)
             return STORE_PAUSE
+        self.trouble = None
+        return wait
 
     async def _rest(self, wait: float) -> None:
         """Wait for news, or so many seconds."""

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from watcher.simulator import Call, Shown, Simulator
 
 
+class TooLittleError(AssertionError):
+    """So little was surely seen that no judgement tells anything."""
+
+
 class Proxy:
     """A way to a server that can be cut: then nothing comes through in either direction, and nobody is told."""
 
@@ -156,7 +160,8 @@ class Watched:
         in_order_of_world(first, facts)
         same_as_kept(first, kept)
         assert {showings[-1] for showings in facts.values()} <= must, "the end of every life was seen"
-        assert len(must) > len(facts), "nothing happened but the ends: too little for a judgement"
+        if len(must) <= len(facts):
+            raise TooLittleError("nothing happened but the ends: too little for a judgement")
         return len(must)
 
     def _surely(self, subject: str, showings: list[Shown], sure: int) -> Iterable[Fact]:

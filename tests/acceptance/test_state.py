@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.place import until
+from tests.contract.conftest import event
 from tests.dynamodb import address
 from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
+from watcher.stores.dynamodb.address import parse_address
+from watcher.stores.dynamodb.table import Table
+from watcher.stores.moving import Recorded, lines
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
@@ -45,14 +52,15 @@ async def test_a_table_is_made_once_and_then_found_to_be_right(site: Site, table
     configure(site, table)
     code, printed, said = await site.run("status")
     assert code == 73
-    assert said.endswith("there is no such table here; `watcher state init` makes it\n")
+    assert "there is no such table in us-east-1 at http://127.0.0.1:" in said
+    assert said.endswith("`watcher state init` makes it\n")
     code, printed, said = await site.run("state", "init")
     assert (code, said) == (0, "")
     assert [line.partition(": ")[2] for line in printed.splitlines()] == [
         "the table was made, with capacity on demand.",
+        "it was prepared for watcher (form 1).",
         "TTL was turned on, by the attribute `ttl`.",
         "point-in-time recovery was turned on.",
-        "it was prepared for watcher (form 1).",
     ]
     code, printed, said = await site.run("state", "init")
     assert (code, said) == (0, "")
@@ -116,6 +124,64 @@ async def test_an_import_of_something_else_changes_nothing(site: Site) -> None:
     code, _, said = await site.run("state", "export", "x.jsonl")
     assert (code, "there is no state yet" in said) == (73, True)
     assert not site.state.exists()
+
+
+async def test_an_export_replaces_a_file_and_nothing_else(site: Site, simulator: Simulator) -> None:
+    configure(site, f"sqlite:///{site.state}")
+    daemon = site.start()
+    await site.polled(daemon, 2)
+    assert await daemon.stopped() == 0
+    (site.folder / "real.jsonl").touch()
+    (site.folder / "link.jsonl").symlink_to("real.jsonl")
+    os.mkfifo(site.folder / "pipe")
+    assert (await site.run("state", "export", "link.jsonl"))[0] == 0
+    assert (site.folder / "link.jsonl").is_symlink()
+    assert (site.folder / "real.jsonl").stat().st_size > 0
+    for name, why in (
+        ("pipe", "this is no file"),
+        ("-", "the state goes to a file"),
+        ("no/folder", "cannot be written"),
+    ):
+        code, _, said = await site.run("state", "export", name)
+        assert (code, why in said) == (64, True), said
+    assert not [*site.folder.glob("*.part")]
+
+
+async def test_an_import_that_is_interrupted_is_no_success(
+    site: Site, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it mixed with the one that comes while it lives; the next one begins anew."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+    configure(site, f"{table}&term=1s")
+    assert (await site.run("state", "init"))[0] == 0
+    many = [Recorded(number, 1e9 + number, event(number)) for number in range(3000)]
+    few = [Recorded(1, 1e9, event(1))]
+    for name, told in (("many", many), ("few", few)):
+        (site.folder / name).write_text("".join(f"{line}\n" for line in lines(told)), encoding="utf-8")
+    long = site.start("state", "import", "many")
+    await until_importing(table)
+    code, _, said = await site.run("state", "import", "few")
+    assert (code, "or an import, uses it" in said) == (73, True), said
+    assert long.running
+    long.signal(signal.SIGINT)
+    assert await long.ended() == 130
+    code, _, said = await site.run("run")
+    assert (code, "an import did not come to its end" in said) == (73, True), said
+    code, _, said = await site.run("state", "import", "few")
+    assert (code, said) == (0, ""), said
+    assert len(await events(site)) == 1
+
+
+async def until_importing(table: str) -> None:
+    """Wait until an import writes."""
+    looking = Table(parse_address(table))
+    try:
+        async with asyncio.timeout(20):
+            while not await looking.query("L", "W#import"):  # noqa: ASYNC110  the table tells nobody
+                await asyncio.sleep(0.05)
+    finally:
+        await looking.close()
 
 
 async def test_memory_cannot_be_moved(site: Site) -> None:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tests.dynamodb import Tables
     from watcher.protocols import Delivery, DeliveryRecord, Store
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
-
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MOMENT = "2026-11-23T11:59:00Z"
 

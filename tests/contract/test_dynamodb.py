@@ -16,7 +16,7 @@ from watcher.cli.options import opened
 from watcher.errors import StoreConflict, StoreError
 from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
 from watcher.state import Known, Record
-from watcher.stores.dynamodb import client, items
+from watcher.stores.dynamodb import client, items, schema
 from watcher.stores.dynamodb.items import META, SHARDS, shard_of
 from watcher.stores.dynamodb.outbox import DynamoOutbox
 from watcher.stores.dynamodb.reader import DynamoReader
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from watcher.stores.dynamodb.address import Address
 
     Watchers = Callable[[int], Awaitable[list[DynamoStore]]]
+
+pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 ONE, TWO, THREE = (Record(sequence=number) for number in (1, 2, 3))
 
@@ -246,7 +248,10 @@ async def test_nobody_there_is_a_message_for_people(table: Address) -> None:
 
 async def test_a_table_that_is_not_there_is_made_by_init(ministack: Emulator, tables: Tables) -> None:
     where = address(ministack.url)
-    with pytest.raises(StoreError, match=r"there is no such table here; `watcher state init` makes it$"):
+    with pytest.raises(
+        StoreError,
+        match=r"there is no such table in us-east-1 at http://127\.0\.0\.1:\d+; `watcher state init` makes it$",
+    ):
         await DynamoStore(where).open()
     await made(where)
     described = ministack.client("dynamodb")
@@ -292,6 +297,24 @@ async def test_another_programs_table_is_left_alone(
         await made(where)
     told = ministack.client("dynamodb").describe_time_to_live(TableName=where.table)["TimeToLiveDescription"]
     assert told["TimeToLiveStatus"] == "DISABLED"
+
+
+async def test_a_table_of_other_items_is_left_alone_though_its_key_is_the_same(
+    ministack: Emulator, tables: Tables
+) -> None:
+    where = address(ministack.url)
+    there = ministack.client("dynamodb")
+    there.create_table(
+        TableName=where.table, KeySchema=schema.KEYS, AttributeDefinitions=schema.TYPES, BillingMode="PAY_PER_REQUEST"
+    )
+    there.put_item(TableName=where.table, Item={"k": {"S": "theirs"}, "s": {"S": "1"}, "ttl": {"N": "1"}})
+    with pytest.raises(StoreError, match="not yet watcher's"):
+        await DynamoStore(where).open()
+    with pytest.raises(StoreError, match="items in it that are not watcher's"):
+        await made(where)
+    told = there.describe_time_to_live(TableName=where.table)["TimeToLiveDescription"]
+    assert told["TimeToLiveStatus"] == "DISABLED"
+    assert there.scan(TableName=where.table)["Count"] == 1
 
 
 async def test_a_table_that_was_used_and_lacks_its_meta_item_is_not_used(ministack: Emulator, table: Address) -> None:

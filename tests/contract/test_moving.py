@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.dynamodb import Tables
     from watcher.protocols import Store
 
+pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
+
 RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))
 
 
@@ -183,12 +185,17 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
         (lambda text: text[:-1], "ends too early"),
         (lambda text: [*text[:2], text[-1]], "counts 2 lines, where there are 1"),
         (lambda text: [*text, text[1]], "follows the end"),
-        (lambda _: [], "ends too early"),
+        (lambda _: [], "the file is empty"),
         (lambda text: ["{}", *text[1:]], "no state of a watcher"),
         (lambda text: [text[0].replace("1", "2"), *text[1:]], "another version"),
         (lambda text: [text[0], '{"other": 1}', *text[1:]], "no 'other' in this form"),
         (lambda text: [text[0], text[1][:20], *text[2:]], "no state of a watcher"),
-        (lambda text: [text[0], "[]", *text[1:]], "no state of a watcher"),
+        (lambda text: [text[0], "[]", *text[1:]], "it is no object with one key"),
+        (lambda text: [text[0], '{"sinks": "abc"}', *text[1:]], "`sinks` is no list of names"),
+        (lambda text: [text[0], text[1].replace('"recorded":0.0', '"recorded":"x"'), *text[2:]], 'recorded is "x"'),
+        (lambda text: [text[0], text[1].replace('"recorded":0.0', '"recorded":1e400'), *text[2:]], "is no moment"),
+        (lambda text: [text[0], text[1].replace('"number":1', '"number":true'), *text[2:]], "number is true"),
+        (lambda text: [text[0], text[1].replace('"number":1', '"nummer":1'), *text[2:]], "has no 'number'"),
         (lambda text: [text[0], *[*lines([_orphan()])][1:2], *text[1:]], "the event of the delivery 9 is missing"),
     ],
 )

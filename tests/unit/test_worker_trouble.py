@@ -309,3 +309,21 @@ async def test_a_clock_that_is_set_back_or_forward_holds_nothing_up() -> None:
         house.clock.set_by = -86400.0
         sink.answer = lambda _: Verdict.TAKEN
         await house.quiet(20)
+
+
+@in_own_time
+async def test_a_store_that_does_not_tell_what_waits_is_told_of_until_it_does() -> None:
+    sink = Scripted(lambda _: Verdict.TAKEN)
+    async with relaying(sink) as house:
+        heads = house.store.heads
+
+        async def failing(*_: Any) -> Sequence[Delivery]:
+            raise StoreError("denied")
+
+        house.store.heads = failing  # type: ignore[method-assign]  # a failure
+        await house.record("a", 1)
+        await house.until(lambda: house.relay.trouble == "denied", 10)
+        house.store.heads = heads  # type: ignore[method-assign]  # its end
+        await house.until(lambda: house.relay.trouble is None, 60)
+        await house.quiet(60)
+    assert sink.taken_of("a") == [1]

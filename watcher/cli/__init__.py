@@ -24,7 +24,7 @@ from watcher.errors import ConfigError, WatcherError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE, UNWRITTEN, BUG, UNKNOWN = 64, 69, 70, 3
+USAGE, UNWRITTEN, BUG, UNKNOWN, INTERRUPTED = 64, 69, 70, 3, 130
 
 EPILOG = """\b
 Examples:
@@ -73,10 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  open to the end
     try:
         code = _run(given)
-    except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort):
+    except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort) as error:
         # Whoever asked does not want to know any more (click ends so when the reader of its output has gone); yet
-        # nobody shall take that for `all well`.
-        code = UNKNOWN if checking else 0
+        # nobody shall take that for `all well`, nor what was interrupted for done.
+        interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
+        code = UNKNOWN if checking else INTERRUPTED if interrupted else 0
     # What nobody takes any more must not become Python's own exit code, 120.
     for stream in (sys.stdout, sys.stderr):
         _flush_or_mute(stream)

@@ -26,7 +26,7 @@ async def prepare(address: str) -> list[str]:
         StoreError: it is there and cannot be used, or may not be made.
     """
     if not address.startswith(DYNAMODB):
-        return [f"{address} needs no preparation; `watcher run` makes it at its first start."]
+        return [f"{address} needs no preparation; `watcher run` makes what it needs."]
     from watcher.stores.dynamodb.address import parse_address  # noqa: PLC0415  what is not used is not loaded
     from watcher.stores.dynamodb.schema import init  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.table import Table  # noqa: PLC0415  the same
@@ -59,12 +59,20 @@ def _refuse_absent(address: str) -> None:
 
 
 def _write(name: str, text: Iterable[str]) -> None:
-    path, part = Path(name), Path(f"{name}.part")
+    if name == "-":
+        raise UsageError("-: the state goes to a file, whole or not at all; name one")
+    path = Path(name).resolve()  # what a link leads to is replaced, and not the link
+    part = path.with_name(f"{path.name}.part")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{name}: this is no file; name one that is there, or is not there yet")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            part.chmod(0o600)
-            file.writelines(f"{line}\n" for line in text)
-        part.replace(path)
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                part.chmod(0o600)
+                file.writelines(f"{line}\n" for line in text)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"{name}: the file cannot be written: {error.strerror}") from error
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from watcher import model
 from watcher.config import settings
-from watcher.config.accounts import Accounts
+from watcher.config.accounts import REGION_VARIABLES, Accounts
 from watcher.config.fields import is_loopback, split_listen
 from watcher.config.files import report_shared_files
 from watcher.config.schema import File, Template
 from watcher.config.sinks.aws import AwsSink
+from watcher.stores.dynamodb.address import SCHEME, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,6 +35,7 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
     _report_repeated_names(file.accounts, "account", faults)
     _report_repeated_names(file.sinks, "sink", faults)
     report_shared_files(file.state, file.sinks, faults)
+    _report_no_region(file, surroundings, faults)
     homes = [_home(sink, accounts, faults) for sink in file.sinks]
     if not targets:
         _report_nothing_to_watch(file, written, faults)
@@ -62,6 +64,20 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
         shutdown_grace=file.shutdown_grace,
         tracing=_tracing(file.tracing),
     )
+
+
+def _report_no_region(file: File, surroundings: Surroundings, faults: Faults) -> None:
+    """A table is in a region, as everything is."""
+    if not file.state.startswith(SCHEME) or parse_address(file.state).region is not None:
+        return
+    if any(surroundings.environ.get(variable) for variable in REGION_VARIABLES):
+        return
+    try:
+        known = surroundings.profile_region(None)
+    except LookupError:
+        known = None
+    if not known:
+        faults.report(file.place("state"), "the table's region is not known; add ?region=…, or set AWS_REGION")
 
 
 def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[model.Target]:

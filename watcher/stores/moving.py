@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 FORM = 1
 
+NO_MOMENT = 1e11
+"""Seconds since 1970 that no clock comes to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
@@ -90,13 +93,15 @@ def parts(file: Iterable[str], name: str) -> Iterator[Part]:
             form = json.loads(line)
             if number == 1:
                 _check(form, name)
-            elif not ended and "end" in form:
+            elif not ended and isinstance(form, dict) and "end" in form:
                 found.end(form["end"])
                 ended = True
             else:
                 yield found.take(_part(form), late=ended)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{name}:{number}: this is no state of a watcher: {error}; export it anew") from error
+    if not number:
+        raise UsageError(f"{name}: the file is empty; export it anew")
     if not ended:
         raise UsageError(f"{name}:{number}: the file ends too early; export it anew")
 
@@ -124,6 +129,8 @@ class _Found:
 
 
 def _check(form: Any, name: str) -> None:
+    if not isinstance(form, dict) or "watcher_state" not in form:
+        raise ValueError("its first line names no form")
     found = form["watcher_state"]
     if found != FORM:
         raise UsageError(
@@ -143,15 +150,53 @@ def _told(part: Part) -> dict[str, Any]:
             return {"delivery": asdict(part)}
 
 
-def _part(form: dict[str, Any]) -> Part:
+def _part(form: Any) -> Part:
+    """A line's meaning.
+
+    Raises:
+        ValueError: it has none; the message says why.
+    """
+    if not isinstance(form, dict) or len(form) != 1:
+        raise ValueError("it is no object with one key")
     ((kind, told),) = form.items()
+    if kind == "sinks":
+        if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
+            raise ValueError("`sinks` is no list of names")
+        return Sinks(tuple(told))
+    known = {"state": _STATE, "event": _EVENT, "delivery": _DELIVERY}.get(kind)
+    if known is None:
+        raise ValueError(f"there is no {kind!r} in this form")
+    if not isinstance(told, dict):
+        raise ValueError(f"`{kind}` is no object")  # noqa: TRY004  whoever reads the file catches one kind
+    for name, types in known.items():
+        if name not in told:
+            raise ValueError(f"`{kind}` has no {name!r}")
+        _check_value(f"{kind}.{name}", told[name], types)
+    if strange := sorted(told.keys() - known.keys()):
+        raise ValueError(f"`{kind}` has {strange[0]!r}, which this version does not know")
     match kind:
-        case "sinks":
-            return Sinks(tuple(told))
         case "state":
             return State(told["subject"], state.load(json.dumps(told["record"])))
         case "event":
             return Recorded(told.pop("number"), told.pop("recorded"), Event(**told))
-        case "delivery":
-            return Sending(**{**told, "state": DeliveryState(told["state"])})
-    raise ValueError(f"there is no {kind!r} in this form")
+    return Sending(**{**told, "state": DeliveryState(told["state"])})
+
+
+def _check_value(name: str, value: Any, types: tuple[type, ...]) -> None:
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise ValueError(f"{name} is {json.dumps(value)[:40]}, which it cannot be")  # noqa: TRY004  the same
+    if isinstance(value, float) and not abs(value) < NO_MOMENT:
+        raise ValueError(f"{name} is {value}, which is no moment")
+
+
+_NUMBER, _NOTHING = (int, float), type(None)
+_STATE: dict[str, tuple[type, ...]] = {"subject": (str,), "record": (dict,)}
+_EVENT: dict[str, tuple[type, ...]] = {
+    "number": (int,), "recorded": _NUMBER, "id": (str,), "type": (str,), "subject": (str,), "time": (str,),
+    "body": (str,),
+}  # fmt: skip
+_DELIVERY: dict[str, tuple[type, ...]] = {
+    "number": (int,), "subject": (str,), "sink": (str,), "reminder": (int,), "state": (str,), "tries": (int,),
+    "tried": (*_NUMBER, _NOTHING), "ended": (*_NUMBER, _NOTHING), "answer": (str, _NOTHING), "failures": (int,),
+    "since": (*_NUMBER, _NOTHING), "next_try": _NUMBER,
+}  # fmt: skip

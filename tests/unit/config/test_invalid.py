@@ -23,3 +23,22 @@ def test_every_fault_is_told_at_once_with_its_place(file: Path, faults: Callable
 
 def test_every_expectation_has_its_file() -> None:
     assert {file.stem for file in FILES} == {file.stem for file in FILES[0].parent.glob("*.txt")}
+
+
+@pytest.mark.parametrize(
+    ("environ", "profiles", "state", "known"),
+    [
+        ({}, {}, "dynamodb://watcher", False),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, {}, "dynamodb://watcher", True),
+        ({}, {"default": "eu-west-1"}, "dynamodb://watcher", True),
+        ({}, {}, "dynamodb://watcher?region=eu-west-1", True),
+        ({}, {}, "sqlite:///watcher.db", True),
+    ],
+)
+def test_a_table_is_in_a_region(
+    faults: Callable[..., list[Fault]], environ: dict[str, str], profiles: dict[str, str], state: str, *, known: bool
+) -> None:
+    text = f"state: {state}\nstacks: [{{name: a, region: us-east-1}}]"
+    told = [str(fault) for fault in faults(text, environ, **profiles)]
+    wrong = "watcher.yaml:1:8: state: the table's region is not known; add ?region=…, or set AWS_REGION"
+    assert told == ([] if known else [wrong])

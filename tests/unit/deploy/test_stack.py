@@ -108,7 +108,10 @@ def test_the_table_that_is_made_is_as_the_store_wants_it_and_outlives_the_stack(
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
     assert table["DeletionProtectionEnabled"] is True
-    assert (made["DeletionPolicy"], made["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert (made["DeletionPolicy"], made["UpdateReplacePolicy"]) == (
+        "Retain",
+        "Retain",
+    )  # it is protected: nothing could delete it
     assert "TableName" not in table  # so that it never stands in the way of another
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from urllib.parse import parse_qsl, urlsplit
 
 from watcher.config.duration import parse_duration
@@ -52,12 +53,19 @@ def parse_address(text: str) -> Address:
     except ValueError:
         raise ValueError(FORM) from None
     given = dict(pairs)
-    if len(given) < len(pairs) or not given.keys() <= set(_KEYS):
-        raise ValueError(f"{FORM}; after the question mark each of {', '.join(_KEYS)} may stand once, and nothing else")
+    strange = next((key for key in given if key not in _KEYS), None)
+    if strange is not None:
+        near = get_close_matches(strange, _KEYS, 1)
+        meant = f"did you mean {near[0]!r}?" if near else f"there may be {', '.join(_KEYS)}, and nothing else"
+        raise ValueError(f"an unknown key stands after the question mark; {meant}")
+    if len(given) < len(pairs):
+        raise ValueError(f"{FORM}; after the question mark each key may stand once")
     if "region" in given and not _REGION.fullmatch(given["region"]):
         raise ValueError("`region` must be a region's name, such as us-east-1")
     if "endpoint_url" in given and not _is_url(given["endpoint_url"]):
-        raise ValueError("`endpoint_url` must be the URL of a host, without a user, such as http://127.0.0.1:8000")
+        raise ValueError(
+            "`endpoint_url` must be the URL of a host, without a user or a path, such as http://127.0.0.1:8000"
+        )
     if given.get("leases", "on") not in {"on", "off"}:
         raise ValueError("`leases` must be on or off; off is for tests")
     try:
@@ -73,8 +81,7 @@ def parse_address(text: str) -> Address:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
-        )
+        whole = parts.path in {"", "/"} and not parts.query and not parts.fragment and "@" not in parts.netloc
+        return whole and parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

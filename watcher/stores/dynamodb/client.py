@@ -42,7 +42,13 @@ class NoTableError(StoreError):
     """There is no such table."""
 
 
-class UnknownOutcomeError(StoreError):
+class PassingError(StoreError):
+    """It may be done soon: the table is asked too much, or AWS has a bad moment."""
+
+    passing = True
+
+
+class UnknownOutcomeError(PassingError):
     """The request went out, and nothing came back that tells what became of it."""
 
 
@@ -68,6 +74,7 @@ class Caller:
         """Nothing is opened before the first call."""
         self.address = address
         self._client: Client | None = None
+        self._where = ""
 
     async def call(self, operation: str, parameters: Mapping[str, Any], *, within: float = TIMEOUT) -> dict[str, Any]:
         """One call, and its answer.
@@ -86,7 +93,7 @@ class Caller:
                 return await self._once(operation, parameters, within)
             except _ConflictError as error:
                 last = error
-        raise StoreError(str(last))
+        raise PassingError(str(last))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -119,6 +126,7 @@ class Caller:
             region = botocore_profile_region(None)
         if region is None:
             raise StoreError(f"{self.address}: its region is not known; add ?region=…, or set AWS_REGION")
+        self._where = region if self.address.endpoint_url is None else f"{region} at {self.address.endpoint_url}"
         account = Account("state", (region,))
         self._client = Client(
             "dynamodb",
@@ -145,7 +153,9 @@ class Caller:
         text = self._shown(error.operation_name, str(failure))
         match code.rpartition("#")[2]:
             case "ResourceNotFoundException":
-                return NoTableError(f"{self.address}: there is no such table here; `watcher state init` makes it")
+                return NoTableError(
+                    f"{self.address}: there is no such table in {self._where}; `watcher state init` makes it"
+                )
             case "ConditionalCheckFailedException":
                 return RefusedError(text)
             case "TransactionCanceledException":
@@ -156,7 +166,9 @@ class Caller:
             case "TransactionConflictException" | "TransactionInProgressException":
                 return _ConflictError(text)
         # Whatever a server says of itself (500, 503) leaves open whether it did what it was asked for.
-        return UnknownOutcomeError(text) if status >= 500 else StoreError(text)
+        if status >= 500:
+            return UnknownOutcomeError(text)
+        return PassingError(text) if failure.throttled else StoreError(text)
 
     def _cancelled(self, error: ClientError, text: str) -> StoreError:
         codes = [str(reason.get("Code")) for reason in error.response.get("CancellationReasons") or ()]
@@ -169,5 +181,5 @@ class Caller:
         return printable(f"{self.address}: {operation}: {' '.join(redact(text).split())}")[:700]
 
 
-class _ConflictError(StoreError):
+class _ConflictError(PassingError):
     """Another transaction has the same item in hand."""

@@ -6,6 +6,7 @@ An import that was cut off leaves a mark in the table: no watcher uses it before
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -13,8 +14,10 @@ from watcher import state
 from watcher.errors import StoreError
 from watcher.protocols import DeliveryState, EventQuery
 from watcher.stores.dynamodb import commit, forms, items, schema, texts
+from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.index import Row
 from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Place, shard_of
+from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import gather
 from watcher.stores.moving import Recorded, Sending, Sinks, State
@@ -22,7 +25,7 @@ from watcher.stores.moving import Recorded, Sending, Sinks, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from watcher.stores.dynamodb.items import Item
+    from watcher.stores.dynamodb.items import Item, Value
     from watcher.stores.moving import Part
 
 TOGETHER = 50
@@ -84,22 +87,56 @@ class DynamoMover(DynamoReader):
         Raises:
             StoreError: it holds other state.
         """
-        meta = await self.table.get(META)
-        if (meta or {}).get("importing"):
-            await self._clear()
-        elif not await self._empty():
+        mark = uuid4().hex
+        cut_off = await self._begin(mark)
+        life = LeaseTable(self.table, f"import {mark}")
+        beating = asyncio.create_task(self._beat(life))
+        try:
+            if cut_off:
+                await self._clear()
+            names = _Names()
+            batch: list[Part] = []
+            for part in parts:
+                batch.append(part)
+                if len(batch) == TOGETHER:
+                    await self._write(batch, names)
+                    batch = []
+            await self._write(batch, names)
+            await self._write_states(names)
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
+        await self._end(mark)
+        await life.leave()
+
+    async def _begin(self, mark: str) -> bool:
+        """Make the table this import's, which nobody uses until its end; whether another one was cut off in it."""
+        before = (await self.table.get(META) or {}).get("importing")
+        if not before and not await self._empty():
             raise StoreError(f"{self.table.address}: there is state in it already; name another table under `state`")
-        await self.table.update(META, "SET importing = :yes", {":yes": 1})
-        names = _Names()
-        batch: list[Part] = []
-        for part in parts:
-            batch.append(part)
-            if len(batch) == TOGETHER:
-                await self._write(batch, names)
-                batch = []
-        await self._write(batch, names)
-        await self._write_states(names)
-        await self.table.update(META, "REMOVE importing")
+        unchanged = "importing = :before" if before else "attribute_not_exists(importing)"
+        values: dict[str, Value] = {":mark": mark} | ({":before": before} if before else {})
+        try:
+            await self.table.update(META, "SET importing = :mark", values, unchanged)
+        except RefusedError:
+            raise StoreError(f"{self.table.address}: another import has just begun; wait for its end") from None
+        return bool(before)
+
+    async def _end(self, mark: str) -> None:
+        try:
+            await self.table.update(META, "REMOVE importing", {":mark": mark}, "importing = :mark")
+        except RefusedError:
+            raise StoreError(
+                f"{self.table.address}: another import came between, and both have written; empty the table, or make "
+                "another one, and import again"
+            ) from None
+
+    async def _beat(self, life: LeaseTable) -> None:
+        """Let others see that the import lives."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await life.beat(leaving=True)
+            await asyncio.sleep(self.table.address.term / BEATS)
 
     async def _write(self, batch: Iterable[Part], names: _Names) -> None:
         puts: list[Item] = []
@@ -151,7 +188,9 @@ class DynamoMover(DynamoReader):
             await asyncio.sleep(self.table.address.term / BEATS)
             now = await self._lives()
             if any(before.get(watcher) != beat for watcher, beat in now.items()):
-                raise StoreError(f"{self.table.address}: a watcher uses it; stop all of them first")
+                raise StoreError(
+                    f"{self.table.address}: a watcher, or an import, uses it; wait for its end, or stop it"
+                )
             if not now:
                 return
 

@@ -47,7 +47,7 @@ async def check(table: Table, *, importing: bool = False, preparing: bool = Fals
         if "ValidationException" in str(error):
             raise _wrong_keys(table) from error
         raise
-    if meta is None and preparing and not await table.query(META.k):
+    if meta is None and preparing and not await table.any():
         await _prepare(table)
         meta = await table.get(META)
     if meta is None:
@@ -86,18 +86,23 @@ async def _init(table: Table) -> list[str]:
     try:
         told = await caller.call("DescribeTable", {"TableName": name})
     except NoTableError:
-        await caller.call(
-            "CreateTable",
-            {"TableName": name, "KeySchema": KEYS, "AttributeDefinitions": TYPES, "BillingMode": "PAY_PER_REQUEST"},
-            within=MAKING,
-        )
-        done.append("the table was made, with capacity on demand")
+        wanted = {"TableName": name, "KeySchema": KEYS, "AttributeDefinitions": TYPES, "BillingMode": "PAY_PER_REQUEST"}
+        try:
+            await caller.call("CreateTable", wanted, within=MAKING)
+            done.append("the table was made, with capacity on demand")
+        except StoreError as error:
+            if "ResourceInUse" not in str(error):
+                raise  # else somebody else makes it at this moment
         told = await _made(caller, name)
     found = {(each["AttributeName"], each["KeyType"]) for each in told["Table"]["KeySchema"]}
     types = {each["AttributeName"]: each["AttributeType"] for each in told["Table"]["AttributeDefinitions"]}
     if found != {("k", "HASH"), ("s", "RANGE")} or (types.get("k"), types.get("s")) != ("S", "S"):
         raise _wrong_keys(table)
     if await table.get(META) is None:
+        if await table.any():
+            raise StoreError(
+                f"{table.address}: there are items in it that are not watcher's; name another table under `state`"
+            )
         await _prepare(table)
         done.append(f"it was prepared for watcher (form {FORM})")
     await check(table)

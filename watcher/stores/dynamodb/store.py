@@ -77,6 +77,8 @@ class DynamoStore(KeptHistory):
                 log.warning("store.no_ttl", table=self.table.address.table, remedy="`watcher state init` turns it on",
                             consequence="signs of life of watchers that were killed stay in the table")  # fmt: skip
             if not self.leases:
+                log.warning("store.no_leases", remedy="take leases=off out of `state`; it is for tests",
+                            consequence="every watcher asks for every target, beyond the rate limit")  # fmt: skip
                 await gather(map(self.load, range(SHARDS)))
         except BaseException:
             await self.table.close()
@@ -224,7 +226,9 @@ class DynamoStore(KeptHistory):
         if shard in self.held:
             await self._read_lanes(shard, subject)
         if told is None:
-            self._versions.pop(subject, None)
+            if self._versions.pop(subject, None) is not None:
+                log.warning("state.gone", subject=subject, consequence="it is first seen again",
+                            reason="the table is new, or a watcher of another configuration forgot it")  # fmt: skip
             return subject, None
         self._know(subject, told[1], told[2])
         return subject, told[1]

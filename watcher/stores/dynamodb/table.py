@@ -160,6 +160,11 @@ class Table:
                 return
             wanted["ExclusiveStartKey"] = encode(decode(told["LastEvaluatedKey"]))
 
+    async def any(self) -> bool:
+        """Whether there is any item."""
+        told = await self._call("Scan", Limit=1, ConsistentRead=True)
+        return bool(told.get("Items"))
+
     async def scan(self, prefix: str) -> AsyncIterator[Item]:
         """The items of all partitions that begin so, in no order: by a look at the whole table."""
         wanted: dict[str, Any] = {
