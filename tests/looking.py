@@ -76,12 +76,15 @@ class Peek:
     looks: dict[str, TargetLook] = field(default_factory=dict)
     sink_looks: dict[str, SinkLook] = field(default_factory=dict)
     endpoint_looks: dict[EndpointKey, EndpointLook] = field(default_factory=dict)
+    away: set[EndpointKey] = field(default_factory=set)
+    """The endpoints that another watcher polls."""
     observers: list[Any] = field(default_factory=list)
     why_stuck: list[str] = field(default_factory=list)
     why_unready: list[str] = field(default_factory=list)
 
     def target(self, target_id: str) -> TargetLook:
-        return self.looks.get(target_id, TargetLook(None, None, None, 0))
+        away = self.away and any(each.id == target_id for each in self.config.targets if each.endpoint in self.away)
+        return self.looks.get(target_id, TargetLook(None, None, None, 0, polled_here=not away))
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
         return {
@@ -89,6 +92,7 @@ class Peek:
                 key, EndpointLook(len(targets), tried=True, answered=BEGAN, rate=5.0, allowed=5.0, failures=0)
             )
             for key, targets in self.config.endpoints().items()
+            if key not in self.away
         }
 
     def sinks(self) -> Mapping[str, SinkLook]:

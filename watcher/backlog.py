@@ -1,4 +1,4 @@
-"""What waits for each sink, and what was given up, asked of the store at most every few seconds."""
+"""What waits for each sink, and what was given up, asked of a table about once a minute, else every few seconds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
     from watcher.protocols import Reader
 
-KEPT = 3.0
+KEPT, KEPT_OF_TABLE = 3.0, 50.0
+"""Seconds that an answer is good for; where every question costs money, for a little less than the minute between two
+lines of EMF, so that each line has numbers of its own."""
+
 PATIENCE = 2.0
-"""Seconds that an answer is good for, and that one is waited for."""
+"""Seconds that one is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Backlogs:
     def __init__(self, reader: Callable[[], Reader]) -> None:
         """`reader` tells whom to ask, each time."""
         self._reader = reader
-        self._shared = Shared(self._ask, KEPT)
+        # Where others may write as well, it is a table.
+        self._shared = Shared(self._ask, KEPT_OF_TABLE if reader().late else KEPT)
 
     async def get(self) -> Mapping[str, Backlog]:
         """By sink.

@@ -107,11 +107,13 @@ class Emf(Observer):
         return embedded(values, self._namespace, self._service, now)
 
     async def _count(self) -> Mapping[Standing, int]:
-        targets, records = self._inside.config.targets, self._inside.records
+        """How many targets that are polled here stand how."""
+        targets, records, here = self._inside.config.targets, self._inside.records, self._inside.endpoints().keys()
         counts = dict.fromkeys(Standing, 0)
         for start in range(0, len(targets), SLICE):
             for target in targets[start : start + SLICE]:
-                counts[standing(records.get(target.id), records.get(str(target.endpoint)))] += 1
+                if target.endpoint in here:
+                    counts[standing(records.get(target.id), records.get(str(target.endpoint)))] += 1
             await asyncio.sleep(0)
         return counts
 

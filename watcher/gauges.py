@@ -42,9 +42,11 @@ async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams
     }
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
-        _gauge("watcher_targets", "Targets, by AWS's last known status.", ("kind", "status"), statuses),
-        _gauge("watcher_targets_stalled", "Targets whose sync is unfinished for too long.", ("kind",), stalls),
-        _gauge("watcher_targets_unreadable", "Targets of which nothing can be known.", ("kind",), unreadable),
+        _gauge(
+            "watcher_targets", "Targets that are polled here, by AWS's last known status.", ("kind", "status"), statuses
+        ),
+        _gauge("watcher_targets_stalled", "Those whose sync is unfinished for too long.", ("kind",), stalls),
+        _gauge("watcher_targets_unreadable", "Those of which nothing can be known.", ("kind",), unreadable),
         _gauge("watcher_endpoint_readable", "Whether AWS answers there.", ENDPOINT, readable),
         _gauge("watcher_config_reload_success", "The last one read is in force.", (), {(): not loaded.faults}),
         _gauge("watcher_streams", "Open streams of events.", (), {(): streams}),
@@ -56,7 +58,11 @@ async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams
 
 
 async def _count(inside: Inside) -> tuple[Counter[Labels], Counter[Labels], Counter[Labels]]:
-    """Targets by kind and status; those that stalled, and those that cannot be read, by kind."""
+    """Targets by kind and status; those that stalled, and those that cannot be read, by kind.
+
+    What another watcher polls is counted by that one: so a sum over all watchers is right.
+    """
+    here = inside.endpoints().keys()
     targets, records = inside.config.targets, inside.records
     kinds = sorted({target.kind.value for target in targets})
     statuses: Counter[Labels] = Counter({(kind, status): 0 for kind in kinds for status in STATUSES})
@@ -64,6 +70,8 @@ async def _count(inside: Inside) -> tuple[Counter[Labels], Counter[Labels], Coun
     unreadable = stalls.copy()
     for start in range(0, len(targets), SLICE):
         for target in targets[start : start + SLICE]:
+            if target.endpoint not in here:
+                continue
             record = records.get(target.id)
             statuses[target.kind.value, _status(record)] += 1
             stalls[target.kind.value,] += stalled(record.known if record else None)

@@ -27,6 +27,8 @@ class TargetLook:
     """When it is due; in the past while it waits for its turn; None while it is being polled."""
     failures: int
     """Polls in a row that failed."""
+    polled_here: bool = True
+    """False: another watcher on the same table polls it, and nothing else is known here of how that goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Inside(Protocol):
 
     @property
     def records(self) -> Mapping[str, Record]:
-        """What has been committed of each target's id and endpoint's key (as text)."""
+        """What has been committed of each target's id and endpoint's key (as text), of what is polled here."""
 
     @property
     def reader(self) -> Reader:
@@ -105,7 +107,7 @@ class Inside(Protocol):
         """How the polling of a configured target goes."""
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
-        """Every endpoint of the configuration."""
+        """Every endpoint of the configuration that this watcher polls: all, unless others share the table."""
 
     def sinks(self) -> Mapping[str, SinkLook]:
         """Every configured sink by its name."""

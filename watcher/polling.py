@@ -144,4 +144,4 @@ class Polling:
         self._leaving.discard(endpoint)
 
 
-_NOT_POLLED_HERE = TargetLook(answered=None, tried=None, next_poll=None, failures=0)
+_NOT_POLLED_HERE = TargetLook(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)

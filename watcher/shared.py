@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from watcher.errors import StoreError
@@ -16,11 +17,15 @@ T = TypeVar("T")
 REST, LONGEST_REST = 5.0, 5.0
 """What took so long to make is kept for this many times as long, and for no more than so many seconds for that."""
 
+LONGEST_FAILED = 5.0
+"""Seconds for which an error is kept at most."""
+
 
 class Shared(Generic[T]):
     """A value that costs something: made by one for all who ask meanwhile, and kept for `keep` seconds.
 
-    An error is kept as well. Who stops waiting does not stop the making, so one that hangs is never begun twice.
+    An error is kept as well, but for a few seconds at most. Who stops waiting does not stop the making, so one that
+    hangs is never begun twice.
     """
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, T]], keep: float) -> None:
@@ -28,17 +33,19 @@ class Shared(Generic[T]):
         self._make = make
         self._keep = keep
         self._made: asyncio.Task[T] | None = None
-        self._until = 0.0
+        self._ended = self._rest = 0.0
+        self._failed = False
 
-    async def get(self) -> T:
-        """The value, at most as old as it is kept; raises what `make` raised."""
+    async def get(self, keep: float = inf) -> T:
+        """The value, at most as old as it is kept, or as `keep` says (seconds); raises what `make` raised."""
         loop = asyncio.get_running_loop()
-        if self._made is None or (self._made.done() and loop.time() >= self._until):
+        keep = min(keep, self._keep, LONGEST_FAILED if self._failed else inf)
+        if self._made is None or (self._made.done() and loop.time() >= self._ended + max(keep, self._rest)):
             self._made = loop.create_task(self._make_one(loop))
             self._made.add_done_callback(_seen)
         return await asyncio.shield(self._made)
 
-    async def get_within(self, seconds: float) -> T:
+    async def get_within(self, seconds: float, keep: float = inf) -> T:
         """The same.
 
         Raises:
@@ -46,9 +53,11 @@ class Shared(Generic[T]):
         """
         try:
             async with asyncio.timeout(seconds):
-                return await self.get()
+                return await self.get(keep)
         except TimeoutError:
-            raise StoreError(f"the state store did not answer within {seconds:g} s; look at its disk") from None
+            raise StoreError(
+                f"the state store did not answer within {seconds:g} s; look at its disk, or the way to its table"
+            ) from None
 
     def close(self) -> None:
         """Stop making it."""
@@ -56,12 +65,14 @@ class Shared(Generic[T]):
             self._made.cancel()
 
     async def _make_one(self, loop: asyncio.AbstractEventLoop) -> T:
-        begun = loop.time()
+        begun, self._failed = loop.time(), True
         try:
-            return await self._make()
+            made = await self._make()
+            self._failed = False
+            return made
         finally:
-            ended = loop.time()
-            self._until = ended + max(self._keep, min(LONGEST_REST, REST * (ended - begun)))
+            self._ended = loop.time()
+            self._rest = min(LONGEST_REST, REST * (self._ended - begun))
 
 
 class Gate:

@@ -27,12 +27,13 @@ QUICK = "{interval: 200ms, active_interval: 200ms}"
 class Daemon:
     """A stand-in for AWS, and at most one run of the daemon at a time, which keeps its state and its address."""
 
-    def __init__(self, folder: Path) -> None:
-        self.simulator = Simulator(Scenario("page"))
+    def __init__(self, folder: Path, simulator: Simulator | None = None) -> None:
+        self.simulator = simulator or Simulator(Scenario("page"))
         self.file = folder / "watcher.yaml"
         self.app: App | None = None
         self.reload: Reload | None = None
-        self._state = folder / "watcher.db"
+        self.state = f"sqlite:///{folder / 'watcher.db'}"
+        self._folder = folder
         self._port = 0
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -60,7 +61,7 @@ class Daemon:
             row = f"  - {{{', '.join([*parts, f'labels: {{{labels}}}'])}}}"
             lines["templates" if target.kind is Kind.TEMPLATE else "stacks"].append(row)
         text = [
-            f"state: sqlite:///{self._state}",
+            f"state: {self.state}",
             f"http: {{listen: '127.0.0.1:{self._port}'}}",
             "rate_limit: {requests_per_second: 500}",
             "retry: {attempts: 1, initial: 10ms, maximum: 50ms}",
@@ -75,9 +76,7 @@ class Daemon:
         for kind, listed in lines.items():
             text += [f"{kind}:", *listed] if listed else []
         if not any(line.startswith("sinks:") for line in more):
-            text.append(
-                f"sinks: [{{name: lines, type: file, path: {quoted(str(self._state.with_name('events.jsonl')))}}}]"
-            )
+            text.append(f"sinks: [{{name: lines, type: file, path: {quoted(str(self._folder / 'events.jsonl'))}}}]")
         self.file.write_text("\n".join([*text, *more]) + "\n", encoding="utf-8")
 
     async def start(self) -> None:

@@ -30,7 +30,7 @@ PROD, DEV = 1, 2
 A, D = "prod/us-east-1/stack/a", "dev/us-east-1/stack/d"
 GONE = "prod/us-east-1/stack/gone"
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
-NOT_POLLED = TargetLook(answered=None, tried=None, next_poll=None, failures=0)
+NOT_POLLED = TargetLook(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)
 
 
 class Sharded(MemoryStore):

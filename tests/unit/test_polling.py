@@ -117,7 +117,7 @@ async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     assert house.dues()[B] is None
     assert house.poller()._history.of(B) == (None, None)
-    assert house.polling.look(B) == TargetLook(answered=None, tried=None, next_poll=None, failures=0)
+    assert house.polling.look(B) == TargetLook(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)
 
 
 async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_turn_in_the_end(house: House) -> None:

@@ -95,3 +95,32 @@ async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
     let.set()
     await asyncio.sleep(0)
     assert await gate.ask(question) == "answer"
+
+
+async def test_one_may_ask_for_something_newer_than_is_kept() -> None:
+    counted = Counted()
+    counted.let.set()
+    shared = Shared(counted.make, 60.0)
+    assert await shared.get() == 1
+    assert await shared.get(30.0) == 1
+    loop = asyncio.get_running_loop()
+    at = loop.time() + 0.011
+    await until(lambda: loop.time() > at)
+    assert await shared.get(0.01) == 2
+
+
+async def test_an_error_is_not_kept_as_long_as_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.shared.LONGEST_FAILED", 0.0)
+    monkeypatch.setattr("watcher.shared.REST", 0.0)
+    told = ["a value", StoreError("throttled")]
+
+    async def make() -> str:
+        made = told.pop()
+        if isinstance(made, StoreError):
+            raise made
+        return made
+
+    shared = Shared(make, 60.0)
+    with pytest.raises(StoreError, match="throttled"):
+        await shared.get()
+    assert await shared.get() == await shared.get() == "a value"

@@ -11,6 +11,7 @@ from watcher.shared import Gate, Shared
 from watcher.standing import standing
 from watcher.web import badge, history, query, views
 from watcher.web.answer import Answer, failed, told
+from watcher.web.elsewhere import Elsewhere
 from watcher.web.overview import Overviews
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Api:
         self._inside = inside
         self._backlogs = backlogs
         self._health = health
-        self._overviews = Overviews(inside, packer)
+        self._elsewhere = Elsewhere(inside)
+        self._overviews = Overviews(inside, self._elsewhere, packer)
         self._endpoints = Shared(self._all_endpoints, KEPT)
         self._sinks = Shared(self._all_sinks, KEPT)
         self._gate = Gate(QUESTIONS, PATIENCE)
@@ -58,7 +60,7 @@ class Api:
 
     def close(self) -> None:
         """Build nothing any more."""
-        for each in (self._overviews, self._endpoints, self._sinks):
+        for each in (self._overviews, self._endpoints, self._sinks, self._elsewhere):
             each.close()
 
     async def status(self, asked: MultiMapping[str]) -> Answer:
@@ -79,7 +81,7 @@ class Api:
         if found is None and raw.endswith(BADGE):
             found = query.target_id(raw.removesuffix(BADGE), known)
             if found is not None:
-                return self._badge(known[found])
+                return await self._badge(known[found])
         if found is None:
             return NOT_CONFIGURED
         query.parameters(asked.items())
@@ -118,14 +120,15 @@ class Api:
 
     async def _one(self, target: Target) -> dict[str, Any] | None:
         """All that is known of a target, or None when it has left the configuration meanwhile."""
-        reader, records = self._inside.reader, self._inside.records
+        reader = self._inside.reader
         found = await self._gate.ask(lambda: reader.events(EventQuery(target=target.id, limit=ATTEMPT_EVENTS)))
         explained = [await self._explained(number, event) for number, event in reversed(found[-TOLD_EVENTS:])]
+        records = await self._elsewhere.records()
         if target.id not in self._known():
             return None
         record = records.get(target.id)
         return {
-            **self._overviews.row(target),
+            **self._overviews.row(target, records),
             **views.target_view(target, record),
             "attempts": history.attempts((event for _, event in found), record.known if record else None),
             "events": explained,
@@ -138,8 +141,8 @@ class Api:
         mine = [delivery for delivery in found if delivery.event == event]
         return history.explained(number, event, mine, self._inside.config)
 
-    def _badge(self, target: Target) -> Answer:
-        records = self._inside.records
+    async def _badge(self, target: Target) -> Answer:
+        records = await self._elsewhere.records()
         stands = standing(records.get(target.id), records.get(str(target.endpoint)))
         picture = badge.badge(stands, views.title(target))
         return Answer(picture.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any]]:
     """The attempts that recorded events (oldest first) tell of, and the latest one, the newest first.
 
-    The latest attempt's status is a step of its own where no event told of it, as at a first observation.
+    The latest attempt's status is a step of its own where no event told of it, as at a first observation. What is
+    known may be older than the events, of a target that another watcher polls; then it adds nothing.
     """
     found: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -45,10 +46,12 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
         latest = known.attempt
         began = rfc3339(latest.started_at)
         told = found.setdefault(began, {"startedAt": began, "steps": [], "status": None})
-        if told["status"] != latest.status:
-            step = {"status": latest.status, "time": rfc3339(known.since)}
-            told["steps"].append({**step, "event_id": None, "type": None, "observed": True})
-        told |= _shown(latest.status, latest.target_revision)
+        steps = told["steps"]
+        if not steps or parse_rfc3339(steps[-1]["time"]) <= known.since:
+            if told["status"] != latest.status:
+                step = {"status": latest.status, "time": rfc3339(known.since)}
+                steps.append({**step, "event_id": None, "type": None, "observed": True})
+            told |= _shown(latest.status, latest.target_revision)
     return sorted(found.values(), key=lambda each: parse_rfc3339(each["startedAt"]), reverse=True)
 
 

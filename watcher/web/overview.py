@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from watcher.model import Target
     from watcher.state import Record
     from watcher.web.answer import Packer
+    from watcher.web.elsewhere import Elsewhere
     from watcher.web.query import Filter
 
 KEPT = 1.0
@@ -64,9 +65,10 @@ class Overview:
 class Overviews:
     """Where to get the overview, and the row of one target."""
 
-    def __init__(self, inside: Inside, packer: Packer) -> None:
+    def __init__(self, inside: Inside, elsewhere: Elsewhere, packer: Packer) -> None:
         """`inside` is of whom it is told."""
         self._inside = inside
+        self._elsewhere = elsewhere
         self._packer = packer
         self._shared = Shared(self._build, KEPT)
         self._kept: dict[str, Kept] = {}
@@ -79,9 +81,8 @@ class Overviews:
         """Stop building."""
         self._shared.close()
 
-    def row(self, target: Target) -> dict[str, Any]:
+    def row(self, target: Target, records: Mapping[str, Record]) -> dict[str, Any]:
         """Of one target, as it is now. What only a commit changes is made once for each commit."""
-        records = self._inside.records
         record, endpoint = records.get(target.id), records.get(str(target.endpoint))
         kept = self._kept.get(target.id)
         if kept is None or kept[0] is not target or kept[1] is not record or kept[2] is not endpoint:
@@ -89,12 +90,13 @@ class Overviews:
         return {**kept[3], **look_row(self._inside.target(target.id))}
 
     async def _build(self) -> Overview:
+        records = await self._elsewhere.records()
         targets = self._inside.config.targets
         rows: list[tuple[Mapping[str, Any], str]] = []
         for start in range(0, len(targets), SLICE):
             if self._inside.config.targets is not targets:  # reloaded meanwhile: it may not know some of them any more
                 return await self._build()
-            part = map(self.row, targets[start : start + SLICE])
+            part = [self.row(target, records) for target in targets[start : start + SLICE]]
             rows += [(row, json.dumps(row, separators=(",", ":"))) for row in part]
             await asyncio.sleep(0)
         rows.sort(key=lambda each: (rank(each[0]["standing"]), each[0]["id"]))

@@ -62,6 +62,7 @@ def look_row(look: TargetLook) -> dict[str, Any]:
         "tried_at": time_or_none(look.tried),
         "next_poll_at": time_or_none(look.next_poll),
         "poll_failures": look.failures,
+        "polled_here": look.polled_here,
     }
 
 

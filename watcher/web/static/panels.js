@@ -14,7 +14,10 @@ function fill(list, empty, items, keyOf, build) {
   empty.hidden = items.length > 0;
 }
 
-/** The last events, newest first; each once, by its number. */
+/** Which event it is: two watchers on one table may give two events one number. */
+const keyOf = ({ number, event }) => `${number} ${event.id}`;
+
+/** The last events, newest first; each once. */
 export class Events {
   #events = [];
 
@@ -27,14 +30,14 @@ export class Events {
     this.last = 0;
   }
 
-  /** Take up events in any order; tells which are new. */
+  /** Take up events in any order; tells which of those that are shown are new. */
   add(entries) {
-    const known = new Set(this.#events.map((entry) => entry.number));
-    const fresh = entries.filter((entry) => !known.has(entry.number));
+    const known = new Set(this.#events.map(keyOf));
+    const fresh = entries.filter((entry) => !known.has(keyOf(entry)));
     this.#events = [...this.#events, ...fresh].sort((a, b) => b.number - a.number).slice(0, SHOWN);
     this.last = Math.max(this.last, ...fresh.map((entry) => entry.number));
-    fill(byId("event-list"), byId("no-events"), this.#events, (entry) => entry.number, eventItem);
-    return fresh;
+    fill(byId("event-list"), byId("no-events"), this.#events, keyOf, eventItem);
+    return fresh.filter((entry) => this.#events.includes(entry));
   }
 }
 

@@ -188,12 +188,14 @@ function write(entry) {
     entry.face = face;
     paint(entry, row);
   }
-  const changed = Object.entries(TIMES).filter(([, of]) => !written || of(written) !== of(row));
+  const moved = written?.polled_here !== row.polled_here;
+  const changed = Object.entries(TIMES).filter(([, of]) => moved || of(written) !== of(row));
   for (const [is, of] of changed) setTime(entry.parts[is], row, is, of(row));
   if (changed.length && (!written || inView(entry.node.parentNode))) refresh(entry.node);
 }
 
 function setTime(node, row, is, iso) {
+  if (is === "answered") node.classList.toggle("dim", !row.polled_here);
   if (iso) {
     node.setAttribute("datetime", iso);
     if (is === "answered") node.dataset.late = String(Math.max(3 * row.interval, 30));
@@ -201,7 +203,11 @@ function setTime(node, row, is, iso) {
   }
   node.removeAttribute("datetime");
   node.removeAttribute("title");
-  say(node, { since: "", begun: "", answered: "not yet", next: row.tried_at ? "now" : "to come" }[is]);
+  node.classList.remove("old");
+  const polled = row.polled_here
+    ? { answered: "not yet", next: row.tried_at ? "now" : "to come" }
+    : { answered: "by another watcher" };
+  say(node, polled[is] ?? "");
 }
 
 /** All that a row shows but its times. */

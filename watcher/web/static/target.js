@@ -113,7 +113,7 @@ function factsOf(row) {
     ["Answered", "moment", "answered", row.answered_at],
     ["Failed polls in a row", "text", row.poll_failures || null],
     ["Next poll", "moment", "next", row.next_poll_at],
-    ["Polled", "text", `every ${span(interval)}, while it syncs every ${span(active)}`],
+    ["Polled", "text", `${row.polled_here ? "" : "by another watcher, "}every ${span(interval)}, while it syncs every ${span(active)}`],
     ["Limits", "text", `stalled after ${span(stalled)}, a call takes at most ${span(timeout)}`],
   ];
   return facts.filter(([, kind, first, second]) => (kind === "moment" ? second : first));

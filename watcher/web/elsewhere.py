@@ -1,0 +1,64 @@
+"""What is known of the targets that other watchers on the same table poll: read from it at most once a minute."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from watcher.errors import StoreError
+from watcher.shared import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from watcher.config.settings import Config
+    from watcher.inside import Inside
+    from watcher.model import EndpointKey, Target
+    from watcher.state import Record
+
+KEPT, LACKING = 60.0, 10.0
+"""Seconds that what was read is good for; and while some of what others poll was not there yet."""
+
+PATIENCE = 2.0
+"""Seconds that a read is waited for; until it is done, what was known before is told."""
+
+
+class Elsewhere:
+    """All records, this watcher's own and those of the others; it reads only while somebody asks."""
+
+    def __init__(self, inside: Inside) -> None:
+        """`inside` is of whom it is told."""
+        self._inside = inside
+        self._reading = Shared(self._read, KEPT)
+        self._known: dict[str, Record] = {}
+        self._groups: tuple[Config | None, Mapping[EndpointKey, tuple[Target, ...]]] = (None, {})
+
+    async def records(self) -> Mapping[str, Record]:
+        """By target's id and endpoint's key (as text); those of what others poll are about a minute old at most."""
+        groups = self._configured()
+        away = groups.keys() - self._inside.endpoints().keys()
+        if not away:
+            self._known = {}
+            return self._inside.records
+        lacking = any(target.id not in self._known for key in away for target in groups[key])
+        with contextlib.suppress(StoreError):  # `/readyz` says so
+            await self._reading.get_within(PATIENCE, LACKING if lacking else KEPT)
+        # What another one takes over stays as it was seen last until it is read.
+        self._known = {**self._known, **self._inside.records}
+        return self._known
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._reading.close()
+
+    async def _read(self) -> None:
+        found = await self._inside.reader.records()
+        subjects = {target.id for target in self._inside.config.targets} | {*map(str, self._configured())}
+        self._known = {subject: record for subject, record in found.items() if subject in subjects}
+
+    def _configured(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
+        """The targets by endpoint, grouped once for each configuration."""
+        config = self._inside.config
+        if self._groups[0] is not config:
+            self._groups = config, config.endpoints()
+        return self._groups[1]
