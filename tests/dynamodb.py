@@ -1,7 +1,4 @@
-"""Fresh tables in an emulator, for tests of the DynamoDB store.
-
-A test module asks for the fixtures by `pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]`.
-"""
+"""Fresh tables in an emulator, for tests of the DynamoDB store; fixtures of every test (`tests/conftest.py`)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from watcher.model import Target
     from watcher.simulator import Simulator
 
-pytest_plugins = ["tests.edge.emulators"]
 
 BEGUN = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
 

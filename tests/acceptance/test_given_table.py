@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.edge.emulators import Emulator
     from watcher.simulator import Simulator
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
-
 
 async def test_a_daemon_prepares_its_table_and_calls_nothing_that_its_role_does_not_allow(
     places: Places, simulator: Simulator, ministack: Emulator, gate: Gate

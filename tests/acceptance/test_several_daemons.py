@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Blow = Callable[[Post, Fleet], Coroutine[Any, Any, None]]
 
-pytest_plugins = ["tests.edge.emulators"]
 
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 

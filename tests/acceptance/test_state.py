@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.edge.emulators import Emulator
     from watcher.simulator import Simulator
 
-pytest_plugins = ["tests.edge.emulators"]
 
 T = 1_795_420_800.0
 

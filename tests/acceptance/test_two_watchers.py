@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.acceptance.place import Child
     from tests.edge.emulators import Emulator
 
-pytest_plugins = ["tests.edge.emulators"]
 
 ON_THE_WAY = 0.1
 """Seconds by which a call may arrive closer to the one before than it was begun, since that one opened a connection."""

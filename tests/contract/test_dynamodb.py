@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     Watchers = Callable[[int], Awaitable[list[DynamoStore]]]
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 ONE, TWO, THREE = (Record(sequence=number) for number in (1, 2, 3))
 

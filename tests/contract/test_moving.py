@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.dynamodb import Tables
     from watcher.protocols import Store
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from watcher.protocols import Delivery, Result, Store
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
-
 
 async def test_heads_are_the_oldest_of_each_subject_in_the_order_recorded(store: Store) -> None:
     await store.commit([entry("b", 1, 2), entry("a", 3, 4), entry("c", 5, sinks="xy")], NOW)

@@ -15,8 +15,6 @@ from watcher.state import Known, Outage, Record
 if TYPE_CHECKING:
     from watcher.protocols import Store
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
-
 
 async def test_what_was_committed_is_there(store: Store) -> None:
     record = Record(Known(None, NOW, {"sha": "abc"}), 3, Outage(NOW, "X", "why", 3))

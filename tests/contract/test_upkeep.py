@@ -15,7 +15,6 @@ from watcher.stores.outbox import OVER, REMOVED
 if TYPE_CHECKING:
     from watcher.protocols import DeliveryRecord, Store
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 DEAD = DeliveryQuery(states=[DeliveryState.DEAD])
 WISH = Wish("x", "a", "watcher.sync.failed", MOMENT, 100.0)

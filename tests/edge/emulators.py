@@ -1,6 +1,6 @@
 """Emulators of AWS as child processes on free loopback ports: ministack, and moto for what fails entry by entry.
 
-A test module asks for the fixtures by `pytest_plugins = ["tests.edge.emulators"]`; each emulator is started once.
+They are fixtures of every test (`tests/conftest.py`); each emulator is started once.
 """
 
 from __future__ import annotations

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from watcher.model import Target
     from watcher.simulator import Simulator
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 TWO_REGIONS = """
 stacks:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.edge.emulators import Deliveries, Emulator, Faulty, Sinks
     from watcher.protocols import Delivery
 
-pytest_plugins = ["tests.edge.emulators"]
-
 
 async def test_a_rule_hands_on_what_it_matches_in_the_event(
     ministack: Emulator, sinks: Sinks, deliveries: Deliveries

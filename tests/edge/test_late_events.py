@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.dynamodb import Tables
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 BEHIND = timedelta(minutes=4)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from tests.edge.emulators import Emulator
 
-pytest_plugins = ["tests.edge.emulators"]
 
 TERM = 0.8
 PATIENCE = 20.0

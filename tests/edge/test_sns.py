@@ -14,7 +14,6 @@ from watcher.protocols import Verdict
 if TYPE_CHECKING:
     from tests.edge.emulators import Deliveries, Emulator, Faulty, Sinks
 
-pytest_plugins = ["tests.edge.emulators"]
 
 HOSTILE = "\x00\x01 \ud800 \uffff \U0001f4a5 <b>&amp; \u2028 'quoted' \\ \x7f"
 

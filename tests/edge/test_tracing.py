@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from watcher.protocols import DeliveryRecord
     from watcher.simulator import Simulator
 
-pytest_plugins = ["tests.edge.emulators"]
 
 CLIENT, INTERNAL = 3, 1
 TOKEN = "hush-hush-token"

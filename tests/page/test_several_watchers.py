@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.dynamodb import Tables
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 
 REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-north-1", "sa-east-1")
 TARGETS = [stack("prod", region, f"network-{region}", labels={"team": "platform"}) for region in REGIONS]

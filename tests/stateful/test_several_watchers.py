@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from tests.edge.emulators import Emulator
     from watcher.stores.dynamodb.address import Address
 
-pytest_plugins = ["tests.edge.emulators"]
 
 WATCHERS = 3
 SHARD = shard_of(TARGETS[0].id)
