@@ -106,21 +106,8 @@ class App:
             StoreError: the store cannot be used, at the start or with changes in hand at the end.
             ServiceUnreachable: the address that `http.listen` names cannot be had.
         """
-        await self._patiently(self.store.open, stop)
-        try:
-            if self.config.tracing is not None:
-                self._traces = tracing.set_up(self.config.tracing, __version__)
-            if self._part is None:
-                await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self._looks())])
-            await self._patiently(lambda: self._enlist(self.config), stop)
-            if self._reader is not self.store:
-                await self._patiently(self._reader.open, stop)
-            await self._serve_at(self.config.http)
-            self.relay.wake()
-            log.info("watcher.started", targets=len(self.config.targets), endpoints=len(self._looks()))
-            await self._live(stop, [self._serve_again, *beside])
-        finally:
-            await self._close()
+        with contextlib.suppress(_StoppedError):
+            await self._run(stop, beside)
 
     async def apply(self, config: Config) -> tuple[str, ...]:
         """Take up another configuration by what differs; returns the keys that need a restart.
@@ -218,6 +205,23 @@ class App:
     def _looks(self) -> Mapping[EndpointKey, EndpointLook]:
         return self.polling.looks()
 
+    async def _run(self, stop: asyncio.Event, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        await self._patiently(self.store.open, stop)
+        try:
+            if self.config.tracing is not None:
+                self._traces = tracing.set_up(self.config.tracing, __version__)
+            if self._part is None:
+                await self.recorder.load([*(target.id for target in self.config.targets), *map(str, self._looks())])
+            await self._patiently(lambda: self._enlist(self.config), stop)
+            if self._reader is not self.store:
+                await self._patiently(self._reader.open, stop)
+            await self._serve_at(self.config.http)
+            self.relay.wake()
+            log.info("watcher.started", targets=len(self.config.targets), endpoints=len(self._looks()))
+            await self._live(stop, [self._serve_again, *beside])
+        finally:
+            await self._close()
+
     async def _patiently(self, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
         """Take a step of the start, again and again while the store has a bad moment."""
         until = self.clock.monotonic() + STARTING
@@ -225,7 +229,9 @@ class App:
             try:
                 return await step()
             except StoreError as error:
-                if not error.passing or stop.is_set() or self.clock.monotonic() > until:
+                if error.passing and stop.is_set():
+                    raise _StoppedError from error
+                if not error.passing or self.clock.monotonic() > until:
                     raise
                 log.warning("store.not_yet", error=str(error), consequence=f"it is tried again for {STARTING:g} s")
                 await asyncio.sleep(WAIT_FOR_STORE)
@@ -344,6 +350,10 @@ class App:
                 await self.store.close()  # the last one: it tidies up the write-ahead log
         if self._traces is not None:
             await self._traces.shutdown(LAST_SPANS)
+
+
+class _StoppedError(Exception):
+    """It was told to end before it could begin."""
 
 
 def build(

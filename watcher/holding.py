@@ -118,9 +118,11 @@ class Holding:
             return [f"the leases in the state table cannot be kept: {self._trouble}"]
         if not self._looked:
             return ["it has not read yet what other watchers hold"]
+        if self._unread:
+            return [f"what is kept in shard {shard} cannot be taken up: {why}" for shard, why in self._unread.items()]
         if not self._shards.held and not self.others:
             return ["it holds nothing of the state table yet, though no other watcher lives"]
-        return [f"what is kept in shard {shard} cannot be taken up: {why}" for shard, why in self._unread.items()]
+        return []
 
     async def run(self) -> None:
         """Beat, look and act, for ever."""

@@ -144,6 +144,7 @@ class Worker:
             for send in self._sends:
                 send.cancel()
             await asyncio.gather(*self._sends, return_exceptions=True)
+        self.trouble = None
         if self.closed:
             self._log.warning("sink.closed", error=str(self._end), consequence="undelivered events are kept")
         self.idle.set()
@@ -159,6 +160,8 @@ class Worker:
                 self._log.warning("sink.store_failed", error=str(error), consequence="nothing is sent until it works")
             self.trouble = str(error)
             return STORE_PAUSE
+        if self.trouble is not None:
+            self._log.info("sink.store_works")
         self.trouble = None
         return wait
 

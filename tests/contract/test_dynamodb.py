@@ -645,6 +645,7 @@ async def test_tries_are_counted_once_though_their_settlement_is_repeated(gated:
     results = [later(head) for head in await gated.heads("x", NOW, 100)]
     assert len(results) == 22
     gate.fates["TransactWriteItems"] = [Fate.ANSWER_LOST, Fate.PASSES, Fate.THROTTLED, Fate.THROTTLED]
+    gate.fates["Query"] = [Fate.DENIED, Fate.PASSES, Fate.LOST]
     for _ in range(10):
         try:
             await gated.settle(results, NOW)
@@ -655,6 +656,47 @@ async def test_tries_are_counted_once_though_their_settlement_is_repeated(gated:
     waits = await gated.deliveries(DeliveryQuery(limit=100))
     assert {delivery.tries for delivery in waits} == {1}
     assert {row.tries for row in gated._index.due("x")} == {1}
+
+
+async def test_a_try_that_was_written_without_an_answer_lets_nothing_pass_it(gated: DynamoStore, gate: Gate) -> None:
+    """Also where the table cannot be read at that moment."""
+    await gated.commit([entry("a", 1, 2)], NOW)
+    (first,) = await gated.heads("x", NOW, 9)
+    gate.fates |= {"TransactWriteItems": [Fate.ANSWER_LOST], "Query": [Fate.DENIED]}
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            await gated.settle([later(first)], NOW)
+        assert await gated.heads("x", NOW, 9) in ([], [first])
+    await gated.settle([later(first)], NOW)
+    assert await gated.heads("x", NOW, 9) == []
+    (again,) = await gated.heads("x", after(10), 9)
+    assert (again.number, again.tries, again.failures) == (first.number, 1, 1)
+
+
+async def test_what_was_committed_without_an_answer_stays_whole_though_another_watcher_wrote_after_it(
+    gated: DynamoStore, gate: Gate, watchers: Watchers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the repeat came when AWS knew its token no more."""
+    (other,) = await watchers(1)
+    text = "".join(os.urandom(400_000).hex())
+    batch = [Entry("a", ONE, [(event(1, text=text), ["x"])])]
+    gate.fates |= {"TransactWriteItems": [Fate.ANSWER_LOST], "GetItem": [Fate.DENIED]}
+    with pytest.raises(StoreError):
+        await gated.commit(batch, NOW)
+    await other.fresh(["a"])
+    await other.commit([Entry("a", TWO)], NOW)
+    transact = gated.table.transact
+    monkeypatch.setattr(gated.table, "transact", lambda operations, _: transact(operations))
+    with pytest.raises(StoreConflict):
+        await gated.commit(batch, NOW)
+    (waits,) = await other.heads("x", NOW, 9)
+    assert text in waits.event.body
+
+
+async def test_no_number_is_too_great_to_be_asked_for(watchers: Watchers) -> None:
+    (store,) = await watchers(1)
+    await store.commit([entry("a", 1)], NOW)
+    assert await store.events(EventQuery(after=2**63 - 1, newest=False)) == []
 
 
 async def test_dead_letters_of_one_event_are_all_tried_anew(watchers: Watchers) -> None:

@@ -116,6 +116,12 @@ def test_what_somebody_else_took_is_lost() -> None:
     assert plan(table("abbb"), held=(0, 1)).lost == (1,)
 
 
+def test_what_cannot_be_taken_up_keeps_nobody_from_a_share() -> None:
+    seen = with_visitor(table("aaaa"), "b")
+    assert plan(seen, held=(0, 1, 2)) == Plan(resume=(3,), give=2, others=frozenset("b"))
+    assert plan(seen, held=()).give is None
+
+
 def test_what_is_mine_by_the_table_and_not_held_is_resumed() -> None:
     """After a take whose outcome was unknown, or where reading it had failed."""
     assert plan(table("aa.."), held=(0,)) == Plan(resume=(1,), take=(2, 3))

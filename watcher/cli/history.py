@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from watcher.explain import Explanation
     from watcher.protocols import EventQuery
 
-FOLLOW_EVERY = 0.5
-"""Seconds between looks of `events --follow`."""
+FOLLOW_EVERY, FOLLOW_TABLE_EVERY = 0.5, 5.0
+"""Seconds between looks of `events --follow`; a look at a table costs money."""
 
 FOLLOWED = 500
 """Events that one look takes up."""
@@ -78,7 +78,7 @@ def events(
         with contextlib.suppress(asyncio.CancelledError):
             await showing
 
-    asyncio.run(show_until_stopped())
+    asyncio.run(show_until_stopped() if follow else show())
     return 0
 
 
@@ -106,7 +106,7 @@ async def _recorded(state: str, query: EventQuery, *, follow: bool) -> AsyncIter
         while True:
             for _, event in told.take(await reader.events(replace(growth, after=told.since, known=told.keys))):
                 yield event
-            await asyncio.sleep(FOLLOW_EVERY)
+            await asyncio.sleep(FOLLOW_TABLE_EVERY if reader.late else FOLLOW_EVERY)
 
 
 @events.command(

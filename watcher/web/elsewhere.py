@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
+
+import structlog
 
 from watcher.errors import StoreError
 from watcher.shared import Shared
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from watcher.inside import Inside
     from watcher.model import EndpointKey, Target
     from watcher.state import Record
+
+log = structlog.get_logger()
 
 KEPT, LACKING = 60.0, 10.0
 """Seconds that what was read is good for; and while some of what others poll was not there yet."""
@@ -31,6 +34,7 @@ class Elsewhere:
         self._inside = inside
         self._reading = Shared(self._read, KEPT)
         self._known: dict[str, Record] = {}
+        self._unread = False
         self._groups: tuple[Config | None, Mapping[EndpointKey, tuple[Target, ...]]] = (None, {})
 
     async def records(self) -> Mapping[str, Record]:
@@ -40,9 +44,17 @@ class Elsewhere:
         if not away:
             self._known = {}
             return self._inside.records
-        lacking = any(target.id not in self._known for key in away for target in groups[key])
-        with contextlib.suppress(StoreError):  # `/readyz` says so
+        # Of one that never answered there is at most its endpoint's own.
+        lacking = any(
+            target.id not in self._known and str(key) not in self._known for key in away for target in groups[key]
+        )
+        try:
             await self._reading.get_within(PATIENCE, LACKING if lacking else KEPT)
+            self._unread = False
+        except StoreError as error:
+            if not self._unread:
+                log.warning("http.others_not_read", error=str(error), consequence="they are shown as they were")
+            self._unread = True
         # What another one takes over stays as it was seen last until it is read.
         self._known = {**self._known, **self._inside.records}
         return self._known

@@ -130,7 +130,6 @@ class HeldOutbox(DynamoOutbox):
                 await self._settled(result, row, now)
             else:
                 # Somebody else settled it or tried it, or this was written already, though no answer came.
-                self._index.remove(row.place)
                 await self.refresh_lanes(row.place.subject)
 
     async def _settled(self, result: Result, row: Row, now: float) -> None:

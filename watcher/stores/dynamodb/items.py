@@ -41,6 +41,9 @@ COMPRESSED = 4096
 LONGEST = 300 * 1024
 """Bytes of a text in one item at most (DynamoDB takes 400 KB); what is longer is cut into parts."""
 
+END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1e6)
+"""A number that no event comes to: no hour is later."""
+
 _KEY_PART = 400
 """Bytes of a subject or a sink's name in a key (which has 1024 at most); of a longer one, its digest is."""
 

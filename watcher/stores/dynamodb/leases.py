@@ -131,7 +131,7 @@ def decide(
     resume = tuple(sorted(mine - set(held)))
     most = share(shards, len(others) + 1)
     if len(mine) > most:
-        return Plan(lost, resume, give=max(mine), others=others)
+        return Plan(lost, resume, give=max(mine & set(held), default=None), others=others)
     room = most - len(mine)
     free = [shard for shard in range(shards) if (lease := seen.leases.get(shard)) is None or lease.owner is None]
     take = tuple(free[:room])

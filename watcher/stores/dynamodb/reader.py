@@ -189,6 +189,8 @@ class DynamoReader:
         if query.since is not None:
             # No event has a number of before it was recorded.
             first = max(first, items.number_at(query.since.timestamp()))
+        if first >= items.END:
+            return
         since, page = f"{first:020}", min(PAGE, query.limit)
         if query.target is not None and not any(letter in query.target for letter in "*?["):
             async for item in self.table.pages(

@@ -47,9 +47,10 @@ async def check(table: Table, *, importing: bool = False, preparing: bool = Fals
         if "ValidationException" in str(error):
             raise _wrong_keys(table) from error
         raise
-    if meta is None and preparing and not await table.any():
-        await _prepare(table)
-        meta = await table.get(META)
+    if meta is None and preparing:
+        if not await table.any():
+            await _prepare(table)
+        meta = await table.get(META)  # somebody else may have prepared it at the same moment
     if meta is None:
         raise StoreError(f"{table.address}: it is there, and not yet watcher's; `watcher state init` prepares it")
     form, shards = meta.get("form", 0), meta.get("shards", 0)
@@ -99,7 +100,7 @@ async def _init(table: Table) -> list[str]:
     if found != {("k", "HASH"), ("s", "RANGE")} or (types.get("k"), types.get("s")) != ("S", "S"):
         raise _wrong_keys(table)
     if await table.get(META) is None:
-        if await table.any():
+        if await table.any() and await table.get(META) is None:
             raise StoreError(
                 f"{table.address}: there are items in it that are not watcher's; name another table under `state`"
             )

@@ -189,7 +189,7 @@ class DynamoStore(KeptHistory):
         """Leave no parts of long texts behind of what can be committed no more."""
         del self._prepared[id(entry)]
         puts = [operation.item for operation in prepared.operations if isinstance(operation, Put)]
-        await self._after(self._forget_texts(puts))
+        await self._after(self._forget_texts([item for item in puts if "parts" in item]))
 
     async def _committed(self, prepared: Prepared, now: float) -> None:
         subject = prepared.entry.subject
@@ -254,8 +254,11 @@ class DynamoStore(KeptHistory):
         if known is not None:
             await texts.forget(self.table, known.item)
 
-    async def _forget_texts(self, written: Sequence[Item]) -> None:
-        await gather(texts.forget(self.table, item) for item in written if "parts" in item)
+    async def _forget_texts(self, items_: Sequence[Item]) -> None:
+        # Another watcher may have written on top of what was committed though its answer was lost.
+        there = await self.table.agreed([items.key_of(item) for item in items_]) if items_ else {}
+        kept = {item.get("parts") for item in there.values()}
+        await gather(texts.forget(self.table, item) for item in items_ if item["parts"] not in kept)
 
     async def refresh(self, shard: int) -> None:
         """See `HeldOutbox`; a watcher with another configuration may have left something for a sink of its own."""
