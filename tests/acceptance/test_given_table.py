@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.acceptance.conftest import NETWORK
 from tests.acceptance.place import until
+from tests.edge.emulators import free_port
 from tests.unit.deploy.choices import MAKING, watcher_stack
 from tests.unit.deploy.test_permissions import actions, permissions
 
@@ -60,3 +61,16 @@ async def test_a_table_that_is_not_there_ends_the_daemon_with_what_to_do(
 def answered(url: str) -> int:
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  the URL is our own
         return int(answer.status)
+
+
+async def test_a_start_waits_for_a_table_that_does_not_answer_and_can_be_told_to_end(
+    places: Places, simulator: Simulator
+) -> None:
+    site = places(simulator)
+    site.configure(
+        [NETWORK], f"state: 'dynamodb://watcher?region=us-east-1&endpoint_url=http://127.0.0.1:{free_port()}'"
+    )
+    child = site.start()
+    await until(lambda: child.logged("store.not_yet") or not child.running, f"a try; {child.said()}")
+    assert await child.stopped() == 0, child.said()
+    assert "Traceback" not in child.said()
