@@ -797,3 +797,21 @@ async def test_of_two_who_settle_one_delivery_the_first_is_right(watchers: Watch
     (only_one,) = await first.deliveries(DeliveryQuery(states=list(DeliveryState)))
     assert only_one.state is DeliveryState.SENT
     assert await second.waiting() == {}
+
+
+async def test_an_event_does_not_end_that_was_reminded_of_since_it_was_found_to_be_needed_no_more(
+    watchers: Watchers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await watchers(2)
+    await first.commit([entry("a", 1)], NOW)
+    await first.settle([sent((await first.heads("x", NOW, 9))[0])], NOW)
+    made_by_second = second.made
+
+    async def late(operations: Any) -> bool:
+        assert await first.remind([Wish("x", "a", "watcher.sync.failed", MOMENT, 1.0)], after(60)) == 1
+        return await made_by_second(operations)
+
+    monkeypatch.setattr(second, "made", late)
+    assert await second.prune(after(30), 9) == 0
+    (reminder,) = await first.heads("x", after(60), 9)
+    assert (reminder.event.id, reminder.reminder > 0) == (event(1).id, True)
