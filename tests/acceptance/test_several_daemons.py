@@ -129,6 +129,7 @@ async def test_nothing_is_lost_by_several_daemons_that_are_killed_stopped_and_cu
         group.create_task(conserve(places, ministack, seed=2026, posts=2, leases=False, seconds=14.0))
 
 
+@pytest.mark.soak
 async def test_the_oracle_sees_daemons_whose_store_is_broken(places: Places, ministack: Emulator) -> None:
     """Without the condition on a state, and without the single transaction."""
 

@@ -79,7 +79,7 @@ async def test_a_receiver_that_is_gone_is_reminded_of_nothing(simulator: Simulat
 
 
 async def test_a_reminder_that_waits_is_called_off_when_a_mute_begins(simulator: Simulator) -> None:
-    soon = Mute(targets=("*",), start=datetime.now(UTC) + timedelta(seconds=1.5))
+    soon = Mute(targets=("*",), start=datetime.now(UTC) + timedelta(seconds=5))
     busy = Pager(lambda delivery: Verdict.LATER if delivery.reminder else Verdict.TAKEN)
     async with failing(simulator, busy, soon) as app:
         await told(app, lambda found: (1, DeliveryState.WAITING) in [(each.reminder, each.state) for each in found])
