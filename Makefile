@@ -7,9 +7,12 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
-# Most tests wait for most of their time, so two go side by side; those that measure time go alone.
+# Most tests wait for most of their time, so two go side by side, and three where daemons are children; those that
+# measure time go alone.
+test: USUAL := not soak and not page and not alone
 test: .venv/ready .venv-ministack/ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not page and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(USUAL)" --ignore tests/acceptance
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "$(USUAL)" tests/acceptance
 	$(BIN)/python -m pytest -m alone
 
 check: .venv/ready
