@@ -1,4 +1,4 @@
-"""What somebody who follows the history was told: each event once, also one that is recorded late. Pure.
+"""What somebody who follows the history was told: each event once, also one that is recorded late.
 
 Where several watchers write one history, each numbers its events by its own clock: one may be recorded after another,
 and have the smaller number (`Reader.late`). So whoever follows looks back by as much, and leaves out what was told.
@@ -6,19 +6,21 @@ and have the smaller number (`Reader.late`). So whoever follows looks back by as
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from watcher.events import Event
+    from watcher.protocols import EventQuery, Reader
 
     Found = tuple[int, Event]
     """An event with its number."""
 
 
 class Told:
-    """Ask for what has a number above `since` and is not among `keys`, and let `take` say what is new of it."""
+    """Ask for what is not told (`untold`), and let `take` say what is new of it."""
 
     def __init__(self, last: int, late: int) -> None:
         """All up to the number `last` was told, as far as is known; what comes may have one smaller by up to `late`."""
@@ -37,6 +39,10 @@ class Told:
         """Number and id of what was told and has a number above `since`."""
         return self._keys
 
+    def untold(self, query: EventQuery, limit: int) -> EventQuery:
+        """Of what `query` lets through, the first that may be new."""
+        return replace(query, after=self.since, known=self.keys, newest=False, limit=limit)
+
     def take(self, found: Sequence[Found]) -> list[Found]:
         """Those of `found` that were not told yet; they are from now on."""
         since = self.since
@@ -51,3 +57,12 @@ class Told:
         copied = Told(self.last, self._late)
         copied._keys = set(self._keys)
         return copied
+
+
+async def all_there(reader: Reader, query: EventQuery, page: int) -> Told:
+    """Of what `query` lets through, all that is recorded by now counts as told; it is read `page` by `page`."""
+    newest = await reader.events(replace(query, limit=1))
+    told = Told(newest[-1][0] if newest else 0, reader.late)
+    while reader.late and (found := await reader.events(told.untold(query, page))):
+        told.take(found)
+    return told

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from watcher.stores.dynamodb.address import SCHEME
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from watcher.protocols import Clock, Store
     from watcher.recorder import Recorder
     from watcher.relay import Relay
-
-SHARED = "dynamodb://"
 
 OTHERS_DELIVER = 2.0
 """Seconds that the last deliveries may take at the end, when another watcher goes on with what is left of them."""
@@ -72,7 +72,7 @@ def part_of(
 
     `config`: the one in force.
     """
-    if not config().state.startswith(SHARED):
+    if not config().state.startswith(SCHEME):
         return None
     from watcher.handover import Handover  # noqa: PLC0415  what is not used is not loaded
     from watcher.holding import Holding  # noqa: PLC0415  the same

@@ -314,18 +314,24 @@ async def test_another_token_ends_the_streams_of_the_one_before(tmp_path: Path) 
             assert refused.status == 401
 
 
+def held_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Let the store tell of events only once the second is set; the first says that it was asked."""
+    events, asked, go = site.peek.reader.events, asyncio.Event(), asyncio.Event()
+
+    async def slow(query: EventQuery) -> Any:
+        asked.set()
+        await go.wait()
+        return await events(query)
+
+    monkeypatch.setattr(site.peek.reader, "events", slow)
+    return asked, go
+
+
 async def test_a_stream_that_was_opening_while_the_token_changed_ends_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
-        events, asked, go = site.peek.reader.events, asyncio.Event(), asyncio.Event()
-
-        async def slow(query: EventQuery) -> Any:
-            asked.set()
-            await go.wait()
-            return await events(query)
-
-        monkeypatch.setattr(site.peek.reader, "events", slow)
+        asked, go = held_up(site, monkeypatch)
         url, headers = f"{site.url}/api/stream", {"Authorization": f"Bearer {TOKEN}"}
         opening = asyncio.create_task(site.http.get(url, headers=headers))
         await asked.wait()
@@ -345,14 +351,7 @@ async def test_a_first_token_ends_the_streams_that_needed_none(site: Site) -> No
 async def test_what_is_being_answered_at_an_address_that_is_left_is_answered(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    events, asked, go = site.peek.reader.events, asyncio.Event(), asyncio.Event()
-
-    async def slow(query: EventQuery) -> Any:
-        asked.set()
-        await go.wait()
-        return await events(query)
-
-    monkeypatch.setattr(site.peek.reader, "events", slow)
+    asked, go = held_up(site, monkeypatch)
     old = site.url
     asking = asyncio.create_task(site.get("/api/events"))
     await asked.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watcher.protocols import Delivery
+    from watcher.worker import Worker
 
 
 class Lines:
@@ -83,3 +85,19 @@ class Lanes:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+async def sends_all(worker: Worker, rounds: int) -> bool:
+    """Let a worker send in rounds until it has nothing more to send; whether it came to that."""
+    for _ in range(rounds):
+        await worker._begin()
+        sends = list(worker._sends)
+        if not sends:
+            return True
+        try:
+            await asyncio.gather(*sends)
+        finally:
+            for send in sends:
+                send.cancel()
+            await asyncio.gather(*sends, return_exceptions=True)
+    return False

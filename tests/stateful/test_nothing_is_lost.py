@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from tests.crashing import STORES
 from tests.oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
-from tests.stateful.outside import Lanes, Lines, Says
+from tests.stateful.outside import Lanes, Lines, Says, sends_all
 from watcher.config.settings import Account, Config, Retry, SinkSettings
 from watcher.endpoint import Endpoint
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339, stack
@@ -275,19 +275,8 @@ class Watching(RuleBasedStateMachine):
         return len(self.outside.arrived) - before
 
     async def _deliver_lanes(self) -> None:
-        worker = self.relay._workers["lanes"]
-        for _ in range(1000):
-            await worker._begin()
-            sends = list(worker._sends)
-            if not sends:
-                return
-            try:
-                await asyncio.gather(*sends)
-            finally:
-                for send in sends:
-                    send.cancel()
-                await asyncio.gather(*sends, return_exceptions=True)
-        raise NotConservedError("the same is sent again and again")
+        if not await sends_all(self.relay._workers["lanes"], 1000):
+            raise NotConservedError("the same is sent again and again")
 
     async def _remind(self) -> None:
         now = self.clock.now()

@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.broken_tables import OneByOne, unconditional
 from tests.dynamodb import address, made
 from tests.oracle import Fact, NotConservedError, judge, same_as_kept
-from tests.stateful.outside import Lanes, Says
+from tests.stateful.outside import Lanes, Says, sends_all
 from tests.stateful.test_nothing_is_lost import CONFIG, REVISION, START, TARGETS, CrashError, _Clock
 from watcher.endpoint import Endpoint
 from watcher.errors import StoreError, Superseded
@@ -154,19 +154,8 @@ class Watcher:
                 return
 
     async def deliver(self, says: list[Says]) -> None:
-        worker = self.relay._workers["lanes"]
         self.lanes.says = says
-        for _ in range(50):
-            await worker._begin()
-            sends = list(worker._sends)
-            if not sends:
-                return
-            try:
-                await asyncio.gather(*sends)
-            finally:
-                for send in sends:
-                    send.cancel()
-                await asyncio.gather(*sends, return_exceptions=True)
+        await sends_all(self.relay._workers["lanes"], 50)
 
 
 class SeveralWatchers(RuleBasedStateMachine):

@@ -83,9 +83,7 @@ def events(
 
 
 async def _recorded(state: str, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
-    from dataclasses import replace  # noqa: PLC0415  --help needs none of these
-
-    from watcher.following import Told  # noqa: PLC0415  the same
+    from watcher.following import all_there  # noqa: PLC0415  --help needs none of these
     from watcher.stores import reader_for  # noqa: PLC0415  the same
 
     async with opened(reader_for(state)) as reader:
@@ -94,17 +92,13 @@ async def _recorded(state: str, query: EventQuery, *, follow: bool) -> AsyncIter
                 yield event
             return
         # What is there by now, told or not, is nothing that is to come.
-        there = await reader.events(replace(query, limit=1))
-        told = Told(there[-1][0] if there else 0, reader.late)
-        growth = replace(query, newest=False, limit=FOLLOWED)
-        while reader.late and (found := await reader.events(replace(growth, after=told.since, known=told.keys))):
-            told.take(found)
+        told = await all_there(reader, query, FOLLOWED)
         first = await reader.events(query)
         told.take(first)
         for _, event in first:
             yield event
         while True:
-            for _, event in told.take(await reader.events(replace(growth, after=told.since, known=told.keys))):
+            for _, event in told.take(await reader.events(told.untold(query, FOLLOWED))):
                 yield event
             await asyncio.sleep(FOLLOW_TABLE_EVERY if reader.late else FOLLOW_EVERY)
 

@@ -24,7 +24,7 @@ def store_for(address: str) -> SqliteStore | DynamoStore | MemoryStore:
     if address.startswith(SQLITE):
         from watcher.stores.sqlite import SqliteStore  # noqa: PLC0415  what is not used is not loaded
 
-        return SqliteStore(Path(address.removeprefix(SQLITE)))
+        return SqliteStore(_file(address))
     if address.startswith(SCHEME):
         from watcher.stores.dynamodb.store import DynamoStore  # noqa: PLC0415  the same
 
@@ -44,10 +44,9 @@ def outbox_for(address: str) -> SqliteOutbox | DynamoOutbox:
         from watcher.stores.dynamodb.outbox import DynamoOutbox  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoOutbox(parse_address(address))
-    _refuse_memory(address)
     from watcher.stores.sqlite import SqliteOutbox  # noqa: PLC0415  the same
 
-    return SqliteOutbox(Path(address.removeprefix(SQLITE)))
+    return SqliteOutbox(_file(address))
 
 
 def reader_for(address: str) -> SqliteReader | DynamoReader:
@@ -60,10 +59,9 @@ def reader_for(address: str) -> SqliteReader | DynamoReader:
         from watcher.stores.dynamodb.reader import DynamoReader  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoReader(parse_address(address))
-    _refuse_memory(address)
     from watcher.stores.sqlite import SqliteReader  # noqa: PLC0415  the same
 
-    return SqliteReader(Path(address.removeprefix(SQLITE)))
+    return SqliteReader(_file(address))
 
 
 def mover_for(address: str) -> SqliteMover | DynamoMover:
@@ -76,15 +74,16 @@ def mover_for(address: str) -> SqliteMover | DynamoMover:
         from watcher.stores.dynamodb.moving import DynamoMover  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoMover(parse_address(address))
-    _refuse_memory(address)
     from watcher.stores.sqlite import SqliteMover  # noqa: PLC0415  the same
 
-    return SqliteMover(Path(address.removeprefix(SQLITE)))
+    return SqliteMover(_file(address))
 
 
-def _refuse_memory(address: str) -> None:
+def _file(address: str) -> Path:
+    """The state file that `state` names; what is kept in memory is in none."""
     if not address.startswith(SQLITE):
         raise StoreError(
             f"{address}: what a daemon keeps in memory cannot be seen from outside; use sqlite:///FILE or "
             "dynamodb://TABLE"
         )
+    return Path(address.removeprefix(SQLITE))

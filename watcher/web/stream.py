@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from watcher.errors import StoreError
-from watcher.following import Told
+from watcher.following import Told, all_there
 from watcher.observer import Observer
 from watcher.protocols import EventQuery
 from watcher.web.answer import HEADERS
@@ -134,7 +134,7 @@ class Hub(Observer):
         """Let there be a feed; the place from which a stream goes on."""
         async with self._opening:
             if self._feeding is None or self._feeding.done():
-                self._told = await self._there()
+                self._told = await all_there(self._inside.reader, EventQuery(), FED)
                 self._recent = []
                 self._taken += 1  # a stream of the former feed may have missed something
                 self._feeding = asyncio.create_task(self._feed(), name="events for the pages")
@@ -188,7 +188,7 @@ class Hub(Observer):
 
     async def _page(self, told: Told) -> list[Found]:
         try:
-            return await self._inside.reader.events(_new(told, PAGE))
+            return await self._inside.reader.events(told.untold(EventQuery(), PAGE))
         except StoreError as error:
             # The stream ends; the browser comes back and says where it was.
             log.warning("http.stream_failed", error=str(error))
@@ -197,14 +197,6 @@ class Hub(Observer):
     async def _newest(self) -> int:
         newest = await self._inside.reader.events(EventQuery(limit=1))
         return newest[-1][0] if newest else 0
-
-    async def _there(self) -> Told:
-        """What is recorded by now, and so is nothing that is to come."""
-        reader = self._inside.reader
-        told = Told(await self._newest(), reader.late)
-        while reader.late and (found := await reader.events(_new(told, FED))):
-            told.take(found)
-        return told
 
     async def _feed(self) -> None:
         """Take up what is recorded, for all."""
@@ -215,7 +207,7 @@ class Hub(Observer):
                     await self._news.wait()
             self._news.clear()
             try:
-                while found := self._told.take(await reader.events(_new(self._told, FED))):
+                while found := self._told.take(await reader.events(self._told.untold(EventQuery(), FED))):
                     self._recent = [*self._recent, *found][-SHARED:]
                     self._texts |= {(number, event.id): _text(number, event) for number, event in found}
                     if len(self._texts) > 2 * SHARED:
@@ -237,10 +229,6 @@ class Hub(Observer):
             self._feeding.cancel()
             self._feeding = None
         self._recent, self._texts = [], {}
-
-
-def _new(told: Told, limit: int) -> EventQuery:
-    return EventQuery(after=told.since, known=told.keys, limit=limit, newest=False)
 
 
 def _text(number: int, event: Event) -> bytes:

@@ -244,14 +244,12 @@ class HeldOutbox(DynamoOutbox):
 
         A query may show one item of a transaction and not yet another: order would break.
         """
-        there, more = {row.place for row in rows}, list[Row]()
-        wanted = [before for row in rows if (before := row.before) is not None and before not in there]
-        while wanted:
+        there, seen, more = {row.place for row in rows}, rows, list[Row]()
+        while wanted := [before for row in seen if (before := row.before) is not None and before not in there]:
             found = await self.table.agreed([items.waiting(shard_of(place.subject), place) for place in wanted])
             seen = [forms.row_of(item, begun) for item in found.values()]
             there |= {row.place for row in seen}
             more += seen
-            wanted = [before for row in seen if (before := row.before) is not None and before not in there]
         return more
 
     async def _written_with(self, note: Item, begun: float) -> list[Row]:
@@ -315,16 +313,13 @@ def _settling(result: Result, row: Row, now: float) -> list[Operation]:
         ":one": 1,
         ":now": now,
         ":answer": items.sound(result.answer),
-        ":next": now + result.pause,
         ":tries": row.tries,
     }
-    since = now if row.since is None else row.since
     expression = "SET tries = tries + :one, tried = :now, answer = :answer"
     if result.failing:
         expression += ", failures = :failures, since = :since, next_try = :next"
-        values |= {":failures": row.failures + 1, ":since": since}
-    else:
-        del values[":next"]
+        since = now if row.since is None else row.since
+        values |= {":failures": row.failures + 1, ":since": since, ":next": now + result.pause}
     # A repeat of what was written counts no try twice.
     return [Update(items.waiting(shard, row.place), expression, values, f"{PRESENT} AND tries = :tries")]
 
