@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # In `check` every failure is 3, for a monitoring system reads its exit code.
-    checking = next((word for word in given if not word.startswith("-")), None) == "check"
+    command = next((word for word in given if not word.startswith("-")), None)
+    checking = command == "check"
     # Without an output there is still something to do, and a file must not come to have its number.
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _run(given)
     except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort) as error:
         # Whoever asked does not want to know any more (click ends so when the reader of its output has gone); yet
-        # nobody shall take that for `all well`, nor what was interrupted for done.
+        # nobody shall take that for `all well`, nor half a move of the state for a whole one.
         interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
-        code = UNKNOWN if checking else INTERRUPTED if interrupted else 0
+        code = UNKNOWN if checking else INTERRUPTED if interrupted and command == "state" else 0
     # What nobody takes any more must not become Python's own exit code, 120.
     for stream in (sys.stdout, sys.stderr):
         _flush_or_mute(stream)
