@@ -84,6 +84,10 @@ class Response:
         return printable(redact(f"{status}: {first}" if first else status))[:TEXT_LIMIT]
 
 
+FINAL = frozenset({400, 413, 414, 415, 422})
+"""Statuses of RFC 9110 that judge the body itself: the same body gets the same answer, whatever an operator mends."""
+
+
 class Unanswered(SinkError):  # noqa: N818  named for what it says
     """The receiver was reached and gave no whole answer: it may have what was sent, and that may be the cause."""
 
@@ -107,9 +111,7 @@ def verdict(response: Response) -> tuple[Verdict, str]:
             return Verdict.LATER, text
         case status if 300 <= status < 400:
             return Verdict.LATER, f"{replace(response, text='')}: redirects are not followed"
-        case status if 400 <= status < 500:
-            return Verdict.NEVER, text
-    return Verdict.LATER, text
+    return Verdict.NEVER if response.status in FINAL else Verdict.LATER, text
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
