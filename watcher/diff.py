@@ -48,6 +48,7 @@ class Change:
     """Which time in this attempt it took this status."""
     consecutive_failures: int
     recovered: bool
+    """The first success after a failed or stalled attempt."""
     desired_state: Revision | None
     latest_successful: Attempt | None
 
@@ -177,7 +178,8 @@ def _stalled(outcome: Outcome, now: datetime, stalled_after: timedelta) -> Outco
         desired_state=known.desired_state,
         latest_successful=known.latest_successful,
     )
-    return replace(outcome, known=replace(known, stalled=attempt.started_at), changes=(*outcome.changes, change))
+    stalled = replace(known, stalled=attempt.started_at, has_stalled=True)
+    return replace(outcome, known=stalled, changes=(*outcome.changes, change))
 
 
 def _take(known: Known, attempt: Attempt, snapshot: Snapshot, now: datetime, reason: Reason) -> tuple[Known, Change]:
@@ -194,7 +196,7 @@ def _take(known: Known, attempt: Attempt, snapshot: Snapshot, now: datetime, rea
         previous=known.attempt,
         times=_times(taken, attempt),
         consecutive_failures=failures if failed else 0,
-        recovered=succeeded and known.failures > 0,
+        recovered=succeeded and (known.failures > 0 or known.has_stalled),
         desired_state=snapshot.desired_state,
         latest_successful=snapshot.latest_successful,
     )
@@ -202,6 +204,7 @@ def _take(known: Known, attempt: Attempt, snapshot: Snapshot, now: datetime, rea
         _settle(known, attempt, snapshot),
         since=now,
         failures=0 if succeeded else failures,
+        has_stalled=known.has_stalled and not succeeded,
         last_failure=attempt.started_at if failed else None if succeeded else known.last_failure,
         last_success=attempt.started_at if succeeded else known.last_success,
         taken=taken,

@@ -82,7 +82,7 @@ def _sync() -> dict[str, Any]:
         new_attempt={"type": "boolean"},
         first_seen={"type": "boolean"},
         observed={"type": "boolean", "description": "False: it came and was overtaken between two polls."},
-        recovered={"type": "boolean", "description": "The first success after one failure or more."},
+        recovered={"type": "boolean", "description": "The first success after a failed or stalled attempt."},
         recreated={"type": "boolean", "description": "An older attempt that AWS kept showing."},
         consecutive_failures={"type": "integer", "minimum": 0},
         attempt=_object(

@@ -49,6 +49,8 @@ class Known:
     """`startedAt` of the last attempt that was seen, or said, to succeed."""
     stalled: datetime | None = None
     """`startedAt` of the attempt that was last said to have stalled."""
+    has_stalled: bool = False
+    """An attempt stalled after the last success."""
     older: datetime | None = None
     """`startedAt` of the older attempt that the last answers showed instead (contract, section 5, rule 5)."""
     older_answers: int = 0
@@ -151,6 +153,7 @@ def _known_to_json(known: Known) -> dict[str, Any]:
         "last_failure": _time_to_json(known.last_failure),
         "last_success": _time_to_json(known.last_success),
         "stalled": _time_to_json(known.stalled),
+        "has_stalled": known.has_stalled,
         "older": _time_to_json(known.older),
         "older_answers": known.older_answers,
         "taken": [[rfc3339(taken.started_at), taken.status, taken.times] for taken in known.taken],
@@ -169,6 +172,7 @@ def _known_from_json(form: dict[str, Any]) -> Known:
         last_failure=_time_from_json(form["last_failure"]),
         last_success=_time_from_json(form["last_success"]),
         stalled=_time_from_json(form["stalled"]),
+        has_stalled=form.get("has_stalled", False),  # added to form 1 later
         older=_time_from_json(form["older"]),
         older_answers=form["older_answers"],
         taken=tuple(Taken(parse_rfc3339(at), status, times) for at, status, times in form["taken"]),

@@ -361,6 +361,46 @@ def test_stalled_is_told_again_of_another_attempt() -> None:
     assert lines == ["stalled 1", "queued 32 new", "stalled 32"]
 
 
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([(30, (1, SUCCEEDED))], "succeeded 1 recovered"),
+        ([(30, (1, SUCCEEDED)), (31, (2, SUCCEEDED))], "succeeded 2 new"),
+        ([(30, (2, SUCCEEDED))], "succeeded 2 new recovered"),
+        ([(30, (2, IN_PROGRESS)), (31, (2, SUCCEEDED))], "succeeded 2 recovered"),
+        ([(30, (1, FAILED)), (31, (2, SUCCEEDED))], "succeeded 2 new recovered"),
+        ([(30, (1, FAILED)), (31, (2, SUCCEEDED)), (32, (3, SUCCEEDED))], "succeeded 3 new"),
+        ([(30, (2, IN_PROGRESS)), (60, (2, IN_PROGRESS)), (61, (2, SUCCEEDED))], "succeeded 2 recovered"),
+        ([(30, None), (31, (1, SUCCEEDED))], "succeeded 1 recovered"),
+        ([(30, (0, SUCCEEDED)), (31, (0, SUCCEEDED)), (32, (0, SUCCEEDED))], "succeeded 0 new recreated recovered"),
+        ([(30, (1, SUCCEEDED)), (31, (1, QUEUED)), (90, (1, QUEUED)), (91, (1, SUCCEEDED))], "succeeded 1 times=2"),
+    ],
+    ids=["itself", "once", "the-next", "the-next-in-two-steps", "failed-first", "failed-first-once", "stalled-twice",
+         "never-synced-between", "recreated", "stalled-once-only"],
+)  # fmt: skip
+def test_the_first_success_after_a_stalled_attempt_has_recovered(
+    answers: list[tuple[int, Answer]], expected: str
+) -> None:
+    told = ""
+    known: Known | None = None
+    for now, answer in ((1, (1, IN_PROGRESS)), (31, (1, IN_PROGRESS)), *((at + 2, answer) for at, answer in answers)):
+        outcome = diff(known, snapshot_of(answer), now=minute(now), stalled_after=timedelta(minutes=30))
+        told = " ".join(map(line, outcome.changes))
+        known = outcome.known
+    assert told == expected
+
+
+@pytest.mark.parametrize("missed", [1, 2])
+def test_a_success_between_two_polls_after_a_stalled_attempt_has_recovered(missed: int) -> None:
+    known: Known | None = None
+    for now, answer in ((1, (1, QUEUED)), (31, (1, QUEUED)), (32, (3, QUEUED, missed)), (33, (3, SUCCEEDED, missed))):
+        outcome = diff(known, snapshot_of(answer), now=minute(now), stalled_after=timedelta(minutes=30))
+        known = outcome.known
+        if now == 32:
+            assert [change.recovered for change in outcome.changes] == [True, False]
+    assert [change.recovered for change in outcome.changes] == [False]
+
+
 def test_stalled_is_not_told_for_an_answer_that_is_ignored_or_has_no_attempt() -> None:
     known = diff(None, snapshot_of((5, QUEUED)), now=minute(5), stalled_after=timedelta(minutes=30)).known
     for answer in ((1, QUEUED), None):

