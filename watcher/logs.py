@@ -1,7 +1,7 @@
 """Logs: structlog to stderr, set up once. JSON where nobody looks, coloured lines on a terminal.
 
-Event names are dotted and stable. What botocore, aiohttp and asyncio log by the standard library is rendered alike, and
-everything passes through `redact`.
+Event names are dotted and stable. What botocore, aiohttp and asyncio log by the standard library is rendered alike, of
+each streak of the same line the first one and how many there were; everything passes through `redact`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from watcher.observability.library_lines import StreakHandler
 from watcher.redact import HIDDEN, printable, redact, remember
 
 if TYPE_CHECKING:
@@ -56,14 +57,16 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream),  # type: ignore[arg-type]  # has all that it uses
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
+    lines = logging.StreamHandler(stream)
+    lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(handlers=[handler], level=max(level + 10, logging.INFO), force=True)
+    handlers = [StreakHandler(lines.emit)]
+    logging.basicConfig(handlers=handlers, level=max(level + 10, logging.INFO), force=True)
+    logging.captureWarnings(capture=True)
     # One line for each start says where credentials were found; errors come to us as exceptions.
     logging.getLogger("botocore").setLevel(logging.WARNING)
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import contextmanager, nullcontext, suppress
-from math import inf
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from watcher.observability.library_lines import StreakHandler
 from watcher.redact import HIDDEN, redact
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ EXPORT_EVERY = 5.0
 """Seconds, or as soon as there is a batch."""
 EXPORT_TIMEOUT = 5.0
 """Seconds for one export, its retries included."""
-SAY_EVERY = 600.0
-"""Seconds between two log lines about the same trouble with exports."""
 
 _NAMES = {"region": "cloud.region", "server": "server.address"}
 """Attributes that have a name in OpenTelemetry's conventions; others are the watcher's."""
@@ -246,31 +243,19 @@ def _shown(attributes: Attributes) -> Attributes:
 
 
 def _listen_to_troubles(secrets: Collection[str]) -> None:
-    """Have what OpenTelemetry's own code says in the log, once in a while."""
-    logger = logging.getLogger("opentelemetry")
-    logger.handlers = [_OnceInAWhile(secrets)]
-    logger.propagate = False
-    logger.setLevel(logging.WARNING)
+    """Log what OpenTelemetry's own code logs, without `secrets`, which the collector is sent and might repeat."""
+    hidden = {part for secret in secrets for part in (secret, secret.rpartition(" ")[2]) if len(part) > 1}
+    longest_first = sorted(hidden, key=len, reverse=True)
 
-
-class _OnceInAWhile(logging.Handler):
-    """Logs the same trouble again only after `SAY_EVERY`: a collector may be dead for days."""
-
-    def __init__(self, secrets: Collection[str]) -> None:
-        """`secrets`: what the collector is told, and might repeat."""
-        super().__init__()
-        hidden = {part for secret in secrets for part in (secret, secret.rpartition(" ")[2]) if len(part) > 1}
-        self._hidden = sorted(hidden, key=len, reverse=True)
-        self._said: dict[tuple[str, str], float] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        trouble, now = (record.name, str(record.msg)), time.monotonic()
-        if now - self._said.get(trouble, -inf) < SAY_EVERY:
-            return
-        self._said[trouble] = now
+    def write(record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text}: {type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
-        for secret in self._hidden:
+        for secret in longest_first:
             text = text.replace(secret, HIDDEN)
         log.warning("tracing.trouble", error=text, consequence="spans may be lost, and nothing else")
+
+    logger = logging.getLogger("opentelemetry")
+    logger.handlers = [StreakHandler(write)]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from watcher import tracing
 from watcher.config.settings import Tracing
+from watcher.observability import library_lines
 from watcher.redact import HIDDEN
 
 if TYPE_CHECKING:
@@ -124,11 +125,11 @@ async def test_spans_of_tasks_that_go_on_side_by_side_do_not_mix(kept: InMemoryS
 # Troubles.
 
 
-def test_the_same_trouble_is_told_once_in_a_while_and_what_the_collector_was_told_is_hidden(
+def test_the_same_trouble_is_logged_once_with_its_end_and_what_the_collector_was_told_is_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(tracing.time, "monotonic", lambda: now)
+    monkeypatch.setattr(library_lines.time, "monotonic", lambda: now)
     tracing._listen_to_troubles(["Bearer hush-token", "x "])
     logger = logging.getLogger("opentelemetry.exporter")
     with capture_logs() as logs:
@@ -137,13 +138,17 @@ def test_the_same_trouble_is_told_once_in_a_while_and_what_the_collector_was_tol
             logger.warning("another: %s", "hush-token")
             logger.info("not worth a line")
         assert [line["error"] for line in logs] == [f"no way to {HIDDEN}", f"another: {HIDDEN}"]
-        now += tracing.SAY_EVERY
+        now += library_lines.QUIET_SECONDS
+        (handler,) = logging.getLogger("opentelemetry").handlers
+        assert isinstance(handler, library_lines.StreakHandler)
+        handler._look()
         logger.error("no way to %s", "there")
         try:
             int("a bug of theirs")
         except ValueError:
             logger.exception("while exporting")
-    told, bug = [line["error"] for line in logs[2:]]
+    *over, told, bug = [line["error"] for line in logs[2:]]
+    assert over == [f"over after 3 times in 0.0 s: {line}" for line in (f"no way to {HIDDEN}", f"another: {HIDDEN}")]
     assert told == "no way to there"
     assert bug.startswith("while exporting: ValueError: ")
     assert {line["event"] for line in logs} == {"tracing.trouble"}

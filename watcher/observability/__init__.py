@@ -1,0 +1,1 @@
+"""What the daemon shows of itself to operators: log lines of libraries."""
