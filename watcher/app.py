@@ -241,7 +241,8 @@ class App:
         relaying = asyncio.create_task(self.relay.run(), name="relay")
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        others = [asyncio.create_task(each()) for each in (self._upkeep.prune, self._upkeep.remind, *beside)]
+        upkeep = (self._upkeep.prune, self._upkeep.mark_alive, self._upkeep.remind)
+        others = [asyncio.create_task(each()) for each in (*upkeep, *beside)]
         holding = [] if self._part is None else [asyncio.create_task(self._part.run(), name="holding")]
         everything = (recording, relaying, polling, stopping, *others, *holding)
         self._stage = ""

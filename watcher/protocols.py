@@ -223,6 +223,9 @@ class Reader(Protocol):
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
         """The recorded events with this id: more than one where the same change was seen again after a lost state."""
 
+    async def alive_at(self) -> datetime | None:
+        """When a daemon last called `Store.mark_alive`; None: never since the store was made, or imported."""
+
     async def close(self) -> None:
         """Let go of it."""
 
@@ -303,6 +306,9 @@ class Store(Reader, Protocol):
 
     async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
         """Turn what waits for the sink, and was recorded `before` (None: all), into dead letters; returns how many."""
+
+    async def mark_alive(self, now: datetime) -> None:
+        """Record that a daemon keeps the store up to date at this moment; not part of what is exported."""
 
     async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
         """Let sinks have events once more whose last delivery ended long enough ago; returns how many.

@@ -1,4 +1,4 @@
-"""What a daemon does beside watching: keeps the history within its time, and sees to reminders."""
+"""What a daemon does beside watching: prunes the history, marks the store as alive, and sees to reminders."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.core.liveness import MARK_SECONDS
 from watcher.errors import StoreError
 from watcher.reminders import wishes
 
@@ -24,6 +25,10 @@ PRUNE_STEP = 500
 
 REMIND_EVERY = 30.0
 """Seconds between looks at what a sink is to be reminded of, at most."""
+
+
+LOOK_AGAIN = 1.0
+"""Seconds between looks at whether every endpoint is polled, while not all are."""
 
 
 class Upkeep:
@@ -47,6 +52,18 @@ class Upkeep:
                     await asyncio.sleep(0.1)
             except StoreError as error:
                 log.warning("store.not_pruned", error=str(error))
+
+    async def mark_alive(self) -> None:
+        """Mark the store, for ever, while every endpoint is polled: what it has is as of that moment."""
+        while True:
+            if self._inside.stuck() or self._inside.unready():
+                await asyncio.sleep(LOOK_AGAIN)
+                continue
+            try:
+                await self._store.mark_alive(self._inside.clock.now())
+            except StoreError as error:
+                log.warning("store.not_marked", error=str(error), consequence="`watcher status` says how old it is")
+            await asyncio.sleep(MARK_SECONDS)
 
     async def remind(self) -> None:
         """Let sinks that ask for it have their reminders, and call off those that are over, for ever."""

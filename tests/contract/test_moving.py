@@ -11,7 +11,7 @@ from watcher.cli.options import opened
 from watcher.errors import StoreError, UsageError
 from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
 from watcher.state import Known, Outage, Record
-from watcher.stores import mover_for, outbox_for, store_for
+from watcher.stores import mover_for, outbox_for, reader_for, store_for
 from watcher.stores.moving import Recorded, Sending, lines, parts
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ async def filled(address: str) -> None:
     store = store_for(address)
     await store.open()
     await store.enlist(["x", "y"], NOW)
+    await store.mark_alive(NOW)
     await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
     first, *_ = await store.due("x", 1)
     await store.settle([sent(first)], after(1))
@@ -88,6 +89,8 @@ async def test_everything_moves(addresses: dict[str, list[str]], source: str, ta
     await filled(first)
     await moved(first, second)
     assert await held(second) == await held(first)
+    async with opened(reader_for(second)) as reader:
+        assert await reader.alive_at() is None, "no daemon has used the copy"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])

@@ -132,3 +132,10 @@ async def test_text_that_is_no_unicode_survives(store: Store) -> None:
     record = Record(Known(None, NOW, {"sha": "\ud800"}))
     await store.commit([Entry("a", record)], NOW)
     assert await store.records() == {"a": record}
+
+
+async def test_the_last_mark_of_a_daemon_is_kept(store: Store) -> None:
+    assert await store.alive_at() is None
+    for moment in (NOW, NOW + timedelta(seconds=30.5)):
+        await store.mark_alive(moment)
+        assert await store.alive_at() == moment

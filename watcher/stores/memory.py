@@ -56,6 +56,7 @@ class MemoryStore:
         self._lanes: dict[str, dict[str, _Lane]] = defaultdict(dict)
         self._sinks: frozenset[str] = frozenset()
         self._number = 0
+        self._alive_at: datetime | None = None
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -101,6 +102,14 @@ class MemoryStore:
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
         """See `protocols.Reader`."""
         return [(number, event) for number, (_, event) in self._events.items() if event.id == event_id]
+
+    async def alive_at(self) -> datetime | None:
+        """See `protocols.Reader`."""
+        return self._alive_at
+
+    async def mark_alive(self, now: datetime) -> None:
+        """See `protocols.Store`."""
+        self._alive_at = now
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
         """See `protocols.Store`."""

@@ -76,6 +76,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE sink (name TEXT PRIMARY KEY) WITHOUT ROWID",
         "INSERT INTO sink SELECT DISTINCT sink FROM delivery",
     ),
+    # One row: when a daemon last marked the file as kept up to date, in seconds since 1970.
+    ("CREATE TABLE alive (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL)",),
 )
 
 VERSION = len(STEPS)
@@ -83,6 +85,7 @@ VERSION = len(STEPS)
 TABLES = (
     frozenset({"record", "event", "delivery"}),
     frozenset({"record", "event", "delivery", "lane", "sink"}),
+    frozenset({"record", "event", "delivery", "lane", "sink", "alive"}),
 )
 """Those that there are after each step."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from watcher import state
+from watcher.core.liveness import moment_of
 from watcher.errors import StoreError
 from watcher.events import Event
 from watcher.protocols import DeliveryState
@@ -110,6 +111,11 @@ class SqliteReader:
         sql = "SELECT number, id, type, subject, time, body FROM event WHERE id = ? ORDER BY number"
         rows = await self._run(lambda: self._connection.execute(sql, (event_id,)).fetchall())
         return [(number, Event(*fields)) for number, *fields in rows]
+
+    async def alive_at(self) -> datetime | None:
+        """See `protocols.Reader`."""
+        row = await self._run(lambda: self._connection.execute("SELECT at FROM alive").fetchone())
+        return moment_of(row and row[0])
 
     async def close(self) -> None:
         """Close the file; a reader's question under way is given up."""
@@ -272,6 +278,11 @@ class SqliteStore(SqliteOutbox):
         """See `protocols.Store`."""
         until = EVER if before is None else before.timestamp()
         return await self._in_steps(lambda connection: outbox.bury(connection, sink, reason, now.timestamp(), until))
+
+    async def mark_alive(self, now: datetime) -> None:
+        """See `protocols.Store`."""
+        sql, moment = "INSERT OR REPLACE INTO alive VALUES (1, ?)", now.timestamp()
+        await self._in_transaction(lambda connection: connection.execute(sql, (moment,)))
 
     async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
         """See `protocols.Store`."""

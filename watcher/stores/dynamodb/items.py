@@ -4,6 +4,7 @@
 |---|---|---|
 | `M` | `M` | the form's version, the number of shards |
 | `M` | `K` | the sinks of the last start, and those that are `coming` |
+| `M` | `A` | when a watcher last marked the table as kept up to date; unlike `W#`, it outlives a stop |
 | `T#<shard>` | subject | a subject's state; `tx` names the transaction that wrote it, `n` the last event's number |
 | `E#<subject>` | number, id | an event with its body |
 | `H` | hour | an hour in which there are events |
@@ -61,7 +62,7 @@ class Key(NamedTuple):
     s: str
 
 
-META, SINKS = Key("M", "M"), Key("M", "K")
+META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
 
 
 class Place(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher import state
+from watcher.core.liveness import moment_of
 from watcher.errors import StoreError
 from watcher.protocols import DeliveryState
 from watcher.stores.dynamodb import forms, items
@@ -20,6 +21,7 @@ from watcher.stores.dynamodb.texts import TornTextError, text_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+    from datetime import datetime
 
     from watcher.events import Event
     from watcher.protocols import DeliveryQuery, DeliveryRecord, EventQuery
@@ -154,6 +156,11 @@ class DynamoReader:
                     "table to an earlier time, or delete that item to begin anew"
                 ) from error
         raise StoreError(f"{self.table.address}: a part of the state of a subject is missing")
+
+    async def alive_at(self) -> datetime | None:
+        """See `protocols.Reader`."""
+        item = await self.table.get(items.ALIVE)
+        return moment_of((item or {}).get("at"))
 
     async def places_of(self, event_id: str) -> list[EventKey]:
         """Where an event is, each time that it was recorded."""

@@ -150,6 +150,10 @@ class DynamoStore(KeptHistory):
         self._named, self._enlisted = frozenset(sinks), True
         return sum([await self.bury(sink, REMOVED, now) for sink in self._index.sinks() if sink not in sinks])
 
+    async def mark_alive(self, now: datetime) -> None:
+        """See `protocols.Store`."""
+        await self.table.put({"k": items.ALIVE.k, "s": items.ALIVE.s, "at": now.timestamp()})
+
     async def _commit_all(self, entries: Sequence[Entry], now: float) -> bool:
         """Commit a subject's entries in turn; False when somebody else wrote its state."""
         try:
