@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from watcher.endpoint import Endpoint
 from watcher.errors import PollFailed
-from watcher.model import FAILED, KNOWN_STATUSES
 from watcher.sessions import Sessions
+from watcher.standing import Standing, attempt_standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,31 +30,36 @@ class Result(IntEnum):
     UNKNOWN = 3
 
 
+_RESULTS = {
+    Standing.FAILED: Result.CRITICAL,
+    Standing.STALLED: Result.WARNING,
+    Standing.UNKNOWN: Result.UNKNOWN,
+    Standing.UNREADABLE: Result.UNKNOWN,
+}
+"""Every other standing is OK."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one poll of a target brought."""
+    """What one poll of a target brought: an answer, or why there is none."""
 
     target: Target
-    result: Result
-    status: str
-    """The latest attempt's; `STALLED` when it has been unfinished too long, empty when there is none to tell."""
+    standing: Standing
     snapshot: Snapshot | None = None
     error: PollFailed | None = None
 
+    @property
+    def result(self) -> Result:
+        """What it means for monitoring."""
+        return _RESULTS.get(self.standing, Result.OK)
+
 
 def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
-    """What an answer means for monitoring. Pure."""
+    """How a target stands by an answer. Pure."""
     latest = snapshot.latest
-    if latest is None:
-        return Finding(target, Result.OK, "", snapshot)
-    if latest.status == FAILED:
-        return Finding(target, Result.CRITICAL, latest.status, snapshot)
-    if latest.status not in KNOWN_STATUSES:
-        return Finding(target, Result.UNKNOWN, latest.status, snapshot)
-    age = (snapshot.at or now) - latest.started_at
-    if latest.unfinished and age >= timedelta(seconds=target.stalled_after):
-        return Finding(target, Result.WARNING, "STALLED", snapshot)
-    return Finding(target, Result.OK, latest.status, snapshot)
+    age = timedelta(0) if latest is None else (snapshot.at or now) - latest.started_at
+    overdue = age >= timedelta(seconds=target.stalled_after)
+    return Finding(target, attempt_standing(latest, overdue=overdue), snapshot)
 
 
 def worst(results: Iterable[Result]) -> Result:
@@ -74,7 +79,7 @@ async def check(config: Config, now: datetime) -> list[Finding]:
         try:
             return judge(target, await endpoint.fetch(target), now)
         except PollFailed as error:
-            return Finding(target, Result.UNKNOWN, "", error=error)
+            return Finding(target, Standing.UNREADABLE, error=error)
 
     try:
         await asyncio.gather(*(endpoint.prepare() for endpoint in endpoints.values()))

@@ -20,7 +20,7 @@ from watcher.errors import SinkClosed
 from watcher.model import Kind
 from watcher.protocols import Answer, Limits, Verdict
 from watcher.simulator import Simulator, seeded
-from watcher.tables import EventPrinter, print_table, status_table
+from watcher.tables import EventPrinter, print_targets, status_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,9 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
             app = build(config, sinks=[printer])
             await app.run(stop, partial(_point_to_page, app, quiet=as_json))
             if not as_json:
-                click.echo(f"\n{printer.printed} events, {len(simulator.calls)} calls. How everything stands:\n")
-                print_table(status_table(config, app.recorder.records, datetime.now(UTC)))
+                click.echo(f"\n{printer.printed} events, {len(simulator.calls)} API calls. Current status:")
+                now = datetime.now(UTC)
+                print_targets(status_rows(config, app.recorder.records, now), now)
     finally:
         await simulator.stop()
 

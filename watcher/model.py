@@ -199,6 +199,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
 
 
+def for_people(moment: datetime) -> str:
+    """`moment` as people read it wherever watcher shows a time: `2026-11-23 08:00:00 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def parse_rfc3339(text: str) -> datetime:
     """The moment that `rfc3339` wrote.
 

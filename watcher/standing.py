@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from watcher.model import FAILED, SUCCEEDED, UNFINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from watcher.model import Attempt
     from watcher.state import Known, Outage, Record
 
@@ -37,6 +40,16 @@ def rank(standing: Standing) -> int:
     return _RANKS[standing]
 
 
+_PHRASES = {Standing.UNKNOWN: "with an unknown status", Standing.ACTIVE: "syncing"}
+
+
+def summary(standings: Iterable[Standing]) -> str:
+    """How many targets stand how, worst first: `2 failed, 1 stalled, 10 succeeded`."""
+    found = Counter(standings)
+    counts = [f"{found[each]} {_PHRASES.get(each, each.value.replace('_', ' '))}" for each in Standing if found[each]]
+    return ", ".join(counts) or "no targets"
+
+
 def standing(record: Record | None, endpoint: Record | None) -> Standing:
     """How a target stands, by what is kept of it and of its endpoint."""
     if outage_of(record, endpoint) is not None:
@@ -46,14 +59,16 @@ def standing(record: Record | None, endpoint: Record | None) -> Standing:
 
 def sync_standing(known: Known | None) -> Standing:
     """How a target's sync stands by the last answer that was believed, whether or not it can be read now."""
-    attempt = known.attempt if known else None
-    if known is None:
-        return Standing.NOT_SEEN
+    return Standing.NOT_SEEN if known is None else attempt_standing(known.attempt, overdue=stalled(known))
+
+
+def attempt_standing(attempt: Attempt | None, *, overdue: bool) -> Standing:
+    """How a target's sync stands by its latest attempt; `overdue`: that has been unfinished for `stalled_after`."""
     if attempt is None:
         return Standing.NEVER_SYNCED
     if attempt.status == FAILED:
         return Standing.FAILED
-    if stalled(known):
+    if overdue and attempt.unfinished:
         return Standing.STALLED
     if attempt.status == SUCCEEDED:
         return Standing.SUCCEEDED

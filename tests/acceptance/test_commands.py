@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
+import sqlite3
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -181,9 +183,11 @@ async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator:
         NETWORK.id: SUCCEEDED,
         WEB.id: FAILED,
     }
-    table = (await site.run("status"))[1]
-    assert "FAILED" in table
-    assert "network" in table
+    await until(lambda: marks(site), "the first mark")
+    _, table, said = await site.run("status")
+    first, _, _, worst, best = table.splitlines()
+    assert first.startswith("1 failed, 1 succeeded; as of ")
+    assert (worst.split()[0], best.split()[0], said) == ("FAILED", "SUCCEEDED", "")
 
     assert {event["type"] for event in await events(site)} == {"watcher.sync.succeeded", "watcher.sync.failed"}
     assert [event["subject"] for event in await events(site, "--target", "*/stack/*")] == [NETWORK.id]
@@ -202,6 +206,21 @@ async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator:
     assert "0" * 32 in said
     assert len(site.calls()) - len(site.calls(daemon)) == calls_of_others, "those who look call nobody"
     assert await daemon.stopped() == 0
+    change(site, "UPDATE alive SET at = at - 660")
+    code, table, said = await site.run("status")
+    assert (code, table.splitlines()[0].endswith(" (11m ago)")) == (0, True)
+    assert f"no daemon has kept sqlite:///{site.state} up to date for 11m" in said
+    code, printed, _ = await site.run("status", "--json")
+    assert (code, json.loads(printed)["daemon_silent"]) == (0, True)
+
+
+def marks(site: Site) -> list[tuple[float]]:
+    return change(site, "SELECT at FROM alive")
+
+
+def change(site: Site, sql: str) -> list[tuple[float]]:
+    with contextlib.closing(sqlite3.connect(site.state)) as state, state:
+        return state.execute(sql).fetchall()
 
 
 async def look_before_the_start(site: Site) -> tuple[int, str, str]:
@@ -262,7 +281,7 @@ async def test_demo_ends_by_itself(alone: Site) -> None:
     code, printed, said = await alone.run("demo", "--for", "3s")
     assert (code, said) == (0, "")
     assert time.monotonic() - begun >= 3
-    assert "How everything stands" in printed
+    assert "API calls. Current status:" in printed
 
 
 async def test_the_module_runs_like_the_command(alone: Site) -> None:

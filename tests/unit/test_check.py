@@ -10,45 +10,46 @@ import pytest
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.check import Result, judge, worst
 from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Snapshot, stack
+from watcher.standing import Standing
 
 NETWORK = stack("default", "us-east-1", "network", stalled_after=1800)
 
 
 @pytest.mark.parametrize(
-    ("status", "age", "result", "shown"),
+    ("status", "age", "result", "stands"),
     [
-        (SUCCEEDED, 1, Result.OK, "SUCCEEDED"),
-        (SUCCEEDED, 9999, Result.OK, "SUCCEEDED"),
-        (FAILED, 1, Result.CRITICAL, "FAILED"),
-        (FAILED, 9999, Result.CRITICAL, "FAILED"),
-        (INITIATED, 29.9, Result.OK, "INITIATED"),
-        (IN_PROGRESS, 0, Result.OK, "IN_PROGRESS"),
-        (IN_PROGRESS, -5, Result.OK, "IN_PROGRESS"),
-        (IN_PROGRESS, 30, Result.WARNING, "STALLED"),
-        (QUEUED, 9999, Result.WARNING, "STALLED"),
-        ("PONDERING", 1, Result.UNKNOWN, "PONDERING"),
-        ("PONDERING", 9999, Result.UNKNOWN, "PONDERING"),
-        ("failed", 1, Result.UNKNOWN, "failed"),
+        (SUCCEEDED, 1, Result.OK, Standing.SUCCEEDED),
+        (SUCCEEDED, 9999, Result.OK, Standing.SUCCEEDED),
+        (FAILED, 1, Result.CRITICAL, Standing.FAILED),
+        (FAILED, 9999, Result.CRITICAL, Standing.FAILED),
+        (INITIATED, 29.9, Result.OK, Standing.ACTIVE),
+        (IN_PROGRESS, 0, Result.OK, Standing.ACTIVE),
+        (IN_PROGRESS, -5, Result.OK, Standing.ACTIVE),
+        (IN_PROGRESS, 30, Result.WARNING, Standing.STALLED),
+        (QUEUED, 9999, Result.WARNING, Standing.STALLED),
+        ("PONDERING", 1, Result.UNKNOWN, Standing.UNKNOWN),
+        ("PONDERING", 9999, Result.UNKNOWN, Standing.UNKNOWN),
+        ("failed", 1, Result.UNKNOWN, Standing.UNKNOWN),
     ],
 )
 def test_an_attempt_is_judged_by_its_status_and_its_minutes(
-    status: str, age: float, result: Result, shown: str
+    status: str, age: float, result: Result, stands: Standing
 ) -> None:
     answer = a_snapshot(an_attempt(0, status))
     finding = judge(NETWORK, answer, minute(age))
-    assert (finding.result, finding.status) == (result, shown)
+    assert (finding.result, finding.standing) == (result, stands)
     assert (finding.target, finding.snapshot, finding.error) == (NETWORK, answer, None)
 
 
 def test_a_target_that_never_synced_is_well() -> None:
     finding = judge(NETWORK, a_snapshot(None), minute(0))
-    assert (finding.result, finding.status) == (Result.OK, "")
+    assert (finding.result, finding.standing) == (Result.OK, Standing.NEVER_SYNCED)
 
 
-@pytest.mark.parametrize(("theirs", "ours", "shown"), [(31, 1, "STALLED"), (1, 31, "IN_PROGRESS")])
-def test_the_age_of_an_attempt_is_told_by_the_clock_that_stamped_it(theirs: int, ours: int, shown: str) -> None:
+@pytest.mark.parametrize(("theirs", "ours", "stands"), [(31, 1, Standing.STALLED), (1, 31, Standing.ACTIVE)])
+def test_the_age_of_an_attempt_is_told_by_the_clock_that_stamped_it(theirs: int, ours: int, stands: Standing) -> None:
     answer = Snapshot(None, an_attempt(0, IN_PROGRESS), None, at=minute(theirs))
-    assert judge(NETWORK, answer, minute(ours)).status == shown
+    assert judge(NETWORK, answer, minute(ours)).standing is stands
 
 
 def test_a_target_has_its_own_patience() -> None:

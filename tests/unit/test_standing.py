@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.conftest import an_attempt, minute
-from watcher.standing import Standing, active, last_failure, outage_of, rank, stalled, standing, sync_standing
+from watcher.standing import Standing, active, last_failure, outage_of, rank, stalled, standing, summary, sync_standing
 from watcher.state import Known, Outage, Record
 
 OWN = Outage(minute(0), "ResourceNotFoundException", "no such template", 3)
@@ -79,3 +79,19 @@ def test_the_last_word_is_told_of_a_failure_only() -> None:
     assert last_failure(an_attempt(1, "FAILED")) == ""
     assert last_failure(an_attempt(1, "SUCCEEDED", "fine")) == ""
     assert last_failure(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("standings", "said"),
+    [
+        ([], "no targets"),
+        ([Standing.SUCCEEDED] * 10 + [Standing.STALLED] + [Standing.FAILED] * 2, "2 failed, 1 stalled, 10 succeeded"),
+        (
+            [Standing.SUCCEEDED, Standing.ACTIVE, Standing.NOT_SEEN, Standing.NEVER_SYNCED],
+            "1 never synced, 1 not seen, 1 syncing, 1 succeeded",
+        ),
+        ([Standing.UNKNOWN, Standing.UNREADABLE], "1 unreadable, 1 with an unknown status"),
+    ],
+)
+def test_a_summary_counts_the_standings_worst_first(standings: list[Standing], said: str) -> None:
+    assert summary(standings) == said

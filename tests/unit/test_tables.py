@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.check import judge
+from watcher.check import Finding, judge
 from watcher.config.settings import Config, Retry
 from watcher.diff import diff
 from watcher.errors import EndpointUnreadable
@@ -21,6 +21,7 @@ from watcher.explain import Explanation
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
 from watcher.protocols import DeliveryRecord, DeliveryState
 from watcher.redact import remember
+from watcher.standing import Standing
 from watcher.state import Known, Outage, Record
 from watcher.tables import (
     Backlog,
@@ -31,19 +32,18 @@ from watcher.tables import (
     print_backlog,
     print_backlog_json,
     print_table,
+    print_targets,
     record_to_json,
-    status_table,
+    status_rows,
 )
-from watcher.tables.check import check_table, finding_to_json
+from watcher.tables.check import check_rows, finding_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.table import Table
-
-    from watcher.check import Finding
     from watcher.diff import Change
     from watcher.model import Target
+    from watcher.tables.targets import Row
 
 NOW = minute(90)
 ENVIRONMENT = template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "1")
@@ -79,12 +79,11 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
 
 def findings() -> list[Finding]:
     error = EndpointUnreadable("AccessDeniedException", "arn:aws:iam::1:role/x may not codeconnections:Get")
-    unreadable = replace(judge(OLD, a_snapshot(None), NOW), error=error, snapshot=None)
     return [
         judge(ENVIRONMENT, a_snapshot(an_attempt(88, FAILED, "cloned", "no file main.tf in /v1")), NOW),
         judge(WEB, a_snapshot(an_attempt(0, IN_PROGRESS)), NOW),
         judge(NETWORK, a_snapshot(an_attempt(30, SUCCEEDED)), NOW),
-        replace(unreadable, result=unreadable.result.UNKNOWN),
+        Finding(OLD, Standing.UNREADABLE, error=error),
     ]
 
 
@@ -92,16 +91,16 @@ def config_of(*targets: Target) -> Config:
     return Config("here", {}, targets, Retry(), 3, (), "memory://", None, 1.0, 1.0)
 
 
-def status_of_all() -> Table:
+def status_of_all() -> list[Row]:
     failed = diff(None, a_snapshot(an_attempt(30, FAILED, "no file")), now=NOW, stalled_after=timedelta(1)).known
     stalled = Known(an_attempt(1, IN_PROGRESS), minute(1), stalled=minute(1))
     known = {
         ENVIRONMENT.id: Record(failed, 1),
         WEB.id: Record(stalled, 2),
-        NETWORK.id: Record(Known(None, minute(60))),
+        NETWORK.id: Record(Known(an_attempt(30, SUCCEEDED), minute(60))),
         str(NETWORK.endpoint): Record(outage=Outage(minute(85), "Timeout", "slow", 3)),
     }
-    return status_table(config_of(ENVIRONMENT, WEB, NETWORK, OLD), known, NOW)
+    return status_rows(config_of(WEB, ENVIRONMENT, NETWORK, OLD), known, NOW)
 
 
 def rows(shown: Terminal) -> list[list[str]]:
@@ -109,45 +108,51 @@ def rows(shown: Terminal) -> list[list[str]]:
     return [line.split() for line in shown.getvalue().splitlines()]
 
 
-def test_checks_table_tells_each_target_with_its_age_its_commit_and_why(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal(200)
-    print_table(check_table(findings(), NOW))
-    denied = ["AccessDeniedException:", "arn:aws:iam::1:role/x", "may", "not", "codeconnections:Get"]
-    assert rows(shown) == [
-        ["STATUS", "TARGET", "AGE", "COMMIT", "NOTE"],
-        ["FAILED", ENVIRONMENT.id, "2m", "sha-88", "no", "file", "main.tf", "in", "/v1"],
-        ["STALLED", WEB.id, "1h30m", "sha-0"],
-        ["SUCCEEDED", NETWORK.id, "1h", "sha-30"],
-        ["UNREADABLE", OLD.id, *denied],
-    ]
-
-
-def test_statuss_table_tells_what_is_known_and_which_endpoints_cannot_be_read(
+def test_check_shows_each_target_worst_first_with_its_start_its_commit_and_why(
     terminal: Callable[..., Terminal],
 ) -> None:
     shown = terminal(200)
-    print_table(status_of_all())
-    outage = ["unreadable", "for", "5m:", "Timeout:", "slow"]
+    print_targets(check_rows(findings()), NOW)
+    denied = ["AccessDeniedException:", "arn:aws:iam::1:role/x", "may", "not", "codeconnections:Get"]
     assert rows(shown) == [
-        ["STATUS", "TARGET", "SINCE", "COMMIT", "NOTE"],
-        ["FAILED", ENVIRONMENT.id, "1s", "sha-30", "no", "file"],
+        ["1", "unreadable,", "1", "failed,", "1", "stalled,", "1", "succeeded"],
+        [],
+        ["STATUS", "TARGET", "AGE", "COMMIT", "NOTE"],
+        ["UNREADABLE", OLD.id, *denied],
+        ["FAILED", ENVIRONMENT.id, "2m", "sha-88", "no", "file", "main.tf", "in", "/v1"],
+        ["STALLED", WEB.id, "1h30m", "sha-0"],
+        ["SUCCEEDED", NETWORK.id, "1h", "sha-30"],
+    ]
+
+
+def test_status_shows_what_is_known_worst_first_under_the_same_words_as_check(
+    terminal: Callable[..., Terminal],
+) -> None:
+    shown = terminal(200)
+    print_targets(status_of_all(), NOW, "; as of then")
+    outage = ["Timeout:", "slow", "(for", "5m"]
+    assert rows(shown) == [
+        ["2", "unreadable,", "1", "failed,", "1", "stalled;", "as", "of", "then"],
+        [],
+        ["STATUS", "TARGET", "AGE", "COMMIT", "NOTE"],
+        ["UNREADABLE", NETWORK.id, "1h", "sha-30", *outage[:-1], "5m;", "SUCCEEDED", "before)"],
+        ["UNREADABLE", OLD.id, *outage[:-1], "5m)"],
+        ["FAILED", ENVIRONMENT.id, "1h", "sha-30", "no", "file"],
         ["STALLED", WEB.id, "1h29m", "sha-1"],
-        ["NEVER", "SYNCED", NETWORK.id, "30m", *outage],
-        ["NOT", "SEEN", "YET", OLD.id, *outage],
     ]
 
 
 @pytest.mark.parametrize("columns", [80, 100, 200])
 def test_a_table_fits_its_terminal_and_no_note_is_cut(terminal: Callable[..., Terminal], columns: int) -> None:
     shown = terminal(columns)
-    print_table(check_table(findings(), NOW))
+    print_targets(check_rows(findings()), NOW)
     lines = shown.getvalue().splitlines()
     assert max(map(len, lines)) <= columns
     assert "…" not in shown.getvalue()
     # Folded it may be, but every letter is there.
-    column = lines[0].index("NOTE")
-    notes = "".join(line[column:] for line in lines[1:]).replace(" ", "")
-    assert notes == "nofilemain.tfin/v1AccessDeniedException:arn:aws:iam::1:role/xmaynotcodeconnections:Get"
+    column = lines[2].index("NOTE")
+    notes = "".join(line[column:] for line in lines[3:]).replace(" ", "")
+    assert notes == "AccessDeniedException:arn:aws:iam::1:role/xmaynotcodeconnections:Getnofilemain.tfin/v1"
     for target in (ENVIRONMENT, WEB, NETWORK, OLD):
         assert target.name in shown.getvalue()
 
@@ -157,10 +162,10 @@ def test_into_a_pipe_every_row_is_one_line_without_colour(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setenv("COLUMNS", "80")
     long = an_attempt(88, FAILED, "word " * 1000)
-    print_table(check_table([judge(ENVIRONMENT, a_snapshot(long), NOW)], NOW))
+    print_targets(check_rows([judge(ENVIRONMENT, a_snapshot(long), NOW)]), NOW)
     lines = shown.getvalue().splitlines()
-    assert len(lines) == 2
-    assert ("word " * 1000).strip() in lines[1]
+    assert len(lines) == 4
+    assert ("word " * 1000).strip() in lines[3]
     assert "\x1b" not in shown.getvalue()
 
 
@@ -168,10 +173,10 @@ def test_on_a_terminal_what_is_bad_is_red_and_with_no_color_nothing_is_coloured(
     terminal: Callable[..., Terminal],
 ) -> None:
     coloured = terminal(200, colour=True)
-    print_table(check_table(findings(), NOW))
+    print_targets(check_rows(findings()), NOW)
     assert "\x1b[1;31mFAILED" in coloured.getvalue()
     bare = terminal(200)
-    print_table(check_table(findings(), NOW))
+    print_targets(check_rows(findings()), NOW)
     EventPrinter(as_json=False).print(sync_event(WEB, a_failure("x"), sequence=1, now=NOW))
     assert "FAILED" in bare.getvalue()
     assert "\x1b" not in bare.getvalue()
@@ -189,10 +194,10 @@ def test_nothing_from_aws_reaches_the_terminal_as_it_is(terminal: Callable[..., 
     odd = replace(attempt, status=NASTY)
     change = replace(a_failure(NASTY), attempt=attempt)
     if where == "check":
-        print_table(check_table([judge(WEB, a_snapshot(each), NOW) for each in (attempt, odd)], NOW))
+        print_targets(check_rows([judge(WEB, a_snapshot(each), NOW) for each in (attempt, odd)]), NOW)
     elif where == "status":
         known = {WEB.id: Record(Known(odd, NOW)), ENVIRONMENT.id: Record(Known(attempt, NOW))}
-        print_table(status_table(config_of(WEB, ENVIRONMENT), known, NOW))
+        print_targets(status_rows(config_of(WEB, ENVIRONMENT), known, NOW), NOW)
     elif where == "events":
         printer = EventPrinter(as_json=False)
         printer.print(sync_event(WEB, change, sequence=1, now=NOW))
@@ -200,7 +205,7 @@ def test_nothing_from_aws_reaches_the_terminal_as_it_is(terminal: Callable[..., 
     else:
         outage = Outage(minute(0), NASTY, NASTY, 3)
         known = {WEB.id: Record(outage=outage)}
-        print_table(status_table(config_of(WEB), known, NOW))
+        print_targets(status_rows(config_of(WEB), known, NOW), NOW)
         EventPrinter(as_json=False).print(outage_event(WEB, outage, sequence=1, now=NOW, over=False))
     assert r"\x1b[2J" in shown.getvalue()
     assert all(line.isprintable() for line in shown.getvalue().split("\n"))
@@ -210,7 +215,7 @@ def test_nothing_from_aws_reaches_the_terminal_as_it_is(terminal: Callable[..., 
 @pytest.mark.parametrize("text", ["arn:aws:secretsmanager:us-east-1:1:secret:x", "[red]a[/red]", "[/]", ":warning:"])
 def test_text_that_rich_would_dress_up_stays_as_it_is(terminal: Callable[..., Terminal], text: str) -> None:
     shown = terminal(300)
-    print_table(check_table([judge(WEB, a_snapshot(an_attempt(88, FAILED, text)), NOW)], NOW))
+    print_targets(check_rows([judge(WEB, a_snapshot(an_attempt(88, FAILED, text)), NOW)]), NOW)
     EventPrinter(as_json=False).print(sync_event(WEB, a_failure(text), sequence=1, now=NOW))
     assert shown.getvalue().count(text) == 2
 

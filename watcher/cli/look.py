@@ -26,8 +26,8 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     from watcher import logs  # noqa: PLC0415  --help needs none of these
     from watcher.check import check as look_at_all  # noqa: PLC0415  the same
     from watcher.check import worst  # noqa: PLC0415  the same
-    from watcher.tables import print_json, print_table  # noqa: PLC0415  the same
-    from watcher.tables.check import check_table, finding_to_json  # noqa: PLC0415  the same
+    from watcher.tables import print_json, print_targets  # noqa: PLC0415  the same
+    from watcher.tables.check import check_rows, finding_to_json  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)
     settings = load_config(config)
@@ -37,7 +37,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     if as_json:
         print_json({"result": result.name.lower(), "targets": [finding_to_json(finding) for finding in findings]})
     else:
-        print_table(check_table(findings, now))
+        print_targets(check_rows(findings), now)
     return int(result)
 
 
@@ -45,25 +45,37 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
 @config_option
 @json_option
 def status(config: str | None, *, as_json: bool) -> int:
-    """Show the last known state of every target, from the state store, with no AWS call."""
-    from watcher.stores import reader_for  # noqa: PLC0415  --help needs none of these
-    from watcher.tables import print_json, print_table, record_to_json, status_table  # noqa: PLC0415  the same
+    """Show the last known state of every target, from the state store, with no AWS call.
+
+    The first line says when a daemon last kept that state up to date; a warning follows when none does any more.
+    """
+    from watcher.cli.options import warn_if_silent  # noqa: PLC0415  --help needs none of these
+    from watcher.core.liveness import Liveness  # noqa: PLC0415  the same
+    from watcher.model import for_people, rfc3339  # noqa: PLC0415  the same
+    from watcher.stores import reader_for  # noqa: PLC0415  the same
+    from watcher.tables import print_json, print_targets, record_to_json, status_rows  # noqa: PLC0415  the same
+    from watcher.tables.screen import ago  # noqa: PLC0415  the same
 
     settings = load_config(config)
 
-    async def records() -> dict[str, Any]:
+    async def look() -> tuple[dict[str, Any], datetime | None]:
         async with opened(reader_for(settings.state)) as reader:
-            return await reader.records()
+            return await reader.records(), await reader.alive_at()
 
-    known = asyncio.run(records())
+    known, as_of = asyncio.run(look())
+    liveness = Liveness(as_of, datetime.now(UTC))
     if as_json:
         blind = {str(key): known[str(key)].outage for key in settings.endpoints() if str(key) in known}
         print_json(
             {
+                "as_of": None if as_of is None else rfc3339(as_of),
+                "daemon_silent": liveness.silent,
                 "targets": [record_to_json(target, known.get(target.id)) for target in settings.targets],
                 "unreadable_endpoints": [subject for subject, outage in blind.items() if outage is not None],
             }
         )
     else:
-        print_table(status_table(settings, known, datetime.now(UTC)))
+        age = "" if as_of is None else f"; as of {for_people(as_of)} ({ago(as_of, liveness.now)} ago)"
+        print_targets(status_rows(settings, known, liveness.now), liveness.now, age)
+    warn_if_silent(liveness, settings.state)
     return 0

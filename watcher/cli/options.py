@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from watcher.config.document import Document
     from watcher.config.settings import Config
+    from watcher.core.liveness import Liveness
 
     class Openable(Protocol):
         """What is opened and closed."""
@@ -104,6 +105,20 @@ def refuse_unknown_sink(name: str | None, known: Collection[str], hint: str) -> 
     """
     if name is not None and name not in known:
         raise click.BadParameter(f"there is no sink {name!r}; there is {', '.join(known)}", param_hint=hint)
+
+
+def warn_if_silent(liveness: Liveness, address: str) -> None:
+    """Say on stderr that no daemon keeps the state at `address` up to date, if none does."""
+    from watcher.redact import printable, redact  # noqa: PLC0415  --help needs none of these
+    from watcher.tables.screen import ago  # noqa: PLC0415  the same
+
+    if liveness.silent:
+        since = "" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
+        click.echo(
+            f"watcher: no daemon has kept {printable(redact(address))} up to date{since}: what is shown may be out of "
+            "date; see whether `watcher run` runs",
+            err=True,
+        )
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.messages.clean import one_line
-from watcher.model import parse_rfc3339
+from watcher.model import for_people, parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,9 +50,9 @@ def titled(event: Mapping[str, Any]) -> str:
 
 
 def moment(text: str) -> str:
-    """`2026-11-23 08:00:00 UTC`."""
+    """An event's time as people read it (`model.for_people`)."""
     try:
-        return f"{parse_rfc3339(text):%Y-%m-%d %H:%M:%S} UTC"
+        return for_people(parse_rfc3339(text))
     except ValueError:
         return one_line(text, 40)
 

@@ -20,7 +20,7 @@ from watcher.tables.deliveries import (
 )
 from watcher.tables.events import EventPrinter, event_line
 from watcher.tables.screen import print_json, print_table
-from watcher.tables.targets import load_table, record_to_json, status_table
+from watcher.tables.targets import load_table, print_targets, record_to_json, status_rows
 
 __all__ = [
     "Backlog",
@@ -33,6 +33,7 @@ __all__ = [
     "print_backlog_json",
     "print_json",
     "print_table",
+    "print_targets",
     "record_to_json",
-    "status_table",
+    "status_rows",
 ]

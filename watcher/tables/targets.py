@@ -9,7 +9,7 @@ from rich.text import Text
 from watcher.config.duration import format_duration
 from watcher.events import target_to_json
 from watcher.redact import printable
-from watcher.standing import Standing, last_failure, outage_of, stalled, sync_standing
+from watcher.standing import Standing, last_failure, outage_of, rank, stalled, standing, summary
 from watcher.state import attempt_to_json
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
 
@@ -22,21 +22,28 @@ if TYPE_CHECKING:
     from watcher.config.load import EndpointLoad
     from watcher.config.settings import Config
     from watcher.model import Attempt, Target
-    from watcher.state import Known, Record
+    from watcher.state import Record
 
 WIDE = 110
 """Columns from which there is room for everything."""
 
 _COLOURS = {
+    Standing.UNREADABLE: UNKNOWN,
     Standing.FAILED: CRITICAL,
     Standing.STALLED: WARNING,
+    Standing.UNKNOWN: UNKNOWN,
     Standing.NEVER_SYNCED: "dim",
     Standing.NOT_SEEN: "dim",
     Standing.ACTIVE: CALM,
     Standing.SUCCEEDED: GOOD,
 }
 
-_WORDS = {Standing.STALLED: "STALLED", Standing.NEVER_SYNCED: "NEVER SYNCED", Standing.NOT_SEEN: "NOT SEEN YET"}
+_WORDS = {
+    Standing.UNREADABLE: "UNREADABLE",
+    Standing.STALLED: "STALLED",
+    Standing.NEVER_SYNCED: "NEVER SYNCED",
+    Standing.NOT_SEEN: "NOT SEEN YET",
+}
 """Where AWS's own word does not say it."""
 
 
@@ -56,20 +63,27 @@ def load_table(report: Sequence[EndpointLoad]) -> Table:
     return table
 
 
-def status_table(config: Config, known: Mapping[str, Record], now: datetime) -> Table:
+class Row(NamedTuple):
+    """What is shown of one target."""
+
+    target: Target
+    standing: Standing
+    attempt: Attempt | None
+    note: str
+
+
+def status_rows(config: Config, known: Mapping[str, Record], now: datetime) -> list[Row]:
     """What `status` shows."""
-    rows = []
-    for target in config.targets:
-        record = known.get(target.id)
-        state = record.known if record else None
-        attempt = state.attempt if state else None
-        outage = outage_of(record, known.get(str(target.endpoint)))
-        note = last_failure(attempt)
-        if outage is not None:
-            note = f"unreadable for {ago(outage.since, now)}: {outage.code}: {outage.message}"
-        status, colour = _status(state)
-        rows.append(Row(target, status, colour, state.since if state else None, attempt, note))
-    return targets_table(rows, "SINCE", now)
+    return [_row(target, known.get(target.id), known.get(str(target.endpoint)), now) for target in config.targets]
+
+
+def _row(target: Target, record: Record | None, endpoint: Record | None, now: datetime) -> Row:
+    attempt = record.known.attempt if record and record.known else None
+    outage, note = outage_of(record, endpoint), last_failure(attempt)
+    if outage is not None:
+        before = f"; {attempt.status} before" if attempt else ""
+        note = f"{outage.code}: {outage.message} (for {ago(outage.since, now)}{before})"
+    return Row(target, standing(record, endpoint), attempt, note)
 
 
 def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
@@ -89,36 +103,30 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
     }
 
 
-class Row(NamedTuple):
-    """What is told of one target."""
-
-    target: Target
-    status: str
-    colour: str
-    since: datetime | None
-    attempt: Attempt | None
-    note: str
+def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
+    """How many targets stand how, then a row for each, worst first; `about` completes the first line."""
+    screen = console()
+    screen.print(Text(summary(row.standing for row in rows) + about, "bold"), soft_wrap=True)
+    screen.print()
+    screen.print(_targets_table(sorted(rows, key=lambda row: (rank(row.standing), row.target.id)), now))
 
 
-def targets_table(rows: Sequence[Row], since: str, now: datetime) -> Table:
-    """A row for each target. Ids are cut to what differs; a narrow terminal does without the commits."""
+def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
+    """A row for each target. Ids are cut to what differs; a narrow terminal does without the commits.
+
+    AGE is the time since the latest attempt began, in `status` and `check` alike.
+    """
     wide = console().width >= WIDE
     places = {(row.target.account, row.target.region) for row in rows}
-    columns = ("STATUS", "TARGET", since, *(["COMMIT"] if wide else []), "NOTE")
+    columns = ("STATUS", "TARGET", "AGE", *(["COMMIT"] if wide else []), "NOTE")
     table = table_of(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
     for row in rows:
-        name = row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2]
+        attempt, word = row.attempt, _WORDS.get(row.standing)
         table.add_row(
-            Text(printable(row.status), row.colour),
-            name,
-            "" if row.since is None else ago(row.since, now),
-            *(["" if row.attempt is None else printable(row.attempt.sha[:8])] if wide else []),
+            Text(printable(word or (attempt.status if attempt else "")), _COLOURS[row.standing]),
+            row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2],
+            "" if attempt is None else ago(attempt.started_at, now),
+            *(["" if attempt is None else printable(attempt.sha[:8])] if wide else []),
             printable(row.note),
         )
     return table
-
-
-def _status(known: Known | None) -> tuple[str, str]:
-    standing = sync_standing(known)
-    told = known.attempt.status if known and known.attempt else ""
-    return _WORDS.get(standing, told), _COLOURS.get(standing, UNKNOWN)
