@@ -117,8 +117,8 @@ class _JsonAnswers:
             try:
                 parsed = await self._errors.parse(response, shape)
                 code = str(parsed["Error"]["Code"])
-            except (AttributeError, KeyError, TypeError, ValueError):
-                # JSON that is no object, or one of another make: the status is all that it says.
+            except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+                # JSON that is not an object, or one of another make: the status is all that it says.
                 parsed, code = {"Error": {"Message": ""}}, str(status)
             if code == str(status):
                 code = headers.get("x-amzn-errortype", code).partition(":")[0].rpartition("#")[2]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from watcher.client import Client
 from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.failure import classify
-from watcher.redact import redact
+from watcher.redact import excerpt
 from watcher.retry import always, attempt
 from watcher.sessions import credentials_of
 from watcher.sources import SOURCES
@@ -186,6 +187,10 @@ class Endpoint:
                 if not self.may():  # asked as late as can be: the process may have been stopped for a while
                     raise Superseded(f"{self.key}: another watcher may ask there by now")  # noqa: TRY301  as what is foreseen
                 told = await getattr(lent.api, source.operation)(**source.request(target))
+            snapshot = self._read(target, told["body"], told["content_type"])
+            if snapshot.latest is not None and snapshot.latest.unfinished:
+                # Only an unfinished attempt is measured against a clock: let it be the one that stamped it.
+                snapshot = replace(snapshot, at=_http_date(told["date"]))
         except (PollFailed, Superseded):
             raise
         except Exception as error:
@@ -195,10 +200,6 @@ class Endpoint:
             raise failure from error
         finally:
             await self._client.give_back(lent)
-        snapshot = self._read(target, told["body"], told["content_type"])
-        if snapshot.latest is not None and snapshot.latest.unfinished:
-            # Only an unfinished attempt is measured against a clock: let it be the one that stamped it.
-            return replace(snapshot, at=_http_date(told["date"]))
         return snapshot
 
     def _read(self, target: Target, body: bytes, content_type: str) -> Snapshot:
@@ -217,7 +218,7 @@ def _failure(error: Exception, operation: str, target: Target, *, opened: bool) 
 
     `opened`: there was a client, with credentials, to make the call with.
     """
-    name, text = type(error).__name__, redact(str(error))
+    name, text = type(error).__name__, excerpt(str(error))
     if isinstance(error, botocore_errors.ClientError):
         told = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -251,10 +252,9 @@ def _snake(operation: str) -> str:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    if not text:
-        return None
+    """The moment of a `Date` header in UTC; None where it is not one."""
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text or "")
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else None

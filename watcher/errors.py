@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from watcher.util.bounded_text import bounded
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -110,10 +112,10 @@ class PollFailed(WatcherError):  # noqa: N818  an outcome as much as an error
         throttled: bool = False,
         stale_credentials: bool = False,
     ) -> None:
-        """Say what AWS, or the way there, answered."""
-        super().__init__(f"{code}: {message}" if message else code)
-        self.code = code
-        self.message = message
+        """Keep what AWS, or the way there, answered, in bounds."""
+        self.code = bounded(code)
+        self.message = bounded(message)
+        super().__init__(f"{self.code}: {self.message}" if message else self.code)
         self.passing = passing
         self.throttled = throttled
         self.stale_credentials = stale_credentials

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.redact import redact
+from watcher.redact import excerpt
 
 TARGETS_OWN = frozenset(
     {
@@ -69,7 +69,7 @@ SERVER = frozenset(
 
 def classify(code: str, message: str, status: int) -> PollFailed:
     """The failure that AWS's error `code`, told with an HTTP `status`, stands for."""
-    message = redact(message)
+    message = excerpt(message)
     if code in TARGETS_OWN:
         return TargetUnreadable(code, message)
     if code in THROTTLING or status == 429:

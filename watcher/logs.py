@@ -1,7 +1,7 @@
 """Logs: structlog to stderr, set up once. JSON where nobody looks, coloured lines on a terminal.
 
 Event names are dotted and stable. What botocore, aiohttp and asyncio log by the standard library is rendered alike, of
-each streak of the same line the first one and how many there were; everything passes through `redact`.
+each streak of the same line the first one and how many there were; everything passes through `excerpt`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,19 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from watcher.observability.library_lines import StreakHandler
-from watcher.redact import HIDDEN, printable, redact, remember
+from watcher.redact import HIDDEN, excerpt, printable, redact, remember
+from watcher.util.bounded_text import LONGEST_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+
+TRACEBACKS = frozenset({"exception", "stack"})
+"""Keys whose texts have several lines."""
+
+LONGEST_TRACEBACK = 64 * 1024
+"""Bytes of one of them."""
 
 
 def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
@@ -97,24 +104,26 @@ def _redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Muta
 
 def _value(name: str, value: Any) -> Any:
     """What may be shown of a value: nothing, where its name says that it is a secret."""
-    return _without_secrets(value) if redact(f"{name}: x").endswith(": x") else HIDDEN
+    if not redact(f"{name}: x").endswith(": x"):
+        return HIDDEN
+    return _shown(value, LONGEST_TRACEBACK if name in TRACEBACKS else LONGEST_TEXT)
 
 
-def _without_secrets(value: Any) -> Any:
-    """`value` as far as it can be told in JSON, its texts redacted however deep they are."""
+def _shown(value: Any, longest: int) -> Any:
+    """`value` as far as it can be told in JSON, its texts redacted and cut to `longest` bytes however deep they are."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {redact(str(key)): _value(str(key), item) for key, item in value.items()}
+        return {excerpt(str(key)): _value(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_without_secrets(item) for item in value]
-    return redact(value if isinstance(value, str) else repr(value))
+        return [_shown(item, longest) for item in value]
+    return excerpt(value if isinstance(value, str) else repr(value), longest)
 
 
 def _printable(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     # What AWS sends shall not move the cursor, nor forge a line. What is nested is shown with escapes anyway.
     for key, value in event.items():
         if isinstance(value, str):
-            lines = value.split("\n") if key in ("exception", "stack") else [value]
+            lines = value.split("\n") if key in TRACEBACKS else [value]
             event[key] = "\n".join(map(printable, lines))
     return event

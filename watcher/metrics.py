@@ -174,7 +174,7 @@ def detection(event: Event) -> float | None:
         return None
     moments = [attempt["startedAt"]]
     if data["status"] in {SUCCEEDED, FAILED}:
-        moments += [line["time"] for line in attempt["events"] if "time" in line]
+        moments += [line["time"] for line in attempt["events"] if line.get("time")]
     elif not (data["new_attempt"] and data["status"] in UNFINISHED):
         return None
     try:

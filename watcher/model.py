@@ -11,11 +11,11 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Revision = Mapping[str, str]
-    """A commit as the API tells it, its fields in camelCase (`sha`, `branch`, `directory`, …)."""
+    Revision = Mapping[str, str | None]
+    """A commit as the API sends it, its fields in camelCase (`sha`, `branch`, `directory`, …); None: it sent none."""
 
-    SyncEvent = Mapping[str, str]
-    """One line of an attempt's own history: `type`, `event`, `externalId`, `time` (RFC 3339)."""
+    SyncEvent = Mapping[str, str | None]
+    """One line of an attempt's own history: `type`, `event`, `externalId`, `time` (RFC 3339); None as above."""
 
 
 class Kind(StrEnum):
@@ -156,13 +156,13 @@ def stack(account: str, region: str, name: str, **watching: Any) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of AWS to sync a target with its repository."""
+    """One try of AWS to sync a target with its repository; what the API did not send is None."""
 
     started_at: datetime
     status: str
-    target: str
-    initial_revision: Revision
-    target_revision: Revision
+    target: str | None
+    initial_revision: Revision | None
+    target_revision: Revision | None
     events: tuple[SyncEvent, ...] = ()
 
     @property
@@ -172,19 +172,21 @@ class Attempt:
 
     @property
     def sha(self) -> str:
-        """The commit that this attempt brings in."""
-        return self.target_revision.get("sha", "")
+        """The commit that this attempt brings in; empty when it is not known."""
+        return (self.target_revision or {}).get("sha") or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One believable answer about a target: contract, section 1. A part that the API left out is None."""
+    """One believable answer about a target. A part that the API left out is None."""
 
     desired_state: Revision | None
     latest: Attempt | None
     latest_successful: Attempt | None
     at: datetime | None = None
     """When the answer was given by the server's own clock, if it told."""
+    odd: tuple[str, ...] = field(default=(), compare=False)
+    """Members that were taken as absent, since they were missing or not what the API promises: the first few."""
 
 
 def path_segment(text: str) -> str:

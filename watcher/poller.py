@@ -80,6 +80,8 @@ class Poller:
         self._subject = str(endpoint.key)
         self._streak: Streak | None = None
         self._streaks: dict[str, Streak] = {}
+        self._odd: set[str] = set()
+        """Targets whose last answer had members that were missing or odd."""
         self._history = History()
         self._answers = 0
         self._health = asyncio.Lock()
@@ -113,6 +115,7 @@ class Poller:
         gone = before.keys() - self._targets.keys()
         for target_id in gone:
             self._streaks.pop(target_id, None)
+            self._odd.discard(target_id)
             self._history.forget(target_id)
         endpoint.forget(gone)
         new = [target for target in targets if target.id not in before]
@@ -269,6 +272,7 @@ class Poller:
             current = self._targets.get(target.id)
             if current is None:
                 self._streaks.pop(target.id, None)
+                self._odd.discard(target.id)
                 self._history.forget(target.id)
                 self._endpoint.forget([target.id])
             elif outcome is PollOutcome.SUPERSEDED and not self._blind:
@@ -326,7 +330,7 @@ class Poller:
         for change in outcome.changes:
             sequence += 1
             events.append(sync_event(target, change, sequence=sequence, now=now))
-        self._log_answer(target, outcome)
+        self._log_answer(target, outcome, snapshot.odd)
         await self._endpoint_answered()
         kept = replace(record, known=outcome.known, sequence=sequence, outage=None)
         if kept != record:
@@ -406,10 +410,17 @@ class Poller:
             return muted(event, mute.reason, mute.until), ()
         return event, route(event, labels, self._sinks)
 
-    def _log_answer(self, target: Target, outcome: Outcome) -> None:
+    def _log_answer(self, target: Target, outcome: Outcome, odd: Sequence[str]) -> None:
         streak = self._streaks.pop(target.id, None)
         if streak is not None:
             self._log.info("poll.recovered", target=target.id, failures=streak.failures)
+        if odd and target.id not in self._odd:
+            consequence = "what is wrong is taken as absent; the status counts"
+            self._log.warning("answer.incomplete", target=target.id, wrong=odd, consequence=consequence)
+            self._odd.add(target.id)
+        elif not odd and target.id in self._odd:
+            self._log.info("answer.completed", target=target.id)
+            self._odd.discard(target.id)
         if outcome.ignored and outcome.known.older_answers == 1:
             self._log.info("poll.older_answer", target=target.id)
         for change in outcome.changes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from watcher.util.bounded_text import CUT, LONGEST_TEXT, bounded
+
 HIDDEN = "[redacted]"
 
 _SHORTEST = 4
@@ -56,6 +58,15 @@ def redact(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
+    """A text from outside, fit to be kept: without secrets, and `bounded`."""
+    searched = longest + 8 * LONGEST_TEXT
+    if len(text) <= searched:
+        return bounded(redact(text), longest)
+    # To search all of it would take long. The end may begin with a part of a secret, so it is left out.
+    return bounded(redact(text[:searched])[:-LONGEST_TEXT] + CUT, longest)
 
 
 def printable(text: str) -> str:

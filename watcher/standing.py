@@ -93,6 +93,6 @@ def active(known: Known | None) -> bool:
 
 def last_failure(attempt: Attempt | None) -> str:
     """What AWS said last of an attempt that failed, or nothing."""
-    if attempt is None or attempt.status != FAILED or not attempt.events:
+    if attempt is None or attempt.status != FAILED:
         return ""
-    return attempt.events[-1].get("event", "")
+    return next((text for event in reversed(attempt.events) if (text := event.get("event"))), "")

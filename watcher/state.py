@@ -80,13 +80,13 @@ class Record:
 
 
 def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
-    """`attempt` with the API's fields in camelCase and its times in UTC (contract, section 4)."""
+    """`attempt` with the API's fields in camelCase and its times in UTC."""
     return {
         "startedAt": rfc3339(attempt.started_at),
         "status": attempt.status,
         "target": attempt.target,
-        "initialRevision": dict(attempt.initial_revision),
-        "targetRevision": dict(attempt.target_revision),
+        "initialRevision": _revision_to_json(attempt.initial_revision),
+        "targetRevision": _revision_to_json(attempt.target_revision),
         "events": [dict(event) for event in attempt.events],
     }
 
@@ -146,7 +146,7 @@ def _known_to_json(known: Known) -> dict[str, Any]:
     return {
         "attempt": None if known.attempt is None else attempt_to_json(known.attempt),
         "since": rfc3339(known.since),
-        "desired_state": None if known.desired_state is None else dict(known.desired_state),
+        "desired_state": _revision_to_json(known.desired_state),
         "latest_successful": None if known.latest_successful is None else attempt_to_json(known.latest_successful),
         "missing": known.missing,
         "failures": known.failures,
@@ -177,6 +177,10 @@ def _known_from_json(form: dict[str, Any]) -> Known:
         older_answers=form["older_answers"],
         taken=tuple(Taken(parse_rfc3339(at), status, times) for at, status, times in form["taken"]),
     )
+
+
+def _revision_to_json(revision: Revision | None) -> dict[str, str | None] | None:
+    return None if revision is None else dict(revision)
 
 
 def _time_to_json(moment: datetime | None) -> str | None:

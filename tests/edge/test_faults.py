@@ -90,6 +90,28 @@ async def test_a_fault_changes_no_state_and_is_told_once(simulator: Simulator, f
             assert told[2]["data"]["first_seen"] is (when == "first")
 
 
+@pytest.mark.parametrize("fault", ["missing_field", "wrong_type"])
+@pytest.mark.parametrize("member", ["events", "target", "targetRevision"])
+async def test_a_failed_attempt_is_reported_whatever_else_is_wrong_in_it_which_is_logged_once(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str], fault: str, member: str
+) -> None:
+    targets = [a_template(), a_stack()]
+    for target in targets:
+        simulator.world.fault(target, fault, at=f"latestSync.{member}")
+    async with running(simulator, a_config(simulator.url, targets)) as watch:
+        for target in targets:
+            watch.show(target, "FAILED", 1)
+        for event in await watch.events(2):
+            assert event["type"] == "watcher.sync.failed"
+            assert event["data"]["attempt"][member] == ([] if member == "events" else None)
+        simulator.world.clear()
+        for target in targets:
+            watch.show(target, "SUCCEEDED", 2)
+        await watch.events(4)
+    logged = "".join(capsys.readouterr())
+    assert (logged.count("answer.incomplete"), logged.count("answer.completed")) == (2, 2)
+
+
 @pytest.mark.parametrize("fault", ["access_denied", "hang", "http_500", "html"])
 async def test_one_target_that_fails_where_others_are_answered_is_told_as_its_own_trouble(
     simulator: Simulator, fault: str

@@ -36,6 +36,16 @@ log.debug("not shown")
 """
 
 
+LONG = """
+log.info("poll.failed", error="é" * 900_000, deep={"k" * 9_000: ["x" * 9_000]}, odd=b"x" * 9_000)
+logging.getLogger("botocore").warning("x" * 9_000)
+try:
+    raise ValueError("x" * 900_000)
+except ValueError:
+    log.exception("poll.bug")
+"""
+
+
 def run(story: str, options: str = "", **child: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-c", BEGIN.format(options=options) + story], check=False, timeout=60, **child
@@ -160,3 +170,13 @@ def test_a_daemon_goes_on_where_its_logs_cannot(stream: str) -> None:
         done = run(story, stdout=subprocess.PIPE, stderr=writer)
         os.close(writer)
     assert done.stdout == b"still here\n"
+
+
+def test_texts_of_a_line_are_cut_and_marked() -> None:
+    lines = run(LONG, stderr=subprocess.PIPE).stderr.splitlines()
+    assert [len(line) < 20_000 for line in lines] == [True, True, False]
+    assert len(lines[2]) < 70_000
+    first, second, third = map(json.loads, lines)
+    (key, (inner,)) = next(iter(first["deep"].items()))
+    for text in (first["error"], key, inner, first["odd"], second["event"], third["exception"]):
+        assert text.endswith("… [cut]")

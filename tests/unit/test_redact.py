@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher import redact as redact_module
-from watcher.redact import HIDDEN, printable, redact, remember
+from watcher.redact import HIDDEN, excerpt, printable, redact, remember
 
 TOKEN = "IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMSJ+abc="
 KEY_ID = "ASIAIOSFODNN7EXAMPLE"
@@ -138,3 +138,24 @@ def test_any_text_becomes_one_that_a_terminal_only_shows(text: str) -> None:
 )
 def test_what_a_terminal_would_act_on_is_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize("longest", [200, 4096])
+@pytest.mark.parametrize("length", [0, 100, 4_000, 36_000, 900_000])
+def test_an_excerpt_is_bounded_and_has_no_part_of_a_secret(length: int, longest: int) -> None:
+    secret = "hush-" * 400
+    remember(secret)
+    shown = excerpt("a" * length + secret * 40, longest)
+    assert shown.endswith("… [cut]")
+    assert len(shown) <= longest
+    assert "hush" not in shown
+
+
+def test_a_short_text_is_an_excerpt_as_it_is() -> None:
+    assert excerpt("no such file, é") == "no such file, é"
+
+
+def test_an_excerpt_of_a_long_text_does_not_take_long() -> None:
+    begun = time.process_time()
+    excerpt("AKIA://signature" * 60_000)
+    assert time.process_time() - begun < 0.5

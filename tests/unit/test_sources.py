@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from watcher.diff import diff
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.model import Attempt, Kind, Snapshot, stack, template
 from watcher.redact import HIDDEN, remember
@@ -18,9 +20,12 @@ from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
 from watcher.sources.codeconnections import SPELLING as PASCAL
 from watcher.sources.proton import SPELLING as CAMEL
+from watcher.state import Record, dump, load
+from watcher.util.bounded_text import bounded
 
 EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 EPOCH = EIGHT.timestamp()
+HOUR = timedelta(hours=1)
 
 
 def proton_revision(sha: str) -> dict[str, Any]:
@@ -98,7 +103,6 @@ def test_an_answer_is_read_whole_whichever_service_gave_it(kind: Kind) -> None:
 
 @pytest.mark.parametrize(("kind", "spelling"), [(Kind.TEMPLATE, CAMEL), (Kind.STACK, PASCAL)])
 def test_every_member_of_the_services_own_model_is_read(kind: Kind, spelling: Any) -> None:
-    """And the members that are demanded are those that the model requires."""
     source = SOURCES[kind]
     model = botocore.session.get_session().get_service_model(source.api.value)
     operation = next(name for name in model.operation_names if name.lower() == source.operation.replace("_", ""))
@@ -159,11 +163,16 @@ def altered(answer: Any, path: tuple[Any, ...], *value: Any) -> dict[str, Any]:
     return answer
 
 
+def identifies(path: tuple[Any, ...]) -> bool:
+    """Whether it is what an attempt cannot be without: its status, its begin, or the whole of it."""
+    return len(path) == 2 and str(path[-1]).lower() in ("status", "startedat")
+
+
 @kinds
-def test_an_answer_that_lacks_a_required_member_is_refused_by_its_name(kind: Kind) -> None:
+def test_an_attempt_without_its_status_or_its_begin_is_refused(kind: Kind) -> None:
     answer = an_answer(kind)
-    required = [path for path in places(answer) if isinstance(path[-1], str) and path[-1].lower() != "externalid"]
-    assert len(required) > 40
+    required = [path for path in places(answer) if identifies(path)]
+    assert len(required) == 4
     for path in required:
         with pytest.raises(TargetUnreadable, match=f"lacks the required member '{path[-1]}'") as refused:
             read(kind, altered(answer, path))
@@ -172,24 +181,92 @@ def test_an_answer_that_lacks_a_required_member_is_refused_by_its_name(kind: Kin
 
 @kinds
 @pytest.mark.parametrize("value", [True, [1], {"a": 1}, [], {}, None])
-def test_an_answer_with_a_member_of_another_type_is_refused(kind: Kind, value: object) -> None:
+def test_an_attempt_with_a_status_or_a_begin_of_another_type_is_refused(kind: Kind, value: object) -> None:
     answer = an_answer(kind)
-    for path in places(answer):
-        if path[-1] in ("events", "Events") and value == []:
-            continue
-        if str(path[-1]).lower() == "externalid" and value is None:
-            continue
-        with pytest.raises(TargetUnreadable) as refused:
+    for path in filter(identifies, places(answer)):
+        with pytest.raises(TargetUnreadable, match=f"is not what the API promises: {path[-1]}: n") as refused:
             read(kind, altered(answer, path, value))
         assert len(str(refused.value)) < 200
 
 
-@pytest.mark.parametrize("value", ["", [], 5, True, "text", [proton_attempt()]])
-@pytest.mark.parametrize("member", ["desiredState", "latestSync", "latestSuccessfulSync"])
 @kinds
-def test_a_part_that_is_no_structure_is_refused(kind: Kind, member: str, value: object) -> None:
-    with pytest.raises(TargetUnreadable, match="is no structure"):
+@pytest.mark.parametrize("value", ["missing", True, [1], {"a": 1}, [], {}, None, "text", 17, float("nan")], ids=repr)
+def test_whatever_else_is_missing_or_odd_in_an_answer_is_absent_and_its_statuses_count(
+    kind: Kind, value: object
+) -> None:
+    answer = an_answer(kind)
+    whole = read(kind, answer)
+    assert not whole.odd
+    optional = [path for path in places(answer) if isinstance(path[-1], str) and not identifies(path)]
+    assert len(optional) > 40
+    for path in optional:
+        snapshot = read(kind, altered(answer, path, *([] if value == "missing" else [value])))
+        for attempt, before in ((snapshot.latest, whole.latest), (snapshot.latest_successful, whole.latest_successful)):
+            assert attempt is not None
+            assert before is not None
+            assert (attempt.status, attempt.started_at) == (before.status, before.started_at)
+        name = str(path[-1]).lower()
+        promised = name == "externalid" if value in ("missing", None) else name == "events" and value == []
+        assert promised or value in ("text", 17) or 1 <= len(snapshot.odd) <= 5, path
+        assert load(dump(Record(diff(None, snapshot, now=EIGHT, stalled_after=HOUR).known)))
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("altering", "attempt"),
+    [
+        ({"events": None}, {"events": ()}),
+        ({"events": 5}, {"events": ()}),
+        ({"events": ["x", {}, {"event": 5}]}, {"events": ()}),
+        ({"events": [{"event": "no file"}]}, {"events": ({"type": None, "event": "no file", "time": None},)}),
+        (
+            {"events": [{"type": "T", "event": "no file", "time": "soon", "externalId": 5}]},
+            {"events": ({"type": "T", "event": "no file", "time": None, "externalId": None},)},
+        ),
+        ({"target": None}, {"target": None}),
+        ({"targetRevision": "x"}, {"target_revision": None}),
+        ({"initialRevision": []}, {"initial_revision": None}),
+    ],
+)
+def test_what_is_taken_as_absent_is_null_or_an_empty_list(
+    kind: Kind, altering: dict[str, Any], attempt: dict[str, Any]
+) -> None:
+    whole, odd = an_answer(kind), an_answer(kind, latestSync=proton_attempt() | altering)
+    expected = read(kind, whole).latest
+    assert expected is not None
+    assert read(kind, odd).latest == replace(expected, **attempt)
+
+
+@pytest.mark.parametrize("value", ["", [], 5, True, "text", [proton_attempt()]])
+@pytest.mark.parametrize("member", ["latestSync", "latestSuccessfulSync"])
+@kinds
+def test_an_attempt_that_is_not_a_structure_is_refused(kind: Kind, member: str, value: object) -> None:
+    with pytest.raises(TargetUnreadable, match=r"is not what the API promises: .atest\w+: not a structure"):
         read(kind, an_answer(kind, **{member: value}))
+
+
+@pytest.mark.parametrize("value", ["", [], 5, True, "text", None])
+@kinds
+def test_a_desired_state_that_is_not_a_structure_is_absent(kind: Kind, value: object) -> None:
+    snapshot = read(kind, an_answer(kind, desiredState=value))
+    assert snapshot.desired_state is None
+    assert len(snapshot.odd) == (value is not None)
+
+
+@kinds
+def test_every_text_of_an_answer_is_bounded(kind: Kind) -> None:
+    """Secrets are hidden first, so that none is cut in two."""
+    long, secret = "x" * 900_000, "hush-4712-of-the-configuration"
+    remember(secret)
+    attempt = proton_attempt() | {"status": long, "target": long, "targetRevision": proton_revision(long)}
+    attempt["events"] = [{"type": long, "event": long[:4080] + secret * 9, "externalId": long, "time": EPOCH}]
+    latest = read(kind, an_answer(kind, latestSync=attempt)).latest
+    assert latest is not None
+    cut = bounded(long)
+    assert (latest.status, latest.target, latest.sha) == (cut, cut, cut)
+    event = latest.events[0]
+    assert (event["type"], event["externalId"]) == (cut, cut)
+    assert event["event"] == bounded(long[:4080] + HIDDEN * 9)
 
 
 @kinds
@@ -241,14 +318,14 @@ def test_times_are_read_as_either_protocol_writes_them(value: object, moment: da
     ],
     ids=lambda value: str(value)[:20],
 )  # fmt: skip
-def test_what_is_no_time_is_refused_in_few_words(value: object) -> None:
-    for attempt in (
-        proton_attempt(started_at=value),
-        proton_attempt() | {"events": [{"type": "a", "event": "b", "time": value}]},
-    ):
-        with pytest.raises(TargetUnreadable, match="is not what the API promises") as refused:
-            read(Kind.TEMPLATE, proton_answer(latestSync=attempt))
-        assert len(str(refused.value)) < 200
+def test_what_is_not_a_time_is_refused_in_few_words(value: object) -> None:
+    with pytest.raises(TargetUnreadable, match="is not what the API promises: startedAt") as refused:
+        read(Kind.TEMPLATE, proton_answer(latestSync=proton_attempt(started_at=value)))
+    assert len(str(refused.value)) < 200
+    events = [{"type": "a", "event": "b", "time": value}]
+    latest = read(Kind.TEMPLATE, proton_answer(latestSync=proton_attempt() | {"events": events})).latest
+    assert latest is not None
+    assert latest.events == ({"type": "a", "event": "b", "time": None},)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def cause_of(event: Event) -> str:
 
 def _cause(event: Event, data: dict[str, Any]) -> list[str]:
     if event.type.startswith("watcher.sync.") and "attempt" in data:
-        revision = data["attempt"]["targetRevision"]
+        revision = data["attempt"]["targetRevision"] or {}
         # The same commit in a fork, or in another owner's repository of the same name, is another one's doing.
         parts = ("repositoryProvider", "providerType", "ownerId", "repositoryName", "branch", "sha")
         if revision.get("sha"):

@@ -12,6 +12,8 @@ from watcher.messages.words import between, length, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from watcher.model import Revision
+
 SYNC_EVENTS = 5
 """AWS's own lines that are shown, of the last of an attempt."""
 
@@ -36,7 +38,7 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
     if blocker := data.get("blocker"):
         yield from _blocker(blocker)
     if attempt := data.get("attempt"):
-        yield from _revision(attempt["targetRevision"])
+        yield from _revision(attempt["targetRevision"] or {})
         yield Fact("Began", moment(attempt["startedAt"]))
         yield from _last_success(data)
     if labels := data.get("target", {}).get("labels"):
@@ -44,7 +46,7 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact("Labels", shown if len(labels) <= LABELS else f"{shown}, and {len(labels) - LABELS} more")
 
 
-def _revision(revision: Mapping[str, str]) -> Iterator[Fact]:
+def _revision(revision: Revision) -> Iterator[Fact]:
     repository, commit = links(revision)
     if sha := revision.get("sha"):
         # Git itself shows so much of a hash; what is none is shown as it is.
@@ -81,9 +83,10 @@ def _blocker(blocker: Mapping[str, Any]) -> Iterator[Fact]:
 def sync_events(event: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The last sync events of an attempt, oldest first, as a heading and lines."""
     said = (event["data"].get("attempt") or {}).get("events") or []
-    ordered = sorted(said, key=lambda one: one["time"])
+    timed = all(one["time"] for one in said)
+    ordered = sorted(said, key=lambda one: one["time"]) if timed else said
     shown = tuple(
-        f"{one['time'][11:19]}  {one_line(one['type'], 40)}: {one_line(one['event'], LINE)}"
+        f"{(one['time'] or '')[11:19]:8}  {one_line(one['type'] or '', 40)}: {one_line(one['event'] or '', LINE)}"
         for one in ordered[-SYNC_EVENTS:]
     )
     count = f"{len(shown)} of {len(ordered)} " if len(ordered) > len(shown) else ""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from watcher.model import Revision
 
 _HOSTS = {
     "GITHUB": ("https://github.com/{}", "/commit/{}"),
@@ -22,16 +22,16 @@ _IN_GROUPS = re.compile(rf"{_PART}(?:/{_PART}){{1,20}}")
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 
 
-def repository_name(revision: Mapping[str, str]) -> str:
+def repository_name(revision: Revision) -> str:
     """`owner/name`, which Proton tells in one piece and CodeConnections in two."""
-    name, owner = revision.get("repositoryName", ""), revision.get("ownerId", "")
+    name, owner = revision.get("repositoryName") or "", revision.get("ownerId")
     return f"{owner}/{name}" if owner and name and "/" not in name else name
 
 
-def links(revision: Mapping[str, str]) -> tuple[str | None, str | None]:
+def links(revision: Revision) -> tuple[str | None, str | None]:
     """The addresses of a revision's repository and of its commit, as far as they are known."""
     provider = (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
-    name, sha = repository_name(revision), revision.get("sha", "")
+    name, sha = repository_name(revision), revision.get("sha") or ""
     shape = _IN_GROUPS if provider == "GITLAB" else _REPOSITORY
     if provider not in _HOSTS or not shape.fullmatch(name):
         return None, None

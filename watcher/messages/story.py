@@ -169,7 +169,7 @@ def _sync(event: Mapping[str, Any]) -> list[str]:
     word, data = _word(event), event["data"]
     attempt = data["attempt"]
     began, status = attempt["startedAt"], one_line(data["status"], 40)
-    times = [said["time"] for said in attempt["events"]]
+    times = [said["time"] for said in attempt["events"] if said["time"]]
     if word == "failed":
         # AWS's own last line is nearer to the end of the attempt than our look at it.
         ran = between(began, max(times, default=event["time"]))

@@ -17,7 +17,7 @@ from watcher.model import SUCCEEDED, Attempt, Kind, Snapshot, Target, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.model import Revision, SyncEvent
+    from watcher.model import SyncEvent
     from watcher.simulator.faults import Fault
 
 KEPT_ATTEMPTS = 8
@@ -59,7 +59,7 @@ class Subject:
         parts = dict(self.identity)
         return f"{parts['name']}:{parts['version']}" if self.kind is Kind.TEMPLATE else parts["name"]
 
-    def revision(self, sha: str, *, branch: str | None = None, repository: str | None = None) -> Revision:
+    def revision(self, sha: str, *, branch: str | None = None, repository: str | None = None) -> dict[str, str]:
         """A commit in its repository, with the fields that the subject's API tells, in camelCase."""
         parts = dict(self.identity)
         owner, _, name = (repository or self.repository).partition("/")

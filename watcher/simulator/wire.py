@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from watcher.model import Api, Kind
+from watcher.model import Api, Kind, parse_rfc3339
 from watcher.simulator.life import key_of
 
 if TYPE_CHECKING:
@@ -146,9 +145,9 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "startedAt": attempt.started_at.timestamp(),
         "status": attempt.status,
         "target": attempt.target,
-        "initialRevision": dict(attempt.initial_revision),
-        "targetRevision": dict(attempt.target_revision),
-        "events": [{**event, "time": datetime.fromisoformat(event["time"]).timestamp()} for event in attempt.events],
+        "initialRevision": dict(attempt.initial_revision or {}),
+        "targetRevision": dict(attempt.target_revision or {}),
+        "events": [{**event, "time": parse_rfc3339(str(event["time"])).timestamp()} for event in attempt.events],
     }
 
 

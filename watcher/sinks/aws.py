@@ -23,7 +23,7 @@ from watcher.client import Client
 from watcher.errors import PollFailed, SinkError
 from watcher.failure import classify
 from watcher.protocols import Answer, Limits, Verdict
-from watcher.redact import printable, redact
+from watcher.redact import excerpt, printable
 from watcher.sources.answer import body_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ BATCH = 10
 BATCH_BYTES = 256 * 1024
 """Bytes in one call that all three services take; a larger event goes alone, for AWS to judge."""
 LONGEST_TEXT = 500
-"""Characters of what AWS says that are kept."""
+"""Bytes of what AWS says that are kept."""
 
 CONTENT = frozenset(
     {
@@ -312,4 +312,4 @@ def _plain(code: str) -> str:
 
 def _shown(text: str) -> str:
     """One line for people, without secrets."""
-    return printable(" ".join(redact(text).split()))[:LONGEST_TEXT]
+    return printable(excerpt(" ".join(text.split()), LONGEST_TEXT))

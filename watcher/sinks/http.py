@@ -38,7 +38,7 @@ from watcher.config.urls import secret_parts
 from watcher.errors import SinkError, SinkGone
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Verdict
-from watcher.redact import HIDDEN, printable, redact
+from watcher.redact import HIDDEN, excerpt, printable
 from watcher.tracing import span
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ GRACE = 1.0
 """Seconds that a send has beyond its post's own time-out, to say that it was over."""
 
 TEXT_LIMIT = 200
-"""Letters of an answer that are kept for people."""
+"""Bytes of an answer that are kept for people."""
 
 VALUE, SEGMENT = 4, 8
 """Letters from which on a value in a URL's query, or a segment of its path, is not shown where it is repeated."""
@@ -81,7 +81,7 @@ class Response:
         """For people: the status line and the first line of the body, without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
         first = next((line.strip() for line in self.text.splitlines() if line.strip()), "")
-        return printable(redact(f"{status}: {first}" if first else status))[:TEXT_LIMIT]
+        return printable(excerpt(f"{status}: {first}" if first else status, TEXT_LIMIT))
 
 
 FINAL = frozenset({400, 413, 414, 415, 422})

@@ -1,6 +1,7 @@
 """How an answer becomes a Snapshot, or is refused because it is not what the API promises. Pure.
 
-Both services answer with one shape and differ in how they spell its members; contract, section 5, rule 6.
+Both services answer with one shape and differ in how they spell its members. An attempt's status and `startedAt` are
+required: without them nothing can be said of a target. The status of an attempt counts whatever else is wrong in it.
 """
 
 from __future__ import annotations
@@ -9,16 +10,27 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from watcher.errors import EndpointUnreadable, TargetUnreadable
 from watcher.model import Attempt, Snapshot, rfc3339
-from watcher.redact import redact
+from watcher.redact import excerpt
+from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from watcher.model import Revision, SyncEvent
 
+T = TypeVar("T")
+
 CODE = "MalformedAnswer"
+
+NOTED = 5
+"""Members taken as absent that are named, of one answer."""
+
+_ODD = (TypeError, ValueError, OverflowError, OSError)
+"""What reading a value of another type, or out of range, raises."""
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?")
 """`fromisoformat` by itself would take a bare date, or a long row of digits."""
@@ -64,63 +76,97 @@ def body_of(content: bytes, content_type: str) -> dict[str, Any]:
 
 
 def snapshot_of(answer: dict[str, Any], spelling: Spelling) -> Snapshot:
-    """The answer's meaning.
+    """The answer's meaning. Whatever is missing or odd beside what identifies an attempt is absent, and noted in `odd`.
 
     Raises:
-        TargetUnreadable: a required member is missing, or a member is of another type than the API promises.
+        TargetUnreadable: an attempt lacks its status or the time when it began, or they are of another type.
     """
-    latest = answer.get(spelling.latest_sync)
-    successful = answer.get(spelling.latest_successful_sync)
+    reader = _Reader(spelling)
     desired = answer.get(spelling.desired_state)
-    try:
-        return Snapshot(
-            desired_state=None if desired is None else _revision(desired, spelling),
-            latest=None if latest is None else _attempt(latest, spelling),
-            latest_successful=None if successful is None else _attempt(successful, spelling),
-        )
-    except KeyError as error:
-        raise TargetUnreadable(CODE, f"the answer lacks the required member {error}") from None
-    except (TypeError, ValueError, OverflowError, OSError) as error:
-        raise TargetUnreadable(CODE, f"the answer is not what the API promises: {error}") from None
-
-
-def _attempt(form: Any, spelling: Spelling) -> Attempt:
-    _must_be(form, dict, "an attempt")
-    events = form[spelling.events]
-    _must_be(events, list, spelling.events)
-    return Attempt(
-        started_at=_moment(form[spelling.started_at]),
-        status=_text(form, spelling.status),
-        target=_text(form, spelling.target),
-        initial_revision=_revision(form[spelling.initial_revision], spelling),
-        target_revision=_revision(form[spelling.target_revision], spelling),
-        events=tuple(_event(event, spelling) for event in events),
+    return Snapshot(
+        latest=reader.attempt(answer, spelling.latest_sync),
+        latest_successful=reader.attempt(answer, spelling.latest_successful_sync),
+        desired_state=None if desired is None else reader.member(answer, spelling.desired_state, reader.revision),
+        odd=tuple(reader.odd),
     )
 
 
-def _revision(form: Any, spelling: Spelling) -> Revision:
-    _must_be(form, dict, "a revision")
-    return {name: _text(form, spelt) for spelt, name in spelling.revision}
+def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
+    try:
+        return read(form[name])
+    except KeyError:
+        raise TargetUnreadable(CODE, f"the answer lacks the required member {name!r}") from None
+    except _ODD as error:
+        raise TargetUnreadable(CODE, f"the answer is not what the API promises: {name}: {error}") from None
 
 
-def _event(form: Any, spelling: Spelling) -> SyncEvent:
-    _must_be(form, dict, "a sync event")
-    event = {
-        "type": _text(form, spelling.type),
-        # Free text of AWS's: whatever it repeats of a secret ends here (contract, section 3).
-        "event": redact(_text(form, spelling.event)),
-        "time": rfc3339(_moment(form[spelling.time])),
-    }
-    if form.get(spelling.external_id) is not None:
-        event["externalId"] = _text(form, spelling.external_id)
-    return event
+class _Reader:
+    """Reads the parts of one answer, and notes which members it took as absent."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        self.odd: list[str] = []
+        self._spelling = spelling
+
+    def attempt(self, answer: dict[str, Any], name: str) -> Attempt | None:
+        if answer.get(name) is None:
+            return None
+        form, spelling = _required(answer, name, _structure), self._spelling
+        return Attempt(
+            started_at=_required(form, spelling.started_at, _moment),
+            status=_required(form, spelling.status, _text),
+            target=self.member(form, spelling.target, _text),
+            initial_revision=self.member(form, spelling.initial_revision, self.revision),
+            target_revision=self.member(form, spelling.target_revision, self.revision),
+            events=self.member(form, spelling.events, self._events) or (),
+        )
+
+    def revision(self, value: Any) -> Revision:
+        form = _structure(value)
+        return {name: self.member(form, spelt, _text) for spelt, name in self._spelling.revision}
+
+    def member(self, form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T | None:
+        """What `read` makes of a member; None where it is missing, or is not what the API promises."""
+        if form.get(name) is None:
+            self._note(f"{name} is missing")
+            return None
+        try:
+            return read(form[name])
+        except _ODD as error:
+            self._note(f"{name}: {error}")
+            return None
+
+    def _events(self, value: Any) -> tuple[SyncEvent, ...]:
+        if not isinstance(value, list):
+            raise TypeError("not a list")
+        return tuple(event for event in map(self._event, value) if event)
+
+    def _event(self, value: Any) -> SyncEvent:
+        """A sync event; empty where nothing of it can be read."""
+        spelling = self._spelling
+        try:
+            form = _structure(value)
+        except TypeError as error:
+            self._note(f"{spelling.events}: {error}")
+            return {}
+        event = {
+            "type": self.member(form, spelling.type, _text),
+            # Free text of AWS's: whatever it repeats of a secret ends here.
+            "event": self.member(form, spelling.event, lambda text: _text(text, excerpt)),
+            "time": self.member(form, spelling.time, lambda time: rfc3339(_moment(time))),
+        }
+        if form.get(spelling.external_id) is not None:
+            event["externalId"] = self.member(form, spelling.external_id, _text)
+        return event if any(event.values()) else {}
+
+    def _note(self, text: str) -> None:
+        if len(self.odd) < NOTED:
+            self.odd.append(text)
 
 
-def _text(form: dict[str, Any], member: str) -> str:
-    text = form[member]
-    if not isinstance(text, str):
-        raise TypeError(f"{member} is no text")
-    return text
+def _text(value: Any, clean: Callable[[str], str] = bounded) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return clean(value)
 
 
 def _moment(value: Any) -> datetime:
@@ -129,12 +175,13 @@ def _moment(value: Any) -> datetime:
         return datetime.fromtimestamp(value, UTC)
     if isinstance(value, str):
         if not _ISO.fullmatch(value):
-            raise ValueError(f"{value[:40]!r} is no time")
+            raise ValueError(f"{value[:40]!r} is not a time")
         moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    raise TypeError("a time is neither a number nor text")
+    raise TypeError("neither a number nor a text")
 
 
-def _must_be(form: Any, wanted: type, what: str) -> None:
-    if not isinstance(form, wanted):
-        raise TypeError(f"{what} is no {'list' if wanted is list else 'structure'}")
+def _structure(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("not a structure")
+    return value

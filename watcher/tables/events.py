@@ -50,7 +50,7 @@ def event_line(event: dict[str, Any], start: int = 0, width: int = UNLIMITED) ->
     line.append(printable(event["subject"]))
     notes = []
     if "attempt" in data:
-        notes.append(data["attempt"]["targetRevision"].get("sha", "")[:8])
+        notes.append(((data["attempt"]["targetRevision"] or {}).get("sha") or "")[:8])
         notes += [name.replace("_", " ") for name in ("first_seen", "recovered", "recreated") if data[name]]
         if not data["observed"]:
             notes.append("between two polls")

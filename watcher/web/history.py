@@ -11,10 +11,11 @@ from watcher.model import parse_rfc3339, rfc3339
 from watcher.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from watcher.config.settings import Config
     from watcher.events import Event
+    from watcher.model import Revision
     from watcher.protocols import DeliveryRecord
     from watcher.state import Known
 
@@ -55,7 +56,8 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
     return sorted(found.values(), key=lambda each: parse_rfc3339(each["startedAt"]), reverse=True)
 
 
-def _shown(status: str, revision: Mapping[str, str]) -> dict[str, Any]:
+def _shown(status: str, revision: Revision | None) -> dict[str, Any]:
+    revision = revision or {}
     return {"sha": revision.get("sha") or None, "commit_url": links(revision)[1], "status": status}
 
 

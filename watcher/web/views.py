@@ -8,7 +8,7 @@ from watcher import __version__
 from watcher.events import target_to_json
 from watcher.messages.links import links, repository_name
 from watcher.model import Kind, rfc3339
-from watcher.redact import redact
+from watcher.redact import excerpt, redact
 from watcher.standing import active, last_failure, outage_of, stalled, standing
 from watcher.state import attempt_to_json
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from watcher.state import Outage, Record
 
 LONGEST_NOTE = 500
-"""Letters of what AWS said of a failure."""
+"""Bytes of what AWS said of a failure."""
 
 
 def kept_row(target: Target, record: Record | None, endpoint: Record | None) -> dict[str, Any]:
     """The part of a target's row that changes only when something is committed."""
     known = record.known if record else None
     attempt = known.attempt if known else None
-    revision = attempt.target_revision if attempt else {}
+    revision = (attempt.target_revision if attempt else None) or {}
     return {
         "id": target.id,
         "kind": target.kind.value,
@@ -49,7 +49,7 @@ def kept_row(target: Target, record: Record | None, endpoint: Record | None) -> 
         "commit_url": links(revision)[1],
         "repository": repository_name(revision) or None,
         "branch": revision.get("branch") or None,
-        "note": redact(last_failure(attempt)[: 2 * LONGEST_NOTE])[:LONGEST_NOTE],
+        "note": excerpt(last_failure(attempt), LONGEST_NOTE),
         "interval": target.interval,
         "active": active(known),
     }

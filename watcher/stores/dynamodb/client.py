@@ -16,7 +16,7 @@ from watcher.client import Client
 from watcher.config.settings import Account
 from watcher.errors import PollFailed, StoreError
 from watcher.failure import classify
-from watcher.redact import printable, redact
+from watcher.redact import excerpt, printable
 from watcher.sessions import Sessions
 from watcher.sources.answer import body_of
 
@@ -178,7 +178,7 @@ class Caller:
         return _ConflictError(text) if any(code in AGAIN for code in codes) else StoreError(text)
 
     def _shown(self, operation: str, text: str) -> str:
-        return printable(f"{self.address}: {operation}: {' '.join(redact(text).split())}")[:700]
+        return printable(f"{self.address}: {operation}: {excerpt(' '.join(text.split()), 600)}")
 
 
 class _ConflictError(PassingError):
