@@ -10,6 +10,7 @@ from watcher.model import EVENT_TYPES, TEST_EVENT
 
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _TEXT = {"type": "string"}
+_TEXT_OR_NULL = {"type": ["string", "null"], "description": "Null: AWS sent none."}
 _SEQUENCE = {
     "type": "integer",
     "minimum": 1,
@@ -19,10 +20,14 @@ _REVISION = {
     "type": "object",
     "description": "A commit, with the API's fields in camelCase.",
     "required": ["sha", "branch", "directory", "repositoryName"],
-    "additionalProperties": _TEXT,
+    "additionalProperties": _TEXT_OR_NULL,
 }
 
-
+_OMITTED = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "How many of the attempt's events, between its first and its last ones, are left out here.",
+}
 _REMINDER = {
     "type": "integer",
     "minimum": 1,
@@ -86,20 +91,22 @@ def _sync() -> dict[str, Any]:
         recreated={"type": "boolean", "description": "An older attempt that AWS kept showing."},
         consecutive_failures={"type": "integer", "minimum": 0},
         attempt=_object(
+            {"events_omitted": _OMITTED},
             startedAt=_TIME,
             status=_TEXT,
-            target=_TEXT,
-            initialRevision=_REVISION,
-            targetRevision=_REVISION,
+            target=_TEXT_OR_NULL,
+            initialRevision=_or_null(_REVISION),
+            targetRevision=_or_null(_REVISION),
             events={
                 "type": "array",
-                "items": {**_object(type=_TEXT, event=_TEXT, time=_TIME, externalId=_TEXT),
-                          "required": ["type", "event", "time"]},
+                "items": _object(
+                    {"externalId": _TEXT_OR_NULL}, type=_TEXT_OR_NULL, event=_TEXT_OR_NULL, time=_or_null(_TIME)
+                ),
             },
         ),
-        previous_attempt=_or_null(_object(startedAt=_TIME, status=_TEXT, sha=_TEXT)),
+        previous_attempt=_or_null(_object(startedAt=_TIME, status=_TEXT, sha=_TEXT_OR_NULL)),
         desired_state=_or_null(_REVISION),
-        latest_successful=_or_null(_object(startedAt=_TIME, sha=_TEXT)),
+        latest_successful=_or_null(_object(startedAt=_TIME, sha=_TEXT_OR_NULL)),
     )  # fmt: skip
 
 

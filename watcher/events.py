@@ -17,8 +17,10 @@ from cloudevents.core.v1.event import CloudEvent
 from watcher.diff import Reason
 from watcher.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
 from watcher.state import attempt_to_json
+from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from watcher.diff import Change
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from watcher.state import Outage
 
 DATASCHEMA = "urn:watcher:event:1"
+
+LONGEST_EVENT = 200 * 1024
+"""Bytes of an event as it is recorded: less than the 256 KiB that SNS, SQS and EventBridge take."""
+
+LONGEST_MARK = 5 * 1024
+"""Bytes of these that are left for what is added to an event later: that it is muted, or a reminder."""
 
 _JSON = JSONFormat()
 
@@ -45,6 +53,7 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
     """The event of a change of a target's sync."""
     attempt, previous = change.attempt, change.previous
     successful = change.latest_successful
+    told = attempt_to_json(attempt)
     data = {
         "target": target_to_json(target),
         "status": attempt.status,
@@ -55,19 +64,41 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
         "recovered": change.recovered,
         "recreated": change.reason is Reason.RECREATED,
         "consecutive_failures": change.consecutive_failures,
-        "attempt": attempt_to_json(attempt),
+        "attempt": told,
         "previous_attempt": None
         if previous is None
-        else {"startedAt": rfc3339(previous.started_at), "status": previous.status, "sha": previous.sha},
+        else {"startedAt": rfc3339(previous.started_at), "status": previous.status, "sha": previous.sha or None},
         "desired_state": None if change.desired_state is None else dict(change.desired_state),
         "latest_successful": None
         if successful is None
-        else {"startedAt": rfc3339(successful.started_at), "sha": successful.sha},
+        else {"startedAt": rfc3339(successful.started_at), "sha": successful.sha or None},
         "sequence": sequence,
     }
     event_type = f"watcher.{change.type}"
     identity = [target.id, event_type, rfc3339(attempt.started_at), attempt.status, change.times]
-    return _event(event_type, target.id, _source(target.account, target.region), identity, data, now)
+    source = _source(target.account, target.region)
+    event = _event(event_type, target.id, source, identity, data, now)
+    if (excess := len(event.body) - (LONGEST_EVENT - LONGEST_MARK)) > 0:
+        told["events"], told["events_omitted"] = shortened(told["events"], excess)
+        event = _event(event_type, target.id, source, identity, data, now)
+    return event
+
+
+def shortened(events: Sequence[Mapping[str, Any]], excess: int) -> tuple[list[Mapping[str, Any]], int]:
+    """As many of the first and the last of an attempt's events as leave out `excess` bytes; how many are omitted."""
+    room = sum(map(_size, events)) - excess - len(', "events_omitted": 1000000')
+    first, last = 0, len(events)
+    while first < last:
+        at_end = first >= len(events) - last  # the last first: it says how the attempt ended
+        room -= _size(events[last - 1 if at_end else first])
+        if room < 0:
+            break
+        first, last = (first, last - 1) if at_end else (first + 1, last)
+    return [*events[:first], *events[last:]], last - first
+
+
+def _size(event: Mapping[str, Any]) -> int:
+    return len(json.dumps(event)) + len(", ")
 
 
 def outage_event(
@@ -104,7 +135,7 @@ def with_reminder(body: str, count: int) -> str:
 def muted(event: Event, reason: str | None, until: datetime | None) -> Event:
     """`event`, marked in `data.muted` as one that is recorded and not sent."""
     form = json.loads(event.body)
-    form["data"]["muted"] = {"reason": reason, "until": None if until is None else rfc3339(until)}
+    form["data"]["muted"] = {"reason": reason and bounded(reason), "until": None if until is None else rfc3339(until)}
     return replace(event, body=json.dumps(form))
 
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.diff import Change, Reason, diff
 from watcher.event_schema import event_schema, event_schema_text
-from watcher.events import muted, outage_event, sync_event, trial_event, with_reminder
+from watcher.events import LONGEST_EVENT, muted, outage_event, sync_event, trial_event, with_reminder
 from watcher.model import (
     EVENT_TYPES,
     FAILED,
@@ -23,12 +23,14 @@ from watcher.model import (
     QUEUED,
     SUCCEEDED,
     Api,
+    Attempt,
     EndpointKey,
     stack,
     template,
 )
 from watcher.protocols import Delivery
 from watcher.state import Outage
+from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
     from watcher.events import Event
@@ -285,6 +287,42 @@ def test_the_events_own_fields_are_its_bodys() -> None:
 def test_a_cloudevents_library_reads_it() -> None:
     event = JSONFormat().read(None, event_of().body)
     assert (event.get_type(), event.get_time(), event.get_specversion()) == ("watcher.sync.failed", NOW, "1.0")
+
+
+def said(number: int, length: int = 900) -> dict[str, str]:
+    return {"type": "INFO", "event": f"{number} {'x' * length}", "time": "2026-11-23T08:00:00Z"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 205, 206, 400, 5_000])
+def test_an_event_is_at_most_200_kib_and_keeps_the_first_and_the_last_sync_events(count: int) -> None:
+    attempt = replace(an_attempt(1, FAILED), events=tuple(map(said, range(count))))
+    event = event_of(attempt=attempt)
+    whole = body_of(event)["data"]["attempt"]
+    VALIDATOR.validate(body_of(event))
+    assert event.id == event_of(attempt=an_attempt(1, FAILED)).id
+    kept, omitted = whole["events"], whole.get("events_omitted", 0)
+    assert len(kept) + omitted == count
+    if omitted:
+        numbers = [int(each["event"].split()[0]) for each in kept]
+        last = (len(kept) + 1) // 2
+        assert numbers == [*range(len(kept) - last), *range(count - last, count)]
+    # What is added later has room, too, and no more is left out than has to be.
+    marked = with_reminder(muted(event, "é" * 9_000, minute(60)).body, 999)
+    assert len(marked) <= LONGEST_EVENT
+    assert not omitted or len(marked) > LONGEST_EVENT - 2_500
+
+
+@pytest.mark.parametrize("letter", ["x", "\x01", "🟢"])
+def test_an_event_of_the_longest_texts_keeps_a_first_and_a_last_sync_event(letter: str) -> None:
+    text = bounded(letter * 5_000)
+    revision = dict.fromkeys(("providerType", "ownerId", "repositoryName", "branch", "directory", "sha"), text)
+    line = {"type": text, "event": text, "time": "2026-11-23T08:00:00Z", "externalId": text}
+    attempt = Attempt(minute(1), text, text, revision, revision, (line,) * 85)
+    event = event_of(attempt=attempt, previous=attempt, desired_state=revision, latest_successful=attempt)
+    assert len(event.body) <= LONGEST_EVENT
+    told = body_of(event)["data"]["attempt"]
+    assert len(told["events"]) >= 2
+    assert len(told["events"]) + told["events_omitted"] == 85
 
 
 def every_type() -> list[Event]:
