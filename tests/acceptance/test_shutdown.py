@@ -58,11 +58,11 @@ async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the
     await until(lambda: child.logged("http.listening"), "the start")
     await until(lambda: len(site.kept()) == len(TARGETS) or not child.running, f"the events; {child.said()}")
     url = child.logged("http.listening")[0]["url"]
-    streams = [await opened(url, b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(STREAMS)]
+    streams = [await opened(url, b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(STREAMS)]
     for reader, _ in streams:
         assert await reader.readuntil(b"\r\n\r\n")
     half = await opened(url, b"GET /api/tar")
-    slow = await opened(url, b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n")
+    slow = await opened(url, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n")
     simulator.world.fault(None, "hang")
     calls = len(site.calls())
     await until(lambda: len(site.calls()) > calls + 5, "polls under way")

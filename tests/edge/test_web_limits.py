@@ -8,6 +8,7 @@ import json
 import socket
 import sys
 import tracemalloc
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,7 +65,7 @@ def connections(site: Site) -> set[Any]:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("begun", [b"", b"GET /livez HTTP/1.1\r\n", b"GET /livez HTTP/1.1\r\nHost: x\r\nX: "])
+@pytest.mark.parametrize("begun", [b"", b"GET /livez HTTP/1.1\r\n", b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: "])
 async def test_who_does_not_finish_asking_is_cut_off(site: Site, begun: bytes) -> None:
     reader, writer = await connect(site)
     writer.write(begun)
@@ -75,7 +76,7 @@ async def test_who_does_not_finish_asking_is_cut_off(site: Site, begun: bytes) -
 @pytest.mark.usefixtures("impatient")
 async def test_who_asks_byte_by_byte_is_cut_off_also_on_a_kept_connection(site: Site) -> None:
     reader, writer = await connect(site)
-    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     first = await reader.readuntil(b"}")  # whole: what is left unread is lost when it is cut
     assert first.startswith(b"HTTP/1.1 200")
     assert b'{"ok":true' in first
@@ -95,7 +96,7 @@ async def test_who_asks_byte_by_byte_is_cut_off_also_on_a_kept_connection(site: 
 async def test_who_keeps_a_connection_and_is_silent_may_ask_again(site: Site) -> None:
     reader, writer = await connect(site)
     for _ in range(2):
-        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
         await asyncio.sleep(0.5)  # longer than a head may take
     writer.close()
@@ -109,7 +110,7 @@ async def test_who_takes_nothing_of_its_answer_is_cut_off(large: Site) -> None:
         each = socket.socket()
         each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         each.connect(large.address)
-        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8)
         sockets.append(each)
     await until(lambda: sum(each.writing_paused for each in connections(large)) >= 20)
     await until(lambda: not any(each.writing_paused for each in connections(large)))
@@ -125,7 +126,7 @@ async def test_who_reads_slowly_but_reads_gets_it_all(large: Site) -> None:
     each.connect(large.address)
     each.setblocking(False)  # noqa: FBT003  the socket's own way
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(each, b"GET /api/targets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    await loop.sock_sendall(each, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     begun, whole = loop.time(), b""
     async with asyncio.timeout(20):
         while piece := await loop.sock_recv(each, 20_000):
@@ -148,7 +149,7 @@ async def test_slow_readers_hold_little(large: Site) -> None:
         each = socket.socket()
         each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         each.connect(large.address)
-        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8)
         sockets.append(each)
     await until(lambda: sum(each.writing_paused for each in connections(large)) >= 50)
     held = tracemalloc.get_traced_memory()[0] - before
@@ -167,10 +168,11 @@ async def test_slow_readers_hold_little(large: Site) -> None:
         b"GET /livez HTTP/1.1\r\nBroken header\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 500 + b"\r\n",
-        b"MADE-UP / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"MADE-UP / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n\r\n",
     ],
 )
 async def test_what_is_no_request_is_refused_in_our_words_and_ended(
@@ -189,7 +191,7 @@ async def test_what_is_no_request_is_refused_in_our_words_and_ended(
 async def test_who_sends_a_body_without_end_is_not_listened_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watcher.web.connection.LINGER", 0.2)
     reader, writer = await connect(site)
-    writer.write(b"GET /api/targets HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+    writer.write(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n")
 
     async def flood() -> None:
         with contextlib.suppress(ConnectionError):
@@ -204,8 +206,92 @@ async def test_who_sends_a_body_without_end_is_not_listened_to(site: Site, monke
     writer.close()
 
 
+ASK = b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = ASK + b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ASK + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
+        ASK + b"Content-Encoding: deflate\r\nContent-Length: 9\r\n\r\n\xff" + b"x" * 8,
+        ASK + b"Content-Encoding: br\r\nContent-Length: 9\r\n\r\nnot it is",
+        ASK + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+        CHUNKED + b"Content-Encoding: gzip\r\n\r\n5\r\nwrong\r\n0\r\n\r\n",
+        CHUNKED + b"\r\n0\r\n\r\n",
+        CHUNKED + b"\r\n5\r\nwhole",
+        CHUNKED + b"\r\n" + b"1;with=extension\r\nx\r\n" * 20_000,
+        ASK + b"Content-Length: 5\r\n\r\nwholeGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+async def test_an_announced_body_is_refused_and_whatever_follows_it_is_dropped(
+    site: Site, request_: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("watcher.web.connection.LINGER", 0.2)
+    reader, writer = await connect(site)
+    writer.write(request_)
+    response = await ended(reader)
+    assert response.split(b"\r\n")[0].split(b" ")[1] == b"413"
+    assert b"Connection: close" in response
+    assert response.count(b"HTTP/1.1 ") == 1
+    await until(lambda: not connections(site))
+    assert "http.bug" not in "".join(capfd.readouterr())
+    writer.close()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_compressed_body_costs_what_it_weighs(large: Site, chunked: bool) -> None:  # noqa: FBT001
+    """The longest turn of the loop while sixteen clients send the bytes, beside the same bytes as they are."""
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(bytes(2**23)) for _ in range(128)) + packer.flush()
+    framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(bomb), bomb) if chunked else bomb
+    head = CHUNKED if chunked else ASK + b"Content-Length: %d\r\n" % len(bomb)
+
+    async def attack(coding: bytes) -> None:
+        reader, writer = await connect(large)
+        writer.write(head + coding + b"\r\n" + framed)
+        assert b" 413 " in await reader.readline()
+        writer.close()
+
+    async def longest_turn(coding: bytes) -> float:
+        loop, turns = asyncio.get_running_loop(), [0.0]
+        attacks = asyncio.gather(*(attack(coding) for _ in range(16)))
+        while not attacks.done():
+            begun = loop.time()
+            await asyncio.sleep(0)
+            turns.append(loop.time() - begun)
+        await attacks
+        return max(turns)
+
+    control = await longest_turn(b"")
+    assert await longest_turn(b"Content-Encoding: gzip\r\n") < 5 * control + 0.1
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X%d: %b\r\n" % (i, b"y" * 8000) for i in range(9)),
+        b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n" + b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 9000,
+        b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+        + b"x" * 99_999,
+    ],
+    ids=["headers", "pipelined", "upgrade"],
+)
+async def test_no_connection_holds_more_than_a_head_of_what_is_not_answered(site: Site, flood: bytes) -> None:
+    reader, writer = await connect(site)
+    writer.write(flood)
+    await ended(reader)
+    await until(lambda: not connections(site))
+    writer.close()
+
+
 async def test_clients_that_break_off_leave_nothing_behind(large: Site) -> None:
-    pieces = [b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n", b"GE"]
+    pieces = [
+        b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GE",
+    ]
     for number in range(200):
         each = socket.create_connection(large.address)
         each.sendall(pieces[number % 3])
@@ -225,17 +311,17 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
     async with serving(tmp_path) as site:
         held = [await connect(site) for _ in range(5)]
         for _, writer in held:
-            writer.write(b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: site.hub.streams == 5)
         reader, writer = await connect(site)
-        writer.write(b"GET /api/targets HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n")
         answer = await ended(reader)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 1\r\n" in answer
         assert answer.endswith(b'{"error":"too many connections; try again in a moment"}')
         writer.close()
         reader, writer = await connect(site)
-        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await ended(reader)).startswith(b"HTTP/1.1 200 ")
         writer.close()
         silent, writer = await connect(site)
@@ -249,7 +335,9 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
 
 
 @pytest.mark.parametrize(
-    "begun", [b"", b"GET /live", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "half", "between two"]
+    "begun",
+    [b"", b"GET /live", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+    ids=["silent", "half", "between two"],
 )
 async def test_connections_that_ask_nothing_keep_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
@@ -257,7 +345,7 @@ async def test_connections_that_ask_nothing_keep_nobody_out(
     monkeypatch.setattr(listener, "most_connections", lambda _files: 5)
     async with serving(tmp_path) as site:
         stream, streaming = await connect(site)
-        streaming.write(b"GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        streaming.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: site.hub.streams == 1)
         idle = []
         for _ in range(4):
@@ -333,7 +421,7 @@ for _ in range(1000):
     s.setblocking(False)
     sel.register(s, selectors.EVENT_READ)
 print("all are connected", flush=True)
-ask = b"GET /api/targets?text=stack-19 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+ask = b"GET /api/targets?text=stack-19 HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n"
 for key in list(sel.get_map().values()):
     key.fileobj.send(ask)
 answered, end = 0, time.monotonic() + 3

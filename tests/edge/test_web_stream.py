@@ -191,7 +191,7 @@ def open_stream(site: Site, query: str = "") -> socket.socket:
     each = socket.socket()
     each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     each.connect(site.address)
-    each.sendall(f"GET /api/stream{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    each.sendall(f"GET /api/stream{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return each
 
 

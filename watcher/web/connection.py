@@ -1,7 +1,8 @@
-"""One connection, and how long it may take: to ask, to take its answer, and to be there at all.
+"""One connection, and its limits: the size of a request, and the time to send it and to read the response.
 
-aiohttp bounds the size of what is asked, and ends a connection that is idle. What it does not bound is a request that
-comes byte by byte and an answer that nobody takes: `late` tells of both, and the server's reaper asks it each second.
+aiohttp bounds each line of a request and closes a connection that is idle. It does not bound the sum of the lines, a
+request that comes byte by byte, or a response that is not read: this class does (`late` is called every second). No
+request has a body here, so none is parsed or decompressed: both would cost more than sending it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, web
+from aiohttp.http import HttpProcessingError
 
 from watcher.web.answer import HEADERS, JSON, SLICE, failed, on_the_wire
 
@@ -30,7 +32,10 @@ TAKEN_WITHIN = 20.0
 any progress of a reader."""
 
 LINGER = 2.0
-"""Seconds for which a body that nobody wanted is read and thrown away, so that the client gets to its answer."""
+"""Seconds for which a refused body is read and dropped, so that the client gets to the response."""
+
+MAX_HEAD_BYTES = 32 * 1024
+"""Bytes that are held of requests that are not whole, or wait behind others of their connection."""
 
 TURNED_AWAY_WITHIN = 1.0
 """Seconds that one who is turned away has for sending a request."""
@@ -42,10 +47,20 @@ class Connection(web.RequestHandler):
     def __init__(self, server: web.Server, gone: Callable[[Connection], None]) -> None:
         """`gone` is told when it is lost."""
         loop = asyncio.get_running_loop()
-        super().__init__(server, loop=loop, keepalive_timeout=IDLE_FOR, lingering_time=LINGER, access_log=None)  # type: ignore[arg-type]
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=IDLE_FOR,
+            lingering_time=LINGER,
+            access_log=None,  # type: ignore[arg-type]
+            auto_decompress=False,
+        )
         self._gone = gone
         self._began = loop.time()
         self._head_since: float | None = self._began
+        self._head_bytes = 0
+        self._refused = False
+        """Whether a request announced a body: nothing that comes after its head is read."""
         self._writer: AbstractStreamWriter | None = None
         self._written = self._taken = 0
         self._stuck_since: float | None = None
@@ -62,13 +77,27 @@ class Connection(web.RequestHandler):
         self._gone(self)
 
     def data_received(self, data: bytes) -> None:
-        """Note when a request's head begins, and when it is whole."""
+        """Note when a request's head begins, and when it is whole; drop its body.
+
+        It is parsed in slices, since each of the chunks of a body costs a call: there may be 40,000 in one read.
+        """
+        for start in range(0, max(1, len(data)), SLICE):
+            if not self._refused:
+                self._parse(data[start : start + SLICE])
+
+    def _parse(self, data: bytes) -> None:
         before = self._request_count
         super().data_received(data)
+        self._refused = any(payload is not EMPTY_PAYLOAD for _, payload in self._messages)
         if self._request_count != before:
             self._head_since = None
         elif self._head_since is None and data and self.waits:
             self._head_since = self._loop.time()
+        # While enough requests wait for their turn, aiohttp keeps the rest of what was read.
+        held = self._request_count == before or self._buffer_paused
+        self._head_bytes = self._head_bytes + len(data) if held else 0
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.abort()
 
     @property
     def waits(self) -> bool:
@@ -124,8 +153,10 @@ class Connection(web.RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """To our own log."""
-        log.error("http.bug", what=args[0] if args else "", exc_info=kw.get("exc_info"))
+        """Log a bug of the server. A body that is damaged is the client's."""
+        error = kw.get("exc_info")
+        if not isinstance(error, (web.RequestPayloadError, HttpProcessingError)):
+            log.error("http.bug", what=args[0] if args else "", exc_info=error)
 
 
 class TurnedAway(asyncio.Protocol):
