@@ -7,12 +7,28 @@ fc00::/7) are let through: internal receivers are common.
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from socket import inet_aton
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 AWS_LOCAL = IPv6Network("fd00:ec2::/32")
 """AWS's services beside an instance: its metadata (::254), the credentials of EKS pods (::23), DNS, time."""
 
 AWS_CREDENTIALS = frozenset(map(IPv4Address, ("169.254.169.254", "169.254.170.2", "169.254.170.23")))
 """Instance metadata, and the credentials of ECS tasks and EKS pods; link-local, but worth a message of their own."""
+
+CLOUD_METADATA = frozenset(map(ip_address, (
+    "100.100.100.200",  # Alibaba Cloud
+    "168.63.129.16",  # Azure: WireServer
+    "192.0.0.192",  # Oracle Cloud, older images
+    "fd00:42::42",  # Scaleway
+    "fd00:a9fe:a9fe::1",  # Linode
+    "fd00:c1::a9fe:a9fe",  # Oracle Cloud
+    "fd20:ce::254",  # Google Cloud
+)))  # fmt: skip
+"""Metadata services of other clouds that are not link-local; 169.254.169.254 is the one of most."""
 
 BROADCAST = IPv4Address("255.255.255.255")
 
@@ -28,26 +44,47 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 """What stands before the IPv4 address that ends an ISATAP address, in any network (RFC 5214)."""
 
 
-def refusal(address: str) -> str | None:
-    """Why nothing may be posted to an IP address, as words that follow it; None: it may.
+def host_refusal(host: str, own: Container[str] = ()) -> str | None:
+    """Why nothing may be posted to a URL's host, if it is an address or a name of loopback; else None. Pure.
 
-    An IPv6 address is refused also for the IPv4 address that it carries. What is no IP address is refused.
+    An address counts also in the forms that resolvers take: `127.1`, `0x7f000001`, `2130706433`. `own`: see `refusal`.
+    """
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return "is this machine"
+    try:
+        return refusal(str(ip_address(name)), own)
+    except ValueError:
+        pass
+    try:
+        return refusal(str(IPv4Address(inet_aton(name))), own)
+    except OSError:
+        return None
+
+
+def refusal(address: str, own: Container[str] = ()) -> str | None:
+    """Why nothing may be posted to an IP address, as words that follow it; None: it may. Pure.
+
+    `own`: the addresses of this machine's interfaces, in canonical form. An IPv6 address is refused also for the IPv4
+    address that it carries. What is not an IP address is refused.
     """
     try:
         parsed = ip_address(address.partition("%")[0])  # what follows is a scope: the interface to leave by
     except ValueError:
         return "is not an IP address"
-    if reason := _refusal(parsed):
+    if reason := _refusal(parsed, own):
         return reason
     for carried in _carried(parsed):
-        if reason := _refusal(carried):
+        if reason := _refusal(carried, own):
             return f"carries {carried}, which {reason}"
     return None
 
 
-def _refusal(address: IPv4Address | IPv6Address) -> str | None:
+def _refusal(address: IPv4Address | IPv6Address, own: Container[str]) -> str | None:
     if address in AWS_CREDENTIALS or address in AWS_LOCAL:
         return "is AWS's metadata or credentials service"
+    if address in CLOUD_METADATA:
+        return "is a cloud's metadata service"
     if address.is_loopback:
         return "is this machine's loopback address"
     if address.is_link_local:
@@ -56,6 +93,8 @@ def _refusal(address: IPv4Address | IPv6Address) -> str | None:
         return "is no address of a receiver"  # 0.0.0.0/8, ::: this host, to many systems
     if address.is_multicast or address == BROADCAST:
         return "is the address of many"
+    if str(address) in own:
+        return "is this machine's own address"
     return None
 
 

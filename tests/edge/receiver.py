@@ -26,6 +26,7 @@ class Received:
 
     method: str
     path: str
+    """The request's target, byte for byte: its path and query, or a whole URL where the receiver is a proxy."""
     headers: Mapping[str, str]
     body: bytes
     at: float
@@ -129,7 +130,7 @@ class Receiver:
     async def _receive(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         peer = request.transport.get_extra_info("peername") if request.transport else ("", 0)
-        received = Received(request.method, request.path_qs, request.headers, body, time.monotonic(), peer[:2])
+        received = Received(request.method, request.raw_path, request.headers, body, time.monotonic(), peer[:2])
         reply = self.script.popleft() if self.script else self.answer(received)
         if reply.cut is Cut.BEFORE:
             self.refused += 1

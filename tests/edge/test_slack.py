@@ -67,6 +67,7 @@ async def sink_to(channel: Channel, **altered: Any) -> AsyncIterator[SlackSink]:
         "allow_private": True,
         "ca_file": None,
         "timeout": 5.0,
+        "proxy": None,
     }
     settings = SinkSettings("ops", "slack", options=SimpleNamespace(**options | altered))
     sink = SlackSink(settings, None)  # type: ignore[arg-type]  # it shares nothing with others

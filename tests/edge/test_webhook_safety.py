@@ -15,6 +15,7 @@ from tests.edge.receiver import OK, Receiver, Reply, receiving
 from tests.edge.webhooks import QUICK, a_delivery, resolve_to, sending, try_once
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
+from watcher.sinks import http
 from watcher.sinks.http import Poster
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ async def test_a_name_that_is_pointed_elsewhere_after_it_was_checked_is_refused(
         with pytest.raises(SinkError, match=f"{address} .*allow_private"):
             await try_once(url, allow_private=False)
     assert not receiver.received
+
+
+async def test_a_name_that_leads_to_this_machines_own_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an injected interface has it; an address of documentation, to which nothing is sent."""
+    monkeypatch.setattr(http, "own_addresses", lambda: frozenset({"203.0.113.7"}))
+    resolve_to(monkeypatch, "203.0.113.7")
+    with pytest.raises(SinkError, match=r"203\.0\.113\.7 is this machine's own address; `allow_private: true`"):
+        await try_once("http://receiver.example:9/", allow_private=False)
 
 
 async def test_a_name_with_several_refused_addresses_tells_of_each() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.addresses import refusal
+from watcher.addresses import host_refusal, refusal
+from watcher.util.interfaces import own_addresses
 
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
 
@@ -36,18 +39,17 @@ METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254
         ("", "not an IP address"),
         ("2130706433", "not an IP address"),
         *((address, "AWS's metadata") for address in METADATA),
+        ("100.100.100.200", "a cloud's metadata"),
+        ("168.63.129.16", "a cloud's metadata"),
+        ("192.0.0.192", "a cloud's metadata"),
+        ("fd00:42::42", "a cloud's metadata"),
+        ("fd00:a9fe:a9fe::1", "a cloud's metadata"),
+        ("fd00:c1::a9fe:a9fe", "a cloud's metadata"),
+        ("fd20:ce:0::254", "a cloud's metadata"),
     ],
 )
 def test_an_address_of_this_machine_or_of_many_is_refused(address: str, words: str) -> None:
     assert words in (refusal(address) or "")
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["8.8.8.8", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "2606:4700::1111", "fd12:3456::1", "2000::1%3"],
-)
-def test_a_receiver_elsewhere_or_in_a_private_network_is_not_refused(address: str) -> None:
-    assert refusal(address) is None
 
 
 def forms(address: str) -> dict[str, str]:
@@ -67,6 +69,59 @@ def forms(address: str) -> dict[str, str]:
         "Teredo, the server": str(IPv6Address((0x20010000 << 96) | (number << 64) | (0x08080808 ^ 0xFFFFFFFF))),
         "with a scope": f"::ffff:{address}%eth0",
     }
+
+
+INTERFACES = frozenset({"127.0.0.1", "::1", "10.0.0.5", "203.0.113.7", "2001:db8::7", "fd12::7", "fe80::7"})
+
+
+@pytest.mark.parametrize("form", forms("127.0.0.1"))
+@pytest.mark.parametrize("address", ["10.0.0.5", "203.0.113.7"])
+def test_an_address_of_an_interface_of_this_machine_is_refused_in_each_form(address: str, form: str) -> None:
+    for written in (address, forms(address)[form]):
+        assert "this machine's own address" in (refusal(written, INTERFACES) or "")
+        assert refusal(written) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("2001:db8::7", "own"),
+        ("2001:DB8:0::7", "own"),
+        ("2001:db8::7%eth0", "own"),
+        ("fd12::7", "own"),
+        ("10.0.0.5", "own"),
+        ("10.0.5", "own"),  # as resolvers take it
+        ("0xa000005", "own"),
+        ("167772165", "own"),
+        ("127.0.0.1", "loopback"),
+        ("localhost", "this machine"),
+        ("A.LocalHost.", "this machine"),
+        ("100.100.100.200", "metadata"),
+        ("10.0.0.6", None),
+        ("2001:db8::8", None),
+        ("receiver.example", None),
+        ("10.0.0.5.example", None),
+    ],
+)
+def test_a_host_is_refused_for_what_it_says_of_itself(host: str, words: str | None) -> None:
+    why = host_refusal(host, INTERFACES)
+    assert why is None if words is None else words in (why or "")
+
+
+def test_the_addresses_of_this_machine_are_found() -> None:
+    """Those by which it would leave for elsewhere are among them; no packet is sent."""
+    assert "127.0.0.1" in own_addresses()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out, suppress(OSError):
+        out.connect(("192.0.2.254", 9))
+        assert out.getsockname()[0] in own_addresses()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "2606:4700::1111", "fd12:3456::1", "2000::1%3"],
+)
+def test_a_receiver_elsewhere_or_in_a_private_network_is_not_refused(address: str) -> None:
+    assert refusal(address) is None
 
 
 @pytest.mark.parametrize("form", forms("127.0.0.1"))

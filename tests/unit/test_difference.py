@@ -83,7 +83,7 @@ def test_targets_that_are_new_or_watched_otherwise_are_counted() -> None:
     ("edit", "goes", "comes"),
     [
         (("https://example.com/a", "https://example.com/b"), {"hook"}, ["hook"]),
-        (("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_bm90LXRoZS1zYW1lLWFzLWJlZm9yZQ=="), {"hook"}, ["hook"]),
+        (("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_bm90IHRoZSBzYW1lIGFzIGJlZm9yZS4u"), {"hook"}, ["hook"]),
         (("type: webhook,", "type: webhook, mode: binary,"), {"hook"}, ["hook"]),
         (("name: hook", "name: other"), {"hook"}, ["other"]),
         (("  - {name: out, type: stdout, replay_from: 2h}\n", ""), {"out"}, []),

@@ -15,8 +15,8 @@ CONFIG = Path(__file__).parents[2] / "config"
 SURROUNDINGS = {"AWS_REGION": "us-east-1"}
 SECRETS = {
     "EXTERNAL_ID": "an-external-id",
-    "WEBHOOK_SECRET": "whsec_c2VjcmV0",
-    "OLD_SECRET": "whsec_b2xk",
+    "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "OLD_SECRET": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     "TOKEN": "open-sesame",
     "WATCHER_TOKEN": "a-token-for-readers",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",

@@ -153,6 +153,16 @@ def reads_true(text: Text) -> bool:
     return text.lower() in {"true", "yes", "on"}
 
 
+def reads_off(value: object) -> bool:
+    """Whether `value` says that something is not to be: `off` is false to YAML 1.1, and text to YAML 1.2."""
+    return isinstance(value, Text) and (value == "off" or (value.reads is Reads.BOOLEAN and not reads_true(value)))
+
+
+def or_off(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema`, or off: see `reads_off`."""
+    return {"anyOf": [schema, {"enum": [False, "off"]}]}
+
+
 def one_of(words: Sequence[str]) -> Callable[[object], str]:
     """Reads one of these words."""
 
@@ -167,8 +177,8 @@ def one_of(words: Sequence[str]) -> Callable[[object], str]:
     return read
 
 
-def http_url(value: object, *, example: str, secret: bool = False) -> str:
-    """An http(s) URL of a host; the message never has it, for people put passwords there."""
+def http_url(value: object, *, example: str, secret: bool = False, user: bool = False) -> str:
+    """An http(s) URL of a host; the message never has it, for people put passwords there. `user`: there may be one."""
     text = printable(value, secret=secret)
     try:
         parts = urlsplit(text)
@@ -177,7 +187,7 @@ def http_url(value: object, *, example: str, secret: bool = False) -> str:
         sound = False
     if not sound:
         raise ValueError(f"this must be the URL of a host, such as {example}")
-    if "@" in parts.netloc:
+    if "@" in parts.netloc and not user:
         raise ValueError("a URL here cannot have a user name or a password in it")
     return text
 

@@ -37,14 +37,15 @@ from watcher.config.fields import (
     Url,
     Version,
     lasting,
+    or_off,
     or_variable,
-    reads_true,
+    reads_off,
 )
 from watcher.config.keyed import Keyed, Sound, faults_of
 from watcher.config.mutes import Mute  # noqa: TC001  pydantic reads it at run time
 from watcher.config.sinks import SinkOfType  # noqa: TC001  the same
 from watcher.config.tracing import WithExtra  # noqa: TC001  the same
-from watcher.config.tree import Keys, Reads, Text, is_null
+from watcher.config.tree import Keys, Text, is_null
 from watcher.model import FirstSeen
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Http(Keyed):
 
 def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> Http | None:
     if isinstance(value, Text) and not value.broken:
-        if value == "off" or (value.reads is Reads.BOOLEAN and not reads_true(value)):
+        if reads_off(value):
             return None
         if not is_null(value):
             raise ValueError(
@@ -182,10 +183,10 @@ def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> Http | No
 
 
 class _SchemaOrOff:
-    """`off` is false to YAML 1.1, and text to YAML 1.2."""
+    """The mapping, or off."""
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return or_variable({"anyOf": [handler(Http.__pydantic_core_schema__), {"enum": [False, "off"]}]})
+        return or_variable(or_off(handler(Http.__pydantic_core_schema__)))
 
 
 class File(Keyed):

@@ -1,7 +1,8 @@
 """One bounded POST to a receiver that is not to be trusted, and what its answer means for a delivery.
 
 The receiver's name may be pointed anywhere at any time, so the address is checked where the socket is made: after the
-name was resolved, and for addresses written as such too. A redirect is an answer like any other, and is not followed.
+name was resolved, and for addresses written as such too. A proxy resolves names itself: then only what the URL says is
+checked. A redirect is an answer like any other, and is not followed.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import errno
 import os
 import socket
 import ssl
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import string
+from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, urlsplit
 
 from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
     ClientResponseError,
     ClientSession,
     ClientSSLError,
@@ -33,18 +36,21 @@ from aiohttp import (
 from yarl import URL
 
 from watcher import __version__
-from watcher.addresses import refusal
+from watcher.addresses import host_refusal, refusal
 from watcher.config.urls import secret_parts
-from watcher.errors import SinkError, SinkGone
-from watcher.patience import LONGEST_HEEDED
+from watcher.errors import SinkError
 from watcher.protocols import Verdict
-from watcher.redact import HIDDEN, excerpt, printable
+from watcher.redact import HIDDEN, printable
+from watcher.sinks.http_proxy import proxy_for
+from watcher.sinks.http_response import Response, retry_after, verdict
 from watcher.tracing import span
+from watcher.util.interfaces import own_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from aiohttp import AddrInfoType, ClientResponse
+    from pydantic import SecretStr
 
     from watcher.config.sinks.http import HttpSink
 
@@ -59,69 +65,12 @@ HEADERS = 100
 GRACE = 1.0
 """Seconds that a send has beyond its post's own time-out, to say that it was over."""
 
-TEXT_LIMIT = 200
-"""Bytes of an answer that are kept for people."""
-
 VALUE, SEGMENT = 4, 8
 """Letters from which on a value in a URL's query, or a segment of its path, is not shown where it is repeated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a receiver answered."""
-
-    status: int
-    reason: str = ""
-    text: str = ""
-    """The first 64 KiB of the answer's body."""
-    retry_after: float | None = None
-    """Seconds that it asked to be left alone."""
-
-    def __str__(self) -> str:
-        """For people: the status line and the first line of the body, without secrets."""
-        status = f"{self.status} {self.reason}".rstrip()
-        first = next((line.strip() for line in self.text.splitlines() if line.strip()), "")
-        return printable(excerpt(f"{status}: {first}" if first else status, TEXT_LIMIT))
-
-
-FINAL = frozenset({400, 413, 414, 415, 422})
-"""Statuses of RFC 9110 that judge the body itself: the same body gets the same answer, whatever an operator mends."""
-
-
 class Unanswered(SinkError):  # noqa: N818  named for what it says
     """The receiver was reached and gave no whole answer: it may have what was sent, and that may be the cause."""
-
-
-def verdict(response: Response) -> tuple[Verdict, str]:
-    """What an answer means for the one delivery that was sent, and its text for people. Pure.
-
-    Raises:
-        SinkError: 429 or 503 with `Retry-After`: it wants to be left alone for so long, whatever the event.
-        SinkGone: 410: it wants nothing more.
-    """
-    text = str(response)
-    match response.status:
-        case status if 200 <= status < 300:
-            return Verdict.TAKEN, text
-        case 410:
-            raise SinkGone(f"it answered {text}")
-        case 429 | 503:
-            if response.retry_after is not None:
-                raise SinkError(f"it answered {text}", retry_after=response.retry_after)
-            return Verdict.LATER, text
-        case status if 300 <= status < 400:
-            return Verdict.LATER, f"{replace(response, text='')}: redirects are not followed"
-    return Verdict.NEVER if response.status in FINAL else Verdict.LATER, text
-
-
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3), an hour at most; None: it is none. Pure."""
-    if value is None:
-        return None
-    with suppress(ValueError, OverflowError):
-        seconds = int(value) if value.isascii() and value.isdigit() else _until(value, now)
-        return min(max(0.0, float(seconds)), LONGEST_HEEDED)
-    return None
 
 
 class Poster:
@@ -135,23 +84,26 @@ class Poster:
         ca_file: str | None = None,
         allow_http: bool = False,
         allow_private: bool = False,
+        proxy: SecretStr | Literal[False] | None = None,
         secrets: Collection[str] = (),
     ) -> None:
         """Nothing is opened before the first post.
 
         `timeout`: seconds for one post, in all; half of them may go into connecting. `ca_file`: the only authority that
         is believed, instead of the system's. `allow_private`: also post to addresses that `addresses.refusal` refuses.
-        `secrets`: what the receiver is told, and nobody else may read where it repeats it.
+        `proxy`: see `proxy_for`. `secrets`: what the receiver is told, and nobody else may read where it repeats it.
         """
-        self._url = URL(url)
+        self._url = exact(url)
         # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.
         hidden = {self._url.raw_path_qs, self._url.path_qs, *secrets}
-        hidden.update(secret_parts(str(self._url), value=VALUE, segment=SEGMENT))
+        hidden.update(secret_parts(url, value=VALUE, segment=SEGMENT))
         self._hidden = sorted((text for text in hidden if len(text) > 1), key=len, reverse=True)
         self._timeout = timeout
         self._ca_file = ca_file
         self._allow_http = allow_http
         self._allow_private = allow_private
+        self._wanted_proxy = proxy
+        self._proxy: URL | None = None
         self._opening = asyncio.Lock()
         self._session: ClientSession | None = None
         self._closed = False
@@ -165,6 +117,7 @@ class Poster:
             ca_file=options.ca_file,
             allow_http=options.allow_http,
             allow_private=options.allow_private,
+            proxy=options.proxy,
             secrets=secrets,
         )
 
@@ -222,6 +175,10 @@ class Poster:
         return self._session
 
     async def _made(self) -> ClientSession:
+        self._proxy = proxy_for(str(self._url), self._wanted_proxy)
+        # What the receiver's name leads to is the proxy's to know.
+        if self._proxy and not self._allow_private and (why := host_refusal(self._url.host or "", own_addresses())):
+            raise SinkError(f"{self._where}: this host {why}; `allow_private: true` lets it through")
         try:
             # Reading a few hundred authorities takes a moment.
             trust = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
@@ -229,7 +186,8 @@ class Poster:
             raise SinkError(f"ca_file {self._ca_file}: {error.strerror or error}") from error
         return ClientSession(
             # The relay bounds how many posts are under way.
-            connector=TCPConnector(ssl=trust, limit=0, socket_factory=self._socket),
+            connector=TCPConnector(ssl=trust, limit=0, socket_factory=None if self._proxy else self._socket),
+            proxy=self._proxy,
             timeout=ClientTimeout(total=None, connect=self._timeout / 2, ceil_threshold=self._timeout),
             headers={"User-Agent": f"watcher/{__version__}", "Accept-Encoding": "identity"},
             cookie_jar=DummyCookieJar(),
@@ -242,14 +200,15 @@ class Poster:
 
     def _socket(self, resolved: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = resolved
-        if not self._allow_private and (reason := refusal(str(address[0]))):
+        if not self._allow_private and (reason := refusal(str(address[0]), own_addresses())):
             raise _RefusedError(errno.EACCES, f"{address[0]} {reason}; `allow_private: true` lets it through")
         return socket.socket(family, kind, protocol)
 
     @property
     def _where(self) -> str:
-        """The receiver, as far as it may be shown."""
-        return self._url.host_port_subcomponent or "the URL"
+        """The receiver and its proxy, as far as they may be shown."""
+        receiver = self._url.host_port_subcomponent or "the URL"
+        return f"{receiver}, through the proxy {self._proxy.host_port_subcomponent}" if self._proxy else receiver
 
     def _hide(self, text: str) -> str:
         """The receiver's words without what it was told in confidence."""
@@ -258,25 +217,32 @@ class Poster:
         return text
 
     def _explain(self, error: Exception) -> SinkError:
+        kind: type[SinkError] = SinkError
+        whose = "the proxy's" if self._proxy else "its"
         match error:
             case ConnectionTimeoutError():
-                return SinkError(f"{self._where}: no connection within {self._timeout / 2:g} s")
+                text = f"no connection within {self._timeout / 2:g} s"
             case TimeoutError():
-                return Unanswered(f"{self._where}: no answer within {self._timeout:g} s")
+                kind, text = Unanswered, f"no answer within {self._timeout:g} s"
             case ClientConnectorDNSError():
-                return SinkError(f"{self._where}: its name cannot be resolved")
+                text = f"{whose} name cannot be resolved"
             case ClientConnectorCertificateError():
                 reason = getattr(error.certificate_error, "verify_message", "it does not say why")
-                return SinkError(f"{self._where}: its certificate is not trusted: {reason}")
+                text = f"its certificate is not trusted: {reason}"
             case ClientSSLError():
-                return SinkError(f"{self._where}: no TLS connection: {_reason(error.os_error)}")
+                text = f"no TLS connection: {_reason(error.os_error)}"
             case ClientConnectorError():
-                return SinkError(f"{self._where}: no connection: {_reason(error.os_error)}")
+                to = " to the proxy" if isinstance(error, ClientProxyConnectionError) else ""
+                text = f"no connection{to}: {_reason(error.os_error)}"
+            case ClientHttpProxyError():
+                text = printable(self._hide(f"the proxy answered {error.status} {error.message}"))
             case ClientResponseError():
-                return Unanswered(f"{self._where}: its answer is not HTTP, or its headers are too many or too long")
+                kind, text = Unanswered, "its answer is not HTTP, or its headers are too many or too long"
             case ValueError():
-                return SinkError(f"{self._where}: the URL, or a header, cannot be sent")
-        return Unanswered(f"{self._where}: it cut the connection before it answered")
+                text = "the URL, or a header, cannot be sent"
+            case _:
+                kind, text = Unanswered, "it cut the connection before it answered"
+        return kind(f"{self._where}: {text}")
 
 
 class _RefusedError(OSError):
@@ -284,6 +250,16 @@ class _RefusedError(OSError):
 
     def __str__(self) -> str:
         return self.strerror or ""
+
+
+def exact(url: str) -> URL:
+    """The URL whose path and query are sent byte for byte as written: receivers check signatures over them. Pure.
+
+    Only what cannot stand in a URL, letters beyond ASCII, is encoded. The host is normalized.
+    """
+    host, written = URL(url), urlsplit(url)
+    path, query = (quote(part, safe=string.punctuation) for part in (written.path or "/", written.query))
+    return URL.build(scheme=host.scheme, authority=host.raw_authority, path=path, query_string=query, encoded=True)
 
 
 async def _beginning(answer: ClientResponse) -> str:
@@ -301,8 +277,3 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError) or error.errno in (None, errno.EACCES):
         return (error.strerror or str(error)).removeprefix("Multiple exceptions: ")
     return os.strerror(error.errno)
-
-
-def _until(date: str, now: datetime) -> float:
-    moment = parsedate_to_datetime(date)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from cloudevents.core.bindings.http import to_binary_event
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from multidict import CIMultiDict
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
+from standardwebhooks.webhooks import Webhook
 
 from watcher.protocols import Answer, Limits
 from watcher.sinks.http import GRACE, Poster
@@ -39,7 +38,7 @@ class WebhookSink:
         self._binary = options.mode == "binary"
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         secrets = [secret.get_secret_value() for secret in (options.secret, *options.secrets) if secret is not None]
-        self._signers = [signer(secret) for secret in secrets]
+        self._signers = [Webhook(secret) for secret in secrets]
         told = [part for value in self._headers.values() for part in (value, value.rpartition(" ")[2])]
         self._poster = Poster.of(options.url, options, told)
 
@@ -67,14 +66,6 @@ def binary(delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
     """The CloudEvent's attributes as `ce-` headers, its data as the body. Pure."""
     message = to_binary_event(JSONFormat().read(CloudEvent, delivery.body))
     return message.headers, message.body
-
-
-def signer(secret: str) -> Webhook:
-    """What signs with a secret: with the bytes that it is the base64 of, or with its own where it is none. Pure."""
-    try:
-        return Webhook(secret)
-    except (binascii.Error, ValueError, EmptyWebhookSecretError):
-        return Webhook(secret.encode())
 
 
 def signature_headers(delivery_id: str, body: bytes, signers: Sequence[Webhook], now: datetime) -> Mapping[str, str]:

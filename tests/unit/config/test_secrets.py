@@ -22,6 +22,7 @@ SECRET_FIELDS = {
     "secret": "sinks: [{name: a, type: webhook, url: https://x.y, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "secrets": "sinks: [{name: a, type: webhook, url: https://x.y, secrets: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
     "header": "sinks: [{name: a, type: webhook, url: https://x.y, headers: {A: %s}}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "proxy": "sinks: [{name: a, type: webhook, url: https://x.y, proxy: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "url": "sinks: [{name: a, type: slack, url: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "urls": "sinks: [{name: a, type: notify, urls: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
     "header of traces": "tracing: {endpoint: https://x.y, headers: {A: %s}}\nstacks: [{name: x}]\nwrong: 1\n",
@@ -75,7 +76,7 @@ sinks:
   - {name: _V_, type: stdout}
   - {name: _V_, type: stdout, min_severity: _V_, remind_every: _V_, give_up_after: _V_, replay_from: _V_}
   - {name: a, type: webhook, url: _V_, secret: _V_, mode: _V_, ca_file: _V_, allow_http: _V_, allow_private: _V_}
-  - {name: b, type: slack, url: _V_, template: _V_, group_wait: _V_, timeout: _V_}
+  - {name: b, type: slack, url: _V_, proxy: _V_, template: _V_, group_wait: _V_, timeout: _V_}
   - {name: c, type: notify, urls: [_V_], template: _V_, title_template: _V_}
   - {name: d, type: eventbridge, bus: _V_, account: _V_, region: _V_, endpoint_url: _V_}
   - {name: e, type: sns, topic: _V_}
@@ -131,9 +132,10 @@ sinks:
   - name: hook
     type: webhook
     url: https://example.com
-    secret: hush-secret
-    secrets: [hush-old, hush-older]
+    secret: aHVzaC1zZWNyZXQuLi4uLi4uLi4uLi4u
+    secrets: [aHVzaC1vbGQuLi4uLi4uLi4uLi4uLi4u, aHVzaC1vbGRlci4uLi4uLi4uLi4uLi4u]
     headers: {Authorization: Bearer hush-header}
+    proxy: http://hush-user:hush-password@proxy:3128
   - {name: chat, type: slack, url: "https://example.com/hush-slack"}
   - {name: pagers, type: notify, urls: ["json://example.com/hush-one", "mailto://me:hush-two@example.com"]}
   - {name: way, type: webhook, url: "https://example.com/hooks/hush-in-the-path%21/x?to=me&t=hush%2Bvalue&hush-alone"}
@@ -144,11 +146,14 @@ sinks:
 def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Config]) -> None:
     found = list(secrets_of(read(EVERY_SECRET)))
     assert sorted(found) == sorted([
-        "Bearer hush-header", "https://example.com/hush-slack", "hush-id", "hush-old", "hush-older", "hush-other-id",
-        "hush-secret", "hush-token", "Bearer hush-traces", "json://example.com/hush-one", "mailto://me:hush-two@example.com",
+        "Bearer hush-header", "https://example.com/hush-slack", "hush-id",
+        "aHVzaC1vbGQuLi4uLi4uLi4uLi4uLi4u", "aHVzaC1vbGRlci4uLi4uLi4uLi4uLi4u",
+        "hush-other-id", "aHVzaC1zZWNyZXQuLi4uLi4uLi4uLi4u", "hush-token", "Bearer hush-traces",
+        "json://example.com/hush-one", "mailto://me:hush-two@example.com",
         # of URLs: also what a receiver could repeat of them
         "https://example.com/services/T00000000/hush-of-the-channel", "hush%2Bvalue", "hush+value", "hush-alone",
         "hush-in-the-path!", "hush-in-the-path%21", "hush-of-the-channel",
+        "http://hush-user:hush-password@proxy:3128",
     ])  # fmt: skip
 
 

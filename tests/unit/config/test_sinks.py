@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from base64 import b64encode, urlsafe_b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from standardwebhooks.webhooks import Webhook
 
 from watcher.config import SinkSettings
 from watcher.config.sinks import ROUTABLE
@@ -93,11 +95,62 @@ def test_a_webhook_by_default_is_structured_unsigned_and_safe(sink: Callable[...
     assert (found.account, found.region) == (None, None)
 
 
-@pytest.mark.parametrize("secret", ["whsec_c2VjcmV0", "whsec_c2VjcmV0MQ", "ordinary words", "é", '"two\\nlines"'])
-def test_any_text_may_sign(secret: str, sink: Callable[..., SinkSettings]) -> None:
-    found = sink(f"type: webhook, url: https://example.com, secret: {secret}, secrets: [{secret}, x]").options
+MAKE_ONE = (
+    "this must be the base64 of 24 to 64 bytes, with or without whsec_ before it; "
+    "`echo whsec_$(openssl rand -base64 32)` makes one"
+)
+
+
+def encoded(size: int) -> str:
+    return b64encode(bytes(range(size))).decode()
+
+
+@pytest.mark.parametrize("prefix", ["", "whsec_"])
+@pytest.mark.parametrize("size", [24, 25, 32, 63, 64])
+def test_a_secret_is_the_same_bytes_to_the_schemes_library(
+    prefix: str, size: int, sink: Callable[..., SinkSettings]
+) -> None:
+    text = prefix + encoded(size)
+    found = sink(f"type: webhook, url: https://example.com, secret: {text}, secrets: ['${{OLD}}']", OLD=text).options
     assert found.secret == found.secrets[0]
-    assert found.secret.get_secret_value() == secret.strip('"').replace("\\n", "\n")
+    assert Webhook(found.secret.get_secret_value())._whsecret == bytes(range(size))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "whsec_", "ordinary words", "é" * 32, "x" * 41, "a" * 33, encoded(23), encoded(65), encoded(32) + "\n",
+     "\n" + encoded(32), encoded(32) + " ", encoded(32).rstrip("="), encoded(24) + "=", "WHSEC_" + encoded(32),
+     "whsec_whsec_" + encoded(32), urlsafe_b64encode(b"\xff" * 32).decode(), encoded(32).replace("8=", "9="),
+     bytes(range(32)).hex() + "zz"],
+)  # fmt: skip
+def test_any_other_secret_is_a_fault_that_shows_how_to_make_one(text: str, fault: Callable[..., Fault]) -> None:
+    found = fault('type: webhook, url: https://example.com, secret: "${SECRET}"', SECRET=text)
+    assert (found.path, found.message) == (
+        "sinks[0].secret",
+        MAKE_ONE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "proxy"),
+    [
+        ("off", False),
+        ("'off'", False),
+        ("no", False),
+        ("'${P}'", False),
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("'https://me:p%40ss@[fd12::1]:3128/'", "https://me:p%40ss@[fd12::1]:3128/"),
+        ("http://127.0.0.1:3128", "http://127.0.0.1:3128"),
+        ("null", None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["webhook", "slack"])
+def test_a_sink_that_posts_may_have_a_proxy_or_none(
+    kind: str, written: str, proxy: str | None, sink: Callable[..., SinkSettings]
+) -> None:
+    found = sink(f"type: {kind}, url: https://example.com, proxy: {written}", P="off")
+    assert (found.options.proxy.get_secret_value() if isinstance(proxy, str) else found.options.proxy) == proxy
+    assert "p%40ss" not in repr(found)
 
 
 def test_headers_may_hold_secrets(sink: Callable[..., SinkSettings]) -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import ssl
-from ipaddress import IPv4Address, ip_address
 from pathlib import Path
-from socket import inet_aton
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
 
-from watcher.addresses import refusal
-from watcher.config.fields import Boolean, Duration, lasting, printable, quoted, text_schema
+from watcher.addresses import host_refusal
+from watcher.config.fields import (
+    Boolean,
+    Duration,
+    http_url,
+    lasting,
+    or_off,
+    or_variable,
+    printable,
+    quoted,
+    reads_off,
+    text_schema,
+)
 from watcher.config.sinks.base import Sink
+from watcher.config.tree import Reads, Text
 
 _LARGEST_CA_FILE = 4 * 1024 * 1024
 
@@ -38,17 +48,39 @@ def _ca_file(value: object) -> str:
 CaFile = Annotated[str, PlainValidator(_ca_file), text_schema(minLength=1)]
 
 
+def _proxy(value: object) -> SecretStr | Literal[False]:
+    if reads_off(value):
+        return False
+    example = "http://proxy.example.com:3128, or off"
+    if isinstance(value, Text) and value.reads is Reads.BOOLEAN:
+        raise ValueError(f"this must be the URL of a proxy, such as {example}")
+    text = http_url(value, example=example, secret=True, user=True)
+    parts = urlsplit(text)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"this must be the URL of a proxy without a path, such as {example}")
+    return SecretStr(text)
+
+
+Proxy = Annotated[
+    SecretStr | Literal[False],
+    PlainValidator(_proxy),
+    WithJsonSchema(or_variable(or_off({"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]+/?$"}))),
+]
+
+
 class HttpSink(Sink):
     """A sink that posts to a URL."""
 
     allow_http: Boolean = False
     """Post without TLS as well: anybody on the way can read and change it."""
     allow_private: Boolean = False
-    """Post also to this machine itself, and to link-local addresses such as the cloud's metadata service."""
+    """Post also to this machine itself, by any of its addresses, and to metadata services and link-local addresses."""
     ca_file: CaFile | None = Field(default=None, examples=["/etc/ssl/certs/internal-ca.pem"])
     """A PEM file of the certificate authorities to trust, instead of the system's."""
     timeout: Duration = lasting("10s")
     """For one post, in all."""
+    proxy: Proxy | None = Field(default=None, examples=["http://proxy.example.com:3128", "off"])
+    """Post through this proxy, or (off) through none; left out: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."""
 
     @field_validator("url", mode="after", check_fields=False)
     @classmethod
@@ -57,29 +89,8 @@ class HttpSink(Sink):
         wrong = []
         if parts.scheme == "http" and info.data.get("allow_http") is False:
             wrong.append("anybody on the way can read http; use https, or say `allow_http: true`")
-        if (why := _private(parts.hostname or "")) and info.data.get("allow_private") is False:
+        if (why := host_refusal(parts.hostname or "")) and info.data.get("allow_private") is False:
             wrong.append(f"this host {why}; use another, or say `allow_private: true`")
         if wrong:
             raise ValueError(", and ".join(wrong))
         return url
-
-
-def _private(host: str) -> str | None:
-    """Why a URL's host is one that may not be reached unless that is said, if the host alone tells."""
-    name = host.rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return "is this machine"
-    address = _address(name)
-    return refusal(address) if address else None
-
-
-def _address(host: str) -> str | None:
-    """The IP address that `host` is, if it is one; also as resolvers take it (`127.1`, `0x7f000001`, `2130706433`)."""
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        pass
-    try:
-        return str(IPv4Address(inet_aton(host)))
-    except OSError:
-        return None

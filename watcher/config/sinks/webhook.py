@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema
@@ -11,8 +11,10 @@ from watcher.config.fields import HTTP_URL, Secret, http_url, meant_as_text, one
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
 from watcher.config.sinks.http import HttpSink
 
-_ENCODED = "whsec_"
-"""What a secret of the Standard Webhooks scheme begins with, before its base64."""
+PREFIX = "whsec_"
+"""What a secret of the Standard Webhooks scheme may begin with, before its base64."""
+
+_SECRET = rf"^({PREFIX})?[A-Za-z0-9+/]{{32,86}}={{0,2}}$"
 
 
 def _webhook_url(value: object) -> str:
@@ -20,28 +22,22 @@ def _webhook_url(value: object) -> str:
 
 
 def _signing_secret(value: object) -> SecretStr:
-    """Any text, but that what says that it is base64 must be."""
-    text = meant_as_text(value, secret=True)
-    if not text:
-        raise ValueError("this must not be empty")
-    if text.startswith(_ENCODED) and not _is_base64(text.removeprefix(_ENCODED)):
-        raise ValueError(
-            f"after {_ENCODED} there must be base64, of a byte at least; "
-            f"`echo {_ENCODED}$(openssl rand -base64 32)` makes a secret"
-        )
-    return SecretStr(str(text))
-
-
-def _is_base64(text: str) -> bool:
-    """Whether `text` is the base64 of something; it may lack its padding, as the scheme's libraries have it."""
-    bare = text.rstrip("=")
+    """A secret that every library of the scheme reads as the same bytes: strict base64, of 24 to 64 bytes."""
+    text = str(meant_as_text(value, secret=True))
+    encoded = text.removeprefix(PREFIX)
     try:
-        return bool(b64decode(bare + "=" * (-len(bare) % 4), validate=True))
+        key = b64decode(encoded)
     except ValueError:  # also binascii.Error, and letters beyond ASCII
-        return False
+        key = b""
+    if not 24 <= len(key) <= 64 or b64encode(key).decode() != encoded:
+        raise ValueError(
+            f"this must be the base64 of 24 to 64 bytes, with or without {PREFIX} before it; "
+            f"`echo {PREFIX}$(openssl rand -base64 32)` makes one"
+        )
+    return SecretStr(text)
 
 
-SigningSecret = Annotated[SecretStr, PlainValidator(_signing_secret), text_schema(minLength=1)]
+SigningSecret = Annotated[SecretStr, PlainValidator(_signing_secret), text_schema(_SECRET)]
 HeaderName = Annotated[str, PlainValidator(header_name("the sink", "webhook-", "ce-")), HEADER_NAME_SCHEMA]
 Mode = Literal["structured", "binary"]
 _MODES = ("structured", "binary")

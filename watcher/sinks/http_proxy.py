@@ -1,0 +1,45 @@
+"""Which proxy, if any, a sink posts through."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Literal
+
+from botocore.httpsession import ProxyConfiguration
+from botocore.utils import get_environ_proxies
+from yarl import URL
+
+from watcher.errors import SinkError
+from watcher.redact import remember
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+
+def proxy_for(url: str, wanted: SecretStr | Literal[False] | None) -> URL | None:
+    """The proxy for `url`: `wanted`; none if that is False; the environment's if it is None.
+
+    The environment's are HTTPS_PROXY, HTTP_PROXY and NO_PROXY as botocore reads them, so that calls to AWS and posts go
+    the same way. The proxy's credentials are hidden from now on.
+
+    Raises:
+        SinkError: what the environment says is not the URL of an HTTP proxy.
+    """
+    if wanted is False:
+        return None
+    if wanted is None:
+        written = ProxyConfiguration(get_environ_proxies(url)).proxy_url_for(url)
+    else:
+        written = wanted.get_secret_value()
+    if not written:
+        return None
+    try:
+        proxy = URL(written)
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise SinkError("the proxy that the environment names is not the http or https URL of a host")
+    if proxy.user is not None:
+        credentials = f"{proxy.user}:{proxy.password or ''}"
+        remember(proxy.password, credentials, b64encode(credentials.encode()).decode())
+    return proxy

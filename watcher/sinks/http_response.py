@@ -1,0 +1,75 @@
+"""What a receiver's HTTP response means for a delivery. Pure."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from watcher.errors import SinkError, SinkGone
+from watcher.patience import LONGEST_HEEDED
+from watcher.protocols import Verdict
+from watcher.redact import excerpt, printable
+
+TEXT_LIMIT = 200
+"""Bytes of an answer that are kept for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a receiver answered."""
+
+    status: int
+    reason: str = ""
+    text: str = ""
+    """The first 64 KiB of the answer's body."""
+    retry_after: float | None = None
+    """Seconds that it asked to be left alone."""
+
+    def __str__(self) -> str:
+        """For people: the status line and the first line of the body, without secrets."""
+        status = f"{self.status} {self.reason}".rstrip()
+        first = next((line.strip() for line in self.text.splitlines() if line.strip()), "")
+        return printable(excerpt(f"{status}: {first}" if first else status, TEXT_LIMIT))
+
+
+FINAL = frozenset({400, 413, 414, 415, 422})
+"""Statuses of RFC 9110 that judge the body itself: the same body gets the same answer, whatever an operator mends."""
+
+
+def verdict(response: Response) -> tuple[Verdict, str]:
+    """What an answer means for the one delivery that was sent, and its text for people. Pure.
+
+    Raises:
+        SinkError: 429 or 503 with `Retry-After`: it wants to be left alone for so long, whatever the event.
+        SinkGone: 410: it wants nothing more.
+    """
+    text = str(response)
+    match response.status:
+        case status if 200 <= status < 300:
+            return Verdict.TAKEN, text
+        case 410:
+            raise SinkGone(f"it answered {text}")
+        case 429 | 503:
+            if response.retry_after is not None:
+                raise SinkError(f"it answered {text}", retry_after=response.retry_after)
+            return Verdict.LATER, text
+        case status if 300 <= status < 400:
+            return Verdict.LATER, f"{replace(response, text='')}: redirects are not followed"
+    return Verdict.NEVER if response.status in FINAL else Verdict.LATER, text
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3), an hour at most; None: it is none. Pure."""
+    if value is None:
+        return None
+    with suppress(ValueError, OverflowError):
+        seconds = int(value) if value.isascii() and value.isdigit() else _until(value, now)
+        return min(max(0.0, float(seconds)), LONGEST_HEEDED)
+    return None
+
+
+def _until(date: str, now: datetime) -> float:
+    moment = parsedate_to_datetime(date)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
