@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from watcher.aws.service_models import is_region
 from watcher.config import settings
 from watcher.config.faults import suggestion
-from watcher.config.fields import is_region, quoted
+from watcher.config.fields import quoted
 from watcher.config.schema import Account, WatchedTarget
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 
@@ -32,6 +33,22 @@ class Surroundings:
     """With `environ`, where a region is looked for when an account names none."""
     now: datetime
     """What durations back from now are counted from."""
+
+
+def ambient_region(surroundings: Surroundings, profile: str | None) -> str | None:
+    """The region of the environment, else of `profile` (None: the ambient one), if there is one.
+
+    Raises:
+        ValueError: a variable is set to something else.
+        LookupError: the profile cannot be read.
+    """
+    for variable in REGION_VARIABLES:
+        if region := surroundings.environ.get(variable):
+            if not is_region(region):
+                raise ValueError(f"{variable} must be set to a valid region name (example: us-east-1)")
+            return region
+    region = surroundings.profile_region(profile) or ""
+    return region if is_region(region) else None
 
 
 class Accounts:
@@ -96,21 +113,16 @@ class Accounts:
     def _ambient_region(self, account: Account, asker: WatchedTarget | AwsSink) -> tuple[str, ...]:
         """The region of the surroundings; what is wrong is reported at the account, or at `asker` if it has none."""
         place = account.place() if account.is_written else asker.place()
-        for variable in REGION_VARIABLES:
-            if region := self._surroundings.environ.get(variable):
-                if is_region(region):
-                    return (region,)
-                self._faults.report(
-                    place, f"the variable {variable} is set to what is no region name, such as us-east-1"
-                )
-                return ()
         try:
-            region = self._surroundings.profile_region(account.profile) or ""
+            region = ambient_region(self._surroundings, account.profile)
+        except ValueError as error:
+            self._faults.report(place, str(error))
+            return ()
         except LookupError as error:
             whose = f"the AWS profile {quoted(account.as_written('profile'))}" if account.profile else "the AWS profile"
             self._faults.report(account.place("profile") if account.profile else place, f"{whose} {error}")
             return ()
-        if is_region(region):
+        if region:
             return (region,)
         here = "each target" if isinstance(asker, WatchedTarget) else "the sink"
         where = "`regions` to the account" if account.is_written else f"`region` to {here}"

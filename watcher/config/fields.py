@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
 
+from watcher.aws.service_models import REGION, is_region, text_rule
 from watcher.config import duration
 from watcher.config.faults import describe, suggestion
 from watcher.config.quoting import LONGEST, shown
@@ -76,8 +77,9 @@ def _token(value: object) -> SecretStr:
 
 def _external_id(value: object) -> SecretStr:
     text = printable(value, secret=True)
-    if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", text, re.ASCII):
-        raise ValueError("this is no external ID: 2 to 1224 letters, digits and +=,.@:/-_")
+    rule = text_rule("sts", "AssumeRole", "ExternalId")
+    if not rule.allows(text):
+        raise ValueError(f"this is not an external ID that AWS accepts; it must have {rule}")
     return SecretStr(text)
 
 
@@ -85,23 +87,50 @@ def _label_value(value: object) -> str:
     return str(meant_as_text(value))
 
 
-def matching(pattern: str, longest: int, what: str) -> Callable[[object], str]:
+def matching(pattern: str, what: str, longest: int = 2048) -> Callable[[object], str]:
     """Reads text of a form that takes `longest` characters at most; `what` it is, in words for messages."""
     form = re.compile(pattern)
 
     def read(value: object) -> str:
         text = meant_as_text(value)
         if len(text) > longest or not form.fullmatch(text):
-            raise ValueError(f"{quoted(text)} is no {what}")
+            raise ValueError(f"{quoted(text)} is not a valid {what}")
         return str(text)
 
     return read
 
 
-def _version(value: object) -> str:
-    text = single(value, "a major version")
-    if len(text) > 20 or not re.fullmatch(r"0|[1-9][0-9]*", text):
-        raise ValueError(f"{quoted(text)} is no major version; write a whole number without leading zeros, such as 1")
+def accepted(
+    *place: str, what: str, read: Callable[[object], str] = printable, instead: str = ""
+) -> Callable[[object], str]:
+    """Reads text that AWS's service model allows at `place` (service, operation, member).
+
+    `what` it is, and what to write `instead`, are for messages.
+    """
+
+    def check(value: object) -> str:
+        text, rule = read(value), text_rule(*place)
+        if not rule.allows(text):
+            if not instead and rule.allows(name := _name_in_arn(value)):
+                raise ValueError(f"{quoted(value)} is not {what}, but an ARN; write the name: `{name}`")
+            raise ValueError(f"{quoted(value)} is not {what} that AWS accepts; {instead or f'it must have {rule}'}")
+        return str(text)
+
+    return check
+
+
+def _name_in_arn(value: object) -> str:
+    """The name of the resource whose ARN was written where its name belongs; empty where it is not an ARN."""
+    if isinstance(value, Text) and not value.filled and value.startswith("arn:") and value.count(":") >= 5:
+        resource = value.split(":", 5)[5]
+        return resource.partition("/")[2].partition("/")[0].partition(":")[0]
+    return ""
+
+
+def _region(value: object) -> str:
+    text = meant_as_text(value)
+    if not is_region(text):
+        raise ValueError(f"{quoted(text)} is not a valid region name (example: us-east-1)")
     return str(text)
 
 
@@ -199,7 +228,9 @@ def _endpoint_url(value: object) -> str:
 def _state(value: object) -> str:
     text = printable(value)
     if text.startswith(SCHEME):
-        parse_address(text)
+        region = parse_address(text).region
+        if region is not None and not is_region(region):
+            raise ValueError("`region` must be a region's name, such as us-east-1")
     elif text != "memory://" and not re.fullmatch(r"sqlite:///.*[^/]", text):
         raise ValueError(
             "this must be sqlite:///PATH (relative), sqlite:////PATH (absolute), dynamodb://TABLE or memory://"
@@ -263,7 +294,6 @@ def _number_schema(kind: Literal["integer", "number"], least: float, most: float
 
 HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$"
 """The form of a URL of a host without a user, in the dialect that Python and JSON Schema share."""
-_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
 DURATION_SCHEMA = WithJsonSchema(
     or_variable({"type": "string", "pattern": duration.PATTERN}) | {"examples": ["500ms", "30s", "5m", "1h30m"]}
@@ -277,30 +307,51 @@ class TemplateType(StrEnum):
     SERVICE = "SERVICE"
 
 
-def is_region(text: str) -> bool:
-    """Whether `text` looks like an AWS region; which ones there are changes too often to be known here."""
-    return re.fullmatch(_REGION, text) is not None
-
-
 Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
 LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
 Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
 Token = Annotated[SecretStr, PlainValidator(_token), text_schema(r"^\S(.*\S)?$")]
 ExternalId = Annotated[SecretStr, PlainValidator(_external_id), text_schema(minLength=2)]
-# Which names there may be is AWS's to judge: its patterns change, and a name that it refuses is told as such.
-Name = Plain
+TemplateName = Annotated[
+    str,
+    PlainValidator(accepted("proton", "GetTemplateSyncStatus", "templateName", what="a template name")),
+    text_schema(minLength=1),
+]
+StackName = Annotated[
+    str,
+    PlainValidator(accepted("codeconnections", "GetResourceSyncStatus", "ResourceName", what="a stack name")),
+    text_schema(minLength=1),
+]
 Version = Annotated[
     str,
-    PlainValidator(_version),
+    PlainValidator(
+        accepted(
+            "proton",
+            "GetTemplateSyncStatus",
+            "templateVersion",
+            what="a major version",
+            read=lambda value: single(value, "a major version"),
+            instead="write a whole number without leading zeros, such as 1",
+        )
+    ),
     WithJsonSchema(
         or_variable({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(0|[1-9][0-9]*)$"}]})
     ),
 ]
-Region = Annotated[str, PlainValidator(matching(_REGION, 40, "region name, such as us-east-1")), text_schema(_REGION)]
+Region = Annotated[str, PlainValidator(_region), text_schema(REGION)]
 RoleArn = Annotated[
-    str, PlainValidator(matching(_ROLE, 2048, "role's ARN, such as arn:aws:iam::111122223333:role/watcher")),
+    str,
+    PlainValidator(
+        accepted(
+            "sts",
+            "AssumeRole",
+            "RoleArn",
+            what="a role ARN",
+            read=matching(_ROLE, "role ARN, such as arn:aws:iam::111122223333:role/watcher"),
+        )
+    ),
     text_schema(_ROLE),
-]  # fmt: skip
+]
 Url = Annotated[str, PlainValidator(_endpoint_url), text_schema(HTTP_URL)]
 State = Annotated[str, PlainValidator(_state), text_schema(r"^(sqlite:///.+|dynamodb://.+|memory://)$")]
 Listen = Annotated[str, PlainValidator(_listen), text_schema(r"^.+:[0-9]{1,5}$")]

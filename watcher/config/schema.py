@@ -24,13 +24,14 @@ from watcher.config.fields import (
     Interval,
     LabelValue,
     Listen,
-    Name,
     OnFirstSeen,
     Plain,
     Rate,
     Region,
     RoleArn,
+    StackName,
     State,
+    TemplateName,
     Token,
     Tries,
     TypeOfTemplate,
@@ -78,7 +79,7 @@ class Defaults(Keyed):
 class WatchedTarget(Keyed):
     """What every kind of target has; what is not given comes from `defaults`."""
 
-    name: Name
+    name: str
     """The name that AWS knows it by."""
     account: Plain | None = None
     """The account, by its name under `accounts`; may be left out when there is only one, or one named `default`."""
@@ -101,6 +102,8 @@ class WatchedTarget(Keyed):
 class Template(WatchedTarget):
     """One major version of a Proton template that is synced from Git."""
 
+    name: TemplateName
+    """The name that AWS knows it by."""
     type: TypeOfTemplate
     """What the template is for."""
     version: Version = Field(examples=[1])
@@ -109,6 +112,9 @@ class Template(WatchedTarget):
 
 class Stack(WatchedTarget):
     """A CloudFormation stack that is synced from Git."""
+
+    name: StackName
+    """The name that AWS knows it by."""
 
 
 class RateLimit(Keyed):

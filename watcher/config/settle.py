@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher import model
 from watcher.config import settings
-from watcher.config.accounts import REGION_VARIABLES, Accounts
+from watcher.config.accounts import Accounts, ambient_region
 from watcher.config.fields import is_loopback, split_listen
 from watcher.config.files import report_shared_files
 from watcher.config.schema import File, Template
@@ -70,10 +70,11 @@ def _report_no_region(file: File, surroundings: Surroundings, faults: Faults) ->
     """A table is in a region, as everything is."""
     if not file.state.startswith(SCHEME) or parse_address(file.state).region is not None:
         return
-    if any(surroundings.environ.get(variable) for variable in REGION_VARIABLES):
-        return
     try:
-        known = surroundings.profile_region(None)
+        known = ambient_region(surroundings, None)
+    except ValueError as error:
+        faults.report(file.place("state"), str(error))
+        return
     except LookupError:
         known = None
     if not known:

@@ -37,11 +37,12 @@ from watcher.config.fields import (
     Boolean,
     Count,
     Duration,
-    Name,
     Plain,
     Rate,
     Region,
     RoleArn,
+    StackName,
+    TemplateName,
     TypeOfTemplate,
     Version,
 )
@@ -197,7 +198,7 @@ class _WideSpell(_Spell):
 
 
 class _Target(_Entry):
-    name: Name
+    name: StackName
     life: list[Annotated[Any, PlainValidator(_entry)]]
     region: Region | None = None
     repository: Plain = "example-org/infrastructure"
@@ -232,6 +233,7 @@ class _Target(_Entry):
 
 
 class _Template(_Target):
+    name: TemplateName
     type: TypeOfTemplate
     version: Version
 

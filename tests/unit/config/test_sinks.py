@@ -265,13 +265,13 @@ from watcher.config.document import Document
 from watcher.config.reading import parse
 text = b"stacks: [{name: s}]\\nsinks: [{name: a, type: webhook, url: https://a.org}, {name: b, type: sqs, queue: "
 parse(Document("f", text + b"https://sqs.us-east-1.amazonaws.com/1/q}]"), {"AWS_REGION": "us-east-1"}, print)
-print(*({"apprise", "jinja2", "botocore", "aiohttp"} & sys.modules.keys()))
+print(*({"apprise", "jinja2", "botocore.loaders", "aiohttp"} & sys.modules.keys()))
 """
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "\n"
 
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:syncs.fifo"
-BUS = "arn:aws-cn:events:cn-north-1:111122223333:event-bus/a/b"
+BUS = "arn:aws-cn:events:cn-north-1:111122223333:event-bus/a.b"
 
 
 @pytest.mark.parametrize(

@@ -8,27 +8,33 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator
 
-from watcher.config.fields import Duration, Plain, Region, Url, lasting, matching, text_schema
+from watcher.aws.service_models import is_region
+from watcher.config.fields import Duration, Plain, Region, Url, accepted, lasting, matching, text_schema
 from watcher.config.sinks.base import Sink
 
-_BUS_NAME = r"[/._0-9A-Za-z-]{1,256}"
-_BUS = rf"^({_BUS_NAME}|arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{{12}}:event-bus/{_BUS_NAME})$"
-_TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[_0-9A-Za-z-]{1,256}(\.fifo)?$"
-_QUEUE = r"^https?://[^/?#@ ]+/[0-9]+/[_0-9A-Za-z-]{1,80}(\.fifo)?$"
-_QUEUE_HOST = re.compile(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+_TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:(?=[^:]{1,256}$)[_0-9A-Za-z-]+(\.fifo)?$"
+_QUEUE = r"^https?://[^/?#@ ]+/[0-9]+/(?=[^/]{1,80}$)[_0-9A-Za-z-]+(\.fifo)?$"
+_QUEUE_HOST = re.compile(r"sqs(?:-fips)?\.([a-z0-9-]+)\..+")
+"""As every partition has it: sqs.us-east-1.amazonaws.com, sqs.cn-north-1.amazonaws.com.cn, sqs.us-east-1.api.aws."""
 
 Bus = Annotated[
-    str, PlainValidator(matching(_BUS, 1600, "event bus: write its name, or its ARN")), text_schema(_BUS)
-]  # fmt: skip
+    str,
+    PlainValidator(
+        accepted(
+            "events", "PutEvents", "Entries", "EventBusName", what="an event bus", instead="write its name, or its ARN"
+        )
+    ),
+    text_schema(minLength=1),
+]
 Topic = Annotated[
-    str, PlainValidator(matching(_TOPIC, 2048, "topic's ARN, such as arn:aws:sns:us-east-1:111122223333:syncs")),
+    str, PlainValidator(matching(_TOPIC, "topic ARN, such as arn:aws:sns:us-east-1:111122223333:syncs")),
     text_schema(_TOPIC),
 ]  # fmt: skip
 Queue = Annotated[
     str,
-    PlainValidator(matching(_QUEUE, 2048, "queue's URL, such as https://sqs.us-east-1.amazonaws.com/111122223333/syncs")),
+    PlainValidator(matching(_QUEUE, "queue URL, such as https://sqs.us-east-1.amazonaws.com/111122223333/syncs")),
     text_schema(_QUEUE),
-]  # fmt: skip
+]
 
 
 class AwsSink(Sink):
@@ -89,4 +95,4 @@ class SqsSink(AwsSink):
     def told_region(self) -> str | None:
         """The host at AWS has it; a stand-in's host has not."""
         host = _QUEUE_HOST.fullmatch(urlsplit(self.queue).hostname or "")
-        return host[1] if host else None
+        return host[1] if host and is_region(host[1]) else None

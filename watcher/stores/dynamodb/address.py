@@ -13,7 +13,7 @@ SCHEME = "dynamodb://"
 FORM = "this must be dynamodb://TABLE, or dynamodb://TABLE?region=REGION&endpoint_url=URL"
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+_REGION = re.compile(r"[a-z0-9-]+")
 SHORTEST_TERM, LONGEST_TERM = 1.0, 300.0
 """Seconds."""
 
