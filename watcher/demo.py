@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from watcher.model import Target
     from watcher.protocols import Delivery
 
-REGION = "us-east-1"
+ACCOUNT, REGION = "demo", "us-east-1"
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo-secret", "AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -60,7 +60,7 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
                 click.echo(f"A made-up AWS at {url}, {pace:g} times faster than life; watching {len(targets)} targets.")
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
-            printer = _Printing(EventPrinter(as_json=as_json, dated=False))
+            printer = _Printing(EventPrinter(as_json=as_json, within=f"{ACCOUNT}/{REGION}/"))
             app = build(config, sinks=[printer])
             await app.run(stop, partial(_point_to_page, app, quiet=as_json))
             if not as_json:
@@ -84,7 +84,7 @@ def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float
         f"state: sqlite:///{database}",
         "http: {listen: 127.0.0.1:0}",
         "shutdown_grace: 3s",
-        f"accounts: [{{name: demo, regions: [{REGION}], endpoint_url: '{url}'}}]",
+        f"accounts: [{{name: {ACCOUNT}, regions: [{REGION}], endpoint_url: '{url}'}}]",
         "defaults:",
         f"  interval: {_milliseconds(8 / pace)}",
         f"  active_interval: {_milliseconds(1 / pace)}",

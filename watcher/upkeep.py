@@ -27,7 +27,7 @@ REMIND_EVERY = 30.0
 """Seconds between looks at what a sink is to be reminded of, at most."""
 
 
-LOOK_AGAIN = 1.0
+LOOK_AGAIN = 0.1
 """Seconds between looks at whether every endpoint is polled, while not all are."""
 
 

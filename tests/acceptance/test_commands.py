@@ -196,9 +196,18 @@ async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator:
     assert len(await events(site, "--limit", "1")) == 1
     assert len(await events(site, "--since", "1h")) == 2
     assert await events(site, "--since", "1ms") == []
-    assert "sync.failed" in (await site.run("events"))[1]
-    (failed,) = await events(site, "--type", "sync.failed")
-    code, printed, _ = await site.run("events", "explain", str(failed["id"]))
+    assert [event["subject"] for event in await events(site, "--target", "network")] == [NETWORK.id]
+    code, printed, said = await site.run("events", "--target", "netwrk")
+    assert (code, printed) == (0, "")
+    assert said.splitlines() == [
+        "watcher: no recorded event matches",
+        "watcher: no target of the configuration has an id or a name that matches --target 'netwrk'",
+    ]
+    code, printed, said = await site.run("deliveries", "--dead", "--json")
+    assert (code, printed, said) == (0, "", "watcher: there are no dead letters\n")
+    (failed,) = [line for line in (await site.run("events"))[1].splitlines() if "sync.failed" in line]
+    event_id = failed.split()[4]
+    code, printed, _ = await site.run("events", "explain", event_id)
     assert code == 0
     assert WEB.id in printed
     code, printed, said = await site.run("events", "explain", "0" * 32)

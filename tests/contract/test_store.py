@@ -97,6 +97,8 @@ QUERIES: list[tuple[EventQuery, list[int]]] = [
     (EventQuery(limit=2), [2, 3]),
     (EventQuery(limit=2, newest=False), [0, 1]),
     (EventQuery(target="prod/*"), [0, 2]),
+    (EventQuery(target="net"), [0, 2]),
+    (EventQuery(target="prod/r/stack/net"), [0, 2]),
     (EventQuery(target="PROD/*"), []),
     (EventQuery(target="*/stack/[!n]*"), [1]),
     (EventQuery(types=["watcher.sync.failed"]), [0, 1]),

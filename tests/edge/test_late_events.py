@@ -15,6 +15,7 @@ from tests.looking import serving
 from watcher.cli.history import _recorded
 from watcher.cli.options import opened
 from watcher.protocols import EventQuery
+from watcher.stores import reader_for
 from watcher.stores.dynamodb.address import parse_address
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.web import stream
@@ -68,8 +69,9 @@ async def test_events_follow_hears_both(state: str, writers: list[DynamoStore]) 
     heard: list[int] = []
 
     async def follow() -> None:
-        async for event in _recorded(state, EventQuery(limit=2), follow=True):
-            heard.append(int(event.id, 16))  # noqa: PERF401  it never ends
+        async with opened(reader_for(state)) as reader:
+            async for event in _recorded(reader, EventQuery(limit=2), follow=True):
+                heard.append(int(event.id, 16))  # noqa: PERF401  it never ends
 
     following = asyncio.create_task(follow())
     async with asyncio.timeout(20):

@@ -26,7 +26,7 @@ from watcher.state import Known, Outage, Record
 from watcher.tables import (
     Backlog,
     EventPrinter,
-    event_line,
+    event_text,
     explanation_to_json,
     explanations_table,
     print_backlog,
@@ -220,24 +220,44 @@ def test_text_that_rich_would_dress_up_stays_as_it_is(terminal: Callable[..., Te
     assert shown.getvalue().count(text) == 2
 
 
-def test_an_event_is_one_line_of_when_what_where_which_commit_and_why() -> None:
-    change = replace(a_failure("no file"), consecutive_failures=3, recovered=False)
-    event = sync_event(NETWORK, change, sequence=1, now=NOW)
-    words = event_line(json.loads(event.body)).plain.split()
-    line = " ".join(words)
-    assert "09:30:00" in line
-    for part in ("sync.failed", NETWORK.id, "sha-88", "first seen", "3 failures in a row", "no file"):
-        assert part in line
+WHY = "Template validation error: unresolved reference to resource 'TaskRole'"
+FIRST = "2026-11-23 09:30:00 UTC  sync.failed        {id}"
+SECOND = f"prod/eu-west-1/stack/network  {WHY}, sha-88, first seen, 3 failures in a row"
+
+
+@pytest.mark.parametrize(
+    ("columns", "within", "lines"),
+    [
+        (5000, "", [f"{FIRST}  {SECOND}"]),
+        (120, "", [FIRST, f"  {SECOND[:117]}…"]),
+        (80, "", [FIRST, f"  {SECOND[:77]}…"]),
+        (80, "prod/eu-west-1/", ["09:30:00 UTC  sync.failed        stack/network", f"  {WHY}, sha-8…"]),
+    ],
+)
+def test_an_event_is_when_what_its_id_of_which_target_and_why_in_two_lines_at_most(
+    terminal: Callable[..., Terminal], columns: int, within: str, lines: list[str]
+) -> None:
+    event = sync_event(NETWORK, replace(a_failure(WHY), consecutive_failures=3), sequence=1, now=NOW)
+    shown = terminal(columns)
+    EventPrinter(as_json=False, within=within).print(event)
+    assert shown.getvalue().splitlines() == [line.format(id=event.id) for line in lines]
+
+
+def test_an_event_that_is_explained_is_shown_whole(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal(80)
+    EventPrinter(as_json=False).print(sync_event(NETWORK, a_failure("word " * 100), sequence=1, now=NOW), whole=True)
+    assert shown.getvalue().count("word") == 100
 
 
 @pytest.mark.parametrize(("reason", "told"), [("maintenance", "muted: maintenance"), (None, "muted")])
 def test_an_event_that_was_muted_is_marked(reason: str | None, told: str) -> None:
     event = muted(sync_event(NETWORK, a_failure("no file"), sequence=1, now=NOW), reason, None)
-    assert event_line(json.loads(event.body)).plain.endswith(f", no file, {told}")
+    assert event_text(json.loads(event.body)).plain.endswith(f", {told}")
 
 
 def test_a_test_event_is_a_line_too() -> None:
-    assert event_line(json.loads(trial_event("ops", NOW).body)).plain.split()[2:] == ["test", "test/ops"]
+    event = trial_event("ops", NOW)
+    assert event_text(json.loads(event.body)).plain.split()[3:] == ["test", event.id, "test/ops"]
 
 
 def test_as_json_an_event_is_its_body(terminal: Callable[..., Terminal]) -> None:
@@ -289,7 +309,7 @@ def a_backlog(*deliveries: DeliveryRecord, **how: Any) -> Backlog:
         ),
         (
             a_backlog(a_delivery(), waiting=1_000_000, since=minute(30).timestamp()),
-            "ops: 1000000 waiting since 2026-11-23 08:30:00 UTC (1h), 1 shown",
+            "ops: 1000000 waiting since 2026-11-23 08:30:00 UTC (1h), none dead, the oldest 1 shown",
         ),
     ],
 )
@@ -301,7 +321,7 @@ def test_a_line_sums_up_what_a_sink_did_not_take(
     assert shown.getvalue().splitlines()[0] == told
 
 
-@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("columns", [80, 120])
 def test_deliveries_fit_the_terminal_and_their_ids_and_errors_are_whole(
     terminal: Callable[..., Terminal], columns: int
 ) -> None:
@@ -311,18 +331,35 @@ def test_deliveries_fit_the_terminal_and_their_ids_and_errors_are_whole(
     print_backlog(a_backlog(dead, untried, waiting=1, dead=1, since=minute(30).timestamp()), NOW)
     lines = shown.getvalue().splitlines()
     assert max(map(len, lines)) <= columns
-    assert [line.split()[:2] for line in lines[2:] if line[:1].isalpha()] == [["DEAD", ID], ["WAITING", ID]]
-    column = lines[1].index("NOTE" if columns < 100 else "WHAT")
-    text = "".join(line[column:] for line in lines[2:]).replace(" ", "")
-    for part in (
-        "sync.failed (reminder 2)",
-        NETWORK.id,
-        "1h",
-        "3",
-        "5m",
-        "given up after 24h: 503 Service Unavailable",
-    ):
-        assert part.replace(" ", "") in text
+    starts = [line.split()[:3] for line in lines[2:] if line[:1].isalpha()]
+    assert starts == [["DEAD", "1", ID], ["WAITING", "1", ID]]
+    column = lines[1].index("NOTE")
+    note = " ".join("".join(line[column:].ljust(columns) for line in lines[2:]).split())
+    what = "of prod/eu-west-1/stack/network, 1h old,"
+    assert note == (
+        f"given up after 24h: 503 Service Unavailable; sync.failed (reminder 2) {what} tried 3 times, last 5m ago "
+        f"sync.failed {what} not tried yet"
+    )
+
+
+def test_what_a_sink_answered_alike_is_one_row(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal(200)
+    refused = "415 Unsupported Media Type"
+    many = [
+        replace(
+            a_delivery(DeliveryState.DEAD, refused, tries=1 + number % 2),
+            event=Event(f"{number:032x}", "watcher.sync.failed", f"a/b/stack/{number % 13}", "", "{}"),
+        )
+        for number in range(42)
+    ]
+    print_backlog(a_backlog(*many[:20], a_delivery(answer=refused), *many[20:], dead=42, waiting=1), NOW)
+    header, dead, waiting, _ = shown.getvalue().splitlines()[1:]
+    assert header.split() == ["STATE", "COUNT", "OLDEST", "EVENT", "NOTE"]
+    assert dead.split(maxsplit=3) == [
+        "DEAD", "42", "0" * 32,
+        f"{refused}; sync.failed of 13 targets, the oldest 1h old, tried 2 times at most, last 5m ago",
+    ]  # fmt: skip
+    assert waiting.split(maxsplit=3)[:3] == ["WAITING", "1", ID]
 
 
 def test_deliveries_as_json_are_a_line_each_with_their_times_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
@@ -347,8 +384,8 @@ def test_an_explanation_is_a_row_for_each_sink_and_each_reminder(terminal: Calla
     print_table(explanations_table(told))
     assert rows(shown) == [
         ["SINK", "STATE", "WHEN", "TRIES", "NOTE"],
-        ["ops", "SENT", "2026-11-23", "08:31:00", "2", "200", "OK"],
-        ["ops", "SENT", "(reminder", "1)", "2026-11-23", "09:00:00", "2", "200", "OK"],
+        ["ops", "SENT", "2026-11-23", "08:31:00", "UTC", "2", "200", "OK"],
+        ["ops", "SENT", "(reminder", "1)", "2026-11-23", "09:00:00", "UTC", "2", "200", "OK"],
         ["team", "NOT", "ROUTED", "its", "`events`", "do", "not", "match"],
     ]
     assert explanation_to_json(told[1]) == {

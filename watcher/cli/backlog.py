@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from watcher.cli.options import opened, refuse_unknown_sink
+from watcher.cli.options import liveness_of, opened, refuse_unknown_sink
 from watcher.clock import SystemClock
 from watcher.errors import UsageError
 from watcher.protocols import DeliveryQuery, DeliveryState
@@ -32,6 +32,7 @@ async def backlogs(settings: Config, sink: str | None, limit: int, *, dead: bool
     async with opened(reader_for(settings.state)) as reader:
         counts = await reader.counts()
         names = _known(settings, counts, sink)
+        await liveness_of(reader, settings.state)
         return [await _backlog(reader, settings, name, counts, states, limit) for name in names]
 
 

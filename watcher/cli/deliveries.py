@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.cli.options import config_option, load_config, only_config
+from watcher.cli.options import config_option, load_config, only_config, say
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ sink_option = click.option("--sink", metavar="NAME", help="Only of this sink.")
 def deliveries(
     context: click.Context, config: str | None, sink: str | None, limit: int, *, dead: bool, as_json: bool
 ) -> int:
-    """Show what waits for each sink, and what was given up on (dead letters), oldest first."""
+    """Show what waits for each sink, and what was given up on (dead letters), oldest first.
+
+    What a sink answered alike is one row; --json has each delivery.
+    """
     if context.invoked_subcommand is not None:
         only_config(context)
         return 0
@@ -42,7 +45,10 @@ def deliveries(
     from watcher.tables import print_backlog, print_backlog_json  # noqa: PLC0415  the same
 
     settings = load_config(config)
-    for backlog in asyncio.run(backlogs(settings, sink, limit, dead=dead)):
+    found = asyncio.run(backlogs(settings, sink, limit, dead=dead))
+    if as_json and not any(backlog.deliveries for backlog in found):
+        say("there are no dead letters" if dead else "nothing waits, and there are no dead letters")
+    for backlog in found:
         if as_json:
             print_backlog_json(backlog)
         else:
@@ -69,7 +75,7 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
         raise UsageError(others)
     click.echo(f"{letters(revived)} will be tried anew." if revived else "There are no dead letters.")
     if others:
-        click.echo(f"watcher: {others}", err=True)
+        say(others)
     return 0
 
 

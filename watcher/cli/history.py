@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.cli.options import config_option, json_option, load_config, only_config, opened
+from watcher.cli.options import config_option, json_option, liveness_of, load_config, only_config, opened, say
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watcher.config.settings import Config
     from watcher.events import Event
     from watcher.explain import Explanation
-    from watcher.protocols import EventQuery
+    from watcher.protocols import EventQuery, Reader
 
 FOLLOW_EVERY, FOLLOW_TABLE_EVERY = 0.5, 5.0
 """Seconds between looks of `events --follow`; a look at a table costs money."""
@@ -39,7 +39,7 @@ MOST = 10_000
     "\n  watcher events --follow --json | jq .data.status\n  watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61",
 )
 @config_option
-@click.option("--target", metavar="GLOB", help="Only of targets, or endpoints, whose id matches.")
+@click.option("--target", metavar="GLOB", help="Only of targets, or endpoints, whose id or name matches.")
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="Only of this type, or glob of types; repeatable.")
 @click.option("--since", metavar="DURATION", help="Only recorded within this time until now: 30m, 2h, 7d.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="The newest so many.")
@@ -56,6 +56,7 @@ def events(
         return 0
     from watcher.config.duration import parse_duration  # noqa: PLC0415  --help needs none of these
     from watcher.protocols import EventQuery  # noqa: PLC0415  the same
+    from watcher.stores import reader_for  # noqa: PLC0415  the same
     from watcher.tables import EventPrinter  # noqa: PLC0415  the same
 
     try:
@@ -68,8 +69,17 @@ def events(
     printer = EventPrinter(as_json=as_json)
 
     async def show() -> None:
-        async for event in _recorded(settings.state, query, follow=follow):
-            printer.print(event)
+        async with opened(reader_for(settings.state)) as reader:
+            await liveness_of(reader, settings.state)
+            nothing = True
+            if follow:
+                say_what_cannot_match(settings, target)
+            async for event in _recorded(reader, query, follow=follow):
+                printer.print(event)
+                nothing = False
+            if nothing:
+                say("no recorded event matches" if target or types or since else "no event has been recorded")
+                say_what_cannot_match(settings, target)
 
     async def show_until_stopped() -> None:
         showing = asyncio.ensure_future(show())
@@ -82,25 +92,32 @@ def events(
     return 0
 
 
-async def _recorded(state: str, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
-    from watcher.following import all_there  # noqa: PLC0415  --help needs none of these
-    from watcher.stores import reader_for  # noqa: PLC0415  the same
+def say_what_cannot_match(settings: Config, pattern: str | None) -> None:
+    """Say on stderr that `--target` means nothing that is configured, if so: it may be misspelt."""
+    from watcher.core.subjects import is_meant  # noqa: PLC0415  --help needs none of these
 
-    async with opened(reader_for(state)) as reader:
-        if not follow:
-            for _, event in await reader.events(query):
-                yield event
-            return
-        # What is there by now, told or not, is nothing that is to come.
-        told = await all_there(reader, query, FOLLOWED)
-        first = await reader.events(query)
-        told.take(first)
-        for _, event in first:
+    subjects = (*(target.id for target in settings.targets), *map(str, settings.endpoints()))
+    if pattern is not None and not any(is_meant(subject, pattern) for subject in subjects):
+        say(f"no target of the configuration has an id or a name that matches --target {pattern!r}")
+
+
+async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
+    from watcher.following import all_there  # noqa: PLC0415  --help needs none of these
+
+    if not follow:
+        for _, event in await reader.events(query):
             yield event
-        while True:
-            for _, event in told.take(await reader.events(told.untold(query, FOLLOWED))):
-                yield event
-            await asyncio.sleep(FOLLOW_TABLE_EVERY if reader.late else FOLLOW_EVERY)
+        return
+    # What is there by now, told or not, is nothing that is to come.
+    told = await all_there(reader, query, FOLLOWED)
+    first = await reader.events(query)
+    told.take(first)
+    for _, event in first:
+        yield event
+    while True:
+        for _, event in told.take(await reader.events(told.untold(query, FOLLOWED))):
+            yield event
+        await asyncio.sleep(FOLLOW_TABLE_EVERY if reader.late else FOLLOW_EVERY)
 
 
 @events.command(
@@ -131,7 +148,7 @@ def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
         )
         return 0
     for event, explanations in told:
-        EventPrinter(as_json=False).print(event)
+        EventPrinter(as_json=False).print(event, whole=True)
         print_table(explanations_table(explanations))
     return 0
 
@@ -152,7 +169,7 @@ async def _explained(settings: Config, event_id: str) -> list[tuple[Event, list[
         deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=MOST))
     if not found:
         raise UsageError(
-            f"no recorded event has the id {printable(event_id)}; `watcher events --json` tells the ids of those kept"
+            f"no recorded event has the id {printable(event_id)}; `watcher events` shows the ids of those kept"
         )
     return [
         (event, explained(event, [each for each in deliveries if each.event == event], settings)) for event in found

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.options import config_option, json_option, load_config, opened, verbose_option
+from watcher.cli.options import config_option, json_option, liveness_of, load_config, opened, verbose_option
+
+if TYPE_CHECKING:
+    from watcher.core.liveness import Liveness
 
 
 @click.command(
@@ -49,21 +52,19 @@ def status(config: str | None, *, as_json: bool) -> int:
 
     The first line says when a daemon last kept that state up to date; a warning follows when none does any more.
     """
-    from watcher.cli.options import warn_if_silent  # noqa: PLC0415  --help needs none of these
-    from watcher.core.liveness import Liveness  # noqa: PLC0415  the same
-    from watcher.model import for_people, rfc3339  # noqa: PLC0415  the same
+    from watcher.model import for_people, rfc3339  # noqa: PLC0415  --help needs none of these
     from watcher.stores import reader_for  # noqa: PLC0415  the same
     from watcher.tables import print_json, print_targets, record_to_json, status_rows  # noqa: PLC0415  the same
     from watcher.tables.screen import ago  # noqa: PLC0415  the same
 
     settings = load_config(config)
 
-    async def look() -> tuple[dict[str, Any], datetime | None]:
+    async def look() -> tuple[dict[str, Any], Liveness]:
         async with opened(reader_for(settings.state)) as reader:
-            return await reader.records(), await reader.alive_at()
+            return await reader.records(), await liveness_of(reader, settings.state)
 
-    known, as_of = asyncio.run(look())
-    liveness = Liveness(as_of, datetime.now(UTC))
+    known, liveness = asyncio.run(look())
+    as_of, now = liveness.as_of, liveness.now
     if as_json:
         blind = {str(key): known[str(key)].outage for key in settings.endpoints() if str(key) in known}
         print_json(
@@ -75,7 +76,6 @@ def status(config: str | None, *, as_json: bool) -> int:
             }
         )
     else:
-        age = "" if as_of is None else f"; as of {for_people(as_of)} ({ago(as_of, liveness.now)} ago)"
-        print_targets(status_rows(settings, known, liveness.now), liveness.now, age)
-    warn_if_silent(liveness, settings.state)
+        age = "" if as_of is None else f"; as of {for_people(as_of)} ({ago(as_of, now)} ago)"
+        print_targets(status_rows(settings, known, now), now, age)
     return 0

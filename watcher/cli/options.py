@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from watcher.config.document import Document
     from watcher.config.settings import Config
     from watcher.core.liveness import Liveness
+    from watcher.protocols import Reader
 
     class Openable(Protocol):
         """What is opened and closed."""
@@ -107,18 +109,29 @@ def refuse_unknown_sink(name: str | None, known: Collection[str], hint: str) -> 
         raise click.BadParameter(f"there is no sink {name!r}; there is {', '.join(known)}", param_hint=hint)
 
 
-def warn_if_silent(liveness: Liveness, address: str) -> None:
-    """Say on stderr that no daemon keeps the state at `address` up to date, if none does."""
-    from watcher.redact import printable, redact  # noqa: PLC0415  --help needs none of these
+async def liveness_of(reader: Reader, address: str) -> Liveness:
+    """How old what `reader` shows is; a warning on stderr says that no daemon keeps `address` up to date, if none does.
+
+    Raises:
+        StoreError: the state cannot be read.
+    """
+    from watcher.core.liveness import Liveness  # noqa: PLC0415  --help needs none of these
+    from watcher.redact import printable, redact  # noqa: PLC0415  the same
     from watcher.tables.screen import ago  # noqa: PLC0415  the same
 
+    liveness = Liveness(await reader.alive_at(), datetime.now(UTC))
     if liveness.silent:
         since = "" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
-        click.echo(
-            f"watcher: no daemon has kept {printable(redact(address))} up to date{since}: what is shown may be out of "
-            "date; see whether `watcher run` runs",
-            err=True,
+        say(
+            f"no daemon has kept {printable(redact(address))} up to date{since}: what is shown may be out of date; see "
+            "whether `watcher run` runs"
         )
+    return liveness
+
+
+def say(note: str) -> None:
+    """Print a note for people on stderr, beside data that is empty or lacks something."""
+    click.echo(f"watcher: {note}", err=True)
 
 
 @contextlib.asynccontextmanager

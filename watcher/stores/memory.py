@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from watcher import reminders
+from watcher.core.subjects import is_meant
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
 from watcher.stores.outbox import OVER, OVERDUE, REMOVED
@@ -74,7 +75,7 @@ class MemoryStore:
             (number, event)
             for number, (recorded, event) in self._events.items()
             if number > query.after
-            and (query.target is None or fnmatchcase(event.subject, query.target))
+            and (query.target is None or is_meant(event.subject, query.target))
             and (not query.types or any(fnmatchcase(event.type, glob) for glob in query.types))
             and (query.since is None or recorded >= query.since.timestamp())
         ]

@@ -18,6 +18,7 @@ import structlog
 
 from watcher import state
 from watcher.core.liveness import moment_of
+from watcher.core.subjects import is_meant, is_one_id
 from watcher.errors import StoreError
 from watcher.events import Event
 from watcher.protocols import DeliveryState
@@ -82,7 +83,7 @@ class SqliteReader:
         where = ["number > :after"]
         values: dict[str, Any] = {"after": query.after, "limit": query.limit}
         if query.target is not None:
-            where.append(_matches("subject", "target", query.target))
+            where.append("subject = :target" if is_one_id(query.target) else "is_meant(subject, :target)")
             values["target"] = query.target
         if query.types:
             where.append(f"({' OR '.join(_matches('type', f'type{i}', glob) for i, glob in enumerate(query.types))})")
@@ -139,6 +140,7 @@ class SqliteReader:
         address = f"{self._path.absolute().as_uri()}?mode={mode}"
         self._connection = sqlite3.connect(address, uri=True, timeout=BUSY, isolation_level=None)
         self._connection.create_function("glob_match", 2, fnmatchcase, deterministic=True)
+        self._connection.create_function("is_meant", 2, is_meant, deterministic=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
         """`work` on the thread. It runs to its end even when the caller is cancelled."""

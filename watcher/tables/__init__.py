@@ -18,14 +18,14 @@ from watcher.tables.deliveries import (
     print_backlog,
     print_backlog_json,
 )
-from watcher.tables.events import EventPrinter, event_line
+from watcher.tables.events import EventPrinter, event_text
 from watcher.tables.screen import print_json, print_table
 from watcher.tables.targets import load_table, print_targets, record_to_json, status_rows
 
 __all__ = [
     "Backlog",
     "EventPrinter",
-    "event_line",
+    "event_text",
     "explanation_to_json",
     "explanations_table",
     "load_table",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from watcher.model import rfc3339
+from watcher.model import for_people, rfc3339
 from watcher.protocols import DeliveryState
 from watcher.redact import printable, redact
 from watcher.tables.screen import CRITICAL, GOOD, WARNING, ago, console, table_of
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from watcher.explain import Explanation
     from watcher.protocols import DeliveryRecord
-
-WIDE = 160
-"""Columns from which each fact has one of its own."""
 
 STATES: dict[str, str] = {
     DeliveryState.SENT: GOOD,
@@ -51,7 +48,7 @@ def print_backlog(backlog: Backlog, now: datetime) -> None:
     screen = console()
     screen.print(Text(_summary(backlog, now), "bold"), soft_wrap=True)
     if backlog.deliveries:
-        screen.print(_deliveries_table(backlog.deliveries, now, wide=screen.width >= WIDE))
+        screen.print(_deliveries_table(backlog.deliveries, now))
         screen.print()
 
 
@@ -70,7 +67,7 @@ def explanations_table(explanations: Sequence[Explanation]) -> Table:
         table.add_row(
             printable(each.sink),
             Text(_state(each.state.upper(), delivery.reminder if delivery else 0), STATES.get(each.state, "dim")),
-            "" if moment is None else f"{_moment(moment):%Y-%m-%d %H:%M:%S}",
+            "" if moment is None else for_people(_moment(moment)),
             str(delivery.tries) if delivery else "",
             printable(redact(each.why)),
         )
@@ -113,35 +110,41 @@ def _summary(backlog: Backlog, now: datetime) -> str:
     parts = []
     if backlog.waiting and backlog.since is not None:
         since = _moment(backlog.since)
-        parts.append(f"{backlog.waiting} waiting since {since:%Y-%m-%d %H:%M:%S} UTC ({ago(since, now)})")
-    if backlog.dead:
-        parts.append(f"{backlog.dead} dead")
+        parts.append(f"{backlog.waiting} waiting since {for_people(since)} ({ago(since, now)})")
+    if backlog.dead or parts:
+        parts.append(f"{backlog.dead or 'none'} dead")
     if 0 < len(backlog.deliveries) < backlog.waiting + backlog.dead:
-        parts.append(f"{len(backlog.deliveries)} shown")
+        parts.append(f"the oldest {len(backlog.deliveries)} shown")
     gone = "" if backlog.configured else " (not in the configuration)"
     return f"{printable(backlog.sink)}{gone}: {', '.join(parts) or 'nothing waits, no dead letters'}"
 
 
-def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime, *, wide: bool) -> Table:
-    """A row for each; on a narrow terminal all but the state and the id, which `retry` and `drop` take, is a note."""
-    details = ("WHAT", "TARGET", "AGE", "TRIES", "TRIED") if wide else ()
-    table = table_of("STATE", "EVENT", *details, "NOTE")
+def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime) -> Table:
+    """A row for each state and answer: a sink that refuses everything alike is one row, with the oldest event's id."""
+    groups: dict[tuple[str, str], list[DeliveryRecord]] = {}
     for delivery in deliveries:
-        what = _state(delivery.event.type.removeprefix("watcher."), delivery.reminder)
-        tried = "" if delivery.tried is None else f"{ago(_moment(delivery.tried), now)}"
-        cells = [what, delivery.event.subject, ago(_moment(delivery.recorded), now), str(delivery.tries), tried]
-        note = redact(delivery.answer or "")
-        if not wide:
-            tries = (
-                f"tried {'once' if delivery.tries == 1 else f'{delivery.tries} times'}, last {tried} ago"
-                if delivery.tries
-                else f"not tried{' yet' if delivery.state is DeliveryState.WAITING else ''}"
-            )
-            note = f"{what} {delivery.event.subject}, {cells[2]} old, {tries}{': ' if note else ''}{note}"
-            cells = []
-        state = Text(delivery.state.value.upper(), STATES.get(delivery.state, "dim"))
-        table.add_row(state, *map(printable, (delivery.event.id, *cells, note)))
+        groups.setdefault((delivery.state, redact(delivery.answer or "")), []).append(delivery)
+    table = table_of("STATE", "COUNT", "OLDEST EVENT", "NOTE")
+    for (state, answer), alike in groups.items():
+        note = "; ".join(filter(None, [answer, _alike(alike, now)]))
+        colour = STATES.get(state, "dim")
+        table.add_row(Text(state.upper(), colour), str(len(alike)), *map(printable, (alike[0].event.id, note)))
     return table
+
+
+def _alike(deliveries: Sequence[DeliveryRecord], now: datetime) -> str:
+    """What deliveries are of, and how their tries went; the oldest stands first."""
+    oldest, several = deliveries[0], len(deliveries) > 1
+    what = dict.fromkeys(_state(each.event.type.removeprefix("watcher."), each.reminder) for each in deliveries)
+    subjects = dict.fromkeys(each.event.subject for each in deliveries)
+    whose = next(iter(subjects)) if len(subjects) == 1 else f"{len(subjects)} targets"
+    tries, tried = max(each.tries for each in deliveries), [each.tried for each in deliveries if each.tried is not None]
+    how = f"tried {'once' if tries == 1 else f'{tries} times'}{' at most' if several and tries > 1 else ''}"
+    last = f", last {ago(_moment(max(tried)), now)} ago" if tried else ""
+    return (
+        f"{', '.join(what)} of {whose}, {'the oldest ' if several else ''}{ago(_moment(oldest.recorded), now)} old, "
+        f"{how if tries else 'not tried yet'}{last}"
+    )
 
 
 def _state(name: str, reminder: int) -> str:

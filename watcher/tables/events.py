@@ -1,4 +1,4 @@
-"""What `events` and `demo` print of an event: the event as it is, or a line for people."""
+"""What `events` and `demo` print of an event: the event as it is, or a line or two for people."""
 
 from __future__ import annotations
 
@@ -10,63 +10,81 @@ import click
 from rich.text import Text
 
 from watcher.config.duration import format_duration
-from watcher.model import FAILED
+from watcher.model import FAILED, for_people, parse_rfc3339
 from watcher.redact import printable
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from watcher.events import Event
 
 
 class EventPrinter:
-    """Prints events as they come: as they are, or one line for people each."""
+    """Prints events as they come: as they are, or for people, on a terminal in two lines at most."""
 
-    def __init__(self, *, as_json: bool, dated: bool = True) -> None:
-        """`as_json`: as they are; `dated`: with the day, not only the time of day."""
-        self._from = 0 if dated else 11
+    def __init__(self, *, as_json: bool, within: str = "") -> None:
+        """`as_json`: as they are; `within`: of events that all have subjects that begin so, today, only the rest."""
+        self._within = within
         self._console = None if as_json else console()
 
-    def print(self, event: Event) -> None:
-        """Print one.
+    def print(self, event: Event, *, whole: bool = False) -> None:
+        """Print one; `whole`: in as many lines as it takes.
 
         Raises:
-            BrokenPipeError: nobody reads any more.
+            BrokenPipeError: the reader has closed its end.
         """
         if self._console is None:
             click.echo(event.body)
             sys.stdout.flush()
         else:
+            width = UNLIMITED if whole else self._console.width
             try:
-                self._console.print(event_line(json.loads(event.body), self._from, self._console.width))
-            except SystemExit:  # rich would end the process when nobody reads
+                self._console.print(event_text(json.loads(event.body), width, self._within))
+            except SystemExit:  # rich would end the process when its reader has gone
                 raise BrokenPipeError from None
 
 
-def event_line(event: dict[str, Any], start: int = 0, width: int = UNLIMITED) -> Text:
-    """An event in one line: when (from the letter `start`), what, of which target, which commit, why; or in two."""
-    data, kind = event["data"], event["type"].removeprefix("watcher.")
-    line = Text(f"{event['time'][start:19].replace('T', ' ')}  ", "dim")
+def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") -> Text:
+    """An event for people: when, what, its id, of which target, and why; in one line, or in two of `width` columns.
+
+    `within`: see `EventPrinter`; then the id is left out.
+    """
+    kind, subject = event["type"].removeprefix("watcher."), printable(event["subject"])
+    when, why = for_people(parse_rfc3339(event["time"])), printable(", ".join(filter(None, _notes(event))))
+    line = Text(f"{when[11:] if within else when}  ", "dim")
     line.append(f"{kind:<17}  ", _event_colour(kind))
-    line.append(printable(event["subject"]))
-    notes = []
+    first, second = (subject.removeprefix(within), "") if within else (event["id"], subject)
+    line.append(first)
+    rest = Text(second)
+    rest.append(f"  {why}" if second and why else why, "dim")
+    if not rest:
+        return line
+    if line.cell_len + 2 + rest.cell_len <= width:
+        return Text("  ").join([line, rest])
+    rest.truncate(max(1, width - 2), overflow="ellipsis")
+    return Text("\n  ").join([line, rest])
+
+
+def _notes(event: dict[str, Any]) -> Iterator[str | None]:
+    """What is worth knowing of an event, the cause first: what does not fit is cut."""
+    data = event["data"]
     if "attempt" in data:
-        notes.append(((data["attempt"]["targetRevision"] or {}).get("sha") or "")[:8])
-        notes += [name.replace("_", " ") for name in ("first_seen", "recovered", "recreated") if data[name]]
+        attempt = data["attempt"]
+        if data["status"] == FAILED and attempt["events"]:
+            yield attempt["events"][-1]["event"]
+        yield ((attempt["targetRevision"] or {}).get("sha") or "")[:8]
+        yield from (name.replace("_", " ") for name in ("first_seen", "recovered", "recreated") if data[name])
         if not data["observed"]:
-            notes.append("between two polls")
+            yield "between two polls"
         if data["consecutive_failures"] > 1:
-            notes.append(f"{data['consecutive_failures']} failures in a row")
-        if data["status"] == FAILED and data["attempt"]["events"]:
-            notes.append(data["attempt"]["events"][-1]["event"])
+            yield f"{data['consecutive_failures']} failures in a row"
     elif "lasted_seconds" in data:
-        notes.append(f"after {format_duration(max(0.1, round(data['lasted_seconds'], 1)))}")
+        yield f"after {format_duration(max(0.1, round(data['lasted_seconds'], 1)))}"
     elif "error" in data:
-        notes.append(f"{data['error']['code']}: {data['error']['message']}")
+        yield f"{data['error']['code']}: {data['error']['message']}"
     if "muted" in data:
-        notes.append(f"muted: {data['muted']['reason']}" if data["muted"]["reason"] else "muted")
-    told = printable(", ".join(filter(None, notes)))
-    line.append(f"  {told}" if len(line) + 2 + len(told) <= width else f"\n          {told}", "dim")
-    return line
+        yield f"muted: {data['muted']['reason']}" if data["muted"]["reason"] else "muted"
 
 
 def _event_colour(kind: str) -> str:

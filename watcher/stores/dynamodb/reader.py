@@ -11,6 +11,7 @@ import structlog
 
 from watcher import state
 from watcher.core.liveness import moment_of
+from watcher.core.subjects import is_meant, is_one_id
 from watcher.errors import StoreError
 from watcher.protocols import DeliveryState
 from watcher.stores.dynamodb import forms, items
@@ -199,7 +200,7 @@ class DynamoReader:
         if first >= items.END:
             return
         since, page = f"{first:020}", min(PAGE, query.limit)
-        if query.target is not None and not any(letter in query.target for letter in "*?["):
+        if query.target is not None and is_one_id(query.target):
             async for item in self.table.pages(
                 items.history(query.target), newest=query.newest, since=since, page=page
             ):
@@ -226,7 +227,7 @@ def _names(item: Item | None, attribute: str) -> frozenset[str]:
 
 def _wanted(item: Item, query: EventQuery) -> bool:
     return (
-        (query.target is None or fnmatchcase(str(item["subject"]), query.target))
+        (query.target is None or is_meant(str(item["subject"]), query.target))
         and (not query.types or any(fnmatchcase(str(item["type"]), glob) for glob in query.types))
         and (query.since is None or items.real_in(item, "recorded") >= query.since.timestamp())
     )

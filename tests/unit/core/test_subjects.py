@@ -1,0 +1,47 @@
+"""Which subjects a person means by a pattern."""
+
+from __future__ import annotations
+
+import pytest
+
+from watcher.core.subjects import is_meant, is_one_id
+from watcher.model import Api, EndpointKey, stack, template
+
+NETWORK = stack("prod", "eu-west-1", "network").id
+WEB = template("prod", "eu-west-1", "SERVICE", "web", "2").id
+PROTON = str(EndpointKey("prod", "eu-west-1", Api.PROTON))
+
+
+@pytest.mark.parametrize(
+    ("subject", "pattern", "meant"),
+    [
+        (NETWORK, NETWORK, True),
+        (NETWORK, "network", True),
+        (NETWORK, "net*", True),
+        (NETWORK, "*/stack/*", True),
+        (NETWORK, "*", True),
+        (NETWORK, "netwrk", False),
+        (NETWORK, "Network", False),
+        (NETWORK, "stack", False),
+        (NETWORK, "prod", False),
+        (NETWORK, "stack/network", False),
+        (WEB, "web", True),
+        (WEB, "SERVICE", False),
+        (WEB, "2", False),
+        (stack("prod", "eu-west-1", "a/b").id, "a?b", True),
+        (PROTON, PROTON, True),
+        (PROTON, "*proton", True),
+        (PROTON, "proton", False),
+        ("test/ops", "test/*", True),
+        ("a/b/stack", "stack", False),
+        ("a/b/stack/", "", True),
+        ("a/b/template/SERVICE", "SERVICE", False),
+    ],
+)
+def test_a_pattern_means_a_subject_by_its_id_or_by_the_targets_name(subject: str, pattern: str, *, meant: bool) -> None:
+    assert is_meant(subject, pattern) is meant
+
+
+@pytest.mark.parametrize(("pattern", "one"), [(NETWORK, True), ("network", False), ("prod/*", False), ("a/[b]", False)])
+def test_only_a_whole_id_without_a_glob_means_one_subject(pattern: str, *, one: bool) -> None:
+    assert is_one_id(pattern) is one
