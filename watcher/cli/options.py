@@ -121,7 +121,7 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
 
     liveness = Liveness(await reader.alive_at(), datetime.now(UTC))
     if liveness.silent:
-        since = "" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
+        since = " yet" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
         say(
             f"no daemon has kept {printable(redact(address))} up to date{since}: what is shown may be out of date; see "
             "whether `watcher run` runs"
