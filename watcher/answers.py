@@ -1,8 +1,8 @@
 """How aiobotocore is made to hand over what AWS answered: bounded, whole, as the JSON it was.
 
 botocore takes an HTML page or half a JSON body with status 200 for an empty answer, reads bodies of any length, and
-spends a fifth of a call on parsing: a look at the body itself is safer and quicker. Both classes enter by the client's
-public settings (`http_session_cls`, the component `response_parser_factory`).
+spends a fifth of a call on parsing: a look at the body itself is safer and quicker. The classes enter by the client's
+public settings (`http_session_cls`, the components `response_parser_factory` and `data_loader`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Self
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.parsers import AioResponseParserFactory
+from botocore.loaders import Loader
 
 from watcher.errors import EndpointUnreadable
 
@@ -84,6 +85,22 @@ class _Bounded:
             raise
         self._response.close()
         raise EndpointUnreadable("AnswerTooLong", f"the answer is longer than {self._longest} bytes")
+
+
+class JsonModels(Loader):  # type: ignore[misc]  # botocore has no types
+    """Loads the services' models, and JSON as the only protocol of a service that speaks it beside others.
+
+    CodeConnections' model lists CBOR first. Which protocol a client takes is botocore's own order, which no setting of
+    a client changes, and only JSON is read here.
+    """
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        """The model, as `Loader` loads it."""
+        model = super().load_service_model(service_name, type_name, api_version)
+        metadata = model.get("metadata", {})
+        if "json" not in metadata.get("protocols", ()):
+            return model
+        return {**model, "metadata": {**metadata, "protocol": "json", "protocols": ["json"]}}
 
 
 class Answers(AioResponseParserFactory):  # type: ignore[misc]  # aiobotocore tells no types

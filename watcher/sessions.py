@@ -18,9 +18,8 @@ from aiobotocore.credentials import (
 )
 from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError
-from botocore.loaders import create_loader
 
-from watcher.answers import Answers
+from watcher.answers import Answers, JsonModels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +71,7 @@ class Sessions:
 
     def __init__(self) -> None:
         """One loader for all: the service models are read once."""
-        self._loader = create_loader()
+        self._loader = JsonModels()
         self._sessions: dict[Credentials, AioSession] = {}
         self._renewed: dict[Credentials, float] = {}
 
