@@ -334,6 +334,51 @@ async def test_codeconnections_spells_its_errors_its_own_way(simulator: Simulato
     assert (status, json.loads(answer)["__type"].rpartition("#")[2]) == (400, "UnknownOperationException")
 
 
+FULL = "com.amazonaws.codeconnections.CodeConnections_20231201"
+OLDER = "com.amazonaws.codestar.connections.CodeStar_connections_20191201"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "service", "namespace"),
+    [
+        (FULL, "codeconnections", "com.amazonaws.codeconnections"),
+        ("CodeConnections_20231201", "codeconnections", "com.amazonaws.codeconnections"),  # the SDK for JavaScript
+        (OLDER, "codestar-connections", "com.amazonaws.codestar.connections"),
+        ("CodeStar_connections_20191201", "codestar-connections", "com.amazonaws.codestar.connections"),
+    ],
+)
+async def test_codeconnections_answers_by_each_of_its_names(
+    simulator: Simulator, prefix: str, service: str, namespace: str
+) -> None:
+    target = f"{prefix}.GetResourceSyncStatus"
+
+    async def ask(name: str, signed_for: str = service) -> tuple[int, dict[str, Any]]:
+        body = json.dumps({"ResourceName": name, "SyncType": "CFN_STACK_SYNC"}).encode()
+        status, _, answer = await post(simulator.url, signed(simulator.url, target, body, service=signed_for), body)
+        return status, json.loads(answer)
+
+    status, answer = await ask("network")
+    assert (status, answer["LatestSync"]["Status"]) == (200, SUCCEEDED)
+    for name, code in (("not-there", "ResourceNotFoundException"), ("-", "InvalidInputException")):
+        _, answer = await ask(name)
+        assert answer["__type"] == f"{namespace}#{code}"
+    _, answer = await ask("network", "proton")
+    assert f"correct service: '{service}'" in answer["message"]
+    assert {call.api for call in simulator.calls} == {"codeconnections"}
+
+
+async def test_the_older_names_client_gets_the_same_answers_and_errors(simulator: Simulator) -> None:
+    async with client(simulator, "codestar-connections") as made:
+        answer = await made.get_resource_sync_status(ResourceName="network", SyncType="CFN_STACK_SYNC")
+        assert answer["LatestSync"]["Status"] == SUCCEEDED
+        with pytest.raises(made.exceptions.ResourceNotFoundException):
+            await made.get_resource_sync_status(ResourceName="not-there", SyncType="CFN_STACK_SYNC")
+        simulator.world.fault(NETWORK, "throttling")
+        with pytest.raises(made.exceptions.ThrottlingException) as raised:
+            await made.get_resource_sync_status(ResourceName="network", SyncType="CFN_STACK_SYNC")
+        assert error_of(raised) == (400, "ThrottlingException")
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -51,6 +51,15 @@ class Reply:
     status: int = 200
     content_type: str | None = wire.CONTENT_TYPE
     delivery: Delivery = Delivery.WHOLE
+    error: tuple[str, str] | None = None
+    """The code and the message of an error as AWS sends it."""
+
+    def by(self, service: str) -> Reply:
+        """The reply as the API sends it by the name of `service`: errors differ."""
+        if self.error is None:
+            return self
+        status, body = wire.error(service, *self.error)
+        return replace(self, status=status, body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +91,9 @@ class Row:
     reply: Make = field(repr=False)
 
 
-def error(api: Api, code: str, message: str) -> Reply:
-    """An error as `api` tells it: in the modelled form where the model has it, else as every AWS JSON API does."""
-    status, body = wire.error(api, code, message)
-    return Reply(code, body, status)
+def error(service: str, code: str, message: str) -> Reply:
+    """An error as `service` sends it: in the modelled form where the model has it, else as every AWS JSON API does."""
+    return Reply(code, b"", error=(code, message)).by(service)
 
 
 def _error(code: str | Mapping[str, str], message: str) -> Make:

@@ -55,7 +55,7 @@ class Call(NamedTuple):
 
 
 class Simulator:
-    """The stand-in for AWS: Proton, CodeConnections and STS AssumeRole on one port of this machine.
+    """The stand-in for AWS: Proton, CodeConnections (by either of its names) and STS AssumeRole on one port.
 
     `clock` (seconds since 1970) moves the world; signatures and temporary credentials go by the wall clock.
     `calls` keeps the last calls that arrived, and `on_call` is told each as it is answered. `url` is where it listens.
@@ -131,15 +131,16 @@ class Simulator:
         if found is None:
             reply = error(Api.PROTON, "UnknownOperationException", f"The stand-in does not answer {named!r}.")
             return Call(arrived, "", "", named, "", reply.kind, ""), reply
-        api, operation = found
+        service, operation = found
+        api = wire.SERVICES[service]
         region = access_key = key = ""
         try:
-            signer = self._keyring.signer(api.value, signed, time.time())
+            signer = self._keyring.signer(service, signed, time.time())
             region, access_key = signer.region, signer.access_key
             key = wire.asked(api, body)
-            reply = self.world.answer(region, api, key)
+            reply = self.world.answer(region, api, key).by(service)
         except wire.Refusal as refusal:
-            reply = error(api, refusal.code, refusal.message)
+            reply = error(service, refusal.code, refusal.message)
         return Call(arrived, region, api.value, operation, key, reply.kind, access_key), reply
 
     def _assume_role(self, arrived: float, request: signing.Request) -> tuple[Call, Reply]:

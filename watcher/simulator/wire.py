@@ -25,6 +25,9 @@ CONTENT_TYPE = "application/x-amz-json-1.0"
 CORAL = "com.amazon.coral.service"
 """Where AWS's errors live that every service has."""
 
+SERVICES = {"proton": Api.PROTON, "codeconnections": Api.CODECONNECTIONS, "codestar-connections": Api.CODECONNECTIONS}
+"""The APIs by the names of their services: CodeConnections answers by its older name, too."""
+
 POLLS = {Api.PROTON: "GetTemplateSyncStatus", Api.CODECONNECTIONS: "GetResourceSyncStatus"}
 """The one operation of each API that the stand-in answers."""
 
@@ -38,29 +41,30 @@ class Refusal(Exception):  # noqa: N818  an answer, not a failure of ours
 
 
 @cache
-def model(api: Api) -> ServiceModel:
+def model(service: str) -> ServiceModel:
     """The service's model as botocore reads it, once."""
-    return ServiceModel(_description(api), api.value)
+    return ServiceModel(_description(service), service)
 
 
 @cache
-def _description(api: Api) -> Mapping[str, Any]:
-    description: Mapping[str, Any] = Loader().load_service_model(api.value, "service-2")
+def _description(service: str) -> Mapping[str, Any]:
+    description: Mapping[str, Any] = Loader().load_service_model(service, "service-2")
     return description
 
 
 @cache
-def services() -> Mapping[str, Api]:
-    """The APIs by what stands before the dot in `X-Amz-Target`."""
-    return {model(api).metadata["targetPrefix"]: api for api in Api}
+def services() -> Mapping[str, str]:
+    """The services by what precedes the operation in `X-Amz-Target`, also as AWS's JavaScript SDK shortens it."""
+    prefixes = {model(service).metadata["targetPrefix"]: service for service in SERVICES}
+    return prefixes | {prefix.rpartition(".")[2]: service for prefix, service in prefixes.items()}
 
 
 @lru_cache(maxsize=64)
-def operation(target: str) -> tuple[Api, str] | None:
-    """What `X-Amz-Target` asks for; None for what the stand-in does not answer."""
+def operation(target: str) -> tuple[str, str] | None:
+    """The service and the operation that `X-Amz-Target` asks for; None for what the stand-in does not answer."""
     prefix, _, name = target.rpartition(".")
-    api = services().get(prefix)
-    return (api, name) if api and name == POLLS[api] else None
+    service = services().get(prefix)
+    return (service, name) if service and name == POLLS[SERVICES[service]] else None
 
 
 @lru_cache(maxsize=65536)
@@ -114,15 +118,17 @@ def _broken(shape: Shape, value: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1024)
-def error(api: Api, code: str, message: str) -> tuple[int, bytes]:
-    """An error's HTTP status and body. What the model does not have is told as AWS's front end tells it, with 400."""
-    shape = {shape.name: shape for shape in model(api).operation_model(POLLS[api]).error_shapes}.get(code)
+def error(service: str, code: str, message: str) -> tuple[int, bytes]:
+    """An error's HTTP status and body. What the model does not have is as AWS's front end sends it, with 400."""
+    described = model(service)
+    shape = {shape.name: shape for shape in described.operation_model(POLLS[SERVICES[service]]).error_shapes}.get(code)
     if shape is None:
         return 400, json.dumps({"__type": f"{CORAL}#{code}", "message": message}).encode()
-    server_fault = _description(api)["shapes"][code].get("fault")  # ServiceModel drops it
+    server_fault = _description(service)["shapes"][code].get("fault")  # ServiceModel drops it
     status = shape.metadata.get("error", {}).get("httpStatusCode", 500 if server_fault else 400)
     (member,) = shape.members
-    return status, json.dumps({"__type": f"com.amazonaws.{api.value}#{code}", member: message}).encode()
+    namespace = described.metadata["targetPrefix"].rpartition(".")[0] or f"com.amazonaws.{service}"
+    return status, json.dumps({"__type": f"{namespace}#{code}", member: message}).encode()
 
 
 def answer(snapshot: Snapshot) -> dict[str, Any]:
