@@ -37,7 +37,7 @@ NO_LINGER = struct.pack("ii", 1, 0)
 def request(path: str, *, packed: bool) -> bytes:
     """What is sent to ask for `path`."""
     accept = "Accept-Encoding: gzip\r\n" if packed else ""
-    return f"GET {path} HTTP/1.1\r\nHost: watcher\r\n{accept}\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n".encode()
 
 
 class Tally:

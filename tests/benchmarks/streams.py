@@ -29,7 +29,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.write(b"GET /api/stream HTTP/1.1\r\nHost: watcher\r\n\r\n")
+        transport.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._raw += data

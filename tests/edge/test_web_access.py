@@ -58,6 +58,46 @@ async def test_health_needs_no_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)
+async def test_a_request_that_is_addressed_to_another_name_is_refused_before_all_else(
+    tmp_path: Path, path: str
+) -> None:
+    """As a web page asks that has its own name rebound to this address."""
+    async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
+        port = site.address[1]
+        for host in ("evil.example", f"evil.example:{port}", "192.0.2.1"):
+            status, body, _ = await site.get(path, headers={"Host": host})
+            assert (status, list(body)) == (421, ["error"])
+        for host in ("localhost", f"localhost:{port}", f"127.0.0.1:{port}", "127.0.0.1"):
+            assert (await site.get(path, headers={"Host": host}))[0] != 421
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /livez HTTP/1.1", 400),
+        (b"GET /livez HTTP/1.0", 200),
+        (b"GET /livez HTTP/1.0\r\nHost: evil.example", 421),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil.example", 400),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Host: evil.example", 200),
+        (b"GET http://localhost/livez HTTP/1.1\r\nHost: localhost", 200),
+        (b"GET http://evil.example/livez HTTP/1.1\r\nHost: evil.example", 421),
+        (b"GET /livez HTTP/1.1\r\nHost:", 421),
+    ],
+)
+async def test_a_request_has_one_host(site: Site, head: bytes, status: int) -> None:
+    reader, writer = await asyncio.open_connection(*site.address)
+    writer.write(head + b"\r\nConnection: close\r\n\r\n")
+    assert int((await reader.readline()).split()[1]) == status
+    writer.close()
+
+
+async def test_the_name_that_is_listened_at_is_ours(site: Site) -> None:
+    await site.server.reconfigure(Http("localhost", 0))
+    assert (await site.get("/livez"))[0] == 200
+    assert (await site.get("/livez", headers={"Host": "evil.example"}))[0] == 421
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
 async def test_every_answer_is_fenced_in(site: Site, path: str) -> None:
     _, _, headers = await site.get(path)
     assert headers["Content-Security-Policy"] == (

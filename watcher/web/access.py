@@ -1,13 +1,58 @@
-"""Who may look: the token, as a bearer token or as the password of basic authentication. Pure."""
+"""Which requests are answered: those that are addressed to this daemon, and have its token. Pure.
+
+The token comes as a bearer token or as the password of basic authentication. The address matters since a web page can
+rebind its own name to a loopback address: its requests then come here, but still with that name as their `Host`.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
+import re
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from watcher.web.answer import failed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 CHALLENGES = ('Bearer realm="watcher"', 'Basic realm="watcher", charset="UTF-8"')
 """What is offered to who came without: RFC 6750 and RFC 7617."""
+
+LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The name, and what it always stands for (RFC 6761): a tunnel or a published port is reached by either."""
+
+NOT_HERE = failed(
+    421,
+    "this name is not one of this daemon: ask it by localhost or by its address, and let a proxy in front of it send "
+    "one of these as Host",
+)
+"""What a request that is addressed to another name gets."""
+
+_PORT = re.compile(r":[0-9]*$")
+
+
+def addressed_here(host: str, local: str, names: Collection[str]) -> bool:
+    """Whether `host` is `local`, localhost, or one of `names`; the port is not looked at, for a tunnel has another.
+
+    Args:
+        host: as in RFC 9110, section 7.2, perhaps with a port; an IPv6 address may stand without its brackets.
+        local: the address that the request came to, perhaps with a zone (`fe80::1%eth0`).
+        names: by which the daemon may be addressed as well, in small letters.
+    """
+    if host.count(":") == 1 or "]" in host:
+        host = _PORT.sub("", host)
+    name = host.removeprefix("[").removesuffix("]").removesuffix(".").lower()
+    return name in LOCALHOST or name in names or _address(name) == _address(local.partition("%")[0])
+
+
+def _address(text: str) -> object:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return text
 
 
 def may(authorization: str | None, token: str | None) -> bool:

@@ -124,8 +124,9 @@ def _close_after_body(request: web.BaseRequest, response: web.StreamResponse) ->
         response.force_close()
 
 
-def on_the_wire(answer: Answer) -> bytes:
+def on_the_wire(answer: Answer, *, head_only: bool = False) -> bytes:
     """The whole of a last answer, for a connection that nothing else will be read from."""
     headers = {**HEADERS, "Content-Type": answer.content_type, **dict(answer.headers), "Connection": "close"}
     lines = [f"HTTP/1.1 {answer.status} ", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join((*lines, f"Content-Length: {len(answer.body)}", "", "")).encode() + answer.body
+    head = "\r\n".join((*lines, f"Content-Length: {len(answer.body)}", "", "")).encode()
+    return head if head_only else head + answer.body

@@ -14,14 +14,12 @@ import structlog
 from aiohttp import EMPTY_PAYLOAD, web
 from aiohttp.http import HttpProcessingError
 
-from watcher.web.answer import HEADERS, JSON, SLICE, failed, on_the_wire
+from watcher.web.answer import HEADERS, JSON, SLICE, failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.abc import AbstractStreamWriter
-
-    from watcher.web.answer import Answer
 
 log = structlog.get_logger()
 
@@ -37,15 +35,12 @@ LINGER = 2.0
 MAX_HEAD_BYTES = 32 * 1024
 """Bytes that are held of requests that are not whole, or wait behind others of their connection."""
 
-TURNED_AWAY_WITHIN = 1.0
-"""Seconds that one who is turned away has for sending a request."""
-
 
 class Connection(web.RequestHandler):
     """A connection that knows since when it waits for the client."""
 
-    def __init__(self, server: web.Server, gone: Callable[[Connection], None]) -> None:
-        """`gone` is told when it is lost."""
+    def __init__(self, server: web.Server, client: str, gone: Callable[[Connection], None]) -> None:
+        """`client`: whose it is, as its limits have it; `gone` is called when the connection is lost."""
         loop = asyncio.get_running_loop()
         super().__init__(
             server,
@@ -55,6 +50,7 @@ class Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             auto_decompress=False,
         )
+        self.client = client
         self._gone = gone
         self._began = loop.time()
         self._head_since: float | None = self._began
@@ -157,49 +153,3 @@ class Connection(web.RequestHandler):
         error = kw.get("exc_info")
         if not isinstance(error, (web.RequestPayloadError, HttpProcessingError)):
             log.error("http.bug", what=args[0] if args else "", exc_info=error)
-
-
-class TurnedAway(asyncio.Protocol):
-    """One connection too many: it is told so when it asks, and closed."""
-
-    def __init__(self, live: Callable[[], Answer], gone: Callable[[TurnedAway], None], *, silent: bool) -> None:
-        """`live` answers `/livez`: the one who decides over a restart must not take many readers for a hang.
-
-        `silent`: there are too many even of these; cut it at once.
-        """
-        self._live = live
-        self._silent = silent
-        self._gone = gone
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the request a moment: closing before it is read would reset the connection, answer and all."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  only sockets are listened to
-        self._transport = transport
-        if self._silent:
-            transport.abort()
-            return
-        self._timer = asyncio.get_running_loop().call_later(TURNED_AWAY_WITHIN, transport.abort)
-
-    def data_received(self, data: bytes) -> None:
-        """Answer, and close."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        if data.startswith(b"GET /livez "):
-            answer = self._live()
-        else:
-            answer = failed(503, "too many connections; try again in a moment", [("Retry-After", "1")])
-        self._transport.write(on_the_wire(answer))
-        self._transport.close()
-
-    def abort(self) -> None:
-        """End it at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_lost(self, _exc: BaseException | None) -> None:
-        """Let the server know."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._gone(self)

@@ -4,58 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import socket
-from collections import OrderedDict
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import structlog
 from aiohttp import web
 
 from watcher.errors import ServiceUnreachable
-from watcher.web.connection import Connection, TurnedAway
+from watcher.web.connection import Connection
+from watcher.web.connections import Arrival, Connections
+from watcher.web.limits import client_of, most_connections
+from watcher.web.turned_away import TurnedAway
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
 
+    from watcher.config.settings import Config
     from watcher.web.site import Site
 
-MOST = 2000
-KEPT_FREE = 256
-"""Connections, and the file descriptors that the rest of the daemon needs beside them."""
+log = structlog.get_logger()
 
-LOOKED_AT = 64
-"""Connections that are looked at for an idle one when there are too many; the next time it is the turn of others."""
+SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""Errors that asyncio waits out while it accepts connections, and reports each time."""
 
 TURNED_AWAY_AT_ONCE = 64
-"""Connections that are told that there are too many; still more are cut without a word."""
+"""Connections at most that there is no place for, and that are told so; for a newer one the oldest is cut."""
 
 ACCEPTED_AT_ONCE, QUEUED = 32, 1024
 """Connections accepted before others on the loop get their turn; that the system holds meanwhile."""
 
 REAP_EVERY = 1.0
 LAST_WORDS = 0.2
-"""Seconds: between looks at who is late; of the grace time, for what is cut to be over."""
+ACCEPTED_FOR = 5.0
+"""Seconds: between looks at who is late; of the grace time, for what is cut to be over; without an error, until
+accepting connections counts as working again."""
 
 
 class Listener:
     """One address and the connections that came in by it. `token`: what a request must present, or None."""
 
-    def __init__(self, site: Site, token: str | None) -> None:
-        """`site` answers."""
+    def __init__(self, site: Site, token: str | None, names: frozenset[str]) -> None:
+        """`site` answers; `names`: by which a request may address the daemon."""
         self.url = ""
         self.token = token
+        self._names = names
         self._site = site
         # A client that goes takes along what is done for it.
         self._server = web.Server(self._answer, request_factory=self._request, handler_cancellation=True)
-        self._connections: OrderedDict[Connection, None] = OrderedDict()
-        """Whose last request is the longest ago comes first."""
-        self._turned_away: set[TurnedAway] = set()
+        self._connections = Connections()
+        self._turned_away: dict[TurnedAway, None] = {}
         self._empty = asyncio.Event()
-        self._most = most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        self._most: tuple[Config | None, int] = (None, 0)
+        self._not_accepted: float | None = None
         self._listening: asyncio.Server | None = None
         self._reaper: asyncio.Task[None] | None = None
 
@@ -67,7 +72,7 @@ class Listener:
         """
         try:
             self._listening = await asyncio.get_running_loop().create_server(
-                self._admit, host, port, reuse_address=True, backlog=ACCEPTED_AT_ONCE
+                lambda: Arrival(self._admit), host, port, reuse_address=True, backlog=ACCEPTED_AT_ONCE
             )
         except (OSError, OverflowError) as error:
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -80,6 +85,7 @@ class Listener:
             with socket.socket(fileno=os.dup(each.fileno())) as listening:
                 listening.listen(QUEUED)
         self.url = _url(self._listening.sockets[0].getsockname())
+        asyncio.get_running_loop().set_exception_handler(self._loop_error)
         if self._reaper is None:
             self._reaper = asyncio.create_task(self._reap(), name="late readers")
 
@@ -111,27 +117,32 @@ class Listener:
                     await self._empty.wait()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._site.answer(request, self.token)
+        return await self._site.answer(request, self.token, self._names)
 
-    def _admit(self) -> asyncio.Protocol:
-        if len(self._connections) < self._most or self._dropped_an_idle_one():
-            connection = Connection(self._server, self._gone)
-            self._connections[connection] = None
+    def _admit(self, address: str) -> asyncio.Protocol:
+        client, most = client_of(address), self._most_connections()
+        if self._connections.have_room(client, most):
+            connection = Connection(self._server, client, self._gone)
+            self._connections.add(connection)
             return connection
-        silent = len(self._turned_away) >= TURNED_AWAY_AT_ONCE
-        turned_away = TurnedAway(self._site.health.live, self._sent_away, silent=silent)
-        self._turned_away.add(turned_away)
+        if len(self._turned_away) >= min(TURNED_AWAY_AT_ONCE, max(4, most // 4)):
+            silent = (each for each in self._turned_away if not each.has_asked)
+            oldest = next(silent, None) or next(iter(self._turned_away))
+            oldest.abort()
+            self._sent_away(oldest)
+        turned_away = TurnedAway(self._site.health, self._names, self._sent_away)
+        self._turned_away[turned_away] = None
         return turned_away
 
-    def _dropped_an_idle_one(self) -> bool:
-        """Make room: whoever asks nothing must keep nobody out. The longest idle one goes first."""
-        for connection in [*islice(self._connections, LOOKED_AT)]:
-            if connection.idle:
-                connection.abort()
-                self._gone(connection)
-                return True
-            self._connections.move_to_end(connection)  # it is at work now
-        return False
+    def _most_connections(self) -> int:
+        """How many there may be beside what polls and deliveries need, by the configuration in force."""
+        config = self._site.config
+        if self._most[0] is not config:
+            files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            calls = sum(config.accounts[key.account].rate_limit.concurrency for key in config.endpoints())
+            beside = files if files == resource.RLIM_INFINITY else max(0, files - calls)
+            self._most = config, most_connections(beside)
+        return self._most[1]
 
     def _request(
         self,
@@ -143,16 +154,15 @@ class Listener:
     ) -> web.BaseRequest:
         if isinstance(protocol, Connection):
             protocol.writes(writer)
-            if protocol in self._connections:
-                self._connections.move_to_end(protocol)
+            self._connections.worked(protocol)
         return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
     def _gone(self, connection: Connection) -> None:
-        self._connections.pop(connection, None)
+        self._connections.discard(connection)
         self._look_whether_empty()
 
     def _sent_away(self, turned_away: TurnedAway) -> None:
-        self._turned_away.discard(turned_away)
+        self._turned_away.pop(turned_away, None)
         self._look_whether_empty()
 
     def _look_whether_empty(self) -> None:
@@ -167,11 +177,24 @@ class Listener:
             for connection in [each for each in self._connections if each.late(now)]:
                 connection.abort()
                 self._gone(connection)
+            if self._not_accepted is not None and now - self._not_accepted > ACCEPTED_FOR:
+                self._not_accepted = None
+                log.info("http.accept_recovered")
 
-
-def most_connections(files: int) -> int:
-    """How many there may be at once, where the process may open so many files (-1: any number)."""
-    return MOST if files == resource.RLIM_INFINITY else max(16, min(MOST, files - KEPT_FREE))
+    def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Report that no connection can be accepted once, not at each try; anything else as asyncio does."""
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in SCARCE and "socket" in context):
+            loop.default_exception_handler(context)
+            return
+        if self._not_accepted is None:
+            log.error(
+                "http.accept_failed",
+                error=_said(error),
+                consequence="new connections wait",
+                remedy="allow the process more open files (`ulimit -n`)",
+            )
+        self._not_accepted = loop.time()
 
 
 def _said(error: OSError | OverflowError) -> str:

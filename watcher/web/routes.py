@@ -1,4 +1,4 @@
-"""Which paths there are (contract, section 7), and which of them a request means. Pure."""
+"""Which paths there are, and which of them a request means. Pure."""
 
 from __future__ import annotations
 
@@ -26,10 +26,7 @@ class Route(StrEnum):
 
 
 OPEN = frozenset({Route.LIVEZ, Route.READYZ})
-"""Those that need no token."""
-
-AT_ONCE = frozenset({Route.LIVEZ, Route.READYZ, Route.STREAM})
-"""Those that wait for no other: health is asked by who decides over a restart, and streams stay."""
+"""Those that need no token, and wait for no other: they decide over a restart."""
 
 _EXACT = {route.value: route for route in Route if "{" not in route.value}
 _UNDER = {

@@ -77,7 +77,7 @@ class WebServer:
     async def _listen(self, http: Http) -> Listener:
         if self._site is None:
             self._site = Site(self._inside, self._metrics, self._hub)
-        listener, old, before = Listener(self._site, _token(http)), self._listener, self._http
+        listener, old, before = Listener(self._site, _token(http), _names(http)), self._listener, self._http
         try:
             await listener.open(http.host, http.port)
         except ServiceUnreachable:
@@ -95,3 +95,8 @@ class WebServer:
 
 def _token(http: Http) -> str | None:
     return http.token.get_secret_value() if http.token else None
+
+
+def _names(http: Http) -> frozenset[str]:
+    """The names by which requests may address the daemon, beside localhost and the address that they come to."""
+    return frozenset({http.host.lower()})

@@ -1,12 +1,16 @@
-"""From a request to its answer: who may, which route, one thing at a time; the loop stays free for the polls."""
+"""From a request to its answer: whether it is refused, which route, one at a time: the loop stays free for polls."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import structlog
+from aiohttp import HttpVersion11
 
 from watcher.errors import StoreError
 from watcher.redact import redact
@@ -14,14 +18,16 @@ from watcher.web import access, assets, query, routes
 from watcher.web.answer import Answer, Packer, failed, send, takes_gzip
 from watcher.web.api import Api
 from watcher.web.health import Health
+from watcher.web.limits import Turns, client_of, may_have_more
 from watcher.web.routes import Route
 from watcher.web.stream import MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from aiohttp import web
 
+    from watcher.config.settings import Config
     from watcher.inside import Inside
     from watcher.metrics import Metrics
     from watcher.web.stream import Hub
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 AT_A_TIME = 16
-"""Requests that are thought about at once; the others wait, since polls share the loop with them."""
+"""Requests that are worked on at once; the others wait, since polls share the loop with them."""
 
 
 class Site:
@@ -37,6 +43,7 @@ class Site:
 
     def __init__(self, inside: Inside, metrics: Metrics, hub: Hub) -> None:
         """The files of the page are read here, once."""
+        self._inside = inside
         self.health = Health(inside, metrics)
         self._hub = hub
         self._packer = Packer()
@@ -45,6 +52,9 @@ class Site:
         document = resources.files("watcher.web").joinpath("openapi.json").read_bytes()
         self._document = Answer(document, headers=[("Cache-Control", "no-cache")])
         self._places = asyncio.Semaphore(AT_A_TIME)
+        self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns, self._health_turns = Turns(), Turns()
+        self._streams: Counter[str] = Counter()
         api, health = self._api, self.health
         self._answers: Mapping[Route, Callable[[web.BaseRequest, str], Awaitable[Answer]]] = {
             Route.LIVEZ: lambda _request, _rest: _now(health.live()),
@@ -62,23 +72,30 @@ class Site:
             Route.OPENAPI: lambda _request, _rest: _now(self._document),
         }
 
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._inside.config
+
     def close(self) -> None:
         """Nothing is built any more."""
         self.health.close()
         self._api.close()
         self._packer.close()
 
-    async def answer(self, request: web.BaseRequest, token: str | None) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, token: str | None, names: Collection[str]) -> web.StreamResponse:
         """Answer one request, which must present `token`; nothing but a lost connection is raised."""
-        found = routes.find(request.rel_url.raw_path)
-        refused = _refused(request, found, token)
-        if refused is not None or found is None:
-            return await send(request, refused or NOTHING_HERE)
-        route, rest = found
+        route, rest = routes.find(request.rel_url.raw_path) or (None, "")
+        check = partial(_refused, request, route, token, names)
         try:
             if route is Route.STREAM:
-                return await self._stream(request)
-            answer = await self._made(request, route, rest)
+                await self._turns.wait()
+                answer = check() or await self._stream(request)
+            elif route in routes.OPEN:
+                await self._health_turns.wait()
+                answer = check() or await self._answers[route](request, rest)
+            else:
+                answer = await self._made(request, route, rest, check)
         except query.WrongQuery as error:
             answer = failed(400, str(error))
         except StoreError as error:
@@ -86,37 +103,52 @@ class Site:
         except ConnectionError:
             raise
         except Exception:
-            log.exception("http.bug", route=route.value)
+            log.exception("http.bug", route=route)
             answer = failed(500, "this is a bug of watcher; its log has the details, please report them")
-        return await send(request, answer)
+        return await send(request, answer) if isinstance(answer, Answer) else answer
 
-    async def _made(self, request: web.BaseRequest, route: Route, rest: str) -> Answer:
-        make = self._answers[route]
-        if route in routes.AT_ONCE:
-            return await make(request, rest)
-        async with self._places:
-            # Whoever waits for nothing would give its place to the next within the same turn of the loop.
-            await asyncio.sleep(0)
-            answer = await make(request, rest)
+    async def _made(
+        self, request: web.BaseRequest, route: Route | None, rest: str, check: Callable[[], Answer | None]
+    ) -> Answer:
+        async with self._places_of(client_of(request.remote or "")), self._places:
+            await self._turns.wait()
+            refused = check()
+            if refused is not None or route is None:
+                return refused or NOTHING_HERE
+            answer = await self._answers[route](request, rest)
             if takes_gzip(request.headers.get("Accept-Encoding", "")):
                 answer = await self._packer.packed(answer)
             return answer
 
-    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _places_of(self, address: str) -> asyncio.Semaphore:
+        """The places that one client may have at a time: half of all."""
+        return self._clients.setdefault(address, asyncio.Semaphore(AT_A_TIME // 2))
+
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
         after = query.stream_after(request.query.items(), request.headers.get("Last-Event-ID"))
-        if self._hub.streams >= MOST:
-            full = f"there are {MOST} streams already; close one, or ask /api/events"
-            return await send(request, failed(503, full, [("Retry-After", "30")]))
-        return await self._hub.serve(request, after)
+        client = client_of(request.remote or "")
+        if not may_have_more(self._streams[client], self._hub.streams, MOST):
+            full = f"there are {self._hub.streams} streams already; close one, or ask /api/events"
+            return failed(503, full, [("Retry-After", "30")])
+        self._streams[client] += 1
+        try:
+            return await self._hub.serve(request, after)
+        finally:
+            self._streams[client] -= 1
+            self._streams += Counter()  # drops what is zero
 
     def _file(self, request: web.BaseRequest, name: str) -> Answer:
         return self._assets.file(name, request.query.get("v"), request.headers.get("If-None-Match", ""))
 
 
-def _refused(request: web.BaseRequest, found: tuple[Route, str] | None, token: str | None) -> Answer | None:
+def _refused(request: web.BaseRequest, route: Route | None, token: str | None, names: Collection[str]) -> Answer | None:
     """The answer to a request that gets no other."""
-    is_open = found is not None and found[0] in routes.OPEN
-    if not is_open and not access.may(request.headers.get("Authorization"), token):
+    hosts = request.headers.getall("Host", [])
+    if len(hosts) > 1 or (not hosts and request.version >= HttpVersion11):  # RFC 9112, section 3.2
+        return failed(400, "a request has one Host header")
+    if not access.addressed_here(request.host, _local(request), names):
+        return access.NOT_HERE
+    if route not in routes.OPEN and not access.may(request.headers.get("Authorization"), token):
         return failed(
             401,
             "a token is needed (`http.token`): send it as a bearer token, or as the password of basic authentication",
@@ -127,6 +159,12 @@ def _refused(request: web.BaseRequest, found: tuple[Route, str] | None, token: s
     if request.body_exists:
         return failed(413, "no request has a body here; send it without")
     return None
+
+
+def _local(request: web.BaseRequest) -> str:
+    """The address that a request came to."""
+    address = request.protocol.sockname
+    return address[0] if isinstance(address, tuple) else ""
 
 
 async def _now(answer: Answer) -> Answer:

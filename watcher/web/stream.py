@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MOST = 100
-"""Streams at once."""
+MOST = 200
+"""Streams at once; one client may have half of them."""
 
 STILL_HERE = 15.0
 """Seconds of silence after which a comment keeps the connection alive through proxies."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watcher.web.answer import failed, on_the_wire, takes_gzip
-from watcher.web.listener import most_connections
+from watcher.web.limits import client_of, may_have_more, most_connections
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,34 @@ def test_a_last_answer_is_whole() -> None:
     assert b"Connection: close" in head
     assert b"Content-Security-Policy: default-src 'none'" in head
 
+    assert on_the_wire(failed(503, "busy"), head_only=True).endswith(b"Content-Length: 16\r\n\r\n")
+
 
 @pytest.mark.parametrize(("files", "most"), [(-1, 2000), (1024, 768), (65536, 2000), (2256, 2000), (260, 16)])
 def test_connections_leave_files_for_the_rest(files: int, most: int) -> None:
     assert most_connections(files) == most
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("", ""),
+    ],
+)
+def test_a_client_is_an_address_and_of_ipv6_a_network(address: str, client: str) -> None:
+    assert client_of(address) == client
+
+
+def test_each_client_gets_half_of_what_the_ones_before_left() -> None:
+    most, total, shares = 200, 0, []
+    for _ in range(5):
+        own = 0
+        while may_have_more(own, total, most):
+            own, total = own + 1, total + 1
+        shares.append(own)
+    assert shares == [100, 50, 25, 13, 6]

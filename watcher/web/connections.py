@@ -1,0 +1,87 @@
+"""The connections that are open, by client, and which of them makes way for another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from watcher.web.limits import may_have_more
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from watcher.web.connection import Connection
+
+LOOKED_AT = 64
+"""Connections that are looked at for an idle one; the next time it is the turn of others."""
+
+
+class Connections:
+    """In the order of their last requests, the longest ago first."""
+
+    def __init__(self) -> None:
+        self._all: OrderedDict[Connection, None] = OrderedDict()
+        self._of: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """All of them."""
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._all)
+
+    def have_room(self, client: str, most: int) -> bool:
+        """Whether `client` may have one more, where there may be `most`; an idle one is ended if that makes room.
+
+        A connection without a request keeps no other out: one of the client's own makes way, or, where all places are
+        in use, one of a client that has more of them.
+        """
+        own = len(self._of[client]) if client in self._of else 0
+        if may_have_more(own, len(self), most):
+            return True
+        if own and self._dropped_an_idle_one(self._of[client], 0):
+            return True
+        return len(self) >= most and self._dropped_an_idle_one(self._all, own)
+
+    def _dropped_an_idle_one(self, among: Iterable[Connection], own: int) -> bool:
+        for connection in [*islice(among, LOOKED_AT)]:
+            if connection.idle and len(self._of[connection.client]) > own:
+                connection.abort()
+                self.discard(connection)
+                return True
+            self.worked(connection)
+        return False
+
+    def add(self, connection: Connection) -> None:
+        """It is open."""
+        self._all[connection] = self._of[connection.client][connection] = None
+
+    def worked(self, connection: Connection) -> None:
+        """It had a request just now: others are idle for longer."""
+        if connection in self._all:
+            self._all.move_to_end(connection)
+            self._of[connection.client].move_to_end(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """It is closed; this may be called more than once."""
+        if connection in self._all:
+            del self._all[connection], self._of[connection.client][connection]
+            if not self._of[connection.client]:
+                del self._of[connection.client]
+
+
+class Arrival(asyncio.Protocol):
+    """A connection that was accepted just now, until its client is known; `admit` decides what becomes of it."""
+
+    def __init__(self, admit: Callable[[str], asyncio.Protocol]) -> None:
+        self._admit = admit
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Put the protocol that is to serve this client in the place of this one."""
+        peer = transport.get_extra_info("peername")
+        protocol = self._admit(peer[0] if peer else "")
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
