@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from tests.support.waiting import PATIENCE
 from watcher.clock import SystemClock
 from watcher.config.document import Document
 from watcher.config.reading import parse
@@ -27,7 +27,7 @@ from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -162,13 +162,6 @@ class Site:
             return answer.status, json.loads(text) if is_json and text else text, answer.headers
 
 
-async def until(met: Callable[[], Any], patience: float = 15.0) -> None:
-    """Wait until it is so."""
-    async with asyncio.timeout(patience):
-        while not met():  # noqa: ASYNC110  what it is about tells nobody
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def peeking(folder: Path, text: str = STACKS, state: str | None = None) -> AsyncIterator[Peek]:
     """An inside with a store in a file, or where `state` says."""
@@ -195,7 +188,7 @@ async def serving(
         server = WebServer(peek, metrics, hub)
         await server.start(Http("127.0.0.1", 0, token))
         try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as http:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as http:
                 yield Site(peek, server, hub, metrics, http)
         finally:
             await server.close(2.0)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import quote, urlsplit
 
 from tests.acceptance.consumers import HOOK_SECRET
-from tests.acceptance.place import until
 from tests.acceptance.witness import _at, _fact
 from tests.oracle import Fact, in_order_of_world, judge, same_as_kept
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

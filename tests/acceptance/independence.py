@@ -8,8 +8,10 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging
-from tests.acceptance.place import REGION, Site, until
+from tests.acceptance.consumers import HOOK_SECRET, SOON, Consumer, hanging
+from tests.acceptance.place import REGION, Site
+from tests.fates import Wants
+from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import Scenario, Simulator, attempt
 
@@ -31,7 +33,7 @@ async def delivery_times(folder: Path, *, dead: bool, seconds: float) -> list[fl
     a webhook beside the sound one that is to have the same events and hangs until its timeout, 300 ms. `folder` gets a
     folder of this run's own.
     """
-    sound, beside = Consumer("sound"), Consumer("dead", hanging)
+    sound, beside = Consumer("sound"), Consumer("dead", hanging, Wants(), SOON)
     consumers = [sound, beside] if dead else [sound]
     async with AsyncExitStack() as open_:
         simulator = Simulator(Scenario("independence"))

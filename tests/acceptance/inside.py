@@ -8,7 +8,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from tests.acceptance.place import until
+from tests.support.waiting import until
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -10,15 +9,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tests.support.waiting import PATIENCE, until
 from watcher.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from watcher.model import Target
     from watcher.simulator import Call, Simulator
@@ -27,16 +26,6 @@ COMMAND = Path(sys.executable).with_name("watcher")
 LAUNCHER = Path(__file__).with_name("launcher.py")
 REGION = "us-east-1"
 SECRET = "a-secret-of-the-environment-4711"
-PATIENCE = 60.0
-"""Seconds until a condition that must come true is given up: for a machine that is very busy."""
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition, and for nothing else."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}"
-        await asyncio.sleep(0.01)
 
 
 class Child:
@@ -55,7 +44,7 @@ class Child:
 
     async def ended(self) -> int:
         """Its exit code, once it has ended by itself; whatever it said must be fit for people."""
-        await until(lambda: not self.running, f"the end of a run; it said {self.said()}")
+        await until(lambda: not self.running, lambda: f"the end of a run; it said {self.said()}")
         assert "Traceback" not in self.said(), self.said()
         assert SECRET not in self.said()
         return int(self.process.returncode)
@@ -180,7 +169,8 @@ class Site:
         """Wait until a run has made so many calls more."""
         target = len(self.calls(child)) + times
         await until(
-            lambda: len(self.calls(child)) >= target or not child.running, f"{times} calls; it said {child.said()}"
+            lambda: len(self.calls(child)) >= target or not child.running,
+            lambda: f"{times} calls; it said {child.said()}",
         )
         assert child.running, child.said()
 

@@ -15,7 +15,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import SECRET, Site, until
+from tests.acceptance.place import SECRET, Site
+from tests.support.waiting import until
 from watcher.event_schema import event_schema
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
 from watcher.simulator import attempt

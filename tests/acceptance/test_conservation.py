@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.place import SECRET, Site, until
+from tests.acceptance.place import SECRET, Site
 from tests.acceptance.witness import CallClock, Witness, random_world
 from tests.oracle import NotConservedError
+from tests.support.waiting import until
 from watcher.simulator import Simulator
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.acceptance.consumers import (
     HOOK_SECRET,
+    SOON,
     TAKE,
     Busy,
     Consumer,
@@ -25,11 +26,11 @@ from tests.acceptance.consumers import (
     gone,
     picky,
 )
-from tests.acceptance.place import until
 from tests.acceptance.witness import CallClock, Witness, random_world
 from tests.edge.receiver import Reply
 from tests.fates import Arrival, Kept, Wants, judge_sink, went_on_after_dead
 from tests.oracle import NotConservedError
+from tests.support.waiting import until
 from watcher.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> 
     moody, busy, calm = Moody(chance), Busy(chance), asyncio.Event()
     consumers = [
         Consumer("sound", wants=Wants(("watcher.sync.*ed",), ("*/stack/*", "*/template/*/template-0/1"))),
-        Consumer("moody", moody),
+        Consumer("moody", moody, EVERYTHING, SOON),
         Consumer("busy", busy),
         Consumer("away"),
         Consumer("picky", picky),
         Consumer("gone", gone, Wants(targets=("*/stack-2",))),
-        Consumer("dead", dead, Wants(("*.succeeded", "*.failed"), ("*/stack-0",)), "give_up_after: 2s"),
+        Consumer("dead", dead, Wants(("*.succeeded", "*.failed"), ("*/stack-0",)), "give_up_after: 2s", SOON),
     ]
     by_name = {consumer.name: consumer for consumer in consumers}
     async with watched(random_world(seed, seconds=seconds, stacks=5, templates=3), consumers) as simulator:
@@ -205,7 +206,7 @@ def stalling(request: Request) -> Treatment:
 
 async def run_to_the_end(places: Places, store: str) -> None:
     """One run on one of `breaking`'s stores; then the oracle."""
-    clock, consumer = CallClock(), Consumer("stalling", stalling)
+    clock, consumer = CallClock(), Consumer("stalling", stalling, EVERYTHING, SOON)
     async with watched(random_world(7, seconds=6.0, stacks=2, templates=1), [consumer], clock) as simulator:
         witness = Witness(simulator, clock)
         site = places(simulator, store.replace(" ", "-"))

@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import until
 from tests.edge.receiver import Received, Receiver, Reply
+from tests.support.waiting import until
 from watcher.event_schema import event_schema
 from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt

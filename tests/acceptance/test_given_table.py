@@ -7,8 +7,8 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from tests.acceptance.conftest import NETWORK
-from tests.acceptance.place import until
 from tests.edge.emulators import free_port
+from tests.support.waiting import until
 from tests.unit.deploy.choices import MAKING, watcher_stack
 from tests.unit.deploy.test_permissions import actions, permissions
 

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import Site, until
+from tests.support.waiting import until
 from watcher.model import SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tests.acceptance.place import Child
+    from tests.acceptance.place import Child, Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from tests.acceptance.building import Image, Users
-from tests.acceptance.place import PATIENCE, until
 from tests.dockerfile import DEPLOY
+from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import until
 from tests.acceptance.witness import Witness, random_world
 from tests.oracle import whole_lines
+from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED, Kind, stack
 from watcher.simulator import Scenario, Simulator, attempt
 

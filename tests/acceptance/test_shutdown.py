@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
-from tests.acceptance.place import REGION, until
+from tests.acceptance.place import REGION
+from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 

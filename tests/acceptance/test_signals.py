@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import Site, until
 from tests.oracle import facts_of, judge, whole_lines
+from tests.support.waiting import until
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
+    from tests.acceptance.place import Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

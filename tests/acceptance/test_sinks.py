@@ -10,9 +10,10 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
-from tests.acceptance.place import REGION, until
+from tests.acceptance.place import REGION
 from tests.fates import Wants
 from tests.oracle import whole_lines
+from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 from watcher.stores.outbox import REMOVED

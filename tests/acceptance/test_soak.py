@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.acceptance.neighbours import Neighbours, Receiver, total
-from tests.acceptance.place import until
 from tests.benchmarks.children import Child as Process
 from tests.benchmarks.figures import markdown
 from tests.benchmarks.worlds import restless
 from tests.proc import Footprint
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

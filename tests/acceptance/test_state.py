@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import until
 from tests.contract.conftest import event
 from tests.dynamodb import address
+from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 from watcher.stores.dynamodb.address import parse_address
@@ -176,9 +175,7 @@ async def until_importing(table: str) -> None:
     """Wait until an import writes."""
     looking = Table(parse_address(table))
     try:
-        async with asyncio.timeout(20):
-            while not await looking.query("L", "W#import"):  # noqa: ASYNC110  the table tells nobody
-                await asyncio.sleep(0.05)
+        await until(lambda: looking.query("L", "W#import"), "an import")
     finally:
         await looking.close()
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import Site, until
 from tests.oracle import facts_of, judge, whole_lines
+from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 from watcher.stores.migrations import VERSION
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.acceptance.place import Child
+    from tests.acceptance.place import Child, Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

@@ -11,8 +11,9 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.inside import watching
-from tests.acceptance.place import REGION, SECRET, Site, until
+from tests.acceptance.place import REGION, SECRET, Site
 from tests.oracle import facts_of, judge
+from tests.support.waiting import until
 from watcher import sessions
 from watcher.clock import SystemClock
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED

@@ -10,10 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.acceptance.place import Site, until
+from tests.acceptance.place import Site
 from tests.benchmarks.parent import Parent
 from tests.benchmarks.worlds import Pattern, syncing
 from tests.dynamodb import address, made
+from tests.support.waiting import until
 from watcher.simulator import Simulator
 from watcher.simulator.scenario import Scenario
 

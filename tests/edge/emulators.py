@@ -25,6 +25,7 @@ import pytest
 from aiohttp import web
 from botocore.config import Config
 
+from tests.support.waiting import PATIENCE
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.events import Event, outage_event
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     Faulty = Callable[[Answering], Awaitable[str]]
 
 REGION = "us-east-1"
-PATIENCE = 30.0
 MINISTACK = Path(__file__).parents[2] / ".venv-ministack" / "bin" / "ministack"
 MOTO = Path(sys.executable).with_name("moto_server")
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test-secret"}

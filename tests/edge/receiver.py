@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from tests.support.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from ssl import SSLContext
-
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,14 @@ class Receiver:
         """Where it listens."""
         return f"{self._scheme}://{host}:{self.port}{path}"
 
-    async def until(self, count: int, seconds: float = PATIENCE) -> list[Received]:
+    async def until(self, count: int) -> list[Received]:
         """Wait for so many recorded requests."""
-        await self.until_true(lambda: len(self.received) >= count, seconds)
+        await self.until_true(lambda: len(self.received) >= count)
         return self.received
 
-    async def until_true(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    async def until_true(self, condition: Callable[[], bool]) -> None:
         """Wait for something that requests change."""
-        async with asyncio.timeout(seconds), self._changed:
+        async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(condition)
 
     async def _receive(self, request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,8 @@ import pytest
 from tests.edge.conftest import FAST, a_config, at, running
 from tests.edge.test_metrics import scrape, value
 from tests.edge.test_web_api import hold
-from tests.looking import attempt, peeking, serving, until
+from tests.looking import attempt, peeking, serving
+from tests.support.waiting import until
 from watcher import backlog
 from watcher.config.settings import Account, Http, RateLimit
 from watcher.emf import Emf
@@ -220,7 +220,7 @@ async def test_two_daemons_on_one_table_each_tell_all_and_count_their_own(
     async with AsyncExitStack() as both:
         http = await both.enter_async_context(aiohttp.ClientSession())
         watches = [await both.enter_async_context(running(simulator, config)) for _ in range(2)]
-        await until(lambda: shared_out(watches), 30.0)
+        await until(lambda: shared_out(watches))
         answered = [await rows_of(http, watch, len(targets)) for watch in watches]
         for rows in answered:
             assert {row["id"]: row["standing"] for row in rows} == {
@@ -249,13 +249,12 @@ def shared_out(watches: list[Watch]) -> bool:
 
 async def rows_of(http: aiohttp.ClientSession, watch: Watch, count: int) -> list[dict[str, Any]]:
     """Once nothing is unseen."""
-    async with asyncio.timeout(30):
-        while True:
-            async with http.get(f"{watch.app.web.url}/api/targets") as answer:
-                body = await answer.json()
-            hold("/api/targets", 200, body)
-            assert len(body["targets"]) == count
-            if not any(row["standing"] == "not_seen" for row in body["targets"]):
-                rows: list[dict[str, Any]] = body["targets"]
-                return rows
-            await asyncio.sleep(0.1)
+
+    async def all_seen() -> list[dict[str, Any]] | None:
+        async with http.get(f"{watch.app.web.url}/api/targets") as answer:
+            body = await answer.json()
+        hold("/api/targets", 200, body)
+        assert len(body["targets"]) == count
+        return None if any(row["standing"] == "not_seen" for row in body["targets"]) else body["targets"]
+
+    return await until(all_seen)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.edge.conftest import a_config, a_stack, a_template, running
+from tests.edge.conftest import HANGING, a_config, a_stack, a_template, running
 from watcher.config.settings import Retry
 from watcher.simulator import FAULTS
 
@@ -53,7 +52,8 @@ def test_every_fault_is_tried() -> None:
 @pytest.mark.parametrize("when", ["first", "later"])
 @pytest.mark.parametrize("fault", sorted(set(TARGETS_OWN) | set(ENDPOINTS)))
 async def test_a_fault_changes_no_state_and_is_told_once(simulator: Simulator, fault: str, when: str) -> None:
-    targets = [a_template(timeout=0.3), a_stack(timeout=0.3)]
+    timeout = HANGING.get(fault, 30.0)
+    targets = [a_template(timeout=timeout), a_stack(timeout=timeout)]
     whose = "target" if fault in TARGETS_OWN else "endpoint"
     subjects = {target.id if whose == "target" else str(target.endpoint) for target in targets}
     if when == "first":
@@ -117,7 +117,7 @@ async def test_one_target_that_fails_where_others_are_answered_is_told_as_its_ow
     simulator: Simulator, fault: str
 ) -> None:
     """Otherwise nobody would hear of it: the endpoint as a whole is readable."""
-    bad, good = a_stack("bad", timeout=0.2), a_stack("good")
+    bad, good = a_stack("bad", timeout=HANGING.get(fault, 30.0)), a_stack("good")
     async with running(simulator, a_config(simulator.url, [bad, good], retry=Retry(1, 0.01, 0.02))) as watch:
         watch.show(bad, "SUCCEEDED", 1)
         watch.show(good, "SUCCEEDED", 1)
@@ -138,15 +138,13 @@ async def test_a_short_fault_is_no_event(simulator: Simulator) -> None:
         assert watch.caught.events == []
 
 
-@pytest.mark.alone
 async def test_what_cannot_pass_is_not_tried_again(simulator: Simulator) -> None:
     target = a_stack(interval=60.0)
-    config = a_config(simulator.url, [target], retry=Retry(4, 0.01, 0.02))
+    config = a_config(simulator.url, [target], retry=Retry(4, 0.01, 0.02), unreadable_after=1)
     for fault, calls in (("access_denied", 1), ("not_found", 1), ("validation", 1), ("server_error", 4), ("reset", 4)):
         simulator.calls.clear()
         simulator.world.clear()
         simulator.world.fault(None, fault)
-        config = replace(config, targets=(replace(target, interval=1.5),), unreadable_after=1)
         async with running(simulator, config) as watch:
             await watch.until(lambda: len(watch.caught.events) == 1)
             assert len(simulator.calls) == calls, fault

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,13 +141,16 @@ async def test_polls_under_way_give_up_when_their_endpoint_is_unreadable(simulat
     simulator.world.fault(None, "server_error")
     config = a_config(simulator.url, targets, retry=Retry(20, 0.2, 0.4), unreadable_after=1)
     async with running(simulator, config) as watch:
-        (endpoint,) = watch.app.polling.endpoints.values()
+        (poller,) = watch.app.polling._pollers.values()
         # One poll gives up early; all others are still trying.
         simulator.world.fault(targets[0], "access_denied")
         await only_event(watch)
-        await asyncio.sleep(0.6)  # longer than any pause between two tries
         seen = len(simulator.calls)
-        begun = simulator.world.now()
-        await watch.until(lambda: simulator.world.now() > begun + 1)
-        assert len(simulator.calls) - seen <= 12
-        assert endpoint.rate > 0
+        await watch.until(lambda: len(poller._polls) <= 1)
+        assert len(simulator.calls) - seen <= 20, "each had one try under way, and perhaps one that had its leave"
+        together = []
+        simulator.on_call = lambda _: together.append(len(poller._polls))
+        await watch.until(lambda: len(together) >= 12)
+        assert {*together} == {1}
+        pauses = [later.at - earlier.at for earlier, later in pairwise([*simulator.calls][-12:])]
+        assert min(pauses) >= 0.099, "a probe in each interval"

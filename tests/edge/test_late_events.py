@@ -12,6 +12,7 @@ import pytest
 from tests.contract.conftest import entry
 from tests.edge.test_web_stream import listening
 from tests.looking import serving
+from tests.support.waiting import until
 from watcher.cli.history import _recorded
 from watcher.cli.options import opened
 from watcher.protocols import EventQuery
@@ -74,12 +75,9 @@ async def test_events_follow_hears_both(state: str, writers: list[DynamoStore]) 
                 heard.append(int(event.id, 16))  # noqa: PERF401  it never ends
 
     following = asyncio.create_task(follow())
-    async with asyncio.timeout(20):
-        while len(heard) < 2:  # noqa: ASYNC110  nobody tells
-            await asyncio.sleep(0.01)
-        await recorded_in_turn(writers, 5, 6)
-        while len(heard) < 8:  # noqa: ASYNC110  the same
-            await asyncio.sleep(0.01)
+    await until(lambda: len(heard) >= 2)
+    await recorded_in_turn(writers, 5, 6)
+    await until(lambda: len(heard) >= 8)
     following.cancel()
     # The newest two by number, and then all that came, each once.
     assert heard[:2] == [2, 4]

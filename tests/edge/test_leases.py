@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.waiting import until
 from tests.unit.leasing import Acting
 from watcher.clock import SystemClock
 from watcher.holding import Holding
@@ -18,13 +19,12 @@ from watcher.stores.dynamodb.schema import init
 from watcher.stores.dynamodb.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from tests.edge.emulators import Emulator
 
 
-TERM = 0.8
-PATIENCE = 20.0
+TERM = 2.0
 
 
 @pytest.fixture
@@ -130,12 +130,6 @@ class Watcher:
     async def kill(self) -> None:
         self.running.cancel()
         await asyncio.wait([self.running])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110  nobody tells
-            await asyncio.sleep(0.01)
 
 
 async def test_three_watchers_share_a_table_through_a_release_and_a_kill(table: Table) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.looking import BEGAN, Peek, attempt, config_of, peeking, until
+from tests.looking import BEGAN, Peek, attempt, config_of, peeking
+from tests.support.waiting import until
 from watcher.emf import UNITS, Emf, embedded
 from watcher.errors import StoreError
 from watcher.inside import Loaded

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.edge.conftest import PATIENCE, a_config, a_stack, at
+from tests.edge.conftest import a_config, a_stack, at
+from tests.support.waiting import until
 from watcher.app import build
 from watcher.config.settings import Mute, SinkSettings
 from watcher.errors import SinkGone
@@ -58,12 +59,12 @@ async def failing(simulator: Simulator, pager: Pager, *mutes: Mute) -> AsyncIter
 
 async def told(app: App, enough: Callable[[list[DeliveryRecord]], bool]) -> list[DeliveryRecord]:
     """The deliveries, once they are as they should be."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = await app.store.deliveries(DeliveryQuery())
-            if enough(found):
-                return found
-            await asyncio.sleep(0.01)
+
+    async def looked_at() -> list[DeliveryRecord] | None:
+        found = await app.store.deliveries(DeliveryQuery())
+        return found if enough(found) else None
+
+    return await until(looked_at)
 
 
 async def test_a_receiver_that_is_gone_is_reminded_of_nothing(simulator: Simulator) -> None:

@@ -18,8 +18,9 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from tests.edge.collector import collecting
-from tests.edge.conftest import PATIENCE, a_config, a_stack, a_template, at, running
+from tests.edge.conftest import HANGING, a_config, a_stack, a_template, at, running
 from tests.edge.receiver import Reply, receiving
+from tests.support.waiting import PATIENCE, until
 from watcher import __version__, tracing
 from watcher.app import build
 from watcher.config.document import Document
@@ -30,7 +31,7 @@ from watcher.redact import HIDDEN, remember
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.edge.collector import Collector
@@ -44,14 +45,6 @@ CLIENT, INTERNAL = 3, 1
 TOKEN = "hush-hush-token"
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, and for nothing else."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "never came true"
-        await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def traced(settings: Tracing, patience: float = 10.0) -> AsyncIterator[None]:
     """Tracing at work until the block ends; then everything was sent, or the time is over."""
@@ -63,10 +56,10 @@ async def traced(settings: Tracing, patience: float = 10.0) -> AsyncIterator[Non
 
 
 async def polled(simulator: Simulator, collector: Collector, *targets: Target, polls: int = 3) -> None:
-    """A daemon polls these so often and is stopped; what it traced was sent."""
+    """A daemon polls each of these so often and is stopped; what it traced was sent."""
     config = a_config(simulator.url, targets, tracing=Tracing(collector.endpoint))
     async with running(simulator, config) as watch:
-        await watch.until(lambda: len(simulator.calls) >= len(targets))
+        await watch.until(lambda: len({call.target for call in simulator.calls}) == len(targets))
         await watch.polls(polls)
 
 
@@ -125,7 +118,7 @@ async def test_each_try_is_a_span_of_its_own_and_a_throttle_is_obeyed_as_ever(si
     ("fault", "told"), [("not_found", "ResourceNotFound"), ("hang", "Timeout"), ("html", "MalformedAnswer")]
 )
 async def test_a_poll_that_failed_says_why(simulator: Simulator, fault: str, told: str) -> None:
-    target = a_stack(timeout=0.2)
+    target = a_stack(timeout=HANGING.get(fault, 30.0))
     simulator.world.fault(None, fault)
     async with collecting() as collector:
         await polled(simulator, collector, target, polls=2)

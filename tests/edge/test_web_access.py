@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from tests.looking import STACKS, Site, attempt, config_of, serving, until
+from tests.looking import STACKS, Site, attempt, config_of, serving
+from tests.support.waiting import PATIENCE, until
 from watcher.config.settings import Http
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.web.routes import Route
@@ -348,7 +349,7 @@ async def test_another_token_ends_the_streams_of_the_one_before(tmp_path: Path) 
             await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr(TOKEN)))
             assert not stream.content.at_eof(), "the same token is no other"
             await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr("another-token")))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await stream.content.read()  # to its end
         async with site.http.get(url, headers=headers) as refused:
             assert refused.status == 401
@@ -377,14 +378,14 @@ async def test_a_stream_that_was_opening_while_the_token_changed_ends_as_well(
         await asked.wait()
         await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr("another-token")))
         go.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await (await opening).content.read()  # to its end
 
 
 async def test_a_first_token_ends_the_streams_that_needed_none(site: Site) -> None:
     async with site.http.get(f"{site.url}/api/stream") as stream:
         await site.server.reconfigure(Http("127.0.0.1", 0, SecretStr(TOKEN)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await stream.content.read()  # to its end
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.looking import Site, serving, until
+from tests.looking import Site, serving
+from tests.support.waiting import PATIENCE, until
 from watcher.web import listener
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ async def asked(site: Site, path: bytes, client: str = "127.0.0.1", host: bytes 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
     """What came until the server ended the connection, which it did."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         try:
             return await reader.read()
         except ConnectionResetError:
@@ -94,7 +95,7 @@ async def test_who_asks_byte_by_byte_is_cut_off_also_on_a_kept_connection(site: 
     assert b'{"ok":true' in first
     cut = asyncio.create_task(ended(reader))
     with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             for letter in "GET /livez HTTP/1.1\r\nX-Long: " + "y" * 1000:
                 if cut.done():
                     break
@@ -140,7 +141,7 @@ async def test_who_reads_slowly_but_reads_gets_it_all(large: Site) -> None:
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(each, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     begun, whole = loop.time(), b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while piece := await loop.sock_recv(each, 20_000):
             whole += piece
             await asyncio.sleep(0.01)

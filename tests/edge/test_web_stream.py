@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.looking import Site, attempt, serving, until
+from tests.looking import Site, attempt, serving
+from tests.support.waiting import PATIENCE, until
 from watcher.protocols import EventQuery
 from watcher.web import stream
 
@@ -48,7 +49,7 @@ class Listening:
     async def message(self) -> dict[str, str]:
         """The next message, or comment (under the empty name), as fields."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while line := (await self._answer.content.readline()).decode().rstrip("\n"):
                 name, _, value = line.partition(": ")
                 fields[name] = value

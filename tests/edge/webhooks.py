@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
-QUICK = 0.4
+QUICK = 1.0
 """A time-out that a test waits for."""
 
 
@@ -34,7 +34,7 @@ def a_delivery(**changes: Any) -> Delivery:
 
 def a_sink(url: str, **options: Any) -> WebhookSink:
     """As configured; it may reach the receiver, which is on loopback."""
-    private = {"allow_http": True, "allow_private": True, "timeout": 5.0}
+    private = {"allow_http": True, "allow_private": True, "timeout": 30.0}
     model = Options.model_construct(name="ops", type="webhook", url=url, **private | options)
     sink = sink_for(SinkSettings("ops", "webhook", options=model), SinkContext(None))  # type: ignore[arg-type]
     assert isinstance(sink, WebhookSink)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
@@ -36,7 +36,6 @@ def after(known: Known | None, answer: Snapshot, number: int, policy: FirstSeen)
     return diff(known, answer, now=minute(2 * number), on_first_seen=policy, stalled_after=STALLED_AFTER)
 
 
-@settings(deadline=None)
 @given(answers, policies)
 def test_the_same_answer_again_is_no_news(answers: list[Snapshot], policy: FirstSeen) -> None:
     known: Known | None = None
@@ -51,7 +50,6 @@ def test_the_same_answer_again_is_no_news(answers: list[Snapshot], policy: First
         known = outcome.known
 
 
-@settings(deadline=None)
 @given(answers, policies)
 def test_an_older_answer_is_believed_the_third_time_at_the_latest(answers: list[Snapshot], policy: FirstSeen) -> None:
     known: Known | None = None
@@ -65,7 +63,6 @@ def test_an_older_answer_is_believed_the_third_time_at_the_latest(answers: list[
             assert outcome.known.attempt == answer.latest
 
 
-@settings(deadline=None)
 @given(answers, policies)
 def test_every_event_of_a_run_has_an_id_of_its_own(answers: list[Snapshot], policy: FirstSeen) -> None:
     known: Known | None = None
@@ -79,7 +76,6 @@ def test_every_event_of_a_run_has_an_id_of_its_own(answers: list[Snapshot], poli
     assert len(set(ids)) == len(ids)
 
 
-@settings(deadline=None)
 @given(answers, policies)
 def test_what_is_known_survives_the_store_at_every_step(answers: list[Snapshot], policy: FirstSeen) -> None:
     known: Known | None = None
@@ -90,7 +86,6 @@ def test_what_is_known_survives_the_store_at_every_step(answers: list[Snapshot],
         known = kept.known
 
 
-@settings(deadline=None)
 @given(answers, policies)
 def test_the_attempt_that_is_known_is_the_last_that_was_believed(answers: list[Snapshot], policy: FirstSeen) -> None:
     """And a status is never taken in silence after the first observation."""
@@ -109,7 +104,6 @@ def test_the_attempt_that_is_known_is_the_last_that_was_believed(answers: list[S
         known = outcome.known
 
 
-@settings(deadline=None)
 @given(answers, policies)
 def test_failures_in_a_row_are_counted_of_failures_alone(answers: list[Snapshot], policy: FirstSeen) -> None:
     known: Known | None = None

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher import redact as redact_module
@@ -115,7 +115,6 @@ def test_no_text_takes_long(text: str) -> None:
     assert time.process_time() - begun < 1
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_becomes_one_that_a_terminal_only_shows(text: str) -> None:
     shown = printable(text)

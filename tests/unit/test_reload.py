@@ -7,10 +7,11 @@ import contextlib
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.waiting import until
 from watcher import reload
 from watcher.clock import SystemClock
 from watcher.config.document import Document, locate
@@ -69,15 +70,10 @@ class Daemon:
         self.applied.append([target.name for target in config.targets])
         return self.restart_for
 
-    async def until(self, condition: Any) -> None:
-        async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110  threads send no news
-                await asyncio.sleep(0.002)
-
     async def looked(self, times: int) -> None:
         """Wait for so many looks that begin after now."""
         looks = self.looks
-        await self.until(lambda: self.looks > looks + times)
+        await until(lambda: self.looks > looks + times)
 
 
 @pytest.fixture
@@ -100,7 +96,7 @@ async def test_what_has_not_changed_is_not_read_again(daemon: Daemon) -> None:
 
 async def test_a_changed_file_is_taken_up_once(daemon: Daemon) -> None:
     daemon.file.write_text(SECOND)
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     await daemon.looked(5)
     assert daemon.applied == [["a", "b"]]
     assert [(told.faults, told.successes, told.failures) for told in daemon.told] == [((), 1, 0)]
@@ -109,7 +105,7 @@ async def test_a_changed_file_is_taken_up_once(daemon: Daemon) -> None:
 async def test_a_file_that_is_still_being_written_is_waited_for(daemon: Daemon) -> None:
     """Its first half is a configuration, too: one that would forget the other half's targets."""
     daemon.writing = [f"stacks: [{{name: a{number}}}]\n" for number in range(40)]
-    await daemon.until(lambda: daemon.applied)
+    await until(lambda: daemon.applied)
     assert daemon.applied == [["a39"]]
     assert len(daemon.told) == 1
 
@@ -120,32 +116,32 @@ async def test_when_it_is_asked_for_it_is_read_at_once_also_unchanged(
     monkeypatch.setattr(reload, "LOOK_EVERY", 3600.0)
     await daemon.looked(0)  # the last one of its own accord; then it waits for an hour
     daemon.reload.ask()
-    await daemon.until(lambda: daemon.applied)
+    await until(lambda: daemon.applied)
     assert daemon.applied == [["a"]]
 
 
 async def test_a_wrong_file_changes_nothing_and_is_told_of_once_with_its_places(daemon: Daemon) -> None:
     daemon.file.write_text(WRONG)
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     await daemon.looked(5)
     assert daemon.applied == []
     (told,) = daemon.told
     assert told.failures == 1
     assert any(":1:11: stacks[0].nam: unknown key 'nam'; did you mean 'name'?" in fault for fault in told.faults)
     daemon.file.write_text(FIRST)
-    await daemon.until(lambda: len(daemon.told) == 2)
+    await until(lambda: len(daemon.told) == 2)
     assert (daemon.told[1].faults, daemon.told[1].successes, daemon.told[1].failures) == ((), 1, 1)
     assert daemon.told[1].at > daemon.told[0].at
 
 
 async def test_a_file_that_is_gone_is_a_fault_and_one_that_is_back_is_none(daemon: Daemon) -> None:
     daemon.file.unlink()
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     await daemon.looked(5)
     assert "no such file" in daemon.told[0].faults[0]
     assert len(daemon.told) == 1
     daemon.file.write_text(FIRST)
-    await daemon.until(lambda: len(daemon.told) == 2)
+    await until(lambda: len(daemon.told) == 2)
     assert daemon.told[1].faults == ()
 
 
@@ -153,13 +149,13 @@ async def test_a_file_replaced_by_another_as_bind_mounts_and_editors_do_is_seen(
     other = daemon.file.with_name("other.yaml")
     other.write_text(SECOND)
     other.replace(daemon.file)
-    await daemon.until(lambda: daemon.applied)
+    await until(lambda: daemon.applied)
     assert daemon.applied == [["a", "b"]]
 
 
 async def test_a_thousand_faults_are_not_all_kept(daemon: Daemon) -> None:
     daemon.file.write_text("stacks:\n" + "  - {nam: a}\n" * 1000)
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     assert len(daemon.told[0].faults) == reload.SHOWN + 1
     assert daemon.told[0].faults[-1].startswith("and 980 more")
 
@@ -170,33 +166,33 @@ async def test_a_thousand_faults_are_not_all_kept(daemon: Daemon) -> None:
 async def test_what_cannot_be_taken_up_is_told(daemon: Daemon, error: Exception, said: str) -> None:
     daemon.refuse = error
     daemon.file.write_text(SECOND)
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     assert said in daemon.told[0].faults[0]
     daemon.refuse = None
     daemon.reload.ask()
-    await daemon.until(lambda: daemon.applied)
+    await until(lambda: daemon.applied)
     assert daemon.told[-1].faults == ()
 
 
 async def test_keys_that_need_a_restart_are_told(daemon: Daemon) -> None:
     daemon.restart_for = ("state",)
     daemon.file.write_text(SECOND)
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     assert daemon.told[0].restart_for == ("state",)
 
 
 async def test_a_directory_that_cannot_be_looked_into_ends_nothing(daemon: Daemon) -> None:
     daemon.fails = PermissionError(13, "Permission denied")
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     assert daemon.told[0].faults == ("the configuration could not be read: [Errno 13] Permission denied",)
     daemon.fails = None
-    await daemon.until(lambda: daemon.told[-1].faults == ())
+    await until(lambda: daemon.told[-1].faults == ())
 
 
 async def test_a_disk_that_hangs_for_long_costs_one_thread(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reload, "READING", 0.01)
     daemon.hang = threading.Event()
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     looks = daemon.looks
     await asyncio.sleep(0.3)  # thirty times as long as a look is waited for
     assert daemon.looks == looks
@@ -210,8 +206,8 @@ async def test_a_disk_that_hangs_is_told_of_and_holds_up_nothing(
 ) -> None:
     monkeypatch.setattr(reload, "READING", 0.02)
     daemon.hang = threading.Event()
-    await daemon.until(lambda: daemon.told)
+    await until(lambda: daemon.told)
     assert "does its disk answer" in daemon.told[0].faults[0]
     hang, daemon.hang = daemon.hang, None
     hang.set()
-    await daemon.until(lambda: daemon.told[-1].faults == ())
+    await until(lambda: daemon.told[-1].faults == ())

@@ -6,7 +6,7 @@ from collections import Counter
 from statistics import mean
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.schedule import FIRST_LOOK, GRAIN, Schedule, first_due, next_due, on_grid, phase, taken_over_due
@@ -31,7 +31,6 @@ def test_phases_are_even() -> None:
     assert 60 < min(slots.values()) < max(slots.values()) < 140
 
 
-@settings(deadline=None)
 @given(ids, intervals, moments)
 def test_the_grid_is_met_after_now_within_one_interval(target_id: str, interval: float, now: float) -> None:
     due = on_grid(target_id, interval, now)
@@ -49,7 +48,6 @@ def test_targets_that_are_due_close_together_are_due_at_once() -> None:
     assert 150 < len(moments_) <= 201
 
 
-@settings(deadline=None)
 @given(ids, intervals, moments)
 def test_a_poll_on_the_grid_is_followed_by_the_next_one_on_it(target_id: str, interval: float, now: float) -> None:
     due = on_grid(target_id, interval, now)
@@ -57,7 +55,6 @@ def test_a_poll_on_the_grid_is_followed_by_the_next_one_on_it(target_id: str, in
     assert following - due == pytest.approx(interval, rel=1e-6, abs=1e-6)
 
 
-@settings(deadline=None)
 @given(ids, intervals, moments, st.integers(1, 100_000), st.floats(0.1, 1000))
 def test_a_first_look_comes_within_the_interval_and_takes_half_the_rate_at_most(
     target_id: str, interval: float, now: float, count: int, rate: float

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.looking import until
+from tests.support.waiting import until
 from watcher.errors import StoreError
 from watcher.shared import Gate, Shared
 

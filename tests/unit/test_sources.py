@@ -9,7 +9,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.diff import diff
@@ -378,7 +378,6 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(Kind), st.dictionaries(st.sampled_from([*proton_answer()]), anything))
 def test_any_json_object_is_a_snapshot_or_a_refusal(kind: Kind, answer: dict[str, Any]) -> None:
     try:

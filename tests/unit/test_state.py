@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
@@ -40,7 +40,6 @@ known = st.builds(
 outages = st.builds(Outage, moments, texts, texts, counts)
 
 
-@settings(deadline=None)
 @given(st.builds(Record, st.none() | known, counts, st.none() | outages))
 def test_any_record_comes_back_as_it_was(record: Record) -> None:
     text = dump(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.config.document import Document
@@ -49,19 +49,16 @@ def read_or_refuse(raw: bytes) -> None:
     assert list(faults) == sorted(faults)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.binary())
 def test_any_bytes(raw: bytes) -> None:
     read_or_refuse(raw)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text())
 def test_any_text(text: str) -> None:
     read_or_refuse(text.encode("utf-8", "replace"))
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.sampled_from(PIECES), max_size=40))
 def test_any_heap_of_pieces(pieces: list[str]) -> None:
     read_or_refuse("".join(pieces).encode())
@@ -98,7 +95,6 @@ NODES = st.recursive(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(st.sampled_from([*File.model_fields, "discover", "x"]), NODES, max_size=6))
 def test_any_value_anywhere(top: dict[str, str]) -> None:
     read_or_refuse("".join(f"{key}: {value}\n" for key, value in top.items()).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.config.duration import format_duration, parse_duration
@@ -69,7 +69,6 @@ def test_seconds_are_written_with_the_longest_units(seconds: float, text: str) -
     assert format_duration(seconds) == text
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(ONE_MILLISECOND_TO_TEN_YEARS)
 def test_what_is_written_is_read_back(milliseconds: int) -> None:
     assert parse_duration(format_duration(milliseconds / 1000)) == milliseconds / 1000

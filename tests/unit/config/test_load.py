@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.config.load import allowed_rate, kept_interval, load_report
@@ -38,7 +38,6 @@ def test_the_cycle_that_is_kept(intervals: list[float], allowed: float, kept: fl
     assert kept_interval(intervals, allowed) == (kept if kept is None else pytest.approx(kept))
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.floats(0.1, 86_400), min_size=1, max_size=50), st.floats(0.1, 1000))
 def test_the_kept_cycle_asks_for_exactly_what_is_allowed(intervals: list[float], allowed: float) -> None:
     kept = kept_interval(intervals, allowed)

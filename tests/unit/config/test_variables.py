@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.config.document import Document
@@ -132,7 +132,6 @@ def test_keys_are_never_filled_in(faults: Callable[..., list[Fault]]) -> None:
     assert [fault.message.partition(";")[0] for fault in found] == ["unknown key '${A}'"]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text())
 def test_a_value_cannot_change_the_structure(value: str) -> None:
     """Whatever is in the variable, it stays one label of one stack."""
@@ -141,7 +140,6 @@ def test_a_value_cannot_change_the_structure(value: str) -> None:
     assert [target.labels for target in config.targets] == [{"plain": value, "quoted": value, "part": f"x {value}"}]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.text())
 def test_a_name_is_what_a_name_may_be_whoever_fills_it(value: str) -> None:
     try:
