@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.waiting import until
-from watcher.model import SUCCEEDED
+from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
@@ -214,3 +216,26 @@ async def test_only_a_daemon_that_says_so_is_well(watched: Site, answer: bytes) 
         code, _, said = await watched.run("healthcheck", "--url", f"http://127.0.0.1:{port}")
     assert code == 1
     assert said.startswith("watcher: http://127.0.0.1:")
+
+
+async def test_a_daemon_that_may_open_few_files_polls_on_beside_more_connections_than_that(
+    watched: Site, simulator: Simulator
+) -> None:
+    watched.configure((NETWORK, WEB), "http: {listen: '127.0.0.1:0'}")
+    child = watched.start()
+    url = await listening(child)
+    resource.prlimit(child.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+    at = urllib.parse.urlsplit(url)
+    held = [await asyncio.open_connection(at.hostname, at.port) for _ in range(200)]
+    for _, writer in held:
+        with suppress(ConnectionError):
+            writer.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await watched.polled(child, 5)
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 60))
+    await until(lambda: len(watched.kept()) == 3, "the event")
+    for path in ("livez", "readyz"):
+        assert await asyncio.to_thread(get, f"{url}/{path}") == (200, {"ok": True, "reasons": []})
+    for _, writer in held:
+        writer.close()
+    assert await child.stopped() == 0
+    assert len(child.said().splitlines()) < 30, child.said()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import resource
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import structlog
 from aiohttp import web
 
 from watcher.errors import ServiceUnreachable
@@ -27,11 +25,6 @@ if TYPE_CHECKING:
     from watcher.config.settings import Config
     from watcher.web.site import Site
 
-log = structlog.get_logger()
-
-SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""Errors that asyncio waits out while it accepts connections, and reports each time."""
-
 TURNED_AWAY_AT_ONCE = 64
 """Connections at most that there is no place for, and that are told so; for a newer one the oldest is cut."""
 
@@ -40,9 +33,7 @@ ACCEPTED_AT_ONCE, QUEUED = 32, 1024
 
 REAP_EVERY = 1.0
 LAST_WORDS = 0.2
-ACCEPTED_FOR = 5.0
-"""Seconds: between looks at who is late; of the grace time, for what is cut to be over; without an error, until
-accepting connections counts as working again."""
+"""Seconds: between looks at who is late; of the grace time, for what is cut to be over."""
 
 
 class Listener:
@@ -60,7 +51,6 @@ class Listener:
         self._turned_away: dict[TurnedAway, None] = {}
         self._empty = asyncio.Event()
         self._most: tuple[Config | None, int] = (None, 0)
-        self._not_accepted: float | None = None
         self._listening: asyncio.Server | None = None
         self._reaper: asyncio.Task[None] | None = None
 
@@ -85,7 +75,6 @@ class Listener:
             with socket.socket(fileno=os.dup(each.fileno())) as listening:
                 listening.listen(QUEUED)
         self.url = _url(self._listening.sockets[0].getsockname())
-        asyncio.get_running_loop().set_exception_handler(self._loop_error)
         if self._reaper is None:
             self._reaper = asyncio.create_task(self._reap(), name="late readers")
 
@@ -177,24 +166,6 @@ class Listener:
             for connection in [each for each in self._connections if each.late(now)]:
                 connection.abort()
                 self._gone(connection)
-            if self._not_accepted is not None and now - self._not_accepted > ACCEPTED_FOR:
-                self._not_accepted = None
-                log.info("http.accept_recovered")
-
-    def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report that no connection can be accepted once, not at each try; anything else as asyncio does."""
-        error = context.get("exception")
-        if not (isinstance(error, OSError) and error.errno in SCARCE and "socket" in context):
-            loop.default_exception_handler(context)
-            return
-        if self._not_accepted is None:
-            log.error(
-                "http.accept_failed",
-                error=_said(error),
-                consequence="new connections wait",
-                remedy="allow the process more open files (`ulimit -n`)",
-            )
-        self._not_accepted = loop.time()
 
 
 def _said(error: OSError | OverflowError) -> str:
