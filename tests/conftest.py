@@ -13,4 +13,4 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 # A process reads botocore's models once, however many daemons its tests run.
-sessions.create_loader = cache(sessions.create_loader)
+sessions.JsonModels = cache(sessions.JsonModels)
