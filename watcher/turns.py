@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from watcher.messages.cause import cause_of
+from watcher.messages.cause import causes_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -91,9 +91,7 @@ class Turns:
         if 0 <= waited < self._limits.group_wait and not heads[0].tries and not hurry:
             self.group_at = self._clock.monotonic() + self._limits.group_wait - waited
             return []
-        cause = _cause(heads[0])
-        return [head for head in heads if _cause(head) == cause][: self._limits.batch]
-
-
-def _cause(delivery: Delivery) -> tuple[str, bool]:
-    return cause_of(delivery.event), delivery.reminder > 0
+        alike = [head for head in heads if (head.reminder > 0) == (heads[0].reminder > 0)]
+        causes = [causes_of(head.event) for head in alike]
+        groups = [[head for head, others in zip(alike, causes, strict=True) if cause in others] for cause in causes[0]]
+        return max(groups, key=len)[: self._limits.batch]

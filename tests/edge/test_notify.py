@@ -16,11 +16,10 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.support.waiting import SLACK, until
-from tests.unit.messages.told import attempt, bodies, failures, sync
+from tests.unit.messages.told import attempt, bodies, failures, sync, tell
 from watcher.config.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
-from watcher.messages.story import tell
 from watcher.model import FAILED, template
 from watcher.protocols import Delivery, Verdict
 from watcher.sinks.notify import NotifySink

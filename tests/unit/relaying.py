@@ -158,9 +158,10 @@ def number_of(delivery: Delivery | DeliveryRecord) -> int:
     return int(delivery.event.id, 16)
 
 
-def an_event(number: int, subject: str, sha: str = "") -> Event:
-    """With a `sha`, what that commit did to the subject."""
-    data = {"status": "FAILED", "attempt": {"startedAt": "T", "targetRevision": {"sha": sha}}}
+def an_event(number: int, subject: str, sha: str = "", said: str = "") -> Event:
+    """With a `sha`, what that commit did to the subject; `said`: what AWS said of it."""
+    events = [{"type": "ERROR", "event": said, "time": "T"}] if said else []
+    data = {"status": "FAILED", "attempt": {"startedAt": "T", "targetRevision": {"sha": sha}, "events": events}}
     kind = "watcher.sync.failed"
     return Event(f"{number:032x}", kind, subject, "T", json.dumps({"type": kind, "subject": subject, "data": data}))
 
@@ -175,14 +176,14 @@ class House:
     sinks: Collection[str]
     running: asyncio.Task[None]
 
-    async def record(self, subject: str, *numbers: int, sha: str = "") -> None:
+    async def record(self, subject: str, *numbers: int, sha: str = "", said: str = "") -> None:
         """Events of a subject, for all sinks."""
-        await self.record_all({subject: numbers}, sha=sha)
+        await self.record_all({subject: numbers}, sha=sha, said=said)
 
-    async def record_all(self, subjects: dict[str, Sequence[int]], *, sha: str = "") -> None:
+    async def record_all(self, subjects: dict[str, Sequence[int]], *, sha: str = "", said: str = "") -> None:
         """In one commit."""
         entries = [
-            Entry(subject, Record(), [(an_event(number, subject, sha), tuple(self.sinks)) for number in numbers])
+            Entry(subject, Record(), [(an_event(number, subject, sha, said), tuple(self.sinks)) for number in numbers])
             for subject, numbers in subjects.items()
         ]
         await self.store.commit(entries, self.clock.now())

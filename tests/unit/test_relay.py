@@ -116,6 +116,19 @@ async def test_what_one_cause_did_shares_a_send_and_nothing_else_does() -> None:
 
 
 @in_own_time
+async def test_what_failed_with_one_error_shares_a_send_whatever_the_commit() -> None:
+    sink = Scripted(limits=GROUPED)
+    async with relaying(sink) as house:
+        for number, subject in enumerate("abcd"):
+            await house.record(subject, number, sha=subject * 40, said="Access to the repository was denied")
+        await house.record("e", 5, sha="a" * 40, said="no file")
+        await house.record("f", 6, said="no schema")
+        await house.quiet(60)
+    # With the first there is one by its commit, and there are three by its error: the most go together.
+    assert [send.subjects for send in sink.sends] == [["a", "b", "c", "d"], ["e"], ["f"]]
+
+
+@in_own_time
 async def test_grouping_keeps_the_order_within_a_subject() -> None:
     sink = Scripted(limits=GROUPED)
     async with relaying(sink) as house:

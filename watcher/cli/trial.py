@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from math import inf
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -85,7 +86,7 @@ def _as_read(settings: SinkSettings, event: Event) -> str:
     events, escape = [json.loads(event.body)], "slack" if settings.type == "slack" else "text"
 
     def made(source: str | None) -> tuple[str | None, Text]:
-        text, message = told(None if source is None else Template(source, escape=escape), events)
+        text, message = told(None if source is None else Template(source, escape=escape), events, datetime.now(UTC))
         return text, plain(message)
 
     body, built_in = made(settings.options.template)

@@ -33,8 +33,8 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": _plain(_cut(f"{MARKS[message.tone]} {message.title}", HEADER))}
     ]
-    if message.lead:
-        blocks.append(_rich(_section([_text(message.lead)])))
+    if opening := "\n".join(filter(None, (message.cause, message.lead))):
+        blocks.append(_rich(_section([_text(opening)])))
     if message.lines:
         lines = _text(_cut("\n".join(message.lines), SECTION))
         heading = _section([_text(message.heading, bold=True)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from watcher.messages.cause import LINE, cause_text, said_in_order
 from watcher.messages.clean import one_line
 from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 SYNC_EVENTS = 5
 """AWS's own lines that are shown, of the last of an attempt."""
 
-LINE = 300
-"""Characters of such a line."""
-
 LABELS = 5
 
 
@@ -31,10 +29,10 @@ def facts(event: Mapping[str, Any]) -> tuple[Fact, ...]:
 def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
     data = event["data"]
     if error := data.get("error"):
-        yield Fact("Error", one_line(error["code"], 80))
-        if error.get("message"):
-            yield Fact("Message", one_line(error["message"], LINE))
-        yield Fact("Since" if event["type"].endswith(".unreadable") else "From", moment(error["since"]))
+        over = event["type"].endswith(".readable")
+        if over:  # while it lasts, it is the message's cause
+            yield Fact("Error", cause_text(event["type"], data))
+        yield Fact("From" if over else "Since", moment(error["since"]))
     if blocker := data.get("blocker"):
         yield from _blocker(blocker)
     if attempt := data.get("attempt"):
@@ -82,9 +80,7 @@ def _blocker(blocker: Mapping[str, Any]) -> Iterator[Fact]:
 
 def sync_events(event: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The last sync events of an attempt, oldest first, as a heading and lines."""
-    said = (event["data"].get("attempt") or {}).get("events") or []
-    timed = all(one["time"] for one in said)
-    ordered = sorted(said, key=lambda one: one["time"]) if timed else said
+    ordered = said_in_order(event["data"])
     shown = tuple(
         f"{(one['time'] or '')[11:19]:8}  {one_line(one['type'] or '', 40)}: {one_line(one['event'] or '', LINE)}"
         for one in ordered[-SYNC_EVENTS:]

@@ -38,9 +38,9 @@ def plain_title(text: str) -> str:
 
 
 def plain(message: Message) -> Text:
-    """`message` as text: the lead, AWS's own lines, the facts."""
+    """`message` as text: the cause, the lead, AWS's own lines, the facts."""
     parts = [
-        for_text(message.lead),
+        "\n".join(for_text(line) for line in (message.cause, message.lead) if line),
         "\n".join([f"{message.heading}:", *(f"  {for_text(line)}" for line in message.lines)]) if message.lines else "",
         "\n".join(_fact(fact, message.facts) for fact in message.facts),
         for_text(message.note),

@@ -27,6 +27,9 @@ NETWORK = stack("default", "us-east-1", "network")
 ENDPOINT = EndpointKey("prod", "eu-west-1", Api.CODECONNECTIONS)
 
 _BEGAN = datetime(2026, 11, 23, 8, tzinfo=UTC)
+SAMPLED = _BEGAN + timedelta(days=1)
+"""When the samples are told of."""
+
 _PROTON = {"repositoryProvider": "GITHUB", "repositoryName": "example-org/platform-templates"}
 _CODECONNECTIONS = {"providerType": "GitHub", "ownerId": "example-org", "repositoryName": "infrastructure"}
 _OLD, _NEW = "1f0c9d2b7a6e5d4c3b2a19f8e7d6c5b4a3928170", "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"

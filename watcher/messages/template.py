@@ -21,12 +21,13 @@ from jinja2 import Template as Compiled
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from watcher.messages.clean import ESCAPES, one_line
-from watcher.messages.samples import samples
+from watcher.messages.samples import SAMPLED, samples
 from watcher.messages.story import tell
 from watcher.messages.syntax import BOUND, CONCAT, EACH, FILTERS, TESTS, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from jinja2 import Environment
     from jinja2.runtime import Context
@@ -125,18 +126,18 @@ def check(source: str, *, escape: str, types: Container[str]) -> str | None:
     every = tuple(sample for sample in samples() if sample["type"] in types)
     for events in filter(None, (*((sample,) for sample in every), every[:3])):
         try:
-            template.render(events, tell(events))
+            template.render(events, tell(events, SAMPLED))
         except BadTemplateError as error:
             return f"{error} (with a sample of {events[0]['type']})"
     return None
 
 
-def told(template: Template | None, events: Sequence[Mapping[str, Any]]) -> tuple[str | None, Message]:
-    """The template's text, if there is one, and the message that is built in.
+def told(template: Template | None, events: Sequence[Mapping[str, Any]], now: datetime) -> tuple[str | None, Message]:
+    """The template's text, if there is one, and the message that is built in, as of `now` (`story.tell`).
 
     Where the template fails there is no text, and the message has a note that says so: the event must not be lost.
     """
-    message = tell(events)
+    message = tell(events, now)
     if template is None:
         return None, message
     try:

@@ -12,6 +12,7 @@ import logging
 import re
 import threading
 import warnings
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +103,9 @@ class NotifySink:
             self._waiting.discard(future)
 
     def _text(self, events: Sequence[dict[str, Any]]) -> tuple[Tone, Text]:
-        body, message = told(self._body, events)
-        title, noted = told(self._title, events)
+        now = datetime.now(UTC)
+        body, message = told(self._body, events, now)
+        title, noted = told(self._title, events, now)
         built_in = plain(message)
         if body is None:
             body = built_in.body

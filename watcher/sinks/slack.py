@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.messages.blocks import slack_payload
@@ -44,7 +45,7 @@ class SlackSink:
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         """See `protocols.Sink`."""
-        text, message = told(self._template, [json.loads(delivery.body) for delivery in deliveries])
+        text, message = told(self._template, [json.loads(delivery.body) for delivery in deliveries], datetime.now(UTC))
         body = json.dumps(slack_payload(message, text)).encode()
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [Answer(delivery, verdict, answer) for delivery in deliveries]

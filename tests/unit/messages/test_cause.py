@@ -3,57 +3,75 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.messages.told import ENDPOINT, EVENTS, NETWORK, WEB, attempt, failures, outage, sync, trial
-from watcher.messages.cause import cause_of
+from tests.unit.messages.told import ENDPOINT, EVENTS, NETWORK, WEB, alike, attempt, failures, outage, sync, trial
+from watcher.messages.cause import causes_of
 from watcher.model import FAILED, SUCCEEDED, Api, EndpointKey
 
+if TYPE_CHECKING:
+    from watcher.events import Event
 
-def test_one_commit_that_breaks_many_targets_is_one_cause() -> None:
-    assert len({cause_of(event) for event in failures(5)}) == 1
-
-
-def test_another_commit_branch_repository_type_or_owner_is_another_cause() -> None:
-    others = [
-        sync(attempt(FAILED, sha="1f0c9d2")),
-        sync(attempt(FAILED, branch="next")),
-        sync(attempt(FAILED, repositoryName="example-org/other")),
-        sync(attempt(FAILED, ownerId="fork")),
-        sync(attempt(SUCCEEDED)),
-        sync(kind="sync.stalled"),
-    ]
-    assert len({cause_of(event) for event in (sync(), *others)}) == len(others) + 1
+ELSEWHERE = EndpointKey("prod", "us-east-1", Api.CODECONNECTIONS)
 
 
-def test_without_a_commit_each_attempt_is_its_own_cause() -> None:
-    assert cause_of(sync(attempt(FAILED, sha=""))) != cause_of(sync(attempt(FAILED, sha=""), target=NETWORK))
+def share(*events: Event) -> bool:
+    """Whether there is one cause that all of them have."""
+    first, *others = (set(causes_of(event)) for event in events)
+    return bool(first.intersection(*others))
 
 
-def test_unknown_statuses_differ() -> None:
-    odd, other = (sync(attempt(status), kind="sync.unknown") for status in ("ODD", "OTHER"))
-    assert cause_of(odd) != cause_of(other)
+def of_stack(text: str, sha: str, status: str = FAILED) -> Event:
+    return sync(attempt(status, "Sync started", text, sha=sha), target=NETWORK)
 
 
-def test_one_error_of_one_account_region_and_api_is_one_cause() -> None:
-    elsewhere = EndpointKey("prod", "us-east-1", Api.CODECONNECTIONS)
-    assert cause_of(outage(ENDPOINT)) == cause_of(outage(ENDPOINT, message="request 8f2"))
-    different = [outage(ENDPOINT), outage(elsewhere), outage(ENDPOINT, code="Timeout"), outage(ENDPOINT, over=True)]
-    different += [outage(WEB), outage(NETWORK)]
-    assert len({cause_of(event) for event in different}) == len(different)
+def of_web(text: str, sha: str, status: str = FAILED) -> Event:
+    return sync(attempt(status, "Sync started", text, sha=sha))
 
 
-def test_a_test_is_its_own_cause() -> None:
-    assert cause_of(trial()) != cause_of(replace(trial(), id="1" * 32))
+@pytest.mark.parametrize(
+    ("events", "one"),
+    [
+        # One commit, whatever AWS said.
+        (failures(5), True),
+        ([of_web("no file", "1" * 40), of_stack("no schema", "1" * 40)], True),
+        # One error, whatever the commit.
+        (alike(4), True),
+        ([of_web("no file", "1" * 40), of_stack("no file", "2" * 40)], True),
+        ([of_web("no file", ""), of_stack("no file", "")], True),
+        ([of_web("web has no file", "1" * 40), of_stack("network has no file", "2" * 40)], True),
+        # Neither.
+        ([of_web("no file", "1" * 40), of_stack("no schema", "2" * 40)], False),
+        ([of_web("line 14 is odd", "1" * 40), of_stack("line 15 is odd", "2" * 40)], False),
+        ([of_web("ok", "1" * 40, SUCCEEDED), of_stack("ok", "2" * 40, SUCCEEDED)], False),
+        ([sync(attempt(FAILED, sha="")), sync(attempt(FAILED, sha=""), target=NETWORK)], False),
+        ([sync(), sync(attempt(FAILED, "no", branch="next"))], False),
+        ([sync(), sync(attempt(FAILED, "no", repositoryName="example-org/other"))], False),
+        ([sync(), sync(attempt(FAILED, "no", ownerId="fork"))], False),
+        ([sync(), sync(attempt(SUCCEEDED))], False),
+        ([sync(), sync(kind="sync.stalled")], False),
+        ([sync(attempt(status), kind="sync.unknown") for status in ("ODD", "OTHER")], False),
+        # What cannot be read: one code in one place, or one error anywhere.
+        ([outage(ENDPOINT), outage(ENDPOINT, message="request 8f2")], True),
+        ([outage(ENDPOINT), outage(ELSEWHERE)], True),
+        ([outage(ENDPOINT), outage(ELSEWHERE, message="Something else")], False),
+        ([outage(ENDPOINT), outage(ENDPOINT, code="Timeout")], False),
+        ([outage(ENDPOINT), outage(ENDPOINT, over=True)], False),
+        ([outage(ENDPOINT), outage(WEB)], False),
+        ([trial(), replace(trial(), id="1" * 32)], False),
+    ],
+)
+def test_events_share_a_cause_by_their_commit_or_by_what_aws_said(events: list[Event], *, one: bool) -> None:
+    assert share(*events) is one
 
 
 @pytest.mark.parametrize("body", ["{}", '{"data": null}', '{"data": {"attempt": 1}}', '{"data": {"error": {}}}'])
 def test_an_event_of_an_unknown_form_is_its_own_cause(body: str) -> None:
     strange = replace(sync(), body=body)
-    assert cause_of(strange) != cause_of(replace(strange, id="1" * 32))
+    assert not share(strange, replace(strange, id="1" * 32))
 
 
 def test_every_type_of_event_has_a_cause() -> None:
-    causes = {name: {cause_of(event) for event in events} for name, events in EVENTS.items()}
-    assert all(causes.values())
+    assert all(causes_of(event) for events in EVENTS.values() for event in events)

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.messages.told import EVENTS, bodies
+from tests.unit.messages.told import EVENTS, bodies, tell
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain, subject
-from watcher.messages.story import tell
 from watcher.model import EVENT_TYPES, TEST_EVENT
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

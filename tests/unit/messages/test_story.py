@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.messages.told import EVENTS, NETWORK, SHA, attempt, bodies, failures, outage, revision, sync
+from tests.unit.messages.told import EVENTS, NETWORK, SHA, attempt, bodies, failures, outage, revision, sync, tell
 from watcher.diff import Reason
 from watcher.messages.blocks import slack_payload
 from watcher.messages.links import links
 from watcher.messages.message import Tone
 from watcher.messages.plain import plain, subject
-from watcher.messages.story import tell
 from watcher.messages.words import length, ordinal
 from watcher.model import FAILED, SUCCEEDED, template
 
@@ -81,7 +80,51 @@ def test_a_subject_says_what_failed_and_where() -> None:
 def test_a_reminder_says_which_it_is() -> None:
     message = tell(bodies(*EVENTS["sync.failed-reminder"]))
     assert message.title.startswith("FAILED (reminder 2): ")
-    assert "nothing has changed since 2026-11-23 08:01:00 UTC" in message.lead
+    assert message.lead.endswith(" Reminder 2: it is still so, 3 h 59 min after it was seen.")
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "lead"),
+    [
+        (
+            "endpoint.unreadable-reminder",
+            "At first: AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
+            "Its targets cannot be watched, for 4 h. Reminder 2: it is still so, 3 h 50 min after it was seen.",
+        ),
+        (
+            "sync.stalled-reminder",
+            "",
+            "Still IN_PROGRESS after 4 h. Reminder 1: it is still so, 3 h 28 min after it was seen.",
+        ),
+    ],
+)
+def test_a_reminder_is_as_of_now(name: str, cause: str, lead: str) -> None:
+    message = tell(bodies(*EVENTS[name]))
+    assert (message.cause, message.lead) == (cause, lead)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("sync.failed", "Failed to parse schema.yaml: line 14"),
+        ("sync.failed-reminder", "Failed to parse schema.yaml: line 14"),
+        ("sync.failed-group", "No schema for service-0, or alike."),
+        (
+            "sync.failed-group-alike",
+            "Access to the repository was denied (request 6053346f-8a33-4edb-9397-10394b695170), or alike.",
+        ),
+        ("sync.stalled", "Still IN_PROGRESS after 31 min 30 s."),
+        (
+            "endpoint.unreadable",
+            "AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
+        ),
+        ("target.unreadable-group", "AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus"),
+        ("target.unreadable", "ResourceNotFoundException: No such stack: network"),
+        ("endpoint.readable", "The sync status of 40 targets could not be read for 1 h 35 min."),
+    ],
+)
+def test_a_mail_begins_with_the_cause(name: str, first: str) -> None:
+    assert plain(tell(bodies(*EVENTS[name]))).body.splitlines()[0] == first
 
 
 def test_a_group_is_one_message_that_lists_its_targets_and_counts_the_rest() -> None:
@@ -103,7 +146,7 @@ def test_a_group_is_one_message_that_lists_its_targets_and_counts_the_rest() -> 
 def test_a_notification_of_a_group_says_why_and_what_it_happened_to(count: int, targets: str) -> None:
     title, said = slack_payload(tell(bodies(*failures(count))))["text"].split("\n")
     assert title == f"🔴 FAILED: {count} targets (prod, eu-west-1)"
-    assert said == f"All of them from commit 62c0f1e of example-org/platform-templates. {targets}"
+    assert said == f"No schema for service-0, or alike. {targets}"
 
 
 def test_a_notification_of_a_group_that_shares_nothing_tells_where_its_targets_are() -> None:

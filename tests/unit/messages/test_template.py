@@ -7,9 +7,8 @@ import time
 
 import pytest
 
-from tests.unit.messages.told import attempt, bodies, failures, sync
-from watcher.messages.samples import samples
-from watcher.messages.story import tell
+from tests.unit.messages.told import attempt, bodies, failures, sync, tell
+from watcher.messages.samples import SAMPLED, samples
 from watcher.messages.template import BadTemplateError, Template, check, told
 from watcher.model import EVENT_TYPES, FAILED, TEST_EVENT
 
@@ -154,7 +153,7 @@ def test_rounding_to_absurd_places_is_only_rounding() -> None:
 def test_a_template_that_fails_for_one_event_loses_nothing() -> None:
     """The built-in text is sent instead, and says so."""
     template = Template("{{ event.data.blocker.id }}", escape="text")
-    text, message = told(template, bodies(sync()))
+    text, message = told(template, bodies(sync()), SAMPLED)
     assert text is None
     assert message.title == "FAILED: SERVICE template web:2 (prod, eu-west-1)"
     assert "The sink's template failed, so this is the text that is built in: line 1: " in message.note
@@ -162,7 +161,7 @@ def test_a_template_that_fails_for_one_event_loses_nothing() -> None:
 
 def test_a_group_is_given_whole() -> None:
     template = Template("{{ events|length }} {{ event.subject }} {{ (events|last).subject }}", escape="text")
-    text, _ = told(template, bodies(*failures(100)))
+    text, _ = told(template, bodies(*failures(100)), SAMPLED)
     assert text == "100 prod/eu-west-1/template/SERVICE/service-0/1 prod/eu-west-1/template/SERVICE/service-99/1"
 
 

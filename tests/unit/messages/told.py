@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.unit.conftest import an_attempt, minute
 from watcher.diff import Change, Reason
 from watcher.events import outage_event, sync_event, trial_event, with_reminder
+from watcher.messages import story
 from watcher.model import (
     FAILED,
     IN_PROGRESS,
@@ -23,7 +24,10 @@ from watcher.model import (
 from watcher.state import Outage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from watcher.events import Event
+    from watcher.messages.message import Message
     from watcher.model import Attempt, Target
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
@@ -106,6 +110,21 @@ def failures(count: int) -> list[Event]:
     return [sync(attempt(FAILED, "Sync started", f"No schema for {target.name}"), target=target) for target in targets]
 
 
+def alike(count: int) -> list[Event]:
+    """What one fault did to stacks of several repositories."""
+    targets = [stack("default", "us-east-1", f"stack-{number}") for number in range(count)]
+    text = "Access to the repository was denied (request 6053346f-8a33-4edb-9397-10394b69517{})"
+    return [
+        sync(attempt(FAILED, "Sync started", text.format(number), sha=f"{number}" * 40), target=target)
+        for number, target in enumerate(targets)
+    ]
+
+
+def tell(events: Sequence[dict[str, Any]]) -> Message:
+    """As it is told at noon."""
+    return story.tell(events, minute(240))
+
+
 def bodies(*events: Event) -> list[dict[str, Any]]:
     return [json.loads(event.body) for event in events]
 
@@ -157,6 +176,11 @@ EVENTS: dict[str, list[Event]] = {
     "sync.unblocked": [blocked("unblocked")],
     "target.unreadable": [outage(NETWORK, code="ResourceNotFoundException", message="No such stack: network")],
     "target.readable": [outage(NETWORK, over=True, code="ResourceNotFoundException", message="No such stack")],
+    "sync.failed-group-alike": alike(4),
+    "endpoint.unreadable-reminder": [reminder(outage(ENDPOINT), 2)],
+    "sync.stalled-reminder": [
+        reminder(sync(attempt(IN_PROGRESS), kind="sync.stalled", reason=Reason.STALLED, after=31.5), 1)
+    ],
     "target.unreadable-group": [outage(target) for target in (WEB, NETWORK)],
     "endpoint.unreadable": [outage(ENDPOINT)],
     "endpoint.readable": [outage(ENDPOINT, over=True)],
