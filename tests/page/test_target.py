@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from playwright.async_api import expect
 
@@ -41,6 +43,21 @@ async def test_a_target_is_opened_and_the_way_back_leads_to_the_same_filter_and_
     await page.get_by_role("link", name="All targets").click()
     assert urlsplit(page.url).query == "account=prod&text=db"
     await expect(page.locator("#table tbody tr:visible")).to_have_count(1)
+
+
+async def test_times_are_in_utc_and_hovering_shows_the_browsers_zone(daemon: Daemon, visit: Callable[..., Any]) -> None:
+    daemon.configure(everything(daemon.simulator))
+    await daemon.start()
+    page = await visit(f"/targets/{ORDERS.id}", locale="en-US", timezone_id="Asia/Tokyo")
+    times = page.get_by_role("article").locator("time[data-is=at]")
+    await expect(times.first).to_contain_text(" UTC")
+    for shown in await times.all():
+        moment = datetime.fromisoformat(str(await shown.get_attribute("datetime")))
+        utc, tokyo = (f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}" for zone in (UTC, ZoneInfo("Asia/Tokyo")))
+        assert await shown.text_content() in (f"{utc} UTC", f"{utc[11:]} UTC")
+        assert await shown.get_attribute("title") == f"{utc} UTC\n{tokyo} Asia/Tokyo"
+    since = page.get_by_role("article").locator("time[data-is=since]").first
+    assert " UTC\n" in str(await since.get_attribute("title"))
 
 
 async def test_a_target_tells_its_attempts_what_aws_said_and_what_became_of_its_events(

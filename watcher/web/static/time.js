@@ -22,12 +22,23 @@ export function span(seconds) {
 /** How long ago. */
 export const ago = (seconds) => (seconds < 1 ? "just now" : `${span(seconds)} ago`);
 
-/** The hour by this machine's clock, or with the day where it is another. */
+/** `2026-11-23 08:00:00 UTC`, as everywhere in watcher. */
+const utc = (milliseconds) => `${new Date(milliseconds).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+
+/** The hour in UTC, or with the day where it is another. */
 export function hour(milliseconds) {
-  const then = new Date(milliseconds);
-  const time = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  return then.toDateString() === new Date().toDateString() ? time : `${then.toLocaleDateString()} ${time}`;
+  const [day, ...time] = utc(milliseconds).split(" ");
+  return (utc(now()).startsWith(day) ? time : [day, ...time]).join(" ");
 }
+
+const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+const here = new Intl.DateTimeFormat("sv", {
+  year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+}); // Swedish writes a time as UTC is written above
+
+/** A moment in UTC, and in the zone of this machine where that is another: what hovering shows. */
+const inZones = (milliseconds) =>
+  [utc(milliseconds), timeZone === "UTC" ? "" : `${here.format(milliseconds)} ${timeZone}`].filter(Boolean).join("\n");
 
 const OLD = 12; // seconds that what is shown may be old
 
@@ -48,7 +59,7 @@ function write(node) {
   const late = node.dataset.late && age > Number(node.dataset.late);
   const text = PHRASES[node.dataset.is](age, then) + (late ? ", late" : "");
   if (node.textContent !== text) node.textContent = text;
-  if (node.title !== node.dateTime) node.title = node.dateTime;
+  if (!node.title || node.titled !== node.dateTime) Object.assign(node, { title: inZones(then), titled: node.dateTime });
   if (node.dataset.late) node.classList.toggle("old", Boolean(late));
 }
 
