@@ -1,15 +1,19 @@
-"""Makes text fit to be shown: without secrets (contract, section 3), and with nothing that a terminal would act on.
+"""Makes text fit to be shown: without secrets, and with nothing that a terminal would act on.
 
-There are two nets for secrets: values that are known to be secret, as they are (`remember`), and what looks like one
-wherever it comes from.
+There are two nets for secrets: values that are known to be secret (`remember`), in any form in which they are repeated,
+and what looks like one wherever it comes from.
 """
 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 from watcher.util.bounded_text import CUT, LONGEST_TEXT, bounded
+from watcher.util.secret_search import Cut, Secret, SecretSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
 
 HIDDEN = "[redacted]"
 
@@ -19,8 +23,26 @@ _SHORTEST = 4
 _MOST = 256
 """Credentials remembered: they are renewed every hour, and old ones are worth nothing."""
 
-_known: dict[str, None] = {}
-_passing: dict[str, None] = {}
+
+class _Remembered:
+    """The values that are known to be secret in this process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Secret] = {}
+        self._passing: dict[str, Secret] = {}
+        self.search = SecretSearch()
+
+    def add(self, secrets: Iterable[str | None], *, passing: bool) -> None:
+        to = self._passing if passing else self._known
+        new = [secret for secret in secrets if secret and len(secret) >= _SHORTEST and secret not in to]
+        to.update((secret, Secret.of(secret, Cut.TELLING)) for secret in new)
+        while len(self._passing) > _MOST:
+            del self._passing[next(iter(self._passing))]
+        if new:
+            self.search = SecretSearch([*self._known.values(), *self._passing.values()])
+
+
+_remembered = _Remembered()
 
 _BETWEEN = r"\\*[\"']?\s*[:=>]\s*(?:b?\\*[\"'])?"
 """What stands between a name and its value: in a header, in JSON (also within JSON), in Python's notation, in XML."""
@@ -42,22 +64,28 @@ _PATTERNS = (
 
 def remember(*secrets: str | None, passing: bool = False) -> None:
     """Hide these values from now on, wherever `redact` is asked; `passing` ones until many others have come."""
-    known = _passing if passing else _known
-    for secret in secrets:
-        if secret and len(secret) >= _SHORTEST:
-            known.update(dict.fromkeys((secret, quote(secret, safe=""))))
-    while len(_passing) > _MOST:
-        del _passing[next(iter(_passing))]
+    _remembered.add(secrets, passing=passing)
 
 
 def redact(text: str) -> str:
     """`text` without secrets."""
-    # The longest first: one may be the beginning of another.
-    for secret in sorted({**_known, **_passing}, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+    text = _remembered.search.hide(text, HIDDEN)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def hider(values: Collection[str], whole: Collection[str] = ()) -> Callable[[str], str]:
+    """What hides, in the words of one receiver, what it was told: `values` also cut short, those of `whole` not.
+
+    Unlike `redact` it hides any part of a secret, though that may be an ordinary word. The last word of a value, as in
+    `Bearer TOKEN`, is a secret of its own.
+    """
+    words = {value.rpartition(" ")[2] for value in values}
+    secrets = [Secret.of(value, Cut.NONE) for value in {*values, *whole} - words if len(value) > 1]
+    secrets += [Secret.of(word, Cut.ANY) for word in words if len(word) > 1]
+    search = SecretSearch(secrets)
+    return lambda text: search.hide(text, HIDDEN)
 
 
 def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:

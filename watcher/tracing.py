@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from watcher.observability.library_lines import StreakHandler
-from watcher.redact import HIDDEN, redact
+from watcher.redact import hider, redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -244,16 +244,13 @@ def _shown(attributes: Attributes) -> Attributes:
 
 def _listen_to_troubles(secrets: Collection[str]) -> None:
     """Log what OpenTelemetry's own code logs, without `secrets`, which the collector is sent and might repeat."""
-    hidden = {part for secret in secrets for part in (secret, secret.rpartition(" ")[2]) if len(part) > 1}
-    longest_first = sorted(hidden, key=len, reverse=True)
+    hide = hider(secrets)
 
     def write(record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text}: {type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
-        for secret in longest_first:
-            text = text.replace(secret, HIDDEN)
-        log.warning("tracing.trouble", error=text, consequence="spans may be lost, and nothing else")
+        log.warning("tracing.trouble", error=hide(text), consequence="spans may be lost, and nothing else")
 
     logger = logging.getLogger("opentelemetry")
     logger.handlers = [StreakHandler(write)]

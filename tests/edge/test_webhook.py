@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
@@ -190,6 +190,32 @@ async def test_an_answer_that_repeats_a_part_of_the_url_is_kept_without_it(recei
     answer = await try_once(receiver.url("/hook/v1/T0PS3CRET/a%20b%20c%20d%20e%20f?token=h0sh%2B&n=v1&n4me"))
     hidden = "[redacted]"
     assert answer.text == (f"403 Forbidden: token {hidden} or {hidden} or {hidden}, id {hidden} and {hidden}, v1, hook")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "BEARER HIDDEN-TOKEN/42",
+        "hidden-t…",
+        "…token/42",
+        r"hidden\u002dtoken\/42",
+        "hidden-token&#x2F;42",
+        "HIDDEN%2DTOKEN%2f42",
+        SECRET,
+        SECRET.removeprefix("whsec_").lower(),
+        SECRET[6:14],
+        "T0PS3CRE",
+        "t0ps3cret%2Ftoo",
+        "5igna",
+    ],
+)
+async def test_an_answer_that_repeats_a_secret_in_another_form_is_kept_without_it(
+    receiver: Receiver, told: str
+) -> None:
+    receiver.script.append(Reply(403, body=f"no <{told}> here".encode()))
+    options: dict[str, Any] = {"secret": SecretStr(SECRET), "headers": {"X-Key": SecretStr("Bearer hidden-token/42")}}
+    answer = await try_once(receiver.url("/v1/T0PS3CRET%2Ftoo/hook?sig=5igna"), **options)
+    assert answer.text.replace("…", "") == "403 Forbidden: no <[redacted]> here"
 
 
 @pytest.mark.parametrize("status", [429, 503])

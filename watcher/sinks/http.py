@@ -40,7 +40,7 @@ from watcher.addresses import host_refusal, refusal
 from watcher.config.urls import secret_parts
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
-from watcher.redact import HIDDEN, printable
+from watcher.redact import hider, printable
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, retry_after, verdict
 from watcher.tracing import span
@@ -95,9 +95,8 @@ class Poster:
         """
         self._url = exact(url)
         # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.
-        hidden = {self._url.raw_path_qs, self._url.path_qs, *secrets}
-        hidden.update(secret_parts(url, value=VALUE, segment=SEGMENT))
-        self._hidden = sorted((text for text in hidden if len(text) > 1), key=len, reverse=True)
+        parts = secret_parts(url, value=VALUE, segment=SEGMENT)
+        self._hide = hider([*secrets, *parts], whole=[self._url.raw_path_qs])
         self._timeout = timeout
         self._ca_file = ca_file
         self._allow_http = allow_http
@@ -209,12 +208,6 @@ class Poster:
         """The receiver and its proxy, as far as they may be shown."""
         receiver = self._url.host_port_subcomponent or "the URL"
         return f"{receiver}, through the proxy {self._proxy.host_port_subcomponent}" if self._proxy else receiver
-
-    def _hide(self, text: str) -> str:
-        """The receiver's words without what it was told in confidence."""
-        for secret in self._hidden:
-            text = text.replace(secret, HIDDEN)
-        return text
 
     def _explain(self, error: Exception) -> SinkError:
         kind: type[SinkError] = SinkError

@@ -39,8 +39,8 @@ class WebhookSink:
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         secrets = [secret.get_secret_value() for secret in (options.secret, *options.secrets) if secret is not None]
         self._signers = [Webhook(secret) for secret in secrets]
-        told = [part for value in self._headers.values() for part in (value, value.rpartition(" ")[2])]
-        self._poster = Poster.of(options.url, options, told)
+        bare = [secret.rpartition("_")[2] for secret in secrets]  # without whsec_
+        self._poster = Poster.of(options.url, options, [*self._headers.values(), *secrets, *bare])
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         """See `protocols.Sink`."""

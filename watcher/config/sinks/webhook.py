@@ -11,10 +11,10 @@ from watcher.config.fields import HTTP_URL, Secret, http_url, meant_as_text, one
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
 from watcher.config.sinks.http import HttpSink
 
-PREFIX = "whsec_"
+_PREFIX = "whsec_"
 """What a secret of the Standard Webhooks scheme may begin with, before its base64."""
 
-_SECRET = rf"^({PREFIX})?[A-Za-z0-9+/]{{32,86}}={{0,2}}$"
+_SECRET = rf"^({_PREFIX})?[A-Za-z0-9+/]{{32,86}}={{0,2}}$"
 
 
 def _webhook_url(value: object) -> str:
@@ -24,15 +24,15 @@ def _webhook_url(value: object) -> str:
 def _signing_secret(value: object) -> SecretStr:
     """A secret that every library of the scheme reads as the same bytes: strict base64, of 24 to 64 bytes."""
     text = str(meant_as_text(value, secret=True))
-    encoded = text.removeprefix(PREFIX)
+    encoded = text.removeprefix(_PREFIX)
     try:
         key = b64decode(encoded)
     except ValueError:  # also binascii.Error, and letters beyond ASCII
         key = b""
     if not 24 <= len(key) <= 64 or b64encode(key).decode() != encoded:
         raise ValueError(
-            f"this must be the base64 of 24 to 64 bytes, with or without {PREFIX} before it; "
-            f"`echo {PREFIX}$(openssl rand -base64 32)` makes one"
+            f"this must be the base64 of 24 to 64 bytes, with or without {_PREFIX} before it; "
+            f"`echo {_PREFIX}$(openssl rand -base64 32)` makes one"
         )
     return SecretStr(text)
 

@@ -1,0 +1,219 @@
+"""Finds secrets in a text, in whatever form they are repeated there. Pure.
+
+Texts and secrets are compared in one form: in UTF-8, with percent-encoding and the escapes of JSON, Python and HTML
+undone, also within one another; from `CUT_FROM` bytes on in small letters, and with `+` as the blank that it is in
+forms. So a receiver that repeats a secret in another case, escaped or cut short does not show it.
+
+The cost grows with the text, and hardly with the number of secrets.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    Origin = Callable[[int], tuple[int, int]]
+
+CUT_FROM = 8
+"""Letters from which on the beginning or the end of a secret is hidden as well, and its case does not matter."""
+
+_GRAM = 4
+"""Bytes of a secret by which it is found at first."""
+
+_LAYERS = 3
+"""Escapes of one kind within those of another that are undone."""
+
+_ESCAPE = re.compile(
+    rb"%(?:25)*([0-9A-Fa-f]{2})"
+    rb"|&(?:amp;)*(#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    rb"|\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'/]))"
+    rb"|(\\)\\+"
+)
+"""An escape, also one that is escaped once more in the same way, as in JSON within JSON."""
+
+_FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ+", b"abcdefghijklmnopqrstuvwxyz ")
+
+_RUN = re.compile(rb"[A-Za-z0-9]+")
+_WORD = re.compile(rb"[0-9]+|[A-Z]{2,}|[A-Za-z][a-z]*")
+_WORD_REVERSED = re.compile(rb"[0-9]+|[A-Z]{2,}|[a-z]*[A-Z]?")
+"""A word or a number, as they are in ordinary text."""
+
+
+class Cut(Enum):
+    """Which part of a secret is hidden where the rest of it is missing."""
+
+    NONE = auto()
+    """None: only the whole."""
+    TELLING = auto()
+    """A beginning or an end, unless it is made of words and numbers alone, which are in many texts."""
+    ANY = auto()
+    """Any beginning or end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value to search for; `head` and `tail` are how many bytes of its beginning or its end give it away."""
+
+    form: bytes
+    head: int
+    tail: int
+
+    @classmethod
+    def of(cls, text: str, cut: Cut) -> Secret:
+        """`text`, which must not be empty."""
+        plain, _ = _unescaped(text.encode(errors="surrogatepass"))
+        form = plain if len(plain) < CUT_FROM else plain.translate(_FOLD)
+        if cut is Cut.TELLING:
+            return cls(form, _telling(plain, _WORD), _telling(plain[::-1], _WORD_REVERSED))
+        length = len(form) if cut is Cut.NONE else min(CUT_FROM, len(form))
+        return cls(form, length, length)
+
+
+class SecretSearch:
+    """Secrets, ready to be searched for all at once."""
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        """Index `secrets` by a few bytes that a text must have for one of them to be in it."""
+        self._by_gram: dict[tuple[int, ...], list[Secret]] = {}
+        self._short: list[Secret] = []
+        for secret in secrets:
+            form = secret.form.translate(_FOLD)
+            if len(form) < _GRAM:
+                self._short.append(secret)
+                continue
+            for gram in {form[secret.head - _GRAM : secret.head], form[-secret.tail :][:_GRAM]}:
+                self._by_gram.setdefault(tuple(gram), []).append(secret)
+
+    def hide(self, text: str, mark: str) -> str:
+        """`text` with `mark` in the place of each secret, and of what gives one away."""
+        if not (self._by_gram or self._short):
+            return text
+        raw = text.encode(errors="surrogatepass")
+        plain, origin = _unescaped(raw)
+        folded = plain.translate(_FOLD)
+        grams = self._by_gram.keys() & set(zip(*(folded[at:] for at in range(_GRAM)), strict=False))
+        found = sorted(
+            (origin(start)[0], origin(end - 1)[1])
+            for secret in (*self._short, *(secret for gram in grams for secret in self._by_gram[gram]))
+            for start, end in _places(plain if len(secret.form) < CUT_FROM else folded, secret)
+        )
+        shown: list[bytes] = []
+        shown_to = 0
+        for start, end in found:
+            if start > shown_to or not shown:
+                shown += [raw[shown_to : _letter(raw, start, -1)], mark.encode()]
+            shown_to = max(shown_to, _letter(raw, end, 1))
+        return b"".join([*shown, raw[shown_to:]]).decode(errors="surrogatepass") if found else text
+
+
+def _places(text: bytes, secret: Secret) -> Iterator[tuple[int, int]]:
+    """Where as much of `secret` stands as gives it away: from its beginning on, or up to its end."""
+    form = secret.form
+    beginning, end = form[: secret.head], form[-secret.tail :]
+    at = text.find(beginning)
+    while at >= 0:
+        found = _longest(secret, secret.head, partial(_begins, text, form, at))
+        yield at, at + found
+        # The next one may begin within what was cut short.
+        at = text.find(beginning, at + found - (0 if found == len(form) else secret.head - 1))
+    if secret.tail == len(form):
+        return  # the whole was searched for
+    at = text.rfind(end)
+    while at >= 0:
+        stop = at + secret.tail
+        found = _longest(secret, secret.tail, partial(_ends, text, form, stop))
+        yield stop - found, stop
+        at = text.rfind(end, 0, stop - found + (0 if found == len(form) else secret.tail - 1))
+
+
+def _begins(text: bytes, form: bytes, at: int, length: int) -> bool:
+    return text.startswith(form[:length], at)
+
+
+def _ends(text: bytes, form: bytes, stop: int, length: int) -> bool:
+    return text.endswith(form[-length:], 0, stop)
+
+
+def _longest(secret: Secret, least: int, fits: Callable[[int], bool]) -> int:
+    """The longest part of `secret` that fits; one of `least` bytes does."""
+    lengths = range(least + 1, len(secret.form) + 1)
+    return least + bisect_right(lengths, 0, key=lambda length: not fits(length))
+
+
+def _telling(plain: bytes, word: re.Pattern[bytes]) -> int:
+    """How many bytes of the beginning of `plain` are more than words and numbers; all, if none are."""
+    for run in _RUN.finditer(plain):
+        ordinary = word.match(run[0])
+        if ordinary and ordinary.end() < len(run[0]):
+            return min(len(plain), max(CUT_FROM, run.start() + ordinary.end() + 1))
+    return len(plain)
+
+
+def _letter(raw: bytes, at: int, step: int) -> int:
+    """The place nearest to `at`, in the direction of `step`, that is not within a letter of several bytes."""
+    while 0 < at < len(raw) and raw[at] & 0xC0 == 0x80:
+        at += step
+    return at
+
+
+def _unescaped(raw: bytes) -> tuple[bytes, Origin]:
+    """`raw` without escapes, and where each of its bytes comes from."""
+    plain, origin = _layer(raw)
+    for _ in range(_LAYERS - 1):
+        if plain == raw:
+            break
+        raw, outer = plain, origin
+        plain, inner = _layer(raw)
+        origin = partial(_through, inner, outer)
+    return plain, origin
+
+
+def _through(inner: Origin, outer: Origin, index: int) -> tuple[int, int]:
+    start, end = inner(index)
+    return outer(start)[0], outer(end - 1)[1]
+
+
+def _layer(raw: bytes) -> tuple[bytes, Origin]:
+    """`raw` without one layer of escapes, and where each of its bytes comes from."""
+    parts: list[bytes] = []
+    begins, ends, sources = [0], [0], [(0, 0)]  # where each undone escape is in the result, and where it was
+    for match in _ESCAPE.finditer(raw):
+        letter = _meant(match)
+        if letter is None:
+            continue
+        before = raw[sources[-1][1] : match.start()]
+        parts += [before, letter]
+        begins.append(ends[-1] + len(before))
+        ends.append(begins[-1] + len(letter))
+        sources.append(match.span())
+
+    def origin(index: int) -> tuple[int, int]:
+        last = bisect_right(begins, index) - 1
+        if index < ends[last]:
+            return sources[last]
+        at = sources[last][1] + index - ends[last]
+        return at, at + 1
+
+    return b"".join([*parts, raw[sources[-1][1] :]]), origin
+
+
+def _meant(escape: re.Match[bytes]) -> bytes | None:
+    """What an escape stands for; None: it only looks like one."""
+    percent, entity, unicode, byte, quoted, backslash = escape.groups()
+    if code := percent or byte:
+        return bytes([int(code, 16)])
+    if entity:
+        written = f"&{entity.decode()};"
+        meant = html.unescape(written)
+        return None if meant == written else meant.encode(errors="surrogatepass")
+    if unicode:
+        return chr(int(unicode, 16)).encode(errors="surrogatepass")
+    return quoted or backslash
