@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -120,6 +121,20 @@ async def test_rule_7_more_events_within_an_attempt_are_kept_and_no_event(watch:
     assert known is not None
     assert known.attempt is not None
     assert [event["event"] for event in known.attempt.events] == ["began", "going on"]
+
+
+async def test_an_attempt_with_many_events_is_kept_whole_and_sent_within_bounds(watch: Watch, target: Target) -> None:
+    lines = [f"{number} {'x' * 900}" for number in range(400)]
+    watch.show(target, "FAILED", 1, events=lines)
+    (event,) = await watch.events(1)
+    attempt = event["data"]["attempt"]
+    assert len(json.dumps(event)) <= 200 * 1024
+    assert len(attempt["events"]) + attempt["events_omitted"] == 400
+    assert [attempt["events"][index]["event"] for index in (0, -1)] == [lines[0], lines[-1]]
+    known = watch.app.recorder.record_of(target.id).known
+    assert known is not None
+    assert known.attempt is not None
+    assert [each["event"] for each in known.attempt.events] == lines
 
 
 async def test_rule_8_one_event_for_an_endpoint_however_many_targets_share_it(simulator: Simulator) -> None:

@@ -36,7 +36,7 @@ stacks:
   - {name: failed-stack, account: prod, region: us-east-1, labels: {team: "<script>alert(1)</script>"}}
   - {name: first, account: prod, region: us-east-1}
   - {name: stalled-stack, account: prod, region: us-east-1}
-  - {name: "badge.svg", account: prod, region: us-east-1}
+  - {name: fresh, account: prod, region: us-east-1}
   - {name: odd, account: "a b/c", region: us-east-1}
   - {name: blind, account: prod, region: eu-west-1}
 templates:
@@ -78,7 +78,7 @@ async def fill(site: Site) -> None:
     await peek.see(
         by_name["prod", "us-east-1", "stalled-stack"], attempt(2, "IN_PROGRESS"), success=attempt(1, "SUCCEEDED")
     )
-    await peek.see(by_name["prod", "us-east-1", "badge.svg"], None)
+    await peek.see(by_name["prod", "us-east-1", "fresh"], None)
     await peek.see(by_name["a b/c", "us-east-1", "odd"], attempt(3, "ROLLED_SIDEWAYS"))
     outage = Outage(BEGAN, "AccessDeniedException", f"not allowed, token {SECRET}", 3)
     await peek.fail(by_name["prod", "eu-west-1", "blind"].endpoint, outage, sinks=["out"])
@@ -182,7 +182,7 @@ async def test_what_is_worst_comes_first(site: Site) -> None:
     told = [(row["standing"], row["name"]) for row in rows]
     assert told == [
         ("unreadable", "blind"), ("unreadable", "web"), ("failed", "failed-stack"), ("failed", "first"),
-        ("unknown", "odd"), ("never_synced", "badge.svg"), ("active", "stalled-stack"),
+        ("unknown", "odd"), ("never_synced", "fresh"), ("active", "stalled-stack"),
     ]  # fmt: skip
     counts = (await site.get("/api/status"))[1]["counts"]
     assert counts == {
@@ -239,10 +239,8 @@ async def test_an_id_is_taken_as_it_is_and_as_one_segment(site: Site, path: str)
     assert (status, body["id"]) == (200, "a%20b%2Fc/us-east-1/stack/odd")
 
 
-async def test_a_target_called_like_a_badge_is_a_target(site: Site) -> None:
-    status, body, _ = await site.get("/api/targets/prod/us-east-1/stack/badge.svg")
-    assert (status, body["standing"]) == (200, "never_synced")
-    status, picture, headers = await site.get("/api/targets/prod/us-east-1/stack/badge.svg/badge.svg")
+async def test_a_badge_is_not_kept_by_caches(site: Site) -> None:
+    status, picture, headers = await site.get("/api/targets/prod/us-east-1/stack/fresh/badge.svg")
     assert status == 200
     assert "sync never synced" in picture
     assert headers["Cache-Control"] == "no-cache"

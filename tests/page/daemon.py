@@ -70,9 +70,8 @@ class Daemon:
             "accounts:",
         ]
         for name, regions in accounts.items():
-            text.append(
-                f"  - {{name: {name}, regions: [{', '.join(sorted(regions))}], endpoint_url: '{self.simulator.url}'}}"
-            )
+            where = f"regions: [{', '.join(sorted(regions))}], endpoint_url: '{self.simulator.url}'"
+            text.append(f"  - {{name: {quoted(name)}, {where}}}")
         for kind, listed in lines.items():
             text += [f"{kind}:", *listed] if listed else []
         if not any(line.startswith("sinks:") for line in more):

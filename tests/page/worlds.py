@@ -74,19 +74,18 @@ def many(simulator: Simulator, count: int = 2000) -> list[Target]:
 SCRIPT = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 TURNED = "\u202egnp.exe\u202c \u0645\u0631\u062d\u0628\u0627 zero\u200bwidth\u200d"
 ARABIC = "\u0645\u0631\u062d\u0628\u0627 stack (1)"
-"""Marks that turn or hide text are refused in names; in messages they come as they are."""
+"""Marks that turn or hide text are refused in accounts' names; in messages they come as they are."""
 LONG = "a-name-that-nobody-can-say-in-one-breath-" * 3
 
 
 def hostile(simulator: Simulator) -> list[Target]:
-    """Names, labels and messages as an enemy, or an accident, would have them.
+    """Accounts' names, labels and messages as an enemy, or an accident, would have them.
 
-    AWS refuses most of these names, and its refusal tells them again. The last one is as long as AWS allows.
+    The name of the last stack is as long as AWS allows; the others do not exist.
     """
-    names = (SCRIPT, ARABIC, "a/b?c#d%2F&e=f", LONG[:100])
-    stacks = [
-        stack("prod", REGION, name, labels={"<b>team</b>": SCRIPT, "text": ARABIC, "long": LONG}) for name in names
-    ]
+    names = {SCRIPT: "one", ARABIC: "two", "a/b?c#d%2F&e=f": "three", "prod": LONG[:100]}
+    labels = {"<b>team</b>": SCRIPT, "text": ARABIC, "long": LONG}
+    stacks = [stack(account, REGION, name, labels=labels) for account, name in names.items()]
     told = {"type": SCRIPT, "event": f"{SCRIPT} {TURNED} {LONG * 5}", "externalId": "javascript:window.ran=1"}
     failed = attempt(stacks[-1], FAILED, time.time() - 60, events=({**told, "time": "2026-11-23T08:00:00Z"},),
                      repository=f"org/{LONG}", branch=SCRIPT)  # fmt: skip

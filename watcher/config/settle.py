@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _KINDS = ("templates", "stacks")
 
+LONGEST_LABELS = 4096
+"""Characters of all of a target's labels: each of its events has them, and an event is bounded."""
+
 
 def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults) -> settings.Config:
     """The settings that `file` stands for; good for use only if `faults` is empty in the end."""
@@ -95,6 +98,10 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[model.T
             place = min(repeated)
             faults.report(written.place(), f"this target is in the list already: {place.path}, on line {place.line}")
             continue
+        labels = {**file.defaults.labels, **written.labels}
+        if sum(map(len, (*labels, *labels.values()))) > LONGEST_LABELS:
+            message = f"a target's labels, with those of `defaults`, may have {LONGEST_LABELS} characters in all"
+            faults.report(written.place("labels"), message)
         first.update((target.id, written.place()) for target in targets)
         yield from targets
 

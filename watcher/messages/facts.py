@@ -85,5 +85,6 @@ def sync_events(event: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         f"{(one['time'] or '')[11:19]:8}  {one_line(one['type'] or '', 40)}: {one_line(one['event'] or '', LINE)}"
         for one in ordered[-SYNC_EVENTS:]
     )
-    count = f"{len(shown)} of {len(ordered)} " if len(ordered) > len(shown) else ""
+    number = len(ordered) + (event["data"].get("attempt") or {}).get("events_omitted", 0)
+    count = f"{len(shown)} of {number} " if number > len(shown) else ""
     return f"Last {count}sync events (UTC)", shown

@@ -25,6 +25,7 @@ from watcher.failure import classify
 from watcher.protocols import Answer, Limits, Verdict
 from watcher.redact import excerpt, printable
 from watcher.sources.answer import body_of
+from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -195,7 +196,7 @@ class AwsSink(ABC):
         text = f"{error.operation_name}: {_shown(str(failure))}"
         # Another call on the way there (AssumeRole) may be refused in the same words.
         if error.operation_name == self.operation and _plain(code) in CONTENT | PARAMETER | BATCH_ONLY:
-            return RefusedError(text, code, message)
+            return RefusedError(text, code, failure.message)
         return SinkError(text)
 
 
@@ -302,7 +303,7 @@ def _shown_error(error: Exception) -> str:
 
 def _text(told: object) -> str:
     """A member of an answer that is to be text; what is none, and may be anything, is as good as none."""
-    return told if isinstance(told, str) else ""
+    return bounded(told) if isinstance(told, str) else ""
 
 
 def _plain(code: str) -> str:

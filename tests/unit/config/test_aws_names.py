@@ -124,6 +124,13 @@ def test_a_queues_address_has_its_region_in_every_partition(
     assert config.sinks[0].region == region
 
 
+@pytest.mark.parametrize(("length", "fits"), [(4_000, True), (4_100, False)])
+def test_labels_leave_room_in_an_event(faults: Callable[..., list[Fault]], length: int, *, fits: bool) -> None:
+    half = "x" * (length // 2)
+    found = faults(f"defaults: {{labels: {{a: {half}}}}}\nstacks: [{{name: a, labels: {{b: {half}}}}}]")
+    assert [fault.path for fault in found] == ([] if fits else ["stacks[0].labels"])
+
+
 def test_a_name_from_a_variable_is_not_shown(faults: Callable[..., list[Fault]]) -> None:
     arn = "arn:aws:cloudformation:us-east-1:111122223333:stack/network/1"
     (fault,) = faults("stacks: [{name: '${NAME}'}]", {"AWS_REGION": "us-east-1", "NAME": arn})
