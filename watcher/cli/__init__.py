@@ -24,7 +24,7 @@ from watcher.errors import ConfigError, WatcherError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE, UNWRITTEN, BUG, UNKNOWN, INTERRUPTED = 64, 69, 70, 3, 130
+USAGE, UNWRITTEN, BUG, UNKNOWN = 64, 69, 70, 3
 
 EPILOG = """\b
 Examples:
@@ -62,8 +62,12 @@ for command in (
     cli.add_command(command)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and end the process with its exit code."""
+def main(arguments: Sequence[str] | None = None, interrupted: int | None = None) -> None:
+    """Run a command and end the process with its exit code.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted, and `interrupted` is not the exit code to end with.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     # In `check` every failure is 3, for a monitoring system reads its exit code.
     command = next((word for word in given if not word.startswith("-")), None)
@@ -75,10 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _run(given)
     except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort) as error:
-        # Whoever asked does not want to know any more (click ends so when the reader of its output has gone); yet
-        # nobody shall take that for `all well`, nor half a move of the state for a whole one.
-        interrupted = isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
-        code = UNKNOWN if checking else INTERRUPTED if interrupted and command == "state" else 0
+        # The reader of the output has gone (click ends so), or a signal came: in `check` neither means `all well`.
+        if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
+            if interrupted is None:
+                raise KeyboardInterrupt from None
+            code = interrupted
+        else:
+            code = UNKNOWN if checking else 0
     # What nobody takes any more must not become Python's own exit code, 120.
     for stream in (sys.stdout, sys.stderr):
         _flush_or_mute(stream)

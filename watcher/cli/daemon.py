@@ -8,6 +8,7 @@ import os
 import signal
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,11 +61,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
             metrics = Emf(app, emf, emf_service)
             app.tell(metrics)
             beside.append(metrics.run)
-        try:
-            await app.run(stop, *beside)
-        finally:
-            # Before the loop goes, and Python with it: both would give it back its deadly meaning.
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        await app.run(stop, *beside)
 
     return _until_stopped(watch)
 
@@ -122,7 +119,7 @@ def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose
 
 
 def _on_hangup(loop: asyncio.AbstractEventLoop, ask: Callable[[], None]) -> None:
-    """Let SIGHUP `ask`, and nothing once the loop has ended: asyncio takes its own handlers away then."""
+    """Let SIGHUP `ask`, and do nothing once the loop has ended: asyncio removes its own handlers then."""
 
     def heard(*_: object) -> None:
         with contextlib.suppress(RuntimeError):
@@ -131,26 +128,27 @@ def _on_hangup(loop: asyncio.AbstractEventLoop, ask: Callable[[], None]) -> None
     signal.signal(signal.SIGHUP, heard)
 
 
-def _until_stopped(work: Any) -> int:
+def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
     """Do `work`, a coroutine of the event that SIGTERM and SIGINT set; a second signal ends the process at once."""
 
     async def until_stopped() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        told_at = 0.0
+        first: float | None = None
 
-        def stopping() -> None:
-            nonlocal told_at
-            if not stop.is_set():
-                told_at = loop.time()
-                stop.set()
-            elif loop.time() - told_at >= SAME_SIGNAL:
+        def stopping(*_: object) -> None:
+            nonlocal first
+            if first is None:
+                first = monotonic()
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(stop.set)
+            elif monotonic() - first >= SAME_SIGNAL:
                 # Everything that was seen is in the store already: there is nothing to save.
                 os._exit(0)
 
+        # Not by asyncio, whose handlers end with the loop: a signal would be deadly again.
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping)
-        coroutine: Coroutine[Any, Any, None] = work(stop)
-        await coroutine
+            signal.signal(number, stopping)
+        await work(stop)
 
     asyncio.run(until_stopped())
     return 0

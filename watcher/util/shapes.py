@@ -1,0 +1,72 @@
+"""Whether a value read from JSON has the shape that its reader relies on. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+MAX_INTEGER = 2**63 - 1
+"""The largest whole number that SQLite holds, and other readers of JSON expect."""
+
+MOMENT_END = 1e11
+"""Seconds since 1970 that no clock reaches (the year 5138)."""
+
+NONE = type(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """A key that may be missing, or null."""
+
+    form: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A list, or an object's values, all of one form."""
+
+    kind: type[list[Any]] | type[dict[str, Any]]
+    form: Any
+
+
+class Moment:
+    """Seconds since 1970."""
+
+
+def check(value: Any, form: Any, name: str) -> None:
+    """Check `value` against `form`; `name` is what messages call it.
+
+    A form is a type or a tuple of types, `Moment`, `Each`, or a mapping of an object's keys to forms (other keys may be
+    there as well).
+
+    Raises:
+        ValueError: it has another shape; the message names the part and what stands there.
+    """
+    if isinstance(form, dict):
+        _require(value, isinstance(value, dict), name)
+        for key, of_key in form.items():
+            optional = isinstance(of_key, Optional)
+            if key not in value and not optional:
+                raise ValueError(f"{name} has no {key!r}")
+            if not (optional and value.get(key) is None):
+                check(value[key], of_key.form if optional else of_key, f"{name}.{key}")
+    elif isinstance(form, Each):
+        _require(value, isinstance(value, form.kind), name)
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            check(each, form.form, f"{name}[{key!r}]")
+    elif form is Moment:
+        _require(value, _is_a(value, (int, float)) and 0 <= value < MOMENT_END, name)
+    else:
+        _require(value, _is_a(value, form if isinstance(form, tuple) else (form,)), name)
+
+
+def _is_a(value: Any, types: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, types) and not (isinstance(value, int) and not 0 <= value <= MAX_INTEGER)
+
+
+def _require(value: Any, holds: bool, name: str) -> None:  # noqa: FBT001  what was found, not an option
+    if not holds:
+        raise ValueError(f"{name} cannot be {json.dumps(value, default=repr)[:40]}")
