@@ -6,7 +6,7 @@ Contract, sections 4 (the fields) and 6 (the id: of nothing that tells when or w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ from watcher.diff import Reason
 from watcher.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
 from watcher.state import attempt_to_json
 from watcher.util.bounded_text import bounded
+from watcher.util.shapes import NONE, Each, Optional, check, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +48,19 @@ class Event:
     subject: str
     time: str
     body: str
+
+
+def check_event(event: Event) -> Event:
+    """Return `event` once it is known to be one that can be shown and sent: for a source that others may have written.
+
+    Raises:
+        ValueError: it is not.
+    """
+    check(asdict(event), dict.fromkeys(("id", "type", "subject", "time"), str), "event")
+    form = parse(event.body, _BODY, "event.body")
+    if form["data"].get("attempt") is not None:
+        check(form["data"], _SYNC, "event.body.data")
+    return event
 
 
 def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) -> Event:
@@ -178,3 +192,18 @@ def _event(
         "dataschema": DATASCHEMA,
     }
     return Event(event_id, event_type, subject, time, _JSON.write(CloudEvent(attributes, data)).decode())
+
+
+_BODY = {
+    "type": str, "subject": str, "time": str,
+    "data": {"error": Optional({"code": str, "message": str, "since": str}), "lasted_seconds": Optional((int, float))},
+}  # fmt: skip
+_SYNC = {
+    "status": str, "observed": bool, "first_seen": bool, "recovered": bool, "recreated": bool,
+    "consecutive_failures": int,
+    "attempt": {
+        "startedAt": str, "status": str, "targetRevision": Optional(Each(dict, (str, NONE))),
+        "events": Each(list, Each(dict, (str, NONE))),
+    },
+}  # fmt: skip
+"""What is relied on wherever an event is shown; the whole form is `event_schema`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher.model import Attempt, parse_rfc3339, rfc3339
+from watcher.util.shapes import NONE, Each, Optional, check, parse
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -126,20 +127,21 @@ def load(text: str) -> Record:
     """What `dump` wrote.
 
     Raises:
-        ValueError: the text is of a form that this version does not know.
+        ValueError: the text is not a state, or of a form that this version does not know.
     """
+    form = parse(text, {}, "state")
+    if form.get("form") != FORM:
+        raise ValueError(f"state of form {form.get('form')!r}, where this version knows {FORM}")
+    check(form, _RECORD, "state")
+    outage = form["outage"]
     try:
-        form = json.loads(text)
-        if form["form"] != FORM:
-            raise ValueError(f"state of form {form['form']!r}, where this version knows {FORM}")
-        outage = form["outage"]
         return Record(
             known=None if form["known"] is None else _known_from_json(form["known"]),
             sequence=form["sequence"],
             outage=None if outage is None else Outage(**{**outage, "since": parse_rfc3339(outage["since"])}),
         )
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"no state: {error!r}") from error
+    except (KeyError, OverflowError, TypeError) as error:
+        raise ValueError(f"not a state: {error!r}") from error
 
 
 def _known_to_json(known: Known) -> dict[str, Any]:
@@ -175,7 +177,7 @@ def _known_from_json(form: dict[str, Any]) -> Known:
         has_stalled=form.get("has_stalled", False),  # added to form 1 later
         older=_time_from_json(form["older"]),
         older_answers=form["older_answers"],
-        taken=tuple(Taken(parse_rfc3339(at), status, times) for at, status, times in form["taken"]),
+        taken=tuple(Taken(parse_rfc3339(at), str(status), int(times)) for at, status, times in form["taken"]),
     )
 
 
@@ -189,3 +191,20 @@ def _time_to_json(moment: datetime | None) -> str | None:
 
 def _time_from_json(text: str | None) -> datetime | None:
     return None if text is None else parse_rfc3339(text)
+
+
+_REVISION = Optional(Each(dict, (str, NONE)))
+_ATTEMPT = {
+    "startedAt": str, "status": str, "target": (str, NONE), "initialRevision": _REVISION, "targetRevision": _REVISION,
+    "events": Each(list, Each(dict, (str, NONE))),
+}  # fmt: skip
+_KNOWN = {
+    "attempt": Optional(_ATTEMPT), "since": str, "desired_state": _REVISION, "latest_successful": Optional(_ATTEMPT),
+    "missing": bool, "failures": int, "last_failure": (str, NONE), "last_success": (str, NONE), "stalled": (str, NONE),
+    "older": (str, NONE), "older_answers": int, "taken": Each(list, list),
+}  # fmt: skip
+_RECORD = {
+    "sequence": int, "known": Optional(_KNOWN),
+    "outage": Optional({"since": str, "code": str, "message": str, "attempts": int}),
+}  # fmt: skip
+"""The form of a stored state; a key that a later version adds may be there as well."""

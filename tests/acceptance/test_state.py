@@ -124,25 +124,48 @@ async def test_an_import_of_something_else_changes_nothing(site: Site) -> None:
     assert not site.state.exists()
 
 
-async def test_an_export_replaces_a_file_and_nothing_else(site: Site, simulator: Simulator) -> None:
-    configure(site, f"sqlite:///{site.state}")
+async def test_an_export_replaces_an_export_and_nothing_else(site: Site, simulator: Simulator) -> None:
+    events = site.folder / "events.jsonl"
+    site.configure([NETWORK], f"sinks: [{{name: lines, type: file, path: {events}}}]")
     daemon = site.start()
-    await site.polled(daemon, 2)
+    await until(events.exists, "an event")
     assert await daemon.stopped() == 0
-    (site.folder / "real.jsonl").touch()
-    (site.folder / "link.jsonl").symlink_to("real.jsonl")
+    for name in ("new.jsonl", "new.jsonl", "empty.jsonl"):
+        (site.folder / "empty.jsonl").touch()
+        assert (await site.run("state", "export", name))[0] == 0
+        assert (site.folder / name).read_text(encoding="utf-8").startswith('{"watcher_state"')
+        assert (site.folder / name).stat().st_mode & 0o777 == 0o600
+    (site.folder / "other.txt").write_text("something else\n", encoding="utf-8")
+    (site.folder / "link.jsonl").symlink_to("new.jsonl")
+    (site.folder / "hard.db").hardlink_to(site.state)
     os.mkfifo(site.folder / "pipe")
-    assert (await site.run("state", "export", "link.jsonl"))[0] == 0
-    assert (site.folder / "link.jsonl").is_symlink()
-    assert (site.folder / "real.jsonl").stat().st_size > 0
+    names = ("other.txt", "new.jsonl", "watcher.db", "watcher.yaml", "events.jsonl")
+    before = [(site.folder / name).read_bytes() for name in names]
     for name, why in (
-        ("pipe", "this is no file"),
+        ("pipe", "not a regular file"),
         ("-", "the state goes to a file"),
-        ("no/folder", "cannot be written"),
+        ("no/folder", "cannot be written: No such file"),
+        (".", "directory"),
+        ("link.jsonl", "a symbolic link"),
+        ("other.txt", "something else than an export"),
+        ("hard.db", "something else than an export"),
+        ("watcher.db", "the one of `state`"),
+        ("watcher.db-wal", "the one of `state`"),
+        ("watcher.db.lock", "the one of `state`"),
+        ("watcher.yaml", "the configuration"),
+        ("events.jsonl", "the one of a sink"),
+        ("events.jsonl.1", "the one of a sink"),
     ):
         code, _, said = await site.run("state", "export", name)
         assert (code, why in said) == (64, True), said
-    assert not [*site.folder.glob("*.part")]
+    assert [(site.folder / name).read_bytes() for name in names] == before
+
+
+async def test_an_import_of_a_file_without_end_is_refused(site: Site) -> None:
+    configure(site, f"sqlite:///{site.state}")
+    code, _, said = await site.run("state", "import", "/dev/zero")
+    assert (code, said) == (64, "watcher: /dev/zero:1: this is no state of a watcher: a line is longer than 64 MiB\n")
+    assert not site.state.exists()
 
 
 async def test_an_import_that_is_interrupted_is_no_success(

@@ -31,8 +31,11 @@ def after(seconds: float) -> datetime:
 
 
 def event(number: int, subject: str = "a", kind: str = "watcher.sync.failed", **data: Any) -> Event:
-    body = {"n": number, "data": {"attempt": {"startedAt": MOMENT}, **data}}
-    return Event(f"{number:032x}", kind, subject, NOW.isoformat(), json.dumps(body))
+    shown = {"type": kind, "subject": subject, "time": NOW.isoformat()}
+    attempt = {"startedAt": MOMENT, "status": "FAILED", "targetRevision": {"sha": "a"}, "events": []}
+    flags = dict.fromkeys(("observed", "first_seen", "recovered", "recreated"), False)
+    body = {"n": number, "data": {"status": "FAILED", "consecutive_failures": 1, "attempt": attempt, **flags, **data}}
+    return Event(f"{number:032x}", kind, subject, NOW.isoformat(), json.dumps(body | shown))
 
 
 def entry(subject: str, *numbers: int, sinks: Iterable[str] = ("x",)) -> Entry:

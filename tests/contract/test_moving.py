@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,10 +194,19 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
         (lambda text: [text[0], '{"other": 1}', *text[1:]], "no 'other' in this form"),
         (lambda text: [text[0], text[1][:20], *text[2:]], "no state of a watcher"),
         (lambda text: [text[0], "[]", *text[1:]], "it is no object with one key"),
-        (lambda text: [text[0], '{"sinks": "abc"}', *text[1:]], "`sinks` is no list of names"),
-        (lambda text: [text[0], text[1].replace('"recorded":0.0', '"recorded":"x"'), *text[2:]], 'recorded is "x"'),
-        (lambda text: [text[0], text[1].replace('"recorded":0.0', '"recorded":1e400'), *text[2:]], "is no moment"),
-        (lambda text: [text[0], text[1].replace('"number":1', '"number":true'), *text[2:]], "number is true"),
+        (lambda text: [text[0], '{"sinks": "abc"}', *text[1:]], 'sinks cannot be "abc"'),
+        (
+            lambda text: [text[0], text[1].replace('"recorded":0.0', '"recorded":"x"'), *text[2:]],
+            'event.recorded cannot be "x"',
+        ),
+        (
+            lambda text: [text[0], text[1].replace('"recorded":0.0', '"recorded":1e400'), *text[2:]],
+            "event.recorded cannot be Infinity",
+        ),
+        (
+            lambda text: [text[0], text[1].replace('"number":1', '"number":true'), *text[2:]],
+            "event.number cannot be true",
+        ),
         (lambda text: [text[0], text[1].replace('"number":1', '"nummer":1'), *text[2:]], "has no 'number'"),
         (lambda text: [text[0], *[*lines([_orphan()])][1:2], *text[1:]], "the event of the delivery 9 is missing"),
     ],
@@ -204,6 +214,59 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
 def test_half_a_file_or_another_is_refused(change: Callable[[list[str]], list[str]], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         list(parts(broken(change), "state.jsonl"))
+
+
+def line(text: Any = None, **changes: Any) -> str:
+    """A line with an event, or one that is changed."""
+    told = json.loads([*lines([Recorded(1, 0.0, event(1))])][1])
+    told["event"] |= changes
+    return json.dumps(told) if text is None else str(text)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+NESTED = json.dumps({**json.loads(event(1).body), "data": []})
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (DEEP, "the line is nested too deeply"),
+        (line(body=DEEP), "event.body is nested too deeply"),
+        (line(body="no JSON"), "Expecting value"),
+        (line(body="5"), "event.body cannot be 5"),
+        (line(body=NESTED), r"event.body.data cannot be \[\]"),
+        (line(body=event(1, status=5).body), "event.body.data.status cannot be 5"),
+        (line(body=event(1, attempt={"startedAt": "x"}).body), "attempt has no 'status'"),
+        (line(number=2**63), "event.number cannot be 9223372036854775808"),
+        (line(number=-1), "event.number cannot be -1"),
+        (line(recorded=10**12), "event.recorded cannot be 1000000000000"),
+        (line(recorded=-1e10), "event.recorded cannot be -10000000000.0"),
+        (line(subject="\ud800"), "event.subject cannot be"),
+        (line('{"sinks": ["\\udfff"]}'), r"sinks\[0\] cannot be"),
+        (line('{"state": {"subject": "a", "record": {"form": 1}}}'), "state has no 'sequence'"),
+        (line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1e99}}}'), "state.sequence cannot be"),
+        (
+            line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1, "known": 5}}}'),
+            "state.known cannot be",
+        ),
+        (line("1" * 5000), "Exceeds the limit"),
+    ],
+)
+def test_a_line_that_no_watcher_wrote_is_refused_with_its_place(second: str, message: str) -> None:
+    first, *_ = lines([])
+    with pytest.raises(UsageError, match=f"^state.jsonl:2: this is no state of a watcher: .*{message}"):
+        list(parts([first, second], "state.jsonl"))
+
+
+async def test_an_import_goes_into_a_file_of_which_only_the_sinks_are_known(addresses: dict[str, list[str]]) -> None:
+    first, second = addresses["sqlite"]
+    await filled(first)
+    store = store_for(second)
+    await store.open()
+    await store.enlist(["x", "z"], NOW)
+    await store.close()
+    await moved(first, second)
+    assert await held(second) == await held(first)
 
 
 def _orphan() -> Sending:

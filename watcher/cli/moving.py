@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.cli.options import opened
+from watcher.config.files import files_in_use
 from watcher.errors import StoreError, UsageError
+from watcher.redact import printable
 from watcher.stores import DYNAMODB, SQLITE, mover_for
-from watcher.stores.moving import Recorded, Sending, State, lines, parts
+from watcher.stores.moving import HEADER, Recorded, Sending, State, lines, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
 
+    from watcher.config.settings import Config
     from watcher.stores.moving import Part
 
 WORDS = {State: "states", Recorded: "events", Sending: "deliveries"}
+
+LONGEST_LINE = 64 << 20
+"""Bytes: more than a state or an event can have."""
 
 
 async def prepare(address: str) -> list[str]:
@@ -39,18 +51,47 @@ async def prepare(address: str) -> list[str]:
     return [f"{table.address}: {each}." for each in done] or [f"{table.address} is as it must be; nothing was changed."]
 
 
-async def write_file(address: str, name: str) -> str:
-    """Export; what was written, for people. A file that is there is replaced only by a whole one.
+def write_file(settings: Config, name: str) -> str:
+    """Export; what was written, for people. Only an earlier export is replaced, and only by a whole one.
 
     Raises:
         StoreError: the store cannot be read, or somebody uses it.
-        UsageError: the file cannot be written.
+        UsageError: the file is there and not an export, or cannot be written.
     """
-    _refuse_absent(address)
-    async with opened(mover_for(address)) as mover:
-        found = [part async for part in mover.read()]
-    _write(name, lines(found))
-    return f"{_counted(found)} were written to {name}."
+    path = Path(name)
+    try:
+        _refuse_other(path, name, settings)
+        _refuse_absent(settings.state)
+        found = asyncio.run(_everything(settings.state))
+        _write(path, lines(found))
+    except OSError as error:
+        raise UsageError(f"{printable(name)}: the file cannot be written: {error.strerror}") from error
+    return f"{_counted(found)} were written to {printable(name)}."
+
+
+def _refuse_other(path: Path, name: str, settings: Config) -> None:
+    """Refuse a place where something else stands, or belongs."""
+    known = files_in_use(settings).get(os.path.realpath(path))
+    if name == "-":
+        why = "the state goes to a file, whole or not at all; name one"
+    elif path.is_symlink():
+        why = "this is a symbolic link; name the file that it leads to"
+    elif known is not None:
+        why = f"this is {known}; name another file"
+    elif path.exists() and not path.is_file():
+        why = "this is not a regular file; name one, or a new one"
+    elif path.exists() and not _is_export(path):
+        why = "this holds something else than an export of watcher; name another file, or remove it"
+    else:
+        return
+    raise UsageError(f"{printable(name)}: {why}")
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file is an earlier export, or empty."""
+    beginning = json.dumps({HEADER: 0})[:-2].encode()
+    with path.open("rb") as file:
+        return file.read(len(beginning)) in (b"", beginning)
 
 
 def _refuse_absent(address: str) -> None:
@@ -58,26 +99,25 @@ def _refuse_absent(address: str) -> None:
         raise StoreError(f"{address}: there is no state yet; `watcher run` makes it at its first start")
 
 
-def _write(name: str, text: Iterable[str]) -> None:
-    if name == "-":
-        raise UsageError("-: the state goes to a file, whole or not at all; name one")
-    path = Path(name).resolve()  # what a link leads to is replaced, and not the link
-    part = path.with_name(f"{path.name}.part")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{name}: this is no file; name one that is there, or is not there yet")
+async def _everything(address: str) -> list[Part]:
+    async with opened(mover_for(address)) as mover:
+        return [part async for part in mover.read()]
+
+
+def _write(path: Path, text: Iterable[str]) -> None:
+    descriptor, beside = tempfile.mkstemp(prefix=".watcher-export-", dir=path.parent)  # for this user alone
     try:
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                part.chmod(0o600)
-                file.writelines(f"{line}\n" for line in text)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"{name}: the file cannot be written: {error.strerror}") from error
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor
+            file.writelines(f"{line}\n" for line in text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink()
+        raise
 
 
-async def read_file(address: str, name: str) -> str:
+def read_file(address: str, name: str) -> str:
     """Import; what was read, for people.
 
     Raises:
@@ -86,19 +126,33 @@ async def read_file(address: str, name: str) -> str:
     """
     # All of it is looked at before anything is written.
     found = [*_parts(name)]
+    asyncio.run(_fill(address, found))
+    return f"{_counted(found)} were read from {printable(name)}."
+
+
+async def _fill(address: str, found: Iterable[Part]) -> None:
     async with opened(mover_for(address)) as mover:
         await mover.write(found)
-    return f"{_counted(found)} were read from {name}."
 
 
 def _parts(name: str) -> Iterator[Part]:
     try:
-        with Path(name).open(encoding="utf-8") as file:
-            yield from parts(file, name)
+        with Path(name).open("rb") as file:
+            yield from parts(_lines(file, name), printable(name))
     except OSError as error:
-        raise UsageError(f"{name}: the file cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise UsageError(f"{name}: this is no state of a watcher: it is no text") from None
+        raise UsageError(f"{printable(name)}: the file cannot be read: {error.strerror}") from error
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            text = ""
+        if not text or len(line) == LONGEST_LINE:
+            why = "a line is not UTF-8 text" if not text else f"a line is longer than {LONGEST_LINE >> 20} MiB"
+            raise UsageError(f"{printable(name)}:{number}: this is no state of a watcher: {why}")
+        yield text
 
 
 def _counted(found: Iterable[Part]) -> str:

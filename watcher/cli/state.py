@@ -40,10 +40,13 @@ def init(config: str | None) -> int:
 @config_option
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 def export(config: str | None, file: str) -> int:
-    """Write all that the store holds to FILE, as JSON Lines. No daemon may be running on it."""
+    """Write all that the store holds to FILE, as JSON Lines. No daemon may be running on it.
+
+    FILE is made, or replaced if it is an earlier export.
+    """
     from watcher.cli.moving import write_file  # noqa: PLC0415  --help needs none of it
 
-    click.echo(asyncio.run(write_file(load_config(config).state, file)))
+    click.echo(write_file(load_config(config), file))
     return 0
 
 
@@ -54,5 +57,5 @@ def import_(config: str | None, file: str) -> int:
     """Fill an empty store with what `state export` wrote to FILE. No daemon may be running on it."""
     from watcher.cli.moving import read_file  # noqa: PLC0415  --help needs none of it
 
-    click.echo(asyncio.run(read_file(load_config(config).state, file)))
+    click.echo(read_file(load_config(config).state, file))
     return 0

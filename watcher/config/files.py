@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.config.sinks.file import FileSink
@@ -12,28 +13,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from watcher.config.faults import Faults
+    from watcher.config.settings import Config
     from watcher.config.sinks import Sink
-    from watcher.config.tree import Place
 
 _OF_A_DATABASE = ("", "-wal", "-shm", "-journal", ".lock")
 """How the files end that belong to a database."""
 
+EVENT_BEGINNING = b'{"specversion"'
+"""Of every line that a file sink writes."""
+
 
 def report_shared_files(state: str, sinks: Iterable[Sink], faults: Faults) -> None:
-    """Report each file sink that would write to, or rotate into, a file of the state's or of another sink's."""
-    kept = _state_files(state)
-    first: dict[str, Place] = {}
+    """Report each file sink that would write to, or rotate into, a file that holds something else than its events."""
+    known = _own_files(faults.file, state)
     for sink in sinks:
         if not isinstance(sink, FileSink):
             continue
         place, files = sink.place("path"), _sink_files(sink)
         for number, file in enumerate(files):
-            if file in kept or file in first:
+            whose = known.get(file) or ("a file of something else than events" if not _may_hold_events(file) else None)
+            if whose is not None:
                 which = f"its older file, with .{number} at its end," if number else "this file"
-                whose = "the one of `state`" if file in kept else f"another sink's, on line {first[file].line}"
                 faults.report(place, f"{which} is {whose}; name another")
                 break
-        first = dict.fromkeys(files, place) | first
+        known = dict.fromkeys(files, f"another sink's, on line {place.line}") | known
+
+
+def files_in_use(config: Config) -> dict[str, str]:
+    """The files that a configuration names to be written, and itself, by their real paths; and what each of them is."""
+    sinks = [sink.options for sink in config.sinks if isinstance(sink.options, FileSink)]
+    of_sinks = {file: "the one of a sink" for sink in sinks for file in _sink_files(sink)}
+    return of_sinks | _own_files(config.place, config.state)
+
+
+def _own_files(place: str, state: str) -> dict[str, str]:
+    files = dict.fromkeys(_state_files(state), "the one of `state`")
+    return files | {os.path.realpath(place): "the configuration"}
+
+
+def _may_hold_events(file: str) -> bool:
+    """Whether a file begins as an event does, or with half of one, or is empty, or cannot be read."""
+    path = Path(file)
+    try:
+        if not path.is_file():
+            return True
+        with path.open("rb") as opened:
+            return EVENT_BEGINNING.startswith(opened.read(len(EVENT_BEGINNING)))
+    except OSError:
+        return True
 
 
 def _state_files(state: str) -> frozenset[str]:

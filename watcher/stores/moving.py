@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from watcher import state
 from watcher.errors import UsageError
-from watcher.events import Event
+from watcher.events import Event, check_event
 from watcher.protocols import DeliveryState
+from watcher.util.shapes import Each, Moment, Optional, Text, check, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 FORM = 1
 
-NO_MOMENT = 1e11
-"""Seconds since 1970 that no clock comes to."""
+HEADER = "watcher_state"
+"""The key of a file's first line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ Part = Sinks | State | Recorded | Sending
 
 def lines(parts: Iterable[Part]) -> Iterator[str]:
     """A whole file's lines."""
-    yield json.dumps({"watcher_state": FORM})
+    yield json.dumps({HEADER: FORM})
     count = 0
     for part in parts:
         yield json.dumps(_told(part), separators=(",", ":"))
@@ -90,7 +91,7 @@ def parts(file: Iterable[str], name: str) -> Iterator[Part]:
     found, ended, number = _Found(), False, 0
     for number, line in enumerate(file, 1):
         try:
-            form = json.loads(line)
+            form = parse(line, None, "the line")
             if number == 1:
                 _check(form, name)
             elif not ended and isinstance(form, dict) and "end" in form:
@@ -98,7 +99,7 @@ def parts(file: Iterable[str], name: str) -> Iterator[Part]:
                 ended = True
             else:
                 yield found.take(_part(form), late=ended)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{name}:{number}: this is no state of a watcher: {error}; export it anew") from error
     if not number:
         raise UsageError(f"{name}: the file is empty; export it anew")
@@ -129,9 +130,9 @@ class _Found:
 
 
 def _check(form: Any, name: str) -> None:
-    if not isinstance(form, dict) or "watcher_state" not in form:
+    if not isinstance(form, dict) or HEADER not in form:
         raise ValueError("its first line names no form")
-    found = form["watcher_state"]
+    found = form[HEADER]
     if found != FORM:
         raise UsageError(
             f"{name}: written by another version of watcher (form {found!r}, this one knows {FORM}); use that version"
@@ -159,44 +160,31 @@ def _part(form: Any) -> Part:
     if not isinstance(form, dict) or len(form) != 1:
         raise ValueError("it is no object with one key")
     ((kind, told),) = form.items()
-    if kind == "sinks":
-        if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
-            raise ValueError("`sinks` is no list of names")
-        return Sinks(tuple(told))
-    known = {"state": _STATE, "event": _EVENT, "delivery": _DELIVERY}.get(kind)
+    known = _FORMS.get(kind)
     if known is None:
         raise ValueError(f"there is no {kind!r} in this form")
-    if not isinstance(told, dict):
-        raise ValueError(f"`{kind}` is no object")  # noqa: TRY004  whoever reads the file catches one kind
-    for name, types in known.items():
-        if name not in told:
-            raise ValueError(f"`{kind}` has no {name!r}")
-        _check_value(f"{kind}.{name}", told[name], types)
+    check(told, known, kind)
+    if kind == "sinks":
+        return Sinks(tuple(dict.fromkeys(told)))
     if strange := sorted(told.keys() - known.keys()):
         raise ValueError(f"`{kind}` has {strange[0]!r}, which this version does not know")
     match kind:
         case "state":
             return State(told["subject"], state.load(json.dumps(told["record"])))
         case "event":
-            return Recorded(told.pop("number"), told.pop("recorded"), Event(**told))
+            return Recorded(told.pop("number"), told.pop("recorded"), check_event(Event(**told)))
     return Sending(**{**told, "state": DeliveryState(told["state"])})
 
 
-def _check_value(name: str, value: Any, types: tuple[type, ...]) -> None:
-    if not isinstance(value, types) or isinstance(value, bool):
-        raise ValueError(f"{name} is {json.dumps(value)[:40]}, which it cannot be")  # noqa: TRY004  the same
-    if isinstance(value, float) and not abs(value) < NO_MOMENT:
-        raise ValueError(f"{name} is {value}, which is no moment")
-
-
-_NUMBER, _NOTHING = (int, float), type(None)
-_STATE: dict[str, tuple[type, ...]] = {"subject": (str,), "record": (dict,)}
-_EVENT: dict[str, tuple[type, ...]] = {
-    "number": (int,), "recorded": _NUMBER, "id": (str,), "type": (str,), "subject": (str,), "time": (str,),
-    "body": (str,),
-}  # fmt: skip
-_DELIVERY: dict[str, tuple[type, ...]] = {
-    "number": (int,), "subject": (str,), "sink": (str,), "reminder": (int,), "state": (str,), "tries": (int,),
-    "tried": (*_NUMBER, _NOTHING), "ended": (*_NUMBER, _NOTHING), "answer": (str, _NOTHING), "failures": (int,),
-    "since": (*_NUMBER, _NOTHING), "next_try": _NUMBER,
+_FORMS: dict[str, Any] = {
+    "sinks": Each(list, Text),
+    "state": {"subject": Text, "record": {}},
+    "event": {
+        "number": int, "recorded": Moment, "id": Text, "type": Text, "subject": Text, "time": Text, "body": Text,
+    },
+    "delivery": {
+        "number": int, "subject": Text, "sink": Text, "reminder": int, "state": Text, "tries": int,
+        "tried": Optional(Moment), "ended": Optional(Moment), "answer": Optional(Text), "failures": int,
+        "since": Optional(Moment), "next_try": Moment,
+    },
 }  # fmt: skip

@@ -49,6 +49,7 @@ def write(connection: sqlite3.Connection, parts: Iterable[Part]) -> None:
     for part in parts:
         match part:
             case Sinks(names):
+                connection.execute("DELETE FROM sink")
                 connection.executemany("INSERT INTO sink VALUES (?)", [(name,) for name in names])
             case State(subject, record):
                 connection.execute("INSERT INTO record VALUES (?, ?)", (subject, state.dump(record)))

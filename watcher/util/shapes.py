@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ MOMENT_END = 1e11
 """Seconds since 1970 that no clock reaches (the year 5138)."""
 
 NONE = type(None)
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Optional:
 class Each:
     """A list, or an object's values, all of one form."""
 
-    kind: type[list[Any]] | type[dict[str, Any]]
+    kind: type[list[Any] | dict[str, Any]]
     form: Any
 
 
@@ -34,11 +37,32 @@ class Moment:
     """Seconds since 1970."""
 
 
+class Text:
+    """A text that can be written as UTF-8."""
+
+
+def parse(text: Any, form: Any, name: str) -> Any:
+    """The value that `text`, JSON, stands for, once it is checked against `form` (None: whatever it is).
+
+    Raises:
+        ValueError: it is not text, not JSON, or has another shape.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{name} is not text")  # noqa: TRY004  the reader of a file catches one kind of error
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deeply") from None
+    if form is not None:
+        check(value, form, name)
+    return value
+
+
 def check(value: Any, form: Any, name: str) -> None:
     """Check `value` against `form`; `name` is what messages call it.
 
-    A form is a type or a tuple of types, `Moment`, `Each`, or a mapping of an object's keys to forms (other keys may be
-    there as well).
+    A form is a type or a tuple of types, `Moment`, `Text`, `Each`, or a mapping of an object's keys to forms (other
+    keys may be there as well).
 
     Raises:
         ValueError: it has another shape; the message names the part and what stands there.
@@ -55,6 +79,8 @@ def check(value: Any, form: Any, name: str) -> None:
         _require(value, isinstance(value, form.kind), name)
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             check(each, form.form, f"{name}[{key!r}]")
+    elif form is Text:
+        _require(value, isinstance(value, str) and not _SURROGATES.search(value), name)
     elif form is Moment:
         _require(value, _is_a(value, (int, float)) and 0 <= value < MOMENT_END, name)
     else:
