@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import parse_rfc3339, rfc3339
+from watcher.model import for_people, parse_rfc3339
 from watcher.protocols import DeliveryState
 from watcher.routing import labels_of, why_not
 
@@ -63,7 +63,10 @@ def _without(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> Expla
 
 
 def _muted(mute: Mapping[str, str | None]) -> str:
-    parts = [mute["reason"] or "no reason was given", f"until {mute['until']}" if mute["until"] else ""]
+    parts = [
+        mute["reason"] or "no reason was given",
+        f"until {for_people(parse_rfc3339(mute['until']))}" if mute["until"] else "",
+    ]
     return ", ".join(filter(None, parts))
 
 
@@ -72,7 +75,7 @@ def _not_there(replay_from: datetime | None, time: datetime) -> str:
     if replay_from is None:
         return f"{told}; `replay_from` lets a new sink have what was before it"
     if replay_from > time:
-        return f"{told}; its `replay_from` begins later, at {rfc3339(replay_from)}"
+        return f"{told}; its `replay_from` begins later, at {for_people(replay_from)}"
     return f"{told}; its `replay_from` holds for the first start of `watcher run` with it"
 
 
@@ -80,7 +83,7 @@ def _why(delivery: DeliveryRecord) -> str:
     answer = delivery.answer or ""
     match delivery.state:
         case DeliveryState.WAITING:
-            since = rfc3339(datetime.fromtimestamp(delivery.recorded, UTC))
+            since = for_people(datetime.fromtimestamp(delivery.recorded, UTC))
             if not delivery.tries:
                 return f"since {since}; not tried yet: it waits for its turn"
             return f"since {since}; the last answer: {answer}"

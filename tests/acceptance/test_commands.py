@@ -198,12 +198,12 @@ async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator:
     assert len(await events(site, "--since", "1h")) == 2
     assert await events(site, "--since", "1ms") == []
     assert [event["subject"] for event in await events(site, "--target", "network")] == [NETWORK.id]
-    code, printed, said = await site.run("events", "--target", "netwrk")
+    code, printed, said = await site.run("events", "--target", "netwrk", "--type", "sync.fialed")
     assert (code, printed) == (0, "")
-    assert said.splitlines() == [
-        "watcher: no recorded event matches",
-        "watcher: no target of the configuration has an id or a name that matches --target 'netwrk'",
-    ]
+    assert said == (
+        "watcher: no recorded event matches; no type of event is, or matches, --type 'watcher.sync.fialed'; no target "
+        "of the configuration has an id or a name that matches --target 'netwrk'\n"
+    )
     code, printed, said = await site.run("deliveries", "--dead", "--json")
     assert (code, printed, said) == (0, "", "watcher: there are no dead letters\n")
     (failed,) = [line for line in (await site.run("events"))[1].splitlines() if "sync.failed" in line]

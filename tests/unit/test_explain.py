@@ -34,10 +34,10 @@ def a_delivery(state: DeliveryState, answer: str | None = None, **how: Any) -> D
     [
         (a_delivery(SENT, "200 OK"), "200 OK"),
         (a_delivery(SENT), ""),
-        (a_delivery(WAITING, "503 Busy"), "since 2026-11-23T08:00:00Z; the last answer: 503 Busy"),
+        (a_delivery(WAITING, "503 Busy"), "since 2026-11-23 08:00:00 UTC; the last answer: 503 Busy"),
         (
             a_delivery(WAITING, tries=0),
-            "since 2026-11-23T08:00:00Z; not tried yet: it waits for its turn",
+            "since 2026-11-23 08:00:00 UTC; not tried yet: it waits for its turn",
         ),
         (a_delivery(DEAD, "given up after 24h: 503 Busy"), "given up after 24h: 503 Busy"),
         (a_delivery(DROPPED, "503 Busy"), "by `deliveries drop`; the last answer: 503 Busy"),
@@ -71,7 +71,7 @@ NOT_THERE = "the sink was not there yet, or was configured otherwise; "
         (
             {"replay_from": minute(1)},
             "not there yet",
-            NOT_THERE + "its `replay_from` begins later, at 2026-11-23T08:01:00Z",
+            NOT_THERE + "its `replay_from` begins later, at 2026-11-23 08:01:00 UTC",
         ),
         (
             {"replay_from": minute(0) - timedelta(hours=1)},
@@ -89,9 +89,9 @@ def test_a_sink_without_a_delivery_is_told_why(settings: dict[str, Any], state: 
 @pytest.mark.parametrize(
     ("reason", "lasts", "why"),
     [
-        ("maintenance", True, "maintenance, until 2026-11-23T10:00:00Z"),
+        ("maintenance", True, "maintenance, until 2026-11-23 10:00:00 UTC"),
         ("maintenance", False, "maintenance"),
-        (None, True, "no reason was given, until 2026-11-23T10:00:00Z"),
+        (None, True, "no reason was given, until 2026-11-23 10:00:00 UTC"),
         (None, False, "no reason was given"),
     ],
 )

@@ -347,7 +347,7 @@ def test_what_a_sink_answered_alike_is_one_row(terminal: Callable[..., Terminal]
     refused = "415 Unsupported Media Type"
     many = [
         replace(
-            a_delivery(DeliveryState.DEAD, refused, tries=1 + number % 2),
+            a_delivery(DeliveryState.DEAD, f"{refused} (request {number:08x})", tries=1 + number % 2),
             event=Event(f"{number:032x}", "watcher.sync.failed", f"a/b/stack/{number % 13}", "", "{}"),
         )
         for number in range(42)
@@ -355,10 +355,10 @@ def test_what_a_sink_answered_alike_is_one_row(terminal: Callable[..., Terminal]
     print_backlog(a_backlog(*many[:20], a_delivery(answer=refused), *many[20:], dead=42, waiting=1), NOW)
     header, dead, waiting, _ = shown.getvalue().splitlines()[1:]
     assert header.split() == ["STATE", "COUNT", "OLDEST", "EVENT", "NOTE"]
-    assert dead.split(maxsplit=3) == [
-        "DEAD", "42", "0" * 32,
-        f"{refused}; sync.failed of 13 targets, the oldest 1h old, tried 2 times at most, last 5m ago",
-    ]  # fmt: skip
+    *start, note = dead.split(maxsplit=3)
+    assert start == ["DEAD", "42", "0" * 32]
+    what = "sync.failed of 13 targets, the oldest 1h old, tried 2 times at most, last 5m ago"
+    assert note == f"{refused} (request 00000000); {what}"
     assert waiting.split(maxsplit=3)[:3] == ["WAITING", "1", ID]
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +16,7 @@ from watcher.cli.options import config_option, json_option, liveness_of, load_co
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from watcher.config.settings import Config
     from watcher.events import Event
@@ -71,15 +72,21 @@ def events(
     async def show() -> None:
         async with opened(reader_for(settings.state)) as reader:
             await liveness_of(reader, settings.state)
-            nothing = True
-            if follow:
-                say_what_cannot_match(settings, target)
+            notes, nothing = [*_cannot_match(query, settings)], True
+            for note in notes if follow else ():
+                say(note)
             async for event in _recorded(reader, query, follow=follow):
                 printer.print(event)
                 nothing = False
             if nothing:
-                say("no recorded event matches" if target or types or since else "no event has been recorded")
-                say_what_cannot_match(settings, target)
+                say(
+                    "; ".join(
+                        [
+                            "no recorded event matches" if target or types or since else "no event has been recorded",
+                            *notes,
+                        ]
+                    )
+                )
 
     async def show_until_stopped() -> None:
         showing = asyncio.ensure_future(show())
@@ -92,13 +99,17 @@ def events(
     return 0
 
 
-def say_what_cannot_match(settings: Config, pattern: str | None) -> None:
-    """Say on stderr that `--target` means nothing that is configured, if so: it may be misspelt."""
+def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
+    """What of a query matches nothing that can be: it may be misspelt."""
     from watcher.core.subjects import is_meant  # noqa: PLC0415  --help needs none of these
+    from watcher.model import EVENT_TYPES, TEST_EVENT  # noqa: PLC0415  the same
 
+    for pattern in query.types:
+        if not any(fnmatchcase(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
+            yield f"no type of event is, or matches, --type {pattern!r}"
     subjects = (*(target.id for target in settings.targets), *map(str, settings.endpoints()))
-    if pattern is not None and not any(is_meant(subject, pattern) for subject in subjects):
-        say(f"no target of the configuration has an id or a name that matches --target {pattern!r}")
+    if query.target is not None and not any(is_meant(subject, query.target) for subject in subjects):
+        yield f"no target of the configuration has an id or a name that matches --target {query.target!r}"
 
 
 async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from watcher.messages.cause import essence
 from watcher.model import for_people, rfc3339
 from watcher.protocols import DeliveryState
 from watcher.redact import printable, redact
@@ -123,10 +124,10 @@ def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime) -> Ta
     """A row for each state and answer: a sink that refuses everything alike is one row, with the oldest event's id."""
     groups: dict[tuple[str, str], list[DeliveryRecord]] = {}
     for delivery in deliveries:
-        groups.setdefault((delivery.state, redact(delivery.answer or "")), []).append(delivery)
+        groups.setdefault((delivery.state, essence(delivery.answer or "", {})), []).append(delivery)
     table = table_of("STATE", "COUNT", "OLDEST EVENT", "NOTE")
-    for (state, answer), alike in groups.items():
-        note = "; ".join(filter(None, [answer, _alike(alike, now)]))
+    for (state, _), alike in groups.items():
+        note = "; ".join(filter(None, [redact(alike[0].answer or ""), _alike(alike, now)]))
         colour = STATES.get(state, "dim")
         table.add_row(Text(state.upper(), colour), str(len(alike)), *map(printable, (alike[0].event.id, note)))
     return table

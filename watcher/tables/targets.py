@@ -8,6 +8,7 @@ from rich.text import Text
 
 from watcher.config.duration import format_duration
 from watcher.events import target_to_json
+from watcher.model import rfc3339
 from watcher.redact import printable
 from watcher.standing import Standing, last_failure, outage_of, rank, stalled, standing, summary
 from watcher.state import attempt_to_json
@@ -94,7 +95,7 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
         "target": target_to_json(target),
         "seen": known is not None,
         "status": known.attempt.status if known and known.attempt else None,
-        "since": known.since.isoformat().replace("+00:00", "Z") if known else None,
+        "since": rfc3339(known.since) if known else None,
         "stalled": stalled(known),
         "consecutive_failures": known.failures if known else 0,
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
