@@ -75,11 +75,11 @@ class App:
         self.clock = clock
         self.started = clock.now()
         self.loaded = Loaded(self.started, self.started)
-        self.store: SqliteStore | DynamoStore | MemoryStore = store_for(config.state)
-        self._reader: SqliteReader | DynamoReader | MemoryStore = (
-            self.store if isinstance(self.store, MemoryStore) else reader_for(config.state)
-        )
         self._sessions = Sessions()
+        self.store: SqliteStore | DynamoStore | MemoryStore = store_for(config.state, self._sessions)
+        self._reader: SqliteReader | DynamoReader | MemoryStore = (
+            self.store if isinstance(self.store, MemoryStore) else reader_for(config.state, self._sessions)
+        )
         self._context = SinkContext(self._sessions)
         self._own_sinks = sinks is None
         made = sinks if sinks is not None else [sink_for(settings, self._context) for settings in config.sinks]
@@ -147,6 +147,10 @@ class App:
     def tell(self, observer: Observer) -> None:
         """Tell one more of what happens."""
         self._observers.add(observer)
+
+    def forget_credentials(self) -> None:
+        """Look for profiles and credentials anew, at each account's next call."""
+        self._sessions.drop()
 
     def reloaded(self, loaded: Loaded) -> None:
         """Show what became of another configuration."""
@@ -349,6 +353,7 @@ class App:
                 if self._reader is not self.store:
                     await self._reader.close()
                 await self.store.close()  # the last one: it tidies up the write-ahead log
+                self._sessions.close()
         if self._traces is not None:
             await self._traces.shutdown(LAST_SPANS)
 

@@ -12,31 +12,33 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
-from botocore.exceptions import NoCredentialsError
 
 from watcher import __version__
 from watcher.answers import BoundedSession
+from watcher.aws.credential_errors import no_credentials_in_time
+from watcher.config.duration import format_duration
+from watcher.errors import EndpointUnreadable
 from watcher.redact import remember
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from watcher.config.settings import Account
-    from watcher.sessions import Sessions
+    from watcher.sessions import Session, Sessions
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
 KEEPALIVE = 45.0
 """Seconds that an idle connection is kept: a new one costs three calls, one that AWS just closed costs a try."""
 UNBOUNDED = 86400.0
 OPENING = 30.0
-"""Seconds in which a client, with its credentials, must be had."""
+"""Seconds in which a client must be open, with its credentials."""
 
 
 @dataclass(eq=False, slots=True)
 class Lent:
     """botocore's client and the calls that are under way on it; closed when it is retired and the last one is done."""
 
-    session: AioSession
+    session: Session
     api: Any
     calls: int = 0
     retired: bool = False
@@ -61,39 +63,44 @@ class Client:
         self._current: Lent | None = None
         self._closed = False
 
+    def not_ready(self, seconds: float) -> EndpointUnreadable:
+        """The failure of a `take` that did not return within so many seconds: what was waited for."""
+        session = self._sessions.of(self._account, self._region)
+        if session.ready:
+            limit = format_duration(seconds)
+            return EndpointUnreadable("ClientTimeout", f"no client could be opened within {limit}", passing=True)
+        return no_credentials_in_time(seconds, session.asked)
+
     async def take(self) -> Lent:
-        """The client, for one call.
+        """The client, with credentials that can sign, for one call.
 
         Raises:
-            TimeoutError: neither it nor credentials could be had in time.
-            NoCredentialsError: there are none; and whatever else botocore says of them.
+            EndpointUnreadable: there are no credentials, or the client cannot be opened.
+            ConnectionError: it is closed.
         """
-        lent = self._current or await self._open()
+        session = self._sessions.of(self._account, self._region)
+        lent = self._current
+        if lent is None or lent.session is not session or not session.ready:
+            lent = await self._prepared(session)
         lent.calls += 1
         return lent
 
     async def prepare(self) -> None:
-        """Open it ahead of a call, which tells what was wrong if that fails."""
-        if self._current is None:
-            with contextlib.suppress(Exception):
-                await self._open()
+        """Have it ready ahead of a call, which reports what is wrong if that fails."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(OPENING):
+                await self.give_back(await self.take())
 
     async def give_back(self, lent: Lent | None) -> None:
         """The call is over."""
         if lent is None:
             return
         lent.calls -= 1
-        if lent.retired and lent.calls == 0:
-            await lent.api.close()
+        await self._close_retired(lent)
 
     def renew(self, lent: Lent) -> bool:
         """Have newer credentials looked for; whether there may be any."""
-        if self._current is lent:
-            if not self._sessions.renew(self._account, lent.session):
-                return False
-            lent.retired = True
-            self._current = None
-        return True
+        return self._sessions.renew(self._account, lent.session)
 
     async def close(self) -> None:
         """Close it for good; calls under way fail."""
@@ -102,40 +109,59 @@ class Client:
             lent, self._current = self._current, None
             await lent.api.close()
 
-    async def _open(self) -> Lent:
-        async with self._opening, asyncio.timeout(OPENING):
-            if self._closed:
-                raise ConnectionError("this client is closed")
-            if self._current is None:
-                session = self._sessions.of(self._account, self._region)
-                if await session.get_credentials() is None:
-                    # A client made now would sign nothing for as long as it lives.
-                    raise NoCredentialsError
-                context = session.create_client(
-                    self._service,
-                    region_name=self._region,
-                    endpoint_url=self._endpoint_url,
-                    config=AioConfig(
-                        retries={"total_max_attempts": 1},
-                        # Each call is bounded as a whole, by whoever makes it.
-                        connect_timeout=UNBOUNDED,
-                        read_timeout=UNBOUNDED,
-                        max_pool_connections=self._pool,
-                        user_agent=USER_AGENT,
-                        connector_args={"keepalive_timeout": KEEPALIVE},
-                        http_session_cls=self._http_session,
-                    ),
-                )
-                api = await context.__aenter__()
-                if self._closed:  # meanwhile
-                    await api.close()
-                    raise ConnectionError("this client is closed")
-                # Tries are counted elsewhere; botocore's handler would still look at each answer.
-                service = api.meta.service_model.service_id.hyphenize()
-                api.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
-                api.meta.events.register(f"before-send.{service}", _Remembering(session))
-                self._current = Lent(session, api)
-            return self._current
+    async def _prepared(self, session: Session) -> Lent:
+        try:
+            await session.prepare()
+            async with self._opening:
+                if self._closed:
+                    raise ConnectionError("this client is closed")  # noqa: TRY301  as what is foreseen
+                if self._current is not None and self._current.session is not session:
+                    await self._retire()
+                if self._current is None:
+                    self._current = await self._opened(session)
+                return self._current
+        except ConnectionError:
+            raise
+        except EndpointUnreadable:
+            raise
+        except Exception as error:
+            raise session.failure(error) from error
+
+    async def _opened(self, session: Session) -> Lent:
+        context = session.botocore.create_client(
+            self._service,
+            region_name=self._region,
+            endpoint_url=self._endpoint_url,
+            config=AioConfig(
+                retries={"total_max_attempts": 1},
+                # Each call is bounded as a whole, by whoever makes it.
+                connect_timeout=UNBOUNDED,
+                read_timeout=UNBOUNDED,
+                max_pool_connections=self._pool,
+                user_agent=USER_AGENT,
+                connector_args={"keepalive_timeout": KEEPALIVE},
+                http_session_cls=self._http_session,
+            ),
+        )
+        api = await context.__aenter__()
+        if self._closed:
+            await api.close()
+            raise ConnectionError("this client is closed")
+        # Tries are counted elsewhere; botocore's handler would still look at each answer.
+        service = api.meta.service_model.service_id.hyphenize()
+        api.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+        api.meta.events.register(f"before-send.{service}", _Remembering(session.botocore))
+        return Lent(session, api)
+
+    async def _retire(self) -> None:
+        if self._current is not None:
+            lent, self._current = self._current, None
+            lent.retired = True
+            await self._close_retired(lent)
+
+    async def _close_retired(self, lent: Lent) -> None:
+        if lent.retired and lent.calls == 0:
+            await lent.api.close()
 
 
 class _Remembering:

@@ -13,14 +13,9 @@ from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-import aiohttp
-from botocore import exceptions as botocore_errors
-
+from watcher.aws.call_errors import call_failure
 from watcher.client import Client
-from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
-from watcher.failure import classify
-from watcher.redact import excerpt
 from watcher.retry import always, attempt
 from watcher.sessions import credentials_of
 from watcher.sources import SOURCES
@@ -194,7 +189,9 @@ class Endpoint:
         except (PollFailed, Superseded):
             raise
         except Exception as error:
-            failure = _failure(error, source.operation, target, opened=lent is not None)
+            if isinstance(error, TimeoutError) and lent is None:
+                raise self._client.not_ready(target.timeout) from error
+            failure = _failure(error, source.operation, target)
             if failure.stale_credentials and lent is not None:
                 failure.passing = self._client.renew(lent)
             raise failure from error
@@ -213,38 +210,14 @@ class Endpoint:
         return snapshot
 
 
-def _failure(error: Exception, operation: str, target: Target, *, opened: bool) -> PollFailed:
-    """What an error of aiobotocore's means. Anything unforeseen is an endpoint that cannot be read, too.
-
-    `opened`: there was a client, with credentials, to make the call with.
-    """
-    name, text = type(error).__name__, excerpt(str(error))
-    if isinstance(error, botocore_errors.ClientError):
-        told = error.response.get("Error", {})
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        failure = classify(str(told.get("Code", status)), str(told.get("Message", "")), status)
-        if isinstance(failure, TargetUnreadable) and _snake(error.operation_name) != operation:
-            # Another call on the way there was refused (AssumeRole): that is nothing of the target's.
-            return EndpointUnreadable(failure.code, f"{error.operation_name}: {failure.message}")
-        return failure
-    if isinstance(error, TimeoutError) and not opened:
-        limit = format_duration(target.timeout)
-        return EndpointUnreadable("CredentialsTimeout", f"no credentials could be had within {limit}", passing=True)
-    if isinstance(error, (TimeoutError, botocore_errors.ConnectTimeoutError, botocore_errors.ReadTimeoutError)):
-        return EndpointUnreadable("Timeout", f"no whole answer within {format_duration(target.timeout)}", passing=True)
-    if isinstance(error, botocore_errors.ParamValidationError):
-        return TargetUnreadable("ParamValidationError", text)
-    if isinstance(error, botocore_errors.SSLError):
-        return EndpointUnreadable("TLSFailed", text)
-    if isinstance(
-        error, (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
-    ):
-        return EndpointUnreadable("ConnectionFailed", text, passing=True)
-    if isinstance(error, botocore_errors.CredentialRetrievalError):
-        return EndpointUnreadable("CredentialRetrievalError", text, passing=True)
-    if isinstance(error, botocore_errors.BotoCoreError):
-        return EndpointUnreadable(name.removesuffix("Error"), text)
-    return EndpointUnreadable("MalformedAnswer", f"the answer could not be read: {name}: {text}")
+def _failure(error: Exception, operation: str, target: Target) -> PollFailed:
+    """What an error of the call `operation` means."""
+    failure = call_failure(error, target.timeout)
+    called = getattr(error, "operation_name", None)
+    if isinstance(failure, TargetUnreadable) and called and _snake(called) != operation:
+        # Another call on the way there was refused (AssumeRole): that is nothing of the target's.
+        return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
+    return failure
 
 
 def _snake(operation: str) -> str:

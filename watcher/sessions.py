@@ -1,69 +1,128 @@
-"""One aiobotocore session for each account: its credentials, its profile, its role. They live as long as the process.
+"""One aiobotocore session for each account: its credentials, its profile, its role.
 
-A session keeps refreshing what can be refreshed (a role, a container's or an instance's credentials). What it read once
-and AWS no longer takes (a profile that was rotated on disk) asks for a new session: `renew`.
+A session refreshes what can be refreshed (a role, a container's or an instance's credentials), and reads profiles once.
+One that has no credentials is replaced after a while, and one whose credentials AWS refuses is (`renew`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 import time
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from aiobotocore.credentials import (
-    AioAssumeRoleCredentialFetcher,
-    AioCredentialResolver,
-    AioDeferredRefreshableCredentials,
-)
 from aiobotocore.session import AioSession
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from watcher.answers import Answers, JsonModels
+from watcher.aws.credential_chain import ambient_chain, role_chain
+from watcher.aws.credential_errors import LOADING_SECONDS, credentials_failure
+from watcher.errors import EndpointUnreadable
+from watcher.shared import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from watcher.aws.credential_chain import Chain
     from watcher.config.settings import Account
 
     Credentials = tuple[str, str | None, str | None, str | None]
 
 RENEW_EVERY = 30.0
-"""Seconds: credentials that AWS refuses are not looked for more often than this."""
+"""Seconds: an account's wrong or refused credentials are looked for anew at most this often."""
 
-ROLE_SESSION = "watcher"
+MANDATORY = 600.0
+"""Seconds before they expire: until then credentials are used while newer ones are loaded (as in botocore)."""
 
 
-class _RoleProvider:
-    """Credentials of an account's role, taken with those that the session would have had by itself."""
+class Session:
+    """An account's session and its credentials, loaded once for all clients that ask at the same time."""
 
-    METHOD = "assume-role"
-
-    def __init__(self, session: AioSession, account: Account, region: str) -> None:
-        self._session = session
+    def __init__(self, account: Account, region: str, loader: Any) -> None:
+        """Nothing is looked for yet. `region` is where roles are assumed."""
         self._account = account
         self._region = region
-        self._ambient = session.get_component("credential_provider")
+        self.botocore = AioSession(profile=account.profile)
+        self.botocore.register_component("data_loader", loader)
+        self.botocore.register_component("response_parser_factory", Answers())
+        self.botocore.register_component("credential_provider", self)
+        self._credentials: Any = None
+        self._chain: Chain | None = None
+        self._loading: Shared[None] = Shared(self._load, keep=0.0)
+        self.failed_at = inf
+        """Since when it fails (monotonic seconds)."""
 
-    async def load(self) -> Any:
-        """The role's credentials, refreshed by botocore before they expire.
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be signed without another look for credentials."""
+        credentials = self._credentials
+        return credentials is not None and not (hasattr(credentials, "refresh_needed") and credentials.refresh_needed())
+
+    async def prepare(self) -> None:
+        """Wait until calls can be signed.
 
         Raises:
-            NoCredentialsError: there is nothing to take the role with.
+            EndpointUnreadable: there are no credentials; says where they were looked for, and what is wrong.
         """
-        source = await self._ambient.load_credentials()
-        if source is None:
-            raise NoCredentialsError
-        extra = {"RoleSessionName": ROLE_SESSION}
-        if self._account.external_id is not None:
-            extra["ExternalId"] = self._account.external_id.get_secret_value()
-        fetcher = AioAssumeRoleCredentialFetcher(
-            client_creator=partial(self._session.create_client, region_name=self._region),
-            source_credentials=source,
-            role_arn=self._account.role_arn,
-            extra_args=extra,
+        if self.ready:
+            return
+        if self._credentials is None or self._credentials.refresh_needed(MANDATORY):
+            await self._loading.get()
+            return
+        with contextlib.suppress(TimeoutError, EndpointUnreadable):
+            async with asyncio.timeout(0):  # begin, and do not wait
+                await self._loading.get()
+
+    async def load_credentials(self) -> Any:
+        """The credentials, for botocore, which asks its component `credential_provider` for them."""
+        return self._credentials
+
+    def failure(self, error: Exception) -> EndpointUnreadable:
+        """What an error means that came while credentials were loaded or a client was opened."""
+        self.failed_at = min(self.failed_at, time.monotonic())
+        profile = self.botocore.get_config_variable("profile")
+        try:
+            ca_bundle = self.botocore.get_scoped_config().get("ca_bundle")
+        except BotoCoreError:
+            ca_bundle = None
+        return credentials_failure(
+            error, profile=profile or "default", asked=self.asked, ca_bundle=ca_bundle, environ=os.environ
         )
-        return AioDeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method=self.METHOD)
+
+    @property
+    def asked(self) -> str:
+        """The provider that was asked last, by botocore's name; empty: none."""
+        return "" if self._chain is None else self._chain.asked
+
+    def close(self) -> None:
+        """Stop looking for credentials, and kill the process that was started for them."""
+        self._loading.close()
+
+    async def _load(self) -> None:
+        try:
+            async with asyncio.timeout(LOADING_SECONDS):
+                self._credentials = await self._loaded()
+        except EndpointUnreadable as error:
+            raise self.failure(error) from None
+        except Exception as error:
+            raise self.failure(error) from error
+        self.failed_at = inf
+
+    async def _loaded(self) -> Any:
+        """Credentials that can sign now."""
+        credentials = self._credentials
+        if credentials is None:
+            self._chain = chain = ambient_chain(self.botocore, self._region)
+            if self._account.role_arn is not None:
+                chain = role_chain(self.botocore, self._account, self._region, chain)
+            credentials = await chain.load_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            self._chain.asked = credentials.method
+        await credentials.get_frozen_credentials()
+        return credentials
 
 
 class Sessions:
@@ -72,24 +131,20 @@ class Sessions:
     def __init__(self) -> None:
         """One loader for all: the service models are read once."""
         self._loader = JsonModels()
-        self._sessions: dict[Credentials, AioSession] = {}
+        self._sessions: dict[Credentials, Session] = {}
         self._renewed: dict[Credentials, float] = {}
 
-    def of(self, account: Account, region: str) -> AioSession:
-        """The account's session; `region` is where its role is taken, when this is the first time."""
+    def of(self, account: Account, region: str) -> Session:
+        """The account's session; `region` is where its role is assumed, when this is the first time."""
         key = credentials_of(account)
-        if key not in self._sessions:
-            session = AioSession(profile=account.profile)
-            session.register_component("data_loader", self._loader)
-            session.register_component("response_parser_factory", Answers())
-            if account.role_arn is not None:
-                provider = _RoleProvider(session, account, region)
-                session.register_component("credential_provider", AioCredentialResolver(providers=[provider]))
-            self._sessions[key] = session
-        return self._sessions[key]
+        session = self._sessions.get(key)
+        if session is None or time.monotonic() - session.failed_at >= RENEW_EVERY:
+            # What it read may have been corrected meanwhile.
+            self._sessions[key] = session = Session(account, region, self._loader)
+        return session
 
-    def renew(self, account: Account, stale: AioSession) -> bool:
-        """Let the account's next session be a new one; whether `stale` is not the last word."""
+    def renew(self, account: Account, stale: Session) -> bool:
+        """Make the account's next session a new one; whether `stale` is not the last word."""
         key = credentials_of(account)
         if self._sessions.get(key) is not stale:
             return True
@@ -100,11 +155,24 @@ class Sessions:
         return True
 
     def keep(self, accounts: Iterable[Account]) -> None:
-        """Let go of the sessions of all others; what still calls with one keeps it until it is done."""
+        """Drop the sessions of other accounts, but for the ambient credentials, which the state table may use.
+
+        A call that is under way with one goes on.
+        """
         wanted = {credentials_of(account) for account in accounts}
-        for key in self._sessions.keys() - wanted:
+        for key in [key for key in self._sessions if key not in wanted and any(key[1:])]:
             del self._sessions[key]
-        self._renewed = {key: at for key, at in self._renewed.items() if key in wanted}
+        self._renewed = {key: at for key, at in self._renewed.items() if key in self._sessions}
+
+    def drop(self) -> None:
+        """Look for everything anew: profiles, credentials, certificates. Clients reopen at their next call."""
+        self._sessions.clear()
+        self._renewed.clear()
+
+    def close(self) -> None:
+        """Stop looking for credentials."""
+        for session in self._sessions.values():
+            session.close()
 
 
 def credentials_of(account: Account) -> Credentials:

@@ -1,1 +1,1 @@
-"""AWS as it is, beside what is polled: sessions, clients, answers, and what its service models say."""
+"""AWS as it is, beside what is polled: sessions, credentials, clients, answers, and what its service models say."""

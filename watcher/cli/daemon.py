@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from watcher.aws.credential_process import kill_all
 from watcher.cli.options import config_option, find_config, read_config, verbose_option
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     async def watch(stop: asyncio.Event) -> None:
         app = build(settings)
         reload = Reload(lambda: find_config(config, cwd), read_config, app.apply, app.reloaded, app.clock)
-        _on_hangup(asyncio.get_running_loop(), reload.ask)
+
+        def hangup() -> None:
+            app.forget_credentials()
+            reload.ask()
+
+        _on_hangup(asyncio.get_running_loop(), hangup)
         beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(reload.run, document)]
         if emf:
             metrics = Emf(app, emf, emf_service)
@@ -143,6 +149,7 @@ def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -
                     loop.call_soon_threadsafe(stop.set)
             elif monotonic() - first >= SAME_SIGNAL:
                 # Everything that was seen is in the store already: there is nothing to save.
+                kill_all()
                 os._exit(0)
 
         # Not by asyncio, whose handlers end with the loop: a signal would be deadly again.

@@ -155,7 +155,7 @@ def without_foreseen_traceback(record: logging.LogRecord) -> logging.LogRecord:
     error = record.exc_info[1] if record.exc_info else None
     if error is None or not is_foreseen(error):
         return record
-    return _plain(record, f"{record.getMessage()}: {type(error).__name__}: {error}")
+    return _plain(record, f"{record.getMessage().rstrip('.')}: {type(error).__name__}: {error}")
 
 
 def is_foreseen(error: BaseException) -> bool:

@@ -19,9 +19,9 @@ import aiohttp
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
+from watcher.aws.call_errors import refusal
 from watcher.client import Client
 from watcher.errors import PollFailed, SinkError
-from watcher.failure import classify
 from watcher.protocols import Answer, Limits, Verdict
 from watcher.redact import excerpt, printable
 from watcher.sources.answer import body_of
@@ -173,7 +173,11 @@ class AwsSink(ABC):
         """
         lent: Lent | None = None
         try:
-            lent = await self._client.take()
+            try:
+                async with asyncio.timeout(self.limits.deadline / 2):
+                    lent = await self._client.take()
+            except TimeoutError:
+                raise self._client.not_ready(self.limits.deadline / 2) from None
             told: dict[str, Any] = await getattr(lent.api, xform_name(self.operation))(**parameters)
             # JSON comes as it was (see `answers`), XML is parsed.
             return body_of(told["body"], told["content_type"]) if "body" in told else told
@@ -187,16 +191,13 @@ class AwsSink(ABC):
             await self._client.give_back(lent)
 
     def _refused(self, error: ClientError, lent: Lent | None) -> SinkError:
-        told = error.response.get("Error", {})
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code, message = str(told.get("Code") or status), str(told.get("Message") or "")
-        failure = classify(code, message, status)
+        failure = refusal(error)
         if failure.stale_credentials and lent is not None:
             self._client.renew(lent)
         text = f"{error.operation_name}: {_shown(str(failure))}"
         # Another call on the way there (AssumeRole) may be refused in the same words.
-        if error.operation_name == self.operation and _plain(code) in CONTENT | PARAMETER | BATCH_ONLY:
-            return RefusedError(text, code, failure.message)
+        if error.operation_name == self.operation and _plain(failure.code) in CONTENT | PARAMETER | BATCH_ONLY:
+            return RefusedError(text, failure.code, failure.message)
         return SinkError(text)
 
 

@@ -9,6 +9,7 @@ from watcher.errors import StoreError
 from watcher.stores.dynamodb.address import SCHEME, parse_address
 
 if TYPE_CHECKING:
+    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.moving import DynamoMover
     from watcher.stores.dynamodb.outbox import DynamoOutbox
     from watcher.stores.dynamodb.reader import DynamoReader
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 SQLITE, DYNAMODB = "sqlite:///", SCHEME
 
 
-def store_for(address: str) -> SqliteStore | DynamoStore | MemoryStore:
-    """The store that `state` names, not yet opened."""
+def store_for(address: str, sessions: Sessions | None = None) -> SqliteStore | DynamoStore | MemoryStore:
+    """The store that `state` names, not yet opened; `sessions`: those that other clients of AWS use, too."""
     if address.startswith(SQLITE):
         from watcher.stores.sqlite import SqliteStore  # noqa: PLC0415  what is not used is not loaded
 
@@ -28,7 +29,7 @@ def store_for(address: str) -> SqliteStore | DynamoStore | MemoryStore:
     if address.startswith(SCHEME):
         from watcher.stores.dynamodb.store import DynamoStore  # noqa: PLC0415  the same
 
-        return DynamoStore(parse_address(address))
+        return DynamoStore(parse_address(address), sessions)
     from watcher.stores.memory import MemoryStore  # noqa: PLC0415  the same
 
     return MemoryStore()
@@ -49,8 +50,8 @@ def outbox_for(address: str) -> SqliteOutbox | DynamoOutbox:
     return SqliteOutbox(_file(address))
 
 
-def reader_for(address: str) -> SqliteReader | DynamoReader:
-    """A view of what a daemon keeps under `state`, not yet opened.
+def reader_for(address: str, sessions: Sessions | None = None) -> SqliteReader | DynamoReader:
+    """A view of what a daemon keeps under `state`, not yet opened; `sessions`: as in `store_for`.
 
     Raises:
         StoreError: what is kept in memory can be seen by its own daemon only.
@@ -58,7 +59,7 @@ def reader_for(address: str) -> SqliteReader | DynamoReader:
     if address.startswith(SCHEME):
         from watcher.stores.dynamodb.reader import DynamoReader  # noqa: PLC0415  what is not used is not loaded
 
-        return DynamoReader(parse_address(address))
+        return DynamoReader(parse_address(address), sessions)
     from watcher.stores.sqlite import SqliteReader  # noqa: PLC0415  the same
 
     return SqliteReader(_file(address))

@@ -12,10 +12,10 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.answers import BoundedSession
+from watcher.aws.call_errors import call_failure, refusal
 from watcher.client import Client
 from watcher.config.settings import Account
 from watcher.errors import PollFailed, StoreError
-from watcher.failure import classify
 from watcher.redact import excerpt, printable
 from watcher.sessions import Sessions
 from watcher.sources.answer import body_of
@@ -70,9 +70,10 @@ class _LargeAnswers(BoundedSession):
 class Caller:
     """Calls one table's API with the ambient credentials. `address` is what messages name."""
 
-    def __init__(self, address: Address) -> None:
-        """Nothing is opened before the first call."""
+    def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
+        """Nothing is opened before the first call. `sessions`: those that other clients use, too."""
         self.address = address
+        self._sessions = sessions or Sessions()
         self._client: Client | None = None
         self._where = ""
 
@@ -111,19 +112,22 @@ class Caller:
             return body_of(told["body"], told["content_type"])
         except ClientError as error:
             raise self._refused(error, client, lent) from error
-        except TimeoutError as error:
-            raise self._lost(operation, lent, f"no answer within {within:g} s") from error
         except (BotoCoreError, aiohttp.ClientError, OSError, PollFailed) as error:
-            raise self._lost(operation, lent, f"{type(error).__name__}: {error}") from error
+            late = lent is None and isinstance(error, TimeoutError)
+            failure = client.not_ready(within) if late else call_failure(error, within)
+            raise self._lost(operation, lent, failure) from error
         finally:
             await client.give_back(lent)
 
     def _opened(self) -> Client:
         region = self.address.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if region is None:
-            from watcher.config.profile import botocore_profile_region  # noqa: PLC0415  seldom needed
+            from watcher.config.profile import ProfileError, botocore_profile_region  # noqa: PLC0415  seldom needed
 
-            region = botocore_profile_region(None)
+            try:
+                region = botocore_profile_region(None)
+            except ProfileError as error:
+                raise StoreError(f"{self.address}: its region is not known: the AWS profile {error}") from None
         if region is None:
             raise StoreError(f"{self.address}: its region is not known; add ?region=…, or set AWS_REGION")
         self._where = region if self.address.endpoint_url is None else f"{region} at {self.address.endpoint_url}"
@@ -132,26 +136,27 @@ class Caller:
             "dynamodb",
             region,
             account,
-            Sessions(),
+            self._sessions,
             endpoint_url=self.address.endpoint_url,
             pool=CONNECTIONS,
             http_session=_LargeAnswers,
         )
         return self._client
 
-    def _lost(self, operation: str, lent: Lent | None, text: str) -> StoreError:
-        shown = self._shown(operation, text)
-        return StoreError(shown) if lent is None else UnknownOutcomeError(shown)
+    def _lost(self, operation: str, lent: Lent | None, failure: PollFailed) -> StoreError:
+        """The error of a call that was not answered: one that was not even made may be made soon."""
+        if lent is not None:
+            return UnknownOutcomeError(self._shown(operation, str(failure)))
+        text = self._shown(f"{operation} could not be asked", str(failure))
+        return PassingError(text) if failure.passing else StoreError(text)
 
     def _refused(self, error: ClientError, client: Client, lent: Lent | None) -> StoreError:
-        told = error.response.get("Error", {})
+        failure = refusal(error)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code, message = str(told.get("Code") or status), str(told.get("Message") or "")
-        failure = classify(code, message, status)
         if failure.stale_credentials and lent is not None:
             client.renew(lent)
         text = self._shown(error.operation_name, str(failure))
-        match code.rpartition("#")[2]:
+        match failure.code.rpartition("#")[2]:
             case "ResourceNotFoundException":
                 return NoTableError(
                     f"{self.address}: there is no such table in {self._where}; `watcher state init` makes it"

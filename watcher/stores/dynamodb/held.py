@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from watcher.events import Event
     from watcher.protocols import Result
+    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.items import EventKey, Item, Value
     from watcher.stores.dynamodb.table import Operation
@@ -43,9 +44,9 @@ TOGETHER, ABREAST = 20, 4
 class HeldOutbox(DynamoOutbox):
     """The outbox's part of `protocols.Store`."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
         """Nothing is held yet."""
-        super().__init__(address)
+        super().__init__(address, sessions)
         self.leases = address.leases
         self.held: set[int] = set()
         """The shards whose state and deliveries this watcher has at hand."""

@@ -15,6 +15,7 @@ from watcher.core.subjects import is_meant, is_one_id
 from watcher.errors import StoreError
 from watcher.protocols import DeliveryState
 from watcher.stores.dynamodb import forms, items
+from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.items import SHARDS, EventKey, shard_of
 from watcher.stores.dynamodb.schema import check
 from watcher.stores.dynamodb.table import Table, gather
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from watcher.events import Event
     from watcher.protocols import DeliveryQuery, DeliveryRecord, EventQuery
+    from watcher.sessions import Sessions
     from watcher.state import Record
     from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.items import Item
@@ -53,9 +55,9 @@ class DynamoReader:
 
     late = items.number_at(LATE)
 
-    def __init__(self, address: Address) -> None:
-        """Nothing is opened yet."""
-        self.table = Table(address)
+    def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
+        """Nothing is opened yet. `sessions`: those that other clients use, too."""
+        self.table = Table(address, Caller(address, sessions))
 
     async def open(self) -> None:
         """Look whether the table can be used.

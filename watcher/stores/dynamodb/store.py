@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.protocols import Entry
+    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.index import Row
     from watcher.stores.dynamodb.items import Item
@@ -53,9 +54,9 @@ class DynamoStore(KeptHistory):
 
     prepares = True
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
         """Nothing is opened yet."""
-        super().__init__(address)
+        super().__init__(address, sessions)
         self._versions: dict[str, Version] = {}
         self._prepared: dict[int, Prepared] = {}
         """By the identity of their entries, which they keep alive."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from watcher.events import Event
     from watcher.protocols import Wish
+    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.items import EventKey, Item
     from watcher.stores.dynamodb.table import Operation
@@ -38,9 +39,9 @@ LOOK_AGAIN = 300.0
 class KeptHistory(HeldOutbox):
     """Whatever makes an old event wait anew touches the event, so that nobody ends it at the same moment."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
         """Nothing is known of the history yet."""
-        super().__init__(address)
+        super().__init__(address, sessions)
         self._not_before: dict[Wish, float] = {}
         """When a wish may come true, as far as is known (seconds since 1970)."""
         self._ended: dict[EventKey, float] = {}

@@ -1,0 +1,134 @@
+"""Where an account's credentials come from: botocore's providers in its order, without prompts and bounded in time.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from aiobotocore.credentials import (
+    AioAssumeRoleCredentialFetcher,
+    AioAssumeRoleProvider,
+    AioCanonicalNameCredentialSourcer,
+    AioCredentialResolver,
+    AioDeferredRefreshableCredentials,
+    AioEnvProvider,
+    AioProcessProvider,
+    AioProfileProviderBuilder,
+    create_credential_resolver,
+)
+from aiobotocore.utils import create_nested_client
+from botocore.exceptions import NoCredentialsError
+
+from watcher.aws import credential_process
+from watcher.errors import EndpointUnreadable
+
+if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
+
+    from watcher.config.settings import Account
+
+ROLE_SESSION = "watcher"
+
+
+class Chain(AioCredentialResolver):  # type: ignore[misc]  # aiobotocore has no types
+    """Asks one provider after the other. `asked` is the provider that was asked last."""
+
+    asked = ""
+
+    async def load_credentials(self) -> Any:
+        """The first credentials that a provider has; None if none has any."""
+        for provider in self.providers:
+            self.asked = provider.METHOD
+            if (credentials := await provider.load()) is not None:
+                return credentials
+        return None
+
+
+class _Profiles(AioProfileProviderBuilder):  # type: ignore[misc]  # the same
+    """The providers of one profile, its `credential_process` bounded."""
+
+    def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[Any]:  # noqa: FBT001, FBT002  botocore's
+        bounded = AioProcessProvider(
+            profile_name, lambda: self._session.full_config, popen=partial(credential_process.start, profile_name)
+        )
+        return _with(super().providers(profile_name, disable_env_vars), bounded)
+
+
+def ambient_chain(session: AioSession, region: str) -> Chain:
+    """The chain of the session's profile and its surroundings; roles are assumed in `region`.
+
+    Raises:
+        ProfileNotFound: the profile does not exist.
+    """
+    profile = session.get_config_variable("profile") or "default"
+    cache: dict[str, Any] = {}
+    providers = create_credential_resolver(session, cache=cache, region_name=region).providers
+    profiles = _Profiles(session, cache=cache, region_name=region)
+    by_method = {provider.METHOD: provider for provider in [*providers, *profiles.providers(profile)]}
+    assume_role = AioAssumeRoleProvider(
+        load_config=lambda: session.full_config,
+        client_creator=partial(create_nested_client, session, region_name=region),
+        cache=cache,
+        profile_name=profile,
+        prompter=partial(_refuse, profile),
+        credential_sourcer=AioCanonicalNameCredentialSourcer(
+            [AioEnvProvider(), by_method["container-role"], by_method["iam-role"]]
+        ),
+        profile_provider_builder=profiles,
+    )
+    return Chain(_with(providers, assume_role, by_method[AioProcessProvider.METHOD]))
+
+
+def role_chain(session: AioSession, account: Account, region: str, source: Chain) -> Chain:
+    """The credentials of the account's role, assumed in `region` with those of `source`."""
+    return Chain([_RoleProvider(session, account, region, source)])
+
+
+class _RoleProvider:
+    """Credentials of an account's role."""
+
+    METHOD = AioAssumeRoleProvider.METHOD
+
+    def __init__(self, session: AioSession, account: Account, region: str, source: Chain) -> None:
+        self._session = session
+        self._account = account
+        self._region = region
+        self._source = source
+
+    async def load(self) -> Any:
+        """The role's credentials, refreshed by botocore before they expire.
+
+        Raises:
+            NoCredentialsError: there are none to assume the role with.
+        """
+        source = await self._source.load_credentials()
+        if source is None:
+            raise NoCredentialsError
+        extra = {"RoleSessionName": ROLE_SESSION}
+        if self._account.external_id is not None:
+            extra["ExternalId"] = self._account.external_id.get_secret_value()
+        fetcher = AioAssumeRoleCredentialFetcher(
+            client_creator=partial(self._session.create_client, region_name=self._region),
+            source_credentials=source,
+            role_arn=self._account.role_arn,
+            extra_args=extra,
+        )
+        return AioDeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method=self.METHOD)
+
+
+def _with(providers: list[Any], *others: Any) -> list[Any]:
+    """The providers, with `others` instead of those of the same method."""
+    by_method = {provider.METHOD: provider for provider in others}
+    return [by_method.get(provider.METHOD, provider) for provider in providers]
+
+
+def _refuse(profile: str, prompt: str) -> NoReturn:
+    """Raise instead of asking a person, which would block the event loop."""
+    raise EndpointUnreadable(
+        "MFARequired",
+        f"profile {profile!r} asks: {prompt.strip().rstrip(':')!r}; the watcher never answers a prompt: use a role "
+        "that needs no MFA, or a `credential_process` that needs no person",
+    )

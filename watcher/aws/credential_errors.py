@@ -1,0 +1,91 @@
+"""Why an account has no credentials: what botocore's exceptions mean, with the profile, the provider and the file.
+
+Pure but for a look at the files that the AWS configuration names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore import exceptions as botocore_errors
+
+from watcher.aws.call_errors import CONNECTION, call_failure, refusal
+from watcher.aws.named_files import ca_fault, config_faults, variable_naming
+from watcher.config.duration import format_duration
+from watcher.errors import EndpointUnreadable
+from watcher.redact import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOADING_SECONDS = 30.0
+"""Seconds in which credentials must be loaded."""
+
+PROVIDERS = {
+    "assume-role": "STS (AssumeRole)",
+    "assume-role-with-web-identity": "STS (AssumeRoleWithWebIdentity)",
+    "container-role": "the container's credentials server",
+    "custom-process": "`credential_process`",
+    "iam-role": "the instance's metadata service",
+    "sso": "IAM Identity Center (SSO)",
+}
+"""Names of botocore's credential providers that may take time."""
+
+
+def no_credentials_in_time(seconds: float, asked: str) -> EndpointUnreadable:
+    """The failure of a wait for credentials; `asked` is botocore's name of the provider."""
+    source = f" from {PROVIDERS.get(asked, asked)}" if asked else ""
+    return EndpointUnreadable(
+        "CredentialsTimeout", f"no credentials within {format_duration(seconds)}{source}", passing=True
+    )
+
+
+def credentials_failure(
+    error: Exception, *, profile: str, asked: str, ca_bundle: str | None, environ: Mapping[str, str]
+) -> EndpointUnreadable:
+    """What an error means that came while credentials were loaded or a client was opened.
+
+    Args:
+        error: whatever was raised.
+        profile: the profile's name.
+        asked: botocore's name of the provider that was asked last; empty: none.
+        ca_bundle: `ca_bundle` of the profile.
+        environ: the environment variables.
+    """
+    name, text = type(error).__name__, excerpt(str(error))
+    match error:
+        case EndpointUnreadable():
+            return error
+        case TimeoutError():
+            return no_credentials_in_time(LOADING_SECONDS, asked)
+        case botocore_errors.ClientError():
+            refused = refusal(error)
+            return EndpointUnreadable(
+                refused.code, f"{error.operation_name}: {refused.message}", passing=refused.passing
+            )
+        case botocore_errors.SSOError() | botocore_errors.TokenRetrievalError():
+            return _login("SSOLoginRequired", profile, "aws sso login", text)
+        case botocore_errors.LoginRefreshRequired() | botocore_errors.LoginTokenLoadError():
+            return _login("LoginRequired", profile, "aws login", text)
+        case (
+            botocore_errors.NoCredentialsError()
+            | botocore_errors.ProfileNotFound()
+            | botocore_errors.InvalidConfigError()
+        ):
+            return EndpointUnreadable(name.removesuffix("Error"), "; ".join([text, *config_faults(environ)]))
+        case _ if isinstance(error, CONNECTION) and (fault := ca_fault(environ, ca_bundle)):
+            return EndpointUnreadable("InvalidCABundle", fault)
+        case OSError(filename=str(path)) if path:
+            where = variable_naming(environ, path)
+            return EndpointUnreadable("CredentialRetrievalError", f"{where}{path}: {error.strerror}")
+        case _ if isinstance(error, (*CONNECTION, botocore_errors.BotoCoreError)):
+            known = call_failure(error, 0)
+            return EndpointUnreadable(known.code, known.message, passing=known.passing)
+    where = f"profile {profile!r}: what {PROVIDERS.get(asked, asked or 'the AWS configuration')} returned"
+    return EndpointUnreadable("CredentialRetrievalError", f"{where} could not be read: {name}: {text}")
+
+
+def _login(code: str, profile: str, command: str, text: str) -> EndpointUnreadable:
+    return EndpointUnreadable(
+        code, f"profile {profile!r} asks for a login: {text}; run `{command} --profile {profile}` as the watcher's user"
+    )

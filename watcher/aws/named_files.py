@@ -1,0 +1,65 @@
+"""Files that AWS's variables and profiles name, and what is wrong with them: botocore's errors do not name them."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+CONFIG_VARIABLES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
+
+
+def ca_fault(environ: Mapping[str, str], of_profile: str | None) -> str | None:
+    """What is wrong with the CA certificates that calls are checked with; None: nothing.
+
+    `of_profile`: the profile's `ca_bundle`. The order is botocore's: AWS_CA_BUNDLE, the profile, REQUESTS_CA_BUNDLE.
+    """
+    first, second = ((f"the variable {name}", environ.get(name)) for name in CA_VARIABLES)
+    for what, path in (first, ("`ca_bundle` of the AWS profile", of_profile), second):
+        if path:
+            fault = certificates_fault(path)
+            return fault and f"{what} names {path}: {fault}"
+    return None
+
+
+def config_faults(environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with the AWS configuration files: one that a variable names is missing, or one cannot be read."""
+    faults = []
+    for name, usual in CONFIG_VARIABLES.items():
+        path = environ.get(name)
+        fault = _reading_fault(Path(path or usual).expanduser())
+        if fault and path:
+            faults.append(f"the variable {name} names {path}: {fault}")
+        elif fault and Path(usual).expanduser().exists():
+            faults.append(f"{usual}: {fault}")
+    return faults
+
+
+def variable_naming(environ: Mapping[str, str], path: str) -> str:
+    """Which of AWS's variables names this file, for a message; empty: none."""
+    return next(
+        (f"the variable {name} names " for name, value in environ.items() if value == path and "AWS" in name), ""
+    )
+
+
+def certificates_fault(path: str) -> str | None:
+    """Why certificates cannot be loaded from a file; None: they can."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return "not a file of PEM certificates"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or "not a path"
+    return None
+
+
+def _reading_fault(path: Path) -> str | None:
+    try:
+        with path.open("rb"):
+            return None
+    except OSError as error:
+        return error.strerror
