@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.acceptance.conftest import Places
+    from tests.acceptance.witness import CallClock
     from tests.edge.emulators import Emulator
     from watcher.model import Target
     from watcher.simulator import Scenario
@@ -52,13 +53,14 @@ async def field(
     more: tuple[str, ...] = (),
     interval: str,
     store: str | None = None,
+    clock: CallClock | None = None,
 ) -> AsyncIterator[Field]:
     """A world in several regions, and a fleet on a new table, of which nothing runs yet.
 
     `how`: more of the table's address; `more`: lines of the configuration; `store`: one that is broken
-    (`broken_tables`).
+    (`broken_tables`); `clock`: the world's, if not that of the machine.
     """
-    simulator = Simulator(world)
+    simulator = Simulator(world, clock=clock) if clock else Simulator(world)
     await simulator.start()
     try:
         targets: list[Target] = [target for region in REGIONS for target in world.targets(region=region)]
@@ -66,6 +68,6 @@ async def field(
         made_posts = [Post(places(simulator, f"{table.table}-{n}"), Proxy(ministack.url), store) for n in range(posts)]
         async with Fleet(made_posts, Consumer("hook")) as fleet:
             fleet.configure(targets, table.table, how, *more, interval=interval)
-            yield Field(simulator, fleet, Watched(simulator, targets))
+            yield Field(simulator, fleet, Watched(simulator, targets, clock))
     finally:
         await simulator.stop()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.acceptance.consumers import Consumer
     from tests.acceptance.place import Child, Site
+    from tests.acceptance.witness import CallClock
     from watcher.model import Target
     from watcher.simulator import Call, Shown, Simulator
 
@@ -111,10 +112,11 @@ class Sighting(NamedTuple):
 
 
 class Watched:
-    """Remembers which run was shown what, in every region."""
+    """Remembers which run was shown what, in every region; it turns the clock, if given one."""
 
-    def __init__(self, simulator: Simulator, targets: Sequence[Target]) -> None:
+    def __init__(self, simulator: Simulator, targets: Sequence[Target], clock: CallClock | None = None) -> None:
         self._simulator = simulator
+        self._clock = clock
         self.targets = {target.id: target for target in targets}
         self.sightings: dict[str, list[Sighting]] = defaultdict(list)
         simulator.on_call = self._saw
@@ -123,6 +125,8 @@ class Watched:
         subject = f"default/{call.region}/{call.target}"
         status = "" if call.answer == "UNSYNCED" else call.answer
         self.sightings[subject].append(Sighting(self._simulator.world.now(), call.access_key, status))
+        if self._clock:
+            self._clock.calls += 1
 
     @property
     def over(self) -> bool:

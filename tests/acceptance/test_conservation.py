@@ -46,10 +46,12 @@ async def test_nothing_is_lost_in_a_long_run_of_random_kills(places: Places) -> 
 
 
 async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> None:
-    simulator = Simulator(random_world(seed, seconds=seconds))
+    world = random_world(seed, seconds=seconds)
+    clock = CallClock(10 * SIDE_BY_SIDE * len(world.targets()))
+    simulator = Simulator(world, clock=clock)
     await simulator.start()
     try:
-        witness = Witness(simulator)
+        witness = Witness(simulator, clock)
         sites = [places(simulator, f"seed-{seed}-{number}") for number in range(SIDE_BY_SIDE)]
         async with asyncio.TaskGroup() as lives:
             for number, site in enumerate(sites):

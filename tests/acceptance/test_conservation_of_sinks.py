@@ -74,15 +74,17 @@ async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> 
         Consumer("dead", dead, Wants(("*.succeeded", "*.failed"), ("*/stack-0",)), "give_up_after: 2s", SOON),
     ]
     by_name = {consumer.name: consumer for consumer in consumers}
-    async with watched(random_world(seed, seconds=seconds, stacks=5, templates=3), consumers) as simulator:
-        witness = Witness(simulator)
+    world = random_world(seed, seconds=seconds, stacks=5, templates=3)
+    clock = CallClock(10 * len(world.targets()))
+    async with watched(world, consumers, clock) as simulator:
+        witness = Witness(simulator, clock)
         site = places(simulator, f"seed-{seed}")
         configure(
             site, consumers, f"  - {{name: file, type: file, path: '{lines_of(site)}', max_size: 16KB, keep: 999}}"
         )
         leaving = asyncio.create_task(coming_and_going(by_name["away"].receiver, chance, calm))
         for _ in range(kills):
-            await killed(site.start(), consumers, chance)
+            await killed(site.start(), consumers, witness, chance)
         last = site.start()
         await witness.quiet(last)
         moody.calm = busy.calm = True
@@ -115,12 +117,10 @@ async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> 
 
 
 @asynccontextmanager
-async def watched(
-    world: Scenario, consumers: Iterable[Consumer], clock: CallClock | None = None
-) -> AsyncIterator[Simulator]:
+async def watched(world: Scenario, consumers: Iterable[Consumer], clock: CallClock) -> AsyncIterator[Simulator]:
     """A world, and those who are to hear of it."""
     async with AsyncExitStack() as open_:
-        simulator = Simulator(world, clock=clock) if clock else Simulator(world)
+        simulator = Simulator(world, clock=clock)
         await simulator.start()
         open_.push_async_callback(simulator.stop)
         for consumer in consumers:
@@ -142,14 +142,20 @@ def configure(site: Site, consumers: Iterable[Consumer], *sinks: str) -> None:
     site.configure(site.simulator.world.scenario.targets(), *lines)
 
 
-async def killed(child: Child, consumers: Iterable[Consumer], chance: Random) -> None:
-    """Kill it after some requests: mostly while one is under way, or its answer is being kept."""
+async def killed(child: Child, consumers: Iterable[Consumer], witness: Witness, chance: Random) -> None:
+    """Kill it after some requests: mostly while one is under way, or its answer is being kept.
+
+    In a world that is at its end there may be no more of them: then after two polls of every target.
+    """
 
     def requests() -> int:
         return sum(consumer.requests.total() for consumer in consumers)
 
     count = requests() + chance.randint(1, 60)
-    await until(lambda: requests() >= count or not child.running, f"{count} requests; {child.said()}")
+    await until(
+        lambda: requests() >= count or witness.seen_at_the_end(child) or not child.running,
+        lambda: f"{count} requests; {child.said()}",
+    )
     if chance.random() < 0.5:
         await asyncio.sleep(chance.uniform(0, 0.3))
     assert child.running, child.said()

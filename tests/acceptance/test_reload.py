@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.witness import Witness, random_world
+from tests.acceptance.witness import CallClock, Witness, random_world
 from tests.oracle import whole_lines
 from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED, Kind, stack
@@ -108,9 +108,11 @@ def handled(child: Child) -> int:
 
 async def test_fifty_random_edits_right_and_wrong_while_events_flow(places: Places, other: Simulator) -> None:
     """Nothing is lost, nothing comes twice, and no target that stays is seen for the first time again."""
-    simulator = Simulator(random_world(7, seconds=16.0))
+    world = random_world(7, seconds=16.0)
+    clock = CallClock(10 * len(world.targets()))
+    simulator = Simulator(world, clock=clock)
     await simulator.start()
-    witness = Witness(simulator)
+    witness = Witness(simulator, clock)
     try:
         site = places(simulator)
         editor = Editor(site, other, Random(7))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.field import TERM, field
+from tests.acceptance.field import REGIONS, TERM, field
 from tests.acceptance.fleet import TooLittleError
-from tests.acceptance.witness import random_world
+from tests.acceptance.witness import CallClock, random_world
 from tests.oracle import NotConservedError
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ async def conserve(
     chance, done = Random(f"{seed} {posts} {leases}"), Counter[str]()
     how = f"&term={TERM:g}s" if leases else "&leases=off"
     world = random_world(seed, seconds=seconds * pace, stacks=3, templates=1).at_pace(pace)
-    async with field(places, ministack, world, posts=posts, how=how, interval="200ms", store=store) as field_:
+    polled_by = 1 if leases else posts
+    clock = CallClock(5 * polled_by * len(REGIONS) * len(world.targets()))
+    async with field(
+        places, ministack, world, posts=posts, how=how, interval="200ms", store=store, clock=clock
+    ) as field_:
         fleet, watched = field_.fleet, field_.watched
         for post in fleet.posts:
             post.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,12 +66,13 @@ class Sighting(NamedTuple):
 class CallClock:
     """A world's clock that is turned by calls, so that a slow machine sees as much of it as a fast one."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls_per_second: float = 20.0) -> None:
         self.calls = 0
         self._epoch = time.time()
+        self._rate = calls_per_second
 
     def __call__(self) -> float:
-        return self._epoch + 0.05 * self.calls
+        return self._epoch + self.calls / self._rate
 
 
 class Witness:
@@ -84,24 +85,27 @@ class Witness:
         self._simulator = simulator
         self._last: dict[tuple[str, str], str] = {}
         self._targets = {target.id: target for target in simulator.world.scenario.targets(region=REGION)}
+        lives = (life for _, life in simulator.world.scenario.lives)
+        self._end = max(sum(scene.seconds or 0 for scene in life.scenes) for life in lives)
         simulator.on_call = self._saw
 
     @property
     def over(self) -> bool:
         """Whether every life has come to its end."""
-        lives = (life for _, life in self._simulator.world.scenario.lives)
-        return self._simulator.world.now() > max(sum(scene.seconds or 0 for scene in life.scenes) for life in lives)
+        return self._simulator.world.now() > self._end
 
     async def quiet(self, child: Child) -> None:
         """Wait until the world stands still, and the run has seen it."""
-        await until(lambda: self.over or not child.running, f"the end of the world; {child.said()}")
-        before = len(self.sightings[child.key])
+        await until(
+            lambda: self.seen_at_the_end(child) or not child.running,
+            lambda: f"every target seen at its end; {child.said()}",
+        )
 
-        def seen_twice() -> bool:
-            since = [sighting.subject for sighting in self.sightings[child.key][before:]]
-            return all(since.count(target) >= 2 for target in self._targets)
-
-        await until(lambda: seen_twice() or not child.running, f"every target seen at its end; {child.said()}")
+    def seen_at_the_end(self, child: Child) -> bool:
+        """Whether the run has seen every target twice since the world stood still."""
+        end = self._end
+        since = Counter(sighting.subject for sighting in self.sightings[child.key] if sighting.moment > end)
+        return all(since[target] >= 2 for target in self._targets)
 
     def _saw(self, call: Call) -> None:
         subject = f"default/{call.region}/{call.target}"
