@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -15,7 +16,9 @@ from pydantic import SecretStr
 from tests.unit.messages.told import failures, reminder, sync
 from watcher.config.settings import SinkSettings
 from watcher.errors import SinkError, SinkGone
+from watcher.messages.template import told
 from watcher.protocols import Delivery, Verdict
+from watcher.sinks import slack
 from watcher.sinks.slack import SlackSink
 
 if TYPE_CHECKING:
@@ -120,6 +123,22 @@ async def test_a_template_makes_the_text(channel: Channel) -> None:
         await sink.send(deliveries(sync()))
     section = {"type": "mrkdwn", "text": "*FAILED* <https://wiki.example|runbook>", "verbatim": True}
     assert channel.posted[0]["blocks"] == [{"type": "section", "text": section}]
+
+
+async def test_a_template_does_not_hold_up_the_event_loop(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = threading.Event()
+
+    def slow(*args: Any) -> Any:
+        assert turned.wait(30), "the event loop did not turn while a template was rendered"
+        return told(*args)
+
+    monkeypatch.setattr(slack, "told", slow)
+    async with sink_to(channel, template="{{ event.subject }}") as sink:
+        sending = asyncio.ensure_future(sink.send(deliveries(sync())))
+        await asyncio.sleep(0)
+        turned.set()
+        (answer,) = await sending
+    assert answer.verdict is Verdict.TAKEN
 
 
 async def test_a_template_that_fails_loses_no_event(channel: Channel) -> None:

@@ -1,11 +1,12 @@
-"""What of jinja2 a template may use: enough to say things, too little to use up memory or time.
+"""What of jinja2 a template may use: enough to compose a text, too little to use up memory or time.
 
-A template is turned down for what is not on these lists; what is left is bounded by the source's own size, but for
-loops and growing text, and these are led through filters that count (`template`).
+A template that uses anything else is refused. What can be long or be repeated is rewritten to go through filters that
+charge for it (`sandbox`).
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -26,8 +27,13 @@ TESTS = frozenset({
 })  # fmt: skip
 METHODS = frozenset({"endswith", "get", "items", "keys", "startswith", "values"})
 
-EACH, CONCAT, BOUND = "__each", "__concat", "__bound"
-"""The counting filters: of what a loop goes over, of what `~` joins, of what a filter made."""
+TOKENS, NODES = 6_000, 600
+"""Tokens of a template, and nodes of its syntax tree, at most: compiling takes about 0.1 ms for each node."""
+
+_LARGE = f"the template has too many parts: more than {TOKENS} tokens, or {NODES} names, values and operators"
+
+EACH, CONCAT, CHARGED = "__each", "__concat", "__charged"
+"""The charging filters: of what a loop goes over, of what `~` joins, and of any other operand."""
 
 _NODES = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign,
@@ -39,13 +45,19 @@ _NODES = (
 
 
 def parsed(environment: Environment, source: str) -> nodes.Template:
-    """The syntax tree of `source`, with the counting filters in it.
+    """The syntax tree of `source`, with the charging filters in it.
 
     Raises:
-        TemplateSyntaxError: it is no template, or uses what is not offered.
+        TemplateSyntaxError: it is not a template, has too many parts, or uses what is not offered.
     """
+    # Between two nodes stand few tokens; they are cheaper to count than a long text is to parse.
+    if any(True for _ in islice(environment.lex(source), TOKENS, None)):
+        raise TemplateSyntaxError(_LARGE, 1)
     tree = environment.parse(source)
-    for node in (tree, *tree.find_all(nodes.Node)):
+    found = [tree, *tree.find_all(nodes.Node)]
+    if len(found) > NODES:
+        raise TemplateSyntaxError(_LARGE, 1)
+    for node in found:
         if wrong := _refusal(node):
             raise TemplateSyntaxError(wrong, _line(node))
     counted = _Counted().visit(tree)
@@ -87,20 +99,32 @@ def _refusal(node: nodes.Node) -> str | None:
 
 
 class _Counted(NodeTransformer):
-    """Leads what may grow through the counting filters."""
+    """Leads what can be long or be repeated through the charging filters; every other filter charges by itself."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  jinja2's way of naming
         node = self.generic_visit(node)  # type: ignore[assignment]  # it stays what it is
-        node.iter = _through(node.iter, EACH)
+        steps = sum(1 for _ in node.find_all(nodes.Node))
+        node.iter = _through(node.iter, EACH, nodes.Const(steps, lineno=node.lineno))
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  the same
         node = self.generic_visit(node)  # type: ignore[assignment]  # the same
         return _through(nodes.List(node.nodes, lineno=node.lineno), CONCAT)
 
-    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802  the same
-        return _through(self.generic_visit(node), BOUND)
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802  the same
+        node = self.generic_visit(node)  # type: ignore[assignment]  # the same
+        node.expr = _through(node.expr, CHARGED)
+        return node
+
+    def visit_Operand(self, node: nodes.Operand) -> nodes.Node:  # noqa: N802  the same
+        node = self.generic_visit(node)  # type: ignore[assignment]  # the same
+        node.expr = _through(node.expr, CHARGED)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  the same
+        node = self.generic_visit(node)  # type: ignore[assignment]  # the same
+        return _through(node, CHARGED) if isinstance(node.arg, nodes.Slice) else node
 
 
-def _through(node: nodes.Node, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+def _through(node: nodes.Node, name: str, *args: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(node, name, list(args), [], None, None, lineno=node.lineno)

@@ -87,9 +87,9 @@ class NotifySink:
         left = [delivery for delivery in deliveries if delivery.id not in way.taken]
         if not left:
             return TAKEN
+        tone, text = await off_loop(lambda: self._text([json.loads(delivery.body) for delivery in left]), "template")
         if way.busy:
             return "its last call still hangs"
-        tone, text = self._text([json.loads(delivery.body) for delivery in left])
         way.busy = True
         ids = [delivery.id for delivery in left]
         future = off_loop(lambda: _said(lambda: way.call(text, tone, ids)), "notify")

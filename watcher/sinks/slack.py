@@ -11,6 +11,7 @@ from watcher.messages.template import Template, told
 from watcher.protocols import Answer, Limits
 from watcher.redact import remember
 from watcher.sinks.http import GRACE, Poster
+from watcher.threads import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,8 @@ class SlackSink:
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
         """See `protocols.Sink`."""
-        text, message = told(self._template, [json.loads(delivery.body) for delivery in deliveries], datetime.now(UTC))
+        events = [json.loads(delivery.body) for delivery in deliveries]
+        text, message = await off_loop(lambda: told(self._template, events, datetime.now(UTC)), "template")
         body = json.dumps(slack_payload(message, text)).encode()
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [Answer(delivery, verdict, answer) for delivery in deliveries]

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
+from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from jinja2 import filters
 
+from tests.unit.messages.grammar import TEMPLATES
 from tests.unit.messages.told import attempt, bodies, failures, sync, tell
+from watcher.messages import template as template_module
 from watcher.messages.samples import SAMPLED, samples
-from watcher.messages.template import BadTemplateError, Template, check, told
+from watcher.messages.sandbox import Budget
+from watcher.messages.template import OUTPUT, BadTemplateError, Template, check, told
 from watcher.model import EVENT_TYPES, FAILED, TEST_EVENT
 
 EVERY = (*EVENT_TYPES, TEST_EVENT)
+
+LONG = "{% set s = '" + "x" * 1000 + "' %}" + "{% set s = s ~ s %}" * 4
+WIDE = "".join(
+    f"{{% set {name} = events|map(attribute='type')|list %}}"
+    + f"{{% set {name} = 'xxxxxxxxxx'|list|map(attribute='nope', default={name})|list %}}" * 6
+    for name in "ab"
+)
 
 
 def rendered(source: str, escape: str = "text") -> str:
@@ -72,7 +86,7 @@ def test_a_template_is_tried_only_with_what_it_may_be_given() -> None:
         ("a\n{{ event.data.status }}", r"line 2: .* 'status' \(with a sample of watcher\.target\.unreadable\)"),
         ("{% if event.type == 'watcher.sync.failed' %}x{% endif %}", r"line 1: nothing comes of it"),
         ("a\n{% if", r"line 2: "),
-        ("{{ event }}", r"a dict cannot be shown as it is"),
+        ("{{ event }}", r"a mapping cannot be shown as it is"),
         ("a\n\n{% autoescape true %}\n{{ x }}{% endautoescape %}", r"^line 3: 'scope' is not offered"),
         ("a\n{% autoescape true %}{% endautoescape %}", r"^line 2: 'scope' is not offered"),
         ("x" * 16_385, r"longer than 16384"),
@@ -136,14 +150,142 @@ def test_what_leads_out_of_the_sandbox_is_refused(source: str) -> None:
         "{{ " + "1 + " * 3000 + "1 }}",
         "{% if 1 %}" * 1000 + "x" + "{% endif %}" * 1000,
         "{% for a in [1, 2, 3, 4, 5, 6, 7, 8, 9] %}" * 3 + "x" * 300 + "{% endfor %}" * 3,
+        *(LONG + source for source in (
+            "{{ s|list|map('replace', 'x', s)|list|length }}",
+            "{{ s|list|select('in', s)|list|length }}",
+            "{{ s|list|map('default', s)|sort|length }}{{ s|list|map('list')|map('map', 'upper')|list|length }}",
+            "{{ s|list|map(attribute='nope', default=s)|sort|length }}",
+            "{% set a = s|list %}" + "{% set a = a|map('replace', 'x', s)|map('list')|list %}" * 3 + "{{ a|length }}",
+            "{% for a in s[:99]|list %}{% for b in s[:99]|list %}{% if s in s %}{% endif %}{% endfor %}{% endfor %}y",
+            "{{ s[:3000]|list|map(attribute='" + "0." * 3000 + "0')|list|length }}",
+            "{{ ('y' ~ s)|trim(s) }}",
+            "{{ ('y' ~ s)|int(0, 16) }}{{ s|int }}{{ '9' * 9 }}",
+        )),
+        "{{ '%999999999d' is odd }}",
+        "{{ '%999999999d' is even }}",
+        "{{ '%999999999d' is divisibleby(1) }}",
+        "{{ ['%999999999d']|select('odd')|list|length }}",
+        # A list that holds one list many times, and so on: small, and without end where it is compared or written out.
+        *(WIDE + source for source in (
+            "{{ a == b }}", "{{ a != b }}", "{{ a < b }}", "{{ a in [1] or b in a }}",
+            "{{ [1]|select('eq', a)|first == b }}", "{{ a|int }}{{ a|title }}",
+            "{{ a|upper }}", "{{ a ~ '' }}", "{{ a|join }}", "{{ a|replace('x', 'y') }}", "{{ a is upper }}",
+            "{{ a|max }}", "{{ a|unique|length }}", "{{ a|groupby(0)|length }}", "{{ a.b }}{{ a }}",
+            "{{ a[:] == b[:] }}", "{{ a|groupby('n', 'k')|first == b|groupby('n', 'k')|first }}",
+        )),
     ],
-    ids=lambda source: source[:40],
-)
+    ids=lambda source: source.removeprefix(LONG).removeprefix(WIDE)[:60],
+)  # fmt: skip
 def test_what_would_fill_the_memory_or_never_end_is_stopped(source: str) -> None:
-    began = time.process_time()
-    with pytest.raises(BadTemplateError):
-        rendered(source)
-    assert time.process_time() - began < 2
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadTemplateError):
+            rendered(source)
+        assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ events|map(attribute='subject')|map('upper')|list|length }}", "1"),
+        ("{{ event.data.target.labels.items()|sort|map('join', '=')|join(',') }}", "team=storefront"),
+        ("{% for k, v in event.data.target.labels|dictsort %}{{ k }}{{ v }}{% endfor %}", "teamstorefront"),
+        ("{% for g in events|groupby('type') %}{{ g[0] }} {{ g.list|length }}{% endfor %}", "watcher.sync.failed 1"),
+        ("{{ 'n' if event.data.attempt == none else 'y' }}{{ event.data == 'x' }}{{ 'x' != events }}", "yFalseTrue"),
+        ("{{ [3, 1, 2]|sort|join }}{{ ['b', 'B', 'a']|unique|list|length }}{{ [1, 2]|max }}{{ 'abc'[::-1] }}",
+         "12322cba"),
+        ("{{ 3 is odd }}{{ 4 is divisibleby 2 }}{{ '12'|int + '0.5'|float }}{{ ' x '|trim }}{{ 'xay'|trim('xy') }}",
+         "TrueTrue12.5xa"),
+        ("{{ 1 < 2 < 3 and 2 not in [1] and 'data' in event }}", "True"),
+        ("{{ event.data.attempt.events|selectattr('type', 'eq', 'FAILED')|map(attribute='event')|last }}",
+         "Failed to parse schema.yaml: line 14"),
+
+    ],
+)  # fmt: skip
+def test_what_templates_need_is_within_the_bounds(source: str, text: str) -> None:
+    assert rendered(source) == text
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(TEMPLATES)
+def test_any_template_makes_a_text_within_its_bounds_or_is_refused(source: str) -> None:
+    events = bodies(*failures(3))
+    with suppress(BadTemplateError):
+        assert 0 < len(Template(source, escape="text").render(events, tell(events))) <= OUTPUT
+
+
+def test_the_samples_together_have_the_budget_of_one_rendering() -> None:
+    """So that checking many templates has an end, too."""
+    costly = (
+        "{% set s = 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'|list %}"
+        + "{% for a in s %}" * 2
+        + "{% endfor %}" * 2
+        + "y"
+    )
+    assert rendered(costly) == "y"
+    assert check(costly, escape="text", types=["watcher.sync.failed"]) is None
+    said = check(costly, escape="text", types=EVERY)
+    assert said is not None
+    assert "it takes more than 50000 steps" in said
+
+
+@pytest.mark.parametrize("part", ["{{ a }}", "{% if 1 %}{% endif %}", "{{ 1 < 2 < 3 }}", "{% set a = 1 %}"])
+def test_a_template_of_too_many_parts_is_refused_before_it_is_compiled(part: str) -> None:
+    with pytest.raises(BadTemplateError, match="line 1: the template has too many parts"):
+        Template(part * (16_384 // len(part)), escape="text")
+
+
+@pytest.mark.alone
+def test_to_check_many_templates_takes_little_longer_than_to_compile_them() -> None:
+    """Five hundred do not keep `validate` busy for a minute."""
+    sources = [
+        f"{{{{ message.title }}}} {number} {{% for e in events %}}{{{{ e.id }}}}{{% endfor %}}" for number in range(100)
+    ]
+    check("x", escape="slack", types=EVERY)
+    began = time.thread_time()
+    for source in sources:
+        Template(f"{source}.", escape="slack")
+    compiled = time.thread_time() - began
+    for source in sources:
+        assert check(source, escape="slack", types=EVERY) is None
+    assert time.thread_time() - began - compiled < 5 * compiled
+
+
+@pytest.mark.alone
+def test_no_operation_of_a_template_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread does not help against one long call, since it holds Python's lock."""
+    longest, last = 0.0, 0.0
+
+    class Watched(Budget):
+        def spend(self, steps: int) -> None:
+            nonlocal longest, last
+            longest = max(longest, time.thread_time() - last)
+            try:
+                super().spend(steps)
+            finally:
+                last = time.thread_time()
+
+    monkeypatch.setattr(template_module, "Budget", Watched)
+    text = "a-\u0130" * 5_000
+    began = time.thread_time()
+    filters.do_title(text)
+    dearest = time.thread_time() - began
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(TEMPLATES)
+    def attack(source: str) -> None:
+        nonlocal last
+        last = time.thread_time()
+        with suppress(BadTemplateError):
+            events = bodies(*failures(3))
+            template, message = Template(source, escape="text"), tell(events)
+            last = time.thread_time()
+            template.render(events, message)
+
+    attack()
+    assert longest < 10 * dearest
 
 
 def test_rounding_to_absurd_places_is_only_rounding() -> None:

@@ -1,0 +1,268 @@
+"""The jinja2 environment of templates, in which every operation has a price and no single one is long.
+
+A rendering has a budget of steps. A loop, a filter, a test, an attribute and an operator each pay for the size of what
+they are given before they run, and for what they return. What they are given stays small: texts have a limit, and lists
+and mappings can be neither compared nor written out as a whole, since what holds one list many times is small in memory
+and endless to walk through.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import StrictUndefined, TemplateError, Undefined, filters, pass_environment, tests
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from watcher.messages.syntax import CHARGED, CONCAT, EACH, FILTERS, TESTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from jinja2 import Environment
+    from jinja2.runtime import Context
+
+TEXT = 16_384
+"""Characters of any text that a template makes on the way."""
+
+STEPS, SECONDS = 50_000, 0.5
+"""What one rendering may use: steps, and seconds of processor time."""
+
+_LETTERS, _LOOK = 32, 100
+"""Characters that cost a step, and steps between looks at the time."""
+
+_NUMBER = 10**15
+"""The largest number that operators take; powers and products of larger ones fill the memory."""
+
+_NUMERAL, _TRIMMED = 100, 100
+"""Characters of a text that is read as a number, and of those that `trim` takes off."""
+
+
+class Budget:
+    """What renderings may still use."""
+
+    def __init__(self) -> None:
+        self._steps = STEPS
+        self._looked = STEPS
+        self._until = time.thread_time() + SECONDS
+
+    def spend(self, steps: int) -> None:
+        """Take `steps` off.
+
+        Raises:
+            TemplateError: no steps or no time are left.
+        """
+        self._steps -= steps
+        late = False
+        if self._looked - self._steps >= _LOOK:  # a look costs more than most steps
+            self._looked, late = self._steps, time.thread_time() > self._until
+        if self._steps < 0 or late:
+            raise TemplateError(f"it takes more than {STEPS} steps, or {SECONDS:g} s")
+
+
+_BUDGET: ContextVar[Budget] = ContextVar("budget")
+
+
+@contextmanager
+def within(budget: Budget) -> Iterator[None]:
+    """Let what is rendered meanwhile spend `budget`."""
+    before = _BUDGET.set(budget)
+    try:
+        yield
+    finally:
+        _BUDGET.reset(before)
+
+
+class _Whole:
+    """A list or a mapping that is looked into, but neither compared nor written out as a whole."""
+
+    def _refuse(self, other: object) -> bool:
+        if isinstance(other, list | tuple | dict):
+            raise TemplateError("lists and mappings cannot be compared; compare their members")
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return not self._refuse(other)
+
+    def __repr__(self) -> str:
+        return shown(self)
+
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __hash__ = None  # type: ignore[assignment]  # as of every list and mapping
+
+
+class Values(_Whole, list[Any]):
+    """A list, as templates have it."""
+
+
+class Fields(_Whole, dict[str, Any]):
+    """A mapping, as templates have it."""
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """jinja2's sandbox, where attributes have a price, and without the arithmetic that fills the memory."""
+
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return _paid(super().getattr(obj, attribute))
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return _paid(super().getitem(obj, argument))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Numbers that are counts; of texts, only their sum."""
+        _BUDGET.get().spend(_weight(left) + _weight(right))
+        if operator == "+" and isinstance(left, str) and isinstance(right, str):
+            return _short(left + right)
+        if not all(isinstance(side, int | float) and abs(side) <= _NUMBER for side in (left, right)):
+            raise TemplateError(f"'{operator}' is for numbers, up to {_NUMBER:.0e}; join texts by '~'")
+        return super().call_binop(context, operator, left, right)
+
+
+def _weight(value: Any) -> int:
+    """The steps that `value` costs: one, and one for each member of it and for each `_LETTERS` of its texts."""
+    if isinstance(value, str):
+        return 1 + len(value) // _LETTERS
+    if isinstance(value, list | tuple | dict):
+        return 1 + sum(1 + (len(item) // _LETTERS if isinstance(item, str) else 0) for item in value)
+    return 1
+
+
+def _paid(value: Any) -> Any:
+    _BUDGET.get().spend(_weight(value) if isinstance(value, str) else 1)
+    return value
+
+
+def _short(text: str) -> str:
+    if len(text) > TEXT:
+        raise TemplateError(f"a text grows beyond {TEXT} characters")
+    return text
+
+
+def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter or a test that pays for what it is given, and whose result is paid for, and is no longer lazy."""
+    first = 1 if hasattr(function, "jinja_pass_arg") else 0
+
+    @wraps(function)  # with jinja2's mark of what it wants as its first argument
+    def call(*args: Any, **options: Any) -> Any:
+        _BUDGET.get().spend(sum(map(_weight, chain(args[first:], options.values()))))
+        return _kept(function(*args, **options))
+
+    return call
+
+
+def _kept(made: Any) -> Any:
+    if isinstance(made, str):
+        return _short(made)
+    if isinstance(made, list) or hasattr(made, "__next__"):
+        return Values(map(_paid, map(_member, made)))
+    return made
+
+
+def _member(item: Any) -> Any:
+    """`item` of a list; the members of a group (`groupby`) are a list as every other."""
+    return type(item)(item[0], Values(item[1])) if isinstance(item, filters._GroupTuple) else item  # noqa: SLF001  it has no public name
+
+
+def shown(value: Any) -> str:
+    """A value as text: what holds others has no form that a person would want to read."""
+    if value is None:
+        return ""
+    if isinstance(value, Undefined | str | int | float):
+        return str(value)
+    kind = "mapping" if isinstance(value, dict) else "list" if isinstance(value, list) else type(value).__name__
+    raise TemplateError(f"a {kind} cannot be shown as it is; show its members")
+
+
+def _each(values: Iterable[Any], steps: int) -> list[Any]:
+    """What a loop goes over; `steps`: what one turn costs."""
+    if isinstance(values, str):
+        raise TemplateError("a loop goes over a list, and this is a text")
+    budget, found = _BUDGET.get(), []
+    for value in values:
+        budget.spend(max(1, steps))
+        found.append(value)
+    return found
+
+
+def _concat(values: Iterable[Any]) -> str:
+    return _join_texts(values, "")
+
+
+@pass_environment
+def _join(environment: Environment, values: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
+    if attribute is not None:
+        values = map(filters.make_attrgetter(environment, attribute), values)
+    return _join_texts(values, shown(d))
+
+
+def _join_texts(values: Iterable[Any], between: str) -> str:
+    parts: list[str] = []
+    room = TEXT
+    for value in values:
+        parts.append(shown(value))
+        room -= len(parts[-1]) + len(between)
+        if room < 0:
+            raise TemplateError(f"a text grows beyond {TEXT} characters")
+    return between.join(parts)
+
+
+def _replace(text: object, old: str, new: str) -> str:
+    text = shown(text)
+    if len(text) + text.count(old) * (len(new) - len(old)) > TEXT:
+        raise TemplateError(f"a text grows beyond {TEXT} characters")
+    return text.replace(old, new)
+
+
+def _round(number: float, precision: int = 0) -> float:
+    return round(number, max(0, min(precision, 9)))
+
+
+def _trim(value: object, chars: str | None = None) -> str:
+    if chars is not None and len(chars) > _TRIMMED:
+        raise TemplateError(f"trim takes off at most {_TRIMMED} characters")
+    return filters.do_trim(shown(value), chars)
+
+
+def _numeral(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`int` or `float`, which take the default for a text that is too long to be a number."""
+
+    @wraps(function)
+    def call(value: Any, default: float = 0, *args: int) -> Any:
+        return default if isinstance(value, str) and len(value) > _NUMERAL else function(value, default, *args)
+
+    return call
+
+
+def _of_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
+    """A test that computes with `%`, which of a text is its format."""
+
+    @wraps(test)
+    def call(*numbers: Any) -> bool:
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise TemplateError("only a number is odd, even or divisible")
+        return test(*numbers)
+
+    return call
+
+
+def environment() -> _Environment:
+    """An environment with what `syntax` offers, charged for."""
+    made = _Environment(undefined=StrictUndefined, autoescape=False, finalize=shown, optimized=False)
+    own: dict[str, Callable[..., Any]] = {
+        CONCAT: _concat, CHARGED: lambda value: value, "join": _join, "replace": _replace, "round": _round,
+        "string": shown, "trim": _trim, "int": _numeral(filters.do_int), "float": _numeral(filters.do_float),
+    }  # fmt: skip
+    known: dict[str, Any] = tests.TESTS  # jinja2 has no type for them
+    tested = {name: known[name] for name in TESTS}
+    tested |= {name: _of_numbers(tested[name]) for name in ("odd", "even", "divisibleby")}
+    filtering: dict[str, Callable[..., Any]] = {name: filters.FILTERS[name] for name in FILTERS} | own
+    made.filters = {name: _charged(each) for name, each in filtering.items()} | {EACH: _each}
+    made.tests = {name: _charged(each) for name, each in tested.items()}
+    made.globals = {}
+    return made
