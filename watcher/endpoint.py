@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -24,12 +24,15 @@ from watcher.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from watcher.client import Lent
     from watcher.config.settings import Account, Retry
     from watcher.model import EndpointKey, Snapshot, Target
     from watcher.sessions import Sessions
+
+
+MAX_SKEW = timedelta(hours=1)
+"""How far AWS's clock may be from this machine's: at a few minutes it refuses our signatures."""
 
 
 class Endpoint:
@@ -225,9 +228,9 @@ def _snake(operation: str) -> str:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """The moment of a `Date` header in UTC; None where it is not one."""
+    """The moment of a `Date` header in UTC; None where it is not one, or cannot be from the clock of AWS."""
     try:
         moment = parsedate_to_datetime(text or "")
-        return moment.astimezone(UTC) if moment.tzinfo else None
+        return moment.astimezone(UTC) if moment.tzinfo and abs(moment - datetime.now(UTC)) <= MAX_SKEW else None
     except (ValueError, OverflowError):
         return None

@@ -152,11 +152,25 @@ def test_any_answer_is_a_snapshot_or_a_failed_poll(stage: Stage, target: Target,
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=["proton", "codeconnections"])
-def test_a_date_out_of_range_hides_no_answer(stage: Stage, target: Target) -> None:
-    outcome = stage.poll(target, good(("Date", b"Mon, 23 Nov 2026 08:00:00 +99999999999999999")))
+@pytest.mark.parametrize(
+    ("date", "counts"),
+    [
+        (f"{NOW:%a, %d %b %Y %H:%M:%S} GMT", True),
+        (f"{NOW - timedelta(minutes=5):%a, %d %b %Y %H:%M:%S} GMT", True),
+        (f"{NOW + timedelta(hours=3):%a, %d %b %Y %H:%M:%S} GMT", False),
+        ("Mon, 23 Nov 2026 08:00:00 +99999999999999999", False),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", False),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", False),
+        ("soon", False),
+    ],
+)
+def test_a_date_that_is_not_of_now_hides_no_answer_and_is_no_clock(
+    stage: Stage, target: Target, date: str, *, counts: bool
+) -> None:
+    outcome = stage.poll(target, good(("Date", date.encode())))
     assert not isinstance(outcome, PollFailed)
     assert outcome.latest is not None
-    assert (outcome.latest.status, outcome.at) == ("IN_PROGRESS", None)
+    assert (outcome.latest.status, outcome.at is not None) == ("IN_PROGRESS", counts)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=["proton", "codeconnections"])
