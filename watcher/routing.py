@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from watcher.model import Severity, severity
+from watcher.util.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime
 
 def _let_through(globs: Sequence[str], text: str) -> bool:
     """Whether one of `globs` matches; where there is none, everything does."""
-    return not globs or any(fnmatchcase(text, glob) for glob in globs)
+    return not globs or any(matches(text, glob) for glob in globs)
 
 
 def labels_of(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Mapping[str, str]:

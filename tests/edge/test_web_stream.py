@@ -44,7 +44,7 @@ class Listening:
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
-        self.first = b""
+        self.opened_at = -1
 
     async def message(self) -> dict[str, str]:
         """The next message, or comment (under the empty name), as fields."""
@@ -65,7 +65,9 @@ async def listening(site: Site, query: str = "", **headers: str) -> AsyncIterato
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         listener = Listening(answer)
-        assert await listener.message() == {"retry": "3000", "": "watcher"}
+        opening = await listener.message()
+        listener.opened_at = int(opening.pop("id"))
+        assert opening == {"retry": "3000", "": "watcher"}
         yield listener
 
 
@@ -89,9 +91,26 @@ async def test_only_what_is_to_come_unless_it_is_asked_for_more(site: Site) -> N
         assert await returning.numbers(2) == [5, 6]
 
 
+async def test_a_stream_that_was_quiet_goes_on_where_it_opened(site: Site) -> None:
+    """As a browser does whose connection ends before the first event: it comes back with the id it was given."""
+    async with listening(site) as empty:
+        assert empty.opened_at == 0
+    await happen(site, 5)
+    async with listening(site) as quiet:
+        assert quiet.opened_at == 5
+    async with listening(site, "?after=2") as behind:
+        assert behind.opened_at == 2
+    await happen(site, 2, first=6)
+    async with listening(site, **{"Last-Event-ID": str(quiet.opened_at)}) as returning:
+        assert await returning.numbers(2) == [6, 7]
+    async with listening(site, **{"Last-Event-ID": str(empty.opened_at)}) as returning:
+        assert await returning.numbers(7) == [*range(1, 8)]
+
+
 async def test_a_number_of_a_lost_store_is_not_waited_for(site: Site) -> None:
     await happen(site, 2)
     async with listening(site, "?after=999999") as listener:
+        assert listener.opened_at == 2
         await happen(site, 1, first=3)
         assert await listener.numbers(1) == [3]
 

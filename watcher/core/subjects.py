@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
 from watcher.model import Kind
+from watcher.util.globs import matches
 
 _NAME_AT: dict[str, int] = {Kind.STACK: 3, Kind.TEMPLATE: 4}
 """Which part of a target's id is its name."""
@@ -13,7 +13,7 @@ _NAME_AT: dict[str, int] = {Kind.STACK: 3, Kind.TEMPLATE: 4}
 
 def is_meant(subject: str, pattern: str) -> bool:
     """Whether `pattern`, a glob, matches a subject's id or, where it has no slash, the name of the target."""
-    return fnmatchcase(subject, pattern) or ("/" not in pattern and fnmatchcase(_name(subject), pattern))
+    return matches(subject, pattern) or ("/" not in pattern and matches(_name(subject), pattern))
 
 
 def is_one_id(pattern: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from watcher.core.subjects import is_meant
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
 from watcher.stores.outbox import OVER, OVERDUE, REMOVED
+from watcher.util.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -76,7 +76,7 @@ class MemoryStore:
             for number, (recorded, event) in self._events.items()
             if number > query.after
             and (query.target is None or is_meant(event.subject, query.target))
-            and (not query.types or any(fnmatchcase(event.type, glob) for glob in query.types))
+            and (not query.types or any(matches(event.type, glob) for glob in query.types))
             and (query.since is None or recorded >= query.since.timestamp())
         ]
         return found[-query.limit :] if query.newest else found[: query.limit]

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +25,7 @@ from watcher.stores import outbox
 from watcher.stores import sqlite_moving as moving
 from watcher.stores.files import FileLock, explain, on_network, refuse_unusable
 from watcher.stores.migrations import STEPS, VERSION, check, refuse_newer, version_of
+from watcher.util.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -139,7 +139,7 @@ class SqliteReader:
     def _connect(self, mode: str) -> None:
         address = f"{self._path.absolute().as_uri()}?mode={mode}"
         self._connection = sqlite3.connect(address, uri=True, timeout=BUSY, isolation_level=None)
-        self._connection.create_function("glob_match", 2, fnmatchcase, deterministic=True)
+        self._connection.create_function("glob_match", 2, matches, deterministic=True)
         self._connection.create_function("is_meant", 2, is_meant, deterministic=True)
 
     async def _run(self, work: Callable[[], T]) -> T:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -12,12 +12,29 @@ from watcher.config.duration import parse_duration
 from watcher.model import EVENT_TYPES, TEST_EVENT, Kind, path_segment
 from watcher.protocols import EventQuery
 from watcher.standing import Standing
+from watcher.util.globs import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
+
 MOST_EVENTS = 1000
-LONGEST = 1000
-"""Letters of a parameter."""
+MOST, LONGEST = 50, 1000
+MOST_TYPES, LONGEST_TYPE = 16, 32
+"""How often a parameter may be given, and its letters: any, and `type`, whose globs cost more than their letters."""
+
+LONGEST_ID, MOST_PARTS = 2000, 9
+"""Letters of an id, encoded twice, and slashes in it, with the one of a badge."""
+
+MOST_NUMBER = 2**63 - 1
+
+STATUS = r"^[A-Z][A-Z0-9_]*$"
+LABEL = r"^[^=]+="
+DURATION = r"^(?=.*[1-9])([12]?[0-9]{1,3}d)?([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,7}s)?([0-9]{1,9}ms)?$"
+MOMENT = (
+    r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+"""The forms of parameters, in the dialect that Python and JSON Schema share: as in the OpenAPI document."""
 
 
 class WrongQuery(ValueError):  # noqa: N818  named for what it says
@@ -41,14 +58,17 @@ def parameters(pairs: Iterable[tuple[str, str]], *, once: Sequence[str] = (), ma
             raise WrongQuery(f"{_shown(name)}: unknown parameter{told}")
         if name in once and name in found:
             raise WrongQuery(f"{name}: it may be given once only")
-        if len(value) > LONGEST or len(found.get(name, ())) >= 50:
-            raise WrongQuery(f"{name}: too much; at most 50 of them, of at most {LONGEST} letters")
+        most, longest = (MOST_TYPES, LONGEST_TYPE) if name == "type" else (MOST, LONGEST)
+        if len(value) > longest or len(found.get(name, ())) >= most:
+            raise WrongQuery(f"{name}: too much; at most {most} of them, of at most {longest} letters")
         found.setdefault(name, []).append(value)
     return found
 
 
 def target_id(raw: str, known: Container[str]) -> str | None:
     """The id of the target that a raw path names, if it is known: each part percent-encoded, or the whole once more."""
+    if len(raw) > LONGEST_ID or raw.count("/") > MOST_PARTS:
+        return None
     for candidate in (raw, _canonical(raw), unquote(raw), _canonical(unquote(raw))):
         if candidate in known:
             return candidate
@@ -100,15 +120,15 @@ def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:
     kind, status = _one(found, "kind"), _one(found, "status")
     if kind is not None and kind not in list(Kind):
         raise WrongQuery(f"kind: {_shown(kind)} is no kind; write one of {', '.join(Kind)}")
-    if status is not None and status not in list(Standing) and not status.isupper():
+    if status is not None and status not in list(Standing) and not re.fullmatch(STATUS, status):
         raise WrongQuery(
             f"status: {_shown(status)} is neither one of {', '.join(Standing)} nor a status of AWS, such as FAILED"
         )
     labels = []
     for label in found.get("label", []):
-        name, equals, value = label.partition("=")
-        if not equals or not name:
+        if not re.search(LABEL, label):
             raise WrongQuery(f"label: {_shown(label)} is no label; write NAME=VALUE")
+        name, _, value = label.partition("=")
         labels.append((name, value))
     return Filter(_one(found, "account"), kind, status, tuple(labels), (_one(found, "text") or "").strip().lower())
 
@@ -125,7 +145,7 @@ def events_query(pairs: Iterable[tuple[str, str]], now: datetime) -> EventQuery:
         target=_one(found, "target"),
         types=_types(found.get("type", [])),
         since=None if since is None else _moment("since", since, now),
-        after=0 if after is None else _number("after", after, 0, 2**63 - 1),
+        after=0 if after is None else _number("after", after, 0, MOST_NUMBER),
         limit=50 if limit is None else _number("limit", limit, 1, MOST_EVENTS),
         newest=after is None,
     )
@@ -139,41 +159,30 @@ def stream_after(pairs: Iterable[tuple[str, str]], last_event_id: str | None) ->
     """
     found = parameters(pairs, once=("after",))
     if last_event_id:  # what a browser sends by itself when it comes back is newer than the address it was given
-        return _number("Last-Event-ID", last_event_id, 0, 2**63 - 1)
+        return _number("Last-Event-ID", last_event_id, 0, MOST_NUMBER)
     after = _one(found, "after")
-    return None if after is None else _number("after", after, 0, 2**63 - 1)
+    return None if after is None else _number("after", after, 0, MOST_NUMBER)
 
 
 def _types(globs: Sequence[str]) -> tuple[str, ...]:
-    """The types that globs stand for, so that nothing needs to be matched; one of none is left as it is."""
-    told: dict[str, None] = {}
-    for glob in globs:
-        full = glob if glob.startswith(("watcher.", "*")) else f"watcher.{glob}"
-        told.update(dict.fromkeys([each for each in (*EVENT_TYPES, TEST_EVENT) if fnmatchcase(each, full)] or [full]))
-    return tuple(told)
+    """The types that globs stand for, so that the store needs to match nothing; a name of none where there is none."""
+    full = [glob if glob.startswith(("watcher.", "*")) else f"watcher.{glob}" for glob in globs]
+    found = dict.fromkeys(each for glob in full for each in (*EVENT_TYPES, TEST_EVENT) if matches(each, glob))
+    return tuple(found) or tuple(re.sub(r"[*?\[]", "", glob) for glob in full[:1])
 
 
 def _moment(name: str, text: str, now: datetime) -> datetime:
-    reads: tuple[Callable[[str], datetime], ...] = (
-        lambda text: now - timedelta(seconds=parse_duration(text)),
-        _zoned,
-    )
-    for read in reads:
-        try:
-            return read(text)
-        except (ValueError, OverflowError):
-            continue
+    """A duration back from now, or an RFC 3339 time."""
+    try:
+        if re.fullmatch(DURATION, text):
+            return now - timedelta(seconds=parse_duration(text))
+        if re.fullmatch(MOMENT, text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        pass  # a 30th of February
     raise WrongQuery(
         f"{name}: {_shown(text)} is neither a duration, such as 2h, nor a time, such as 2026-11-23T08:00:00Z"
     )
-
-
-def _zoned(text: str) -> datetime:
-    """A time that says in which zone it is."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(text)
-    return moment.astimezone(UTC)
 
 
 def _number(name: str, text: str, least: int, most: int) -> int:

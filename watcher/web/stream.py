@@ -152,7 +152,9 @@ class Hub(Observer):
             await response.write(text)
             await request.writer.drain()
 
-        await write(f"retry: {RETRY}\n: watcher\n\n".encode())
+        # An id without data is no event, and yet what an `EventSource` comes back with (HTML standard, 9.2.6). It may
+        # have none, or one of a store that is lost.
+        await write(f"retry: {RETRY}\nid: {place.told.last}\n: watcher\n\n".encode())
         while not self._closing and epoch == self._epoch:
             pulse = self._pulse  # before looking, so that no news is missed
             if reloads != self._reloads:

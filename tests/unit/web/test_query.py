@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from watcher.util.globs import _matcher, matches
 from watcher.web.query import (
     Filter,
     WrongQuery,
@@ -15,6 +18,9 @@ from watcher.web.query import (
     target_id,
     targets_filter,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 ID = "prod/us-east-1/stack/a%2Fb%20%C3%A9"
@@ -106,6 +112,44 @@ def test_events_are_asked_for_as_on_the_command_line() -> None:
 
 def test_a_type_that_there_is_not_finds_nothing_rather_than_everything() -> None:
     assert events_query([("type", "sync.exploded")], NOW).types == ("watcher.sync.exploded",)
+
+
+def test_globs_of_types_are_resolved_so_that_the_store_matches_none() -> None:
+    assert events_query([("type", "sync.exp*")], NOW).types == ("watcher.sync.exp",)
+    assert events_query([("type", "nothing.*"), ("type", "*.failed")], NOW).types == ("watcher.sync.failed",)
+
+
+def test_what_is_asked_for_costs_little_memory_for_long() -> None:
+    """A process keeps few globs compiled, however many different ones are asked for: one may take 28 KB."""
+    for number in range(3000):
+        matches("prod/us-east-1/stack/network", f"{number}*")
+    assert _matcher.cache_info().currsize <= 1024
+
+
+@pytest.mark.alone
+def test_the_worst_globs_of_types_cost_little() -> None:
+    """In processor time, beside as many letters of text to look for."""
+
+    def cost(pairs: list[tuple[str, str]], ask: Callable[[list[tuple[str, str]]], object]) -> float:
+        begun = time.thread_time()
+        ask(pairs)
+        return time.thread_time() - begun
+
+    worst = [("type", "".join(f"{chr(97 + (number + each) % 26)}*" for each in range(16))) for number in range(16)]
+    asked = min(cost(worst, lambda pairs: events_query(pairs, NOW)) for _ in range(5))
+    with pytest.raises(WrongQuery, match=r"type: too much; at most 16 of them, of at most 32 letters"):
+        events_query([("type", "a*" * 80)] * 50, NOW)
+    unbounded = cost([("type", "".join(f"{chr(97 + each % 26)}*" for each in range(80 * 50)))], fnmatched)
+    assert asked < unbounded / 5
+
+
+def fnmatched(pairs: list[tuple[str, str]]) -> object:
+    return [fnmatchcase("watcher.sync.failed", glob) for _, glob in pairs]
+
+
+def test_an_id_is_not_looked_for_in_what_is_longer_than_one() -> None:
+    assert target_id("a/" * 4000, {"x"}) is None
+    assert target_id("%41" * 700, {"A" * 700}) is None
 
 
 def test_after_turns_the_order() -> None:

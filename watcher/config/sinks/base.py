@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, PlainValidator, WithJsonSchema
@@ -25,6 +24,7 @@ from watcher.config.keyed import Keyed
 from watcher.config.moments import MomentOrAge  # noqa: TC001  pydantic reads it at run time
 from watcher.config.tree import Keys, Text
 from watcher.model import EVENT_TYPES, TEST_EVENT, Severity
+from watcher.util.globs import matches
 
 if TYPE_CHECKING:
     from watcher.config.faults import Faults
@@ -35,7 +35,7 @@ ROUTABLE = (*EVENT_TYPES, "watcher.sync.blocked", "watcher.sync.unblocked", TEST
 
 def _event_glob(value: object) -> str:
     text = printable(value)
-    if any(fnmatchcase(known, text) for known in ROUTABLE):
+    if any(matches(known, text) for known in ROUTABLE):
         return text
     close = [] if isinstance(value, Text) and value.filled else suggestion(text, ROUTABLE)
     hint = f"did you mean {close[0]}?" if close else "they are called watcher.sync.failed, watcher.target.unreadable, …"

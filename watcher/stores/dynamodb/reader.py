@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,6 +19,7 @@ from watcher.stores.dynamodb.items import SHARDS, EventKey, shard_of
 from watcher.stores.dynamodb.schema import check
 from watcher.stores.dynamodb.table import Table, gather
 from watcher.stores.dynamodb.texts import TornTextError, text_of
+from watcher.util.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping
@@ -230,6 +230,6 @@ def _names(item: Item | None, attribute: str) -> frozenset[str]:
 def _wanted(item: Item, query: EventQuery) -> bool:
     return (
         (query.target is None or is_meant(str(item["subject"]), query.target))
-        and (not query.types or any(fnmatchcase(str(item["type"]), glob) for glob in query.types))
+        and (not query.types or any(matches(str(item["type"]), glob) for glob in query.types))
         and (query.since is None or items.real_in(item, "recorded") >= query.since.timestamp())
     )
