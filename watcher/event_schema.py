@@ -34,6 +34,12 @@ _REMINDER = {
     "description": "An extension attribute: the event is sent once more, for this time, since it still holds.",
 }
 
+_TRACEPARENT = {
+    "type": "string",
+    "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+    "description": "CloudEvents' Distributed Tracing extension: the poll that saw the change, where it is traced.",
+}
+
 
 def event_schema() -> dict[str, Any]:
     """The schema: what every event has, and what `data` holds for each kind of type."""
@@ -43,7 +49,7 @@ def event_schema() -> dict[str, Any]:
         "title": "watcher event",
         "description": "A CloudEvents 1.0 event, structured mode.",
         **_object(
-            _optional={"reminder": _REMINDER},
+            _optional={"reminder": _REMINDER, "traceparent": _TRACEPARENT},
             specversion={"const": "1.0"},
             id={"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The same whenever the same is told."},
             source={"type": "string", "pattern": "^/watcher/[^/]+/[^/]+$"},

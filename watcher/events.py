@@ -34,7 +34,7 @@ LONGEST_EVENT = 200 * 1024
 """Bytes of an event as it is recorded: less than the 256 KiB that SNS, SQS and EventBridge take."""
 
 LONGEST_MARK = 5 * 1024
-"""Bytes of these that are left for what is added to an event later: that it is muted, or a reminder."""
+"""Bytes of these that are left for what is added to an event later: that it is muted, its trace, or a reminder."""
 
 _JSON = JSONFormat()
 
@@ -143,7 +143,16 @@ def outage_event(
 
 def with_reminder(body: str, count: int) -> str:
     """The CloudEvent `body` as its `count`-th reminder: the same event, with the extension attribute `reminder`."""
-    return json.dumps({**json.loads(body), "reminder": count})
+    return _extended(body, reminder=count)
+
+
+def with_trace(event: Event, traceparent: str | None) -> Event:
+    """`event` with the span that saw its change (CloudEvents' Distributed Tracing extension); as it is if None."""
+    return event if traceparent is None else replace(event, body=_extended(event.body, traceparent=traceparent))
+
+
+def _extended(body: str, **attributes: str | int) -> str:
+    return json.dumps({**json.loads(body), **attributes})
 
 
 def muted(event: Event, reason: str | None, until: datetime | None) -> Event:

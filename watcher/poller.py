@@ -17,7 +17,7 @@ import structlog
 from watcher.client import OPENING
 from watcher.diff import diff
 from watcher.errors import PollFailed, Superseded
-from watcher.events import muted, outage_event, sync_event
+from watcher.events import muted, outage_event, sync_event, with_trace
 from watcher.history import History
 from watcher.inside import EndpointLook, TargetLook
 from watcher.observer import Poll, PollOutcome, outcome_of
@@ -26,7 +26,7 @@ from watcher.routing import muted_by, route
 from watcher.schedule import Schedule, first_due, next_due, taken_over_due
 from watcher.streak import OWN, is_answer, lengthen, lengthen_target
 from watcher.throttle import LOWEST
-from watcher.tracing import span
+from watcher.tracing import span, traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -404,7 +404,8 @@ class Poller:
         await self._recorder.record([Entry(subject, record, routed, before)])
 
     def _addressed(self, event: Event, labels: Mapping[str, str]) -> tuple[Event, Sequence[str]]:
-        """An event with the sinks that are to have it: none, and marked, while it is muted."""
+        """An event, with its poll's trace, and the sinks that are to have it: none, and marked, while it is muted."""
+        event = with_trace(event, traceparent())
         mute = muted_by(self._mutes, event.type, event.subject, self._clock.now())
         if mute is not None:
             return muted(event, mute.reason, mute.until), ()

@@ -232,6 +232,7 @@ class Worker:
         limits, own_words, at_least = self._limits, False, 0.0
         try:
             with span(f"deliver {self.sink.name}", deliveries=len(batch)) as traced:
+                traced.delivers([delivery.event for delivery in batch])
                 async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
                     answers = await self.sink.send(batch)
                 traced.outcome(*_outcome(answers))
@@ -349,7 +350,7 @@ def _outcome(answers: Sequence[Answer]) -> tuple[str, str]:
     for verdict in (Verdict.NEVER, Verdict.LATER):
         for answer in answers:
             if answer.verdict is verdict:
-                return verdict, answer.text
+                return verdict, answer.text or verdict
     return Verdict.TAKEN, ""
 
 

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.edge.receiver import Receiver, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Came:
     """What its error status says; None: it has none."""
     attributes: Mapping[str, Any]
     resource: Mapping[str, Any]
+    links: Sequence[str]
+    """The ids of the spans that it is linked to."""
     text: str
     """All of it, events as well."""
 
@@ -75,6 +77,7 @@ def _spans(body: bytes) -> list[Came]:
             failed=span.status.message if span.status.code == span.status.STATUS_CODE_ERROR else None,
             attributes=_values(span.attributes),
             resource=_values(of.resource.attributes),
+            links=[link.span_id.hex() for link in span.links],
             text=str(span),
         )
         for of in request.resource_spans

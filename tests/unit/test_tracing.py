@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from jsonschema import Draft202012Validator
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -18,7 +21,11 @@ from structlog.testing import capture_logs
 
 from watcher import tracing
 from watcher.config.settings import Tracing
+from watcher.event_schema import event_schema
+from watcher.events import trial_event, with_trace
 from watcher.observability import library_lines
+from watcher.observability.recorded_spans import SpanRecorder
+from watcher.observability.span_export import RedactingExporter, log_troubles
 from watcher.redact import HIDDEN
 
 if TYPE_CHECKING:
@@ -29,8 +36,8 @@ if TYPE_CHECKING:
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     """Tracing on, its spans kept here as they would be exported."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(tracing._Redacting(exporter)))  # type: ignore[arg-type]
-    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+    provider.add_span_processor(SimpleSpanProcessor(RedactingExporter(exporter)))  # type: ignore[arg-type]
+    monkeypatch.setattr(tracing, "_recorder", SpanRecorder(provider.get_tracer("test")))
     yield exporter
     provider.shutdown()
 
@@ -42,6 +49,9 @@ def test_while_tracing_is_off_every_span_is_the_same_nothing() -> None:
     with tracing.span("poll stack", target="a", deliveries=3) as one, tracing.span("POST", client=True) as other:
         one.outcome("answered")
         one.outcome("failed", "why")
+        one.status(500)
+        one.delivers([])
+        assert (tracing.traceparent(), tracing.propagated()) == (None, {})
     assert one is other
 
 
@@ -62,14 +72,17 @@ def test_nothing_of_opentelemetry_is_loaded_before_it_is_set_up() -> None:
 def test_a_span_has_its_attributes_by_their_own_names(kept: InMemorySpanExporter) -> None:
     with tracing.span("poll stack", target="a/b", region="eu-west-1", deliveries=2) as span:
         span.outcome("answered")
-    with tracing.span("POST", client=True, server="example.com:443"):
+    with tracing.span("POST", client=True, method="POST", server="example.com", port=443):
         pass
     poll, post = kept.get_finished_spans()
     assert (poll.name, poll.kind, poll.status.status_code) == ("poll stack", SpanKind.INTERNAL, StatusCode.UNSET)
     assert dict(poll.attributes or {}) == {
         "watcher.target": "a/b", "cloud.region": "eu-west-1", "watcher.deliveries": 2, "watcher.outcome": "answered",
     }  # fmt: skip
-    assert (post.kind, dict(post.attributes or {})) == (SpanKind.CLIENT, {"server.address": "example.com:443"})
+    assert (post.kind, dict(post.attributes or {})) == (
+        SpanKind.CLIENT,
+        {"http.request.method": "POST", "server.address": "example.com", "server.port": 443},
+    )
 
 
 def test_an_outcome_with_an_error_is_a_failure_without_secrets(kept: InMemorySpanExporter) -> None:
@@ -98,6 +111,58 @@ def test_an_error_that_passes_through_is_the_outcome_and_goes_on(
     (span,) = kept.get_finished_spans()
     assert (span.attributes or {})["watcher.outcome"] == outcome
     assert (span.status.description, list(span.events)) == (description, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(200, None), (204, None), (302, None), (400, "400"), (404, "404"), (410, "410"), (503, "503")]
+)
+def test_a_status_of_http_is_an_error_from_400_on(kept: InMemorySpanExporter, code: int, error: str | None) -> None:
+    with tracing.span("POST", client=True) as span:
+        span.status(code)
+    (post,) = kept.get_finished_spans()
+    assert post.status.status_code is (StatusCode.ERROR if error else StatusCode.UNSET)
+    assert dict(post.attributes or {}) == {
+        "http.response.status_code": code, **({"error.type": error} if error else {}),
+    }  # fmt: skip
+
+
+def test_a_delivery_names_its_events_and_links_to_the_polls_that_saw_them(kept: InMemorySpanExporter) -> None:
+    now = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    with tracing.span("poll stack"):
+        one = with_trace(trial_event("one", now), tracing.traceparent())
+    other = with_trace(trial_event("other", now), "nonsense")
+    with tracing.span("deliver ops") as span:
+        span.delivers([one])
+    with tracing.span("deliver ops") as span:
+        span.delivers([one, other])
+    poll, alone, together = kept.get_finished_spans()
+    attributes = {
+        "cloudevents.event_id": one.id,
+        "cloudevents.event_type": "watcher.test",
+        "cloudevents.event_subject": "test/one",
+    }
+    assert dict(alone.attributes or {}) == attributes
+    assert dict(together.attributes or {}) == {
+        "watcher.event_ids": (one.id, other.id),
+        "watcher.event_types": ("watcher.test", "watcher.test"),
+        "watcher.event_subjects": ("test/one", "test/other"),
+    }
+    for delivery in (alone, together):
+        (link,) = delivery.links
+        assert (link.context.trace_id, link.context.span_id) == (poll.context.trace_id, poll.context.span_id)
+        assert dict(link.attributes or {}) == attributes
+
+
+def test_an_event_keeps_the_poll_that_saw_it_only_where_that_is_traced(kept: InMemorySpanExporter) -> None:
+    event = trial_event("ops", datetime(2026, 11, 23, 8, tzinfo=UTC))
+    assert with_trace(event, tracing.traceparent()) == event
+    with tracing.span("poll stack"):
+        kept_form = json.loads(with_trace(event, tracing.traceparent()).body)
+    (poll,) = kept.get_finished_spans()
+    Draft202012Validator(event_schema()).validate(kept_form)
+    context = kept_form.pop("traceparent")
+    assert context.startswith(f"00-{poll.context.trace_id:032x}-{poll.context.span_id:016x}-0")
+    assert kept_form == json.loads(event.body)
 
 
 async def test_spans_of_tasks_that_go_on_side_by_side_do_not_mix(kept: InMemorySpanExporter) -> None:
@@ -130,7 +195,7 @@ def test_the_same_trouble_is_logged_once_with_its_end_and_what_the_collector_was
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(library_lines.time, "monotonic", lambda: now)
-    tracing._listen_to_troubles(["Bearer hush-token", "x "])
+    log_troubles(["Bearer hush-token", "x "])
     logger = logging.getLogger("opentelemetry.exporter")
     with capture_logs() as logs:
         for _ in range(3):

@@ -33,6 +33,7 @@ from aiohttp import (
     DummyCookieJar,
     TCPConnector,
 )
+from multidict import CIMultiDict
 from yarl import URL
 
 from watcher import __version__
@@ -40,10 +41,10 @@ from watcher.addresses import host_refusal, refusal
 from watcher.config.urls import secret_parts
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
-from watcher.redact import hider, printable
+from watcher.redact import HIDDEN, hider, printable
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, retry_after, verdict
-from watcher.tracing import span
+from watcher.tracing import propagated, span
 from watcher.util.interfaces import own_addresses
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Poster:
         # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.
         parts = secret_parts(url, value=VALUE, segment=SEGMENT)
         self._hide = hider([*secrets, *parts], whole=[self._url.raw_path_qs])
+        # To a trace: what the URL has beside the host may be secret.
+        shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
+        self._told: dict[str, str | int] = {"server": self._url.host or "", "port": self._url.port or 0, "url": shown}
         self._timeout = timeout
         self._ca_file = ca_file
         self._allow_http = allow_http
@@ -149,9 +153,11 @@ class Poster:
         Without an answer it is LATER, since the event may be the cause, and its target's alone.
         """
         try:
-            with span("POST", client=True, server=self._where) as traced:
-                response = await self.post(body, headers)
-                traced.outcome(str(response.status))
+            with span("POST", client=True, method="POST", **self._told) as traced:
+                sent = CIMultiDict(headers)
+                sent.update(propagated())
+                response = await self.post(body, sent)
+                traced.status(response.status)
             return verdict(response)
         except Unanswered as error:
             return Verdict.LATER, str(error)

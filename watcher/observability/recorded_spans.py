@@ -1,0 +1,116 @@
+"""Spans while tracing is on, with the names of OpenTelemetry's semantic conventions (HTTP, CloudEvents, errors).
+
+Loaded where tracing is configured.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from watcher.redact import redact
+from watcher.tracing import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from opentelemetry.trace import Span as OtelSpan
+    from opentelemetry.trace import Tracer
+
+    from watcher.events import Event
+
+_NAMES = {
+    "region": "cloud.region",
+    "method": "http.request.method",
+    "server": "server.address",
+    "port": "server.port",
+    "url": "url.full",
+}
+"""Attributes that have a name in OpenTelemetry's conventions; others are the watcher's."""
+
+_W3C = TraceContextTextMapPropagator()
+
+
+class RecordedSpan(Span):
+    """A span that is sent, if its trace is sampled."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, span: OtelSpan) -> None:
+        """Take OpenTelemetry's own."""
+        self._span = span
+
+    def outcome(self, outcome: str, error: str = "") -> None:
+        """See `Span`."""
+        self._span.set_attribute("watcher.outcome", outcome)
+        if error:
+            self._span.set_attribute("error.type", outcome)
+            self._span.set_status(StatusCode.ERROR, redact(error))
+
+    def status(self, code: int) -> None:
+        """See `Span`. A description would repeat the code, so there is none."""
+        self._span.set_attribute("http.response.status_code", code)
+        if code >= 400:
+            self._span.set_attribute("error.type", str(code))
+            self._span.set_status(StatusCode.ERROR)
+
+    def delivers(self, events: Sequence[Event]) -> None:
+        """See `Span`. One event's attributes are the span's; of several they are lists, and each on its link."""
+        if not self._span.is_recording():
+            return
+        of_each = [{"id": event.id, "type": event.type, "subject": event.subject} for event in events]
+        named = [{f"cloudevents.event_{name}": value for name, value in each.items()} for each in of_each]
+        if len(named) == 1:
+            self._span.set_attributes(named[0])
+        else:
+            lists = {f"watcher.event_{name}s": [each[name] for each in of_each] for name in ("id", "type", "subject")}
+            self._span.set_attributes(lists)
+        for event, attributes in zip(events, named, strict=True):
+            poll = get_current_span(_W3C.extract(json.loads(event.body))).get_span_context()
+            if poll.is_valid:
+                self._span.add_link(poll, attributes)
+
+
+class SpanRecorder:
+    """Makes spans of one tracer."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        """`tracer` belongs to a provider that samples and exports."""
+        self._tracer = tracer
+
+    @contextmanager
+    def span(self, name: str, told: Mapping[str, str | int], *, client: bool) -> Iterator[Span]:
+        """See `tracing.span`."""
+        with self._tracer.start_as_current_span(
+            name,
+            kind=SpanKind.CLIENT if client else SpanKind.INTERNAL,
+            attributes={_NAMES.get(key, f"watcher.{key}"): value for key, value in told.items()},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as current:
+            recorded = RecordedSpan(current)
+            # In a trace that is not sampled, calls need not even ask.
+            with nullcontext() if current.is_recording() else suppress_instrumentation():
+                try:
+                    yield recorded
+                except Exception as error:
+                    recorded.outcome(type(error).__name__, str(error) or type(error).__name__)
+                    raise
+                except BaseException:
+                    recorded.outcome("cancelled")
+                    raise
+
+    def context(self) -> Mapping[str, str]:
+        """See `tracing.propagated`."""
+        carrier: dict[str, str] = {}
+        _W3C.inject(carrier)
+        return carrier
+
+    def traceparent(self) -> str | None:
+        """See `tracing.traceparent`."""
+        return self.context().get("traceparent") if get_current_span().is_recording() else None

@@ -1,0 +1,93 @@
+"""What leaves with a span, and what OpenTelemetry's own code logs: both without secrets.
+
+Loaded where tracing is configured.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import structlog
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.trace import Status
+
+from watcher.observability.library_lines import StreakHandler
+from watcher.redact import hider, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.util.types import Attributes
+
+log = structlog.get_logger()
+
+
+class RedactingExporter:
+    """An exporter that sends nothing that a log would not show: the instrumentation repeats errors as they came."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        """`exporter` sends what is left."""
+        self._exporter = exporter
+        self._over = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send `spans` without secrets; fails at once after `shutdown`."""
+        return SpanExportResult.FAILURE if self._over else self._exporter.export([_redacted(span) for span in spans])
+
+    def shutdown(self) -> None:
+        """Send nothing more, and end the retries under way."""
+        if not self._over:
+            self._over = True
+            self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """As the exporter does."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _redacted(span: ReadableSpan) -> ReadableSpan:
+    """`span` without secrets. What went well has none: its attributes are names, regions and numbers."""
+    if span.status.description is None and not span.events:
+        return span
+    return ReadableSpan(
+        span.name,
+        span.context,
+        span.parent,
+        span.resource,
+        _shown(span.attributes),
+        [Event(event.name, _shown(event.attributes), event.timestamp) for event in span.events],
+        span.links,
+        span.kind,
+        status=Status(span.status.status_code, redact(span.status.description or "")),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _shown(attributes: Attributes) -> Attributes:
+    """Attributes without secrets, and without tracebacks, which are for bugs."""
+    return {
+        name: redact(value) if isinstance(value, str) else value
+        for name, value in (attributes or {}).items()
+        if name != "exception.stacktrace"
+    }
+
+
+def log_troubles(secrets: Collection[str]) -> None:
+    """Log what OpenTelemetry's own code logs, without `secrets`, which the collector is sent and might repeat."""
+    hide = hider(secrets)
+
+    def write(record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text = f"{text}: {type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
+        log.warning("tracing.trouble", error=hide(text), consequence="spans may be lost, and nothing else")
+
+    logger = logging.getLogger("opentelemetry")
+    logger.handlers = [StreakHandler(write)]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)
