@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from watcher.messages.cause import cause_text, essence, said_in_order
 from watcher.messages.clean import one_line
 from watcher.messages.facts import facts, sync_events
+from watcher.messages.lead import lead, reservations
 from watcher.messages.message import Fact, Message, Tone
-from watcher.messages.words import between, counted, length, moment, ordinal, titled, what, where
-from watcher.model import rfc3339
+from watcher.messages.words import counted, last_word, moment, titled, what, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,13 +59,13 @@ def title(event: Mapping[str, Any]) -> str:
 
 def _single(event: Mapping[str, Any], now: datetime) -> Message:
     heading, lines = sync_events(event)
-    lead, cause = _sentences(*_lead(event, now), *_reservations(event, now)), _cause(event)
+    sentences, cause = _sentences(*lead(event, now), *reservations(event, now)), _cause(event)
     return Message(
         tone=_tone(event),
         title=title(event),
-        lead=lead,
+        lead=sentences,
         cause=cause,
-        brief=cause or lead,
+        brief=cause or sentences,
         facts=facts(event),
         heading=heading,
         lines=lines,
@@ -79,14 +79,14 @@ def _group(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
     places = dict.fromkeys(where(event) for event in events)
     place = f" ({where(first)})" if len(places) == 1 and where(first) else ""
     common, cause = _common(facts, events), _common_cause(events)
-    why, same = _why(common, cause, events), all(_cause(event) == cause for event in events)
+    why, same = _why(common, cause, events), bool(cause) and all(_cause(event) == cause for event in events)
     names = [(what if place else titled)(event) for event in events[: FIRST + 1]]
     lines = [_line(event, headword=len(words) > 1, place=not place, said=not same) for event in events[:TARGETS]]
     more = [f"and {count - TARGETS} more"] if count > TARGETS else []
     return Message(
         tone=min((_tone(event) for event in events), key=list(Tone).index),
         title=f"{', '.join(words[:3])}: {count} targets{place}",
-        lead=_sentences(why, *_common(lambda event: _reservations(event, now), events)),
+        lead=_sentences(why, *_common(lambda event: reservations(event, now), events)),
         cause=cause,
         brief=_sentences(cause or why, _listed(names, count)),
         facts=common,
@@ -125,8 +125,8 @@ def _bare(events: Sequence[Mapping[str, Any]]) -> Message:
     first = events[0]
     name, subject = one_line(first.get("type", "event"), 80), one_line(first.get("subject", "unknown"), 200)
     others = f" and {len(events) - 1} more" if len(events) > 1 else ""
-    lead = "This event has a form that this version does not know."
-    return Message(_tone(first), f"{name}: {subject}{others}", lead, lead)
+    unknown = "This event has a form that this version does not know."
+    return Message(_tone(first), f"{name}: {subject}{others}", unknown, brief=unknown)
 
 
 def _common_cause(events: Sequence[Mapping[str, Any]]) -> str:
@@ -141,7 +141,7 @@ def _line(event: Mapping[str, Any], *, headword: bool, place: bool, said: bool) 
     line = titled(event) if place else what(event)
     if headword:
         line = f"{_headword(event)}: {line}"
-    last = said_in_order(event["data"])[-1:] if said and _word(event) in ("failed", "stalled") else ()
+    last = said_in_order(event["data"])[-1:] if said and last_word(event) in ("failed", "stalled") else ()
     text = _cause(event) or "".join(one_line(one["event"] or "", LINE) for one in last)
     return one_line(f"{line}: {text}" if said and text else line, LINE)
 
@@ -156,13 +156,9 @@ def _why(common: Sequence[Fact], cause: str, events: Sequence[Mapping[str, Any]]
     return f"{one_line(code, 80)} for all of them." if code else ""
 
 
-def _word(event: Mapping[str, Any]) -> str:
-    return str(event.get("type")).rpartition(".")[2]
-
-
 def _headword(event: Mapping[str, Any]) -> str:
     """The one word that says it."""
-    word, data = _word(event), event["data"]
+    word, data = last_word(event), event["data"]
     said = {
         "test": "TEST",
         "readable": "READABLE AGAIN",
@@ -174,79 +170,4 @@ def _headword(event: Mapping[str, Any]) -> str:
 
 
 def _tone(event: Mapping[str, Any]) -> Tone:
-    return _TONES.get(_word(event), Tone.INFO)
-
-
-def _lead(event: Mapping[str, Any], now: datetime) -> list[str]:
-    """What happened, in a sentence or two."""
-    word, data = _word(event), event["data"]
-    if word == "test":
-        return [one_line(data.get("message", "This is a test; nothing has happened."))]
-    if word in ("unreadable", "readable"):
-        return _outage(event, now)
-    if word in ("blocked", "unblocked"):
-        return ["No sync begins until this is resolved." if word == "blocked" else "Syncs may begin again."]
-    if "attempt" not in data:
-        return []
-    return _sync(event, now)
-
-
-def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:
-    word, data = _word(event), event["data"]
-    attempt = data["attempt"]
-    began, status = attempt["startedAt"], one_line(data["status"], 40)
-    times = [said["time"] for said in attempt["events"] if said["time"]]
-    if word == "failed":
-        # AWS's own last line is nearer to the end of the attempt than our look at it.
-        ran = between(began, max(times, default=event["time"]))
-        failures = data["consecutive_failures"]
-        return [
-            "The sync failed." if ran is None else f"The sync failed after {length(ran)}.",
-            f"{ordinal(failures)} failure in a row." if failures > 1 else "",
-        ]
-    ran = between(began, _as_of(event, now))
-    so_far = "" if ran is None else length(ran)
-    if word == "stalled":
-        return [f"Still {status} after {so_far}." if so_far else f"Still {status}, for too long."]
-    if word == "succeeded":
-        return ["The first success after a failed or stalled attempt." if data["recovered"] else "The sync succeeded."]
-    if word == "unknown":
-        return ["AWS reports a status that this watcher does not know."]
-    previous = data["previous_status"]
-    if previous and not data["new_attempt"]:
-        return [f"It was {one_line(previous, 40)} before."]
-    return ["A new sync attempt."] if data["new_attempt"] else []
-
-
-def _reservations(event: Mapping[str, Any], now: datetime) -> list[str]:
-    """How it was seen, where that is not the usual way."""
-    data, reminder = event["data"], event.get("reminder")
-    since = length(between(event["time"], rfc3339(now)) or 0) if reminder else ""
-    return [
-        f"Reminder {one_line(reminder, 9)}: it is still so, {since} after it was seen." if reminder else "",
-        "Already so when the watcher first looked." if data.get("first_seen") else "",
-        "A later attempt has begun since." if data.get("observed") is False else "",
-        "AWS went back to an older attempt: probably it was deleted and created again."
-        if data.get("recreated")
-        else "",
-    ]
-
-
-def _outage(event: Mapping[str, Any], now: datetime) -> list[str]:
-    data = event["data"]
-    targets = data.get("endpoint", {}).get("targets")
-    if _word(event) == "readable":
-        lasted = length(data["lasted_seconds"])
-        whose = f"The sync status of {counted(targets, 'target')}" if targets else "Its sync status"
-        return [f"{whose} could not be read for {lasted}."]
-    since = between(data["error"]["since"], _as_of(event, now))
-    so_far = f", for {length(since)}" if since else ""
-    if event.get("reminder"):  # how many polls, and of how many targets, was counted for the event
-        return [f"{'Its targets cannot be watched' if targets else 'Its sync status cannot be read'}{so_far}."]
-    whose = f"{counted(targets, 'target')} cannot be watched" if targets else "Its sync status cannot be read"
-    return [f"{whose}: {counted(data['error']['attempts'], 'poll')} failed in a row{so_far}."]
-
-
-def _as_of(event: Mapping[str, Any], now: datetime) -> str:
-    """The moment of which an event is told: its own, or now for a reminder."""
-    return rfc3339(now) if event.get("reminder") else str(event["time"])
+    return _TONES.get(last_word(event), Tone.INFO)

@@ -17,6 +17,11 @@ NAME = 60
 APIS = {"proton": "Proton", "codeconnections": "CodeConnections"}
 
 
+def last_word(event: Mapping[str, Any]) -> str:
+    """Of an event's type: `failed`, `readable`."""
+    return str(event.get("type")).rpartition(".")[2]
+
+
 def what(event: Mapping[str, Any]) -> str:
     """What an event is about: `SERVICE template web:2`, `stack network`, `CodeConnections`."""
     data = event["data"]

@@ -181,6 +181,16 @@ EVENTS: dict[str, list[Event]] = {
     "sync.stalled-reminder": [
         reminder(sync(attempt(IN_PROGRESS), kind="sync.stalled", reason=Reason.STALLED, after=31.5), 1)
     ],
+    "sync.stalled-group": [
+        sync(
+            attempt(IN_PROGRESS, f"Step {number}"),
+            target=target,
+            kind="sync.stalled",
+            reason=Reason.STALLED,
+            after=31.5,
+        )
+        for number, target in enumerate((WEB, NETWORK))
+    ],
     "target.unreadable-group": [outage(target) for target in (WEB, NETWORK)],
     "endpoint.unreadable": [outage(ENDPOINT)],
     "endpoint.readable": [outage(ENDPOINT, over=True)],
