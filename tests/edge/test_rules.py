@@ -192,6 +192,7 @@ async def test_stalled_is_told_once_for_each_attempt(simulator: Simulator, targe
         assert [kind for kind in watch.kinds() if kind == "sync.stalled"] == ["sync.stalled"] * 2
         await watch.polls(3)
         assert len(watch.caught.events) == 4
+        assert [event["data"]["recovered"] for event in watch.caught.events] == [False, True, False, False]
 
 
 async def test_a_status_that_nobody_knows_is_told_as_it_came(watch: Watch, target: Target) -> None:
