@@ -27,6 +27,7 @@ from watcher.observability import library_lines
 from watcher.observability.recorded_spans import SpanRecorder
 from watcher.observability.span_export import RedactingExporter, log_troubles
 from watcher.redact import HIDDEN
+from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +100,7 @@ def test_an_outcome_with_an_error_is_a_failure_without_secrets(kept: InMemorySpa
     ("error", "outcome", "description"),
     [
         (ValueError("no: session_token=hush"), "ValueError", f"no: session_token={HIDDEN}"),
+        (ValueError("x" * 900_000), "ValueError", bounded("x" * 900_000)),
         (TimeoutError(), "TimeoutError", "TimeoutError"),
         (asyncio.CancelledError(), "cancelled", None),
     ],

@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from watcher.redact import redact
+from watcher.redact import excerpt
 from watcher.tracing import Span
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RecordedSpan(Span):
         self._span.set_attribute("watcher.outcome", outcome)
         if error:
             self._span.set_attribute("error.type", outcome)
-            self._span.set_status(StatusCode.ERROR, redact(error))
+            self._span.set_status(StatusCode.ERROR, excerpt(error))
 
     def status(self, code: int) -> None:
         """See `Span`. A description would repeat the code, so there is none."""

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Status
 
 from watcher.observability.library_lines import StreakHandler
-from watcher.redact import hider, redact
+from watcher.redact import excerpt, hider
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -61,7 +61,7 @@ def _redacted(span: ReadableSpan) -> ReadableSpan:
         [Event(event.name, _shown(event.attributes), event.timestamp) for event in span.events],
         span.links,
         span.kind,
-        status=Status(span.status.status_code, redact(span.status.description or "")),
+        status=Status(span.status.status_code, excerpt(span.status.description or "")),
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
@@ -71,7 +71,7 @@ def _redacted(span: ReadableSpan) -> ReadableSpan:
 def _shown(attributes: Attributes) -> Attributes:
     """Attributes without secrets, and without tracebacks, which are for bugs."""
     return {
-        name: redact(value) if isinstance(value, str) else value
+        name: excerpt(value) if isinstance(value, str) else value
         for name, value in (attributes or {}).items()
         if name != "exception.stacktrace"
     }
