@@ -50,16 +50,16 @@ class Event:
     body: str
 
 
-def check_event(event: Event) -> Event:
-    """Return `event` once it is known to be one that can be shown and sent: for a source that others may have written.
+def check_event(event: Event, name: str = "event") -> Event:
+    """Return `event` once it is known to be one that can be shown and sent; `name` is what messages call it.
 
     Raises:
         ValueError: it is not.
     """
-    check(asdict(event), dict.fromkeys(("id", "type", "subject", "time"), str), "event")
-    form = parse(event.body, _BODY, "event.body")
+    check(asdict(event), dict.fromkeys(("id", "type", "subject", "time"), str), name)
+    form = parse(event.body, _BODY, f"{name}.body")
     if form["data"].get("attempt") is not None:
-        check(form["data"], _SYNC, "event.body.data")
+        check(form["data"], _SYNC, f"{name}.body.data")
     return event
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.model import FAILED, rfc3339
 from watcher.protocols import Wish
 from watcher.routing import muted_by, why_not
+from watcher.util.shapes import Optional, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,8 +42,8 @@ def due(wish: Wish, body: str, recorded: float, last: tuple[int, float] | None, 
     `body`, `recorded`: the event's. `last`: of its last delivery to the sink, the reminder's count and when it ended.
     Times in seconds since 1970.
     """
-    data = json.loads(body)["data"]
-    if wish.moment not in (data.get("attempt", {}).get("startedAt"), data.get("error", {}).get("since")):
+    data = parse(body, {"data": {"attempt": Optional({}), "error": Optional({})}}, "event.body")["data"]
+    if wish.moment not in ((data.get("attempt") or {}).get("startedAt"), (data.get("error") or {}).get("since")):
         return None
     if last is None and "muted" not in data:  # it was recorded before the sink was there
         return None

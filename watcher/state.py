@@ -123,16 +123,17 @@ def dump(record: Record) -> str:
     return json.dumps(form, separators=(",", ":"))
 
 
-def load(text: str) -> Record:
-    """What `dump` wrote.
+def load(text: str, subject: str = "") -> Record:
+    """What `dump` wrote; `subject` is named in messages.
 
     Raises:
         ValueError: the text is not a state, or of a form that this version does not know.
     """
-    form = parse(text, {}, "state")
+    name = f"the state of {subject}" if subject else "state"
+    form = parse(text, {}, name)
     if form.get("form") != FORM:
-        raise ValueError(f"state of form {form.get('form')!r}, where this version knows {FORM}")
-    check(form, _RECORD, "state")
+        raise ValueError(f"{name} of form {form.get('form')!r}, where this version knows {FORM}")
+    check(form, _RECORD, name)
     outage = form["outage"]
     try:
         return Record(
@@ -141,7 +142,7 @@ def load(text: str) -> Record:
             outage=None if outage is None else Outage(**{**outage, "since": parse_rfc3339(outage["since"])}),
         )
     except (KeyError, OverflowError, TypeError) as error:
-        raise ValueError(f"not a state: {error!r}") from error
+        raise ValueError(f"{name} is not a state: {error!r}") from error
 
 
 def _known_to_json(known: Known) -> dict[str, Any]:

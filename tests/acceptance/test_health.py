@@ -64,6 +64,27 @@ def get(url: str) -> tuple[int, Any]:
             return error.code, json.load(error)
 
 
+async def test_a_daemon_whose_state_file_was_removed_is_unready_and_keeps_nothing_until_it_is_back(
+    watched: Site, simulator: Simulator, port: int
+) -> None:
+    watched.configure((NETWORK, WEB), f"http: {{listen: '127.0.0.1:{port}'}}")
+    child = watched.start()
+    url = f"{await listening(child)}/readyz"
+    await until(lambda: get(url)[0] == 200, "a daemon that is ready")
+    aside = watched.folder / "aside"
+    watched.state.rename(aside)
+    await until(lambda: get(url)[0] == 503, "a daemon that is not")
+    assert f"{watched.state}: the file was removed while it was in use" in "".join(get(url)[1]["reasons"])
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 1))
+    await until(lambda: child.logged("store.unwritable"), "a commit that fails")
+    assert "put the same file back, or restart watcher" in child.logged("store.unwritable")[0]["error"]
+    assert b'"FAILED"' not in child.printed()
+    aside.rename(watched.state)
+    await until(lambda: b'"FAILED"' in child.printed(), "the event")
+    await until(lambda: get(url)[0] == 200, "a daemon that is ready again")
+    assert await child.stopped() == 0
+
+
 async def test_a_healthy_daemon_and_one_that_is_not_there(watched: Site, port: int) -> None:
     watched.configure((NETWORK, WEB), f"http: {{listen: '127.0.0.1:{port}', token: a-token-that-is-not-needed}}")
     code, _, said = await watched.run("healthcheck")

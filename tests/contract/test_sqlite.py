@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import sqlite3
+import threading
 import tracemalloc
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
-from tests.contract.conftest import MOMENT, NOW, after, entry, given_up, later, numbers, only, refused, sent
+from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
 from watcher.errors import StoreError, StoreLocked
 from watcher.protocols import DeliveryQuery, DeliveryState, EventQuery, Wish
 from watcher.stores import outbox
 from watcher.stores.migrations import STEPS
-from watcher.stores.sqlite import SqliteOutbox, SqliteReader, SqliteStore
+from watcher.stores.moving import Recorded
+from watcher.stores.sqlite import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -156,7 +161,7 @@ async def test_a_file_of_the_first_version_keeps_all_that_it_has(tmp_path: Path)
                 subject,
                 "T",
                 after(number).timestamp(),
-                f"body {number}",
+                event(number, subject).body,
             )
             old.execute("INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)", fields)
             row = (number, after(9).timestamp() if number == 1 else None)
@@ -170,7 +175,9 @@ async def test_a_file_of_the_first_version_keeps_all_that_it_has(tmp_path: Path)
     store = SqliteStore(path)
     await store.open()
     assert {subject: record.sequence for subject, record in (await store.records()).items()} == {"a": 4}
-    assert [kept.body for _, kept in await store.events(EventQuery())] == [f"body {i}" for i in (1, 2, 3, 4)]
+    assert [kept.body for _, kept in await store.events(EventQuery())] == [
+        event(i, name).body for i, name in enumerate("abab", 1)
+    ]
     assert numbers(await store.due("x", 10)) == [2, 3, 4]
     assert numbers(await store.heads("x", after(60), 10)) == [2, 3]
     assert dict(await store.waiting()) == {"x": 3}
@@ -327,3 +334,153 @@ async def test_a_database_that_is_not_ours_is_left_alone(tmp_path: Path, damage:
     with pytest.raises(StoreError, match=told):
         await SqliteStore(path).open()
     assert path.read_bytes() == before
+
+
+ODD = [
+    ("UPDATE record SET state = '[' || state", "Expecting"),
+    ("UPDATE record SET state = replace(hex(zeroblob(100000)), '00', '[')", "the state of a is nested too deeply"),
+    ("UPDATE record SET state = CAST(state AS BLOB)", "the state of a is not text"),
+    ("""UPDATE record SET state = json_set(state, '$.sequence', 'x')""", 'the state of a.sequence cannot be "x"'),
+    ("UPDATE event SET body = 'no JSON'", "Expecting value"),
+    ("UPDATE event SET body = replace(hex(zeroblob(100000)), '00', '[')", "nested too deeply"),
+    ("UPDATE event SET body = '{}'", "has no 'type'"),
+    ("UPDATE event SET body = x'ff'", "event.body is not text"),
+    ("UPDATE event SET body = CAST(x'ff' AS TEXT)", "Could not decode to UTF-8"),
+    ("UPDATE event SET time = x'00'", "time cannot be"),
+    ("UPDATE event SET recorded = 'yesterday'", 'recorded cannot be "yesterday"'),
+    ("UPDATE delivery SET state = 'odd'", "'odd' is not a valid DeliveryState"),
+    ("UPDATE delivery SET tries = 'many'", 'tries cannot be "many"'),
+]
+
+
+@pytest.mark.parametrize(("damage", "words"), ODD)
+async def test_a_row_that_watcher_never_writes_is_reported_with_the_file(
+    tmp_path: Path, damage: str, words: str
+) -> None:
+    path = tmp_path / "state.db"
+    made = SqliteStore(path)
+    await made.open()
+    await made.commit([entry("a", 1)], NOW)
+    await made.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(damage)
+    reader = SqliteReader(path)
+    await reader.open()
+    asked = reader.records() if "record" in damage.split() else reader.deliveries(DeliveryQuery())
+    with pytest.raises(StoreError, match=rf"^{path}: .*{words}"):
+        await asked
+    await reader.close()
+
+
+async def test_a_schema_of_a_version_that_there_never_was_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA user_version = -5")
+    for made in (SqliteStore(path), SqliteReader(path)):
+        with pytest.raises(StoreError, match=r"its schema has the version -5"):
+            await made.open()
+
+
+async def test_an_import_that_is_closed_while_it_writes_changes_nothing(tmp_path: Path) -> None:
+    mover = SqliteMover(tmp_path / "state.db")
+    await mover.open()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def parts() -> Any:
+        for number in (1, 2):
+            yield Recorded(number, 0.0, event(number))
+            begun.set()
+            go_on.wait(60)
+
+    writing = asyncio.create_task(mover.write(parts()))
+    await asyncio.to_thread(begun.wait, 60)
+    closing = asyncio.create_task(mover.close())
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(StoreError, match="the import was interrupted; nothing was changed"):
+        await writing
+    await closing
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    assert await store.events(EventQuery()) == []
+    await store.close()
+
+
+ENDINGS = ("", "-wal", "-shm")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_nothing_is_kept_in_a_file_that_was_removed_or_replaced_until_it_is_back(
+    tmp_path: Path, ending: str, *, replaced: bool
+) -> None:
+    path = tmp_path / "state.db"
+    store, reader = SqliteStore(path), SqliteReader(path)
+    await store.open()
+    await reader.open()
+    await store.commit([entry("a", 1)], NOW)
+    file, aside = path.with_name(path.name + ending), tmp_path / "aside"
+    file.rename(aside)
+    if replaced:
+        file.write_bytes(aside.read_bytes())
+    what = rf"^{file}: the file was {'replaced' if replaced else 'removed'} while it was in use, .*put the same file"
+    for asked in (store.commit([entry("a", 2)], NOW), store.mark_alive(NOW), reader.find("")):
+        with pytest.raises(StoreError, match=what):
+            await asked
+    aside.replace(file)
+    await store.commit([entry("a", 3)], NOW)
+    assert numbers(await store.due("x", 10)) == [1, 3]
+    assert len(await reader.events(EventQuery())) == 2
+    await reader.close()
+    await store.close()
+
+
+async def test_a_file_that_is_replaced_during_a_commit_is_not_committed_to(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = SqliteStore(path)
+    await store.open()
+
+    def entries() -> Any:
+        yield entry("a", 1)
+        path.rename(tmp_path / "aside")
+
+    with pytest.raises(StoreError, match="was removed while it was in use"):
+        await store.commit(entries(), NOW)
+    (tmp_path / "aside").rename(path)
+    assert await store.events(EventQuery()) == []
+    await store.close()
+
+
+async def test_a_lock_that_was_removed_is_taken_again(tmp_path: Path) -> None:
+    store, second = SqliteStore(tmp_path / "state.db"), SqliteStore(tmp_path / "state.db")
+    await store.open()
+    (tmp_path / "state.db.lock").unlink()
+    await store.mark_alive(NOW)
+    with pytest.raises(StoreLocked):
+        await second.open()
+    await store.close()
+
+
+async def test_every_file_of_a_state_is_for_its_user_and_group_alone(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        store = SqliteStore(tmp_path / "state.db")
+        await store.open()
+        await store.commit([entry("a", 1)], NOW)
+        modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in os.listdir(tmp_path)}  # noqa: PTH208
+        await store.close()
+    finally:
+        os.umask(mask)
+    assert modes == dict.fromkeys(("state.db", "state.db-wal", "state.db-shm", "state.db.lock"), 0o640)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+async def test_a_state_file_of_length_zero_is_used_with_a_warning(tmp_path: Path, *, empty: bool) -> None:
+    path = tmp_path / "state.db"
+    if empty:
+        path.touch()
+    with structlog.testing.capture_logs() as logged:
+        store = SqliteStore(path)
+        await store.open()
+        await store.close()
+    assert [line["event"] for line in logged] == (["store.empty"] if empty else [])

@@ -160,3 +160,28 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     lock = FileLock(path)
     lock.take()
     lock.release()
+
+
+def test_a_lock_follows_no_link_and_overwrites_nothing(tmp_path: Path) -> None:
+    lock, other = tmp_path / "watcher.db.lock", tmp_path / "other"
+    other.write_text("precious\n", encoding="utf-8")
+    lock.symlink_to(other)
+    with pytest.raises(StoreError, match=r"watcher\.db\.lock: is a symbolic link"):
+        FileLock(lock).take()
+    other.replace(lock)
+    with pytest.raises(StoreError, match=r"watcher\.db\.lock: is not watcher's lock; move it away"):
+        FileLock(lock).take()
+    assert lock.read_text(encoding="utf-8") == "precious\n"
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(StoreError, match="is not watcher's lock"):
+        FileLock(lock).take()
+
+
+def test_an_older_and_longer_content_of_a_lock_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "watcher.db.lock"
+    path.write_text("12345678901234567890\n", encoding="utf-8")
+    lock = FileLock(path)
+    lock.take()
+    assert path.read_text(encoding="utf-8") == f"{os.getpid()}\n"
+    lock.release()

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import re
 import sqlite3
+import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watcher.errors import StoreError, StoreLocked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs",
            "fuse.sshfs", "fuse.s3fs", "fuse.glusterfs", "fuse.rclone", "beegfs", "gpfs")  # fmt: skip
@@ -25,6 +32,13 @@ MEANINGS = {
 }
 
 
+MODE = 0o640
+"""Of a new file, less what the umask takes: a state tells about other people's repositories."""
+
+_OWNER = re.compile(rb"\d{0,20}\n?")
+"""The content of a lock: the number of the process that took it last."""
+
+
 class FileLock:
     """Held by the one daemon that may use a state file; the system gives it up when the process ends."""
 
@@ -38,27 +52,93 @@ class FileLock:
 
         Raises:
             StoreLocked: another process has it.
+            StoreError: something else stands in its place.
             OSError: the lock's file cannot be made.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(descriptor, 32).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise StoreLocked(
-                f"{self._path.with_suffix('')}: another watcher ({f'process {owner}' if owner else 'unknown'}) keeps "
-                "its state there; stop it, or name another file under `state`"
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+            descriptor = os.open(self._path, flags, MODE)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise StoreError(f"{self._path}: is a symbolic link, which a lock must not be; remove it") from None
+        with contextlib.ExitStack() as failed:
+            failed.callback(os.close, descriptor)
+            owner = os.read(descriptor, 32) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+            if owner is None or not _OWNER.fullmatch(owner):
+                raise StoreError(
+                    f"{self._path}: is not watcher's lock; move it away, or name another file under `state`"
+                )
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                process = f"process {owner.decode().strip()}" if owner.strip() else "unknown"
+                raise StoreLocked(
+                    f"{self._path.with_suffix('')}: another watcher ({process}) keeps its state there; stop it, or "
+                    "name another file under `state`"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            failed.pop_all()
         self._descriptor = descriptor
+
+    def keep(self) -> None:
+        """Take the lock again if its file was removed or replaced: another process could take that one, too.
+
+        Raises:
+            StoreLocked: another process has it.
+            OSError: the lock's file cannot be made.
+        """
+        if self._descriptor is not None:
+            held = os.fstat(self._descriptor)
+            if identity(self._path) != (held.st_dev, held.st_ino):
+                self.release()
+        if self._descriptor is None:
+            self.take()
 
     def release(self) -> None:
         """Give the lock up; its file stays, since removing it could let two in."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def make(path: Path) -> bool:
+    """Make a state file that is not there, for its user and group alone; whether an empty one was there before."""
+    found = identity(path) is not None
+    if not found:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
+    return found and not path.stat().st_size
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """The device and inode of the file that `path` leads to; None: there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def identities(database: Path) -> dict[Path, tuple[int, int]]:
+    """The files that belong to an open database, as they are now."""
+    files = [database.with_name(database.name + ending) for ending in ("", "-wal", "-shm")]
+    return {file: found for file in files if (found := identity(file)) is not None}
+
+
+def refuse_replaced(files: Mapping[Path, tuple[int, int]]) -> None:
+    """Compare files with what they were when they were opened: what is written into another one would be lost.
+
+    Raises:
+        StoreError: one was removed or replaced.
+    """
+    for file, opened in files.items():
+        found = identity(file)
+        if found != opened:
+            raise StoreError(
+                f"{file}: the file was {'removed' if found is None else 'replaced'} while it was in use, and nothing "
+                "more can be kept; put the same file back, or restart watcher to go on with what is there"
+            )
 
 
 def refuse_unusable(path: Path) -> None:

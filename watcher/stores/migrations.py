@@ -107,7 +107,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: the file is damaged ({told}); restore it, or move it away to begin anew. It is left as it is"
         )
     version = version_of(connection)
-    refuse_newer(version, path)
+    refuse_unknown(version, path)
     found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if version == 0 and found:
         raise StoreError(f"{path}: is another program's database; name another file under `state`")
@@ -119,12 +119,15 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def refuse_newer(version: int, path: Path) -> None:
-    """Leave a newer version's file alone.
+def refuse_unknown(version: int, path: Path) -> None:
+    """Leave the file of a newer version alone, and one of a version that there never was.
 
     Raises:
         StoreError: it is one.
     """
+    if version < 0:
+        raise StoreError(f"{path}: its schema has the version {version}, which watcher never writes; restore the file, "
+                         "or move it away to begin anew. It is left as it is")  # fmt: skip
     if version > VERSION:
         raise StoreError(
             f"{path}: written by a newer watcher (schema {version}, this one knows {VERSION}); "

@@ -11,13 +11,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from watcher import reminders
-from watcher.events import Event
+from watcher.events import Event, check_event
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
+from watcher.util.shapes import Moment, Optional, check
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from watcher.protocols import DeliveryQuery, Result, Wish
 
@@ -190,7 +191,8 @@ def replay(connection: sqlite3.Connection, sink: str, since: float, wanted: Call
     rows = connection.execute(
         "SELECT number, id, type, subject, time, body FROM event WHERE recorded >= ? ORDER BY number", (since,)
     )
-    return sum(add(connection, number, fields[2], [sink]) for number, *fields in rows if wanted(Event(*fields)))
+    found = map(numbered, rows)
+    return sum(add(connection, number, event.subject, [sink]) for number, event in found if wanted(event))
 
 
 def hasten(connection: sqlite3.Connection, sink: str, since: float) -> int:
@@ -271,7 +273,7 @@ def deliveries(connection: sqlite3.Connection, query: DeliveryQuery) -> list[Del
         "ORDER BY sink, delivery.number, reminder LIMIT :limit"
     )
     return [
-        DeliveryRecord(Event(*row[:5]), row[5], DeliveryState(row[6]), *row[7:])
+        DeliveryRecord(check_event(Event(*row[:5])), row[5], DeliveryState(row[6]), *_checked(_RECORD, row[7:]))
         for row in connection.execute(sql, values)
     ]
 
@@ -329,6 +331,33 @@ def _one_of(states: Iterable[DeliveryState]) -> str:
     return " OR ".join(f"state = '{state}'" for state in states).join("()")
 
 
-def _delivery(row: tuple[Any, ...]) -> Delivery:
+def numbered(row: Sequence[Any]) -> tuple[int, Event]:
+    """An event and its number, from a row that begins with it.
+
+    Raises:
+        ValueError: it is not an event.
+    """
+    number, *fields = row
+    return number, check_event(Event(*fields), f"event {number}")
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
     number, sink, *fields = row
-    return Delivery(number, sink, Event(*fields[:5]), *fields[5:])
+    return Delivery(number, sink, Event(*fields[:5]), *_checked(_DELIVERY, fields[5:]))
+
+
+def _checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
+    """`values` of a row, which are of `forms`.
+
+    Raises:
+        ValueError: one is not.
+    """
+    check(dict(zip(forms, values, strict=True)), forms, "delivery")
+    return values
+
+
+_DELIVERY = {"recorded": Moment, "reminder": int, "tries": int, "since": Optional(Moment), "failures": int}
+_RECORD = {
+    "reminder": int, "recorded": Moment, "tries": int, "tried": Optional(Moment), "ended": Optional(Moment),
+    "answer": Optional(str),
+}  # fmt: skip

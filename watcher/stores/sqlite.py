@@ -19,19 +19,19 @@ from watcher import state
 from watcher.core.liveness import moment_of
 from watcher.core.subjects import is_meant, is_one_id
 from watcher.errors import StoreError
-from watcher.events import Event
 from watcher.protocols import DeliveryState
 from watcher.stores import outbox
 from watcher.stores import sqlite_moving as moving
-from watcher.stores.files import FileLock, explain, on_network, refuse_unusable
-from watcher.stores.migrations import STEPS, VERSION, check, refuse_newer, version_of
+from watcher.stores.files import FileLock, explain, identities, make, on_network, refuse_replaced, refuse_unusable
+from watcher.stores.migrations import STEPS, VERSION, check, refuse_unknown, version_of
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from watcher.events import Event
     from watcher.protocols import Delivery, DeliveryQuery, DeliveryRecord, Entry, EventQuery, Result, Wish
     from watcher.state import Record
     from watcher.stores.moving import Part
@@ -60,6 +60,8 @@ class SqliteReader:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._connection: sqlite3.Connection
+        self._files: Mapping[Path, tuple[int, int]] = {}
+        """Those that are open; none: they are not compared."""
 
     async def open(self) -> None:
         """Open the file.
@@ -68,15 +70,14 @@ class SqliteReader:
             StoreError: there is none, or it cannot be used.
         """
         await self._run(self._open)
+        self._files = await self._run(lambda: identities(self._path))
 
     async def records(self) -> dict[str, Record]:
         """See `protocols.Reader`."""
-        rows = await self._run(lambda: self._connection.execute("SELECT subject, state FROM record").fetchall())
-        try:
-            return {subject: state.load(text) for subject, text in rows}
-        except ValueError as error:
-            raise StoreError(f"{self._path}: a record cannot be read ({error}); restore the file, or move it away "
-                             "to begin anew") from error  # fmt: skip
+        sql = "SELECT subject, state FROM record"
+        return await self._run(
+            lambda: {subject: state.load(text, subject) for subject, text in self._connection.execute(sql)}
+        )
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
         """See `protocols.Reader`."""
@@ -96,8 +97,7 @@ class SqliteReader:
             "SELECT number, id, type, subject, time, body FROM event "  # noqa: S608  every value is bound
             f"WHERE {' AND '.join(where)} ORDER BY number {order} LIMIT :limit"
         )
-        rows = await self._run(lambda: self._connection.execute(sql, values).fetchall())
-        return sorted((number, Event(*fields)) for number, *fields in rows)
+        return await self._run(lambda: sorted(map(outbox.numbered, self._connection.execute(sql, values))))
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
         """See `protocols.Reader`."""
@@ -110,8 +110,7 @@ class SqliteReader:
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
         """See `protocols.Reader`."""
         sql = "SELECT number, id, type, subject, time, body FROM event WHERE id = ? ORDER BY number"
-        rows = await self._run(lambda: self._connection.execute(sql, (event_id,)).fetchall())
-        return [(number, Event(*fields)) for number, *fields in rows]
+        return await self._run(lambda: [*map(outbox.numbered, self._connection.execute(sql, (event_id,)))])
 
     async def alive_at(self) -> datetime | None:
         """See `protocols.Reader`."""
@@ -123,6 +122,7 @@ class SqliteReader:
         if hasattr(self, "_connection"):
             if self.gives_up:
                 self._connection.interrupt()
+            self._files = {}
             await self._run(self._connection.close)
         self._thread.shutdown(wait=False)
 
@@ -132,7 +132,7 @@ class SqliteReader:
             raise StoreError(f"{self._path}: there is no state yet; `watcher run` makes it at its first start")
         self._connect(mode)
         version = version_of(self._connection)
-        refuse_newer(version, self._path)
+        refuse_unknown(version, self._path)
         if version < VERSION:
             raise StoreError(f"{self._path}: there is no state of this version yet; start `watcher run` on it first")
 
@@ -143,13 +143,27 @@ class SqliteReader:
         self._connection.create_function("is_meant", 2, is_meant, deterministic=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        """`work` on the thread. It runs to its end even when the caller is cancelled."""
+        """`work` on the thread, as long as the files are those that were opened.
+
+        It runs to its end even when the caller is cancelled.
+        """
+
+        def checked() -> T:
+            self._refuse_replaced()
+            return work()
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, checked)
         except sqlite3.Error as error:
             raise StoreError(explain(self._path, error)) from error
         except OSError as error:
             raise StoreError(f"{self._path}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise StoreError(f"{self._path}: what it holds cannot be read ({error}); restore the file, or move it away "
+                             "to begin anew") from error  # fmt: skip
+
+    def _refuse_replaced(self) -> None:
+        refuse_replaced(self._files)
 
 
 class SqliteOutbox(SqliteReader):
@@ -203,6 +217,7 @@ class SqliteOutbox(SqliteReader):
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._refuse_replaced()  # or what is acknowledged would be lost
             self._connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -301,6 +316,10 @@ class SqliteStore(SqliteOutbox):
         refuse_unusable(self._path)
         self._lock.take()
         try:
+            if make(self._path):
+                log.warning("store.empty", path=str(self._path),
+                            consequence="every target is first observed again",
+                            remedy="if there was state in it, stop watcher and restore the file")  # fmt: skip
             self._connect(mode)
             check(self._connection, self._path)
             network = on_network(self._path)
@@ -318,6 +337,11 @@ class SqliteStore(SqliteOutbox):
             self._lock.release()
             raise
 
+    def _refuse_replaced(self) -> None:
+        super()._refuse_replaced()
+        if self._files:
+            self._lock.keep()
+
     def _migrate(self) -> None:
         for number in range(version_of(self._connection), VERSION):
             with self._transaction():
@@ -328,6 +352,8 @@ class SqliteStore(SqliteOutbox):
 
 class SqliteMover(SqliteStore):
     """All of a state file that no daemon uses: read, or written into an empty one."""
+
+    _closing = False
 
     async def read(self) -> AsyncIterator[Part]:
         """Everything, in the order in which it is written elsewhere."""
@@ -340,10 +366,18 @@ class SqliteMover(SqliteStore):
         Raises:
             StoreError: the file is not empty.
         """
-        try:
-            await self._in_transaction(lambda connection: moving.write(connection, parts))
-        except StoreError as error:
-            raise StoreError(f"{self._path}: {error}") from error
+        await self._in_transaction(lambda connection: moving.write(connection, self._until_closed(parts), self._path))
+
+    async def close(self) -> None:
+        """See `SqliteStore`; what is being written is given up."""
+        self._closing = True
+        await super().close()
+
+    def _until_closed(self, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            if self._closing:
+                raise StoreError(f"{self._path}: the import was interrupted; nothing was changed")
+            yield part
 
 
 def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from watcher import state
 from watcher.errors import StoreError
-from watcher.events import Event
 from watcher.protocols import DeliveryState
 from watcher.stores.moving import Recorded, Sending, Sinks, State
+from watcher.stores.outbox import numbered
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from watcher.stores.moving import Part
 
@@ -21,11 +22,12 @@ def read(connection: sqlite3.Connection) -> Iterator[Part]:
     """Everything, in the order in which `write` wants it."""
     yield Sinks(tuple(name for (name,) in connection.execute("SELECT name FROM sink ORDER BY name")))
     for subject, text in connection.execute("SELECT subject, state FROM record ORDER BY subject"):
-        yield State(subject, state.load(text))
-    for number, recorded, *fields in connection.execute(
-        "SELECT number, recorded, id, type, subject, time, body FROM event ORDER BY number"
+        yield State(subject, state.load(text, subject))
+    for recorded, *fields in connection.execute(
+        "SELECT recorded, number, id, type, subject, time, body FROM event ORDER BY number"
     ):
-        yield Recorded(number, recorded, Event(*fields))
+        number, event = numbered(fields)
+        yield Recorded(number, recorded, event)
     for number, subject, sink, reminder, kind, *fields in connection.execute(
         """SELECT delivery.number, delivery.subject, delivery.sink, delivery.reminder, state, tries, tried, ended,
                   answer, coalesce(failures, 0), since, coalesce(next_try, 0.0)
@@ -36,7 +38,7 @@ def read(connection: sqlite3.Connection) -> Iterator[Part]:
         yield Sending(number, subject, sink, reminder, DeliveryState(kind), *fields)
 
 
-def write(connection: sqlite3.Connection, parts: Iterable[Part]) -> None:
+def write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) -> None:
     """Everything, into an empty file.
 
     Raises:
@@ -44,7 +46,7 @@ def write(connection: sqlite3.Connection, parts: Iterable[Part]) -> None:
     """
     for table in ("record", "event"):
         if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608  ours
-            raise StoreError("there is state already; name a file under `state` that is not there yet")
+            raise StoreError(f"{path}: there is state already; name a file under `state` that is not there yet")
     numbers: dict[tuple[int, str], int] = {}
     for part in parts:
         match part:
