@@ -92,27 +92,26 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
     identity = [target.id, event_type, rfc3339(attempt.started_at), attempt.status, change.times]
     source = _source(target.account, target.region)
     event = _event(event_type, target.id, source, identity, data, now)
-    if (excess := len(event.body) - (LONGEST_EVENT - LONGEST_MARK)) > 0:
-        told["events"], told["events_omitted"] = shortened(told["events"], excess)
+    if len(event.body) > LONGEST_EVENT - LONGEST_MARK:
+        events = told["events"]
+        told |= {"events": [], "events_omitted": len(events)}
+        empty = _event(event_type, target.id, source, identity, data, now)
+        told["events"] = first_and_last(events, LONGEST_EVENT - LONGEST_MARK - len(empty.body))
+        told["events_omitted"] = len(events) - len(told["events"])
         event = _event(event_type, target.id, source, identity, data, now)
     return event
 
 
-def shortened(events: Sequence[Mapping[str, Any]], excess: int) -> tuple[list[Mapping[str, Any]], int]:
-    """As many of the first and the last of an attempt's events as leave out `excess` bytes; how many are omitted."""
-    room = sum(map(_size, events)) - excess - len(', "events_omitted": 1000000')
+def first_and_last(events: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:
+    """As many of the first and the last of an attempt's events as have `room` (bytes)."""
     first, last = 0, len(events)
     while first < last:
         at_end = first >= len(events) - last  # the last first: it says how the attempt ended
-        room -= _size(events[last - 1 if at_end else first])
+        room -= len(json.dumps(events[last - 1 if at_end else first])) + len(", ")
         if room < 0:
             break
         first, last = (first, last - 1) if at_end else (first + 1, last)
-    return [*events[:first], *events[last:]], last - first
-
-
-def _size(event: Mapping[str, Any]) -> int:
-    return len(json.dumps(event)) + len(", ")
+    return [*events[:first], *events[last:]]
 
 
 def outage_event(

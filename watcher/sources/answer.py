@@ -142,11 +142,9 @@ class _Reader:
 
     def _event(self, value: Any) -> SyncEvent:
         """A sync event; empty where nothing of it can be read."""
-        spelling = self._spelling
-        try:
-            form = _structure(value)
-        except TypeError as error:
-            self._note(f"{spelling.events}: {error}")
+        spelling, form = self._spelling, value
+        if not form or not isinstance(form, dict):
+            self._note(f"{spelling.events}: one is not a structure, or is empty")
             return {}
         event = {
             "type": self.member(form, spelling.type, _text),
