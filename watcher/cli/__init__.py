@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -19,7 +20,9 @@ from watcher.cli.look import check, status
 from watcher.cli.state import state
 from watcher.cli.tell import schema, validate
 from watcher.cli.trial import test_sink
-from watcher.errors import ConfigError, WatcherError
+from watcher.errors import ConfigError, UsageError, WatcherError
+from watcher.redact import printable, redact
+from watcher.util.shapes import is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +79,9 @@ def main(arguments: Sequence[str] | None = None, interrupted: int | None = None)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  open to the end
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A letter that the terminal's encoding does not have is shown escaped, as stderr does.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(given)
     except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort) as error:
@@ -107,8 +113,24 @@ def _say(text: str) -> None:
         sys.stderr.write(f"{text}\n")
 
 
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Refuse arguments and variables with bytes that are not UTF-8: nothing that is watched or stored has such a name.
+
+    Raises:
+        UsageError: there is one.
+    """
+    # The text of a configuration reports it by line and column.
+    variables = [name for name in os.environ if name.startswith("WATCHER_") and name != "WATCHER_CONFIG_YAML"]
+    given = [*(("the argument", word) for word in arguments), *((name, os.environ[name]) for name in variables)]
+    for what, text in given:
+        if not is_unicode(text):
+            shown = printable(os.fsencode(text).decode("utf-8", "backslashreplace"))
+            raise UsageError(f"{what} '{shown}' is not UTF-8 text")
+
+
 def _run(arguments: Sequence[str]) -> int:
     try:
+        _refuse_undecodable(arguments)
         result: Any = cli.main(args=list(arguments), prog_name="watcher", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -134,8 +156,6 @@ def _run(arguments: Sequence[str]) -> int:
         return UNWRITTEN
     except Exception:  # noqa: BLE001  the last net: a bug, and the only traceback a user may see
         import traceback  # noqa: PLC0415  only for a bug
-
-        from watcher.redact import redact  # noqa: PLC0415  the same
 
         _say(redact(traceback.format_exc()) + "watcher: this is a bug; please report it with the lines above")
         return BUG

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from functools import partial
+from math import isnan
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,22 @@ import click
 
 from watcher.aws.credential_process import kill_all
 from watcher.cli.options import config_option, find_config, read_config, verbose_option
+from watcher.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+
+class Pace(click.FloatRange):
+    """Times real speed: a number, which `nan` is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType`."""
+        found: float = super().convert(value, param, ctx)
+        if isnan(found):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return found
+
 
 SAME_SIGNAL = 0.5
 """Seconds in which a second signal is the first one told twice: `timeout` tells its child and then the whole group."""
@@ -78,7 +92,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
 )
 @click.option("--scenario", metavar="FILE", help="What happens in it; else a lively world made up from --seed.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which made-up world.")
-@click.option("--pace", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Times real speed.")
+@click.option("--pace", type=Pace(0.01, 1e6), default=1.0, show_default=True, help="Times real speed.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option("--port", type=click.IntRange(0, 65535), default=4599, show_default=True, help="0: any free one.")
 @verbose_option
@@ -107,7 +121,7 @@ def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int,
 @click.command(epilog="\b\nExamples:\n  watcher demo --for 30s\n  watcher demo --json | jq .type")
 @click.option("--for", "duration", metavar="DURATION", help="End by itself after this time: 30s, 2m.")
 @click.option("--seed", type=int, default=41, show_default=True, help="Which made-up world.")
-@click.option("--pace", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Times real speed.")
+@click.option("--pace", type=Pace(0.1, 1e6), default=10.0, show_default=True, help="Times real speed.")
 @click.option("--json", "as_json", is_flag=True, help="The events as they are.")
 @verbose_option
 def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
@@ -162,8 +176,10 @@ def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -
 
 
 def _text_of(scenario: str) -> str:
+    from watcher.config.document import decode, read  # noqa: PLC0415  --help needs no YAML
+
     try:
-        return Path(scenario).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
-        raise click.BadParameter(f"{scenario}: {reason}", param_hint="--scenario") from None
+        document = read(scenario, Path.cwd(), "the file given with --scenario")
+    except ConfigError as error:
+        raise click.BadParameter("; ".join(map(str, error.faults)), param_hint="--scenario") from None
+    return decode(document)

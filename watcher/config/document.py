@@ -40,9 +40,9 @@ def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Documen
         ConfigError: there is none, or it cannot be read, or it is larger than 4 MiB.
     """
     if option is not None:
-        return _read(option, cwd, "the file given with --config")
+        return read(option, cwd, "the file given with --config")
     if named := environ.get(FILE_VARIABLE):
-        return _read(named, cwd, f"the file named by {FILE_VARIABLE}")
+        return read(named, cwd, f"the file named by {FILE_VARIABLE}")
     if text := environ.get(TEXT_VARIABLE):
         return _sized(Document(TEXT_VARIABLE, text.encode("utf-8", "surrogateescape")))
     if not (cwd / DEFAULT_FILE).exists():
@@ -51,7 +51,7 @@ def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Documen
             f"no configuration: there is no {DEFAULT_FILE} in {cwd}; write one, or name one with --config or "
             f"{FILE_VARIABLE}, or put the YAML text itself in {TEXT_VARIABLE}",
         )
-    return _read(DEFAULT_FILE, cwd, f"found in {cwd}")
+    return read(DEFAULT_FILE, cwd, f"found in {cwd}")
 
 
 def decode(document: Document) -> str:
@@ -84,8 +84,12 @@ def _position(before: str) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _read(name: str, cwd: Path, origin: str) -> Document:
-    """Read the file, and no more of it than is allowed: it may be endless, as /dev/zero is."""
+def read(name: str, cwd: Path, origin: str) -> Document:
+    """Read a file, and no more of it than is allowed: it may be endless, as /dev/zero is.
+
+    Raises:
+        ConfigError: it cannot be read, or is larger than 4 MiB; `origin` says in the message who named it.
+    """
     try:
         with (cwd / name).open("rb") as file:
             return _sized(Document(name, file.read(MAX_BYTES + 1)))
@@ -103,7 +107,7 @@ def _read(name: str, cwd: Path, origin: str) -> Document:
 
 def _sized(document: Document) -> Document:
     if len(document.text) > MAX_BYTES:
-        raise _unreadable(document.name, "larger than 4 MiB, which no configuration needs; is it the right file?")
+        raise _unreadable(document.name, "larger than 4 MiB; is it the right file?")
     return document
 
 

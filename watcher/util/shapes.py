@@ -41,6 +41,11 @@ class Text:
     """A text that can be written as UTF-8."""
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it has no lone surrogates, which stand for bytes that were not UTF-8."""
+    return not _SURROGATES.search(text)
+
+
 def parse(text: Any, form: Any, name: str) -> Any:
     """The value that `text`, JSON, stands for, once it is checked against `form` (None: whatever it is).
 
@@ -80,7 +85,7 @@ def check(value: Any, form: Any, name: str) -> None:
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             check(each, form.form, f"{name}[{key!r}]")
     elif form is Text:
-        _require(value, isinstance(value, str) and not _SURROGATES.search(value), name)
+        _require(value, isinstance(value, str) and is_unicode(value), name)
     elif form is Moment:
         _require(value, _is_a(value, (int, float)) and 0 <= value < MOMENT_END, name)
     else:

@@ -1,0 +1,120 @@
+"""Whatever is given to a command, it ends with a sentence and an exit code of the contract: never as a bug."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from watcher.cli import cli, main
+from watcher.stores.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+UNDECODABLE = "\udcff"
+"""The byte ff, as Python has it in arguments and variables."""
+
+VARIABLES = ("WATCHER_CONFIG", "WATCHER_CONFIG_YAML", "WATCHER_URL", "WATCHER_EMF", "WATCHER_EMF_SERVICE")
+
+
+def parameters(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Parameter]]:
+    """Every command with each parameter that takes a value."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument) or not parameter.is_flag:  # type: ignore[attr-defined]
+            yield path, parameter
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            yield from parameters(each, (*path, name))
+
+
+def given(path: tuple[str, ...], parameter: click.Parameter, value: str) -> list[str]:
+    return [*path, *([] if isinstance(parameter, click.Argument) else [parameter.opts[0]]), value]
+
+
+TABLE = [*parameters(cli)]
+LASTING = ("run", "simulate", "demo")
+TEXTS = ("", "\n", "nan", "1" * 5000)
+FILES = ("/dev/zero", ".", "/dev/null")
+
+ODD = [
+    *(given(path, each, UNDECODABLE) for path, each in TABLE),
+    *(given(path, each, text) for path, each in TABLE if path[0] not in LASTING for text in TEXTS),
+    *(given(path, each, name) for path, each in TABLE if each.name == "config" for name in FILES),
+    [UNDECODABLE],
+    ["events", "--since", "99999999999999d"],
+    ["events", "--limit", "99999999999999999999"],
+    ["state", "export", "."],
+    ["state", "export", "/dev/null"],
+    ["state", "export", "x" * 300],
+    ["state", "import", "."],
+    ["state", "import", "watcher.yaml"],
+    ["simulate", "--scenario", "/dev/zero"],
+    ["simulate", "--scenario", "."],
+    ["simulate", "--scenario", "nowhere"],
+    ["simulate", "--scenario", "state.db"],
+    ["simulate", "--host", "8.8.8.8"],
+    ["simulate", "--pace", "nan"],
+    ["simulate", "--pace", "inf"],
+    ["demo", "--pace", "nan"],
+    ["demo", "--for", "1e9s"],
+    ["healthcheck", "--url", "http://[::1"],
+    ["healthcheck", "--url", "http://127.0.0.1:99999"],
+    ["healthcheck", "--url", "http://a..b"],
+    ["healthcheck", "--url", "file:///etc/passwd"],
+]  # fmt: skip
+
+
+@pytest.fixture
+async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configuration and an empty state."""
+    monkeypatch.chdir(tmp_path)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "watcher.yaml").write_text(
+        "stacks: [{name: network, region: us-east-1}]\nstate: sqlite:///state.db\nhttp: off\n"
+        "sinks: [{name: out, type: file, path: events.jsonl}]\n"
+        "accounts: [{name: default, endpoint_url: 'http://127.0.0.1:1'}]\nretry: {attempts: 1}\n",
+        encoding="utf-8",
+    )
+    store = SqliteStore(tmp_path / "state.db")
+    await store.open()
+    await store.enlist(["out"], datetime.now(UTC))
+    await store.close()
+    return tmp_path
+
+
+def code_of(arguments: Sequence[str]) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("arguments", ODD, ids=lambda arguments: ascii(" ".join(arguments))[:80])
+def test_odd_input_is_not_a_bug(place: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = (place / "state.db").read_bytes()
+    code = code_of(arguments)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert code in {0, 1, 3, 64, 69, 73, 78}, said
+    assert code == 0 or said
+    if UNDECODABLE in arguments:
+        assert code == (3 if "check" in arguments else 64)
+        assert said == "watcher: the argument '\\xff' is not UTF-8 text\n"
+    assert (place / "state.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_variable_that_is_not_text_is_named(
+    place: Path, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place
+    monkeypatch.setenv(variable, UNDECODABLE)
+    assert code_of(["status"]) == (78 if variable == "WATCHER_CONFIG_YAML" else 64)
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"{variable}:1:1: this is not" if variable.endswith("YAML") else f"watcher: {variable} '\\xff'"
+    )
