@@ -243,6 +243,11 @@ def test_an_event_is_when_what_its_id_of_which_target_and_why_in_two_lines_at_mo
     assert shown.getvalue().splitlines() == [line.format(id=event.id) for line in lines]
 
 
+def test_an_event_with_a_time_that_cannot_be_read_is_shown_as_it_is() -> None:
+    event = json.loads(trial_event("ops", NOW).body) | {"time": "noon"}
+    assert event_text(event).plain.startswith("noon  test")
+
+
 def test_an_event_that_is_explained_is_shown_whole(terminal: Callable[..., Terminal]) -> None:
     shown = terminal(80)
     EventPrinter(as_json=False).print(sync_event(NETWORK, a_failure("word " * 100), sequence=1, now=NOW), whole=True)

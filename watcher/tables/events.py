@@ -10,7 +10,8 @@ import click
 from rich.text import Text
 
 from watcher.config.duration import format_duration
-from watcher.model import FAILED, for_people, parse_rfc3339
+from watcher.messages.words import moment
+from watcher.model import FAILED
 from watcher.redact import printable
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
 
@@ -51,7 +52,7 @@ def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") 
     `within`: see `EventPrinter`; then the id is left out.
     """
     kind, subject = event["type"].removeprefix("watcher."), printable(event["subject"])
-    when, why = for_people(parse_rfc3339(event["time"])), printable(", ".join(filter(None, _notes(event))))
+    when, why = moment(event["time"]), printable(", ".join(filter(None, _notes(event))))
     line = Text(f"{when[11:] if within else when}  ", "dim")
     line.append(f"{kind:<17}  ", _event_colour(kind))
     first, second = (subject.removeprefix(within), "") if within else (event["id"], subject)
