@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from watcher import __version__
+from watcher.inside import UP
 from watcher.model import KNOWN_STATUSES
 from watcher.standing import outage_of, stalled
 
@@ -40,6 +41,7 @@ async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams
     readable: dict[Labels, bool] = {
         (key.account, key.region, key.api.value): _readable(records.get(str(key))) for key in inside.endpoints()
     }
+    up: dict[Labels, bool] = {(name,): look.state == UP for name, look in inside.sinks().items()}
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
         _gauge(
@@ -48,6 +50,7 @@ async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams
         _gauge("watcher_targets_stalled", "Those whose sync is unfinished for too long.", ("kind",), stalls),
         _gauge("watcher_targets_unreadable", "Those of which nothing can be known.", ("kind",), unreadable),
         _gauge("watcher_endpoint_readable", "Whether AWS answers there.", ENDPOINT, readable),
+        _gauge("watcher_sink_up", "Whether the sink takes what it is sent.", ("sink",), up),
         _gauge("watcher_config_reload_success", "The last one read is in force.", (), {(): not loaded.faults}),
         _gauge("watcher_streams", "Open streams of events.", (), {(): streams}),
         _reloads(loaded.successes, loaded.failures),

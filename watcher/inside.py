@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from watcher.state import Record
 
 
+UP = "up"
+"""The state of a sink that takes what it is sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetLook:
     """How the polling of one target goes, in this run."""
@@ -54,7 +58,8 @@ class SinkLook:
 
     type: str
     state: str
-    """`up`, `down` (it takes nothing), `gone` (it wants nothing more) or `closed` (its reader has gone)."""
+    """`up`, `failing` (its latest deliveries ended as dead letters), `down` (it takes nothing), `gone` (it wants
+    nothing more) or `closed` (its reader has gone)."""
     error: str
     """What it answered last when a delivery failed; empty while there is nothing to tell."""
 

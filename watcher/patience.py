@@ -9,7 +9,7 @@ from watcher.config.duration import format_duration
 from watcher.protocols import DeliveryState, Result, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from watcher.protocols import Answer, Delivery
 
@@ -75,11 +75,13 @@ def given_up(give_up_after: float, text: str) -> str:
 
 
 class Health:
-    """Whether a sink is down, by the answers of its last sends."""
+    """Whether a sink is down, or takes nothing of what it is sent, by the answers of its last sends."""
 
     def __init__(self) -> None:
         """It works until it does not."""
         self.down = False
+        self.failing = False
+        """Whether the deliveries that ended last are dead letters, all of those of one send."""
         self.heard_at = -inf
         """When it last took or refused something, in seconds since 1970: then it was not down."""
         self._failing: set[str] = set()
@@ -87,6 +89,18 @@ class Health:
     def is_own(self, delivery: Delivery) -> bool:
         """Whether a failure is the delivery's own: the sink took others' while its subject failed."""
         return delivery.failing_since is not None and delivery.failing_since < self.heard_at
+
+    @property
+    def state(self) -> str:
+        """See `inside.SinkLook`."""
+        return "down" if self.down else "failing" if self.failing else "up"
+
+    def ended(self, states: Collection[DeliveryState]) -> None:
+        """Take in what became of the deliveries of one send."""
+        if DeliveryState.SENT in states:
+            self.failing = False
+        elif DeliveryState.DEAD in states:
+            self.failing = True
 
     def hear(self, answers: Sequence[Answer], *, now: float, own_words: bool = False) -> bool:
         """Take in what a send brought; whether that changed anything. `own_words`: the sink itself says that it is."""

@@ -184,6 +184,8 @@ class DeliveryQuery:
     sink: str | None = None
     event_id: str | None = None
     limit: int = 100
+    newest: bool = False
+    """Those of the newest events first, instead of the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,7 @@ class Reader(Protocol):
         """Recorded events with their numbers, oldest first."""
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        """Deliveries by sink, the oldest event first."""
+        """Deliveries by sink, the oldest event first unless the newest are asked for."""
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         """How many deliveries wait or are dead letters, by sink."""

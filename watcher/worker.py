@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from math import inf
@@ -18,7 +19,7 @@ from watcher.config.duration import format_duration
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.inside import SinkLook
 from watcher.patience import LONGEST_HEEDED, SPACING, Health, given_up, result_of
-from watcher.protocols import Answer, DeliveryState, Verdict
+from watcher.protocols import Answer, DeliveryQuery, DeliveryState, Verdict
 from watcher.tracing import span
 from watcher.turns import Turns
 
@@ -102,7 +103,7 @@ class Worker:
         """How a sink of this kind is doing."""
         if self._end is not None:
             return SinkLook(kind, "closed" if self.closed else "gone", str(self._end))
-        return SinkLook(kind, "down" if self._health.down else "up", self._complaint)
+        return SinkLook(kind, self._health.state, self._complaint)
 
     def stuck(self) -> str | None:
         """Why the loop makes no progress, or None. What the sink does is no reason."""
@@ -133,6 +134,7 @@ class Worker:
     async def run(self) -> None:
         """Deliver for ever, or until the sink wants nothing more in this run, or is to `retire`."""
         try:
+            await self._recall()
             while not (self.closed or (self._retired and not self._sends)):
                 self._turned_at = self._clock.monotonic()
                 self._news.clear()
@@ -148,6 +150,16 @@ class Worker:
         if self.closed:
             self._log.warning("sink.closed", error=str(self._end), consequence="undelivered events are kept")
         self.idle.set()
+
+    async def _recall(self) -> None:
+        """Look up whether the sink was failing before this run; not in a table, which would read every delivery."""
+        if self._store.late:
+            return
+        ended = [DeliveryState.SENT, DeliveryState.DEAD]
+        with suppress(StoreError):  # what is sent next shows it
+            for last in await self._store.deliveries(DeliveryQuery(ended, self.sink.name, limit=1, newest=True)):
+                self._health.ended([last.state])
+                self._complaint = last.answer or "" if self._health.failing else ""
 
     async def _turn(self) -> float:
         """Begin what may be begun; returns the seconds until there may be more, unless there is news."""
@@ -209,6 +221,7 @@ class Worker:
         before = now - timedelta(seconds=self.give_up_after)
         reason = given_up(self.give_up_after, self._last_error)
         if buried := await self._store.bury(self.sink.name, reason, now, before):
+            self._health.ended([DeliveryState.DEAD])
             self._log.error("deliveries.dead", deliveries=buried, error=reason)
 
     def _under_way(self) -> list[Delivery]:
@@ -282,6 +295,7 @@ class Worker:
         self._complaint = next((each.text for each in answers if each.verdict is not Verdict.TAKEN), "")
         heard_before = self._health.heard_at
         changed = self._health.hear(answers, now=now, own_words=own_words)
+        self._health.ended([result.state for result in results])
         self._turns.settled(results)
         self._tell(results, changed=changed)
         self._pause(results, share, changed=changed)

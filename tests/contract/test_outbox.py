@@ -205,6 +205,8 @@ async def test_deliveries_are_told_by_sink_with_the_oldest_first(store: Store) -
     assert await found(sink="y", states=[DeliveryState.WAITING]) == [("y", 2), ("y", 3)]
     assert await found(states=[DeliveryState.DEAD]) == [("y", 1)]
     assert await found(states=[DeliveryState.DEAD, DeliveryState.SENT]) == [("y", 1)]
+    assert await found(newest=True) == (await found())[::-1]
+    assert await found(newest=True, limit=1) == (await found())[-1:]
     assert await found(event_id=everything[0].event.id) == [("x", 1), ("y", 1)]
     assert await found(event_id="none") == []
 

@@ -15,7 +15,7 @@ from tests.looking import BEGAN, Peek, attempt, config_of, peeking
 from tests.support.waiting import until
 from watcher.emf import UNITS, Emf, embedded
 from watcher.errors import StoreError
-from watcher.inside import Loaded
+from watcher.inside import Loaded, SinkLook
 from watcher.metrics import Metrics, detection
 from watcher.model import EVENT_TYPES
 from watcher.observer import Poll, PollOutcome
@@ -57,6 +57,7 @@ CONTRACT = {
     "watcher_endpoint_readable": {"account", "region", "api"},
     "watcher_config_reload_success": set(),
     "watcher_config_reloads_total": {"outcome"},
+    "watcher_sink_up": {"sink"},
     "watcher_streams": set(),
     "watcher_build_info": {"version"},
 }
@@ -147,6 +148,7 @@ async def test_what_is_so_is_looked_up_at_each_scrape(peek: Peek, metrics: Metri
     await peek.see(target_of(peek, "shop"), attempt(1, "INVENTED_BY_AWS"))
     await peek.fail(web.endpoint, Outage(BEGAN, "AccessDeniedException", "no", 3))
     peek.loaded = Loaded(BEGAN, BEGAN, ("wrong",), (), 4, 2)
+    peek.sink_looks = {"ops": SinkLook("webhook", "failing", "415")}
     samples = await scrape(metrics)
     assert value(samples, "watcher_targets", kind="stack", status="FAILED") == 1
     assert value(samples, "watcher_targets", kind="stack", status="UNKNOWN") == 1
@@ -157,6 +159,8 @@ async def test_what_is_so_is_looked_up_at_each_scrape(peek: Peek, metrics: Metri
     assert value(samples, "watcher_config_reload_success") == 0
     assert value(samples, "watcher_config_reloads_total", outcome="success") == 4
     assert value(samples, "watcher_config_reloads_total", outcome="failure") == 2
+    assert value(samples, "watcher_sink_up", sink="out") == 1
+    assert value(samples, "watcher_sink_up", sink="ops") == 0
     assert value(samples, "watcher_outbox_pending", sink="out") == 1
     assert (value(samples, "watcher_outbox_oldest_seconds", sink="out") or 0) >= 0
     assert not any(("status", "INVENTED_BY_AWS") in labels for _, labels in samples)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import web
 from playwright.async_api import expect
 
 from tests.page.worlds import green
@@ -12,12 +15,31 @@ from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from tests.page.daemon import Daemon
 
 SOON = 3_000
 """Less than the ten seconds after which everything is asked for again."""
+
+
+NEAR = "allow_http: true, allow_private: true"
+
+
+@asynccontextmanager
+async def refusing(status: int) -> AsyncIterator[str]:
+    """The address of a receiver that answers everything with `status`."""
+
+    async def refuse(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=status)
+
+    runner = web.ServerRunner(web.Server(refuse))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
 
 
 async def test_an_event_arrives_without_a_reload_and_changes_row_and_answer(
@@ -42,6 +64,29 @@ async def test_an_event_arrives_without_a_reload_and_changes_row_and_answer(
     await expect(page.locator("#said")).to_have_text("stack-3: Failed")
     assert (await page.title()).startswith("(1)")
     assert await page.evaluate("window.same") is True
+
+
+async def test_a_sink_that_refuses_everything_is_first_in_its_list_and_in_the_headline(
+    daemon: Daemon, visit: Callable[..., Any]
+) -> None:
+    targets = green(daemon.simulator)
+    broken = targets[3]
+    async with asyncio.timeout(120), refusing(415) as url:
+        sinks = ["{name: out, type: file, path: events.jsonl}", f"{{name: chat, type: webhook, url: '{url}', {NEAR}}}"]
+        daemon.configure(targets, f"sinks: [{', '.join(sinks)}]")
+        await daemon.start()
+        page = await visit()
+        await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
+        daemon.simulator.world.show(broken, attempt(broken, FAILED, time.time()))
+        for _ in range(2):
+            said = "The sink chat is failing. 1 of 4 targets needs attention"
+            await expect(page.locator("#answer")).to_have_text(said, timeout=30_000)
+            await expect(page.locator("#sink-list li").first).to_contain_text("Failing")
+            await expect(page.locator("#sink-list li").first).to_contain_text("1 dead letter")
+            await expect(page.locator("#verdict")).to_have_attribute("data-standing", "failed")
+            await daemon.stop()
+            await daemon.restart()
+            await page.reload()
 
 
 async def test_a_burst_of_events_is_read_aloud_once(daemon: Daemon, visit: Callable[..., Any]) -> None:

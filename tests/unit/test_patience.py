@@ -10,6 +10,8 @@ from tests.unit.relaying import an_event
 from watcher.patience import FIRST_PAUSE, LONGEST_PAUSE, SUSPICIOUS, Health, longest_pause, most_borne, result_of
 from watcher.protocols import Answer, Delivery, DeliveryState, Verdict
 
+SENT, DEAD, WAITING = DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.WAITING
+
 DAY = 86400.0
 
 
@@ -68,10 +70,11 @@ def test_what_could_have_been_sent_for_long_enough_is_given_up(
 
 def test_a_sink_that_says_itself_that_it_is_down_is() -> None:
     health = Health()
+    health.ended([DEAD])
     assert health.hear([answer()], own_words=True, now=1.0)
     assert health.down
     assert not health.hear([answer()], own_words=True, now=1.0)
-    assert health.down
+    assert health.state == "down"
 
 
 def test_one_subject_that_fails_for_ever_is_not_the_sinks_fault() -> None:
@@ -103,6 +106,26 @@ def test_a_sink_that_takes_or_refuses_anything_works(verdict: Verdict) -> None:
     assert health.down
     assert health.hear([answer(verdict)], now=1.0)
     assert not health.down
+
+
+@pytest.mark.parametrize(
+    ("sends", "state"),
+    [
+        ([], "up"),
+        ([[SENT]], "up"),
+        ([[DEAD]], "failing"),
+        ([[DEAD], [WAITING]], "failing"),
+        ([[DEAD], [SENT]], "up"),
+        ([[SENT], [DEAD, DEAD]], "failing"),
+        ([[DEAD, SENT]], "up"),
+        ([[SENT], [WAITING, DEAD]], "failing"),
+    ],
+)
+def test_a_sink_is_failing_while_what_ended_last_are_dead_letters(sends: list[list[DeliveryState]], state: str) -> None:
+    health = Health()
+    for states in sends:
+        health.ended(states)
+    assert health.state == state
 
 
 def test_a_subject_that_fails_while_others_get_through_is_no_sign() -> None:

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.relaying import HANGS, SUBJECTS, Clock, Scripted, an_event, in_own_time, lanes, number_of, relaying
+from tests.unit.relaying import (
+    HANGS,
+    SUBJECTS,
+    Clock,
+    House,
+    Scripted,
+    an_event,
+    in_own_time,
+    lanes,
+    number_of,
+    relaying,
+)
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
+from watcher.inside import SinkLook
 from watcher.patience import LONGEST_PAUSE, SPACING
 from watcher.protocols import Entry, Limits, Verdict
 from watcher.relay import Relay
@@ -60,6 +72,25 @@ async def test_subjects_that_fail_one_by_one_do_not_come_back_at_the_same_time()
         await house.until(lambda: len(sink.sends) == 5, 60)
     again = [send.at for send in sink.sends[3:]]
     assert again[0] != again[1]
+
+
+@in_own_time
+async def test_a_sink_that_refuses_everything_is_failing_also_after_a_restart_until_it_takes_something() -> None:
+    verdict, store = Verdict.NEVER, MemoryStore()
+
+    def look(house: House) -> SinkLook:
+        return house.relay.look({"x": "webhook"})["x"]
+
+    for numbers in ([1, 2], []):  # two runs
+        async with relaying(Scripted(lambda _: verdict), store=store) as house:
+            await house.record("a", *numbers)
+            await house.until(lambda house=house: look(house).state == "failing", 10)  # type: ignore[misc]
+            await house.quiet(10)
+            assert "it said never" in look(house).error
+    verdict = Verdict.TAKEN
+    async with relaying(Scripted(lambda _: verdict), store=store) as house:
+        await house.record("a", 3)
+        await house.until(lambda: look(house) == SinkLook("webhook", "up", ""), 10)
 
 
 @in_own_time

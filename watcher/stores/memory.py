@@ -93,7 +93,7 @@ class MemoryStore:
             ):
                 found.append(DeliveryRecord(event, sink, row.state, reminder, recorded, row.tries, row.tried, row.ended,
                                             row.answer))  # fmt: skip
-        return found[: query.limit]
+        return (found[::-1] if query.newest else found)[: query.limit]
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         """See `protocols.Reader`."""

@@ -267,10 +267,11 @@ def deliveries(connection: sqlite3.Connection, query: DeliveryQuery) -> list[Del
         where.append("delivery.sink = :sink")
     if query.event_id is not None:
         where.append("id = :event")
+    way = " DESC" if query.newest else ""
     sql = (
         "SELECT id, type, event.subject, time, body, sink, state, reminder, recorded, tries, tried, ended, answer "  # noqa: S608  every value is bound, states are ours
         f"FROM delivery {_index(query)} JOIN event ON event.number = delivery.number WHERE {' AND '.join(where)} "
-        "ORDER BY sink, delivery.number, reminder LIMIT :limit"
+        f"ORDER BY sink{way}, delivery.number{way}, reminder{way} LIMIT :limit"
     )
     return [
         DeliveryRecord(check_event(Event(*row[:5])), row[5], DeliveryState(row[6]), *_checked(_RECORD, row[7:]))

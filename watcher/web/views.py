@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher import __version__
 from watcher.events import target_to_json
+from watcher.inside import UP
 from watcher.messages.links import links, repository_name
 from watcher.model import Kind, rfc3339
 from watcher.redact import excerpt, redact
@@ -120,8 +121,9 @@ def _endpoint(key: EndpointKey, look: EndpointLook, record: Record | None) -> di
 
 
 def sinks_view(looks: Mapping[str, SinkLook], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
-    """`/api/sinks`: the configured ones, then others for which there is still something."""
-    names = [*looks, *(name for name in backlogs if name not in looks)]
+    """`/api/sinks`: those that do not take what they are sent, then the others, then those not configured any more."""
+    configured = sorted(looks, key=lambda name: looks[name].state == UP)
+    names = [*configured, *(name for name in backlogs if name not in looks)]
     return {"now": rfc3339(now), "sinks": [_sink(name, looks.get(name), backlogs.get(name)) for name in names]}
 
 

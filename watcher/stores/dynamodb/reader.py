@@ -102,7 +102,9 @@ class DynamoReader:
             for item in await self._deliveries(query.event_id, states)
             if forms.state_of(item) in states and query.sink in (None, item["sink"])
         ]
-        found.sort(key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]))
+        found.sort(
+            key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]), reverse=query.newest
+        )
         bodies = await self.bodies([forms.event_key(item) for item in found[: query.limit]])
         told = [(item, bodies.get(forms.event_key(item))) for item in found[: query.limit]]
         return [forms.record_of(item, event) for item, event in told if event is not None]

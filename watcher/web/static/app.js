@@ -64,7 +64,10 @@ async function showOverview() {
   await Promise.all([
     all("/api/targets", ({ targets }) => overview.replace(targets)),
     all("/api/endpoints", ({ endpoints }) => showEndpoints(endpoints)),
-    all("/api/sinks", ({ sinks }) => showSinks(sinks)),
+    all("/api/sinks", ({ sinks }) => {
+      showSinks(sinks);
+      overview.sinks(sinks);
+    }),
     listen(),
   ]);
   title();

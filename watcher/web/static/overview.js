@@ -19,6 +19,8 @@ export class Overview {
   #asked = 0;
   #keeping = 0;
 
+  #failing = [];
+
   /** How many targets stand how; null before they were told. */
   counts = null;
 
@@ -68,6 +70,12 @@ export class Overview {
   remove(id) {
     this.#rows.remove(id);
     this.#changed();
+  }
+
+  /** Every sink as /api/sinks lists it. */
+  sinks(sinks) {
+    this.#failing = sinks.filter((each) => each.configured && each.state !== null && each.state !== "up").map((each) => each.name);
+    if (this.#told) this.#answer(this.counts, this.#rows.all.length);
   }
 
   /** Where the configuration stands, for an empty page. */
@@ -142,7 +150,7 @@ export class Overview {
   }
 
   #answer(counts, all) {
-    const { standing, text, detail } = verdict(counts, all);
+    const { standing, text, detail } = withSinks(verdict(counts, all), this.#failing);
     const box = byId("verdict");
     box.dataset.standing = standing;
     box.querySelector("use").setAttribute("href", `#shape-${standing}`);
@@ -217,6 +225,14 @@ export function verdict(counts, all) {
   }
   const standing = counts.active ? "active" : counts.succeeded ? "succeeded" : "never_synced";
   return { standing, text: `None of ${plural(all, "target")} needs attention`, detail: rest };
+}
+
+/** A verdict on the targets, behind the names of the sinks that do not take what they are sent. */
+function withSinks(said, failing) {
+  if (failing.length === 0) return said;
+  const which = failing.length === 1 ? `The sink ${failing[0]} is failing` : `${plural(failing.length, "sink")} are failing`;
+  const standing = ATTENTION.includes(said.standing) ? said.standing : "failed";
+  return { ...said, standing, text: `${which}. ${said.text}` };
 }
 
 function offer(select, values) {

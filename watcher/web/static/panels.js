@@ -90,6 +90,7 @@ const round = (rate) => Math.round(rate * 100) / 100;
 
 const SINK_STATES = {
   up: ["succeeded", "Up"],
+  failing: ["failed", "Failing"],
   down: ["failed", "Down"],
   gone: ["failed", "Gone"],
   closed: ["failed", "Closed"],
