@@ -86,6 +86,5 @@ def credentials_failure(
 
 
 def _login(code: str, profile: str, command: str, text: str) -> EndpointUnreadable:
-    return EndpointUnreadable(
-        code, f"profile {profile!r} asks for a login: {text}; run `{command} --profile {profile}` as the watcher's user"
-    )
+    remedy = f"run `{command} --profile {profile}` as the watcher's user"
+    return EndpointUnreadable(code, f"profile {profile!r} asks for a login: {text.rstrip('.')}; {remedy}")

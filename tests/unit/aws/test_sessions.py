@@ -1,0 +1,77 @@
+"""A session's credentials: loaded once for all who ask, refreshed ahead, and replaced when they fail for long."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiobotocore.credentials import AioRefreshableCredentials
+
+from watcher import sessions
+from watcher.config.settings import Account
+from watcher.errors import EndpointUnreadable
+from watcher.sessions import Session, Sessions
+
+ACCOUNT = Account("team", ("us-east-1",))
+
+
+def refreshable(expire_in: timedelta, refresh: Any) -> AioRefreshableCredentials:
+    return AioRefreshableCredentials("key", "secret", "token", datetime.now(UTC) + expire_in, refresh, "container-role")
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+    return Sessions().of(ACCOUNT, "us-east-1")
+
+
+async def test_credentials_that_expire_soon_are_used_while_newer_ones_are_loaded(session: Session) -> None:
+    """A credentials server that hangs delays nothing until the last ten minutes."""
+    asked, never = [], asyncio.Event()
+
+    async def hang() -> None:
+        asked.append(1)
+        await never.wait()
+
+    session._credentials = refreshable(timedelta(minutes=12), hang)
+    for _ in range(20):
+        await asyncio.wait_for(session.prepare(), 10)
+    frozen = await asyncio.wait_for((await session.load_credentials()).get_frozen_credentials(), 10)
+    assert (frozen.access_key, len(asked)) == ("key", 1)
+    session.close()
+
+
+async def test_credentials_that_have_expired_are_waited_for_by_all_at_once(session: Session) -> None:
+    asked = []
+
+    async def refuse() -> None:
+        asked.append(1)
+        await asyncio.sleep(0.05)
+        raise OSError("no")
+
+    session._credentials = refreshable(timedelta(minutes=5), refuse)
+    told = await asyncio.gather(*(session.prepare() for _ in range(20)), return_exceptions=True)
+    assert {(type(error), str(error)) for error in told} == {(EndpointUnreadable, "ConnectionFailed: no")}
+    assert len(asked) == 1
+
+
+async def test_a_session_that_fails_is_replaced_after_a_while_and_one_that_works_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now)
+    all_of_them = Sessions()
+    good, bad = Account("good", ()), Account("bad", (), profile="no-such-profile")
+    first = {account.name: all_of_them.of(account, "us-east-1") for account in (good, bad)}
+    for _ in range(2):
+        with pytest.raises(EndpointUnreadable, match="ProfileNotFound"):
+            await first["bad"].prepare()
+        assert all_of_them.of(bad, "us-east-1") is first["bad"]
+        now += sessions.RENEW_EVERY / 2
+    assert all_of_them.of(bad, "us-east-1") is not first["bad"]
+    assert all_of_them.of(good, "us-east-1") is first["good"]
+    all_of_them.drop()
+    assert all_of_them.of(good, "us-east-1") is not first["good"]
