@@ -1,0 +1,148 @@
+"""Credentials of a daemon in its own process: corrected, hanging, refused, and late."""
+
+from __future__ import annotations
+
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from tests.acceptance.conftest import NETWORK
+from tests.acceptance.place import SECRET
+from tests.support.waiting import until
+from watcher.aws import credential_process
+from watcher.model import SUCCEEDED, stack
+from watcher.simulator import Role, Scenario, Simulator, attempt
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Places
+    from tests.acceptance.place import Site
+    from tests.dynamodb import Tables
+    from tests.edge.emulators import Faulty
+
+T = 1_795_420_800.0
+ROLE = "arn:aws:iam::111122223333:role/watcher"
+
+
+def helper(site: Site, text: str, name: str = "helper") -> Path:
+    """The profile `team` has this script as its `credential_process`; returns the file in which it writes its id."""
+    script, pids = site.folder / name, site.folder / "pids"
+    script.write_text(f"#!/bin/sh\necho $$ >> {pids}\n{text}\n")
+    script.chmod(0o755)
+    pids.touch()
+    config = site.folder / "aws-config"
+    config.write_text(f"[profile team]\ncredential_process = {script}\n")
+    site.environment["AWS_CONFIG_FILE"] = str(config)
+    site.configure((NETWORK,), "accounts: [{name: default, profile: team}]")
+    return pids
+
+
+def printing(key: str) -> str:
+    return f"""echo '{{"Version": 1, "AccessKeyId": "{key}", "SecretAccessKey": "{SECRET}"}}'"""
+
+
+def alive(pids: Path) -> bool:
+    """Whether one of the processes runs, a zombie apart."""
+    stats = (Path(f"/proc/{pid}/stat") for pid in pids.read_text().split())
+    return any(stat.read_text().rpartition(")")[2].split()[0] != "Z" for stat in stats if stat.exists())
+
+
+async def test_a_hangup_looks_for_credentials_anew_and_no_command_outlives_the_daemon(
+    site: Site, simulator: Simulator
+) -> None:
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    helper(site, printing("first"))
+    child = site.start()
+    await until(lambda: simulator.calls and simulator.calls[-1].access_key == "first", child.said)
+    helper(site, printing("second"), "other")
+    child.signal(signal.SIGHUP)
+    await until(lambda: simulator.calls[-1].access_key == "second", child.said)
+    pids = helper(site, "sleep 600 & wait")
+    known = len(pids.read_text())
+    child.signal(signal.SIGHUP)
+    await until(lambda: len(pids.read_text()) > known and alive(pids), child.said)
+    assert await child.stopped() == 0
+    await until(lambda: not alive(pids), "the end of every command")
+
+
+async def test_a_daemon_that_ends_at_once_kills_what_it_started(site: Site) -> None:
+    pids = helper(site, "sleep 600 & wait")
+    process = await credential_process.start("team", str(site.folder / "helper"))
+    await until(lambda: alive(pids), "the command")
+    credential_process.kill_all()
+    await until(lambda: not alive(pids), "its end")
+    await process._process.wait()
+
+
+async def test_accounts_that_sts_refuses_are_a_few_lines_without_a_traceback(places: Places) -> None:
+    simulator = Simulator(Scenario("roles", roles=(Role(ROLE, "the-external-id"),)))
+    await simulator.start()
+    try:
+        site = places(simulator)
+        site.environment["AWS_ENDPOINT_URL_STS"] = simulator.url
+        rows = ", ".join(f"{{name: a{n}, role_arn: '{ROLE}', external_id: another}}" for n in range(6))
+        targets = "\n".join(f"  - {{name: network, account: a{n}}}" for n in range(6))
+        site.configure((), f"accounts: [{rows}]", f"stacks:\n{targets}")
+        child = site.start()
+        await until(lambda: child.printed().count(b"endpoint.unreadable") == 6, child.said)
+        asked = len(simulator.calls)
+        await until(lambda: len(simulator.calls) > asked + 18, "probes")
+        assert await child.stopped() == 0
+        # Of each account its first failed poll and its endpoint; of the library one line and its end.
+        lines = child.said().splitlines()
+        assert len([line for line in lines if '"logger": "aiobotocore' in line]) == 2
+        assert len(lines) <= 2 * 6 + 10
+        assert "Traceback" not in child.said()
+    finally:
+        await simulator.stop()
+
+
+async def test_a_role_of_a_profile_without_a_region_is_assumed_in_the_accounts(places: Places) -> None:
+    simulator = Simulator(Scenario("roles", roles=(Role(ROLE, "the-external-id"),)))
+    await simulator.start()
+    try:
+        site = places(simulator)
+        site.environment |= {"AWS_ENDPOINT_URL_STS": simulator.url, "AWS_CONFIG_FILE": str(site.folder / "aws-config")}
+        del site.environment["AWS_REGION"]
+        (site.folder / "aws-config").write_text(
+            f"[profile team]\nrole_arn = {ROLE}\nexternal_id = the-external-id\nsource_profile = base\n"
+            "[profile base]\naws_access_key_id = base\naws_secret_access_key = a\n"
+        )
+        target = stack("default", "eu-west-1", "network")
+        simulator.world.show(target, attempt(target, SUCCEEDED, T))
+        site.configure((target,), "accounts: [{name: default, profile: team, regions: [eu-west-1]}]")
+        code, out, said = await site.run("check")
+        assert (code, "SUCCEEDED" in out) == (0, True), said
+    finally:
+        await simulator.stop()
+
+
+async def test_a_start_waits_for_the_credentials_of_its_table(
+    places: Places, simulator: Simulator, tables: Tables, faulty: Faulty
+) -> None:
+    """The container's credentials server answers 500 to the first try of botocore's, three requests."""
+    asked = []
+
+    async def credentials(_: web.Request) -> web.Response:
+        asked.append(1)
+        if len(asked) <= 3:
+            return web.Response(status=500)
+        expiration = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        keys = {"AccessKeyId": "late", "SecretAccessKey": SECRET, "Token": "t", "Expiration": expiration}
+        return web.json_response(keys)
+
+    site, table = places(simulator), await tables()
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    site.environment |= {"AWS_CONTAINER_CREDENTIALS_FULL_URI": await faulty(credentials), "AWS_ACCESS_KEY_ID": ""}
+    site.configure([NETWORK], f"state: 'dynamodb://{table.table}?endpoint_url={table.endpoint_url}&leases=off'")
+    child = site.start()
+    await until(lambda: b"sync.succeeded" in child.printed() or not child.running, child.said)
+    assert await child.stopped() == 0, child.said()
+    waited = child.logged("store.not_yet")
+    assert waited
+    assert (
+        "could not be asked: CredentialRetrievalError: Error when retrieving credentials from container-role"
+        in (waited[0]["error"])
+    )
