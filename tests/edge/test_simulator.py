@@ -309,6 +309,7 @@ async def test_a_region_has_a_world_of_its_own(simulator: Simulator) -> None:
     [
         ({"templateName": None}, "ValidationException", "Value null at 'templateName'"),
         ({"templateName": "-web"}, "ValidationException", "regular expression pattern"),
+        ({"templateName": "web\n"}, "ValidationException", "regular expression pattern"),
         ({"templateName": "w" * 101}, "ValidationException", "less than or equal to 100"),
         ({"templateType": "LAMBDA"}, "ValidationException", r"enum value set: \[ENVIRONMENT, SERVICE\]"),
         ({"templateVersion": "01", "templateType": "x"}, "ValidationException", "2 validation errors detected"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,14 @@ async def fill(site: Site) -> None:
         attempt(1, "FAILED", "first", f"key {SECRET} </script>\x00\u2028 " + "x" * 900, revision=odd),
         sinks=["out"],
     )
-    await peek.see(by_name["prod", "us-east-1", "first"], attempt(0, "FAILED"))
+    bare = replace(
+        attempt(0, "FAILED"),
+        target=None,
+        initial_revision=None,
+        target_revision=dict.fromkeys(odd),
+        events=({"type": None, "event": "gone", "time": None},),
+    )
+    await peek.see(by_name["prod", "us-east-1", "first"], bare)
     await peek.see(
         by_name["prod", "us-east-1", "stalled-stack"], attempt(2, "IN_PROGRESS"), success=attempt(1, "SUCCEEDED")
     )

@@ -111,7 +111,7 @@ def _broken(shape: Shape, value: str) -> Iterator[str]:
         yield f"Member must have length greater than or equal to {rules['min']}"
     if len(value) > rules.get("max", len(value)):
         yield f"Member must have length less than or equal to {rules['max']}"
-    if "pattern" in rules and not re.search(rules["pattern"], value):
+    if "pattern" in rules and not re.fullmatch(rules["pattern"], value):
         yield f"Member must satisfy regular expression pattern: {rules['pattern']}"
     if "enum" in rules and value not in rules["enum"]:
         yield f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
