@@ -218,12 +218,17 @@ async def test_what_is_no_http_is_no_answer(receiver: Receiver, answer: bytes) -
 # TLS.
 
 
-async def test_only_the_given_authority_is_believed(secure: Callable[..., Any], ca_file: str) -> None:
+async def test_only_the_given_authority_is_believed(
+    secure: Callable[..., Any], ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with secure() as receiver:
         answer = await try_once(receiver.url(), ca_file=ca_file, allow_http=False)
         assert answer.verdict is Verdict.TAKEN
         with pytest.raises(SinkError, match=r"its certificate is not trusted: .*issuer"):
             await try_once(receiver.url("/T0P"), allow_http=False)  # by the system's authorities
+        monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file.pem")  # which OpenSSL passes over in silence
+        with pytest.raises(SinkError, match=r"SSL_CERT_FILE names /no/such/file\.pem: No such file or directory$"):
+            await try_once(receiver.url("/T0P"), allow_http=False)
     assert len(receiver.received) == 1
 
 

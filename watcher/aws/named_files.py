@@ -1,4 +1,4 @@
-"""Files that AWS's variables and profiles name, and what is wrong with them: botocore's errors do not name them."""
+"""Files that variables and AWS profiles name, and what is wrong with them: the errors of botocore and ssl name none."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ def ca_fault(environ: Mapping[str, str], of_profile: str | None) -> str | None:
             fault = certificates_fault(path)
             return fault and f"{what} names {path}: {fault}"
     return None
+
+
+def system_ca_fault(environ: Mapping[str, str]) -> str | None:
+    """What is wrong with the certificates that replace the system's; OpenSSL says nothing of a file that is missing."""
+    path = environ.get("SSL_CERT_FILE")
+    fault = path and certificates_fault(path)
+    return f"the variable SSL_CERT_FILE names {path}: {fault}" if fault else None
 
 
 def config_faults(environ: Mapping[str, str]) -> list[str]:

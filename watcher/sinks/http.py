@@ -38,6 +38,7 @@ from yarl import URL
 
 from watcher import __version__
 from watcher.addresses import host_refusal, refusal
+from watcher.aws.named_files import system_ca_fault
 from watcher.config.urls import secret_parts
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
@@ -227,7 +228,8 @@ class Poster:
                 text = f"{whose} name cannot be resolved"
             case ClientConnectorCertificateError():
                 reason = getattr(error.certificate_error, "verify_message", "it does not say why")
-                text = f"its certificate is not trusted: {reason}"
+                fault = system_ca_fault(os.environ) if self._ca_file is None else None
+                text = "; ".join(filter(None, [f"its certificate is not trusted: {reason}", fault]))
             case ClientSSLError():
                 text = f"no TLS connection: {_reason(error.os_error)}"
             case ClientConnectorError():
