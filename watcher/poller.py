@@ -417,10 +417,10 @@ class Poller:
             self._log.info("poll.recovered", target=target.id, failures=streak.failures)
         if odd and target.id not in self._odd:
             consequence = "what is wrong is taken as absent; the status counts"
-            self._log.warning("answer.incomplete", target=target.id, wrong=odd, consequence=consequence)
+            self._log.warning("answer.parts_ignored", target=target.id, wrong=odd, consequence=consequence)
             self._odd.add(target.id)
         elif not odd and target.id in self._odd:
-            self._log.info("answer.completed", target=target.id)
+            self._log.info("answer.recovered", target=target.id)
             self._odd.discard(target.id)
         if outcome.ignored and outcome.known.older_answers == 1:
             self._log.info("poll.older_answer", target=target.id)

@@ -109,7 +109,7 @@ async def test_a_failed_attempt_is_reported_whatever_else_is_wrong_in_it_which_i
             watch.show(target, "SUCCEEDED", 2)
         await watch.events(4)
     logged = "".join(capsys.readouterr())
-    assert (logged.count("answer.incomplete"), logged.count("answer.completed")) == (2, 2)
+    assert (logged.count("answer.parts_ignored"), logged.count("answer.recovered")) == (2, 2)
 
 
 @pytest.mark.parametrize("fault", ["access_denied", "hang", "http_500", "html"])
