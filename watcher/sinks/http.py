@@ -44,7 +44,7 @@ from watcher.errors import SinkError
 from watcher.protocols import Verdict
 from watcher.redact import HIDDEN, hider, printable
 from watcher.sinks.http_proxy import proxy_for
-from watcher.sinks.http_response import Response, retry_after, verdict
+from watcher.sinks.http_response import Response, first_line, retry_after, verdict
 from watcher.tracing import propagated, span
 from watcher.util.interfaces import own_addresses
 
@@ -101,7 +101,11 @@ class Poster:
         self._hide = hider([*secrets, *parts], whole=[self._url.raw_path_qs])
         # To a trace: what the URL has beside the host may be secret.
         shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
-        self._told: dict[str, str | int] = {"server": self._url.host or "", "port": self._url.port or 0, "url": shown}
+        self._told: dict[str, str | int] = {
+            "server": self._url.raw_host or "",
+            "port": self._url.port or 0,
+            "url": shown,
+        }
         self._timeout = timeout
         self._ca_file = ca_file
         self._allow_http = allow_http
@@ -141,7 +145,7 @@ class Poster:
             ):
                 wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
                 response = Response(answer.status, self._hide(answer.reason or ""), retry_after=wait)
-                response = replace(response, text=self._hide(await _beginning(answer)))
+                response = replace(response, text=self._hide(first_line(await _beginning(answer))))
         # The messages of aiohttp's own errors have the whole URL in them, so they are not passed on.
         except (ClientError, OSError, TimeoutError, ValueError) as error:
             if response is None:
@@ -183,7 +187,7 @@ class Poster:
     async def _made(self) -> ClientSession:
         self._proxy = proxy_for(str(self._url), self._wanted_proxy)
         # What the receiver's name leads to is the proxy's to know.
-        if self._proxy and not self._allow_private and (why := host_refusal(self._url.host or "", own_addresses())):
+        if self._proxy and not self._allow_private and (why := host_refusal(self._url.raw_host or "", own_addresses())):
             raise SinkError(f"{self._where}: this host {why}; `allow_private: true` lets it through")
         try:
             # Reading a few hundred authorities takes a moment.

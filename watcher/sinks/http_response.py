@@ -11,6 +11,7 @@ from watcher.errors import SinkError, SinkGone
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Verdict
 from watcher.redact import excerpt, printable
+from watcher.util.bounded_text import LONGEST_TEXT
 
 TEXT_LIMIT = 200
 """Bytes of an answer that are kept for people."""
@@ -23,15 +24,19 @@ class Response:
     status: int
     reason: str = ""
     text: str = ""
-    """The first 64 KiB of the answer's body."""
+    """The beginning of its body: see `first_line`."""
     retry_after: float | None = None
     """Seconds that it asked to be left alone."""
 
     def __str__(self) -> str:
-        """For people: the status line and the first line of the body, without secrets."""
+        """For people: the status line and the beginning of the body, without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
-        first = next((line.strip() for line in self.text.splitlines() if line.strip()), "")
-        return printable(excerpt(f"{status}: {first}" if first else status, TEXT_LIMIT))
+        return printable(excerpt(f"{status}: {self.text}" if self.text else status, TEXT_LIMIT))
+
+
+def first_line(body: str) -> str:
+    """The first line that is not blank, of at most `LONGEST_TEXT` letters: to look for secrets takes time. Pure."""
+    return next((line.strip()[:LONGEST_TEXT] for line in body.splitlines() if not line.isspace() and line), "")
 
 
 FINAL = frozenset({400, 413, 414, 415, 422})
