@@ -7,13 +7,11 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
-# Most tests wait for most of their time, so two go side by side, and three where daemons are children; those that
-# measure time go alone.
-test: USUAL := not soak and not page and not alone
+# Most tests wait for most of their time, so four go side by side; those that measure time go alone. No test depends on
+# the order: `make test ARGS=--shuffle=1` takes another.
 test: .venv/ready .venv-ministack/ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(USUAL)" --ignore tests/acceptance
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "$(USUAL)" tests/acceptance
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not soak and not page and not alone" $(ARGS)
+	$(BIN)/python -m pytest -m alone $(ARGS)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from tests.acceptance.conftest import NETWORK
-from tests.edge.emulators import free_port
+from tests.support.ports import unused_port
 from tests.support.waiting import until
 from tests.unit.deploy.choices import MAKING, watcher_stack
 from tests.unit.deploy.test_permissions import actions, permissions
@@ -68,7 +68,7 @@ async def test_a_start_waits_for_a_table_that_does_not_answer_and_can_be_told_to
 ) -> None:
     site = places(simulator)
     site.configure(
-        [NETWORK], f"state: 'dynamodb://watcher?region=us-east-1&endpoint_url=http://127.0.0.1:{free_port()}'"
+        [NETWORK], f"state: 'dynamodb://watcher?region=us-east-1&endpoint_url=http://127.0.0.1:{unused_port()}'"
     )
     child = site.start()
     await until(lambda: child.logged("store.not_yet") or not child.running, f"a try; {child.said()}")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
+from tests.support.ports import unused_port
 from tests.support.waiting import until
 from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
@@ -37,10 +38,7 @@ FAST_EMF = (
 
 @pytest.fixture
 def port() -> int:
-    """One that is free."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        number = taken.getsockname()[1]
-    return int(number)
+    return unused_port()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,14 @@ import yaml
 
 from tests.acceptance.building import Image, Users
 from tests.dockerfile import DEPLOY
+from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.xdist_group("image")  # which is built once
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
 
@@ -37,12 +39,6 @@ def image() -> Iterator[Image]:
         yield made
     finally:
         made.remove()
-
-
-def free_port() -> int:
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        return int(tried.getsockname()[1])
 
 
 def replaced(text: str, old: str, new: str) -> str:
@@ -65,7 +61,7 @@ async def test_compose_s_services_run_from_the_read_only_image_as_nobody_to_the_
     image: Image, tmp_path: Path
 ) -> None:
     before = image.contents()
-    aws_port, http_port = free_port(), free_port()
+    aws_port, http_port = unused_port(), unused_port()
     config = (DEPLOY / "compose" / "watcher.yaml").read_text(encoding="utf-8")
     config = replaced(config, "http://127.0.0.1:4599", f"http://127.0.0.1:{aws_port}")
     config = replaced(config, "0.0.0.0:8080", f"127.0.0.1:{http_port}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.children import Child, once
 from tests.benchmarks.figures import markdown, percentile, ratio, spread
-from tests.edge.emulators import MINISTACK, free_port, started
+from tests.edge.emulators import MINISTACK, started
+from tests.support.ports import unused_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +53,7 @@ def bench(*, quick: bool) -> str:
 
 @contextmanager
 def _emulator(folder: Path) -> Iterator[str]:
-    port = str(free_port())
+    port = str(unused_port())
     here = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": port}
     with started([MINISTACK], f"http://127.0.0.1:{port}", folder, **here) as emulator:
         yield emulator.url

@@ -30,7 +30,7 @@ RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, 
 async def addresses(tmp_path: Path, tables: Tables) -> dict[str, list[str]]:
     """Two of each kind, empty."""
     found = [await tables() for _ in range(2)]
-    urls = [f"{each}?region={each.region}&endpoint_url={each.endpoint_url}&leases=off" for each in found]
+    urls = [f"{each}?region={each.region}&endpoint_url={each.endpoint_url}&leases=off&term=1s" for each in found]
     return {"sqlite": [f"sqlite:///{tmp_path}/{name}.db" for name in "ab"], "dynamodb": urls}
 
 

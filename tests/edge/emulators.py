@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ import pytest
 from aiohttp import web
 from botocore.config import Config
 
+from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE
 from watcher.config.document import Document
 from watcher.config.reading import parse
@@ -164,16 +164,9 @@ def answers(url: str) -> bool:
         return False
 
 
-def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    port = str(free_port())
+    port = str(unused_port())
     here = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": port}
     with started([MINISTACK], f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("ministack"), **here) as emulator:
         yield emulator
@@ -181,7 +174,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    port = str(free_port())
+    port = str(unused_port())
     command: list[str | Path] = [MOTO, "-H", "127.0.0.1", "-p", port]
     with started(command, f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("moto")) as emulator:
         yield emulator

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from structlog.testing import capture_logs
 from tests.edge.collector import collecting
 from tests.edge.conftest import HANGING, a_config, a_stack, a_template, at, running
 from tests.edge.receiver import OK, Reply, receiving
+from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE, until
 from watcher import __version__, tracing
 from watcher.app import build
@@ -281,7 +281,7 @@ async def test_a_delivery_that_is_not_taken_says_why(
 
 async def test_a_delivery_that_nobody_answers_says_why(simulator: Simulator) -> None:
     async with collecting() as collector:
-        sink = a_sink("webhook", url=f"http://127.0.0.1:{unused()}/", allow_http=True, allow_private=True)
+        sink = a_sink("webhook", url=f"http://127.0.0.1:{unused_port()}/", allow_http=True, allow_private=True)
         await delivered(simulator, collector, sink, DeliveryState.WAITING, "no connection")
     delivery = collector.spans("deliver ops")[0]
     assert delivery.attributes["watcher.outcome"] == "SinkError"
@@ -335,13 +335,6 @@ async def test_what_aws_says_is_exported_without_secrets_and_tracebacks(simulato
 # No collector.
 
 
-def unused() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @pytest.mark.parametrize("collector_is", ["refusing", "hanging", "failing"])
 async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
     simulator: Simulator, collector_is: str, monkeypatch: pytest.MonkeyPatch
@@ -353,7 +346,7 @@ async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
     reply = Reply(hang=True) if collector_is == "hanging" else Reply(503)
     with capture_logs() as logs:
         async with collecting(*[reply] * 999) as collector:
-            endpoint = f"http://127.0.0.1:{unused()}" if collector_is == "refusing" else collector.endpoint
+            endpoint = f"http://127.0.0.1:{unused_port()}" if collector_is == "refusing" else collector.endpoint
             async with running(simulator, a_config(simulator.url, [target], tracing=Tracing(endpoint))) as watch:
                 await watch.until(lambda: len(simulator.calls) >= 5)
                 await watch.polls(10)
@@ -411,7 +404,7 @@ async def test_the_command_loads_opentelemetry_only_where_tracing_is_configured_
 ) -> None:
     config = tmp_path / "watcher.yaml"
     text = "defaults: {interval: 100ms}\nhttp: off\nstate: memory://\nstacks: [{name: network}]\n"
-    config.write_text(text + more.replace("%s", f"http://127.0.0.1:{unused()}"))
+    config.write_text(text + more.replace("%s", f"http://127.0.0.1:{unused_port()}"))
     environment = {**os.environ, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": simulator.url}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", RUN, str(config), env=environment, stdout=-1, stderr=-1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, get_args
@@ -64,9 +65,15 @@ MOUNT = {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}
 """What EFS asks of whoever mounts with IAM: the platform does so in the task's name, the code knows nothing of it."""
 
 
+@cache
+def model_of(service: str) -> ServiceModel:
+    """Botocore's own."""
+    return ServiceModel(create_loader().load_service_model(service, "service-2"), service)
+
+
 def permissions(service: str, operation: str) -> set[str]:
     """What IAM asks for a call, by botocore's own model of the service; `operation` as AWS or as Python spells it."""
-    model = ServiceModel(create_loader().load_service_model(service, "service-2"), service)
+    model = model_of(service)
     (called,) = {name for name in model.operation_names if operation in (name, xform_name(name))}
     call = f"{model.signing_name}:{called}"
     return BY_ANOTHER_NAME.get(call, {call})
