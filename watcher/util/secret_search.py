@@ -99,7 +99,7 @@ class SecretSearch:
         raw = text.encode(errors="surrogatepass")
         plain, origin = _unescaped(raw)
         folded = plain.translate(_FOLD)
-        grams = self._by_gram.keys() & set(zip(*(folded[at:] for at in range(_GRAM)), strict=False))
+        grams = {gram for gram in zip(*(folded[at:] for at in range(_GRAM)), strict=False) if gram in self._by_gram}
         found = sorted(
             (origin(start)[0], origin(end - 1)[1])
             for secret in (*self._short, *(secret for gram in grams for secret in self._by_gram[gram]))
