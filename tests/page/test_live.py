@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -142,14 +143,17 @@ async def test_a_lost_daemon_is_said_with_its_time_and_found_again(daemon: Daemo
     targets = green(daemon.simulator)
     daemon.configure(targets)
     await daemon.start()
-    page = await visit()
+    page = await visit(timezone_id="Asia/Tokyo")
     await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
     await expect(page.locator("#live")).to_have_text("live")
 
     await daemon.stop()
     alert = page.get_by_role("alert").filter(has_text="No connection to the daemon since")
     await expect(alert).to_be_visible(timeout=SOON)
-    await expect(alert).to_contain_text("What is shown is from")
+    await expect(alert).to_contain_text(
+        re.compile(r"since \d\d:\d\d:\d\d UTC: .* What is shown is from \d\d:\d\d:\d\d UTC\.")
+    )
+    await expect(alert.locator("strong")).to_have_attribute("title", re.compile(r" UTC\n.* Asia/Tokyo$"))
     await expect(page.locator("#live")).to_have_text("not live")
     await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
 

@@ -6,7 +6,7 @@ import { decoded } from "./filter.js?v=HASH";
 import { Overview } from "./overview.js?v=HASH";
 import { Events, showEndpoints, showLive, showSinks } from "./panels.js?v=HASH";
 import { TargetPage } from "./target.js?v=HASH";
-import { ago, hour, tick, watch } from "./time.js?v=HASH";
+import { ago, hour, inZones, tick, watch } from "./time.js?v=HASH";
 import { ATTENTION, eventTitle, eventWords, plural } from "./words.js?v=HASH";
 
 const EVERY = 10_000;
@@ -133,7 +133,7 @@ async function showStatus() {
   watch(byId("run"));
   notice("trouble", status.watcher.live ? null : "The daemon makes no progress", status.watcher.live ? [] : status.watcher.reasons);
   const { faults, restart_for: keys, tried_at: tried, place } = status.config;
-  notice("faults", faults.length ? `The configuration that was read at ${hour(Date.parse(tried))} is wrong; the one before it stays in force` : null, faults);
+  notice("faults", faults.length ? `The configuration that was read at ${hour(Date.parse(tried))} is wrong; the one before it stays in force` : null, faults, Date.parse(tried));
   notice("restart", keys.length ? "New values of these keys hold from the next start on" : null, keys);
   overview.configured(place);
   title();
@@ -146,14 +146,17 @@ function startAnew() {
   listen().catch(() => {}); // the next refresh tries again
 }
 
-/** One notice: its headline (null: none) and its lines. Written only when it changes: it is read aloud. */
-function notice(id, headline, lines) {
+/**
+ * One notice: its headline (null: none), its lines, and the moment that the headline names. Written only when it changes:
+ * it is read aloud.
+ */
+function notice(id, headline, lines, at = null) {
   const box = byId(id);
   const form = headline && JSON.stringify([headline, lines]);
   if ((box.dataset.form ?? null) === (form || null)) return;
   if (form) box.dataset.form = form;
   else delete box.dataset.form;
-  box.replaceChildren(...(headline ? [el("p", {}, el("strong", {}, headline), lines.length ? ":" : "."), list(lines)] : []));
+  box.replaceChildren(...(headline ? [el("p", {}, el("strong", { title: at && inZones(at) }, headline), lines.length ? ":" : "."), list(lines)] : []));
 }
 
 const list = (lines) => (lines.length ? el("ul", {}, lines.map((line) => el("li", { dir: "auto" }, told(line)))) : "");
@@ -161,7 +164,7 @@ const list = (lines) => (lines.length ? el("ul", {}, lines.map((line) => el("li"
 function showContact() {
   const { lost, answered, why } = contact;
   const from = answered ? ` What is shown is from ${hour(answered)}.` : "";
-  notice("lost", lost ? `No connection to the daemon since ${hour(lost)}: ${why}.${from} It is tried again by itself` : null, []);
+  notice("lost", lost ? `No connection to the daemon since ${hour(lost)}: ${why}.${from} It is tried again by itself` : null, [], lost);
   document.body.classList.toggle("stale", Boolean(lost));
 }
 

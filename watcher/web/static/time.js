@@ -37,7 +37,7 @@ const here = new Intl.DateTimeFormat("sv", {
 }); // Swedish writes a time as UTC is written above
 
 /** A moment in UTC, and in the zone of this machine where that is another: what hovering shows. */
-const inZones = (milliseconds) =>
+export const inZones = (milliseconds) =>
   [utc(milliseconds), timeZone === "UTC" ? "" : `${here.format(milliseconds)} ${timeZone}`].filter(Boolean).join("\n");
 
 const OLD = 12; // seconds that what is shown may be old
