@@ -370,7 +370,7 @@ async def test_a_table_without_ttl_is_used_and_told_of(
 async def test_an_event_of_any_size_is_kept_and_delivered_whole(watchers: Watchers, table: Address, size: int) -> None:
     first, second = await watchers(2)
     text = os.urandom(size // 2).hex()  # zlib makes it half as long
-    large = event(1, attempt={"startedAt": MOMENT, "events": [text]})
+    large = event(1, text=text)
     record = Record(Known(None, NOW, {"sha": text}), 1)
     await first.commit([Entry("a", record, [(large, ["x", "y"]), (event(2), ["x"])])], NOW)
     assert await second.fresh(["a"]) == {"a": record}
@@ -817,3 +817,59 @@ async def test_an_event_does_not_end_that_was_reminded_of_since_it_was_found_to_
     assert await second.prune(after(30), 9) == 0
     (reminder,) = await first.heads("x", after(60), 9)
     assert (reminder.event.id, reminder.reminder > 0) == (event(1).id, True)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"k": "T#0", "s": "a", "text": "{}"}, "k=.*T#0.*: the item has no 'subject'"),
+        ({"k": "T#0", "s": "a", "subject": 5, "text": "{}"}, "the item.subject cannot be 5"),
+        ({"k": "T#0", "s": "a", "subject": "a", "text": 5}, "the item.text cannot be 5"),
+        ({"k": "T#0", "s": "a", "subject": "a", "text": "{}"}, "the state of a of form None"),
+        ({"k": "T#0", "s": "a", "subject": "a", "text": b"x"}, "the text of 'T#0' 'a' cannot be read"),
+        ({"k": "T#0", "s": "a", "subject": "a"}, "the text of 'T#0' 'a' cannot be read"),
+    ],
+)
+async def test_a_state_that_watcher_never_writes_is_reported_with_its_key(
+    table: Address, item: items.Item, words: str
+) -> None:
+    await write(table, item)
+    async with opened(DynamoReader(table)) as reader:
+        with pytest.raises(StoreError, match=f"^dynamodb://{table.table}: .*{words}"):
+            await reader.records()
+
+
+async def write(table: Address, item: items.Item) -> None:
+    raw = Table(table)
+    await raw.put(item)
+    await raw.close()
+
+
+async def test_events_and_deliveries_that_watcher_never_writes_are_reported(watchers: Watchers, table: Address) -> None:
+    (store,) = await watchers(1)
+    await store.commit([entry("a", 1)], NOW)
+    raw = Table(table)
+    (body,), (waiting,) = await raw.query("E#a"), await raw.query(f"O#{shard_of('a')}")
+    await raw.close()
+    for odd, words in (
+        (body | {"text": "no JSON"}, "the event .* of a cannot be read"),
+        (body | {"number": "1"}, "the item.number cannot be"),
+        (waiting | {"tries": "many"}, "the item.tries cannot be"),
+        (waiting | {"state": "odd"}, "the item.state cannot be"),
+        (waiting | {"recorded": -1}, "the item.recorded cannot be"),
+    ):
+        await write(table, odd)
+        async with opened(DynamoReader(table)) as reader:
+            with pytest.raises(StoreError, match=f"^dynamodb://{table.table}: .*{words}"):
+                await reader.deliveries(DeliveryQuery())
+        await write(table, body)
+        await write(table, waiting)
+
+
+async def test_an_attribute_of_another_type_is_reported(table: Address) -> None:
+    raw = Table(table)
+    odd = {"k": {"S": "T#0"}, "s": {"S": "a"}, "subject": {"M": {"x": {"NULL": True}}}}
+    await raw.caller.call("PutItem", {"TableName": table.table, "Item": odd})
+    with pytest.raises(StoreError, match="an attribute of type M, which is never written"):
+        await raw.query("T#0")
+    await raw.close()

@@ -129,7 +129,7 @@ async def test_there_is_no_reminder_of_what_a_sink_was_not_told(store: Store, wi
 
 async def test_an_outage_is_told_from_another_by_when_it_began(store: Store) -> None:
     kind = "watcher.target.unreadable"
-    told = event(1, "a", kind, attempt={}, error={"since": MOMENT})
+    told = event(1, "a", kind, attempt=None, error={"code": "X", "message": "", "since": MOMENT})
     await store.commit([Entry("a", Record(), [(told, ["x"])])], NOW)
     await deliver(store, 0)
     assert await store.remind([Wish("x", "a", kind, "2026-11-23T11:58:00Z", 100)], after(5000)) == 0

@@ -28,6 +28,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from watcher.util.shapes import Each, Moment, Optional, check
+
 FORM = 1
 """The version of all this."""
 
@@ -229,8 +231,27 @@ def encode(item: Item) -> dict[str, Any]:
 
 
 def decode(item: dict[str, Any]) -> Item:
-    """What DynamoDB's own words mean, whether botocore or we read the JSON."""
+    """What DynamoDB's own words mean, whether botocore or we read the JSON.
+
+    Raises:
+        ValueError: an attribute is of a type that is never written.
+    """
     return {name: _decode(value) for name, value in item.items()}
+
+
+def checked(item: Item) -> Item:
+    """Return `item` once it is known to have the attributes that its readers rely on.
+
+    Raises:
+        ValueError: one is missing, or of another type.
+    """
+    partition, _, rest = str(item["k"]).partition("#")
+    form = _DELIVERY if "sink" in item and partition in {"O", "D", "X"} else _FORMS.get(partition)
+    if rest and form is not None:
+        check(item, form, "the item")
+        if item.get("state", "sent") not in _STATES:
+            raise ValueError(f"the item.state cannot be {item['state']!r}")
+    return item
 
 
 def _encode(value: Value) -> dict[str, Any]:
@@ -256,3 +277,23 @@ def _decode(value: dict[str, Any]) -> Value:
         case "L":
             return [str(_decode(each)) for each in told]
     raise ValueError(f"an attribute of type {kind}, which is never written")
+
+
+_STATES = ("waiting", "sent", "dead", "dropped")
+_TEXT = {"text": Optional((str, bytes)), "parts": Optional(str), "count": Optional(int)}
+_NAMED = {"number": int, "id": str, "subject": str}
+_SHOWN = {**_NAMED, "type": str, "time": str, "recorded": Moment}
+_FORMS: dict[str, Any] = {
+    "T": {"subject": str, "tx": Optional(str), "n": Optional(int), **_TEXT},
+    "E": _SHOWN | _TEXT,
+    "H": _SHOWN,
+    "X": _NAMED,
+    "O": {"subject": str, "recorded": Moment, "owed": Each(list, str)},
+    "P": {"text": (str, bytes)},
+}
+_DELIVERY = {
+    **_NAMED, "sink": str, "reminder": int, "recorded": Moment, "state": Optional(str), "tries": Optional(int),
+    "tried": Optional(Moment), "ended": Optional(Moment), "answer": Optional(str), "failures": Optional(int),
+    "since": Optional(Moment), "next_try": Optional(Moment), "after": Optional(int),
+}  # fmt: skip
+"""Attributes by the first letters of the partition, and those of a delivery wherever it is."""

@@ -12,6 +12,7 @@ from watcher import state
 from watcher.core.liveness import moment_of
 from watcher.core.subjects import is_meant, is_one_id
 from watcher.errors import StoreError
+from watcher.events import check_event
 from watcher.protocols import DeliveryState
 from watcher.stores.dynamodb import forms, items
 from watcher.stores.dynamodb.client import Caller
@@ -137,9 +138,14 @@ class DynamoReader:
         told: dict[EventKey, Event] = {}
         for place, item in found.items():
             try:
-                told[wanted[place]] = forms.event_of(item, await text_of(self.table, item))
+                told[wanted[place]] = check_event(forms.event_of(item, await text_of(self.table, item)))
             except TornTextError:  # it was pruned meanwhile
                 log.debug("event.gone", event_id=item["id"])
+            except ValueError as error:
+                raise StoreError(
+                    f"{self.table.address}: the event {item['id']!s} of {item['subject']!s} cannot be read ({error}); "
+                    "restore the table to an earlier time, or delete that item"
+                ) from error
         return told
 
     async def record_of(self, item: Item | None) -> tuple[str, Record, Item] | None:
@@ -152,7 +158,8 @@ class DynamoReader:
             if item is None:
                 return None
             try:
-                return str(item["subject"]), state.load(await text_of(self.table, item)), item
+                subject = str(item["subject"])
+                return subject, state.load(await text_of(self.table, item), subject), item
             except TornTextError:
                 item = await self.table.get(items.key_of(item))
             except ValueError as error:

@@ -9,8 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watcher.errors import StoreError
+from watcher.redact import printable
 from watcher.stores.dynamodb.client import Caller
-from watcher.stores.dynamodb.items import Item, Key, decode, encode, key_of
+from watcher.stores.dynamodb.items import Item, Key, checked, decode, encode, key_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -79,7 +80,7 @@ class Table:
     async def get(self, key: Key) -> Item | None:
         """An item, or None."""
         told = await self._call("GetItem", Key=encode(key._asdict()), ConsistentRead=True)
-        return decode(told["Item"]) if told.get("Item") else None
+        return self._item(told["Item"]) if told.get("Item") else None
 
     async def get_all(self, keys: Collection[Key]) -> dict[Key, Item]:
         """Those of the items that are there."""
@@ -100,7 +101,7 @@ class Table:
             wanted = [{"Get": {"TableName": name, "Key": encode(key._asdict())}} for key in some]
             async with self._room:
                 told = await self.caller.call("TransactGetItems", {"TransactItems": wanted})
-            there = [decode(each["Item"]) for each in told.get("Responses", ()) if each.get("Item")]
+            there = [self._item(each["Item"]) for each in told.get("Responses", ()) if each.get("Item")]
             found.update({key_of(item): item for item in there})
         return found
 
@@ -118,7 +119,7 @@ class Table:
             ReturnValues="ALL_NEW",
             **_expressions(condition, values, expression),
         )
-        return decode(told["Attributes"])
+        return self._item(told["Attributes"])
 
     async def delete(self, key: Key, condition: str = "", values: Mapping[str, Value] | None = None) -> None:
         """Take an item away, if `condition` holds of it."""
@@ -153,7 +154,7 @@ class Table:
         }
         while True:
             told = await self._call("Query", **wanted)
-            for item in map(decode, told.get("Items", ())):
+            for item in map(self._item, told.get("Items", ())):
                 if not before or str(item["s"]) < before:
                     yield item
             if not told.get("LastEvaluatedKey"):
@@ -175,7 +176,7 @@ class Table:
         while True:
             told = await self._call("Scan", **wanted)
             for item in told.get("Items", ()):
-                yield decode(item)
+                yield self._item(item)
             if not told.get("LastEvaluatedKey"):
                 return
             wanted["ExclusiveStartKey"] = encode(decode(told["LastEvaluatedKey"]))
@@ -204,7 +205,7 @@ class Table:
         for pause in range(8):
             async with self._room:
                 told = await self.caller.call("BatchGetItem", {"RequestItems": wanted})
-            for item in map(decode, told.get("Responses", {}).get(name, ())):
+            for item in map(self._item, told.get("Responses", {}).get(name, ())):
                 found[key_of(item)] = item
             rest = told.get("UnprocessedKeys")
             if not rest:
@@ -213,6 +214,16 @@ class Table:
             wanted = rest
             await asyncio.sleep(0.02 * 2**pause)
         raise StoreError(f"{self.address}: BatchGetItem: some items are left out again and again; is it throttled?")
+
+    def _item(self, told: dict[str, Any]) -> Item:
+        try:
+            return checked(decode(told))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            key = printable(f"k={told.get('k')!r}, s={told.get('s')!r}")
+            raise StoreError(
+                f"{self.address}: an item cannot be read ({key}: {error}); restore the table to an earlier time, or "
+                "delete that item"
+            ) from error
 
     async def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         async with self._room:

@@ -41,7 +41,18 @@ async def text_of(table: Table, item: Item) -> str:
 
     Raises:
         TornTextError: not all of its parts are there.
+        StoreError: it is damaged.
     """
+    try:
+        return await _text_of(table, item)
+    except (KeyError, ValueError, zlib.error) as error:
+        raise StoreError(
+            f"{table.address}: the text of {item['k']!r} {item['s']!r} cannot be read ({error!r}); restore the table "
+            "to an earlier time, or delete that item"
+        ) from error
+
+
+async def _text_of(table: Table, item: Item) -> str:
     if "parts" not in item:
         return unpacked(item["text"])
     keys = _parts(item)
