@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import re
+from importlib import resources
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
@@ -15,6 +18,7 @@ from tests.looking import STACKS, Site, attempt, config_of, serving
 from tests.support.waiting import PATIENCE, until
 from watcher.config.settings import Http
 from watcher.errors import ServiceUnreachable, StoreError
+from watcher.web import assets
 from watcher.web.routes import Route
 
 if TYPE_CHECKING:
@@ -159,19 +163,46 @@ async def test_the_pages_files_are_kept_for_ever_by_their_hash(site: Site) -> No
     _, shell, headers = await site.get("/")
     assert headers["Cache-Control"] == "no-cache"
     assert "HASH" not in shell
-    assert (await site.get("/targets/default/us-east-1/stack/network"))[1] == shell
-    found = re.findall(r'"(/static/[^"]+)"', shell)
+    found = re.findall(r'"\./(static/[^"]+)"', shell)
     assert any(path.split("?")[0].endswith(".js") for path in found)
     for path in found:
-        status, text, headers = await site.get(path)
+        status, text, headers = await site.get(f"/{path}")
         assert status == 200
         assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
         for module in re.findall(r'from "\./([^"]+)"', text):
             assert (await site.get(f"/static/{module}"))[2]["Cache-Control"] == "public, max-age=31536000, immutable"
-        bare = path.partition("?")[0]
+        bare = f"/{path.partition('?')[0]}"
         status, _, headers = await site.get(bare)
         assert headers["Cache-Control"] == "no-cache"
         assert (await site.get(bare, headers={"If-None-Match": headers["ETag"]}))[0] == 304
+
+
+async def test_every_page_asks_for_the_same_files_wherever_the_daemon_is(site: Site) -> None:
+    """A reverse proxy may have it below any path: addresses are relative to that of the page."""
+    _, shell, _ = await site.get("/")
+    wanted = addresses(shell, "https://example.com/any/path/")
+    assert all(address.startswith("https://example.com/any/path/") for address in wanted)
+    for path in ("targets/x", "targets/default/us-east-1/stack/network", "targets/a%2520b/c/d/e/f/g"):
+        _, page, _ = await site.get(f"/{path}")
+        assert addresses(page, f"https://example.com/any/path/{path}") == wanted
+    assert (await site.get("/targets/" + "a/" * 20))[0] == 404
+
+
+def addresses(page: str, at: str) -> list[str]:
+    """What a page at this address links to and asks for."""
+    return [urljoin(at, each) for each in re.findall(r'(?:href|src)="([^"#][^"]*)"', page)]
+
+
+@pytest.mark.parametrize("file", sorted(assets.load().files))
+async def test_no_file_has_an_address_from_the_root(site: Site, file: str) -> None:
+    _, text, _ = await site.get("/" if file == "index.html" else f"/static/{file}")
+    assert not re.findall(r"""(?:["'`(]/(?![/>])[a-z?]|(?:href|src)="/)""", text)
+
+
+def test_the_documents_server_is_where_the_document_is() -> None:
+    document = json.loads(resources.files("watcher.web").joinpath("openapi.json").read_text())
+    served = urljoin("https://example.com/any/path/api/openapi.json", document["servers"][0]["url"])
+    assert served == "https://example.com/any/path/"
 
 
 async def test_what_is_worth_it_is_packed_for_who_takes_it(tmp_path: Path) -> None:

@@ -166,3 +166,23 @@ async def test_a_lost_daemon_is_said_with_its_time_and_found_again(daemon: Daemo
 
     daemon.simulator.world.show(targets[0], attempt(targets[0], SUCCEEDED, time.time()))
     await expect(page.locator("#event-list li").first).to_contain_text("Succeeded, recovered", timeout=SOON)
+
+
+async def test_a_stream_that_was_quiet_loses_nothing_over_a_restart(daemon: Daemon, visit: Callable[..., Any]) -> None:
+    """A browser comes back after three seconds with the id that it got on opening; the event is recorded before."""
+    targets = green(daemon.simulator)
+    daemon.configure(targets)
+    await daemon.start()
+    page = await visit()
+    await page.evaluate(
+        """() => new Promise((opened) => {
+          const source = new EventSource("/api/stream");
+          window.first = new Promise((got) => { source.onmessage = ({ data }) => got(JSON.parse(data).type); });
+          source.onopen = opened;
+        })"""
+    )
+    await daemon.stop()
+    daemon.simulator.world.show(targets[0], attempt(targets[0], FAILED, time.time()))
+    await daemon.restart()
+    async with asyncio.timeout(30):
+        assert await page.evaluate("first") == "watcher.sync.failed"

@@ -100,7 +100,7 @@ async def test_a_target_tells_its_attempts_what_aws_said_and_what_became_of_its_
 async def test_an_id_with_encoded_parts_is_one_address_from_the_link_to_the_page(
     daemon: Daemon, visit: Callable[..., Any]
 ) -> None:
-    odd = stack("prod", "us-east-1", "a/b?c#d%2F&e=f")
+    odd = stack("a/b?c#d%2F&e=f", "us-east-1", "odd")
     daemon.configure([odd, FARGATE], "unreadable_after: 1")
     await daemon.start()
     page = await visit()

@@ -19,6 +19,9 @@ SHELL = "index.html"
 PLACEHOLDER = b"?v=HASH"
 """What stands after an address in the files, where the hash is to be."""
 
+HERE = b'"./'
+"""With what each address in the shell begins: relative, since a reverse proxy may put the daemon below any path."""
+
 _IMPORT = re.compile(rb"""((?:from|import)\s*\(?\s*["']\./[\w-]+\.js)(?=["'])""")
 """A module that another asks for: its address gets the hash, too."""
 
@@ -46,12 +49,13 @@ class Assets:
     hash: str
     files: Mapping[str, Asset]
 
-    def shell(self) -> Answer:
-        """The page, whichever: its script reads the address."""
+    def shell(self, depth: int) -> Answer:
+        """The page, whichever: its script reads the address. `depth`: how many folders below the daemon's that is."""
         shell = self.files.get(SHELL)
         if shell is None:
             return failed(404, "this build of watcher has no status page; /api/targets tells the same")
-        return Answer(shell.body, shell.content_type, headers=[("Cache-Control", "no-cache")], packed=shell.packed)
+        body = shell.body.replace(HERE, b'"' + b"../" * depth) if depth else shell.body
+        return Answer(body, shell.content_type, headers=[("Cache-Control", "no-cache")], packed=_packed(body))
 
     def file(self, name: str, version: str | None, if_none_match: str) -> Answer:
         """One of its files; for ever, if it was asked for by the hash that it has."""
@@ -78,4 +82,8 @@ def _asset(name: str, body: bytes, digest: str) -> Asset:
     filled = body.replace(PLACEHOLDER, version)
     if name.endswith(".js"):
         filled = _IMPORT.sub(rb"\1" + version, filled)
-    return Asset(filled, gzip.compress(filled, 9, mtime=0), _TYPES[Path(name).suffix])
+    return Asset(filled, _packed(filled), _TYPES[Path(name).suffix])
+
+
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)

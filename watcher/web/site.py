@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from functools import partial
+from functools import lru_cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -55,13 +55,13 @@ class Site:
         self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._turns, self._health_turns = Turns(), Turns()
         self._streams: Counter[str] = Counter()
-        api, health = self._api, self.health
+        api, health, shell = self._api, self.health, lru_cache(query.MOST_PARTS + 1)(self._shell)
         self._answers: Mapping[Route, Callable[[web.BaseRequest, str], Awaitable[Answer]]] = {
             Route.LIVEZ: lambda _request, _rest: _now(health.live()),
             Route.READYZ: lambda _request, _rest: health.ready(),
             Route.METRICS: lambda _request, _rest: health.metrics(),
-            Route.PAGE: lambda _request, _rest: _now(self._assets.shell()),
-            Route.TARGET_PAGE: lambda _request, _rest: _now(self._assets.shell()),
+            Route.PAGE: lambda _request, _rest: _now(shell(0)),
+            Route.TARGET_PAGE: lambda _request, rest: _now(shell(rest.count("/") + 1)),
             Route.STATIC: lambda request, rest: _now(self._file(request, rest)),
             Route.STATUS: lambda request, _rest: api.status(request.query),
             Route.TARGETS: lambda request, _rest: api.targets(request.query),
@@ -136,6 +136,9 @@ class Site:
         finally:
             self._streams[client] -= 1
             self._streams += Counter()  # drops what is zero
+
+    def _shell(self, depth: int) -> Answer:
+        return self._assets.shell(depth) if depth <= query.MOST_PARTS else NOTHING_HERE
 
     def _file(self, request: web.BaseRequest, name: str) -> Answer:
         return self._assets.file(name, request.query.get("v"), request.headers.get("If-None-Match", ""))

@@ -4,6 +4,7 @@ import { Refused, Stream, ask, contact } from "./daemon.js?v=HASH";
 import { el, keyed, moment, say, told } from "./dom.js?v=HASH";
 import { decoded } from "./filter.js?v=HASH";
 import { Overview } from "./overview.js?v=HASH";
+import { dataOf, targetOf, within } from "./paths.js?v=HASH";
 import { Events, showEndpoints, showLive, showSinks } from "./panels.js?v=HASH";
 import { TargetPage } from "./target.js?v=HASH";
 import { ago, hour, inZones, tick, watch } from "./time.js?v=HASH";
@@ -62,9 +63,9 @@ const all = (path, show) => ask(path).then(show);
 
 async function showOverview() {
   await Promise.all([
-    all("/api/targets", ({ targets }) => overview.replace(targets)),
-    all("/api/endpoints", ({ endpoints }) => showEndpoints(endpoints)),
-    all("/api/sinks", ({ sinks }) => {
+    all("api/targets", ({ targets }) => overview.replace(targets)),
+    all("api/endpoints", ({ endpoints }) => showEndpoints(endpoints)),
+    all("api/sinks", ({ sinks }) => {
       showSinks(sinks);
       overview.sinks(sinks);
     }),
@@ -76,7 +77,7 @@ async function showOverview() {
 /** Hear of events from the last one on that is known; the last ones before are asked for. */
 async function listen() {
   if (!stream.on) {
-    const { events: before } = await ask("/api/events?limit=50");
+    const { events: before } = await ask("api/events?limit=50");
     events.add(before);
     stream.start();
   }
@@ -84,7 +85,7 @@ async function listen() {
 
 async function showTarget(id) {
   try {
-    const [row] = await Promise.all([ask(`/api/targets/${id}`), listen()]);
+    const [row] = await Promise.all([ask(dataOf(id)), listen()]);
     overview.patch(row);
     if (opened !== id) return;
     targetPage.show(row);
@@ -124,7 +125,7 @@ async function lookAgain() {
 // What is said beside the targets
 
 async function showStatus() {
-  const status = await ask("/api/status");
+  const status = await ask("api/status");
   if (run && run !== status.started_at) startAnew();
   run = status.started_at;
   counts = status.counts;
@@ -198,8 +199,7 @@ function title(name = opened && overview.row(opened)?.title) {
 // Which part is shown
 
 function route({ focus = true } = {}) {
-  const path = location.pathname;
-  const id = path.startsWith("/targets/") ? path.slice("/targets/".length) : null;
+  const id = targetOf(within(location));
   const same = id === opened;
   opened = id;
   byId("overview").hidden = id !== null;
@@ -225,14 +225,14 @@ function comeBack(focus) {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[href^='/']");
+  const link = event.target.closest?.("a[href]:not([href^='#'])");
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  const path = new URL(link.href).pathname;
-  if (path !== "/" && !path.startsWith("/targets/")) return;
+  const path = within(link);
+  if (path !== "" && targetOf(path) === null) return;
   event.preventDefault();
   overview.keepFilter();
   if (link.dataset.back !== undefined && history.state?.inside) return history.back();
-  if (!opened && path !== "/") {
+  if (!opened && path) {
     cameFrom = link;
     scrolled = window.scrollY;
   }
@@ -248,6 +248,9 @@ document.addEventListener("visibilitychange", () => {
     clearTimeout(next);
   } else refresh();
 });
+
+// They are relative to the address that the page was opened at, which changes with the part that is shown.
+for (const link of document.querySelectorAll("[href^='.']:not([rel=stylesheet])")) link.setAttribute("href", link.href);
 
 history.scrollRestoration = "manual";
 setInterval(() => {

@@ -1,5 +1,6 @@
 // The daemon from here: asking it, hearing from it, and whether it can be reached.
 
+import { at } from "./paths.js?v=HASH";
 import { hear } from "./time.js?v=HASH";
 
 const PATIENCE = 10_000;
@@ -17,10 +18,10 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON at a path. Raises `Refused` with the daemon's own words, or another error where it was not reached. */
+/** The JSON at a path of the daemon. Raises `Refused` with the daemon's own words, or another error where it was not reached. */
 export async function ask(path) {
   try {
-    const answer = await fetch(path, { headers: { accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE) });
+    const answer = await fetch(at(path), { headers: { accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE) });
     const body = await answer.json().catch(() => ({}));
     if (answer.status >= 500 || answer.status === 401) throw new Error(body.error ?? `it answered ${answer.status}`);
     Object.assign(contact, { answered: Date.now(), lost: 0, why: "" });
@@ -54,7 +55,7 @@ export class Stream {
   start() {
     if (this.#source) return;
     clearTimeout(this.#again);
-    const source = (this.#source = new EventSource(`/api/stream?after=${this.#on.last()}`));
+    const source = (this.#source = new EventSource(at(`api/stream?after=${this.#on.last()}`)));
     source.onopen = () => this.#on.open(true);
     source.onmessage = ({ data, lastEventId }) => this.#on.event(Number(lastEventId), JSON.parse(data));
     source.addEventListener("config", () => this.#on.config());

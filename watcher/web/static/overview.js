@@ -2,6 +2,7 @@
 
 import { el, say, shape } from "./dom.js?v=HASH";
 import { read, test, write } from "./filter.js?v=HASH";
+import { within } from "./paths.js?v=HASH";
 import { Rows } from "./rows.js?v=HASH";
 import { ATTENTION, STANDINGS, plural } from "./words.js?v=HASH";
 
@@ -96,7 +97,7 @@ export class Overview {
     if (!this.#keeping) return;
     clearTimeout(this.#keeping);
     this.#keeping = 0;
-    if (location.pathname !== "/") return; // somebody went back before resting
+    if (within(location)) return; // somebody went back before resting
     history.replaceState(history.state, "", location.pathname + write(this.#filter) + location.hash);
   }
 

@@ -1,8 +1,9 @@
 // What stands beside the targets: the last events, the endpoints, the sinks.
 
 import { commit, el, keyed, mark, moment, say, told } from "./dom.js?v=HASH";
+import { pageOf } from "./paths.js?v=HASH";
 import { watch } from "./time.js?v=HASH";
-import { eventTitle, eventWords, pageOf, plural } from "./words.js?v=HASH";
+import { eventTitle, eventWords, plural } from "./words.js?v=HASH";
 
 const SHOWN = 50;
 

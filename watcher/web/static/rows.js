@@ -4,8 +4,9 @@
 
 import { commit, say, told } from "./dom.js?v=HASH";
 import { haystack } from "./filter.js?v=HASH";
+import { pageOf } from "./paths.js?v=HASH";
 import { inView, refresh, watch } from "./time.js?v=HASH";
-import { RANK, pageOf, plural, wordOf } from "./words.js?v=HASH";
+import { RANK, plural, wordOf } from "./words.js?v=HASH";
 
 const GROUP = 12;
 const SLICE = 6;

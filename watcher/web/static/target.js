@@ -1,6 +1,7 @@
 // One target's page: how it stands, its attempts as a timeline, AWS's own lines, its events and their deliveries.
 
 import { commit, el, keyed, mark, moment, say, shape, told } from "./dom.js?v=HASH";
+import { at, dataOf } from "./paths.js?v=HASH";
 import { noteOf, sinceOf } from "./rows.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { detailOf } from "./panels.js?v=HASH";
@@ -72,7 +73,8 @@ export class TargetPage {
     };
     parts.verdict = el("div", { class: "answer" }, shape(row.standing),
       el("div", {}, el("h1", { tabindex: "-1" }, parts.title), parts.word));
-    const badge = `/api/targets/${row.id}/badge.svg`;
+    const data = at(dataOf(row.id));
+    const badge = `${data}/badge.svg`;
     const read = this.#article.querySelector("h1") === document.activeElement;
     this.#article.replaceChildren(back(), parts.verdict, parts.note,
       el("p", {}, el("code", { class: "id" }, told(row.id))),
@@ -83,13 +85,13 @@ export class TargetPage {
       section("target-events-title", "Events and their deliveries", parts.events, parts.noEvents),
       section("more-title", "Elsewhere", el("p", { class: "elsewhere" },
         el("img", { src: badge, alt: "Badge of this target", height: "20" }), " ",
-        el("a", { href: badge }, "badge"), ", ", el("a", { href: `/api/targets/${row.id}` }, "all of this as JSON"))));
+        el("a", { href: badge }, "badge"), ", ", el("a", { href: data }, "all of this as JSON"))));
     if (read) parts.verdict.querySelector("h1").focus({ preventScroll: true });
     return parts;
   }
 }
 
-const back = () => el("p", { class: "back" }, el("a", { href: "/", "data-back": true }, "← All targets"));
+const back = () => el("p", { class: "back" }, el("a", { href: at(""), "data-back": true }, "← All targets"));
 
 const section = (id, title, ...content) =>
   el("section", { "aria-labelledby": id }, el("h2", { id }, title), ...content);

@@ -73,7 +73,4 @@ export function eventTitle(event) {
   return event.subject;
 }
 
-/** The path of a target's page. Its id is a path already, each part encoded: it is taken as it is. */
-export const pageOf = (id) => `/targets/${id}`;
-
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
