@@ -1,3 +1,3 @@
-"""watcher: tells you when AWS could not pull your templates and stacks out of Git."""
+"""watcher: alerts you when AWS fails to sync your templates and stacks from Git."""
 
 __version__ = "0.1.0"

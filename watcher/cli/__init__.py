@@ -41,7 +41,7 @@ Examples:
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="watcher")
 def cli() -> None:
-    """Tell when AWS could not pull your templates and stacks out of Git.
+    """Alert when AWS fails to sync your templates and stacks from Git.
 
     The configuration comes from --config, else from the file named by WATCHER_CONFIG, else from the YAML text in
     WATCHER_CONFIG_YAML, else from watcher.yaml in the working directory.

@@ -65,7 +65,7 @@ class Defaults(Keyed):
     interval: Interval = lasting("60s")
     """Between polls of a settled target; 100ms at least."""
     active_interval: Interval = lasting("10s")
-    """Between polls while the sync is INITIATED, IN_PROGRESS or QUEUED; 100ms at least."""
+    """Between polls while the sync is unfinished (INITIATED or IN_PROGRESS); 100ms at least."""
     stalled_after: Duration = lasting("30m")
     """An unfinished attempt older than this is stalled."""
     timeout: Duration = lasting("10s")
