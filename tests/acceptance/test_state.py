@@ -46,6 +46,14 @@ async def events(site: Site) -> list[dict[str, object]]:
     return [json.loads(line) for line in printed.splitlines()]
 
 
+async def as_of(site: Site) -> str | None:
+    """When a daemon last kept the state up to date, by `status`."""
+    code, printed, said = await site.run("status", "--json")
+    assert code == 0, said
+    moment: str | None = json.loads(printed)["as_of"]
+    return moment
+
+
 async def test_a_table_is_made_once_and_then_found_to_be_right(site: Site, table: str) -> None:
     configure(site, table)
     code, printed, said = await site.run("status")
@@ -101,11 +109,13 @@ async def test_a_daemon_goes_on_after_a_move_where_it_was(
     code, printed, said = await site.run("state", "import", "state.jsonl")
     assert (code, said) == (0, ""), said
     assert await events(site) == before
+    assert await as_of(site) is None, "no daemon has used the copy"
     code, _, said = await site.run("state", "import", "state.jsonl")
     assert (code, "there is state" in said) == (73, True)
     simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 60))
     second = site.start()
     await until(lambda: second.delivered().count(b"\n") >= 1 or not second.running, "what is new")
+    assert await until(lambda: as_of(site), "the daemon's mark")
     assert await second.stopped() == 0, second.said()
     (new,) = [json.loads(line) for line in second.delivered().splitlines()]
     assert (new["subject"], new["data"]["sequence"], new["data"]["recovered"]) == (NETWORK.id, 2, True)
