@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -128,11 +128,12 @@ def test_a_status_of_http_is_an_error_from_400_on(kept: InMemorySpanExporter, co
     }  # fmt: skip
 
 
-def test_a_delivery_names_its_events_and_links_to_the_polls_that_saw_them(kept: InMemorySpanExporter) -> None:
+@pytest.mark.parametrize("odd", [None, "", "nonsense", f"00-{'0' * 32}-{'0' * 16}-01", 7, ["00"]])
+def test_a_delivery_names_its_events_and_links_to_the_polls_that_saw_them(kept: InMemorySpanExporter, odd: Any) -> None:
     now = datetime(2026, 11, 23, 8, tzinfo=UTC)
     with tracing.span("poll stack"):
         one = with_trace(trial_event("one", now), tracing.traceparent())
-    other = with_trace(trial_event("other", now), "nonsense")
+    other = with_trace(trial_event("other", now), odd)
     with tracing.span("deliver ops") as span:
         span.delivers([one])
     with tracing.span("deliver ops") as span:

@@ -71,7 +71,8 @@ class RecordedSpan(Span):
             lists = {f"watcher.event_{name}s": [each[name] for each in of_each] for name in ("id", "type", "subject")}
             self._span.set_attributes(lists)
         for event, attributes in zip(events, named, strict=True):
-            poll = get_current_span(_W3C.extract(json.loads(event.body))).get_span_context()
+            carrier = {"traceparent": str(json.loads(event.body).get("traceparent", ""))}
+            poll = get_current_span(_W3C.extract(carrier)).get_span_context()
             if poll.is_valid:
                 self._span.add_link(poll, attributes)
 
