@@ -10,11 +10,9 @@ from watcher.config.sinks.file import FileSink
 from watcher.stores import SQLITE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from watcher.config.faults import Faults
+    from watcher.config.schema import File
     from watcher.config.settings import Config
-    from watcher.config.sinks import Sink
 
 _OF_A_DATABASE = ("", "-wal", "-shm", "-journal", ".lock")
 """How the files end that belong to a database."""
@@ -23,18 +21,23 @@ EVENT_BEGINNING = b'{"specversion"'
 """Of every line that a file sink writes."""
 
 
-def report_shared_files(state: str, sinks: Iterable[Sink], faults: Faults) -> None:
-    """Report each file sink that would write to, or rotate into, a file that holds something else than its events."""
-    known = _own_files(faults.file, state)
-    for sink in sinks:
+def report_shared_files(file: File, faults: Faults) -> None:
+    """Report each file sink that would write to, or rotate into, a file that holds something else than its events.
+
+    And a state that would be kept in the configuration.
+    """
+    known = _own_files(faults.file, file.state)
+    if os.path.realpath(faults.file) in _state_files(file.state):
+        faults.report(file.place("state"), "this file is the configuration; name another")
+    for sink in file.sinks:
         if not isinstance(sink, FileSink):
             continue
         place, files = sink.place("path"), _sink_files(sink)
-        for number, file in enumerate(files):
-            whose = known.get(file) or ("a file of something else than events" if not _may_hold_events(file) else None)
-            if whose is not None:
+        for number, path in enumerate(files):
+            what = f"is {known[path]}" if path in known else "holds something else than events"
+            if path in known or not _may_hold_events(path):
                 which = f"its older file, with .{number} at its end," if number else "this file"
-                faults.report(place, f"{which} is {whose}; name another")
+                faults.report(place, f"{which} {what}; name another")
                 break
         known = dict.fromkeys(files, f"another sink's, on line {place.line}") | known
 

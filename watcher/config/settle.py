@@ -37,7 +37,7 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
     targets = tuple(_targets(file, accounts, faults))
     _report_repeated_names(file.accounts, "account", faults)
     _report_repeated_names(file.sinks, "sink", faults)
-    report_shared_files(file.state, file.sinks, faults)
+    report_shared_files(file, faults)
     _report_no_region(file, surroundings, faults)
     homes = [_home(sink, accounts, faults) for sink in file.sinks]
     if not targets:

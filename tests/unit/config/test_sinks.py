@@ -348,6 +348,41 @@ def test_the_files_of_the_state_are_known_by_their_real_names(tmp_path: Path, fa
     assert found.message == "its older file, with .3 at its end, is the one of `state`; name another"
 
 
+@pytest.mark.parametrize(
+    ("content", "holds_events"),
+    [
+        (b"", True),
+        (b'{"spec', True),
+        (b'{"specversion": "1.0"}\n', True),
+        (b"stacks: []\n", False),
+        (b'{"watcher_state": 1}\n', False),
+        (b"SQLite format 3\x00", False),
+        (b"\n", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.5"])
+def test_a_file_sink_writes_and_rotates_into_its_own_events_only(
+    tmp_path: Path, faults: Callable[..., list[Fault]], name: str, content: bytes, *, holds_events: bool
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    found = faults(f"sinks: [{{name: a, type: file, path: {tmp_path}/events.jsonl}}]{STACK}")
+    which = "this file" if name == "events.jsonl" else "its older file, with .5 at its end,"
+    message = f"watcher.yaml:1:37: sinks[0].path: {which} holds something else than events; name another"
+    assert [*map(str, found)] == ([] if holds_events else [message])
+
+
+def test_the_configuration_is_written_by_no_sink_and_holds_no_state(
+    tmp_path: Path, faults: Callable[..., list[Fault]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    found = faults(f"sinks: [{{name: a, type: file, path: link/watcher.yaml}}]{STACK}state: sqlite:///watcher.yaml")
+    assert [*map(str, found)] == [
+        "watcher.yaml:1:37: sinks[0].path: this file is the configuration; name another",
+        "watcher.yaml:3:8: state: this file is the configuration; name another",
+    ]
+
+
 def test_what_is_kept_in_memory_is_no_file(sink: Callable[..., SinkSettings]) -> None:
     assert options(sink("type: file, path: watcher.db", "state: memory://"), "path") == ("watcher.db",)
 
