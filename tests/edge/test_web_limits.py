@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.looking import Site, serving
+from tests.looking import Site, config_of, serving
 from tests.support.waiting import PATIENCE, until
 from watcher.web import listener
 
@@ -346,6 +347,22 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
         assert (await site.get("/api/targets"))[0] == 200
         for _, writer in held:
             writer.close()
+
+
+@pytest.mark.parametrize(("files", "most"), [(64, 16), (1024, 318), (65_536, 2000), (resource.RLIM_INFINITY, 2000)])
+async def test_connections_leave_files_for_the_calls_of_aws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, most: int
+) -> None:
+    """Of 45 endpoints with ten calls at a time, also after the configuration has changed."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, files))
+    names = [f"account-{number}" for number in range(45)]
+    accounts = [f"  - {{name: {name}, regions: [us-east-1]}}" for name in names]
+    stacks = [f"  - {{name: network, account: {name}}}" for name in names]
+    async with serving(tmp_path) as site:
+        assert (await site.get("/livez"))[0] == 200
+        site.peek.config = config_of("\n".join(["accounts:", *accounts, "stacks:", *stacks]), site.peek.config.state)
+        assert site.server._listener
+        assert site.server._listener._most_connections() == most
 
 
 async def test_one_client_leaves_places_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
