@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import asdict, replace
 from functools import cache, lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Template as Compiled
@@ -57,10 +58,12 @@ class Template:
             BadTemplateError: a name is undefined, something is too much, or nothing comes of it.
         """
         given = [_harmless(event, self._escape) for event in events]
-        return _rendered(self._compiled, given, _harmless(asdict(message), self._escape), Budget())
+        shown = _harmless(asdict(message), self._escape)
+        with _ONE_AT_A_TIME:
+            return _rendered(self._compiled, given, shown, Budget())
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache(maxsize=500)
 def _compiled(source: str) -> Compiled:
     """`source` compiled; kept, since many sinks may have the same, and each is checked before it is used.
 
@@ -177,3 +180,6 @@ def _said(error: BaseException) -> str:
 
 
 _ENVIRONMENT = environment()
+
+_ONE_AT_A_TIME = Lock()
+"""Renderings on many threads would take turns with the event loop, one after the other."""
