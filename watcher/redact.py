@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from watcher.util.bounded_text import CUT, LONGEST_TEXT, bounded
-from watcher.util.secret_search import Cut, Secret, SecretSearch
+from watcher.util.secret_search import Secret, SecretSearch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -35,7 +35,7 @@ class _Remembered:
     def add(self, secrets: Iterable[str | None], *, passing: bool) -> None:
         to = self._passing if passing else self._known
         new = [secret for secret in secrets if secret and len(secret) >= _SHORTEST and secret not in to]
-        to.update((secret, Secret.of(secret, Cut.TELLING)) for secret in new)
+        to.update((secret, Secret.of(secret)) for secret in new)
         while len(self._passing) > _MOST:
             del self._passing[next(iter(self._passing))]
         if new:
@@ -75,15 +75,15 @@ def redact(text: str) -> str:
     return text
 
 
-def hider(values: Collection[str], whole: Collection[str] = ()) -> Callable[[str], str]:
-    """What hides, in the words of one receiver, what it was told: `values` also cut short, those of `whole` not.
+def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str], str]:
+    """What hides, in the words of one receiver, what it was told: `values`, and `parts` of a URL.
 
-    Unlike `redact` it hides any part of a secret, though that may be an ordinary word. The last word of a value, as in
-    `Bearer TOKEN`, is a secret of its own.
+    Of the last word of a value, as of the token in `Bearer TOKEN`, it hides any beginning or end, though that may be an
+    ordinary word. Parts of URLs are too often made of words for that.
     """
-    words = {value.rpartition(" ")[2] for value in values}
-    secrets = [Secret.of(value, Cut.NONE) for value in {*values, *whole} - words if len(value) > 1]
-    secrets += [Secret.of(word, Cut.ANY) for word in words if len(word) > 1]
+    last = {value.rpartition(" ")[2] for value in values}
+    secrets = [Secret.of(value) for value in {*values, *parts} - last if len(value) > 1]
+    secrets += [Secret.of(word, words=True) for word in last if len(word) > 1]
     search = SecretSearch(secrets)
     return lambda text: search.hide(text, HIDDEN)
 

@@ -175,7 +175,8 @@ def test_eight_letters_of_a_secret_give_it_away_unless_they_are_words() -> None:
 
 
 def test_what_one_receiver_was_told_is_hidden_from_eight_letters_on_though_they_be_words() -> None:
-    hide = hider(["Bearer hush-hush-token", "correct horse battery", "ab"], whole=["/services/of/mine?key"])
+    values = ["Bearer hush-hush-token", "correct horse battery", "ab"]
+    hide = hider(values, ["/services/of/mine?key", "workflows", "/hook/T0PS3CRET/run", "/triggers/manual/run"])
     for told, shown in (
         ("got 'hush-hus'", f"got '{HIDDEN}'"),
         ("got 'Hush-Hush-Token'", f"got '{HIDDEN}'"),
@@ -184,6 +185,12 @@ def test_what_one_receiver_was_told_is_hidden_from_eight_letters_on_though_they_
         ("Bearer who?", "Bearer who?"),
         ("/services/of/mine?key", HIDDEN),
         ("the /services/of/all", "the /services/of/all"),
+        ("POST /hook/T0PS…", f"POST {HIDDEN}…"),
+        (
+            "The workflow and its trigger /triggers/manual are off",
+            "The workflow and its trigger /triggers/manual are off",
+        ),
+        ("/Triggers%2FManual%2Frun", HIDDEN),
         ("correct horse", "correct horse"),
         ("ab AB", f"{HIDDEN} AB"),
     ):

@@ -98,7 +98,7 @@ class Poster:
         self._url = exact(url)
         # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.
         parts = secret_parts(url, value=VALUE, segment=SEGMENT)
-        self._hide = hider([*secrets, *parts], whole=[self._url.raw_path_qs])
+        self._hide = hider(secrets, [self._url.raw_path_qs, *parts])
         # To a trace: what the URL has beside the host may be secret.
         shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
         self._told: dict[str, str | int] = {

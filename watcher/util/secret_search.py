@@ -13,7 +13,6 @@ import html
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,17 +46,6 @@ _WORD_REVERSED = re.compile(rb"[0-9]+|[A-Z]{2,}|[a-z]*[A-Z]?")
 """A word or a number, as they are in ordinary text."""
 
 
-class Cut(Enum):
-    """Which part of a secret is hidden where the rest of it is missing."""
-
-    NONE = auto()
-    """None: only the whole."""
-    TELLING = auto()
-    """A beginning or an end, unless it is made of words and numbers alone, which are in many texts."""
-    ANY = auto()
-    """Any beginning or end."""
-
-
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A value to search for; `head` and `tail` are how many bytes of its beginning or its end give it away."""
@@ -67,14 +55,18 @@ class Secret:
     tail: int
 
     @classmethod
-    def of(cls, text: str, cut: Cut) -> Secret:
-        """`text`, which must not be empty."""
+    def of(cls, text: str, *, words: bool = False) -> Secret:
+        """`text`, which must not be empty.
+
+        A beginning or an end that is made of words and numbers alone gives it away only with `words`: they are in many
+        texts that have nothing to do with it.
+        """
         plain, _ = _unescaped(text.encode(errors="surrogatepass"))
         form = plain if len(plain) < CUT_FROM else plain.translate(_FOLD)
-        if cut is Cut.TELLING:
-            return cls(form, _telling(plain, _WORD), _telling(plain[::-1], _WORD_REVERSED))
-        length = len(form) if cut is Cut.NONE else min(CUT_FROM, len(form))
-        return cls(form, length, length)
+        if words:
+            enough = min(CUT_FROM, len(form))
+            return cls(form, enough, enough)
+        return cls(form, _telling(plain, _WORD), _telling(plain[::-1], _WORD_REVERSED))
 
 
 class SecretSearch:
