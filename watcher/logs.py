@@ -74,8 +74,15 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
     handlers = [StreakHandler(lines.emit)]
     logging.basicConfig(handlers=handlers, level=max(level + 10, logging.INFO), force=True)
     logging.captureWarnings(capture=True)
+    for name in ("aiobotocore.credentials", "aiobotocore.tokens"):
+        logging.getLogger(name).addFilter(_is_news)
     # One line for each start says where credentials were found; errors come to us as exceptions.
     logging.getLogger("botocore").setLevel(logging.WARNING)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a failed refresh of credentials is not raised as well: newer ones were needed soon, and not at once."""
+    return record.args != ("mandatory",)
 
 
 class Stderr:

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import pty
-import re
 import stat
 import subprocess
 import sys
@@ -148,10 +147,10 @@ async def test_nothing_is_asked_on_a_terminal(simulator: Simulator, aws_config: 
     )  # fmt: skip
     os.close(theirs)
     out, _ = await asyncio.wait_for(process.communicate(), 60)
-    shown = os.read(ours, 65536)
+    os.set_blocking(ours, False)
+    with pytest.raises(OSError, match=r"Input/output error|temporarily unavailable"):
+        os.read(ours, 1)
     os.close(ours)
-    assert b"Refreshing temporary credentials failed" in shown
-    assert not re.search(rb"(^|\n)(Enter|code)", shown)
     assert process.returncode == 3
     errors = [target["error"] for target in json.loads(out)["targets"]]
     assert DEVICE in str(errors[0])

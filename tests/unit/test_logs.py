@@ -180,3 +180,14 @@ def test_texts_of_a_line_are_cut_and_marked() -> None:
     (key, (inner,)) = next(iter(first["deep"].items()))
     for text in (first["error"], key, inner, first["odd"], second["event"], third["exception"]):
         assert text.endswith("… [cut]")
+
+
+def test_a_refresh_of_credentials_is_news_only_where_nothing_is_raised() -> None:
+    story = (
+        "for period in ('mandatory', 'advisory'):\n"
+        "    logging.getLogger('aiobotocore.credentials').warning('failed during %s refresh period.', period)"
+    )
+    done = run(story, stderr=subprocess.PIPE)
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == [
+        "failed during advisory refresh period."
+    ]

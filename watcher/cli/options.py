@@ -51,11 +51,19 @@ verbose_option = click.option("--verbose", "-v", is_flag=True, help="Log more.")
 
 
 def load_config(option: str | None) -> Config:
-    """The configuration, from where section 2 of the contract says.
+    """The configuration: from `option`, WATCHER_CONFIG, WATCHER_CONFIG_YAML or watcher.yaml, in this order.
+
+    Logs go to stderr from now on, unless the command has set them up by its own options before.
 
     Raises:
         ConfigError: it is wrong, or not there.
     """
+    import structlog  # noqa: PLC0415  --help logs nothing
+
+    from watcher import logs  # noqa: PLC0415  the same
+
+    if not structlog.is_configured():
+        logs.set_up()
     return read_config(find_config(option))
 
 
