@@ -203,8 +203,11 @@ def _event(
 
 
 _BODY = {
-    "type": str, "subject": str, "time": str,
-    "data": {"error": Optional({"code": str, "message": str, "since": str}), "lasted_seconds": Optional((int, float))},
+    "id": str, "type": str, "subject": str, "time": str,
+    "data": {
+        "error": Optional({"code": str, "message": str, "since": str}), "lasted_seconds": Optional((int, float)),
+        "muted": Optional({"reason": (str, NONE)}),
+    },
 }  # fmt: skip
 _SYNC = {
     "status": str, "observed": bool, "first_seen": bool, "recovered": bool, "recreated": bool,

@@ -31,7 +31,7 @@ def after(seconds: float) -> datetime:
 
 
 def event(number: int, subject: str = "a", kind: str = "watcher.sync.failed", **data: Any) -> Event:
-    shown = {"type": kind, "subject": subject, "time": NOW.isoformat()}
+    shown = {"id": f"{number:032x}", "type": kind, "subject": subject, "time": NOW.isoformat()}
     attempt = {"startedAt": MOMENT, "status": "FAILED", "targetRevision": {"sha": "a"}, "events": []}
     flags = dict.fromkeys(("observed", "first_seen", "recovered", "recreated"), False)
     body = {"n": number, "data": {"status": "FAILED", "consecutive_failures": 1, "attempt": attempt, **flags, **data}}

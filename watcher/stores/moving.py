@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher import state
-from watcher.errors import UsageError
+from watcher.errors import StoreError, UsageError
 from watcher.events import Event, check_event
 from watcher.protocols import DeliveryState
 from watcher.util.shapes import Each, Moment, Optional, Text, check, parse
@@ -73,11 +73,22 @@ Part = Sinks | State | Recorded | Sending
 
 
 def lines(parts: Iterable[Part]) -> Iterator[str]:
-    """A whole file's lines."""
+    """A whole file's lines.
+
+    Raises:
+        StoreError: a part is one that watcher never writes.
+    """
     yield json.dumps({HEADER: FORM})
     count = 0
     for part in parts:
-        yield json.dumps(_told(part), separators=(",", ":"))
+        kind, told = _told(part)
+        try:
+            check(told, _FORMS[kind], kind)
+        except ValueError as error:
+            which = told.get("number", told.get("subject")) if isinstance(told, dict) else ""
+            raise StoreError(f"the {kind} {which} that the store holds cannot be exported: {error}; delete it, or "
+                             "restore the store") from None  # fmt: skip
+        yield json.dumps({kind: told}, separators=(",", ":"))
         count += 1
     yield json.dumps({"end": count})
 
@@ -139,16 +150,16 @@ def _check(form: Any, name: str) -> None:
         )
 
 
-def _told(part: Part) -> dict[str, Any]:
+def _told(part: Part) -> tuple[str, Any]:
     match part:
         case Sinks(names):
-            return {"sinks": names}
+            return "sinks", [*names]
         case State(subject, record):
-            return {"state": {"subject": subject, "record": json.loads(state.dump(record))}}
+            return "state", {"subject": subject, "record": json.loads(state.dump(record))}
         case Recorded(number, recorded, event):
-            return {"event": {"number": number, "recorded": recorded, **asdict(event)}}
+            return "event", {"number": number, "recorded": recorded, **asdict(event)}
         case Sending():
-            return {"delivery": asdict(part)}
+            return "delivery", asdict(part)
 
 
 def _part(form: Any) -> Part:

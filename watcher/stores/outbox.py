@@ -274,7 +274,12 @@ def deliveries(connection: sqlite3.Connection, query: DeliveryQuery) -> list[Del
         f"ORDER BY sink{way}, delivery.number{way}, reminder{way} LIMIT :limit"
     )
     return [
-        DeliveryRecord(check_event(Event(*row[:5])), row[5], DeliveryState(row[6]), *_checked(_RECORD, row[7:]))
+        DeliveryRecord(
+            check_event(Event(*row[:5])),
+            _checked(_SINK, row[5:6])[0],
+            DeliveryState(row[6]),
+            *_checked(_RECORD, row[7:]),
+        )
         for row in connection.execute(sql, values)
     ]
 
@@ -289,13 +294,13 @@ def _index(query: DeliveryQuery) -> str:
 
 def counts(connection: sqlite3.Connection) -> dict[tuple[str, DeliveryState], int]:
     """See `protocols.Reader`."""
-    return {
-        (sink, state): count
-        for state in (DeliveryState.WAITING, DeliveryState.DEAD)
-        for sink, count in connection.execute(
-            f"SELECT sink, count(*) FROM delivery WHERE {_one_of([state])} GROUP BY sink"  # noqa: S608  states are ours
-        )
-    }
+    found = {}
+    for state in (DeliveryState.WAITING, DeliveryState.DEAD):
+        sql = f"SELECT sink, count(*) FROM delivery WHERE {_one_of([state])} GROUP BY sink"  # noqa: S608  states are ours
+        for sink, count in connection.execute(sql):
+            (name,) = _checked(_SINK, [sink])
+            found[name, state] = count
+    return found
 
 
 def _advance(connection: sqlite3.Connection, sink: str, subject: str, *, reset: bool = True) -> None:
@@ -357,6 +362,7 @@ def _checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
+_SINK = {"sink": str}
 _DELIVERY = {"recorded": Moment, "reminder": int, "tries": int, "since": Optional(Moment), "failures": int}
 _RECORD = {
     "reminder": int, "recorded": Moment, "tries": int, "tried": Optional(Moment), "ended": Optional(Moment),
