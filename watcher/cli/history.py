@@ -7,13 +7,13 @@ import contextlib
 import json
 import signal
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
 
 from watcher.cli.options import config_option, json_option, liveness_of, load_config, only_config, opened, say
 from watcher.errors import UsageError
+from watcher.util.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -105,7 +105,7 @@ def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
     from watcher.model import EVENT_TYPES, TEST_EVENT  # noqa: PLC0415  the same
 
     for pattern in query.types:
-        if not any(fnmatchcase(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
+        if not any(matches(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
             yield f"no type of event is, or matches, --type {pattern!r}"
     subjects = (*(target.id for target in settings.targets), *map(str, settings.endpoints()))
     if query.target is not None and not any(is_meant(subject, query.target) for subject in subjects):

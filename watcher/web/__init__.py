@@ -1,4 +1,4 @@
-"""The HTTP side (contract, section 7): health, metrics, the status page and its API. It reads, and changes nothing.
+"""The HTTP side: health, metrics, the status page and its API. It reads, and changes nothing.
 
     server (sockets, limits) ──► site (who may, which route) ──► views (pure: what is told) ──► answer (how it is sent)
 

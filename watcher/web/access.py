@@ -26,8 +26,8 @@ LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
 
 NOT_HERE = failed(
     421,
-    "this name is not one of this daemon: ask it by localhost or by its address, and let a proxy in front of it send "
-    "one of these as Host",
+    "this daemon is not known by this name: ask it by localhost, by its address, or by the name in `http.listen`, "
+    "and let a proxy in front of it send one of these as Host",
 )
 """What a request that is addressed to another name gets."""
 
