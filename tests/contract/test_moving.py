@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
 from watcher.cli.options import opened
@@ -13,7 +16,7 @@ from watcher.errors import StoreError, UsageError
 from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
 from watcher.state import Known, Outage, Record
 from watcher.stores import mover_for, outbox_for, reader_for, store_for
-from watcher.stores.moving import Recorded, Sending, lines, parts
+from watcher.stores.moving import Recorded, Sending, Sinks, State, lines, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.dynamodb import Tables
     from watcher.protocols import Store
+    from watcher.stores.moving import Part
 
 
 RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))
@@ -256,6 +260,32 @@ def test_a_line_that_no_watcher_wrote_is_refused_with_its_place(second: str, mes
     first, *_ = lines([])
     with pytest.raises(UsageError, match=f"^state.jsonl:2: this is no state of a watcher: .*{message}"):
         list(parts([first, second], "state.jsonl"))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_a_line_with_any_one_value_replaced_is_imported_whole_or_refused(data: st.DataObject) -> None:
+    told = json.loads(data.draw(st.sampled_from([*lines(_one_of_each())][1:-1])))
+    where, key = told, data.draw(st.sampled_from([*told]))
+    while isinstance(where[key], dict) and where[key] and data.draw(st.booleans()):
+        where = where[key]
+        key = data.draw(st.sampled_from([*where]))
+    where[key] = data.draw(JSON)
+    first, *_ = lines([])
+    with contextlib.suppress(UsageError):
+        for part in parts([first, json.dumps(told)], "state.jsonl"):
+            assert list(lines([part]))
+
+
+def _one_of_each() -> list[Part]:
+    sending = Sending(1, "a", "x", 0, DeliveryState.DEAD, 1, 2.0, 3.0, "no", 1, 2.0, 3.0)
+    return [Sinks(("x",)), State("a", RECORD), Recorded(1, 0.0, event(1)), sending]
 
 
 async def test_an_import_goes_into_a_file_of_which_only_the_sinks_are_known(addresses: dict[str, list[str]]) -> None:
