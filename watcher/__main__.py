@@ -10,7 +10,8 @@ import atexit
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # typing itself would be loaded before a signal is heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

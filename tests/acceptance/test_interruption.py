@@ -86,6 +86,13 @@ def test_a_signal_before_a_command_begins_ends_it_with_its_exit_code(
         assert code_of(child) == code
 
 
+def test_nothing_slow_is_loaded_before_signals_are_heard() -> None:
+    """`re` is what pip's own script loads."""
+    script = "import re, sys; before = {*sys.modules}; import watcher.__main__; print(*{*sys.modules} - before)"
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert {*told.split()} <= {"__future__", "atexit", "signal", "watcher", "watcher.__main__"}
+
+
 def test_a_hangup_before_the_daemon_is_loaded_does_not_end_it(tmp_path: Path) -> None:
     with held(tmp_path, "run", "--config", "nowhere.yaml") as child:
         child.send_signal(signal.SIGHUP)
