@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,6 +13,10 @@ from watcher import sessions
 
 if TYPE_CHECKING:
     import pytest
+
+# Whatever proxy the surroundings have, tests speak to loopback.
+for _name in ("NO_PROXY", "no_proxy"):
+    os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost", "::1")))
 
 pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
 

@@ -33,8 +33,8 @@ def a_delivery(**changes: Any) -> Delivery:
 
 
 def a_sink(url: str, **options: Any) -> WebhookSink:
-    """As configured; it may reach the receiver, which is on loopback."""
-    private = {"allow_http": True, "allow_private": True, "timeout": 30.0}
+    """As configured; it may reach the receiver, which is on loopback, and uses no proxy of the surroundings."""
+    private: dict[str, Any] = {"allow_http": True, "allow_private": True, "timeout": 30.0, "proxy": False}
     model = Options.model_construct(name="ops", type="webhook", url=url, **private | options)
     sink = sink_for(SinkSettings("ops", "webhook", options=model), SinkContext(None))  # type: ignore[arg-type]
     assert isinstance(sink, WebhookSink)
