@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.acceptance.consumers import HOOK_SECRET, SOON, Consumer, hanging
 from tests.acceptance.place import REGION, Site
 from tests.fates import Wants
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import Scenario, Simulator, attempt
 
@@ -26,8 +26,8 @@ PACE = 0.25
 """Seconds between attempts of one target."""
 
 
-async def delivery_times(folder: Path, *, dead: bool, seconds: float) -> list[float]:
-    """Seconds from record to arrival of every event in so many seconds, at a sound webhook.
+async def delivery_times(folder: Path, *, dead: bool, events: int) -> list[float]:
+    """Seconds from record to arrival of so many events, or a few more, at a sound webhook.
 
     The installed daemon watches 20 targets, each of which begins an attempt four times a second. With `dead` there is
     a webhook beside the sound one that is to have the same events and hangs until its timeout, 300 ms. `folder` gets a
@@ -52,9 +52,9 @@ async def delivery_times(folder: Path, *, dead: bool, seconds: float) -> list[fl
         if dead:
             await until(lambda: beside.requests, "a try of the dead one")
         begun = len(sound.arrived)
-        end = time.monotonic() + seconds
-        number = 0
-        while time.monotonic() < end:  # a part of them at a time, so that they do not come in one burst
+        end, number = time.monotonic() + PATIENCE, 0
+        while len(sound.arrived) < begun + events:  # a part of them at a time, so that they do not come in one burst
+            assert time.monotonic() < end, child.said()
             number += 1
             _show(simulator, TARGETS[number % 4 :: 4], number)
             await asyncio.sleep(PACE / 4)

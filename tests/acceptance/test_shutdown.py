@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
 from tests.acceptance.place import REGION
-from tests.support.waiting import until
+from tests.support.waiting import SLACK, until
 from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 T = 1_795_420_800.0
 TARGETS = [stack("default", REGION, f"stack-{number:04}") for number in range(1000)]
 GRACE = 3.0
-SLACK = 4.0
-"""Seconds beyond the grace time for a busy machine; a stream that held the stop up would hold it for much longer."""
 STREAMS = 50
 
 

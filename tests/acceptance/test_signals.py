@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.oracle import facts_of, judge, whole_lines
-from tests.support.waiting import until
+from tests.support.waiting import SLACK, until
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator import attempt
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 T = 1_795_420_800.0
 LONG_TEXT = "Template validation error: " + 4000 * "x"
-SLACK = 8.0
-"""Seconds beyond the grace time for a busy machine."""
 
 
 @pytest.fixture

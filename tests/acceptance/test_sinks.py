@@ -13,7 +13,7 @@ from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
 from tests.acceptance.place import REGION
 from tests.fates import Wants
 from tests.oracle import whole_lines
-from tests.support.waiting import until
+from tests.support.waiting import SLACK, until
 from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 from watcher.stores.outbox import REMOVED
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 T = 1_795_420_800.0
 GRACE = 1.0
-SLACK = 8.0
-"""Seconds beyond the grace time for a busy machine."""
 QUIET = 1.0
 """Seconds: more than three reminders' time. The absence of something takes time."""
 
