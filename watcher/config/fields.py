@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
+LONGEST_NAME = 128
+"""Characters: an event, which is bounded, has an account's name several times."""
+
+
 def quoted(value: object) -> str:
     """`value` as messages show it; of one that variables made, only what was written."""
     if isinstance(value, Text) and value.filled:
@@ -62,6 +66,13 @@ def printable(value: object, *, secret: bool = False) -> str:
     if not text.isprintable():
         raise ValueError("line breaks and control characters cannot stand here")
     return str(text)
+
+
+def _own_name(value: object) -> str:
+    text = printable(value)
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"this must have at most {LONGEST_NAME} characters")
+    return text
 
 
 def _secret(value: object) -> SecretStr:
@@ -308,6 +319,8 @@ class TemplateType(StrEnum):
 
 
 Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
+OwnName = Annotated[str, PlainValidator(_own_name), text_schema(minLength=1, maxLength=LONGEST_NAME)]
+"""What an account or a sink is called here."""
 LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
 Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
 Token = Annotated[SecretStr, PlainValidator(_token), text_schema(r"^\S(.*\S)?$")]

@@ -25,6 +25,7 @@ from watcher.config.fields import (
     LabelValue,
     Listen,
     OnFirstSeen,
+    OwnName,
     Plain,
     Rate,
     Region,
@@ -149,7 +150,7 @@ class Retry(Keyed):
 class Account(Keyed):
     """Where credentials come from, and the regions they are for."""
 
-    name: Plain
+    name: OwnName
     """What targets call it; part of their ids."""
     regions: list[Region] = Field(default=[], examples=[["us-east-1", "eu-west-1"]])
     """None given: AWS_REGION, else AWS_DEFAULT_REGION, else the profile's region."""

@@ -131,6 +131,15 @@ def test_labels_leave_room_in_an_event(faults: Callable[..., list[Fault]], lengt
     assert [fault.path for fault in found] == ([] if fits else ["stacks[0].labels"])
 
 
+@pytest.mark.parametrize(("length", "fits"), [(128, True), (129, False)])
+def test_names_of_accounts_and_sinks_are_bounded(
+    faults: Callable[..., list[Fault]], length: int, *, fits: bool
+) -> None:
+    name = "n" * length
+    found = faults(f"accounts: [{{name: {name}}}]\nstacks: [{{name: a}}]\nsinks: [{{name: {name}, type: stdout}}]")
+    assert [fault.path for fault in found] == ([] if fits else ["accounts[0].name", "sinks[0].name"])
+
+
 def test_a_name_from_a_variable_is_not_shown(faults: Callable[..., list[Fault]]) -> None:
     arn = "arn:aws:cloudformation:us-east-1:111122223333:stack/network/1"
     (fault,) = faults("stacks: [{name: '${NAME}'}]", {"AWS_REGION": "us-east-1", "NAME": arn})

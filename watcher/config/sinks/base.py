@@ -11,6 +11,7 @@ from watcher.config.fields import (
     DURATION_SCHEMA,
     Interval,
     LabelValue,
+    OwnName,
     Plain,
     duration_from,
     lasting,
@@ -55,7 +56,7 @@ class Sink(Keyed):
     """What every sink has."""
 
     type: str
-    name: Plain
+    name: OwnName
     """What the sink is called: in messages, in metrics, and in `test-sink NAME`."""
     events: list[EventGlob] = Field(default=[], examples=[["watcher.sync.failed", "watcher.*.unreadable"]])
     """Only events of these types: globs. None given: all."""
