@@ -66,7 +66,7 @@ class Client:
     def not_ready(self, seconds: float) -> EndpointUnreadable:
         """The failure of a `take` that did not return within so many seconds: what was waited for."""
         session = self._sessions.of(self._account, self._region)
-        if session.ready:
+        if session.usable:
             limit = format_duration(seconds)
             return EndpointUnreadable("ClientTimeout", f"no client could be opened within {limit}", passing=True)
         return no_credentials_in_time(seconds, session.asked)
@@ -80,16 +80,23 @@ class Client:
         """
         session = self._sessions.of(self._account, self._region)
         lent = self._current
-        if lent is None or lent.session is not session or not session.ready:
+        if lent is None or lent.session is not session or not session.fresh:
             lent = await self._prepared(session)
         lent.calls += 1
         return lent
 
-    async def prepare(self) -> None:
-        """Have it ready ahead of a call, which reports what is wrong if that fails."""
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open, with the account's session as that is now."""
+        return self._current is not None and self._current.session is self._sessions.of(self._account, self._region)
+
+    async def prepare(self) -> bool:
+        """Have it ready ahead of a call, which reports what is wrong if that fails; whether it was ready."""
         with contextlib.suppress(Exception):
             async with asyncio.timeout(OPENING):
                 await self.give_back(await self.take())
+                return True
+        return False
 
     async def give_back(self, lent: Lent | None) -> None:
         """The call is over."""

@@ -109,9 +109,12 @@ class Endpoint:
         """Wait until one call may begin; `fetch` or `dismiss` must follow."""
         await self._slots.acquire()
         try:
-            # Before the rate's leave: what has it must begin at once, or two calls come closer than they may.
-            await self.prepare()
-            await self._throttle.acquire()
+            while True:
+                # Before the rate's leave: what has it must begin at once, or two calls come closer than they may.
+                prepared = await self._client.prepare()
+                await self._throttle.acquire()
+                if not prepared or self._client.is_open:  # the session may have been dropped meanwhile
+                    return
         except asyncio.CancelledError:
             self._slots.release()
             raise

@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import AioSession
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from watcher.answers import Answers, JsonModels
@@ -55,10 +56,14 @@ class Session:
         """Since when it fails (monotonic seconds)."""
 
     @property
-    def ready(self) -> bool:
+    def fresh(self) -> bool:
         """Whether calls can be signed without another look for credentials."""
-        credentials = self._credentials
-        return credentials is not None and not (hasattr(credentials, "refresh_needed") and credentials.refresh_needed())
+        return not self._needs_refresh(None)
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls can be signed without a wait; newer credentials may be needed soon."""
+        return not self._needs_refresh(MANDATORY)
 
     async def prepare(self) -> None:
         """Wait until calls can be signed.
@@ -66,9 +71,9 @@ class Session:
         Raises:
             EndpointUnreadable: there are no credentials; says where they were looked for, and what is wrong.
         """
-        if self.ready:
+        if self.fresh:
             return
-        if self._credentials is None or self._credentials.refresh_needed(MANDATORY):
+        if not self.usable:
             await self._loading.get()
             return
         with contextlib.suppress(TimeoutError, EndpointUnreadable):
@@ -99,6 +104,12 @@ class Session:
     def close(self) -> None:
         """Stop looking for credentials, and kill the process that was started for them."""
         self._loading.close()
+
+    def _needs_refresh(self, within: float | None) -> bool:
+        """Whether there are no credentials, or they expire `within` seconds (None: as botocore has it)."""
+        if isinstance(self._credentials, RefreshableCredentials):
+            return bool(self._credentials.refresh_needed(within))
+        return self._credentials is None
 
     async def _load(self) -> None:
         try:

@@ -10,9 +10,12 @@ import pytest
 from aiobotocore.credentials import AioRefreshableCredentials
 
 from watcher import sessions
-from watcher.config.settings import Account
+from watcher.config.settings import Account, Retry
+from watcher.endpoint import Endpoint
 from watcher.errors import EndpointUnreadable
+from watcher.model import Api, EndpointKey
 from watcher.sessions import Session, Sessions
+from watcher.throttle import Throttle
 
 ACCOUNT = Account("team", ("us-east-1",))
 
@@ -75,3 +78,23 @@ async def test_a_session_that_fails_is_replaced_after_a_while_and_one_that_works
     assert all_of_them.of(good, "us-east-1") is first["good"]
     all_of_them.drop()
     assert all_of_them.of(good, "us-east-1") is not first["good"]
+
+
+async def test_a_call_that_is_admitted_begins_at_once_also_when_credentials_are_dropped_meanwhile(
+    session: Session,
+) -> None:
+    """What waits for a client after the rate's leave would come too close to the next call."""
+    all_of_them, waits = Sessions(), []
+
+    class Dropping(Throttle):
+        async def acquire(self) -> None:
+            waits.append(1)
+            if len(waits) < 3:
+                all_of_them.drop()
+
+    key = EndpointKey("team", "us-east-1", Api.CODECONNECTIONS)
+    endpoint = Endpoint(key, ACCOUNT, all_of_them, Retry(), Dropping(5))
+    await endpoint.admit()
+    assert (endpoint._client.is_open, len(waits)) == (True, 3)
+    endpoint.dismiss()
+    await endpoint.close()
