@@ -228,7 +228,7 @@ class App:
 
     async def _patiently(self, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
         """Take a step of the start, again and again while the store has a bad moment."""
-        until = self.clock.monotonic() + STARTING
+        until, logged = self.clock.monotonic() + STARTING, ""
         while True:
             try:
                 return await step()
@@ -237,7 +237,9 @@ class App:
                     raise _StoppedError from error
                 if not error.passing or self.clock.monotonic() > until:
                     raise
-                log.warning("store.not_yet", error=str(error), consequence=f"it is tried again for {STARTING:g} s")
+                if str(error) != logged:
+                    logged = str(error)
+                    log.warning("store.not_yet", error=logged, consequence=f"it is tried again for {STARTING:g} s")
                 await asyncio.sleep(WAIT_FOR_STORE)
 
     async def _live(self, stop: asyncio.Event, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
@@ -305,12 +307,15 @@ class App:
         try:
             await self.relay.retire(change.leaving_sinks)
             await self.recorder.forget(forgotten)
+            logged = ""
             while True:
                 try:
                     await self._enlist(config)
                     break
                 except StoreError as error:
-                    log.warning("config.waits_for_store", error=str(error))
+                    if str(error) != logged:
+                        logged = str(error)
+                        log.warning("config.waits_for_store", error=logged)
                     await asyncio.sleep(WAIT_FOR_STORE)
         finally:
             for made, settings in zip(coming, change.coming_sinks, strict=True):
