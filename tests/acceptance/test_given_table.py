@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.acceptance.conftest import NETWORK
 from tests.support.ports import unused_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.unit.deploy.choices import MAKING, watcher_stack
 from tests.unit.deploy.test_permissions import actions, permissions
 
@@ -59,7 +59,7 @@ async def test_a_table_that_is_not_there_ends_the_daemon_with_what_to_do(
 
 
 def answered(url: str) -> int:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  the URL is our own
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310  the URL is our own
         return int(answer.status)
 
 

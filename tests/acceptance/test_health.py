@@ -20,7 +20,7 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.ports import unused_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from watcher.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 
@@ -55,7 +55,7 @@ async def listening(child: Child) -> str:
 
 def get(url: str) -> tuple[int, Any]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  ours
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310  ours
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.conftest import NETWORK
-from tests.acceptance.place import until
 from tests.contract.conftest import event
+from tests.support.waiting import PATIENCE, until
 from watcher.stores.moving import Recorded, lines
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def held(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 def code_of(child: subprocess.Popen[bytes]) -> int:
     """The exit code, once the input is closed; without a traceback."""
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=PATIENCE)
     assert b"Traceback" not in said, said
     return child.returncode
 

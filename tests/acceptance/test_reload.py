@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.witness import CallClock, Witness, random_world
 from tests.oracle import whole_lines
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from watcher.model import FAILED, SUCCEEDED, Kind, stack
 from watcher.simulator import Scenario, Simulator, attempt
 
@@ -265,5 +265,5 @@ async def test_what_needs_a_restart_is_said_and_left(site: Site, simulator: Simu
 
 
 def _json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  ours
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310  ours
         return json.load(answer)

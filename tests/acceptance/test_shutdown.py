@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
 from tests.acceptance.place import REGION
-from tests.support.waiting import SLACK, until
+from tests.support.waiting import PATIENCE, SLACK, until
 from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 
@@ -71,7 +71,7 @@ async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the
         assert time.monotonic() - begun < GRACE + SLACK
         for reader, _ in streams:
             with contextlib.suppress(ConnectionError):
-                await asyncio.wait_for(reader.read(), 10)  # to its end
+                await asyncio.wait_for(reader.read(), PATIENCE)  # to its end
     finally:
         for _, writer in (*streams, half, slow):
             writer.close()

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from aiohttp import ClientError, ClientSession, web
 
-from tests.edge.emulators import free_port
 from tests.page.daemon import Daemon
 from tests.page.worlds import green
+from tests.support.ports import unused_port
 from tests.support.waiting import until
 from tests.unit.monitoring.test_alerts import RULES
 from watcher.model import FAILED, SUCCEEDED
@@ -89,7 +89,7 @@ async def receiving() -> AsyncIterator[tuple[Notices, str]]:
 @asynccontextmanager
 async def alerting(folder: Path, watcher: str, hook: str) -> AsyncIterator[None]:
     """Prometheus, which scrapes `watcher` each second with our rules, and Alertmanager, which posts to `hook`."""
-    manager, prometheus = free_port(), free_port()
+    manager, prometheus = unused_port(), unused_port()
     rules = re.sub(r"\n        for: \w+", "\n        for: 2s", RULES.read_text(encoding="utf-8"))
     (folder / "rules.yaml").write_text(rules, encoding="utf-8")
     manager_file = {

@@ -20,7 +20,7 @@ from tests.edge.collector import collecting
 from tests.edge.conftest import HANGING, a_config, a_stack, a_template, at, running
 from tests.edge.receiver import OK, Reply, receiving
 from tests.support.ports import unused_port
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__, tracing
 from watcher.app import build
 from watcher.config.document import Document
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 CLIENT, INTERNAL = 3, 1
 TOKEN = "hush-hush-token"
+UNBOUNDED = 600.0
+"""Seconds for an export, where it is not this limit that is to end it."""
 
 
 @asynccontextmanager
@@ -341,6 +343,7 @@ async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
 ) -> None:
     """Spans are exported as soon as there are some, so that the exporter has its trouble while polls go on."""
     monkeypatch.setattr(tracing, "EXPORT_EVERY", 0.1)
+    monkeypatch.setattr(tracing, "EXPORT_TIMEOUT", UNBOUNDED)
     target = a_stack()
     simulator.world.show(target, attempt(target, "SUCCEEDED", at(1)))
     reply = Reply(hang=True) if collector_is == "hanging" else Reply(503)
@@ -352,7 +355,7 @@ async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
                 await watch.polls(10)
                 stopping = time.monotonic()
             took = time.monotonic() - stopping
-    assert took < 3.5, took
+    assert took < SLACK
     troubles = [line["error"] for line in logs if line["event"] == "tracing.trouble"]
     assert len(troubles) == len(set(troubles)) <= 4
     assert collector_is == "hanging" or troubles
@@ -370,7 +373,8 @@ async def test_spans_that_cannot_be_sent_are_dropped_and_not_kept(monkeypatch: p
     assert [line["error"] for line in logs].count("Queue full, dropping Span.") == 1
 
 
-async def test_a_last_export_is_given_up_when_its_time_is_over() -> None:
+async def test_a_last_export_is_given_up_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "EXPORT_TIMEOUT", UNBOUNDED)
     async with collecting(Reply(hang=True)) as collector:
         at_work = tracing.set_up(Tracing(collector.endpoint), "1.2.3")
         with tracing.span("poll stack"):
@@ -378,7 +382,7 @@ async def test_a_last_export_is_given_up_when_its_time_is_over() -> None:
         with capture_logs() as logs:
             begun = time.monotonic()
             await at_work.shutdown(0.3)
-            assert 0.3 <= time.monotonic() - begun < 1.5
+            assert 0.3 <= time.monotonic() - begun < SLACK
         # The streak of a test before may end meanwhile.
         assert [line["event"] for line in logs if line["event"] != "tracing.trouble"] == ["tracing.not_sent"]
 
@@ -386,13 +390,15 @@ async def test_a_last_export_is_given_up_when_its_time_is_over() -> None:
 # The command.
 
 
-RUN = """
+RUN = f"""
 import sys
+from watcher import tracing
 from watcher.cli import main
+tracing.EXPORT_TIMEOUT = {UNBOUNDED}
 try:
     main(["run", "--config", sys.argv[1]])
 finally:
-    print("loaded:", *sorted({name.partition(".")[0] for name in sys.modules} & {"opentelemetry", "requests"}))
+    print("loaded:", *sorted({{name.partition(".")[0] for name in sys.modules}} & {{"opentelemetry", "requests"}}))
 """
 
 
@@ -416,7 +422,7 @@ async def test_the_command_loads_opentelemetry_only_where_tracing_is_configured_
             child.send_signal(signal.SIGTERM)
             out, err = await child.communicate()
         assert (child.returncode, out.decode().splitlines()[-1]) == (0, loaded)
-        assert time.monotonic() - stopping < 4
+        assert time.monotonic() - stopping < SLACK
         assert b"Traceback" not in err
     finally:
         if child.returncode is None:
