@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,11 +40,11 @@ def config_faults(environ: Mapping[str, str]) -> list[str]:
     faults = []
     for name, usual in CONFIG_VARIABLES.items():
         path = environ.get(name)
-        fault = _reading_fault(Path(path or usual).expanduser())
-        if fault and path:
-            faults.append(f"the variable {name} names {path}: {fault}")
-        elif fault and Path(usual).expanduser().exists():
-            faults.append(f"{usual}: {fault}")
+        error = _reading_error(path or usual)
+        if error and path:
+            faults.append(f"the variable {name} names {path}: {error.strerror}")
+        elif error and not isinstance(error, FileNotFoundError):
+            faults.append(f"{usual}: {error.strerror}")
     return faults
 
 
@@ -64,9 +66,11 @@ def certificates_fault(path: str) -> str | None:
     return None
 
 
-def _reading_fault(path: Path) -> str | None:
+def _reading_error(path: str) -> OSError | None:
     try:
-        with path.open("rb"):
+        with Path(path).expanduser().open("rb"):
             return None
+    except RuntimeError:  # the user has no home directory
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     except OSError as error:
-        return error.strerror
+        return error

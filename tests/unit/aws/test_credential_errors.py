@@ -110,7 +110,9 @@ def test_a_ca_bundle_that_cannot_be_used_is_named(
     assert seen.code == ("InvalidCABundle" if told else "ConnectionFailed")
 
 
-def test_a_configuration_file_that_is_named_and_missing_is_told_where_nothing_was_found(tmp_path: Path) -> None:
+def test_a_configuration_file_that_is_named_and_missing_is_told_where_nothing_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     there = tmp_path / "config"
     there.touch()
     missing = tmp_path / "none"
@@ -118,6 +120,10 @@ def test_a_configuration_file_that_is_named_and_missing_is_told_where_nothing_wa
     told = f"the variable AWS_CONFIG_FILE names {missing}: No such file or directory"
     assert config_faults(environ) == [told]
     assert config_faults({"AWS_CONFIG_FILE": str(there), "AWS_SHARED_CREDENTIALS_FILE": str(there)}) == []
+    monkeypatch.setenv("HOME", str(there))  # a file: what cannot be looked into is told, too
+    assert config_faults({}) == [f"~/.aws/{name}: Not a directory" for name in ("config", "credentials")]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config_faults({}) == []
     assert str(failure(botocore_errors.NoCredentialsError(), environ)) == (
         f"NoCredentials: Unable to locate credentials; {told}"
     )
