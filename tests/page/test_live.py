@@ -73,7 +73,7 @@ async def test_a_sink_that_refuses_everything_is_first_in_its_list_and_in_the_he
     targets = green(daemon.simulator)
     broken = targets[3]
     async with asyncio.timeout(120), refusing(415) as url:
-        sinks = ["{name: out, type: file, path: events.jsonl}", f"{{name: chat, type: webhook, url: '{url}', {NEAR}}}"]
+        sinks = ["{name: out, type: stdout}", f"{{name: chat, type: webhook, url: '{url}', {NEAR}}}"]
         daemon.configure(targets, f"sinks: [{', '.join(sinks)}]")
         await daemon.start()
         page = await visit()
