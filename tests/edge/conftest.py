@@ -97,13 +97,13 @@ class Watch:
         return self.caught.events
 
     async def polls(self, count: int) -> None:
-        """Until so many more calls were answered for each target of the configuration."""
-        seen = len(self.simulator.calls)
-        targets = {target.id.partition("/")[2] for target in self.app.config.targets}
+        """Until so many more calls were answered, for each target that is configured and was asked for before."""
+        seen = [f"{call.region}/{call.target}" for call in self.simulator.calls]
+        targets = {target.id.partition("/")[2] for target in self.app.config.targets} & {*seen}
 
         def polled() -> bool:
-            more = Counter(f"{call.region}/{call.target}" for call in islice(self.simulator.calls, seen, None))
-            return all(more[target] >= count for target in targets)
+            more = Counter(f"{call.region}/{call.target}" for call in islice(self.simulator.calls, len(seen), None))
+            return more.total() >= count and all(more[target] >= count for target in targets)
 
         await self.until(polled)
 
