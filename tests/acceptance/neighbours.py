@@ -133,9 +133,11 @@ class Neighbours:
         async with session.get("/api/stream", headers=headers, timeout=ClientTimeout(total=None)) as answer:
             answer.raise_for_status()
             self.done["streams opened"] += 1
+            number = 0  # of the message, or where the stream begins
             async for line in answer.content:
                 if line.startswith(b"id: "):
                     number = int(line[4:])
+                elif line.startswith(b"data: "):
                     if self._number and number != self._number + 1:
                         self.missing.append(f"stream: {number} after {self._number}")
                     self._number = number
