@@ -163,6 +163,7 @@ def test_any_answer_is_a_snapshot_or_a_failed_poll(stage: Stage, target: Target,
         ("Mon, 01 Jan 0001 00:00:00 +2359", False),
         ("soon", False),
     ],
+    ids=["now", "minutes ago", "hours ahead", "far zone", "last year", "first year", "a word"],
 )
 def test_a_date_that_is_not_of_now_hides_no_answer_and_is_no_clock(
     stage: Stage, target: Target, date: str, *, counts: bool
