@@ -171,6 +171,15 @@ async def test_an_export_replaces_an_export_and_nothing_else(site: Site, simulat
     assert [(site.folder / name).read_bytes() for name in names] == before
 
 
+async def test_an_empty_state_file_is_filled_with_a_warning_on_stderr(site: Site) -> None:
+    configure(site, f"sqlite:///{site.state}")
+    site.state.touch()
+    (site.folder / "state.jsonl").write_text("".join(f"{line}\n" for line in lines([])), encoding="utf-8")
+    code, printed, said = await site.run("state", "import", "state.jsonl")
+    assert (code, printed) == (0, "0 states, 0 events and 0 deliveries were read from state.jsonl.\n")
+    assert json.loads(said)["event"] == "store.empty"
+
+
 async def test_an_import_of_a_file_without_end_is_refused(site: Site) -> None:
     configure(site, f"sqlite:///{site.state}")
     code, _, said = await site.run("state", "import", "/dev/zero")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from watcher.cli.options import config_option, load_config, only_config
+
+if TYPE_CHECKING:
+    from watcher.config.settings import Config
 
 
 @click.group(
@@ -31,7 +35,7 @@ def init(config: str | None) -> int:
     """
     from watcher.cli.moving import prepare  # noqa: PLC0415  --help needs none of it
 
-    for line in asyncio.run(prepare(load_config(config).state)):
+    for line in asyncio.run(prepare(_settings(config).state)):
         click.echo(line)
     return 0
 
@@ -46,7 +50,7 @@ def export(config: str | None, file: str) -> int:
     """
     from watcher.cli.moving import write_file  # noqa: PLC0415  --help needs none of it
 
-    click.echo(write_file(load_config(config), file))
+    click.echo(write_file(_settings(config), file))
     return 0
 
 
@@ -57,5 +61,13 @@ def import_(config: str | None, file: str) -> int:
     """Fill an empty store with what `state export` wrote to FILE. No daemon may be running on it."""
     from watcher.cli.moving import read_file  # noqa: PLC0415  --help needs none of it
 
-    click.echo(read_file(load_config(config).state, file))
+    click.echo(read_file(_settings(config).state, file))
     return 0
+
+
+def _settings(config: str | None) -> Config:
+    """The configuration, once a store's warnings go to stderr."""
+    from watcher import logs  # noqa: PLC0415  --help needs none of it
+
+    logs.set_up()
+    return load_config(config)
