@@ -14,7 +14,7 @@ from tests.unit.deploy.test_permissions import OPERATORS, stored
 
 TEXT = (DEPLOY / "README.md").read_text(encoding="utf-8")
 TASK, EXECUTION = (
-    TEXT.split("## What each permission is for")[1].split("## What it costs")[0].split("What was not given")
+    TEXT.split("## What each permission is for")[1].split("## What it costs")[0].split("The execution role, which ECS")
 )
 
 
