@@ -58,8 +58,8 @@ class SinkLook:
 
     type: str
     state: str
-    """`up`, `failing` (its latest deliveries ended as dead letters), `down` (it takes nothing), `gone` (it wants
-    nothing more) or `closed` (its reader has gone)."""
+    """`up`, `failing` (its latest deliveries keep failing, or ended as dead letters), `down` (it takes nothing), `gone`
+    (it wants nothing more) or `closed` (its reader has gone)."""
     error: str
     """What it answered last when a delivery failed; empty while there is nothing to tell."""
 

@@ -21,7 +21,8 @@ LONGEST_HEEDED = 3600.0
 """Seconds that a sink is left alone at most when it asks for it."""
 
 SUSPICIOUS = 3
-"""So many subjects that begin to fail one after the other, and none getting through, are the sink's fault."""
+"""So many subjects that begin to fail one after the other, and none getting through, are the sink's fault; so many
+tries in a row of one subject may be."""
 
 SPACING = 5.0
 """Seconds between sends to a sink that is down, at most: somebody's next event may be the one that gets through."""
@@ -81,7 +82,7 @@ class Health:
         """It works until it does not."""
         self.down = False
         self.failing = False
-        """Whether the deliveries that ended last are dead letters, all of those of one send."""
+        """Whether the deliveries that ended last are dead letters, all of those of one send, or keep failing."""
         self.heard_at = -inf
         """When it last took or refused something, in seconds since 1970: then it was not down."""
         self._failing: set[str] = set()
@@ -112,6 +113,7 @@ class Health:
         elif signs := [answer for answer in answers if not self.is_own(answer.delivery)]:
             # Several that went in one send are one sign.
             self._failing.add(signs[0].delivery.event.subject)
+            self.failing = self.failing or any(each.delivery.failures + 1 >= SUSPICIOUS for each in signs)
             self.down = before or own_words or len(self._failing) >= SUSPICIOUS
             if self.down:
                 self._failing.clear()

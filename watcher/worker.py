@@ -20,6 +20,7 @@ from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.inside import SinkLook
 from watcher.patience import LONGEST_HEEDED, SPACING, Health, given_up, result_of
 from watcher.protocols import Answer, DeliveryQuery, DeliveryState, Verdict
+from watcher.stores.outbox import REMOVED
 from watcher.tracing import span
 from watcher.turns import Turns
 
@@ -158,8 +159,9 @@ class Worker:
         ended = [DeliveryState.SENT, DeliveryState.DEAD]
         with suppress(StoreError):  # what is sent next shows it
             for last in await self._store.deliveries(DeliveryQuery(ended, self.sink.name, limit=1, newest=True)):
-                self._health.ended([last.state])
-                self._complaint = last.answer or "" if self._health.failing else ""
+                if last.answer != REMOVED:  # that says nothing of the sink
+                    self._health.ended([last.state])
+                    self._complaint = last.answer or "" if self._health.failing else ""
 
     async def _turn(self) -> float:
         """Begin what may be begun; returns the seconds until there may be more, unless there is news."""

@@ -128,6 +128,18 @@ def test_a_sink_is_failing_while_what_ended_last_are_dead_letters(sends: list[li
     assert health.state == state
 
 
+def test_a_sink_is_failing_when_one_subject_fails_several_times_in_a_row_and_nothing_gets_through() -> None:
+    health, states = Health(), []
+    for failures in range(SUSPICIOUS):
+        health.hear([answer(failures=failures, failing_since=1.0 if failures else None)], now=1.0)
+        states.append(health.state)
+    assert states == ["up"] * (SUSPICIOUS - 1) + ["failing"]
+    health.ended([SENT])
+    health.hear([answer(Verdict.TAKEN, "b")], now=2.0)
+    health.hear([answer(failures=SUSPICIOUS, failing_since=1.0)], now=3.0)  # it alone is at fault
+    assert health.state == "up"
+
+
 def test_a_subject_that_fails_while_others_get_through_is_no_sign() -> None:
     health = Health()
     health.hear([answer(Verdict.TAKEN)], now=50.0)

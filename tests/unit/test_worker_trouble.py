@@ -28,6 +28,7 @@ from watcher.protocols import Entry, Limits, Verdict
 from watcher.relay import Relay
 from watcher.state import Record
 from watcher.stores.memory import MemoryStore
+from watcher.stores.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +92,18 @@ async def test_a_sink_that_refuses_everything_is_failing_also_after_a_restart_un
     async with relaying(Scripted(lambda _: verdict), store=store) as house:
         await house.record("a", 3)
         await house.until(lambda: look(house) == SinkLook("webhook", "up", ""), 10)
+
+
+@in_own_time
+async def test_a_sink_that_is_put_back_is_not_failing_for_what_was_left_when_it_was_removed() -> None:
+    store = MemoryStore()
+    async with relaying(Scripted(lambda _: Verdict.LATER), store=store) as house:
+        await house.record("a", 1)
+        await house.until(lambda: house.relay.look({})["x"].error != "", 10)
+        await store.bury("x", REMOVED, house.clock.now())
+    async with relaying(Scripted(), store=store) as back:
+        await asyncio.sleep(1)
+        assert back.relay.look({"x": "webhook"})["x"] == SinkLook("webhook", "up", "")
 
 
 @in_own_time
