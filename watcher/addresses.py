@@ -44,13 +44,28 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 """What stands before the IPv4 address that ends an ISATAP address, in any network (RFC 5214)."""
 
 
+LOOPBACK_NAMES = frozenset(
+    {
+        "localhost",
+        "localhost.localdomain",
+        "localhost4",
+        "localhost4.localdomain4",
+        "localhost6",
+        "localhost6.localdomain6",
+        "ip6-localhost",
+        "ip6-loopback",
+    }
+)
+"""Names that the hosts files of common systems give to loopback."""
+
+
 def host_refusal(host: str, own: Container[str] = ()) -> str | None:
     """Why nothing may be posted to a URL's host, if it is an address or a name of loopback; else None. Pure.
 
     An address counts also in the forms that resolvers take: `127.1`, `0x7f000001`, `2130706433`. `own`: see `refusal`.
     """
     name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in LOOPBACK_NAMES or name.endswith(".localhost"):
         return "is this machine"
     try:
         return refusal(str(ip_address(name)), own)

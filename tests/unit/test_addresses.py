@@ -96,6 +96,8 @@ def test_an_address_of_an_interface_of_this_machine_is_refused_in_each_form(addr
         ("127.0.0.1", "loopback"),
         ("localhost", "this machine"),
         ("A.LocalHost.", "this machine"),
+        ("localhost.localdomain", "this machine"),
+        ("ip6-loopback", "this machine"),
         ("100.100.100.200", "metadata"),
         ("10.0.0.6", None),
         ("2001:db8::8", None),

@@ -217,12 +217,17 @@ def one_of(words: Sequence[str]) -> Callable[[object], str]:
     return read
 
 
+_AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9]*)?")
+"""A user, a host and a port (RFC 3986, section 3.2), but that no name has percent-escapes: none is ever looked up."""
+
+
 def http_url(value: object, *, example: str, secret: bool = False, user: bool = False) -> str:
     """An http(s) URL of a host; the message never has it, for people put passwords there. `user`: there may be one."""
     text = printable(value, secret=secret)
     try:
         parts = urlsplit(text)
-        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in text
+        named = bool(_AUTHORITY.fullmatch(parts.netloc)) and bool((parts.hostname or "").encode("idna"))
+        sound = named and parts.scheme in {"http", "https"} and parts.port != 0 and " " not in text
     except ValueError:
         sound = False
     if not sound:
