@@ -136,6 +136,8 @@ async def test_a_cookie_is_not_sent_back(receiver: Receiver) -> None:
         ("/a%2fb/%7Euser/../x?plus=a+b&blank=a%20b&empty=&=&bare", None),
         ("/a;b=c|d{}?q=[1]'\"", None),
         ("/%zz?100%", None),
+        ("/hook?", None),
+        ("/hook??#?", "/hook??"),
         ("?x=1", "/?x=1"),
         ("/é?ü=%C3%BC", "/%C3%A9?%C3%BC=%C3%BC"),
         ("/hook?x=1#for-browsers", "/hook?x=1"),

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import socket
 import ssl
 import string
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -262,9 +263,11 @@ def exact(url: str) -> URL:
 
     Only what cannot stand in a URL, letters beyond ASCII, is encoded. The host is normalized.
     """
-    host, written = URL(url), urlsplit(url)
-    path, query = (quote(part, safe=string.punctuation) for part in (written.path or "/", written.query))
-    return URL.build(scheme=host.scheme, authority=host.raw_authority, path=path, query_string=query, encoded=True)
+    host = URL(url)
+    written = re.sub(r"^[^:]+://[^/?#]*/?|#.*", "", url)
+    # The query goes as a part of the path, so that an empty one stays, too.
+    path = "/" + quote(written, safe=string.punctuation)
+    return URL.build(scheme=host.scheme, authority=host.raw_authority, path=path, encoded=True)
 
 
 async def _beginning(answer: ClientResponse) -> str:
