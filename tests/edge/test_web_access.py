@@ -86,6 +86,10 @@ async def test_a_request_that_is_addressed_to_another_name_is_refused_before_all
         (b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Host: evil.example", 200),
         (b"GET http://localhost/livez HTTP/1.1\r\nHost: localhost", 200),
         (b"GET http://evil.example/livez HTTP/1.1\r\nHost: evil.example", 421),
+        (b"GET http://evil.example/livez HTTP/1.1\r\nHost: localhost", 421),
+        (b"GET http://[::1]:80/livez HTTP/1.0", 200),
+        (b"GET http://xn--a/livez HTTP/1.1\r\nHost: localhost", 421),  # not an international name
+        (b"CONNECT xn--a:80 HTTP/1.1\r\nHost: localhost", 421),
         (b"GET /livez HTTP/1.1\r\nHost:", 421),
     ],
 )

@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from watcher.errors import ServiceUnreachable
 from watcher.web.connection import Connection
@@ -144,7 +145,7 @@ class Listener:
         if isinstance(protocol, Connection):
             protocol.writes(writer)
             self._connections.worked(protocol)
-        return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        return web.BaseRequest(_in_origin_form(message), payload, protocol, writer, task, asyncio.get_running_loop())
 
     def _gone(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -166,6 +167,19 @@ class Listener:
             for connection in [each for each in self._connections if each.late(now)]:
                 connection.abort()
                 self._gone(connection)
+
+
+def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
+    """A request whose target is a whole URL, with that URL's host as its `Host` (RFC 9112, section 3.2.2).
+
+    aiohttp would decode the host as an international name: it fails for a connection as a whole where it is none.
+    """
+    url = message.url
+    if not url.absolute:
+        return message
+    headers = CIMultiDict(message.headers)
+    headers["Host"] = url.raw_host or ""
+    return message._replace(url=url.relative(), headers=CIMultiDictProxy(headers))
 
 
 def _said(error: OSError | OverflowError) -> str:
