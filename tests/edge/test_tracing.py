@@ -252,7 +252,8 @@ async def test_a_delivery_is_linked_to_the_poll_that_saw_the_change_also_after_a
         record = await delivered(simulator, collector, sink, DeliveryState.SENT, store=store)
     event = record.event
     told = {"cloudevents.event_id": event.id, "cloudevents.event_type": event.type}
-    told |= {"cloudevents.event_subject": a_stack().id, "watcher.deliveries": 1}
+    told |= {"cloudevents.event_source": "/watcher/default/us-east-1", "cloudevents.event_subject": a_stack().id}
+    told |= {"watcher.deliveries": 1}
     deliveries = collector.spans("deliver ops")
     assert {each.attributes["watcher.outcome"] for each in deliveries} == {"later", "taken"}
     polls = {each.id: each for each in collector.spans("poll stack")}

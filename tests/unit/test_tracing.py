@@ -141,12 +141,14 @@ def test_a_delivery_names_its_events_and_links_to_the_polls_that_saw_them(kept: 
     poll, alone, together = kept.get_finished_spans()
     attributes = {
         "cloudevents.event_id": one.id,
+        "cloudevents.event_source": "/watcher/test/one",
         "cloudevents.event_type": "watcher.test",
         "cloudevents.event_subject": "test/one",
     }
     assert dict(alone.attributes or {}) == attributes
     assert dict(together.attributes or {}) == {
         "watcher.event_ids": (one.id, other.id),
+        "watcher.event_sources": ("/watcher/test/one", "/watcher/test/other"),
         "watcher.event_types": ("watcher.test", "watcher.test"),
         "watcher.event_subjects": ("test/one", "test/other"),
     }

@@ -33,6 +33,9 @@ _NAMES = {
 }
 """Attributes that have a name in OpenTelemetry's conventions; others are the watcher's."""
 
+_IDENTITY = ("id", "source", "type", "subject")
+"""What of a CloudEvent says which it is."""
+
 _W3C = TraceContextTextMapPropagator()
 
 
@@ -63,15 +66,17 @@ class RecordedSpan(Span):
         """See `Span`. One event's attributes are the span's; of several they are lists, and each on its link."""
         if not self._span.is_recording():
             return
-        of_each = [{"id": event.id, "type": event.type, "subject": event.subject} for event in events]
+        bodies = [json.loads(event.body) for event in events]
+        of_each = [{name: body.get(name, "") for name in _IDENTITY} for body in bodies]
         named = [{f"cloudevents.event_{name}": value for name, value in each.items()} for each in of_each]
         if len(named) == 1:
             self._span.set_attributes(named[0])
         else:
-            lists = {f"watcher.event_{name}s": [each[name] for each in of_each] for name in ("id", "type", "subject")}
-            self._span.set_attributes(lists)
-        for event, attributes in zip(events, named, strict=True):
-            carrier = {"traceparent": str(json.loads(event.body).get("traceparent", ""))}
+            self._span.set_attributes(
+                {f"watcher.event_{name}s": [each[name] for each in of_each] for name in _IDENTITY}
+            )
+        for body, attributes in zip(bodies, named, strict=True):
+            carrier = {"traceparent": str(body.get("traceparent", ""))}
             poll = get_current_span(_W3C.extract(carrier)).get_span_context()
             if poll.is_valid:
                 self._span.add_link(poll, attributes)
