@@ -193,6 +193,18 @@ async def test_what_goes_wrong_with_a_proxy_names_it_and_hides_its_password() ->
     assert str(unknown.value).endswith("the proxy proxy.invalid:3128: the proxy's name cannot be resolved")
 
 
+async def test_a_tunnel_that_is_cut_is_said_so() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        proxy = SecretStr(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(SinkError, match=r"no connection: it was cut$"):
+            await try_once("https://receiver.invalid/", proxy=proxy)
+
+
 async def test_a_proxy_that_repeats_its_credentials_is_not_quoted(proxy: Receiver) -> None:
     proxy.script.append(Reply(407, body=f"bad password {PASSWORD} (b3BzOmxldC1tZS0wdXQtcGxlYXNl)".encode()))
     setting = SecretStr(proxy.url("").replace("http://", f"http://ops:{PASSWORD}@"))

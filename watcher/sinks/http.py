@@ -283,5 +283,5 @@ async def _beginning(answer: ClientResponse) -> str:
 def _reason(error: OSError) -> str:
     """In few words; where each of several addresses failed in its own way, all of them."""
     if isinstance(error, ssl.SSLError) or error.errno in (None, errno.EACCES):
-        return (error.strerror or str(error)).removeprefix("Multiple exceptions: ")
+        return (error.strerror or str(error)).removeprefix("Multiple exceptions: ") or "it was cut"
     return os.strerror(error.errno)
