@@ -41,7 +41,10 @@ async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams
     readable: dict[Labels, bool] = {
         (key.account, key.region, key.api.value): _readable(records.get(str(key))) for key in inside.endpoints()
     }
-    up: dict[Labels, bool] = {(name,): look.state == UP for name, look in inside.sinks().items()}
+    looks = inside.sinks()
+    if backlogs is not None:
+        looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
+    up: dict[Labels, bool] = {(name,): look.state == UP for name, look in looks.items()}
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
         _gauge(

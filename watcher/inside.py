@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from watcher.backlog import Backlog
     from watcher.config.settings import Config
     from watcher.model import EndpointKey
     from watcher.protocols import Clock, Reader
     from watcher.state import Record
 
 
-UP = "up"
-"""The state of a sink that takes what it is sent."""
+UP, FAILING = "up", "failing"
+"""States of a sink that takes what it is sent, and of one that refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class SinkLook:
     (it wants nothing more) or `closed` (its reader has gone)."""
     error: str
     """What it answered last when a delivery failed; empty while there is nothing to tell."""
+
+    def beside(self, backlog: Backlog | None) -> SinkLook:
+        """As it is with this backlog (None: nothing): it fails no longer once an operator dropped all that failed."""
+        left = backlog is not None and (backlog.waiting or backlog.dead)
+        return self if left or self.state != FAILING else replace(self, state=UP, error="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from watcher.config.duration import format_duration
+from watcher.inside import FAILING, UP
 from watcher.protocols import DeliveryState, Result, Verdict
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Health:
     @property
     def state(self) -> str:
         """See `inside.SinkLook`."""
-        return "down" if self.down else "failing" if self.failing else "up"
+        return "down" if self.down else FAILING if self.failing else UP
 
     def ended(self, states: Collection[DeliveryState]) -> None:
         """Take in what became of the deliveries of one send."""

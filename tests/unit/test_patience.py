@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.relaying import an_event
+from watcher.backlog import Backlog
+from watcher.inside import SinkLook
 from watcher.patience import FIRST_PAUSE, LONGEST_PAUSE, SUSPICIOUS, Health, longest_pause, most_borne, result_of
 from watcher.protocols import Answer, Delivery, DeliveryState, Verdict
 
@@ -138,6 +140,24 @@ def test_a_sink_is_failing_when_one_subject_fails_several_times_in_a_row_and_not
     health.hear([answer(Verdict.TAKEN, "b")], now=2.0)
     health.hear([answer(failures=SUSPICIOUS, failing_since=1.0)], now=3.0)  # it alone is at fault
     assert health.state == "up"
+
+
+@pytest.mark.parametrize(
+    ("state", "backlog", "shown"),
+    [
+        ("failing", Backlog(waiting=0, dead=1), "failing"),
+        ("failing", Backlog(waiting=1, dead=0), "failing"),
+        ("failing", Backlog(waiting=0, dead=0), "up"),
+        ("failing", None, "up"),
+        ("down", None, "down"),
+        ("up", Backlog(waiting=0, dead=1), "up"),
+    ],
+)
+def test_a_sink_is_failing_no_longer_when_all_that_failed_was_dropped(
+    state: str, backlog: Backlog | None, shown: str
+) -> None:
+    look = SinkLook("webhook", state, "415")
+    assert look.beside(backlog) == (look if shown == state else SinkLook("webhook", shown, ""))
 
 
 def test_a_subject_that_fails_while_others_get_through_is_no_sign() -> None:

@@ -122,6 +122,7 @@ def _endpoint(key: EndpointKey, look: EndpointLook, record: Record | None) -> di
 
 def sinks_view(looks: Mapping[str, SinkLook], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
     """`/api/sinks`: those that do not take what they are sent, then the others, then those not configured any more."""
+    looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
     configured = sorted(looks, key=lambda name: looks[name].state == UP)
     names = [*configured, *(name for name in backlogs if name not in looks)]
     return {"now": rfc3339(now), "sinks": [_sink(name, looks.get(name), backlogs.get(name)) for name in names]}
