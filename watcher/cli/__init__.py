@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 USAGE, UNWRITTEN, BUG, UNKNOWN = 64, 69, 70, 3
 
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What writing to stdout fails with: a full disk, a terminal that has gone, a descriptor that is only for reading."""
+
 EPILOG = """\b
 Examples:
   watcher demo                          see it work; no AWS account needed
@@ -149,12 +152,11 @@ def _run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (BrokenPipeError, click.Abort):
         raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        _say(f"watcher: the output could not be written: {error.strerror}")
-        return UNWRITTEN
-    except Exception:  # noqa: BLE001  the last net: a bug, and the only traceback a user may see
+    except Exception as error:  # noqa: BLE001  the last net
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            _say(f"watcher: the output could not be written: {error.strerror}")
+            return UNWRITTEN
+        # A bug, and the only traceback a user may see.
         import traceback  # noqa: PLC0415  only for a bug
 
         _say(redact(traceback.format_exc()) + "watcher: this is a bug; please report it with the lines above")

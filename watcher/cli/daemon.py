@@ -8,14 +8,13 @@ import os
 import signal
 from functools import partial
 from math import isnan
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from watcher.aws.credential_process import kill_all
-from watcher.cli.options import config_option, find_config, read_config, verbose_option
+from watcher.cli.options import config_option, find_config, read_config, verbose_option, working_directory
 from watcher.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     from watcher.reload import Reload  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)
-    cwd = Path.cwd()
+    cwd = working_directory()
     document = find_config(config, cwd)
     settings = read_config(document)
     allow_more_files()
@@ -179,7 +178,7 @@ def _text_of(scenario: str) -> str:
     from watcher.config.document import decode, read  # noqa: PLC0415  --help needs no YAML
 
     try:
-        document = read(scenario, Path.cwd(), "the file given with --scenario")
+        document = read(scenario, working_directory(), "the file given with --scenario")
     except ConfigError as error:
         raise click.BadParameter("; ".join(map(str, error.faults)), param_hint="--scenario") from None
     return decode(document)

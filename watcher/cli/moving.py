@@ -95,7 +95,7 @@ def _is_export(path: Path) -> bool:
 
 
 def _refuse_absent(address: str) -> None:
-    if address.startswith(SQLITE) and not Path(address.removeprefix(SQLITE)).exists():
+    if address.startswith(SQLITE) and not os.path.exists(address.removeprefix(SQLITE)):  # noqa: PTH110  no OSError
         raise StoreError(f"{address}: there is no state yet; `watcher run` makes it at its first start")
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import click
 from click.core import ParameterSource
 
+from watcher.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
@@ -72,10 +74,23 @@ def find_config(option: str | None, cwd: Path | None = None) -> Document:
 
     Raises:
         ConfigError: it is not there.
+        UsageError: there is no working directory.
     """
     from watcher.config.document import locate  # noqa: PLC0415  --help needs no YAML
 
-    return locate(option, os.environ, cwd or Path.cwd())
+    return locate(option, os.environ, cwd or working_directory())
+
+
+def working_directory() -> Path:
+    """Where the command was started.
+
+    Raises:
+        UsageError: it was removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(f"the working directory cannot be found ({error.strerror}); change to another") from None
 
 
 def read_config(document: Document) -> Config:

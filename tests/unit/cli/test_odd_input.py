@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,38 @@ def test_odd_input_is_not_a_bug(place: Path, arguments: list[str], capsys: pytes
         assert code == (3 if "check" in arguments else 64)
         assert said == "watcher: the argument '\\xff' is not UTF-8 text\n"
     assert (place / "state.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["run"], ["validate"], ["simulate", "--scenario", "x"]])
+def test_a_working_directory_that_was_removed_is_named(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    assert code_of(arguments) == (3 if arguments == ["check"] else 64)
+    assert capsys.readouterr().err == (
+        "watcher: the working directory cannot be found (No such file or directory); change to another\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error"), 69, "the output could not be written: Input/output error"),
+        (OSError(errno.EBADF, "Bad file descriptor"), 69, "the output could not be written: Bad file descriptor"),
+        (PermissionError(errno.EACCES, "AKIAIOSFODNN7EXAMPLE"), 70, "PermissionError: [Errno 13] [redacted]"),
+    ],
+)
+def test_an_error_of_the_system_ends_no_command_with_an_exit_code_of_python(
+    error: OSError, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "main", fail)
+    for arguments, expected in ((["schema"], code), (["check"], 3)):
+        assert code_of(arguments) == expected
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
