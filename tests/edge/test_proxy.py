@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64decode
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from tests.edge.receiver import Receiver, Reply, receiving
+from tests.edge.receiver import Received, Receiver, Reply, receiving
 from tests.edge.webhooks import resolve_to, try_once
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
@@ -205,9 +206,17 @@ async def test_a_tunnel_that_is_cut_is_said_so() -> None:
             await try_once("https://receiver.invalid/", proxy=proxy)
 
 
-async def test_a_proxy_that_repeats_its_credentials_is_not_quoted(proxy: Receiver) -> None:
-    proxy.script.append(Reply(407, body=f"bad password {PASSWORD} (b3BzOmxldC1tZS0wdXQtcGxlYXNl)".encode()))
-    setting = SecretStr(proxy.url("").replace("http://", f"http://ops:{PASSWORD}@"))
+@pytest.mark.parametrize(
+    "credentials", [f"ops:{PASSWORD}", ":let-me-1n-please", "let-me-0n-please", "öps:let-me-by-plëase"]
+)
+async def test_a_proxy_that_repeats_its_credentials_is_not_quoted(proxy: Receiver, credentials: str) -> None:
+    def repeat(request: Received) -> Reply:
+        encoded = request.headers["Proxy-Authorization"].removeprefix("Basic ")
+        user, _, password = b64decode(encoded).decode("latin-1").partition(":")
+        return Reply(407, body=f"bad password {password or user} ({encoded})".encode())
+
+    proxy.answer = repeat
+    setting = SecretStr(proxy.url("").replace("http://", f"http://{credentials}@"))
     answer = await try_once("http://receiver.invalid/", proxy=setting)
     assert answer.verdict is Verdict.LATER
     assert answer.text == "407 Proxy Authentication Required: bad password [redacted] ([redacted])"

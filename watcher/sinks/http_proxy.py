@@ -39,7 +39,8 @@ def proxy_for(url: str, wanted: SecretStr | Literal[False] | None) -> URL | None
         proxy = URL()
     if proxy.scheme not in {"http", "https"} or not proxy.host:
         raise SinkError("the proxy that the environment names is not the http or https URL of a host")
-    if proxy.user is not None:
-        credentials = f"{proxy.user}:{proxy.password or ''}"
-        remember(proxy.password, credentials, b64encode(credentials.encode()).decode())
+    if proxy.user or proxy.password:
+        credentials = f"{proxy.user or ''}:{proxy.password or ''}"
+        # As aiohttp encodes them.
+        remember(proxy.password, credentials, b64encode(credentials.encode("latin-1", "replace")).decode())
     return proxy
