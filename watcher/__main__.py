@@ -1,7 +1,7 @@
 """`python -m watcher`, and the `watcher` command.
 
-What a signal does is decided here, before anything slow is loaded, in three stages: until a command begins it ends the
-process at once, then it interrupts the command, and once the exit code is known it does nothing.
+The signal handlers are set here, before anything slow is loaded. A signal ends the process at once until a command
+begins, then interrupts the command, and is ignored once the exit code is known.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-TYPE_CHECKING = False  # typing itself would be loaded before a signal is heard
+TYPE_CHECKING = False  # importing typing would delay the handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DAEMONS = ("run", "simulate", "demo")
 
 INTERRUPTED = {**dict.fromkeys(DAEMONS, 0), "check": 3, "healthcheck": 1, "state": 130}
-"""The exit code of a command that a signal ended early; any other command ends by the signal itself."""
+"""Exit codes of commands that were interrupted by a signal; any other command ends by the signal itself."""
 
 
 def main() -> None:
@@ -30,14 +30,14 @@ def main() -> None:
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     code = INTERRUPTED.get(command)
     if command == "run":
-        # Asked to read the configuration again before it was read.
+        # A request to read the configuration again, before it has been read once.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     numbers = [signal.SIGINT] if code is None else [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
     # What the parent process had ignored (nohup, a shell in the background) stays ignored.
     numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    # Nothing is open yet, and an exception could be lost within an import.
+    # Nothing is open yet, and an exception raised during an import could be lost.
     _on(numbers, signal.SIG_DFL if code is None else lambda *_: os._exit(code))
-    # The last of all: then Python gives every signal that is not ignored its default meaning back.
+    # Runs last: after it Python restores the default of every signal that is not ignored.
     atexit.register(_on, [*numbers, signal.SIGHUP] if command == "run" else numbers, signal.SIG_IGN)
     from watcher.cli import main as run_command  # noqa: PLC0415  so that the above comes first
 
@@ -52,7 +52,7 @@ def main() -> None:
         signal.raise_signal(signal.SIGINT)
     except SystemExit as end:
         known = int(end.code or 0)
-        # Threads are still waited for, and one may hang.
+        # Python still joins its threads, and one may hang.
         _on(numbers, lambda *_: os._exit(known))
         raise
 
@@ -63,7 +63,7 @@ def _on(numbers: Iterable[signal.Signals], handler: Handler) -> None:
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
-    """Do what SIGINT does at this moment: asyncio cancels what runs, anything else is interrupted where it is."""
+    """Do what SIGINT does at this moment: asyncio cancels its main task, any other code gets `KeyboardInterrupt`."""
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
 

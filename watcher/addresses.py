@@ -28,7 +28,7 @@ CLOUD_METADATA = frozenset(map(ip_address, (
     "fd00:c1::a9fe:a9fe",  # Oracle Cloud
     "fd20:ce::254",  # Google Cloud
 )))  # fmt: skip
-"""Metadata services of other clouds that are not link-local; 169.254.169.254 is the one of most."""
+"""Metadata services of other clouds at addresses that are not link-local; most clouds use 169.254.169.254."""
 
 BROADCAST = IPv4Address("255.255.255.255")
 
@@ -60,9 +60,10 @@ LOOPBACK_NAMES = frozenset(
 
 
 def host_refusal(host: str, own: Container[str] = ()) -> str | None:
-    """Why nothing may be posted to a URL's host, if it is an address or a name of loopback; else None. Pure.
+    """Why nothing may be posted to a URL's host, which is an IP address or a loopback name; None: it may. Pure.
 
-    An address counts also in the forms that resolvers take: `127.1`, `0x7f000001`, `2130706433`. `own`: see `refusal`.
+    Any other name is allowed. An address is recognised in every form that resolvers accept: `127.1`, `0x7f000001`,
+    `2130706433`. `own`: see `refusal`.
     """
     name = host.rstrip(".").lower()
     if name in LOOPBACK_NAMES or name.endswith(".localhost"):
@@ -78,10 +79,10 @@ def host_refusal(host: str, own: Container[str] = ()) -> str | None:
 
 
 def refusal(address: str, own: Container[str] = ()) -> str | None:
-    """Why nothing may be posted to an IP address, as words that follow it; None: it may. Pure.
+    """Why nothing may be posted to an IP address, as a predicate for a message (`is …`); None: it may. Pure.
 
-    `own`: the addresses of this machine's interfaces, in canonical form. An IPv6 address is refused also for the IPv4
-    address that it carries. What is not an IP address is refused.
+    `own`: the addresses of this machine's interfaces, in canonical form. An IPv6 address that carries an IPv4 address
+    is refused if that one is. A text that is not an IP address is refused.
     """
     try:
         parsed = ip_address(address.partition("%")[0])  # what follows is a scope: the interface to leave by

@@ -1,8 +1,8 @@
 """How aiobotocore is made to hand over what AWS answered: bounded, whole, as the JSON it was.
 
 botocore takes an HTML page or half a JSON body with status 200 for an empty answer, reads bodies of any length, and
-spends a fifth of a call on parsing: a look at the body itself is safer and quicker. The classes enter by the client's
-public settings (`http_session_cls`, the components `response_parser_factory` and `data_loader`).
+spends a fifth of a call on parsing: reading the body here is safer and faster. The classes are plugged in by the
+client's public settings (`http_session_cls`, the components `response_parser_factory` and `data_loader`).
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ class _Bounded:
 
 
 class JsonModels(Loader):  # type: ignore[misc]  # botocore has no types
-    """Loads the services' models, and JSON as the only protocol of a service that speaks it beside others.
+    """Loads service models; a model that lists JSON among its protocols is loaded with JSON alone.
 
-    CodeConnections' model lists CBOR first. Which protocol a client takes is botocore's own order, which no setting of
-    a client changes, and only JSON is read here.
+    CodeConnections' model lists CBOR first. botocore chooses the protocol by an order of its own, which no client
+    setting changes, and only JSON is read here.
     """
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-        """The model, as `Loader` loads it."""
+        """Return the model as `Loader` loads it, with JSON as its only protocol if it has JSON."""
         model = super().load_service_model(service_name, type_name, api_version)
         metadata = model.get("metadata", {})
         if "json" not in metadata.get("protocols", ()):
@@ -135,7 +135,7 @@ class _JsonAnswers:
                 parsed = await self._errors.parse(response, shape)
                 code = str(parsed["Error"]["Code"])
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-                # JSON that is not an object, or one of another make: the status is all that it says.
+                # JSON that is not an object, or has another structure: only the status is known.
                 parsed, code = {"Error": {"Message": ""}}, str(status)
             if code == str(status):
                 code = headers.get("x-amzn-errortype", code).partition(":")[0].rpartition("#")[2]

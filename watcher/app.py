@@ -149,7 +149,7 @@ class App:
         self._observers.add(observer)
 
     def forget_credentials(self) -> None:
-        """Look for profiles and credentials anew, at each account's next call."""
+        """Forget all profiles and credentials; each account loads them again at its next call."""
         self._sessions.drop()
 
     def reloaded(self, loaded: Loaded) -> None:

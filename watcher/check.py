@@ -41,7 +41,7 @@ _RESULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one poll of a target brought: an answer, or why there is none."""
+    """The result of one poll of a target: an answer, or the error instead of it."""
 
     target: Target
     standing: Standing
@@ -50,12 +50,12 @@ class Finding:
 
     @property
     def result(self) -> Result:
-        """What it means for monitoring."""
+        """The result for a monitoring system."""
         return _RESULTS.get(self.standing, Result.OK)
 
 
 def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
-    """How a target stands by an answer. Pure."""
+    """The finding that an answer stands for. Pure."""
     latest = snapshot.latest
     age = timedelta(0) if latest is None else (snapshot.at or now) - latest.started_at
     overdue = age >= timedelta(seconds=target.stalled_after)

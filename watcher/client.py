@@ -31,7 +31,7 @@ KEEPALIVE = 45.0
 """Seconds that an idle connection is kept: a new one costs three calls, one that AWS just closed costs a try."""
 UNBOUNDED = 86400.0
 OPENING = 30.0
-"""Seconds in which a client must be open, with its credentials."""
+"""Seconds that opening a client, with its credentials, may take."""
 
 
 @dataclass(eq=False, slots=True)
@@ -64,7 +64,7 @@ class Client:
         self._closed = False
 
     def not_ready(self, seconds: float) -> EndpointUnreadable:
-        """The failure of a `take` that did not return within so many seconds: what was waited for."""
+        """The failure of a `take` that did not return within so many seconds: names what it waited for."""
         session = self._sessions.of(self._account, self._region)
         if session.usable:
             limit = format_duration(seconds)
@@ -72,11 +72,11 @@ class Client:
         return no_credentials_in_time(seconds, session.asked)
 
     async def take(self) -> Lent:
-        """The client, with credentials that can sign, for one call.
+        """Return the client for one call, with credentials that can sign it.
 
         Raises:
             EndpointUnreadable: there are no credentials, or the client cannot be opened.
-            ConnectionError: it is closed.
+            ConnectionError: the client is closed.
         """
         session = self._sessions.of(self._account, self._region)
         lent = self._current
@@ -87,11 +87,11 @@ class Client:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open, with the account's session as that is now."""
+        """Whether the client is open with the account's current session."""
         return self._current is not None and self._current.session is self._sessions.of(self._account, self._region)
 
     async def prepare(self) -> bool:
-        """Have it ready ahead of a call, which reports what is wrong if that fails; whether it was ready."""
+        """Open the client ahead of a call; returns whether it is ready. If it is not, the call reports why."""
         with contextlib.suppress(Exception):
             async with asyncio.timeout(OPENING):
                 await self.give_back(await self.take())

@@ -48,7 +48,7 @@ class Change:
     """Which time in this attempt it took this status."""
     consecutive_failures: int
     recovered: bool
-    """The first success after a failed or stalled attempt."""
+    """Whether it is the first success after a failed or stalled attempt."""
     desired_state: Revision | None
     latest_successful: Attempt | None
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 MAX_SKEW = timedelta(hours=1)
-"""How far AWS's clock may be from this machine's: at a few minutes it refuses our signatures."""
+"""The largest believable difference between AWS's clock and this one: AWS refuses signatures after a few minutes."""
 
 
 class Endpoint:
@@ -110,7 +110,7 @@ class Endpoint:
         await self._slots.acquire()
         try:
             while True:
-                # Before the rate's leave: what has it must begin at once, or two calls come closer than they may.
+                # Before the rate limiter: a call that it admits must begin at once, or two calls come too close.
                 prepared = await self._client.prepare()
                 await self._throttle.acquire()
                 if not prepared or self._client.is_open:  # the session may have been dropped meanwhile
@@ -190,7 +190,7 @@ class Endpoint:
                 told = await getattr(lent.api, source.operation)(**source.request(target))
             snapshot = self._read(target, told["body"], told["content_type"])
             if snapshot.latest is not None and snapshot.latest.unfinished:
-                # Only an unfinished attempt is measured against a clock: let it be the one that stamped it.
+                # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
                 snapshot = replace(snapshot, at=_http_date(told["date"]))
         except (PollFailed, Superseded):
             raise
@@ -217,11 +217,11 @@ class Endpoint:
 
 
 def _failure(error: Exception, operation: str, target: Target) -> PollFailed:
-    """What an error of the call `operation` means."""
+    """The failure that an exception of the call `operation` stands for."""
     failure = call_failure(error, target.timeout)
     called = getattr(error, "operation_name", None)
     if isinstance(failure, TargetUnreadable) and called and _snake(called) != operation:
-        # Another call on the way there was refused (AssumeRole): that is nothing of the target's.
+        # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
         return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
     return failure
 
@@ -231,7 +231,7 @@ def _snake(operation: str) -> str:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """The moment of a `Date` header in UTC; None where it is not one, or cannot be from the clock of AWS."""
+    """The time of a `Date` header in UTC; None if it is not a date, or further than `MAX_SKEW` from this clock."""
     try:
         moment = parsedate_to_datetime(text or "")
         return moment.astimezone(UTC) if moment.tzinfo and abs(moment - datetime.now(UTC)) <= MAX_SKEW else None

@@ -112,7 +112,7 @@ class PollFailed(WatcherError):  # noqa: N818  an outcome as much as an error
         throttled: bool = False,
         stale_credentials: bool = False,
     ) -> None:
-        """Keep what AWS, or the way there, answered, in bounds."""
+        """Keep AWS's error, or the connection's, cut to the length of `bounded`."""
         self.code = bounded(code)
         self.message = bounded(message)
         super().__init__(f"{self.code}: {self.message}" if message else self.code)

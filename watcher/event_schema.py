@@ -26,7 +26,7 @@ _REVISION = {
 _OMITTED = {
     "type": "integer",
     "minimum": 1,
-    "description": "How many of the attempt's events, between its first and its last ones, are left out here.",
+    "description": "How many of the attempt's events, between the first and the last ones listed, are left out.",
 }
 _REMINDER = {
     "type": "integer",
@@ -37,7 +37,7 @@ _REMINDER = {
 _TRACEPARENT = {
     "type": "string",
     "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
-    "description": "CloudEvents' Distributed Tracing extension: the poll that saw the change, where it is traced.",
+    "description": "CloudEvents' Distributed Tracing extension: the span of the poll that observed the change.",
 }
 
 

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 DATASCHEMA = "urn:watcher:event:1"
 
 LONGEST_EVENT = 200 * 1024
-"""Bytes of an event as it is recorded: less than the 256 KiB that SNS, SQS and EventBridge take."""
+"""Bytes of an event as it is recorded: less than the 256 KiB that SNS, SQS and EventBridge accept."""
 
 LONGEST_MARK = 5 * 1024
-"""Bytes of these that are left for what is added to an event later: that it is muted, its trace, or a reminder."""
+"""Bytes of these that are reserved for later additions to an event: the mute, the trace, the reminder's number."""
 
 _JSON = JSONFormat()
 
@@ -51,10 +51,10 @@ class Event:
 
 
 def check_event(event: Event, name: str = "event") -> Event:
-    """Return `event` once it is known to be one that can be shown and sent; `name` is what messages call it.
+    """Return `event`, which a store returned, if it can be shown and sent; `name` is what messages call it.
 
     Raises:
-        ValueError: it is not.
+        ValueError: its body does not have the required form.
     """
     check(asdict(event), dict.fromkeys(("id", "type", "subject", "time"), str), name)
     form = parse(event.body, _BODY, f"{name}.body")
@@ -103,10 +103,10 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
 
 
 def first_and_last(events: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:
-    """As many of the first and the last of an attempt's events as have `room` (bytes)."""
+    """As many of the first and the last of an attempt's events as fit into `room` bytes."""
     first, last = 0, len(events)
     while first < last:
-        at_end = first >= len(events) - last  # the last first: it says how the attempt ended
+        at_end = first >= len(events) - last  # begin with the last one: it shows how the attempt ended
         room -= len(json.dumps(events[last - 1 if at_end else first])) + len(", ")
         if room < 0:
             break
@@ -146,7 +146,10 @@ def with_reminder(body: str, count: int) -> str:
 
 
 def with_trace(event: Event, traceparent: str | None) -> Event:
-    """`event` with the span that saw its change (CloudEvents' Distributed Tracing extension); as it is if None."""
+    """`event` with the extension attribute `traceparent`; unchanged if that is None.
+
+    It is the span of the poll that observed the change (CloudEvents' Distributed Tracing extension).
+    """
     return event if traceparent is None else replace(event, body=_extended(event.body, traceparent=traceparent))
 
 
@@ -217,4 +220,4 @@ _SYNC = {
         "events": Each(list, Each(dict, (str, NONE))),
     },
 }  # fmt: skip
-"""What is relied on wherever an event is shown; the whole form is `event_schema`."""
+"""The parts of an event that the code which shows it relies on; `event_schema` has the complete form."""

@@ -53,7 +53,7 @@ async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams
         _gauge("watcher_targets_stalled", "Those whose sync is unfinished for too long.", ("kind",), stalls),
         _gauge("watcher_targets_unreadable", "Those of which nothing can be known.", ("kind",), unreadable),
         _gauge("watcher_endpoint_readable", "Whether AWS answers there.", ENDPOINT, readable),
-        _gauge("watcher_sink_up", "Whether the sink takes what it is sent.", ("sink",), up),
+        _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
         _gauge("watcher_config_reload_success", "The last one read is in force.", (), {(): not loaded.faults}),
         _gauge("watcher_streams", "Open streams of events.", (), {(): streams}),
         _reloads(loaded.successes, loaded.failures),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 UP, FAILING = "up", "failing"
-"""States of a sink that takes what it is sent, and of one that refuses it."""
+"""States of a sink that accepts deliveries, and of one that refuses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class SinkLook:
 
     type: str
     state: str
-    """`up`, `failing` (its latest deliveries keep failing, or ended as dead letters), `down` (it takes nothing), `gone`
-    (it wants nothing more) or `closed` (its reader has gone)."""
+    """`up`, `failing` (its latest deliveries keep failing, or became dead letters), `down` (it does not answer), `gone` (it
+    refuses everything for good, as with 410) or `closed` (its reader has closed its end)."""
     error: str
     """What it answered last when a delivery failed; empty while there is nothing to tell."""
 

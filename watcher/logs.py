@@ -1,7 +1,7 @@
 """Logs: structlog to stderr, set up once. JSON where nobody looks, coloured lines on a terminal.
 
-Event names are dotted and stable. What botocore, aiohttp and asyncio log by the standard library is rendered alike, of
-each streak of the same line the first one and how many there were; everything passes through `excerpt`.
+Event names are dotted and stable. Records that libraries log by the standard `logging` are rendered in the same way; of
+a streak of equal ones, only the first and the number of them are written. Every value passes through `excerpt`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 TRACEBACKS = frozenset({"exception", "stack"})
-"""Keys whose texts have several lines."""
+"""Keys whose values may have several lines."""
 
 LONGEST_TRACEBACK = 64 * 1024
-"""Bytes of one of them."""
+"""Bytes of the value of one of these keys."""
 
 
 def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
@@ -81,7 +81,7 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a failed refresh of credentials is not raised as well: newer ones were needed soon, and not at once."""
+    """Whether to log a failed refresh of credentials: a mandatory one raises an exception as well, so not that one."""
     return record.args != ("mandatory",)
 
 
@@ -117,7 +117,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _shown(value: Any, longest: int) -> Any:
-    """`value` as far as it can be told in JSON, its texts redacted and cut to `longest` bytes however deep they are."""
+    """`value` as JSON can represent it, with all its texts, also nested ones, redacted and cut to `longest` bytes."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     Revision = Mapping[str, str | None]
-    """A commit as the API sends it, its fields in camelCase (`sha`, `branch`, `directory`, …); None: it sent none."""
+    """A commit as the API sends it, with its fields in camelCase (`sha`, `branch`, `directory`, …); None: not sent."""
 
     SyncEvent = Mapping[str, str | None]
     """One line of an attempt's own history: `type`, `event`, `externalId`, `time` (RFC 3339); None as above."""
@@ -156,7 +156,7 @@ def stack(account: str, region: str, name: str, **watching: Any) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of AWS to sync a target with its repository; what the API did not send is None."""
+    """One attempt of AWS to sync a target with its repository; a field that the API did not send is None."""
 
     started_at: datetime
     status: str
@@ -178,15 +178,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One believable answer about a target. A part that the API left out is None."""
+    """One believable answer about a target. A field that the API left out is None."""
 
     desired_state: Revision | None
     latest: Attempt | None
     latest_successful: Attempt | None
     at: datetime | None = None
-    """When the answer was given by the server's own clock, if it told."""
+    """When the answer was given, by the server's own clock; None: unknown."""
     odd: tuple[str, ...] = field(default=(), compare=False)
-    """Members that were taken as absent, since they were missing or not what the API promises: the first few."""
+    """The first few members that are treated as absent since they are missing, or not what the API promises."""
 
 
 def path_segment(text: str) -> str:
@@ -202,7 +202,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 def for_people(moment: datetime) -> str:
-    """`moment` as people read it wherever watcher shows a time: `2026-11-23 08:00:00 UTC`."""
+    """`moment` in the form that watcher shows to people everywhere: `2026-11-23 08:00:00 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

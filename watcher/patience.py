@@ -77,13 +77,13 @@ def given_up(give_up_after: float, text: str) -> str:
 
 
 class Health:
-    """Whether a sink is down, or takes nothing of what it is sent, by the answers of its last sends."""
+    """Whether a sink is down or failing, by the answers to its latest sends."""
 
     def __init__(self) -> None:
         """It works until it does not."""
         self.down = False
         self.failing = False
-        """Whether the deliveries that ended last are dead letters, all of those of one send, or keep failing."""
+        """Whether deliveries keep failing, or the latest send that ended any ended them all as dead letters."""
         self.heard_at = -inf
         """When it last took or refused something, in seconds since 1970: then it was not down."""
         self._failing: set[str] = set()
@@ -98,7 +98,7 @@ class Health:
         return "down" if self.down else FAILING if self.failing else UP
 
     def ended(self, states: Collection[DeliveryState]) -> None:
-        """Take in what became of the deliveries of one send."""
+        """Update the health with the new states of the deliveries of one send."""
         if DeliveryState.SENT in states:
             self.failing = False
         elif DeliveryState.DEAD in states:

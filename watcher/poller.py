@@ -81,7 +81,7 @@ class Poller:
         self._streak: Streak | None = None
         self._streaks: dict[str, Streak] = {}
         self._odd: set[str] = set()
-        """Targets whose last answer had members that were missing or odd."""
+        """Targets whose last answer had members that were treated as absent."""
         self._history = History()
         self._answers = 0
         self._health = asyncio.Lock()
@@ -416,7 +416,7 @@ class Poller:
         if streak is not None:
             self._log.info("poll.recovered", target=target.id, failures=streak.failures)
         if odd and target.id not in self._odd:
-            consequence = "what is wrong is taken as absent; the status counts"
+            consequence = "these parts are treated as absent; the status of the attempt counts"
             self._log.warning("answer.parts_ignored", target=target.id, wrong=odd, consequence=consequence)
             self._odd.add(target.id)
         elif not odd and target.id in self._odd:

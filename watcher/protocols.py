@@ -185,7 +185,7 @@ class DeliveryQuery:
     event_id: str | None = None
     limit: int = 100
     newest: bool = False
-    """Those of the newest events first, instead of the oldest."""
+    """Return the deliveries of the newest events first, instead of the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class Reader(Protocol):
         """Recorded events with their numbers, oldest first."""
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        """Deliveries by sink, the oldest event first unless the newest are asked for."""
+        """Deliveries by sink, those of the oldest event first, unless `query.newest`."""
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         """How many deliveries wait or are dead letters, by sink."""
@@ -227,7 +227,7 @@ class Reader(Protocol):
         """The recorded events with this id: more than one where the same change was seen again after a lost state."""
 
     async def alive_at(self) -> datetime | None:
-        """When a daemon last called `Store.mark_alive`; None: never since the store was made, or imported."""
+        """When a daemon last called `Store.mark_alive`; None: never since the store was created or imported."""
 
     async def close(self) -> None:
         """Let go of it."""
@@ -311,7 +311,7 @@ class Store(Reader, Protocol):
         """Turn what waits for the sink, and was recorded `before` (None: all), into dead letters; returns how many."""
 
     async def mark_alive(self, now: datetime) -> None:
-        """Record that a daemon keeps the store up to date at this moment; not part of what is exported."""
+        """Record that a daemon keeps the store up to date as of `now`; the mark is not exported."""
 
     async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
         """Let sinks have events once more whose last delivery ended long enough ago; returns how many.

@@ -1,7 +1,7 @@
-"""Makes text fit to be shown: without secrets, and with nothing that a terminal would act on.
+"""Makes text safe to show: without secrets, and without anything that a terminal would act on.
 
-There are two nets for secrets: values that are known to be secret (`remember`), in any form in which they are repeated,
-and what looks like one wherever it comes from.
+Two kinds of secrets are removed: values that are known to be secret (`remember`), in whatever encoding they are
+repeated, and texts that look like a secret, wherever they come from.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def redact(text: str) -> str:
 
 
 def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str], str]:
-    """What hides, in the words of one receiver, what it was told: `values`, and `parts` of a URL.
+    """A function that hides in a receiver's response what the receiver was sent: `values`, and `parts` of its URL.
 
-    Of the last word of a value, as of the token in `Bearer TOKEN`, it hides any beginning or end, though that may be an
-    ordinary word. Parts of URLs are too often made of words for that.
+    Of the last word of a value, such as the token in `Bearer TOKEN`, it also hides any beginning or end, even an
+    ordinary word. It does not do so for parts of URLs, which too often consist of words.
     """
     last = {value.rpartition(" ")[2] for value in values}
     secrets = [Secret.of(value) for value in {*values, *parts} - last if len(value) > 1]
@@ -89,11 +89,11 @@ def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str
 
 
 def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
-    """A text from outside, fit to be kept: without secrets, and `bounded`."""
+    """A text from outside as it may be stored: without secrets, and `bounded`."""
     searched = longest + 8 * LONGEST_TEXT
     if len(text) <= searched:
         return bounded(redact(text), longest)
-    # To search all of it would take long. The end may begin with a part of a secret, so it is left out.
+    # Searching all of it would take too long. The cut may fall within a secret, so the last part is left out.
     return bounded(redact(text[:searched])[:-LONGEST_TEXT] + CUT, longest)
 
 

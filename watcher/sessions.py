@@ -1,7 +1,8 @@
 """One aiobotocore session for each account: its credentials, its profile, its role.
 
-A session refreshes what can be refreshed (a role, a container's or an instance's credentials), and reads profiles once.
-One that has no credentials is replaced after a while, and one whose credentials AWS refuses is (`renew`).
+A session refreshes the credentials that can be refreshed (of a role, a container or an instance), and reads profiles
+once. A session that found no credentials is replaced after `RENEW_EVERY`, and so is one whose credentials AWS refuses
+(`renew`).
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ if TYPE_CHECKING:
     Credentials = tuple[str, str | None, str | None, str | None]
 
 RENEW_EVERY = 30.0
-"""Seconds: an account's wrong or refused credentials are looked for anew at most this often."""
+"""Seconds between two attempts to load an account's missing, wrong or refused credentials again."""
 
 MANDATORY = 600.0
-"""Seconds before they expire: until then credentials are used while newer ones are loaded (as in botocore)."""
+"""Seconds before credentials expire up to which they are still used while newer ones are loaded (as in botocore)."""
 
 
 class Session:
-    """An account's session and its credentials, loaded once for all clients that ask at the same time."""
+    """An account's session and its credentials, which all clients of the account share."""
 
     def __init__(self, account: Account, region: str, loader: Any) -> None:
-        """Nothing is looked for yet. `region` is where roles are assumed."""
+        """Nothing is loaded yet. `region` is where roles are assumed."""
         self._account = account
         self._region = region
         self.botocore = AioSession(profile=account.profile)
@@ -53,23 +54,23 @@ class Session:
         self._chain: Chain | None = None
         self._loading: Shared[None] = Shared(self._load, keep=0.0)
         self.failed_at = inf
-        """Since when it fails (monotonic seconds)."""
+        """Since when loading credentials fails (monotonic seconds); `inf`: it does not."""
 
     @property
     def fresh(self) -> bool:
-        """Whether calls can be signed without another look for credentials."""
+        """Whether calls can be signed and no refresh of the credentials is due."""
         return not self._needs_refresh(None)
 
     @property
     def usable(self) -> bool:
-        """Whether calls can be signed without a wait; newer credentials may be needed soon."""
+        """Whether calls can be signed without a wait, though a refresh of the credentials may be due."""
         return not self._needs_refresh(MANDATORY)
 
     async def prepare(self) -> None:
         """Wait until calls can be signed.
 
         Raises:
-            EndpointUnreadable: there are no credentials; says where they were looked for, and what is wrong.
+            EndpointUnreadable: there are no credentials; the message names the provider and the fault.
         """
         if self.fresh:
             return
@@ -81,11 +82,11 @@ class Session:
                 await self._loading.get()
 
     async def load_credentials(self) -> Any:
-        """The credentials, for botocore, which asks its component `credential_provider` for them."""
+        """Return the credentials; botocore calls this method of its component `credential_provider`."""
         return self._credentials
 
     def failure(self, error: Exception) -> EndpointUnreadable:
-        """What an error means that came while credentials were loaded or a client was opened."""
+        """The failure that an exception raised while credentials were loaded or a client was opened stands for."""
         self.failed_at = min(self.failed_at, time.monotonic())
         profile = self.botocore.get_config_variable("profile")
         try:
@@ -98,15 +99,15 @@ class Session:
 
     @property
     def asked(self) -> str:
-        """The provider that was asked last, by botocore's name; empty: none."""
+        """The last provider asked, by botocore's name; empty: none was."""
         return "" if self._chain is None else self._chain.asked
 
     def close(self) -> None:
-        """Stop looking for credentials, and kill the process that was started for them."""
+        """Stop loading credentials, and kill a `credential_process` that is running."""
         self._loading.close()
 
     def _needs_refresh(self, within: float | None) -> bool:
-        """Whether there are no credentials, or they expire `within` seconds (None: as botocore has it)."""
+        """Whether there are no credentials, or they expire `within` seconds (None: botocore's own limit)."""
         if isinstance(self._credentials, RefreshableCredentials):
             return bool(self._credentials.refresh_needed(within))
         return self._credentials is None
@@ -150,12 +151,12 @@ class Sessions:
         key = credentials_of(account)
         session = self._sessions.get(key)
         if session is None or time.monotonic() - session.failed_at >= RENEW_EVERY:
-            # What it read may have been corrected meanwhile.
+            # The faulty files or variables may have been corrected meanwhile.
             self._sessions[key] = session = Session(account, region, self._loader)
         return session
 
     def renew(self, account: Account, stale: Session) -> bool:
-        """Make the account's next session a new one; whether `stale` is not the last word."""
+        """Replace the session `stale` at the account's next call; returns whether there may be newer credentials."""
         key = credentials_of(account)
         if self._sessions.get(key) is not stale:
             return True
@@ -166,9 +167,9 @@ class Sessions:
         return True
 
     def keep(self, accounts: Iterable[Account]) -> None:
-        """Drop the sessions of other accounts, but for the ambient credentials, which the state table may use.
+        """Drop the sessions of all other accounts, except the ambient one, which the state table may use.
 
-        A call that is under way with one goes on.
+        Calls that are under way go on.
         """
         wanted = {credentials_of(account) for account in accounts}
         for key in [key for key in self._sessions if key not in wanted and any(key[1:])]:
@@ -176,12 +177,12 @@ class Sessions:
         self._renewed = {key: at for key, at in self._renewed.items() if key in self._sessions}
 
     def drop(self) -> None:
-        """Look for everything anew: profiles, credentials, certificates. Clients reopen at their next call."""
+        """Drop all sessions, so that profiles, credentials and certificates are loaded again at the next call."""
         self._sessions.clear()
         self._renewed.clear()
 
     def close(self) -> None:
-        """Stop looking for credentials."""
+        """Stop loading credentials."""
         for session in self._sessions.values():
             session.close()
 

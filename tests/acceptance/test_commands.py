@@ -201,8 +201,8 @@ async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator:
     code, printed, said = await site.run("events", "--target", "netwrk", "--type", "sync.fialed")
     assert (code, printed) == (0, "")
     assert said == (
-        "watcher: no recorded event matches; no type of event is, or matches, --type 'watcher.sync.fialed'; no target "
-        "of the configuration has an id or a name that matches --target 'netwrk'\n"
+        "watcher: no recorded event matches; no event type matches --type 'watcher.sync.fialed'; no target in the "
+        "configuration has an id or name that matches --target 'netwrk'\n"
     )
     code, printed, said = await site.run("deliveries", "--dead", "--json")
     assert (code, printed, said) == (0, "", "watcher: there are no dead letters\n")
@@ -219,7 +219,7 @@ async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator:
     change(site, "UPDATE alive SET at = at - 660")
     code, table, said = await site.run("status")
     assert (code, table.splitlines()[0].endswith(" (11m ago)")) == (0, True)
-    assert f"no daemon has kept sqlite:///{site.state} up to date for 11m" in said
+    assert f"no daemon has updated sqlite:///{site.state} for 11m" in said
     code, printed, _ = await site.run("status", "--json")
     assert (code, json.loads(printed)["daemon_silent"]) == (0, True)
 

@@ -127,7 +127,7 @@ async def test_an_import_of_something_else_changes_nothing(site: Site) -> None:
     (site.folder / "other.jsonl").write_text("hello\n", encoding="utf-8")
     code, _, said = await site.run("state", "import", "other.jsonl")
     assert code == 64
-    assert "other.jsonl:1: this is no state of a watcher" in said
+    assert "other.jsonl:1: this is not an export of watcher" in said
     assert not site.state.exists()
     code, _, said = await site.run("state", "export", "x.jsonl")
     assert (code, "there is no state yet" in said) == (73, True)
@@ -153,18 +153,18 @@ async def test_an_export_replaces_an_export_and_nothing_else(site: Site, simulat
     before = [(site.folder / name).read_bytes() for name in names]
     for name, why in (
         ("pipe", "not a regular file"),
-        ("-", "the state goes to a file"),
+        ("-", "name a file"),
         ("no/folder", "cannot be written: No such file"),
         (".", "directory"),
         ("link.jsonl", "a symbolic link"),
-        ("other.txt", "something else than an export"),
-        ("hard.db", "something else than an export"),
-        ("watcher.db", "the one of `state`"),
-        ("watcher.db-wal", "the one of `state`"),
-        ("watcher.db.lock", "the one of `state`"),
+        ("other.txt", "not an export of watcher"),
+        ("hard.db", "not an export of watcher"),
+        ("watcher.db", "used by `state`"),
+        ("watcher.db-wal", "used by `state`"),
+        ("watcher.db.lock", "used by `state`"),
         ("watcher.yaml", "the configuration"),
-        ("events.jsonl", "the one of a sink"),
-        ("events.jsonl.1", "the one of a sink"),
+        ("events.jsonl", "used by a sink"),
+        ("events.jsonl.1", "used by a sink"),
     ):
         code, _, said = await site.run("state", "export", name)
         assert (code, why in said) == (64, True), said
@@ -183,7 +183,10 @@ async def test_an_empty_state_file_is_filled_with_a_warning_on_stderr(site: Site
 async def test_an_import_of_a_file_without_end_is_refused(site: Site) -> None:
     configure(site, f"sqlite:///{site.state}")
     code, _, said = await site.run("state", "import", "/dev/zero")
-    assert (code, said) == (64, "watcher: /dev/zero:1: this is no state of a watcher: a line is longer than 64 MiB\n")
+    assert (code, said) == (
+        64,
+        "watcher: /dev/zero:1: this is not an export of watcher: a line is longer than 64 MiB\n",
+    )
     assert not site.state.exists()
 
 

@@ -235,7 +235,7 @@ async def test_an_answer_that_never_comes_is_not_waited_for(
     where = replace(table, endpoint_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     reader = DynamoReader(where)
     await reader.table.caller._opened().prepare()
-    with pytest.raises(StoreError, match=r"no whole answer within 200ms"):
+    with pytest.raises(StoreError, match=r"no complete answer within 200ms"):
         await reader.open()
     over.set()
     server.close()

@@ -193,11 +193,11 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
         (lambda text: [*text[:2], text[-1]], "counts 2 lines, where there are 1"),
         (lambda text: [*text, text[1]], "follows the end"),
         (lambda _: [], "the file is empty"),
-        (lambda text: ["{}", *text[1:]], "no state of a watcher"),
+        (lambda text: ["{}", *text[1:]], "not an export of watcher"),
         (lambda text: [text[0].replace("1", "2"), *text[1:]], "another version"),
         (lambda text: [text[0], '{"other": 1}', *text[1:]], "no 'other' in this form"),
-        (lambda text: [text[0], text[1][:20], *text[2:]], "no state of a watcher"),
-        (lambda text: [text[0], "[]", *text[1:]], "it is no object with one key"),
+        (lambda text: [text[0], text[1][:20], *text[2:]], "not an export of watcher"),
+        (lambda text: [text[0], "[]", *text[1:]], "it is not an object with one key"),
         (lambda text: [text[0], '{"sinks": "abc"}', *text[1:]], 'sinks cannot be "abc"'),
         (
             lambda text: [text[0], text[1].replace('"recorded":0.0', '"recorded":"x"'), *text[2:]],
@@ -258,7 +258,7 @@ NESTED = json.dumps({**json.loads(event(1).body), "data": []})
 )
 def test_a_line_that_no_watcher_wrote_is_refused_with_its_place(second: str, message: str) -> None:
     first, *_ = lines([])
-    with pytest.raises(UsageError, match=f"^state.jsonl:2: this is no state of a watcher: .*{message}"):
+    with pytest.raises(UsageError, match=f"^state.jsonl:2: this is not an export of watcher: .*{message}"):
         list(parts([first, second], "state.jsonl"))
 
 

@@ -127,7 +127,7 @@ async def test_a_long_timeout_is_the_targets_own(simulator: Simulator) -> None:
     async with running(simulator, a_config(simulator.url, [target], retry=Retry(1, 1, 1))) as watch:
         simulator.world.fault(None, "hang")
         event = await only_event(watch)
-        assert event["data"]["error"]["message"] == "no whole answer within 400ms"
+        assert event["data"]["error"]["message"] == "no complete answer within 400ms"
         (endpoint,) = watch.app.polling.endpoints.values()
         lent = endpoint._client._current
         assert lent is not None

@@ -15,7 +15,7 @@ from watcher.retry import attempt
 if TYPE_CHECKING:
     from watcher.model import Snapshot
 
-PASSING = EndpointUnreadable("Timeout", "no whole answer", passing=True)
+PASSING = EndpointUnreadable("Timeout", "no complete answer", passing=True)
 LASTING = EndpointUnreadable("AccessDeniedException", "no")
 ANSWER = a_snapshot(None)
 

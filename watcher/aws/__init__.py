@@ -1,1 +1,1 @@
-"""AWS as it is, beside what is polled: sessions, credentials, clients, answers, and what its service models say."""
+"""Access to AWS: credentials, the errors of calls, and the rules of botocore's service models."""

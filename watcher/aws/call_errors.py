@@ -1,4 +1,4 @@
-"""What an exception of botocore, aiobotocore or the network means for a poll. An unforeseen one fails it, too."""
+"""Maps exceptions of botocore, aiobotocore and the network to `PollFailed`; an unforeseen one fails the poll, too."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from watcher.failure import classify
 from watcher.redact import excerpt
 
 CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
-"""Errors on the way to AWS, those of the local system included."""
+"""Errors of the connection to AWS, including those of the local system."""
 
 
 def refusal(error: botocore_errors.ClientError) -> PollFailed:
-    """What an error that AWS answered means."""
-    told = error.response.get("Error", {})
+    """The failure that an error response of AWS stands for."""
+    answered = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return classify(str(told.get("Code") or status), str(told.get("Message") or ""), status)
+    return classify(str(answered.get("Code") or status), str(answered.get("Message") or ""), status)
 
 
 def call_failure(error: Exception, timeout: float) -> PollFailed:
-    """What any error of a call with a limit of `timeout` seconds means."""
+    """The failure that any exception of a call stands for; `timeout` is the call's limit in seconds."""
     name, text = type(error).__name__, excerpt(str(error))
     match error:
         case PollFailed():
@@ -30,7 +30,7 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
         case botocore_errors.ClientError():
             return refusal(error)
         case TimeoutError() | botocore_errors.ConnectTimeoutError() | botocore_errors.ReadTimeoutError():
-            return EndpointUnreadable("Timeout", f"no whole answer within {format_duration(timeout)}", passing=True)
+            return EndpointUnreadable("Timeout", f"no complete answer within {format_duration(timeout)}", passing=True)
         case botocore_errors.ParamValidationError():
             return TargetUnreadable("ParamValidationError", text)
         case botocore_errors.SSLError():

@@ -1,4 +1,4 @@
-"""Where an account's credentials come from: botocore's providers in its order, without prompts and bounded in time.
+"""The credential providers of an account: botocore's, in botocore's order, without prompts and limited in time.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
@@ -34,12 +34,12 @@ ROLE_SESSION = "watcher"
 
 
 class Chain(AioCredentialResolver):  # type: ignore[misc]  # aiobotocore has no types
-    """Asks one provider after the other. `asked` is the provider that was asked last."""
+    """Asks one provider after the other. `asked` is botocore's name of the last one asked."""
 
     asked = ""
 
     async def load_credentials(self) -> Any:
-        """The first credentials that a provider has; None if none has any."""
+        """Return the credentials of the first provider that has some; None: no provider has."""
         for provider in self.providers:
             self.asked = provider.METHOD
             if (credentials := await provider.load()) is not None:
@@ -48,7 +48,7 @@ class Chain(AioCredentialResolver):  # type: ignore[misc]  # aiobotocore has no 
 
 
 class _Profiles(AioProfileProviderBuilder):  # type: ignore[misc]  # the same
-    """The providers of one profile, its `credential_process` bounded."""
+    """The providers of one profile, with a `credential_process` that is limited in time and output."""
 
     def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[Any]:  # noqa: FBT001, FBT002  botocore's
         bounded = AioProcessProvider(
@@ -58,7 +58,7 @@ class _Profiles(AioProfileProviderBuilder):  # type: ignore[misc]  # the same
 
 
 def ambient_chain(session: AioSession, region: str) -> Chain:
-    """The chain of the session's profile and its surroundings; roles are assumed in `region`.
+    """The chain for the session's profile, or for the environment without one; roles are assumed in `region`.
 
     Raises:
         ProfileNotFound: the profile does not exist.
@@ -83,7 +83,7 @@ def ambient_chain(session: AioSession, region: str) -> Chain:
 
 
 def role_chain(session: AioSession, account: Account, region: str, source: Chain) -> Chain:
-    """The credentials of the account's role, assumed in `region` with those of `source`."""
+    """The chain of one provider: the account's role, assumed in `region` with the credentials of `source`."""
     return Chain([_RoleProvider(session, account, region, source)])
 
 
@@ -99,10 +99,10 @@ class _RoleProvider:
         self._source = source
 
     async def load(self) -> Any:
-        """The role's credentials, refreshed by botocore before they expire.
+        """Return the role's credentials, which botocore refreshes before they expire.
 
         Raises:
-            NoCredentialsError: there are none to assume the role with.
+            NoCredentialsError: `source` has no credentials to assume the role with.
         """
         source = await self._source.load_credentials()
         if source is None:
@@ -120,15 +120,15 @@ class _RoleProvider:
 
 
 def _with(providers: list[Any], *others: Any) -> list[Any]:
-    """The providers, with `others` instead of those of the same method."""
+    """The providers, where each of `others` replaces the one of the same method."""
     by_method = {provider.METHOD: provider for provider in others}
     return [by_method.get(provider.METHOD, provider) for provider in providers]
 
 
 def _refuse(profile: str, prompt: str) -> NoReturn:
-    """Raise instead of asking a person, which would block the event loop."""
+    """Raise an error instead of prompting a person, which would block the event loop."""
     raise EndpointUnreadable(
         "MFARequired",
-        f"profile {profile!r} asks: {prompt.strip().rstrip(':')!r}; the watcher never answers a prompt: use a role "
-        "that needs no MFA, or a `credential_process` that needs no person",
+        f"profile {profile!r} asks: {prompt.strip().rstrip(':')!r}; watcher never answers a prompt: use a role that "
+        "needs no MFA, or a `credential_process` that needs no input",
     )

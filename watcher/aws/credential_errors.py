@@ -1,6 +1,6 @@
-"""Why an account has no credentials: what botocore's exceptions mean, with the profile, the provider and the file.
+"""Why an account has no credentials: maps botocore's exceptions to messages with profile, provider and file.
 
-Pure but for a look at the files that the AWS configuration names.
+Pure, except that it checks the files named by the AWS configuration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOADING_SECONDS = 30.0
-"""Seconds in which credentials must be loaded."""
+"""Seconds that loading credentials may take."""
 
 PROVIDERS = {
     "assume-role": "STS (AssumeRole)",
@@ -29,11 +29,11 @@ PROVIDERS = {
     "iam-role": "the instance's metadata service",
     "sso": "IAM Identity Center (SSO)",
 }
-"""Names of botocore's credential providers that may take time."""
+"""What messages call those of botocore's credential providers that may take long."""
 
 
 def no_credentials_in_time(seconds: float, asked: str) -> EndpointUnreadable:
-    """The failure of a wait for credentials; `asked` is botocore's name of the provider."""
+    """The failure of a wait for credentials; `asked` is botocore's name of the last provider asked."""
     source = f" from {PROVIDERS.get(asked, asked)}" if asked else ""
     return EndpointUnreadable(
         "CredentialsTimeout", f"no credentials within {format_duration(seconds)}{source}", passing=True
@@ -43,12 +43,12 @@ def no_credentials_in_time(seconds: float, asked: str) -> EndpointUnreadable:
 def credentials_failure(
     error: Exception, *, profile: str, asked: str, ca_bundle: str | None, environ: Mapping[str, str]
 ) -> EndpointUnreadable:
-    """What an error means that came while credentials were loaded or a client was opened.
+    """The failure that an exception raised while credentials were loaded or a client was opened stands for.
 
     Args:
-        error: whatever was raised.
+        error: the exception.
         profile: the profile's name.
-        asked: botocore's name of the provider that was asked last; empty: none.
+        asked: botocore's name of the last provider asked; empty: none was.
         ca_bundle: `ca_bundle` of the profile.
         environ: the environment variables.
     """
@@ -86,5 +86,5 @@ def credentials_failure(
 
 
 def _login(code: str, profile: str, command: str, text: str) -> EndpointUnreadable:
-    remedy = f"run `{command} --profile {profile}` as the watcher's user"
+    remedy = f"run `{command} --profile {profile}` as the user that watcher runs as"
     return EndpointUnreadable(code, f"profile {profile!r} asks for a login: {text.rstrip('.')}; {remedy}")

@@ -1,4 +1,4 @@
-"""Runs a profile's `credential_process`: without a terminal, bounded in time and output, and with all its children.
+"""Runs a profile's `credential_process`: without a terminal, limited in time and output, and killed with its children.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 """
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 PROCESS_SECONDS = 25.0
-"""Seconds in which a process must print credentials and end."""
+"""Seconds that a process may run."""
 
 MAX_OUTPUT_BYTES = 64 * 1024
 
 MAX_ERROR_LETTERS = 300
-"""Letters of the last line on stderr that are reported."""
+"""Characters of the last line on stderr that are reported."""
 
 _groups: set[int] = set()
-"""The process groups that run."""
+"""The process groups that are running."""
 
 
 async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
-    """Start the command; the arguments beside `profile` are those that botocore's provider passes.
+    """Start the command; the arguments after `profile` are passed by botocore's provider.
 
-    It leads a session of its own: it has no terminal to ask on, and is killed together with its children.
+    The process leads its own session: it has no terminal to prompt on, and is killed together with its children.
 
     Raises:
-        EndpointUnreadable: it cannot be started.
+        EndpointUnreadable: the command cannot be started.
     """
     what = f"profile {profile!r}: its credential_process {command[0] if command else ''!r}"
     try:
@@ -51,16 +51,16 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
 
 
 def kill_all() -> None:
-    """Kill every process that runs, with its children: for a daemon that ends at once."""
+    """Kill every running process with its children: for a daemon that ends immediately."""
     for group in tuple(_groups):
         _kill(group)
 
 
 class CredentialProcess:
-    """A process under way, as botocore's provider uses one."""
+    """A running process, with the interface that botocore's provider uses."""
 
     returncode = 0
-    """Any other exit code is an error of `communicate`."""
+    """Always 0: `communicate` raises an error for any other exit code."""
 
     def __init__(self, process: Process, what: str) -> None:
         """`what` names the profile and the command."""
@@ -68,10 +68,10 @@ class CredentialProcess:
         self._what = what
 
     async def communicate(self) -> tuple[bytes, bytes]:
-        """What it printed on stdout and stderr. However this ends, nothing of the process is left.
+        """Return what the process printed on stdout and stderr; afterwards it has ended, in every case.
 
         Raises:
-            EndpointUnreadable: it failed, printed too much or did not end in time.
+            EndpointUnreadable: the process failed, printed too much or did not end in time.
         """
         process = self._process
         try:
@@ -96,7 +96,7 @@ class CredentialProcess:
 
 
 class _TooLongError(Exception):
-    """A process prints without end."""
+    """The process printed more than `MAX_OUTPUT_BYTES`."""
 
 
 async def _read(pipe: asyncio.StreamReader | None) -> bytes:

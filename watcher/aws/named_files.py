@@ -1,4 +1,4 @@
-"""Files that variables and AWS profiles name, and what is wrong with them: the errors of botocore and ssl name none."""
+"""Faults of the files that variables and AWS profiles name; the errors of botocore and ssl do not name the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIG_VARIABLES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_
 
 
 def ca_fault(environ: Mapping[str, str], of_profile: str | None) -> str | None:
-    """What is wrong with the CA certificates that calls are checked with; None: nothing.
+    """What is wrong with the CA certificates that verify AWS; None: nothing.
 
     `of_profile`: the profile's `ca_bundle`. The order is botocore's: AWS_CA_BUNDLE, the profile, REQUESTS_CA_BUNDLE.
     """
@@ -29,14 +29,14 @@ def ca_fault(environ: Mapping[str, str], of_profile: str | None) -> str | None:
 
 
 def system_ca_fault(environ: Mapping[str, str]) -> str | None:
-    """What is wrong with the certificates that replace the system's; OpenSSL says nothing of a file that is missing."""
+    """What is wrong with the file in SSL_CERT_FILE; None: nothing. OpenSSL does not report that the file is missing."""
     path = environ.get("SSL_CERT_FILE")
     fault = path and certificates_fault(path)
     return f"the variable SSL_CERT_FILE names {path}: {fault}" if fault else None
 
 
 def config_faults(environ: Mapping[str, str]) -> list[str]:
-    """What is wrong with the AWS configuration files: one that a variable names is missing, or one cannot be read."""
+    """The AWS configuration files that cannot be read, and those that a variable names and that do not exist."""
     faults = []
     for name, usual in CONFIG_VARIABLES.items():
         path = environ.get(name)
@@ -49,14 +49,14 @@ def config_faults(environ: Mapping[str, str]) -> list[str]:
 
 
 def variable_naming(environ: Mapping[str, str], path: str) -> str:
-    """Which of AWS's variables names this file, for a message; empty: none."""
+    """The beginning of a message: the AWS variable that names this file; empty: none does."""
     return next(
         (f"the variable {name} names " for name, value in environ.items() if value == path and "AWS" in name), ""
     )
 
 
 def certificates_fault(path: str) -> str | None:
-    """Why certificates cannot be loaded from a file; None: they can."""
+    """Why no certificates can be loaded from a file; None: they can be."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None, interrupted: int | None = None)
     """Run a command and end the process with its exit code.
 
     Raises:
-        KeyboardInterrupt: it was interrupted, and `interrupted` is not the exit code to end with.
+        KeyboardInterrupt: the command was interrupted, and `interrupted` (the exit code for that case) is None.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     # In `check` every failure is 3, for a monitoring system reads its exit code.
@@ -83,12 +83,13 @@ def main(arguments: Sequence[str] | None = None, interrupted: int | None = None)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  open to the end
     if isinstance(sys.stdout, TextIOWrapper):
-        # A letter that the terminal's encoding does not have is shown escaped, as stderr does.
+        # A character that the terminal's encoding lacks is printed escaped, as stderr does.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(given)
     except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort) as error:
-        # The reader of the output has gone (click ends so), or a signal came: in `check` neither means `all well`.
+        # The output's reader closed its end (click ends so), or a signal arrived: for `check`, neither means `all
+        # well`.
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
             if interrupted is None:
                 raise KeyboardInterrupt from None
@@ -117,12 +118,12 @@ def _say(text: str) -> None:
 
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:
-    """Refuse arguments and variables with bytes that are not UTF-8: nothing that is watched or stored has such a name.
+    """Refuse arguments and variables that are not UTF-8: no target, sink or file of watcher can have such a name.
 
     Raises:
-        UsageError: there is one.
+        UsageError: one of them is not.
     """
-    # The text of a configuration reports it by line and column.
+    # In WATCHER_CONFIG_YAML it is reported by line and column, where the YAML is read.
     variables = [name for name in os.environ if name.startswith("WATCHER_") and name != "WATCHER_CONFIG_YAML"]
     given = [*(("the argument", word) for word in arguments), *((name, os.environ[name]) for name in variables)]
     for what, text in given:

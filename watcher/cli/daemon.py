@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Pace(click.FloatRange):
-    """Times real speed: a number, which `nan` is not."""
+    """A factor of real speed; refuses `nan`, which click accepts as a number in every range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """See `click.ParamType`."""
@@ -138,7 +138,7 @@ def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose
 
 
 def _on_hangup(loop: asyncio.AbstractEventLoop, ask: Callable[[], None]) -> None:
-    """Let SIGHUP `ask`, and do nothing once the loop has ended: asyncio removes its own handlers then."""
+    """Call `ask` on SIGHUP; once the loop has ended SIGHUP does nothing (asyncio would restore its default, to end)."""
 
     def heard(*_: object) -> None:
         with contextlib.suppress(RuntimeError):
@@ -148,7 +148,7 @@ def _on_hangup(loop: asyncio.AbstractEventLoop, ask: Callable[[], None]) -> None
 
 
 def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
-    """Do `work`, a coroutine of the event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    """Run `work` with an event that SIGTERM and SIGINT set; a second signal ends the process at once."""
 
     async def until_stopped() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -165,7 +165,7 @@ def _until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -
                 kill_all()
                 os._exit(0)
 
-        # Not by asyncio, whose handlers end with the loop: a signal would be deadly again.
+        # Not by asyncio: it removes its handlers with the loop, and a signal would kill the process again.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stopping)
         await work(stop)

@@ -33,9 +33,9 @@ sink_option = click.option("--sink", metavar="NAME", help="Only of this sink.")
 def deliveries(
     context: click.Context, config: str | None, sink: str | None, limit: int, *, dead: bool, as_json: bool
 ) -> int:
-    """Show what waits for each sink, and what was given up on (dead letters), oldest first.
+    """Show the pending deliveries and the dead letters of each sink, oldest first.
 
-    What a sink answered alike is one row; --json has each delivery.
+    Deliveries of a sink that have the same state and answer are one row; --json lists each.
     """
     if context.invoked_subcommand is not None:
         only_config(context)
@@ -47,7 +47,7 @@ def deliveries(
     settings = load_config(config)
     found = asyncio.run(backlogs(settings, sink, limit, dead=dead))
     if as_json and not any(backlog.deliveries for backlog in found):
-        say("there are no dead letters" if dead else "nothing waits, and there are no dead letters")
+        say("there are no dead letters" if dead else "there are no pending deliveries and no dead letters")
     for backlog in found:
         if as_json:
             print_backlog_json(backlog)

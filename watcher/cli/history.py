@@ -40,7 +40,7 @@ MOST = 10_000
     "\n  watcher events --follow --json | jq .data.status\n  watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61",
 )
 @config_option
-@click.option("--target", metavar="GLOB", help="Only of targets, or endpoints, whose id or name matches.")
+@click.option("--target", metavar="GLOB", help="Only events of targets or endpoints whose id or name matches.")
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="Only of this type, or glob of types; repeatable.")
 @click.option("--since", metavar="DURATION", help="Only recorded within this time until now: 30m, 2h, 7d.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="The newest so many.")
@@ -100,16 +100,16 @@ def events(
 
 
 def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
-    """What of a query matches nothing that can be: it may be misspelt."""
+    """Notes on the parts of a query that can match no event: they may be misspelt."""
     from watcher.core.subjects import is_meant  # noqa: PLC0415  --help needs none of these
     from watcher.model import EVENT_TYPES, TEST_EVENT  # noqa: PLC0415  the same
 
     for pattern in query.types:
         if not any(matches(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
-            yield f"no type of event is, or matches, --type {pattern!r}"
+            yield f"no event type matches --type {pattern!r}"
     subjects = (*(target.id for target in settings.targets), *map(str, settings.endpoints()))
     if query.target is not None and not any(is_meant(subject, query.target) for subject in subjects):
-        yield f"no target of the configuration has an id or a name that matches --target {query.target!r}"
+        yield f"no target in the configuration has an id or name that matches --target {query.target!r}"
 
 
 async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
@@ -119,7 +119,7 @@ async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> Async
         for _, event in await reader.events(query):
             yield event
         return
-    # What is there by now, told or not, is nothing that is to come.
+    # Events recorded until now, shown or not, are not new ones.
     told = await all_there(reader, query, FOLLOWED)
     first = await reader.events(query)
     told.take(first)

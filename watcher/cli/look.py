@@ -50,7 +50,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
 def status(config: str | None, *, as_json: bool) -> int:
     """Show the last known state of every target, from the state store, with no AWS call.
 
-    The first line says when a daemon last kept that state up to date; a warning follows when none does any more.
+    The first line shows when a daemon last updated that state. A warning on stderr says that no daemon does any more.
     """
     from watcher.model import for_people, rfc3339  # noqa: PLC0415  --help needs none of these
     from watcher.stores import reader_for  # noqa: PLC0415  the same

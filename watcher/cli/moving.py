@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WORDS = {State: "states", Recorded: "events", Sending: "deliveries"}
 
 LONGEST_LINE = 64 << 20
-"""Bytes: more than a state or an event can have."""
+"""Bytes of a line; no state or event is that long."""
 
 
 async def prepare(address: str) -> list[str]:
@@ -52,11 +52,11 @@ async def prepare(address: str) -> list[str]:
 
 
 def write_file(settings: Config, name: str) -> str:
-    """Export; what was written, for people. Only an earlier export is replaced, and only by a whole one.
+    """Export the state; returns a summary for people. Only an earlier export is replaced, and only by a complete one.
 
     Raises:
-        StoreError: the store cannot be read, or somebody uses it.
-        UsageError: the file is there and not an export, or cannot be written.
+        StoreError: the store cannot be read, or a daemon uses it.
+        UsageError: the file exists and is not an export, or cannot be written.
     """
     path = Path(name)
     try:
@@ -70,18 +70,22 @@ def write_file(settings: Config, name: str) -> str:
 
 
 def _refuse_other(path: Path, name: str, settings: Config) -> None:
-    """Refuse a place where something else stands, or belongs."""
+    """Refuse a path that is in use, or holds anything but an export.
+
+    Raises:
+        UsageError: it does.
+    """
     known = files_in_use(settings).get(os.path.realpath(path))
     if name == "-":
-        why = "the state goes to a file, whole or not at all; name one"
+        why = "the state cannot be written to standard output; name a file"
     elif path.is_symlink():
-        why = "this is a symbolic link; name the file that it leads to"
+        why = "this is a symbolic link; name the file that it points to"
     elif known is not None:
-        why = f"this is {known}; name another file"
+        why = f"this file is {known}; name another file"
     elif path.exists() and not path.is_file():
-        why = "this is not a regular file; name one, or a new one"
+        why = "this is not a regular file; name one, or a path that does not exist"
     elif path.exists() and not _is_export(path):
-        why = "this holds something else than an export of watcher; name another file, or remove it"
+        why = "this file is not an export of watcher; name another file, or remove it"
     else:
         return
     raise UsageError(f"{printable(name)}: {why}")
@@ -105,7 +109,7 @@ async def _everything(address: str) -> list[Part]:
 
 
 def _write(path: Path, text: Iterable[str]) -> None:
-    descriptor, beside = tempfile.mkstemp(prefix=".watcher-export-", dir=path.parent)  # for this user alone
+    descriptor, beside = tempfile.mkstemp(prefix=".watcher-export-", dir=path.parent)  # mode 0600
     try:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor
             file.writelines(f"{line}\n" for line in text)
@@ -151,7 +155,7 @@ def _lines(file: BinaryIO, name: str) -> Iterator[str]:
             text = ""
         if not text or len(line) == LONGEST_LINE:
             why = "a line is not UTF-8 text" if not text else f"a line is longer than {LONGEST_LINE >> 20} MiB"
-            raise UsageError(f"{printable(name)}:{number}: this is no state of a watcher: {why}")
+            raise UsageError(f"{printable(name)}:{number}: this is not an export of watcher: {why}")
         yield text
 
 

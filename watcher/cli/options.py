@@ -53,12 +53,12 @@ verbose_option = click.option("--verbose", "-v", is_flag=True, help="Log more.")
 
 
 def load_config(option: str | None) -> Config:
-    """The configuration: from `option`, WATCHER_CONFIG, WATCHER_CONFIG_YAML or watcher.yaml, in this order.
+    """Read the configuration: from `option`, WATCHER_CONFIG, WATCHER_CONFIG_YAML or watcher.yaml, in this order.
 
-    Logs go to stderr from now on, unless the command has set them up by its own options before.
+    Sets up logging to stderr, unless the command has done so with options of its own.
 
     Raises:
-        ConfigError: it is wrong, or not there.
+        ConfigError: the configuration is wrong or missing.
     """
     import structlog  # noqa: PLC0415  --help logs nothing
 
@@ -133,7 +133,7 @@ def refuse_unknown_sink(name: str | None, known: Collection[str], hint: str) -> 
 
 
 async def liveness_of(reader: Reader, address: str) -> Liveness:
-    """How old what `reader` shows is; a warning on stderr says that no daemon keeps `address` up to date, if none does.
+    """How old the state that `reader` shows is; warns on stderr if no daemon keeps `address` up to date.
 
     Raises:
         StoreError: the state cannot be read.
@@ -146,14 +146,14 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
     if liveness.silent:
         since = " yet" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
         say(
-            f"no daemon has kept {printable(redact(address))} up to date{since}: what is shown may be out of date; see "
-            "whether `watcher run` runs"
+            f"no daemon has updated {printable(redact(address))}{since}: the output may be out of date; check that "
+            "`watcher run` is running"
         )
     return liveness
 
 
 def say(note: str) -> None:
-    """Print a note for people on stderr, beside data that is empty or lacks something."""
+    """Print a note for people on stderr, beside output that is empty or incomplete."""
     click.echo(f"watcher: {note}", err=True)
 
 

@@ -44,9 +44,9 @@ def init(config: str | None) -> int:
 @config_option
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 def export(config: str | None, file: str) -> int:
-    """Write all that the store holds to FILE, as JSON Lines. No daemon may be running on it.
+    """Write everything in the store to FILE, as JSON Lines. No daemon may be using the store.
 
-    FILE is made, or replaced if it is an earlier export.
+    FILE is created, or replaced if it is an earlier export.
     """
     from watcher.cli.moving import write_file  # noqa: PLC0415  --help needs none of it
 

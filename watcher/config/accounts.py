@@ -36,10 +36,10 @@ class Surroundings:
 
 
 def ambient_region(surroundings: Surroundings, profile: str | None) -> str | None:
-    """The region of the environment, else of `profile` (None: the ambient one), if there is one.
+    """The region set in the environment, else in `profile` (None: the ambient one); None: neither has one.
 
     Raises:
-        ValueError: a variable is set to something else.
+        ValueError: a variable is set, but not to a region.
         LookupError: the profile cannot be read.
     """
     for variable in REGION_VARIABLES:

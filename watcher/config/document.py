@@ -85,10 +85,12 @@ def _position(before: str) -> tuple[int, int]:
 
 
 def read(name: str, cwd: Path, origin: str) -> Document:
-    """Read a file, and no more of it than is allowed: it may be endless, as /dev/zero is.
+    """Read a file of at most 4 MiB; no more is read of a larger or endless one, such as /dev/zero.
+
+    `origin`: how the file was found, for messages.
 
     Raises:
-        ConfigError: it cannot be read, or is larger than 4 MiB; `origin` says in the message who named it.
+        ConfigError: the file cannot be read, or is larger.
     """
     try:
         with (cwd / name).open("rb") as file:

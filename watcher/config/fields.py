@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_NAME = 128
-"""Characters: an event, which is bounded, has an account's name several times."""
+"""Characters of an account's or a sink's name: every event repeats it, and the size of an event is limited."""
 
 
 def quoted(value: object) -> str:
@@ -99,7 +99,7 @@ def _label_value(value: object) -> str:
 
 
 def matching(pattern: str, what: str, longest: int = 2048) -> Callable[[object], str]:
-    """Reads text of a form that takes `longest` characters at most; `what` it is, in words for messages."""
+    """Makes a reader of text that matches `pattern`, of at most `longest` characters; `what` names it in messages."""
     form = re.compile(pattern)
 
     def read(value: object) -> str:
@@ -114,9 +114,9 @@ def matching(pattern: str, what: str, longest: int = 2048) -> Callable[[object],
 def accepted(
     *place: str, what: str, read: Callable[[object], str] = printable, instead: str = ""
 ) -> Callable[[object], str]:
-    """Reads text that AWS's service model allows at `place` (service, operation, member).
+    """Makes a reader of text that AWS's service model allows at `place` (service, operation, member).
 
-    `what` it is, and what to write `instead`, are for messages.
+    For messages: `what` names the text (with its article), `instead` says what to write (default: the model's rule).
     """
 
     def check(value: object) -> str:
@@ -131,7 +131,7 @@ def accepted(
 
 
 def _name_in_arn(value: object) -> str:
-    """The name of the resource whose ARN was written where its name belongs; empty where it is not an ARN."""
+    """The resource's name in an ARN that was written in place of a name; empty if `value` is not an ARN."""
     if isinstance(value, Text) and not value.filled and value.startswith("arn:") and value.count(":") >= 5:
         resource = value.split(":", 5)[5]
         return resource.partition("/")[2].partition("/")[0].partition(":")[0]
@@ -194,7 +194,7 @@ def reads_true(text: Text) -> bool:
 
 
 def reads_off(value: object) -> bool:
-    """Whether `value` says that something is not to be: `off` is false to YAML 1.1, and text to YAML 1.2."""
+    """Whether `value` turns something off: `off` is false in YAML 1.1, and text in YAML 1.2."""
     return isinstance(value, Text) and (value == "off" or (value.reads is Reads.BOOLEAN and not reads_true(value)))
 
 
@@ -222,7 +222,7 @@ _AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9
 
 
 def http_url(value: object, *, example: str, secret: bool = False, user: bool = False) -> str:
-    """An http(s) URL of a host; the message never has it, for people put passwords there. `user`: there may be one."""
+    """Read the http(s) URL of a host; messages never repeat it, since it may have a password. `user`: allow a user."""
     text = printable(value, secret=secret)
     try:
         parts = urlsplit(text)
@@ -246,7 +246,7 @@ def _state(value: object) -> str:
     if text.startswith(SCHEME):
         region = parse_address(text).region
         if region is not None and not is_region(region):
-            raise ValueError("`region` must be a region's name, such as us-east-1")
+            raise ValueError("`region` must be a valid region name (example: us-east-1)")
     elif text != "memory://" and not re.fullmatch(r"sqlite:///.*[^/]", text):
         raise ValueError(
             "this must be sqlite:///PATH (relative), sqlite:////PATH (absolute), dynamodb://TABLE or memory://"
@@ -325,7 +325,7 @@ class TemplateType(StrEnum):
 
 Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
 OwnName = Annotated[str, PlainValidator(_own_name), text_schema(minLength=1, maxLength=LONGEST_NAME)]
-"""What an account or a sink is called here."""
+"""The name of an account or a sink, given in the configuration."""
 LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
 Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
 Token = Annotated[SecretStr, PlainValidator(_token), text_schema(r"^\S(.*\S)?$")]

@@ -18,44 +18,44 @@ _OF_A_DATABASE = ("", "-wal", "-shm", "-journal", ".lock")
 """How the files end that belong to a database."""
 
 EVENT_BEGINNING = b'{"specversion"'
-"""Of every line that a file sink writes."""
+"""The first bytes of every line that a file sink writes."""
 
 
 def report_shared_files(file: File, faults: Faults) -> None:
-    """Report each file sink that would write to, or rotate into, a file that holds something else than its events.
+    """Report each file sink that would write to, or rotate into, a file that is in use or holds anything but events.
 
-    And a state that would be kept in the configuration.
+    Also report a `state` that names the configuration's own file.
     """
     known = _own_files(faults.file, file.state)
     if os.path.realpath(faults.file) in _state_files(file.state):
-        faults.report(file.place("state"), "this file is the configuration; name another")
+        faults.report(file.place("state"), "this file is the configuration; name another file")
     for sink in file.sinks:
         if not isinstance(sink, FileSink):
             continue
         place, files = sink.place("path"), _sink_files(sink)
         for number, path in enumerate(files):
-            what = f"is {known[path]}" if path in known else "holds something else than events"
+            what = f"is {known[path]}" if path in known else "holds something other than events"
             if path in known or not _may_hold_events(path):
                 which = f"its older file, with .{number} at its end," if number else "this file"
-                faults.report(place, f"{which} {what}; name another")
+                faults.report(place, f"{which} {what}; name another file")
                 break
-        known = dict.fromkeys(files, f"another sink's, on line {place.line}") | known
+        known = dict.fromkeys(files, f"used by another sink, on line {place.line}") | known
 
 
 def files_in_use(config: Config) -> dict[str, str]:
-    """The files that a configuration names to be written, and itself, by their real paths; and what each of them is."""
+    """The files that a daemon with this configuration uses, by real path, each with its use in words for messages."""
     sinks = [sink.options for sink in config.sinks if isinstance(sink.options, FileSink)]
-    of_sinks = {file: "the one of a sink" for sink in sinks for file in _sink_files(sink)}
+    of_sinks = {file: "used by a sink" for sink in sinks for file in _sink_files(sink)}
     return of_sinks | _own_files(config.place, config.state)
 
 
 def _own_files(place: str, state: str) -> dict[str, str]:
-    files = dict.fromkeys(_state_files(state), "the one of `state`")
+    files = dict.fromkeys(_state_files(state), "used by `state`")
     return files | {os.path.realpath(place): "the configuration"}
 
 
 def _may_hold_events(file: str) -> bool:
-    """Whether a file begins as an event does, or with half of one, or is empty, or cannot be read."""
+    """Whether a file begins with an event or a part of one, is empty, does not exist or cannot be read."""
     path = Path(file)
     try:
         if not path.is_file():

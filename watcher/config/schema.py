@@ -190,7 +190,7 @@ def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> Http | No
 
 
 class _SchemaOrOff:
-    """The mapping, or off."""
+    """The schema of the mapping, or of `off`."""
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return or_variable(or_off(handler(Http.__pydantic_core_schema__)))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _KINDS = ("templates", "stacks")
 
 LONGEST_LABELS = 4096
-"""Characters of all of a target's labels: each of its events has them, and an event is bounded."""
+"""Characters of all labels of a target: each of its events repeats them, and the size of an event is limited."""
 
 
 def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults) -> settings.Config:

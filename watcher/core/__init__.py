@@ -1,1 +1,1 @@
-"""What the product means, as pure values and functions."""
+"""The domain as pure values and functions; imports `util` and the standard library only."""

@@ -1,4 +1,4 @@
-"""What made an event, and which events may share one message of a text sink (`group_wait`). Pure."""
+"""The causes of an event, by which events share one message of a text sink (`group_wait`). Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from watcher.events import Event
 
 LINE = 300
-"""Characters that are shown of what AWS said."""
+"""Characters of a text from AWS that are shown."""
 
 _VARYING = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{7,64}\b", re.IGNORECASE)
 """Request ids, hashes and account numbers: they differ between errors that are the same."""
 
 
 def causes_of(event: Event) -> tuple[str, ...]:
-    """The event's causes: two events that have one in common may share a message. The surest comes first.
+    """The event's causes, the most certain first: two events with a common cause may share a message.
 
-    Of a sync: the repository, branch and commit; and of a failed one what AWS said last, whatever the target. Of what
-    cannot be read, or can again: account, region, API and error code; and the error, wherever it is. Each holds for one
-    type of event. Anything else is its own cause.
+    A sync's causes are its commit (repository, branch and sha) and, if it failed, AWS's last line about it, for any
+    target. The causes of `unreadable` and `readable` are the error code at that account, region and API, and the error
+    at any place. Only events of the same type have a cause in common. Any other event has a cause of its own.
     """
     try:
         causes = [*_causes(event.type, json.loads(event.body)["data"])]
@@ -49,7 +49,7 @@ def _causes(type_: str, data: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def cause_text(type_: str, data: Mapping[str, Any]) -> str:
-    """Why, in one line: the error of what cannot be read, what AWS said last of a failed sync; or nothing."""
+    """The cause in one line: the error of an `unreadable` event, AWS's last line about a failed sync; else empty."""
     if error := data.get("error"):
         return one_line(": ".join(filter(None, (error["code"], error.get("message")))), LINE)
     said = said_in_order(data) if type_.endswith(".failed") else ()
@@ -57,13 +57,13 @@ def cause_text(type_: str, data: Mapping[str, Any]) -> str:
 
 
 def essence(text: str, data: Mapping[str, Any]) -> str:
-    """`text` without what differs between errors that are the same: the target's own name, ids and hashes."""
+    """`text` without the parts in which equal errors differ: the target's own name, ids and hashes."""
     name = (data.get("target") or {}).get("name") or ""
     own = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])") if name else _VARYING
     return _VARYING.sub("#", own.sub("#", text))
 
 
 def said_in_order(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """AWS's own lines of an attempt, oldest first; as they came, where one has no time."""
+    """AWS's own lines of an attempt, oldest first; in the order received if one has no time."""
     said: Sequence[Mapping[str, Any]] = (data.get("attempt") or {}).get("events") or []
     return sorted(said, key=lambda one: str(one["time"])) if all(one["time"] for one in said) else said

@@ -30,7 +30,7 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
     data = event["data"]
     if error := data.get("error"):
         over = event["type"].endswith(".readable")
-        if over:  # while it lasts, it is the message's cause
+        if over:  # until then the message begins with it
             yield Fact("Error", cause_text(event["type"], data))
         yield Fact("From" if over else "Since", moment(error["since"]))
     if blocker := data.get("blocker"):

@@ -1,4 +1,4 @@
-"""What happened, and how it was seen, in sentences: as of the event, or of a reminder as of now. Pure."""
+"""Sentences on what happened and how it was observed: at the time of the event, or for a reminder, now. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:
     began, status = attempt["startedAt"], one_line(data["status"], 40)
     times = [said["time"] for said in attempt["events"] if said["time"]]
     if word == "failed":
-        # AWS's own last line is nearer to the end of the attempt than our look at it.
+        # AWS's last line is closer to the end of the attempt than our poll.
         ran = between(began, max(times, default=event["time"]))
         failures = data["consecutive_failures"]
         return [
@@ -55,11 +55,11 @@ def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def reservations(event: Mapping[str, Any], now: datetime) -> list[str]:
-    """How it was seen, where that is not the usual way."""
+    """Sentences on how it was observed, if not as usual."""
     data, reminder = event["data"], event.get("reminder")
     since = length(between(event["time"], rfc3339(now)) or 0) if reminder else ""
     return [
-        f"Reminder {one_line(reminder, 9)}: it is still so, {since} after it was seen." if reminder else "",
+        f"Reminder {one_line(reminder, 9)}: no change in the {since} since it was observed." if reminder else "",
         "Already so when the watcher first looked." if data.get("first_seen") else "",
         "A later attempt has begun since." if data.get("observed") is False else "",
         "AWS went back to an older attempt: probably it was deleted and created again."
@@ -77,12 +77,12 @@ def _outage(event: Mapping[str, Any], now: datetime) -> list[str]:
         return [f"{whose} could not be read for {lasted}."]
     since = between(data["error"]["since"], _as_of(event, now))
     so_far = f", for {length(since)}" if since else ""
-    if event.get("reminder"):  # how many polls, and of how many targets, was counted for the event
+    if event.get("reminder"):  # the event's numbers of polls and targets are no longer current
         return [f"{'Its targets cannot be watched' if targets else 'Its sync status cannot be read'}{so_far}."]
     whose = f"{counted(targets, 'target')} cannot be watched" if targets else "Its sync status cannot be read"
     return [f"{whose}: {counted(data['error']['attempts'], 'poll')} failed in a row{so_far}."]
 
 
 def _as_of(event: Mapping[str, Any], now: datetime) -> str:
-    """The moment of which an event is told: its own, or now for a reminder."""
+    """The time that the sentences refer to: the event's own, or for a reminder, now."""
     return rfc3339(now) if event.get("reminder") else str(event["time"])

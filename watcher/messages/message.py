@@ -34,7 +34,7 @@ class Message:
     lead: str
     """A sentence or two: how long, how often."""
     cause: str = ""
-    """Why, as AWS said it: what a body begins with, since a telephone shows no more; empty where nothing is wrong."""
+    """Why, in AWS's words; the body begins with it, since a phone shows little more. Empty if nothing is wrong."""
     brief: str = ""
     """What there is room for beside the title in a notification: why, or what it happened to."""
     facts: tuple[Fact, ...] = ()

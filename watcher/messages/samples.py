@@ -28,7 +28,7 @@ ENDPOINT = EndpointKey("prod", "eu-west-1", Api.CODECONNECTIONS)
 
 _BEGAN = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SAMPLED = _BEGAN + timedelta(days=1)
-"""When the samples are told of."""
+"""The time at which messages of the samples are composed."""
 
 _PROTON = {"repositoryProvider": "GITHUB", "repositoryName": "example-org/platform-templates"}
 _CODECONNECTIONS = {"providerType": "GitHub", "ownerId": "example-org", "repositoryName": "infrastructure"}

@@ -1,9 +1,9 @@
-"""The jinja2 environment of templates, in which every operation has a price and no single one is long.
+"""The jinja2 environment of templates, in which every operation costs steps and none takes long.
 
-A rendering has a budget of steps. A loop, a filter, a test, an attribute and an operator each pay for the size of what
-they are given before they run, and for what they return. What they are given stays small: texts have a limit, and lists
-and mappings can be neither compared nor written out as a whole, since what holds one list many times is small in memory
-and endless to walk through.
+A rendering has a budget of steps. Loops, filters, tests, attributes and operators are charged by the size of their
+operands before they run, and by the size of their results. Operands stay small: texts have a maximum length, and lists
+and mappings can be neither compared nor shown as a whole, since a list that contains another one many times is small in
+memory but takes very long to traverse.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from jinja2.runtime import Context
 
 TEXT = 16_384
-"""Characters of any text that a template makes on the way."""
+"""Characters of any text that a template computes."""
 
 STEPS, SECONDS = 50_000, 0.5
-"""What one rendering may use: steps, and seconds of processor time."""
+"""The budget of one rendering: steps, and seconds of processor time."""
 
 _LETTERS, _LOOK = 32, 100
-"""Characters that cost a step, and steps between looks at the time."""
+"""Characters that cost one step, and steps between two checks of the time."""
 
 _NUMBER = 10**15
-"""The largest number that operators take; powers and products of larger ones fill the memory."""
+"""The largest number that operators accept; powers and products of larger ones would fill the memory."""
 
 _NUMERAL, _TRIMMED = 100, 100
-"""Characters of a text that is read as a number, and of those that `trim` takes off."""
+"""Characters of a text that `int` and `float` read, and of the argument of `trim`."""
 
 
 class Budget:
-    """What renderings may still use."""
+    """The steps and the time that are left to one rendering or several."""
 
     def __init__(self) -> None:
         self._steps = STEPS
@@ -51,14 +51,14 @@ class Budget:
         self._until = time.thread_time() + SECONDS
 
     def spend(self, steps: int) -> None:
-        """Take `steps` off.
+        """Subtract `steps`.
 
         Raises:
             TemplateError: no steps or no time are left.
         """
         self._steps -= steps
         late = False
-        if self._looked - self._steps >= _LOOK:  # a look costs more than most steps
+        if self._looked - self._steps >= _LOOK:  # reading the clock costs more than most steps
             self._looked, late = self._steps, time.thread_time() > self._until
         if self._steps < 0 or late:
             raise TemplateError(f"it takes more than {STEPS} steps, or {SECONDS:g} s")
@@ -69,7 +69,7 @@ _BUDGET: ContextVar[Budget] = ContextVar("budget")
 
 @contextmanager
 def within(budget: Budget) -> Iterator[None]:
-    """Let what is rendered meanwhile spend `budget`."""
+    """Charge what is rendered within the `with` block to `budget`."""
     before = _BUDGET.set(budget)
     try:
         yield
@@ -78,7 +78,7 @@ def within(budget: Budget) -> Iterator[None]:
 
 
 class _Whole:
-    """A list or a mapping that is looked into, but neither compared nor written out as a whole."""
+    """A list or a mapping whose members can be used, but that can be neither compared nor shown as a whole."""
 
     def _refuse(self, other: object) -> bool:
         if isinstance(other, list | tuple | dict):
@@ -104,7 +104,7 @@ class Fields(_Whole, dict[str, Any]):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """jinja2's sandbox, where attributes have a price, and without the arithmetic that fills the memory."""
+    """jinja2's sandbox, with charged attributes and operators and without arithmetic that fills the memory."""
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
@@ -115,7 +115,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return _paid(super().getitem(obj, argument))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Numbers that are counts; of texts, only their sum."""
+        """Compute with numbers up to `_NUMBER`; of texts, allow only the sum."""
         _BUDGET.get().spend(_weight(left) + _weight(right))
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
             return _short(left + right)
@@ -125,7 +125,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _weight(value: Any) -> int:
-    """The steps that `value` costs: one, and one for each member of it and for each `_LETTERS` of its texts."""
+    """The steps that `value` costs: one, and one for each of its members and for every `_LETTERS` of text in it."""
     if isinstance(value, str):
         return 1 + len(value) // _LETTERS
     if isinstance(value, list | tuple | dict):
@@ -145,10 +145,10 @@ def _short(text: str) -> str:
 
 
 def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter or a test that pays for what it is given, and whose result is paid for, and is no longer lazy."""
+    """`function`, a filter or a test, charged for its arguments and its result; a lazy result becomes a list."""
     first = 1 if hasattr(function, "jinja_pass_arg") else 0
 
-    @wraps(function)  # with jinja2's mark of what it wants as its first argument
+    @wraps(function)  # keeps jinja2's mark for filters that take the environment as their first argument
     def call(*args: Any, **options: Any) -> Any:
         _BUDGET.get().spend(sum(map(_weight, chain(args[first:], options.values()))))
         return _kept(function(*args, **options))
@@ -165,12 +165,16 @@ def _kept(made: Any) -> Any:
 
 
 def _member(item: Any) -> Any:
-    """`item` of a list; the members of a group (`groupby`) are a list as every other."""
+    """`item` of a list; the members of a group (`groupby`) become `Values`, like every list."""
     return type(item)(item[0], Values(item[1])) if isinstance(item, filters._GroupTuple) else item  # noqa: SLF001  it has no public name
 
 
 def shown(value: Any) -> str:
-    """A value as text: what holds others has no form that a person would want to read."""
+    """A value as text.
+
+    Raises:
+        TemplateError: it is a list or a mapping, whose form as a whole no person wants to read.
+    """
     if value is None:
         return ""
     if isinstance(value, Undefined | str | int | float):
@@ -180,9 +184,9 @@ def shown(value: Any) -> str:
 
 
 def _each(values: Iterable[Any], steps: int) -> list[Any]:
-    """What a loop goes over; `steps`: what one turn costs."""
+    """The items of a loop; `steps`: the cost of one pass."""
     if isinstance(values, str):
-        raise TemplateError("a loop goes over a list, and this is a text")
+        raise TemplateError("a loop needs a list, and this is a text")
     budget, found = _BUDGET.get(), []
     for value in values:
         budget.spend(max(1, steps))
@@ -225,12 +229,12 @@ def _round(number: float, precision: int = 0) -> float:
 
 def _trim(value: object, chars: str | None = None) -> str:
     if chars is not None and len(chars) > _TRIMMED:
-        raise TemplateError(f"trim takes off at most {_TRIMMED} characters")
+        raise TemplateError(f"the argument of trim may have at most {_TRIMMED} characters")
     return filters.do_trim(shown(value), chars)
 
 
 def _numeral(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`int` or `float`, which take the default for a text that is too long to be a number."""
+    """`function` (`int` or `float`), which returns its default for a text that is too long to be a number."""
 
     @wraps(function)
     def call(value: Any, default: float = 0, *args: int) -> Any:
@@ -240,7 +244,7 @@ def _numeral(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
-    """A test that computes with `%`, which of a text is its format."""
+    """`test`, for numbers only: it computes with `%`, which would format a text."""
 
     @wraps(test)
     def call(*numbers: Any) -> bool:
@@ -252,7 +256,7 @@ def _of_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def environment() -> _Environment:
-    """An environment with what `syntax` offers, charged for."""
+    """An environment with the filters and tests that `syntax` offers, each charged."""
     made = _Environment(undefined=StrictUndefined, autoescape=False, finalize=shown, optimized=False)
     own: dict[str, Callable[..., Any]] = {
         CONCAT: _concat, CHARGED: lambda value: value, "join": _join, "replace": _replace, "round": _round,

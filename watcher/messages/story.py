@@ -41,7 +41,7 @@ _TONES = {
 def tell(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
     """The message of one event, or the one of a group; `events` are CloudEvents, at least one.
 
-    What it says of an event is as of that event; of a reminder, as of `now`.
+    Its sentences refer to the time of the event; those of a reminder, to `now`.
     """
     try:
         return _single(events[0], now) if len(events) == 1 else _group(events, now)
@@ -97,7 +97,7 @@ def _group(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
 
 
 def _cause(event: Mapping[str, Any]) -> str:
-    """Why, where something is wrong; a reminder has it as it was first reported."""
+    """The cause in one line, if something is wrong; a reminder shows the error as it was first reported."""
     if _tone(event) not in (Tone.FAILURE, Tone.WARNING):
         return ""
     text = cause_text(event["type"], event["data"])
@@ -130,14 +130,14 @@ def _bare(events: Sequence[Mapping[str, Any]]) -> Message:
 
 
 def _common_cause(events: Sequence[Mapping[str, Any]]) -> str:
-    """The one cause of all of them, be it that it names each in turn; or nothing."""
+    """The cause that all events have in common, apart from the names in it; else empty."""
     causes = {_cause(event): essence(_cause(event), event["data"]) for event in events}
     first = next(iter(causes))
-    return first if len(causes) == 1 else f"{first}, or alike." if len({*causes.values()}) == 1 else ""
+    return first if len(causes) == 1 else f"{first}, or similar." if len({*causes.values()}) == 1 else ""
 
 
 def _line(event: Mapping[str, Any], *, headword: bool, place: bool, said: bool) -> str:
-    """One target of a group, and what AWS `said` of it last; what the message says of all is not repeated."""
+    """The line of one target in a group; `said`: with AWS's last line, unless the message shows it for all."""
     line = titled(event) if place else what(event)
     if headword:
         line = f"{_headword(event)}: {line}"
@@ -147,7 +147,7 @@ def _line(event: Mapping[str, Any], *, headword: bool, place: bool, said: bool) 
 
 
 def _why(common: Sequence[Fact], cause: str, events: Sequence[Mapping[str, Any]]) -> str:
-    """What the targets of a group share beside the cause."""
+    """What the targets of a group share besides the cause."""
     shared = {fact.name: fact.text for fact in common}
     if "Commit" in shared:
         return f"All of them from commit {shared['Commit']} of {shared.get('Repository', 'one repository')}."

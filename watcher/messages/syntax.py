@@ -1,7 +1,7 @@
-"""What of jinja2 a template may use: enough to compose a text, too little to use up memory or time.
+"""The parts of jinja2 that a template may use: enough to compose a text, too little to use up memory or time.
 
-A template that uses anything else is refused. What can be long or be repeated is rewritten to go through filters that
-charge for it (`sandbox`).
+A template that uses anything else is refused. Expressions that can be large or be repeated are passed through filters
+that charge for them (`sandbox`).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ TESTS = frozenset({
 METHODS = frozenset({"endswith", "get", "items", "keys", "startswith", "values"})
 
 TOKENS, NODES = 6_000, 600
-"""Tokens of a template, and nodes of its syntax tree, at most: compiling takes about 0.1 ms for each node."""
+"""The most tokens of a template, and nodes of its syntax tree: compiling takes about 0.1 ms for each node."""
 
 _LARGE = f"the template has too many parts: more than {TOKENS} tokens, or {NODES} names, values and operators"
 
 EACH, CONCAT, CHARGED = "__each", "__concat", "__charged"
-"""The charging filters: of what a loop goes over, of what `~` joins, and of any other operand."""
+"""The names of the charging filters: for the items of a loop, the operands of `~`, and any other operand."""
 
 _NODES = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign,
@@ -48,9 +48,9 @@ def parsed(environment: Environment, source: str) -> nodes.Template:
     """The syntax tree of `source`, with the charging filters in it.
 
     Raises:
-        TemplateSyntaxError: it is not a template, has too many parts, or uses what is not offered.
+        TemplateSyntaxError: it is not a template, has too many parts, or uses a part of jinja2 that is not offered.
     """
-    # Between two nodes stand few tokens; they are cheaper to count than a long text is to parse.
+    # There are few tokens for each node, and counting them is cheaper than parsing a long text.
     if any(True for _ in islice(environment.lex(source), TOKENS, None)):
         raise TemplateSyntaxError(_LARGE, 1)
     tree = environment.parse(source)
@@ -99,7 +99,7 @@ def _refusal(node: nodes.Node) -> str | None:
 
 
 class _Counted(NodeTransformer):
-    """Leads what can be long or be repeated through the charging filters; every other filter charges by itself."""
+    """Passes expressions that can be large or be repeated through the charging filters; others charge themselves."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  jinja2's way of naming
         node = self.generic_visit(node)  # type: ignore[assignment]  # it stays what it is

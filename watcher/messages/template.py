@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from watcher.messages.message import Message
 
 SOURCE, OUTPUT = 16_384, 16_384
-"""Characters of a template, and of what it makes."""
+"""Characters of a template, and of the text that it renders."""
 
 VALUE, ITEMS = 1_000, 50
 """Characters of each text, and members of each mapping or list in an event, that a template is given.
@@ -44,7 +44,7 @@ class Template:
         """`escape`: where the text goes, one of `clean.ESCAPES`.
 
         Raises:
-            BadTemplateError: it is not a template, is too long, or uses what is not offered.
+            BadTemplateError: it is not a template, is too long, or uses a part of jinja2 that is not offered.
         """
         self._escape = ESCAPES[escape]
         self._compiled = _compiled(source)
@@ -52,7 +52,7 @@ class Template:
     def render(self, events: Sequence[Mapping[str, Any]], message: Message) -> str:
         """What the template makes of `events`, at least one, and of the message that is built in.
 
-        It may take as long as its budget allows: call it on a thread.
+        It may take as long as its budget allows: call it in a thread.
 
         Raises:
             BadTemplateError: a name is undefined, something is too much, or nothing comes of it.
@@ -65,7 +65,7 @@ class Template:
 
 @lru_cache(maxsize=500)
 def _compiled(source: str) -> Compiled:
-    """`source` compiled; kept, since many sinks may have the same, and each is checked before it is used.
+    """`source` compiled; cached, since sinks may share a template, and each is checked before it is used.
 
     Raises:
         BadTemplateError: see `Template`.
@@ -114,10 +114,10 @@ def _harmless(value: Any, escape: Callable[[str], str]) -> Any:
 
 
 def check(source: str, *, escape: str, types: Container[str]) -> str | None:
-    """What is wrong with a template, in one line with the template's own; None: it renders each of these types.
+    """What is wrong with a template, in one line that names the template's line; None: it renders events of `types`.
 
-    It is tried with samples of each, and with a group, which together have the budget of one rendering. `escape`: see
-    `Template`.
+    It is tried with a sample of each type and with a group; together they have the budget of one rendering. `escape`:
+    see `Template`.
     """
     try:
         compiled = _compiled(source)
@@ -137,7 +137,7 @@ def check(source: str, *, escape: str, types: Container[str]) -> str | None:
 
 @cache
 def _samples(escape: str) -> tuple[tuple[dict[str, Any], Any, Any], ...]:
-    """Each sample, and it and its message as a template has them: kept, since every template is tried with them."""
+    """Each sample, then it and its message as templates get them; cached, since every template is tried with them."""
     escaped = ESCAPES[escape]
     return tuple(
         (sample, _harmless(sample, escaped), _harmless(asdict(tell([sample], SAMPLED)), escaped))
@@ -182,4 +182,4 @@ def _said(error: BaseException) -> str:
 _ENVIRONMENT = environment()
 
 _ONE_AT_A_TIME = Lock()
-"""Renderings on many threads would take turns with the event loop, one after the other."""
+"""Allows one rendering at a time: many threads that compute would slow down the event loop."""

@@ -18,7 +18,7 @@ APIS = {"proton": "Proton", "codeconnections": "CodeConnections"}
 
 
 def last_word(event: Mapping[str, Any]) -> str:
-    """Of an event's type: `failed`, `readable`."""
+    """The last word of an event's type, such as `failed` or `readable`."""
     return str(event.get("type")).rpartition(".")[2]
 
 
@@ -55,7 +55,7 @@ def titled(event: Mapping[str, Any]) -> str:
 
 
 def moment(text: str) -> str:
-    """An event's time as people read it (`model.for_people`)."""
+    """An event's time as people read it (`model.for_people`); the text itself if it is not a time."""
     try:
         return for_people(parse_rfc3339(text))
     except ValueError:

@@ -1,1 +1,1 @@
-"""What the daemon shows of itself to operators: log lines of libraries."""
+"""What the daemon reports about itself to operators: log records of libraries, and spans."""

@@ -1,7 +1,7 @@
-"""Log lines of libraries: the first of a streak and its end, without a traceback for an error that is foreseen.
+"""Log lines of libraries: of a streak of equal lines the first and its end; no traceback for expected errors.
 
-A library (aiobotocore, asyncio, apprise, OpenTelemetry) may log the same line at every call for as long as a failure
-lasts. `Streaks` decides which lines are written, `StreakHandler` writes them.
+A library (aiobotocore, asyncio, apprise, OpenTelemetry) may log the same line at every call while a failure lasts.
+`Streaks` decides which lines are written, `StreakHandler` writes them.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 QUIET_SECONDS = 60.0
-"""A streak ends when its line was not logged for so long, or for `GAPS` times the longest pause within it."""
+"""A streak ends after so many seconds without its line, or after `GAPS` times its longest pause if that is longer."""
 
 GAPS = 3
 
 MAX_QUIET_SECONDS = 3600.0
-"""A streak ends at the latest when its line was not logged for so long."""
+"""A streak ends at the latest after so many seconds without its line."""
 
 MAX_STREAKS = 256
-"""Different lines that are remembered; of more, the lines of one logger count as the same."""
+"""Different lines that are remembered; beyond them, all lines of one logger count as the same."""
 
 MAX_LINE = 500
 """Characters of a line that the end of its streak repeats."""
 
 FORESEEN = frozenset({"aiobotocore", "aiohttp", "botocore"})
-"""Libraries whose exceptions are about AWS, the network or the surroundings, and not about a bug."""
+"""Libraries whose exceptions are about AWS, the network or the environment, not about a bug."""
 
 _VARIES = re.compile(r"0x[0-9a-f]+|[0-9]+")
 
@@ -59,7 +59,7 @@ class Streak:
 
     @property
     def ends(self) -> float:
-        """When it is over, unless the line is logged before."""
+        """When it is over, unless its line is logged before."""
         return self.last + min(max(QUIET_SECONDS, GAPS * self.longest_pause), MAX_QUIET_SECONDS)
 
 
@@ -67,11 +67,11 @@ class Streaks:
     """Which lines are the first of a streak, and which streaks are over. Pure: the time is passed in, in seconds."""
 
     def __init__(self) -> None:
-        """No line was logged yet."""
+        """No line has been logged yet."""
         self._streaks: dict[Hashable, Streak] = {}
 
     def is_first(self, record: logging.LogRecord, now: float) -> bool:
-        """Whether the record begins a streak, and is to be written."""
+        """Count the record; returns whether it begins a streak, and is to be written."""
         key: Hashable = _key(record)
         if key not in self._streaks and len(self._streaks) >= MAX_STREAKS:
             key = record.name
@@ -92,7 +92,7 @@ class Streaks:
         ended = [streak for streak in self._streaks.values() if not streak.over and streak.ends <= now]
         for streak in ended:
             streak.over = True
-        # How often a line comes is remembered for a while, so that a rare one is a streak as well.
+        # Ended streaks are kept for a while with their longest pause, so that a rare line can be a streak as well.
         self._streaks = {
             key: streak
             for key, streak in self._streaks.items()
@@ -101,7 +101,7 @@ class Streaks:
         return [streak for streak in ended if streak.times > 1]
 
     def next_end(self) -> float | None:
-        """When the next streak may be over; None: there is none."""
+        """When the next streak may be over; None: no streak is open."""
         return min((streak.ends for streak in self._streaks.values() if not streak.over), default=None)
 
 
@@ -124,7 +124,7 @@ class StreakHandler(logging.Handler):
             self._wait()
 
     def close(self) -> None:
-        """Report the streaks that go on; `logging` calls this when the process ends."""
+        """Report the open streaks; `logging` calls this when the process ends."""
         with self._turn:
             if self._timer is not None:
                 self._timer.cancel()
@@ -132,7 +132,7 @@ class StreakHandler(logging.Handler):
         super().close()
 
     def _wait(self) -> None:
-        """Look again when the next streak may be over."""
+        """Start a timer for the end of the next streak."""
         ends = self._streaks.next_end()
         if self._timer is None and ends is not None:
             self._timer = Timer(max(0.0, ends - time.monotonic()), self._look)
@@ -151,7 +151,7 @@ class StreakHandler(logging.Handler):
 
 
 def without_foreseen_traceback(record: logging.LogRecord) -> logging.LogRecord:
-    """The record, with an error that is no bug as a part of its line instead of a traceback."""
+    """The record; if its exception is not a bug, with the error in its line instead of a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     if error is None or not is_foreseen(error):
         return record
@@ -173,7 +173,7 @@ def _plain(record: logging.LogRecord, message: str) -> logging.LogRecord:
 
 
 def _key(record: logging.LogRecord) -> Hashable:
-    """What records of the same line have in common: a message may name a connection, a count or a time."""
+    """The key of records that count as the same line: without numbers, since a message may have a count or a time."""
     error = record.exc_info[0] if record.exc_info else None
     return record.name, record.levelno, _VARIES.sub("#", _first_line(str(record.msg)))[:MAX_LINE], error
 

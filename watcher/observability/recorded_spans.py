@@ -31,7 +31,7 @@ _NAMES = {
     "port": "server.port",
     "url": "url.full",
 }
-"""Attributes that have a name in OpenTelemetry's conventions; others are the watcher's."""
+"""Attributes that have a name in OpenTelemetry's conventions; all others are prefixed with `watcher.`."""
 
 _IDENTITY = ("id", "source", "type", "subject")
 """What of a CloudEvent says which it is."""
@@ -45,7 +45,7 @@ class RecordedSpan(Span):
     __slots__ = ("_span",)
 
     def __init__(self, span: OtelSpan) -> None:
-        """Take OpenTelemetry's own."""
+        """Wrap OpenTelemetry's own span."""
         self._span = span
 
     def outcome(self, outcome: str, error: str = "") -> None:
@@ -56,14 +56,14 @@ class RecordedSpan(Span):
             self._span.set_status(StatusCode.ERROR, excerpt(error))
 
     def status(self, code: int) -> None:
-        """See `Span`. A description would repeat the code, so there is none."""
+        """See `Span`. There is no description: it would only repeat the code."""
         self._span.set_attribute("http.response.status_code", code)
         if code >= 400:
             self._span.set_attribute("error.type", str(code))
             self._span.set_status(StatusCode.ERROR)
 
     def delivers(self, events: Sequence[Event]) -> None:
-        """See `Span`. One event's attributes are the span's; of several they are lists, and each on its link."""
+        """See `Span`. The attributes of one event are set on the span; those of several as lists, and on each link."""
         if not self._span.is_recording():
             return
         bodies = [json.loads(event.body) for event in events]
@@ -100,7 +100,7 @@ class SpanRecorder:
             set_status_on_exception=False,
         ) as current:
             recorded = RecordedSpan(current)
-            # In a trace that is not sampled, calls need not even ask.
+            # In a trace that is not sampled, the instrumentation of calls is skipped altogether.
             with nullcontext() if current.is_recording() else suppress_instrumentation():
                 try:
                     yield recorded

@@ -1,4 +1,4 @@
-"""What leaves with a span, and what OpenTelemetry's own code logs: both without secrets.
+"""Removes secrets from exported spans, and from the log records of OpenTelemetry's own code.
 
 Loaded where tracing is configured.
 """
@@ -26,10 +26,10 @@ log = structlog.get_logger()
 
 
 class RedactingExporter:
-    """An exporter that sends nothing that a log would not show: the instrumentation repeats errors as they came."""
+    """An exporter that redacts spans as logs are redacted: the instrumentation records errors verbatim."""
 
     def __init__(self, exporter: SpanExporter) -> None:
-        """`exporter` sends what is left."""
+        """`exporter` sends the redacted spans."""
         self._exporter = exporter
         self._over = False
 
@@ -44,12 +44,12 @@ class RedactingExporter:
             self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """As the exporter does."""
+        """See the exporter's own method."""
         return self._exporter.force_flush(timeout_millis)
 
 
 def _redacted(span: ReadableSpan) -> ReadableSpan:
-    """`span` without secrets. What went well has none: its attributes are names, regions and numbers."""
+    """`span` without secrets. A successful one has none: its attributes are names, regions and numbers."""
     if span.status.description is None and not span.events:
         return span
     return ReadableSpan(
@@ -78,7 +78,7 @@ def _shown(attributes: Attributes) -> Attributes:
 
 
 def log_troubles(secrets: Collection[str]) -> None:
-    """Log what OpenTelemetry's own code logs, without `secrets`, which the collector is sent and might repeat."""
+    """Log what OpenTelemetry's own code logs, without `secrets`: the collector gets them, and might repeat them."""
     hide = hider(secrets)
 
     def write(record: logging.LogRecord) -> None:

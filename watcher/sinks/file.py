@@ -36,7 +36,7 @@ MODE = 0o640
 
 _WHY = {
     errno.EAGAIN: "another process writes it",
-    errno.ELOOP: "it is a symbolic link; name the file that it leads to",
+    errno.ELOOP: "it is a symbolic link; name the file that it points to",
     errno.EISDIR: "it is a directory; name a file in it",
     errno.ENOENT: "its directory does not exist; make it",
     errno.ENOTDIR: "its directory is a file; name another",

@@ -111,11 +111,13 @@ def parts(file: Iterable[str], name: str) -> Iterator[Part]:
             else:
                 yield found.take(_part(form), late=ended)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{name}:{number}: this is no state of a watcher: {error}; export it anew") from error
+            raise UsageError(
+                f"{name}:{number}: this is not an export of watcher: {error}; export the state again"
+            ) from error
     if not number:
-        raise UsageError(f"{name}: the file is empty; export it anew")
+        raise UsageError(f"{name}: the file is empty; export the state again")
     if not ended:
-        raise UsageError(f"{name}:{number}: the file ends too early; export it anew")
+        raise UsageError(f"{name}:{number}: the file ends too early; export the state again")
 
 
 class _Found:
@@ -169,7 +171,7 @@ def _part(form: Any) -> Part:
         ValueError: it has none; the message says why.
     """
     if not isinstance(form, dict) or len(form) != 1:
-        raise ValueError("it is no object with one key")
+        raise ValueError("it is not an object with one key")
     ((kind, told),) = form.items()
     known = _FORMS.get(kind)
     if known is None:

@@ -66,7 +66,10 @@ def test_an_error_is_reported_with_the_profile_and_what_it_asks_for(
     ],
 )
 def test_a_login_that_is_asked_for_is_named_with_its_command(error: Exception, code: str, command: str) -> None:
-    begin, end = "profile 'team' asks for a login: ", f"; run `{command} --profile team` as the watcher's user"
+    begin, end = (
+        "profile 'team' asks for a login: ",
+        f"; run `{command} --profile team` as the user that watcher runs as",
+    )
     assert (failure(error).code, failure(error).message) == (code, f"{begin}{str(error).rstrip('.')}{end}")
 
 

@@ -334,7 +334,7 @@ def test_a_file_that_is_a_link_is_refused_before_it_is_written(tmp_path: Path, f
         (tmp_path / "link").symlink_to(target)
         found = fault(f"type: file, path: {tmp_path}/link")
         assert found.path == "sinks[0].path"
-        assert "is a symbolic link; name the file that it leads to" in found.message
+        assert "is a symbolic link; name the file that it points to" in found.message
 
 
 def test_the_files_of_the_state_are_known_by_their_real_names(tmp_path: Path, fault: Callable[..., Fault]) -> None:
@@ -343,9 +343,9 @@ def test_the_files_of_the_state_are_known_by_their_real_names(tmp_path: Path, fa
     (tmp_path / "state.db").symlink_to(tmp_path / "here" / "real.db")
     for name in ("link/real.db", "here/real.db-wal", "link/real.db.lock"):
         found = fault(f"type: file, path: {tmp_path}/{name}", f"state: sqlite:///{tmp_path}/state.db")
-        assert (found.path, "is the one of `state`" in found.message) == ("sinks[0].path", True)
+        assert (found.path, "is used by `state`" in found.message) == ("sinks[0].path", True)
     found = fault(f"type: file, path: {tmp_path}/x", f"state: sqlite:///{tmp_path}/x.3")
-    assert found.message == "its older file, with .3 at its end, is the one of `state`; name another"
+    assert found.message == "its older file, with .3 at its end, is used by `state`; name another file"
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_a_file_sink_writes_and_rotates_into_its_own_events_only(
     (tmp_path / name).write_bytes(content)
     found = faults(f"sinks: [{{name: a, type: file, path: {tmp_path}/events.jsonl}}]{STACK}")
     which = "this file" if name == "events.jsonl" else "its older file, with .5 at its end,"
-    message = f"watcher.yaml:1:37: sinks[0].path: {which} holds something else than events; name another"
+    message = f"watcher.yaml:1:37: sinks[0].path: {which} holds something other than events; name another file"
     assert [*map(str, found)] == ([] if holds_events else [message])
 
 
@@ -378,8 +378,8 @@ def test_the_configuration_is_written_by_no_sink_and_holds_no_state(
     (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
     found = faults(f"sinks: [{{name: a, type: file, path: link/watcher.yaml}}]{STACK}state: sqlite:///watcher.yaml")
     assert [*map(str, found)] == [
-        "watcher.yaml:1:37: sinks[0].path: this file is the configuration; name another",
-        "watcher.yaml:3:8: state: this file is the configuration; name another",
+        "watcher.yaml:1:37: sinks[0].path: this file is the configuration; name another file",
+        "watcher.yaml:3:8: state: this file is the configuration; name another file",
     ]
 
 

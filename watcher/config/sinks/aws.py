@@ -15,7 +15,7 @@ from watcher.config.sinks.base import Sink
 _TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:(?=[^:]{1,256}$)[_0-9A-Za-z-]+(\.fifo)?$"
 _QUEUE = r"^https?://[^/?#@ ]+/[0-9]+/(?=[^/]{1,80}$)[_0-9A-Za-z-]+(\.fifo)?$"
 _QUEUE_HOST = re.compile(r"sqs(?:-fips)?\.([a-z0-9-]+)\..+")
-"""As every partition has it: sqs.us-east-1.amazonaws.com, sqs.cn-north-1.amazonaws.com.cn, sqs.us-east-1.api.aws."""
+"""In any partition: sqs.us-east-1.amazonaws.com, sqs.cn-north-1.amazonaws.com.cn, sqs.us-east-1.api.aws."""
 
 Bus = Annotated[
     str,

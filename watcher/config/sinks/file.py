@@ -16,7 +16,7 @@ def _path(value: object) -> str:
     path = Path(printable(value))
     try:
         if path.is_symlink():
-            raise ValueError(f"{quoted(value)} is a symbolic link; name the file that it leads to")
+            raise ValueError(f"{quoted(value)} is a symbolic link; name the file that it points to")
         if path.is_dir():
             raise ValueError(f"{quoted(value)} is a directory; name a file in it")
         if path.exists() and not path.is_file():

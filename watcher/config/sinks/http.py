@@ -74,13 +74,13 @@ class HttpSink(Sink):
     allow_http: Boolean = False
     """Post without TLS as well: anybody on the way can read and change it."""
     allow_private: Boolean = False
-    """Post also to this machine itself, by any of its addresses, and to metadata services and link-local addresses."""
+    """Post also to this machine itself (at any of its addresses), to metadata services and to link-local addresses."""
     ca_file: CaFile | None = Field(default=None, examples=["/etc/ssl/certs/internal-ca.pem"])
     """A PEM file of the certificate authorities to trust, instead of the system's."""
     timeout: Duration = lasting("10s")
     """For one post, in all."""
     proxy: Proxy | None = Field(default=None, examples=["http://proxy.example.com:3128", "off"])
-    """Post through this proxy, or (off) through none; left out: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."""
+    """The proxy to post through; off: none; left out: the one that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select."""
 
     @field_validator("url", mode="after", check_fields=False)
     @classmethod

@@ -12,7 +12,7 @@ from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
 from watcher.config.sinks.http import HttpSink
 
 _PREFIX = "whsec_"
-"""What a secret of the Standard Webhooks scheme may begin with, before its base64."""
+"""The optional prefix of a secret of the Standard Webhooks scheme; base64 follows."""
 
 _SECRET = rf"^({_PREFIX})?[A-Za-z0-9+/]{{32,86}}={{0,2}}$"
 
@@ -22,7 +22,7 @@ def _webhook_url(value: object) -> str:
 
 
 def _signing_secret(value: object) -> SecretStr:
-    """A secret that every library of the scheme reads as the same bytes: strict base64, of 24 to 64 bytes."""
+    """Read a secret that every library of the scheme decodes to the same bytes: strict base64 of 24 to 64 bytes."""
     text = str(meant_as_text(value, secret=True))
     encoded = text.removeprefix(_PREFIX)
     try:

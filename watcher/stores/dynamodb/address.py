@@ -61,7 +61,7 @@ def parse_address(text: str) -> Address:
     if len(given) < len(pairs):
         raise ValueError(f"{FORM}; after the question mark each key may stand once")
     if "region" in given and not _REGION.fullmatch(given["region"]):
-        raise ValueError("`region` must be a region's name, such as us-east-1")
+        raise ValueError("`region` must be a valid region name (example: us-east-1)")
     if "endpoint_url" in given and not _is_url(given["endpoint_url"]):
         raise ValueError(
             "`endpoint_url` must be the URL of a host, without a user or a path, such as http://127.0.0.1:8000"
