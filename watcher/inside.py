@@ -59,8 +59,8 @@ class SinkLook:
 
     type: str
     state: str
-    """`up`, `failing` (its latest deliveries keep failing, or became dead letters), `down` (it does not answer), `gone` (it
-    refuses everything for good, as with 410) or `closed` (its reader has closed its end)."""
+    """`up`, `failing` (its latest deliveries keep failing, or became dead letters), `down` (it does not answer), `gone`
+    (it refuses everything for good, as with 410) or `closed` (its reader has closed its end)."""
     error: str
     """What it answered last when a delivery failed; empty while there is nothing to tell."""
 

@@ -80,7 +80,7 @@ def test_a_subject_says_what_failed_and_where() -> None:
 def test_a_reminder_says_which_it_is() -> None:
     message = tell(bodies(*EVENTS["sync.failed-reminder"]))
     assert message.title.startswith("FAILED (reminder 2): ")
-    assert message.lead.endswith(" Reminder 2: it is still so, 3 h 59 min after it was seen.")
+    assert message.lead.endswith(" Reminder 2: no change in the 3 h 59 min since it was observed.")
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_reminder_says_which_it_is() -> None:
         (
             "endpoint.unreadable-reminder",
             "At first: AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
-            "Its targets cannot be watched, for 4 h. Reminder 2: it is still so, 3 h 50 min after it was seen.",
+            "Its targets cannot be watched, for 4 h. Reminder 2: no change in the 3 h 50 min since it was observed.",
         ),
         (
             "sync.stalled-reminder",
             "",
-            "Still IN_PROGRESS after 4 h. Reminder 1: it is still so, 3 h 28 min after it was seen.",
+            "Still IN_PROGRESS after 4 h. Reminder 1: no change in the 3 h 28 min since it was observed.",
         ),
     ],
 )
@@ -108,10 +108,10 @@ def test_a_reminder_is_as_of_now(name: str, cause: str, lead: str) -> None:
     [
         ("sync.failed", "Failed to parse schema.yaml: line 14"),
         ("sync.failed-reminder", "Failed to parse schema.yaml: line 14"),
-        ("sync.failed-group", "No schema for service-0, or alike."),
+        ("sync.failed-group", "No schema for service-0, or similar."),
         (
             "sync.failed-group-alike",
-            "Access to the repository was denied (request 6053346f-8a33-4edb-9397-10394b695170), or alike.",
+            "Access to the repository was denied (request 6053346f-8a33-4edb-9397-10394b695170), or similar.",
         ),
         ("sync.stalled", "Still IN_PROGRESS after 31 min 30 s."),
         (
@@ -146,7 +146,7 @@ def test_a_group_is_one_message_that_lists_its_targets_and_counts_the_rest() -> 
 def test_a_notification_of_a_group_says_why_and_what_it_happened_to(count: int, targets: str) -> None:
     title, said = slack_payload(tell(bodies(*failures(count))))["text"].split("\n")
     assert title == f"🔴 FAILED: {count} targets (prod, eu-west-1)"
-    assert said == f"No schema for service-0, or alike. {targets}"
+    assert said == f"No schema for service-0, or similar. {targets}"
 
 
 def test_a_notification_of_a_group_that_shares_nothing_tells_where_its_targets_are() -> None:
