@@ -182,8 +182,7 @@ async def test_what_a_killed_watcher_still_owed_moves_as_well(
 
 
 def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
-    part = Recorded(1, 0.0, event(1))
-    return change([*lines([part, part])])
+    return change([*lines([Recorded(1, 0.0, event(1)), Recorded(2, 0.0, event(2))])])
 
 
 @pytest.mark.parametrize(
@@ -213,6 +212,13 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
         ),
         (lambda text: [text[0], text[1].replace('"number":1', '"nummer":1'), *text[2:]], "has no 'number'"),
         (lambda text: [text[0], *[*lines([_orphan()])][1:2], *text[1:]], "the event of the delivery 9 is missing"),
+        (lambda text: [*text[:3], text[1]], "state.jsonl:4: .* repeats an earlier line"),
+        (lambda text: [text[0], *['{"sinks":[]}'] * 2], "state.jsonl:3: .* repeats an earlier line"),
+        (lambda text: [text[0], *[*lines([State("a", RECORD)])][1:2] * 2], "state.jsonl:3: .* repeats an earlier line"),
+        (
+            lambda text: [text[0], *[*lines([Recorded(9, 0.0, event(9)), _orphan(), _orphan()])][1:4]],
+            "state.jsonl:4: .* repeats an earlier line",
+        ),
     ],
 )
 def test_half_a_file_or_another_is_refused(change: Callable[[list[str]], list[str]], message: str) -> None:

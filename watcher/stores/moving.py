@@ -125,15 +125,16 @@ class _Found:
 
     def __init__(self) -> None:
         self._count = 0
-        self._events: set[tuple[int, str]] = set()
+        self._keys: set[tuple[object, ...]] = set()
 
     def take(self, part: Part, *, late: bool) -> Part:
         if late:
             raise ValueError("something follows the end")
-        if isinstance(part, Recorded):
-            self._events.add((part.number, part.event.subject))
-        if isinstance(part, Sending) and (part.number, part.subject) not in self._events:
+        if (key := _key(part)) in self._keys:
+            raise ValueError("it repeats an earlier line")
+        if isinstance(part, Sending) and (Recorded, part.number, part.subject) not in self._keys:
             raise ValueError(f"the event of the delivery {part.number} is missing")
+        self._keys.add(key)
         self._count += 1
         return part
 
@@ -150,6 +151,19 @@ def _check(form: Any, name: str) -> None:
         raise UsageError(
             f"{name}: written by another version of watcher (form {found!r}, this one knows {FORM}); use that version"
         )
+
+
+def _key(part: Part) -> tuple[object, ...]:
+    """What is there once in a file."""
+    match part:
+        case Sinks():
+            return (Sinks,)
+        case State():
+            return State, part.subject
+        case Recorded():
+            return Recorded, part.number, part.event.subject
+        case Sending():
+            return Sending, part.number, part.subject, part.sink, part.reminder
 
 
 def _told(part: Part) -> tuple[str, Any]:
