@@ -435,6 +435,55 @@ async def test_nothing_is_kept_in_a_file_that_was_removed_or_replaced_until_it_i
     await store.close()
 
 
+async def test_nothing_is_kept_in_a_file_that_was_emptied(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store, reader = SqliteStore(path), SqliteReader(path)
+    await store.open()
+    await reader.open()
+    await store.commit([entry("a", 1)], NOW)
+    whole = path.read_bytes()
+    os.truncate(path, 0)
+    for asked in (store.commit([entry("a", 2)], NOW), store.mark_alive(NOW), reader.find("")):
+        with pytest.raises(StoreError, match=rf"^{path}: the file was emptied while it was in use"):
+            await asked
+    with pytest.raises(StoreError, match="there is no state yet"):
+        await SqliteReader(path).open()
+    path.write_bytes(whole)
+    await store.commit([entry("a", 3)], NOW)
+    assert numbers(await store.due("x", 10)) == [1, 3]
+    await reader.close()
+    await store.close()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_the_files_of_a_state_that_a_link_leads_to_are_those_that_are_compared(
+    tmp_path: Path, ending: str
+) -> None:
+    (tmp_path / "real").mkdir()
+    path, file = tmp_path / "state.db", tmp_path / "real" / f"state.db{ending}"
+    path.symlink_to(tmp_path / "real" / "state.db")
+    store = SqliteStore(path)
+    await store.open()
+    await store.commit([entry("a", 1)], NOW)
+    file.rename(tmp_path / "aside")
+    with pytest.raises(StoreError, match="was removed while it was in use"):
+        await store.mark_alive(NOW)
+    await store.close()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+async def test_changes_that_wait_beside_a_lost_state_file_are_left_alone(tmp_path: Path, *, empty: bool) -> None:
+    path, log = tmp_path / "state.db", tmp_path / "state.db-wal"
+    log.write_bytes(b"changes")
+    if empty:
+        path.touch()
+    for store in (SqliteStore(path), SqliteReader(path)):
+        with pytest.raises(StoreError, match="restore the file, or move" if store.gives_up is False else "no state"):
+            await store.open()
+    assert log.read_bytes() == b"changes"
+    assert path.exists() == empty
+
+
 async def test_a_file_that_is_replaced_during_a_commit_is_not_committed_to(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     store = SqliteStore(path)

@@ -104,11 +104,31 @@ class FileLock:
 
 
 def make(path: Path) -> bool:
-    """Make a state file that is not there, for its user and group alone; whether an empty one was there before."""
+    """Make a state file that is not there, for its user and group alone; whether an empty one was there before.
+
+    Raises:
+        StoreError: it is not there, or empty, but its write-ahead log has changes, which SQLite would delete.
+    """
+    if has_content(path):
+        return False
+    log = beside(path, "-wal")
     found = identity(path) is not None
+    if has_content(log):
+        raise StoreError(
+            f"{path}: the file is {'empty' if found else 'not there'}, but {log} has changes; restore the file, or "
+            "move both away to begin anew"
+        )
     if not found:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
-    return found and not path.stat().st_size
+    return found
+
+
+def has_content(path: Path) -> bool:
+    """Whether `path` leads to a file that is not empty."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -122,23 +142,38 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 def identities(database: Path) -> dict[Path, tuple[int, int]]:
     """The files that belong to an open database, as they are now."""
-    files = [database.with_name(database.name + ending) for ending in ("", "-wal", "-shm")]
+    files = [database, *(beside(database, ending) for ending in ("-wal", "-shm"))]
     return {file: found for file in files if (found := identity(file)) is not None}
+
+
+def beside(database: Path, ending: str) -> Path:
+    """A further file of a database; SQLite keeps it beside the file that a link leads to."""
+    real = database.resolve()
+    return real.with_name(real.name + ending)
 
 
 def refuse_replaced(files: Mapping[Path, tuple[int, int]]) -> None:
     """Compare files with what they were when they were opened: what is written into another one would be lost.
 
     Raises:
-        StoreError: one was removed or replaced.
+        StoreError: one was removed or replaced, or the database was emptied.
     """
     for file, opened in files.items():
-        found = identity(file)
-        if found != opened:
+        if change := _change(file, opened):
             raise StoreError(
-                f"{file}: the file was {'removed' if found is None else 'replaced'} while it was in use, and nothing "
-                "more can be kept; put the same file back, or restart watcher to go on with what is there"
+                f"{file}: the file was {change} while it was in use, and nothing more can be kept; put the same file "
+                "back, or restart watcher to go on with what is there"
             )
+
+
+def _change(file: Path, opened: tuple[int, int]) -> str | None:
+    found = identity(file)
+    if found is None:
+        return "removed"
+    if found != opened:
+        return "replaced"
+    # A write-ahead log is empty at times.
+    return None if has_content(file) or file.name.endswith("-wal") else "emptied"
 
 
 def refuse_unusable(path: Path) -> None:
@@ -159,7 +194,7 @@ def on_network(path: Path) -> str | None:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return network_kind(mounts, os.path.realpath(path.parent))
+    return network_kind(mounts, str(path.resolve().parent))
 
 
 def network_kind(mounts: str, directory: str) -> str | None:

@@ -22,7 +22,17 @@ from watcher.errors import StoreError
 from watcher.protocols import DeliveryState
 from watcher.stores import outbox
 from watcher.stores import sqlite_moving as moving
-from watcher.stores.files import FileLock, explain, identities, make, on_network, refuse_replaced, refuse_unusable
+from watcher.stores.files import (
+    FileLock,
+    beside,
+    explain,
+    has_content,
+    identities,
+    make,
+    on_network,
+    refuse_replaced,
+    refuse_unusable,
+)
 from watcher.stores.migrations import STEPS, VERSION, check, refuse_unknown, version_of
 from watcher.util.globs import matches
 
@@ -128,7 +138,7 @@ class SqliteReader:
 
     def _open(self, mode: str = "ro") -> None:
         refuse_unusable(self._path)
-        if not self._path.exists():
+        if not has_content(self._path):
             raise StoreError(f"{self._path}: there is no state yet; `watcher run` makes it at its first start")
         self._connect(mode)
         version = version_of(self._connection)
@@ -231,9 +241,7 @@ class SqliteStore(SqliteOutbox):
     def __init__(self, path: Path) -> None:
         """Nothing is opened yet."""
         super().__init__(path)
-        # By its real path, so that a link to the file leads to the same lock.
-        real = path.resolve()
-        self._lock = FileLock(real.with_name(real.name + ".lock"))
+        self._lock = FileLock(beside(path, ".lock"))
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
         """See `protocols.Store`."""
