@@ -32,7 +32,7 @@ def main() -> None:
     if command == "run":
         # A request to read the configuration again, before it has been read once.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    numbers = [signal.SIGINT] if code is None else [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
     # What the parent process had ignored (nohup, a shell in the background) stays ignored.
     numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     # Nothing is open yet, and an exception raised during an import could be lost.
@@ -42,7 +42,7 @@ def main() -> None:
     from watcher.cli import main as run_command  # noqa: PLC0415  so that the above comes first
 
     _on(numbers, signal.default_int_handler)
-    _on({*numbers} - {signal.SIGINT}, _interrupt)
+    _on({*numbers} - {signal.SIGINT}, _end_by if code is None else _interrupt)
     try:
         run_command(interrupted=code)
     except KeyboardInterrupt:
@@ -60,6 +60,15 @@ def main() -> None:
 def _on(numbers: Iterable[signal.Signals], handler: Handler) -> None:
     for number in numbers:
         signal.signal(number, handler)
+
+
+def _end_by(number: int, _: FrameType | None) -> None:
+    """End the process by this signal, and every `credential_process` that it started."""
+    processes = sys.modules.get("watcher.aws.credential_process")
+    if processes is not None:
+        processes.kill_all()
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,12 +11,15 @@ from aiohttp import web
 
 from tests.acceptance.conftest import NETWORK
 from tests.acceptance.place import SECRET
+from tests.support.processes import alive
 from tests.support.waiting import until
 from watcher.aws import credential_process
 from watcher.model import SUCCEEDED, stack
 from watcher.simulator import Role, Scenario, Simulator, attempt
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.acceptance.conftest import Places
     from tests.acceptance.place import Site
     from tests.dynamodb import Tables
@@ -44,12 +46,6 @@ def printing(key: str) -> str:
     return f"""echo '{{"Version": 1, "AccessKeyId": "{key}", "SecretAccessKey": "{SECRET}"}}'"""
 
 
-def alive(pids: Path) -> bool:
-    """Whether one of the processes runs, a zombie apart."""
-    stats = (Path(f"/proc/{pid}/stat") for pid in pids.read_text().split())
-    return any(stat.read_text().rpartition(")")[2].split()[0] != "Z" for stat in stats if stat.exists())
-
-
 async def test_a_hangup_looks_for_credentials_anew_and_no_command_outlives_the_daemon(
     site: Site, simulator: Simulator
 ) -> None:
@@ -74,7 +70,22 @@ async def test_a_daemon_that_ends_at_once_kills_what_it_started(site: Site) -> N
     await until(lambda: alive(pids), "the command")
     credential_process.kill_all()
     await until(lambda: not alive(pids), "its end")
-    await process._process.wait()
+    await process._output.exited
+    process._transport.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+async def test_a_command_that_a_signal_ends_leaves_no_process(site: Site, number: signal.Signals) -> None:
+    pids = helper(site, "sleep 600 & echo $! >> $0.pids; sleep 600")
+    site.environment |= {"AWS_PROFILE": "team", "AWS_ACCESS_KEY_ID": ""}
+    site.configure((NETWORK,), "state: 'dynamodb://watcher'")
+    children = site.folder / "helper.pids"
+    children.touch()
+    child = site.start("status")
+    await until(lambda: alive(children), child.said)
+    child.signal(number)
+    assert await child.ended() == -number
+    await until(lambda: not alive(pids) and not alive(children), "the end of every process")
 
 
 @pytest.mark.parametrize("command", [("status", "--json"), ("state", "init")], ids=" ".join)

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import termios
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from tests.edge.conftest import FAST, a_config, running
+from tests.support.processes import alive
 from watcher import sessions
 from watcher.aws import credential_process
 from watcher.check import check
@@ -95,15 +96,6 @@ def a_script(path: Path, text: str) -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
-
-
-def alive(pids: Path) -> list[str]:
-    """The processes whose ids are in the file and that run."""
-    states = []
-    for pid in pids.read_text().split():
-        with suppress(FileNotFoundError):
-            states += [pid] if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" else []
-    return states
 
 
 # Prompts.

@@ -16,10 +16,13 @@ from watcher.errors import EndpointUnreadable
 from watcher.redact import excerpt
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
+    from collections.abc import Callable
 
 PROCESS_SECONDS = 25.0
 """Seconds that a process may run."""
+
+KILLED_SECONDS = 1.0
+"""Seconds in which a process that was killed is gone, unless the kernel holds it."""
 
 MAX_OUTPUT_BYTES = 64 * 1024
 
@@ -39,15 +42,16 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
         EndpointUnreadable: the command cannot be started.
     """
     what = f"profile {profile!r}: its credential_process {command[0] if command else ''!r}"
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, **pipes
+        transport, output = await loop.subprocess_exec(
+            _Output, *command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, **pipes
         )
     except (OSError, ValueError, TypeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a command"
         raise EndpointUnreadable("CredentialProcessFailed", f"{what} cannot be started: {reason}") from error
-    _groups.add(process.pid)
-    return CredentialProcess(process, what)
+    _groups.add(transport.get_pid())
+    return CredentialProcess(transport, output, what)
 
 
 def kill_all() -> None:
@@ -62,9 +66,10 @@ class CredentialProcess:
     returncode = 0
     """Always 0: `communicate` raises an error for any other exit code."""
 
-    def __init__(self, process: Process, what: str) -> None:
+    def __init__(self, transport: asyncio.SubprocessTransport, output: _Output, what: str) -> None:
         """`what` names the profile and the command."""
-        self._process = process
+        self._transport = transport
+        self._output = output
         self._what = what
 
     async def communicate(self) -> tuple[bytes, bytes]:
@@ -73,19 +78,22 @@ class CredentialProcess:
         Raises:
             EndpointUnreadable: the process failed, printed too much or did not end in time.
         """
-        process = self._process
+        output = self._output
         try:
             async with asyncio.timeout(PROCESS_SECONDS):
-                out, err = await asyncio.gather(_read(process.stdout), _read(process.stderr))
-                code = await process.wait()
+                await output.whole
         except TimeoutError:
             raise self._failed(f"did not end within {format_duration(PROCESS_SECONDS)}, and was killed") from None
         except _TooLongError:
             raise self._failed(f"printed more than {MAX_OUTPUT_BYTES} bytes, and was killed") from None
         finally:
-            _kill(process.pid)
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(process.wait())
+            _kill(self._transport.get_pid())
+            try:
+                await asyncio.wait([output.exited], timeout=KILLED_SECONDS)
+            finally:
+                # A child in a group of its own may still hold the pipes.
+                self._transport.close()
+        code, out, err = self._transport.get_returncode(), *map(bytes, output.printed.values())
         if code != 0:
             last = err.decode(errors="replace").strip().rpartition("\n")[2]
             raise self._failed(f"ended with {code}: {excerpt(last, MAX_ERROR_LETTERS) or 'nothing on stderr'}")
@@ -99,13 +107,30 @@ class _TooLongError(Exception):
     """The process printed more than `MAX_OUTPUT_BYTES`."""
 
 
-async def _read(pipe: asyncio.StreamReader | None) -> bytes:
-    read = b""
-    while pipe is not None and (more := await pipe.read(MAX_OUTPUT_BYTES)):
-        read += more
-        if len(read) > MAX_OUTPUT_BYTES:
-            raise _TooLongError
-    return read
+class _Output(asyncio.SubprocessProtocol):
+    """Collects what a process prints."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.printed = {1: bytearray(), 2: bytearray()}
+        self.exited: asyncio.Future[None] = loop.create_future()
+        self.whole: asyncio.Future[None] = loop.create_future()
+        """It has ended, and the pipes are closed."""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.printed[fd] += data
+        if len(self.printed[fd]) > MAX_OUTPUT_BYTES:
+            self._settle(self.whole.set_exception, _TooLongError())
+
+    def process_exited(self) -> None:
+        self.exited.set_result(None)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._settle(self.whole.set_result, None)
+
+    def _settle(self, settle: Callable[[Any], None], outcome: object) -> None:
+        if not self.whole.done():
+            settle(outcome)
 
 
 def _kill(group: int) -> None:
