@@ -7,6 +7,7 @@ repeated, and texts that look like a secret, wherever they come from.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from watcher.util.bounded_text import CUT, LONGEST_TEXT, bounded
@@ -32,9 +33,9 @@ class _Remembered:
         self._passing: dict[str, Secret] = {}
         self.search = SecretSearch()
 
-    def add(self, secrets: Iterable[str | None], *, passing: bool) -> None:
+    def add(self, secrets: Iterable[str], *, passing: bool) -> None:
         to = self._passing if passing else self._known
-        new = [secret for secret in secrets if secret and len(secret) >= _SHORTEST and secret not in to]
+        new = [secret for secret in secrets if len(secret) >= _SHORTEST and secret not in to]
         to.update((secret, Secret.of(secret)) for secret in new)
         while len(self._passing) > _MOST:
             del self._passing[next(iter(self._passing))]
@@ -64,7 +65,8 @@ _PATTERNS = (
 
 def remember(*secrets: str | None, passing: bool = False) -> None:
     """Hide these values from now on, wherever `redact` is asked; `passing` ones until many others have come."""
-    _remembered.add(secrets, passing=passing)
+    held = [each for secret in secrets if secret for each in (secret, *_credentials(secret))]
+    _remembered.add(held, passing=passing)
 
 
 def redact(text: str) -> str:
@@ -81,11 +83,24 @@ def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str
     Of the last word of a value, such as the token in `Bearer TOKEN`, it also hides any beginning or end, even an
     ordinary word. It does not do so for parts of URLs, which too often consist of words.
     """
-    last = {value.rpartition(" ")[2] for value in values}
-    secrets = [Secret.of(value) for value in {*values, *parts} - last if len(value) > 1]
+    held = {each for value in values for each in (value, *_credentials(value))}
+    last = {value.rpartition(" ")[2] for value in held}
+    secrets = [Secret.of(value) for value in {*held, *parts} - last if len(value) > 1]
     secrets += [Secret.of(word, words=True) for word in last if len(word) > 1]
     search = SecretSearch(secrets)
     return lambda text: search.hide(text, HIDDEN)
+
+
+def _credentials(header: str) -> list[str]:
+    """What a receiver reads from a header of basic authentication: user and password, and the password alone."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        credentials = b64decode(encoded).decode()
+    except ValueError:
+        return []
+    return [credentials, credentials.partition(":")[2]]
 
 
 def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:

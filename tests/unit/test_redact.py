@@ -197,6 +197,22 @@ def test_what_one_receiver_was_told_is_hidden_from_eight_letters_on_though_they_
         assert hide(told) == shown
 
 
+@pytest.mark.parametrize("header", ["Basic b3BzOnh5LTkxODM6cGxvdmVy", "basic b3BzOnh5LTkxODM6cGxvdmVy"])
+def test_what_a_header_of_basic_authentication_holds_is_hidden(header: str) -> None:
+    remember(header)
+    for hide in (hider([header]), redact):
+        assert hide("no user ops:xy-9183:plover") == f"no user {HIDDEN}"
+        assert hide("wrong password XY-9183%3aplover") == f"wrong password {HIDDEN}"
+        assert hide(f"got {header}") in (f"got {HIDDEN}", f"got {header[:6]}{HIDDEN}")
+        assert hide("ops of Basic") == "ops of Basic"
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic /w==", "Basic Og=="])
+def test_a_header_that_is_odd_is_hidden_as_it_is(header: str) -> None:
+    remember(header)
+    assert hider([header])(f"got {header}, ops") in (f"got {HIDDEN}, ops", f"got Basic {HIDDEN}, ops")
+
+
 ORDINARY = [
     "watcher-prod", "password-of-mine", "111122223333", "Template-Sync-Key", "2026-11-23-rotated",
     "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "mailto://me:pw@example.com",

@@ -43,7 +43,7 @@ from watcher.aws.named_files import system_ca_fault
 from watcher.config.urls import secret_parts
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
-from watcher.redact import HIDDEN, hider, printable
+from watcher.redact import HIDDEN, hider
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, first_line, retry_after, verdict
 from watcher.tracing import propagated, span
@@ -241,7 +241,7 @@ class Poster:
                 to = " to the proxy" if isinstance(error, ClientProxyConnectionError) else ""
                 text = f"no connection{to}: {_reason(error.os_error)}"
             case ClientHttpProxyError():
-                text = printable(self._hide(f"the proxy answered {error.status} {error.message}"))
+                text = f"the proxy answered {Response(error.status, self._hide(error.message))}"
             case ClientResponseError():
                 kind, text = Unanswered, "its answer is not HTTP, or its headers are too many or too long"
             case ValueError():
