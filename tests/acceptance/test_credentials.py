@@ -64,10 +64,14 @@ async def test_a_hangup_looks_for_credentials_anew_and_no_command_outlives_the_d
     await until(lambda: not alive(pids), "the end of every command")
 
 
-async def test_a_daemon_that_ends_at_once_kills_what_it_started(site: Site) -> None:
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_daemon_that_ends_at_once_kills_what_it_started(site: Site, *, known: bool) -> None:
+    """Also what it is starting at this moment."""
     pids = helper(site, "sleep 600 & wait")
     process = await credential_process.start("team", str(site.folder / "helper"))
     await until(lambda: alive(pids), "the command")
+    if not known:
+        credential_process._groups.clear()
     credential_process.kill_all()
     await until(lambda: not alive(pids), "its end")
     await process._output.exited

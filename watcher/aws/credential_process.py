@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watcher.config.duration import format_duration
@@ -55,8 +56,12 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
 
 
 def kill_all() -> None:
-    """Kill every running process with its children: for a daemon that ends immediately."""
-    for group in tuple(_groups):
+    """Kill every process that runs, with its children: for a process that ends at once, by a signal."""
+    started = ""
+    with contextlib.suppress(OSError):  # not Linux
+        started = Path("/proc/thread-self/children").read_text()
+    # One whose start was interrupted is not in `_groups` yet.
+    for group in {*_groups, *map(int, started.split())}:
         _kill(group)
 
 
