@@ -21,7 +21,7 @@ from watcher.util.bounded_text import bounded
 from watcher.util.shapes import NONE, Each, Optional, check, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.diff import Change
@@ -48,6 +48,17 @@ class Event:
     subject: str
     time: str
     body: str
+
+
+def fitting(found: Iterable[tuple[int, Event]], size: float) -> list[tuple[int, Event]]:
+    """The first of `found`, with at most `size` characters in all of their bodies; at least one, if there is one."""
+    taken: list[tuple[int, Event]] = []
+    for number, event in found:
+        size -= len(event.body)
+        if taken and size < 0:
+            break
+        taken.append((number, event))
+    return taken
 
 
 def check_event(event: Event, name: str = "event") -> Event:

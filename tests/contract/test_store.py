@@ -122,6 +122,16 @@ async def test_events_are_found(store: Store, query: EventQuery, found: list[int
     assert [int(kept.id, 16) for _, kept in await store.events(query)] == found
 
 
+@pytest.mark.parametrize(
+    ("events", "newest", "found"),
+    [(0.1, True, [3]), (0.1, False, [0]), (2, True, [2, 3]), (2.9, False, [0, 1]), (4, True, [0, 1, 2, 3])],
+)
+async def test_events_are_read_up_to_a_size(store: Store, events: float, *, newest: bool, found: list[int]) -> None:
+    await store.commit([Entry("a", Record(), [(event(i), []) for i in range(4)])], NOW)
+    wanted = EventQuery(newest=newest, size=events * len(event(0).body))
+    assert [int(kept.id, 16) for _, kept in await store.events(wanted)] == found
+
+
 async def test_events_after_a_number_follow_it(store: Store) -> None:
     await store.commit([Entry("a", Record(), [(event(i), []) for i in range(3)])], NOW)
     numbers = [number for number, _ in await store.events(EventQuery())]

@@ -19,6 +19,7 @@ from watcher.inside import Loaded, SinkLook, TargetLook
 from watcher.protocols import Delivery, DeliveryState, EventQuery, Result
 from watcher.redact import HIDDEN, remember
 from watcher.state import Outage
+from watcher.web import query
 from watcher.web.routes import Route
 
 if TYPE_CHECKING:
@@ -279,6 +280,21 @@ async def test_events_come_newest_first_or_after_a_number_oldest_first(site: Sit
         "watcher.sync.failed",
         "watcher.endpoint.unreadable",
     }
+
+
+async def test_of_large_events_an_answer_has_some_and_the_number_to_go_on_from(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [event["number"] for event in (await site.get("/api/events"))[1]["events"]]
+    monkeypatch.setattr(query, "MOST_TEXT", 1)
+    newest = (await site.get("/api/events"))[1]
+    assert [event["number"] for event in newest["events"]] == expected[:1]
+    found, last = [], 0
+    while some := (await site.get(f"/api/events?after={last}"))[1]["events"]:
+        (one,) = some
+        last = one["number"]
+        found.append(last)
+    assert found == expected[::-1]
 
 
 async def test_a_sink_that_left_the_configuration_is_told_while_something_of_it_is_left(site: Site) -> None:

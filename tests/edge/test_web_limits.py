@@ -18,6 +18,8 @@ import pytest
 from tests.looking import Site, config_of, serving
 from tests.support.waiting import PATIENCE, until
 from watcher.web import listener
+from watcher.web.connection import Connection
+from watcher.web.limits import Held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -171,6 +173,42 @@ async def test_slow_readers_hold_little(large: Site) -> None:
     assert held < 50 * 100_000 + 4 * len(json.dumps(answer))
     for each in sockets:
         each.close()
+
+
+async def test_slow_readers_of_different_answers_hold_little(large: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is filtered is made for each of them: they get a part of the memory that is left, as of connections."""
+    body, _ = await filtered(large, "127.0.0.1")
+    assert large.server._site
+    monkeypatch.setattr(large.server._site, "_held", Held(4 * len(body)))
+    made = Connection.connection_made
+
+    def made_with_little_room(self: Connection, transport: asyncio.BaseTransport) -> None:
+        """The system would take megabytes off the daemon's hands."""
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        made(self, transport)
+
+    monkeypatch.setattr(Connection, "connection_made", made_with_little_room)
+    sockets = []
+    for _ in range(6):
+        each = socket.socket()
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        each.connect(large.address)
+        each.sendall(b"GET /api/targets?text=stack HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sockets.append(each)
+    await until(lambda: sum(each.writing_paused for each in connections(large)) == 2)
+    await until(lambda: sum(each.idle for each in connections(large)) >= 4)
+    assert b"503" in (await filtered(large, "127.0.0.1"))[1]
+    assert b"200" in (await filtered(large, "127.0.0.2"))[1]
+    for each in sockets:
+        each.close()
+    await until(lambda: not any(each.busy for each in connections(large)))
+    assert b"200" in (await filtered(large, "127.0.0.1"))[1]
+
+
+async def filtered(site: Site, client: str) -> tuple[bytes, bytes]:
+    """The body of all targets that a filter leaves, and the response's first line."""
+    head, _, body = (await asked(site, b"/api/targets?text=stack", client)).partition(b"\r\n\r\n")
+    return body, head.partition(b"\r\n")[0]
 
 
 @pytest.mark.parametrize(

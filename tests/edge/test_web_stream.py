@@ -127,6 +127,18 @@ async def test_who_lags_is_served_from_the_store_and_loses_nothing(site: Site, m
         assert len(site.hub._recent) <= 10
 
 
+async def test_large_events_arrive_few_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, texts in {"SHARED_TEXT": 10, "FED_TEXT": 7, "PAGE_TEXT": 4}.items():
+        monkeypatch.setattr(stream, limit, texts * 1500)  # an event has between 1,000 and 1,500 characters
+    await happen(site, 40)
+    async with listening(site, "?after=0") as late, listening(site) as quick:
+        await happen(site, 60, first=41)
+        assert await quick.numbers(60) == [*range(41, 101)]
+        assert await late.numbers(100) == [*range(1, 101)]
+        assert 1 <= len(site.hub._recent) <= 15
+        assert len(site.hub._texts) <= 30
+
+
 async def test_many_streams_all_get_all(site: Site) -> None:
     async def listen() -> list[int]:
         async with listening(site, "?after=0") as listener:

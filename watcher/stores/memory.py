@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from watcher import reminders
 from watcher.core.subjects import is_meant
+from watcher.events import fitting
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
 from watcher.stores.outbox import OVER, OVERDUE, REMOVED
@@ -79,7 +80,7 @@ class MemoryStore:
             and (not query.types or any(matches(event.type, glob) for glob in query.types))
             and (query.since is None or recorded >= query.since.timestamp())
         ]
-        return found[-query.limit :] if query.newest else found[: query.limit]
+        return sorted(fitting((found[::-1] if query.newest else found)[: query.limit], query.size))
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
         """See `protocols.Reader`."""

@@ -19,6 +19,7 @@ from watcher import state
 from watcher.core.liveness import moment_of
 from watcher.core.subjects import is_meant, is_one_id
 from watcher.errors import StoreError
+from watcher.events import fitting
 from watcher.protocols import DeliveryState
 from watcher.stores import outbox
 from watcher.stores import sqlite_moving as moving
@@ -107,7 +108,9 @@ class SqliteReader:
             "SELECT number, id, type, subject, time, body FROM event "  # noqa: S608  every value is bound
             f"WHERE {' AND '.join(where)} ORDER BY number {order} LIMIT :limit"
         )
-        return await self._run(lambda: sorted(map(outbox.numbered, self._connection.execute(sql, values))))
+        return await self._run(
+            lambda: sorted(fitting(map(outbox.numbered, self._connection.execute(sql, values)), query.size))
+        )
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
         """See `protocols.Reader`."""

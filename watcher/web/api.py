@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 QUESTIONS, PATIENCE = 4, 10.0
 """Questions to the store at once, and the seconds that one may take."""
 
-ATTEMPT_EVENTS, TOLD_EVENTS, DELIVERIES = 50, 20, 200
-"""Recorded events that a target's attempts are read from; that are told of it; deliveries of one of them."""
+ATTEMPT_EVENTS, ATTEMPT_TEXT, TOLD_EVENTS, DELIVERIES = 50, 512 * 1024, 20, 200
+"""Recorded events that a target's attempts are read from, and their characters; events that are told of it; deliveries
+of one of them."""
 
 KEPT = 1.0
 """Seconds for which the same is told of endpoints and sinks."""
@@ -121,7 +122,8 @@ class Api:
     async def _one(self, target: Target) -> dict[str, Any] | None:
         """All that is known of a target, or None when it has left the configuration meanwhile."""
         reader = self._inside.reader
-        found = await self._gate.ask(lambda: reader.events(EventQuery(target=target.id, limit=ATTEMPT_EVENTS)))
+        wanted = EventQuery(target=target.id, limit=ATTEMPT_EVENTS, size=ATTEMPT_TEXT)
+        found = await self._gate.ask(lambda: reader.events(wanted))
         explained = [await self._explained(number, event) for number, event in reversed(found[-TOLD_EVENTS:])]
         records = await self._elsewhere.records()
         if target.id not in self._known():

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections import Counter, defaultdict
+from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST, KEPT_FREE = 2000, 256
 """Connections at once, and the file descriptors that the rest of the daemon needs beside them and its calls of AWS."""
@@ -32,6 +38,44 @@ def most_connections(files: int) -> int:
     -1 is any number of files.
     """
     return MOST if files == resource.RLIM_INFINITY else max(16, min(MOST, files - KEPT_FREE))
+
+
+class Held:
+    """Bodies that stay in memory until their last reader has them, which may be slow; one that many read counts once.
+
+    A client may have more as long as it holds less than what is left for others (`may_have_more`).
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most`: bytes."""
+        self._most = most
+        self._readers: Counter[int] = Counter()
+        self._of: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._sizes: dict[int, int] = {}
+
+    @contextmanager
+    def by(self, client: str, body: bytes) -> Iterator[bool]:
+        """Hold `body` for `client` meanwhile, if there is room, which the value says."""
+        key, own = id(body), self._of[client]
+        held = key in self._readers or may_have_more(
+            sum(map(self._sizes.__getitem__, own)), sum(self._sizes.values()), self._most
+        )
+        if held:
+            self._sizes[key] = len(body)
+            self._readers[key] += 1
+            own[key] += 1
+        try:
+            yield held
+        finally:
+            if held:
+                for readers in (self._readers, own):
+                    readers[key] -= 1
+                    if not readers[key]:
+                        del readers[key]
+                if key not in self._readers:
+                    del self._sizes[key]
+            if not own:
+                self._of.pop(client, None)
 
 
 class Turns:

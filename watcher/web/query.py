@@ -17,7 +17,9 @@ from watcher.util.globs import matches
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
-MOST_EVENTS = 1000
+MOST_EVENTS, MOST_TEXT = 1000, 4 * 1024 * 1024
+"""Events of one answer, and the characters of all but one of them."""
+
 MOST, LONGEST = 50, 1000
 MOST_TYPES, LONGEST_TYPE = 16, 32
 """How often a parameter may be given, and its letters: any, and `type`, whose globs cost more than their letters."""
@@ -148,6 +150,7 @@ def events_query(pairs: Iterable[tuple[str, str]], now: datetime) -> EventQuery:
         after=0 if after is None else _number("after", after, 0, MOST_NUMBER),
         limit=50 if limit is None else _number("limit", limit, 1, MOST_EVENTS),
         newest=after is None,
+        size=MOST_TEXT,
     )
 
 

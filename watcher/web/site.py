@@ -18,7 +18,7 @@ from watcher.web import access, assets, query, routes
 from watcher.web.answer import Answer, Packer, failed, send, takes_gzip
 from watcher.web.api import Api
 from watcher.web.health import Health
-from watcher.web.limits import Turns, client_of, may_have_more
+from watcher.web.limits import Held, Turns, client_of, may_have_more
 from watcher.web.routes import Route
 from watcher.web.stream import MOST
 
@@ -36,6 +36,9 @@ log = structlog.get_logger()
 
 AT_A_TIME = 16
 """Requests that are worked on at once; the others wait, since polls share the loop with them."""
+
+MOST_HELD = 64 * 1024 * 1024
+"""Bytes of responses that are being sent, in all."""
 
 
 class Site:
@@ -55,6 +58,7 @@ class Site:
         self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._turns, self._health_turns = Turns(), Turns()
         self._streams: Counter[str] = Counter()
+        self._held = Held(MOST_HELD)
         api, health, shell = self._api, self.health, lru_cache(query.MOST_PARTS + 1)(self._shell)
         self._answers: Mapping[Route, Callable[[web.BaseRequest, str], Awaitable[Answer]]] = {
             Route.LIVEZ: lambda _request, _rest: _now(health.live()),
@@ -105,7 +109,11 @@ class Site:
         except Exception:
             log.exception("http.bug", route=route)
             answer = failed(500, "this is a bug of watcher; its log has the details, please report them")
-        return await send(request, answer) if isinstance(answer, Answer) else answer
+        return await self._sent(request, answer) if isinstance(answer, Answer) else answer
+
+    async def _sent(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        with self._held.by(client_of(request.remote or ""), answer.body) as room:
+            return await send(request, answer if room else TOO_MUCH)
 
     async def _made(
         self, request: web.BaseRequest, route: Route | None, rest: str, check: Callable[[], Answer | None]
@@ -174,5 +182,9 @@ async def _now(answer: Answer) -> Answer:
     """What is known without waiting, for a table of what may have to wait."""
     return answer
 
+
+TOO_MUCH = failed(
+    503, "too many large responses are being read; read them faster, or ask for less", [("Retry-After", "1")]
+)
 
 NOTHING_HERE = failed(404, "there is nothing at this address; /api/openapi.json tells what there is")

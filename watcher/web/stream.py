@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from watcher.errors import StoreError
+from watcher.events import fitting
 from watcher.following import Told, all_there
 from watcher.observer import Observer
 from watcher.protocols import EventQuery
@@ -38,6 +39,9 @@ STILL_HERE = 15.0
 SHARED = 1000
 FED, PAGE = 500, 20
 """Events that all streams share; that are read at once for them; and that one stream has in hand."""
+
+SHARED_TEXT, FED_TEXT, PAGE_TEXT = 16 * 1024 * 1024, 4 * 1024 * 1024, 256 * 1024
+"""Characters of these, of which a single event may have more."""
 
 PAGERS = 4
 """Streams that read from the store at once."""
@@ -134,7 +138,7 @@ class Hub(Observer):
         """Let there be a feed; the place from which a stream goes on."""
         async with self._opening:
             if self._feeding is None or self._feeding.done():
-                self._told = await all_there(self._inside.reader, EventQuery(), FED)
+                self._told = await all_there(self._inside.reader, EventQuery(size=FED_TEXT), FED)
                 self._recent = []
                 self._taken += 1  # a stream of the former feed may have missed something
                 self._feeding = asyncio.create_task(self._feed(), name="events for the pages")
@@ -177,7 +181,7 @@ class Hub(Observer):
         if place.position is not None:
             start = place.position - (self._taken - len(self._recent))
             if start >= 0:
-                found = self._recent[start : start + PAGE]
+                found = fitting(self._recent[start : start + PAGE], PAGE_TEXT)
                 place.position += len(found)
                 return place.told.take(found)
             place.position = None
@@ -190,7 +194,7 @@ class Hub(Observer):
 
     async def _page(self, told: Told) -> list[Found]:
         try:
-            return await self._inside.reader.events(told.untold(EventQuery(), PAGE))
+            return await self._inside.reader.events(told.untold(EventQuery(size=PAGE_TEXT), PAGE))
         except StoreError as error:
             # The stream ends; the browser comes back and says where it was.
             log.warning("http.stream_failed", error=str(error))
@@ -209,10 +213,10 @@ class Hub(Observer):
                     await self._news.wait()
             self._news.clear()
             try:
-                while found := self._told.take(await reader.events(self._told.untold(EventQuery(), FED))):
-                    self._recent = [*self._recent, *found][-SHARED:]
+                while found := self._told.take(await reader.events(self._told.untold(EventQuery(size=FED_TEXT), FED))):
+                    self._recent = fitting([*self._recent, *found][: -SHARED - 1 : -1], SHARED_TEXT)[::-1]
                     self._texts |= {(number, event.id): _text(number, event) for number, event in found}
-                    if len(self._texts) > 2 * SHARED:
+                    if len(self._texts) > 2 * len(self._recent):
                         recent = {(number, event.id) for number, event in self._recent}
                         self._texts = {key: text for key, text in self._texts.items() if key in recent}
                     self._taken += len(found)

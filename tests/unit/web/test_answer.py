@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from watcher.web.answer import failed, on_the_wire, takes_gzip
-from watcher.web.limits import client_of, may_have_more, most_connections
+from watcher.web.limits import Held, client_of, may_have_more, most_connections
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,22 @@ def test_each_client_gets_half_of_what_the_ones_before_left() -> None:
             own, total = own + 1, total + 1
         shares.append(own)
     assert shares == [100, 50, 25, 13, 6]
+
+
+def test_bodies_that_are_being_read_leave_room_for_others() -> None:
+    held, bodies = Held(100), [b"%020d" % number for number in range(9)]
+    with ExitStack() as readers:
+
+        def takes(client: str, body: bytes) -> bool:
+            return readers.enter_context(held.by(client, body))
+
+        assert [takes("a", body) for body in bodies[:4]] == [True, True, True, False]
+        assert takes("b", bodies[4])
+        assert takes("a", bodies[4])  # it is there already
+        assert not takes("a", bodies[5])
+        with held.by("c", bodies[6]) as room:
+            assert room
+        assert takes("c", bodies[7])
+        assert not takes("d", bodies[8])
+    with held.by("a", bodies[8]) as room:
+        assert room

@@ -12,13 +12,13 @@ from watcher import state
 from watcher.core.liveness import moment_of
 from watcher.core.subjects import is_meant, is_one_id
 from watcher.errors import StoreError
-from watcher.events import check_event
+from watcher.events import check_event, fitting
 from watcher.protocols import DeliveryState
 from watcher.stores.dynamodb import forms, items
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.items import SHARDS, EventKey, shard_of
 from watcher.stores.dynamodb.schema import check
-from watcher.stores.dynamodb.table import Table, gather
+from watcher.stores.dynamodb.table import MOST_READ, Table, gather
 from watcher.stores.dynamodb.texts import TornTextError, text_of
 from watcher.util.globs import matches
 
@@ -91,9 +91,17 @@ class DynamoReader:
                 found.append(item)
                 if len(found) >= query.limit:
                     break
-        keys = sorted(map(forms.event_key, found))
-        bodies = await self.bodies(keys)
-        return [(key.number, bodies[key]) for key in keys if key in bodies]
+        keys = sorted(map(forms.event_key, found), reverse=query.newest)
+        events: list[tuple[int, Event]] = []
+        for start in range(0, len(keys), MOST_READ):
+            some = keys[start : start + MOST_READ]
+            bodies = await self.bodies(some)
+            there = [(key.number, bodies[key]) for key in some if key in bodies]
+            kept = fitting([*events, *there], query.size)
+            full, events = len(kept) < len(events) + len(there), kept
+            if full:
+                break
+        return events[::-1] if query.newest else events
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
         """See `protocols.Reader`."""
