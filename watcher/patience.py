@@ -12,7 +12,7 @@ from watcher.protocols import DeliveryState, Result, Verdict
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from watcher.protocols import Answer, Delivery
+    from watcher.protocols import Answer, Delivery, DeliveryRecord
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
@@ -103,6 +103,17 @@ class Health:
             self.failing = False
         elif DeliveryState.DEAD in states:
             self.failing = True
+
+    def recall(self, record: DeliveryRecord) -> bool:
+        """Take in what another run left, first the delivery that ended last; whether the sink was failing by that."""
+        if record.state is DeliveryState.WAITING:
+            failing = record.tries >= SUSPICIOUS and record.recorded > self.heard_at
+            self.failing = self.failing or failing
+            return failing
+        if record.state is DeliveryState.SENT:
+            self.heard_at = record.ended or -inf
+        self.ended([record.state])
+        return self.failing
 
     def hear(self, answers: Sequence[Answer], *, now: float, own_words: bool = False) -> bool:
         """Take in what a send brought; whether that changed anything. `own_words`: the sink itself says that it is."""

@@ -156,12 +156,13 @@ class Worker:
         """Look up whether the sink was failing before this run; not in a table, which would read every delivery."""
         if self._store.late:
             return
-        ended = [DeliveryState.SENT, DeliveryState.DEAD]
+        ended = DeliveryQuery([DeliveryState.SENT, DeliveryState.DEAD], self.sink.name, limit=1, newest=True)
+        waiting = DeliveryQuery([DeliveryState.WAITING], self.sink.name, limit=1)
         with suppress(StoreError):  # what is sent next shows it
-            for last in await self._store.deliveries(DeliveryQuery(ended, self.sink.name, limit=1, newest=True)):
-                if last.answer != REMOVED:  # that says nothing of the sink
-                    self._health.ended([last.state])
-                    self._complaint = last.answer or "" if self._health.failing else ""
+            found = [*await self._store.deliveries(ended), *await self._store.deliveries(waiting)]
+            for each in found:
+                if each.answer != REMOVED and self._health.recall(each):  # a removal says nothing of the sink
+                    self._complaint = each.answer or ""
 
     async def _turn(self) -> float:
         """Begin what may be begun; returns the seconds until there may be more, unless there is news."""

@@ -94,6 +94,24 @@ async def test_a_sink_that_refuses_everything_is_failing_also_after_a_restart_un
         await house.until(lambda: look(house) == SinkLook("webhook", "up", ""), 10)
 
 
+@pytest.mark.parametrize(("subject", "state"), [("sound", "up"), ("other", "failing")])
+@in_own_time
+async def test_a_sink_that_takes_nothing_for_now_is_failing_also_after_a_restart(subject: str, state: str) -> None:
+    sink, store = (
+        Scripted(lambda each: Verdict.TAKEN if each.event.subject == "sound" else Verdict.LATER),
+        MemoryStore(),
+    )
+    async with relaying(sink, store=store) as house:
+        await house.record("a", 1)
+        await house.until(lambda: len(sink.sends) == 2, 10)
+        await house.record(subject, 2)
+        await house.until(lambda: len(sink.sends) == 9, 3600)
+        assert house.relay.look({})["x"].state == state
+    async with relaying(Scripted(lambda _: HANGS), store=store) as again:
+        await asyncio.sleep(1)
+        assert again.relay.look({})["x"].state == state
+
+
 @in_own_time
 async def test_a_sink_that_is_put_back_is_not_failing_for_what_was_left_when_it_was_removed() -> None:
     store = MemoryStore()
