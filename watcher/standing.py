@@ -44,7 +44,7 @@ _PHRASES = {Standing.UNKNOWN: "with an unknown status", Standing.ACTIVE: "syncin
 
 
 def summary(standings: Iterable[Standing]) -> str:
-    """How many targets stand how, worst first: `2 failed, 1 stalled, 10 succeeded`."""
+    """The number of targets by standing, worst first: `2 failed, 1 stalled, 10 succeeded`."""
     found = Counter(standings)
     counts = [f"{found[each]} {_PHRASES.get(each, each.value.replace('_', ' '))}" for each in Standing if found[each]]
     return ", ".join(counts) or "no targets"
@@ -63,7 +63,7 @@ def sync_standing(known: Known | None) -> Standing:
 
 
 def attempt_standing(attempt: Attempt | None, *, overdue: bool) -> Standing:
-    """How a target's sync stands by its latest attempt; `overdue`: that has been unfinished for `stalled_after`."""
+    """The standing of a target's sync by its latest attempt; `overdue`: it began at least `stalled_after` ago."""
     if attempt is None:
         return Standing.NEVER_SYNCED
     if attempt.status == FAILED:

@@ -51,7 +51,7 @@ class Known:
     stalled: datetime | None = None
     """`startedAt` of the attempt that was last said to have stalled."""
     has_stalled: bool = False
-    """An attempt stalled after the last success."""
+    """Whether an attempt has stalled since the last success."""
     older: datetime | None = None
     """`startedAt` of the older attempt that the last answers showed instead (contract, section 5, rule 5)."""
     older_answers: int = 0
@@ -124,10 +124,10 @@ def dump(record: Record) -> str:
 
 
 def load(text: str, subject: str = "") -> Record:
-    """What `dump` wrote; `subject` is named in messages.
+    """Read what `dump` wrote; messages name `subject`.
 
     Raises:
-        ValueError: the text is not a state, or of a form that this version does not know.
+        ValueError: the text is not a state, or has a form that this version does not know.
     """
     name = f"the state of {subject}" if subject else "state"
     form = parse(text, {}, name)
@@ -208,4 +208,4 @@ _RECORD = {
     "sequence": int, "known": Optional(_KNOWN),
     "outage": Optional({"since": str, "code": str, "message": str, "attempts": int}),
 }  # fmt: skip
-"""The form of a stored state; a key that a later version adds may be there as well."""
+"""The form of a stored state; further keys, which a later version may add, are allowed."""

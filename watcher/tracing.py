@@ -1,14 +1,14 @@
 """Traces for those who want them: a span for each poll and each delivery, aiobotocore's own below it, sent by OTLP.
 
-OpenTelemetry is imported here and in `observability` alone, and only where tracing is configured: without it, a span is
-nothing at all.
+OpenTelemetry is imported only here and in `observability`, and only if tracing is configured; otherwise spans do
+nothing.
 
-The context goes on in two ways. Posts carry it in `traceparent` (W3C Trace Context). An event has the one of the poll
-that saw the change in its extension attribute `traceparent` (CloudEvents' Distributed Tracing), so that a delivery is
-linked to it also after a restart and by another daemon. Calls to AWS carry nothing.
+The context is propagated in two ways. Posts carry it in the header `traceparent` (W3C Trace Context). An event keeps
+the context of the poll that observed the change in its extension attribute `traceparent` (CloudEvents' Distributed
+Tracing), so that a delivery after a restart, or by another daemon, links to that poll, too. Calls to AWS carry no
+context.
 
-What becomes of an export does not concern a poll: spans wait in a bounded queue for a thread of their own, and are
-dropped when it is full.
+Exports cannot affect polls: spans wait in a bounded queue for a thread of their own, and are dropped when it is full.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Span:
         """How it ended, in a word or two of a small set; with `error`, in words for people, it failed."""
 
     def status(self, code: int) -> None:
-        """The HTTP status that a request was answered with; from 400 on it failed."""
+        """Record the HTTP status of the response; 400 and above is a failure."""
 
     def delivers(self, events: Sequence[Event]) -> None:
-        """Which events it is about, with a link to the poll that saw each."""
+        """Record the events that it delivers, with a link to the poll that observed each."""
 
 
 _OFF = nullcontext(Span())
@@ -70,12 +70,12 @@ def span(name: str, *, client: bool = False, **told: str | int) -> AbstractConte
 
 
 def propagated() -> Mapping[str, str]:
-    """The headers that carry the context of the current span on (W3C Trace Context); none while tracing is off."""
+    """The headers that propagate the context of the current span (W3C Trace Context); empty while tracing is off."""
     return {} if _recorder is None else _recorder.context()
 
 
 def traceparent() -> str | None:
-    """The current span as an event keeps it; None where no trace of it is sent."""
+    """The current span's context for an event's `traceparent`; None if its trace is not sent."""
     return None if _recorder is None else _recorder.traceparent()
 
 

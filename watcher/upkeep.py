@@ -1,4 +1,4 @@
-"""What a daemon does beside watching: prunes the history, marks the store as alive, and sees to reminders."""
+"""The periodic tasks of a daemon besides watching: prune the history, mark the store as alive, send reminders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REMIND_EVERY = 30.0
 
 
 LOOK_AGAIN = 0.1
-"""Seconds between looks at whether every endpoint is polled, while not all are."""
+"""Seconds between two checks of whether every endpoint is polled, until all are."""
 
 
 class Upkeep:
@@ -54,7 +54,7 @@ class Upkeep:
                 log.warning("store.not_pruned", error=str(error))
 
     async def mark_alive(self) -> None:
-        """Mark the store, for ever, while every endpoint is polled: what it has is as of that moment."""
+        """Mark the store as up to date, for ever, while every endpoint is polled."""
         while True:
             if self._inside.stuck() or self._inside.unready():
                 await asyncio.sleep(LOOK_AGAIN)
@@ -62,7 +62,8 @@ class Upkeep:
             try:
                 await self._store.mark_alive(self._inside.clock.now())
             except StoreError as error:
-                log.warning("store.not_marked", error=str(error), consequence="`watcher status` says how old it is")
+                consequence = "`watcher status` shows the state as older than it is"
+                log.warning("store.mark_failed", error=str(error), consequence=consequence)
             await asyncio.sleep(MARK_SECONDS)
 
     async def remind(self) -> None:

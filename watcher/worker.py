@@ -153,12 +153,12 @@ class Worker:
         self.idle.set()
 
     async def _recall(self) -> None:
-        """Look up whether the sink was failing before this run; not in a table, which would read every delivery."""
+        """Restore whether the sink was failing before this run; not from a table, which would read every delivery."""
         if self._store.late:
             return
         ended = DeliveryQuery([DeliveryState.SENT, DeliveryState.DEAD], self.sink.name, limit=1, newest=True)
         waiting = DeliveryQuery([DeliveryState.WAITING], self.sink.name, limit=1)
-        with suppress(StoreError):  # what is sent next shows it
+        with suppress(StoreError):  # the next deliveries will show it
             found = [*await self._store.deliveries(ended), *await self._store.deliveries(waiting)]
             for each in found:
                 if each.answer != REMOVED and self._health.recall(each):  # a removal says nothing of the sink

@@ -173,6 +173,6 @@ async def test_a_start_waits_for_the_credentials_of_its_table(
     waited = child.logged("store.not_yet")
     assert len({line["error"] for line in waited}) == len(waited) > 0, "each reason once"
     assert (
-        "could not be asked: CredentialRetrievalError: Error when retrieving credentials from container-role"
+        "could not be called: CredentialRetrievalError: Error when retrieving credentials from container-role"
         in (waited[0]["error"])
     )

@@ -162,7 +162,7 @@ def of_a_newer_watcher(file: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (garbage, "it is no SQLite database"),
+        (garbage, "it is not an SQLite database"),
         (cut_short, "the file is damaged"),
         (flipped_page, "the file is damaged"),
         (of_a_newer_watcher, f"written by a newer watcher (schema {VERSION + 7}, this one knows {VERSION})"),

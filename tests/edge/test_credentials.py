@@ -317,7 +317,7 @@ async def test_the_state_table_is_waited_for_while_its_credentials_are(
     for answer, said in ((refuse, "Received non 200 response 500"), (hang, "from the container's credentials server")):
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", await faulty(answer))
         table = Caller(Address("a-table", "us-east-1", simulator.url))
-        with pytest.raises(StoreError, match=f"GetItem could not be asked: .*{said}") as raised:
+        with pytest.raises(StoreError, match=f"GetItem could not be called: .*{said}") as raised:
             await table.call("GetItem", {"TableName": "a-table", "Key": {}}, within=20 if answer is refuse else 0.5)
         assert raised.value.passing
         await table.close()

@@ -86,7 +86,7 @@ def test_what_sqlite_says_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert "it cannot be opened; is its directory there" in explain(path, failure(path, "select 1"))
     path.write_text("no database, but as long as a header would be" * 10)
     told = explain(path, failure(path, "select * from sqlite_master"))
-    assert told.startswith(f"{path}: it is no SQLite database; name another file")
+    assert told.startswith(f"{path}: it is not an SQLite database; name another file")
     assert told.endswith("(file is not a database)")
 
 
@@ -166,15 +166,15 @@ def test_a_lock_follows_no_link_and_overwrites_nothing(tmp_path: Path) -> None:
     lock, other = tmp_path / "watcher.db.lock", tmp_path / "other"
     other.write_text("precious\n", encoding="utf-8")
     lock.symlink_to(other)
-    with pytest.raises(StoreError, match=r"watcher\.db\.lock: is a symbolic link"):
+    with pytest.raises(StoreError, match=r"watcher\.db\.lock: this is a symbolic link"):
         FileLock(lock).take()
     other.replace(lock)
-    with pytest.raises(StoreError, match=r"watcher\.db\.lock: is not watcher's lock; move it away"):
+    with pytest.raises(StoreError, match=r"watcher\.db\.lock: this is not a lock of watcher; move it away"):
         FileLock(lock).take()
     assert lock.read_text(encoding="utf-8") == "precious\n"
     lock.unlink()
     os.mkfifo(lock)
-    with pytest.raises(StoreError, match="is not watcher's lock"):
+    with pytest.raises(StoreError, match="this is not a lock of watcher"):
         FileLock(lock).take()
 
 

@@ -52,10 +52,10 @@ class Reply:
     content_type: str | None = wire.CONTENT_TYPE
     delivery: Delivery = Delivery.WHOLE
     error: tuple[str, str] | None = None
-    """The code and the message of an error as AWS sends it."""
+    """The code and the message, if the reply is an error of AWS."""
 
     def by(self, service: str) -> Reply:
-        """The reply as the API sends it by the name of `service`: errors differ."""
+        """The reply in the form of `service`: the two names of CodeConnections encode errors differently."""
         if self.error is None:
             return self
         status, body = wire.error(service, *self.error)

@@ -1,8 +1,8 @@
 """One bounded POST to a receiver that is not to be trusted, and what its answer means for a delivery.
 
 The receiver's name may be pointed anywhere at any time, so the address is checked where the socket is made: after the
-name was resolved, and for addresses written as such too. A proxy resolves names itself: then only what the URL says is
-checked. A redirect is an answer like any other, and is not followed.
+name was resolved, and also for an address written in the URL. A proxy resolves names itself: then only the URL's own
+host is checked. A redirect is an answer like any other, and is not followed.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Poster:
         # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.
         parts = secret_parts(url, value=VALUE, segment=SEGMENT)
         self._hide = hider(secrets, [self._url.raw_path_qs, *parts])
-        # To a trace: what the URL has beside the host may be secret.
+        # For traces: all parts of the URL after the host may be secret.
         shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
         self._told: dict[str, str | int] = {
             "server": self._url.raw_host or "",
@@ -187,7 +187,7 @@ class Poster:
 
     async def _made(self) -> ClientSession:
         self._proxy = proxy_for(str(self._url), self._wanted_proxy)
-        # What the receiver's name leads to is the proxy's to know.
+        # The proxy resolves the receiver's name, so only a host that needs no resolving can be refused here.
         if self._proxy and not self._allow_private and (why := host_refusal(self._url.raw_host or "", own_addresses())):
             raise SinkError(f"{self._where}: this host {why}; `allow_private: true` lets it through")
         try:
@@ -217,7 +217,7 @@ class Poster:
 
     @property
     def _where(self) -> str:
-        """The receiver and its proxy, as far as they may be shown."""
+        """The receiver and the proxy, without the parts of their URLs that may be secret."""
         receiver = self._url.host_port_subcomponent or "the URL"
         return f"{receiver}, through the proxy {self._proxy.host_port_subcomponent}" if self._proxy else receiver
 

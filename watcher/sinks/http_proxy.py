@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def proxy_for(url: str, wanted: SecretStr | Literal[False] | None) -> URL | None:
-    """The proxy for `url`: `wanted`; none if that is False; the environment's if it is None.
+    """The proxy for `url`: `wanted`; if that is None, the environment's; None: no proxy, as when `wanted` is False.
 
-    The environment's are HTTPS_PROXY, HTTP_PROXY and NO_PROXY as botocore reads them, so that calls to AWS and posts go
-    the same way. The proxy's credentials are hidden from now on.
+    The environment's is read from HTTPS_PROXY, HTTP_PROXY and NO_PROXY as botocore does it, so that calls to AWS and
+    posts use the same proxy. The proxy's credentials are redacted everywhere from now on.
 
     Raises:
-        SinkError: what the environment says is not the URL of an HTTP proxy.
+        SinkError: the environment's value is not the URL of an HTTP proxy.
     """
     if wanted is False:
         return None

@@ -35,12 +35,12 @@ class Response:
 
 
 def first_line(body: str) -> str:
-    """The first line that is not blank, of at most `LONGEST_TEXT` letters: to look for secrets takes time. Pure."""
+    """The first non-blank line, cut to `LONGEST_TEXT` characters, since the search for secrets takes time. Pure."""
     return next((line.strip()[:LONGEST_TEXT] for line in body.splitlines() if not line.isspace() and line), "")
 
 
 FINAL = frozenset({400, 413, 414, 415, 422})
-"""Statuses of RFC 9110 that judge the body itself: the same body gets the same answer, whatever an operator mends."""
+"""Statuses of RFC 9110 that reject the body itself: it would be rejected again, whatever an operator fixes."""
 
 
 def verdict(response: Response) -> tuple[Verdict, str]:

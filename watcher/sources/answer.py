@@ -1,7 +1,7 @@
 """How an answer becomes a Snapshot, or is refused because it is not what the API promises. Pure.
 
-Both services answer with one shape and differ in how they spell its members. An attempt's status and `startedAt` are
-required: without them nothing can be said of a target. The status of an attempt counts whatever else is wrong in it.
+The answers of both services have the same structure and differ in the spelling of its members. An attempt must have its
+status and `startedAt`, without which nothing is known of the target; faults in other members do not invalidate them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ T = TypeVar("T")
 CODE = "MalformedAnswer"
 
 NOTED = 5
-"""Members taken as absent that are named, of one answer."""
+"""How many members that are treated as absent are named, for one answer."""
 
 _ODD = (TypeError, ValueError, OverflowError, OSError)
-"""What reading a value of another type, or out of range, raises."""
+"""The exceptions of reading a value of another type or out of range."""
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?")
 """`fromisoformat` by itself would take a bare date, or a long row of digits."""
@@ -76,10 +76,10 @@ def body_of(content: bytes, content_type: str) -> dict[str, Any]:
 
 
 def snapshot_of(answer: dict[str, Any], spelling: Spelling) -> Snapshot:
-    """The answer's meaning. Whatever is missing or odd beside what identifies an attempt is absent, and noted in `odd`.
+    """The snapshot in an answer. Members that are missing or malformed are treated as absent, and named in `odd`.
 
     Raises:
-        TargetUnreadable: an attempt lacks its status or the time when it began, or they are of another type.
+        TargetUnreadable: the status or `startedAt` of an attempt is missing or malformed.
     """
     reader = _Reader(spelling)
     desired = answer.get(spelling.desired_state)
@@ -101,7 +101,7 @@ def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
 
 
 class _Reader:
-    """Reads the parts of one answer, and notes which members it took as absent."""
+    """Reads the parts of one answer, and notes the members that it treats as absent."""
 
     def __init__(self, spelling: Spelling) -> None:
         self.odd: list[str] = []
@@ -125,7 +125,7 @@ class _Reader:
         return {name: self.member(form, spelt, _text) for spelt, name in self._spelling.revision}
 
     def member(self, form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T | None:
-        """What `read` makes of a member; None where it is missing, or is not what the API promises."""
+        """The member, read by `read`; None if it is missing, or not what the API promises."""
         if form.get(name) is None:
             self._note(f"{name} is missing")
             return None
@@ -141,14 +141,14 @@ class _Reader:
         return tuple(event for event in map(self._event, value) if event)
 
     def _event(self, value: Any) -> SyncEvent:
-        """A sync event; empty where nothing of it can be read."""
+        """A sync event; empty if nothing of it can be read."""
         spelling, form = self._spelling, value
         if not form or not isinstance(form, dict):
             self._note(f"{spelling.events}: one is not a structure, or is empty")
             return {}
         event = {
             "type": self.member(form, spelling.type, _text),
-            # Free text of AWS's: whatever it repeats of a secret ends here.
+            # Free text from AWS: secrets that it repeats are removed here.
             "event": self.member(form, spelling.event, lambda text: _text(text, excerpt)),
             "time": self.member(form, spelling.time, lambda time: rfc3339(_moment(time))),
         }

@@ -21,7 +21,7 @@ SQLITE, DYNAMODB = "sqlite:///", SCHEME
 
 
 def store_for(address: str, sessions: Sessions | None = None) -> SqliteStore | DynamoStore | MemoryStore:
-    """The store that `state` names, not yet opened; `sessions`: those that other clients of AWS use, too."""
+    """The store that `state` names, not yet opened; `sessions`: the AWS sessions shared with other clients."""
     if address.startswith(SQLITE):
         from watcher.stores.sqlite import SqliteStore  # noqa: PLC0415  what is not used is not loaded
 

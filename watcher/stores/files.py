@@ -25,18 +25,18 @@ MEANINGS = {
     sqlite3.SQLITE_FULL: "the disk is full; make room",
     sqlite3.SQLITE_READONLY: "it is read-only; let watcher write it, or name another file under `state`",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; is its directory there, and may watcher write to it?",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it, or move it away to begin anew. It is left as it is",
-    sqlite3.SQLITE_NOTADB: "it is no SQLite database; name another file under `state`. It is left as it is",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it, or move it away to start empty. It was not changed",
+    sqlite3.SQLITE_NOTADB: "it is not an SQLite database; name another file under `state`. It was not changed",
     sqlite3.SQLITE_BUSY: "another process holds it",
     sqlite3.SQLITE_IOERR: "the disk does not do what it should",
 }
 
 
 MODE = 0o640
-"""Of a new file, less what the umask takes: a state tells about other people's repositories."""
+"""The mode of a new file, further restricted by the umask: a state has details of other teams' repositories."""
 
 _OWNER = re.compile(rb"\d{0,20}\n?")
-"""The content of a lock: the number of the process that took it last."""
+"""The content of a lock file: the id of the process that took the lock last."""
 
 
 class FileLock:
@@ -52,7 +52,7 @@ class FileLock:
 
         Raises:
             StoreLocked: another process has it.
-            StoreError: something else stands in its place.
+            StoreError: the lock's path is used by another file.
             OSError: the lock's file cannot be made.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -61,13 +61,13 @@ class FileLock:
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            raise StoreError(f"{self._path}: is a symbolic link, which a lock must not be; remove it") from None
+            raise StoreError(f"{self._path}: this is a symbolic link, which a lock must not be; remove it") from None
         with contextlib.ExitStack() as failed:
             failed.callback(os.close, descriptor)
             owner = os.read(descriptor, 32) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
             if owner is None or not _OWNER.fullmatch(owner):
                 raise StoreError(
-                    f"{self._path}: is not watcher's lock; move it away, or name another file under `state`"
+                    f"{self._path}: this is not a lock of watcher; move it away, or name another file under `state`"
                 )
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,7 +83,7 @@ class FileLock:
         self._descriptor = descriptor
 
     def keep(self) -> None:
-        """Take the lock again if its file was removed or replaced: another process could take that one, too.
+        """Take the lock again if its file was removed or replaced, since another process could lock a new file.
 
         Raises:
             StoreLocked: another process has it.
@@ -104,10 +104,10 @@ class FileLock:
 
 
 def make(path: Path) -> bool:
-    """Make a state file that is not there, for its user and group alone; whether an empty one was there before.
+    """Create the state file if it does not exist, with `MODE`; returns whether it existed and was empty.
 
     Raises:
-        StoreError: it is not there, or empty, but its write-ahead log has changes, which SQLite would delete.
+        StoreError: it is missing or empty, but its write-ahead log has changes, which SQLite would delete.
     """
     if has_content(path):
         return False
@@ -116,7 +116,7 @@ def make(path: Path) -> bool:
     if has_content(log):
         raise StoreError(
             f"{path}: the file is {'empty' if found else 'not there'}, but {log} has changes; restore the file, or "
-            "move both away to begin anew"
+            "move both away to start empty"
         )
     if not found:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
@@ -124,7 +124,7 @@ def make(path: Path) -> bool:
 
 
 def has_content(path: Path) -> bool:
-    """Whether `path` leads to a file that is not empty."""
+    """Whether a file that is not empty exists at `path`, after symbolic links."""
     try:
         return path.stat().st_size > 0
     except FileNotFoundError:
@@ -132,7 +132,7 @@ def has_content(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """The device and inode of the file that `path` leads to; None: there is none."""
+    """The device and inode of the file at `path`, after symbolic links; None: there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -141,7 +141,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def identities(database: Path) -> dict[Path, tuple[int, int]]:
-    """The files that belong to an open database, as they are now."""
+    """The existing files of a database, each with its current `identity`."""
     files = [database, *(beside(database, ending) for ending in ("-wal", "-shm"))]
     return {file: found for file in files if (found := identity(file)) is not None}
 
@@ -153,16 +153,16 @@ def beside(database: Path, ending: str) -> Path:
 
 
 def refuse_replaced(files: Mapping[Path, tuple[int, int]]) -> None:
-    """Compare files with what they were when they were opened: what is written into another one would be lost.
+    """Check that `files` have the identity they had when they were opened: writes to a removed file would be lost.
 
     Raises:
-        StoreError: one was removed or replaced, or the database was emptied.
+        StoreError: a file was removed or replaced, or the database was emptied.
     """
     for file, opened in files.items():
         if change := _change(file, opened):
             raise StoreError(
-                f"{file}: the file was {change} while it was in use, and nothing more can be kept; put the same file "
-                "back, or restart watcher to go on with what is there"
+                f"{file}: the file was {change} while it was in use, and nothing more can be recorded; put the same "
+                "file back, or restart watcher to go on with the file that is there"
             )
 
 

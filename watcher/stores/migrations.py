@@ -76,7 +76,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE sink (name TEXT PRIMARY KEY) WITHOUT ROWID",
         "INSERT INTO sink SELECT DISTINCT sink FROM delivery",
     ),
-    # One row: when a daemon last marked the file as kept up to date, in seconds since 1970.
+    # One row: when a daemon last marked the file as up to date, in seconds since 1970.
     ("CREATE TABLE alive (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL)",),
 )
 
@@ -104,7 +104,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     told = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if told != "ok":
         raise StoreError(
-            f"{path}: the file is damaged ({told}); restore it, or move it away to begin anew. It is left as it is"
+            f"{path}: the file is damaged ({told}); restore it, or move it away to start empty. It was not changed"
         )
     version = version_of(connection)
     refuse_unknown(version, path)
@@ -114,20 +114,20 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     lacking = TABLES[version - 1] - found if version > 0 else ()
     if lacking:
         raise StoreError(
-            f"{path}: lacks the table {', '.join(sorted(lacking))}; restore the file, or move it away to begin anew. "
-            "It is left as it is"
+            f"{path}: lacks the table {', '.join(sorted(lacking))}; restore the file, or move it away to start empty. "
+            "It was not changed"
         )
 
 
 def refuse_unknown(version: int, path: Path) -> None:
-    """Leave the file of a newer version alone, and one of a version that there never was.
+    """Refuse a file of a newer version, and of a version that never existed.
 
     Raises:
-        StoreError: it is one.
+        StoreError: the file has such a version.
     """
     if version < 0:
         raise StoreError(f"{path}: its schema has the version {version}, which watcher never writes; restore the file, "
-                         "or move it away to begin anew. It is left as it is")  # fmt: skip
+                         "or move it away to start empty. It was not changed")  # fmt: skip
     if version > VERSION:
         raise StoreError(
             f"{path}: written by a newer watcher (schema {version}, this one knows {VERSION}); "

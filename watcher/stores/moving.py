@@ -76,7 +76,7 @@ def lines(parts: Iterable[Part]) -> Iterator[str]:
     """A whole file's lines.
 
     Raises:
-        StoreError: a part is one that watcher never writes.
+        StoreError: a part has a form that watcher never writes.
     """
     yield json.dumps({HEADER: FORM})
     count = 0
@@ -86,8 +86,8 @@ def lines(parts: Iterable[Part]) -> Iterator[str]:
             check(told, _FORMS[kind], kind)
         except ValueError as error:
             which = told.get("number", told.get("subject")) if isinstance(told, dict) else ""
-            raise StoreError(f"the {kind} {which} that the store holds cannot be exported: {error}; delete it, or "
-                             "restore the store") from None  # fmt: skip
+            raise StoreError(f"the {kind} {which} in the store cannot be exported: {error}; delete it, or restore the "
+                             "store") from None  # fmt: skip
         yield json.dumps({kind: told}, separators=(",", ":"))
         count += 1
     yield json.dumps({"end": count})

@@ -338,10 +338,10 @@ def _one_of(states: Iterable[DeliveryState]) -> str:
 
 
 def numbered(row: Sequence[Any]) -> tuple[int, Event]:
-    """An event and its number, from a row that begins with it.
+    """The number and the event in a row that begins with the number.
 
     Raises:
-        ValueError: it is not an event.
+        ValueError: the row is not an event.
     """
     number, *fields = row
     return number, check_event(Event(*fields), f"event {number}")
@@ -353,10 +353,10 @@ def _delivery(row: Sequence[Any]) -> Delivery:
 
 
 def _checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
-    """`values` of a row, which are of `forms`.
+    """Return `values` of a row if they have the `forms` of their columns.
 
     Raises:
-        ValueError: one is not.
+        ValueError: a value has another form.
     """
     check(dict(zip(forms, values, strict=True)), forms, "delivery")
     return values

@@ -72,7 +72,7 @@ class SqliteReader:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._connection: sqlite3.Connection
         self._files: Mapping[Path, tuple[int, int]] = {}
-        """Those that are open; none: they are not compared."""
+        """The open files, which must not be replaced; empty while the store is not open."""
 
     async def open(self) -> None:
         """Open the file.
@@ -156,7 +156,7 @@ class SqliteReader:
         self._connection.create_function("is_meant", 2, is_meant, deterministic=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        """`work` on the thread, as long as the files are those that were opened.
+        """Run `work` in the store's thread, unless the files were replaced since they were opened.
 
         It runs to its end even when the caller is cancelled.
         """
@@ -173,7 +173,7 @@ class SqliteReader:
             raise StoreError(f"{self._path}: {error.strerror or error}") from error
         except ValueError as error:
             raise StoreError(f"{self._path}: what it holds cannot be read ({error}); restore the file, or move it away "
-                             "to begin anew") from error  # fmt: skip
+                             "to start empty") from error  # fmt: skip
 
     def _refuse_replaced(self) -> None:
         refuse_replaced(self._files)
@@ -230,7 +230,7 @@ class SqliteOutbox(SqliteReader):
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._refuse_replaced()  # or what is acknowledged would be lost
+            self._refuse_replaced()  # a commit to a removed file would be acknowledged and lost
             self._connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -329,7 +329,7 @@ class SqliteStore(SqliteOutbox):
         try:
             if make(self._path):
                 log.warning("store.empty", path=str(self._path),
-                            consequence="every target is first observed again",
+                            consequence="the first poll of every target counts as its first observation",
                             remedy="if there was state in it, stop watcher and restore the file")  # fmt: skip
             self._connect(mode)
             check(self._connection, self._path)
@@ -380,7 +380,7 @@ class SqliteMover(SqliteStore):
         await self._in_transaction(lambda connection: moving.write(connection, self._until_closed(parts), self._path))
 
     async def close(self) -> None:
-        """See `SqliteStore`; what is being written is given up."""
+        """See `SqliteStore`; a `write` in progress is rolled back."""
         self._closing = True
         await super().close()
 

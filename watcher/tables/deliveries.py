@@ -121,7 +121,7 @@ def _summary(backlog: Backlog, now: datetime) -> str:
 
 
 def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime) -> Table:
-    """A row for each state and answer: a sink that refuses everything alike is one row, with the oldest event's id."""
+    """A row for each state and answer, with the id of the oldest event: a sink that refuses everything is one row."""
     groups: dict[tuple[str, str], list[DeliveryRecord]] = {}
     for delivery in deliveries:
         groups.setdefault((delivery.state, essence(delivery.answer or "", {})), []).append(delivery)
@@ -134,7 +134,7 @@ def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime) -> Ta
 
 
 def _alike(deliveries: Sequence[DeliveryRecord], now: datetime) -> str:
-    """What deliveries are of, and how their tries went; the oldest stands first."""
+    """A note on deliveries with the same answer, the oldest first: their events, targets, ages and tries."""
     oldest, several = deliveries[0], len(deliveries) > 1
     what = dict.fromkeys(_state(each.event.type.removeprefix("watcher."), each.reminder) for each in deliveries)
     subjects = dict.fromkeys(each.event.subject for each in deliveries)

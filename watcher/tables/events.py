@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 
 class EventPrinter:
-    """Prints events as they come: as they are, or for people, on a terminal in two lines at most."""
+    """Prints events as they arrive: as JSON, or for people, in at most two lines of the terminal."""
 
     def __init__(self, *, as_json: bool, within: str = "") -> None:
-        """`as_json`: as they are; `within`: of events that all have subjects that begin so, today, only the rest."""
+        """`as_json`: one line of JSON each; `within`: a beginning that all subjects share, which is not printed.
+
+        With `within` the date is left out, too: these events are all of today.
+        """
         self._within = within
         self._console = None if as_json else console()
 
     def print(self, event: Event, *, whole: bool = False) -> None:
-        """Print one; `whole`: in as many lines as it takes.
+        """Print an event; `whole`: without cutting it to two lines.
 
         Raises:
             BrokenPipeError: the reader has closed its end.
@@ -42,14 +45,14 @@ class EventPrinter:
             width = UNLIMITED if whole else self._console.width
             try:
                 self._console.print(event_text(json.loads(event.body), width, self._within))
-            except SystemExit:  # rich would end the process when its reader has gone
+            except SystemExit:  # rich would end the process when the reader has closed its end
                 raise BrokenPipeError from None
 
 
 def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") -> Text:
-    """An event for people: when, what, its id, of which target, and why; in one line, or in two of `width` columns.
+    """An event for people: time, type, id, subject and notes, in one line, or in two of at most `width` columns.
 
-    `within`: see `EventPrinter`; then the id is left out.
+    `within`: see `EventPrinter`; the id is left out with it.
     """
     kind, subject = event["type"].removeprefix("watcher."), printable(event["subject"])
     when, why = moment(event["time"]), printable(", ".join(filter(None, _notes(event))))
@@ -68,7 +71,7 @@ def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") 
 
 
 def _notes(event: dict[str, Any]) -> Iterator[str | None]:
-    """What is worth knowing of an event, the cause first: what does not fit is cut."""
+    """Notes on an event, the cause first, since text that does not fit is cut."""
     data = event["data"]
     if "attempt" in data:
         attempt = data["attempt"]

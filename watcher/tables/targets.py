@@ -65,7 +65,7 @@ def load_table(report: Sequence[EndpointLoad]) -> Table:
 
 
 class Row(NamedTuple):
-    """What is shown of one target."""
+    """The row of one target."""
 
     target: Target
     standing: Standing
@@ -105,7 +105,7 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
 
 
 def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
-    """How many targets stand how, then a row for each, worst first; `about` completes the first line."""
+    """Print the totals by standing, then a row for each target, worst first; `about` is appended to the totals."""
     screen = console()
     screen.print(Text(summary(row.standing for row in rows) + about, "bold"), soft_wrap=True)
     screen.print()
@@ -113,9 +113,9 @@ def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
 
 
 def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
-    """A row for each target. Ids are cut to what differs; a narrow terminal does without the commits.
+    """A row for each target. Ids are shown without a common account and region; a narrow terminal gets no commits.
 
-    AGE is the time since the latest attempt began, in `status` and `check` alike.
+    AGE is the time since the latest attempt began, for both `status` and `check`.
     """
     wide = console().width >= WIDE
     places = {(row.target.account, row.target.region) for row in rows}

@@ -1,1 +1,1 @@
-"""Small parts that know nothing of the product; they import the standard library and each other only."""
+"""Generic helpers without knowledge of the domain; they import only the standard library and each other."""

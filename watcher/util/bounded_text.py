@@ -1,4 +1,4 @@
-"""Bounds texts that come from outside, and marks those that were cut. Pure."""
+"""Limits the length of texts from outside, and marks those that were cut. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ LONGEST_TEXT = 4096
 """Bytes of one text from outside, as JSON writes it in ASCII."""
 
 CUT = "… [cut]"
-"""The end of a text that was longer."""
+"""The end of a text that was cut."""
 
 
 def bounded(text: str, longest: int = LONGEST_TEXT) -> str:
-    """`text`, or its beginning and `CUT` where JSON, which escapes all but ASCII, needs more than `longest` bytes."""
+    """`text`; if it has more than `longest` bytes as JSON in ASCII, its beginning with `CUT` at the end."""
     beginning = text[: longest + 1]
     if _size(beginning) <= longest:
         return text

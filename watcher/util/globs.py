@@ -1,4 +1,4 @@
-"""Whether a text matches a shell glob (`*`, `?`, `[a-z]`), as `fnmatch` has it, but with few of them kept compiled."""
+"""Matches texts with shell globs (`*`, `?`, `[a-z]`) as `fnmatch` does, but caches fewer compiled patterns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def matches(text: str, glob: str) -> bool:
-    """Whether the whole of `text` matches; capitals make a difference."""
+    """Whether the whole of `text` matches `glob`; case matters."""
     return _matcher(glob)(text) is not None
 
 
-@lru_cache(maxsize=1024)  # one of 1,000 letters takes 28 KB; `fnmatch` keeps 32,768
+@lru_cache(maxsize=1024)  # a pattern of 1,000 characters takes 28 KB; `fnmatch` caches 32,768 patterns
 def _matcher(glob: str) -> Callable[[str], object]:
     return re.compile(translate(glob)).match

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 
 class _Entry(ctypes.Structure):
-    """`struct ifaddrs` of getifaddrs(3), as far as it is read; the same on Linux, macOS and the BSDs."""
+    """The part of `struct ifaddrs` (getifaddrs(3)) that is read; the same on Linux, macOS and the BSDs."""
 
 
 _Entry._fields_ = [
@@ -26,8 +26,8 @@ _ADDRESS = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
 def own_addresses() -> frozenset[str]:
     """Every address of an interface in this network namespace, in canonical form and without a scope.
 
-    Empty where the system does not say, as in a sandbox without netlink. Takes less than a millisecond; it is not kept,
-    since addresses come and go.
+    Empty if the system does not return them, as in a sandbox without netlink. Takes less than a millisecond; not
+    cached, since addresses change.
     """
     libc = ctypes.CDLL(None)
     first = ctypes.POINTER(_Entry)()

@@ -1,10 +1,10 @@
-"""Finds secrets in a text, in whatever form they are repeated there. Pure.
+"""Finds secrets in a text, in whatever encoding they are repeated there. Pure.
 
-Texts and secrets are compared in one form: in UTF-8, with percent-encoding and the escapes of JSON, Python and HTML
-undone, also within one another; from `CUT_FROM` bytes on in small letters, and with `+` as the blank that it is in
-forms. So a receiver that repeats a secret in another case, escaped or cut short does not show it.
+Texts and secrets are compared in a normal form: UTF-8, with percent-encoding and the escapes of JSON, Python and HTML
+undone, also nested ones. Secrets of at least `CUT_FROM` bytes are compared in lower case, and with `+` as a space, as
+in HTML forms. So a secret is found even if a receiver repeats it in another case, escaped or cut short.
 
-The cost grows with the text, and hardly with the number of secrets.
+The cost grows with the length of the text, and hardly with the number of secrets.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     Origin = Callable[[int], tuple[int, int]]
 
 CUT_FROM = 8
-"""Letters from which on the beginning or the end of a secret is hidden as well, and its case does not matter."""
+"""Bytes from which on a beginning or an end of a secret is hidden as well, and case does not matter."""
 
 _GRAM = 4
-"""Bytes of a secret by which it is found at first."""
+"""Bytes of a secret by which candidates are found."""
 
 _LAYERS = 3
-"""Escapes of one kind within those of another that are undone."""
+"""How many nested kinds of escapes are undone."""
 
 _ESCAPE = re.compile(
     rb"%(?:25)*([0-9A-Fa-f]{2})"
@@ -36,19 +36,19 @@ _ESCAPE = re.compile(
     rb"|\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'/]))"
     rb"|(\\)\\+"
 )
-"""An escape, also one that is escaped once more in the same way, as in JSON within JSON."""
+"""An escape, also one that is itself escaped in the same way, as in JSON within JSON."""
 
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ+", b"abcdefghijklmnopqrstuvwxyz ")
 
 _RUN = re.compile(rb"[A-Za-z0-9]+")
 _WORD = re.compile(rb"[0-9]+|[A-Z]{2,}|[A-Za-z][a-z]*")
 _WORD_REVERSED = re.compile(rb"[0-9]+|[A-Z]{2,}|[a-z]*[A-Z]?")
-"""A word or a number, as they are in ordinary text."""
+"""A word or a number, as in ordinary text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value to search for; `head` and `tail` are how many bytes of its beginning or its end give it away."""
+    """A value to search for; `head` and `tail`: how many bytes of its beginning or its end reveal it."""
 
     form: bytes
     head: int
@@ -56,10 +56,10 @@ class Secret:
 
     @classmethod
     def of(cls, text: str, *, words: bool = False) -> Secret:
-        """`text`, which must not be empty.
+        """The secret `text`, which must not be empty.
 
-        A beginning or an end that is made of words and numbers alone gives it away only with `words`: they are in many
-        texts that have nothing to do with it.
+        A beginning or an end that consists only of words and numbers is hidden only with `words`, since many unrelated
+        texts have the same words.
         """
         plain, _ = _unescaped(text.encode(errors="surrogatepass"))
         form = plain if len(plain) < CUT_FROM else plain.translate(_FOLD)
@@ -70,10 +70,10 @@ class Secret:
 
 
 class SecretSearch:
-    """Secrets, ready to be searched for all at once."""
+    """An index of secrets, which are searched for all at once."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        """Index `secrets` by a few bytes that a text must have for one of them to be in it."""
+        """Index `secrets` by a few bytes that every text with one of them must have."""
         self._by_gram: dict[tuple[int, ...], list[Secret]] = {}
         self._short: list[Secret] = []
         for secret in secrets:
@@ -85,7 +85,7 @@ class SecretSearch:
                 self._by_gram.setdefault(tuple(gram), []).append(secret)
 
     def hide(self, text: str, mark: str) -> str:
-        """`text` with `mark` in the place of each secret, and of what gives one away."""
+        """`text` with `mark` in place of each secret, and of each part that reveals one."""
         if not (self._by_gram or self._short):
             return text
         raw = text.encode(errors="surrogatepass")
@@ -107,14 +107,14 @@ class SecretSearch:
 
 
 def _places(text: bytes, secret: Secret) -> Iterator[tuple[int, int]]:
-    """Where as much of `secret` stands as gives it away: from its beginning on, or up to its end."""
+    """The places of all parts of `secret` that reveal it: from its beginning on, or up to its end."""
     form = secret.form
     beginning, end = form[: secret.head], form[-secret.tail :]
     at = text.find(beginning)
     while at >= 0:
         found = _longest(secret, secret.head, partial(_begins, text, form, at))
         yield at, at + found
-        # The next one may begin within what was cut short.
+        # The next occurrence may begin within one that was cut short.
         at = text.find(beginning, at + found - (0 if found == len(form) else secret.head - 1))
     if secret.tail == len(form):
         return  # the whole was searched for
@@ -141,7 +141,7 @@ def _longest(secret: Secret, least: int, fits: Callable[[int], bool]) -> int:
 
 
 def _telling(plain: bytes, word: re.Pattern[bytes]) -> int:
-    """How many bytes of the beginning of `plain` are more than words and numbers; all, if none are."""
+    """The fewest bytes from the beginning of `plain` that are more than words and numbers; else all of them."""
     for run in _RUN.finditer(plain):
         ordinary = word.match(run[0])
         if ordinary and ordinary.end() < len(run[0]):
@@ -150,7 +150,7 @@ def _telling(plain: bytes, word: re.Pattern[bytes]) -> int:
 
 
 def _letter(raw: bytes, at: int, step: int) -> int:
-    """The place nearest to `at`, in the direction of `step`, that is not within a letter of several bytes."""
+    """The position nearest to `at`, in the direction of `step`, that is not within a multi-byte character."""
     while 0 < at < len(raw) and raw[at] & 0xC0 == 0x80:
         at += step
     return at
@@ -198,7 +198,7 @@ def _layer(raw: bytes) -> tuple[bytes, Origin]:
 
 
 def _meant(escape: re.Match[bytes]) -> bytes | None:
-    """What an escape stands for; None: it only looks like one."""
+    """The bytes that an escape stands for; None: it only looks like an escape."""
     percent, entity, unicode, byte, quoted, backslash = escape.groups()
     if code := percent or byte:
         return bytes([int(code, 16)])

@@ -1,4 +1,4 @@
-"""Whether a value read from JSON has the shape that its reader relies on. Pure."""
+"""Checks that values read from JSON have the shape that their readers rely on. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_INTEGER = 2**63 - 1
-"""The largest whole number that SQLite holds, and other readers of JSON expect."""
+"""The largest integer that SQLite can store, and that other readers of JSON expect."""
 
 MOMENT_END = 1e11
 """Seconds since 1970 that no clock reaches (the year 5138)."""
@@ -47,10 +47,10 @@ def is_unicode(text: str) -> bool:
 
 
 def parse(text: Any, form: Any, name: str) -> Any:
-    """The value that `text`, JSON, stands for, once it is checked against `form` (None: whatever it is).
+    """The value of the JSON `text`, checked against `form` (None: any value).
 
     Raises:
-        ValueError: it is not text, not JSON, or has another shape.
+        ValueError: `text` is not text, not JSON, or has another shape.
     """
     if not isinstance(text, str):
         raise ValueError(f"{name} is not text")  # noqa: TRY004  the reader of a file catches one kind of error
@@ -70,7 +70,7 @@ def check(value: Any, form: Any, name: str) -> None:
     keys may be there as well).
 
     Raises:
-        ValueError: it has another shape; the message names the part and what stands there.
+        ValueError: it has another shape; the message names the part and its value.
     """
     if isinstance(form, dict):
         _require(value, isinstance(value, dict), name)

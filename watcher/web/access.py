@@ -1,7 +1,8 @@
-"""Which requests are answered: those that are addressed to this daemon, and have its token. Pure.
+"""Which requests are answered: those that are addressed to this daemon and have its token. Pure.
 
-The token comes as a bearer token or as the password of basic authentication. The address matters since a web page can
-rebind its own name to a loopback address: its requests then come here, but still with that name as their `Host`.
+The token is a bearer token or the password of basic authentication. The `Host` is checked since a web page can rebind
+its own name to a loopback address (DNS rebinding): its requests then arrive here, but still have that name as their
+`Host`.
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ CHALLENGES = ('Bearer realm="watcher"', 'Basic realm="watcher", charset="UTF-8"'
 """What is offered to who came without: RFC 6750 and RFC 7617."""
 
 LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
-"""The name, and what it always stands for (RFC 6761): a tunnel or a published port is reached by either."""
+"""The name and its addresses (RFC 6761): clients behind a tunnel or a published port use any of them."""
 
 NOT_HERE = failed(
     421,
-    "this daemon is not known by this name: ask it by localhost, by its address, or by the name in `http.listen`, "
-    "and let a proxy in front of it send one of these as Host",
+    "this daemon does not serve this Host: use localhost, its address, or the name in `http.listen`, and let a proxy "
+    "in front of it send one of these as Host",
 )
-"""What a request that is addressed to another name gets."""
+"""The response to a request for another host."""
 
 _PORT = re.compile(r":[0-9]*$")
 
 
 def addressed_here(host: str, local: str, names: Collection[str]) -> bool:
-    """Whether `host` is `local`, localhost, or one of `names`; the port is not looked at, for a tunnel has another.
+    """Whether `host` is `local`, localhost, or one of `names`; the port is ignored: behind a tunnel it differs.
 
     Args:
-        host: as in RFC 9110, section 7.2, perhaps with a port; an IPv6 address may stand without its brackets.
-        local: the address that the request came to, perhaps with a zone (`fe80::1%eth0`).
-        names: by which the daemon may be addressed as well, in small letters.
+        host: as in RFC 9110, section 7.2, with or without a port; an IPv6 address may lack its brackets.
+        local: the address that the request arrived at, with or without a zone (`fe80::1%eth0`).
+        names: further names of the daemon, in lower case.
     """
     if host.count(":") == 1 or "]" in host:
         host = _PORT.sub("", host)

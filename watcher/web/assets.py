@@ -20,7 +20,7 @@ PLACEHOLDER = b"?v=HASH"
 """What stands after an address in the files, where the hash is to be."""
 
 HERE = b'"./'
-"""With what each address in the shell begins: relative, since a reverse proxy may put the daemon below any path."""
+"""The beginning of each URL in the shell: relative, since a reverse proxy may serve the daemon below any path."""
 
 _IMPORT = re.compile(rb"""((?:from|import)\s*\(?\s*["']\./[\w-]+\.js)(?=["'])""")
 """A module that another asks for: its address gets the hash, too."""
@@ -50,7 +50,7 @@ class Assets:
     files: Mapping[str, Asset]
 
     def shell(self, depth: int) -> Answer:
-        """The page, whichever: its script reads the address. `depth`: how many folders below the daemon's that is."""
+        """The page for any URL, which its script reads; `depth`: how many folders the URL is below the root."""
         shell = self.files.get(SHELL)
         if shell is None:
             return failed(404, "this build of watcher has no status page; /api/targets tells the same")

@@ -1,8 +1,8 @@
-"""One connection, and its limits: the size of a request, and the time to send it and to read the response.
+"""One connection and its limits: the size of a request, and the time to send it and to read the response.
 
-aiohttp bounds each line of a request and closes a connection that is idle. It does not bound the sum of the lines, a
-request that comes byte by byte, or a response that is not read: this class does (`late` is called every second). No
-request has a body here, so none is parsed or decompressed: both would cost more than sending it.
+aiohttp limits each line of a request and closes idle connections. It does not limit the sum of the lines, a request
+that is sent byte by byte, or a response that is not read: this class does (`late` is called every second). Requests
+must not have a body, so none is parsed or decompressed: both would cost more than sending it costs the client.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ TAKEN_WITHIN = 20.0
 any progress of a reader."""
 
 LINGER = 2.0
-"""Seconds for which a refused body is read and dropped, so that the client gets to the response."""
+"""Seconds for which a refused body is read and dropped, so that the client gets to read the response."""
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Bytes that are held of requests that are not whole, or wait behind others of their connection."""
+"""Bytes that are buffered of requests that are incomplete, or wait behind others on their connection."""
 
 
 class Connection(web.RequestHandler):
     """A connection that knows since when it waits for the client."""
 
     def __init__(self, server: web.Server, client: str, gone: Callable[[Connection], None]) -> None:
-        """`client`: whose it is, as its limits have it; `gone` is called when the connection is lost."""
+        """`client`: see `limits.client_of`; `gone` is called when the connection is lost."""
         loop = asyncio.get_running_loop()
         super().__init__(
             server,
@@ -56,7 +56,7 @@ class Connection(web.RequestHandler):
         self._head_since: float | None = self._began
         self._head_bytes = 0
         self._refused = False
-        """Whether a request announced a body: nothing that comes after its head is read."""
+        """Whether a request announced a body: nothing after its head is parsed."""
         self._writer: AbstractStreamWriter | None = None
         self._written = self._taken = 0
         self._stuck_since: float | None = None
@@ -73,9 +73,9 @@ class Connection(web.RequestHandler):
         self._gone(self)
 
     def data_received(self, data: bytes) -> None:
-        """Note when a request's head begins, and when it is whole; drop its body.
+        """Note when a request's head begins and when it is complete; drop its body.
 
-        It is parsed in slices, since each of the chunks of a body costs a call: there may be 40,000 in one read.
+        The data is parsed in slices, since each chunk of a body costs a call, and one read may have 40,000 chunks.
         """
         for start in range(0, max(1, len(data)), SLICE):
             if not self._refused:
@@ -89,7 +89,7 @@ class Connection(web.RequestHandler):
             self._head_since = None
         elif self._head_since is None and data and self.waits:
             self._head_since = self._loop.time()
-        # While enough requests wait for their turn, aiohttp keeps the rest of what was read.
+        # While enough requests are queued, aiohttp buffers the rest of the data.
         held = self._request_count == before or self._buffer_paused
         self._head_bytes = self._head_bytes + len(data) if held else 0
         if self._head_bytes > MAX_HEAD_BYTES:
@@ -149,7 +149,7 @@ class Connection(web.RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Log a bug of the server. A body that is damaged is the client's."""
+        """Log a bug of the server; a malformed body is the client's fault, and not logged."""
         error = kw.get("exc_info")
         if not isinstance(error, (web.RequestPayloadError, HttpProcessingError)):
             log.error("http.bug", what=args[0] if args else "", exc_info=error)

@@ -1,4 +1,4 @@
-"""The connections that are open, by client, and which of them makes way for another."""
+"""The open connections by client, and which of them is closed to make room for another."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from watcher.web.connection import Connection
 
 LOOKED_AT = 64
-"""Connections that are looked at for an idle one; the next time it is the turn of others."""
+"""Connections that are searched for an idle one; the next search looks at others."""
 
 
 class Connections:
-    """In the order of their last requests, the longest ago first."""
+    """The open connections in the order of their last requests, the oldest first."""
 
     def __init__(self) -> None:
         self._all: OrderedDict[Connection, None] = OrderedDict()
@@ -34,10 +34,10 @@ class Connections:
         return len(self._all)
 
     def have_room(self, client: str, most: int) -> bool:
-        """Whether `client` may have one more, where there may be `most`; an idle one is ended if that makes room.
+        """Whether `client` may have one more of at most `most` connections; closes an idle one if that makes room.
 
-        A connection without a request keeps no other out: one of the client's own makes way, or, where all places are
-        in use, one of a client that has more of them.
+        An idle connection never keeps another one out: one of the client's own is closed or, if all places are in use,
+        one of a client that has more connections.
         """
         own = len(self._of[client]) if client in self._of else 0
         if may_have_more(own, len(self), most):
@@ -56,17 +56,17 @@ class Connections:
         return False
 
     def add(self, connection: Connection) -> None:
-        """It is open."""
+        """Add an open connection."""
         self._all[connection] = self._of[connection.client][connection] = None
 
     def worked(self, connection: Connection) -> None:
-        """It had a request just now: others are idle for longer."""
+        """Move a connection that just had a request to the end of the order."""
         if connection in self._all:
             self._all.move_to_end(connection)
             self._of[connection.client].move_to_end(connection)
 
     def discard(self, connection: Connection) -> None:
-        """It is closed; this may be called more than once."""
+        """Remove a closed connection; may be called more than once."""
         if connection in self._all:
             del self._all[connection], self._of[connection.client][connection]
             if not self._of[connection.client]:
@@ -74,13 +74,13 @@ class Connections:
 
 
 class Arrival(asyncio.Protocol):
-    """A connection that was accepted just now, until its client is known; `admit` decides what becomes of it."""
+    """A connection that was just accepted, until its client is known; `admit` returns the protocol that serves it."""
 
     def __init__(self, admit: Callable[[str], asyncio.Protocol]) -> None:
         self._admit = admit
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Put the protocol that is to serve this client in the place of this one."""
+        """Replace this protocol by the one that serves the client."""
         peer = transport.get_extra_info("peername")
         protocol = self._admit(peer[0] if peer else "")
         transport.set_protocol(protocol)

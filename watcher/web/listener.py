@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from watcher.web.site import Site
 
 TURNED_AWAY_AT_ONCE = 64
-"""Connections at most that there is no place for, and that are told so; for a newer one the oldest is cut."""
+"""How many surplus connections get a response (`TurnedAway`) at a time; a newer one replaces the oldest."""
 
 ACCEPTED_AT_ONCE, QUEUED = 32, 1024
 """Connections accepted before others on the loop get their turn; that the system holds meanwhile."""
@@ -41,7 +41,7 @@ class Listener:
     """One address and the connections that came in by it. `token`: what a request must present, or None."""
 
     def __init__(self, site: Site, token: str | None, names: frozenset[str]) -> None:
-        """`site` answers; `names`: by which a request may address the daemon."""
+        """`site` answers; `names`: see `access.addressed_here`."""
         self.url = ""
         self.token = token
         self._names = names
@@ -125,7 +125,7 @@ class Listener:
         return turned_away
 
     def _most_connections(self) -> int:
-        """How many there may be beside what polls and deliveries need, by the configuration in force."""
+        """How many connections may be open beside those for polls, by the configuration in force."""
         config = self._site.config
         if self._most[0] is not config:
             files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -22,10 +22,10 @@ MOST_EVENTS, MOST_TEXT = 1000, 4 * 1024 * 1024
 
 MOST, LONGEST = 50, 1000
 MOST_TYPES, LONGEST_TYPE = 16, 32
-"""How often a parameter may be given, and its letters: any, and `type`, whose globs cost more than their letters."""
+"""How often a parameter may be given, and its length in characters; less for `type`, whose globs are expensive."""
 
 LONGEST_ID, MOST_PARTS = 2000, 9
-"""Letters of an id, encoded twice, and slashes in it, with the one of a badge."""
+"""Characters of an id that is percent-encoded twice, and its slashes, including the one before `badge.svg`."""
 
 MOST_NUMBER = 2**63 - 1
 
@@ -36,7 +36,7 @@ MOMENT = (
     r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-"""The forms of parameters, in the dialect that Python and JSON Schema share: as in the OpenAPI document."""
+"""The patterns of parameters, as in the OpenAPI document, in the dialect that Python and JSON Schema share."""
 
 
 class WrongQuery(ValueError):  # noqa: N818  named for what it says
@@ -62,7 +62,7 @@ def parameters(pairs: Iterable[tuple[str, str]], *, once: Sequence[str] = (), ma
             raise WrongQuery(f"{name}: it may be given once only")
         most, longest = (MOST_TYPES, LONGEST_TYPE) if name == "type" else (MOST, LONGEST)
         if len(value) > longest or len(found.get(name, ())) >= most:
-            raise WrongQuery(f"{name}: too much; at most {most} of them, of at most {longest} letters")
+            raise WrongQuery(f"{name}: it may be given {most} times at most, with at most {longest} characters each")
         found.setdefault(name, []).append(value)
     return found
 
@@ -168,7 +168,7 @@ def stream_after(pairs: Iterable[tuple[str, str]], last_event_id: str | None) ->
 
 
 def _types(globs: Sequence[str]) -> tuple[str, ...]:
-    """The types that globs stand for, so that the store needs to match nothing; a name of none where there is none."""
+    """The event types that match the globs, so that the store compares names only; if none does, an unknown name."""
     full = [glob if glob.startswith(("watcher.", "*")) else f"watcher.{glob}" for glob in globs]
     found = dict.fromkeys(each for glob in full for each in (*EVENT_TYPES, TEST_EVENT) if matches(each, glob))
     return tuple(found) or tuple(re.sub(r"[*?\[]", "", glob) for glob in full[:1])

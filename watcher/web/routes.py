@@ -1,4 +1,4 @@
-"""Which paths there are, and which of them a request means. Pure."""
+"""The paths that are served, and the route of a request's path. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Route(StrEnum):
 
 
 OPEN = frozenset({Route.LIVEZ, Route.READYZ})
-"""Those that need no token, and wait for no other: they decide over a restart."""
+"""Routes that need no token and do not wait for other requests: an orchestrator restarts the daemon by them."""
 
 _EXACT = {route.value: route for route in Route if "{" not in route.value}
 _UNDER = {

@@ -98,5 +98,5 @@ def _token(http: Http) -> str | None:
 
 
 def _names(http: Http) -> frozenset[str]:
-    """The names by which requests may address the daemon, beside localhost and the address that they come to."""
+    """The names that requests may have as `Host`, besides localhost and the address that they arrive at."""
     return frozenset({http.host.lower()})

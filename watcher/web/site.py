@@ -1,4 +1,4 @@
-"""From a request to its answer: whether it is refused, which route, one at a time: the loop stays free for polls."""
+"""Answers requests: checks each, finds its route, and works on few at a time, so that the loop stays free for polls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 AT_A_TIME = 16
-"""Requests that are worked on at once; the others wait, since polls share the loop with them."""
+"""Requests that are worked on at the same time; the others wait, since polls share the loop with them."""
 
 MOST_HELD = 64 * 1024 * 1024
 """Bytes of responses that are being sent, in all."""
@@ -129,7 +129,7 @@ class Site:
             return answer
 
     def _places_of(self, address: str) -> asyncio.Semaphore:
-        """The places that one client may have at a time: half of all."""
+        """The semaphore of one client, which may have half of all places."""
         return self._clients.setdefault(address, asyncio.Semaphore(AT_A_TIME // 2))
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
@@ -143,7 +143,7 @@ class Site:
             return await self._hub.serve(request, after)
         finally:
             self._streams[client] -= 1
-            self._streams += Counter()  # drops what is zero
+            self._streams += Counter()  # drops clients without streams
 
     def _shell(self, depth: int) -> Answer:
         return self._assets.shell(depth) if depth <= query.MOST_PARTS else NOTHING_HERE
@@ -153,10 +153,10 @@ class Site:
 
 
 def _refused(request: web.BaseRequest, route: Route | None, token: str | None, names: Collection[str]) -> Answer | None:
-    """The answer to a request that gets no other."""
+    """The response to a request that must be refused; None: it may be answered."""
     hosts = request.headers.getall("Host", [])
     if len(hosts) > 1 or (not hosts and request.version >= HttpVersion11):  # RFC 9112, section 3.2
-        return failed(400, "a request has one Host header")
+        return failed(400, "a request must have exactly one Host header")
     if not access.addressed_here(request.host, _local(request), names):
         return access.NOT_HERE
     if route not in routes.OPEN and not access.may(request.headers.get("Authorization"), token):
@@ -173,7 +173,7 @@ def _refused(request: web.BaseRequest, route: Route | None, token: str | None, n
 
 
 def _local(request: web.BaseRequest) -> str:
-    """The address that a request came to."""
+    """The local address that a request arrived at."""
     address = request.protocol.sockname
     return address[0] if isinstance(address, tuple) else ""
 

@@ -156,8 +156,8 @@ class Hub(Observer):
             await response.write(text)
             await request.writer.drain()
 
-        # An id without data is no event, and yet what an `EventSource` comes back with (HTML standard, 9.2.6). It may
-        # have none, or one of a store that is lost.
+        # An id without data dispatches no event, but an `EventSource` resumes from it (HTML standard, 9.2.6). The
+        # client may have no id yet, or one of a store that is lost.
         await write(f"retry: {RETRY}\nid: {place.told.last}\n: watcher\n\n".encode())
         while not self._closing and epoch == self._epoch:
             pulse = self._pulse  # before looking, so that no news is missed

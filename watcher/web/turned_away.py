@@ -1,6 +1,6 @@
-"""A connection for which there is no place: it gets its health, or is asked to come back, and is closed.
+"""Responds to a connection that exceeds the limits: with 503, or with the daemon's health, and closes it.
 
-What decides over a restart must not take many readers for a hang, so `/livez` and `/readyz` are answered even so.
+An orchestrator must not restart a daemon that only has many readers, so `/livez` and `/readyz` are answered here, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watcher.web.health import Health
 
 ASKED_WITHIN = 1.0
-"""Seconds for sending a request."""
+"""Seconds in which the request must arrive."""
 
 MAX_HEAD_BYTES = 8192
 
@@ -43,17 +43,17 @@ class TurnedAway(asyncio.Protocol):
 
     @property
     def has_asked(self) -> bool:
-        """Whether its request is being answered."""
+        """Whether its request has arrived and is being answered."""
         return self._answering is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the request a moment: closing before it is read would reset the connection, answer and all."""
+        """Wait briefly for the request: closing before it is read would reset the connection, and lose the response."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  only sockets are listened to
         self._transport = transport
         self._timer = asyncio.get_running_loop().call_later(ASKED_WITHIN, self._late)
 
     def data_received(self, data: bytes) -> None:
-        """Answer the first request, once its head is whole."""
+        """Answer the first request once its head is complete."""
         if self._answering is None:
             self._head += data
             if b"\r\n\r\n" in self._head or len(self._head) > MAX_HEAD_BYTES:
@@ -84,12 +84,12 @@ class TurnedAway(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_lost(self, _exc: BaseException | None) -> None:
-        """Let the server know."""
+        """Stop answering, and report the loss to the listener."""
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()

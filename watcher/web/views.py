@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from watcher.state import Outage, Record
 
 LONGEST_NOTE = 500
-"""Bytes of what AWS said of a failure."""
+"""Bytes of AWS's text about a failure."""
 
 
 def kept_row(target: Target, record: Record | None, endpoint: Record | None) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _endpoint(key: EndpointKey, look: EndpointLook, record: Record | None) -> di
 
 
 def sinks_view(looks: Mapping[str, SinkLook], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
-    """`/api/sinks`: those that do not take what they are sent, then the others, then those not configured any more."""
+    """`/api/sinks`: first the sinks that do not accept deliveries, then the others, then those no longer configured."""
     looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
     configured = sorted(looks, key=lambda name: looks[name].state == UP)
     names = [*configured, *(name for name in backlogs if name not in looks)]

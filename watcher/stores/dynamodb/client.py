@@ -71,7 +71,7 @@ class Caller:
     """Calls one table's API with the ambient credentials. `address` is what messages name."""
 
     def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
-        """Nothing is opened before the first call. `sessions`: those that other clients use, too."""
+        """Nothing is opened before the first call. `sessions`: the AWS sessions shared with other clients."""
         self.address = address
         self._sessions = sessions or Sessions()
         self._client: Client | None = None
@@ -144,10 +144,10 @@ class Caller:
         return self._client
 
     def _lost(self, operation: str, lent: Lent | None, failure: PollFailed) -> StoreError:
-        """The error of a call that was not answered: one that was not even made may be made soon."""
+        """The error of a call without an answer; if the call was not made at all, it may be possible soon."""
         if lent is not None:
             return UnknownOutcomeError(self._shown(operation, str(failure)))
-        text = self._shown(f"{operation} could not be asked", str(failure))
+        text = self._shown(f"{operation} could not be called", str(failure))
         return PassingError(text) if failure.passing else StoreError(text)
 
     def _refused(self, error: ClientError, client: Client, lent: Lent | None) -> StoreError:

@@ -4,7 +4,7 @@
 |---|---|---|
 | `M` | `M` | the form's version, the number of shards |
 | `M` | `K` | the sinks of the last start, and those that are `coming` |
-| `M` | `A` | when a watcher last marked the table as kept up to date; unlike `W#`, it outlives a stop |
+| `M` | `A` | when a daemon last marked the table as up to date; unlike `W#`, it is kept when the daemon stops |
 | `T#<shard>` | subject | a subject's state; `tx` names the transaction that wrote it, `n` the last event's number |
 | `E#<subject>` | number, id | an event with its body |
 | `H` | hour | an hour in which there are events |
@@ -231,19 +231,19 @@ def encode(item: Item) -> dict[str, Any]:
 
 
 def decode(item: dict[str, Any]) -> Item:
-    """What DynamoDB's own words mean, whether botocore or we read the JSON.
+    """An item from DynamoDB's JSON, whether botocore or watcher parsed that.
 
     Raises:
-        ValueError: an attribute is of a type that is never written.
+        ValueError: an attribute has a type that watcher never writes.
     """
     return {name: _decode(value) for name, value in item.items()}
 
 
 def checked(item: Item) -> Item:
-    """Return `item` once it is known to have the attributes that its readers rely on.
+    """Return `item` if it has the attributes that its readers rely on.
 
     Raises:
-        ValueError: one is missing, or of another type.
+        ValueError: an attribute is missing, or has another type.
     """
     partition, _, rest = str(item["k"]).partition("#")
     form = _DELIVERY if "sink" in item and partition in {"O", "D", "X"} else _FORMS.get(partition)
@@ -296,4 +296,4 @@ _DELIVERY = {
     "tried": Optional(Moment), "ended": Optional(Moment), "answer": Optional(str), "failures": Optional(int),
     "since": Optional(Moment), "next_try": Optional(Moment), "after": Optional(int),
 }  # fmt: skip
-"""Attributes by the first letters of the partition, and those of a delivery wherever it is."""
+"""The attributes by the first letter of the partition (`_FORMS`), and of deliveries in any partition."""

@@ -57,7 +57,7 @@ class DynamoReader:
     late = items.number_at(LATE)
 
     def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
-        """Nothing is opened yet. `sessions`: those that other clients use, too."""
+        """Nothing is opened yet. `sessions`: the AWS sessions shared with other clients."""
         self.table = Table(address, Caller(address, sessions))
 
     async def open(self) -> None:
@@ -173,7 +173,7 @@ class DynamoReader:
             except ValueError as error:
                 raise StoreError(
                     f"{self.table.address}: the state of {item['subject']!s} cannot be read ({error}); restore the "
-                    "table to an earlier time, or delete that item to begin anew"
+                    "table to an earlier time, or delete that item"
                 ) from error
         raise StoreError(f"{self.table.address}: a part of the state of a subject is missing")
 

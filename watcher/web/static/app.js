@@ -148,8 +148,8 @@ function startAnew() {
 }
 
 /**
- * One notice: its headline (null: none), its lines, and the moment that the headline names. Written only when it changes:
- * it is read aloud.
+ * One notice: its headline (null: none), its lines, and the time that the headline names. Updated only when it changes,
+ * since screen readers read it aloud.
  */
 function notice(id, headline, lines, at = null) {
   const box = byId(id);
@@ -249,7 +249,7 @@ document.addEventListener("visibilitychange", () => {
   } else refresh();
 });
 
-// They are relative to the address that the page was opened at, which changes with the part that is shown.
+// Made absolute: they are relative to the URL that the page was opened at, which changes with navigation.
 for (const link of document.querySelectorAll("[href^='.']:not([rel=stylesheet])")) link.setAttribute("href", link.href);
 
 history.scrollRestoration = "manual";

@@ -228,7 +228,7 @@ export function verdict(counts, all) {
   return { standing, text: `None of ${plural(all, "target")} needs attention`, detail: rest };
 }
 
-/** A verdict on the targets, behind the names of the sinks that do not take what they are sent. */
+/** The verdict on the targets, preceded by the sinks that do not accept deliveries. */
 function withSinks(said, failing) {
   if (failing.length === 0) return said;
   const which = failing.length === 1 ? `The sink ${failing[0]} is failing` : `${plural(failing.length, "sink")} are failing`;

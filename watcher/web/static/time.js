@@ -22,10 +22,10 @@ export function span(seconds) {
 /** How long ago. */
 export const ago = (seconds) => (seconds < 1 ? "just now" : `${span(seconds)} ago`);
 
-/** `2026-11-23 08:00:00 UTC`, as everywhere in watcher. */
+/** A time as `2026-11-23 08:00:00 UTC`, the form that watcher shows everywhere. */
 const utc = (milliseconds) => `${new Date(milliseconds).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
-/** The hour in UTC, or with the day where it is another. */
+/** The time of day in UTC, with the date unless that is today. */
 export function hour(milliseconds) {
   const [day, ...time] = utc(milliseconds).split(" ");
   return (utc(now()).startsWith(day) ? time : [day, ...time]).join(" ");
@@ -36,7 +36,7 @@ const here = new Intl.DateTimeFormat("sv", {
   year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
 }); // Swedish writes a time as UTC is written above
 
-/** A moment in UTC, and in the zone of this machine where that is another: what hovering shows. */
+/** A time in UTC and, if it differs, in the time zone of this machine: shown on hover. */
 export const inZones = (milliseconds) =>
   [utc(milliseconds), timeZone === "UTC" ? "" : `${here.format(milliseconds)} ${timeZone}`].filter(Boolean).join("\n");
 
