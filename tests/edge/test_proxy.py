@@ -102,7 +102,11 @@ def test_the_proxy_is_the_configured_one_or_as_for_calls_to_aws(
     assert (None if found is None else str(found)) == expected
 
 
-@pytest.mark.parametrize("wrong", ["http://", "http://proxy:port", "//"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["http://", "http://proxy:port", "//", "socks5h://proxy:1080", "HTTP://proxy:3128", " http://proxy:3128",
+     "http://ops:12#let-me-0ut@proxy:3128", "http://ops:12?let-me-0ut@proxy:3128"],
+)  # fmt: skip
 def test_a_proxy_of_the_environment_that_cannot_be_used_is_said_so(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", wrong)
     with pytest.raises(SinkError, match="the proxy that the environment names"):

@@ -37,8 +37,11 @@ def proxy_for(url: str, wanted: SecretStr | Literal[False] | None) -> URL | None
         proxy = URL(written)
     except ValueError:
         proxy = URL()
-    if proxy.scheme not in {"http", "https"} or not proxy.host:
-        raise SinkError("the proxy that the environment names is not the http or https URL of a host")
+    # botocore puts http:// before another scheme, and a # or ? in a password that is not escaped ends the host.
+    beyond = proxy.raw_path.startswith("//") or proxy.raw_query_string or proxy.raw_fragment
+    if proxy.scheme not in {"http", "https"} or not proxy.host or beyond:
+        variable = f"{URL(url).scheme.upper()}_PROXY"
+        raise SinkError(f"the proxy that the environment names ({variable}) is not the http or https URL of a host")
     if proxy.user or proxy.password:
         credentials = f"{proxy.user or ''}:{proxy.password or ''}"
         # As aiohttp encodes them.
