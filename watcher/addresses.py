@@ -56,7 +56,7 @@ LOOPBACK_NAMES = frozenset(
         "ip6-loopback",
     }
 )
-"""Names that the hosts files of common systems give to loopback."""
+"""Names of loopback in the hosts files of common systems."""
 
 
 def host_refusal(host: str, own: Container[str] = ()) -> str | None:

@@ -51,7 +51,7 @@ class Event:
 
 
 def fitting(found: Iterable[tuple[int, Event]], size: float) -> list[tuple[int, Event]]:
-    """The first of `found`, with at most `size` characters in all of their bodies; at least one, if there is one."""
+    """The first of `found` whose bodies have at most `size` characters in all, but at least one."""
     taken: list[tuple[int, Event]] = []
     for number, event in found:
         size -= len(event.body)

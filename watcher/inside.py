@@ -65,7 +65,7 @@ class SinkLook:
     """What it answered last when a delivery failed; empty while there is nothing to tell."""
 
     def beside(self, backlog: Backlog | None) -> SinkLook:
-        """As it is with this backlog (None: nothing): it fails no longer once an operator dropped all that failed."""
+        """The look, corrected by the backlog (None: empty): up again once all failed deliveries were dropped."""
         left = backlog is not None and (backlog.waiting or backlog.dead)
         return self if left or self.state != FAILING else replace(self, state=UP, error="")
 

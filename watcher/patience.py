@@ -22,8 +22,8 @@ LONGEST_HEEDED = 3600.0
 """Seconds that a sink is left alone at most when it asks for it."""
 
 SUSPICIOUS = 3
-"""So many subjects that begin to fail one after the other, and none getting through, are the sink's fault; so many
-tries in a row of one subject may be."""
+"""A sink is down after so many subjects began to fail without a success between them, and failing after so many failed
+tries of one subject."""
 
 SPACING = 5.0
 """Seconds between sends to a sink that is down, at most: somebody's next event may be the one that gets through."""
@@ -105,7 +105,7 @@ class Health:
             self.failing = True
 
     def recall(self, record: DeliveryRecord) -> bool:
-        """Take in what another run left, first the delivery that ended last; whether the sink was failing by that."""
+        """Update the health with a delivery of an earlier run, first the latest that ended; whether the sink fails."""
         if record.state is DeliveryState.WAITING:
             failing = record.tries >= SUSPICIOUS and record.recorded > self.heard_at
             self.failing = self.failing or failing

@@ -200,9 +200,9 @@ class EventQuery:
     """Only events recorded after the one with this number."""
     limit: int = 50
     newest: bool = True
-    """Of more than `limit` or `size`, the newest; otherwise the oldest. Either way they come oldest first."""
+    """If more than `limit` or `size` match, return the newest instead of the oldest; in both cases oldest first."""
     size: float = inf
-    """Characters that their bodies may have together; one event may have more."""
+    """Characters that the bodies may have in all; a single event may have more."""
     known: Collection[tuple[int, str]] = ()
     """Events that are to be left out, by number and id; needed only where events may be `late`."""
 

@@ -92,7 +92,7 @@ def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str
 
 
 def _credentials(header: str) -> list[str]:
-    """What a receiver reads from a header of basic authentication: user and password, and the password alone."""
+    """The secrets in a header of basic authentication: `user:password`, and the password alone; else none."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return []

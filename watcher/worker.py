@@ -161,7 +161,7 @@ class Worker:
         with suppress(StoreError):  # the next deliveries will show it
             found = [*await self._store.deliveries(ended), *await self._store.deliveries(waiting)]
             for each in found:
-                if each.answer != REMOVED and self._health.recall(each):  # a removal says nothing of the sink
+                if each.answer != REMOVED and self._health.recall(each):  # a removal does not concern the sink's health
                     self._complaint = each.answer or ""
 
     async def _turn(self) -> float:

@@ -23,7 +23,7 @@ PROCESS_SECONDS = 25.0
 """Seconds that a process may run."""
 
 KILLED_SECONDS = 1.0
-"""Seconds in which a process that was killed is gone, unless the kernel holds it."""
+"""Seconds to wait for the end of a process that was killed; longer only if the kernel blocks it."""
 
 MAX_OUTPUT_BYTES = 64 * 1024
 
@@ -60,7 +60,7 @@ def kill_all() -> None:
     started = ""
     with contextlib.suppress(OSError):  # not Linux
         started = Path("/proc/thread-self/children").read_text()
-    # One whose start was interrupted is not in `_groups` yet.
+    # A process whose start was interrupted is not in `_groups` yet.
     for group in {*_groups, *map(int, started.split())}:
         _kill(group)
 
@@ -113,14 +113,14 @@ class _TooLongError(Exception):
 
 
 class _Output(asyncio.SubprocessProtocol):
-    """Collects what a process prints."""
+    """Collects the output of a process."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.printed = {1: bytearray(), 2: bytearray()}
         self.exited: asyncio.Future[None] = loop.create_future()
         self.whole: asyncio.Future[None] = loop.create_future()
-        """It has ended, and the pipes are closed."""
+        """Done when the process has ended and its pipes are closed."""
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self.printed[fd] += data

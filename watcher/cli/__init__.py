@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 USAGE, UNWRITTEN, BUG, UNKNOWN = 64, 69, 70, 3
 
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
-"""What writing to stdout fails with: a full disk, a terminal that has gone, a descriptor that is only for reading."""
+"""Errors of writing to stdout: the disk is full, the terminal was closed, the descriptor is read-only."""
 
 EPILOG = """\b
 Examples:

@@ -82,15 +82,17 @@ def find_config(option: str | None, cwd: Path | None = None) -> Document:
 
 
 def working_directory() -> Path:
-    """Where the command was started.
+    """The directory in which the command was started.
 
     Raises:
-        UsageError: it was removed.
+        UsageError: the directory was removed.
     """
     try:
         return Path.cwd()
     except OSError as error:
-        raise UsageError(f"the working directory cannot be found ({error.strerror}); change to another") from None
+        raise UsageError(
+            f"the working directory cannot be found ({error.strerror}); change to another directory"
+        ) from None
 
 
 def read_config(document: Document) -> Config:

@@ -66,7 +66,7 @@ def import_(config: str | None, file: str) -> int:
 
 
 def _settings(config: str | None) -> Config:
-    """The configuration, once a store's warnings go to stderr."""
+    """Read the configuration, after logs are set up to stderr: a store may warn when it is opened."""
     from watcher import logs  # noqa: PLC0415  --help needs none of it
 
     logs.set_up()

@@ -218,7 +218,7 @@ def one_of(words: Sequence[str]) -> Callable[[object], str]:
 
 
 _AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9]*)?")
-"""A user, a host and a port (RFC 3986, section 3.2), but that no name has percent-escapes: none is ever looked up."""
+"""A user, a host and a port (RFC 3986, section 3.2), without percent-escapes in the name: it could not be resolved."""
 
 
 def http_url(value: object, *, example: str, secret: bool = False, user: bool = False) -> str:

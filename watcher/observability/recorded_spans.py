@@ -34,7 +34,7 @@ _NAMES = {
 """Attributes that have a name in OpenTelemetry's conventions; all others are prefixed with `watcher.`."""
 
 _IDENTITY = ("id", "source", "type", "subject")
-"""What of a CloudEvent says which it is."""
+"""The attributes that identify a CloudEvent."""
 
 _W3C = TraceContextTextMapPropagator()
 

@@ -265,7 +265,7 @@ def exact(url: str) -> URL:
     """
     host = URL(url)
     written = re.sub(r"^[^:]+://[^/?#]*/?|#.*", "", url)
-    # The query goes as a part of the path, so that an empty one stays, too.
+    # The query is passed as a part of the path, so that yarl keeps an empty one, too.
     path = "/" + quote(written, safe=string.punctuation)
     return URL.build(scheme=host.scheme, authority=host.raw_authority, path=path, encoded=True)
 

@@ -147,7 +147,7 @@ def identities(database: Path) -> dict[Path, tuple[int, int]]:
 
 
 def beside(database: Path, ending: str) -> Path:
-    """A further file of a database; SQLite keeps it beside the file that a link leads to."""
+    """A further file of a database; SQLite creates it beside the real file, not beside a link to it."""
     real = database.resolve()
     return real.with_name(real.name + ending)
 
@@ -172,7 +172,7 @@ def _change(file: Path, opened: tuple[int, int]) -> str | None:
         return "removed"
     if found != opened:
         return "replaced"
-    # A write-ahead log is empty at times.
+    # A write-ahead log may be empty.
     return None if has_content(file) or file.name.endswith("-wal") else "emptied"
 
 

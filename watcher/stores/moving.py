@@ -154,7 +154,7 @@ def _check(form: Any, name: str) -> None:
 
 
 def _key(part: Part) -> tuple[object, ...]:
-    """What is there once in a file."""
+    """The key of a part, which may occur only once in a file."""
     match part:
         case Sinks():
             return (Sinks,)

@@ -32,8 +32,8 @@ QUESTIONS, PATIENCE = 4, 10.0
 """Questions to the store at once, and the seconds that one may take."""
 
 ATTEMPT_EVENTS, ATTEMPT_TEXT, TOLD_EVENTS, DELIVERIES = 50, 512 * 1024, 20, 200
-"""Recorded events that a target's attempts are read from, and their characters; events that are told of it; deliveries
-of one of them."""
+"""Recorded events from which a target's attempts are derived, and their characters; events shown for a target;
+deliveries shown for one event."""
 
 KEPT = 1.0
 """Seconds for which the same is told of endpoints and sinks."""

@@ -38,9 +38,9 @@ def most_connections(files: int) -> int:
 
 
 class Held:
-    """Bodies that stay in memory until their last reader has them, which may be slow; one that many read counts once.
+    """The response bodies that are in memory until their last reader has received them; a shared body counts once.
 
-    A client may have more as long as it holds less than what is left for others (`may_have_more`).
+    A client may hold more as long as it holds less than what is left for others (`may_have_more`).
     """
 
     def __init__(self, most: int) -> None:
@@ -52,7 +52,7 @@ class Held:
 
     @contextmanager
     def by(self, client: str, body: bytes) -> Iterator[bool]:
-        """Hold `body` for `client` meanwhile, if there is room, which the value says."""
+        """Hold `body` for `client` within the `with` block, if there is room; the value is whether there is."""
         key, own = id(body), self._of[client]
         held = key in self._readers or may_have_more(
             sum(map(self._sizes.__getitem__, own)), sum(self._sizes.values()), self._most

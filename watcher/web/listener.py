@@ -170,9 +170,9 @@ class Listener:
 
 
 def _in_origin_form(message: RawRequestMessage) -> RawRequestMessage:
-    """A request whose target is a whole URL, with that URL's host as its `Host` (RFC 9112, section 3.2.2).
+    """Rewrite a request whose target is a full URL: that URL's host becomes its `Host` (RFC 9112, section 3.2.2).
 
-    aiohttp would decode the host as an international name: it fails for a connection as a whole where it is none.
+    aiohttp would decode the host as an international name, and fail the whole connection if it is not one.
     """
     url = message.url
     if not url.absolute:

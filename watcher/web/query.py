@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
 MOST_EVENTS, MOST_TEXT = 1000, 4 * 1024 * 1024
-"""Events of one answer, and the characters of all but one of them."""
+"""Events of one response, and the characters of their bodies in all; a single event may have more."""
 
 MOST, LONGEST = 50, 1000
 MOST_TYPES, LONGEST_TYPE = 16, 32

@@ -38,7 +38,7 @@ AT_A_TIME = 16
 """Requests that are worked on at the same time; the others wait, since polls share the loop with them."""
 
 MOST_HELD = 64 * 1024 * 1024
-"""Bytes of responses that are being sent, in all."""
+"""Bytes of all responses that are being sent."""
 
 
 class Site:
@@ -184,7 +184,7 @@ async def _now(answer: Answer) -> Answer:
 
 
 TOO_MUCH = failed(
-    503, "too many large responses are being read; read them faster, or ask for less", [("Retry-After", "1")]
+    503, "too many large responses are being sent; read them faster, or request less", [("Retry-After", "1")]
 )
 
 NOTHING_HERE = failed(404, "there is nothing at this address; /api/openapi.json tells what there is")

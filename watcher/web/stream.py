@@ -41,7 +41,7 @@ FED, PAGE = 500, 20
 """Events that all streams share; that are read at once for them; and that one stream has in hand."""
 
 SHARED_TEXT, FED_TEXT, PAGE_TEXT = 16 * 1024 * 1024, 4 * 1024 * 1024, 256 * 1024
-"""Characters of these, of which a single event may have more."""
+"""Characters of the events of each; a single event may have more."""
 
 PAGERS = 4
 """Streams that read from the store at once."""

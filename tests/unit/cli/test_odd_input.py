@@ -116,7 +116,7 @@ def test_a_working_directory_that_was_removed_is_named(
     tmp_path.rmdir()
     assert code_of(arguments) == (3 if arguments == ["check"] else 64)
     assert capsys.readouterr().err == (
-        "watcher: the working directory cannot be found (No such file or directory); change to another\n"
+        "watcher: the working directory cannot be found (No such file or directory); change to another directory\n"
     )
 
 
