@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import time
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,10 @@ class Session:
             if credentials is None:
                 raise NoCredentialsError
             self._chain.asked = credentials.method
-        await credentials.get_frozen_credentials()
+        frozen = await credentials.get_frozen_credentials()
+        for what, value in (("access key", frozen.access_key), ("secret key", frozen.secret_key)):
+            if not isinstance(value, str) or not re.fullmatch("[!-~]+", value):
+                raise ValueError(f"the {what} is not a text of visible ASCII characters")
         return credentials
 
 

@@ -242,6 +242,8 @@ async def test_a_command_that_hangs_is_ended_with_all_its_children(
         ("yes", "printed more than"),
         ("echo not JSON", "could not be read: JSONDecodeError"),
         (r"printf '\377' >&2; exit 1", "ended with 1"),
+        (f"echo '{PRINTED}' | sed 's/\"test\"/null/'", "returned could not be read: ValueError: the access key is not"),
+        (f"echo '{PRINTED}' | sed 's/-secret/ö/'", "returned could not be read: ValueError: the secret key is not"),
     ],
 )
 async def test_a_command_that_fails_says_so(

@@ -26,6 +26,7 @@ PROVIDERS = {
     "assume-role-with-web-identity": "STS (AssumeRoleWithWebIdentity)",
     "container-role": "the container's credentials server",
     "custom-process": "`credential_process`",
+    "env": "the environment",
     "iam-role": "the instance's metadata service",
     "sso": "IAM Identity Center (SSO)",
 }
@@ -76,7 +77,7 @@ def credentials_failure(
         case _ if isinstance(error, CONNECTION) and (fault := ca_fault(environ, ca_bundle)):
             return EndpointUnreadable("InvalidCABundle", fault)
         case OSError(filename=str(path)) if path:
-            where = variable_naming(environ, path)
+            where = variable_naming(environ, path) or f"profile {profile!r}: "
             return EndpointUnreadable("CredentialRetrievalError", f"{where}{path}: {error.strerror}")
         case _ if isinstance(error, (*CONNECTION, botocore_errors.BotoCoreError)):
             known = call_failure(error, 0)

@@ -42,6 +42,8 @@ def failure(error: Exception, environ: Mapping[str, str] = HERE, asked: str = "c
         (FileNotFoundError(2, "No such file or directory", "/x/token"),
          "CredentialRetrievalError: the variable AWS_WEB_IDENTITY_TOKEN_FILE names /x/token: No such file or directory",
          False),
+        (FileNotFoundError(2, "No such file or directory", "/y/token"),
+         "CredentialRetrievalError: profile 'team': /y/token: No such file or directory", False),
         (TimeoutError(), "CredentialsTimeout: no credentials within 30s from `credential_process`", True),
         (KeyError(1),
          "CredentialRetrievalError: profile 'team': what `credential_process` returned could not be read: KeyError: 1",

@@ -47,6 +47,12 @@ async def test_credentials_that_expire_soon_are_used_while_newer_ones_are_loaded
     session.close()
 
 
+async def test_a_key_with_a_line_break_is_reported_as_such(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test\n")
+    with pytest.raises(EndpointUnreadable, match=r"what the environment returned .*: the access key is not a text of"):
+        await session.prepare()
+
+
 async def test_credentials_that_have_expired_are_waited_for_by_all_at_once(session: Session) -> None:
     asked = []
 
