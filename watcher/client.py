@@ -141,7 +141,7 @@ class Client:
             endpoint_url=self._endpoint_url,
             config=AioConfig(
                 retries={"total_max_attempts": 1},
-                # Each call is bounded as a whole, by whoever makes it.
+                # The caller limits the time of each call as a whole.
                 connect_timeout=UNBOUNDED,
                 read_timeout=UNBOUNDED,
                 max_pool_connections=self._pool,

@@ -146,7 +146,7 @@ def _samples(escape: str) -> tuple[tuple[dict[str, Any], Any, Any], ...]:
 
 
 def told(template: Template | None, events: Sequence[Mapping[str, Any]], now: datetime) -> tuple[str | None, Message]:
-    """The template's text, if there is one, and the message that is built in, as of `now` (`story.tell`).
+    """The template's text, if there is a template, and the built-in message as of `now` (`story.tell`).
 
     Where the template fails there is no text, and the message has a note that says so: the event must not be lost.
     """

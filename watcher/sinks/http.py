@@ -94,7 +94,7 @@ class Poster:
 
         `timeout`: seconds for one post, in all; half of them may go into connecting. `ca_file`: the only authority that
         is believed, instead of the system's. `allow_private`: also post to addresses that `addresses.refusal` refuses.
-        `proxy`: see `proxy_for`. `secrets`: what the receiver is told, and nobody else may read where it repeats it.
+        `proxy`: see `proxy_for`. `secrets`: values that the receiver gets, hidden where it repeats them.
         """
         self._url = exact(url)
         # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.

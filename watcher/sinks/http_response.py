@@ -26,7 +26,7 @@ class Response:
     text: str = ""
     """The beginning of its body: see `first_line`."""
     retry_after: float | None = None
-    """Seconds that it asked to be left alone."""
+    """The seconds in its `Retry-After`."""
 
     def __str__(self) -> str:
         """For people: the status line and the beginning of the body, without secrets."""
@@ -47,8 +47,8 @@ def verdict(response: Response) -> tuple[Verdict, str]:
     """What an answer means for the one delivery that was sent, and its text for people. Pure.
 
     Raises:
-        SinkError: 429 or 503 with `Retry-After`: it wants to be left alone for so long, whatever the event.
-        SinkGone: 410: it wants nothing more.
+        SinkError: 429 or 503 with `Retry-After`: the sink must not be sent any event for that long.
+        SinkGone: 410: the receiver accepts no more events.
     """
     text = str(response)
     match response.status:
@@ -66,7 +66,7 @@ def verdict(response: Response) -> tuple[Verdict, str]:
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """The seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3), an hour at most; None: it is none. Pure."""
+    """The seconds in a `Retry-After` header (RFC 9110, 10.2.3), at most an hour; None: missing or malformed. Pure."""
     if value is None:
         return None
     with suppress(ValueError, OverflowError):

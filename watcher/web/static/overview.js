@@ -97,7 +97,7 @@ export class Overview {
     if (!this.#keeping) return;
     clearTimeout(this.#keeping);
     this.#keeping = 0;
-    if (within(location)) return; // somebody went back before resting
+    if (within(location)) return; // the user has navigated back meanwhile
     history.replaceState(history.state, "", location.pathname + write(this.#filter) + location.hash);
   }
 
