@@ -193,7 +193,7 @@ class EventQuery:
     """Which recorded events are wanted; globs, and every field None or empty lets everything through."""
 
     target: str | None = None
-    """See `core.subjects.is_meant`."""
+    """See `core.subjects.subject_matches`."""
     types: Sequence[str] = ()
     since: datetime | None = None
     after: int = 0

@@ -19,7 +19,7 @@ from tests.looking import Site, config_of, serving
 from tests.support.waiting import PATIENCE, until
 from watcher.web import listener
 from watcher.web.connection import Connection
-from watcher.web.limits import Held
+from watcher.web.limits import HeldBodies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -179,7 +179,7 @@ async def test_slow_readers_of_different_answers_hold_little(large: Site, monkey
     """What is filtered is made for each of them: they get a part of the memory that is left, as of connections."""
     body, _ = await filtered(large, "127.0.0.1")
     assert large.server._site
-    monkeypatch.setattr(large.server._site, "_held", Held(4 * len(body)))
+    monkeypatch.setattr(large.server._site, "_held", HeldBodies(4 * len(body)))
     made = Connection.connection_made
 
     def made_with_little_room(self: Connection, transport: asyncio.BaseTransport) -> None:

@@ -101,14 +101,14 @@ def events(
 
 def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
     """Notes on the parts of a query that can match no event: they may be misspelt."""
-    from watcher.core.subjects import is_meant  # noqa: PLC0415  --help needs none of these
+    from watcher.core.subjects import subject_matches  # noqa: PLC0415  --help needs none of these
     from watcher.model import EVENT_TYPES, TEST_EVENT  # noqa: PLC0415  the same
 
     for pattern in query.types:
         if not any(matches(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
             yield f"no event type matches --type {pattern!r}"
     subjects = (*(target.id for target in settings.targets), *map(str, settings.endpoints()))
-    if query.target is not None and not any(is_meant(subject, query.target) for subject in subjects):
+    if query.target is not None and not any(subject_matches(subject, query.target) for subject in subjects):
         yield f"no target in the configuration has an id or name that matches --target {query.target!r}"
 
 

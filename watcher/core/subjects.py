@@ -11,12 +11,12 @@ _NAME_AT: dict[str, int] = {Kind.STACK: 3, Kind.TEMPLATE: 4}
 """The index of the name among the parts of a target's id, by kind."""
 
 
-def is_meant(subject: str, pattern: str) -> bool:
+def subject_matches(subject: str, pattern: str) -> bool:
     """Whether the glob `pattern` matches a subject's id or, if it has no slash, the name of the target."""
     return matches(subject, pattern) or ("/" not in pattern and matches(_name(subject), pattern))
 
 
-def is_one_id(pattern: str) -> bool:
+def matches_one_id(pattern: str) -> bool:
     """Whether `pattern` can match only the subject that has it as its id."""
     return "/" in pattern and not any(letter in pattern for letter in "*?[")
 

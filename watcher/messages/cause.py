@@ -45,25 +45,25 @@ def _causes(type_: str, data: Mapping[str, Any]) -> Iterator[list[str]]:
         where = data.get("endpoint") or data["target"]
         yield [where["account"], where["region"], where.get("api") or where["kind"], data["error"]["code"]]
     if text := cause_text(type_, data):
-        yield ["error", essence(text, data)]
+        yield ["error", without_names_and_ids(text, data)]
 
 
 def cause_text(type_: str, data: Mapping[str, Any]) -> str:
     """The cause in one line: the error of an `unreadable` event, AWS's last line about a failed sync; else empty."""
     if error := data.get("error"):
         return one_line(": ".join(filter(None, (error["code"], error.get("message")))), LINE)
-    said = said_in_order(data) if type_.endswith(".failed") else ()
+    said = ordered_sync_events(data) if type_.endswith(".failed") else ()
     return one_line(said[-1]["event"] or "", LINE) if said else ""
 
 
-def essence(text: str, data: Mapping[str, Any]) -> str:
+def without_names_and_ids(text: str, data: Mapping[str, Any]) -> str:
     """`text` without the parts in which equal errors differ: the target's own name, ids and hashes."""
     name = (data.get("target") or {}).get("name") or ""
     own = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])") if name else _VARYING
     return _VARYING.sub("#", own.sub("#", text))
 
 
-def said_in_order(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def ordered_sync_events(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """AWS's own lines of an attempt, oldest first; in the order received if one has no time."""
     said: Sequence[Mapping[str, Any]] = (data.get("attempt") or {}).get("events") or []
     return sorted(said, key=lambda one: str(one["time"])) if all(one["time"] for one in said) else said

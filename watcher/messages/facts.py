@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.messages.cause import LINE, cause_text, said_in_order
+from watcher.messages.cause import LINE, cause_text, ordered_sync_events
 from watcher.messages.clean import one_line
 from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
@@ -80,7 +80,7 @@ def _blocker(blocker: Mapping[str, Any]) -> Iterator[Fact]:
 
 def sync_events(event: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The last sync events of an attempt, oldest first, as a heading and lines."""
-    ordered = said_in_order(event["data"])
+    ordered = ordered_sync_events(event["data"])
     shown = tuple(
         f"{(one['time'] or '')[11:19]:8}  {one_line(one['type'] or '', 40)}: {one_line(one['event'] or '', LINE)}"
         for one in ordered[-SYNC_EVENTS:]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from watcher.messages.cause import cause_text, essence, said_in_order
+from watcher.messages.cause import cause_text, ordered_sync_events, without_names_and_ids
 from watcher.messages.clean import one_line
 from watcher.messages.facts import facts, sync_events
 from watcher.messages.lead import lead, reservations
@@ -131,7 +131,7 @@ def _bare(events: Sequence[Mapping[str, Any]]) -> Message:
 
 def _common_cause(events: Sequence[Mapping[str, Any]]) -> str:
     """The cause that all events have in common, apart from the names in it; else empty."""
-    causes = {_cause(event): essence(_cause(event), event["data"]) for event in events}
+    causes = {_cause(event): without_names_and_ids(_cause(event), event["data"]) for event in events}
     first = next(iter(causes))
     return first if len(causes) == 1 else f"{first}, or similar." if len({*causes.values()}) == 1 else ""
 
@@ -141,7 +141,7 @@ def _line(event: Mapping[str, Any], *, headword: bool, place: bool, said: bool) 
     line = titled(event) if place else what(event)
     if headword:
         line = f"{_headword(event)}: {line}"
-    last = said_in_order(event["data"])[-1:] if said and last_word(event) in ("failed", "stalled") else ()
+    last = ordered_sync_events(event["data"])[-1:] if said and last_word(event) in ("failed", "stalled") else ()
     text = _cause(event) or "".join(one_line(one["event"] or "", LINE) for one in last)
     return one_line(f"{line}: {text}" if said and text else line, LINE)
 

@@ -96,7 +96,7 @@ class Poster:
         is believed, instead of the system's. `allow_private`: also post to addresses that `addresses.refusal` refuses.
         `proxy`: see `proxy_for`. `secrets`: values that the receiver gets, hidden where it repeats them.
         """
-        self._url = exact(url)
+        self._url = verbatim(url)
         # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.
         parts = secret_parts(url, value=VALUE, segment=SEGMENT)
         self._hide = hider(secrets, [self._url.raw_path_qs, *parts])
@@ -258,7 +258,7 @@ class _RefusedError(OSError):
         return self.strerror or ""
 
 
-def exact(url: str) -> URL:
+def verbatim(url: str) -> URL:
     """The URL whose path and query are sent byte for byte as written: receivers check signatures over them. Pure.
 
     Only what cannot stand in a URL, letters beyond ASCII, is encoded. The host is normalized.

@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from watcher import reminders
-from watcher.core.subjects import is_meant
+from watcher.core.subjects import subject_matches
 from watcher.events import fitting
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
@@ -76,7 +76,7 @@ class MemoryStore:
             (number, event)
             for number, (recorded, event) in self._events.items()
             if number > query.after
-            and (query.target is None or is_meant(event.subject, query.target))
+            and (query.target is None or subject_matches(event.subject, query.target))
             and (not query.types or any(matches(event.type, glob) for glob in query.types))
             and (query.since is None or recorded >= query.since.timestamp())
         ]

@@ -17,7 +17,7 @@ import structlog
 
 from watcher import state
 from watcher.core.liveness import moment_of
-from watcher.core.subjects import is_meant, is_one_id
+from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.errors import StoreError
 from watcher.events import fitting
 from watcher.protocols import DeliveryState
@@ -95,7 +95,7 @@ class SqliteReader:
         where = ["number > :after"]
         values: dict[str, Any] = {"after": query.after, "limit": query.limit}
         if query.target is not None:
-            where.append("subject = :target" if is_one_id(query.target) else "is_meant(subject, :target)")
+            where.append("subject = :target" if matches_one_id(query.target) else "subject_matches(subject, :target)")
             values["target"] = query.target
         if query.types:
             where.append(f"({' OR '.join(_matches('type', f'type{i}', glob) for i, glob in enumerate(query.types))})")
@@ -153,7 +153,7 @@ class SqliteReader:
         address = f"{self._path.absolute().as_uri()}?mode={mode}"
         self._connection = sqlite3.connect(address, uri=True, timeout=BUSY, isolation_level=None)
         self._connection.create_function("glob_match", 2, matches, deterministic=True)
-        self._connection.create_function("is_meant", 2, is_meant, deterministic=True)
+        self._connection.create_function("subject_matches", 2, subject_matches, deterministic=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Run `work` in the store's thread, unless the files were replaced since they were opened.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from watcher.messages.cause import essence
+from watcher.messages.cause import without_names_and_ids
 from watcher.model import for_people, rfc3339
 from watcher.protocols import DeliveryState
 from watcher.redact import printable, redact
@@ -124,7 +124,7 @@ def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime) -> Ta
     """A row for each state and answer, with the id of the oldest event: a sink that refuses everything is one row."""
     groups: dict[tuple[str, str], list[DeliveryRecord]] = {}
     for delivery in deliveries:
-        groups.setdefault((delivery.state, essence(delivery.answer or "", {})), []).append(delivery)
+        groups.setdefault((delivery.state, without_names_and_ids(delivery.answer or "", {})), []).append(delivery)
     table = table_of("STATE", "COUNT", "OLDEST EVENT", "NOTE")
     for (state, _), alike in groups.items():
         note = "; ".join(filter(None, [redact(alike[0].answer or ""), _alike(alike, now)]))

@@ -37,7 +37,7 @@ def most_connections(files: int) -> int:
     return MOST if files == resource.RLIM_INFINITY else max(16, min(MOST, files - KEPT_FREE))
 
 
-class Held:
+class HeldBodies:
     """The response bodies that are in memory until their last reader has received them; a shared body counts once.
 
     A client may hold more as long as it holds less than what is left for others (`may_have_more`).
@@ -75,7 +75,7 @@ class Held:
                 self._of.pop(client, None)
 
 
-class Turns:
+class OnePerIteration:
     """Lets one request begin in each iteration of the event loop; the others wait in order of arrival."""
 
     def __init__(self) -> None:

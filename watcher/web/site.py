@@ -18,7 +18,7 @@ from watcher.web import access, assets, query, routes
 from watcher.web.answer import Answer, Packer, failed, send, takes_gzip
 from watcher.web.api import Api
 from watcher.web.health import Health
-from watcher.web.limits import Held, Turns, client_of, may_have_more
+from watcher.web.limits import HeldBodies, OnePerIteration, client_of, may_have_more
 from watcher.web.routes import Route
 from watcher.web.stream import MOST
 
@@ -56,9 +56,9 @@ class Site:
         self._document = Answer(document, headers=[("Cache-Control", "no-cache")])
         self._places = asyncio.Semaphore(AT_A_TIME)
         self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._turns, self._health_turns = Turns(), Turns()
+        self._pacing, self._health_pacing = OnePerIteration(), OnePerIteration()
         self._streams: Counter[str] = Counter()
-        self._held = Held(MOST_HELD)
+        self._held = HeldBodies(MOST_HELD)
         api, health, shell = self._api, self.health, lru_cache(query.MOST_PARTS + 1)(self._shell)
         self._answers: Mapping[Route, Callable[[web.BaseRequest, str], Awaitable[Answer]]] = {
             Route.LIVEZ: lambda _request, _rest: _now(health.live()),
@@ -93,10 +93,10 @@ class Site:
         check = partial(_refused, request, route, token, names)
         try:
             if route is Route.STREAM:
-                await self._turns.wait()
+                await self._pacing.wait()
                 answer = check() or await self._stream(request)
             elif route in routes.OPEN:
-                await self._health_turns.wait()
+                await self._health_pacing.wait()
                 answer = check() or await self._answers[route](request, rest)
             else:
                 answer = await self._made(request, route, rest, check)
@@ -119,7 +119,7 @@ class Site:
         self, request: web.BaseRequest, route: Route | None, rest: str, check: Callable[[], Answer | None]
     ) -> Answer:
         async with self._places_of(client_of(request.remote or "")), self._places:
-            await self._turns.wait()
+            await self._pacing.wait()
             refused = check()
             if refused is not None or route is None:
                 return refused or NOTHING_HERE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.core.subjects import is_meant, is_one_id
+from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.model import Api, EndpointKey, stack, template
 
 NETWORK = stack("prod", "eu-west-1", "network").id
@@ -39,9 +39,9 @@ PROTON = str(EndpointKey("prod", "eu-west-1", Api.PROTON))
     ],
 )
 def test_a_pattern_means_a_subject_by_its_id_or_by_the_targets_name(subject: str, pattern: str, *, meant: bool) -> None:
-    assert is_meant(subject, pattern) is meant
+    assert subject_matches(subject, pattern) is meant
 
 
 @pytest.mark.parametrize(("pattern", "one"), [(NETWORK, True), ("network", False), ("prod/*", False), ("a/[b]", False)])
 def test_only_a_whole_id_without_a_glob_means_one_subject(pattern: str, *, one: bool) -> None:
-    assert is_one_id(pattern) is one
+    assert matches_one_id(pattern) is one

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from watcher.web.answer import failed, on_the_wire, takes_gzip
-from watcher.web.limits import Held, client_of, may_have_more, most_connections
+from watcher.web.limits import HeldBodies, client_of, may_have_more, most_connections
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_each_client_gets_half_of_what_the_ones_before_left() -> None:
 
 
 def test_bodies_that_are_being_read_leave_room_for_others() -> None:
-    held, bodies = Held(100), [b"%020d" % number for number in range(9)]
+    held, bodies = HeldBodies(100), [b"%020d" % number for number in range(9)]
     with ExitStack() as readers:
 
         def takes(client: str, body: bytes) -> bool:

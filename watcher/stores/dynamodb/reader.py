@@ -10,7 +10,7 @@ import structlog
 
 from watcher import state
 from watcher.core.liveness import moment_of
-from watcher.core.subjects import is_meant, is_one_id
+from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.errors import StoreError
 from watcher.events import check_event, fitting
 from watcher.protocols import DeliveryState
@@ -219,7 +219,7 @@ class DynamoReader:
         if first >= items.END:
             return
         since, page = f"{first:020}", min(PAGE, query.limit)
-        if query.target is not None and is_one_id(query.target):
+        if query.target is not None and matches_one_id(query.target):
             async for item in self.table.pages(
                 items.history(query.target), newest=query.newest, since=since, page=page
             ):
@@ -246,7 +246,7 @@ def _names(item: Item | None, attribute: str) -> frozenset[str]:
 
 def _wanted(item: Item, query: EventQuery) -> bool:
     return (
-        (query.target is None or is_meant(str(item["subject"]), query.target))
+        (query.target is None or subject_matches(str(item["subject"]), query.target))
         and (not query.types or any(matches(str(item["type"]), glob) for glob in query.types))
         and (query.since is None or items.real_in(item, "recorded") >= query.since.timestamp())
     )
