@@ -157,6 +157,17 @@ def test_a_table_fits_its_terminal_and_no_note_is_cut(terminal: Callable[..., Te
         assert target.name in shown.getvalue()
 
 
+@pytest.mark.parametrize("status", ["S" * 4000, "\x1b" * 4000])
+def test_a_status_that_is_made_up_leaves_room_for_the_other_columns(
+    terminal: Callable[..., Terminal], status: str
+) -> None:
+    shown = terminal(80)
+    made_up = judge(WEB, a_snapshot(an_attempt(88, status)), NOW)
+    print_targets(check_rows([*findings(), made_up]), NOW)
+    assert shown.getvalue().splitlines()[2].index("TARGET") < 30
+    assert "NOTE" in shown.getvalue()
+
+
 def test_into_a_pipe_every_row_is_one_line_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stdout", shown)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WIDE = 110
 """Columns from which there is room for everything."""
 
+LONGEST_STATUS = 24
+"""Letters of a status that are shown: one that AWS makes up must leave room for the other columns."""
+
 _COLOURS = {
     Standing.UNREADABLE: UNKNOWN,
     Standing.FAILED: CRITICAL,
@@ -124,10 +127,15 @@ def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
     for row in rows:
         attempt, word = row.attempt, _WORDS.get(row.standing)
         table.add_row(
-            Text(printable(word or (attempt.status if attempt else "")), _COLOURS[row.standing]),
+            Text(word or _shown(attempt.status if attempt else ""), _COLOURS[row.standing]),
             row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2],
             "" if attempt is None else ago(attempt.started_at, now),
             *(["" if attempt is None else printable(attempt.sha[:8])] if wide else []),
             printable(row.note),
         )
     return table
+
+
+def _shown(status: str) -> str:
+    shown = printable(status)
+    return shown if len(shown) <= LONGEST_STATUS else shown[: LONGEST_STATUS - 1] + "…"
