@@ -18,7 +18,7 @@ from watcher.diff import Reason
 from watcher.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
 from watcher.state import attempt_to_json
 from watcher.util.bounded_text import bounded
-from watcher.util.shapes import NONE, Each, Optional, check, parse
+from watcher.util.shapes import NONE, Each, Moment, Nullable, Optional, Time, check, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,9 +67,9 @@ def check_event(event: Event, name: str = "event") -> Event:
     Raises:
         ValueError: its body does not have the required form.
     """
-    check(asdict(event), dict.fromkeys(("id", "type", "subject", "time"), str), name)
+    check(asdict(event), _ATTRIBUTES, name)
     form = parse(event.body, _BODY, f"{name}.body")
-    if form["data"].get("attempt") is not None:
+    if "attempt" in form["data"]:
         check(form["data"], _SYNC, f"{name}.body.data")
     return event
 
@@ -216,18 +216,20 @@ def _event(
     return Event(event_id, event_type, subject, time, _JSON.write(CloudEvent(attributes, data)).decode())
 
 
+_ATTRIBUTES = {"id": str, "type": str, "subject": str, "time": Time}
 _BODY = {
-    "id": str, "type": str, "subject": str, "time": str,
+    **_ATTRIBUTES,
     "data": {
-        "error": Optional({"code": str, "message": str, "since": str}), "lasted_seconds": Optional((int, float)),
-        "muted": Optional({"reason": (str, NONE)}),
+        "error": Optional({"code": str, "message": str, "since": Time}, null=False),
+        "lasted_seconds": Optional(Moment, null=False),
+        "muted": Optional({"reason": (str, NONE), "until": Nullable(Time)}, null=False),
     },
-}  # fmt: skip
+}
 _SYNC = {
     "status": str, "observed": bool, "first_seen": bool, "recovered": bool, "recreated": bool,
     "consecutive_failures": int,
     "attempt": {
-        "startedAt": str, "status": str, "targetRevision": Optional(Each(dict, (str, NONE))),
+        "startedAt": Time, "status": str, "targetRevision": Nullable(Each(dict, (str, NONE))),
         "events": Each(list, Each(dict, (str, NONE))),
     },
 }  # fmt: skip

@@ -210,6 +210,9 @@ def parse_rfc3339(text: str) -> datetime:
     """The moment that `rfc3339` wrote.
 
     Raises:
-        ValueError: `text` is no RFC 3339 time.
+        ValueError: `text` is not an RFC 3339 time, or one that UTC's calendar does not have.
     """
-    return datetime.fromisoformat(text).astimezone(UTC)
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is out of range") from None

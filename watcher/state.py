@@ -134,8 +134,8 @@ def load(text: str, subject: str = "") -> Record:
     if form.get("form") != FORM:
         raise ValueError(f"{name} of form {form.get('form')!r}, where this version knows {FORM}")
     check(form, _RECORD, name)
-    outage = form["outage"]
     try:
+        outage = form["outage"]
         return Record(
             known=None if form["known"] is None else _known_from_json(form["known"]),
             sequence=form["sequence"],

@@ -233,6 +233,9 @@ def line(text: Any = None, **changes: Any) -> str:
     return json.dumps(told) if text is None else str(text)
 
 
+FAR = "0001-01-01T00:00:00+14:00"
+"""A time before the first year of UTC."""
+
 DEEP = "[" * 100_000 + "]" * 100_000
 NESTED = json.dumps({**json.loads(event(1).body), "data": []})
 
@@ -246,7 +249,13 @@ NESTED = json.dumps({**json.loads(event(1).body), "data": []})
         (line(body="5"), "event.body cannot be 5"),
         (line(body=NESTED), r"event.body.data cannot be \[\]"),
         (line(body=event(1, status=5).body), "event.body.data.status cannot be 5"),
-        (line(body=event(1, attempt={"startedAt": "x"}).body), "attempt has no 'status'"),
+        (line(body=event(1, attempt={"startedAt": MOMENT}).body), "attempt has no 'status'"),
+        (line(body=event(1, attempt={"startedAt": FAR}).body), "attempt.startedAt cannot be"),
+        (line(body=event(1, attempt=None).body), "data.attempt cannot be null"),
+        (line(body=event(1, muted=None).body), "data.muted cannot be null"),
+        (line(body=event(1, muted={"reason": None}).body), "muted has no 'until'"),
+        (line(body=event(1, lasted_seconds=float("inf")).body), "lasted_seconds cannot be Infinity"),
+        (line(time=FAR), "event.time cannot be"),
         (line(number=2**63), "event.number cannot be 9223372036854775808"),
         (line(number=-1), "event.number cannot be -1"),
         (line(recorded=10**12), "event.recorded cannot be 1000000000000"),
@@ -254,6 +263,7 @@ NESTED = json.dumps({**json.loads(event(1).body), "data": []})
         (line(subject="\ud800"), "event.subject cannot be"),
         (line('{"sinks": ["\\udfff"]}'), r"sinks\[0\] cannot be"),
         (line('{"state": {"subject": "a", "record": {"form": 1}}}'), "state has no 'sequence'"),
+        (line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1, "known": null}}}'), "outage"),
         (line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1e99}}}'), "state.sequence cannot be"),
         (
             line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1, "known": 5}}}'),

@@ -159,7 +159,7 @@ async def test_a_file_of_the_first_version_keeps_all_that_it_has(tmp_path: Path)
                 f"{number:032x}",
                 "watcher.sync.failed",
                 subject,
-                "T",
+                NOW.isoformat(),
                 after(number).timestamp(),
                 event(number, subject).body,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 MAX_INTEGER = 2**63 - 1
@@ -20,7 +21,15 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Optional:
-    """A key that may be missing, or null."""
+    """A key that may be missing, or (with `null`) null."""
+
+    form: Any
+    null: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Nullable:
+    """A value that may be null."""
 
     form: Any
 
@@ -34,7 +43,11 @@ class Each:
 
 
 class Moment:
-    """Seconds since 1970."""
+    """Seconds since 1970, or of a duration."""
+
+
+class Time:
+    """A text that is a time (RFC 3339)."""
 
 
 class Text:
@@ -66,30 +79,48 @@ def parse(text: Any, form: Any, name: str) -> Any:
 def check(value: Any, form: Any, name: str) -> None:
     """Check `value` against `form`; `name` is what messages call it.
 
-    A form is a type or a tuple of types, `Moment`, `Text`, `Each`, or a mapping of an object's keys to forms (other
-    keys may be there as well).
+    A form is a type or a tuple of types, `Moment`, `Time`, `Text`, `Each`, `Nullable`, or a mapping of an object's keys
+    to forms (other keys may be there as well).
 
     Raises:
         ValueError: it has another shape; the message names the part and its value.
     """
     if isinstance(form, dict):
         _require(value, isinstance(value, dict), name)
-        for key, of_key in form.items():
-            optional = isinstance(of_key, Optional)
-            if key not in value and not optional:
-                raise ValueError(f"{name} has no {key!r}")
-            if not (optional and value.get(key) is None):
-                check(value[key], of_key.form if optional else of_key, f"{name}.{key}")
+        _check_keys(value, form, name)
+    elif isinstance(form, Nullable):
+        if value is not None:
+            check(value, form.form, name)
     elif isinstance(form, Each):
         _require(value, isinstance(value, form.kind), name)
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             check(each, form.form, f"{name}[{key!r}]")
     elif form is Text:
         _require(value, isinstance(value, str) and is_unicode(value), name)
+    elif form is Time:
+        _require(value, isinstance(value, str) and _is_time(value), name)
     elif form is Moment:
         _require(value, _is_a(value, (int, float)) and 0 <= value < MOMENT_END, name)
     else:
         _require(value, _is_a(value, form if isinstance(form, tuple) else (form,)), name)
+
+
+def _check_keys(value: dict[str, Any], form: dict[str, Any], name: str) -> None:
+    for key, of_key in form.items():
+        optional = isinstance(of_key, Optional)
+        if key in value:
+            each = of_key if not optional else Nullable(of_key.form) if of_key.null else of_key.form
+            check(value[key], each, f"{name}.{key}")
+        elif not optional:
+            raise ValueError(f"{name} has no {key!r}")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text).astimezone(UTC)
+    except (OverflowError, ValueError):
+        return False
+    return True
 
 
 def _is_a(value: Any, types: tuple[type, ...]) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from watcher.config.duration import parse_duration
-from watcher.model import EVENT_TYPES, TEST_EVENT, Kind, path_segment
+from watcher.model import EVENT_TYPES, TEST_EVENT, Kind, parse_rfc3339, path_segment
 from watcher.protocols import EventQuery
 from watcher.standing import Standing
 from watcher.util.globs import matches
@@ -180,9 +180,9 @@ def _moment(name: str, text: str, now: datetime) -> datetime:
         if re.fullmatch(DURATION, text):
             return now - timedelta(seconds=parse_duration(text))
         if re.fullmatch(MOMENT, text):
-            return datetime.fromisoformat(text).astimezone(UTC)
+            return parse_rfc3339(text)
     except ValueError:
-        pass  # a 30th of February
+        pass  # a 30th of February, or a year before the first
     raise WrongQuery(
         f"{name}: {_shown(text)} is neither a duration, such as 2h, nor a time, such as 2026-11-23T08:00:00Z"
     )

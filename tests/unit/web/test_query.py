@@ -167,7 +167,7 @@ def test_since_is_a_time_or_a_duration(text: str) -> None:
     [
         ("limit", "0"), ("limit", "1001"), ("limit", "-1"), ("limit", "1.5"), ("limit", ""), ("limit", "٣"),
         ("after", "-1"), ("after", "x"), ("after", "9" * 30), ("since", "yesterday"), ("since", "2026-11-23"),
-        ("since", "2026-11-23T08:00:00"),
+        ("since", "2026-11-23T08:00:00"), ("since", "0001-01-01T00:00:00+14:00"),
         ("since", "9999d"), ("since", ""), ("sice", "2h"),
     ],
 )  # fmt: skip
