@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 from functools import cache
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from watcher import sessions
+from watcher.stores.dynamodb import client
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 # Whatever proxy the surroundings have, tests speak to loopback.
 for _name in ("NO_PROXY", "no_proxy"):
@@ -26,6 +31,37 @@ settings.load_profile("busy")
 
 # A process reads botocore's models once, however many daemons its tests run.
 sessions.JsonModels = cache(sessions.JsonModels)
+
+# An emulator shares the machine with the tests: it may take longer than a table of AWS.
+client.Caller.call.__kwdefaults__["within"] = 30.0
+
+# In a background job these are ignored, which children inherit.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_configure = structlog.configure
+
+
+def _configure_for_one_test(**how: Any) -> None:
+    """Let no logger keep what a command set up: the next test has the defaults again."""
+    _configure(**{**how, "cache_logger_on_first_use": False})
+
+
+structlog.configure = _configure_for_one_test
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sets up the logs of a process of its own."""
+    root, botocore = logging.getLogger(), logging.getLogger("botocore")
+    before = [(logger, logger.level) for logger in (root, botocore)]
+    handlers = [*root.handlers]
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    for logger, level in before:
+        logger.setLevel(level)
+    root.handlers[:] = handlers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

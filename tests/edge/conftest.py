@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from watcher.protocols import Delivery
 
 VALID = Draft202012Validator(event_schema())
-FAST: dict[str, Any] = {"interval": 0.1, "active_interval": 0.1, "timeout": 30.0}
+FAST: dict[str, Any] = {"interval": 0.1, "active_interval": 0.1, "timeout": 30.0, "stalled_after": 1e6}
 HANGING = {"hang": 1.0, "drip": 1.0}
 """Seconds, by fault: the timeout of a target that must run into it. All else is answered in time, also when busy."""
 
