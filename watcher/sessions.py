@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 RENEW_EVERY = 30.0
 """Seconds between two attempts to load an account's missing, wrong or refused credentials again."""
 
-MANDATORY = 600.0
-"""Seconds before credentials expire up to which they are still used while newer ones are loaded (as in botocore)."""
+ADVISORY, MANDATORY = (120.0, 900.0), (60.0, 600.0)
+"""Seconds before credentials expire, at least and at most: from the first on newer ones are loaded at each call, from
+the second on they are waited for. The most are botocore's, which credentials of a few minutes would never leave.
+"""
 
 
 class Session:
@@ -65,7 +67,7 @@ class Session:
     @property
     def usable(self) -> bool:
         """Whether calls can be signed without a wait, though a refresh of the credentials may be due."""
-        return not self._needs_refresh(MANDATORY)
+        return not self._needs_refresh(getattr(self._credentials, "_mandatory_refresh_timeout", None))
 
     async def prepare(self) -> None:
         """Wait until calls can be signed.
@@ -121,7 +123,9 @@ class Session:
             raise self.failure(error) from None
         except Exception as error:
             raise self.failure(error) from error
-        self.failed_at = inf
+        finally:
+            if self.usable:  # those that are there by now, or still
+                self.failed_at = inf
 
     async def _loaded(self) -> Any:
         """Credentials that can sign now."""
@@ -138,6 +142,10 @@ class Session:
         for what, value in (("access key", frozen.access_key), ("secret key", frozen.secret_key)):
             if not isinstance(value, str) or not re.fullmatch("[!-~]+", value):
                 raise ValueError(f"the {what} is not a text of visible ASCII characters")
+        if self._credentials is None and isinstance(credentials, RefreshableCredentials):
+            left = credentials._seconds_remaining()  # noqa: SLF001  botocore has no setting for these
+            credentials._advisory_refresh_timeout = _within(left / 2, *ADVISORY)  # noqa: SLF001  the same
+            credentials._mandatory_refresh_timeout = _within(left / 4, *MANDATORY)  # noqa: SLF001  the same
         return credentials
 
 
@@ -189,6 +197,10 @@ class Sessions:
         """Stop loading credentials."""
         for session in self._sessions.values():
             session.close()
+
+
+def _within(seconds: float, least: float, most: float) -> float:
+    return min(most, max(least, seconds))
 
 
 def credentials_of(account: Account) -> Credentials:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.credentials import AioDeferredRefreshableCredentials, AioRefreshableCredentials
 
 from watcher import sessions
 from watcher.config.settings import Account, Retry
@@ -51,6 +52,49 @@ async def test_a_key_with_a_line_break_is_reported_as_such(session: Session, mon
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test\n")
     with pytest.raises(EndpointUnreadable, match=r"what the environment returned .*: the access key is not a text of"):
         await session.prepare()
+
+
+async def test_credentials_that_can_sign_are_kept_while_newer_ones_do_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new session would begin without any."""
+    asked = []
+
+    async def hang() -> None:
+        asked.append(1)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(sessions, "LOADING_SECONDS", 0.01)
+
+    monkeypatch.setattr(sessions, "RENEW_EVERY", 0.0)
+    known = Sessions()
+    session = known.of(ACCOUNT, "us-east-1")
+    session._credentials = refreshable(timedelta(minutes=12), hang)
+    while len(asked) < 3:
+        await session.prepare()
+        await asyncio.sleep(0.01)
+    assert known.of(ACCOUNT, "us-east-1") is session
+
+
+async def test_credentials_of_a_few_minutes_are_not_loaded_at_every_call(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def load() -> dict[str, str]:
+        asked.append(1)
+        expiry = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+        return {"access_key": "key", "secret_key": "secret", "token": "token", "expiry_time": expiry}
+
+    async def first() -> AioDeferredRefreshableCredentials:
+        return AioDeferredRefreshableCredentials(load, "custom-process")
+
+    chain = SimpleNamespace(load_credentials=first, asked="")
+    monkeypatch.setattr(sessions, "ambient_chain", lambda *_: chain)
+    for _ in range(20):
+        await session.prepare()
+        await (await session.load_credentials()).get_frozen_credentials()
+    assert len(asked) == 1
 
 
 async def test_credentials_that_have_expired_are_waited_for_by_all_at_once(session: Session) -> None:
