@@ -70,7 +70,7 @@ def load_config(option: str | None) -> Config:
 
 
 def find_config(option: str | None, cwd: Path | None = None) -> Document:
-    """The configuration's text, from where section 2 of the contract says; `cwd`: the working directory, once known.
+    """The configuration's text, found as `load_config` describes; `cwd`: the working directory, if it is known.
 
     Raises:
         ConfigError: it is not there.

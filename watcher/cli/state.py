@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import click
 
 from watcher.cli.options import config_option, load_config, only_config
-
-if TYPE_CHECKING:
-    from watcher.config.settings import Config
 
 
 @click.group(
@@ -35,7 +31,7 @@ def init(config: str | None) -> int:
     """
     from watcher.cli.moving import prepare  # noqa: PLC0415  --help needs none of it
 
-    for line in asyncio.run(prepare(_settings(config).state)):
+    for line in asyncio.run(prepare(load_config(config).state)):
         click.echo(line)
     return 0
 
@@ -50,7 +46,7 @@ def export(config: str | None, file: str) -> int:
     """
     from watcher.cli.moving import write_file  # noqa: PLC0415  --help needs none of it
 
-    click.echo(write_file(_settings(config), file))
+    click.echo(write_file(load_config(config), file))
     return 0
 
 
@@ -58,16 +54,8 @@ def export(config: str | None, file: str) -> int:
 @config_option
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
 def import_(config: str | None, file: str) -> int:
-    """Fill an empty store with what `state export` wrote to FILE. No daemon may be running on it."""
+    """Fill an empty store from FILE, an export of `state export`. No daemon may be using the store."""
     from watcher.cli.moving import read_file  # noqa: PLC0415  --help needs none of it
 
-    click.echo(read_file(_settings(config).state, file))
+    click.echo(read_file(load_config(config).state, file))
     return 0
-
-
-def _settings(config: str | None) -> Config:
-    """Read the configuration, after logs are set up to stderr: a store may warn when it is opened."""
-    from watcher import logs  # noqa: PLC0415  --help needs none of it
-
-    logs.set_up()
-    return load_config(config)
