@@ -7,10 +7,10 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
-# Most tests wait for most of their time, so four go side by side; those that measure time go alone. No test depends on
-# the order: `make test ARGS=--shuffle=1` takes another.
+# Most tests wait for most of their time, so four files go side by side, the long ones (acceptance) first; those that
+# measure time go alone. No test depends on the order: `make test ARGS=--shuffle=1` takes another.
 test: .venv/ready .venv-ministack/ready
-	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not soak and not page and not alone" $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak and not page and not alone" $(ARGS)
 	$(BIN)/python -m pytest -m alone $(ARGS)
 
 check: .venv/ready
