@@ -88,8 +88,11 @@ class Session:
         """Return the credentials; botocore calls this method of its component `credential_provider`."""
         return self._credentials
 
-    def failure(self, error: Exception) -> EndpointUnreadable:
-        """The failure that an exception raised while credentials were loaded or a client was opened stands for."""
+    def failure(self, error: Exception, asked: str = "") -> EndpointUnreadable:
+        """The failure that an exception raised while credentials were loaded or a client was opened stands for.
+
+        `asked`: the provider that credentials were being loaded from.
+        """
         self.failed_at = min(self.failed_at, time.monotonic())
         profile = self.botocore.get_config_variable("profile")
         try:
@@ -97,7 +100,7 @@ class Session:
         except BotoCoreError:
             ca_bundle = None
         return credentials_failure(
-            error, profile=profile or "default", asked=self.asked, ca_bundle=ca_bundle, environ=os.environ
+            error, profile=profile or "default", asked=asked, ca_bundle=ca_bundle, environ=os.environ
         )
 
     @property
@@ -120,9 +123,9 @@ class Session:
             async with asyncio.timeout(LOADING_SECONDS):
                 self._credentials = await self._loaded()
         except EndpointUnreadable as error:
-            raise self.failure(error) from None
+            raise self.failure(error, self.asked) from None
         except Exception as error:
-            raise self.failure(error) from error
+            raise self.failure(error, self.asked) from error
         finally:
             if self.usable:  # those that are there by now, or still
                 self.failed_at = inf

@@ -82,8 +82,10 @@ def credentials_failure(
         case _ if isinstance(error, (*CONNECTION, botocore_errors.BotoCoreError)):
             known = call_failure(error, 0)
             return EndpointUnreadable(known.code, known.message, passing=known.passing)
-    where = f"profile {profile!r}: what {PROVIDERS.get(asked, asked or 'the AWS configuration')} returned"
-    return EndpointUnreadable("CredentialRetrievalError", f"{where} could not be read: {name}: {text}")
+    code, what = "InvalidConfig", "no client can be made"
+    if asked:
+        code, what = "CredentialRetrievalError", f"what {PROVIDERS.get(asked, asked)} returned could not be read"
+    return EndpointUnreadable(code, f"profile {profile!r}: {what}: {name}: {text}")
 
 
 def _login(code: str, profile: str, command: str, text: str) -> EndpointUnreadable:

@@ -40,15 +40,17 @@ def ambient_region(surroundings: Surroundings, profile: str | None) -> str | Non
 
     Raises:
         ValueError: a variable is set, but not to a region.
-        LookupError: the profile cannot be read.
+        LookupError: the profile cannot be read, or its region is not one.
     """
     for variable in REGION_VARIABLES:
         if region := surroundings.environ.get(variable):
             if not is_region(region):
                 raise ValueError(f"{variable} must be set to a valid region name (example: us-east-1)")
             return region
-    region = surroundings.profile_region(profile) or ""
-    return region if is_region(region) else None
+    region = surroundings.profile_region(profile)
+    if region and not is_region(region):
+        raise LookupError(f"has the region {region!r}, which is not a valid name")
+    return region or None
 
 
 class Accounts:

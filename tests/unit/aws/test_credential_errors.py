@@ -57,6 +57,12 @@ def test_an_error_is_reported_with_the_profile_and_what_it_asks_for(
     assert (str(said), said.passing, said.throttled) == (told, passing, False)
 
 
+def test_what_no_provider_returned_is_a_fault_of_the_configuration() -> None:
+    """Such as AWS_ENDPOINT_URL."""
+    said = failure(ValueError("Invalid endpoint: foo"), asked="")
+    assert str(said) == "InvalidConfig: profile 'team': no client can be made: ValueError: Invalid endpoint: foo"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "command"),
     [

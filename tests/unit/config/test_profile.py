@@ -22,6 +22,7 @@ def aws_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = tmp_path / "config"
     config.write_text(
         "[default]\nregion = us-west-1\n[profile ops]\nregion = eu-north-1\n[profile bare]\noutput = json\n"
+        "[profile odd]\nregion = us-east-1a\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
@@ -56,6 +57,11 @@ def test_a_file_that_cannot_be_parsed_is_an_error_of_ours(aws_files: Path) -> No
             "f:3:12: accounts[0].profile: the AWS profile 'nobody' is not in the AWS configuration files",
         ),
         (
+            "accounts:\n- name: a\n  profile: odd\nstacks: [{name: s}]",
+            None,
+            "f:3:12: accounts[0].profile: the AWS profile 'odd' has the region 'us-east-1a', which is not a valid name",
+        ),
+        (
             "accounts: [{name: a}]\nstacks: [{name: s}]",
             "nobody",
             "f:1:12: accounts[0]: the AWS profile is not in the AWS configuration files",
@@ -67,7 +73,7 @@ def test_a_file_that_cannot_be_parsed_is_an_error_of_ours(aws_files: Path) -> No
         ),
     ],
 )
-def test_a_profile_that_does_not_exist_is_a_fault_at_its_place(
+def test_a_profile_that_is_missing_or_has_no_valid_region_is_a_fault_at_its_place(
     text: str, ambient: str | None, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if ambient:
