@@ -58,9 +58,12 @@ LOOPBACK_NAMES = frozenset(
 )
 """Names of loopback in the hosts files of common systems."""
 
+METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
+"""Names that resolve to 169.254.169.254 within Google Cloud and Amazon EC2, for a proxy as well."""
+
 
 def host_refusal(host: str, own: Container[str] = ()) -> str | None:
-    """Why nothing may be posted to a URL's host, which is an IP address or a loopback name; None: it may. Pure.
+    """Why nothing may be posted to a URL's host, an IP address or a name of loopback or metadata; None: it may. Pure.
 
     Any other name is allowed. An address is recognised in every form that resolvers accept: `127.1`, `0x7f000001`,
     `2130706433`. `own`: see `refusal`.
@@ -68,6 +71,8 @@ def host_refusal(host: str, own: Container[str] = ()) -> str | None:
     name = host.rstrip(".").lower()
     if name in LOOPBACK_NAMES or name.endswith(".localhost"):
         return "is this machine"
+    if name in METADATA_NAMES:
+        return "is a cloud's metadata service"
     try:
         return refusal(str(ip_address(name)), own)
     except ValueError:
