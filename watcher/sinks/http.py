@@ -32,7 +32,6 @@ from aiohttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     DummyCookieJar,
-    TCPConnector,
 )
 from multidict import CIMultiDict
 from yarl import URL
@@ -44,6 +43,7 @@ from watcher.config.urls import secret_parts
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
 from watcher.redact import HIDDEN, hider
+from watcher.sinks.http_connection import Connector
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, first_line, retry_after, verdict
 from watcher.tracing import propagated, span
@@ -197,7 +197,7 @@ class Poster:
             raise SinkError(f"ca_file {self._ca_file}: {error.strerror or error}") from error
         return ClientSession(
             # The relay bounds how many posts are under way.
-            connector=TCPConnector(ssl=trust, limit=0, socket_factory=None if self._proxy else self._socket),
+            connector=Connector(ssl=trust, limit=0, socket_factory=None if self._proxy else self._socket),
             proxy=self._proxy,
             timeout=ClientTimeout(total=None, connect=self._timeout / 2, ceil_threshold=self._timeout),
             headers={"User-Agent": f"watcher/{__version__}", "Accept-Encoding": "identity"},
