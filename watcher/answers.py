@@ -7,7 +7,7 @@ client's public settings (`http_session_cls`, the components `response_parser_fa
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.httpsession import AIOHTTPSession
@@ -15,6 +15,10 @@ from aiobotocore.parsers import AioResponseParserFactory
 from botocore.loaders import Loader
 
 from watcher.errors import EndpointUnreadable
+from watcher.util.http_responses import bounded_responses
+
+if TYPE_CHECKING:
+    from aiohttp import TCPConnector
 
 LONGEST_ANSWER = 1024 * 1024
 """Bytes."""
@@ -30,6 +34,9 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells
         await super().__aenter__()
         await self._get_session(None)
         return self
+
+    async def _create_connector(self, proxy_url: str | None) -> TCPConnector:
+        return bounded_responses(await super()._create_connector(proxy_url))
 
     async def _get_session(self, proxy_url: str | None) -> _Direct:
         return _Direct(await super()._get_session(proxy_url))

@@ -138,6 +138,7 @@ def stage() -> Iterator[Stage]:
 @example(TARGETS[1], good(("Date", b"Mon, 01 Jan 0001 00:00:00 +2359")))
 @example(TARGETS[0], good(("Content-Length", b"1_0")))
 @example(TARGETS[0], Raw("503 S", [], b"[" * 100_000))
+@example(TARGETS[1], Raw("100 Continue\r\n\r\nHTTP/1.1 " * 1000 + "200 OK", [], b"{}"))
 def test_any_answer_is_a_snapshot_or_a_failed_poll(stage: Stage, target: Target, response: Raw) -> None:
     outcome = stage.poll(target, response)
     if isinstance(outcome, PollFailed):

@@ -18,7 +18,7 @@ from watcher.errors import SinkError
 from watcher.protocols import Verdict
 from watcher.sinks import http
 from watcher.sinks.http import Poster
-from watcher.sinks.http_connection import MOST_RESPONSES, _Responses
+from watcher.util.http_responses import MOST_RESPONSES, _Responses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -32,6 +32,7 @@ from aiohttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     DummyCookieJar,
+    TCPConnector,
 )
 from multidict import CIMultiDict
 from yarl import URL
@@ -43,10 +44,10 @@ from watcher.config.urls import secret_parts
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
 from watcher.redact import HIDDEN, hider
-from watcher.sinks.http_connection import Connector
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, first_line, retry_after, verdict
 from watcher.tracing import propagated, span
+from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
 
 if TYPE_CHECKING:
@@ -197,7 +198,9 @@ class Poster:
             raise SinkError(f"ca_file {self._ca_file}: {error.strerror or error}") from error
         return ClientSession(
             # The relay bounds how many posts are under way.
-            connector=Connector(ssl=trust, limit=0, socket_factory=None if self._proxy else self._socket),
+            connector=bounded_responses(
+                TCPConnector(ssl=trust, limit=0, socket_factory=None if self._proxy else self._socket)
+            ),
             proxy=self._proxy,
             timeout=ClientTimeout(total=None, connect=self._timeout / 2, ceil_threshold=self._timeout),
             headers={"User-Agent": f"watcher/{__version__}", "Accept-Encoding": "identity"},

@@ -1,4 +1,4 @@
-"""Connections to a receiver that is not trusted: few responses are read for each request.
+"""Bounds how many responses a client of aiohttp reads for each request.
 
 An interim response, such as `100 Continue`, costs as much as any other. aiohttp does not bound their number: as many as
 arrive in one read would keep the event loop busy for seconds.
@@ -7,11 +7,13 @@ arrive in one read would keep the event loop busy for seconds.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import TCPConnector
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
+
+if TYPE_CHECKING:
+    from aiohttp import TCPConnector
 
 MOST_RESPONSES = 16
 """Responses to one request, the interim ones included."""
@@ -20,13 +22,10 @@ SLICE = 4096
 """Bytes that are parsed before the responses in them are counted."""
 
 
-class Connector(TCPConnector):
-    """Opens connections that end when a receiver sends too many responses."""
-
-    def __init__(self, **options: Any) -> None:
-        """See `TCPConnector`."""
-        super().__init__(**options)
-        self._factory = partial(_Responses, loop=self._loop)  # type: ignore[assignment]  # `partial` is invariant
+def bounded_responses(connector: TCPConnector) -> TCPConnector:
+    """`connector`, whose connections now end when a server sends too many responses."""
+    connector._factory = partial(_Responses, loop=connector._loop)  # type: ignore[assignment]  # noqa: SLF001  `partial` is invariant, and aiohttp has no setting
+    return connector
 
 
 class _Responses(ResponseHandler):
