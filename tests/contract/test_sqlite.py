@@ -455,6 +455,15 @@ async def test_nothing_is_kept_in_a_file_that_was_emptied(tmp_path: Path) -> Non
     await store.close()
 
 
+async def test_a_state_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for store in (SqliteStore(pipe), SqliteReader(pipe)):
+        with pytest.raises(StoreError, match="is not a regular file"):
+            await store.open()
+    assert os.listdir(tmp_path) == ["pipe"]  # noqa: PTH208
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_the_files_of_a_state_that_a_link_leads_to_are_those_that_are_compared(
     tmp_path: Path, ending: str

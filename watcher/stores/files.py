@@ -184,6 +184,8 @@ def refuse_unusable(path: Path) -> None:
     """
     if path.is_dir():
         raise StoreError(f"{path}: is a directory; name a file under `state`")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path}: is not a regular file; name one under `state`")
     if not path.parent.is_dir():
         raise StoreError(f"{path}: there is no directory {path.parent}; make it, or name another file under `state`")
 
