@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from tests.acceptance.place import SECRET
 from tests.support.processes import alive
 from tests.support.waiting import until
 from watcher.aws import credential_process
+from watcher.errors import EndpointUnreadable
 from watcher.model import SUCCEEDED, stack
 from watcher.simulator import Role, Scenario, Simulator, attempt
 
@@ -68,14 +70,15 @@ async def test_a_hangup_looks_for_credentials_anew_and_no_command_outlives_the_d
 async def test_a_daemon_that_ends_at_once_kills_what_it_started(site: Site, *, known: bool) -> None:
     """Also what it is starting at this moment."""
     pids = helper(site, "sleep 600 & wait")
-    process = await credential_process.start("team", str(site.folder / "helper"))
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    process = await credential_process.start("team", str(site.folder / "helper"), **pipes)
     await until(lambda: alive(pids), "the command")
     if not known:
         credential_process._groups.clear()
     credential_process.kill_all()
     await until(lambda: not alive(pids), "its end")
-    await process._output.exited
-    process._transport.close()
+    with pytest.raises(EndpointUnreadable, match="ended with -9"):
+        await process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,16 @@ from watcher.errors import EndpointUnreadable
 from watcher.redact import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import IO
 
 PROCESS_SECONDS = 25.0
 """Seconds that a process may run."""
 
 KILLED_SECONDS = 1.0
 """Seconds to wait for the end of a process that was killed; longer only if the kernel blocks it."""
+
+POLL_SECONDS = 0.01
+"""Seconds between two looks at whether a process that closed its pipes has ended."""
 
 MAX_OUTPUT_BYTES = 64 * 1024
 
@@ -43,16 +47,16 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
         EndpointUnreadable: the command cannot be started.
     """
     what = f"profile {profile!r}: its credential_process {command[0] if command else ''!r}"
-    loop = asyncio.get_running_loop()
     try:
-        transport, output = await loop.subprocess_exec(
-            _Output, *command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, **pipes
+        # Not by asyncio: a start that is cancelled there leaves the children of the process.
+        process = subprocess.Popen(  # noqa: ASYNC220, S603  a moment; the command is the operator's
+            command, stdin=subprocess.DEVNULL, start_new_session=True, **pipes
         )
     except (OSError, ValueError, TypeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a command"
         raise EndpointUnreadable("CredentialProcessFailed", f"{what} cannot be started: {reason}") from error
-    _groups.add(transport.get_pid())
-    return CredentialProcess(transport, output, what)
+    _groups.add(process.pid)
+    return CredentialProcess(process, what)
 
 
 def kill_all() -> None:
@@ -71,10 +75,9 @@ class CredentialProcess:
     returncode = 0
     """Always 0: `communicate` raises an error for any other exit code."""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, output: _Output, what: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], what: str) -> None:
         """`what` names the profile and the command."""
-        self._transport = transport
-        self._output = output
+        self._process = process
         self._what = what
 
     async def communicate(self) -> tuple[bytes, bytes]:
@@ -83,26 +86,33 @@ class CredentialProcess:
         Raises:
             EndpointUnreadable: the process failed, printed too much or did not end in time.
         """
-        output = self._output
+        process = self._process
+        reading = [asyncio.ensure_future(_read(pipe)) for pipe in (process.stdout, process.stderr)]
         try:
             async with asyncio.timeout(PROCESS_SECONDS):
-                await output.whole
+                out, err = await asyncio.gather(*reading)
+                await self._ended()
         except TimeoutError:
             raise self._failed(f"did not end within {format_duration(PROCESS_SECONDS)}, and was killed") from None
         except _TooLongError:
             raise self._failed(f"printed more than {MAX_OUTPUT_BYTES} bytes, and was killed") from None
         finally:
-            _kill(self._transport.get_pid())
-            try:
-                await asyncio.wait([output.exited], timeout=KILLED_SECONDS)
-            finally:
-                # A child in a group of its own may still hold the pipes.
-                self._transport.close()
-        code, out, err = self._transport.get_returncode(), *map(bytes, output.printed.values())
+            # A child in a group of its own may still hold the pipes.
+            for task in reading:
+                task.cancel()
+            _kill(process.pid)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KILLED_SECONDS):
+                    await self._ended()
+        code = process.returncode
         if code != 0:
             last = err.decode(errors="replace").strip().rpartition("\n")[2]
             raise self._failed(f"ended with {code}: {excerpt(last, MAX_ERROR_LETTERS) or 'nothing on stderr'}")
         return out, err
+
+    async def _ended(self) -> None:
+        while self._process.poll() is None:  # noqa: ASYNC110  no event comes of it
+            await asyncio.sleep(POLL_SECONDS)
 
     def _failed(self, text: str) -> EndpointUnreadable:
         return EndpointUnreadable("CredentialProcessFailed", f"{self._what} {text}", passing=True)
@@ -112,30 +122,19 @@ class _TooLongError(Exception):
     """The process printed more than `MAX_OUTPUT_BYTES`."""
 
 
-class _Output(asyncio.SubprocessProtocol):
-    """Collects the output of a process."""
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.printed = {1: bytearray(), 2: bytearray()}
-        self.exited: asyncio.Future[None] = loop.create_future()
-        self.whole: asyncio.Future[None] = loop.create_future()
-        """Done when the process has ended and its pipes are closed."""
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.printed[fd] += data
-        if len(self.printed[fd]) > MAX_OUTPUT_BYTES:
-            self._settle(self.whole.set_exception, _TooLongError())
-
-    def process_exited(self) -> None:
-        self.exited.set_result(None)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._settle(self.whole.set_result, None)
-
-    def _settle(self, settle: Callable[[Any], None], outcome: object) -> None:
-        if not self.whole.done():
-            settle(outcome)
+async def _read(pipe: IO[bytes] | None) -> bytes:
+    read, reader = b"", asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        while more := await reader.read(MAX_OUTPUT_BYTES):
+            read += more
+            if len(read) > MAX_OUTPUT_BYTES:
+                raise _TooLongError
+    finally:
+        transport.close()
+    return read
 
 
 def _kill(group: int) -> None:
