@@ -198,7 +198,7 @@ async def test_an_import_that_is_interrupted_is_no_success(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
     configure(site, f"{table}&term=1s")
     assert (await site.run("state", "init"))[0] == 0
-    many = [Recorded(number, 1e9 + number, event(number)) for number in range(3000)]
+    many = [Recorded(number, 1e9 + number, event(number)) for number in range(8_000)]
     few = [Recorded(1, 1e9, event(1))]
     for name, told in (("many", many), ("few", few)):
         (site.folder / name).write_text("".join(f"{line}\n" for line in lines(told)), encoding="utf-8")
