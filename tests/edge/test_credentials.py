@@ -110,6 +110,7 @@ async def test_a_profile_that_asks_for_an_mfa_code_is_reported_and_all_else_goes
     config = a_config(None, [TEAM, well], accounts=accounts)
     with capture_logs() as logs:
         async with running(simulator, config) as watch:
+            watch.show(well, "SUCCEEDED", 0)
             await unreadable(watch, "MFARequired", "profile 'team'", DEVICE)
             watch.show(well, "FAILED", 1)
             await watch.until(lambda: len(watch.caught.events) == 2)
