@@ -31,12 +31,10 @@ def after(seconds: float) -> datetime:
 
 
 def event(number: int, subject: str = "a", kind: str = "watcher.sync.failed", **data: Any) -> Event:
-    """An event with this data; what is None in it is left out."""
     shown = {"id": f"{number:032x}", "type": kind, "subject": subject, "time": NOW.isoformat()}
     attempt = {"startedAt": MOMENT, "status": "FAILED", "targetRevision": {"sha": "a"}, "events": []}
     flags = dict.fromkeys(("observed", "first_seen", "recovered", "recreated"), False)
-    whole = {"status": "FAILED", "consecutive_failures": 1, "attempt": attempt, **flags, **data}
-    body = {"n": number, "data": {name: value for name, value in whole.items() if value is not None}}
+    body = {"n": number, "data": {"status": "FAILED", "consecutive_failures": 1, "attempt": attempt, **flags, **data}}
     return Event(f"{number:032x}", kind, subject, NOW.isoformat(), json.dumps(body | shown))
 
 
