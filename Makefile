@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Every process of the tests reads what one of them compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check format bench soak page lock clean
 
 demo: .venv/ready

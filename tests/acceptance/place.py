@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tests.support.fork_server import STARTS_PYTHON, ForkedProcess, fork
 from tests.support.waiting import PATIENCE, until
 from watcher.model import Kind
 
@@ -31,7 +32,7 @@ SECRET = "a-secret-of-the-environment-4711"
 class Child:
     """One run of the command; its output goes to files, or its stdout to where it was told."""
 
-    def __init__(self, process: subprocess.Popen[bytes], out: Path, err: Path, key: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | ForkedProcess, out: Path, err: Path, key: str) -> None:
         self.process, self.out, self.err, self.key = process, out, err, key
         self.reader: Reader | None = None
 
@@ -98,6 +99,7 @@ class Site:
         self.state = self.folder / "watcher.db"
         self.config = self.folder / "watcher.yaml"
         self.children: list[Child] = []
+        self.forks = True
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -137,20 +139,30 @@ class Site:
         environment: dict[str, str] | None = None,
         prefix: Sequence[str] = (),
     ) -> Child:
-        """Start the command (`run` unless told otherwise); with `store`, on one of `breaking`'s."""
+        """Start the command (`run` unless told otherwise); with `store`, on one of `breaking`'s.
+
+        It starts by fork where nothing depends on the start of Python.
+        """
         number = len(self.children)
         key = f"{self.name}-{number}"
         files = self.folder / f"{number}.out", self.folder / f"{number}.err"
-        command = [str(COMMAND)] if store is None else [sys.executable, str(LAUNCHER), store]
+        words = arguments or ("run",)
+        env = {"AWS_ACCESS_KEY_ID": key, **self.environment, **(environment or {})}
         with files[0].open("wb") as own_out, files[1].open("wb") as own_err:
-            process = subprocess.Popen(
-                [*prefix, *command, *(arguments or ("run",))],
-                cwd=self.folder,
-                env={"AWS_ACCESS_KEY_ID": key, **self.environment, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=own_out if out is None else out,
-                stderr=own_err if err is None else err,
-            )
+            stdout, stderr = own_out if out is None else out, own_err if err is None else err
+            process: subprocess.Popen[bytes] | ForkedProcess
+            if self.forks and not prefix and not any(name.startswith(STARTS_PYTHON) for name in env):
+                process = fork([store or "", *words], cwd=self.folder, env=env, out=stdout, err=stderr)
+            else:
+                command = [str(COMMAND)] if store is None else [sys.executable, str(LAUNCHER), store]
+                process = subprocess.Popen(
+                    [*prefix, *command, *words],
+                    cwd=self.folder,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                )
         self.children.append(Child(process, *files, key))
         return self.children[-1]
 

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from tests.acceptance.place import Site
 
 HELD = """
-import atexit, sys
+import atexit, select, sys
 
 def hold(stage):
     print(stage, flush=True)
-    sys.stdin.read()
+    # A signal that arrives before a call waits does not end the wait: its handler runs when the call returns.
+    while not select.select([sys.stdin], [], [], 0.05)[0]:
+        pass
 
 class Held:
     def find_spec(self, name, *_):
