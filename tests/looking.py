@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from tests.support.waiting import PATIENCE
-from watcher.clock import SystemClock
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.config.settings import Http
@@ -23,6 +22,7 @@ from watcher.model import Attempt, Snapshot
 from watcher.protocols import Entry
 from watcher.state import Outage, Record
 from watcher.stores import reader_for, store_for
+from watcher.util.clock import SystemClock
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher import __version__, tracing
-from watcher.clock import SystemClock
 from watcher.difference import AT_START, difference
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.inside import Loaded
@@ -27,6 +26,7 @@ from watcher.sinks import SinkContext, sink_for
 from watcher.stores import reader_for, store_for
 from watcher.stores.memory import MemoryStore
 from watcher.upkeep import Upkeep
+from watcher.util.clock import SystemClock
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.protocols import DeliveryQuery, DeliveryState
-from watcher.shared import Shared
+from watcher.util.single_flight import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,9 +16,9 @@ from aiobotocore.config import AioConfig
 from watcher import __version__
 from watcher.answers import BoundedSession
 from watcher.aws.credential_errors import no_credentials_in_time
-from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable
-from watcher.redact import remember
+from watcher.util.duration import format_duration
+from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession

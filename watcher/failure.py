@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.redact import excerpt
+from watcher.util.redaction import excerpt
 
 TARGETS_OWN = frozenset(
     {

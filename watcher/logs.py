@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from watcher.observability.library_lines import StreakHandler
-from watcher.redact import HIDDEN, excerpt, printable, redact, remember
 from watcher.util.bounded_text import LONGEST_TEXT
+from watcher.util.redaction import HIDDEN, excerpt, printable, redact, remember
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

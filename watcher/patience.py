@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from watcher.config.duration import format_duration
 from watcher.inside import FAILING, UP
 from watcher.protocols import DeliveryState, Result, Verdict
+from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

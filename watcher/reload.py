@@ -15,7 +15,7 @@ import structlog
 
 from watcher.errors import ConfigError, ServiceUnreachable
 from watcher.inside import Loaded
-from watcher.threads import off_loop
+from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

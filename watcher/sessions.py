@@ -23,7 +23,7 @@ from watcher.answers import Answers, JsonModels
 from watcher.aws.credential_chain import ambient_chain, role_chain
 from watcher.aws.credential_errors import LOADING_SECONDS, credentials_failure
 from watcher.errors import EndpointUnreadable
-from watcher.shared import Shared
+from watcher.util.single_flight import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.config.duration import format_duration
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.inside import SinkLook
 from watcher.patience import LONGEST_HEEDED, SPACING, Health, given_up, result_of
@@ -23,6 +22,7 @@ from watcher.protocols import Answer, DeliveryQuery, DeliveryState, Verdict
 from watcher.stores.outbox import REMOVED
 from watcher.tracing import span
 from watcher.turns import Turns
+from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,11 +15,11 @@ from tests.acceptance.place import REGION, SECRET, Site
 from tests.oracle import facts_of, judge
 from tests.support.waiting import until
 from watcher import sessions
-from watcher.clock import SystemClock
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.observer import Observers
 from watcher.simulator import Role, Scenario, Simulator, attempt
 from watcher.simulator.signing import Issued
+from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from pathlib import Path

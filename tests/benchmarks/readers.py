@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.parent import Parent
 from tests.benchmarks.streams import Stream
-from watcher.files import allow_more_files
+from watcher.util.rlimits import allow_more_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,9 +17,9 @@ from tests.proc import Footprint
 from watcher import logs
 from watcher.app import build
 from watcher.cli.options import find_config, read_config
-from watcher.files import allow_more_files
 from watcher.observer import Observers
 from watcher.reload import Reload
+from watcher.util.rlimits import allow_more_files
 
 if TYPE_CHECKING:
     from watcher.inside import Loaded

@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.waiting import until
 from tests.unit.leasing import Acting
-from watcher.clock import SystemClock
 from watcher.holding import Holding
 from watcher.stores.dynamodb.address import Address
 from watcher.stores.dynamodb.items import SHARDS
@@ -17,6 +16,7 @@ from watcher.stores.dynamodb.lease_table import LeaseTable, lease
 from watcher.stores.dynamodb.leases import Beat, Lease, Seen
 from watcher.stores.dynamodb.schema import init
 from watcher.stores.dynamodb.table import Table
+from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -27,8 +27,8 @@ from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.config.settings import SinkSettings, Tracing
 from watcher.protocols import DeliveryQuery, DeliveryState
-from watcher.redact import HIDDEN, remember
 from watcher.simulator import attempt
+from watcher.util.redaction import HIDDEN, remember
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

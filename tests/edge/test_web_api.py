@@ -17,8 +17,8 @@ from referencing.jsonschema import DRAFT202012
 from tests.looking import BEGAN, Site, attempt, serving
 from watcher.inside import Loaded, SinkLook, TargetLook
 from watcher.protocols import Delivery, DeliveryState, EventQuery, Result
-from watcher.redact import HIDDEN, remember
 from watcher.state import Outage
+from watcher.util.redaction import HIDDEN, remember
 from watcher.web import query
 from watcher.web.routes import Route
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.addresses import host_refusal, refusal
 from watcher.util.interfaces import own_addresses
+from watcher.util.ip_addresses import host_refusal, refusal
 
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.test_polling import config
-from watcher.clock import SystemClock
 from watcher.errors import StoreError
 from watcher.handover import Handover, restricted
 from watcher.inside import TargetLook
@@ -22,6 +21,7 @@ from watcher.relay import Relay
 from watcher.sessions import Sessions
 from watcher.state import Record
 from watcher.stores.memory import MemoryStore
+from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ BEGIN = """
 import logging
 import structlog
 from watcher import logs
-from watcher.redact import remember
+from watcher.util.redaction import remember
 remember("hunter22")
 logs.set_up({options})
 log = structlog.get_logger().bind(target="a/b")

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from watcher.files import WANTED, allow_more_files
+from watcher.util.rlimits import WANTED, allow_more_files
 
 
 @pytest.mark.parametrize("error", [ValueError("current limit exceeds maximum limit"), PermissionError(1, "no")])

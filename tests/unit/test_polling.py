@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.clock import SystemClock
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.errors import TargetUnreadable
@@ -20,6 +19,7 @@ from watcher.recorder import Recorder
 from watcher.sessions import Sessions
 from watcher.state import Record
 from watcher.stores.memory import MemoryStore
+from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from watcher.config.settings import Config

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher import redact as redact_module
-from watcher.redact import HIDDEN, excerpt, hider, printable, redact, remember
+from watcher.util import redaction
+from watcher.util.redaction import HIDDEN, excerpt, hider, printable, redact, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ KEY_ID = "ASIAIOSFODNN7EXAMPLE"
 @pytest.fixture(autouse=True)
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test has remembered, the next one does not know."""
-    monkeypatch.setattr(redact_module, "_remembered", redact_module._Remembered())
+    monkeypatch.setattr(redaction, "_remembered", redaction._Remembered())
 
 
 @pytest.mark.parametrize(

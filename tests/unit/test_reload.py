@@ -13,11 +13,11 @@ import pytest
 
 from tests.support.waiting import until
 from watcher import reload
-from watcher.clock import SystemClock
 from watcher.config.document import Document, locate
 from watcher.config.reading import parse
 from watcher.errors import ServiceUnreachable
 from watcher.reload import Reload
+from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.waiting import until
 from watcher.errors import StoreError
-from watcher.shared import Gate, Shared
+from watcher.util.single_flight import Gate, Shared
 
 
 class Counted:
@@ -110,8 +110,8 @@ async def test_one_may_ask_for_something_newer_than_is_kept() -> None:
 
 
 async def test_an_error_is_not_kept_as_long_as_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.shared.LONGEST_FAILED", 0.0)
-    monkeypatch.setattr("watcher.shared.REST", 0.0)
+    monkeypatch.setattr("watcher.util.single_flight.LONGEST_FAILED", 0.0)
+    monkeypatch.setattr("watcher.util.single_flight.REST", 0.0)
     told = ["a value", StoreError("throttled")]
 
     async def make() -> str:

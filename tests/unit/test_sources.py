@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from watcher.diff import diff
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.model import Attempt, Kind, Snapshot, stack, template
-from watcher.redact import HIDDEN, remember
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
 from watcher.sources.codeconnections import SPELLING as PASCAL
 from watcher.sources.proton import SPELLING as CAMEL
 from watcher.state import Record, dump, load
 from watcher.util.bounded_text import bounded
+from watcher.util.redaction import HIDDEN, remember
 
 EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 EPOCH = EIGHT.timestamp()

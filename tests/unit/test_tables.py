@@ -20,7 +20,6 @@ from watcher.events import Event, muted, outage_event, sync_event, trial_event
 from watcher.explain import Explanation
 from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
 from watcher.protocols import DeliveryRecord, DeliveryState
-from watcher.redact import remember
 from watcher.standing import Standing
 from watcher.state import Known, Outage, Record
 from watcher.tables import (
@@ -37,6 +36,7 @@ from watcher.tables import (
     status_rows,
 )
 from watcher.tables.check import check_rows, finding_to_json
+from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable

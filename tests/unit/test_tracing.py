@@ -26,8 +26,8 @@ from watcher.events import trial_event, with_trace
 from watcher.observability import library_lines
 from watcher.observability.recorded_spans import SpanRecorder
 from watcher.observability.span_export import RedactingExporter, log_troubles
-from watcher.redact import HIDDEN
 from watcher.util.bounded_text import bounded
+from watcher.util.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

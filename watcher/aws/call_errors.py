@@ -5,10 +5,10 @@ from __future__ import annotations
 import aiohttp
 from botocore import exceptions as botocore_errors
 
-from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.failure import classify
-from watcher.redact import excerpt
+from watcher.util.duration import format_duration
+from watcher.util.redaction import excerpt
 
 CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
 """Errors of the connection to AWS, including those of the local system."""

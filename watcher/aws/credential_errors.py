@@ -11,9 +11,9 @@ from botocore import exceptions as botocore_errors
 
 from watcher.aws.call_errors import CONNECTION, call_failure, refusal
 from watcher.aws.named_files import ca_fault, config_faults, variable_naming
-from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable
-from watcher.redact import excerpt
+from watcher.util.duration import format_duration
+from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,9 +13,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from watcher.config.duration import format_duration
 from watcher.errors import EndpointUnreadable
-from watcher.redact import excerpt
+from watcher.util.duration import format_duration
+from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
     from typing import IO

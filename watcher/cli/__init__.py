@@ -21,7 +21,7 @@ from watcher.cli.state import state
 from watcher.cli.tell import schema, validate
 from watcher.cli.trial import test_sink
 from watcher.errors import ConfigError, UsageError, WatcherError
-from watcher.redact import printable, redact
+from watcher.util.redaction import printable, redact
 from watcher.util.shapes import is_unicode
 
 if TYPE_CHECKING:

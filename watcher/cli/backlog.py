@@ -6,12 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from watcher.cli.options import liveness_of, opened, refuse_unknown_sink
-from watcher.clock import SystemClock
 from watcher.errors import UsageError
 from watcher.protocols import DeliveryQuery, DeliveryState
-from watcher.redact import printable
 from watcher.stores import outbox_for, reader_for
 from watcher.tables import Backlog
+from watcher.util.clock import SystemClock
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -57,8 +57,8 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     from watcher import logs  # noqa: PLC0415  --help needs none of these
     from watcher.app import build  # noqa: PLC0415  the same
     from watcher.emf import Emf  # noqa: PLC0415  the same
-    from watcher.files import allow_more_files  # noqa: PLC0415  the same
     from watcher.reload import Reload  # noqa: PLC0415  the same
+    from watcher.util.rlimits import allow_more_files  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)
     cwd = working_directory()
@@ -127,7 +127,7 @@ def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose
     """See it work: the stand-in for AWS, and the daemon watching it, in one process."""
     from watcher import demo as play  # noqa: PLC0415  --help needs none of these
     from watcher import logs  # noqa: PLC0415  the same
-    from watcher.config.duration import parse_duration  # noqa: PLC0415  the same
+    from watcher.util.duration import parse_duration  # noqa: PLC0415  the same
 
     try:
         seconds = None if duration is None else parse_duration(duration)

@@ -41,8 +41,8 @@ def deliveries(
         only_config(context)
         return 0
     from watcher.cli.backlog import backlogs  # noqa: PLC0415  --help needs none of these
-    from watcher.clock import SystemClock  # noqa: PLC0415  the same
     from watcher.tables import print_backlog, print_backlog_json  # noqa: PLC0415  the same
+    from watcher.util.clock import SystemClock  # noqa: PLC0415  the same
 
     settings = load_config(config)
     found = asyncio.run(backlogs(settings, sink, limit, dead=dead))

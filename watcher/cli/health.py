@@ -66,7 +66,7 @@ def _ask(url: str) -> tuple[bool, str]:
     from urllib.error import HTTPError  # noqa: PLC0415  the same
     from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener  # noqa: PLC0415  the same
 
-    from watcher.redact import printable  # noqa: PLC0415  the same
+    from watcher.util.redaction import printable  # noqa: PLC0415  the same
 
     class Stay(HTTPRedirectHandler):
         """Whoever sends elsewhere is not the daemon."""

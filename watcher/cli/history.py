@@ -55,10 +55,10 @@ def events(
     if context.invoked_subcommand is not None:
         only_config(context)
         return 0
-    from watcher.config.duration import parse_duration  # noqa: PLC0415  --help needs none of these
     from watcher.protocols import EventQuery  # noqa: PLC0415  the same
     from watcher.stores import reader_for  # noqa: PLC0415  the same
     from watcher.tables import EventPrinter  # noqa: PLC0415  the same
+    from watcher.util.duration import parse_duration  # noqa: PLC0415  --help needs none of these
 
     try:
         after = None if since is None else datetime.now(UTC) - timedelta(seconds=parse_duration(since))
@@ -172,8 +172,8 @@ async def _explained(settings: Config, event_id: str) -> list[tuple[Event, list[
     """
     from watcher.explain import explain as explained  # noqa: PLC0415  --help needs none of these
     from watcher.protocols import DeliveryQuery  # noqa: PLC0415  the same
-    from watcher.redact import printable  # noqa: PLC0415  the same
     from watcher.stores import reader_for  # noqa: PLC0415  the same
+    from watcher.util.redaction import printable  # noqa: PLC0415  the same
 
     async with opened(reader_for(settings.state)) as reader:
         found = [event for _, event in await reader.find(event_id)]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from watcher.cli.options import opened
 from watcher.config.files import files_in_use
 from watcher.errors import StoreError, UsageError
-from watcher.redact import printable
 from watcher.stores import DYNAMODB, SQLITE, mover_for
 from watcher.stores.moving import HEADER, Recorded, Sending, State, lines, parts
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

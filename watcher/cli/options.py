@@ -104,7 +104,7 @@ def read_config(document: Document) -> Config:
     from watcher.config.profile import botocore_profile_region  # noqa: PLC0415  --help needs no YAML
     from watcher.config.reading import parse  # noqa: PLC0415  the same
     from watcher.config.secrets import secrets_of  # noqa: PLC0415  the same
-    from watcher.redact import remember  # noqa: PLC0415  the same
+    from watcher.util.redaction import remember  # noqa: PLC0415  the same
 
     config = parse(document, os.environ, botocore_profile_region)
     remember(*secrets_of(config))
@@ -141,8 +141,8 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
         StoreError: the state cannot be read.
     """
     from watcher.core.liveness import Liveness  # noqa: PLC0415  --help needs none of these
-    from watcher.redact import printable, redact  # noqa: PLC0415  the same
     from watcher.tables.screen import ago  # noqa: PLC0415  the same
+    from watcher.util.redaction import printable, redact  # noqa: PLC0415  the same
 
     liveness = Liveness(await reader.alive_at(), datetime.now(UTC))
     if liveness.silent:

@@ -31,9 +31,9 @@ def test_sink(config: str | None, name: str, *, verbose: bool) -> int:
     It goes past the state store and the sink's routing, and is tried once; 69 when the sink did not take it.
     """
     from watcher import logs  # noqa: PLC0415  --help needs none of these
-    from watcher.clock import SystemClock  # noqa: PLC0415  the same
     from watcher.events import trial_event  # noqa: PLC0415  the same
     from watcher.protocols import Delivery, Verdict  # noqa: PLC0415  the same
+    from watcher.util.clock import SystemClock  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose, quiet=not verbose)
     settings = {sink.name: sink for sink in load_config(config).sinks}
@@ -58,9 +58,9 @@ async def _tried(settings: SinkSettings, delivery: Delivery) -> Answer:
     Raises:
         ServiceUnreachable: it gives no answer.
     """
-    from watcher.config.duration import format_duration  # noqa: PLC0415  --help needs none of these
     from watcher.sessions import Sessions  # noqa: PLC0415  the same
     from watcher.sinks import SinkContext, sink_for  # noqa: PLC0415  the same
+    from watcher.util.duration import format_duration  # noqa: PLC0415  --help needs none of these
 
     sink = sink_for(settings, SinkContext(Sessions()))
     what, deadline = f"{settings.name} ({settings.type})", sink.limits.deadline
@@ -103,6 +103,6 @@ def _show(text: str, *, err: bool) -> None:
 
 def _fit(text: str) -> str:
     """`text`, of as many lines, without secrets and without what a terminal would act on."""
-    from watcher.redact import printable, redact  # noqa: PLC0415  --help needs none of these
+    from watcher.util.redaction import printable, redact  # noqa: PLC0415  --help needs none of these
 
     return "\n".join(map(printable, redact(text).split("\n")))

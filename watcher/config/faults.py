@@ -5,9 +5,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from watcher.config.quoting import LONGEST, shown
 from watcher.config.tree import Items, Keys, Place, Text, join
 from watcher.errors import Fault
+from watcher.util.quoting import LONGEST, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

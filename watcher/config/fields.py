@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
 
 from watcher.aws.service_models import REGION, is_region, text_rule
-from watcher.config import duration
 from watcher.config.faults import describe, suggestion
-from watcher.config.quoting import LONGEST, shown
 from watcher.config.tree import Reads, Text, is_null
 from watcher.config.variables import VARIABLE
 from watcher.model import FirstSeen
 from watcher.stores.dynamodb.address import SCHEME, parse_address
+from watcher.util import duration
+from watcher.util.quoting import LONGEST, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr, WithJsonSchema
 
-from watcher.config.quoting import shown
+from watcher.util.quoting import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from watcher.config import duration
 from watcher.config.fields import or_variable, quoted, single
-from watcher.config.quoting import LONGEST
+from watcher.util import duration
+from watcher.util.quoting import LONGEST
 
 _LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
 _ZONE = r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from yaml.resolver import Resolver
 
-from watcher.config.quoting import LONGEST, shown
 from watcher.config.syntax import in_plain_words
+from watcher.util.quoting import LONGEST, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

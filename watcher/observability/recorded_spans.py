@@ -13,8 +13,8 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from watcher.redact import excerpt
 from watcher.tracing import Span
+from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import Status
 
 from watcher.observability.library_lines import StreakHandler
-from watcher.redact import excerpt, hider
+from watcher.util.redaction import excerpt, hider
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -23,9 +23,9 @@ from watcher.aws.call_errors import refusal
 from watcher.client import Client
 from watcher.errors import PollFailed, SinkError
 from watcher.protocols import Answer, Limits, Verdict
-from watcher.redact import excerpt, printable
 from watcher.sources.answer import body_of
 from watcher.util.bounded_text import bounded
+from watcher.util.redaction import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -38,17 +38,17 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from watcher import __version__
-from watcher.addresses import host_refusal, refusal
 from watcher.aws.named_files import system_ca_fault
 from watcher.config.urls import secret_parts
 from watcher.errors import SinkError
 from watcher.protocols import Verdict
-from watcher.redact import HIDDEN, hider
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, first_line, retry_after, verdict
 from watcher.tracing import propagated, span
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
+from watcher.util.ip_addresses import host_refusal, refusal
+from watcher.util.redaction import HIDDEN, hider
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

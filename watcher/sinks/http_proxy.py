@@ -10,7 +10,7 @@ from botocore.utils import get_environ_proxies
 from yarl import URL
 
 from watcher.errors import SinkError
-from watcher.redact import remember
+from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

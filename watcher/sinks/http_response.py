@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from watcher.errors import SinkError, SinkGone
 from watcher.patience import LONGEST_HEEDED
 from watcher.protocols import Verdict
-from watcher.redact import excerpt, printable
 from watcher.util.bounded_text import LONGEST_TEXT
+from watcher.util.redaction import excerpt, printable
 
 TEXT_LIMIT = 200
 """Bytes of an answer that are kept for people."""

@@ -21,8 +21,8 @@ from watcher.messages.clean import for_text, one_line
 from watcher.messages.plain import Text, plain
 from watcher.messages.template import Template, told
 from watcher.protocols import Answer, Limits, Verdict
-from watcher.redact import remember
-from watcher.threads import off_loop
+from watcher.util.redaction import remember
+from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from watcher.messages.blocks import slack_payload
 from watcher.messages.template import Template, told
 from watcher.protocols import Answer, Limits
-from watcher.redact import remember
 from watcher.sinks.http import GRACE, Poster
-from watcher.threads import off_loop
+from watcher.util.redaction import remember
+from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

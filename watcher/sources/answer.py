@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from watcher.errors import EndpointUnreadable, TargetUnreadable
 from watcher.model import Attempt, Snapshot, rfc3339
-from watcher.redact import excerpt
 from watcher.util.bounded_text import bounded
+from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from rich.text import Text
 from watcher.messages.cause import without_names_and_ids
 from watcher.model import for_people, rfc3339
 from watcher.protocols import DeliveryState
-from watcher.redact import printable, redact
 from watcher.tables.screen import CRITICAL, GOOD, WARNING, ago, console, table_of
+from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

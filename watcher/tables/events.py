@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from watcher.config.duration import format_duration
 from watcher.messages.words import moment
 from watcher.model import FAILED
-from watcher.redact import printable
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
+from watcher.util.duration import format_duration
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from watcher.config.duration import format_duration
+from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
-from watcher.config.duration import format_duration
 from watcher.events import target_to_json
 from watcher.model import rfc3339
-from watcher.redact import printable
 from watcher.standing import Standing, last_failure, outage_of, rank, stalled, standing, summary
 from watcher.state import attempt_to_json
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
+from watcher.util.duration import format_duration
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

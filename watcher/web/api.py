@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from watcher.model import rfc3339
 from watcher.protocols import DeliveryQuery, EventQuery
-from watcher.shared import Gate, Shared
 from watcher.standing import standing
+from watcher.util.single_flight import Gate, Shared
 from watcher.web import badge, history, query, views
 from watcher.web.answer import Answer, failed, told
 from watcher.web.elsewhere import Elsewhere

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.errors import StoreError
-from watcher.shared import Shared
+from watcher.util.single_flight import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

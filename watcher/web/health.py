@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watcher.errors import StoreError
-from watcher.shared import Shared
+from watcher.util.single_flight import Shared
 from watcher.web import views
 from watcher.web.answer import Answer, told
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.explain import explain
 from watcher.messages.links import links
 from watcher.model import parse_rfc3339, rfc3339
-from watcher.redact import redact
+from watcher.util.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

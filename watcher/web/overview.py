@@ -9,8 +9,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from watcher.model import rfc3339
-from watcher.shared import Shared
 from watcher.standing import Standing, rank
+from watcher.util.single_flight import Shared
 from watcher.web.answer import Answer
 from watcher.web.views import kept_row, look_row
 

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import HttpVersion11
 
 from watcher.errors import StoreError
-from watcher.redact import redact
+from watcher.util.redaction import redact
 from watcher.web import access, assets, query, routes
 from watcher.web.answer import Answer, Packer, failed, send, takes_gzip
 from watcher.web.api import Api

@@ -9,9 +9,9 @@ from watcher.events import target_to_json
 from watcher.inside import UP
 from watcher.messages.links import links, repository_name
 from watcher.model import Kind, rfc3339
-from watcher.redact import excerpt, redact
 from watcher.standing import active, last_failure, outage_of, stalled, standing
 from watcher.state import attempt_to_json
+from watcher.util.redaction import excerpt, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,9 +12,9 @@ import yaml
 from tests.dockerfile import DEPLOY, stages
 from watcher.cli import cli
 from watcher.config.document import Document
-from watcher.config.duration import parse_duration
 from watcher.config.reading import parse
 from watcher.simulator import seeded
+from watcher.util.duration import parse_duration
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]

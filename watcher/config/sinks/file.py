@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from watcher.config.fields import Count, or_variable, printable, quoted, single, text_schema
 from watcher.config.sinks.base import Sink
-from watcher.config.size import FORM_IN_WORDS, PATTERN, parse_size
+from watcher.util.size import FORM_IN_WORDS, PATTERN, parse_size
 
 
 def _path(value: object) -> str:

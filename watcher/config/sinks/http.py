@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
 
-from watcher.addresses import host_refusal
 from watcher.config.fields import (
     Boolean,
     Duration,
@@ -24,6 +23,7 @@ from watcher.config.fields import (
 )
 from watcher.config.sinks.base import Sink
 from watcher.config.tree import Reads, Text
+from watcher.util.ip_addresses import host_refusal
 
 _LARGEST_CA_FILE = 4 * 1024 * 1024
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import parse_qsl, urlsplit
 
-from watcher.config.duration import parse_duration
+from watcher.util.duration import parse_duration
 
 SCHEME = "dynamodb://"
 FORM = "this must be dynamodb://TABLE, or dynamodb://TABLE?region=REGION&endpoint_url=URL"

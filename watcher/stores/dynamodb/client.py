@@ -16,9 +16,9 @@ from watcher.aws.call_errors import call_failure, refusal
 from watcher.client import Client
 from watcher.config.settings import Account
 from watcher.errors import PollFailed, StoreError
-from watcher.redact import excerpt, printable
 from watcher.sessions import Sessions
 from watcher.sources.answer import body_of
+from watcher.util.redaction import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watcher.errors import StoreError
-from watcher.redact import printable
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.items import Item, Key, checked, decode, encode, key_of
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence

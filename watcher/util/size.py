@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from watcher.config.quoting import shown
+from watcher.util.quoting import shown
 
 PATTERN = r"^[0-9]{1,9}(KB|MB|GB|KiB|MiB|GiB)$"
 """Every size's form, in the dialect that Python and JSON Schema share."""

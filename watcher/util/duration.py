@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from watcher.config.quoting import LONGEST, shown
+from watcher.util.quoting import LONGEST, shown
 
 PATTERN = r"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
 """Every duration's form, in the dialect that Python and JSON Schema share."""
