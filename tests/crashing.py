@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watcher.protocols import DeliveryState, Result
+from watcher.core.ports import DeliveryState, Result
 from watcher.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from watcher.protocols import Delivery, Entry, Wish
+    from watcher.core.ports import Delivery, Entry, Wish
 
 
 class Sound(SqliteStore):

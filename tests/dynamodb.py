@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import ClientSession, web
 
-from watcher.stores.dynamodb.address import Address
+from watcher.core.state_url import Address
 from watcher.stores.dynamodb.schema import init
 from watcher.stores.dynamodb.table import Table
 

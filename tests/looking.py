@@ -13,14 +13,14 @@ import aiohttp
 from tests.support.waiting import PATIENCE
 from watcher.config.document import Document
 from watcher.config.reading import parse
-from watcher.config.settings import Http
-from watcher.diff import diff
-from watcher.events import outage_event, sync_event
+from watcher.core.diff import diff
+from watcher.core.events import outage_event, sync_event
+from watcher.core.model import Attempt, Snapshot
+from watcher.core.ports import Entry
+from watcher.core.settings import Http
+from watcher.core.state import Outage, Record
 from watcher.inside import EndpointLook, Loaded, SinkLook, TargetLook
 from watcher.metrics import Metrics
-from watcher.model import Attempt, Snapshot
-from watcher.protocols import Entry
-from watcher.state import Outage, Record
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
 from watcher.web.server import WebServer
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from watcher.config.settings import Config
-    from watcher.events import Event
-    from watcher.model import EndpointKey, Target
-    from watcher.protocols import Clock, Reader, Store
+    from watcher.core.events import Event
+    from watcher.core.model import EndpointKey, Target
+    from watcher.core.ports import Clock, Reader, Store
+    from watcher.core.settings import Config
 
 BEGAN = datetime(2026, 11, 23, 8, tzinfo=UTC)
 STACKS = """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher import __version__, tracing
+from watcher.core.routing import wants_recorded
 from watcher.difference import AT_START, difference
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.inside import Loaded
@@ -20,7 +21,6 @@ from watcher.part import part_of
 from watcher.polling import Polling
 from watcher.recorder import Recorder
 from watcher.relay import Relay
-from watcher.routing import wants_recorded
 from watcher.sessions import Sessions
 from watcher.sinks import SinkContext, sink_for
 from watcher.stores import reader_for, store_for
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from typing import Any
 
-    from watcher.config.settings import Config, Http
+    from watcher.core.model import EndpointKey
+    from watcher.core.ports import Clock, Reader, Sink
+    from watcher.core.settings import Config, Http
+    from watcher.core.state import Record
     from watcher.difference import Difference
     from watcher.inside import EndpointLook, SinkLook, TargetLook
-    from watcher.model import EndpointKey
     from watcher.observer import Observer
     from watcher.part import Part
-    from watcher.protocols import Clock, Reader, Sink
-    from watcher.state import Record
     from watcher.stores.dynamodb.reader import DynamoReader
     from watcher.stores.dynamodb.store import DynamoStore
     from watcher.stores.sqlite import SqliteReader, SqliteStore

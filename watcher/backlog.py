@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watcher.protocols import DeliveryQuery, DeliveryState
+from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.util.single_flight import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from watcher.protocols import Reader
+    from watcher.core.ports import Reader
 
 KEPT, KEPT_OF_TABLE = 3.0, 50.0
 """Seconds that an answer is good for; where every question costs money, for a little less than the minute between two

@@ -8,17 +8,17 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from watcher.core.status import Standing, attempt_standing
 from watcher.endpoint import Endpoint
 from watcher.errors import PollFailed
 from watcher.sessions import Sessions
-from watcher.standing import Standing, attempt_standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from watcher.config.settings import Config
-    from watcher.model import Snapshot, Target
+    from watcher.core.model import Snapshot, Target
+    from watcher.core.settings import Config
 
 
 class Result(IntEnum):

@@ -23,7 +23,7 @@ from watcher.util.redaction import remember
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
-    from watcher.config.settings import Account
+    from watcher.core.settings import Account
     from watcher.sessions import Session, Sessions
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"

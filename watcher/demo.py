@@ -16,9 +16,9 @@ import click
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.core.model import Kind
+from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkClosed
-from watcher.model import Kind
-from watcher.protocols import Answer, Limits, Verdict
 from watcher.simulator import Simulator, seeded
 from watcher.tables import EventPrinter, print_targets, status_rows
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watcher.app import App
-    from watcher.config.settings import Config
-    from watcher.model import Target
-    from watcher.protocols import Delivery
+    from watcher.core.model import Target
+    from watcher.core.ports import Delivery
+    from watcher.core.settings import Config
 
 ACCOUNT, REGION = "demo", "us-east-1"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from watcher.config.settings import Account, Config, SinkSettings
+    from watcher.core.settings import Account, Config, SinkSettings
 
 AT_START = ("state", "tracing")
 """Keys that are read at the start only."""

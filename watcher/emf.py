@@ -11,18 +11,18 @@ import json
 from typing import TYPE_CHECKING
 
 from watcher.backlog import Backlogs
+from watcher.core.status import Standing, standing
 from watcher.errors import StoreError
 from watcher.logs import Stderr
 from watcher.observer import Observer, PollOutcome
-from watcher.standing import Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from watcher.backlog import Backlog
+    from watcher.core.model import Target
     from watcher.inside import Inside
-    from watcher.model import Target
     from watcher.observer import Poll
 
 EVERY = 60.0

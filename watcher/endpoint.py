@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from watcher.client import Lent
-    from watcher.config.settings import Account, Retry
-    from watcher.model import EndpointKey, Snapshot, Target
+    from watcher.core.model import EndpointKey, Snapshot, Target
+    from watcher.core.settings import Account, Retry
     from watcher.sessions import Sessions
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import for_people, parse_rfc3339
-from watcher.protocols import DeliveryState
-from watcher.routing import labels_of, why_not
+from watcher.core.model import for_people, parse_rfc3339
+from watcher.core.ports import DeliveryState
+from watcher.core.routing import labels_of, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from watcher.config.settings import Config, SinkSettings
-    from watcher.events import Event
-    from watcher.protocols import DeliveryRecord
+    from watcher.core.events import Event
+    from watcher.core.ports import DeliveryRecord
+    from watcher.core.settings import Config, SinkSettings
 
 MUTED, NOT_ROUTED, NOT_THERE = "muted", "not routed", "not there yet"
 """Why a sink has no delivery of an event."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from watcher.events import Event
-    from watcher.protocols import EventQuery, Reader
+    from watcher.core.events import Event
+    from watcher.core.ports import EventQuery, Reader
 
     Found = tuple[int, Event]
     """An event with its number."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from watcher import __version__
+from watcher.core.model import KNOWN_STATUSES
+from watcher.core.status import outage_of, stalled
 from watcher.inside import UP
-from watcher.model import KNOWN_STATUSES
-from watcher.standing import outage_of, stalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from watcher.backlog import Backlog
+    from watcher.core.state import Record
     from watcher.inside import Inside
-    from watcher.state import Record
 
     Labels = tuple[str, ...]
 

@@ -18,12 +18,12 @@ from watcher.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from watcher.config.settings import Config
-    from watcher.model import EndpointKey
+    from watcher.core.model import EndpointKey
+    from watcher.core.settings import Config
+    from watcher.core.state import Record
     from watcher.polling import Polling
     from watcher.recorder import Recorder
     from watcher.relay import Relay
-    from watcher.state import Record
 
 log = structlog.get_logger()
 

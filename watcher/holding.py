@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from watcher.core.leases import Plan, Silence, decide
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.leases import Plan, Silence, decide
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from watcher.protocols import Clock
-    from watcher.stores.dynamodb.leases import Lease, Seen
+    from watcher.core.leases import Lease, Seen
+    from watcher.core.ports import Clock
 
 log = structlog.get_logger()
 

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.backlog import Backlog
-    from watcher.config.settings import Config
-    from watcher.model import EndpointKey
-    from watcher.protocols import Clock, Reader
-    from watcher.state import Record
+    from watcher.core.model import EndpointKey
+    from watcher.core.ports import Clock, Reader
+    from watcher.core.settings import Config
+    from watcher.core.state import Record
 
 
 UP, FAILING = "up", "failing"

@@ -21,11 +21,11 @@ from prometheus_client import (
 )
 
 from watcher.backlog import Backlogs
+from watcher.core.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, parse_rfc3339
+from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
 from watcher.gauges import ENDPOINT, gauges
-from watcher.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, parse_rfc3339
 from watcher.observer import Observer
-from watcher.protocols import DeliveryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from watcher.backlog import Backlog
-    from watcher.config.settings import Config
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.model import Target
+    from watcher.core.ports import Entry, Result
+    from watcher.core.settings import Config
     from watcher.inside import Inside
-    from watcher.model import Target
     from watcher.observer import Poll
-    from watcher.protocols import Entry, Result
 
 # Or each counter has a gauge beside it that the contract does not know.
 disable_created_metrics()  # type: ignore[no-untyped-call]

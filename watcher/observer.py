@@ -14,9 +14,9 @@ from watcher.errors import TargetUnreadable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watcher.core.model import Target
+    from watcher.core.ports import Entry, Result
     from watcher.errors import PollFailed
-    from watcher.model import Target
-    from watcher.protocols import Entry, Result
 
 
 class PollOutcome(StrEnum):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from watcher.stores.dynamodb.address import SCHEME
+from watcher.core.state_url import SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from watcher.config.settings import Config
+    from watcher.core.model import EndpointKey
+    from watcher.core.ports import Clock, Store
+    from watcher.core.settings import Config
     from watcher.handover import Handover
     from watcher.holding import Holding
-    from watcher.model import EndpointKey
     from watcher.polling import Polling
-    from watcher.protocols import Clock, Store
     from watcher.recorder import Recorder
     from watcher.relay import Relay
 

@@ -15,32 +15,32 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.client import OPENING
-from watcher.diff import diff
+from watcher.core.diff import diff
+from watcher.core.events import muted, outage_event, sync_event, with_trace
+from watcher.core.outages import OWN, is_answer, lengthen, lengthen_target
+from watcher.core.ports import Entry
+from watcher.core.routing import muted_by, route
 from watcher.errors import PollFailed, Superseded
-from watcher.events import muted, outage_event, sync_event, with_trace
 from watcher.history import History
 from watcher.inside import EndpointLook, TargetLook
 from watcher.observer import Poll, PollOutcome, outcome_of
-from watcher.protocols import Entry
-from watcher.routing import muted_by, route
 from watcher.schedule import Schedule, first_due, next_due, taken_over_due
-from watcher.streak import OWN, is_answer, lengthen, lengthen_target
 from watcher.throttle import LOWEST
 from watcher.tracing import span, traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from watcher.config.settings import Config
-    from watcher.diff import Outcome
+    from watcher.core.diff import Outcome
+    from watcher.core.events import Event
+    from watcher.core.model import Snapshot, Target
+    from watcher.core.outages import Streak
+    from watcher.core.ports import Clock
+    from watcher.core.settings import Config
+    from watcher.core.state import Outage, Record
     from watcher.endpoint import Endpoint
-    from watcher.events import Event
-    from watcher.model import Snapshot, Target
     from watcher.observer import Observer
-    from watcher.protocols import Clock
     from watcher.recorder import Recorder
-    from watcher.state import Outage, Record
-    from watcher.streak import Streak
 
 log = structlog.get_logger()
 

@@ -16,11 +16,11 @@ from watcher.throttle import Throttle
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from watcher.config.settings import Account, Config
+    from watcher.core.model import EndpointKey, Target
+    from watcher.core.ports import Clock
+    from watcher.core.settings import Account, Config
     from watcher.inside import EndpointLook
-    from watcher.model import EndpointKey, Target
     from watcher.observer import Observer
-    from watcher.protocols import Clock
     from watcher.recorder import Recorder
     from watcher.sessions import Sessions
 

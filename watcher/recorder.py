@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
-from watcher.state import Record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from watcher.core.ports import Clock, Entry, Store
     from watcher.observer import Observer
-    from watcher.protocols import Clock, Entry, Store
 
     Batch = Sequence[tuple["Sequence[Entry] | Forgetting", asyncio.Future[None]]]
 

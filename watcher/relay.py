@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.config.settings import GIVE_UP_AFTER
+from watcher.core.settings import GIVE_UP_AFTER
 from watcher.observer import Observers
 from watcher.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from watcher.core.ports import Clock, Sink, Store
     from watcher.inside import SinkLook
     from watcher.observer import Observer
-    from watcher.protocols import Clock, Sink, Store
 
 log = structlog.get_logger()
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from watcher.config.document import Document
-    from watcher.config.settings import Config
-    from watcher.protocols import Clock
+    from watcher.core.ports import Clock
+    from watcher.core.settings import Config
 
 log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ from watcher.errors import PollFailed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from watcher.config.settings import Retry
-    from watcher.model import Snapshot
+    from watcher.core.model import Snapshot
+    from watcher.core.settings import Retry
 
 
 def always() -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from watcher.aws.credential_chain import Chain
-    from watcher.config.settings import Account
+    from watcher.core.settings import Account
 
     Credentials = tuple[str, str | None, str | None, str | None]
 

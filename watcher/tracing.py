@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from watcher.config.settings import Tracing as Settings
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.settings import Tracing as Settings
     from watcher.observability.recorded_spans import SpanRecorder
 
 log = structlog.get_logger()

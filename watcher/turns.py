@@ -14,7 +14,7 @@ from watcher.messages.cause import causes_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from watcher.protocols import Clock, Delivery, Limits, Result, Store
+    from watcher.core.ports import Clock, Delivery, Limits, Result, Store
 
 WINDOW = 500
 """Deliveries that are looked at for those of one cause."""

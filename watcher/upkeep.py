@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.core.liveness import MARK_SECONDS
+from watcher.core.reminders import wishes
 from watcher.errors import StoreError
-from watcher.reminders import wishes
 
 if TYPE_CHECKING:
+    from watcher.core.ports import Store
     from watcher.inside import Inside
-    from watcher.protocols import Store
     from watcher.relay import Relay
 
 log = structlog.get_logger()

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Verdict
+from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, Health, given_up, result_of
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.inside import SinkLook
-from watcher.patience import LONGEST_HEEDED, SPACING, Health, given_up, result_of
-from watcher.protocols import Answer, DeliveryQuery, DeliveryState, Verdict
 from watcher.stores.outbox import REMOVED
 from watcher.tracing import span
 from watcher.turns import Turns
@@ -27,8 +27,8 @@ from watcher.util.duration import format_duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watcher.core.ports import Clock, Delivery, Result, Sink, Store
     from watcher.observer import Observer
-    from watcher.protocols import Clock, Delivery, Result, Sink, Store
 
 log = structlog.get_logger()
 

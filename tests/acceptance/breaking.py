@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.crashing import STORES, Sound
-from watcher.protocols import DeliveryState, Result
+from watcher.core.ports import DeliveryState, Result
 from watcher.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 
 class SettledBeforeSent(Sound):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.place import REGION, Site
-from watcher.model import stack, template
+from watcher.core.model import stack, template
 from watcher.simulator import Scenario, Simulator
 
 if TYPE_CHECKING:

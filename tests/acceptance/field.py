@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
     from tests.acceptance.witness import CallClock
     from tests.edge.emulators import Emulator
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Scenario
 
 REGIONS = ("us-east-1", "us-east-2", "eu-west-1")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.acceptance.consumers import Consumer
     from tests.acceptance.place import Child, Site
     from tests.acceptance.witness import CallClock
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Call, Shown, Simulator
 
 

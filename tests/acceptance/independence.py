@@ -12,13 +12,13 @@ from tests.acceptance.consumers import HOOK_SECRET, SOON, Consumer, hanging
 from tests.acceptance.place import REGION, Site
 from tests.fates import Wants
 from tests.support.waiting import PATIENCE, until
-from watcher.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import Scenario, Simulator, attempt
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 TARGETS = [stack("default", REGION, f"stack-{number}") for number in range(20)]
 T = 1_795_420_800.0

@@ -12,13 +12,13 @@ from tests.support.waiting import until
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
-from watcher.protocols import Answer, Limits, Verdict
+from watcher.core.ports import Answer, Limits, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from tests.acceptance.place import Site
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 
 class Collected:

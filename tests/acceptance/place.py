@@ -15,12 +15,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tests.support.fork_server import STARTS_PYTHON, ForkedProcess, fork
 from tests.support.waiting import PATIENCE, until
-from watcher.model import Kind
+from watcher.core.model import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Call, Simulator
 
 COMMAND = Path(sys.executable).with_name("watcher")

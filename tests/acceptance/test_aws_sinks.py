@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tests.acceptance.conftest import NETWORK, WEB
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.acceptance.place import Site
     from tests.edge.emulators import Emulator
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Simulator
 
 

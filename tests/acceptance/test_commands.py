@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.place import SECRET, Site
 from tests.support.waiting import until
-from watcher.event_schema import event_schema
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
+from watcher.core.event_schema import event_schema
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from tests.acceptance.place import SECRET
 from tests.support.processes import alive
 from tests.support.waiting import until
 from watcher.aws import credential_process
+from watcher.core.model import SUCCEEDED, stack
 from watcher.errors import EndpointUnreadable
-from watcher.model import SUCCEEDED, stack
 from watcher.simulator import Role, Scenario, Simulator, attempt
 
 if TYPE_CHECKING:

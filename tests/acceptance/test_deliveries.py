@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.edge.receiver import Received, Receiver, Reply
 from tests.support.waiting import until
-from watcher.event_schema import event_schema
-from watcher.model import FAILED, SUCCEEDED
+from watcher.core.event_schema import event_schema
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 from watcher.stores.sqlite import SqliteStore
 

@@ -21,7 +21,7 @@ import pytest
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE, until
-from watcher.model import FAILED, SUCCEEDED
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.witness import CallClock, Witness, random_world
 from tests.oracle import whole_lines
 from tests.support.waiting import PATIENCE, until
-from watcher.model import FAILED, SUCCEEDED, Kind, stack
+from watcher.core.model import FAILED, SUCCEEDED, Kind, stack
 from watcher.simulator import Scenario, Simulator, attempt
 
 if TYPE_CHECKING:

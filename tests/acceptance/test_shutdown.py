@@ -13,7 +13,7 @@ import pytest
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
 from tests.acceptance.place import REGION
 from tests.support.waiting import PATIENCE, SLACK, until
-from watcher.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tests.acceptance.conftest import NETWORK, WEB
 from tests.oracle import facts_of, judge, whole_lines
 from tests.proc import heeds
 from tests.support.waiting import SLACK, until
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tests.acceptance.place import REGION
 from tests.fates import Wants
 from tests.oracle import whole_lines
 from tests.support.waiting import SLACK, until
-from watcher.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 from watcher.stores.outbox import REMOVED
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from tests.acceptance.place import Child, Site
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Simulator
 
     Consumers = Callable[..., Awaitable[Consumer]]

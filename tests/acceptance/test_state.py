@@ -13,9 +13,9 @@ from tests.acceptance.conftest import NETWORK, WEB
 from tests.contract.conftest import event
 from tests.dynamodb import address
 from tests.support.waiting import until
-from watcher.model import FAILED, SUCCEEDED
+from watcher.core.model import FAILED, SUCCEEDED
+from watcher.core.state_url import parse_address
 from watcher.simulator import attempt
-from watcher.stores.dynamodb.address import parse_address
 from watcher.stores.dynamodb.table import Table
 from watcher.stores.moving import Recorded, lines
 

@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.oracle import facts_of, judge, whole_lines
 from tests.support.waiting import until
-from watcher.model import FAILED, SUCCEEDED
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 from watcher.stores.migrations import VERSION
 

@@ -15,7 +15,7 @@ from tests.acceptance.place import REGION, SECRET, Site
 from tests.oracle import facts_of, judge
 from tests.support.waiting import until
 from watcher import sessions
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.observer import Observers
 from watcher.simulator import Role, Scenario, Simulator, attempt
 from watcher.simulator.signing import Issued
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.acceptance.conftest import Places
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 T = 1_795_420_800.0
 LIFETIME = 5.0

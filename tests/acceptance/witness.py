@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.acceptance.place import REGION
 from tests.oracle import Fact, in_order_of_world, judge, same_as_kept, whole_lines
 from tests.support.waiting import until
-from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Kind, rfc3339
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Kind, rfc3339
 from watcher.simulator import Life, Plan, Scenario, Scene, Simulator, Status, Subject, Unsynced
 
 if TYPE_CHECKING:

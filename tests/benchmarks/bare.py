@@ -26,7 +26,7 @@ from watcher.sinks.webhook import PARALLEL, STRUCTURED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
-    from watcher.events import Event
+    from watcher.core.events import Event
 
     Send = Callable[[Sequence[Event]], Awaitable[None]]
 

@@ -13,7 +13,7 @@ from watcher.config.reading import parse
 from watcher.observer import Observers
 
 if TYPE_CHECKING:
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 
 async def main() -> None:

@@ -15,7 +15,7 @@ from tests.benchmarks.children import Child, once
 from tests.benchmarks.figures import markdown, percentile
 from tests.benchmarks.virtual import CALL, Delays, Told, World, delays, round_robin, watch
 from tests.benchmarks.worlds import REGION, Pattern, Watch, configuration, settled
-from watcher.protocols import EventQuery
+from watcher.core.ports import EventQuery
 from watcher.stores import reader_for
 
 if TYPE_CHECKING:

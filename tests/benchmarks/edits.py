@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 VOLATILE = 30
 """Targets that come and go, and a few are watched through a second account now and then."""

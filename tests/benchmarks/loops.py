@@ -26,7 +26,7 @@ from watcher.sources import SOURCES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 CONCURRENCY = 10
 NO_RETRIES = {"total_max_attempts": 1}

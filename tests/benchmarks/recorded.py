@@ -9,17 +9,17 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.worlds import HISTORY, REGION
-from watcher.diff import Change, Reason
-from watcher.events import sync_event
-from watcher.model import FAILED, SUCCEEDED, Attempt, stack
-from watcher.protocols import Entry
-from watcher.state import Record
+from watcher.core.diff import Change, Reason
+from watcher.core.events import sync_event
+from watcher.core.model import FAILED, SUCCEEDED, Attempt, stack
+from watcher.core.ports import Entry
+from watcher.core.state import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from watcher.events import Event
-    from watcher.protocols import Store
+    from watcher.core.events import Event
+    from watcher.core.ports import Store
 
 EPOCH = datetime(2026, 11, 23, 8, tzinfo=UTC)
 REVISION = {

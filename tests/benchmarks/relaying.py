@@ -20,7 +20,7 @@ from watcher import logs
 from watcher.app import App, build
 from watcher.config.document import Document
 from watcher.config.reading import parse
-from watcher.protocols import DeliveryQuery
+from watcher.core.ports import DeliveryQuery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

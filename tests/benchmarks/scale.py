@@ -11,7 +11,7 @@ from tests.benchmarks.figures import markdown, percentile
 from tests.benchmarks.worlds import Watch, configuration, settled
 
 if TYPE_CHECKING:
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 PACE = 50.0
 """Polls a second at every size: half of what is allowed."""

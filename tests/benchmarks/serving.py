@@ -22,8 +22,8 @@ from watcher.reload import Reload
 from watcher.util.rlimits import allow_more_files
 
 if TYPE_CHECKING:
+    from watcher.core.model import Target
     from watcher.inside import Loaded
-    from watcher.model import Target
 
 
 class Watch(Observers):

@@ -15,9 +15,9 @@ from watcher.app import build
 from watcher.cli.moving import prepare
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.core.state_url import parse_address
 from watcher.emf import Emf
 from watcher.stores import store_for
-from watcher.stores.dynamodb.address import parse_address
 from watcher.stores.dynamodb.items import hour_of, number_at
 from watcher.stores.dynamodb.store import DynamoStore
 

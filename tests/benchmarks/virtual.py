@@ -13,8 +13,8 @@ from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.benchmarks.worlds import syncing
-from watcher.diff import diff
-from watcher.model import SUCCEEDED
+from watcher.core.diff import diff
+from watcher.core.model import SUCCEEDED
 from watcher.schedule import Schedule, first_due, next_due
 from watcher.simulator.life import advance, begin, moment_of
 from watcher.throttle import windows
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tests.benchmarks.worlds import Pattern, Sync, Watch
+    from watcher.core.state import Known
     from watcher.simulator import Life, Subject
     from watcher.simulator.life import State
-    from watcher.state import Known
 
 CONCURRENCY = 10
 CALL = 0.1

@@ -5,14 +5,14 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind
 from watcher.simulator import Fault, Life, Plan, Scenario, Scene, Spell, Status, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 REGION = "us-east-1"
 CHANGES_EVERY = 100

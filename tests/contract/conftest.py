@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from watcher.events import Event
-from watcher.protocols import DeliveryState, Entry, Result
-from watcher.state import Record
+from watcher.core.events import Event
+from watcher.core.ports import DeliveryState, Entry, Result
+from watcher.core.state import Record
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite import SqliteStore
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.dynamodb import Tables
-    from watcher.protocols import Delivery, DeliveryRecord, Store
+    from watcher.core.ports import Delivery, DeliveryRecord, Store
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MOMENT = "2026-11-23T11:59:00Z"

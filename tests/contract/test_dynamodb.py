@@ -13,9 +13,9 @@ import pytest
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
 from tests.dynamodb import Fate, Tables, address, made
 from watcher.cli.options import opened
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict, StoreError
-from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
-from watcher.state import Known, Record
 from watcher.stores.dynamodb import client, items, schema
 from watcher.stores.dynamodb.items import META, SHARDS, shard_of
 from watcher.stores.dynamodb.outbox import DynamoOutbox
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.dynamodb import Gate
     from tests.edge.emulators import Emulator
-    from watcher.stores.dynamodb.address import Address
+    from watcher.core.state_url import Address
 
     Watchers = Callable[[int], Awaitable[list[DynamoStore]]]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
 from watcher.cli.options import opened
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.core.state import Known, Outage, Record
 from watcher.errors import StoreError, UsageError
-from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
-from watcher.state import Known, Outage, Record
 from watcher.stores import mover_for, outbox_for, reader_for, store_for
 from watcher.stores.moving import Recorded, Sending, Sinks, State, lines, parts
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.dynamodb import Tables
-    from watcher.protocols import Store
+    from watcher.core.ports import Store
     from watcher.stores.moving import Part
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.conftest import NOW, after, entry, given_up, later, numbers, only, refused, sent
-from watcher.protocols import DeliveryQuery, DeliveryState
+from watcher.core.ports import DeliveryQuery, DeliveryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.protocols import Delivery, Result, Store
+    from watcher.core.ports import Delivery, Result, Store
 
 
 async def test_heads_are_the_oldest_of_each_subject_in_the_order_recorded(store: Store) -> None:

@@ -15,8 +15,8 @@ import pytest
 import structlog
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
+from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Wish
 from watcher.errors import StoreError, StoreLocked
-from watcher.protocols import DeliveryQuery, DeliveryState, EventQuery, Wish
 from watcher.stores import outbox
 from watcher.stores.migrations import STEPS
 from watcher.stores.moving import Recorded
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 MANY = 200_000
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.conftest import NOW, event, sent
-from watcher.protocols import Entry, EventQuery
-from watcher.state import Known, Outage, Record
+from watcher.core.ports import Entry, EventQuery
+from watcher.core.state import Known, Outage, Record
 
 if TYPE_CHECKING:
-    from watcher.protocols import Store
+    from watcher.core.ports import Store
 
 
 async def test_what_was_committed_is_there(store: Store) -> None:

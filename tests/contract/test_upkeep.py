@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
-from watcher.protocols import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
-from watcher.state import Record
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.core.state import Record
 from watcher.stores.outbox import OVER, REMOVED
 
 if TYPE_CHECKING:
-    from watcher.protocols import DeliveryRecord, Store
+    from watcher.core.ports import DeliveryRecord, Store
 
 
 DEAD = DeliveryQuery(states=[DeliveryState.DEAD])

@@ -16,18 +16,18 @@ from jsonschema import Draft202012Validator
 
 from tests.support.waiting import until
 from watcher.app import build
-from watcher.config.settings import Account, Config, RateLimit, Retry, SinkSettings
-from watcher.event_schema import event_schema
-from watcher.model import stack, template
-from watcher.protocols import Answer, Limits, Verdict
+from watcher.core.event_schema import event_schema
+from watcher.core.model import stack, template
+from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.simulator import Scenario, Simulator, attempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from watcher.app import App
-    from watcher.model import Attempt, Target
-    from watcher.protocols import Delivery
+    from watcher.core.model import Attempt, Target
+    from watcher.core.ports import Delivery
 
 VALID = Draft202012Validator(event_schema())
 FAST: dict[str, Any] = {"interval": 0.1, "active_interval": 0.1, "timeout": 30.0, "stalled_after": 1e6}

@@ -28,17 +28,17 @@ from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE
 from watcher.config.document import Document
 from watcher.config.reading import parse
-from watcher.events import Event, outage_event
-from watcher.model import stack
-from watcher.protocols import Delivery
+from watcher.core.events import Event, outage_event
+from watcher.core.model import stack
+from watcher.core.ports import Delivery
+from watcher.core.state import Outage
 from watcher.sessions import Sessions
 from watcher.sinks import SinkContext, sink_for
-from watcher.state import Outage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-    from watcher.protocols import Sink
+    from watcher.core.ports import Sink
 
     Sinks = Callable[..., Sink]
     Deliveries = Callable[..., list[Delivery]]

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from tests.edge.conftest import FAST, a_config, a_stack, running
 from tests.support.sleeper import share_slept
-from watcher.config.settings import Account, RateLimit, Retry
-from watcher.model import stack
+from watcher.core.model import stack
+from watcher.core.settings import Account, RateLimit, Retry
 from watcher.simulator import Role, Scenario, Simulator
 from watcher.throttle import Throttle
 

@@ -18,7 +18,7 @@ from tests.page.worlds import green
 from tests.support.ports import unused_port
 from tests.support.waiting import until
 from tests.unit.monitoring.test_alerts import RULES
-from watcher.model import FAILED, SUCCEEDED
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from tests.edge.conftest import VALID, a_stack, a_template
 from watcher.check import judge
-from watcher.config.settings import Account, RateLimit, Retry
-from watcher.diff import diff
+from watcher.core.diff import diff
+from watcher.core.events import LONGEST_EVENT, sync_event
+from watcher.core.model import FirstSeen
+from watcher.core.settings import Account, RateLimit, Retry
 from watcher.endpoint import Endpoint
 from watcher.errors import PollFailed
-from watcher.events import LONGEST_EVENT, sync_event
-from watcher.model import FirstSeen
 from watcher.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from watcher.model import Snapshot, Target
+    from watcher.core.model import Snapshot, Target
 
 TARGETS = (a_template(timeout=10.0), a_stack(timeout=10.0))
 NOW = datetime.now(UTC)

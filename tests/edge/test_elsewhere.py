@@ -15,11 +15,11 @@ from tests.edge.test_web_api import hold
 from tests.looking import attempt, peeking, serving
 from tests.support.waiting import until
 from watcher import backlog
-from watcher.config.settings import Account, Http, RateLimit
+from watcher.core.model import FAILED, SUCCEEDED, stack
+from watcher.core.settings import Account, Http, RateLimit
 from watcher.emf import Emf
 from watcher.errors import StoreError
 from watcher.metrics import Metrics
-from watcher.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt as simulated
 from watcher.web import elsewhere
 from watcher.web.elsewhere import Elsewhere
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.dynamodb import Gate, Tables
     from tests.edge.conftest import Watch
     from tests.looking import Peek, Site
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Simulator
 
 

@@ -10,14 +10,14 @@ import pytest
 from aiohttp import web
 
 from tests.support.waiting import until
+from watcher.core.ports import Verdict
 from watcher.errors import SinkError
-from watcher.protocols import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.edge.emulators import Deliveries, Emulator, Faulty, Sinks
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 
 async def test_a_rule_hands_on_what_it_matches_in_the_event(

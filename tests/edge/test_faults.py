@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.edge.conftest import HANGING, a_config, a_stack, a_template, running
-from watcher.config.settings import Retry
+from watcher.core.settings import Retry
 from watcher.simulator import FAULTS
 
 if TYPE_CHECKING:
+    from watcher.core.state import Known
     from watcher.simulator import Simulator
-    from watcher.state import Known
 
 TARGETS_OWN = {
     "not_found": "ResourceNotFoundException",

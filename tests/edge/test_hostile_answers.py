@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.edge.conftest import a_config, a_stack, running
-from watcher.config.settings import Account, RateLimit, Retry
+from watcher.core.settings import Account, RateLimit, Retry
 from watcher.simulator import Role, Scenario, Simulator
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from tests.looking import serving
 from tests.support.waiting import until
 from watcher.cli.history import _recorded
 from watcher.cli.options import opened
-from watcher.protocols import EventQuery
+from watcher.core.ports import EventQuery
+from watcher.core.state_url import parse_address
 from watcher.stores import reader_for
-from watcher.stores.dynamodb.address import parse_address
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.web import stream
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.waiting import until
 from tests.unit.leasing import Acting
+from watcher.core.leases import Beat, Lease, Seen
+from watcher.core.state_url import Address
 from watcher.holding import Holding
-from watcher.stores.dynamodb.address import Address
 from watcher.stores.dynamodb.items import SHARDS
 from watcher.stores.dynamodb.lease_table import LeaseTable, lease
-from watcher.stores.dynamodb.leases import Beat, Lease, Seen
 from watcher.stores.dynamodb.schema import init
 from watcher.stores.dynamodb.table import Table
 from watcher.util.clock import SystemClock

@@ -13,14 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.looking import BEGAN, Peek, attempt, config_of, peeking
 from tests.support.waiting import until
+from watcher.core.model import EVENT_TYPES
+from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Result
+from watcher.core.state import Outage
 from watcher.emf import UNITS, Emf, embedded
 from watcher.errors import StoreError
 from watcher.inside import Loaded, SinkLook
 from watcher.metrics import Metrics, detection
-from watcher.model import EVENT_TYPES
 from watcher.observer import Poll, PollOutcome
-from watcher.protocols import Delivery, DeliveryQuery, DeliveryState, EventQuery, Result
-from watcher.state import Outage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

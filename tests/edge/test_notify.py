@@ -17,18 +17,18 @@ from pydantic import SecretStr
 
 from tests.support.waiting import SLACK, until
 from tests.unit.messages.told import attempt, bodies, failures, sync, tell
-from watcher.config.settings import SinkSettings
+from watcher.core.model import FAILED, template
+from watcher.core.ports import Delivery, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
-from watcher.model import FAILED, template
-from watcher.protocols import Delivery, Verdict
 from watcher.sinks.notify import NotifySink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from email.message import EmailMessage
 
-    from watcher.events import Event
+    from watcher.core.events import Event
 
 pytest.importorskip("apprise")
 

@@ -10,7 +10,7 @@ from botocore.loaders import Loader
 
 from tests.edge.conftest import a_config, a_stack, a_template, running
 from watcher.answers import JsonModels
-from watcher.model import Api
+from watcher.core.model import Api
 
 if TYPE_CHECKING:
     from watcher.simulator import Simulator

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from tests.edge.receiver import Received, Receiver, Reply, receiving
 from tests.edge.webhooks import resolve_to, try_once
+from watcher.core.ports import Verdict
 from watcher.errors import SinkError
-from watcher.protocols import Verdict
 from watcher.sinks.http_proxy import proxy_for
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from tests.edge.conftest import a_config, a_stack, at
 from tests.support.waiting import until
 from watcher.app import build
-from watcher.config.settings import Mute, SinkSettings
+from watcher.core.model import FAILED
+from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Limits, Verdict
+from watcher.core.settings import Mute, SinkSettings
 from watcher.errors import SinkGone
-from watcher.model import FAILED
-from watcher.protocols import Answer, DeliveryQuery, DeliveryState, Limits, Verdict
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from watcher.app import App
-    from watcher.protocols import Delivery, DeliveryRecord
+    from watcher.core.ports import Delivery, DeliveryRecord
     from watcher.simulator import Simulator
 
 REMINDED = SinkSettings("pager", "stdout", remind_every=0.2)

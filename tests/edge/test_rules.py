@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Simulator
 
 

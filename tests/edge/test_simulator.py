@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from structlog.testing import capture_logs
 
 from tests.support.waiting import PATIENCE, SLACK
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Target, stack, template
 from watcher.errors import ServiceUnreachable, UsageError
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Target, stack, template
 from watcher.simulator import FAULTS, Role, Scenario, Simulator, attempt, wire
 from watcher.simulator.faults import HUGE
 

@@ -14,17 +14,17 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.unit.messages.told import failures, reminder, sync
-from watcher.config.settings import SinkSettings
+from watcher.core.ports import Delivery, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError, SinkGone
 from watcher.messages.template import told
-from watcher.protocols import Delivery, Verdict
 from watcher.sinks import slack
 from watcher.sinks.slack import SlackSink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from watcher.events import Event
+    from watcher.core.events import Event
 
 PATH = "/services/T000/B000/very-secret"
 

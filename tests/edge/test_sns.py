@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from watcher.core.ports import Verdict
 from watcher.errors import SinkError
-from watcher.protocols import Verdict
 
 if TYPE_CHECKING:
     from tests.edge.emulators import Deliveries, Emulator, Faulty, Sinks

@@ -25,8 +25,8 @@ from watcher import __version__, tracing
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
-from watcher.config.settings import SinkSettings, Tracing
-from watcher.protocols import DeliveryQuery, DeliveryState
+from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.settings import SinkSettings, Tracing
 from watcher.simulator import attempt
 from watcher.util.redaction import HIDDEN, remember
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from tests.edge.collector import Collector
     from tests.edge.emulators import Emulator, Faulty
-    from watcher.model import Target
-    from watcher.protocols import DeliveryRecord
+    from watcher.core.model import Target
+    from watcher.core.ports import DeliveryRecord
     from watcher.simulator import Simulator
 
 

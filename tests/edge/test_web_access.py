@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from tests.looking import STACKS, Site, attempt, config_of, serving
 from tests.support.waiting import PATIENCE, until
-from watcher.config.settings import Http
+from watcher.core.settings import Http
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.web import assets
 from watcher.web.routes import Route
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from watcher.protocols import EventQuery
+    from watcher.core.ports import EventQuery
 
 TOKEN = "a-token-of-some-length"
 EVERYWHERE = [

@@ -15,9 +15,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from tests.looking import BEGAN, Site, attempt, serving
+from watcher.core.ports import Delivery, DeliveryState, EventQuery, Result
+from watcher.core.state import Outage
 from watcher.inside import Loaded, SinkLook, TargetLook
-from watcher.protocols import Delivery, DeliveryState, EventQuery, Result
-from watcher.state import Outage
 from watcher.util.redaction import HIDDEN, remember
 from watcher.web import query
 from watcher.web.routes import Route

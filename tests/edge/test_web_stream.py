@@ -12,7 +12,7 @@ import pytest
 
 from tests.looking import Site, attempt, serving
 from tests.support.waiting import PATIENCE, until
-from watcher.protocols import EventQuery
+from watcher.core.ports import EventQuery
 from watcher.web import stream
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from tests.edge.receiver import Cut, Receiver, Reply, receiving
 from tests.edge.webhooks import NOW, QUICK, a_delivery, a_sink, resolve_to, sending, try_once
 from tests.support.waiting import SLACK
 from watcher import __version__
+from watcher.core.ports import Verdict
 from watcher.errors import SinkError, SinkGone
-from watcher.protocols import Verdict
 from watcher.sinks.http import Unanswered
 from watcher.sinks.http_response import Response, retry_after, verdict
 

@@ -14,8 +14,8 @@ import trustme
 
 from tests.edge.receiver import OK, Receiver, Reply, receiving
 from tests.edge.webhooks import QUICK, a_delivery, resolve_to, sending, try_once
+from watcher.core.ports import Verdict
 from watcher.errors import SinkError
-from watcher.protocols import Verdict
 from watcher.sinks import http
 from watcher.sinks.http import Poster
 from watcher.util.http_responses import MOST_RESPONSES, _Responses

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.config.settings import SinkSettings
 from watcher.config.sinks.webhook import WebhookSink as Options
-from watcher.events import trial_event
-from watcher.protocols import Delivery
+from watcher.core.events import trial_event
+from watcher.core.ports import Delivery
+from watcher.core.settings import SinkSettings
 from watcher.sinks import SinkContext, sink_for
 from watcher.sinks.webhook import WebhookSink
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from watcher.protocols import Answer
+    from watcher.core.ports import Answer
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
-from watcher.model import Kind
+from watcher.core.model import Kind
 from watcher.reload import Reload
 from watcher.simulator import Scenario, Simulator
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.app import App
-    from watcher.model import Target
+    from watcher.core.model import Target
 
 REGION = "us-east-1"
 QUICK = "{interval: 200ms, active_interval: 200ms}"

@@ -12,7 +12,7 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from tests.page.worlds import green
-from watcher.model import FAILED, SUCCEEDED
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from playwright.async_api import expect
 
 from tests.page.conftest import DESK
 from tests.page.worlds import REGION, green
-from watcher.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tests.page.conftest import DESK, PHONE
 from tests.page.daemon import Daemon
 from tests.page.test_looks import FITS, STICKING_OUT, THEMES, violations
 from tests.page.worlds import green
-from watcher.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
 from watcher.web import elsewhere
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from playwright.async_api import expect
 
 from tests.page.worlds import FARGATE, ORDERS, everything, green
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:

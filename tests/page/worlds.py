@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
-    from watcher.model import Target
+    from watcher.core.model import Target
     from watcher.simulator import Simulator
 
 REGION = "us-east-1"

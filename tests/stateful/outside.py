@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import Arrival
+from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkError
-from watcher.protocols import Answer, Limits, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
     from watcher.worker import Worker
 
 

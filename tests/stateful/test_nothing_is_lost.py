@@ -23,22 +23,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.crashing import STORES
 from tests.oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
 from tests.stateful.outside import Lanes, Lines, Says, sends_all
-from watcher.config.settings import Account, Config, Retry, SinkSettings
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339, stack
+from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
+from watcher.core.reminders import wishes
+from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.endpoint import Endpoint
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339, stack
 from watcher.observer import Observers
 from watcher.poller import Poller
-from watcher.protocols import DeliveryQuery, DeliveryState, EventQuery
 from watcher.recorder import Recorder
 from watcher.relay import Relay
-from watcher.reminders import wishes
 from watcher.sessions import Sessions
 from watcher.stores.sqlite import SqliteOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine
 
-    from watcher.protocols import DeliveryRecord
+    from watcher.core.ports import DeliveryRecord
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 TARGETS = [

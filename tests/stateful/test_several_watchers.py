@@ -26,12 +26,12 @@ from tests.dynamodb import address, made
 from tests.oracle import Fact, NotConservedError, judge, same_as_kept
 from tests.stateful.outside import Lanes, Says, sends_all
 from tests.stateful.test_nothing_is_lost import CONFIG, REVISION, START, TARGETS, CrashError, _Clock
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Snapshot, rfc3339
+from watcher.core.ports import EventQuery
 from watcher.endpoint import Endpoint
 from watcher.errors import StoreError, Superseded
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Snapshot, rfc3339
 from watcher.observer import Observers
 from watcher.poller import Poller
-from watcher.protocols import EventQuery
 from watcher.recorder import Recorder
 from watcher.relay import Relay
 from watcher.sessions import Sessions
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from tests.edge.emulators import Emulator
-    from watcher.stores.dynamodb.address import Address
+    from watcher.core.state_url import Address
 
 
 WATCHERS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from watcher.model import SUCCEEDED, Attempt, Snapshot
+from watcher.core.model import SUCCEEDED, Attempt, Snapshot
 
 EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

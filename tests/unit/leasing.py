@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tests.unit.relaying import Clock, passed
+from watcher.core.leases import Beat, Lease, Seen
 from watcher.errors import StoreError
 from watcher.holding import Holding
-from watcher.stores.dynamodb.leases import Beat, Lease, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

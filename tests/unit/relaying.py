@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from watcher.events import Event
-from watcher.protocols import Answer, DeliveryQuery, DeliveryState, Entry, Limits, Verdict
+from watcher.core.events import Event
+from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Entry, Limits, Verdict
+from watcher.core.state import Record
 from watcher.relay import Relay
-from watcher.state import Record
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 
-    from watcher.protocols import Delivery, DeliveryRecord, Sink, Store
+    from watcher.core.ports import Delivery, DeliveryRecord, Sink, Store
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 HANGS = "it never answers"

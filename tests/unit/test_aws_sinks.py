@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT
-from watcher.events import Event, outage_event, trial_event
-from watcher.model import Api, EndpointKey, stack
-from watcher.protocols import Delivery, Verdict
+from watcher.core.events import Event, outage_event, trial_event
+from watcher.core.model import Api, EndpointKey, stack
+from watcher.core.ports import Delivery, Verdict
+from watcher.core.state import Outage
 from watcher.sinks.aws import BATCH_BYTES, attributes, batches, fifo, size, verdict
 from watcher.sinks.eventbridge import EventBridgeSink
 from watcher.sinks.sns import SnsSink
 from watcher.sinks.sqs import SqsSink
-from watcher.state import Outage
 
 NEVER, LATER = Verdict.NEVER, Verdict.LATER
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, sent
 from watcher.cli.backlog import revive
-from watcher.config.settings import Account, Config, Retry, SinkSettings
-from watcher.protocols import Wish
+from watcher.core.ports import Wish
+from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.check import Result, judge, worst
-from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Snapshot, stack
-from watcher.standing import Standing
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Snapshot, stack
+from watcher.core.status import Standing
 
 NETWORK = stack("default", "us-east-1", "network", stalled_after=1800)
 

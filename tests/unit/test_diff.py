@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.diff import Reason, diff
-from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen
+from watcher.core.diff import Reason, diff
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen
 
 if TYPE_CHECKING:
-    from watcher.diff import Change, Outcome
-    from watcher.model import Snapshot
-    from watcher.state import Known
+    from watcher.core.diff import Change, Outcome
+    from watcher.core.model import Snapshot
+    from watcher.core.state import Known
 
     Answer = tuple[float, str] | tuple[float, str, float] | None
 

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.diff import Outcome, Reason, diff
-from watcher.events import sync_event
-from watcher.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen, stack
-from watcher.state import Record, dump, load
+from watcher.core.diff import Outcome, Reason, diff
+from watcher.core.events import sync_event
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen, stack
+from watcher.core.state import Record, dump, load
 
 if TYPE_CHECKING:
-    from watcher.model import Snapshot
-    from watcher.state import Known
+    from watcher.core.model import Snapshot
+    from watcher.core.state import Known
 
 STALLED_AFTER = timedelta(minutes=10)
 

@@ -12,10 +12,10 @@ from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
-from watcher.diff import Change, Reason, diff
-from watcher.event_schema import event_schema, event_schema_text
-from watcher.events import LONGEST_EVENT, muted, outage_event, sync_event, trial_event, with_reminder
-from watcher.model import (
+from watcher.core.diff import Change, Reason, diff
+from watcher.core.event_schema import event_schema, event_schema_text
+from watcher.core.events import LONGEST_EVENT, muted, outage_event, sync_event, trial_event, with_reminder
+from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
     IN_PROGRESS,
@@ -28,13 +28,13 @@ from watcher.model import (
     stack,
     template,
 )
-from watcher.protocols import Delivery
-from watcher.state import Outage
+from watcher.core.ports import Delivery
+from watcher.core.state import Outage
 from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
-    from watcher.events import Event
-    from watcher.model import Target
+    from watcher.core.events import Event
+    from watcher.core.model import Target
 
 ENVIRONMENT = template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "1")
 NETWORK = stack("prod eu", "eu-west-1", "network/a", labels={"team": "platform"})

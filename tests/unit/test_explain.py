@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import minute
-from watcher.config.settings import Config, Retry, SinkSettings
-from watcher.events import Event, muted
+from watcher.core.events import Event, muted
+from watcher.core.model import Severity, rfc3339
+from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.core.settings import Config, Retry, SinkSettings
 from watcher.explain import explain
-from watcher.model import Severity, rfc3339
-from watcher.protocols import DeliveryRecord, DeliveryState
 
 SUBJECT = "default/us-east-1/stack/network"
 BODY = '{"data": {"target": {"labels": {"team": "platform"}}}}'

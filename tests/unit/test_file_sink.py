@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from watcher.config.settings import SinkSettings
 from watcher.config.sinks.file import FileSink as Options
+from watcher.core.events import trial_event
+from watcher.core.ports import Delivery, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
-from watcher.events import trial_event
-from watcher.protocols import Delivery, Verdict
 from watcher.sinks import SinkContext, sink_for
 from watcher.sinks.file import FileSink, RotatedFile
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from watcher.protocols import Answer
+    from watcher.core.ports import Answer
 
 LINE = b"x" * 9  # ten bytes with its end
 

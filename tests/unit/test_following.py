@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.events import Event
+from watcher.core.events import Event
 from watcher.following import Told
 
 

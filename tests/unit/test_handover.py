@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.test_polling import config
+from watcher.core.ports import Entry
+from watcher.core.state import Record
 from watcher.errors import StoreError
 from watcher.handover import Handover, restricted
 from watcher.inside import TargetLook
 from watcher.observer import Observers
 from watcher.polling import Polling
-from watcher.protocols import Entry
 from watcher.recorder import Recorder
 from watcher.relay import Relay
 from watcher.sessions import Sessions
-from watcher.state import Record
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 

@@ -18,7 +18,7 @@ from watcher.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from watcher.stores.dynamodb.leases import Lease, Seen
+    from watcher.core.leases import Lease, Seen
 
 
 @in_own_time

@@ -10,17 +10,17 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from watcher.check import judge
-from watcher.diff import diff
-from watcher.event_schema import event_schema
-from watcher.events import sync_event
+from watcher.core.diff import diff
+from watcher.core.event_schema import event_schema
+from watcher.core.events import sync_event
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen, stack
+from watcher.core.state import Record
 from watcher.messages.blocks import slack_payload
 from watcher.messages.cause import causes_of
 from watcher.messages.plain import plain
 from watcher.messages.story import tell
 from watcher.metrics import detection
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen, stack
 from watcher.sources import SOURCES
-from watcher.state import Record
 from watcher.tables.check import check_rows, finding_to_json
 from watcher.tables.events import event_text
 from watcher.tables.targets import record_to_json
@@ -28,7 +28,7 @@ from watcher.web.history import attempts
 from watcher.web.views import kept_row, target_view
 
 if TYPE_CHECKING:
-    from watcher.state import Known
+    from watcher.core.state import Known
 
 NETWORK = stack("default", "us-east-1", "network")
 NOW = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.stores.dynamodb.leases import Beat, Lease, Plan, Seen, Silence, decide, share
+from watcher.core.leases import Beat, Lease, Plan, Seen, Silence, decide, share
 
 TERM = 10.0
 SHARDS = 4

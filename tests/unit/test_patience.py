@@ -8,9 +8,17 @@ import pytest
 
 from tests.unit.relaying import an_event
 from watcher.backlog import Backlog
+from watcher.core.ports import Answer, Delivery, DeliveryState, Verdict
+from watcher.core.retry_policy import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    SUSPICIOUS,
+    Health,
+    longest_pause,
+    most_borne,
+    result_of,
+)
 from watcher.inside import SinkLook
-from watcher.patience import FIRST_PAUSE, LONGEST_PAUSE, SUSPICIOUS, Health, longest_pause, most_borne, result_of
-from watcher.protocols import Answer, Delivery, DeliveryState, Verdict
 
 SENT, DEAD, WAITING = DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.WAITING
 

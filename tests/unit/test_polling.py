@@ -10,19 +10,19 @@ import pytest
 
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.core.ports import Entry
+from watcher.core.state import Record
 from watcher.errors import TargetUnreadable
 from watcher.inside import TargetLook
 from watcher.observer import Observers
 from watcher.polling import Polling
-from watcher.protocols import Entry
 from watcher.recorder import Recorder
 from watcher.sessions import Sessions
-from watcher.state import Record
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
     from watcher.poller import Poller
 
 BASE = """

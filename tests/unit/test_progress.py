@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.relaying import HANGS, Clock, Scripted, in_own_time, relaying
-from watcher.config.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.core.model import stack
+from watcher.core.ports import Entry
+from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.core.state import Record
 from watcher.endpoint import Endpoint
 from watcher.errors import EndpointUnreadable, StoreError
-from watcher.model import stack
 from watcher.observer import Observers
 from watcher.poller import Poller
-from watcher.protocols import Entry
 from watcher.recorder import HUNG, Recorder
 from watcher.sessions import Sessions
-from watcher.state import Record
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from watcher.model import Snapshot, Target
+    from watcher.core.model import Snapshot, Target
 
 TARGETS = tuple(stack("default", "us-east-1", name, interval=600.0) for name in ("a", "b"))
 RETRY = Retry(attempts=2, initial=0.5, maximum=5.0)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.relaying import Clock, in_own_time, passed
+from watcher.core.ports import Entry
+from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observer import Observers
-from watcher.protocols import Entry
 from watcher.recorder import FIRST_PAUSE, LONGEST_PAUSE, Recorder
-from watcher.state import Record
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

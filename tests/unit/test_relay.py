@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.relaying import HANGS, Scripted, in_own_time, number_of, passed, relaying
+from watcher.core.ports import Limits, Verdict, Wish
 from watcher.errors import SinkError
-from watcher.protocols import Limits, Verdict, Wish
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 GROUPED = Limits(batch=100, group_wait=30.0)
 

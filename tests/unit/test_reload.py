@@ -22,7 +22,7 @@ from watcher.util.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
     from watcher.inside import Loaded
 
 FIRST = "stacks: [{name: a}]\n"

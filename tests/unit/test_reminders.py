@@ -8,11 +8,22 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import an_attempt, minute
-from watcher.config.settings import Account, Config, Mute, Retry, SinkSettings
-from watcher.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, Api, EndpointKey, Severity, rfc3339, stack, template
-from watcher.protocols import Wish
-from watcher.reminders import Wrong, wishes, wrong_with
-from watcher.state import Known, Outage, Record
+from watcher.core.model import (
+    FAILED,
+    IN_PROGRESS,
+    QUEUED,
+    SUCCEEDED,
+    Api,
+    EndpointKey,
+    Severity,
+    rfc3339,
+    stack,
+    template,
+)
+from watcher.core.ports import Wish
+from watcher.core.reminders import Wrong, wishes, wrong_with
+from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
+from watcher.core.state import Known, Outage, Record
 
 STACK = stack("default", "us-east-1", "network", labels={"team": "platform"})
 TEMPLATE = template("default", "us-east-1", "SERVICE", "web", "2")

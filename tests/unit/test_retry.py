@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.conftest import a_snapshot
-from watcher.config.settings import Retry
+from watcher.core.settings import Retry
 from watcher.errors import EndpointUnreadable, TargetUnreadable
 from watcher.retry import attempt
 
 if TYPE_CHECKING:
-    from watcher.model import Snapshot
+    from watcher.core.model import Snapshot
 
 PASSING = EndpointUnreadable("Timeout", "no complete answer", passing=True)
 LASTING = EndpointUnreadable("AccessDeniedException", "no")

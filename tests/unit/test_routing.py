@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import minute
-from watcher.config.settings import Mute, SinkSettings
-from watcher.events import Event
-from watcher.model import Severity
-from watcher.routing import muted_by, route, wants_recorded, why_not
+from watcher.core.events import Event
+from watcher.core.model import Severity
+from watcher.core.routing import muted_by, route, wants_recorded, why_not
+from watcher.core.settings import Mute, SinkSettings
 
 FAILED = Event("id", "watcher.sync.failed", "prod/us-east-1/stack/network%2Fa", "2026-11-23T08:00:00Z", "{}")
 

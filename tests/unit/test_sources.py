@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.diff import diff
+from watcher.core.diff import diff
+from watcher.core.model import Attempt, Kind, Snapshot, stack, template
+from watcher.core.state import Record, dump, load
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.model import Attempt, Kind, Snapshot, stack, template
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
 from watcher.sources.codeconnections import SPELLING as PASCAL
 from watcher.sources.proton import SPELLING as CAMEL
-from watcher.state import Record, dump, load
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN, remember
 

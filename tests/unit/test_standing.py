@@ -7,8 +7,18 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.conftest import an_attempt, minute
-from watcher.standing import Standing, active, last_failure, outage_of, rank, stalled, standing, summary, sync_standing
-from watcher.state import Known, Outage, Record
+from watcher.core.state import Known, Outage, Record
+from watcher.core.status import (
+    Standing,
+    active,
+    last_failure,
+    outage_of,
+    rank,
+    stalled,
+    standing,
+    summary,
+    sync_standing,
+)
 
 OWN = Outage(minute(0), "ResourceNotFoundException", "no such template", 3)
 SHARED = Outage(minute(1), "AccessDeniedException", "not allowed", 3)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
-from watcher.model import FAILED, Attempt, parse_rfc3339, rfc3339
-from watcher.state import FORM, Known, Outage, Record, Taken, attempt_from_json, attempt_to_json, dump, load
+from watcher.core.model import FAILED, Attempt, parse_rfc3339, rfc3339
+from watcher.core.state import FORM, Known, Outage, Record, Taken, attempt_from_json, attempt_to_json, dump, load
 
 moments = st.datetimes(timezones=st.just(UTC))
 # Lone surrogates included: JSON may bring them.

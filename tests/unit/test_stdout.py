@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.config.settings import SinkSettings
+from watcher.core.events import trial_event
+from watcher.core.ports import Delivery, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import SinkClosed, SinkError
-from watcher.events import trial_event
-from watcher.protocols import Delivery, Verdict
 from watcher.sinks import SinkContext, sink_for, stdout
 from watcher.sinks.lines import EndingError, Lines
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from watcher.protocols import Sink
+    from watcher.core.ports import Sink
 
 
 def never() -> bool:

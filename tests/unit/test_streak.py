@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.conftest import minute
+from watcher.core.outages import ALONE, OWN, Streak, is_answer, lengthen, lengthen_target
+from watcher.core.state import Outage
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.state import Outage
-from watcher.streak import ALONE, OWN, Streak, is_answer, lengthen, lengthen_target
 
 NOT_FOUND = TargetUnreadable("ResourceNotFoundException", "no such template")
 REFUSED = EndpointUnreadable("ConnectionFailed", "refused", passing=True)

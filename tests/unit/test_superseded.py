@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tests.unit.relaying import Clock, in_own_time, passed
-from watcher.config.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot, stack
+from watcher.core.ports import EventQuery
+from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.core.state import Known, Record
 from watcher.endpoint import Endpoint
 from watcher.errors import StoreConflict
-from watcher.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot, stack
 from watcher.observer import Observers, Poll, PollOutcome
 from watcher.poller import Poller
-from watcher.protocols import EventQuery
 from watcher.recorder import Recorder
 from watcher.sessions import Sessions
-from watcher.state import Known, Record
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from watcher.model import Target
-    from watcher.protocols import Entry
+    from watcher.core.model import Target
+    from watcher.core.ports import Entry
 
 TARGET = stack("default", "us-east-1", "a", interval=600.0, on_first_seen=FirstSeen.ALL)
 BEGUN = datetime(2026, 11, 23, 8, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.stores.dynamodb.address import Address, parse_address
+from watcher.core.state_url import Address, parse_address
 
 
 @pytest.mark.parametrize(

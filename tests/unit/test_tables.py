@@ -13,15 +13,15 @@ import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.check import Finding, judge
-from watcher.config.settings import Config, Retry
-from watcher.diff import diff
+from watcher.core.diff import diff
+from watcher.core.events import Event, muted, outage_event, sync_event, trial_event
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
+from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.core.settings import Config, Retry
+from watcher.core.state import Known, Outage, Record
+from watcher.core.status import Standing
 from watcher.errors import EndpointUnreadable
-from watcher.events import Event, muted, outage_event, sync_event, trial_event
 from watcher.explain import Explanation
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
-from watcher.protocols import DeliveryRecord, DeliveryState
-from watcher.standing import Standing
-from watcher.state import Known, Outage, Record
 from watcher.tables import (
     Backlog,
     EventPrinter,
@@ -41,8 +41,8 @@ from watcher.util.redaction import remember
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.diff import Change
-    from watcher.model import Target
+    from watcher.core.diff import Change
+    from watcher.core.model import Target
     from watcher.tables.targets import Row
 
 NOW = minute(90)

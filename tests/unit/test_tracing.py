@@ -20,9 +20,9 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from watcher import tracing
-from watcher.config.settings import Tracing
-from watcher.event_schema import event_schema
-from watcher.events import trial_event, with_trace
+from watcher.core.event_schema import event_schema
+from watcher.core.events import trial_event, with_trace
+from watcher.core.settings import Tracing
 from watcher.observability import library_lines
 from watcher.observability.recorded_spans import SpanRecorder
 from watcher.observability.span_export import RedactingExporter, log_troubles

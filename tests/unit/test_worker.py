@@ -21,9 +21,9 @@ from tests.unit.relaying import (
     passed,
     relaying,
 )
+from watcher.core.ports import DeliveryQuery, Limits, Verdict
+from watcher.core.retry_policy import SPACING
 from watcher.errors import SinkError
-from watcher.patience import SPACING
-from watcher.protocols import DeliveryQuery, Limits, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.relaying import HANGS, SUBJECTS, House, Scripted, in_own_time, passed, relaying
+from watcher.core.ports import Limits, Verdict
 from watcher.errors import SinkError
-from watcher.protocols import Limits, Verdict
 
 if TYPE_CHECKING:
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 WEBHOOK = Limits(parallel=8, deadline=10.0)
 SLACK = Limits(parallel=2, deadline=10.0)

@@ -21,12 +21,12 @@ from tests.unit.relaying import (
     number_of,
     relaying,
 )
+from watcher.core.ports import Entry, Limits, Verdict
+from watcher.core.retry_policy import LONGEST_PAUSE, SPACING
+from watcher.core.state import Record
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.inside import SinkLook
-from watcher.patience import LONGEST_PAUSE, SPACING
-from watcher.protocols import Entry, Limits, Verdict
 from watcher.relay import Relay
-from watcher.state import Record
 from watcher.stores.memory import MemoryStore
 from watcher.stores.outbox import REMOVED
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from watcher.protocols import Delivery, Result
+    from watcher.core.ports import Delivery, Result
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(batch=10, in_order=True)], ids=["lanes", "in order"])

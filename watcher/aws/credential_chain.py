@@ -28,7 +28,7 @@ from watcher.errors import EndpointUnreadable
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
-    from watcher.config.settings import Account
+    from watcher.core.settings import Account
 
 ROLE_SESSION = "watcher"
 

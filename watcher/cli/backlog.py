@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from watcher.cli.options import liveness_of, opened, refuse_unknown_sink
+from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.errors import UsageError
-from watcher.protocols import DeliveryQuery, DeliveryState
 from watcher.stores import outbox_for, reader_for
 from watcher.tables import Backlog
 from watcher.util.clock import SystemClock
@@ -16,8 +16,8 @@ from watcher.util.redaction import printable
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from watcher.config.settings import Config
-    from watcher.protocols import DeliveryRecord, Outbox, Reader
+    from watcher.core.ports import DeliveryRecord, Outbox, Reader
+    from watcher.core.settings import Config
 
     Counts = Mapping[tuple[str, DeliveryState], int]
 

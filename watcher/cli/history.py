@@ -18,10 +18,10 @@ from watcher.util.globs import matches
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from watcher.config.settings import Config
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.ports import EventQuery, Reader
+    from watcher.core.settings import Config
     from watcher.explain import Explanation
-    from watcher.protocols import EventQuery, Reader
 
 FOLLOW_EVERY, FOLLOW_TABLE_EVERY = 0.5, 5.0
 """Seconds between looks of `events --follow`; a look at a table costs money."""
@@ -55,7 +55,7 @@ def events(
     if context.invoked_subcommand is not None:
         only_config(context)
         return 0
-    from watcher.protocols import EventQuery  # noqa: PLC0415  the same
+    from watcher.core.ports import EventQuery  # noqa: PLC0415  the same
     from watcher.stores import reader_for  # noqa: PLC0415  the same
     from watcher.tables import EventPrinter  # noqa: PLC0415  the same
     from watcher.util.duration import parse_duration  # noqa: PLC0415  --help needs none of these
@@ -101,8 +101,8 @@ def events(
 
 def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
     """Notes on the parts of a query that can match no event: they may be misspelt."""
+    from watcher.core.model import EVENT_TYPES, TEST_EVENT  # noqa: PLC0415  the same
     from watcher.core.subjects import subject_matches  # noqa: PLC0415  --help needs none of these
-    from watcher.model import EVENT_TYPES, TEST_EVENT  # noqa: PLC0415  the same
 
     for pattern in query.types:
         if not any(matches(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
@@ -170,8 +170,8 @@ async def _explained(settings: Config, event_id: str) -> list[tuple[Event, list[
     Raises:
         UsageError: it never was.
     """
+    from watcher.core.ports import DeliveryQuery  # noqa: PLC0415  the same
     from watcher.explain import explain as explained  # noqa: PLC0415  --help needs none of these
-    from watcher.protocols import DeliveryQuery  # noqa: PLC0415  the same
     from watcher.stores import reader_for  # noqa: PLC0415  the same
     from watcher.util.redaction import printable  # noqa: PLC0415  the same
 

@@ -52,7 +52,7 @@ def status(config: str | None, *, as_json: bool) -> int:
 
     The first line shows when a daemon last updated that state. A warning on stderr says that no daemon does any more.
     """
-    from watcher.model import for_people, rfc3339  # noqa: PLC0415  --help needs none of these
+    from watcher.core.model import for_people, rfc3339  # noqa: PLC0415  --help needs none of these
     from watcher.stores import reader_for  # noqa: PLC0415  the same
     from watcher.tables import print_json, print_targets, record_to_json, status_rows  # noqa: PLC0415  the same
     from watcher.tables.screen import ago  # noqa: PLC0415  the same

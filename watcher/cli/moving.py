@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
     from watcher.stores.moving import Part
 
 WORDS = {State: "states", Recorded: "events", Sending: "deliveries"}
@@ -39,7 +39,7 @@ async def prepare(address: str) -> list[str]:
     """
     if not address.startswith(DYNAMODB):
         return [f"{address} needs no preparation; `watcher run` makes what it needs."]
-    from watcher.stores.dynamodb.address import parse_address  # noqa: PLC0415  what is not used is not loaded
+    from watcher.core.state_url import parse_address  # noqa: PLC0415  what is not used is not loaded
     from watcher.stores.dynamodb.schema import init  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.table import Table  # noqa: PLC0415  the same
 

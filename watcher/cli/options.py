@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
     from watcher.config.document import Document
-    from watcher.config.settings import Config
     from watcher.core.liveness import Liveness
-    from watcher.protocols import Reader
+    from watcher.core.ports import Reader
+    from watcher.core.settings import Config
 
     class Openable(Protocol):
         """What is opened and closed."""

@@ -54,7 +54,7 @@ def validate(config: str | None, *, as_json: bool) -> int:
 def schema(*, event: bool) -> int:
     """Print the JSON Schema of the configuration, or with --event of the events."""
     if event:
-        from watcher.event_schema import event_schema_text  # noqa: PLC0415  only what is asked for
+        from watcher.core.event_schema import event_schema_text  # noqa: PLC0415  only what is asked for
 
         click.echo(event_schema_text(), nl=False)
     else:

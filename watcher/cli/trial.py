@@ -15,10 +15,10 @@ from watcher.cli.options import config_option, load_config, refuse_unknown_sink,
 from watcher.errors import ServiceUnreachable, SinkError
 
 if TYPE_CHECKING:
-    from watcher.config.settings import SinkSettings
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.ports import Answer, Delivery
+    from watcher.core.settings import SinkSettings
     from watcher.messages.plain import Text
-    from watcher.protocols import Answer, Delivery
 
 
 @click.command("test-sink", epilog="\b\nExamples:\n  watcher test-sink ops\n  watcher test-sink ops --verbose")
@@ -31,8 +31,8 @@ def test_sink(config: str | None, name: str, *, verbose: bool) -> int:
     It goes past the state store and the sink's routing, and is tried once; 69 when the sink did not take it.
     """
     from watcher import logs  # noqa: PLC0415  --help needs none of these
-    from watcher.events import trial_event  # noqa: PLC0415  the same
-    from watcher.protocols import Delivery, Verdict  # noqa: PLC0415  the same
+    from watcher.core.events import trial_event  # noqa: PLC0415  the same
+    from watcher.core.ports import Delivery, Verdict  # noqa: PLC0415  the same
     from watcher.util.clock import SystemClock  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose, quiet=not verbose)

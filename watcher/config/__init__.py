@@ -9,6 +9,6 @@ Only the settings are named here, so that importing them costs nothing: the othe
 
 from __future__ import annotations
 
-from watcher.config.settings import Account, Config, Http, Mute, RateLimit, Retry, SinkSettings, Tracing
+from watcher.core.settings import Account, Config, Http, Mute, RateLimit, Retry, SinkSettings, Tracing
 
 __all__ = ["Account", "Config", "Http", "Mute", "RateLimit", "Retry", "SinkSettings", "Tracing"]

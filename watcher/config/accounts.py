@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.aws.service_models import is_region
-from watcher.config import settings
 from watcher.config.faults import suggestion
 from watcher.config.fields import quoted
 from watcher.config.schema import Account, WatchedTarget
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
+from watcher.core import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,8 +18,8 @@ from watcher.aws.service_models import REGION, is_region, text_rule
 from watcher.config.faults import describe, suggestion
 from watcher.config.tree import Reads, Text, is_null
 from watcher.config.variables import VARIABLE
-from watcher.model import FirstSeen
-from watcher.stores.dynamodb.address import SCHEME, parse_address
+from watcher.core.model import FirstSeen
+from watcher.core.state_url import SCHEME, parse_address
 from watcher.util import duration
 from watcher.util.quoting import LONGEST, shown
 

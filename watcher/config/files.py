@@ -12,7 +12,7 @@ from watcher.stores import SQLITE
 if TYPE_CHECKING:
     from watcher.config.faults import Faults
     from watcher.config.schema import File
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
 
 _OF_A_DATABASE = ("", "-wal", "-shm", "-journal", ".lock")
 """How the files end that belong to a database."""

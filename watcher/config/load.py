@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.config.settings import Config
-    from watcher.model import EndpointKey
+    from watcher.core.model import EndpointKey
+    from watcher.core.settings import Config
 
 
 @dataclass(frozen=True, slots=True)

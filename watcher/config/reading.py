@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from watcher.config.document import Document
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
 
 
 def parse(

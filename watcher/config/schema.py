@@ -48,7 +48,7 @@ from watcher.config.mutes import Mute  # noqa: TC001  pydantic reads it at run t
 from watcher.config.sinks import SinkOfType  # noqa: TC001  the same
 from watcher.config.tracing import WithExtra  # noqa: TC001  the same
 from watcher.config.tree import Keys, Text, is_null
-from watcher.model import FirstSeen
+from watcher.core.model import FirstSeen
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
-from watcher.config.settings import Account, Http, SinkSettings, Tracing
 from watcher.config.sinks.text import SlackSink
 from watcher.config.sinks.webhook import WebhookSink
 from watcher.config.urls import secret_parts
+from watcher.core.settings import Account, Http, SinkSettings, Tracing
 
 if TYPE_CHECKING:
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
 
 TOKEN = 12
 """Letters from which on a header's value is taken for a secret; what sends it hides every one of them."""

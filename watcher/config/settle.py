@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from watcher import model
-from watcher.config import settings
 from watcher.config.accounts import Accounts, ambient_region
 from watcher.config.fields import is_loopback, split_listen
 from watcher.config.files import report_shared_files
 from watcher.config.schema import File, Template
 from watcher.config.sinks.aws import AwsSink
-from watcher.stores.dynamodb.address import SCHEME, parse_address
+from watcher.core import model, settings
+from watcher.core.state_url import SCHEME, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

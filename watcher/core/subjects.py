@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from watcher.model import Kind
+from watcher.core.model import Kind
 from watcher.util.globs import matches
 
 _NAME_AT: dict[str, int] = {Kind.STACK: 3, Kind.TEMPLATE: 4}

@@ -11,7 +11,7 @@ from watcher.messages.clean import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from watcher.events import Event
+    from watcher.core.events import Event
 
 LINE = 300
 """Characters of a text from AWS that are shown."""

@@ -13,7 +13,7 @@ from watcher.messages.words import between, length, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from watcher.model import Revision
+    from watcher.core.model import Revision
 
 SYNC_EVENTS = 5
 """AWS's own lines that are shown, of the last of an attempt."""

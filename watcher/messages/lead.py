@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.model import rfc3339
 from watcher.messages.clean import one_line
 from watcher.messages.words import between, counted, last_word, length, ordinal
-from watcher.model import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from watcher.model import Revision
+    from watcher.core.model import Revision
 
 _HOSTS = {
     "GITHUB": ("https://github.com/{}", "/commit/{}"),

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from watcher.diff import Change, Reason
-from watcher.events import outage_event, sync_event, trial_event, with_reminder
-from watcher.model import (
+from watcher.core.diff import Change, Reason
+from watcher.core.events import outage_event, sync_event, trial_event, with_reminder
+from watcher.core.model import (
     FAILED,
     IN_PROGRESS,
     INITIATED,
@@ -20,7 +20,7 @@ from watcher.model import (
     stack,
     template,
 )
-from watcher.state import Outage
+from watcher.core.state import Outage
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
 NETWORK = stack("default", "us-east-1", "network")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.model import for_people, parse_rfc3339
 from watcher.messages.clean import one_line
-from watcher.model import for_people, parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

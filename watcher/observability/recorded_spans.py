@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
     from opentelemetry.trace import Tracer
 
-    from watcher.events import Event
+    from watcher.core.events import Event
 
 _NAMES = {
     "region": "cloud.region",

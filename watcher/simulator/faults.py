@@ -16,7 +16,7 @@ from watcher.simulator import wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from watcher.model import Api
+    from watcher.core.model import Api
 
     Good = Callable[[], Mapping[str, Any]]
     """Makes the answer that would have been given, in camelCase."""

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from hashlib import sha1
 from typing import TYPE_CHECKING, Literal
 
-from watcher.model import SUCCEEDED, Attempt, Kind, Snapshot, Target, rfc3339
+from watcher.core.model import SUCCEEDED, Attempt, Kind, Snapshot, Target, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.model import SyncEvent
+    from watcher.core.model import SyncEvent
     from watcher.simulator.faults import Fault
 
 KEPT_ATTEMPTS = 8

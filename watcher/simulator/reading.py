@@ -48,8 +48,8 @@ from watcher.config.fields import (
 )
 from watcher.config.keyed import Keyed, Sound, faults_of
 from watcher.config.tree import Keys, Place, compose
+from watcher.core.model import FAILED, Api, Kind
 from watcher.errors import ConfigError
-from watcher.model import FAILED, Api, Kind
 from watcher.simulator.faults import FAULTS, Fault
 from watcher.simulator.life import Life, Plan, Scene, Stale, Status, Subject, Unsynced
 from watcher.simulator.scenario import Role, Scenario, Spell, Throttle

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.model import Api, Target
+    from watcher.core.model import Api, Target
     from watcher.simulator.faults import Fault
     from watcher.simulator.life import Life, Subject
 

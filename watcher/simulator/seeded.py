@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from watcher.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Api, Kind
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Api, Kind
 from watcher.simulator.faults import Fault
 from watcher.simulator.life import Life, Plan, Scene, Status, Subject, Unsynced
 from watcher.simulator.scenario import Scenario, Spell
@@ -13,7 +13,7 @@ from watcher.simulator.scenario import Scenario, Spell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from watcher.model import SyncEvent
+    from watcher.core.model import SyncEvent
 
 ORGANISATION = "example-org"
 ROUNDS = 12

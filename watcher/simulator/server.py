@@ -18,8 +18,8 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
+from watcher.core.model import Api
 from watcher.errors import ServiceUnreachable, UsageError
-from watcher.model import Api
 from watcher.simulator import signing, sts, wire
 from watcher.simulator.faults import Delivery, Reply, error
 from watcher.simulator.world import World

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.model import Api
+    from watcher.core.model import Api
     from watcher.simulator.faults import Fault
     from watcher.simulator.scenario import Spell, Throttle
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from watcher.model import Api, Kind, parse_rfc3339
+from watcher.core.model import Api, Kind, parse_rfc3339
 from watcher.simulator.life import key_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from botocore.model import Shape
 
-    from watcher.model import Attempt, Snapshot
+    from watcher.core.model import Attempt, Snapshot
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 CORAL = "com.amazon.coral.service"

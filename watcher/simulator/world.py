@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watcher.model import SUCCEEDED, Api, Attempt, Snapshot, rfc3339
+from watcher.core.model import SUCCEEDED, Api, Attempt, Snapshot, rfc3339
 from watcher.simulator import wire
 from watcher.simulator.faults import Fault, Reply, error
 from watcher.simulator.life import Life, Stale, State, Subject, advance, begin, key_of, looked_at, moment_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from watcher.model import SyncEvent, Target
+    from watcher.core.model import SyncEvent, Target
 
 
 class Shown(NamedTuple):

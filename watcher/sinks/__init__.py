@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.config.settings import SinkSettings
-    from watcher.protocols import Sink
+    from watcher.core.ports import Sink
+    from watcher.core.settings import SinkSettings
     from watcher.sessions import Sessions
 
 SINKS: Mapping[str, str] = {

@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import refusal
 from watcher.client import Client
+from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import PollFailed, SinkError
-from watcher.protocols import Answer, Limits, Verdict
 from watcher.sources.answer import body_of
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt, printable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.client import Lent
-    from watcher.config.settings import SinkSettings
-    from watcher.events import Event
-    from watcher.protocols import Delivery
+    from watcher.core.events import Event
+    from watcher.core.ports import Delivery
+    from watcher.core.settings import SinkSettings
     from watcher.sinks import SinkContext
 
 BATCH = 10

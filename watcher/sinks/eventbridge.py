@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import parse_rfc3339
-from watcher.protocols import Answer, Verdict
+from watcher.core.model import parse_rfc3339
+from watcher.core.ports import Answer, Verdict
 from watcher.sinks.aws import AwsSink, Entry, answer_of, members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 
 class EventBridgeSink(AwsSink):

@@ -40,8 +40,8 @@ from yarl import URL
 from watcher import __version__
 from watcher.aws.named_files import system_ca_fault
 from watcher.config.urls import secret_parts
+from watcher.core.ports import Verdict
 from watcher.errors import SinkError
-from watcher.protocols import Verdict
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, first_line, retry_after, verdict
 from watcher.tracing import propagated, span

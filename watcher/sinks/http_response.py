@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from watcher.core.ports import Verdict
+from watcher.core.retry_policy import LONGEST_HEEDED
 from watcher.errors import SinkError, SinkGone
-from watcher.patience import LONGEST_HEEDED
-from watcher.protocols import Verdict
 from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.redaction import excerpt, printable
 

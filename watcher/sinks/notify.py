@@ -16,20 +16,20 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkError
 from watcher.messages.clean import for_text, one_line
 from watcher.messages.plain import Text, plain
 from watcher.messages.template import Template, told
-from watcher.protocols import Answer, Limits, Verdict
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from watcher.config.settings import SinkSettings
+    from watcher.core.ports import Delivery
+    from watcher.core.settings import SinkSettings
     from watcher.messages.message import Tone
-    from watcher.protocols import Delivery
     from watcher.sinks import SinkContext
 
 GROUP = 100

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from watcher.core.ports import Answer, Limits
 from watcher.messages.blocks import slack_payload
 from watcher.messages.template import Template, told
-from watcher.protocols import Answer, Limits
 from watcher.sinks.http import GRACE, Poster
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
@@ -16,8 +16,8 @@ from watcher.util.threads import off_loop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.config.settings import SinkSettings
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
+    from watcher.core.settings import SinkSettings
     from watcher.sinks import SinkContext
 
 GROUP = 100

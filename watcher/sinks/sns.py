@@ -11,7 +11,7 @@ from watcher.sinks.aws import AwsSink, Entry, attributes, fifo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
 
 
 class SnsSink(AwsSink):

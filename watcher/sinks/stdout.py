@@ -13,15 +13,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkClosed, SinkError
-from watcher.protocols import Answer, Limits, Verdict
 from watcher.sinks.lines import EndingError, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.config.settings import SinkSettings
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
+    from watcher.core.settings import SinkSettings
     from watcher.sinks import SinkContext
 
 PATIENCE = 86_400.0

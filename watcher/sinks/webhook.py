@@ -11,14 +11,14 @@ from cloudevents.core.v1.event import CloudEvent
 from multidict import CIMultiDict
 from standardwebhooks.webhooks import Webhook
 
-from watcher.protocols import Answer, Limits
+from watcher.core.ports import Answer, Limits
 from watcher.sinks.http import GRACE, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watcher.config.settings import SinkSettings
-    from watcher.protocols import Delivery
+    from watcher.core.ports import Delivery
+    from watcher.core.settings import SinkSettings
     from watcher.sinks import SinkContext
 
 PARALLEL = 8

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.model import Kind
+from watcher.core.model import Kind
 from watcher.sources.codeconnections import StackSync
 from watcher.sources.proton import TemplateSync
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.protocols import Source
+    from watcher.core.ports import Source
 
 SOURCES: Mapping[Kind, Source] = {
     Kind.TEMPLATE: TemplateSync(),

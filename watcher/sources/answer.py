@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from watcher.core.model import Attempt, Snapshot, rfc3339
 from watcher.errors import EndpointUnreadable, TargetUnreadable
-from watcher.model import Attempt, Snapshot, rfc3339
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.model import Revision, SyncEvent
+    from watcher.core.model import Revision, SyncEvent
 
 T = TypeVar("T")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import Api
+from watcher.core.model import Api
 from watcher.sources.answer import Spelling, snapshot_of
 
 if TYPE_CHECKING:
-    from watcher.model import Snapshot, Target
+    from watcher.core.model import Snapshot, Target
 
 SPELLING = Spelling(
     latest_sync="latestSync",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from watcher.core.state_url import SCHEME, parse_address
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.address import SCHEME, parse_address
 
 if TYPE_CHECKING:
     from watcher.sessions import Sessions

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from watcher import reminders
+from watcher.core import reminders
+from watcher.core.events import fitting
+from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
+from watcher.core.retry_policy import LONGEST_HEEDED
 from watcher.core.subjects import subject_matches
-from watcher.events import fitting
-from watcher.patience import LONGEST_HEEDED
-from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
 from watcher.stores.outbox import OVER, OVERDUE, REMOVED
 from watcher.util.globs import matches
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from watcher.events import Event
-    from watcher.protocols import DeliveryQuery, Entry, EventQuery, Result, Wish
-    from watcher.state import Record
+    from watcher.core.events import Event
+    from watcher.core.ports import DeliveryQuery, Entry, EventQuery, Result, Wish
+    from watcher.core.state import Record
 
 Place = tuple[int, int]
 """An event's number, and the reminder's."""

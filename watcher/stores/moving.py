@@ -10,16 +10,16 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher import state
+from watcher.core import state
+from watcher.core.events import Event, check_event
+from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError, UsageError
-from watcher.events import Event, check_event
-from watcher.protocols import DeliveryState
 from watcher.util.shapes import Each, Moment, Optional, Text, check, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from watcher.state import Record
+    from watcher.core.state import Record
 
 FORM = 1
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from watcher import reminders
-from watcher.events import Event, check_event
-from watcher.patience import LONGEST_HEEDED
-from watcher.protocols import Delivery, DeliveryRecord, DeliveryState
+from watcher.core import reminders
+from watcher.core.events import Event, check_event
+from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
+from watcher.core.retry_policy import LONGEST_HEEDED
 from watcher.util.shapes import Moment, Optional, check
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from watcher.protocols import DeliveryQuery, Result, Wish
+    from watcher.core.ports import DeliveryQuery, Result, Wish
 
 CHUNK = 5000
 """Rows that one transaction changes at most, so that a commit never waits long."""

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from watcher import state
+from watcher.core import state
+from watcher.core.events import fitting
 from watcher.core.liveness import moment_of
+from watcher.core.ports import DeliveryState
 from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.errors import StoreError
-from watcher.events import fitting
-from watcher.protocols import DeliveryState
 from watcher.stores import outbox
 from watcher.stores import sqlite_moving as moving
 from watcher.stores.files import (
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from watcher.events import Event
-    from watcher.protocols import Delivery, DeliveryQuery, DeliveryRecord, Entry, EventQuery, Result, Wish
-    from watcher.state import Record
+    from watcher.core.events import Event
+    from watcher.core.ports import Delivery, DeliveryQuery, DeliveryRecord, Entry, EventQuery, Result, Wish
+    from watcher.core.state import Record
     from watcher.stores.moving import Part
 
 log = structlog.get_logger()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher import state
+from watcher.core import state
+from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
-from watcher.protocols import DeliveryState
 from watcher.stores.moving import Recorded, Sending, Sinks, State
 from watcher.stores.outbox import numbered
 

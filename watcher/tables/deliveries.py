@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from watcher.core.model import for_people, rfc3339
+from watcher.core.ports import DeliveryState
 from watcher.messages.cause import without_names_and_ids
-from watcher.model import for_people, rfc3339
-from watcher.protocols import DeliveryState
 from watcher.tables.screen import CRITICAL, GOOD, WARNING, ago, console, table_of
 from watcher.util.redaction import printable, redact
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from watcher.core.ports import DeliveryRecord
     from watcher.explain import Explanation
-    from watcher.protocols import DeliveryRecord
 
 STATES: dict[str, str] = {
     DeliveryState.SENT: GOOD,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from watcher.core.model import FAILED
 from watcher.messages.words import moment
-from watcher.model import FAILED
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
@@ -18,7 +18,7 @@ from watcher.util.redaction import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from watcher.events import Event
+    from watcher.core.events import Event
 
 
 class EventPrinter:

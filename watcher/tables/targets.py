@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
-from watcher.events import target_to_json
-from watcher.model import rfc3339
-from watcher.standing import Standing, last_failure, outage_of, rank, stalled, standing, summary
-from watcher.state import attempt_to_json
+from watcher.core.events import target_to_json
+from watcher.core.model import rfc3339
+from watcher.core.state import attempt_to_json
+from watcher.core.status import Standing, last_failure, outage_of, rank, stalled, standing, summary
 from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from watcher.config.load import EndpointLoad
-    from watcher.config.settings import Config
-    from watcher.model import Attempt, Target
-    from watcher.state import Record
+    from watcher.core.model import Attempt, Target
+    from watcher.core.settings import Config
+    from watcher.core.state import Record
 
 WIDE = 110
 """Columns from which there is room for everything."""

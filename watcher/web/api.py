@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from watcher.model import rfc3339
-from watcher.protocols import DeliveryQuery, EventQuery
-from watcher.standing import standing
+from watcher.core.model import rfc3339
+from watcher.core.ports import DeliveryQuery, EventQuery
+from watcher.core.status import standing
 from watcher.util.single_flight import Gate, Shared
 from watcher.web import badge, history, query, views
 from watcher.web.answer import Answer, failed, told
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
     from watcher.backlog import Backlogs
-    from watcher.config.settings import Config
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.model import Target
+    from watcher.core.settings import Config
     from watcher.inside import Inside
-    from watcher.model import Target
     from watcher.web.answer import Packer
     from watcher.web.health import Health
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from watcher.standing import Standing
+from watcher.core.status import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,10 +12,10 @@ from watcher.util.single_flight import Shared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.config.settings import Config
+    from watcher.core.model import EndpointKey, Target
+    from watcher.core.settings import Config
+    from watcher.core.state import Record
     from watcher.inside import Inside
-    from watcher.model import EndpointKey, Target
-    from watcher.state import Record
 
 log = structlog.get_logger()
 

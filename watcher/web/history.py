@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.explain import explain
 from watcher.messages.links import links
-from watcher.model import parse_rfc3339, rfc3339
 from watcher.util.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from watcher.config.settings import Config
-    from watcher.events import Event
-    from watcher.model import Revision
-    from watcher.protocols import DeliveryRecord
-    from watcher.state import Known
+    from watcher.core.events import Event
+    from watcher.core.model import Revision
+    from watcher.core.ports import DeliveryRecord
+    from watcher.core.settings import Config
+    from watcher.core.state import Known
 
 
 def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
 
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
     from watcher.web.site import Site
 
 TURNED_AWAY_AT_ONCE = 64

@@ -8,8 +8,8 @@ from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import rfc3339
-from watcher.standing import Standing, rank
+from watcher.core.model import rfc3339
+from watcher.core.status import Standing, rank
 from watcher.util.single_flight import Shared
 from watcher.web.answer import Answer
 from watcher.web.views import kept_row, look_row
@@ -17,9 +17,9 @@ from watcher.web.views import kept_row, look_row
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from watcher.core.model import Target
+    from watcher.core.state import Record
     from watcher.inside import Inside
-    from watcher.model import Target
-    from watcher.state import Record
     from watcher.web.answer import Packer
     from watcher.web.elsewhere import Elsewhere
     from watcher.web.query import Filter

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from watcher.model import EVENT_TYPES, TEST_EVENT, Kind, parse_rfc3339, path_segment
-from watcher.protocols import EventQuery
-from watcher.standing import Standing
+from watcher.core.model import EVENT_TYPES, TEST_EVENT, Kind, parse_rfc3339, path_segment
+from watcher.core.ports import EventQuery
+from watcher.core.status import Standing
 from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
 

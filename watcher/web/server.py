@@ -9,7 +9,7 @@ from watcher.web.listener import Listener
 from watcher.web.site import Site
 
 if TYPE_CHECKING:
-    from watcher.config.settings import Http
+    from watcher.core.settings import Http
     from watcher.inside import Inside
     from watcher.metrics import Metrics
     from watcher.web.stream import Hub

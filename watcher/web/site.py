@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from watcher.config.settings import Config
+    from watcher.core.settings import Config
     from watcher.inside import Inside
     from watcher.metrics import Metrics
     from watcher.web.stream import Hub

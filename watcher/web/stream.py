@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
+from watcher.core.events import fitting
+from watcher.core.ports import EventQuery
 from watcher.errors import StoreError
-from watcher.events import fitting
 from watcher.following import Told, all_there
 from watcher.observer import Observer
-from watcher.protocols import EventQuery
 from watcher.web.answer import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.ports import Entry
     from watcher.inside import Inside
-    from watcher.protocols import Entry
 
 log = structlog.get_logger()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watcher import __version__
-from watcher.events import target_to_json
+from watcher.core.events import target_to_json
+from watcher.core.model import Kind, rfc3339
+from watcher.core.state import attempt_to_json
+from watcher.core.status import active, last_failure, outage_of, stalled, standing
 from watcher.inside import UP
 from watcher.messages.links import links, repository_name
-from watcher.model import Kind, rfc3339
-from watcher.standing import active, last_failure, outage_of, stalled, standing
-from watcher.state import attempt_to_json
 from watcher.util.redaction import excerpt, redact
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.backlog import Backlog
+    from watcher.core.model import EndpointKey, Target
+    from watcher.core.state import Outage, Record
     from watcher.inside import EndpointLook, Inside, SinkLook, TargetLook
-    from watcher.model import EndpointKey, Target
-    from watcher.state import Outage, Record
 
 LONGEST_NOTE = 500
 """Bytes of AWS's text about a failure."""

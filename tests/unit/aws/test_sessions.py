@@ -11,10 +11,10 @@ import pytest
 from aiobotocore.credentials import AioDeferredRefreshableCredentials, AioRefreshableCredentials
 
 from watcher import sessions
-from watcher.config.settings import Account, Retry
+from watcher.core.model import Api, EndpointKey
+from watcher.core.settings import Account, Retry
 from watcher.endpoint import Endpoint
 from watcher.errors import EndpointUnreadable
-from watcher.model import Api, EndpointKey
 from watcher.sessions import Session, Sessions
 from watcher.throttle import Throttle
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.contract.conftest import NOW, entry, later, refused
 from watcher.cli import main
-from watcher.protocols import Entry
-from watcher.state import Known, Record
+from watcher.core.ports import Entry
+from watcher.core.state import Known, Record
 from watcher.stores.migrations import TABLES
 from watcher.stores.sqlite import SqliteStore
 

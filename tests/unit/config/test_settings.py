@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from watcher.config import RateLimit, Retry, SinkSettings
-from watcher.model import FirstSeen
+from watcher.core.model import FirstSeen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

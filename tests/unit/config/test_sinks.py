@@ -15,8 +15,8 @@ from standardwebhooks.webhooks import Webhook
 
 from watcher.config import SinkSettings
 from watcher.config.sinks import ROUTABLE
+from watcher.core.model import Severity
 from watcher.messages.template import check
-from watcher.model import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

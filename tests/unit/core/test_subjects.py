@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from watcher.core.model import Api, EndpointKey, stack, template
 from watcher.core.subjects import matches_one_id, subject_matches
-from watcher.model import Api, EndpointKey, stack, template
 
 NETWORK = stack("prod", "eu-west-1", "network").id
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2").id

@@ -29,10 +29,10 @@ from watcher.app import CLOSING
 from watcher.cli import USAGE, cli
 from watcher.config.document import Document
 from watcher.config.reading import parse
+from watcher.core.state_url import parse_address
 from watcher.emf import UNITS
 from watcher.errors import ConfigError, StoreError
 from watcher.stores.dynamodb import schema
-from watcher.stores.dynamodb.address import parse_address
 
 FINAL = stages((DEPLOY / "Dockerfile").read_text(encoding="utf-8"))[-1]
 EVERY = pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)

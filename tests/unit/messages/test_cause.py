@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.messages.told import ENDPOINT, EVENTS, NETWORK, WEB, alike, attempt, failures, outage, sync, trial
+from watcher.core.model import FAILED, SUCCEEDED, Api, EndpointKey
 from watcher.messages.cause import causes_of
-from watcher.model import FAILED, SUCCEEDED, Api, EndpointKey
 
 if TYPE_CHECKING:
-    from watcher.events import Event
+    from watcher.core.events import Event
 
 ELSEWHERE = EndpointKey("prod", "us-east-1", Api.CODECONNECTIONS)
 

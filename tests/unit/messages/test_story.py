@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.messages.told import EVENTS, NETWORK, SHA, attempt, bodies, failures, outage, revision, sync, tell
-from watcher.diff import Reason
+from watcher.core.diff import Reason
+from watcher.core.model import FAILED, SUCCEEDED, template
 from watcher.messages.blocks import slack_payload
 from watcher.messages.links import links
 from watcher.messages.message import Tone
 from watcher.messages.plain import plain, subject
 from watcher.messages.words import length, ordinal
-from watcher.model import FAILED, SUCCEEDED, template
 
 
 @pytest.mark.parametrize(

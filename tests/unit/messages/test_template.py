@@ -13,11 +13,11 @@ from jinja2 import filters
 
 from tests.unit.messages.grammar import TEMPLATES
 from tests.unit.messages.told import attempt, bodies, failures, sync, tell
+from watcher.core.model import EVENT_TYPES, FAILED, TEST_EVENT
 from watcher.messages import template as template_module
 from watcher.messages.samples import SAMPLED, samples
 from watcher.messages.sandbox import Budget
 from watcher.messages.template import OUTPUT, BadTemplateError, Template, check, told
-from watcher.model import EVENT_TYPES, FAILED, TEST_EVENT
 
 EVERY = (*EVENT_TYPES, TEST_EVENT)
 

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.conftest import an_attempt, minute
-from watcher.diff import Change, Reason
-from watcher.events import outage_event, sync_event, trial_event, with_reminder
-from watcher.messages import story
-from watcher.model import (
+from watcher.core.diff import Change, Reason
+from watcher.core.events import outage_event, sync_event, trial_event, with_reminder
+from watcher.core.model import (
     FAILED,
     IN_PROGRESS,
     INITIATED,
@@ -21,14 +20,15 @@ from watcher.model import (
     stack,
     template,
 )
-from watcher.state import Outage
+from watcher.core.state import Outage
+from watcher.messages import story
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.model import Attempt, Target
     from watcher.messages.message import Message
-    from watcher.model import Attempt, Target
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
 NETWORK = stack("default", "us-east-1", "network")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.model import EVENT_TYPES, TEST_EVENT, Api, Kind
+from watcher.core.model import EVENT_TYPES, TEST_EVENT, Api, Kind
 from watcher.observer import PollOutcome
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from watcher.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Kind
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Kind
 from watcher.simulator import Fault, Life, Plan, Scene, Stale, Status, Subject, Unsynced
 from watcher.simulator.life import State, advance, begin, looked_at
 

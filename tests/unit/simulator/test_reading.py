@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from watcher.core.model import FAILED, INITIATED, Api
 from watcher.errors import ConfigError
-from watcher.model import FAILED, INITIATED, Api
 from watcher.simulator import FAULTS, Fault, Stale, Status, Unsynced, load_scenario
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "scenario.yaml"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from watcher.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind, stack
 from watcher.simulator import (
     Fault,
     Life,

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from watcher.standing import Standing
+from watcher.core.status import Standing
 from watcher.web.badge import COLOURS, LABEL_COLOUR, badge
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from watcher.model import Kind
-from watcher.standing import Standing
+from watcher.core.model import Kind
+from watcher.core.status import Standing
 from watcher.web import query
 
 DOCUMENT = json.loads(resources.files("watcher.web").joinpath("openapi.json").read_text())

@@ -24,7 +24,7 @@ from watcher.config.fields import (
 from watcher.config.keyed import Keyed
 from watcher.config.moments import MomentOrAge  # noqa: TC001  pydantic reads it at run time
 from watcher.config.tree import Keys, Text
-from watcher.model import EVENT_TYPES, TEST_EVENT, Severity
+from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:

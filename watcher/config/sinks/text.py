@@ -22,11 +22,11 @@ from watcher.config.fields import (
     printable,
     text_schema,
 )
-from watcher.config.settings import SinkSettings
 from watcher.config.sinks.base import ROUTABLE, Sink
 from watcher.config.sinks.http import HttpSink
 from watcher.config.tree import Text
-from watcher.routing import why_not
+from watcher.core.routing import why_not
+from watcher.core.settings import SinkSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from watcher.answers import BoundedSession
 from watcher.aws.call_errors import call_failure, refusal
 from watcher.client import Client
-from watcher.config.settings import Account
+from watcher.core.settings import Account
 from watcher.errors import PollFailed, StoreError
 from watcher.sessions import Sessions
 from watcher.sources.answer import body_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from watcher.client import Lent
-    from watcher.stores.dynamodb.address import Address
+    from watcher.core.state_url import Address
 
 TIMEOUT = 5.0
 """Seconds that one call may take, in all."""

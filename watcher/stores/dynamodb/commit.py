@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from watcher import state
+from watcher.core import state
 from watcher.stores.dynamodb import forms, items, texts
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
 from watcher.stores.dynamodb.index import Row
@@ -21,8 +21,8 @@ from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Put
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from watcher.protocols import Entry
-    from watcher.state import Record
+    from watcher.core.ports import Entry
+    from watcher.core.state import Record
     from watcher.stores.dynamodb.items import Item, Value
     from watcher.stores.dynamodb.table import Operation, Table
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.events import Event
-from watcher.protocols import DeliveryRecord, DeliveryState
+from watcher.core.events import Event
+from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.stores.dynamodb.index import Row
 from watcher.stores.dynamodb.items import EventKey, Item, Key, Place, real_in, sound, text_in, whole_in
 

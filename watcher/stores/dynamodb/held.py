@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.protocols import Delivery, DeliveryState
+from watcher.core.ports import Delivery, DeliveryState
 from watcher.stores.dynamodb import commit, forms, items
 from watcher.stores.dynamodb.index import Index, Row
 from watcher.stores.dynamodb.items import Place, shard_of
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from watcher.events import Event
-    from watcher.protocols import Result
+    from watcher.core.events import Event
+    from watcher.core.ports import Result
+    from watcher.core.state_url import Address
     from watcher.sessions import Sessions
-    from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.items import EventKey, Item, Value
     from watcher.stores.dynamodb.table import Operation
 

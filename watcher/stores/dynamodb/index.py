@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
-from watcher.patience import LONGEST_HEEDED
+from watcher.core.retry_policy import LONGEST_HEEDED
 from watcher.stores.dynamodb.items import EventKey, Place, shard_of
 from watcher.stores.outbox import OVERDUE
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from watcher.core.leases import Beat, Lease, Seen
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.items import Key
-from watcher.stores.dynamodb.leases import Beat, Lease, Seen
 from watcher.stores.dynamodb.table import ConditionCheck, Update
 
 if TYPE_CHECKING:

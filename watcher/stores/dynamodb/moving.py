@@ -10,9 +10,9 @@ import contextlib
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from watcher import state
+from watcher.core import state
+from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
-from watcher.protocols import DeliveryState, EventQuery
 from watcher.stores.dynamodb import commit, forms, items, schema, texts
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.index import Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from watcher.protocols import DeliveryState
+from watcher.core.ports import DeliveryState
 from watcher.stores.dynamodb import forms, items
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.items import Key, shard_of

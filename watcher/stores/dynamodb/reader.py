@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher import state
+from watcher.core import state
+from watcher.core.events import check_event, fitting
 from watcher.core.liveness import moment_of
+from watcher.core.ports import DeliveryState
 from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.errors import StoreError
-from watcher.events import check_event, fitting
-from watcher.protocols import DeliveryState
 from watcher.stores.dynamodb import forms, items
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.items import SHARDS, EventKey, shard_of
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping
     from datetime import datetime
 
-    from watcher.events import Event
-    from watcher.protocols import DeliveryQuery, DeliveryRecord, EventQuery
+    from watcher.core.events import Event
+    from watcher.core.ports import DeliveryQuery, DeliveryRecord, EventQuery
+    from watcher.core.state import Record
+    from watcher.core.state_url import Address
     from watcher.sessions import Sessions
-    from watcher.state import Record
-    from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.items import Item
 
 log = structlog.get_logger()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.core.ports import DeliveryState
+from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
-from watcher.protocols import DeliveryState
-from watcher.state import Record
 from watcher.stores.dynamodb import items, schema, texts
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.commit import (
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Sequence
     from datetime import datetime
 
-    from watcher.protocols import Entry
+    from watcher.core.ports import Entry
+    from watcher.core.state_url import Address
     from watcher.sessions import Sessions
-    from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.index import Row
     from watcher.stores.dynamodb.items import Item
 

@@ -16,7 +16,7 @@ from watcher.util.redaction import printable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
-    from watcher.stores.dynamodb.address import Address
+    from watcher.core.state_url import Address
     from watcher.stores.dynamodb.items import Value
 
 MOST_READ, MOST_WRITTEN, MOST_AT_ONCE = 100, 100, 16

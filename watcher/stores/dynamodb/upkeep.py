@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING
 
-from watcher import reminders
-from watcher.protocols import DeliveryState
+from watcher.core import reminders
+from watcher.core.ports import DeliveryState
 from watcher.stores.dynamodb import forms, items, texts
 from watcher.stores.dynamodb.held import HeldOutbox
 from watcher.stores.dynamodb.index import Row
@@ -20,10 +20,10 @@ from watcher.stores.outbox import OVER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from watcher.events import Event
-    from watcher.protocols import Wish
+    from watcher.core.events import Event
+    from watcher.core.ports import Wish
+    from watcher.core.state_url import Address
     from watcher.sessions import Sessions
-    from watcher.stores.dynamodb.address import Address
     from watcher.stores.dynamodb.items import EventKey, Item
     from watcher.stores.dynamodb.table import Operation
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from watcher.model import FAILED, rfc3339
-from watcher.protocols import Wish
-from watcher.routing import muted_by, why_not
+from watcher.core.model import FAILED, rfc3339
+from watcher.core.ports import Wish
+from watcher.core.routing import muted_by, why_not
 from watcher.util.shapes import Optional, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from watcher.config.settings import Config
-    from watcher.state import Record
+    from watcher.core.settings import Config
+    from watcher.core.state import Record
 
 
 class Wrong(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from watcher.core.state import Outage
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.state import Outage
 
 if TYPE_CHECKING:
     from datetime import datetime

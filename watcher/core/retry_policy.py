@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from watcher.core.ports import DeliveryState, Result, Verdict
 from watcher.inside import FAILING, UP
-from watcher.protocols import DeliveryState, Result, Verdict
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from watcher.protocols import Answer, Delivery, DeliveryRecord
+    from watcher.core.ports import Answer, Delivery, DeliveryRecord
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from watcher.model import Severity, severity
+from watcher.core.model import Severity, severity
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from watcher.config.settings import Mute, SinkSettings
-    from watcher.events import Event
+    from watcher.core.events import Event
+    from watcher.core.settings import Mute, SinkSettings
 
 
 def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:

@@ -6,13 +6,13 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from watcher.model import FAILED, SUCCEEDED, UNFINISHED
+from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.model import Attempt
-    from watcher.state import Known, Outage, Record
+    from watcher.core.model import Attempt
+    from watcher.core.state import Known, Outage, Record
 
 
 class Standing(StrEnum):

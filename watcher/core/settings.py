@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import Severity
+from watcher.core.model import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from watcher.model import EndpointKey, Target
+    from watcher.core.model import EndpointKey, Target
 
 GIVE_UP_AFTER = 86400.0
 """Seconds for which a delivery is tried, where nobody said otherwise."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from watcher.events import DATASCHEMA
-from watcher.model import EVENT_TYPES, TEST_EVENT
+from watcher.core.events import DATASCHEMA
+from watcher.core.model import EVENT_TYPES, TEST_EVENT
 
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _TEXT = {"type": "string"}

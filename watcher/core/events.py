@@ -14,9 +14,9 @@ from uuid import uuid4
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from watcher.diff import Reason
-from watcher.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
-from watcher.state import attempt_to_json
+from watcher.core.diff import Reason
+from watcher.core.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
+from watcher.core.state import attempt_to_json
 from watcher.util.bounded_text import bounded
 from watcher.util.shapes import NONE, Each, Moment, Nullable, Optional, Time, check, parse
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from watcher.diff import Change
-    from watcher.model import Target
-    from watcher.state import Outage
+    from watcher.core.diff import Change
+    from watcher.core.model import Target
+    from watcher.core.state import Outage
 
 DATASCHEMA = "urn:watcher:event:1"
 

@@ -7,15 +7,15 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from watcher.events import with_reminder
+from watcher.core.events import with_reminder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from watcher.events import Event
-    from watcher.model import Api, Snapshot, Target
-    from watcher.state import Record
+    from watcher.core.events import Event
+    from watcher.core.model import Api, Snapshot, Target
+    from watcher.core.state import Record
 
 
 class Source(Protocol):

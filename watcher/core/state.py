@@ -10,13 +10,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.model import Attempt, parse_rfc3339, rfc3339
+from watcher.core.model import Attempt, parse_rfc3339, rfc3339
 from watcher.util.shapes import NONE, Each, Optional, check, parse
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from watcher.model import Revision
+    from watcher.core.model import Revision
 
 FORM = 1
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from watcher.model import FAILED, KNOWN_STATUSES, SUCCEEDED, FirstSeen
-from watcher.state import Known, Taken
+from watcher.core.model import FAILED, KNOWN_STATUSES, SUCCEEDED, FirstSeen
+from watcher.core.state import Known, Taken
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from watcher.model import Attempt, Revision, Snapshot
+    from watcher.core.model import Attempt, Revision, Snapshot
 
 BELIEVED_AFTER = 3
 """The answer in a row, with the same older attempt, that is believed (rule 5)."""
