@@ -18,8 +18,8 @@ from watcher.inside import Loaded
 from watcher.metrics import Metrics
 from watcher.observer import Observers
 from watcher.part import part_of
-from watcher.polling import Polling
-from watcher.recorder import Recorder
+from watcher.polling.manager import Polling
+from watcher.polling.recorder import Recorder
 from watcher.relay import Relay
 from watcher.sessions import Sessions
 from watcher.sinks import SinkContext, sink_for

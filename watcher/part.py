@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config
     from watcher.handover import Handover
     from watcher.holding import Holding
-    from watcher.polling import Polling
-    from watcher.recorder import Recorder
+    from watcher.polling.manager import Polling
+    from watcher.polling.recorder import Recorder
     from watcher.relay import Relay
 
 OTHERS_DELIVER = 2.0

@@ -89,7 +89,7 @@ def wait_for_even_polls(interval: float, seconds: float) -> None:
     """Wait for a moment at which a daemon that starts polls evenly for so many `seconds`.
 
     A start looks at every target once within `interval`. From the monotonic clock's next multiple of it on, targets are
-    polled where their phases lie as well: twice as often, until the first look is over (`watcher.schedule`).
+    polled where their phases lie as well: twice as often, until the first look is over (`watcher.polling.schedule`).
     """
     left = interval - time.monotonic() % interval
     if left < seconds < interval:

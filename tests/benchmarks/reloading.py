@@ -14,7 +14,7 @@ from tests.benchmarks.children import Child
 from tests.benchmarks.edits import Editor
 from tests.benchmarks.figures import markdown, percentile, spread
 from tests.benchmarks.worlds import settled
-from watcher.schedule import FIRST_LOOK
+from watcher.polling.schedule import FIRST_LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.benchmarks.worlds import syncing
 from watcher.core.diff import diff
 from watcher.core.model import SUCCEEDED
-from watcher.schedule import Schedule, first_due, next_due
+from watcher.polling.rate_limiter import windows
+from watcher.polling.schedule import Schedule, first_due, next_due
 from watcher.simulator.life import advance, begin, moment_of
-from watcher.throttle import windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

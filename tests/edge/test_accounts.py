@@ -13,8 +13,8 @@ from tests.edge.conftest import FAST, a_config, a_stack, running
 from tests.support.sleeper import share_slept
 from watcher.core.model import stack
 from watcher.core.settings import Account, RateLimit, Retry
+from watcher.polling.rate_limiter import Throttle
 from watcher.simulator import Role, Scenario, Simulator
-from watcher.throttle import Throttle
 
 if TYPE_CHECKING:
     from pathlib import Path

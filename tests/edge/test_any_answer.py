@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.edge.conftest import VALID, a_stack, a_template
-from watcher.check import judge
 from watcher.core.diff import diff
 from watcher.core.events import LONGEST_EVENT, sync_event
 from watcher.core.model import FirstSeen
 from watcher.core.settings import Account, RateLimit, Retry
-from watcher.endpoint import Endpoint
 from watcher.errors import PollFailed
+from watcher.polling.check import judge
+from watcher.polling.endpoint import Endpoint
 from watcher.sessions import Sessions
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.check import Result, judge, worst
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Snapshot, stack
 from watcher.core.status import Standing
+from watcher.polling.check import Result, judge, worst
 
 NETWORK = stack("default", "us-east-1", "network", stalled_after=1800)
 

@@ -16,8 +16,8 @@ from watcher.errors import StoreError
 from watcher.handover import Handover, restricted
 from watcher.inside import TargetLook
 from watcher.observer import Observers
-from watcher.polling import Polling
-from watcher.recorder import Recorder
+from watcher.polling.manager import Polling
+from watcher.polling.recorder import Recorder
 from watcher.relay import Relay
 from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from watcher.check import judge
 from watcher.core.diff import diff
 from watcher.core.event_schema import event_schema
 from watcher.core.events import sync_event
@@ -20,6 +19,7 @@ from watcher.messages.cause import causes_of
 from watcher.messages.plain import plain
 from watcher.messages.story import tell
 from watcher.metrics import detection
+from watcher.polling.check import judge
 from watcher.sources import SOURCES
 from watcher.tables.check import check_rows, finding_to_json
 from watcher.tables.events import event_text

@@ -15,15 +15,15 @@ from watcher.core.state import Record
 from watcher.errors import TargetUnreadable
 from watcher.inside import TargetLook
 from watcher.observer import Observers
-from watcher.polling import Polling
-from watcher.recorder import Recorder
+from watcher.polling.manager import Polling
+from watcher.polling.recorder import Recorder
 from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from watcher.core.settings import Config
-    from watcher.poller import Poller
+    from watcher.polling.poller import Poller
 
 BASE = """
 retry: {attempts: 2}

@@ -13,11 +13,11 @@ from watcher.core.model import stack
 from watcher.core.ports import Entry
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.core.state import Record
-from watcher.endpoint import Endpoint
 from watcher.errors import EndpointUnreadable, StoreError
 from watcher.observer import Observers
-from watcher.poller import Poller
-from watcher.recorder import HUNG, Recorder
+from watcher.polling.endpoint import Endpoint
+from watcher.polling.poller import Poller
+from watcher.polling.recorder import HUNG, Recorder
 from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 

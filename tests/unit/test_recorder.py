@@ -13,7 +13,7 @@ from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observer import Observers
-from watcher.recorder import FIRST_PAUSE, LONGEST_PAUSE, Recorder
+from watcher.polling.recorder import FIRST_PAUSE, LONGEST_PAUSE, Recorder
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.schedule import FIRST_LOOK, GRAIN, Schedule, first_due, next_due, on_grid, phase, taken_over_due
+from watcher.polling.schedule import FIRST_LOOK, GRAIN, Schedule, first_due, next_due, on_grid, phase, taken_over_due
 
 IDS = [f"default/us-east-1/stack/s{number}" for number in range(10_000)]
 

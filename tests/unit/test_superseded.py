@@ -13,11 +13,11 @@ from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot, 
 from watcher.core.ports import EventQuery
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.core.state import Known, Record
-from watcher.endpoint import Endpoint
 from watcher.errors import StoreConflict
 from watcher.observer import Observers, Poll, PollOutcome
-from watcher.poller import Poller
-from watcher.recorder import Recorder
+from watcher.polling.endpoint import Endpoint
+from watcher.polling.poller import Poller
+from watcher.polling.recorder import Recorder
 from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.check import Finding, judge
 from watcher.core.diff import diff
 from watcher.core.events import Event, muted, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
@@ -22,6 +21,7 @@ from watcher.core.state import Known, Outage, Record
 from watcher.core.status import Standing
 from watcher.errors import EndpointUnreadable
 from watcher.explain import Explanation
+from watcher.polling.check import Finding, judge
 from watcher.tables import (
     Backlog,
     EventPrinter,

@@ -12,8 +12,8 @@ import asyncio_throttle.throttler
 import pytest
 
 from tests.support.sleeper import share_slept
-from watcher import throttle as throttle_module
-from watcher.throttle import DECREASE, INCREASE, LOWEST, MARGIN, Throttle, windows
+from watcher.polling import rate_limiter
+from watcher.polling.rate_limiter import DECREASE, INCREASE, LOWEST, MARGIN, Throttle, windows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -42,8 +42,8 @@ def virtual(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     clock = VirtualTime()
     monkeypatch.setattr(asyncio_throttle.throttler, "time", clock)
     monkeypatch.setattr(asyncio_throttle.throttler, "asyncio", clock)
-    monkeypatch.setattr(throttle_module, "time", clock)
-    monkeypatch.setattr(throttle_module, "sleep", clock.sleep)
+    monkeypatch.setattr(rate_limiter, "time", clock)
+    monkeypatch.setattr(rate_limiter, "sleep", clock.sleep)
     return clock
 
 
@@ -256,6 +256,6 @@ async def test_who_waits_for_a_low_rate_has_a_higher_one_at_once(virtual: Virtua
             throttle.resize(5)
         await sleep(seconds)
 
-    throttle_module.sleep = raised  # type: ignore[attr-defined]
+    rate_limiter.sleep = raised  # type: ignore[attr-defined]
     await throttle.acquire()
     assert virtual.monotonic() - begun < 2.0

@@ -27,8 +27,8 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     could not be read); 2 beats 3 beats 1. State and events are not touched.
     """
     from watcher import logs  # noqa: PLC0415  --help needs none of these
-    from watcher.check import check as look_at_all  # noqa: PLC0415  the same
-    from watcher.check import worst  # noqa: PLC0415  the same
+    from watcher.polling.check import check as look_at_all  # noqa: PLC0415  the same
+    from watcher.polling.check import worst  # noqa: PLC0415  the same
     from watcher.tables import print_json, print_targets  # noqa: PLC0415  the same
     from watcher.tables.check import check_rows, finding_to_json  # noqa: PLC0415  the same
 

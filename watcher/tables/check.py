@@ -12,7 +12,7 @@ from watcher.tables.targets import Row
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.check import Finding
+    from watcher.polling.check import Finding
 
 
 def check_rows(findings: Sequence[Finding]) -> list[Row]:

@@ -13,10 +13,10 @@ from aiobotocore.credentials import AioDeferredRefreshableCredentials, AioRefres
 from watcher import sessions
 from watcher.core.model import Api, EndpointKey
 from watcher.core.settings import Account, Retry
-from watcher.endpoint import Endpoint
 from watcher.errors import EndpointUnreadable
+from watcher.polling.endpoint import Endpoint
+from watcher.polling.rate_limiter import Throttle
 from watcher.sessions import Session, Sessions
-from watcher.throttle import Throttle
 
 ACCOUNT = Account("team", ("us-east-1",))
 

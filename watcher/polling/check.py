@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from watcher.core.status import Standing, attempt_standing
-from watcher.endpoint import Endpoint
 from watcher.errors import PollFailed
+from watcher.polling.endpoint import Endpoint
 from watcher.sessions import Sessions
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from watcher.aws.call_errors import call_failure
 from watcher.client import Client
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
-from watcher.retry import always, attempt
+from watcher.polling.rate_limiter import Throttle
+from watcher.polling.retry import always, attempt
 from watcher.sessions import credentials_of
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
-from watcher.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.endpoint import Endpoint
 from watcher.inside import TargetLook
-from watcher.poller import Poller
-from watcher.throttle import Throttle
+from watcher.polling.endpoint import Endpoint
+from watcher.polling.poller import Poller
+from watcher.polling.rate_limiter import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from watcher.core.settings import Account, Config
     from watcher.inside import EndpointLook
     from watcher.observer import Observer
-    from watcher.recorder import Recorder
+    from watcher.polling.recorder import Recorder
     from watcher.sessions import Sessions
 
 

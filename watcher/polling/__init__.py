@@ -1,0 +1,1 @@
+"""Polls the sync status of targets and records what changed."""
