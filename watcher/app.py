@@ -12,6 +12,8 @@ import structlog
 
 from watcher import __version__, tracing
 from watcher.core.routing import wants_recorded
+from watcher.delivery.maintenance import Upkeep
+from watcher.delivery.relay import Relay
 from watcher.difference import AT_START, difference
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.inside import Loaded
@@ -20,12 +22,10 @@ from watcher.observer import Observers
 from watcher.part import part_of
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
-from watcher.relay import Relay
 from watcher.sessions import Sessions
 from watcher.sinks import SinkContext, sink_for
 from watcher.stores import reader_for, store_for
 from watcher.stores.memory import MemoryStore
-from watcher.upkeep import Upkeep
 from watcher.util.clock import SystemClock
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey
     from watcher.core.settings import Config
     from watcher.core.state import Record
+    from watcher.delivery.relay import Relay
     from watcher.polling.manager import Polling
     from watcher.polling.recorder import Recorder
-    from watcher.relay import Relay
 
 log = structlog.get_logger()
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Store
     from watcher.core.settings import Config
+    from watcher.delivery.relay import Relay
     from watcher.handover import Handover
     from watcher.holding import Holding
     from watcher.polling.manager import Polling
     from watcher.polling.recorder import Recorder
-    from watcher.relay import Relay
 
 OTHERS_DELIVER = 2.0
 """Seconds that the last deliveries may take at the end, when another watcher goes on with what is left of them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watcher.core.ports import Delivery
-    from watcher.worker import Worker
+    from watcher.delivery.worker import Worker
 
 
 class Lines:

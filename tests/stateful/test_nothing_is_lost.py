@@ -27,11 +27,11 @@ from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSee
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
 from watcher.core.reminders import wishes
 from watcher.core.settings import Account, Config, Retry, SinkSettings
+from watcher.delivery.relay import Relay
 from watcher.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
-from watcher.relay import Relay
 from watcher.sessions import Sessions
 from watcher.stores.sqlite import SqliteOutbox
 

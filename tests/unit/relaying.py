@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from watcher.core.events import Event
 from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Entry, Limits, Verdict
 from watcher.core.state import Record
-from watcher.relay import Relay
+from watcher.delivery.relay import Relay
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

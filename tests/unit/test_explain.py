@@ -12,7 +12,7 @@ from watcher.core.events import Event, muted
 from watcher.core.model import Severity, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry, SinkSettings
-from watcher.explain import explain
+from watcher.delivery.explain import explain
 
 SUBJECT = "default/us-east-1/stack/network"
 BODY = '{"data": {"target": {"labels": {"team": "platform"}}}}'

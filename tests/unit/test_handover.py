@@ -12,13 +12,13 @@ import pytest
 from tests.unit.test_polling import config
 from watcher.core.ports import Entry
 from watcher.core.state import Record
+from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
 from watcher.handover import Handover, restricted
 from watcher.inside import TargetLook
 from watcher.observer import Observers
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
-from watcher.relay import Relay
 from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock

@@ -14,8 +14,8 @@ from watcher.core.event_schema import event_schema
 from watcher.core.events import sync_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen, stack
 from watcher.core.state import Record
+from watcher.delivery.grouping import causes_of
 from watcher.messages.blocks import slack_payload
-from watcher.messages.cause import causes_of
 from watcher.messages.plain import plain
 from watcher.messages.story import tell
 from watcher.metrics import detection

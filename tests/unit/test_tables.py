@@ -19,8 +19,8 @@ from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Known, Outage, Record
 from watcher.core.status import Standing
+from watcher.delivery.explain import Explanation
 from watcher.errors import EndpointUnreadable
-from watcher.explain import Explanation
 from watcher.polling.check import Finding, judge
 from watcher.tables import (
     Backlog,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.looking import STACKS, Peek, config_of
-from watcher import upkeep
+from watcher.delivery import maintenance
 from watcher.stores.memory import MemoryStore
 
 
@@ -16,7 +16,7 @@ from watcher.stores.memory import MemoryStore
 async def test_a_store_is_marked_only_while_every_endpoint_is_polled(
     monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    monkeypatch.setattr(upkeep, "LOOK_AGAIN", 0.001)
+    monkeypatch.setattr(maintenance, "LOOK_AGAIN", 0.001)
     store, looked = MemoryStore(), asyncio.Event()
 
     class Looks(list[str]):
@@ -26,7 +26,7 @@ async def test_a_store_is_marked_only_while_every_endpoint_is_polled(
 
     peek = Peek(config_of(STACKS, "memory://"), store, store, **{wrong: Looks()})
     relay: Any = None
-    marking = asyncio.create_task(upkeep.Upkeep(peek, store, relay).mark_alive())
+    marking = asyncio.create_task(maintenance.Upkeep(peek, store, relay).mark_alive())
     async with asyncio.timeout(30):
         await looked.wait()
         assert await store.alive_at() is None

@@ -24,9 +24,9 @@ from tests.unit.relaying import (
 from watcher.core.ports import Entry, Limits, Verdict
 from watcher.core.retry_policy import LONGEST_PAUSE, SPACING
 from watcher.core.state import Record
+from watcher.delivery.relay import Relay
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.inside import SinkLook
-from watcher.relay import Relay
 from watcher.stores.memory import MemoryStore
 from watcher.stores.outbox import REMOVED
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
     from watcher.core.ports import EventQuery, Reader
     from watcher.core.settings import Config
-    from watcher.explain import Explanation
+    from watcher.delivery.explain import Explanation
 
 FOLLOW_EVERY, FOLLOW_TABLE_EVERY = 0.5, 5.0
 """Seconds between looks of `events --follow`; a look at a table costs money."""
@@ -171,7 +171,7 @@ async def _explained(settings: Config, event_id: str) -> list[tuple[Event, list[
         UsageError: it never was.
     """
     from watcher.core.ports import DeliveryQuery  # noqa: PLC0415  the same
-    from watcher.explain import explain as explained  # noqa: PLC0415  --help needs none of these
+    from watcher.delivery.explain import explain as explained  # noqa: PLC0415  --help needs none of these
     from watcher.stores import reader_for  # noqa: PLC0415  the same
     from watcher.util.redaction import printable  # noqa: PLC0415  the same
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryState
-from watcher.messages.cause import without_names_and_ids
+from watcher.delivery.grouping import without_names_and_ids
 from watcher.tables.screen import CRITICAL, GOOD, WARNING, ago, console, table_of
 from watcher.util.redaction import printable, redact
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from watcher.core.ports import DeliveryRecord
-    from watcher.explain import Explanation
+    from watcher.delivery.explain import Explanation
 
 STATES: dict[str, str] = {
     DeliveryState.SENT: GOOD,

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import parse_rfc3339, rfc3339
-from watcher.explain import explain
+from watcher.delivery.explain import explain
 from watcher.messages.links import links
 from watcher.util.redaction import redact
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.messages.told import ENDPOINT, EVENTS, NETWORK, WEB, alike, attempt, failures, outage, sync, trial
 from watcher.core.model import FAILED, SUCCEEDED, Api, EndpointKey
-from watcher.messages.cause import causes_of
+from watcher.delivery.grouping import causes_of
 
 if TYPE_CHECKING:
     from watcher.core.events import Event

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from watcher.messages.cause import causes_of
+from watcher.delivery.grouping import causes_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -14,8 +14,8 @@ from watcher.errors import StoreError
 
 if TYPE_CHECKING:
     from watcher.core.ports import Store
+    from watcher.delivery.relay import Relay
     from watcher.inside import Inside
-    from watcher.relay import Relay
 
 log = structlog.get_logger()
 

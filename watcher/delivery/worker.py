@@ -17,11 +17,11 @@ import structlog
 
 from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Verdict
 from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, Health, given_up, result_of
+from watcher.delivery.batching import Turns
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.inside import SinkLook
 from watcher.stores.outbox import REMOVED
 from watcher.tracing import span
-from watcher.turns import Turns
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:

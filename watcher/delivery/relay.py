@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.core.settings import GIVE_UP_AFTER
+from watcher.delivery.worker import Worker
 from watcher.observer import Observers
-from watcher.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,0 +1,1 @@
+"""Delivers recorded events from the outbox to the sinks."""
