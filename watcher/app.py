@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher import __version__, tracing
+from watcher.cluster.membership import part_of
 from watcher.core.routing import wants_recorded
 from watcher.delivery.maintenance import Upkeep
 from watcher.delivery.relay import Relay
@@ -19,7 +20,6 @@ from watcher.errors import ServiceUnreachable, StoreError
 from watcher.inside import Loaded
 from watcher.metrics import Metrics
 from watcher.observer import Observers
-from watcher.part import part_of
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
 from watcher.sessions import Sessions
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from typing import Any
 
+    from watcher.cluster.membership import Part
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Reader, Sink
     from watcher.core.settings import Config, Http
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from watcher.difference import Difference
     from watcher.inside import EndpointLook, SinkLook, TargetLook
     from watcher.observer import Observer
-    from watcher.part import Part
     from watcher.stores.dynamodb.reader import DynamoReader
     from watcher.stores.dynamodb.store import DynamoStore
     from watcher.stores.sqlite import SqliteReader, SqliteStore

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.waiting import until
 from tests.unit.leasing import Acting
+from watcher.cluster.lease_keeper import Holding
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.core.state_url import Address
-from watcher.holding import Holding
 from watcher.stores.dynamodb.items import SHARDS
 from watcher.stores.dynamodb.lease_table import LeaseTable, lease
 from watcher.stores.dynamodb.schema import init

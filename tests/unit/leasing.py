@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tests.unit.relaying import Clock, passed
+from watcher.cluster.lease_keeper import Holding
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.errors import StoreError
-from watcher.holding import Holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

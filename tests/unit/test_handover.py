@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.test_polling import config
+from watcher.cluster.handover import Handover, restricted
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
-from watcher.handover import Handover, restricted
 from watcher.inside import TargetLook
 from watcher.observer import Observers
 from watcher.polling.manager import Polling

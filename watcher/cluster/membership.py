@@ -10,12 +10,12 @@ from watcher.core.state_url import SCHEME
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from watcher.cluster.handover import Handover
+    from watcher.cluster.lease_keeper import Holding
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Store
     from watcher.core.settings import Config
     from watcher.delivery.relay import Relay
-    from watcher.handover import Handover
-    from watcher.holding import Holding
     from watcher.polling.manager import Polling
     from watcher.polling.recorder import Recorder
 
@@ -74,8 +74,8 @@ def part_of(
     """
     if not config().state.startswith(SCHEME):
         return None
-    from watcher.handover import Handover  # noqa: PLC0415  what is not used is not loaded
-    from watcher.holding import Holding  # noqa: PLC0415  the same
+    from watcher.cluster.handover import Handover  # noqa: PLC0415  what is not used is not loaded
+    from watcher.cluster.lease_keeper import Holding  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.items import SHARDS  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.lease_table import LeaseTable  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.store import DynamoStore  # noqa: PLC0415  the same

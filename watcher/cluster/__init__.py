@@ -1,0 +1,1 @@
+"""Divides the endpoints of one table among several daemons."""
