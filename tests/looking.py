@@ -19,8 +19,8 @@ from watcher.core.model import Attempt, Snapshot
 from watcher.core.ports import Entry
 from watcher.core.settings import Http
 from watcher.core.state import Outage, Record
-from watcher.inside import EndpointLook, Loaded, SinkLook, TargetLook
-from watcher.metrics import Metrics
+from watcher.observability.daemon_view import EndpointLook, Loaded, SinkLook, TargetLook
+from watcher.observability.metrics import Metrics
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
 from watcher.web.server import WebServer
@@ -64,7 +64,7 @@ def attempt(
 
 @dataclass
 class Peek:
-    """See `watcher.inside.Inside`."""
+    """See `watcher.observability.daemon_view.Inside`."""
 
     config: Config
     store: Store

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher import __version__, tracing
+from watcher import __version__
 from watcher.cluster.membership import part_of
 from watcher.core.routing import wants_recorded
 from watcher.delivery.maintenance import Upkeep
 from watcher.delivery.relay import Relay
 from watcher.difference import AT_START, difference
 from watcher.errors import ServiceUnreachable, StoreError
-from watcher.inside import Loaded
-from watcher.metrics import Metrics
-from watcher.observer import Observers
+from watcher.observability import tracing
+from watcher.observability.daemon_view import Loaded
+from watcher.observability.metrics import Metrics
+from watcher.observability.observer import Observers
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
 from watcher.sessions import Sessions
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config, Http
     from watcher.core.state import Record
     from watcher.difference import Difference
-    from watcher.inside import EndpointLook, SinkLook, TargetLook
-    from watcher.observer import Observer
+    from watcher.observability.daemon_view import EndpointLook, SinkLook, TargetLook
+    from watcher.observability.observer import Observer
     from watcher.stores.dynamodb.reader import DynamoReader
     from watcher.stores.dynamodb.store import DynamoStore
     from watcher.stores.sqlite import SqliteReader, SqliteStore

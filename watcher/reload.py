@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.errors import ConfigError, ServiceUnreachable
-from watcher.inside import Loaded
+from watcher.observability.daemon_view import Loaded
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:

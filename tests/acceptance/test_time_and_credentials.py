@@ -16,7 +16,7 @@ from tests.oracle import facts_of, judge
 from tests.support.waiting import until
 from watcher import sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.observer import Observers
+from watcher.observability.observer import Observers
 from watcher.simulator import Role, Scenario, Simulator, attempt
 from watcher.simulator.signing import Issued
 from watcher.util.clock import SystemClock

@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.parent import Parent, metered, resident
-from watcher import logs
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
-from watcher.observer import Observers
+from watcher.observability import logs
+from watcher.observability.observer import Observers
 
 if TYPE_CHECKING:
     from watcher.core.model import Target

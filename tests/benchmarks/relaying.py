@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from tests.benchmarks.parent import Parent, Reading, resident, standard_output_read
 from tests.benchmarks.recorded import entry, failures, record, small
 from tests.benchmarks.worlds import REGION
-from watcher import logs
 from watcher.app import App, build
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.core.ports import DeliveryQuery
+from watcher.observability import logs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.parent import Parent, Reading
 from tests.proc import Footprint
-from watcher import logs
 from watcher.app import build
 from watcher.cli.options import find_config, read_config
-from watcher.observer import Observers
+from watcher.observability import logs
+from watcher.observability.observer import Observers
 from watcher.reload import Reload
 from watcher.util.rlimits import allow_more_files
 
 if TYPE_CHECKING:
     from watcher.core.model import Target
-    from watcher.inside import Loaded
+    from watcher.observability.daemon_view import Loaded
 
 
 class Watch(Observers):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from tests.benchmarks.capacity import Meter
 from tests.benchmarks.parent import Parent, Reading
 from tests.benchmarks.recorded import entry, failures
-from watcher import logs
 from watcher.app import build
 from watcher.cli.moving import prepare
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.core.state_url import parse_address
-from watcher.emf import Emf
+from watcher.observability import logs
+from watcher.observability.emf import Emf
 from watcher.stores import store_for
 from watcher.stores.dynamodb.items import hour_of, number_at
 from watcher.stores.dynamodb.store import DynamoStore

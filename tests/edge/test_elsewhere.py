@@ -14,12 +14,12 @@ from tests.edge.test_metrics import scrape, value
 from tests.edge.test_web_api import hold
 from tests.looking import attempt, peeking, serving
 from tests.support.waiting import until
-from watcher import backlog
 from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.core.settings import Account, Http, RateLimit
-from watcher.emf import Emf
 from watcher.errors import StoreError
-from watcher.metrics import Metrics
+from watcher.observability import backlog
+from watcher.observability.emf import Emf
+from watcher.observability.metrics import Metrics
 from watcher.simulator import attempt as simulated
 from watcher.web import elsewhere
 from watcher.web.elsewhere import Elsewhere

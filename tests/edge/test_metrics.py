@@ -16,11 +16,11 @@ from tests.support.waiting import until
 from watcher.core.model import EVENT_TYPES
 from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Result
 from watcher.core.state import Outage
-from watcher.emf import UNITS, Emf, embedded
 from watcher.errors import StoreError
-from watcher.inside import Loaded, SinkLook
-from watcher.metrics import Metrics, detection
-from watcher.observer import Poll, PollOutcome
+from watcher.observability.daemon_view import Loaded, SinkLook
+from watcher.observability.emf import UNITS, Emf, embedded
+from watcher.observability.metrics import Metrics, detection
+from watcher.observability.observer import Poll, PollOutcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -300,7 +300,7 @@ async def test_emf_tells_what_alarms_need_and_counts_anew_after_each_line(peek: 
 
 
 async def test_emf_writes_a_line_each_time(peek: Peek, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.emf.EVERY", 0.01)
+    monkeypatch.setattr("watcher.observability.emf.EVERY", 0.01)
     lines: list[str] = []
     running = asyncio.create_task(Emf(peek, "watcher", write=lines.append).run())
     await until(lambda: len(lines) >= 2)

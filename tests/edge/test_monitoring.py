@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.edge.conftest import a_config, a_stack, a_template, running
 from tests.unit.monitoring.exposed import EXPOSED, OF_THE_PROCESS, OUTCOMES, STATUSES
-from watcher import metrics
+from watcher.observability import metrics
 
 if TYPE_CHECKING:
     from watcher.simulator import Simulator

@@ -21,12 +21,13 @@ from tests.edge.conftest import HANGING, a_config, a_stack, a_template, at, runn
 from tests.edge.receiver import OK, Reply, receiving
 from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE, SLACK, until
-from watcher import __version__, tracing
+from watcher import __version__
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.core.settings import SinkSettings, Tracing
+from watcher.observability import tracing
 from watcher.simulator import attempt
 from watcher.util.redaction import HIDDEN, remember
 

@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from tests.looking import BEGAN, Site, attempt, serving
 from watcher.core.ports import Delivery, DeliveryState, EventQuery, Result
 from watcher.core.state import Outage
-from watcher.inside import Loaded, SinkLook, TargetLook
+from watcher.observability.daemon_view import Loaded, SinkLook, TargetLook
 from watcher.util.redaction import HIDDEN, remember
 from watcher.web import query
 from watcher.web.routes import Route

@@ -28,7 +28,7 @@ from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
 from watcher.core.reminders import wishes
 from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.delivery.relay import Relay
-from watcher.observer import Observers
+from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder

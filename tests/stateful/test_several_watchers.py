@@ -30,7 +30,7 @@ from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Snapshot
 from watcher.core.ports import EventQuery
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError, Superseded
-from watcher.observer import Observers
+from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder

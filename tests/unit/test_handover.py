@@ -15,8 +15,8 @@ from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
-from watcher.inside import TargetLook
-from watcher.observer import Observers
+from watcher.observability.daemon_view import TargetLook
+from watcher.observability.observer import Observers
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
 from watcher.sessions import Sessions

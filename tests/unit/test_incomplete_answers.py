@@ -18,7 +18,7 @@ from watcher.delivery.grouping import causes_of
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
 from watcher.messages.story import tell
-from watcher.metrics import detection
+from watcher.observability.metrics import detection
 from watcher.polling.check import judge
 from watcher.sources import SOURCES
 from watcher.tables.check import check_rows, finding_to_json

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.unit.relaying import an_event
-from watcher.backlog import Backlog
 from watcher.core.ports import Answer, Delivery, DeliveryState, Verdict
 from watcher.core.retry_policy import (
     FIRST_PAUSE,
@@ -18,7 +17,8 @@ from watcher.core.retry_policy import (
     most_borne,
     result_of,
 )
-from watcher.inside import SinkLook
+from watcher.observability.backlog import Backlog
+from watcher.observability.daemon_view import SinkLook
 
 SENT, DEAD, WAITING = DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.WAITING
 

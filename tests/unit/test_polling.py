@@ -13,8 +13,8 @@ from watcher.config.reading import parse
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import TargetUnreadable
-from watcher.inside import TargetLook
-from watcher.observer import Observers
+from watcher.observability.daemon_view import TargetLook
+from watcher.observability.observer import Observers
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
 from watcher.sessions import Sessions

@@ -14,7 +14,7 @@ from watcher.core.ports import Entry
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.core.state import Record
 from watcher.errors import EndpointUnreadable, StoreError
-from watcher.observer import Observers
+from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import HUNG, Recorder

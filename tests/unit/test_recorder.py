@@ -12,7 +12,7 @@ from tests.unit.relaying import Clock, in_own_time, passed
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
-from watcher.observer import Observers
+from watcher.observability.observer import Observers
 from watcher.polling.recorder import FIRST_PAUSE, LONGEST_PAUSE, Recorder
 from watcher.stores.memory import MemoryStore
 

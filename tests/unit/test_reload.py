@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from watcher.core.settings import Config
-    from watcher.inside import Loaded
+    from watcher.observability.daemon_view import Loaded
 
 FIRST = "stacks: [{name: a}]\n"
 SECOND = "stacks: [{name: a}, {name: b}]\n"

@@ -14,7 +14,7 @@ from watcher.core.ports import EventQuery
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict
-from watcher.observer import Observers, Poll, PollOutcome
+from watcher.observability.observer import Observers, Poll, PollOutcome
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder

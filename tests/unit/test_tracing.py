@@ -19,11 +19,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from watcher import tracing
 from watcher.core.event_schema import event_schema
 from watcher.core.events import trial_event, with_trace
 from watcher.core.settings import Tracing
-from watcher.observability import library_lines
+from watcher.observability import library_lines, tracing
 from watcher.observability.recorded_spans import SpanRecorder
 from watcher.observability.span_export import RedactingExporter, log_troubles
 from watcher.util.bounded_text import bounded
@@ -62,7 +61,9 @@ def test_while_tracing_is_off_errors_pass_through_a_span() -> None:
 
 
 def test_nothing_of_opentelemetry_is_loaded_before_it_is_set_up() -> None:
-    script = "import sys, watcher.tracing as t\nwith t.span('a'): pass\nprint('opentelemetry' in sys.modules)"
+    script = (
+        "import sys, watcher.observability.tracing as t\nwith t.span('a'): pass\nprint('opentelemetry' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"
 

@@ -26,7 +26,7 @@ from watcher.core.retry_policy import LONGEST_PAUSE, SPACING
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
-from watcher.inside import SinkLook
+from watcher.observability.daemon_view import SinkLook
 from watcher.stores.memory import MemoryStore
 from watcher.stores.outbox import REMOVED
 

@@ -54,9 +54,9 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
 
     SIGHUP reads the configuration again, and so does a change of its file. A wrong one changes nothing.
     """
-    from watcher import logs  # noqa: PLC0415  --help needs none of these
     from watcher.app import build  # noqa: PLC0415  the same
-    from watcher.emf import Emf  # noqa: PLC0415  the same
+    from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
+    from watcher.observability.emf import Emf  # noqa: PLC0415  the same
     from watcher.reload import Reload  # noqa: PLC0415  the same
     from watcher.util.rlimits import allow_more_files  # noqa: PLC0415  the same
 
@@ -97,7 +97,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
 @verbose_option
 def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int, *, verbose: bool) -> int:
     """Stand in for AWS on this machine: its sync-status APIs, over their real wire protocol."""
-    from watcher import logs  # noqa: PLC0415  --help needs none of these
+    from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
     from watcher.simulator import Simulator, load_scenario, seeded  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)
@@ -126,7 +126,7 @@ def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int,
 def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
     """See it work: the stand-in for AWS, and the daemon watching it, in one process."""
     from watcher import demo as play  # noqa: PLC0415  --help needs none of these
-    from watcher import logs  # noqa: PLC0415  the same
+    from watcher.observability import logs  # noqa: PLC0415  the same
     from watcher.util.duration import parse_duration  # noqa: PLC0415  the same
 
     try:

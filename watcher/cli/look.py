@@ -26,7 +26,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     The exit code is the worst of them: 0 all well, 1 warning (stalled), 2 critical (a sync failed), 3 unknown (a target
     could not be read); 2 beats 3 beats 1. State and events are not touched.
     """
-    from watcher import logs  # noqa: PLC0415  --help needs none of these
+    from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
     from watcher.polling.check import check as look_at_all  # noqa: PLC0415  the same
     from watcher.polling.check import worst  # noqa: PLC0415  the same
     from watcher.tables import print_json, print_targets  # noqa: PLC0415  the same

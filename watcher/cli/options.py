@@ -62,7 +62,7 @@ def load_config(option: str | None) -> Config:
     """
     import structlog  # noqa: PLC0415  --help logs nothing
 
-    from watcher import logs  # noqa: PLC0415  the same
+    from watcher.observability import logs  # noqa: PLC0415  the same
 
     if not structlog.is_configured():
         logs.set_up()

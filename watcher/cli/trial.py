@@ -30,9 +30,9 @@ def test_sink(config: str | None, name: str, *, verbose: bool) -> int:
 
     It goes past the state store and the sink's routing, and is tried once; 69 when the sink did not take it.
     """
-    from watcher import logs  # noqa: PLC0415  --help needs none of these
     from watcher.core.events import trial_event  # noqa: PLC0415  the same
     from watcher.core.ports import Delivery, Verdict  # noqa: PLC0415  the same
+    from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
     from watcher.util.clock import SystemClock  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose, quiet=not verbose)

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryState, Result, Verdict
-from watcher.inside import FAILING, UP
+from watcher.observability.daemon_view import FAILING, UP
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:

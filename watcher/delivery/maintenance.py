@@ -15,7 +15,7 @@ from watcher.errors import StoreError
 if TYPE_CHECKING:
     from watcher.core.ports import Store
     from watcher.delivery.relay import Relay
-    from watcher.inside import Inside
+    from watcher.observability.daemon_view import Inside
 
 log = structlog.get_logger()
 

@@ -13,14 +13,14 @@ import structlog
 
 from watcher.core.settings import GIVE_UP_AFTER
 from watcher.delivery.worker import Worker
-from watcher.observer import Observers
+from watcher.observability.observer import Observers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from watcher.core.ports import Clock, Sink, Store
-    from watcher.inside import SinkLook
-    from watcher.observer import Observer
+    from watcher.observability.daemon_view import SinkLook
+    from watcher.observability.observer import Observer
 
 log = structlog.get_logger()
 

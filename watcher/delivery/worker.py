@@ -19,16 +19,16 @@ from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Verdict
 from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, Health, given_up, result_of
 from watcher.delivery.batching import Turns
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
-from watcher.inside import SinkLook
+from watcher.observability.daemon_view import SinkLook
+from watcher.observability.tracing import span
 from watcher.stores.outbox import REMOVED
-from watcher.tracing import span
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watcher.core.ports import Clock, Delivery, Result, Sink, Store
-    from watcher.observer import Observer
+    from watcher.observability.observer import Observer
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from watcher.tracing import Span
+from watcher.observability.tracing import Span
 from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:

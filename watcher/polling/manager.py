@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.inside import TargetLook
+from watcher.observability.daemon_view import TargetLook
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.rate_limiter import Throttle
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey, Target
     from watcher.core.ports import Clock
     from watcher.core.settings import Account, Config
-    from watcher.inside import EndpointLook
-    from watcher.observer import Observer
+    from watcher.observability.daemon_view import EndpointLook
+    from watcher.observability.observer import Observer
     from watcher.polling.recorder import Recorder
     from watcher.sessions import Sessions
 

@@ -21,12 +21,12 @@ from watcher.core.outages import OWN, is_answer, lengthen, lengthen_target
 from watcher.core.ports import Entry
 from watcher.core.routing import muted_by, route
 from watcher.errors import PollFailed, Superseded
-from watcher.inside import EndpointLook, TargetLook
-from watcher.observer import Poll, PollOutcome, outcome_of
+from watcher.observability.daemon_view import EndpointLook, TargetLook
+from watcher.observability.observer import Poll, PollOutcome, outcome_of
+from watcher.observability.tracing import span, traceparent
 from watcher.polling.freshness import History
 from watcher.polling.rate_limiter import LOWEST
 from watcher.polling.schedule import Schedule, first_due, next_due, taken_over_due
-from watcher.tracing import span, traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from watcher.core.ports import Clock
     from watcher.core.settings import Config
     from watcher.core.state import Outage, Record
-    from watcher.observer import Observer
+    from watcher.observability.observer import Observer
     from watcher.polling.endpoint import Endpoint
     from watcher.polling.recorder import Recorder
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from watcher.core.ports import Clock, Entry, Store
-    from watcher.observer import Observer
+    from watcher.observability.observer import Observer
 
     Batch = Sequence[tuple["Sequence[Entry] | Forgetting", asyncio.Future[None]]]
 

@@ -42,9 +42,9 @@ from watcher.aws.named_files import system_ca_fault
 from watcher.config.urls import secret_parts
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
+from watcher.observability.tracing import propagated, span
 from watcher.sinks.http_proxy import proxy_for
 from watcher.sinks.http_response import Response, first_line, retry_after, verdict
-from watcher.tracing import propagated, span
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
 from watcher.util.ip_addresses import host_refusal, refusal

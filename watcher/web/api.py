@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from multidict import MultiMapping
 
-    from watcher.backlog import Backlogs
     from watcher.core.events import Event
     from watcher.core.model import Target
     from watcher.core.settings import Config
-    from watcher.inside import Inside
+    from watcher.observability.backlog import Backlogs
+    from watcher.observability.daemon_view import Inside
     from watcher.web.answer import Packer
     from watcher.web.health import Health
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey, Target
     from watcher.core.settings import Config
     from watcher.core.state import Record
-    from watcher.inside import Inside
+    from watcher.observability.daemon_view import Inside
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from watcher.web import views
 from watcher.web.answer import Answer, told
 
 if TYPE_CHECKING:
-    from watcher.inside import Inside
-    from watcher.metrics import Metrics
+    from watcher.observability.daemon_view import Inside
+    from watcher.observability.metrics import Metrics
 
 PROBED, PROBE_WITHIN = 2.0, 2.0
 """Seconds for which the store is taken to be as it was, and within which it must answer."""

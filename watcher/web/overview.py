@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from watcher.core.model import Target
     from watcher.core.state import Record
-    from watcher.inside import Inside
+    from watcher.observability.daemon_view import Inside
     from watcher.web.answer import Packer
     from watcher.web.elsewhere import Elsewhere
     from watcher.web.query import Filter

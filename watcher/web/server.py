@@ -10,8 +10,8 @@ from watcher.web.site import Site
 
 if TYPE_CHECKING:
     from watcher.core.settings import Http
-    from watcher.inside import Inside
-    from watcher.metrics import Metrics
+    from watcher.observability.daemon_view import Inside
+    from watcher.observability.metrics import Metrics
     from watcher.web.stream import Hub
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from watcher.core.settings import Config
-    from watcher.inside import Inside
-    from watcher.metrics import Metrics
+    from watcher.observability.daemon_view import Inside
+    from watcher.observability.metrics import Metrics
     from watcher.web.stream import Hub
 
 log = structlog.get_logger()

@@ -18,7 +18,7 @@ from watcher.core.events import fitting
 from watcher.core.ports import EventQuery
 from watcher.errors import StoreError
 from watcher.following import Told, all_there
-from watcher.observer import Observer
+from watcher.observability.observer import Observer
 from watcher.web.answer import HEADERS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from watcher.core.events import Event
     from watcher.core.ports import Entry
-    from watcher.inside import Inside
+    from watcher.observability.daemon_view import Inside
 
 log = structlog.get_logger()
 

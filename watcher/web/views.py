@@ -9,18 +9,18 @@ from watcher.core.events import target_to_json
 from watcher.core.model import Kind, rfc3339
 from watcher.core.state import attempt_to_json
 from watcher.core.status import active, last_failure, outage_of, stalled, standing
-from watcher.inside import UP
 from watcher.messages.links import links, repository_name
+from watcher.observability.daemon_view import UP
 from watcher.util.redaction import excerpt, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from watcher.backlog import Backlog
     from watcher.core.model import EndpointKey, Target
     from watcher.core.state import Outage, Record
-    from watcher.inside import EndpointLook, Inside, SinkLook, TargetLook
+    from watcher.observability.backlog import Backlog
+    from watcher.observability.daemon_view import EndpointLook, Inside, SinkLook, TargetLook
 
 LONGEST_NOTE = 500
 """Bytes of AWS's text about a failure."""

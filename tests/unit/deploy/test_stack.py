@@ -30,8 +30,8 @@ from watcher.cli import USAGE, cli
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.core.state_url import parse_address
-from watcher.emf import UNITS
 from watcher.errors import ConfigError, StoreError
+from watcher.observability.emf import UNITS
 from watcher.stores.dynamodb import schema
 
 FINAL = stages((DEPLOY / "Dockerfile").read_text(encoding="utf-8"))[-1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Api, Kind
-from watcher.observer import PollOutcome
+from watcher.observability.observer import PollOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

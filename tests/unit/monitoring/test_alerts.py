@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.unit.monitoring.exposed import EXPOSED, SCRAPED, faults, read
-from watcher.metrics import LATE
+from watcher.observability.metrics import LATE
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 RULES = DEPLOY / "prometheus-alerts.yaml"

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from watcher import __version__
 from watcher.core.model import KNOWN_STATUSES
 from watcher.core.status import outage_of, stalled
-from watcher.inside import UP
+from watcher.observability.daemon_view import UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from watcher.backlog import Backlog
     from watcher.core.state import Record
-    from watcher.inside import Inside
+    from watcher.observability.backlog import Backlog
+    from watcher.observability.daemon_view import Inside
 
     Labels = tuple[str, ...]
 

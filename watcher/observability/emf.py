@@ -10,20 +10,20 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from watcher.backlog import Backlogs
 from watcher.core.status import Standing, standing
 from watcher.errors import StoreError
-from watcher.logs import Stderr
-from watcher.observer import Observer, PollOutcome
+from watcher.observability.backlog import Backlogs
+from watcher.observability.logs import Stderr
+from watcher.observability.observer import Observer, PollOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from watcher.backlog import Backlog
     from watcher.core.model import Target
-    from watcher.inside import Inside
-    from watcher.observer import Poll
+    from watcher.observability.backlog import Backlog
+    from watcher.observability.daemon_view import Inside
+    from watcher.observability.observer import Poll
 
 EVERY = 60.0
 """Seconds between lines: CloudWatch's own grain."""

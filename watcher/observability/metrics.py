@@ -20,25 +20,25 @@ from prometheus_client import (
     generate_latest,
 )
 
-from watcher.backlog import Backlogs
 from watcher.core.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, parse_rfc3339
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
-from watcher.gauges import ENDPOINT, gauges
-from watcher.observer import Observer
+from watcher.observability.backlog import Backlogs
+from watcher.observability.gauges import ENDPOINT, gauges
+from watcher.observability.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from prometheus_client.core import Metric
 
-    from watcher.backlog import Backlog
     from watcher.core.events import Event
     from watcher.core.model import Target
     from watcher.core.ports import Entry, Result
     from watcher.core.settings import Config
-    from watcher.inside import Inside
-    from watcher.observer import Poll
+    from watcher.observability.backlog import Backlog
+    from watcher.observability.daemon_view import Inside
+    from watcher.observability.observer import Poll
 
 # Or each counter has a gauge beside it that the contract does not know.
 disable_created_metrics()  # type: ignore[no-untyped-call]

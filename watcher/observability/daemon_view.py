@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from watcher.backlog import Backlog
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Reader
     from watcher.core.settings import Config
     from watcher.core.state import Record
+    from watcher.observability.backlog import Backlog
 
 
 UP, FAILING = "up", "failing"
