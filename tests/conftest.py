@@ -13,7 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from watcher import sessions
+from watcher.aws import sessions
 from watcher.stores.dynamodb import client
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher import __version__
+from watcher.aws.sessions import Sessions
 from watcher.cluster.membership import part_of
 from watcher.core.routing import wants_recorded
 from watcher.delivery.maintenance import Upkeep
@@ -23,7 +24,6 @@ from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
-from watcher.sessions import Sessions
 from watcher.sinks import SinkContext, sink_for
 from watcher.stores import reader_for, store_for
 from watcher.stores.memory import MemoryStore

@@ -14,7 +14,7 @@ from tests.acceptance.inside import watching
 from tests.acceptance.place import REGION, SECRET, Site
 from tests.oracle import facts_of, judge
 from tests.support.waiting import until
-from watcher import sessions
+from watcher.aws import sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.observability.observer import Observers
 from watcher.simulator import Role, Scenario, Simulator, attempt

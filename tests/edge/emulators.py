@@ -26,13 +26,13 @@ from botocore.config import Config
 
 from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE
+from watcher.aws.sessions import Sessions
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.core.events import Event, outage_event
 from watcher.core.model import stack
 from watcher.core.ports import Delivery
 from watcher.core.state import Outage
-from watcher.sessions import Sessions
 from watcher.sinks import SinkContext, sink_for
 
 if TYPE_CHECKING:

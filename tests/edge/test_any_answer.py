@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.edge.conftest import VALID, a_stack, a_template
+from watcher.aws.sessions import Sessions
 from watcher.core.diff import diff
 from watcher.core.events import LONGEST_EVENT, sync_event
 from watcher.core.model import FirstSeen
@@ -20,7 +21,6 @@ from watcher.core.settings import Account, RateLimit, Retry
 from watcher.errors import PollFailed
 from watcher.polling.check import judge
 from watcher.polling.endpoint import Endpoint
-from watcher.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

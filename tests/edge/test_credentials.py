@@ -22,8 +22,7 @@ from structlog.testing import capture_logs
 
 from tests.edge.conftest import FAST, a_config, running
 from tests.support.processes import alive
-from watcher import sessions
-from watcher.aws import credential_process
+from watcher.aws import credential_process, sessions
 from watcher.core.events import trial_event
 from watcher.core.model import stack
 from watcher.core.ports import Delivery

@@ -9,7 +9,7 @@ import pytest
 from botocore.loaders import Loader
 
 from tests.edge.conftest import a_config, a_stack, a_template, running
-from watcher.answers import JsonModels
+from watcher.aws.responses import JsonModels
 from watcher.core.model import Api
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.crashing import STORES
 from tests.oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
 from tests.stateful.outside import Lanes, Lines, Says, sends_all
+from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339, stack
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
 from watcher.core.reminders import wishes
@@ -32,7 +33,6 @@ from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
-from watcher.sessions import Sessions
 from watcher.stores.sqlite import SqliteOutbox
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from tests.dynamodb import address, made
 from tests.oracle import Fact, NotConservedError, judge, same_as_kept
 from tests.stateful.outside import Lanes, Says, sends_all
 from tests.stateful.test_nothing_is_lost import CONFIG, REVISION, START, TARGETS, CrashError, _Clock
+from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Snapshot, rfc3339
 from watcher.core.ports import EventQuery
 from watcher.delivery.relay import Relay
@@ -34,7 +35,6 @@ from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
-from watcher.sessions import Sessions
 from watcher.stores.dynamodb.client import Caller, UnknownOutcomeError
 from watcher.stores.dynamodb.items import shard_of
 from watcher.stores.dynamodb.store import DynamoStore

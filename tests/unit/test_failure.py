@@ -5,8 +5,8 @@ from __future__ import annotations
 import botocore.session
 import pytest
 
+from watcher.aws.error_codes import CLOCK_SKEW, SERVER, STALE_CREDENTIALS, TARGETS_OWN, THROTTLING, classify
 from watcher.errors import EndpointUnreadable, TargetUnreadable
-from watcher.failure import CLOCK_SKEW, SERVER, STALE_CREDENTIALS, TARGETS_OWN, THROTTLING, classify
 from watcher.sources import SOURCES
 
 FLAGS = ("passing", "throttled", "stale_credentials")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.test_polling import config
+from watcher.aws.sessions import Sessions
 from watcher.cluster.handover import Handover, restricted
 from watcher.core.ports import Entry
 from watcher.core.state import Record
@@ -19,7 +20,6 @@ from watcher.observability.daemon_view import TargetLook
 from watcher.observability.observer import Observers
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
-from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.aws.sessions import Sessions
 from watcher.config.document import Document
 from watcher.config.reading import parse
 from watcher.core.ports import Entry
@@ -17,7 +18,6 @@ from watcher.observability.daemon_view import TargetLook
 from watcher.observability.observer import Observers
 from watcher.polling.manager import Polling
 from watcher.polling.recorder import Recorder
-from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.relaying import HANGS, Clock, Scripted, in_own_time, relaying
+from watcher.aws.sessions import Sessions
 from watcher.core.model import stack
 from watcher.core.ports import Entry
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
@@ -18,7 +19,6 @@ from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import HUNG, Recorder
-from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

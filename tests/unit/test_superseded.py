@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tests.unit.relaying import Clock, in_own_time, passed
+from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot, stack
 from watcher.core.ports import EventQuery
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
@@ -18,7 +19,6 @@ from watcher.observability.observer import Observers, Poll, PollOutcome
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
-from watcher.sessions import Sessions
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import aiohttp
 from botocore import exceptions as botocore_errors
 
+from watcher.aws.error_codes import classify
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.failure import classify
 from watcher.util.duration import format_duration
 from watcher.util.redaction import excerpt
 

@@ -58,7 +58,7 @@ async def _tried(settings: SinkSettings, delivery: Delivery) -> Answer:
     Raises:
         ServiceUnreachable: it gives no answer.
     """
-    from watcher.sessions import Sessions  # noqa: PLC0415  the same
+    from watcher.aws.sessions import Sessions  # noqa: PLC0415  the same
     from watcher.sinks import SinkContext, sink_for  # noqa: PLC0415  the same
     from watcher.util.duration import format_duration  # noqa: PLC0415  --help needs none of these
 

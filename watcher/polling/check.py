@@ -8,10 +8,10 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from watcher.aws.sessions import Sessions
 from watcher.core.status import Standing, attempt_standing
 from watcher.errors import PollFailed
 from watcher.polling.endpoint import Endpoint
-from watcher.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

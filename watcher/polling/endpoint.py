@@ -14,21 +14,21 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from watcher.aws.call_errors import call_failure
-from watcher.client import Client
+from watcher.aws.client import Client
+from watcher.aws.sessions import credentials_of
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import Throttle
 from watcher.polling.retry import always, attempt
-from watcher.sessions import credentials_of
 from watcher.sources import SOURCES
 from watcher.sources.answer import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from watcher.client import Lent
+    from watcher.aws.client import Lent
+    from watcher.aws.sessions import Sessions
     from watcher.core.model import EndpointKey, Snapshot, Target
     from watcher.core.settings import Account, Retry
-    from watcher.sessions import Sessions
 
 
 MAX_SKEW = timedelta(hours=1)

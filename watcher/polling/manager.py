@@ -16,13 +16,13 @@ from watcher.polling.rate_limiter import Throttle
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.model import EndpointKey, Target
     from watcher.core.ports import Clock
     from watcher.core.settings import Account, Config
     from watcher.observability.daemon_view import EndpointLook
     from watcher.observability.observer import Observer
     from watcher.polling.recorder import Recorder
-    from watcher.sessions import Sessions
 
 
 log = structlog.get_logger()

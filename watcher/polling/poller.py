@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.client import OPENING
+from watcher.aws.client import OPENING
 from watcher.core.diff import diff
 from watcher.core.events import muted, outage_event, sync_event, with_trace
 from watcher.core.outages import OWN, is_answer, lengthen, lengthen_target

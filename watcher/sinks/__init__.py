@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.ports import Sink
     from watcher.core.settings import SinkSettings
-    from watcher.sessions import Sessions
 
 SINKS: Mapping[str, str] = {
     "eventbridge": "eventbridge.EventBridgeSink",

@@ -20,7 +20,7 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import refusal
-from watcher.client import Client
+from watcher.aws.client import Client
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import PollFailed, SinkError
 from watcher.sources.answer import body_of
@@ -30,7 +30,7 @@ from watcher.util.redaction import excerpt, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.client import Lent
+    from watcher.aws.client import Lent
     from watcher.core.events import Event
     from watcher.core.ports import Delivery
     from watcher.core.settings import SinkSettings

@@ -9,7 +9,7 @@ from watcher.core.state_url import SCHEME, parse_address
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
-    from watcher.sessions import Sessions
+    from watcher.aws.sessions import Sessions
     from watcher.stores.dynamodb.moving import DynamoMover
     from watcher.stores.dynamodb.outbox import DynamoOutbox
     from watcher.stores.dynamodb.reader import DynamoReader

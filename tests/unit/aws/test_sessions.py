@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from aiobotocore.credentials import AioDeferredRefreshableCredentials, AioRefreshableCredentials
 
-from watcher import sessions
+from watcher.aws import sessions
+from watcher.aws.sessions import Session, Sessions
 from watcher.core.model import Api, EndpointKey
 from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.rate_limiter import Throttle
-from watcher.sessions import Session, Sessions
 
 ACCOUNT = Account("team", ("us-east-1",))
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.aws.profiles import ProfileError, botocore_profile_region
 from watcher.config.document import Document
-from watcher.config.profile import ProfileError, botocore_profile_region
 from watcher.config.reading import parse
 from watcher.errors import ConfigError
 

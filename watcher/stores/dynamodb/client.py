@@ -11,19 +11,19 @@ import aiohttp
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from watcher.answers import BoundedSession
 from watcher.aws.call_errors import call_failure, refusal
-from watcher.client import Client
+from watcher.aws.client import Client
+from watcher.aws.responses import BoundedSession
+from watcher.aws.sessions import Sessions
 from watcher.core.settings import Account
 from watcher.errors import PollFailed, StoreError
-from watcher.sessions import Sessions
 from watcher.sources.answer import body_of
 from watcher.util.redaction import excerpt, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.client import Lent
+    from watcher.aws.client import Lent
     from watcher.core.state_url import Address
 
 TIMEOUT = 5.0
@@ -122,7 +122,7 @@ class Caller:
     def _opened(self) -> Client:
         region = self.address.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if region is None:
-            from watcher.config.profile import ProfileError, botocore_profile_region  # noqa: PLC0415  seldom needed
+            from watcher.aws.profiles import ProfileError, botocore_profile_region  # noqa: PLC0415  seldom needed
 
             try:
                 region = botocore_profile_region(None)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.events import Event
     from watcher.core.ports import Result
     from watcher.core.state_url import Address
-    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.items import EventKey, Item, Value
     from watcher.stores.dynamodb.table import Operation
 

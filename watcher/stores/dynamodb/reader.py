@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping
     from datetime import datetime
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.events import Event
     from watcher.core.ports import DeliveryQuery, DeliveryRecord, EventQuery
     from watcher.core.state import Record
     from watcher.core.state_url import Address
-    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.items import Item
 
 log = structlog.get_logger()

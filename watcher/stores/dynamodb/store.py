@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Sequence
     from datetime import datetime
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.ports import Entry
     from watcher.core.state_url import Address
-    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.index import Row
     from watcher.stores.dynamodb.items import Item
 

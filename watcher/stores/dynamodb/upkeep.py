@@ -20,10 +20,10 @@ from watcher.stores.outbox import OVER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.events import Event
     from watcher.core.ports import Wish
     from watcher.core.state_url import Address
-    from watcher.sessions import Sessions
     from watcher.stores.dynamodb.items import EventKey, Item
     from watcher.stores.dynamodb.table import Operation
 

@@ -19,9 +19,9 @@ from aiobotocore.session import AioSession
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from watcher.answers import Answers, JsonModels
 from watcher.aws.credential_chain import ambient_chain, role_chain
 from watcher.aws.credential_errors import LOADING_SECONDS, credentials_failure
+from watcher.aws.responses import Answers, JsonModels
 from watcher.errors import EndpointUnreadable
 from watcher.util.single_flight import Shared
 

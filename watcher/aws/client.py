@@ -14,8 +14,8 @@ from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
 
 from watcher import __version__
-from watcher.answers import BoundedSession
 from watcher.aws.credential_errors import no_credentials_in_time
+from watcher.aws.responses import BoundedSession
 from watcher.errors import EndpointUnreadable
 from watcher.util.duration import format_duration
 from watcher.util.redaction import remember
@@ -23,8 +23,8 @@ from watcher.util.redaction import remember
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
+    from watcher.aws.sessions import Session, Sessions
     from watcher.core.settings import Account
-    from watcher.sessions import Session, Sessions
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
 KEEPALIVE = 45.0
