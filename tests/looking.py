@@ -12,7 +12,7 @@ import aiohttp
 
 from tests.support.waiting import PATIENCE
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.diff import diff
 from watcher.core.events import outage_event, sync_event
 from watcher.core.model import Attempt, Snapshot

@@ -13,10 +13,10 @@ import structlog
 from watcher import __version__
 from watcher.aws.sessions import Sessions
 from watcher.cluster.membership import part_of
+from watcher.config.changes import AT_START, difference
 from watcher.core.routing import wants_recorded
 from watcher.delivery.maintenance import Upkeep
 from watcher.delivery.relay import Relay
-from watcher.difference import AT_START, difference
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability import tracing
 from watcher.observability.daemon_view import Loaded
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from watcher.cluster.membership import Part
+    from watcher.config.changes import Difference
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Reader, Sink
     from watcher.core.settings import Config, Http
     from watcher.core.state import Record
-    from watcher.difference import Difference
     from watcher.observability.daemon_view import EndpointLook, SinkLook, TargetLook
     from watcher.observability.observer import Observer
     from watcher.stores.dynamodb.reader import DynamoReader

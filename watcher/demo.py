@@ -15,7 +15,7 @@ import click
 
 from watcher.app import build
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.model import Kind
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkClosed

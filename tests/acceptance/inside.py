@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.waiting import until
 from watcher.app import build
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.ports import Answer, Limits, Verdict
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tests.benchmarks.recorded import entry, failures, record, small
 from tests.benchmarks.worlds import REGION
 from watcher.app import App, build
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.ports import DeliveryQuery
 from watcher.observability import logs
 

@@ -16,9 +16,9 @@ from tests.benchmarks.parent import Parent, Reading
 from tests.proc import Footprint
 from watcher.app import build
 from watcher.cli.options import find_config, read_config
+from watcher.config.reloader import Reload
 from watcher.observability import logs
 from watcher.observability.observer import Observers
-from watcher.reload import Reload
 from watcher.util.rlimits import allow_more_files
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tests.benchmarks.recorded import entry, failures
 from watcher.app import build
 from watcher.cli.moving import prepare
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.state_url import parse_address
 from watcher.observability import logs
 from watcher.observability.emf import Emf

@@ -28,7 +28,7 @@ from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE
 from watcher.aws.sessions import Sessions
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.events import Event, outage_event
 from watcher.core.model import stack
 from watcher.core.ports import Delivery

@@ -24,7 +24,7 @@ from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__
 from watcher.app import build
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.core.settings import SinkSettings, Tracing
 from watcher.observability import tracing

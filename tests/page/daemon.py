@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from watcher.app import build
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
+from watcher.config.reloader import Reload
 from watcher.core.model import Kind
-from watcher.reload import Reload
 from watcher.simulator import Scenario, Simulator
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from watcher.config.document import Document
 from watcher.config.json_schema import json_schema_text
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.config.sinks import SINKS
 from watcher.simulator import load_scenario, seeded
 

@@ -10,7 +10,7 @@ import pytest
 
 from watcher.aws.sessions import Sessions
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import TargetUnreadable

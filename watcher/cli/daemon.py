@@ -55,9 +55,9 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     SIGHUP reads the configuration again, and so does a change of its file. A wrong one changes nothing.
     """
     from watcher.app import build  # noqa: PLC0415  the same
+    from watcher.config.reloader import Reload  # noqa: PLC0415  the same
     from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
     from watcher.observability.emf import Emf  # noqa: PLC0415  the same
-    from watcher.reload import Reload  # noqa: PLC0415  the same
     from watcher.util.rlimits import allow_more_files  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)

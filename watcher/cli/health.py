@@ -46,7 +46,7 @@ def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
 
 
 def _configured(config: str | None) -> str | None:
-    from watcher.config.listening import listening_at  # noqa: PLC0415  --url and --help need no YAML
+    from watcher.config.listen_address import listening_at  # noqa: PLC0415  --url and --help need no YAML
 
     document: Document | None
     try:

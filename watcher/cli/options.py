@@ -102,7 +102,7 @@ def read_config(document: Document) -> Config:
         ConfigError: it is wrong.
     """
     from watcher.aws.profiles import botocore_profile_region  # noqa: PLC0415  --help needs no YAML
-    from watcher.config.reading import parse  # noqa: PLC0415  the same
+    from watcher.config.parser import parse  # noqa: PLC0415  the same
     from watcher.config.secrets import secrets_of  # noqa: PLC0415  the same
     from watcher.util.redaction import remember  # noqa: PLC0415  the same
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_jsonable_python
 
-from watcher.config.keyed import Keyed
 from watcher.config.schema import File
+from watcher.config.strict_model import Keyed
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue

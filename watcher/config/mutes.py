@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from watcher.config.fields import Plain  # noqa: TC001  the same
-from watcher.config.keyed import Keyed
-from watcher.config.moments import Moment  # noqa: TC001  the same
 from watcher.config.sinks.base import EventGlob  # noqa: TC001  the same
+from watcher.config.strict_model import Keyed
+from watcher.config.timestamps import Moment  # noqa: TC001  the same
 from watcher.config.tree import Items, Text
 
 if TYPE_CHECKING:

@@ -43,9 +43,9 @@ from watcher.config.fields import (
     or_variable,
     reads_off,
 )
-from watcher.config.keyed import Keyed, Sound, faults_of
 from watcher.config.mutes import Mute  # noqa: TC001  pydantic reads it at run time
 from watcher.config.sinks import SinkOfType  # noqa: TC001  the same
+from watcher.config.strict_model import Keyed, Sound, faults_of
 from watcher.config.tracing import WithExtra  # noqa: TC001  the same
 from watcher.config.tree import Keys, Text, is_null
 from watcher.core.model import FirstSeen

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, Vali
 
 from watcher.config.fields import HTTP_URL, Secret, Share, http_url, text_schema
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
-from watcher.config.keyed import Keyed, faults_of
+from watcher.config.strict_model import Keyed, faults_of
 from watcher.config.tree import Keys
 from watcher.core.settings import TRACES_PATH
 

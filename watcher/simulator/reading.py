@@ -46,7 +46,7 @@ from watcher.config.fields import (
     TypeOfTemplate,
     Version,
 )
-from watcher.config.keyed import Keyed, Sound, faults_of
+from watcher.config.strict_model import Keyed, Sound, faults_of
 from watcher.config.tree import Keys, Place, compose
 from watcher.core.model import FAILED, Api, Kind
 from watcher.errors import ConfigError

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from watcher.config.load import EndpointLoad
+    from watcher.config.capacity import EndpointLoad
     from watcher.core.model import Attempt, Target
     from watcher.core.settings import Config
     from watcher.core.state import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watcher.config.document import Document
-from watcher.config.listening import listening_at
+from watcher.config.listen_address import listening_at
 
 DEFAULT = ("127.0.0.1", 8080)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.load import allowed_rate, kept_interval, load_report
+from watcher.config.capacity import allowed_rate, kept_interval, load_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import pytest
 
 from watcher.aws.profiles import ProfileError, botocore_profile_region
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -262,7 +262,7 @@ def test_what_is_not_configured_is_not_loaded() -> None:
     script = """
 import sys
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 text = b"stacks: [{name: s}]\\nsinks: [{name: a, type: webhook, url: https://a.org}, {name: b, type: sqs, queue: "
 parse(Document("f", text + b"https://sqs.us-east-1.amazonaws.com/1/q}]"), {"AWS_REGION": "us-east-1"}, print)
 print(*({"apprise", "jinja2", "botocore.loaders", "aiohttp"} & sys.modules.keys()))

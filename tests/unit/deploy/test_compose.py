@@ -12,7 +12,7 @@ import yaml
 from tests.dockerfile import DEPLOY, stages
 from watcher.cli import cli
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.simulator import seeded
 from watcher.util.duration import parse_duration
 

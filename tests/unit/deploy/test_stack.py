@@ -28,7 +28,7 @@ from tests.unit.deploy.stacks import RefusedError, Stack, template
 from watcher.app import CLOSING
 from watcher.cli import USAGE, cli
 from watcher.config.document import Document
-from watcher.config.reading import parse
+from watcher.config.parser import parse
 from watcher.core.state_url import parse_address
 from watcher.errors import ConfigError, StoreError
 from watcher.observability.emf import UNITS

@@ -9,12 +9,12 @@ from pydantic_core import PydanticOmit
 
 from watcher.config.faults import suggestion
 from watcher.config.fields import meant_as_text, quoted
-from watcher.config.keyed import faults_of
 from watcher.config.sinks.aws import EventBridgeSink, SnsSink, SqsSink
 from watcher.config.sinks.base import ROUTABLE, Sink
 from watcher.config.sinks.file import FileSink, StdoutSink
 from watcher.config.sinks.text import NotifySink, SlackSink
 from watcher.config.sinks.webhook import WebhookSink
+from watcher.config.strict_model import faults_of
 from watcher.config.tree import Keys, Text
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from watcher.config.fields import (
     quoted,
     text_schema,
 )
-from watcher.config.keyed import Keyed
-from watcher.config.moments import MomentOrAge  # noqa: TC001  pydantic reads it at run time
+from watcher.config.strict_model import Keyed
+from watcher.config.timestamps import MomentOrAge  # noqa: TC001  pydantic reads it at run time
 from watcher.config.tree import Keys, Text
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.util.globs import matches

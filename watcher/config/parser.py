@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from watcher.config.accounts import Surroundings
 from watcher.config.document import decode
 from watcher.config.faults import Faults, describe
+from watcher.config.resolve import settle
 from watcher.config.schema import File
-from watcher.config.settle import settle
 from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
 from watcher.config.variables import fill_tree
 from watcher.errors import ConfigError
