@@ -11,7 +11,7 @@ from tests.benchmarks.capacity import Meter
 from tests.benchmarks.parent import Parent, Reading
 from tests.benchmarks.recorded import entry, failures
 from watcher.app import build
-from watcher.cli.moving import prepare
+from watcher.cli.state_transfer import prepare
 from watcher.config.document import Document
 from watcher.config.parser import parse
 from watcher.core.state_url import parse_address

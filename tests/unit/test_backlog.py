@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, sent
-from watcher.cli.backlog import revive
+from watcher.cli.dead_letters import revive
 from watcher.core.ports import Wish
 from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.stores.sqlite import SqliteStore

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from watcher.cli.output.check import check_rows, finding_to_json
+from watcher.cli.output.events import event_text
+from watcher.cli.output.targets import record_to_json
 from watcher.core.diff import diff
 from watcher.core.event_schema import event_schema
 from watcher.core.events import sync_event
@@ -21,9 +24,6 @@ from watcher.messages.story import tell
 from watcher.observability.metrics import detection
 from watcher.polling.check import judge
 from watcher.sources import SOURCES
-from watcher.tables.check import check_rows, finding_to_json
-from watcher.tables.events import event_text
-from watcher.tables.targets import record_to_json
 from watcher.web.history import attempts
 from watcher.web.views import kept_row, target_view
 

@@ -12,17 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.core.diff import diff
-from watcher.core.events import Event, muted, outage_event, sync_event, trial_event
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
-from watcher.core.ports import DeliveryRecord, DeliveryState
-from watcher.core.settings import Config, Retry
-from watcher.core.state import Known, Outage, Record
-from watcher.core.status import Standing
-from watcher.delivery.explain import Explanation
-from watcher.errors import EndpointUnreadable
-from watcher.polling.check import Finding, judge
-from watcher.tables import (
+from watcher.cli.output import (
     Backlog,
     EventPrinter,
     event_text,
@@ -35,15 +25,25 @@ from watcher.tables import (
     record_to_json,
     status_rows,
 )
-from watcher.tables.check import check_rows, finding_to_json
+from watcher.cli.output.check import check_rows, finding_to_json
+from watcher.core.diff import diff
+from watcher.core.events import Event, muted, outage_event, sync_event, trial_event
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
+from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.core.settings import Config, Retry
+from watcher.core.state import Known, Outage, Record
+from watcher.core.status import Standing
+from watcher.delivery.explain import Explanation
+from watcher.errors import EndpointUnreadable
+from watcher.polling.check import Finding, judge
 from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from watcher.cli.output.targets import Row
     from watcher.core.diff import Change
     from watcher.core.model import Target
-    from watcher.tables.targets import Row
 
 NOW = minute(90)
 ENVIRONMENT = template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "1")

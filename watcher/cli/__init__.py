@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from watcher import __version__
-from watcher.cli.daemon import demo, run, simulate
 from watcher.cli.deliveries import deliveries
-from watcher.cli.health import healthcheck
-from watcher.cli.history import events
-from watcher.cli.look import check, status
+from watcher.cli.events import events
+from watcher.cli.healthcheck import healthcheck
+from watcher.cli.run import demo, run, simulate
+from watcher.cli.sink_test import test_sink
 from watcher.cli.state import state
-from watcher.cli.tell import schema, validate
-from watcher.cli.trial import test_sink
+from watcher.cli.status import check, status
+from watcher.cli.validate import schema, validate
 from watcher.errors import ConfigError, UsageError, WatcherError
 from watcher.util.redaction import printable, redact
 from watcher.util.shapes import is_unicode

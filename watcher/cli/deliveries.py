@@ -40,8 +40,8 @@ def deliveries(
     if context.invoked_subcommand is not None:
         only_config(context)
         return 0
-    from watcher.cli.backlog import backlogs  # noqa: PLC0415  --help needs none of these
-    from watcher.tables import print_backlog, print_backlog_json  # noqa: PLC0415  the same
+    from watcher.cli.dead_letters import backlogs  # noqa: PLC0415  --help needs none of these
+    from watcher.cli.output import print_backlog, print_backlog_json  # noqa: PLC0415  the same
     from watcher.util.clock import SystemClock  # noqa: PLC0415  the same
 
     settings = load_config(config)
@@ -68,7 +68,7 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
 
     No daemon needs to run; one that does takes them up within seconds.
     """
-    from watcher.cli.backlog import letters, revive  # noqa: PLC0415  --help needs none of these
+    from watcher.cli.dead_letters import letters, revive  # noqa: PLC0415  --help needs none of these
 
     revived, others = asyncio.run(revive(load_config(config), ids, sink))
     if others and not revived:
@@ -88,7 +88,7 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
 @click.argument("event_id", metavar="ID")
 def drop(config: str | None, sink: str | None, event_id: str) -> int:
     """Let what waits, or is dead, of the event with this ID not be sent, to one sink or all."""
-    from watcher.cli.backlog import drop as drop_all  # noqa: PLC0415  --help needs none of these
+    from watcher.cli.dead_letters import drop as drop_all  # noqa: PLC0415  --help needs none of these
 
     dropped = asyncio.run(drop_all(load_config(config), event_id, sink))
     click.echo(f"{dropped} {'delivery' if dropped == 1 else 'deliveries'} will not be sent.")

@@ -140,8 +140,8 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
     Raises:
         StoreError: the state cannot be read.
     """
+    from watcher.cli.output.console import ago  # noqa: PLC0415  the same
     from watcher.core.liveness import Liveness  # noqa: PLC0415  --help needs none of these
-    from watcher.tables.screen import ago  # noqa: PLC0415  the same
     from watcher.util.redaction import printable, redact  # noqa: PLC0415  the same
 
     liveness = Liveness(await reader.alive_at(), datetime.now(UTC))

@@ -29,7 +29,7 @@ def init(config: str | None) -> int:
 
     It gets capacity on demand, point-in-time recovery and TTL. A state file needs no preparation.
     """
-    from watcher.cli.moving import prepare  # noqa: PLC0415  --help needs none of it
+    from watcher.cli.state_transfer import prepare  # noqa: PLC0415  --help needs none of it
 
     for line in asyncio.run(prepare(load_config(config).state)):
         click.echo(line)
@@ -44,7 +44,7 @@ def export(config: str | None, file: str) -> int:
 
     FILE is created, or replaced if it is an earlier export.
     """
-    from watcher.cli.moving import write_file  # noqa: PLC0415  --help needs none of it
+    from watcher.cli.state_transfer import write_file  # noqa: PLC0415  --help needs none of it
 
     click.echo(write_file(load_config(config), file))
     return 0
@@ -55,7 +55,7 @@ def export(config: str | None, file: str) -> int:
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
 def import_(config: str | None, file: str) -> int:
     """Fill an empty store from FILE, an export of `state export`. No daemon may be using the store."""
-    from watcher.cli.moving import read_file  # noqa: PLC0415  --help needs none of it
+    from watcher.cli.state_transfer import read_file  # noqa: PLC0415  --help needs none of it
 
     click.echo(read_file(load_config(config).state, file))
     return 0

@@ -16,8 +16,8 @@ def validate(config: str | None, *, as_json: bool) -> int:
     For each account, region and API: the calls a second that the intervals ask for, beside what is allowed. Where that
     is too much, the interval that will really be kept.
     """
+    from watcher.cli.output import load_table, print_json, print_table  # noqa: PLC0415  the same
     from watcher.config.capacity import load_report  # noqa: PLC0415  --help needs no configuration
-    from watcher.tables import load_table, print_json, print_table  # noqa: PLC0415  the same
 
     settings = load_config(config)
     report = load_report(settings)

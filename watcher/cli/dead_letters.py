@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from watcher.cli.options import liveness_of, opened, refuse_unknown_sink
+from watcher.cli.output import Backlog
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.errors import UsageError
 from watcher.stores import outbox_for, reader_for
-from watcher.tables import Backlog
 from watcher.util.clock import SystemClock
 from watcher.util.redaction import printable
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from watcher.cli.output.console import CRITICAL, GOOD, WARNING, ago, console, table_of
 from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryState
 from watcher.delivery.grouping import without_names_and_ids
-from watcher.tables.screen import CRITICAL, GOOD, WARNING, ago, console, table_of
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:

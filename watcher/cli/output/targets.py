@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
+from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
 from watcher.core.events import target_to_json
 from watcher.core.model import rfc3339
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Standing, last_failure, outage_of, rank, stalled, standing, summary
-from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
 

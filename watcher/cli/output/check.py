@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from watcher.cli.output.targets import Row
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Standing, last_failure
-from watcher.tables.targets import Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

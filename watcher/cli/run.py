@@ -125,7 +125,7 @@ def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int,
 @verbose_option
 def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
     """See it work: the stand-in for AWS, and the daemon watching it, in one process."""
-    from watcher import demo as play  # noqa: PLC0415  --help needs none of these
+    from watcher.cli import demo as play  # noqa: PLC0415  --help needs none of these
     from watcher.observability import logs  # noqa: PLC0415  the same
     from watcher.util.duration import parse_duration  # noqa: PLC0415  the same
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.app import build
+from watcher.cli.output import EventPrinter, print_targets, status_rows
 from watcher.config.document import Document
 from watcher.config.parser import parse
 from watcher.core.model import Kind
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkClosed
 from watcher.simulator import Simulator, seeded
-from watcher.tables import EventPrinter, print_targets, status_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,11 +26,11 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     The exit code is the worst of them: 0 all well, 1 warning (stalled), 2 critical (a sync failed), 3 unknown (a target
     could not be read); 2 beats 3 beats 1. State and events are not touched.
     """
+    from watcher.cli.output import print_json, print_targets  # noqa: PLC0415  the same
+    from watcher.cli.output.check import check_rows, finding_to_json  # noqa: PLC0415  the same
     from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
     from watcher.polling.check import check as look_at_all  # noqa: PLC0415  the same
     from watcher.polling.check import worst  # noqa: PLC0415  the same
-    from watcher.tables import print_json, print_targets  # noqa: PLC0415  the same
-    from watcher.tables.check import check_rows, finding_to_json  # noqa: PLC0415  the same
 
     logs.set_up(verbose=verbose)
     settings = load_config(config)
@@ -52,10 +52,10 @@ def status(config: str | None, *, as_json: bool) -> int:
 
     The first line shows when a daemon last updated that state. A warning on stderr says that no daemon does any more.
     """
+    from watcher.cli.output import print_json, print_targets, record_to_json, status_rows  # noqa: PLC0415  the same
+    from watcher.cli.output.console import ago  # noqa: PLC0415  the same
     from watcher.core.model import for_people, rfc3339  # noqa: PLC0415  --help needs none of these
     from watcher.stores import reader_for  # noqa: PLC0415  the same
-    from watcher.tables import print_json, print_targets, record_to_json, status_rows  # noqa: PLC0415  the same
-    from watcher.tables.screen import ago  # noqa: PLC0415  the same
 
     settings = load_config(config)
 

@@ -55,9 +55,9 @@ def events(
     if context.invoked_subcommand is not None:
         only_config(context)
         return 0
+    from watcher.cli.output import EventPrinter  # noqa: PLC0415  the same
     from watcher.core.ports import EventQuery  # noqa: PLC0415  the same
     from watcher.stores import reader_for  # noqa: PLC0415  the same
-    from watcher.tables import EventPrinter  # noqa: PLC0415  the same
     from watcher.util.duration import parse_duration  # noqa: PLC0415  --help needs none of these
 
     try:
@@ -140,7 +140,7 @@ async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> Async
 @click.argument("event_id", metavar="ID")
 def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
     """Say why an event was, or was not, sent to each sink: when, how often, with which answer."""
-    from watcher.tables import (  # noqa: PLC0415  --help needs none of these
+    from watcher.cli.output import (  # noqa: PLC0415  --help needs none of these
         EventPrinter,
         explanation_to_json,
         explanations_table,

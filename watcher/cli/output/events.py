@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
+from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
 from watcher.core.model import FAILED
 from watcher.messages.words import moment
-from watcher.tables.screen import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
 

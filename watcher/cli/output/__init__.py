@@ -11,16 +11,16 @@ So it can neither move the cursor nor forge a line.
 
 from __future__ import annotations
 
-from watcher.tables.deliveries import (
+from watcher.cli.output.console import print_json, print_table
+from watcher.cli.output.deliveries import (
     Backlog,
     explanation_to_json,
     explanations_table,
     print_backlog,
     print_backlog_json,
 )
-from watcher.tables.events import EventPrinter, event_text
-from watcher.tables.screen import print_json, print_table
-from watcher.tables.targets import load_table, print_targets, record_to_json, status_rows
+from watcher.cli.output.events import EventPrinter, event_text
+from watcher.cli.output.targets import load_table, print_targets, record_to_json, status_rows
 
 __all__ = [
     "Backlog",
