@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryState, Result
-from watcher.stores.sqlite import SqliteStore
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

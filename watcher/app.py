@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from watcher.observability.observer import Observer
     from watcher.stores.dynamodb.reader import DynamoReader
     from watcher.stores.dynamodb.store import DynamoStore
-    from watcher.stores.sqlite import SqliteReader, SqliteStore
+    from watcher.stores.sqlite.store import SqliteReader, SqliteStore
 
 log = structlog.get_logger()
 

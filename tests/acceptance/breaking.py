@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.crashing import STORES, Sound
 from watcher.core.ports import DeliveryState, Result
-from watcher.stores.sqlite import SqliteStore
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     import sqlite3

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import watcher.stores.sqlite
+import watcher.stores.sqlite.store
 from tests.acceptance.breaking import BREAKING
 from tests.broken_tables import TABLES
 from watcher.__main__ import main
 
 if TYPE_CHECKING:
-    from watcher.stores.sqlite import SqliteStore
+    from watcher.stores.sqlite.store import SqliteStore
 
 
 def launch(store: str, *command: str) -> None:
@@ -45,7 +45,7 @@ def _crash_in(store: type[SqliteStore]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store.step = staticmethod(step)
-    watcher.stores.sqlite.SqliteStore = store  # type: ignore[misc]  # what the daemon will use
+    watcher.stores.sqlite.store.SqliteStore = store  # type: ignore[misc]  # what the daemon will use
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 from watcher.core.event_schema import event_schema
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
-from watcher.stores.sqlite import SqliteStore
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.conftest import NETWORK
 from tests.contract.conftest import event
 from tests.support.waiting import PATIENCE, until
-from watcher.stores.moving import Recorded, lines
+from watcher.stores.transfer import Recorded, lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from tests.oracle import whole_lines
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
-from watcher.stores.outbox import REMOVED
+from watcher.stores.sqlite.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

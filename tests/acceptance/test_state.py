@@ -17,7 +17,7 @@ from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.state_url import parse_address
 from watcher.simulator import attempt
 from watcher.stores.dynamodb.table import Table
-from watcher.stores.moving import Recorded, lines
+from watcher.stores.transfer import Recorded, lines
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places

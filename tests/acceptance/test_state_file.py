@@ -14,7 +14,7 @@ from tests.oracle import facts_of, judge, whole_lines
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
-from watcher.stores.migrations import VERSION
+from watcher.stores.sqlite.migrations import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from watcher.core.ports import DeliveryState, Entry, Result
 from watcher.core.state import Record
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.memory import MemoryStore
-from watcher.stores.sqlite import SqliteStore
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

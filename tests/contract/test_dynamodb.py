@@ -22,7 +22,7 @@ from watcher.stores.dynamodb.outbox import DynamoOutbox
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.dynamodb.table import Table
-from watcher.stores.outbox import REMOVED
+from watcher.stores.sqlite.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

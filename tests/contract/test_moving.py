@@ -16,7 +16,7 @@ from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, 
 from watcher.core.state import Known, Outage, Record
 from watcher.errors import StoreError, UsageError
 from watcher.stores import mover_for, outbox_for, reader_for, store_for
-from watcher.stores.moving import Recorded, Sending, Sinks, State, lines, parts
+from watcher.stores.transfer import Recorded, Sending, Sinks, State, lines, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.dynamodb import Tables
     from watcher.core.ports import Store
-    from watcher.stores.moving import Part
+    from watcher.stores.transfer import Part
 
 
 RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))

@@ -17,10 +17,10 @@ import structlog
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Wish
 from watcher.errors import StoreError, StoreLocked
-from watcher.stores import outbox
-from watcher.stores.migrations import STEPS
-from watcher.stores.moving import Recorded
-from watcher.stores.sqlite import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
+from watcher.stores.sqlite import outbox
+from watcher.stores.sqlite.migrations import STEPS
+from watcher.stores.sqlite.store import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
+from watcher.stores.transfer import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -11,7 +11,7 @@ import pytest
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
 from watcher.core.state import Record
-from watcher.stores.outbox import OVER, REMOVED
+from watcher.stores.sqlite.outbox import OVER, REMOVED
 
 if TYPE_CHECKING:
     from watcher.core.ports import DeliveryRecord, Store

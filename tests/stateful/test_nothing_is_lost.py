@@ -33,7 +33,7 @@ from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
-from watcher.stores.sqlite import SqliteOutbox
+from watcher.stores.sqlite.store import SqliteOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine

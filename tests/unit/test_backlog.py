@@ -8,7 +8,7 @@ from tests.contract.conftest import MOMENT, NOW, after, entry, sent
 from watcher.cli.dead_letters import revive
 from watcher.core.ports import Wish
 from watcher.core.settings import Account, Config, Retry, SinkSettings
-from watcher.stores.sqlite import SqliteStore
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from watcher.errors import StoreError, StoreLocked
-from watcher.stores.files import FileLock, explain, network_kind, on_network, refuse_unusable
+from watcher.stores.sqlite.locking import FileLock, explain, network_kind, on_network, refuse_unusable
 
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
@@ -146,7 +146,7 @@ def test_a_lock_is_one_daemons_and_says_whose(tmp_path: Path) -> None:
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "watcher.db.lock"
     code = (
-        "import sys; from pathlib import Path; from watcher.stores.files import FileLock\n"
+        "import sys; from pathlib import Path; from watcher.stores.sqlite.locking import FileLock\n"
         "FileLock(Path(sys.argv[1])).take(); print('taken', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.core.events import Event
-from watcher.following import Told
+from watcher.stores.event_cursor import Told
 
 
 def events(*numbers: int) -> list[tuple[int, Event]]:

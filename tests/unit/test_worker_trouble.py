@@ -28,7 +28,7 @@ from watcher.delivery.relay import Relay
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkLook
 from watcher.stores.memory import MemoryStore
-from watcher.stores.outbox import REMOVED
+from watcher.stores.sqlite.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -113,7 +113,7 @@ def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
 
 
 async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
-    from watcher.following import all_there  # noqa: PLC0415  --help needs none of these
+    from watcher.stores.event_cursor import all_there  # noqa: PLC0415  --help needs none of these
 
     if not follow:
         for _, event in await reader.events(query):

@@ -15,7 +15,7 @@ from watcher.cli.options import opened
 from watcher.config.files import files_in_use
 from watcher.errors import StoreError, UsageError
 from watcher.stores import DYNAMODB, SQLITE, mover_for
-from watcher.stores.moving import HEADER, Recorded, Sending, State, lines, parts
+from watcher.stores.transfer import HEADER, Recorded, Sending, State, lines, parts
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from watcher.core.settings import Config
-    from watcher.stores.moving import Part
+    from watcher.stores.transfer import Part
 
 WORDS = {State: "states", Recorded: "events", Sending: "deliveries"}
 

@@ -21,7 +21,7 @@ from watcher.delivery.batching import Turns
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkLook
 from watcher.observability.tracing import span
-from watcher.stores.outbox import REMOVED
+from watcher.stores.sqlite.outbox import REMOVED
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:

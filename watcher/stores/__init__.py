@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watcher.stores.dynamodb.reader import DynamoReader
     from watcher.stores.dynamodb.store import DynamoStore
     from watcher.stores.memory import MemoryStore
-    from watcher.stores.sqlite import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
+    from watcher.stores.sqlite.store import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
 
 SQLITE, DYNAMODB = "sqlite:///", SCHEME
 
@@ -23,7 +23,7 @@ SQLITE, DYNAMODB = "sqlite:///", SCHEME
 def store_for(address: str, sessions: Sessions | None = None) -> SqliteStore | DynamoStore | MemoryStore:
     """The store that `state` names, not yet opened; `sessions`: the AWS sessions shared with other clients."""
     if address.startswith(SQLITE):
-        from watcher.stores.sqlite import SqliteStore  # noqa: PLC0415  what is not used is not loaded
+        from watcher.stores.sqlite.store import SqliteStore  # noqa: PLC0415  what is not used is not loaded
 
         return SqliteStore(_file(address))
     if address.startswith(SCHEME):
@@ -45,7 +45,7 @@ def outbox_for(address: str) -> SqliteOutbox | DynamoOutbox:
         from watcher.stores.dynamodb.outbox import DynamoOutbox  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoOutbox(parse_address(address))
-    from watcher.stores.sqlite import SqliteOutbox  # noqa: PLC0415  the same
+    from watcher.stores.sqlite.store import SqliteOutbox  # noqa: PLC0415  the same
 
     return SqliteOutbox(_file(address))
 
@@ -60,7 +60,7 @@ def reader_for(address: str, sessions: Sessions | None = None) -> SqliteReader |
         from watcher.stores.dynamodb.reader import DynamoReader  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoReader(parse_address(address), sessions)
-    from watcher.stores.sqlite import SqliteReader  # noqa: PLC0415  the same
+    from watcher.stores.sqlite.store import SqliteReader  # noqa: PLC0415  the same
 
     return SqliteReader(_file(address))
 
@@ -75,7 +75,7 @@ def mover_for(address: str) -> SqliteMover | DynamoMover:
         from watcher.stores.dynamodb.moving import DynamoMover  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoMover(parse_address(address))
-    from watcher.stores.sqlite import SqliteMover  # noqa: PLC0415  the same
+    from watcher.stores.sqlite.store import SqliteMover  # noqa: PLC0415  the same
 
     return SqliteMover(_file(address))
 

@@ -13,7 +13,7 @@ from watcher.core.events import fitting
 from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
 from watcher.core.retry_policy import LONGEST_HEEDED
 from watcher.core.subjects import subject_matches
-from watcher.stores.outbox import OVER, OVERDUE, REMOVED
+from watcher.stores.sqlite.outbox import OVER, OVERDUE, REMOVED
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:

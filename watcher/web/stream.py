@@ -17,8 +17,8 @@ from aiohttp import web
 from watcher.core.events import fitting
 from watcher.core.ports import EventQuery
 from watcher.errors import StoreError
-from watcher.following import Told, all_there
 from watcher.observability.observer import Observer
+from watcher.stores.event_cursor import Told, all_there
 from watcher.web.answer import HEADERS
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from watcher.cli import cli, main
-from watcher.stores.sqlite import SqliteStore
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,8 +13,8 @@ from tests.contract.conftest import NOW, entry, later, refused
 from watcher.cli import main
 from watcher.core.ports import Entry
 from watcher.core.state import Known, Record
-from watcher.stores.migrations import TABLES
-from watcher.stores.sqlite import SqliteStore
+from watcher.stores.sqlite.migrations import TABLES
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path

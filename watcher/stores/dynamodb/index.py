@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from watcher.core.retry_policy import LONGEST_HEEDED
 from watcher.stores.dynamodb.items import EventKey, Place, shard_of
-from watcher.stores.outbox import OVERDUE
+from watcher.stores.sqlite.outbox import OVERDUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

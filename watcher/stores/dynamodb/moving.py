@@ -20,13 +20,13 @@ from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Place, shard_o
 from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import gather
-from watcher.stores.moving import Recorded, Sending, Sinks, State
+from watcher.stores.transfer import Recorded, Sending, Sinks, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from watcher.stores.dynamodb.items import Item, Value
-    from watcher.stores.moving import Part
+    from watcher.stores.transfer import Part
 
 TOGETHER = 50
 

@@ -31,7 +31,7 @@ from watcher.stores.dynamodb.held import REFRESH, REFRESH_WITHOUT_LEASES
 from watcher.stores.dynamodb.items import SHARDS, shard_of
 from watcher.stores.dynamodb.table import Put, gather
 from watcher.stores.dynamodb.upkeep import KeptHistory
-from watcher.stores.outbox import OVER, REMOVED
+from watcher.stores.sqlite.outbox import OVER, REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Sequence

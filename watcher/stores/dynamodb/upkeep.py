@@ -15,7 +15,7 @@ from watcher.stores.dynamodb.index import Row
 from watcher.stores.dynamodb.items import Key, Place, shard_of
 from watcher.stores.dynamodb.outbox import touched
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, gather
-from watcher.stores.outbox import OVER
+from watcher.stores.sqlite.outbox import OVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from watcher.core import state
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
-from watcher.stores.moving import Recorded, Sending, Sinks, State
-from watcher.stores.outbox import numbered
+from watcher.stores.sqlite.outbox import numbered
+from watcher.stores.transfer import Recorded, Sending, Sinks, State
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from watcher.stores.moving import Part
+    from watcher.stores.transfer import Part
 
 
 def read(connection: sqlite3.Connection) -> Iterator[Part]:

@@ -21,9 +21,8 @@ from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryState
 from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.errors import StoreError
-from watcher.stores import outbox
-from watcher.stores import sqlite_moving as moving
-from watcher.stores.files import (
+from watcher.stores.sqlite import outbox, transfer
+from watcher.stores.sqlite.locking import (
     FileLock,
     beside,
     explain,
@@ -34,7 +33,7 @@ from watcher.stores.files import (
     refuse_replaced,
     refuse_unusable,
 )
-from watcher.stores.migrations import STEPS, VERSION, check, refuse_unknown, version_of
+from watcher.stores.sqlite.migrations import STEPS, VERSION, check, refuse_unknown, version_of
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
     from watcher.core.ports import Delivery, DeliveryQuery, DeliveryRecord, Entry, EventQuery, Result, Wish
     from watcher.core.state import Record
-    from watcher.stores.moving import Part
+    from watcher.stores.transfer import Part
 
 log = structlog.get_logger()
 
@@ -368,7 +367,7 @@ class SqliteMover(SqliteStore):
 
     async def read(self) -> AsyncIterator[Part]:
         """Everything, in the order in which it is written elsewhere."""
-        for part in await self._run(lambda: [*moving.read(self._connection)]):
+        for part in await self._run(lambda: [*transfer.read(self._connection)]):
             yield part
 
     async def write(self, parts: Iterable[Part]) -> None:
@@ -377,7 +376,7 @@ class SqliteMover(SqliteStore):
         Raises:
             StoreError: the file is not empty.
         """
-        await self._in_transaction(lambda connection: moving.write(connection, self._until_closed(parts), self._path))
+        await self._in_transaction(lambda connection: transfer.write(connection, self._until_closed(parts), self._path))
 
     async def close(self) -> None:
         """See `SqliteStore`; a `write` in progress is rolled back."""
