@@ -18,7 +18,7 @@ from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import client, items, schema
 from watcher.stores.dynamodb.items import META, SHARDS, shard_of
-from watcher.stores.dynamodb.outbox import DynamoOutbox
+from watcher.stores.dynamodb.operator_outbox import DynamoOutbox
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.dynamodb.table import Table

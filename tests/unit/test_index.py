@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from watcher.stores.dynamodb.index import Index, Row
 from watcher.stores.dynamodb.items import Place
+from watcher.stores.dynamodb.lane_index import Index, Row
 
 
 def row(number: int, *, tries: int = 0, reminder: int = 0, subject: str = "a") -> Row:

@@ -10,10 +10,10 @@ from watcher.errors import StoreError
 
 if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
-    from watcher.stores.dynamodb.moving import DynamoMover
-    from watcher.stores.dynamodb.outbox import DynamoOutbox
+    from watcher.stores.dynamodb.operator_outbox import DynamoOutbox
     from watcher.stores.dynamodb.reader import DynamoReader
     from watcher.stores.dynamodb.store import DynamoStore
+    from watcher.stores.dynamodb.transfer import DynamoMover
     from watcher.stores.memory import MemoryStore
     from watcher.stores.sqlite.store import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
 
@@ -42,7 +42,7 @@ def outbox_for(address: str) -> SqliteOutbox | DynamoOutbox:
         StoreError: what is kept in memory can be seen by its own daemon only.
     """
     if address.startswith(SCHEME):
-        from watcher.stores.dynamodb.outbox import DynamoOutbox  # noqa: PLC0415  what is not used is not loaded
+        from watcher.stores.dynamodb.operator_outbox import DynamoOutbox  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoOutbox(parse_address(address))
     from watcher.stores.sqlite.store import SqliteOutbox  # noqa: PLC0415  the same
@@ -72,7 +72,7 @@ def mover_for(address: str) -> SqliteMover | DynamoMover:
         StoreError: what is kept in memory can be seen by its own daemon only.
     """
     if address.startswith(SCHEME):
-        from watcher.stores.dynamodb.moving import DynamoMover  # noqa: PLC0415  what is not used is not loaded
+        from watcher.stores.dynamodb.transfer import DynamoMover  # noqa: PLC0415  what is not used is not loaded
 
         return DynamoMover(parse_address(address))
     from watcher.stores.sqlite.store import SqliteMover  # noqa: PLC0415  the same

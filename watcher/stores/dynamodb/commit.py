@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.core import state
-from watcher.stores.dynamodb import forms, items, texts
+from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
-from watcher.stores.dynamodb.index import Row
 from watcher.stores.dynamodb.items import EventKey, Key, Place, shard_of
+from watcher.stores.dynamodb.lane_index import Row
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Put
 
 if TYPE_CHECKING:
@@ -80,19 +80,19 @@ async def prepare(
         last = number(last)
         numbers.append(last)
         key = EventKey(last, subject, event.id)
-        told = forms.event_items(key, event, now, await texts.kept(table, event.body))
+        told = codec.event_items(key, event, now, await chunked_text.kept(table, event.body))
         puts += [Put(item, ABSENT) for item in told]
         for sink in dict.fromkeys(sinks):
             rows.append(Row(Place(subject, sink, last, 0), event.id, now, after=before.get(sink, 0)))
             before[sink] = last
     slim: Item = {"subject": subject, "tx": tx, "n": last}
-    text = await texts.kept(table, state.dump(entry.record))
+    text = await chunked_text.kept(table, state.dump(entry.record))
     condition = "tx = :tx" if known else ABSENT
     values: dict[str, Value] | None = {":tx": known.tx} if known else None
     # One more for what is left, if not all deliveries fit.
     room = MOST_WRITTEN - 1 - len(puts)
     fit = rows if len(rows) <= room else rows[: room - 1]
-    puts += [Put(forms.delivery_item(items.waiting(shard, row.place), row), ABSENT) for row in fit]
+    puts += [Put(codec.delivery_item(items.waiting(shard, row.place), row), ABSENT) for row in fit]
     wrote = [row.place.sort for row in fit]
     owed = owing(shard, subject, rows[len(fit) :])
     if owed is not None:
@@ -100,7 +100,7 @@ async def prepare(
         wrote.append(items.text_in(owed, "s"))
     # Whoever reads the state must find what was written with it (`Table.agreed`).
     slim["wrote"] = wrote
-    state_item = forms.at(items.state(shard, subject), slim | text)
+    state_item = codec.at(items.state(shard, subject), slim | text)
     puts.insert(0, Put(state_item, condition, values))
     parts = {name: value for name, value in text.items() if name in {"parts", "count"}}
     return Prepared(entry, tx, known, puts, rows, Version(tx, last, entry.record, slim | parts), numbers, owed)
@@ -145,7 +145,7 @@ def owing(shard: int, subject: str, rows: list[Row]) -> Item | None:
     number = rows[0].place.number
     key = Key(f"O#{shard}", f"{items.lanes(subject)}{items.OWED}{number:020}")
     owed = [f"{row.place.number}{items.OWED}{row.event_id}{items.OWED}{row.place.sink}" for row in rows]
-    return forms.at(key, {"subject": subject, "owed": owed, "recorded": rows[0].recorded, "tx": uuid4().hex})
+    return codec.at(key, {"subject": subject, "owed": owed, "recorded": rows[0].recorded, "tx": uuid4().hex})
 
 
 def owed_rows(item: Item) -> list[Row]:

@@ -14,12 +14,12 @@ from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryState
 from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.errors import StoreError
-from watcher.stores.dynamodb import forms, items
+from watcher.stores.dynamodb import codec, items
+from watcher.stores.dynamodb.chunked_text import TornTextError, text_of
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.items import SHARDS, EventKey, shard_of
 from watcher.stores.dynamodb.schema import check
 from watcher.stores.dynamodb.table import MOST_READ, Table, gather
-from watcher.stores.dynamodb.texts import TornTextError, text_of
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class DynamoReader:
                 found.append(item)
                 if len(found) >= query.limit:
                     break
-        keys = sorted(map(forms.event_key, found), reverse=query.newest)
+        keys = sorted(map(codec.event_key, found), reverse=query.newest)
         events: list[tuple[int, Event]] = []
         for start in range(0, len(keys), MOST_READ):
             some = keys[start : start + MOST_READ]
@@ -109,24 +109,24 @@ class DynamoReader:
         found = [
             item
             for item in await self._deliveries(query.event_id, states)
-            if forms.state_of(item) in states and query.sink in (None, item["sink"])
+            if codec.state_of(item) in states and query.sink in (None, item["sink"])
         ]
         found.sort(
             key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]), reverse=query.newest
         )
-        bodies = await self.bodies([forms.event_key(item) for item in found[: query.limit]])
-        told = [(item, bodies.get(forms.event_key(item))) for item in found[: query.limit]]
-        return [forms.record_of(item, event) for item, event in told if event is not None]
+        bodies = await self.bodies([codec.event_key(item) for item in found[: query.limit]])
+        told = [(item, bodies.get(codec.event_key(item))) for item in found[: query.limit]]
+        return [codec.record_of(item, event) for item, event in told if event is not None]
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         """See `protocols.Reader`."""
         items = await self._of_shards("OD")
-        return Counter((str(item["sink"]), forms.state_of(item)) for item in items)
+        return Counter((str(item["sink"]), codec.state_of(item)) for item in items)
 
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
         """See `protocols.Reader`."""
         places = await self.table.query(items.by_id(event_id), "E")
-        keys = sorted(map(forms.event_key, places))
+        keys = sorted(map(codec.event_key, places))
         bodies = await self.bodies(keys)
         return [(key.number, bodies[key]) for key in keys if key in bodies]
 
@@ -146,7 +146,7 @@ class DynamoReader:
         told: dict[EventKey, Event] = {}
         for place, item in found.items():
             try:
-                told[wanted[place]] = check_event(forms.event_of(item, await text_of(self.table, item)))
+                told[wanted[place]] = check_event(codec.event_of(item, await text_of(self.table, item)))
             except TornTextError:  # it was pruned meanwhile
                 log.debug("event.gone", event_id=item["id"])
             except ValueError as error:
@@ -184,7 +184,7 @@ class DynamoReader:
 
     async def places_of(self, event_id: str) -> list[EventKey]:
         """Where an event is, each time that it was recorded."""
-        return sorted(map(forms.event_key, await self.table.query(items.by_id(event_id), "E")))
+        return sorted(map(codec.event_key, await self.table.query(items.by_id(event_id), "E")))
 
     async def of_subject(self, kind: str, subject: str) -> list[Item]:
         """What waits (`O`), or is dead (`D`), of a subject."""

@@ -16,7 +16,7 @@ import structlog
 from watcher.core.ports import DeliveryState
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
-from watcher.stores.dynamodb import items, schema, texts
+from watcher.stores.dynamodb import chunked_text, items, schema
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.commit import (
     CollisionError,
@@ -27,10 +27,10 @@ from watcher.stores.dynamodb.commit import (
     prepare,
     written_with,
 )
-from watcher.stores.dynamodb.held import REFRESH, REFRESH_WITHOUT_LEASES
 from watcher.stores.dynamodb.items import SHARDS, shard_of
+from watcher.stores.dynamodb.retention import KeptHistory
+from watcher.stores.dynamodb.shard_outbox import REFRESH, REFRESH_WITHOUT_LEASES
 from watcher.stores.dynamodb.table import Put, gather
-from watcher.stores.dynamodb.upkeep import KeptHistory
 from watcher.stores.sqlite.outbox import OVER, REMOVED
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
     from watcher.core.ports import Entry
     from watcher.core.state_url import Address
-    from watcher.stores.dynamodb.index import Row
     from watcher.stores.dynamodb.items import Item
+    from watcher.stores.dynamodb.lane_index import Row
 
 log = structlog.get_logger()
 
@@ -245,7 +245,7 @@ class DynamoStore(KeptHistory):
         if item is not None:
             with contextlib.suppress(RefusedError):  # another watcher still polls it
                 await self.table.delete(key, "tx = :tx", {":tx": item["tx"]})
-            await self._after(texts.forget(self.table, item))
+            await self._after(chunked_text.forget(self.table, item))
         self._versions.pop(subject, None)
 
     def _know(self, subject: str, record: Record, item: Item) -> None:
@@ -257,13 +257,13 @@ class DynamoStore(KeptHistory):
 
     async def _forget_parts(self, known: Version | None) -> None:
         if known is not None:
-            await texts.forget(self.table, known.item)
+            await chunked_text.forget(self.table, known.item)
 
     async def _forget_texts(self, items_: Sequence[Item]) -> None:
         # Another watcher may have written on top of what was committed though its answer was lost.
         there = await self.table.agreed([items.key_of(item) for item in items_]) if items_ else {}
         kept = {item.get("parts") for item in there.values()}
-        await gather(texts.forget(self.table, item) for item in items_ if item["parts"] not in kept)
+        await gather(chunked_text.forget(self.table, item) for item in items_ if item["parts"] not in kept)
 
     async def refresh(self, shard: int) -> None:
         """See `HeldOutbox`; a watcher with another configuration may have left something for a sink of its own."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
-from watcher.stores.dynamodb.index import Row
 from watcher.stores.dynamodb.items import EventKey, Item, Key, Place, real_in, sound, text_in, whole_in
+from watcher.stores.dynamodb.lane_index import Row
 
 if TYPE_CHECKING:
     from watcher.stores.dynamodb.items import Value

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from watcher.core import reminders
 from watcher.core.ports import DeliveryState
-from watcher.stores.dynamodb import forms, items, texts
-from watcher.stores.dynamodb.held import HeldOutbox
-from watcher.stores.dynamodb.index import Row
+from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.items import Key, Place, shard_of
-from watcher.stores.dynamodb.outbox import touched
+from watcher.stores.dynamodb.lane_index import Row
+from watcher.stores.dynamodb.operator_outbox import touched
+from watcher.stores.dynamodb.shard_outbox import HeldOutbox
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, gather
 from watcher.stores.sqlite.outbox import OVER
 
@@ -82,7 +82,7 @@ class KeptHistory(HeldOutbox):
             while old and done < limit:
                 # No more at a time than may still end, so that no more do.
                 some, old = old[: min(STEP, limit - done)], old[min(STEP, limit - done) :]
-                ended = sum(await gather(self._prune(forms.event_key(item), moment) for item in some))
+                ended = sum(await gather(self._prune(codec.event_key(item), moment) for item in some))
                 done, left = done + ended, left - ended
             if done >= limit:
                 return done
@@ -100,7 +100,7 @@ class KeptHistory(HeldOutbox):
         return datetime.now(UTC)
 
     async def _replayed(self, item: Item, sink: str, wanted: Callable[[Event], bool]) -> bool:
-        key = forms.event_key(item)
+        key = codec.event_key(item)
         event = (await self.bodies([key])).get(key)
         if event is None or not wanted(event):
             return False
@@ -112,7 +112,7 @@ class KeptHistory(HeldOutbox):
     async def _let_wait(self, row: Row) -> bool:
         """Let an old event wait for a sink; whether it was still there, and did not."""
         shard = shard_of(row.place.subject)
-        put = Put(forms.delivery_item(items.waiting(shard, row.place), row), ABSENT)
+        put = Put(codec.delivery_item(items.waiting(shard, row.place), row), ABSENT)
         if not await self.made([put, touched(row.event)]):
             return False
         if shard in self.held:
@@ -142,8 +142,8 @@ class KeptHistory(HeldOutbox):
         """A subject's last event of a type, and when it was recorded."""
         async for item in self.table.pages(items.history(subject), newest=True, page=4):
             if item["type"] == kind and item["subject"] == subject:
-                event = forms.event_of(item, await texts.text_of(self.table, item))
-                return forms.event_key(item), event, items.real_in(item, "recorded")
+                event = codec.event_of(item, await chunked_text.text_of(self.table, item))
+                return codec.event_key(item), event, items.real_in(item, "recorded")
         return None
 
     async def _deliveries_of(self, key: EventKey, sink: str) -> list[tuple[int, float]]:
@@ -153,7 +153,7 @@ class KeptHistory(HeldOutbox):
             self.table.query(items.by_id(key.id), f"D\x1f{dead}"),
             self.table.query(f"D#{shard_of(key.subject)}", dead),
         )
-        return [(forms.place_of(item).reminder, forms.ended_at(item)) for item in (*settled, *letters)]
+        return [(codec.place_of(item).reminder, codec.ended_at(item)) for item in (*settled, *letters)]
 
     async def _prune(self, key: EventKey, before: float) -> bool:
         """Let an old event end, with all that is known of it, unless it is still needed; whether it did."""
@@ -165,10 +165,10 @@ class KeptHistory(HeldOutbox):
             self.of_subject("D", key.subject),
             self.table.query(items.by_id(key.id), "D"),
         )
-        mine = [item for item in (*letters, *settled) if forms.event_key(item) == key]
-        recent = [moment for item in mine if (moment := forms.ended_at(item)) >= before]
-        old = [item for item in mine if forms.ended_at(item) < before]
-        if recent or any(forms.event_key(item) == key for item in waiting):
+        mine = [item for item in (*letters, *settled) if codec.event_key(item) == key]
+        recent = [moment for item in mine if (moment := codec.ended_at(item)) >= before]
+        old = [item for item in mine if codec.ended_at(item) < before]
+        if recent or any(codec.event_key(item) == key for item in waiting):
             if recent:
                 self._ended[key] = max(recent)
             await gather(self.table.delete(items.key_of(item)) for item in old if item["reminder"])
@@ -185,7 +185,7 @@ class KeptHistory(HeldOutbox):
         if not await self.made([unchanged, *places]):
             return False
         await gather(self.table.delete(items.key_of(item)) for item in old[MOST_WRITTEN - 3 :])
-        await texts.forget(self.table, event)
+        await chunked_text.forget(self.table, event)
         return True
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.core.ports import Delivery, DeliveryState
-from watcher.stores.dynamodb import commit, forms, items
-from watcher.stores.dynamodb.index import Index, Row
+from watcher.stores.dynamodb import codec, commit, items
+from watcher.stores.dynamodb.chunked_text import TornTextError, text_of
 from watcher.stores.dynamodb.items import Place, shard_of
-from watcher.stores.dynamodb.outbox import DynamoOutbox, ended
+from watcher.stores.dynamodb.lane_index import Index, Row
+from watcher.stores.dynamodb.operator_outbox import DynamoOutbox, ended
 from watcher.stores.dynamodb.table import MOST_WRITTEN, PRESENT, Delete, Put, Update, gather
-from watcher.stores.dynamodb.texts import TornTextError, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -228,7 +228,7 @@ class HeldOutbox(DynamoOutbox):
         try:
             begun = self.monotonic()
             found = await self.table.query(f"O#{shard}", "" if subject is None else items.lanes(subject))
-            rows = [forms.row_of(item, begun) for item in found if "sink" in item]
+            rows = [codec.row_of(item, begun) for item in found if "sink" in item]
             for note in [item for item in found if "owed" in item]:
                 rows += await self._written_with(note, begun)
                 rows += await self._pay(note)
@@ -248,7 +248,7 @@ class HeldOutbox(DynamoOutbox):
         there, seen, more = {row.place for row in rows}, rows, list[Row]()
         while wanted := [before for row in seen if (before := row.before) is not None and before not in there]:
             found = await self.table.agreed([items.waiting(shard_of(place.subject), place) for place in wanted])
-            seen = [forms.row_of(item, begun) for item in found.values()]
+            seen = [codec.row_of(item, begun) for item in found.values()]
             there |= {row.place for row in seen}
             more += seen
         return more
@@ -258,7 +258,7 @@ class HeldOutbox(DynamoOutbox):
         subject = str(note["subject"])
         state = await self.table.get(items.state(shard_of(subject), subject))
         found = await self.table.agreed(commit.written_with(state))
-        return [forms.row_of(item, begun) for item in found.values() if "sink" in item]
+        return [codec.row_of(item, begun) for item in found.values() if "sink" in item]
 
     async def _pay(self, note: Item) -> list[Row]:
         """Write the deliveries that a commit left for later, step by step; whoever comes to it goes on with it."""
@@ -270,9 +270,9 @@ class HeldOutbox(DynamoOutbox):
             if left is None:
                 last: Operation = Delete(key, "tx = :tx", values)
             else:
-                before = forms.at(key, {name: value for name, value in left.items() if name not in {"k", "s"}})
+                before = codec.at(key, {name: value for name, value in left.items() if name not in {"k", "s"}})
                 last = Put(before, "tx = :tx", values)
-            puts = [Put(forms.delivery_item(items.waiting(shard, row.place), row)) for row in some]
+            puts = [Put(codec.delivery_item(items.waiting(shard, row.place), row)) for row in some]
             if not await self.made([last, *puts]):
                 break  # somebody else is at it, and what they write is read soon
         return rows

@@ -13,10 +13,10 @@ from uuid import uuid4
 from watcher.core import state
 from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
-from watcher.stores.dynamodb import commit, forms, items, schema, texts
+from watcher.stores.dynamodb import chunked_text, codec, commit, items, schema
 from watcher.stores.dynamodb.client import RefusedError
-from watcher.stores.dynamodb.index import Row
 from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Place, shard_of
+from watcher.stores.dynamodb.lane_index import Row
 from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import gather
@@ -61,20 +61,20 @@ class DynamoMover(DynamoReader):
             yield State(subject, record)
         known: dict[EventKey, None] = {}
         for hour in await self.hours():
-            places = sorted([forms.event_key(item) async for item in self.table.pages(f"H#{hour}")])
+            places = sorted([codec.event_key(item) async for item in self.table.pages(f"H#{hour}")])
             for start in range(0, len(places), TOGETHER):
                 some = places[start : start + TOGETHER]
                 whole = await self.table.get_all([key.body for key in some])
                 for key in some:
                     if key.body in whole:
                         item = whole[key.body]
-                        event = forms.event_of(item, await texts.text_of(self.table, item))
+                        event = codec.event_of(item, await chunked_text.text_of(self.table, item))
                         known[key] = None
                         yield Recorded(key.number, items.real_in(item, "recorded"), event)
         found = await self._deliveries(None, list(DeliveryState))
         found.sort(key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]))
         for item in found:
-            if forms.event_key(item) in known:
+            if codec.event_key(item) in known:
                 yield _sending(item)
         for row in await self._owed():
             if row.event in known:
@@ -143,13 +143,13 @@ class DynamoMover(DynamoReader):
         for part in batch:
             match part:
                 case Sinks(sinks):
-                    puts.append(forms.at(items.SINKS, {"sinks": list(sinks)}))
+                    puts.append(codec.at(items.SINKS, {"sinks": list(sinks)}))
                 case State(subject):
                     names.states[subject] = part
                 case Recorded(number, recorded, event):
                     key = names.give(number, recorded, event.subject, event.id)
-                    text = await texts.kept(self.table, event.body)
-                    puts += forms.event_items(key, event, recorded, text)
+                    text = await chunked_text.kept(self.table, event.body)
+                    puts += codec.event_items(key, event, recorded, text)
                     puts.append({"k": "H", "s": items.hour_of(key.number)})
                 case Sending():
                     puts.append(_delivery(part, *names.keys[part.number, part.subject]))
@@ -160,8 +160,8 @@ class DynamoMover(DynamoReader):
 
         async def write(part: State) -> None:
             values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
-            text = await texts.kept(self.table, state.dump(part.record))
-            await self.table.put(forms.at(items.state(shard_of(part.subject), part.subject), values | text))
+            text = await chunked_text.kept(self.table, state.dump(part.record))
+            await self.table.put(codec.at(items.state(shard_of(part.subject), part.subject), values | text))
 
         await gather(map(write, names.states.values()))
 
@@ -216,8 +216,8 @@ class _Names:
 
 
 def _sending(item: Item) -> Sending:
-    row, kind = forms.row_of(item, 0.0), forms.state_of(item)
-    ended = None if kind is DeliveryState.WAITING else forms.ended_at(item)
+    row, kind = codec.row_of(item, 0.0), codec.state_of(item)
+    ended = None if kind is DeliveryState.WAITING else codec.ended_at(item)
     place = row.place
     return Sending(
         place.number, place.subject, place.sink, place.reminder, kind, row.tries, row.tried, ended, row.answer,
@@ -231,8 +231,8 @@ def _delivery(part: Sending, event: EventKey, recorded: float) -> Item:
         place, event.id, recorded, part.tries, part.tried, part.answer, part.failures, part.since, part.next_try
     )  # fmt: skip
     if part.state is DeliveryState.WAITING:
-        return forms.delivery_item(items.waiting(shard, place), row)
+        return codec.delivery_item(items.waiting(shard, place), row)
     more = {"failures": None, "since": None, "next_try": None, "ended": part.ended}
     if part.state is DeliveryState.DEAD:
-        return forms.delivery_item(items.dead(shard, place), row, **more)
-    return forms.delivery_item(items.settled(event.id, place), row, state=part.state.value, **more)
+        return codec.delivery_item(items.dead(shard, place), row, **more)
+    return codec.delivery_item(items.settled(event.id, place), row, state=part.state.value, **more)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryState
-from watcher.stores.dynamodb import forms, items
+from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.items import Key, shard_of
 from watcher.stores.dynamodb.reader import DynamoReader
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from watcher.stores.dynamodb.index import Row
     from watcher.stores.dynamodb.items import EventKey, Item
+    from watcher.stores.dynamodb.lane_index import Row
     from watcher.stores.dynamodb.table import Operation
 
 
@@ -32,7 +32,7 @@ class DynamoOutbox(DynamoReader):
             for item in await self._undelivered("D", event_ids)
             if sink in (None, item["sink"]) and item["sink"] in enlisted and not item["reminder"]
         ]
-        return await self._change([(item, _revived(forms.row_of(item, 0.0))) for item in found])
+        return await self._change([(item, _revived(codec.row_of(item, 0.0))) for item in found])
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
         """See `protocols.Outbox`."""
@@ -53,7 +53,7 @@ class DynamoOutbox(DynamoReader):
         """Make those changes that still can be; tell the watchers that hold the shards. How many there were."""
         by_event: dict[EventKey, list[Sequence[Operation]]] = defaultdict(list)
         for item, operations in changes:
-            by_event[forms.event_key(item)].append(operations)
+            by_event[codec.event_key(item)].append(operations)
         shards: set[int] = set()
 
         async def change(key: EventKey, each: Sequence[Sequence[Operation]]) -> int:
@@ -92,19 +92,19 @@ def ended(row: Row, now: float, state: DeliveryState, answer: str | None) -> lis
         key, more = items.dead(shard, place), {}
     else:
         key, more = items.settled(row.event_id, place), {"state": state.value}
-    item = forms.delivery_item(key, row, ended=now, answer=answer, failures=None, since=None, next_try=None, **more)
+    item = codec.delivery_item(key, row, ended=now, answer=answer, failures=None, since=None, next_try=None, **more)
     return [Delete(items.waiting(shard, place), PRESENT), Put(item)]
 
 
 def _revived(row: Row) -> list[Operation]:
     shard = shard_of(row.place.subject)
-    item = forms.delivery_item(items.waiting(shard, row.place), row)
+    item = codec.delivery_item(items.waiting(shard, row.place), row)
     return [Delete(items.dead(shard, row.place), PRESENT), Put(item, ABSENT), touched(row.event)]
 
 
 def _dropped(item: Item, now: float) -> list[Operation]:
-    row, key = forms.row_of(item, 0.0), items.key_of(item)
-    told = forms.delivery_item(
+    row, key = codec.row_of(item, 0.0), items.key_of(item)
+    told = codec.delivery_item(
         items.settled(row.event_id, row.place), row, ended=now, state=DeliveryState.DROPPED.value,
         failures=None, since=None, next_try=None,
     )  # fmt: skip
