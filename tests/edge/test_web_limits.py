@@ -406,7 +406,7 @@ async def test_connections_leave_files_for_the_calls_of_aws(
 
 async def test_one_client_leaves_places_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "most_connections", lambda _files: 20)
-    monkeypatch.setattr("watcher.web.site.MOST", 12)
+    monkeypatch.setattr("watcher.web.handler.MOST", 12)
     async with serving(tmp_path) as site:
         greedy = [await connect(site) for _ in range(40)]
         for _, writer in greedy:

@@ -188,7 +188,7 @@ async def test_silence_is_broken_by_a_comment(site: Site, monkeypatch: pytest.Mo
 
 
 async def test_one_stream_too_many_is_told_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.web.site.MOST", 5)  # three for one client
+    monkeypatch.setattr("watcher.web.handler.MOST", 5)  # three for one client
     async with listening(site), listening(site):
         async with listening(site):
             status, body, headers = await site.get("/api/stream")

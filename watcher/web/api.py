@@ -10,9 +10,9 @@ from watcher.core.ports import DeliveryQuery, EventQuery
 from watcher.core.status import standing
 from watcher.util.single_flight import Gate, Shared
 from watcher.web import badge, history, query, views
-from watcher.web.answer import Answer, failed, told
-from watcher.web.elsewhere import Elsewhere
 from watcher.web.overview import Overviews
+from watcher.web.peers import Elsewhere
+from watcher.web.responses import Answer, failed, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config
     from watcher.observability.backlog import Backlogs
     from watcher.observability.daemon_view import Inside
-    from watcher.web.answer import Packer
     from watcher.web.health import Health
+    from watcher.web.responses import Packer
 
 QUESTIONS, PATIENCE = 4, 10.0
 """Questions to the store at once, and the seconds that one may take."""

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.web.answer import Answer, failed
+from watcher.web.responses import Answer, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

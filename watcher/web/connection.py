@@ -14,7 +14,7 @@ import structlog
 from aiohttp import EMPTY_PAYLOAD, web
 from aiohttp.http import HttpProcessingError
 
-from watcher.web.answer import HEADERS, JSON, SLICE, failed
+from watcher.web.responses import HEADERS, JSON, SLICE, failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

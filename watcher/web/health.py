@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from watcher.errors import StoreError
 from watcher.util.single_flight import Shared
 from watcher.web import views
-from watcher.web.answer import Answer, told
+from watcher.web.responses import Answer, told
 
 if TYPE_CHECKING:
     from watcher.observability.daemon_view import Inside

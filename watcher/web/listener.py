@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
 
     from watcher.core.settings import Config
-    from watcher.web.site import Site
+    from watcher.web.handler import Site
 
 TURNED_AWAY_AT_ONCE = 64
 """How many surplus connections get a response (`TurnedAway`) at a time; a newer one replaces the oldest."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.core.model import rfc3339
 from watcher.core.status import Standing, rank
 from watcher.util.single_flight import Shared
-from watcher.web.answer import Answer
+from watcher.web.responses import Answer
 from watcher.web.views import kept_row, look_row
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from watcher.core.model import Target
     from watcher.core.state import Record
     from watcher.observability.daemon_view import Inside
-    from watcher.web.answer import Packer
-    from watcher.web.elsewhere import Elsewhere
+    from watcher.web.peers import Elsewhere
     from watcher.web.query import Filter
+    from watcher.web.responses import Packer
 
 KEPT = 1.0
 """Seconds."""

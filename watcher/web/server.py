@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watcher.errors import ServiceUnreachable
+from watcher.web.handler import Site
 from watcher.web.listener import Listener
-from watcher.web.site import Site
 
 if TYPE_CHECKING:
     from watcher.core.settings import Http

@@ -19,7 +19,7 @@ from watcher.core.ports import EventQuery
 from watcher.errors import StoreError
 from watcher.observability.observer import Observer
 from watcher.stores.event_cursor import Told, all_there
-from watcher.web.answer import HEADERS
+from watcher.web.responses import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,15 +9,15 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from watcher.web import access
-from watcher.web.answer import failed, on_the_wire
+from watcher.web import auth
+from watcher.web.responses import failed, on_the_wire
 from watcher.web.routes import OPEN, Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from watcher.web.answer import Answer
     from watcher.web.health import Health
+    from watcher.web.responses import Answer
 
 ASKED_WITHIN = 1.0
 """Seconds in which the request must arrive."""
@@ -70,8 +70,8 @@ class TurnedAway(asyncio.Protocol):
         host = _HOST.search(head)
         if path not in OPEN:
             return failed(503, "too many connections; try again in a moment", [("Retry-After", "1")])
-        if host and not access.addressed_here(host[1].decode("latin-1").strip(), self._local, self._names):
-            return access.NOT_HERE
+        if host and not auth.addressed_here(host[1].decode("latin-1").strip(), self._local, self._names):
+            return auth.NOT_HERE
         return self._health.live() if path == Route.LIVEZ else await self._health.ready()
 
     @property

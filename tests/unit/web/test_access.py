@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from watcher.web.access import addressed_here, may
+from watcher.web.auth import addressed_here, may
 
 TOKEN = "s3cret:with-colon-é"
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from watcher.web.answer import failed, on_the_wire, takes_gzip
 from watcher.web.limits import HeldBodies, client_of, may_have_more, most_connections
+from watcher.web.responses import failed, on_the_wire, takes_gzip
 
 
 @pytest.mark.parametrize(

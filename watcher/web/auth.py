@@ -14,7 +14,7 @@ import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from watcher.web.answer import failed
+from watcher.web.responses import failed
 
 if TYPE_CHECKING:
     from collections.abc import Collection

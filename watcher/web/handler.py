@@ -14,11 +14,11 @@ from aiohttp import HttpVersion11
 
 from watcher.errors import StoreError
 from watcher.util.redaction import redact
-from watcher.web import access, assets, query, routes
-from watcher.web.answer import Answer, Packer, failed, send, takes_gzip
+from watcher.web import assets, auth, query, routes
 from watcher.web.api import Api
 from watcher.web.health import Health
 from watcher.web.limits import HeldBodies, OnePerIteration, client_of, may_have_more
+from watcher.web.responses import Answer, Packer, failed, send, takes_gzip
 from watcher.web.routes import Route
 from watcher.web.stream import MOST
 
@@ -157,13 +157,13 @@ def _refused(request: web.BaseRequest, route: Route | None, token: str | None, n
     hosts = request.headers.getall("Host", [])
     if len(hosts) > 1 or (not hosts and request.version >= HttpVersion11):  # RFC 9112, section 3.2
         return failed(400, "a request must have exactly one Host header")
-    if not access.addressed_here(request.host, _local(request), names):
-        return access.NOT_HERE
-    if route not in routes.OPEN and not access.may(request.headers.get("Authorization"), token):
+    if not auth.addressed_here(request.host, _local(request), names):
+        return auth.NOT_HERE
+    if route not in routes.OPEN and not auth.may(request.headers.get("Authorization"), token):
         return failed(
             401,
             "a token is needed (`http.token`): send it as a bearer token, or as the password of basic authentication",
-            [("WWW-Authenticate", challenge) for challenge in access.CHALLENGES],
+            [("WWW-Authenticate", challenge) for challenge in auth.CHALLENGES],
         )
     if request.method not in {"GET", "HEAD"}:
         return failed(405, "everything here is read only; send GET or HEAD", [("Allow", "GET, HEAD")])
