@@ -19,8 +19,8 @@ from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen, stack
 from watcher.core.state import Record
 from watcher.delivery.grouping import causes_of
 from watcher.messages.blocks import slack_payload
+from watcher.messages.compose import tell
 from watcher.messages.plain import plain
-from watcher.messages.story import tell
 from watcher.observability.metrics import detection
 from watcher.polling.check import judge
 from watcher.sources import SOURCES

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from watcher.messages.clean import one_line
+from watcher.messages.sanitize import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.messages.clean import for_slack
 from watcher.messages.message import Tone
+from watcher.messages.sanitize import for_slack
 
 if TYPE_CHECKING:
     from watcher.messages.message import Fact, Message

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watcher.delivery.grouping import LINE, cause_text, ordered_sync_events
-from watcher.messages.clean import one_line
 from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
-from watcher.messages.words import between, length, moment
+from watcher.messages.phrases import between, length, moment
+from watcher.messages.sanitize import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

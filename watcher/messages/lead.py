@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import rfc3339
-from watcher.messages.clean import one_line
-from watcher.messages.words import between, counted, last_word, length, ordinal
+from watcher.messages.phrases import between, counted, last_word, length, ordinal
+from watcher.messages.sanitize import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.messages.clean import ascii_line, for_text, one_line
-from watcher.messages.story import title
+from watcher.messages.compose import title
+from watcher.messages.sanitize import ascii_line, for_text, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

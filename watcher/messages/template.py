@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from watcher.messages.clean import ESCAPES, one_line
+from watcher.messages.compose import tell
 from watcher.messages.samples import SAMPLED, samples
 from watcher.messages.sandbox import Budget, Fields, Values, environment, within
-from watcher.messages.story import tell
+from watcher.messages.sanitize import ESCAPES, one_line
 from watcher.messages.syntax import parsed
 
 if TYPE_CHECKING:

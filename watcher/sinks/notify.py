@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkError
-from watcher.messages.clean import for_text, one_line
 from watcher.messages.plain import Text, plain
+from watcher.messages.sanitize import for_text, one_line
 from watcher.messages.template import Template, told
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.unit.messages.told import EVENTS, bodies, tell
 from watcher.messages.blocks import slack_payload
-from watcher.messages.clean import ascii_line, for_slack, for_text, one_line
 from watcher.messages.plain import plain, subject
+from watcher.messages.sanitize import ascii_line, for_slack, for_text, one_line
 from watcher.messages.template import Template
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from watcher.core.model import FAILED, SUCCEEDED, template
 from watcher.messages.blocks import slack_payload
 from watcher.messages.links import links
 from watcher.messages.message import Tone
+from watcher.messages.phrases import length, ordinal
 from watcher.messages.plain import plain, subject
-from watcher.messages.words import length, ordinal
 
 
 @pytest.mark.parametrize(

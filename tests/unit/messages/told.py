@@ -21,7 +21,7 @@ from watcher.core.model import (
     template,
 )
 from watcher.core.state import Outage
-from watcher.messages import story
+from watcher.messages import compose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,7 @@ def alike(count: int) -> list[Event]:
 
 def tell(events: Sequence[dict[str, Any]]) -> Message:
     """As it is told at noon."""
-    return story.tell(events, minute(240))
+    return compose.tell(events, minute(240))
 
 
 def bodies(*events: Event) -> list[dict[str, Any]]:

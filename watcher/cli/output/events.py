@@ -11,7 +11,7 @@ from rich.text import Text
 
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
 from watcher.core.model import FAILED
-from watcher.messages.words import moment
+from watcher.messages.phrases import moment
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import for_people, parse_rfc3339
-from watcher.messages.clean import one_line
+from watcher.messages.sanitize import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from watcher.delivery.grouping import cause_text, ordered_sync_events, without_names_and_ids
-from watcher.messages.clean import one_line
 from watcher.messages.facts import facts, sync_events
 from watcher.messages.lead import lead, reservations
 from watcher.messages.message import Fact, Message, Tone
-from watcher.messages.words import counted, last_word, moment, titled, what, where
+from watcher.messages.phrases import counted, last_word, moment, titled, what, where
+from watcher.messages.sanitize import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
