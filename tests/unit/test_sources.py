@@ -17,8 +17,8 @@ from watcher.core.model import Attempt, Kind, Snapshot, stack, template
 from watcher.core.state import Record, dump, load
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.sources import SOURCES
-from watcher.sources.answer import body_of
 from watcher.sources.codeconnections import SPELLING as PASCAL
+from watcher.sources.parsing import body_of
 from watcher.sources.proton import SPELLING as CAMEL
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN, remember

@@ -20,7 +20,7 @@ from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnr
 from watcher.polling.rate_limiter import Throttle
 from watcher.polling.retry import always, attempt
 from watcher.sources import SOURCES
-from watcher.sources.answer import body_of
+from watcher.sources.parsing import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -23,7 +23,7 @@ from watcher.aws.call_errors import refusal
 from watcher.aws.client import Client
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import PollFailed, SinkError
-from watcher.sources.answer import body_of
+from watcher.sources.parsing import body_of
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt, printable
 

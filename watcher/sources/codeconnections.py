@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import Api
-from watcher.sources.answer import Spelling, snapshot_of
+from watcher.sources.parsing import Spelling, snapshot_of
 
 if TYPE_CHECKING:
     from watcher.core.model import Snapshot, Target

@@ -17,7 +17,7 @@ from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Sessions
 from watcher.core.settings import Account
 from watcher.errors import PollFailed, StoreError
-from watcher.sources.answer import body_of
+from watcher.sources.parsing import body_of
 from watcher.util.redaction import excerpt, printable
 
 if TYPE_CHECKING:
