@@ -17,7 +17,7 @@ from watcher.core.diff import diff
 from watcher.core.model import SUCCEEDED
 from watcher.polling.rate_limiter import windows
 from watcher.polling.schedule import Schedule, first_due, next_due
-from watcher.simulator.life import advance, begin, moment_of
+from watcher.simulator.timeline import advance, begin, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.worlds import Pattern, Sync, Watch
     from watcher.core.state import Known
     from watcher.simulator import Life, Subject
-    from watcher.simulator.life import State
+    from watcher.simulator.timeline import State
 
 CONCURRENCY = 10
 CALL = 0.1

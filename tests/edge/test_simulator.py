@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 from tests.support.waiting import PATIENCE, SLACK
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Target, stack, template
 from watcher.errors import ServiceUnreachable, UsageError
-from watcher.simulator import FAULTS, Role, Scenario, Simulator, attempt, wire
+from watcher.simulator import FAULTS, Role, Scenario, Simulator, attempt, aws_json
 from watcher.simulator.faults import HUGE
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def conforms(shape: Any, value: Any, path: str = "") -> None:
 
 
 def signed(url: str, target: str, body: bytes, *, service: str = "proton", **headers: str) -> dict[str, str]:
-    request = AWSRequest("POST", url, {"X-Amz-Target": target, "Content-Type": wire.CONTENT_TYPE} | headers, body)
+    request = AWSRequest("POST", url, {"X-Amz-Target": target, "Content-Type": aws_json.CONTENT_TYPE} | headers, body)
     SigV4Auth(Credentials("test", "test"), service, REGION).add_auth(request)
     return dict(request.headers.items())
 
@@ -137,7 +137,7 @@ async def test_both_services_answer_in_their_own_spelling(simulator: Simulator) 
 async def test_answers_have_the_models_shape(simulator: Simulator, target: Target) -> None:
     simulator.world.show(target, attempt(target, FAILED, T + 60, events=("Failed to parse",)))
     reply = simulator.world.answer(REGION, target.api, target.id.split("/", 2)[2])
-    operation = wire.model(target.api).operation_model(wire.POLLS[target.api])
+    operation = aws_json.model(target.api).operation_model(aws_json.POLLS[target.api])
     conforms(operation.output_shape, json.loads(reply.body))
     assert len(json.loads(reply.body)) == 3
 
@@ -323,7 +323,7 @@ async def test_a_request_is_checked_by_the_model(
     body = json.dumps(json.loads(ASKS_WEB) | changes).encode()
     status, headers, answer = await post(url, signed(url, PROTON, body), body)
     told = json.loads(answer)
-    assert (status, headers["Content-Type"]) == (400, wire.CONTENT_TYPE)
+    assert (status, headers["Content-Type"]) == (400, aws_json.CONTENT_TYPE)
     assert told["__type"].endswith(f"#{code}")
     assert re.search(message, told["message"])
     assert headers["Date"]

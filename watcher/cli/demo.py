@@ -20,7 +20,7 @@ from watcher.config.parser import parse
 from watcher.core.model import Kind
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkClosed
-from watcher.simulator import Simulator, seeded
+from watcher.simulator import Simulator, generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
     for name in NOT_FOR_A_DEMO:
         os.environ.pop(name, None)
     os.environ |= CREDENTIALS
-    simulator = Simulator(seeded(seed, pace=pace))
+    simulator = Simulator(generator(seed, pace=pace))
     url = await simulator.start()
     targets = simulator.world.scenario.targets(region=REGION)
     try:

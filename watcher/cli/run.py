@@ -98,10 +98,14 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
 def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int, *, verbose: bool) -> int:
     """Stand in for AWS on this machine: its sync-status APIs, over their real wire protocol."""
     from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
-    from watcher.simulator import Simulator, load_scenario, seeded  # noqa: PLC0415  the same
+    from watcher.simulator import (
+        Simulator,
+        generator,
+        load_scenario,
+    )
 
     logs.set_up(verbose=verbose)
-    world = seeded(seed) if scenario is None else load_scenario(_text_of(scenario), scenario)
+    world = generator(seed) if scenario is None else load_scenario(_text_of(scenario), scenario)
     simulator = Simulator(world.at_pace(pace))
 
     async def serve(stop: asyncio.Event) -> None:

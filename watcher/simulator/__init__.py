@@ -10,11 +10,11 @@ await simulator.stop()
 from __future__ import annotations
 
 from watcher.simulator.faults import FAULTS, Fault
-from watcher.simulator.life import Life, Plan, Scene, Stale, Status, Subject, Unsynced
-from watcher.simulator.reading import load_scenario
+from watcher.simulator.generator import seeded
 from watcher.simulator.scenario import Role, Scenario, Spell, Throttle
-from watcher.simulator.seeded import seeded
+from watcher.simulator.scenario_parser import load_scenario
 from watcher.simulator.server import Call, Simulator
+from watcher.simulator.timeline import Life, Plan, Scene, Stale, Status, Subject, Unsynced
 from watcher.simulator.world import Shown, World, attempt
 
 __all__ = [

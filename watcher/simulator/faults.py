@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from watcher.simulator import wire
+from watcher.simulator import aws_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ class Reply:
     kind: str
     body: bytes
     status: int = 200
-    content_type: str | None = wire.CONTENT_TYPE
+    content_type: str | None = aws_json.CONTENT_TYPE
     delivery: Delivery = Delivery.WHOLE
     error: tuple[str, str] | None = None
     """The code and the message, if the reply is an error of AWS."""
@@ -58,7 +58,7 @@ class Reply:
         """The reply in the form of `service`: the two names of CodeConnections encode errors differently."""
         if self.error is None:
             return self
-        status, body = wire.error(service, *self.error)
+        status, body = aws_json.error(service, *self.error)
         return replace(self, status=status, body=body)
 
 
@@ -100,7 +100,7 @@ def _error(code: str | Mapping[str, str], message: str) -> Make:
     return lambda _, api, __: error(api, code if isinstance(code, str) else code[api.value], message)
 
 
-def _raw(status: int, body: bytes = b"", content_type: str | None = wire.CONTENT_TYPE) -> Make:
+def _raw(status: int, body: bytes = b"", content_type: str | None = aws_json.CONTENT_TYPE) -> Make:
     return lambda *_: Reply("", body, status, content_type)
 
 
@@ -109,16 +109,16 @@ def _html(status: int, title: bytes) -> Make:
 
 
 def _delivered(delivery: Delivery) -> Make:
-    return lambda _, api, good: Reply("", wire.encode(api, good()), delivery=delivery)
+    return lambda _, api, good: Reply("", aws_json.encode(api, good()), delivery=delivery)
 
 
 def _half(_: Fault, api: Api, good: Good) -> Reply:
-    body = wire.encode(api, good())
+    body = aws_json.encode(api, good())
     return Reply("", body[: len(body) // 2])
 
 
 def _huge(_: Fault, api: Api, good: Good) -> Reply:
-    body = wire.encode(api, good())
+    body = aws_json.encode(api, good())
     return Reply("", body + b" " * (HUGE - len(body)))  # valid JSON, and no field is wrong
 
 
@@ -131,7 +131,7 @@ def _edited(edit: Callable[[dict[str, Any], str], None]) -> Make:
             inner = inner.get(step) if isinstance(inner, dict) else None
         if isinstance(inner, dict) and last in inner:
             edit(inner, last)
-        return Reply("", wire.encode(api, answer))
+        return Reply("", aws_json.encode(api, answer))
 
     return reply
 
@@ -148,7 +148,7 @@ def _unknown_status(_: Fault, api: Api, good: Good) -> Reply:
     answer = dict(good())
     if answer.get("latestSync"):
         answer["latestSync"] = {**answer["latestSync"], "status": "PAUSED_BY_MAINTENANCE"}
-    return Reply("", wire.encode(api, answer))
+    return Reply("", aws_json.encode(api, answer))
 
 
 INVALID = {"proton": "ValidationException", "codeconnections": "InvalidInputException"}

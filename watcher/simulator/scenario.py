@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from watcher.core.model import Api, Target
     from watcher.simulator.faults import Fault
-    from watcher.simulator.life import Life, Subject
+    from watcher.simulator.timeline import Life, Subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from watcher.core.model import Api
 from watcher.errors import ServiceUnreachable, UsageError
-from watcher.simulator import signing, sts, wire
+from watcher.simulator import aws_json, signing, sts
 from watcher.simulator.faults import Delivery, Reply, error
 from watcher.simulator.world import World
 
@@ -127,19 +127,19 @@ class Simulator:
         if headers.get("Content-Type", "").startswith(FORM) and "X-Amz-Target" not in headers:
             return self._assume_role(arrived, signed)
         named = headers.get("X-Amz-Target", "")
-        found = wire.operation(named) if request.method == "POST" else None
+        found = aws_json.operation(named) if request.method == "POST" else None
         if found is None:
             reply = error(Api.PROTON, "UnknownOperationException", f"The stand-in does not answer {named!r}.")
             return Call(arrived, "", "", named, "", reply.kind, ""), reply
         service, operation = found
-        api = wire.SERVICES[service]
+        api = aws_json.SERVICES[service]
         region = access_key = key = ""
         try:
             signer = self._keyring.signer(service, signed, time.time())
             region, access_key = signer.region, signer.access_key
-            key = wire.asked(api, body)
+            key = aws_json.asked(api, body)
             reply = self.world.answer(region, api, key).by(service)
-        except wire.Refusal as refusal:
+        except aws_json.Refusal as refusal:
             reply = error(service, refusal.code, refusal.message)
         return Call(arrived, region, api.value, operation, key, reply.kind, access_key), reply
 
@@ -149,7 +149,7 @@ class Simulator:
             signer = self._keyring.signer("sts", request, time.time())
             region, access_key = signer.region, signer.access_key
             reply = sts.assume_role(request.body, self.world.scenario.roles, self._keyring, time.time())
-        except wire.Refusal as refusal:
+        except aws_json.Refusal as refusal:
             reply = sts.refused(refusal)
         return Call(arrived, region, "sts", "AssumeRole", "", reply.kind, access_key), reply
 

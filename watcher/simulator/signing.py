@@ -19,7 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from watcher.simulator.wire import Refusal
+from watcher.simulator.aws_json import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
+from watcher.simulator.aws_json import Refusal
 from watcher.simulator.faults import Reply
 from watcher.simulator.scenario import Role
 from watcher.simulator.signing import Issued
-from watcher.simulator.wire import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

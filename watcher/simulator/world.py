@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.core.model import SUCCEEDED, Api, Attempt, Snapshot, rfc3339
-from watcher.simulator import wire
+from watcher.simulator import aws_json
+from watcher.simulator.fault_schedule import Weather
 from watcher.simulator.faults import Fault, Reply, error
-from watcher.simulator.life import Life, Stale, State, Subject, advance, begin, key_of, looked_at, moment_of
 from watcher.simulator.scenario import Scenario, Spell, Throttle
-from watcher.simulator.weather import Weather
+from watcher.simulator.timeline import Life, Stale, State, Subject, advance, begin, key_of, looked_at, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ class World:
         story = self._story(region, key)
         if struck:
             # A life told by calls goes on only by calls that see it.
-            return struck.applied(api, lambda: wire.answer(self._snapshot(story, moment)) if story else {})
+            return struck.applied(api, lambda: aws_json.answer(self._snapshot(story, moment)) if story else {})
         if story is None:
             name = key.rsplit("/", 1)[-1] if api is Api.CODECONNECTIONS else key.split("/")[2]
             return error(api, "ResourceNotFoundException", f"The resource {name} was not found.")
@@ -86,10 +86,10 @@ class World:
         if story.life and story.state and story.held is None:
             story.state = looked_at(story.life, story.state)
             if story.state.fault:
-                return story.state.fault.applied(api, lambda: wire.answer(snapshot))
+                return story.state.fault.applied(api, lambda: aws_json.answer(snapshot))
         if story.sent is None or story.sent[0] is not snapshot:
             status = snapshot.latest.status if snapshot.latest else "UNSYNCED"
-            story.sent = (snapshot, Reply(status, wire.encode(api, wire.answer(snapshot))))
+            story.sent = (snapshot, Reply(status, aws_json.encode(api, aws_json.answer(snapshot))))
         return story.sent[1]
 
     def timeline(self, target: Target, until: float) -> list[Shown]:

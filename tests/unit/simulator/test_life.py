@@ -8,7 +8,7 @@ import pytest
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Kind
 from watcher.simulator import Fault, Life, Plan, Scene, Stale, Status, Subject, Unsynced
-from watcher.simulator.life import State, advance, begin, looked_at
+from watcher.simulator.timeline import State, advance, begin, looked_at
 
 EPOCH = 1_795_420_800.0
 WEB = Subject(Kind.TEMPLATE, (("type", "SERVICE"), ("name", "web"), ("version", "2")), repository="org/templates")

@@ -51,8 +51,8 @@ from watcher.config.tree import Keys, Place, compose
 from watcher.core.model import FAILED, Api, Kind
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
-from watcher.simulator.life import Life, Plan, Scene, Stale, Status, Subject, Unsynced
 from watcher.simulator.scenario import Role, Scenario, Spell, Throttle
+from watcher.simulator.timeline import Life, Plan, Scene, Stale, Status, Subject, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Api, Kind
 from watcher.simulator.faults import Fault
-from watcher.simulator.life import Life, Plan, Scene, Status, Subject, Unsynced
 from watcher.simulator.scenario import Scenario, Spell
+from watcher.simulator.timeline import Life, Plan, Scene, Status, Subject, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

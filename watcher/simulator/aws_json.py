@@ -12,7 +12,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from watcher.core.model import Api, Kind, parse_rfc3339
-from watcher.simulator.life import key_of
+from watcher.simulator.timeline import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
