@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0
-FAST_EMF = "import sys, watcher.observability.emf, watcher.__main__; watcher.observability.emf.EVERY = 0.3; del sys.argv[0]; watcher.__main__.main()"
+FAST_EMF = """import sys, watcher.observability.emf, watcher.__main__
+watcher.observability.emf.EVERY = 0.3
+del sys.argv[0]
+watcher.__main__.main()"""
 
 
 @pytest.fixture

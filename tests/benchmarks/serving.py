@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tests.benchmarks.parent import Parent, Reading
 from tests.proc import Footprint
 from watcher.app import build
-from watcher.cli.options import find_config, read_config
+from watcher.cli.configuration import read_config
+from watcher.cli.options import find_config
 from watcher.config.reloader import Reload
 from watcher.observability import logs
 from watcher.observability.observer import Observers

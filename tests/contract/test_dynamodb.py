@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
 from tests.dynamodb import Fate, Tables, address, made
-from watcher.cli.options import opened
+from watcher.cli.state_reading import opened
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
 from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict, StoreError

@@ -9,7 +9,7 @@ from watcher.config.document import Document
 from watcher.config.json_schema import json_schema_text
 from watcher.config.parser import parse
 from watcher.config.sinks import SINKS
-from watcher.simulator import generator, load_scenario
+from watcher.simulator import generate, load_scenario
 
 CONFIG = Path(__file__).parents[2] / "config"
 SURROUNDINGS = {"AWS_REGION": "us-east-1"}
@@ -71,7 +71,7 @@ def test_the_sinks_in_the_readme_are_valid() -> None:
 
 def test_the_demos_configuration_watches_all_of_the_made_up_world() -> None:
     config = parse(Document("demo.yaml", (CONFIG / "demo.yaml").read_bytes()), SURROUNDINGS, lambda _: None)
-    assert {target.id for target in config.targets} == {target.id for target in generator(1).targets("demo")}
+    assert {target.id for target in config.targets} == {target.id for target in generate(1).targets("demo")}
 
 
 def test_the_example_of_a_scenario_is_one() -> None:

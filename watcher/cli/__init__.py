@@ -6,20 +6,13 @@ import contextlib
 import errno
 import os
 import sys
+from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from watcher import __version__
-from watcher.cli.deliveries import deliveries
-from watcher.cli.events import events
-from watcher.cli.healthcheck import healthcheck
-from watcher.cli.run import demo, run, simulate
-from watcher.cli.sink_test import test_sink
-from watcher.cli.state import state
-from watcher.cli.status import check, status
-from watcher.cli.validate import schema, validate
 from watcher.errors import ConfigError, UsageError, WatcherError
 from watcher.util.redaction import printable, redact
 from watcher.util.shapes import is_unicode
@@ -41,7 +34,65 @@ Examples:
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+COMMANDS = {
+    "run": ("run", "run", "Watch, and write each event as a line of JSON to stdout, until SIGTERM or SIGINT."),
+    "check": ("check", "check", "Poll every target once and show its status."),
+    "validate": ("validate", "validate", "Validate the configuration and show the load that it asks for."),
+    "status": (
+        "status",
+        "status",
+        "Show the last known state of every target, from the state store, with no AWS call.",
+    ),
+    "events": ("events", "events", "Show recorded events, oldest first."),
+    "deliveries": (
+        "deliveries",
+        "deliveries",
+        "Show the pending deliveries and the dead letters of each sink, oldest first.",
+    ),
+    "state": ("state", "state", "Prepare the state store, or move its contents to another one."),
+    "test-sink": ("sink_test", "test_sink", "Send one `watcher.test` event through a sink now and show the result."),
+    "schema": ("schema", "schema", "Print the JSON Schema of the configuration, or with --event of the events."),
+    "simulate": (
+        "simulate",
+        "simulate",
+        "Simulate AWS on this machine: its sync-status APIs over their real wire protocol.",
+    ),
+    "demo": ("demo", "demo", "Run the daemon against a simulated AWS, in one process."),
+    "healthcheck": (
+        "healthcheck",
+        "healthcheck",
+        "Ask the running daemon's /livez; the exit code is 0 when it is healthy, else 1.",
+    ),
+}
+"""For each command: its module in this package, its name there, and the line for it in `watcher --help`."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when that command is used: `--help` alone imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's interface
+        """Return the names of the commands in the order of `--help`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  the same
+        """Return the command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"watcher.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  the same
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="watcher")
 def cli() -> None:
     """Alert when AWS fails to sync your templates and stacks from Git.
@@ -49,23 +100,6 @@ def cli() -> None:
     The configuration comes from --config, else from the file named by WATCHER_CONFIG, else from the YAML text in
     WATCHER_CONFIG_YAML, else from watcher.yaml in the working directory.
     """
-
-
-for command in (
-    run,
-    check,
-    validate,
-    status,
-    events,
-    deliveries,
-    state,
-    test_sink,
-    schema,
-    simulate,
-    demo,
-    healthcheck,
-):
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None, interrupted: int | None = None) -> None:

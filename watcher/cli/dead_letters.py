@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from watcher.cli.options import liveness_of, opened, refuse_unknown_sink
+from watcher.cli.options import refuse_unknown_sink
 from watcher.cli.output import Backlog
+from watcher.cli.state_reading import liveness_of, opened
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.errors import UsageError
 from watcher.stores import outbox_for, reader_for

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.cli.options import config_option, load_config, only_config, say
+from watcher.cli.configuration import load_config
+from watcher.cli.dead_letters import backlogs, letters, revive
+from watcher.cli.dead_letters import drop as drop_all
+from watcher.cli.options import config_option, only_config, say
+from watcher.cli.output import print_backlog, print_backlog_json
 from watcher.errors import UsageError
+from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +45,6 @@ def deliveries(
     if context.invoked_subcommand is not None:
         only_config(context)
         return 0
-    from watcher.cli.dead_letters import backlogs  # noqa: PLC0415  --help needs none of these
-    from watcher.cli.output import print_backlog, print_backlog_json  # noqa: PLC0415  the same
-    from watcher.util.clock import SystemClock  # noqa: PLC0415  the same
 
     settings = load_config(config)
     found = asyncio.run(backlogs(settings, sink, limit, dead=dead))
@@ -68,8 +70,6 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
 
     No daemon needs to run; one that does takes them up within seconds.
     """
-    from watcher.cli.dead_letters import letters, revive  # noqa: PLC0415  --help needs none of these
-
     revived, others = asyncio.run(revive(load_config(config), ids, sink))
     if others and not revived:
         raise UsageError(others)
@@ -88,8 +88,6 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
 @click.argument("event_id", metavar="ID")
 def drop(config: str | None, sink: str | None, event_id: str) -> int:
     """Let what waits, or is dead, of the event with this ID not be sent, to one sink or all."""
-    from watcher.cli.dead_letters import drop as drop_all  # noqa: PLC0415  --help needs none of these
-
     dropped = asyncio.run(drop_all(load_config(config), event_id, sink))
     click.echo(f"{dropped} {'delivery' if dropped == 1 else 'deliveries'} will not be sent.")
     return 0

@@ -1,4 +1,4 @@
-"""The demonstration: the stand-in for AWS, and the real daemon watching it over a real socket, in one process."""
+"""`demo`: the stand-in for AWS, and the real daemon watching it over a real socket, in one process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.app import build
+from watcher.cli.options import verbose_option
 from watcher.cli.output import EventPrinter, print_targets, status_rows
+from watcher.cli.stopping import Pace, until_stopped
 from watcher.config.document import Document
 from watcher.config.parser import parse
 from watcher.core.model import Kind
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import SinkClosed
-from watcher.simulator import Simulator, generator
+from watcher.observability import logs
+from watcher.simulator import Simulator, generate
+from watcher.util.duration import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +41,22 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo-secre
 NOT_FOR_A_DEMO = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL")
 
 
+@click.command(epilog="\b\nExamples:\n  watcher demo --for 30s\n  watcher demo --json | jq .type")
+@click.option("--for", "duration", metavar="DURATION", help="End by itself after this time: 30s, 2m.")
+@click.option("--seed", type=int, default=41, show_default=True, help="Which made-up world.")
+@click.option("--pace", type=Pace(0.1, 1e6), default=10.0, show_default=True, help="Times real speed.")
+@click.option("--json", "as_json", is_flag=True, help="The events as they are.")
+@verbose_option
+def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
+    """Run the daemon against a simulated AWS, in one process."""
+    try:
+        seconds = None if duration is None else parse_duration(duration)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from None
+    logs.set_up(verbose=verbose, quiet=not verbose)
+    return until_stopped(lambda stop: play(stop, seed=seed, pace=pace, seconds=seconds, as_json=as_json))
+
+
 async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | None, as_json: bool) -> None:
     """Show it until `stop` is set, or for so many `seconds`.
 
@@ -50,7 +70,7 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
     for name in NOT_FOR_A_DEMO:
         os.environ.pop(name, None)
     os.environ |= CREDENTIALS
-    simulator = Simulator(generator(seed, pace=pace))
+    simulator = Simulator(generate(seed, pace=pace))
     url = await simulator.start()
     targets = simulator.world.scenario.targets(region=REGION)
     try:

@@ -11,15 +11,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.cli.options import config_option, json_option, liveness_of, load_config, only_config, opened, say
+from watcher.cli.configuration import load_config
+from watcher.cli.options import config_option, json_option, only_config, say
+from watcher.cli.output import (
+    EventPrinter,
+    explanation_to_json,
+    explanations_table,
+    print_json,
+    print_table,
+)
+from watcher.cli.state_reading import liveness_of, opened
+from watcher.core.model import EVENT_TYPES, TEST_EVENT
+from watcher.core.ports import DeliveryQuery, EventQuery
+from watcher.core.subjects import subject_matches
+from watcher.delivery.explain import explain as explained
 from watcher.errors import UsageError
+from watcher.stores import reader_for
+from watcher.stores.event_cursor import all_there
+from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from watcher.core.events import Event
-    from watcher.core.ports import EventQuery, Reader
+    from watcher.core.ports import Reader
     from watcher.core.settings import Config
     from watcher.delivery.explain import Explanation
 
@@ -55,10 +72,6 @@ def events(
     if context.invoked_subcommand is not None:
         only_config(context)
         return 0
-    from watcher.cli.output import EventPrinter  # noqa: PLC0415  the same
-    from watcher.core.ports import EventQuery  # noqa: PLC0415  the same
-    from watcher.stores import reader_for  # noqa: PLC0415  the same
-    from watcher.util.duration import parse_duration  # noqa: PLC0415  --help needs none of these
 
     try:
         after = None if since is None else datetime.now(UTC) - timedelta(seconds=parse_duration(since))
@@ -101,9 +114,6 @@ def events(
 
 def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
     """Notes on the parts of a query that can match no event: they may be misspelt."""
-    from watcher.core.model import EVENT_TYPES, TEST_EVENT  # noqa: PLC0415  the same
-    from watcher.core.subjects import subject_matches  # noqa: PLC0415  --help needs none of these
-
     for pattern in query.types:
         if not any(matches(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
             yield f"no event type matches --type {pattern!r}"
@@ -113,8 +123,6 @@ def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
 
 
 async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> AsyncIterator[Event]:
-    from watcher.stores.event_cursor import all_there  # noqa: PLC0415  --help needs none of these
-
     if not follow:
         for _, event in await reader.events(query):
             yield event
@@ -140,14 +148,6 @@ async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> Async
 @click.argument("event_id", metavar="ID")
 def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
     """Say why an event was, or was not, sent to each sink: when, how often, with which answer."""
-    from watcher.cli.output import (  # noqa: PLC0415  --help needs none of these
-        EventPrinter,
-        explanation_to_json,
-        explanations_table,
-        print_json,
-        print_table,
-    )
-
     settings = load_config(config)
     told = asyncio.run(_explained(settings, event_id))
     if as_json:
@@ -170,11 +170,6 @@ async def _explained(settings: Config, event_id: str) -> list[tuple[Event, list[
     Raises:
         UsageError: it never was.
     """
-    from watcher.core.ports import DeliveryQuery  # noqa: PLC0415  the same
-    from watcher.delivery.explain import explain as explained  # noqa: PLC0415  --help needs none of these
-    from watcher.stores import reader_for  # noqa: PLC0415  the same
-    from watcher.util.redaction import printable  # noqa: PLC0415  the same
-
     async with opened(reader_for(settings.state)) as reader:
         found = [event for _, event in await reader.find(event_id)]
         deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=MOST))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 import click
 
 from watcher.cli.options import config_option, find_config
+from watcher.config.listen_address import listening_at
 from watcher.errors import ConfigError
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
     from watcher.config.document import Document
@@ -31,7 +36,7 @@ MOST = 65_536
 )
 @click.option("--ready", is_flag=True, help="Ask /readyz instead: is every endpoint tried, does the store work?")
 def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
-    """Ask the running daemon's /livez; the exit code is 0 when it is well, else 1.
+    """Ask the running daemon's /livez; the exit code is 0 when it is healthy, else 1.
 
     A fault elsewhere in the configuration does not matter here. But where a change of `http.listen` itself was refused,
     the daemon listens where it did: give --url where an orchestrator decides by this.
@@ -46,8 +51,6 @@ def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
 
 
 def _configured(config: str | None) -> str | None:
-    from watcher.config.listen_address import listening_at  # noqa: PLC0415  --url and --help need no YAML
-
     document: Document | None
     try:
         document = find_config(config)
@@ -62,11 +65,6 @@ def _configured(config: str | None) -> str | None:
 
 def _ask(url: str) -> tuple[bool, str]:
     """Whether the daemon says that it is well, and what to tell of that."""
-    from http.client import HTTPException  # noqa: PLC0415  --help needs none of these
-    from urllib.error import HTTPError  # noqa: PLC0415  the same
-    from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener  # noqa: PLC0415  the same
-
-    from watcher.util.redaction import printable  # noqa: PLC0415  the same
 
     class Stay(HTTPRedirectHandler):
         """Whoever sends elsewhere is not the daemon."""

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from watcher.config.document import locate
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import Collection
 
     from watcher.config.document import Document
-    from watcher.core.liveness import Liveness
-    from watcher.core.ports import Reader
-    from watcher.core.settings import Config
 
     class Openable(Protocol):
         """What is opened and closed."""
@@ -52,23 +48,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Log more.")
 
 
-def load_config(option: str | None) -> Config:
-    """Read the configuration: from `option`, WATCHER_CONFIG, WATCHER_CONFIG_YAML or watcher.yaml, in this order.
-
-    Sets up logging to stderr, unless the command has done so with options of its own.
-
-    Raises:
-        ConfigError: the configuration is wrong or missing.
-    """
-    import structlog  # noqa: PLC0415  --help logs nothing
-
-    from watcher.observability import logs  # noqa: PLC0415  the same
-
-    if not structlog.is_configured():
-        logs.set_up()
-    return read_config(find_config(option))
-
-
 def find_config(option: str | None, cwd: Path | None = None) -> Document:
     """The configuration's text, found as `load_config` describes; `cwd`: the working directory, if it is known.
 
@@ -76,8 +55,6 @@ def find_config(option: str | None, cwd: Path | None = None) -> Document:
         ConfigError: it is not there.
         UsageError: there is no working directory.
     """
-    from watcher.config.document import locate  # noqa: PLC0415  --help needs no YAML
-
     return locate(option, os.environ, cwd or working_directory())
 
 
@@ -93,22 +70,6 @@ def working_directory() -> Path:
         raise UsageError(
             f"the working directory cannot be found ({error.strerror}); change to another directory"
         ) from None
-
-
-def read_config(document: Document) -> Config:
-    """What a configuration's text means; its secrets are shown nowhere from now on.
-
-    Raises:
-        ConfigError: it is wrong.
-    """
-    from watcher.aws.profiles import botocore_profile_region  # noqa: PLC0415  --help needs no YAML
-    from watcher.config.parser import parse  # noqa: PLC0415  the same
-    from watcher.config.secrets import secrets_of  # noqa: PLC0415  the same
-    from watcher.util.redaction import remember  # noqa: PLC0415  the same
-
-    config = parse(document, os.environ, botocore_profile_region)
-    remember(*secrets_of(config))
-    return config
 
 
 def only_config(context: click.Context) -> None:
@@ -134,40 +95,6 @@ def refuse_unknown_sink(name: str | None, known: Collection[str], hint: str) -> 
         raise click.BadParameter(f"there is no sink {name!r}; there is {', '.join(known)}", param_hint=hint)
 
 
-async def liveness_of(reader: Reader, address: str) -> Liveness:
-    """How old the state that `reader` shows is; warns on stderr if no daemon keeps `address` up to date.
-
-    Raises:
-        StoreError: the state cannot be read.
-    """
-    from watcher.cli.output.console import ago  # noqa: PLC0415  the same
-    from watcher.core.liveness import Liveness  # noqa: PLC0415  --help needs none of these
-    from watcher.util.redaction import printable, redact  # noqa: PLC0415  the same
-
-    liveness = Liveness(await reader.alive_at(), datetime.now(UTC))
-    if liveness.silent:
-        since = " yet" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
-        say(
-            f"no daemon has updated {printable(redact(address))}{since}: the output may be out of date; check that "
-            "`watcher run` is running"
-        )
-    return liveness
-
-
 def say(note: str) -> None:
     """Print a note for people on stderr, beside output that is empty or incomplete."""
     click.echo(f"watcher: {note}", err=True)
-
-
-@contextlib.asynccontextmanager
-async def opened(reader: Opened) -> AsyncIterator[Opened]:
-    """`reader`, open for a while.
-
-    Raises:
-        StoreError: there is nothing to look at, or it cannot be used.
-    """
-    await reader.open()
-    try:
-        yield reader
-    finally:
-        await reader.close()

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.cli.options import config_option, load_config, refuse_unknown_sink, verbose_option
+from watcher.aws.sessions import Sessions
+from watcher.cli.configuration import load_config
+from watcher.cli.options import config_option, refuse_unknown_sink, verbose_option
+from watcher.core.events import trial_event
+from watcher.core.ports import Delivery, Verdict
 from watcher.errors import ServiceUnreachable, SinkError
+from watcher.messages.plain import plain
+from watcher.messages.template import Template, told
+from watcher.observability import logs
+from watcher.sinks import SinkContext, sink_for
+from watcher.util.clock import SystemClock
+from watcher.util.duration import format_duration
+from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
     from watcher.core.events import Event
-    from watcher.core.ports import Answer, Delivery
+    from watcher.core.ports import Answer
     from watcher.core.settings import SinkSettings
     from watcher.messages.plain import Text
 
@@ -26,15 +37,10 @@ if TYPE_CHECKING:
 @verbose_option
 @click.argument("name", metavar="NAME")
 def test_sink(config: str | None, name: str, *, verbose: bool) -> int:
-    """Send one `watcher.test` event through a sink, now, and say how it went.
+    """Send one `watcher.test` event through a sink now and show the result.
 
     It goes past the state store and the sink's routing, and is tried once; 69 when the sink did not take it.
     """
-    from watcher.core.events import trial_event  # noqa: PLC0415  the same
-    from watcher.core.ports import Delivery, Verdict  # noqa: PLC0415  the same
-    from watcher.observability import logs  # noqa: PLC0415  --help needs none of these
-    from watcher.util.clock import SystemClock  # noqa: PLC0415  the same
-
     logs.set_up(verbose=verbose, quiet=not verbose)
     settings = {sink.name: sink for sink in load_config(config).sinks}
     refuse_unknown_sink(name, settings, "NAME")
@@ -58,10 +64,6 @@ async def _tried(settings: SinkSettings, delivery: Delivery) -> Answer:
     Raises:
         ServiceUnreachable: it gives no answer.
     """
-    from watcher.aws.sessions import Sessions  # noqa: PLC0415  the same
-    from watcher.sinks import SinkContext, sink_for  # noqa: PLC0415  the same
-    from watcher.util.duration import format_duration  # noqa: PLC0415  --help needs none of these
-
     sink = sink_for(settings, SinkContext(Sessions()))
     what, deadline = f"{settings.name} ({settings.type})", sink.limits.deadline
     try:
@@ -80,8 +82,6 @@ def _as_read(settings: SinkSettings, event: Event) -> str:
     """The message that people get from a text sink, as far as a terminal can show it; empty for any other sink."""
     if settings.type not in ("slack", "notify"):
         return ""
-    from watcher.messages.plain import plain  # noqa: PLC0415  jinja2 is loaded for those who use it
-    from watcher.messages.template import Template, told  # noqa: PLC0415  the same
 
     events, escape = [json.loads(event.body)], "slack" if settings.type == "slack" else "text"
 
@@ -103,6 +103,4 @@ def _show(text: str, *, err: bool) -> None:
 
 def _fit(text: str) -> str:
     """`text`, of as many lines, without secrets and without what a terminal would act on."""
-    from watcher.util.redaction import printable, redact  # noqa: PLC0415  --help needs none of these
-
     return "\n".join(map(printable, redact(text).split("\n")))

@@ -6,7 +6,9 @@ import asyncio
 
 import click
 
-from watcher.cli.options import config_option, load_config, only_config
+from watcher.cli.configuration import load_config
+from watcher.cli.options import config_option, only_config
+from watcher.cli.state_transfer import prepare, read_file, write_file
 
 
 @click.group(
@@ -18,7 +20,7 @@ from watcher.cli.options import config_option, load_config, only_config
 @config_option
 @click.pass_context
 def state(context: click.Context, config: str | None) -> None:  # noqa: ARG001  of its subcommands
-    """Prepare the state store, or move what it holds to another one."""
+    """Prepare the state store, or move its contents to another one."""
     only_config(context)
 
 
@@ -29,8 +31,6 @@ def init(config: str | None) -> int:
 
     It gets capacity on demand, point-in-time recovery and TTL. A state file needs no preparation.
     """
-    from watcher.cli.state_transfer import prepare  # noqa: PLC0415  --help needs none of it
-
     for line in asyncio.run(prepare(load_config(config).state)):
         click.echo(line)
     return 0
@@ -44,8 +44,6 @@ def export(config: str | None, file: str) -> int:
 
     FILE is created, or replaced if it is an earlier export.
     """
-    from watcher.cli.state_transfer import write_file  # noqa: PLC0415  --help needs none of it
-
     click.echo(write_file(load_config(config), file))
     return 0
 
@@ -55,7 +53,5 @@ def export(config: str | None, file: str) -> int:
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
 def import_(config: str | None, file: str) -> int:
     """Fill an empty store from FILE, an export of `state export`. No daemon may be using the store."""
-    from watcher.cli.state_transfer import read_file  # noqa: PLC0415  --help needs none of it
-
     click.echo(read_file(load_config(config).state, file))
     return 0

@@ -11,10 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.cli.options import opened
+from watcher.cli.state_reading import opened
 from watcher.config.files import files_in_use
+from watcher.core.state_url import parse_address
 from watcher.errors import StoreError, UsageError
 from watcher.stores import DYNAMODB, SQLITE, mover_for
+from watcher.stores.dynamodb.schema import init
+from watcher.stores.dynamodb.table import Table
 from watcher.stores.transfer import HEADER, Recorded, Sending, State, lines, parts
 from watcher.util.redaction import printable
 
@@ -39,9 +42,6 @@ async def prepare(address: str) -> list[str]:
     """
     if not address.startswith(DYNAMODB):
         return [f"{address} needs no preparation; `watcher run` makes what it needs."]
-    from watcher.core.state_url import parse_address  # noqa: PLC0415  what is not used is not loaded
-    from watcher.stores.dynamodb.schema import init  # noqa: PLC0415  the same
-    from watcher.stores.dynamodb.table import Table  # noqa: PLC0415  the same
 
     table = Table(parse_address(address))
     try:

@@ -43,7 +43,7 @@ STACK_FAILURES = (
 )
 
 
-def seeded(seed: int, *, pace: float = 1.0) -> Scenario:
+def generate(seed: int, *, pace: float = 1.0) -> Scenario:
     """A world of thirteen targets. The same seed is the same world; a `pace` above 1 makes it so many times as fast.
 
     Somewhere in it an attempt stalls, one target never synced at first, another is not found for a while, and the

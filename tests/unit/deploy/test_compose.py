@@ -13,7 +13,7 @@ from tests.dockerfile import DEPLOY, stages
 from watcher.cli import cli
 from watcher.config.document import Document
 from watcher.config.parser import parse
-from watcher.simulator import generator
+from watcher.simulator import generate
 from watcher.util.duration import parse_duration
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def test_the_daemon_lives_where_the_stand_in_listens_on_loopback() -> None:
 
 
 def test_the_stand_in_knows_everything_that_the_daemon_watches() -> None:
-    known = {target.identity for target in generator(parameters("aws")["seed"]).targets()}
+    known = {target.identity for target in generate(parameters("aws")["seed"]).targets()}
     assert {target.identity for target in configuration(WATCHER_TOKEN="a-token-of-mine").targets} <= known
 
 

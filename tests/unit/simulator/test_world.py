@@ -19,7 +19,7 @@ from watcher.simulator import (
     Throttle,
     World,
     attempt,
-    generator,
+    generate,
 )
 
 REGION = "us-east-1"
@@ -130,7 +130,7 @@ def test_showing_nothing_is_a_target_that_never_synced(clock: Clock) -> None:
 
 
 def test_the_timeline_is_what_polls_see(clock: Clock) -> None:
-    scenario = generator(7)
+    scenario = generate(7)
     target = scenario.targets()[0]
     made = World(scenario, clock)
     made.begin()
@@ -159,15 +159,15 @@ def test_there_is_no_timeline_of_a_life_by_calls(clock: Clock) -> None:
 
 
 def test_a_seed_is_one_world_and_its_pace_only_makes_it_faster() -> None:
-    assert generator(3) == generator(3)
-    assert generator(3) != generator(4)
-    slow, fast = generator(3), generator(3, pace=10)
+    assert generate(3) == generate(3)
+    assert generate(3) != generate(4)
+    slow, fast = generate(3), generate(3, pace=10)
     assert [life.scenes[0].shows for _, life in slow.lives] == [life.scenes[0].shows for _, life in fast.lives]
     assert slow.lives[0][1].scenes[0].seconds == pytest.approx(10 * (fast.lives[0][1].scenes[0].seconds or 0))
 
 
 def test_a_seeded_world_is_lively(clock: Clock) -> None:
-    scenario = generator(1)
+    scenario = generate(1)
     made = World(scenario, clock)
     shown = [each for target in scenario.targets() for each in made.timeline(target, 3600)]
     assert len(scenario.targets()) == 13

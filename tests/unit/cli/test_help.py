@@ -1,0 +1,33 @@
+"""The help of the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from watcher.cli import COMMANDS, cli
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_of_a_command_is_the_first_sentence_of_its_help(name: str) -> None:
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
+    assert command is not None
+    assert command.name == name
+    assert " ".join((command.help or "").split()).startswith(COMMANDS[name][2])
+    assert cli.list_commands(context) == list(COMMANDS)
+
+
+def test_help_imports_no_command() -> None:
+    script = """import sys
+from watcher.cli import cli
+cli.main(["--help"], prog_name="watcher", standalone_mode=False)
+print(*(name for name in sys.modules if name.startswith("watcher.")))"""
+    said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert "healthcheck" in said
+    loaded = said.splitlines()[-1].split()
+    assert {"watcher.cli", "watcher.errors"} <= {*loaded}
+    assert not [name for name in loaded if name.startswith(("watcher.cli.", "watcher.core", "watcher.config"))]

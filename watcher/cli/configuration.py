@@ -1,0 +1,56 @@
+"""Reads the configuration that a command was given."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import structlog
+
+from watcher.aws.profiles import botocore_profile_region
+from watcher.config.parser import parse
+from watcher.config.secrets import secrets_of
+from watcher.observability import logs
+from watcher.util.redaction import remember
+
+if TYPE_CHECKING:
+    from watcher.config.document import Document
+    from watcher.core.settings import Config
+
+    class Openable(Protocol):
+        """What is opened and closed."""
+
+        async def open(self) -> None:
+            """Before it is used."""
+
+        async def close(self) -> None:
+            """After it was."""
+
+    Opened = TypeVar("Opened", bound=Openable)
+
+
+from watcher.cli.options import find_config
+
+
+def load_config(option: str | None) -> Config:
+    """Read the configuration: from `option`, WATCHER_CONFIG, WATCHER_CONFIG_YAML or watcher.yaml, in this order.
+
+    Sets up logging to stderr, unless the command has done so with options of its own.
+
+    Raises:
+        ConfigError: the configuration is wrong or missing.
+    """
+    if not structlog.is_configured():
+        logs.set_up()
+    return read_config(find_config(option))
+
+
+def read_config(document: Document) -> Config:
+    """What a configuration's text means; its secrets are shown nowhere from now on.
+
+    Raises:
+        ConfigError: it is wrong.
+    """
+    config = parse(document, os.environ, botocore_profile_region)
+    remember(*secrets_of(config))
+    return config
