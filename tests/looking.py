@@ -13,13 +13,14 @@ import aiohttp
 from tests.support.waiting import PATIENCE
 from watcher.config.document import Document
 from watcher.config.parser import parse
+from watcher.config.reloader import Loaded
 from watcher.core.diff import diff
 from watcher.core.events import outage_event, sync_event
 from watcher.core.model import Attempt, Snapshot
 from watcher.core.ports import Entry
 from watcher.core.settings import Http
 from watcher.core.state import Outage, Record
-from watcher.observability.daemon_view import EndpointLook, Loaded, SinkLook, TargetLook
+from watcher.observability.daemon_view import EndpointLook, SinkLook, TargetLook
 from watcher.observability.metrics import Metrics
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock

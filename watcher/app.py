@@ -14,12 +14,12 @@ from watcher import __version__
 from watcher.aws.sessions import Sessions
 from watcher.cluster.membership import part_of
 from watcher.config.changes import AT_START, difference
+from watcher.config.reloader import Loaded
 from watcher.core.routing import wants_recorded
 from watcher.delivery.maintenance import Upkeep
 from watcher.delivery.relay import Relay
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability import tracing
-from watcher.observability.daemon_view import Loaded
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
 from watcher.polling.manager import Polling

@@ -5,6 +5,7 @@ WatcherError
  ├─ ServiceUnreachable    69  something outside that a command needs does not answer
  ├─ StoreError            73  the state store cannot be used
  │   ├─ StoreLocked       73  another daemon has it
+ │   ├─ StoreSilent           it did not answer in time
  │   └─ StoreConflict         another watcher changed some of these subjects meanwhile; carries which
  ├─ ConfigError           78  the configuration is wrong; carries every fault
  ├─ PollFailed            one poll brought nothing to believe; never changes state
@@ -25,6 +26,10 @@ from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+
+MALFORMED = "MalformedAnswer"
+"""The code of an answer that is not what the API promises."""
 
 
 class WatcherError(Exception):
@@ -54,6 +59,16 @@ class StoreError(WatcherError):
 
 class StoreLocked(StoreError):  # noqa: N818  named for what it says
     """Another daemon keeps its state in the same place."""
+
+
+class StoreSilent(StoreError):  # noqa: N818  named for what it says
+    """The state store did not answer within so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        """Say for how long, and what to look at."""
+        super().__init__(
+            f"the state store did not answer within {seconds:g} s; look at its disk, or the network path to its table"
+        )
 
 
 class StoreConflict(StoreError):  # noqa: N818  named for what it says

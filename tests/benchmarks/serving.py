@@ -23,8 +23,8 @@ from watcher.observability.observer import Observers
 from watcher.util.rlimits import allow_more_files
 
 if TYPE_CHECKING:
+    from watcher.config.reloader import Loaded
     from watcher.core.model import Target
-    from watcher.observability.daemon_view import Loaded
 
 
 class Watch(Observers):

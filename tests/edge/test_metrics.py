@@ -13,11 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.looking import BEGAN, Peek, attempt, config_of, peeking
 from tests.support.waiting import until
+from watcher.config.reloader import Loaded
 from watcher.core.model import EVENT_TYPES
 from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Result
 from watcher.core.state import Outage
 from watcher.errors import StoreError
-from watcher.observability.daemon_view import Loaded, SinkLook
+from watcher.observability.daemon_view import SinkLook
 from watcher.observability.emf import UNITS, Emf, embedded
 from watcher.observability.metrics import Metrics, detection
 from watcher.observability.observer import Poll, PollOutcome

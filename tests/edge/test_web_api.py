@@ -15,9 +15,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from tests.looking import BEGAN, Site, attempt, serving
+from watcher.config.reloader import Loaded
 from watcher.core.ports import Delivery, DeliveryState, EventQuery, Result
 from watcher.core.state import Outage
-from watcher.observability.daemon_view import Loaded, SinkLook, TargetLook
+from watcher.observability.daemon_view import SinkLook, TargetLook
 from watcher.util.redaction import HIDDEN, remember
 from watcher.web import query
 from watcher.web.routes import Route

@@ -22,8 +22,8 @@ from watcher.util.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from watcher.config.reloader import Loaded
     from watcher.core.settings import Config
-    from watcher.observability.daemon_view import Loaded
 
 FIRST = "stacks: [{name: a}]\n"
 SECOND = "stacks: [{name: a}, {name: b}]\n"

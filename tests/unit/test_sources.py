@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watcher.aws.json_body import body_of
 from watcher.core.diff import diff
 from watcher.core.model import Attempt, Kind, Snapshot, stack, template
 from watcher.core.state import Record, dump, load
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.sources import SOURCES
 from watcher.sources.codeconnections import SPELLING as PASCAL
-from watcher.sources.parsing import body_of
 from watcher.sources.proton import SPELLING as CAMEL
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN, remember

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from watcher.cli.state_reading import opened
 from watcher.config.files import files_in_use
-from watcher.core.state_url import parse_address
+from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError, UsageError
-from watcher.stores import DYNAMODB, SQLITE, mover_for
+from watcher.stores import mover_for
 from watcher.stores.dynamodb.schema import init
 from watcher.stores.dynamodb.table import Table
 from watcher.stores.transfer import HEADER, Recorded, Sending, State, lines, parts
@@ -40,7 +40,7 @@ async def prepare(address: str) -> list[str]:
     Raises:
         StoreError: it is there and cannot be used, or may not be made.
     """
-    if not address.startswith(DYNAMODB):
+    if not address.startswith(SCHEME):
         return [f"{address} needs no preparation; `watcher run` makes what it needs."]
 
     table = Table(parse_address(address))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.config.sinks.file import FileSink
-from watcher.stores import SQLITE
+from watcher.core.state_url import SQLITE
 
 if TYPE_CHECKING:
     from watcher.config.faults import Faults

@@ -8,17 +8,17 @@ twice, so that one that is still being written is not.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.errors import ConfigError, ServiceUnreachable
-from watcher.observability.daemon_view import Loaded
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from watcher.config.document import Document
     from watcher.core.ports import Clock
@@ -34,6 +34,23 @@ READING = 30.0
 
 SHOWN = 20
 """Faults that are kept at most; `watcher validate` tells all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The configuration that is in force, and what became of the last try to load another."""
+
+    at: datetime
+    """When the one in force was taken up."""
+    tried: datetime
+    """When one was last read that differed."""
+    faults: tuple[str, ...] = ()
+    """What was wrong with that one, which was therefore left alone; empty: it is in force."""
+    restart_for: tuple[str, ...] = ()
+    """Keys whose new values hold only from the next start on."""
+    successes: int = 0
+    failures: int = 0
+    """How often another one was taken up, or left alone, in this run."""
 
 
 class Reload:

@@ -6,13 +6,15 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryState, Result, Verdict
-from watcher.observability.daemon_view import FAILING, UP
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from watcher.core.ports import Answer, Delivery, DeliveryRecord
+
+UP, FAILING = "up", "failing"
+"""States of a sink that accepts deliveries, and of one that refuses them."""
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from watcher.util.duration import parse_duration
 
-SCHEME = "dynamodb://"
+SQLITE, SCHEME = "sqlite:///", "dynamodb://"
 FORM = "this must be dynamodb://TABLE, or dynamodb://TABLE?region=REGION&endpoint_url=URL"
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")

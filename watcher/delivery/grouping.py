@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from watcher.messages.sanitize import one_line
+from watcher.messages.cause import cause_text, without_names_and_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from watcher.core.events import Event
-
-LINE = 300
-"""Characters of a text from AWS that are shown."""
-
-_VARYING = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{7,64}\b", re.IGNORECASE)
-"""Request ids, hashes and account numbers: they differ between errors that are the same."""
 
 
 def causes_of(event: Event) -> tuple[str, ...]:
@@ -46,24 +39,3 @@ def _causes(type_: str, data: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [where["account"], where["region"], where.get("api") or where["kind"], data["error"]["code"]]
     if text := cause_text(type_, data):
         yield ["error", without_names_and_ids(text, data)]
-
-
-def cause_text(type_: str, data: Mapping[str, Any]) -> str:
-    """The cause in one line: the error of an `unreadable` event, AWS's last line about a failed sync; else empty."""
-    if error := data.get("error"):
-        return one_line(": ".join(filter(None, (error["code"], error.get("message")))), LINE)
-    said = ordered_sync_events(data) if type_.endswith(".failed") else ()
-    return one_line(said[-1]["event"] or "", LINE) if said else ""
-
-
-def without_names_and_ids(text: str, data: Mapping[str, Any]) -> str:
-    """`text` without the parts in which equal errors differ: the target's own name, ids and hashes."""
-    name = (data.get("target") or {}).get("name") or ""
-    own = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])") if name else _VARYING
-    return _VARYING.sub("#", own.sub("#", text))
-
-
-def ordered_sync_events(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """AWS's own lines of an attempt, oldest first; in the order received if one has no time."""
-    said: Sequence[Mapping[str, Any]] = (data.get("attempt") or {}).get("events") or []
-    return sorted(said, key=lambda one: str(one["time"])) if all(one["time"] for one in said) else said

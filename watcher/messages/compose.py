@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from watcher.delivery.grouping import cause_text, ordered_sync_events, without_names_and_ids
+from watcher.messages.cause import cause_text, ordered_sync_events, without_names_and_ids
 from watcher.messages.facts import facts, sync_events
 from watcher.messages.lead import lead, reservations
 from watcher.messages.message import Fact, Message, Tone

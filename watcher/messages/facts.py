@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.delivery.grouping import LINE, cause_text, ordered_sync_events
+from watcher.messages.cause import LINE, cause_text, ordered_sync_events
 from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
 from watcher.messages.phrases import between, length, moment

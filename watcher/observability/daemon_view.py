@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from watcher.core.retry_policy import FAILING, UP
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from watcher.config.reloader import Loaded
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Reader
     from watcher.core.settings import Config
     from watcher.core.state import Record
     from watcher.observability.backlog import Backlog
-
-
-UP, FAILING = "up", "failing"
-"""States of a sink that accepts deliveries, and of one that refuses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +67,6 @@ class SinkLook:
         """The look, corrected by the backlog (None: empty): up again once all failed deliveries were dropped."""
         left = backlog is not None and (backlog.waiting or backlog.dead)
         return self if left or self.state != FAILING else replace(self, state=UP, error="")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The configuration that is in force, and what became of the last try to load another."""
-
-    at: datetime
-    """When the one in force was taken up."""
-    tried: datetime
-    """When one was last read that differed."""
-    faults: tuple[str, ...] = ()
-    """What was wrong with that one, which was therefore left alone; empty: it is in force."""
-    restart_for: tuple[str, ...] = ()
-    """Keys whose new values hold only from the next start on."""
-    successes: int = 0
-    failures: int = 0
-    """How often another one was taken up, or left alone, in this run."""
 
 
 class Inside(Protocol):

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from watcher import __version__
 from watcher.core.model import KNOWN_STATUSES
+from watcher.core.retry_policy import UP
 from watcher.core.status import outage_of, stalled
-from watcher.observability.daemon_view import UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

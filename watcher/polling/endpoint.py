@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from watcher.aws.call_errors import call_failure
 from watcher.aws.client import Client
+from watcher.aws.json_body import body_of
 from watcher.aws.sessions import credentials_of
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import Throttle
 from watcher.polling.retry import always, attempt
 from watcher.sources import SOURCES
-from watcher.sources.parsing import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

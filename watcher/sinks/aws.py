@@ -21,9 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import refusal
 from watcher.aws.client import Client
+from watcher.aws.json_body import body_of
 from watcher.core.ports import Answer, Limits, Verdict
 from watcher.errors import PollFailed, SinkError
-from watcher.sources.parsing import body_of
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt, printable
 

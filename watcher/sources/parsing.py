@@ -6,14 +6,13 @@ status and `startedAt`, without which nothing is known of the target; faults in 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from watcher.core.model import Attempt, Snapshot, rfc3339
-from watcher.errors import EndpointUnreadable, TargetUnreadable
+from watcher.errors import MALFORMED, TargetUnreadable
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from watcher.core.model import Revision, SyncEvent
 
 T = TypeVar("T")
-
-CODE = "MalformedAnswer"
 
 NOTED = 5
 """How many members that are treated as absent are named, for one answer."""
@@ -57,24 +54,6 @@ class Spelling:
     """A revision's members: as they are spelt, and in camelCase."""
 
 
-def body_of(content: bytes, content_type: str) -> dict[str, Any]:
-    """The JSON object in an answer's body.
-
-    Raises:
-        EndpointUnreadable: it is none. Whatever answered is not the API, or was cut off: this says nothing of a target.
-    """
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        kind = content_type.partition(";")[0].strip() or "no content type"
-        raise EndpointUnreadable(
-            CODE, f"the answer is not whole JSON ({len(content)} bytes, {kind})", passing=True
-        ) from None
-    if not isinstance(answer, dict):
-        raise EndpointUnreadable(CODE, "the answer is JSON, but no object", passing=True)
-    return answer
-
-
 def snapshot_of(answer: dict[str, Any], spelling: Spelling) -> Snapshot:
     """The snapshot in an answer. Members that are missing or malformed are treated as absent, and named in `odd`.
 
@@ -95,9 +74,9 @@ def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
     try:
         return read(form[name])
     except KeyError:
-        raise TargetUnreadable(CODE, f"the answer lacks the required member {name!r}") from None
+        raise TargetUnreadable(MALFORMED, f"the answer lacks the required member {name!r}") from None
     except _ODD as error:
-        raise TargetUnreadable(CODE, f"the answer is not what the API promises: {name}: {error}") from None
+        raise TargetUnreadable(MALFORMED, f"the answer is not what the API promises: {name}: {error}") from None
 
 
 class _Reader:

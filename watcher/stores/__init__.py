@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.core.state_url import SCHEME, parse_address
+from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from watcher.stores.dynamodb.transfer import DynamoMover
     from watcher.stores.memory import MemoryStore
     from watcher.stores.sqlite.store import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
-
-SQLITE, DYNAMODB = "sqlite:///", SCHEME
 
 
 def store_for(address: str, sessions: Sessions | None = None) -> SqliteStore | DynamoStore | MemoryStore:

@@ -6,8 +6,6 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from watcher.errors import StoreError
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
@@ -28,9 +26,12 @@ class Shared(Generic[T]):
     hangs is never begun twice.
     """
 
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]], keep: float) -> None:
-        """`make` makes it anew."""
+    def __init__(
+        self, make: Callable[[], Coroutine[Any, Any, T]], keep: float, late: Callable[[float], Exception] = TimeoutError
+    ) -> None:
+        """`make` makes a new value; `late` makes the error of a wait that took its limit, given in seconds."""
         self._make = make
+        self._late = late
         self._keep = keep
         self._made: asyncio.Task[T] | None = None
         self._ended = self._rest = 0.0
@@ -46,18 +47,12 @@ class Shared(Generic[T]):
         return await asyncio.shield(self._made)
 
     async def get_within(self, seconds: float, keep: float = inf) -> T:
-        """The same.
-
-        Raises:
-            StoreError: it was not made within so many seconds.
-        """
+        """Return what `get` returns, within so many seconds; raises the error that `late` makes."""
         try:
             async with asyncio.timeout(seconds):
                 return await self.get(keep)
         except TimeoutError:
-            raise StoreError(
-                f"the state store did not answer within {seconds:g} s; look at its disk, or the way to its table"
-            ) from None
+            raise self._late(seconds) from None
 
     def close(self) -> None:
         """Stop making it."""
@@ -76,22 +71,19 @@ class Shared(Generic[T]):
 
 
 class Gate:
-    """Lets a few questions through to the store at once; the others wait, and nobody waits for ever.
+    """Lets a few questions through at once; the others wait, each for a limited time.
 
     A question that hangs keeps its place until it is answered, so that no more than so many can ever pile up.
     """
 
-    def __init__(self, places: int, patience: float) -> None:
-        """`places`: questions at once; `patience`: seconds that one may take with its wait."""
+    def __init__(self, places: int, patience: float, late: Callable[[float], Exception] = TimeoutError) -> None:
+        """`places`: questions at once; `patience`: seconds that one may take with its wait; `late`: as in `Shared`."""
+        self._late = late
         self._places = asyncio.Semaphore(places)
         self._patience = patience
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """The answer.
-
-        Raises:
-            StoreError: there was none in time, or the store failed.
-        """
+        """Return the answer; raises the error that `late` makes, or that of the question."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._places.acquire()
@@ -99,9 +91,7 @@ class Gate:
                 asking.add_done_callback(self._answered)
                 return await asyncio.shield(asking)
         except TimeoutError:
-            raise StoreError(
-                f"the state store did not answer within {self._patience:g} s; try again, or ask for less"
-            ) from None
+            raise self._late(self._patience) from None
 
     def _answered(self, asking: asyncio.Future[T]) -> None:
         self._places.release()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from watcher.core.model import rfc3339
 from watcher.core.ports import DeliveryQuery, EventQuery
 from watcher.core.status import standing
+from watcher.errors import StoreSilent
 from watcher.util.single_flight import Gate, Shared
 from watcher.web import badge, history, query, views
 from watcher.web.overview import Overviews
@@ -56,7 +57,7 @@ class Api:
         self._overviews = Overviews(inside, self._elsewhere, packer)
         self._endpoints = Shared(self._all_endpoints, KEPT)
         self._sinks = Shared(self._all_sinks, KEPT)
-        self._gate = Gate(QUESTIONS, PATIENCE)
+        self._gate = Gate(QUESTIONS, PATIENCE, StoreSilent)
         self._index: tuple[Config | None, Mapping[str, Target]] = (None, {})
 
     def close(self) -> None:

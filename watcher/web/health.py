@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.errors import StoreError
+from watcher.errors import StoreError, StoreSilent
 from watcher.util.single_flight import Shared
 from watcher.web import views
 from watcher.web.responses import Answer, told
@@ -28,7 +28,7 @@ class Health:
         self._inside = inside
         self._metrics = metrics
         self._exposed = Shared(metrics.expose, EXPOSED)
-        self._probed = Shared(self._probe, PROBED)
+        self._probed = Shared(self._probe, PROBED, StoreSilent)
 
     def live(self) -> Answer:
         """`/livez`: the loop turns, if this is answered at all; without the store, and without waiting."""

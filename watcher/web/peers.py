@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.errors import StoreError
+from watcher.errors import StoreError, StoreSilent
 from watcher.util.single_flight import Shared
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Elsewhere:
     def __init__(self, inside: Inside) -> None:
         """`inside` is of whom it is told."""
         self._inside = inside
-        self._reading = Shared(self._read, KEPT)
+        self._reading = Shared(self._read, KEPT, StoreSilent)
         self._known: dict[str, Record] = {}
         self._unread = False
         self._groups: tuple[Config | None, Mapping[EndpointKey, tuple[Target, ...]]] = (None, {})

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from watcher import __version__
 from watcher.core.events import target_to_json
 from watcher.core.model import Kind, rfc3339
+from watcher.core.retry_policy import UP
 from watcher.core.state import attempt_to_json
 from watcher.core.status import active, last_failure, outage_of, stalled, standing
 from watcher.messages.links import links, repository_name
-from watcher.observability.daemon_view import UP
 from watcher.util.redaction import excerpt, redact
 
 if TYPE_CHECKING:

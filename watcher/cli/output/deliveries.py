@@ -13,7 +13,7 @@ from rich.text import Text
 from watcher.cli.output.console import CRITICAL, GOOD, WARNING, ago, console, table_of
 from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryState
-from watcher.delivery.grouping import without_names_and_ids
+from watcher.messages.cause import without_names_and_ids
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:

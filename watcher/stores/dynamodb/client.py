@@ -13,11 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import call_failure, refusal
 from watcher.aws.client import Client
+from watcher.aws.json_body import body_of
 from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Sessions
 from watcher.core.settings import Account
 from watcher.errors import PollFailed, StoreError
-from watcher.sources.parsing import body_of
 from watcher.util.redaction import excerpt, printable
 
 if TYPE_CHECKING:
