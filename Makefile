@@ -33,11 +33,11 @@ soak: .venv/ready
 	$(BIN)/python -m pytest -m soak -s
 
 # The status page in a real browser: asks for Chromium, and for npm, which brings the accessibility checker.
-page: .venv/ready tests/page/node_modules/.package-lock.json
-	$(BIN)/python -m pytest -m page tests/page
+page: .venv/ready tests/browser/node_modules/.package-lock.json
+	$(BIN)/python -m pytest -m page tests/browser
 
-tests/page/node_modules/.package-lock.json: tests/page/package-lock.json
-	npm ci --no-audit --no-fund --prefix tests/page
+tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
+	npm ci --no-audit --no-fund --prefix tests/browser
 	@touch $@
 
 # The environment is made again whenever what it is made from changes.
@@ -69,4 +69,4 @@ lock:
 	echo ministack | $(LOCKED) --output-file requirements/ministack.txt -
 
 clean:
-	rm -rf .venv .venv-ministack tests/page/node_modules
+	rm -rf .venv .venv-ministack tests/browser/node_modules

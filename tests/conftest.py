@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 for _name in ("NO_PROXY", "no_proxy"):
     os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost", "::1")))
 
-pytest_plugins = ["tests.edge.emulators", "tests.dynamodb"]
+pytest_plugins = ["tests.support.emulators", "tests.support.dynamodb_tables"]
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

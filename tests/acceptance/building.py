@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.dockerfile import DEPLOY, Instruction, Stage, ignored, stages
+from tests.support.dockerfile import DEPLOY, Instruction, Stage, ignored, stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

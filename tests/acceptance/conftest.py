@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.place import REGION, Site
+from tests.support.installed_command import REGION, Site
 from watcher.core.model import stack, template
 from watcher.simulator import Scenario, Simulator
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from standardwebhooks.webhooks import Webhook
 
-from tests.edge.receiver import Cut, Received, Receiver, Reply
-from tests.fates import Arrival, Wants
+from tests.integration.receiver import Cut, Received, Receiver, Reply
+from tests.support.delivery_oracle import Arrival, Wants
 
 if TYPE_CHECKING:
     from random import Random

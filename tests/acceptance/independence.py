@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from tests.acceptance.consumers import HOOK_SECRET, SOON, Consumer, hanging
-from tests.acceptance.place import REGION, Site
-from tests.fates import Wants
+from tests.support.delivery_oracle import Wants
+from tests.support.installed_command import REGION, Site
 from tests.support.waiting import PATIENCE, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import Scenario, Simulator, attempt

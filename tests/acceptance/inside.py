@@ -17,7 +17,7 @@ from watcher.core.ports import Answer, Limits, Verdict
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from tests.acceptance.place import Site
+    from tests.support.installed_command import Site
     from watcher.core.ports import Delivery
 
 

@@ -14,8 +14,8 @@ from watcher.simulator import attempt
 if TYPE_CHECKING:
     from typing import Any
 
-    from tests.acceptance.place import Site
-    from tests.edge.emulators import Emulator
+    from tests.support.emulators import Emulator
+    from tests.support.installed_command import Site
     from watcher.core.model import Target
     from watcher.simulator import Simulator
 

@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.place import SECRET, Site
+from tests.support.installed_command import SECRET, Site
 from tests.support.waiting import until
 from watcher.core.event_schema import event_schema
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
@@ -23,7 +23,7 @@ from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Child
+    from tests.support.installed_command import Child
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.place import SECRET, Site
-from tests.acceptance.witness import CallClock, Witness, random_world
-from tests.oracle import NotConservedError
+from tests.support.event_oracle import NotConservedError
+from tests.support.installed_command import SECRET, Site
+from tests.support.random_worlds import CallClock, Witness, random_world
 from tests.support.waiting import until
 from watcher.simulator import Simulator
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Child
+    from tests.support.installed_command import Child
 
 SIDE_BY_SIDE = 4
 KILLS = 6

@@ -26,10 +26,10 @@ from tests.acceptance.consumers import (
     gone,
     picky,
 )
-from tests.acceptance.witness import CallClock, Witness, random_world
-from tests.edge.receiver import Reply
-from tests.fates import Arrival, Kept, Wants, judge_sink, went_on_after_dead
-from tests.oracle import NotConservedError
+from tests.integration.receiver import Reply
+from tests.support.delivery_oracle import Arrival, Kept, Wants, judge_sink, went_on_after_dead
+from tests.support.event_oracle import NotConservedError
+from tests.support.random_worlds import CallClock, Witness, random_world
 from tests.support.waiting import until
 from watcher.simulator import Simulator
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
     from watcher.simulator import Scenario
 
 KILLS = 6

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.acceptance.conftest import NETWORK
-from tests.acceptance.place import SECRET
+from tests.support.installed_command import SECRET
 from tests.support.processes import alive
 from tests.support.waiting import until
 from watcher.aws import credential_process
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Site
-    from tests.dynamodb import Tables
-    from tests.edge.emulators import Faulty
+    from tests.support.dynamodb_tables import Tables
+    from tests.support.emulators import Faulty
+    from tests.support.installed_command import Site
 
 T = 1_795_420_800.0
 ROLE = "arn:aws:iam::111122223333:role/watcher"

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.edge.receiver import Received, Receiver, Reply
+from tests.integration.receiver import Received, Receiver, Reply
 from tests.support.waiting import until
 from watcher.core.event_schema import event_schema
 from watcher.core.model import FAILED, SUCCEEDED
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

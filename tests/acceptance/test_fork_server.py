@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.conftest import NETWORK
 
 if TYPE_CHECKING:
-    from tests.acceptance.place import Site
+    from tests.support.installed_command import Site
 
 
 @pytest.mark.parametrize("command", [("--help",), ("validate",), ("schema",), ("validate", "--nonsense"), ("events",)])

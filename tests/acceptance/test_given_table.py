@@ -14,8 +14,8 @@ from tests.unit.deploy.test_permissions import actions, permissions
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
-    from tests.dynamodb import Gate
-    from tests.edge.emulators import Emulator
+    from tests.support.dynamodb_tables import Gate
+    from tests.support.emulators import Emulator
     from watcher.simulator import Simulator
 
 

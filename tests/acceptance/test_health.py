@@ -27,7 +27,7 @@ from watcher.simulator import attempt
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.acceptance.building import Image, Users
-from tests.dockerfile import DEPLOY
+from tests.support.dockerfile import DEPLOY
 from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE, until
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.acceptance.place import Site
+    from tests.support.installed_command import Site
 
 HELD = """
 import atexit, select, sys

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.acceptance.witness import CallClock, Witness, random_world
-from tests.oracle import whole_lines
+from tests.support.event_oracle import whole_lines
+from tests.support.random_worlds import CallClock, Witness, random_world
 from tests.support.waiting import PATIENCE, until
 from watcher.core.model import FAILED, SUCCEEDED, Kind, stack
 from watcher.simulator import Scenario, Simulator, attempt
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
 
 EDITS = 50
 T = 1_795_420_800.0

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.field import REGIONS, TERM, field
-from tests.acceptance.fleet import TooLittleError
-from tests.acceptance.witness import CallClock, random_world
-from tests.oracle import NotConservedError
+from tests.support.cluster_fixture import REGIONS, TERM, field
+from tests.support.cluster_fleet import TooLittleError
+from tests.support.event_oracle import NotConservedError
+from tests.support.random_worlds import CallClock, random_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from tests.acceptance.conftest import Places
-    from tests.acceptance.fleet import Fleet, Post
-    from tests.edge.emulators import Emulator
+    from tests.support.cluster_fleet import Fleet, Post
+    from tests.support.emulators import Emulator
 
     Blow = Callable[[Post, Fleet], Coroutine[Any, Any, None]]
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
-from tests.acceptance.place import REGION
+from tests.support.installed_command import REGION
 from tests.support.waiting import PATIENCE, SLACK, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
@@ -19,7 +19,7 @@ from watcher.simulator import attempt
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

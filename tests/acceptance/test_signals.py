@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.oracle import facts_of, judge, whole_lines
-from tests.proc import heeds
+from tests.support.event_oracle import facts_of, judge, whole_lines
+from tests.support.process_stats import heeds
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator import attempt
 
 if TYPE_CHECKING:
-    from tests.acceptance.place import Site
+    from tests.support.installed_command import Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

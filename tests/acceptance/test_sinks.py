@@ -10,9 +10,9 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
-from tests.acceptance.place import REGION
-from tests.fates import Wants
-from tests.oracle import whole_lines
+from tests.support.delivery_oracle import Wants
+from tests.support.event_oracle import whole_lines
+from tests.support.installed_command import REGION
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.simulator import attempt
@@ -21,7 +21,7 @@ from watcher.stores.sqlite.outbox import REMOVED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
     from watcher.core.model import Target
     from watcher.simulator import Simulator
 

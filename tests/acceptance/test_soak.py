@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.acceptance.neighbours import Neighbours, Receiver, total
 from tests.benchmarks.children import Child as Process
 from tests.benchmarks.figures import markdown
 from tests.benchmarks.worlds import restless
-from tests.proc import Footprint, processor_time
+from tests.support.load_clients import Neighbours, Receiver, total
+from tests.support.process_stats import Footprint, processor_time
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
 
 WEEK = 7 * 86400.0
 PACE = float(os.environ.get("WATCHER_SOAK_PACE", "240"))

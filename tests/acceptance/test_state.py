@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.contract.conftest import event
-from tests.dynamodb import address
+from tests.support.dynamodb_tables import address
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.state_url import parse_address
@@ -21,8 +21,8 @@ from watcher.stores.transfer import Recorded, lines
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Site
-    from tests.edge.emulators import Emulator
+    from tests.support.emulators import Emulator
+    from tests.support.installed_command import Site
     from watcher.simulator import Simulator
 
 

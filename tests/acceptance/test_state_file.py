@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
-from tests.oracle import facts_of, judge, whole_lines
+from tests.support.event_oracle import facts_of, judge, whole_lines
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator import attempt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.acceptance.place import Child, Site
+    from tests.support.installed_command import Child, Site
     from watcher.simulator import Simulator
 
 T = 1_795_420_800.0

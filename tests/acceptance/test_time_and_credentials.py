@@ -11,8 +11,8 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.inside import watching
-from tests.acceptance.place import REGION, SECRET, Site
-from tests.oracle import facts_of, judge
+from tests.support.event_oracle import facts_of, judge
+from tests.support.installed_command import REGION, SECRET, Site
 from tests.support.waiting import until
 from watcher.aws import sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import ClientSession
 
-from tests.acceptance.field import REGIONS, TERM, Field, field
-from tests.acceptance.fleet import crowds, gaps
-from tests.acceptance.witness import CallClock, random_world
+from tests.support.cluster_fixture import REGIONS, TERM, Field, field
+from tests.support.cluster_fleet import crowds, gaps
+from tests.support.random_worlds import CallClock, random_world
 from tests.support.waiting import SLACK, until
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
-    from tests.acceptance.place import Child
-    from tests.edge.emulators import Emulator
+    from tests.support.emulators import Emulator
+    from tests.support.installed_command import Child
 
 
 ON_THE_WAY = 0.3

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.children import Child, once
 from tests.benchmarks.figures import markdown, percentile, ratio, spread
-from tests.edge.emulators import MINISTACK, started
+from tests.support.emulators import MINISTACK, started
 from tests.support.ports import unused_port
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.parent import Parent, Reading
-from tests.proc import Footprint
+from tests.support.process_stats import Footprint
 from watcher.app import build
 from watcher.cli.configuration import read_config
 from watcher.cli.options import find_config

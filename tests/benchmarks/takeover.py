@@ -10,16 +10,16 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.acceptance.place import Site
 from tests.benchmarks.parent import Parent
 from tests.benchmarks.worlds import Pattern, syncing
-from tests.dynamodb import address, made
+from tests.support.dynamodb_tables import address, made
+from tests.support.installed_command import Site
 from tests.support.waiting import until
 from watcher.simulator import Simulator
 from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
-    from tests.acceptance.place import Child
+    from tests.support.installed_command import Child
 
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-west-3", "eu-north-1", "ap-south-1", "sa-east-1")
 """One target in each: eight endpoints, of which each is of a shard."""

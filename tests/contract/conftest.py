@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from tests.dynamodb import Tables
+    from tests.support.dynamodb_tables import Tables
     from watcher.core.ports import Delivery, DeliveryRecord, Store
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

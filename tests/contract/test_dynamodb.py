@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
-from tests.dynamodb import Fate, Tables, address, made
+from tests.support.dynamodb_tables import Fate, Tables, address, made
 from watcher.cli.state_reading import opened
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
 from watcher.core.state import Known, Record
@@ -27,8 +27,8 @@ from watcher.stores.sqlite.outbox import REMOVED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from tests.dynamodb import Gate
-    from tests.edge.emulators import Emulator
+    from tests.support.dynamodb_tables import Gate
+    from tests.support.emulators import Emulator
     from watcher.core.state_url import Address
 
     Watchers = Callable[[int], Awaitable[list[DynamoStore]]]

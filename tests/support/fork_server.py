@@ -75,7 +75,7 @@ class ForkedProcess:
 def fork(
     arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], out: int | IO[bytes], err: int | IO[bytes]
 ) -> ForkedProcess:
-    """Start `tests.acceptance.launcher.launch(*arguments)` in a process of its own, without stdin."""
+    """Start `tests.support.kill_launcher.launch(*arguments)` in a process of its own, without stdin."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     reading, writing = os.pipe() if out == subprocess.PIPE else (-1, -1)
     with Path(os.devnull).open("rb") as nothing, theirs:
@@ -161,7 +161,7 @@ def _import_all(package: str) -> None:
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
     _import_all("watcher")
-    launcher = importlib.import_module("tests.acceptance.launcher")
+    launcher = importlib.import_module("tests.support.kill_launcher")
     gc.freeze()
     launch: Callable[..., None] = launcher.launch
     launch(*_serve(socket.socket(fileno=0)))

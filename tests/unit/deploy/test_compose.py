@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dockerfile import DEPLOY, stages
+from tests.support.dockerfile import DEPLOY, stages
 from watcher.cli import cli
 from watcher.config.document import Document
 from watcher.config.parser import parse

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dockerfile import DEPLOY, ignored, stages
+from tests.support.dockerfile import DEPLOY, ignored, stages
 
 ROOT = DEPLOY.parent
 TEXT = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.dockerfile import DEPLOY
+from tests.support.dockerfile import DEPLOY
 from tests.unit.deploy.choices import EVERYTHING, ON_FILE, member_stack, watcher_stack
 from tests.unit.deploy.stacks import template
 from tests.unit.deploy.test_permissions import OPERATORS, stored

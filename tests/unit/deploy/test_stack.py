@@ -9,7 +9,7 @@ import pytest
 from cfnlint.api import lint_file
 from cfnlint.config import ManualArgs
 
-from tests.dockerfile import DEPLOY, stages
+from tests.support.dockerfile import DEPLOY, stages
 from tests.unit.deploy.choices import (
     ALARMS,
     CHOICES,

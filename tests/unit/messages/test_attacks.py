@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.messages.told import EVENTS, bodies, tell
+from tests.support.event_samples import EVENTS, bodies, tell
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain, subject
 from watcher.messages.sanitize import ascii_line, for_slack, for_text, one_line

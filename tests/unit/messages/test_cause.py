@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.messages.told import ENDPOINT, EVENTS, NETWORK, WEB, alike, attempt, failures, outage, sync, trial
+from tests.support.event_samples import ENDPOINT, EVENTS, NETWORK, WEB, alike, attempt, failures, outage, sync, trial
 from watcher.core.model import FAILED, SUCCEEDED, Api, EndpointKey
 from watcher.delivery.grouping import causes_of
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.messages.told import EVENTS, bodies, tell
+from tests.support.event_samples import EVENTS, bodies, tell
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain, subject

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from jinja2 import filters
 
+from tests.support.event_samples import attempt, bodies, failures, sync, tell
 from tests.unit.messages.grammar import TEMPLATES
-from tests.unit.messages.told import attempt, bodies, failures, sync, tell
 from watcher.core.model import EVENT_TYPES, FAILED, TEST_EVENT
 from watcher.messages import template as template_module
 from watcher.messages.samples import SAMPLED, samples

@@ -1,0 +1,67 @@
+"""Stores that keep a sink's answers wrongly, on purpose: what the oracle of fates must catch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tests.support.crashing_stores import STORES, Sound
+from watcher.core.ports import DeliveryState, Result
+from watcher.stores.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from watcher.core.ports import Delivery
+
+
+class SettledBeforeSent(Sound):
+    """Broken: a delivery counts as made before it was."""
+
+    async def heads(self, *how: Any) -> list[Delivery]:
+        """Settle, then hand out; what is answered comes too late to matter."""
+        heads = await super().heads(*how)
+        results = [Result(head, DeliveryState.SENT, "not yet") for head in heads]
+        await SqliteStore.settle(self, results, datetime.now(UTC))
+        return heads
+
+
+class Overtaking(Sound):
+    """Broken: where a delivery failed, its target's next one is tried before it."""
+
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+        """Let the lanes of what failed point to what comes after it."""
+        await super().settle(results, now)
+        for result in results:
+            if result.state is DeliveryState.WAITING:
+                await self._in_transaction(partial(_pass, result.delivery))
+
+
+class LaterIsTaken(Sound):
+    """Broken: a try that failed counts as one that did not."""
+
+    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+        """Whatever was answered, it was sent."""
+        await super().settle([replace(each, state=DeliveryState.SENT, failing=False) for each in results], now)
+
+
+def _pass(delivery: Delivery, connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """UPDATE lane SET next_try = 0, number = (
+             SELECT min(number) FROM delivery
+             WHERE sink = :sink AND subject = :subject AND state = 'waiting' AND number > :number)
+           WHERE sink = :sink AND subject = :subject AND EXISTS (
+             SELECT 1 FROM delivery
+             WHERE sink = :sink AND subject = :subject AND state = 'waiting' AND number > :number)""",
+        {"sink": delivery.sink, "subject": delivery.event.subject, "number": delivery.number},
+    )
+
+
+BREAKING = STORES | {
+    "settled before sent": SettledBeforeSent,
+    "overtaking": Overtaking,
+    "later is taken": LaterIsTaken,
+}

@@ -1,0 +1,73 @@
+"""A world in several regions, and the daemons of one table that watch it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tests.acceptance.consumers import Consumer
+from tests.support.cluster_fleet import Fleet, Post, Proxy, Watched
+from tests.support.dynamodb_tables import address, made
+from watcher.simulator import Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.acceptance.conftest import Places
+    from tests.support.emulators import Emulator
+    from tests.support.random_worlds import CallClock
+    from watcher.core.model import Target
+    from watcher.simulator import Scenario
+
+REGIONS = ("us-east-1", "us-east-2", "eu-west-1")
+TERM = 2.0
+"""Seconds: a fifth of the usual, so that a test has time for it."""
+
+
+class Field:
+    """A world, the daemons that watch it, and who knows what they saw."""
+
+    def __init__(self, simulator: Simulator, fleet: Fleet, watched: Watched) -> None:
+        self.simulator, self.fleet, self.watched = simulator, fleet, watched
+
+    async def judge(self, *, sure: int) -> int:
+        """Hold what arrived against the world and against the table."""
+        consumer = self.fleet.consumer
+        assert not consumer.forged, consumer.forged
+        arrived = [json.loads(arrival.body) for arrival in consumer.arrived]
+        return self.watched.judge(arrived, await self.fleet.kept(), sure=sure)
+
+    def said(self) -> str:
+        return "\n".join(f"{child.key}: {child.said()}" for post in self.fleet.posts for child in post.site.children)
+
+
+@asynccontextmanager
+async def field(
+    places: Places,
+    ministack: Emulator,
+    world: Scenario,
+    *,
+    posts: int,
+    how: str,
+    more: tuple[str, ...] = (),
+    interval: str,
+    store: str | None = None,
+    clock: CallClock | None = None,
+) -> AsyncIterator[Field]:
+    """A world in several regions, and a fleet on a new table, of which nothing runs yet.
+
+    `how`: more of the table's address; `more`: lines of the configuration; `store`: one that is broken
+    (`broken_tables`); `clock`: the world's, if not that of the machine.
+    """
+    simulator = Simulator(world, clock=clock) if clock else Simulator(world)
+    await simulator.start()
+    try:
+        targets: list[Target] = [target for region in REGIONS for target in world.targets(region=region)]
+        table = await made(address(ministack.url, ministack.name()))
+        made_posts = [Post(places(simulator, f"{table.table}-{n}"), Proxy(ministack.url), store) for n in range(posts)]
+        async with Fleet(made_posts, Consumer("hook")) as fleet:
+            fleet.configure(targets, table.table, how, *more, interval=interval)
+            yield Field(simulator, fleet, Watched(simulator, targets, clock))
+    finally:
+        await simulator.stop()

@@ -1,0 +1,174 @@
+"""What a watcher does with the shards that it gains and loses: it polls, records and delivers for no others."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.polling.test_manager import config
+from watcher.aws.sessions import Sessions
+from watcher.cluster.handover import Handover, restricted
+from watcher.core.ports import Entry
+from watcher.core.state import Record
+from watcher.delivery.relay import Relay
+from watcher.errors import StoreError
+from watcher.observability.daemon_view import TargetLook
+from watcher.observability.observer import Observers
+from watcher.polling.manager import Polling
+from watcher.polling.recorder import Recorder
+from watcher.stores.memory import MemoryStore
+from watcher.util.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+PROD, DEV = 1, 2
+A, D = "prod/us-east-1/stack/a", "dev/us-east-1/stack/d"
+GONE = "prod/us-east-1/stack/gone"
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+NOT_POLLED = TargetLook(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)
+
+
+class Sharded(MemoryStore):
+    """Two shards, by account."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: set[int] = set()
+        self.refreshed: list[int] = []
+
+    def shard_of(self, subject: str) -> int:
+        return PROD if subject.startswith("prod/") else DEV
+
+    async def load(self, shard: int) -> dict[str, Record]:
+        self.loaded.add(shard)
+        return {
+            subject: record for subject, record in (await self.records()).items() if self.shard_of(subject) == shard
+        }
+
+    async def refresh(self, shard: int) -> None:
+        self.refreshed.append(shard)
+
+    def unload(self, shard: int) -> None:
+        self.loaded.discard(shard)
+
+
+class House:
+    """A watcher of two accounts, one shard each, without its leases."""
+
+    def __init__(self) -> None:
+        clock, observer = SystemClock(), Observers()
+        self.config = config()
+        self.store = Sharded()
+        self.relay = Relay(self.store, [], clock)
+        self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
+        nothing = restricted(self.config, self.store, ())
+        self.polling = Polling(nothing, Sessions(), self.recorder, clock, observer)
+        self.handover = Handover(self.store, lambda: self.config, self.polling, self.recorder, self.relay)
+
+    def polled(self) -> set[str]:
+        return {key.account for key in self.polling.looks()}
+
+
+@asynccontextmanager
+async def _living(house: House) -> AsyncIterator[House]:
+    recording = asyncio.create_task(house.recorder.run())
+    try:
+        yield house
+    finally:
+        recording.cancel()
+        await house.polling.close()
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with _living(House()) as made:
+        yield made
+
+
+async def test_what_is_gained_is_read_and_polled_and_nothing_else(house: House) -> None:
+    await house.store.commit([Entry(A, Record(sequence=3)), Entry(D, Record(sequence=5))], NOW)
+    assert house.polled() == set()
+    await house.handover.gain([PROD])
+    assert house.polled() == {"prod"}
+    assert house.recorder.records == {A: Record(sequence=3)}
+    assert house.store.loaded == {PROD}
+    assert house.polling.look(D) == NOT_POLLED
+
+
+async def test_what_cannot_be_read_keeps_nobody_from_what_can(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = house.store.load
+
+    async def failing(shard: int) -> dict[str, Record]:
+        if shard == DEV:
+            raise StoreError("of a later form")
+        return await load(shard)
+
+    monkeypatch.setattr(house.store, "load", failing)
+    assert await house.handover.gain([PROD, DEV]) == {DEV: "of a later form"}
+    assert (house.handover.held, house.polled()) == ({PROD}, {"prod"})
+
+
+async def test_what_is_configured_no_more_is_forgotten_by_whoever_gains_it_and_by_nobody_else(house: House) -> None:
+    elsewhere = "dev/us-east-1/stack/gone"
+    await house.store.commit([Entry(each, Record(sequence=1)) for each in (A, GONE, elsewhere)], NOW)
+    await house.handover.gain([PROD])
+    assert set(await house.store.records()) == {A, elsewhere}
+    assert set(house.recorder.records) == {A}
+
+
+async def test_calls_of_whoever_polled_before_count_in_the_rate(house: House) -> None:
+    await house.handover.gain([PROD])
+    (throttle,) = house.polling._throttles.values()
+    assert throttle._wait() > 0.9
+
+
+async def test_what_is_lost_is_polled_no_more_and_not_known_but_still_kept(house: House) -> None:
+    await house.store.commit([Entry(A, Record(sequence=3)), Entry(D, Record(sequence=5))], NOW)
+    await house.handover.gain([PROD, DEV])
+    await house.handover.lose([PROD])
+    assert house.polled() == {"dev"}
+    assert house.recorder.records == {D: Record(sequence=5)}
+    assert house.store.loaded == {DEV}
+    assert set(await house.store.records()) == {A, D}
+
+
+async def test_what_was_seen_before_a_shard_is_given_back_is_kept_first(house: House) -> None:
+    await house.handover.gain([PROD])
+    recording = asyncio.create_task(house.recorder.record([Entry(A, Record(sequence=4))]))
+    await asyncio.sleep(0)
+    await house.handover.wind_down(PROD)
+    await recording
+    assert await house.store.records() == {A: Record(sequence=4)}
+    assert A not in house.recorder.records
+
+
+async def test_a_shard_is_not_given_back_while_a_call_is_under_way(house: House) -> None:
+    await house.handover.gain([PROD])
+    endpoint = next(iter(house.polling.endpoints.values()))
+    endpoint._idle.clear()
+    giving = asyncio.create_task(house.handover.wind_down(PROD))
+    await asyncio.sleep(0.05)
+    assert house.polled() == set()
+    assert not giving.done()
+    endpoint._idle.set()
+    await giving
+    assert house.store.loaded == set()
+
+
+async def test_a_reload_reaches_what_is_held_only(house: House) -> None:
+    await house.handover.gain([DEV])
+    house.config = config(("{name: d, account: dev}", "{name: e, account: dev}"))
+    house.polling.reconfigure(house.handover.restricted(house.config))
+    assert house.polled() == {"dev"}
+    assert house.handover.mine([A, D]) == [D]
+
+
+async def test_what_an_operator_changed_is_looked_at_again(house: House) -> None:
+    await house.handover.gain([PROD])
+    await house.handover.look_again([PROD])
+    assert house.store.refreshed == [PROD]

@@ -1,0 +1,78 @@
+"""What is published beside the code is what the code says, and runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from watcher.config.document import Document
+from watcher.config.json_schema import json_schema_text
+from watcher.config.parser import parse
+from watcher.config.sinks import SINKS
+from watcher.simulator import generate, load_scenario
+
+CONFIG = Path(__file__).parents[3] / "config"
+SURROUNDINGS = {"AWS_REGION": "us-east-1"}
+SECRETS = {
+    "EXTERNAL_ID": "an-external-id",
+    "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "OLD_SECRET": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "TOKEN": "open-sesame",
+    "WATCHER_TOKEN": "a-token-for-readers",
+    "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "APPRISE_URL": "json://example.com",
+}
+
+
+def test_the_published_schema_is_current() -> None:
+    """`watcher schema > config/schema.json` makes it."""
+    assert (CONFIG / "schema.json").read_text(encoding="utf-8") == json_schema_text()
+
+
+def test_the_example_to_start_from_names_the_schema_and_is_valid() -> None:
+    text = (CONFIG / "watcher.yaml").read_bytes()
+    assert text.splitlines()[0] == b"# yaml-language-server: $schema=schema.json"
+    assert parse(Document("watcher.yaml", text), SURROUNDINGS, lambda _: None).targets
+
+
+def test_what_the_example_has_in_comments_is_valid_when_taken_in() -> None:
+    """Each commented line is a key that exists, with a value that may stand there."""
+    head, _, tail = (CONFIG / "watcher.yaml").read_text(encoding="utf-8").partition("# Everything below is optional.")
+    head = re.sub(r"(?m)^( +)# (?=[ -]*[a-z_]+: )", r"\1", head)
+    text = "\n".join([head, *(line.removeprefix("# ") for line in tail.splitlines()[1:])])
+    config = parse(Document("watcher.yaml", text.encode()), SURROUNDINGS | SECRETS, lambda _: None)
+    assert set(config.accounts) == {"prod"}
+    assert "prod/eu-west-1/stack/shop" in {target.id for target in config.targets}
+    assert {sink.type for sink in config.sinks} == set(SINKS)
+    assert len(config.mutes) == 1
+
+
+def test_every_example_of_a_sink_is_valid() -> None:
+    """The YAML in `config/sinks.md`: lists for `sinks`, and `mute`."""
+    text = (CONFIG / "sinks.md").read_text(encoding="utf-8")
+    head = "accounts: [{name: prod, regions: [us-east-1]}]\nstacks: [{name: network}]\n"
+    types = set()
+    for example in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        whole = f"{head}{example}" if example.startswith("mute:") else f"{head}sinks:\n{example}"
+        config = parse(Document("sinks.md", whole.encode()), SURROUNDINGS | SECRETS, lambda _: None)
+        types |= {sink.type for sink in config.sinks}
+    assert types == set(SINKS)
+    assert set(re.findall(r"(?m)^## (\w+)$", text)) >= set(SINKS)
+
+
+def test_the_sinks_in_the_readme_are_valid() -> None:
+    text = (CONFIG.parent / "README.md").read_text(encoding="utf-8")
+    example = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "sinks:" in block)
+    config = parse(Document("README.md", f"stacks: [{{name: network}}]\n{example}".encode()), SURROUNDINGS | SECRETS,
+                   lambda _: None)  # fmt: skip
+    assert {sink.type for sink in config.sinks} == set(SINKS)
+    assert len(config.mutes) == 1
+
+
+def test_the_demos_configuration_watches_all_of_the_made_up_world() -> None:
+    config = parse(Document("demo.yaml", (CONFIG / "demo.yaml").read_bytes()), SURROUNDINGS, lambda _: None)
+    assert {target.id for target in config.targets} == {target.id for target in generate(1).targets("demo")}
+
+
+def test_the_example_of_a_scenario_is_one() -> None:
+    assert load_scenario((CONFIG / "scenario.yaml").read_text(encoding="utf-8"), "scenario.yaml").targets()

@@ -1,0 +1,190 @@
+"""What an answer means for a delivery, and when a sink as a whole is down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.delivery.relaying import an_event
+from watcher.core.ports import Answer, Delivery, DeliveryState, Verdict
+from watcher.core.retry_policy import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    SUSPICIOUS,
+    Health,
+    longest_pause,
+    most_borne,
+    result_of,
+)
+from watcher.observability.backlog import Backlog
+from watcher.observability.daemon_view import SinkLook
+
+SENT, DEAD, WAITING = DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.WAITING
+
+DAY = 86400.0
+
+
+def answer(verdict: Verdict = Verdict.LATER, subject: str = "a", **delivery: Any) -> Answer:
+    return Answer(Delivery(1, "x", an_event(1, subject), **delivery), verdict, "503 Service Unavailable")
+
+
+@pytest.mark.parametrize(
+    ("failures", "pause"), [(0, 1.0), (1, 2.0), (2, 4.0), (8, 256.0), (9, 300.0), (20, 300.0), (10**9, 300.0)]
+)
+def test_pauses_double_from_the_first_to_the_longest(failures: int, pause: float) -> None:
+    assert longest_pause(failures) == pause
+    assert FIRST_PAUSE <= pause <= LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_longest_pause_is_kept(share: float) -> None:
+    result = result_of(answer(failures=3, failing_since=0.0), now=10.0, share=share, give_up_after=DAY)
+    assert (result.state, result.pause, result.failing) == (DeliveryState.WAITING, share * 8.0, True)
+    assert result.answer == "503 Service Unavailable"
+
+
+def test_what_was_taken_was_sent_however_late() -> None:
+    result = result_of(answer(Verdict.TAKEN, failures=9, failing_since=0.0), now=9 * DAY, share=1.0, give_up_after=DAY)
+    assert (result.state, result.pause, result.failing) == (DeliveryState.SENT, 0.0, False)
+
+
+def test_what_was_refused_for_good_is_dead_at_once_and_holds_nothing_up() -> None:
+    result = result_of(answer(Verdict.NEVER), now=0.0, share=1.0, give_up_after=DAY)
+    assert (result.state, result.pause, result.failing) == (DeliveryState.DEAD, 0.0, False)
+    assert result.answer == "refused for good: 503 Service Unavailable"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "since", "now", "dead"),
+    [
+        (0.0, None, 10 * DAY, False),  # its first try may come late
+        (0.0, 100.0, DAY + 99, False),
+        (0.0, 100.0, DAY + 100, True),
+        (500.0, 100.0, DAY + 499, False),  # recorded while its subject was failing: it has its own time
+        (500.0, 100.0, DAY + 500, True),
+        (500.0, 100.0, 0.0, False),  # the clock was set back
+    ],
+)
+def test_what_could_have_been_sent_for_long_enough_is_given_up(
+    recorded: float, since: float | None, now: float, *, dead: bool
+) -> None:
+    told = answer(recorded=recorded, failing_since=since, failures=5)
+    result = result_of(told, now=now, share=1.0, give_up_after=DAY)
+    assert result.state is (DeliveryState.DEAD if dead else DeliveryState.WAITING)
+    assert result.failing
+    assert result.pause == (0.0 if dead else 32.0)  # what follows a dead letter has its turn at once
+    if dead:
+        assert result.answer == "given up after 1d: 503 Service Unavailable"
+
+
+def test_a_sink_that_says_itself_that_it_is_down_is() -> None:
+    health = Health()
+    health.ended([DEAD])
+    assert health.hear([answer()], own_words=True, now=1.0)
+    assert health.down
+    assert not health.hear([answer()], own_words=True, now=1.0)
+    assert health.state == "down"
+
+
+def test_one_subject_that_fails_for_ever_is_not_the_sinks_fault() -> None:
+    health = Health()
+    assert not any(health.hear([answer()], now=1.0) for _ in range(100))
+    assert not health.down
+
+
+def test_several_subjects_that_fail_one_after_the_other_are() -> None:
+    health = Health()
+    told = [health.hear([answer(subject=str(i))], now=1.0) for i in range(SUSPICIOUS)]
+    assert told == [False] * (SUSPICIOUS - 1) + [True]
+    assert health.down
+
+
+def test_several_in_one_send_are_one_sign() -> None:
+    health = Health()
+    assert not health.hear([answer(subject=str(i)) for i in range(10)], now=1.0)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.TAKEN, Verdict.NEVER])
+def test_a_sink_that_takes_or_refuses_anything_works(verdict: Verdict) -> None:
+    health = Health()
+    for i in range(SUSPICIOUS - 1):
+        health.hear([answer(subject=str(i))], now=1.0)
+    assert not health.hear([answer(subject="c"), answer(verdict, "d")], now=1.0)
+    assert not health.hear([answer(subject="e")], now=1.0)  # the count begins anew
+    health.hear([answer()], own_words=True, now=1.0)
+    assert health.down
+    assert health.hear([answer(verdict)], now=1.0)
+    assert not health.down
+
+
+@pytest.mark.parametrize(
+    ("sends", "state"),
+    [
+        ([], "up"),
+        ([[SENT]], "up"),
+        ([[DEAD]], "failing"),
+        ([[DEAD], [WAITING]], "failing"),
+        ([[DEAD], [SENT]], "up"),
+        ([[SENT], [DEAD, DEAD]], "failing"),
+        ([[DEAD, SENT]], "up"),
+        ([[SENT], [WAITING, DEAD]], "failing"),
+    ],
+)
+def test_a_sink_is_failing_while_what_ended_last_are_dead_letters(sends: list[list[DeliveryState]], state: str) -> None:
+    health = Health()
+    for states in sends:
+        health.ended(states)
+    assert health.state == state
+
+
+def test_a_sink_is_failing_when_one_subject_fails_several_times_in_a_row_and_nothing_gets_through() -> None:
+    health, states = Health(), []
+    for failures in range(SUSPICIOUS):
+        health.hear([answer(failures=failures, failing_since=1.0 if failures else None)], now=1.0)
+        states.append(health.state)
+    assert states == ["up"] * (SUSPICIOUS - 1) + ["failing"]
+    health.ended([SENT])
+    health.hear([answer(Verdict.TAKEN, "b")], now=2.0)
+    health.hear([answer(failures=SUSPICIOUS, failing_since=1.0)], now=3.0)  # it alone is at fault
+    assert health.state == "up"
+
+
+@pytest.mark.parametrize(
+    ("state", "backlog", "shown"),
+    [
+        ("failing", Backlog(waiting=0, dead=1), "failing"),
+        ("failing", Backlog(waiting=1, dead=0), "failing"),
+        ("failing", Backlog(waiting=0, dead=0), "up"),
+        ("failing", None, "up"),
+        ("down", None, "down"),
+        ("up", Backlog(waiting=0, dead=1), "up"),
+    ],
+)
+def test_a_sink_is_failing_no_longer_when_all_that_failed_was_dropped(
+    state: str, backlog: Backlog | None, shown: str
+) -> None:
+    look = SinkLook("webhook", state, "415")
+    assert look.beside(backlog) == (look if shown == state else SinkLook("webhook", shown, ""))
+
+
+def test_a_subject_that_fails_while_others_get_through_is_no_sign() -> None:
+    health = Health()
+    health.hear([answer(Verdict.TAKEN)], now=50.0)
+    old = [answer(subject=str(i), failing_since=40.0) for i in range(10)]
+    assert not any(health.hear([each], now=60.0, own_words=True) for each in old)
+    assert all(health.is_own(each.delivery) for each in old)
+    assert health.hear([answer(subject="new")], now=61.0, own_words=True)
+
+
+def test_a_clock_that_was_put_right_gives_nothing_up() -> None:
+    told = answer(recorded=0.0, failing_since=1.0, failures=2)
+    borne = most_borne(2, deadline=10.0)
+    result = result_of(told, now=1e9, share=1.0, give_up_after=borne + 1, deadline=10.0)
+    assert result.state is DeliveryState.WAITING
+    assert result_of(told, now=1e9, share=1.0, give_up_after=borne, deadline=10.0).state is DeliveryState.DEAD
+    assert 1 + 2 + 2 * 10 <= borne < 1 + 2 + 2 * 20
+
+
+def test_what_a_sink_asks_for_is_the_least_pause() -> None:
+    assert result_of(answer(), now=0.0, share=0.0, give_up_after=DAY, at_least=30.0).pause == 30.0

@@ -1,0 +1,36 @@
+"""What a daemon does beside watching."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.fake_daemon import STACKS, Peek, config_of
+from watcher.delivery import maintenance
+from watcher.stores.memory import MemoryStore
+
+
+@pytest.mark.parametrize("wrong", ["why_stuck", "why_unready"])
+async def test_a_store_is_marked_only_while_every_endpoint_is_polled(
+    monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setattr(maintenance, "LOOK_AGAIN", 0.001)
+    store, looked = MemoryStore(), asyncio.Event()
+
+    class Looks(list[str]):
+        def __len__(self) -> int:
+            looked.set()
+            return 1
+
+    peek = Peek(config_of(STACKS, "memory://"), store, store, **{wrong: Looks()})
+    relay: Any = None
+    marking = asyncio.create_task(maintenance.Upkeep(peek, store, relay).mark_alive())
+    async with asyncio.timeout(30):
+        await looked.wait()
+        assert await store.alive_at() is None
+        setattr(peek, wrong, [])
+        while await store.alive_at() is None:  # noqa: ASYNC110  the store has no event to wait for
+            await asyncio.sleep(0.01)
+    marking.cancel()

@@ -1,0 +1,221 @@
+"""What is said: names, lengths of time, links, groups, and what is left when an event is not of the known form."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.event_samples import EVENTS, NETWORK, SHA, attempt, bodies, failures, outage, revision, sync, tell
+from watcher.core.diff import Reason
+from watcher.core.model import FAILED, SUCCEEDED, template
+from watcher.messages.blocks import slack_payload
+from watcher.messages.links import links
+from watcher.messages.message import Tone
+from watcher.messages.phrases import length, ordinal
+from watcher.messages.plain import plain, subject
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "less than a second"),
+        (0.4, "less than a second"),
+        (41, "41 s"),
+        (59.7, "1 min"),
+        (550, "9 min 10 s"),
+        (3600, "1 h"),
+        (3605, "1 h"),
+        (7500, "2 h 5 min"),
+        (86400 * 3 + 14400, "3 d 4 h"),
+        (86400 * 30 + 60, "30 d"),
+    ],
+)
+def test_a_length_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert length(seconds) == text
+
+
+def test_ordinals() -> None:
+    numbers = (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)
+    assert " ".join(map(ordinal, numbers)) == "1st 2nd 3rd 4th 11th 12th 13th 21st 102nd 111th"
+
+
+@pytest.mark.parametrize(
+    ("altered", "address"),
+    [
+        ({}, "https://github.com/example-org/platform-templates/commit/" + SHA),
+        ({"repositoryProvider": "BITBUCKET"}, "https://bitbucket.org/example-org/platform-templates/commits/" + SHA),
+        ({"repositoryProvider": "GITLAB"}, "https://gitlab.com/example-org/platform-templates/-/commit/" + SHA),
+        (
+            {"repositoryProvider": "", "providerType": "GitLab", "repositoryName": "a/b/c"},
+            "https://gitlab.com/a/b/c/-/commit/" + SHA,
+        ),
+        (
+            {"repositoryProvider": "", "providerType": "GitHub", "ownerId": "org", "repositoryName": "infra"},
+            "https://github.com/org/infra/commit/" + SHA,
+        ),
+        ({"repositoryProvider": "GITHUB_ENTERPRISE"}, None),
+        ({"repositoryProvider": "", "providerType": "GitHubEnterpriseServer"}, None),
+        ({"repositoryProvider": "", "providerType": "GitLabSelfManaged"}, None),
+        ({"repositoryProvider": "", "providerType": "AzureDevOps"}, None),
+        ({"repositoryName": "a/b/c"}, None),
+        ({"repositoryName": "../.."}, None),
+        ({"repositoryName": "a/.."}, None),
+        ({"repositoryName": "a/b?x"}, None),
+        ({"repositoryName": "a/b\n"}, None),
+        ({"repositoryName": "@evil/b"}, None),
+        ({"repositoryName": "b"}, None),
+        ({"sha": "main"}, None),
+        ({"sha": SHA + "/../x"}, None),
+    ],
+)
+def test_a_commit_is_linked_where_the_host_is_known_and_the_names_can_only_be_names(
+    altered: dict[str, str], address: str | None
+) -> None:
+    assert links(revision(**altered))[1] == address
+
+
+def test_a_subject_says_what_failed_and_where() -> None:
+    assert subject(bodies(sync())[0]) == "FAILED: SERVICE template web:2 (prod, eu-west-1)"
+
+
+def test_a_reminder_says_which_it_is() -> None:
+    message = tell(bodies(*EVENTS["sync.failed-reminder"]))
+    assert message.title.startswith("FAILED (reminder 2): ")
+    assert message.lead.endswith(" Reminder 2: no change in the 3 h 59 min since it was observed.")
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "lead"),
+    [
+        (
+            "endpoint.unreadable-reminder",
+            "At first: AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
+            "Its targets cannot be watched, for 4 h. Reminder 2: no change in the 3 h 50 min since it was observed.",
+        ),
+        (
+            "sync.stalled-reminder",
+            "",
+            "Still IN_PROGRESS after 4 h. Reminder 1: no change in the 3 h 28 min since it was observed.",
+        ),
+    ],
+)
+def test_a_reminder_is_as_of_now(name: str, cause: str, lead: str) -> None:
+    message = tell(bodies(*EVENTS[name]))
+    assert (message.cause, message.lead) == (cause, lead)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("sync.failed", "Failed to parse schema.yaml: line 14"),
+        ("sync.failed-reminder", "Failed to parse schema.yaml: line 14"),
+        ("sync.failed-group", "No schema for service-0, or similar."),
+        (
+            "sync.failed-group-alike",
+            "Access to the repository was denied (request 6053346f-8a33-4edb-9397-10394b695170), or similar.",
+        ),
+        ("sync.stalled", "Still IN_PROGRESS after 31 min 30 s."),
+        (
+            "endpoint.unreadable",
+            "AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
+        ),
+        ("target.unreadable-group", "AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus"),
+        ("target.unreadable", "ResourceNotFoundException: No such stack: network"),
+        ("endpoint.readable", "The sync status of 40 targets could not be read for 1 h 35 min."),
+    ],
+)
+def test_a_mail_begins_with_the_cause(name: str, first: str) -> None:
+    assert plain(tell(bodies(*EVENTS[name]))).body.splitlines()[0] == first
+
+
+def test_a_group_is_one_message_that_lists_its_targets_and_counts_the_rest() -> None:
+    message = tell(bodies(*failures(57)))
+    assert message.title == "FAILED: 57 targets (prod, eu-west-1)"
+    assert len(message.lines) == 21
+    assert message.lines[0] == "SERVICE template service-0:1: No schema for service-0"
+    assert message.lines[-1] == "and 37 more"
+
+
+@pytest.mark.parametrize(
+    ("count", "targets"),
+    [
+        (2, "SERVICE template service-0:1 and SERVICE template service-1:1"),
+        (3, "SERVICE template service-0:1, SERVICE template service-1:1 and SERVICE template service-2:1"),
+        (57, "SERVICE template service-0:1, SERVICE template service-1:1, SERVICE template service-2:1 and 54 more"),
+    ],
+)
+def test_a_notification_of_a_group_says_why_and_what_it_happened_to(count: int, targets: str) -> None:
+    title, said = slack_payload(tell(bodies(*failures(count))))["text"].split("\n")
+    assert title == f"🔴 FAILED: {count} targets (prod, eu-west-1)"
+    assert said == f"No schema for service-0, or similar. {targets}"
+
+
+def test_a_notification_of_a_group_that_shares_nothing_tells_where_its_targets_are() -> None:
+    other = template("prod", "us-east-1", "SERVICE", "api", "1")
+    message = tell(bodies(sync(), sync(attempt(FAILED, sha="1" * 40), target=other)))
+    assert message.brief == "SERVICE template web:2 (prod, eu-west-1) and SERVICE template api:1 (prod, us-east-1)"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (Reason.FIRST_SEEN, "Already so when the watcher first looked."),
+        (Reason.MISSED_SUCCESS, "A later attempt has begun since."),
+        (Reason.RECREATED, "AWS went back to an older attempt: probably it was deleted and created again."),
+    ],
+)
+def test_how_a_group_was_seen_is_said_where_it_is_true_of_all(reason: Reason, said: str) -> None:
+    usual, unusual = sync(), [sync(reason=reason), sync(target=NETWORK, reason=reason)]
+    assert tell(bodies(*unusual)).lead.endswith(f" {said}")
+    for some in ([usual, *unusual], [*unusual, usual]):
+        assert said not in tell(bodies(*some)).lead
+
+
+def test_the_worst_of_a_group_gives_it_its_tone() -> None:
+    assert tell(bodies(sync(attempt(SUCCEEDED)), sync())).tone is Tone.FAILURE
+
+
+def test_a_group_says_only_what_is_true_of_all() -> None:
+    other = template("prod", "us-east-1", "SERVICE", "api", "1")
+    message = tell(bodies(sync(), sync(attempt(FAILED, "Sync started", directory="/api"), target=other)))
+    assert message.title == "FAILED: 2 targets"
+    assert {fact.name for fact in message.facts} == {"Commit", "Repository", "Branch", "Began", "Last success"}
+
+
+def test_slacks_limits_hold_for_the_longest_texts() -> None:
+    long = template("a" * 500, "eu-west-1", "SERVICE", "n" * 500, "2", labels={"l" * 300: "v" * 300})
+    made = attempt(FAILED, *("&" * 5000 for _ in range(50)), repositoryName="r" * 900, directory="d" * 900)
+    for events in (bodies(sync(made, target=long)), bodies(*(sync(made, target=long) for _ in range(100)))):
+        blocks = slack_payload(tell(events))["blocks"]
+        assert len(blocks) <= 50
+        assert len(blocks[0]["text"]["text"]) <= 150
+        for block in blocks:
+            for section in block["elements"] if block["type"] == "rich_text" else ():
+                assert sum(len(element["text"]) for element in section["elements"]) <= 3000
+        if len(events) > 1:
+            assert "and 80 more" in str(blocks)
+
+
+def test_a_templates_long_text_is_divided_into_sections_that_slack_takes() -> None:
+    text = "\n".join("x" * 90 for _ in range(300)) + "\n" + "y" * 9000
+    blocks = slack_payload(tell(bodies(sync())), text)["blocks"]
+    assert 1 < len(blocks) <= 50
+    assert all(len(block["text"]["text"]) <= 3000 for block in blocks)
+    assert all(block["text"]["verbatim"] for block in blocks)
+
+
+@pytest.mark.parametrize("lost", ["data", "type", "subject", "time", "id"])
+def test_an_event_of_an_unknown_form_is_told_by_what_is_there(lost: str) -> None:
+    event = bodies(sync())[0]
+    del event[lost]
+    for events in ([event], [event, event]):
+        assert plain(tell(events)).title
+        assert subject(event)
+
+
+def test_an_attempt_that_ended_before_it_began_has_no_length() -> None:
+    assert tell(bodies(sync(attempt(FAILED, number=5), after=1))).lead == "The sync failed."
+
+
+def test_how_long_it_was_unreadable_is_told() -> None:
+    message = tell(bodies(outage(EVENTS and template("a", "b", "SERVICE", "c", "1"), over=True)))
+    assert message.lead == "Its sync status could not be read for 1 h 35 min."
