@@ -14,15 +14,15 @@ from watcher import __version__
 from watcher.aws.sessions import Sessions
 from watcher.cluster.membership import part_of
 from watcher.config.changes import AT_START, difference
-from watcher.config.reloader import Loaded
+from watcher.config.reloader import ReloadStatus
 from watcher.core.routing import wants_recorded
-from watcher.delivery.maintenance import Upkeep
+from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability import tracing
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
-from watcher.polling.manager import Polling
+from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.sinks import SinkContext, sink_for
 from watcher.stores import reader_for, store_for
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from typing import Any
 
-    from watcher.cluster.membership import Part
+    from watcher.cluster.membership import Membership
     from watcher.config.changes import Difference
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Reader, Sink
     from watcher.core.settings import Config, Http
     from watcher.core.state import Record
-    from watcher.observability.daemon_view import EndpointLook, SinkLook, TargetLook
+    from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
     from watcher.observability.observer import Observer
     from watcher.stores.dynamodb.reader import DynamoReader
     from watcher.stores.dynamodb.store import DynamoStore
@@ -75,7 +75,7 @@ class App:
         self.config = config
         self.clock = clock
         self.started = clock.now()
-        self.loaded = Loaded(self.started, self.started)
+        self.loaded = ReloadStatus(self.started, self.started)
         self._sessions = Sessions()
         self.store: SqliteStore | DynamoStore | MemoryStore = store_for(config.state, self._sessions)
         self._reader: SqliteReader | DynamoReader | MemoryStore = (
@@ -91,9 +91,9 @@ class App:
         patience = {settings.name: settings.give_up_after for settings in config.sinks}
         self.relay = Relay(self.store, made, clock, patience, observer)
         self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
-        self.polling = Polling(config, self._sessions, self.recorder, clock, observer, self._may)
+        self.polling = PollerManager(config, self._sessions, self.recorder, clock, observer, self._may)
         self._part = self._part_of_table()
-        self._upkeep = Upkeep(self, self.store, self.relay)
+        self._upkeep = Maintenance(self, self.store, self.relay)
         self._traces: tracing.Tracing | None = None
         self._stage = "it is starting"
         """Why it is not ready as a whole; empty while it watches."""
@@ -153,7 +153,7 @@ class App:
         """Forget all profiles and credentials; each account loads them again at its next call."""
         self._sessions.drop()
 
-    def reloaded(self, loaded: Loaded) -> None:
+    def reloaded(self, loaded: ReloadStatus) -> None:
         """Show what became of another configuration."""
         self.loaded = loaded
         self._hub.reloaded()
@@ -168,15 +168,15 @@ class App:
         """See `inside.Inside`."""
         return self._reader
 
-    def target(self, target_id: str) -> TargetLook:
+    def target(self, target_id: str) -> TargetStatus:
         """See `inside.Inside`."""
         return self.polling.look(target_id)
 
-    def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
+    def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
         """See `inside.Inside`."""
         return self.polling.looks()
 
-    def sinks(self) -> Mapping[str, SinkLook]:
+    def sinks(self) -> Mapping[str, SinkStatus]:
         """See `inside.Inside`."""
         return self.relay.look({sink.name: sink.type for sink in self.config.sinks})
 
@@ -200,14 +200,14 @@ class App:
         """Whether an endpoint is this watcher's to ask at this moment."""
         return self._part is None or self._part.may(key)
 
-    def _part_of_table(self) -> Part | None:
+    def _part_of_table(self) -> Membership | None:
         """What is this watcher's of a table that others may use, too; None: everything is."""
         part = part_of(self.store, lambda: self.config, self.polling, self.recorder, self.relay, self.clock)
         if part is not None:
             self.polling.reconfigure(part.restricted(self.config))
         return part
 
-    def _looks(self) -> Mapping[EndpointKey, EndpointLook]:
+    def _looks(self) -> Mapping[EndpointKey, EndpointStatus]:
         return self.polling.looks()
 
     async def _run(self, stop: asyncio.Event, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:

@@ -12,7 +12,7 @@ from tests.support.waiting import until
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.parser import parse
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,9 +30,9 @@ class Collected:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         self.events += [json.loads(delivery.body) for delivery in deliveries]
-        return [Answer(delivery, Verdict.TAKEN, "collected") for delivery in deliveries]
+        return [SendOutcome(delivery, Verdict.TAKEN, "collected") for delivery in deliveries]
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -23,7 +23,7 @@ from watcher.observability.observer import Observers
 from watcher.util.rlimits import allow_more_files
 
 if TYPE_CHECKING:
-    from watcher.config.reloader import Loaded
+    from watcher.config.reloader import ReloadStatus
     from watcher.core.model import Target
 
 
@@ -60,7 +60,7 @@ async def main() -> None:
     app = build(config, observers=[watch])
     asked = 0.0
 
-    def told(loaded: Loaded) -> None:
+    def told(loaded: ReloadStatus) -> None:
         app.reloaded(loaded)
         parent.reply({"seconds": time.monotonic() - asked, "right": not loaded.faults})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from watcher.core.events import Event
-from watcher.core.ports import DeliveryState, Entry, Result
+from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
 from watcher.core.state import Record
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.memory import MemoryStore
@@ -43,20 +43,20 @@ def entry(subject: str, *numbers: int, sinks: Iterable[str] = ("x",)) -> Entry:
     return Entry(subject, Record(), [(event(number, subject), tuple(sinks)) for number in numbers])
 
 
-def sent(delivery: Delivery) -> Result:
-    return Result(delivery, DeliveryState.SENT, "200 OK")
+def sent(delivery: Delivery) -> DeliveryOutcome:
+    return DeliveryOutcome(delivery, DeliveryState.SENT, "200 OK")
 
 
-def later(delivery: Delivery, pause: float = 10.0) -> Result:
-    return Result(delivery, DeliveryState.WAITING, "503", pause, failing=True)
+def later(delivery: Delivery, pause: float = 10.0) -> DeliveryOutcome:
+    return DeliveryOutcome(delivery, DeliveryState.WAITING, "503", pause, failing=True)
 
 
-def refused(delivery: Delivery) -> Result:
-    return Result(delivery, DeliveryState.DEAD, "refused for good: 400")
+def refused(delivery: Delivery) -> DeliveryOutcome:
+    return DeliveryOutcome(delivery, DeliveryState.DEAD, "refused for good: 400")
 
 
-def given_up(delivery: Delivery, pause: float = 10.0) -> Result:
-    return Result(delivery, DeliveryState.DEAD, "given up after 1d: 503", pause, failing=True)
+def given_up(delivery: Delivery, pause: float = 10.0) -> DeliveryOutcome:
+    return DeliveryOutcome(delivery, DeliveryState.DEAD, "given up after 1d: 503", pause, failing=True)
 
 
 def numbers(deliveries: Iterable[Delivery | DeliveryRecord]) -> list[int]:

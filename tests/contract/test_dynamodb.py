@@ -13,7 +13,7 @@ import pytest
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
 from tests.support.dynamodb_tables import Fate, Tables, address, made
 from watcher.cli.state_reading import opened
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import client, items, schema
@@ -593,7 +593,7 @@ async def test_an_old_watcher_goes_on_with_its_sink_when_the_one_that_removed_it
 
 async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watchers: Watchers) -> None:
     first, second = await watchers(2)
-    wish = Wish("x", "a", "watcher.sync.failed", MOMENT, 1.0)
+    wish = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 1.0)
     for number in range(8):
         await first.commit([entry("a", number)], NOW)
         await first.settle([sent(each) for each in await first.heads("x", NOW, 9)], NOW)
@@ -810,7 +810,7 @@ async def test_an_event_does_not_end_that_was_reminded_of_since_it_was_found_to_
     made_by_second = second.made
 
     async def late(operations: Any) -> bool:
-        assert await first.remind([Wish("x", "a", "watcher.sync.failed", MOMENT, 1.0)], after(60)) == 1
+        assert await first.remind([ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 1.0)], after(60)) == 1
         return await made_by_second(operations)
 
     monkeypatch.setattr(second, "made", late)

@@ -12,7 +12,7 @@ from watcher.core.ports import DeliveryQuery, DeliveryState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.core.ports import Delivery, Result, Store
+    from watcher.core.ports import Delivery, DeliveryOutcome, Store
 
 
 async def test_heads_are_the_oldest_of_each_subject_in_the_order_recorded(store: Store) -> None:
@@ -85,7 +85,7 @@ async def test_a_clock_set_back_lets_what_failed_be_tried_at_once(store: Store) 
     ],
 )
 async def test_a_delivery_ends_as_its_result_says(
-    store: Store, settled: Callable[[Delivery], Result], state: DeliveryState, *, ended: bool
+    store: Store, settled: Callable[[Delivery], DeliveryOutcome], state: DeliveryState, *, ended: bool
 ) -> None:
     await store.commit([entry("a", 1, sinks="xy")], NOW)
     delivery = await only(store)

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
-from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Wish
+from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, ReminderRequest
 from watcher.errors import StoreError, StoreLocked
 from watcher.stores.sqlite import outbox
 from watcher.stores.sqlite.migrations import STEPS
@@ -68,7 +68,7 @@ async def test_reminders_that_were_given_up_stay_so(store: SqliteStore, operator
     await store.enlist(["x"], NOW)
     await store.commit([entry("a", 1)], NOW)
     await store.settle([sent((await store.due("x", 1))[0])], NOW)
-    assert await store.remind([Wish("x", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
+    assert await store.remind([ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
     await store.bury("x", "410 Gone", after(110))
     assert await operator.revive([], None, after(120)) == 0
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
 from watcher.cli.state_reading import opened
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.state import Known, Outage, Record
 from watcher.errors import StoreError, UsageError
 from watcher.stores import mover_for, outbox_for, reader_for, store_for
@@ -51,7 +51,7 @@ async def filled(address: str) -> None:
     await store.settle([refused(await _head(store, "c")), given_up(await _head(store, "d"))], after(3))
     await store.commit([entry("e", 6)], after(4))
     await store.settle([sent(await _head(store, "e"))], after(5))
-    assert await store.remind([Wish("x", "e", "watcher.sync.failed", MOMENT, 10)], after(60)) == 1
+    assert await store.remind([ReminderRequest("x", "e", "watcher.sync.failed", MOMENT, 10)], after(60)) == 1
     await store.close()
     outbox = outbox_for(address)
     await outbox.open()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, Wish
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.state import Record
 from watcher.stores.sqlite.outbox import OVER, REMOVED
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 DEAD = DeliveryQuery(states=[DeliveryState.DEAD])
-WISH = Wish("x", "a", "watcher.sync.failed", MOMENT, 100.0)
+WISH = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 100.0)
 
 
 async def deliver(store: Store, seconds: float, sink: str = "x") -> list[str]:
@@ -121,7 +121,7 @@ async def test_what_was_given_up_is_reminded_of_as_well(store: Store) -> None:
         replace(WISH, moment="2026-11-23T12:00:00Z"),
     ],
 )
-async def test_there_is_no_reminder_of_what_a_sink_was_not_told(store: Store, wish: Wish) -> None:
+async def test_there_is_no_reminder_of_what_a_sink_was_not_told(store: Store, wish: ReminderRequest) -> None:
     await store.commit([entry("a", 1)], NOW)
     await deliver(store, 0)
     assert await store.remind([wish], after(5000)) == 0
@@ -136,8 +136,8 @@ async def test_an_outage_is_told_from_another_by_when_it_began(store: Store) -> 
     told = replace(told, body=json.dumps(body))
     await store.commit([Entry("a", Record(), [(told, ["x"])])], NOW)
     await deliver(store, 0)
-    assert await store.remind([Wish("x", "a", kind, "2026-11-23T11:58:00Z", 100)], after(5000)) == 0
-    assert await store.remind([Wish("x", "a", kind, MOMENT, 100)], after(5000)) == 1
+    assert await store.remind([ReminderRequest("x", "a", kind, "2026-11-23T11:58:00Z", 100)], after(5000)) == 0
+    assert await store.remind([ReminderRequest("x", "a", kind, MOMENT, 100)], after(5000)) == 1
 
 
 async def test_there_is_no_reminder_while_a_subjects_news_waits(store: Store) -> None:

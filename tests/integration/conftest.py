@@ -18,7 +18,7 @@ from tests.support.waiting import until
 from watcher.app import build
 from watcher.core.event_schema import event_schema
 from watcher.core.model import stack, template
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.simulator import Scenario, Simulator, attempt
 
@@ -58,12 +58,12 @@ class Caught:
     limits: Limits = field(default_factory=lambda: Limits(batch=100, in_order=True))
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         for delivery in deliveries:
             event = json.loads(delivery.body)
             VALID.validate(event)
             self.events.append(event)
-        return [Answer(delivery, Verdict.TAKEN, "caught") for delivery in deliveries]
+        return [SendOutcome(delivery, Verdict.TAKEN, "caught") for delivery in deliveries]
 
     async def close(self) -> None:
         pass

@@ -13,7 +13,7 @@ from tests.integration.conftest import FAST, a_config, a_stack, running
 from tests.support.sleeper import share_slept
 from watcher.core.model import stack
 from watcher.core.settings import Account, RateLimit, Retry
-from watcher.polling.rate_limiter import Throttle
+from watcher.polling.rate_limiter import RateLimiter
 from watcher.simulator import Role, Scenario, Simulator
 
 if TYPE_CHECKING:
@@ -116,13 +116,13 @@ async def test_the_rate_holds_for_each_endpoint_retries_included(
 ) -> None:
     """Calls are counted as they begin: a busy machine lets them arrive closer, and fewer of them."""
     begun: list[float] = []
-    acquire = Throttle.acquire
+    acquire = RateLimiter.acquire
 
-    async def acquired(throttle: Throttle) -> None:
+    async def acquired(throttle: RateLimiter) -> None:
         await acquire(throttle)
         begun.append(time.monotonic())
 
-    monkeypatch.setattr(Throttle, "acquire", acquired)
+    monkeypatch.setattr(RateLimiter, "acquire", acquired)
     account = Account("default", ("us-east-1",), endpoint_url=simulator.url, rate_limit=RateLimit(20, 10))
     targets = [a_stack(f"stack-{number}") for number in range(30)]
     simulator.world.fault(None, "server_error", at=None)

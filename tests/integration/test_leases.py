@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.waiting import until
 from tests.unit.cluster.leasing import Acting
-from watcher.cluster.lease_keeper import Holding
+from watcher.cluster.lease_keeper import LeaseKeeper
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.core.state_url import Address
 from watcher.stores.dynamodb.items import SHARDS
@@ -121,7 +121,7 @@ class Watcher:
     def __init__(self, table: Table, name: str) -> None:
         self.acting = Acting(loading=0.0)
         leases = LeaseTable(Table(table.address, table.caller), name)
-        self.holding = Holding(name, leases, self.acting, SystemClock(), count=SHARDS, term=TERM)
+        self.holding = LeaseKeeper(name, leases, self.acting, SystemClock(), count=SHARDS, term=TERM)
         self.running = asyncio.create_task(self.holding.run())
 
     def acts(self) -> set[int]:

@@ -13,12 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.fake_daemon import BEGAN, Peek, attempt, config_of, peeking
 from tests.support.waiting import until
-from watcher.config.reloader import Loaded
+from watcher.config.reloader import ReloadStatus
 from watcher.core.model import EVENT_TYPES
-from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Result
+from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryQuery, DeliveryState, EventQuery
 from watcher.core.state import Outage
 from watcher.errors import StoreError
-from watcher.observability.daemon_view import SinkLook
+from watcher.observability.daemon_view import SinkStatus
 from watcher.observability.emf import UNITS, Emf, embedded
 from watcher.observability.metrics import Metrics, detection
 from watcher.observability.observer import Poll, PollOutcome
@@ -108,7 +108,7 @@ async def live(peek: Peek, metrics: Metrics) -> None:
     (event,) = await peek.see(network, attempt(1, "FAILED", "boom"), sinks=["out", "ops", "gone"])
     for sink, state in (("out", DeliveryState.SENT), ("ops", DeliveryState.WAITING), ("ops", DeliveryState.DEAD)):
         recorded = peek.clock.now().timestamp() - 2
-        metrics.delivered([Result(Delivery(1, sink, event, recorded), state, "")])
+        metrics.delivered([DeliveryOutcome(Delivery(1, sink, event, recorded), state, "")])
 
 
 async def test_names_and_labels_are_the_contracts(peek: Peek, metrics: Metrics) -> None:
@@ -148,8 +148,8 @@ async def test_what_is_so_is_looked_up_at_each_scrape(peek: Peek, metrics: Metri
     web = target_of(peek, "web")
     await peek.see(target_of(peek, "shop"), attempt(1, "INVENTED_BY_AWS"))
     await peek.fail(web.endpoint, Outage(BEGAN, "AccessDeniedException", "no", 3))
-    peek.loaded = Loaded(BEGAN, BEGAN, ("wrong",), (), 4, 2)
-    peek.sink_looks = {"ops": SinkLook("webhook", "failing", "415")}
+    peek.loaded = ReloadStatus(BEGAN, BEGAN, ("wrong",), (), 4, 2)
+    peek.sink_looks = {"ops": SinkStatus("webhook", "failing", "415")}
     samples = await scrape(metrics)
     assert value(samples, "watcher_targets", kind="stack", status="FAILED") == 1
     assert value(samples, "watcher_targets", kind="stack", status="UNKNOWN") == 1

@@ -22,7 +22,7 @@ from watcher.observability.emf import Emf
 from watcher.observability.metrics import Metrics
 from watcher.simulator import attempt as simulated
 from watcher.web import peers
-from watcher.web.peers import Elsewhere
+from watcher.web.peers import PeerRecords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -101,12 +101,12 @@ async def test_another_watchers_target_is_told_as_the_table_has_it(site: Site) -
 
 
 async def test_the_table_is_read_once_a_minute_and_only_for_who_asks(site: Site, reads: Reads) -> None:
-    known = Elsewhere(site.peek)
+    known = PeerRecords(site.peek)
     for _ in range(5):
         await known.records()
     assert reads.count == 1
     site.peek.away = set()
-    assert await Elsewhere(site.peek).records() is site.peek.records
+    assert await PeerRecords(site.peek).records() is site.peek.records
     assert reads.count == 1, "everything is polled here"
 
 
@@ -117,7 +117,7 @@ async def test_what_is_missing_in_the_table_is_looked_for_sooner(
     monkeypatch.setattr("watcher.util.single_flight.REST", 0.0)
     _, there = targets_of(site.peek)
     await site.peek.store.forget([there.id])
-    known = Elsewhere(site.peek)
+    known = PeerRecords(site.peek)
     assert there.id not in await known.records()
     await site.peek.see(there, attempt(2, "SUCCEEDED"))
     moved(site.peek, there)
@@ -128,7 +128,7 @@ async def test_what_is_missing_in_the_table_is_looked_for_sooner(
 
 async def test_what_goes_elsewhere_stays_as_it_was_seen_last(site: Site, reads: Reads) -> None:
     here, there = targets_of(site.peek)
-    known = Elsewhere(site.peek)
+    known = PeerRecords(site.peek)
     await known.records()
     await site.peek.see(here, attempt(5, "FAILED"))
     last = site.peek.records[here.id]
@@ -144,12 +144,12 @@ async def test_a_table_that_cannot_be_read_hides_nothing_that_was_known(
 ) -> None:
     monkeypatch.setattr(peers, "KEPT", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST", 0.0)
-    known = Elsewhere(site.peek)
+    known = PeerRecords(site.peek)
     before = await known.records()
     reads.failing = True
     assert await known.records() == before
     assert reads.count == 2
-    fresh = await Elsewhere(site.peek).records()
+    fresh = await PeerRecords(site.peek).records()
     assert fresh == site.peek.records, "its own are told whatever the table does"
 
 

@@ -12,7 +12,7 @@ from tests.integration.conftest import a_config, a_stack, at
 from tests.support.waiting import until
 from watcher.app import build
 from watcher.core.model import FAILED
-from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Limits, Verdict
+from watcher.core.ports import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.settings import Mute, SinkSettings
 from watcher.errors import SinkGone
 from watcher.simulator import attempt
@@ -35,8 +35,8 @@ class Pager:
     name: str = "pager"
     limits: Limits = field(default_factory=Limits)
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
-        return [Answer(delivery, self.answer(delivery), "as told") for delivery in deliveries]
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
+        return [SendOutcome(delivery, self.answer(delivery), "as told") for delivery in deliveries]
 
     async def close(self) -> None:
         pass

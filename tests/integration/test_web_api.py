@@ -15,10 +15,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from tests.support.fake_daemon import BEGAN, Site, attempt, serving
-from watcher.config.reloader import Loaded
-from watcher.core.ports import Delivery, DeliveryState, EventQuery, Result
+from watcher.config.reloader import ReloadStatus
+from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, EventQuery
 from watcher.core.state import Outage
-from watcher.observability.daemon_view import SinkLook, TargetLook
+from watcher.observability.daemon_view import SinkStatus, TargetStatus
 from watcher.util.redaction import HIDDEN, remember
 from watcher.web import query
 from watcher.web.routes import Route
@@ -95,13 +95,13 @@ async def fill(site: Site) -> None:
     await peek.fail(
         by_name["prod", "us-east-1", "web"], Outage(BEGAN, "ResourceNotFoundException", "gone", 3), sinks=["gone"]
     )
-    peek.looks = {failing.id: TargetLook(BEGAN, BEGAN, BEGAN + timedelta(seconds=9), 2)}
-    peek.sink_looks = {"ops": SinkLook("webhook", "down", f"401 for {SECRET}")}
+    peek.looks = {failing.id: TargetStatus(BEGAN, BEGAN, BEGAN + timedelta(seconds=9), 2)}
+    peek.sink_looks = {"ops": SinkStatus("webhook", "down", f"401 for {SECRET}")}
     faults = (f"watcher.yaml:3:1: stacks: bad {SECRET}",)
-    peek.loaded = Loaded(BEGAN, BEGAN, faults, ("state",), 3, 1)
+    peek.loaded = ReloadStatus(BEGAN, BEGAN, faults, ("state",), 3, 1)
     number, event = (await peek.reader.events(EventQuery(limit=1, newest=False, types=["watcher.sync.*"])))[0]
     delivery = Delivery(number, "out", event)
-    await peek.store.settle([Result(delivery, DeliveryState.DEAD, f"refused {SECRET}")], BEGAN)
+    await peek.store.settle([DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused {SECRET}")], BEGAN)
 
 
 def schema_of(route: str, status: int) -> dict[str, Any]:

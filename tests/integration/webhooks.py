@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from watcher.core.ports import Answer
+    from watcher.core.ports import SendOutcome
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ async def sending(url: str, **options: Any) -> AsyncIterator[WebhookSink]:
         await sink.close()
 
 
-async def try_once(url: str, delivery: Delivery | None = None, **options: Any) -> Answer:
+async def try_once(url: str, delivery: Delivery | None = None, **options: Any) -> SendOutcome:
     async with sending(url, **options) as sink:
         (answer,) = await sink.send([delivery or a_delivery()])
     return answer

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tests.support.event_oracle import Arrival
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Lines:
         self.refuses_after: int | None = None
         self._step = step
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
-        taken: list[Answer] = []
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
+        taken: list[SendOutcome] = []
         for delivery in deliveries:
             if self.refuses_after is not None and len(taken) >= self.refuses_after:
                 if not taken:
@@ -38,7 +38,7 @@ class Lines:
                 break
             self._step("sending")
             self.arrived.append(json.loads(delivery.body))
-            taken.append(Answer(delivery, Verdict.TAKEN, "taken"))
+            taken.append(SendOutcome(delivery, Verdict.TAKEN, "taken"))
             self._step("sent")
         return taken
 
@@ -68,10 +68,10 @@ class Lanes:
         self.says: list[Says] = []
         self._step = step
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         return [self._answer(delivery) for delivery in deliveries]
 
-    def _answer(self, delivery: Delivery) -> Answer:
+    def _answer(self, delivery: Delivery) -> SendOutcome:
         said = self.says.pop() if self.says else Says.TAKEN
         self._step("sending")
         if said in {Says.TAKEN, Says.TAKEN_AND_QUIET}:
@@ -81,7 +81,7 @@ class Lanes:
             raise SinkError("not now")
         if said in {Says.QUIET, Says.TAKEN_AND_QUIET}:
             raise TimeoutError  # the deadline's, without the wait
-        return Answer(delivery, Verdict(said), said)
+        return SendOutcome(delivery, Verdict(said), said)
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.support.crashing_stores import STORES, Sound
-from watcher.core.ports import DeliveryState, Result
+from watcher.core.ports import DeliveryOutcome, DeliveryState
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class SettledBeforeSent(Sound):
     async def heads(self, *how: Any) -> list[Delivery]:
         """Settle, then hand out; what is answered comes too late to matter."""
         heads = await super().heads(*how)
-        results = [Result(head, DeliveryState.SENT, "not yet") for head in heads]
+        results = [DeliveryOutcome(head, DeliveryState.SENT, "not yet") for head in heads]
         await SqliteStore.settle(self, results, datetime.now(UTC))
         return heads
 
@@ -32,7 +32,7 @@ class SettledBeforeSent(Sound):
 class Overtaking(Sound):
     """Broken: where a delivery failed, its target's next one is tried before it."""
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """Let the lanes of what failed point to what comes after it."""
         await super().settle(results, now)
         for result in results:
@@ -43,7 +43,7 @@ class Overtaking(Sound):
 class LaterIsTaken(Sound):
     """Broken: a try that failed counts as one that did not."""
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """Whatever was answered, it was sent."""
         await super().settle([replace(each, state=DeliveryState.SENT, failing=False) for each in results], now)
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import DeliveryState, Result
+from watcher.core.ports import DeliveryOutcome, DeliveryState
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from watcher.core.ports import Delivery, Entry, Wish
+    from watcher.core.ports import Delivery, Entry, ReminderRequest
 
 
 class Sound(SqliteStore):
@@ -45,13 +45,13 @@ class Sound(SqliteStore):
         self._at("heads are found", telling=bool(heads))
         return heads
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """What was sent."""
         self._at("settling begins")
         await super().settle(results, now)
         self._at("settling is done")
 
-    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
         """What is to be sent once more."""
         self._at("reminding begins", telling=bool(wishes))
         count = await super().remind(wishes, now)
@@ -102,12 +102,12 @@ class SettleFirst(Sound):
         return await self._settled(await super().heads(sink, now, limit, skip, failing))
 
     async def _settled(self, due: list[Delivery]) -> list[Delivery]:
-        results = [Result(delivery, DeliveryState.SENT, "not yet") for delivery in due]
+        results = [DeliveryOutcome(delivery, DeliveryState.SENT, "not yet") for delivery in due]
         await SqliteStore.settle(self, results, datetime.now(UTC))
         self._at("between", telling=bool(due))
         return due
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """Too late to matter."""
 
 

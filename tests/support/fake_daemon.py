@@ -13,14 +13,14 @@ import aiohttp
 from tests.support.waiting import PATIENCE
 from watcher.config.document import Document
 from watcher.config.parser import parse
-from watcher.config.reloader import Loaded
+from watcher.config.reloader import ReloadStatus
 from watcher.core.diff import diff
 from watcher.core.events import outage_event, sync_event
 from watcher.core.model import Attempt, Snapshot
 from watcher.core.ports import Entry
 from watcher.core.settings import Http
 from watcher.core.state import Outage, Record
-from watcher.observability.daemon_view import EndpointLook, SinkLook, TargetLook
+from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
 from watcher.observability.metrics import Metrics
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
@@ -65,7 +65,7 @@ def attempt(
 
 @dataclass
 class Peek:
-    """See `watcher.observability.daemon_view.Inside`."""
+    """See `watcher.observability.daemon_view.DaemonView`."""
 
     config: Config
     store: Store
@@ -73,31 +73,33 @@ class Peek:
     clock: Clock = field(default_factory=SystemClock)
     started: datetime = BEGAN
     records: dict[str, Record] = field(default_factory=dict)
-    loaded: Loaded = field(default_factory=lambda: Loaded(BEGAN, BEGAN))
-    looks: dict[str, TargetLook] = field(default_factory=dict)
-    sink_looks: dict[str, SinkLook] = field(default_factory=dict)
-    endpoint_looks: dict[EndpointKey, EndpointLook] = field(default_factory=dict)
+    loaded: ReloadStatus = field(default_factory=lambda: ReloadStatus(BEGAN, BEGAN))
+    looks: dict[str, TargetStatus] = field(default_factory=dict)
+    sink_looks: dict[str, SinkStatus] = field(default_factory=dict)
+    endpoint_looks: dict[EndpointKey, EndpointStatus] = field(default_factory=dict)
     away: set[EndpointKey] = field(default_factory=set)
     """The endpoints that another watcher polls."""
     observers: list[Any] = field(default_factory=list)
     why_stuck: list[str] = field(default_factory=list)
     why_unready: list[str] = field(default_factory=list)
 
-    def target(self, target_id: str) -> TargetLook:
+    def target(self, target_id: str) -> TargetStatus:
         away = self.away and any(each.id == target_id for each in self.config.targets if each.endpoint in self.away)
-        return self.looks.get(target_id, TargetLook(None, None, None, 0, polled_here=not away))
+        return self.looks.get(target_id, TargetStatus(None, None, None, 0, polled_here=not away))
 
-    def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
+    def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
         return {
             key: self.endpoint_looks.get(
-                key, EndpointLook(len(targets), tried=True, answered=BEGAN, rate=5.0, allowed=5.0, failures=0)
+                key, EndpointStatus(len(targets), tried=True, answered=BEGAN, rate=5.0, allowed=5.0, failures=0)
             )
             for key, targets in self.config.endpoints().items()
             if key not in self.away
         }
 
-    def sinks(self) -> Mapping[str, SinkLook]:
-        return {sink.name: self.sink_looks.get(sink.name, SinkLook(sink.type, "up", "")) for sink in self.config.sinks}
+    def sinks(self) -> Mapping[str, SinkStatus]:
+        return {
+            sink.name: self.sink_looks.get(sink.name, SinkStatus(sink.type, "up", "")) for sink in self.config.sinks
+        }
 
     def stuck(self) -> list[str]:
         return self.why_stuck

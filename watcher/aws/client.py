@@ -35,7 +35,7 @@ OPENING = 30.0
 
 
 @dataclass(eq=False, slots=True)
-class Lent:
+class LeasedClient:
     """botocore's client and the calls that are under way on it; closed when it is retired and the last one is done."""
 
     session: Session
@@ -60,7 +60,7 @@ class Client:
         self._pool = pool
         self._http_session = http_session
         self._opening = asyncio.Lock()
-        self._current: Lent | None = None
+        self._current: LeasedClient | None = None
         self._closed = False
 
     def not_ready(self, seconds: float) -> EndpointUnreadable:
@@ -71,7 +71,7 @@ class Client:
             return EndpointUnreadable("ClientTimeout", f"no client could be opened within {limit}", passing=True)
         return no_credentials_in_time(seconds, session.asked)
 
-    async def take(self) -> Lent:
+    async def take(self) -> LeasedClient:
         """Return the client for one call, with credentials that can sign it.
 
         Raises:
@@ -98,14 +98,14 @@ class Client:
                 return True
         return False
 
-    async def give_back(self, lent: Lent | None) -> None:
+    async def give_back(self, lent: LeasedClient | None) -> None:
         """The call is over."""
         if lent is None:
             return
         lent.calls -= 1
         await self._close_retired(lent)
 
-    def renew(self, lent: Lent) -> bool:
+    def renew(self, lent: LeasedClient) -> bool:
         """Have newer credentials looked for; whether there may be any."""
         return self._sessions.renew(self._account, lent.session)
 
@@ -116,7 +116,7 @@ class Client:
             lent, self._current = self._current, None
             await lent.api.close()
 
-    async def _prepared(self, session: Session) -> Lent:
+    async def _prepared(self, session: Session) -> LeasedClient:
         try:
             await session.prepare()
             async with self._opening:
@@ -134,7 +134,7 @@ class Client:
         except Exception as error:
             raise session.failure(error) from error
 
-    async def _opened(self, session: Session) -> Lent:
+    async def _opened(self, session: Session) -> LeasedClient:
         context = session.botocore.create_client(
             self._service,
             region_name=self._region,
@@ -158,7 +158,7 @@ class Client:
         service = api.meta.service_model.service_id.hyphenize()
         api.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
         api.meta.events.register(f"before-send.{service}", _Remembering(session.botocore))
-        return Lent(session, api)
+        return LeasedClient(session, api)
 
     async def _retire(self) -> None:
         if self._current is not None:
@@ -166,7 +166,7 @@ class Client:
             lent.retired = True
             await self._close_retired(lent)
 
-    async def _close_retired(self, lent: Lent) -> None:
+    async def _close_retired(self, lent: LeasedClient) -> None:
         if lent.retired and lent.calls == 0:
             await lent.api.close()
 

@@ -110,7 +110,7 @@ class JsonModels(Loader):  # type: ignore[misc]  # botocore has no types
         return {**model, "metadata": {**metadata, "protocol": "json", "protocols": ["json"]}}
 
 
-class Answers(AioResponseParserFactory):  # type: ignore[misc]  # aiobotocore tells no types
+class ResponseParserFactory(AioResponseParserFactory):  # type: ignore[misc]  # aiobotocore tells no types
     """Makes the parsers of a session: ours for the sync APIs' JSON, botocore's for all else (errors, STS)."""
 
     def __init__(self) -> None:

@@ -21,9 +21,9 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from watcher.aws.credential_chain import ambient_chain, role_chain
 from watcher.aws.credential_errors import LOADING_SECONDS, credentials_failure
-from watcher.aws.responses import Answers, JsonModels
+from watcher.aws.responses import JsonModels, ResponseParserFactory
 from watcher.errors import EndpointUnreadable
-from watcher.util.single_flight import Shared
+from watcher.util.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,11 +51,11 @@ class Session:
         self._region = region
         self.botocore = AioSession(profile=account.profile)
         self.botocore.register_component("data_loader", loader)
-        self.botocore.register_component("response_parser_factory", Answers())
+        self.botocore.register_component("response_parser_factory", ResponseParserFactory())
         self.botocore.register_component("credential_provider", self)
         self._credentials: Any = None
         self._chain: Chain | None = None
-        self._loading: Shared[None] = Shared(self._load, keep=0.0)
+        self._loading: SingleFlight[None] = SingleFlight(self._load, keep=0.0)
         self.failed_at = inf
         """Since when loading credentials fails (monotonic seconds); `inf`: it does not."""
 

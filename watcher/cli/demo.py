@@ -20,7 +20,7 @@ from watcher.cli.stopping import Pace, until_stopped
 from watcher.config.document import Document
 from watcher.config.parser import parse
 from watcher.core.model import Kind
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed
 from watcher.observability import logs
 from watcher.simulator import Simulator, generate
@@ -135,7 +135,7 @@ class _Printing:
         self.printed = 0
         self._printer = printer
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         try:
             for delivery in deliveries:
                 self._printer.print(delivery.event)
@@ -143,7 +143,7 @@ class _Printing:
             sys.stdout.flush()
         except BrokenPipeError as error:
             raise SinkClosed("standard output was closed by its reader") from error
-        return [Answer(delivery, Verdict.TAKEN, "printed") for delivery in deliveries]
+        return [SendOutcome(delivery, Verdict.TAKEN, "printed") for delivery in deliveries]
 
     async def close(self) -> None:
         """Nothing to let go of."""

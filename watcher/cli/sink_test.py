@@ -27,7 +27,7 @@ from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
     from watcher.core.events import Event
-    from watcher.core.ports import Answer
+    from watcher.core.ports import SendOutcome
     from watcher.core.settings import SinkSettings
     from watcher.messages.plain import Text
 
@@ -58,7 +58,7 @@ def test_sink(config: str | None, name: str, *, verbose: bool) -> int:
     return 0
 
 
-async def _tried(settings: SinkSettings, delivery: Delivery) -> Answer:
+async def _tried(settings: SinkSettings, delivery: Delivery) -> SendOutcome:
     """What the sink answers to one try.
 
     Raises:

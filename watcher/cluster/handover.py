@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config
     from watcher.core.state import Record
     from watcher.delivery.relay import Relay
-    from watcher.polling.manager import Polling
+    from watcher.polling.manager import PollerManager
     from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class Handover:
     """See `holding.Shards`."""
 
     def __init__(
-        self, store: Sharded, config: Callable[[], Config], polling: Polling, recorder: Recorder, relay: Relay
+        self, store: Sharded, config: Callable[[], Config], polling: PollerManager, recorder: Recorder, relay: Relay
     ) -> None:
         """Nothing is held yet. `config`: the one in force."""
         self.held: frozenset[int] = frozenset()

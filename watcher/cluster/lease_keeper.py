@@ -80,7 +80,7 @@ class Shards(Protocol):
         """An operator changed something of these."""
 
 
-class Holding:
+class LeaseKeeper:
     """One watcher's part of the table."""
 
     def __init__(self, me: str, leasing: Leasing, shards: Shards, clock: Clock, *, count: int, term: float) -> None:

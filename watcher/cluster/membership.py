@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from watcher.cluster.handover import Handover
-    from watcher.cluster.lease_keeper import Holding
+    from watcher.cluster.lease_keeper import LeaseKeeper
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Store
     from watcher.core.settings import Config
     from watcher.delivery.relay import Relay
-    from watcher.polling.manager import Polling
+    from watcher.polling.manager import PollerManager
     from watcher.polling.recorder import Recorder
 
 OTHERS_DELIVER = 2.0
 """Seconds that the last deliveries may take at the end, when another watcher goes on with what is left of them."""
 
 
-class Part:
+class Membership:
     """What is this watcher's of a shared table."""
 
-    def __init__(self, handover: Handover, holding: Holding, shard_of: Callable[[str], int]) -> None:
+    def __init__(self, handover: Handover, holding: LeaseKeeper, shard_of: Callable[[str], int]) -> None:
         """`holding` says what `handover` acts for."""
         self._handover = handover
         self._holding = holding
@@ -66,8 +66,8 @@ class Part:
 
 
 def part_of(
-    store: Store, config: Callable[[], Config], polling: Polling, recorder: Recorder, relay: Relay, clock: Clock
-) -> Part | None:
+    store: Store, config: Callable[[], Config], polling: PollerManager, recorder: Recorder, relay: Relay, clock: Clock
+) -> Membership | None:
     """A watcher's part of `store`, of which nothing is held yet; None: all of it is this watcher's.
 
     `config`: the one in force.
@@ -75,7 +75,7 @@ def part_of(
     if not config().state.startswith(SCHEME):
         return None
     from watcher.cluster.handover import Handover  # noqa: PLC0415  what is not used is not loaded
-    from watcher.cluster.lease_keeper import Holding  # noqa: PLC0415  the same
+    from watcher.cluster.lease_keeper import LeaseKeeper  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.items import SHARDS  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.lease_table import LeaseTable  # noqa: PLC0415  the same
     from watcher.stores.dynamodb.store import DynamoStore  # noqa: PLC0415  the same
@@ -87,6 +87,6 @@ def part_of(
     handover = Handover(store, config, polling, recorder, relay)
     # Its calls wait for no turn behind the store's.
     leases = LeaseTable(Table(store.table.address, store.table.caller), me)
-    holding = Holding(me, leases, handover, clock, count=SHARDS, term=store.table.address.term)
+    holding = LeaseKeeper(me, leases, handover, clock, count=SHARDS, term=store.table.address.term)
     store.may = holding.may
-    return Part(handover, holding, store.shard_of)
+    return Membership(handover, holding, store.shard_of)

@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_jsonable_python
 
 from watcher.config.schema import File
-from watcher.config.strict_model import Keyed
+from watcher.config.strict_model import StrictModel
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -22,7 +22,7 @@ _NULL = {"type": "null"}
 class _ForPeople(GenerateJsonSchema):
     """Without what only repeats: a title that is the key, and defaults that say nothing or stand further down.
 
-    An optional key without a value is one that is not there (`Keyed`), so what has a default may be null.
+    An optional key without a value is one that is not there (`StrictModel`), so what has a default may be null.
     """
 
     def field_title_should_be_set(self, _: object) -> bool:
@@ -31,7 +31,7 @@ class _ForPeople(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         inner = _or_null(self.generate_inner(schema["schema"]))
         default = schema.get("default")
-        if default is None or isinstance(default, Keyed):
+        if default is None or isinstance(default, StrictModel):
             return inner
         return {**inner, "default": to_jsonable_python(default)}
 

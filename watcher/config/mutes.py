@@ -17,7 +17,7 @@ from pydantic import (
 
 from watcher.config.fields import Plain  # noqa: TC001  the same
 from watcher.config.sinks.base import EventGlob  # noqa: TC001  the same
-from watcher.config.strict_model import Keyed
+from watcher.config.strict_model import StrictModel
 from watcher.config.timestamps import Moment  # noqa: TC001  the same
 from watcher.config.tree import Items, Text
 
@@ -43,7 +43,7 @@ class _SchemaOneOrMany:
 OneOrMany = Annotated[list[T], WrapValidator(_listed), _SchemaOneOrMany()]
 
 
-class Mute(Keyed):
+class Mute(StrictModel):
     """Events that are recorded, marked as muted, and not sent."""
 
     targets: OneOrMany[Plain] = Field(default=[], examples=["prod/*", ["prod/*", "dev/*"]])

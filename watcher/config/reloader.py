@@ -37,7 +37,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class ReloadStatus:
     """The configuration that is in force, and what became of the last try to load another."""
 
     at: datetime
@@ -61,7 +61,7 @@ class Reload:
         locate: Callable[[], Document],
         parse: Callable[[Document], Config],
         apply: Callable[[Config], Awaitable[tuple[str, ...]]],
-        tell: Callable[[Loaded], None],
+        tell: Callable[[ReloadStatus], None],
         clock: Clock,
     ) -> None:
         """Nothing is looked at before `run`.
@@ -79,7 +79,7 @@ class Reload:
         self._apply = apply
         self._tell = tell
         self._clock = clock
-        self._loaded = Loaded(clock.now(), clock.now())
+        self._loaded = ReloadStatus(clock.now(), clock.now())
         self._asked = asyncio.Event()
         self._looking: asyncio.Future[Document] | None = None
 
@@ -145,7 +145,7 @@ class Reload:
             self._reject([f"a bug: {type(error).__name__}"])
         else:
             now = self._clock.now()
-            self._loaded = Loaded(now, now, (), restart_for, self._loaded.successes + 1, self._loaded.failures)
+            self._loaded = ReloadStatus(now, now, (), restart_for, self._loaded.successes + 1, self._loaded.failures)
             self._tell(self._loaded)
 
     def _reject(self, faults: list[str]) -> None:

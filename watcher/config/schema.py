@@ -45,7 +45,7 @@ from watcher.config.fields import (
 )
 from watcher.config.mutes import Mute  # noqa: TC001  pydantic reads it at run time
 from watcher.config.sinks import SinkOfType  # noqa: TC001  the same
-from watcher.config.strict_model import Keyed, Sound, faults_of
+from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.tracing import WithExtra  # noqa: TC001  the same
 from watcher.config.tree import Keys, Text, is_null
 from watcher.core.model import FirstSeen
@@ -60,7 +60,7 @@ NOT_YET = frozenset({"service_instances", "repositories", "discover"})
 Labels = dict[str, LabelValue]
 
 
-class Defaults(Keyed):
+class Defaults(StrictModel):
     """How targets are watched; a target may override each of these."""
 
     interval: Interval = lasting("60s")
@@ -77,7 +77,7 @@ class Defaults(Keyed):
     """Carried in every event, for routing. A target's own labels are added to these."""
 
 
-class WatchedTarget(Keyed):
+class WatchedTarget(StrictModel):
     """What every kind of target has; what is not given comes from `defaults`."""
 
     name: str
@@ -118,7 +118,7 @@ class Stack(WatchedTarget):
     """The name that AWS knows it by."""
 
 
-class RateLimit(Keyed):
+class RateLimit(StrictModel):
     """How much may be asked of each account, region and API."""
 
     requests_per_second: Rate = 5.0
@@ -127,7 +127,7 @@ class RateLimit(Keyed):
     """Calls under way at the same time."""
 
 
-class AccountRateLimit(Keyed):
+class AccountRateLimit(StrictModel):
     """How much may be asked of this account, by region and API; what is not given comes from `rate_limit`."""
 
     requests_per_second: Rate | None = None
@@ -136,7 +136,7 @@ class AccountRateLimit(Keyed):
     """Calls under way at the same time."""
 
 
-class Retry(Keyed):
+class Retry(StrictModel):
     """One poll's attempts; the next poll starts afresh."""
 
     attempts: Tries = 4
@@ -147,7 +147,7 @@ class Retry(Keyed):
     """The longest wait before any call."""
 
 
-class Account(Keyed):
+class Account(StrictModel):
     """Where credentials come from, and the regions they are for."""
 
     name: OwnName
@@ -166,7 +166,7 @@ class Account(Keyed):
     """Overrides `rate_limit`, key by key."""
 
 
-class Http(Keyed):
+class Http(StrictModel):
     """Where health, metrics and the status page are served."""
 
     listen: Listen = Field(default="127.0.0.1:8080", examples=["0.0.0.0:8080", "[::1]:8080"])
@@ -196,7 +196,7 @@ class _SchemaOrOff:
         return or_variable(or_off(handler(Http.__pydantic_core_schema__)))
 
 
-class File(Keyed):
+class File(StrictModel):
     """The configuration of watcher."""
 
     defaults: Defaults = Defaults()

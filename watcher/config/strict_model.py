@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from watcher.config.faults import Faults
 
 
-class Keyed(BaseModel):
+class StrictModel(BaseModel):
     """A mapping with known keys. The validation context is the file's `Faults`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)

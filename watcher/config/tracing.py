@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, Vali
 
 from watcher.config.fields import HTTP_URL, Secret, Share, http_url, text_schema
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
-from watcher.config.strict_model import Keyed, faults_of
+from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys
 from watcher.core.settings import TRACES_PATH
 
@@ -30,7 +30,7 @@ def _endpoint(value: object) -> str:
 HeaderName = Annotated[str, PlainValidator(header_name("the exporter", "content-encoding")), HEADER_NAME_SCHEMA]
 
 
-class Tracing(Keyed):
+class Tracing(StrictModel):
     """Traces of polls and deliveries, by OTLP over HTTP; needs the extra `otel`."""
 
     endpoint: Annotated[str, PlainValidator(_endpoint), text_schema(HTTP_URL)] = Field(

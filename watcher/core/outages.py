@@ -24,7 +24,7 @@ Server errors at random strike some target several times in a row; they must do 
 
 
 @dataclass(frozen=True, slots=True)
-class Streak:
+class FailureStreak:
     """Polls in a row that failed."""
 
     since: datetime
@@ -41,14 +41,14 @@ class Streak:
         return Outage(self.since, self.code, self.message, self.failures)
 
 
-def lengthen(streak: Streak | None, error: PollFailed, now: datetime) -> Streak:
+def lengthen(streak: FailureStreak | None, error: PollFailed, now: datetime) -> FailureStreak:
     """An endpoint's streak with one more failure."""
     if streak is None:
-        return Streak(now, error.code, error.message)
+        return FailureStreak(now, error.code, error.message)
     return replace(streak, code=error.code, message=error.message, failures=streak.failures + 1)
 
 
-def lengthen_target(streak: Streak | None, error: PollFailed, now: datetime, *, answers: int) -> Streak:
+def lengthen_target(streak: FailureStreak | None, error: PollFailed, now: datetime, *, answers: int) -> FailureStreak:
     """A target's streak with one more failure.
 
     Args:

@@ -98,7 +98,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SendOutcome:
     """What a sink answered to one delivery; `text` is for people: a status line, a message id, an error."""
 
     delivery: Delivery
@@ -123,7 +123,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DeliveryOutcome:
     """What one try of a delivery means for its future."""
 
     delivery: Delivery
@@ -136,7 +136,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReminderRequest:
     """A sink is to be reminded of what is wrong with a subject, `every` so many seconds."""
 
     sink: str
@@ -282,7 +282,7 @@ class Store(Reader, Protocol):
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
         """Seconds until `heads` will have something of a subject not in `skip`; None: nothing waits."""
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """Keep what became of tries."""
 
     async def waiting(self) -> Mapping[str, int]:
@@ -315,7 +315,7 @@ class Store(Reader, Protocol):
     async def mark_alive(self, now: datetime) -> None:
         """Record that a daemon keeps the store up to date as of `now`; the mark is not exported."""
 
-    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
         """Let sinks have events once more whose last delivery ended long enough ago; returns how many.
 
         A reminder that waits and is not wished for any more is called off.
@@ -333,7 +333,7 @@ class Sink(Protocol):
     def limits(self) -> Limits:
         """How it wants its deliveries."""
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """Hand them over, in order, and return what was answered to each; one without an answer was not tried.
 
         It may be cancelled when the deadline is over: whatever was not answered counts as tried and failed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.core.model import FAILED, rfc3339
-from watcher.core.ports import Wish
+from watcher.core.ports import ReminderRequest
 from watcher.core.routing import muted_by, why_not
 from watcher.util.shapes import Optional, parse
 
@@ -24,11 +24,11 @@ class Wrong(NamedTuple):
     moment: str
 
 
-def wishes(config: Config, records: Mapping[str, Record], now: datetime) -> list[Wish]:
+def wishes(config: Config, records: Mapping[str, Record], now: datetime) -> list[ReminderRequest]:
     """What the sinks with `remind_every` are to be reminded of, when it is time; of what is muted at `now`, nothing."""
     sinks = [sink for sink in config.sinks if sink.remind_every is not None]
     return [
-        Wish(sink.name, subject, wrong.type, wrong.moment, sink.remind_every)
+        ReminderRequest(sink.name, subject, wrong.type, wrong.moment, sink.remind_every)
         for subject, labels, wrong in _wrong(config, records)
         if muted_by(config.mutes, wrong.type, subject, now) is None
         for sink in sinks
@@ -36,7 +36,7 @@ def wishes(config: Config, records: Mapping[str, Record], now: datetime) -> list
     ]
 
 
-def due(wish: Wish, body: str, recorded: float, last: tuple[int, float] | None, now: float) -> int | None:
+def due(wish: ReminderRequest, body: str, recorded: float, last: tuple[int, float] | None, now: float) -> int | None:
     """Which reminder of an event is due to the sink of `wish`; None: none is yet, or the event is not the one meant.
 
     `body`, `recorded`: the event's. `last`: of its last delivery to the sink, the reminder's count and when it ended.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import DeliveryState, Result, Verdict
+from watcher.core.ports import DeliveryOutcome, DeliveryState, Verdict
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from watcher.core.ports import Answer, Delivery, DeliveryRecord
+    from watcher.core.ports import Delivery, DeliveryRecord, SendOutcome
 
 UP, FAILING = "up", "failing"
 """States of a sink that accepts deliveries, and of one that refuses them."""
@@ -45,14 +45,14 @@ def most_borne(failures: int, deadline: float) -> float:
 
 
 def result_of(
-    answer: Answer,
+    answer: SendOutcome,
     *,
     now: float,
     share: float,
     give_up_after: float,
     at_least: float = 0.0,
     deadline: float = inf,
-) -> Result:
+) -> DeliveryOutcome:
     """What `answer`, given at `now`, means for its delivery's future.
 
     `share` (0 to 1) is the random part of the longest pause that is kept: one for all that failed together, so that
@@ -62,15 +62,15 @@ def result_of(
     """
     delivery = answer.delivery
     if answer.verdict is Verdict.TAKEN:
-        return Result(delivery, DeliveryState.SENT, answer.text)
+        return DeliveryOutcome(delivery, DeliveryState.SENT, answer.text)
     if answer.verdict is Verdict.NEVER:
-        return Result(delivery, DeliveryState.DEAD, f"refused for good: {answer.text}")
+        return DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused for good: {answer.text}")
     since = max(delivery.recorded, now if delivery.failing_since is None else delivery.failing_since)
     if min(now - since, most_borne(delivery.failures, deadline)) >= give_up_after:
         # What follows of its subject has its turn at once: it may be what the sink takes, or be as late itself.
-        return Result(delivery, DeliveryState.DEAD, given_up(give_up_after, answer.text), failing=True)
+        return DeliveryOutcome(delivery, DeliveryState.DEAD, given_up(give_up_after, answer.text), failing=True)
     pause = max(at_least, share * longest_pause(delivery.failures))
-    return Result(delivery, DeliveryState.WAITING, answer.text, pause, failing=True)
+    return DeliveryOutcome(delivery, DeliveryState.WAITING, answer.text, pause, failing=True)
 
 
 def given_up(give_up_after: float, text: str) -> str:
@@ -78,7 +78,7 @@ def given_up(give_up_after: float, text: str) -> str:
     return f"given up after {format_duration(give_up_after)}: {text}"
 
 
-class Health:
+class SinkHealth:
     """Whether a sink is down or failing, by the answers to its latest sends."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Health:
         self.ended([record.state])
         return self.failing
 
-    def hear(self, answers: Sequence[Answer], *, now: float, own_words: bool = False) -> bool:
+    def hear(self, answers: Sequence[SendOutcome], *, now: float, own_words: bool = False) -> bool:
         """Take in what a send brought; whether that changed anything. `own_words`: the sink itself says that it is."""
         before = self.down
         if any(answer.verdict is not Verdict.LATER for answer in answers):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watcher.core.state import Known, Outage, Record
 
 
-class Standing(StrEnum):
+class Status(StrEnum):
     """How a target stands, in the order in which people are to see it."""
 
     UNREADABLE = "unreadable"
@@ -32,47 +32,47 @@ class Standing(StrEnum):
     SUCCEEDED = "succeeded"
 
 
-_RANKS = {standing: rank for rank, standing in enumerate(Standing)}
+_RANKS = {standing: rank for rank, standing in enumerate(Status)}
 
 
-def rank(standing: Standing) -> int:
+def rank(standing: Status) -> int:
     """Its place in the order: 0 is the worst."""
     return _RANKS[standing]
 
 
-_PHRASES = {Standing.UNKNOWN: "with an unknown status", Standing.ACTIVE: "syncing"}
+_PHRASES = {Status.UNKNOWN: "with an unknown status", Status.ACTIVE: "syncing"}
 
 
-def summary(standings: Iterable[Standing]) -> str:
+def summary(standings: Iterable[Status]) -> str:
     """The number of targets by standing, worst first: `2 failed, 1 stalled, 10 succeeded`."""
     found = Counter(standings)
-    counts = [f"{found[each]} {_PHRASES.get(each, each.value.replace('_', ' '))}" for each in Standing if found[each]]
+    counts = [f"{found[each]} {_PHRASES.get(each, each.value.replace('_', ' '))}" for each in Status if found[each]]
     return ", ".join(counts) or "no targets"
 
 
-def standing(record: Record | None, endpoint: Record | None) -> Standing:
+def standing(record: Record | None, endpoint: Record | None) -> Status:
     """How a target stands, by what is kept of it and of its endpoint."""
     if outage_of(record, endpoint) is not None:
-        return Standing.UNREADABLE
+        return Status.UNREADABLE
     return sync_standing(record.known if record else None)
 
 
-def sync_standing(known: Known | None) -> Standing:
+def sync_standing(known: Known | None) -> Status:
     """How a target's sync stands by the last answer that was believed, whether or not it can be read now."""
-    return Standing.NOT_SEEN if known is None else attempt_standing(known.attempt, overdue=stalled(known))
+    return Status.NOT_SEEN if known is None else attempt_standing(known.attempt, overdue=stalled(known))
 
 
-def attempt_standing(attempt: Attempt | None, *, overdue: bool) -> Standing:
+def attempt_standing(attempt: Attempt | None, *, overdue: bool) -> Status:
     """The standing of a target's sync by its latest attempt; `overdue`: it began at least `stalled_after` ago."""
     if attempt is None:
-        return Standing.NEVER_SYNCED
+        return Status.NEVER_SYNCED
     if attempt.status == FAILED:
-        return Standing.FAILED
+        return Status.FAILED
     if overdue and attempt.unfinished:
-        return Standing.STALLED
+        return Status.STALLED
     if attempt.status == SUCCEEDED:
-        return Standing.SUCCEEDED
-    return Standing.ACTIVE if attempt.status in UNFINISHED else Standing.UNKNOWN
+        return Status.SUCCEEDED
+    return Status.ACTIVE if attempt.status in UNFINISHED else Status.UNKNOWN
 
 
 def outage_of(record: Record | None, endpoint: Record | None) -> Outage | None:

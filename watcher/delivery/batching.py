@@ -14,13 +14,13 @@ from watcher.delivery.grouping import causes_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from watcher.core.ports import Clock, Delivery, Limits, Result, Store
+    from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
 
 WINDOW = 500
 """Deliveries that are looked at for those of one cause."""
 
 
-class Turns:
+class Batcher:
     """The turns of one sink's deliveries."""
 
     def __init__(self, sink: str, limits: Limits, store: Store, clock: Clock) -> None:
@@ -65,7 +65,7 @@ class Turns:
         """Something in a send made all of it fail."""
         self._alone |= {delivery.event.subject for delivery in batch}
 
-    def settled(self, results: Iterable[Result]) -> None:
+    def settled(self, results: Iterable[DeliveryOutcome]) -> None:
         """What no longer fails need not go alone."""
         self._alone -= {result.delivery.event.subject for result in results if not result.failing}
 

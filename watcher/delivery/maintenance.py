@@ -15,7 +15,7 @@ from watcher.errors import StoreError
 if TYPE_CHECKING:
     from watcher.core.ports import Store
     from watcher.delivery.relay import Relay
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
 
 log = structlog.get_logger()
 
@@ -31,10 +31,10 @@ LOOK_AGAIN = 0.1
 """Seconds between two checks of whether every endpoint is polled, until all are."""
 
 
-class Upkeep:
+class Maintenance:
     """Looks at the configuration anew each time: it may be replaced."""
 
-    def __init__(self, inside: Inside, store: Store, relay: Relay) -> None:
+    def __init__(self, inside: DaemonView, store: Store, relay: Relay) -> None:
         """Nothing is done before `prune` and `remind`."""
         self._inside = inside
         self._store = store

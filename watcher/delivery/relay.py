@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from watcher.core.ports import Clock, Sink, Store
-    from watcher.observability.daemon_view import SinkLook
+    from watcher.observability.daemon_view import SinkStatus
     from watcher.observability.observer import Observer
 
 log = structlog.get_logger()
@@ -61,7 +61,7 @@ class Relay:
         """The sinks whose receivers want nothing more."""
         return {name for name, worker in self._workers.items() if worker.gone}
 
-    def look(self, kinds: Mapping[str, str]) -> Mapping[str, SinkLook]:
+    def look(self, kinds: Mapping[str, str]) -> Mapping[str, SinkStatus]:
         """How each sink is doing; `kinds`: the type of each."""
         return {name: worker.look(kinds.get(name, name)) for name, worker in self._workers.items()}
 

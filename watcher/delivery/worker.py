@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Verdict
-from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, Health, given_up, result_of
-from watcher.delivery.batching import Turns
+from watcher.core.ports import DeliveryQuery, DeliveryState, SendOutcome, Verdict
+from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, SinkHealth, given_up, result_of
+from watcher.delivery.batching import Batcher
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
-from watcher.observability.daemon_view import SinkLook
+from watcher.observability.daemon_view import SinkStatus
 from watcher.observability.tracing import span
 from watcher.stores.sqlite.outbox import REMOVED
 from watcher.util.duration import format_duration
@@ -27,7 +27,7 @@ from watcher.util.duration import format_duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.core.ports import Clock, Delivery, Result, Sink, Store
+    from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Sink, Store
     from watcher.observability.observer import Observer
 
 log = structlog.get_logger()
@@ -63,11 +63,11 @@ class Worker:
         self._observer = observer
         self._limits = sink.limits
         self._log = log.bind(sink=sink.name)
-        self._turns = Turns(sink.name, sink.limits, store, clock)
-        self._health = Health()
+        self._turns = Batcher(sink.name, sink.limits, store, clock)
+        self._health = SinkHealth()
         self._news = asyncio.Event()
         self._sends: dict[asyncio.Task[None], Sequence[Delivery]] = {}
-        self._answered: list[Result] = []
+        self._answered: list[DeliveryOutcome] = []
         self._settling = asyncio.Lock()
         self._asked_until = self._spaced_until = -inf
         """Until when nothing is sent: because the sink asked for it, or since it is down (monotonic seconds)."""
@@ -100,11 +100,11 @@ class Worker:
         deadline = self._limits.deadline
         return deadline + GRACE if deadline <= LONGEST_WAIT else GRACE
 
-    def look(self, kind: str) -> SinkLook:
+    def look(self, kind: str) -> SinkStatus:
         """How a sink of this kind is doing."""
         if self._end is not None:
-            return SinkLook(kind, "closed" if self.closed else "gone", str(self._end))
-        return SinkLook(kind, self._health.state, self._complaint)
+            return SinkStatus(kind, "closed" if self.closed else "gone", str(self._end))
+        return SinkStatus(kind, self._health.state, self._complaint)
 
     def stuck(self) -> str | None:
         """Why the loop makes no progress, or None. What the sink does is no reason."""
@@ -276,17 +276,17 @@ class Worker:
             self._suspect(batch)
         await self._settle(answers, own_words=own_words, at_least=at_least)
 
-    def _later(self, batch: Sequence[Delivery], text: str) -> Sequence[Answer]:
+    def _later(self, batch: Sequence[Delivery], text: str) -> Sequence[SendOutcome]:
         # Of those in order only the first was tried.
         tried = batch[:1] if self._limits.in_order else batch
-        return [Answer(delivery, Verdict.LATER, text) for delivery in tried]
+        return [SendOutcome(delivery, Verdict.LATER, text) for delivery in tried]
 
     def _suspect(self, batch: Sequence[Delivery]) -> None:
         """One of several may be why all failed."""
         if len(batch) > 1 and not self._health.down:
             self._turns.broke(batch)
 
-    async def _settle(self, answers: Sequence[Answer], *, own_words: bool, at_least: float) -> None:
+    async def _settle(self, answers: Sequence[SendOutcome], *, own_words: bool, at_least: float) -> None:
         """Keep what answers mean; what is answered while the store is busy shares the next commit."""
         share, now = random.random(), self._clock.now().timestamp()  # noqa: S311  jitter
         results = [
@@ -317,7 +317,7 @@ class Worker:
         if changed and not self._health.down:
             await self._hasten(heard_before)
 
-    def _pause(self, results: Sequence[Result], share: float, *, changed: bool) -> None:
+    def _pause(self, results: Sequence[DeliveryOutcome], share: float, *, changed: bool) -> None:
         """Space the sends to a sink that is down."""
         now = self._clock.monotonic()
         if self._limits.in_order:
@@ -336,7 +336,7 @@ class Worker:
         except StoreError as error:  # they are tried again by themselves, only later
             self._log.warning("sink.store_failed", error=str(error))
 
-    def _tell(self, results: Sequence[Result], *, changed: bool) -> None:
+    def _tell(self, results: Sequence[DeliveryOutcome], *, changed: bool) -> None:
         for result in results:
             event = result.delivery.event
             if result.state is DeliveryState.DEAD:
@@ -362,7 +362,7 @@ class Worker:
         return LOOK
 
 
-def _outcome(answers: Sequence[Answer]) -> tuple[str, str]:
+def _outcome(answers: Sequence[SendOutcome]) -> tuple[str, str]:
     """For a trace: the worst of what was answered, and its text unless all was taken."""
     for verdict in (Verdict.NEVER, Verdict.LATER):
         for answer in answers:
@@ -371,5 +371,5 @@ def _outcome(answers: Sequence[Answer]) -> tuple[str, str]:
     return Verdict.TAKEN, ""
 
 
-def _refused(answer: Answer) -> bool:
+def _refused(answer: SendOutcome) -> bool:
     return answer.verdict is Verdict.NEVER

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.errors import StoreSilent
-from watcher.util.single_flight import Shared
+from watcher.util.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ class Backlogs:
         """`reader` tells whom to ask, each time."""
         self._reader = reader
         # Where others may write as well, it is a table.
-        self._shared = Shared(self._ask, KEPT_OF_TABLE if reader().late else KEPT, StoreSilent)
+        self._shared = SingleFlight(self._ask, KEPT_OF_TABLE if reader().late else KEPT, StoreSilent)
 
     async def get(self) -> Mapping[str, Backlog]:
         """By sink.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from watcher.config.reloader import Loaded
+    from watcher.config.reloader import ReloadStatus
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Reader
     from watcher.core.settings import Config
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetLook:
+class TargetStatus:
     """How the polling of one target goes, in this run."""
 
     answered: datetime | None
@@ -36,7 +36,7 @@ class TargetLook:
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointLook:
+class EndpointStatus:
     """How one account, region and API is doing, in this run."""
 
     targets: int
@@ -53,7 +53,7 @@ class EndpointLook:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkLook:
+class SinkStatus:
     """How one sink is doing, in this run."""
 
     type: str
@@ -63,13 +63,13 @@ class SinkLook:
     error: str
     """What it answered last when a delivery failed; empty while there is nothing to tell."""
 
-    def beside(self, backlog: Backlog | None) -> SinkLook:
+    def beside(self, backlog: Backlog | None) -> SinkStatus:
         """The look, corrected by the backlog (None: empty): up again once all failed deliveries were dropped."""
         left = backlog is not None and (backlog.waiting or backlog.dead)
         return self if left or self.state != FAILING else replace(self, state=UP, error="")
 
 
-class Inside(Protocol):
+class DaemonView(Protocol):
     """The daemon, from outside. Everything is read at the moment it is asked for; `config` may be replaced any time."""
 
     @property
@@ -93,16 +93,16 @@ class Inside(Protocol):
         """The history and the outbox, through a connection of its own, so that reading delays no commit."""
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> ReloadStatus:
         """The state of the configuration."""
 
-    def target(self, target_id: str) -> TargetLook:
+    def target(self, target_id: str) -> TargetStatus:
         """How the polling of a configured target goes."""
 
-    def endpoints(self) -> Mapping[EndpointKey, EndpointLook]:
+    def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
         """Every endpoint of the configuration that this watcher polls: all, unless others share the table."""
 
-    def sinks(self) -> Mapping[str, SinkLook]:
+    def sinks(self) -> Mapping[str, SinkStatus]:
         """Every configured sink by its name."""
 
     def stuck(self) -> list[str]:

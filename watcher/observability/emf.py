@@ -10,7 +10,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from watcher.core.status import Standing, standing
+from watcher.core.status import Status, standing
 from watcher.errors import StoreError
 from watcher.observability.backlog import Backlogs
 from watcher.observability.logs import Stderr
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from watcher.core.model import Target
     from watcher.observability.backlog import Backlog
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
     from watcher.observability.observer import Poll
 
 EVERY = 60.0
@@ -54,7 +54,7 @@ class Emf(Observer):
     """Keeps what happened since its last line."""
 
     def __init__(
-        self, inside: Inside, namespace: str, service: str = "watcher", write: Callable[[str], object] | None = None
+        self, inside: DaemonView, namespace: str, service: str = "watcher", write: Callable[[str], object] | None = None
     ) -> None:
         """`namespace`: CloudWatch's; `service`: the one dimension's value; `write` takes a line, else stderr does."""
         self._inside = inside
@@ -90,9 +90,9 @@ class Emf(Observer):
             backlogs = None
         values: dict[str, float] = {
             "Alive": 1,
-            "TargetsFailed": counts[Standing.FAILED],
-            "TargetsStalled": counts[Standing.STALLED],
-            "TargetsUnreadable": counts[Standing.UNREADABLE],
+            "TargetsFailed": counts[Status.FAILED],
+            "TargetsStalled": counts[Status.STALLED],
+            "TargetsUnreadable": counts[Status.UNREADABLE],
             "EndpointsBlind": sum(_blind(inside, str(key)) for key in inside.endpoints()),
             "ScheduleLagSeconds": round(max(0.0, self._lag), 3),
             "Polls": self._polls,
@@ -106,10 +106,10 @@ class Emf(Observer):
         self._lag = 0.0
         return embedded(values, self._namespace, self._service, now)
 
-    async def _count(self) -> Mapping[Standing, int]:
+    async def _count(self) -> Mapping[Status, int]:
         """How many targets that are polled here stand how."""
         targets, records, here = self._inside.config.targets, self._inside.records, self._inside.endpoints().keys()
-        counts = dict.fromkeys(Standing, 0)
+        counts = dict.fromkeys(Status, 0)
         for start in range(0, len(targets), SLICE):
             for target in targets[start : start + SLICE]:
                 if target.endpoint in here:
@@ -138,6 +138,6 @@ def _outbox(backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, float]:
     }
 
 
-def _blind(inside: Inside, key: str) -> bool:
+def _blind(inside: DaemonView, key: str) -> bool:
     record = inside.records.get(key)
     return record is not None and record.outage is not None

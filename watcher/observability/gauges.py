@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from watcher.core.state import Record
     from watcher.observability.backlog import Backlog
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
 
     Labels = tuple[str, ...]
 
@@ -34,7 +34,7 @@ STATUSES = (*sorted(KNOWN_STATUSES), UNKNOWN, NEVER_SYNCED, NOT_SEEN)
 """Every value of the label `status`."""
 
 
-async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
+async def gauges(inside: DaemonView, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
     """All of them; without `backlogs`, those of the outbox are left out."""
     statuses, stalls, unreadable = await _count(inside)
     loaded, records = inside.loaded, inside.records
@@ -63,7 +63,7 @@ async def gauges(inside: Inside, backlogs: Mapping[str, Backlog] | None, streams
     return found
 
 
-async def _count(inside: Inside) -> tuple[Counter[Labels], Counter[Labels], Counter[Labels]]:
+async def _count(inside: DaemonView) -> tuple[Counter[Labels], Counter[Labels], Counter[Labels]]:
     """Targets by kind and status; those that stalled, and those that cannot be read, by kind.
 
     What another watcher polls is counted by that one: so a sum over all watchers is right.

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from watcher.core.events import Event
     from watcher.core.model import Target
-    from watcher.core.ports import Entry, Result
+    from watcher.core.ports import DeliveryOutcome, Entry
     from watcher.core.settings import Config
     from watcher.observability.backlog import Backlog
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
     from watcher.observability.observer import Poll
 
 # Or each counter has a gauge beside it that the contract does not know.
@@ -55,7 +55,7 @@ DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 class Metrics(Observer):
     """An `Observer` with a registry of its own."""
 
-    def __init__(self, inside: Inside) -> None:
+    def __init__(self, inside: DaemonView) -> None:
         """`inside` is whose state is told."""
         self.streams: Callable[[], int] = lambda: 0
         """How many listen to events; the web server says so."""
@@ -113,7 +113,7 @@ class Metrics(Observer):
                 if seconds is not None:
                     self._detection.observe(seconds)
 
-    def delivered(self, results: Sequence[Result]) -> None:
+    def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         """See `Observer`."""
         now = self._inside.clock.now().timestamp()
         for result in results:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watcher.core.model import Target
-    from watcher.core.ports import Entry, Result
+    from watcher.core.ports import DeliveryOutcome, Entry
     from watcher.errors import PollFailed
 
 
@@ -66,7 +66,7 @@ class Observer:
     def recorded(self, entries: Sequence[Entry]) -> None:
         """These were committed together."""
 
-    def delivered(self, results: Sequence[Result]) -> None:
+    def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         """What became of tries of deliveries was committed."""
 
 
@@ -96,7 +96,7 @@ class Observers(Observer):
         for each in self._observers:
             each.recorded(entries)
 
-    def delivered(self, results: Sequence[Result]) -> None:
+    def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         """See `Observer`."""
         for each in self._observers:
             each.delivered(results)

@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from watcher.aws.sessions import Sessions
-from watcher.core.status import Standing, attempt_standing
+from watcher.core.status import Status, attempt_standing
 from watcher.errors import PollFailed
 from watcher.polling.endpoint import Endpoint
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config
 
 
-class Result(IntEnum):
+class CheckResult(IntEnum):
     """How a target is, by the exit code that tells it (contract, section 2)."""
 
     OK = 0
@@ -31,10 +31,10 @@ class Result(IntEnum):
 
 
 _RESULTS = {
-    Standing.FAILED: Result.CRITICAL,
-    Standing.STALLED: Result.WARNING,
-    Standing.UNKNOWN: Result.UNKNOWN,
-    Standing.UNREADABLE: Result.UNKNOWN,
+    Status.FAILED: CheckResult.CRITICAL,
+    Status.STALLED: CheckResult.WARNING,
+    Status.UNKNOWN: CheckResult.UNKNOWN,
+    Status.UNREADABLE: CheckResult.UNKNOWN,
 }
 """Every other standing is OK."""
 
@@ -44,14 +44,14 @@ class Finding:
     """The result of one poll of a target: an answer, or the error instead of it."""
 
     target: Target
-    standing: Standing
+    standing: Status
     snapshot: Snapshot | None = None
     error: PollFailed | None = None
 
     @property
-    def result(self) -> Result:
+    def result(self) -> CheckResult:
         """The result for a monitoring system."""
-        return _RESULTS.get(self.standing, Result.OK)
+        return _RESULTS.get(self.standing, CheckResult.OK)
 
 
 def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
@@ -62,10 +62,10 @@ def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
     return Finding(target, attempt_standing(latest, overdue=overdue), snapshot)
 
 
-def worst(results: Iterable[Result]) -> Result:
+def worst(results: Iterable[CheckResult]) -> CheckResult:
     """The worst of them: critical beats unknown beats warning."""
-    order = (Result.OK, Result.WARNING, Result.UNKNOWN, Result.CRITICAL)
-    return max(results, key=order.index, default=Result.OK)
+    order = (CheckResult.OK, CheckResult.WARNING, CheckResult.UNKNOWN, CheckResult.CRITICAL)
+    return max(results, key=order.index, default=CheckResult.OK)
 
 
 async def check(config: Config, now: datetime) -> list[Finding]:
@@ -79,7 +79,7 @@ async def check(config: Config, now: datetime) -> list[Finding]:
         try:
             return judge(target, await endpoint.fetch(target), now)
         except PollFailed as error:
-            return Finding(target, Standing.UNREADABLE, error=error)
+            return Finding(target, Status.UNREADABLE, error=error)
 
     try:
         await asyncio.gather(*(endpoint.prepare() for endpoint in endpoints.values()))

@@ -18,14 +18,14 @@ from watcher.aws.client import Client
 from watcher.aws.json_body import body_of
 from watcher.aws.sessions import credentials_of
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
-from watcher.polling.rate_limiter import Throttle
+from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.retry import always, attempt
 from watcher.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from watcher.aws.client import Lent
+    from watcher.aws.client import LeasedClient
     from watcher.aws.sessions import Sessions
     from watcher.core.model import EndpointKey, Snapshot, Target
     from watcher.core.settings import Account, Retry
@@ -44,7 +44,7 @@ class Endpoint:
         account: Account,
         sessions: Sessions,
         retry: Retry,
-        throttle: Throttle | None = None,
+        throttle: RateLimiter | None = None,
         may: Callable[[], bool] = always,
     ) -> None:
         """Nothing is opened before the first call.
@@ -58,7 +58,7 @@ class Endpoint:
         self._retry = retry
         self._concurrency = account.rate_limit.concurrency
         self._slots = asyncio.Semaphore(self._concurrency)
-        self._throttle = throttle or Throttle(account.rate_limit.requests_per_second)
+        self._throttle = throttle or RateLimiter(account.rate_limit.requests_per_second)
         self._client = Client(
             key.api.value, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=self._concurrency
         )
@@ -181,7 +181,7 @@ class Endpoint:
     async def _ask(self, target: Target) -> Snapshot:
         """One call, bounded in all by the target's timeout."""
         source = SOURCES[target.kind]
-        lent: Lent | None = None
+        lent: LeasedClient | None = None
         try:
             async with asyncio.timeout(target.timeout):
                 lent = await self._client.take()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.observability.daemon_view import TargetLook
+from watcher.observability.daemon_view import TargetStatus
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
-from watcher.polling.rate_limiter import Throttle
+from watcher.polling.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey, Target
     from watcher.core.ports import Clock
     from watcher.core.settings import Account, Config
-    from watcher.observability.daemon_view import EndpointLook
+    from watcher.observability.daemon_view import EndpointStatus
     from watcher.observability.observer import Observer
     from watcher.polling.recorder import Recorder
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-class Polling:
+class PollerManager:
     """Everything that asks AWS for the status of targets."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Polling:
         self._observer = observer
         self.endpoints: dict[EndpointKey, Endpoint] = {}
         self._pollers: dict[EndpointKey, Poller] = {}
-        self._throttles: dict[EndpointKey, Throttle] = {}
+        self._throttles: dict[EndpointKey, RateLimiter] = {}
         """Of every endpoint there ever was: one that comes back has not got its rate anew."""
         self._leaving: set[Endpoint] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -80,12 +80,12 @@ class Polling:
             self._take_up(key, targets, config, taken_over=taken_over)
         self._sessions.keep(config.accounts.values())
 
-    def look(self, target_id: str) -> TargetLook:
+    def look(self, target_id: str) -> TargetStatus:
         """How the polling of a configured target goes; nothing is known of what another watcher polls."""
         home = self._homes.get(target_id)
         return _NOT_POLLED_HERE if home is None else self._pollers[home].look(target_id)
 
-    def looks(self) -> Mapping[EndpointKey, EndpointLook]:
+    def looks(self) -> Mapping[EndpointKey, EndpointStatus]:
         """How each endpoint is doing."""
         return {key: poller.look_at_endpoint() for key, poller in self._pollers.items()}
 
@@ -126,7 +126,7 @@ class Polling:
 
     def _endpoint(self, key: EndpointKey, account: Account, config: Config) -> Endpoint:
         rate = account.rate_limit.requests_per_second
-        throttle = self._throttles.setdefault(key, Throttle(rate))
+        throttle = self._throttles.setdefault(key, RateLimiter(rate))
         throttle.resize(rate)
         return Endpoint(key, account, self._sessions, config.retry, throttle, lambda: self._may(key))
 
@@ -144,4 +144,4 @@ class Polling:
         self._leaving.discard(endpoint)
 
 
-_NOT_POLLED_HERE = TargetLook(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)
+_NOT_POLLED_HERE = TargetStatus(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)

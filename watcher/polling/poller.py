@@ -21,7 +21,7 @@ from watcher.core.outages import OWN, is_answer, lengthen, lengthen_target
 from watcher.core.ports import Entry
 from watcher.core.routing import muted_by, route
 from watcher.errors import PollFailed, Superseded
-from watcher.observability.daemon_view import EndpointLook, TargetLook
+from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.observability.observer import Poll, PollOutcome, outcome_of
 from watcher.observability.tracing import span, traceparent
 from watcher.polling.freshness import History
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from watcher.core.diff import Outcome
     from watcher.core.events import Event
     from watcher.core.model import Snapshot, Target
-    from watcher.core.outages import Streak
+    from watcher.core.outages import FailureStreak
     from watcher.core.ports import Clock
     from watcher.core.settings import Config
     from watcher.core.state import Outage, Record
@@ -78,8 +78,8 @@ class Poller:
         self._polls: set[asyncio.Task[None]] = set()
         self._polling: set[str] = set()
         self._subject = str(endpoint.key)
-        self._streak: Streak | None = None
-        self._streaks: dict[str, Streak] = {}
+        self._streak: FailureStreak | None = None
+        self._streaks: dict[str, FailureStreak] = {}
         self._odd: set[str] = set()
         """Targets whose last answer had members that were treated as absent."""
         self._history = History()
@@ -135,7 +135,7 @@ class Poller:
             self._admission.set()  # whoever waits for the former one's leave
         self._news.set()
 
-    def look(self, target_id: str) -> TargetLook:
+    def look(self, target_id: str) -> TargetStatus:
         """How the polling of one target goes."""
         due = self._schedule.due(target_id)
         if due is not None and self._blind:
@@ -144,11 +144,11 @@ class Poller:
         following = None if due is None else now + timedelta(seconds=due - self._clock.monotonic())
         streak = self._streaks.get(target_id)
         answered, tried = self._history.of(target_id)
-        return TargetLook(answered, tried, following, 0 if streak is None else streak.failures)
+        return TargetStatus(answered, tried, following, 0 if streak is None else streak.failures)
 
-    def look_at_endpoint(self) -> EndpointLook:
+    def look_at_endpoint(self) -> EndpointStatus:
         """How the endpoint is doing."""
-        return EndpointLook(
+        return EndpointStatus(
             targets=len(self._targets),
             tried=self._history.tried is not None,
             answered=self._history.heard,

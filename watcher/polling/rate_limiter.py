@@ -52,7 +52,7 @@ def windows(rate: float) -> tuple[int, float]:
     return calls // finest, MARGIN / finest
 
 
-class Throttle:
+class RateLimiter:
     """Lets calls begin, in the order they asked, within a rate (in calls a second)."""
 
     def __init__(self, rate: float) -> None:

@@ -14,14 +14,13 @@ from watcher.simulator.generator import generate
 from watcher.simulator.scenario import Role, Scenario, Spell, Throttle
 from watcher.simulator.scenario_parser import load_scenario
 from watcher.simulator.server import Call, Simulator
-from watcher.simulator.timeline import Life, Plan, Scene, Stale, Status, Subject, Unsynced
+from watcher.simulator.timeline import Plan, Scene, Stale, Status, Subject, Timeline, Unsynced
 from watcher.simulator.world import Shown, World, attempt
 
 __all__ = [
     "FAULTS",
     "Call",
     "Fault",
-    "Life",
     "Plan",
     "Role",
     "Scenario",
@@ -33,6 +32,7 @@ __all__ = [
     "Status",
     "Subject",
     "Throttle",
+    "Timeline",
     "Unsynced",
     "World",
     "attempt",

@@ -27,7 +27,7 @@ class _Bucket:
     filled: float
 
 
-class Weather:
+class FaultSchedule:
     """The spells, the latest first, and a token bucket for each region and API."""
 
     def __init__(self, spells: Iterable[Spell], throttle: Throttle | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Api, Kind
 from watcher.simulator.faults import Fault
 from watcher.simulator.scenario import Scenario, Spell
-from watcher.simulator.timeline import Life, Plan, Scene, Status, Subject, Unsynced
+from watcher.simulator.timeline import Plan, Scene, Status, Subject, Timeline, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def generate(seed: int, *, pace: float = 1.0) -> Scenario:
     ]
     stalling, absent, fresh = chance.sample(range(len(subjects)), 3)
     lives = tuple(
-        (subject, Life(tuple(_life(chance, subject, stalls=at == stalling, fresh=at == fresh)), repeat=True))
+        (subject, Timeline(tuple(_life(chance, subject, stalls=at == stalling, fresh=at == fresh)), repeat=True))
         for at, subject in enumerate(subjects)
     )
     gone = chance.uniform(60, 120)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from watcher.core.model import Api, Target
     from watcher.simulator.faults import Fault
-    from watcher.simulator.timeline import Life, Subject
+    from watcher.simulator.timeline import Subject, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Scenario:
     """
 
     name: str
-    lives: tuple[tuple[Subject, Life], ...] = ()
+    lives: tuple[tuple[Subject, Timeline], ...] = ()
     spells: tuple[Spell, ...] = ()
     throttle: Throttle | None = None
     keys: Mapping[str, str] = field(default_factory=dict)

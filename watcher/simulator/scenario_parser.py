@@ -46,13 +46,13 @@ from watcher.config.fields import (
     TypeOfTemplate,
     Version,
 )
-from watcher.config.strict_model import Keyed, Sound, faults_of
+from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.tree import Keys, Place, compose
 from watcher.core.model import FAILED, Api, Kind
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
 from watcher.simulator.scenario import Role, Scenario, Spell, Throttle
-from watcher.simulator.timeline import Life, Plan, Scene, Stale, Status, Subject, Unsynced
+from watcher.simulator.timeline import Plan, Scene, Stale, Status, Subject, Timeline, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,7 +98,7 @@ ApiName = Annotated[Plain, _choice(tuple(Api))]
 Provider = Annotated[Plain, _choice(PROVIDERS)]
 
 
-class _Entry(Keyed):
+class _Entry(StrictModel):
     """A mapping whose keys may be Python's own words (`for`, `from`), kept under another name."""
 
     @classmethod
@@ -162,7 +162,12 @@ class _Attempt(_Entry):
             plan = None
 
 
-_ENTRIES: Mapping[str, type[Keyed]] = {"statuses": _Attempt, "fault": _Failing, "stale": _Stale, "unsynced": _Unsynced}
+_ENTRIES: Mapping[str, type[StrictModel]] = {
+    "statuses": _Attempt,
+    "fault": _Failing,
+    "stale": _Stale,
+    "unsynced": _Unsynced,
+}
 
 
 def _entry(value: Any, info: ValidationInfo) -> Any:
@@ -214,8 +219,8 @@ class _Target(_Entry):
     def _subject(self, kind: Kind, identity: tuple[tuple[str, str], ...]) -> Subject:
         return Subject(kind, identity, self.region, self.repository, self.branch, self.provider, self.directory)
 
-    def told(self) -> Life:
-        return Life(tuple(scene for entry in self.life for scene in entry.scenes()), self.repeat)
+    def told(self) -> Timeline:
+        return Timeline(tuple(scene for entry in self.life for scene in entry.scenes()), self.repeat)
 
     def check(self, faults: Faults) -> None:
         """Report what is wrong between the entries."""

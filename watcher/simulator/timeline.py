@@ -121,7 +121,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class Timeline:
     """The scenes of one target, once or over and over. The last scene of a life without `repeat` never ends."""
 
     scenes: tuple[Scene, ...]
@@ -132,7 +132,7 @@ class Life:
         """Whether it goes on without being looked at."""
         return all(scene.calls is None for scene in self.scenes)
 
-    def at_pace(self, pace: float) -> Life:
+    def at_pace(self, pace: float) -> Timeline:
         """The same life, `pace` times as fast."""
         return replace(self, scenes=tuple(replace(s, seconds=s.seconds and s.seconds / pace) for s in self.scenes))
 
@@ -151,13 +151,13 @@ class State:
     fault: Fault | None = None
 
 
-def begin(subject: Subject, life: Life, epoch: float, moment: float) -> State:
+def begin(subject: Subject, life: Timeline, epoch: float, moment: float) -> State:
     """A life at its first scene. `epoch` is the moment 0 in seconds since 1970."""
     first = subject.revision(_sha(subject, 0))
     return _enter(subject, life, epoch, State(0, moment, snapshot=Snapshot(first, None, None)))
 
 
-def advance(subject: Subject, life: Life, epoch: float, state: State, moment: float) -> State:
+def advance(subject: Subject, life: Timeline, epoch: float, state: State, moment: float) -> State:
     """Where a life that stood at `state` stands at `moment`; the same object when nothing moved."""
     while True:
         scene = life.scenes[state.scene]
@@ -175,12 +175,12 @@ def advance(subject: Subject, life: Life, epoch: float, state: State, moment: fl
         state = _enter(subject, life, epoch, replace(state, scene=following, since=since, seen=0, fault=None))
 
 
-def looked_at(life: Life, state: State) -> State:
+def looked_at(life: Timeline, state: State) -> State:
     """`state` after one call more saw it."""
     return state if life.scenes[state.scene].calls is None else replace(state, seen=state.seen + 1)
 
 
-def _enter(subject: Subject, life: Life, epoch: float, state: State) -> State:
+def _enter(subject: Subject, life: Timeline, epoch: float, state: State) -> State:
     shows = life.scenes[state.scene].shows
     if isinstance(shows, Status):
         return _take_status(subject, shows, state, epoch + state.since)

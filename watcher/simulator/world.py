@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.core.model import SUCCEEDED, Api, Attempt, Snapshot, rfc3339
 from watcher.simulator import aws_json
-from watcher.simulator.fault_schedule import Weather
+from watcher.simulator.fault_schedule import FaultSchedule
 from watcher.simulator.faults import Fault, Reply, error
 from watcher.simulator.scenario import Scenario, Spell, Throttle
-from watcher.simulator.timeline import Life, Stale, State, Subject, advance, begin, key_of, looked_at, moment_of
+from watcher.simulator.timeline import Stale, State, Subject, Timeline, advance, begin, key_of, looked_at, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class _Story:
     """A target of one region: its life and where that stands, or the one snapshot that it is held at."""
 
     subject: Subject
-    life: Life | None = None
+    life: Timeline | None = None
     begun: float = 0.0
     state: State | None = None
     held: Snapshot | None = None
@@ -51,7 +51,7 @@ class World:
 
     def __init__(self, scenario: Scenario, clock: Callable[[], float] = time.time) -> None:
         self.scenario = scenario
-        self._weather = Weather(scenario.spells, scenario.throttle)
+        self._weather = FaultSchedule(scenario.spells, scenario.throttle)
         self._clock = clock
         self._epoch = clock()
         self._begun = False
@@ -116,7 +116,7 @@ class World:
             shown += [Shown(a, b, state.number, latest.status, latest) for a, b in _without(start, end, hidden)]
         return shown
 
-    def _course(self, subject: Subject, life: Life, begun: float, until: float) -> list[tuple[float, float, State]]:
+    def _course(self, subject: Subject, life: Timeline, begun: float, until: float) -> list[tuple[float, float, State]]:
         course, state = [], begin(subject, life, self._epoch, begun)
         while state.since < until:
             seconds = life.scenes[state.scene].seconds
@@ -147,7 +147,7 @@ class World:
         self._ensured(target).held = snapshot
         return snapshot
 
-    def set_life(self, target: Target, life: Life) -> None:
+    def set_life(self, target: Target, life: Timeline) -> None:
         """Let `target` live this life from now on."""
         story = self._ensured(target)
         story.life, story.held, story.begun = life, None, self.now()

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from watcher.aws.call_errors import refusal
 from watcher.aws.client import Client
 from watcher.aws.json_body import body_of
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import PollFailed, SinkError
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt, printable
@@ -30,7 +30,7 @@ from watcher.util.redaction import excerpt, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.aws.client import Lent
+    from watcher.aws.client import LeasedClient
     from watcher.core.events import Event
     from watcher.core.ports import Delivery
     from watcher.core.settings import SinkSettings
@@ -124,11 +124,11 @@ class AwsSink(ABC):
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """The call's parameters."""
 
-    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answer]:
+    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[SendOutcome]:
         """What the call's answer says of each delivery, by the id of its entry."""
         return by_id(told, deliveries)
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """See `protocols.Sink`."""
         return await self._each(batches([(delivery, self.entry(delivery)) for delivery in deliveries]))
 
@@ -136,27 +136,27 @@ class AwsSink(ABC):
         """See `protocols.Sink`."""
         await self._client.close()
 
-    async def _each(self, parts: Sequence[Part]) -> list[Answer]:
+    async def _each(self, parts: Sequence[Part]) -> list[SendOutcome]:
         """All answers; a part that failed is to be sent later, unless all of them failed."""
         outcomes = await asyncio.gather(*map(self._put, parts))
         errors = [outcome for outcome in outcomes if isinstance(outcome, SinkError)]
         if errors and len(errors) == len(parts):
             raise errors[0]
-        answers: list[Answer] = []
+        answers: list[SendOutcome] = []
         for part, outcome in zip(parts, outcomes, strict=True):
             if isinstance(outcome, SinkError):
-                answers += [Answer(delivery, Verdict.LATER, str(outcome)) for delivery, _ in part]
+                answers += [SendOutcome(delivery, Verdict.LATER, str(outcome)) for delivery, _ in part]
             else:
                 answers += outcome
         return answers
 
-    async def _put(self, part: Part) -> list[Answer] | SinkError:
+    async def _put(self, part: Part) -> list[SendOutcome] | SinkError:
         try:
             told = await self._call(self.request([entry for _, entry in part]))
             return self.read(told, [delivery for delivery, _ in part])
         except RefusedError as refusal:
             if len(part) == 1:
-                return [Answer(part[0][0], verdict(refusal.code, refusal.message), str(refusal))]
+                return [SendOutcome(part[0][0], verdict(refusal.code, refusal.message), str(refusal))]
             try:
                 return await self._each([[one] for one in part])
             except SinkError as error:
@@ -171,7 +171,7 @@ class AwsSink(ABC):
             RefusedError: AWS blames what is in it.
             SinkError: it was not answered, or refused for any other reason.
         """
-        lent: Lent | None = None
+        lent: LeasedClient | None = None
         try:
             try:
                 async with asyncio.timeout(self.limits.deadline / 2):
@@ -190,7 +190,7 @@ class AwsSink(ABC):
         finally:
             await self._client.give_back(lent)
 
-    def _refused(self, error: ClientError, lent: Lent | None) -> SinkError:
+    def _refused(self, error: ClientError, lent: LeasedClient | None) -> SinkError:
         failure = refusal(error)
         if failure.stale_credentials and lent is not None:
             self._client.renew(lent)
@@ -221,18 +221,18 @@ def verdict(code: str, message: str) -> Verdict:
     return Verdict.NEVER if content else Verdict.LATER
 
 
-def answer_of(delivery: Delivery, taken: object, code: object = None, message: object = None) -> Answer:
+def answer_of(delivery: Delivery, taken: object, code: object = None, message: object = None) -> SendOutcome:
     """The answer to a delivery whose entry got an id (`taken`), or an error."""
     if code:
         known, words = _text(code), _text(message)
         text = ": ".join(filter(None, (known or "an error without a code", words)))
-        return Answer(delivery, verdict(known, words), _shown(text))
+        return SendOutcome(delivery, verdict(known, words), _shown(text))
     if isinstance(taken, str) and taken:
-        return Answer(delivery, Verdict.TAKEN, _shown(taken))
-    return Answer(delivery, Verdict.LATER, "the answer tells neither an id nor an error of it")
+        return SendOutcome(delivery, Verdict.TAKEN, _shown(taken))
+    return SendOutcome(delivery, Verdict.LATER, "the answer tells neither an id nor an error of it")
 
 
-def by_id(told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answer]:
+def by_id(told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[SendOutcome]:
     """The answers of SNS and SQS, whose entries name the ids of those that were sent, in any order."""
     answers: dict[str, list[tuple[object, object, object]]] = {}
     for entry in members(told, "Successful"):
@@ -243,7 +243,7 @@ def by_id(told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answe
     return [
         answer_of(delivery, *found[0])
         if len(found := answers.get(delivery.id, [])) == 1
-        else Answer(delivery, Verdict.LATER, f"the answer tells of it {len(found)} times, not once")
+        else SendOutcome(delivery, Verdict.LATER, f"the answer tells of it {len(found)} times, not once")
         for delivery in deliveries
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import Answer, Verdict
+from watcher.core.ports import SendOutcome, Verdict
 from watcher.sinks.aws import AwsSink, Entry, answer_of, members
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class EventBridgeSink(AwsSink):
         """See `AwsSink`."""
         return {"Entries": entries}
 
-    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[Answer]:
+    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[SendOutcome]:
         """See `AwsSink`; the entries of the answer are in the order of those that were sent."""
         entries = members(told, "Entries")
         if len(entries) != len(deliveries):
             text = f"the answer has {len(entries)} entries for {len(deliveries)} events"
-            return [Answer(delivery, Verdict.LATER, text) for delivery in deliveries]
+            return [SendOutcome(delivery, Verdict.LATER, text) for delivery in deliveries]
         return [
             answer_of(delivery, entry.get("EventId"), entry.get("ErrorCode"), entry.get("ErrorMessage"))
             for delivery, entry in zip(deliveries, entries, strict=True)

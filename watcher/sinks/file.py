@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.lines import Lines
 
@@ -56,7 +56,7 @@ class FileSink:
         self._file = RotatedFile(Path(settings.options.path), settings.options.max_size, settings.options.keep)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"file {settings.name}")
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """See `protocols.Sink`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._send, deliveries)
 
@@ -66,10 +66,10 @@ class FileSink:
             self._thread.submit(self._file.close)  # after what is under way
         self._thread.shutdown(wait=False)
 
-    def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    def _send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         lines = [((delivery.number, delivery.reminder), delivery.body.encode()) for delivery in deliveries]
         written = self._file.append(lines)
-        return [Answer(delivery, Verdict.TAKEN, "written and synced") for delivery in deliveries[:written]]
+        return [SendOutcome(delivery, Verdict.TAKEN, "written and synced") for delivery in deliveries[:written]]
 
 
 class RotatedFile:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line
@@ -64,7 +64,7 @@ class NotifySink:
         self._waiting: set[asyncio.Future[str]] = set()
         self._closed = False
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """See `protocols.Sink`."""
         if self._closed:
             raise SinkError("the sink is closed")
@@ -113,12 +113,12 @@ class NotifySink:
             body += f"\n\n{for_text(noted.note)}"  # a template that fails says so, also where only the title has one
         return message.tone, Text(built_in.title if title is None else one_line(title, TITLE), body)
 
-    def _answer(self, delivery: Delivery, said: dict[_Way, str]) -> Answer:
+    def _answer(self, delivery: Delivery, said: dict[_Way, str]) -> SendOutcome:
         left = [way for way in said if delivery.id not in way.taken]
         if not left:
-            return Answer(delivery, Verdict.TAKEN, "taken by " + ", ".join(way.scheme for way in said))
+            return SendOutcome(delivery, Verdict.TAKEN, "taken by " + ", ".join(way.scheme for way in said))
         text = ", ".join(f"{way.scheme}: {said[way] if way in left else TAKEN}" for way in said)
-        return Answer(delivery, Verdict.LATER, text)
+        return SendOutcome(delivery, Verdict.LATER, text)
 
 
 class _Way:

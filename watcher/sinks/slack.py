@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import Answer, Limits
+from watcher.core.ports import Limits, SendOutcome
 from watcher.messages.blocks import slack_payload
 from watcher.messages.template import Template, told
 from watcher.sinks.http import GRACE, Poster
@@ -44,13 +44,13 @@ class SlackSink:
         remember(url)
         self._poster = Poster.of(url, options)
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """See `protocols.Sink`."""
         events = [json.loads(delivery.body) for delivery in deliveries]
         text, message = await off_loop(lambda: told(self._template, events, datetime.now(UTC)), "template")
         body = json.dumps(slack_payload(message, text)).encode()
         verdict, answer = await self._poster.deliver(body, _HEADERS)
-        return [Answer(delivery, verdict, answer) for delivery in deliveries]
+        return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
 
     async def close(self) -> None:
         """See `protocols.Sink`."""

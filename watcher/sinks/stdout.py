@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import Answer, Limits, Verdict
+from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed, SinkError
 from watcher.sinks.lines import EndingError, Lines
 
@@ -42,7 +42,7 @@ class StdoutSink:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stdout")
         self._ending = threading.Event()
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """See `protocols.Sink`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._send, deliveries)
 
@@ -51,15 +51,15 @@ class StdoutSink:
         self._ending.set()
         self._thread.shutdown(wait=False)
 
-    def _send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    def _send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         if sys.__stdout__ is None:  # it was closed before we began, and its number is another file's by now
             raise SinkClosed("there is no standard output")
-        written: list[Answer] = []
+        written: list[SendOutcome] = []
         try:
             for delivery in deliveries:
                 key = (delivery.sink, delivery.number, delivery.reminder)
                 STDOUT.write(key, delivery.body.encode(), self._ending.is_set)
-                written.append(Answer(delivery, Verdict.TAKEN, "written"))
+                written.append(SendOutcome(delivery, Verdict.TAKEN, "written"))
         except OSError as error:
             # With something to acknowledge, the error can wait: the next try meets it again.
             if not written:

@@ -11,7 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 from multidict import CIMultiDict
 from standardwebhooks.webhooks import Webhook
 
-from watcher.core.ports import Answer, Limits
+from watcher.core.ports import Limits, SendOutcome
 from watcher.sinks.http import GRACE, Poster
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class WebhookSink:
         bare = [secret.rpartition("_")[2] for secret in secrets]  # without whsec_
         self._poster = Poster.of(options.url, options, [*self._headers.values(), *secrets, *bare])
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """See `protocols.Sink`."""
         (delivery,) = deliveries
         own, body = binary(delivery) if self._binary else structured(delivery)
@@ -50,7 +50,7 @@ class WebhookSink:
         headers.update(own)
         headers.update(signature_headers(delivery.id, body, self._signers, datetime.now(UTC)))
         verdict, text = await self._poster.deliver(body, headers)
-        return [Answer(delivery, verdict, text)]
+        return [SendOutcome(delivery, verdict, text)]
 
     async def close(self) -> None:
         """See `protocols.Sink`."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     """An event with its number."""
 
 
-class Told:
+class EventCursor:
     """Ask for what is not told (`untold`), and let `take` say what is new of it."""
 
     def __init__(self, last: int, late: int) -> None:
@@ -52,17 +52,17 @@ class Told:
         self._keys = {key for key in keys if key[0] > self.since}
         return new
 
-    def copy(self) -> Told:
+    def copy(self) -> EventCursor:
         """One that goes on from here by itself."""
-        copied = Told(self.last, self._late)
+        copied = EventCursor(self.last, self._late)
         copied._keys = set(self._keys)
         return copied
 
 
-async def all_there(reader: Reader, query: EventQuery, page: int) -> Told:
+async def all_there(reader: Reader, query: EventQuery, page: int) -> EventCursor:
     """Of what `query` lets through, all that is recorded by now counts as told; it is read `page` by `page`."""
     newest = await reader.events(replace(query, limit=1))
-    told = Told(newest[-1][0] if newest else 0, reader.late)
+    told = EventCursor(newest[-1][0] if newest else 0, reader.late)
     while reader.late and (found := await reader.events(told.untold(query, page))):
         told.take(found)
     return told

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.core.events import Event
-    from watcher.core.ports import DeliveryQuery, Entry, EventQuery, Result, Wish
+    from watcher.core.ports import DeliveryOutcome, DeliveryQuery, Entry, EventQuery, ReminderRequest
     from watcher.core.state import Record
 
 Place = tuple[int, int]
@@ -160,7 +160,7 @@ class MemoryStore:
         wait = min(moments) - now.timestamp()
         return 0.0 if wait > LONGEST_HEEDED else max(0.0, wait)
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """See `protocols.Store`."""
         moment = now.timestamp()
         for result in results:
@@ -236,7 +236,7 @@ class MemoryStore:
             self._end(sink, place, DeliveryState.DEAD, reason, now.timestamp())
         return len(places)
 
-    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
         """See `protocols.Store`."""
         wished = {(wish.sink, wish.subject) for wish in wishes}
         for sink, lanes in self._lanes.items():
@@ -275,7 +275,7 @@ class MemoryStore:
         for place in [place for place in lane.waiting if place[1]]:
             self._end(sink, place, DeliveryState.DROPPED, OVER, moment)
 
-    def _remind(self, wish: Wish, moment: float) -> int:
+    def _remind(self, wish: ReminderRequest, moment: float) -> int:
         number, found = next(
             ((number, event) for number, (_, event) in reversed(self._events.items())
              if (event.subject, event.type) == (wish.subject, wish.type)), (0, None))  # fmt: skip

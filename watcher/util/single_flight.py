@@ -19,7 +19,7 @@ LONGEST_FAILED = 5.0
 """Seconds for which an error is kept at most."""
 
 
-class Shared(Generic[T]):
+class SingleFlight(Generic[T]):
     """A value that costs something: made by one for all who ask meanwhile, and kept for `keep` seconds.
 
     An error is kept as well, but for a few seconds at most. Who stops waiting does not stop the making, so one that
@@ -77,7 +77,7 @@ class Gate:
     """
 
     def __init__(self, places: int, patience: float, late: Callable[[float], Exception] = TimeoutError) -> None:
-        """`places`: questions at once; `patience`: seconds that one may take with its wait; `late`: as in `Shared`."""
+        """`places`: questions at once; `patience`: seconds that one may take with its wait; `late`: as there."""
         self._late = late
         self._places = asyncio.Semaphore(places)
         self._patience = patience

@@ -9,11 +9,11 @@ from watcher.core.model import rfc3339
 from watcher.core.ports import DeliveryQuery, EventQuery
 from watcher.core.status import standing
 from watcher.errors import StoreSilent
-from watcher.util.single_flight import Gate, Shared
+from watcher.util.single_flight import Gate, SingleFlight
 from watcher.web import badge, history, query, views
 from watcher.web.overview import Overviews
-from watcher.web.peers import Elsewhere
-from watcher.web.responses import Answer, failed, told
+from watcher.web.peers import PeerRecords
+from watcher.web.responses import Response, failed, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from watcher.core.model import Target
     from watcher.core.settings import Config
     from watcher.observability.backlog import Backlogs
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
     from watcher.web.health import Health
     from watcher.web.responses import Packer
 
@@ -48,15 +48,15 @@ NOT_CONFIGURED = failed(404, "there is no such target in the configuration; /api
 class Api:
     """Each method answers one route; it raises WrongQuery for a parameter, StoreError for the store."""
 
-    def __init__(self, inside: Inside, backlogs: Backlogs, health: Health, packer: Packer) -> None:
+    def __init__(self, inside: DaemonView, backlogs: Backlogs, health: Health, packer: Packer) -> None:
         """`inside` is of whom it is told."""
         self._inside = inside
         self._backlogs = backlogs
         self._health = health
-        self._elsewhere = Elsewhere(inside)
+        self._elsewhere = PeerRecords(inside)
         self._overviews = Overviews(inside, self._elsewhere, packer)
-        self._endpoints = Shared(self._all_endpoints, KEPT)
-        self._sinks = Shared(self._all_sinks, KEPT)
+        self._endpoints = SingleFlight(self._all_endpoints, KEPT)
+        self._sinks = SingleFlight(self._all_sinks, KEPT)
         self._gate = Gate(QUESTIONS, PATIENCE, StoreSilent)
         self._index: tuple[Config | None, Mapping[str, Target]] = (None, {})
 
@@ -65,18 +65,18 @@ class Api:
         for each in (self._overviews, self._endpoints, self._sinks, self._elsewhere):
             each.close()
 
-    async def status(self, asked: MultiMapping[str]) -> Answer:
+    async def status(self, asked: MultiMapping[str]) -> Response:
         """What is in force, and how many targets stand how."""
         query.parameters(asked.items())
         counts, unready = (await self._overviews.get()).counts, await self._health.unready()
         return told(views.status_view(self._inside, counts, self._inside.stuck(), unready))
 
-    async def targets(self, asked: MultiMapping[str]) -> Answer:
+    async def targets(self, asked: MultiMapping[str]) -> Response:
         """A row for each target that is asked for."""
         wanted = query.targets_filter(asked.items()) if asked else None
         return await (await self._overviews.get()).answer(wanted)
 
-    async def target(self, raw: str, asked: MultiMapping[str]) -> Answer:
+    async def target(self, raw: str, asked: MultiMapping[str]) -> Response:
         """One target, by what stands in the path: all that is known of it, or its badge."""
         known = self._known()
         found = query.target_id(raw, known)
@@ -90,17 +90,17 @@ class Api:
         one = await self._one(known[found])
         return NOT_CONFIGURED if one is None else told(one)
 
-    async def endpoints(self, asked: MultiMapping[str]) -> Answer:
+    async def endpoints(self, asked: MultiMapping[str]) -> Response:
         """A row for each account, region and API."""
         query.parameters(asked.items())
         return await self._endpoints.get()
 
-    async def sinks(self, asked: MultiMapping[str]) -> Answer:
+    async def sinks(self, asked: MultiMapping[str]) -> Response:
         """A row for each sink."""
         query.parameters(asked.items())
         return await self._sinks.get()
 
-    async def events(self, asked: MultiMapping[str]) -> Answer:
+    async def events(self, asked: MultiMapping[str]) -> Response:
         """Recorded events."""
         now, reader = self._inside.clock.now(), self._inside.reader
         wanted = query.events_query(asked.items(), now)
@@ -110,13 +110,13 @@ class Api:
             found.reverse()
         # A body is the JSON of its event already.
         texts = ",".join(f'{{"number":{number},"event":{event.body}}}' for number, event in found)
-        return Answer(f'{{"now":"{rfc3339(now)}","events":[{texts}],"last":{json.dumps(last)}}}'.encode())
+        return Response(f'{{"now":"{rfc3339(now)}","events":[{texts}],"last":{json.dumps(last)}}}'.encode())
 
-    async def _all_endpoints(self) -> Answer:
+    async def _all_endpoints(self) -> Response:
         inside = self._inside
         return told(views.endpoints_view(inside.endpoints(), inside.records, inside.clock.now()))
 
-    async def _all_sinks(self) -> Answer:
+    async def _all_sinks(self) -> Response:
         backlogs = await self._backlogs.get()
         return told(views.sinks_view(self._inside.sinks(), backlogs, self._inside.clock.now()))
 
@@ -144,11 +144,11 @@ class Api:
         mine = [delivery for delivery in found if delivery.event == event]
         return history.explained(number, event, mine, self._inside.config)
 
-    async def _badge(self, target: Target) -> Answer:
+    async def _badge(self, target: Target) -> Response:
         records = await self._elsewhere.records()
         stands = standing(records.get(target.id), records.get(str(target.endpoint)))
         picture = badge.badge(stands, views.title(target))
-        return Answer(picture.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
+        return Response(picture.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
 
     def _known(self) -> Mapping[str, Target]:
         """The configured targets by id."""

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.web.responses import Answer, failed
+from watcher.web.responses import Response, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,15 +49,15 @@ class Assets:
     hash: str
     files: Mapping[str, Asset]
 
-    def shell(self, depth: int) -> Answer:
+    def shell(self, depth: int) -> Response:
         """The page for any URL, which its script reads; `depth`: how many folders the URL is below the root."""
         shell = self.files.get(SHELL)
         if shell is None:
             return failed(404, "this build of watcher has no status page; /api/targets tells the same")
         body = shell.body.replace(HERE, b'"' + b"../" * depth) if depth else shell.body
-        return Answer(body, shell.content_type, headers=[("Cache-Control", "no-cache")], packed=_packed(body))
+        return Response(body, shell.content_type, headers=[("Cache-Control", "no-cache")], packed=_packed(body))
 
-    def file(self, name: str, version: str | None, if_none_match: str) -> Answer:
+    def file(self, name: str, version: str | None, if_none_match: str) -> Response:
         """One of its files; for ever, if it was asked for by the hash that it has."""
         asset = self.files.get(name)
         if asset is None or name == SHELL:
@@ -66,8 +66,8 @@ class Assets:
         kept = "public, max-age=31536000, immutable" if version == self.hash else "no-cache"
         headers = [("Cache-Control", kept), ("ETag", tag)]
         if tag in if_none_match:
-            return Answer(b"", asset.content_type, 304, headers)
-        return Answer(asset.body, asset.content_type, headers=headers, packed=asset.packed)
+            return Response(b"", asset.content_type, 304, headers)
+        return Response(asset.body, asset.content_type, headers=headers, packed=asset.packed)
 
 
 def load(folder: Path = FOLDER) -> Assets:

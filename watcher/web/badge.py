@@ -5,22 +5,22 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from watcher.core.status import Standing
+from watcher.core.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LABEL = "sync"
 
-COLOURS: Mapping[Standing, str] = {
-    Standing.UNREADABLE: "#6e40aa",
-    Standing.FAILED: "#b3261e",
-    Standing.STALLED: "#8a5300",
-    Standing.UNKNOWN: "#6e40aa",
-    Standing.NEVER_SYNCED: "#595f69",
-    Standing.NOT_SEEN: "#595f69",
-    Standing.ACTIVE: "#0b57d0",
-    Standing.SUCCEEDED: "#1a6e34",
+COLOURS: Mapping[Status, str] = {
+    Status.UNREADABLE: "#6e40aa",
+    Status.FAILED: "#b3261e",
+    Status.STALLED: "#8a5300",
+    Status.UNKNOWN: "#6e40aa",
+    Status.NEVER_SYNCED: "#595f69",
+    Status.NOT_SEEN: "#595f69",
+    Status.ACTIVE: "#0b57d0",
+    Status.SUCCEEDED: "#1a6e34",
 }
 """Behind white letters, each with a contrast of at least 4.5 to 1."""
 
@@ -30,7 +30,7 @@ LETTER, MARGIN, HEIGHT = 6.6, 7, 20
 """Pixels; `textLength` makes each letter as wide as is reckoned here, whichever font there is."""
 
 
-def badge(standing: Standing, name: str) -> str:
+def badge(standing: Status, name: str) -> str:
     """The SVG; `name` is what a reader is told that it is of."""
     value = standing.value.replace("_", " ")
     left, right = _width(LABEL), _width(value)

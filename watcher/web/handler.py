@@ -18,7 +18,7 @@ from watcher.web import assets, auth, query, routes
 from watcher.web.api import Api
 from watcher.web.health import Health
 from watcher.web.limits import HeldBodies, OnePerIteration, client_of, may_have_more
-from watcher.web.responses import Answer, Packer, failed, send, takes_gzip
+from watcher.web.responses import Packer, Response, failed, send, takes_gzip
 from watcher.web.routes import Route
 from watcher.web.stream import MOST
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from watcher.core.settings import Config
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
     from watcher.observability.metrics import Metrics
     from watcher.web.stream import Hub
 
@@ -44,7 +44,7 @@ MOST_HELD = 64 * 1024 * 1024
 class Site:
     """Answers requests."""
 
-    def __init__(self, inside: Inside, metrics: Metrics, hub: Hub) -> None:
+    def __init__(self, inside: DaemonView, metrics: Metrics, hub: Hub) -> None:
         """The files of the page are read here, once."""
         self._inside = inside
         self.health = Health(inside, metrics)
@@ -53,14 +53,14 @@ class Site:
         self._api = Api(inside, metrics.backlogs, self.health, self._packer)
         self._assets = assets.load()
         document = resources.files("watcher.web").joinpath("openapi.json").read_bytes()
-        self._document = Answer(document, headers=[("Cache-Control", "no-cache")])
+        self._document = Response(document, headers=[("Cache-Control", "no-cache")])
         self._places = asyncio.Semaphore(AT_A_TIME)
         self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._pacing, self._health_pacing = OnePerIteration(), OnePerIteration()
         self._streams: Counter[str] = Counter()
         self._held = HeldBodies(MOST_HELD)
         api, health, shell = self._api, self.health, lru_cache(query.MOST_PARTS + 1)(self._shell)
-        self._answers: Mapping[Route, Callable[[web.BaseRequest, str], Awaitable[Answer]]] = {
+        self._answers: Mapping[Route, Callable[[web.BaseRequest, str], Awaitable[Response]]] = {
             Route.LIVEZ: lambda _request, _rest: _now(health.live()),
             Route.READYZ: lambda _request, _rest: health.ready(),
             Route.METRICS: lambda _request, _rest: health.metrics(),
@@ -109,15 +109,15 @@ class Site:
         except Exception:
             log.exception("http.bug", route=route)
             answer = failed(500, "this is a bug of watcher; its log has the details, please report them")
-        return await self._sent(request, answer) if isinstance(answer, Answer) else answer
+        return await self._sent(request, answer) if isinstance(answer, Response) else answer
 
-    async def _sent(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    async def _sent(self, request: web.BaseRequest, answer: Response) -> web.StreamResponse:
         with self._held.by(client_of(request.remote or ""), answer.body) as room:
             return await send(request, answer if room else TOO_MUCH)
 
     async def _made(
-        self, request: web.BaseRequest, route: Route | None, rest: str, check: Callable[[], Answer | None]
-    ) -> Answer:
+        self, request: web.BaseRequest, route: Route | None, rest: str, check: Callable[[], Response | None]
+    ) -> Response:
         async with self._places_of(client_of(request.remote or "")), self._places:
             await self._pacing.wait()
             refused = check()
@@ -132,7 +132,7 @@ class Site:
         """The semaphore of one client, which may have half of all places."""
         return self._clients.setdefault(address, asyncio.Semaphore(AT_A_TIME // 2))
 
-    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse | Answer:
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse | Response:
         after = query.stream_after(request.query.items(), request.headers.get("Last-Event-ID"))
         client = client_of(request.remote or "")
         if not may_have_more(self._streams[client], self._hub.streams, MOST):
@@ -145,14 +145,16 @@ class Site:
             self._streams[client] -= 1
             self._streams += Counter()  # drops clients without streams
 
-    def _shell(self, depth: int) -> Answer:
+    def _shell(self, depth: int) -> Response:
         return self._assets.shell(depth) if depth <= query.MOST_PARTS else NOTHING_HERE
 
-    def _file(self, request: web.BaseRequest, name: str) -> Answer:
+    def _file(self, request: web.BaseRequest, name: str) -> Response:
         return self._assets.file(name, request.query.get("v"), request.headers.get("If-None-Match", ""))
 
 
-def _refused(request: web.BaseRequest, route: Route | None, token: str | None, names: Collection[str]) -> Answer | None:
+def _refused(
+    request: web.BaseRequest, route: Route | None, token: str | None, names: Collection[str]
+) -> Response | None:
     """The response to a request that must be refused; None: it may be answered."""
     hosts = request.headers.getall("Host", [])
     if len(hosts) > 1 or (not hosts and request.version >= HttpVersion11):  # RFC 9112, section 3.2
@@ -178,7 +180,7 @@ def _local(request: web.BaseRequest) -> str:
     return address[0] if isinstance(address, tuple) else ""
 
 
-async def _now(answer: Answer) -> Answer:
+async def _now(answer: Response) -> Response:
     """What is known without waiting, for a table of what may have to wait."""
     return answer
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watcher.errors import StoreError, StoreSilent
-from watcher.util.single_flight import Shared
+from watcher.util.single_flight import SingleFlight
 from watcher.web import views
-from watcher.web.responses import Answer, told
+from watcher.web.responses import Response, told
 
 if TYPE_CHECKING:
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
     from watcher.observability.metrics import Metrics
 
 PROBED, PROBE_WITHIN = 2.0, 2.0
@@ -23,19 +23,19 @@ EXPOSED = 1.0
 class Health:
     """Answers `/livez`, `/readyz` and `/metrics`."""
 
-    def __init__(self, inside: Inside, metrics: Metrics) -> None:
+    def __init__(self, inside: DaemonView, metrics: Metrics) -> None:
         """`inside` is of whom it is told."""
         self._inside = inside
         self._metrics = metrics
-        self._exposed = Shared(metrics.expose, EXPOSED)
-        self._probed = Shared(self._probe, PROBED, StoreSilent)
+        self._exposed = SingleFlight(metrics.expose, EXPOSED)
+        self._probed = SingleFlight(self._probe, PROBED, StoreSilent)
 
-    def live(self) -> Answer:
+    def live(self) -> Response:
         """`/livez`: the loop turns, if this is answered at all; without the store, and without waiting."""
         stuck = self._inside.stuck()
         return told(views.health_view(stuck), 503 if stuck else 200)
 
-    async def ready(self) -> Answer:
+    async def ready(self) -> Response:
         """`/readyz`."""
         unready = await self.unready()
         return told(views.health_view(unready), 503 if unready else 200)
@@ -49,9 +49,9 @@ class Health:
             reasons.append(str(error))
         return reasons
 
-    async def metrics(self) -> Answer:
+    async def metrics(self) -> Response:
         """`/metrics`."""
-        return Answer(await self._exposed.get(), self._metrics.content_type)
+        return Response(await self._exposed.get(), self._metrics.content_type)
 
     def close(self) -> None:
         """Look at nothing any more."""

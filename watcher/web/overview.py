@@ -9,9 +9,9 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import rfc3339
-from watcher.core.status import Standing, rank
-from watcher.util.single_flight import Shared
-from watcher.web.responses import Answer
+from watcher.core.status import Status, rank
+from watcher.util.single_flight import SingleFlight
+from watcher.web.responses import Response
 from watcher.web.views import kept_row, look_row
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from watcher.core.model import Target
     from watcher.core.state import Record
-    from watcher.observability.daemon_view import Inside
-    from watcher.web.peers import Elsewhere
+    from watcher.observability.daemon_view import DaemonView
+    from watcher.web.peers import PeerRecords
     from watcher.web.query import Filter
     from watcher.web.responses import Packer
 
@@ -39,38 +39,38 @@ class Overview:
     def __init__(self, now: str, rows: Sequence[tuple[Mapping[str, Any], str]], packer: Packer) -> None:
         """`rows`: each with its JSON, what is worst first."""
         found = Counter(row["standing"] for row, _ in rows)
-        self.counts = {standing.value: found[standing.value] for standing in Standing}
+        self.counts = {standing.value: found[standing.value] for standing in Status}
         """How many targets stand how; every standing is there."""
         self._now = now
         self._rows = rows
         self._packer = packer
-        self._whole = Shared(self._all, inf)
+        self._whole = SingleFlight(self._all, inf)
 
-    async def answer(self, wanted: Filter | None = None) -> Answer:
+    async def answer(self, wanted: Filter | None = None) -> Response:
         """`/api/targets`: the rows that are wanted; or all, which is put together, and packed, once for everybody."""
         return await self._whole.get() if wanted is None else await self._some(wanted)
 
-    async def _all(self) -> Answer:
+    async def _all(self) -> Response:
         return await self._packer.packed(await self._some(None))
 
-    async def _some(self, wanted: Filter | None) -> Answer:
+    async def _some(self, wanted: Filter | None) -> Response:
         texts: list[str] = []
         for start in range(0, len(self._rows), SLICE):
             part = self._rows[start : start + SLICE]
             texts += [text for row, text in part if wanted is None or wanted.lets(row)]
             await asyncio.sleep(0)
-        return Answer(f'{{"now":"{self._now}","targets":[{",".join(texts)}]}}'.encode())
+        return Response(f'{{"now":"{self._now}","targets":[{",".join(texts)}]}}'.encode())
 
 
 class Overviews:
     """Where to get the overview, and the row of one target."""
 
-    def __init__(self, inside: Inside, elsewhere: Elsewhere, packer: Packer) -> None:
+    def __init__(self, inside: DaemonView, elsewhere: PeerRecords, packer: Packer) -> None:
         """`inside` is of whom it is told."""
         self._inside = inside
         self._elsewhere = elsewhere
         self._packer = packer
-        self._shared = Shared(self._build, KEPT)
+        self._shared = SingleFlight(self._build, KEPT)
         self._kept: dict[str, Kept] = {}
 
     async def get(self) -> Overview:

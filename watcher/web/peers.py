@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.errors import StoreError, StoreSilent
-from watcher.util.single_flight import Shared
+from watcher.util.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey, Target
     from watcher.core.settings import Config
     from watcher.core.state import Record
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
 
 log = structlog.get_logger()
 
@@ -26,13 +26,13 @@ PATIENCE = 2.0
 """Seconds that a read is waited for; until it is done, what was known before is told."""
 
 
-class Elsewhere:
+class PeerRecords:
     """All records, this watcher's own and those of the others; it reads only while somebody asks."""
 
-    def __init__(self, inside: Inside) -> None:
+    def __init__(self, inside: DaemonView) -> None:
         """`inside` is of whom it is told."""
         self._inside = inside
-        self._reading = Shared(self._read, KEPT, StoreSilent)
+        self._reading = SingleFlight(self._read, KEPT, StoreSilent)
         self._known: dict[str, Record] = {}
         self._unread = False
         self._groups: tuple[Config | None, Mapping[EndpointKey, tuple[Target, ...]]] = (None, {})

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Kind, parse_rfc3339, path_segment
 from watcher.core.ports import EventQuery
-from watcher.core.status import Standing
+from watcher.core.status import Status
 from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
 
@@ -122,9 +122,9 @@ def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:
     kind, status = _one(found, "kind"), _one(found, "status")
     if kind is not None and kind not in list(Kind):
         raise WrongQuery(f"kind: {_shown(kind)} is no kind; write one of {', '.join(Kind)}")
-    if status is not None and status not in list(Standing) and not re.fullmatch(STATUS, status):
+    if status is not None and status not in list(Status) and not re.fullmatch(STATUS, status):
         raise WrongQuery(
-            f"status: {_shown(status)} is neither one of {', '.join(Standing)} nor a status of AWS, such as FAILED"
+            f"status: {_shown(status)} is neither one of {', '.join(Status)} nor a status of AWS, such as FAILED"
         )
     labels = []
     for label in found.get("label", []):

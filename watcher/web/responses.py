@@ -38,7 +38,7 @@ slow reader holds two at most; and after how many others on the loop get their t
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A whole answer; `packed` is the body by gzip, where that is at hand."""
 
     body: bytes
@@ -48,12 +48,12 @@ class Answer:
     packed: bytes | None = None
 
 
-def told(form: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+def told(form: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Response:
     """`form` as JSON."""
-    return Answer(json.dumps(form, separators=(",", ":")).encode(), JSON, status, headers)
+    return Response(json.dumps(form, separators=(",", ":")).encode(), JSON, status, headers)
 
 
-def failed(status: int, error: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+def failed(status: int, error: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
     """An error: what happened, and what to do."""
     return told({"error": error}, status, headers)
 
@@ -77,7 +77,7 @@ class Packer:
         """The thread begins with the first work."""
         self._thread = ThreadPoolExecutor(1, "gzip")
 
-    async def packed(self, answer: Answer) -> Answer:
+    async def packed(self, answer: Response) -> Response:
         """`answer`, with its body by gzip as well where that is worth it."""
         if answer.packed is not None or len(answer.body) < WORTH_PACKING:
             return answer
@@ -89,7 +89,7 @@ class Packer:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-async def send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+async def send(request: web.BaseRequest, answer: Response) -> web.StreamResponse:
     """Send it, as fast as the client takes it."""
     headers = CIMultiDict({**HEADERS, "Content-Type": answer.content_type})
     for name, _ in answer.headers:
@@ -124,7 +124,7 @@ def _close_after_body(request: web.BaseRequest, response: web.StreamResponse) ->
         response.force_close()
 
 
-def on_the_wire(answer: Answer, *, head_only: bool = False) -> bytes:
+def on_the_wire(answer: Response, *, head_only: bool = False) -> bytes:
     """The whole of a last answer, for a connection that nothing else will be read from."""
     headers = {**HEADERS, "Content-Type": answer.content_type, **dict(answer.headers), "Connection": "close"}
     lines = [f"HTTP/1.1 {answer.status} ", *(f"{name}: {value}" for name, value in headers.items())]

@@ -10,7 +10,7 @@ from watcher.web.listener import Listener
 
 if TYPE_CHECKING:
     from watcher.core.settings import Http
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
     from watcher.observability.metrics import Metrics
     from watcher.web.stream import Hub
 
@@ -22,7 +22,7 @@ LAST_ANSWERS = 2.0
 class WebServer:
     """The HTTP side of `inside`."""
 
-    def __init__(self, inside: Inside, metrics: Metrics, hub: Hub) -> None:
+    def __init__(self, inside: DaemonView, metrics: Metrics, hub: Hub) -> None:
         """Nothing is bound, or read, yet."""
         self._inside = inside
         self._metrics = metrics

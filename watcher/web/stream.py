@@ -18,7 +18,7 @@ from watcher.core.events import fitting
 from watcher.core.ports import EventQuery
 from watcher.errors import StoreError
 from watcher.observability.observer import Observer
-from watcher.stores.event_cursor import Told, all_there
+from watcher.stores.event_cursor import EventCursor, all_there
 from watcher.web.responses import HEADERS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from watcher.core.events import Event
     from watcher.core.ports import Entry
-    from watcher.observability.daemon_view import Inside
+    from watcher.observability.daemon_view import DaemonView
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ Found = tuple[int, "Event"]
 class _Place:
     """How far a stream has come."""
 
-    told: Told
+    told: EventCursor
     position: int | None = None
     """In the feed: how many of all that it ever took up were looked at; None: it reads from the store."""
 
@@ -68,14 +68,14 @@ class _Place:
 class Hub(Observer):
     """All streams; with no stream open it reads nothing."""
 
-    def __init__(self, inside: Inside) -> None:
+    def __init__(self, inside: DaemonView) -> None:
         """`inside` is whose events are sent."""
         self.streams = 0
         self._inside = inside
         self._recent: list[Found] = []
         self._taken = 0
         """How many events the feed ever took up; the recent ones are the last of them."""
-        self._told = Told(0, 0)
+        self._told = EventCursor(0, 0)
         self._texts: dict[tuple[int, str], bytes] = {}
         """What is sent of the recent ones, made once for all."""
         self._pulse = asyncio.Event()
@@ -147,7 +147,7 @@ class Hub(Observer):
         if after > self._told.last:
             # A number from the future is one of a store that is lost; what follows now counts from anew.
             after = min(after, await self._newest())
-        return _Place(Told(after, self._inside.reader.late))
+        return _Place(EventCursor(after, self._inside.reader.late))
 
     async def _send(self, request: web.BaseRequest, response: web.StreamResponse, place: _Place, epoch: int) -> None:
         reloads = self._reloads
@@ -192,7 +192,7 @@ class Hub(Observer):
             place.position = taken
         return place.told.take(found)
 
-    async def _page(self, told: Told) -> list[Found]:
+    async def _page(self, told: EventCursor) -> list[Found]:
         try:
             return await self._inside.reader.events(told.untold(EventQuery(size=PAGE_TEXT), PAGE))
         except StoreError as error:

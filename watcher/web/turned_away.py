@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from watcher.web.health import Health
-    from watcher.web.responses import Answer
+    from watcher.web.responses import Response
 
 ASKED_WITHIN = 1.0
 """Seconds in which the request must arrive."""
@@ -66,7 +66,7 @@ class TurnedAway(asyncio.Protocol):
             self._transport.write(on_the_wire(answer, head_only=request is not None and request[1] == b"HEAD"))
             self._transport.close()
 
-    async def _made(self, head: bytes, path: str) -> Answer:
+    async def _made(self, head: bytes, path: str) -> Response:
         host = _HOST.search(head)
         if path not in OPEN:
             return failed(503, "too many connections; try again in a moment", [("Retry-After", "1")])

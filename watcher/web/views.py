@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watcher.core.model import EndpointKey, Target
     from watcher.core.state import Outage, Record
     from watcher.observability.backlog import Backlog
-    from watcher.observability.daemon_view import EndpointLook, Inside, SinkLook, TargetLook
+    from watcher.observability.daemon_view import DaemonView, EndpointStatus, SinkStatus, TargetStatus
 
 LONGEST_NOTE = 500
 """Bytes of AWS's text about a failure."""
@@ -56,7 +56,7 @@ def kept_row(target: Target, record: Record | None, endpoint: Record | None) -> 
     }
 
 
-def look_row(look: TargetLook) -> dict[str, Any]:
+def look_row(look: TargetStatus) -> dict[str, Any]:
     """The part of a target's row that changes with each poll."""
     return {
         "answered_at": time_or_none(look.answered),
@@ -95,14 +95,14 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
 
 
 def endpoints_view(
-    looks: Mapping[EndpointKey, EndpointLook], records: Mapping[str, Record], now: datetime
+    looks: Mapping[EndpointKey, EndpointStatus], records: Mapping[str, Record], now: datetime
 ) -> dict[str, Any]:
     """`/api/endpoints`: those that cannot be read first."""
     rows = [_endpoint(key, look, records.get(str(key))) for key, look in looks.items()]
     return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
 
 
-def _endpoint(key: EndpointKey, look: EndpointLook, record: Record | None) -> dict[str, Any]:
+def _endpoint(key: EndpointKey, look: EndpointStatus, record: Record | None) -> dict[str, Any]:
     outage = record.outage if record else None
     return {
         "id": str(key),
@@ -120,7 +120,7 @@ def _endpoint(key: EndpointKey, look: EndpointLook, record: Record | None) -> di
     }
 
 
-def sinks_view(looks: Mapping[str, SinkLook], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
+def sinks_view(looks: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
     """`/api/sinks`: first the sinks that do not accept deliveries, then the others, then those no longer configured."""
     looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
     configured = sorted(looks, key=lambda name: looks[name].state == UP)
@@ -128,7 +128,7 @@ def sinks_view(looks: Mapping[str, SinkLook], backlogs: Mapping[str, Backlog], n
     return {"now": rfc3339(now), "sinks": [_sink(name, looks.get(name), backlogs.get(name)) for name in names]}
 
 
-def _sink(name: str, look: SinkLook | None, backlog: Backlog | None) -> dict[str, Any]:
+def _sink(name: str, look: SinkStatus | None, backlog: Backlog | None) -> dict[str, Any]:
     return {
         "name": name,
         "type": look.type if look else None,
@@ -142,7 +142,7 @@ def _sink(name: str, look: SinkLook | None, backlog: Backlog | None) -> dict[str
 
 
 def status_view(
-    inside: Inside, counts: Mapping[str, int], stuck: Sequence[str], unready: Sequence[str]
+    inside: DaemonView, counts: Mapping[str, int], stuck: Sequence[str], unready: Sequence[str]
 ) -> dict[str, Any]:
     """`/api/status`. `counts`: how many targets stand how; `stuck`, `unready`: why it is not live, or not ready."""
     config, loaded = inside.config, inside.loaded

@@ -16,7 +16,7 @@ from watcher.core.model import Api, EndpointKey
 from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable
 from watcher.polling.endpoint import Endpoint
-from watcher.polling.rate_limiter import Throttle
+from watcher.polling.rate_limiter import RateLimiter
 
 ACCOUNT = Account("team", ("us-east-1",))
 
@@ -136,7 +136,7 @@ async def test_a_call_that_is_admitted_begins_at_once_also_when_credentials_are_
     """What waits for a client after the rate's leave would come too close to the next call."""
     all_of_them, waits = Sessions(), []
 
-    class Dropping(Throttle):
+    class Dropping(RateLimiter):
         async def acquire(self) -> None:
             waits.append(1)
             if len(waits) < 3:

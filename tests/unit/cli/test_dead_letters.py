@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, sent
 from watcher.cli.dead_letters import revive
-from watcher.core.ports import Wish
+from watcher.core.ports import ReminderRequest
 from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.stores.sqlite.store import SqliteStore
 
@@ -26,7 +26,7 @@ async def test_each_dead_letter_that_stays_has_its_own_reason(tmp_path: Path) ->
     await store.enlist(["known", "removed"], NOW)
     await store.commit([entry("a", 1, sinks=["known", "removed", "new"])], NOW)
     await store.settle([sent((await store.due("known", 1))[0])], NOW)
-    assert await store.remind([Wish("known", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
+    assert await store.remind([ReminderRequest("known", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
     for sink in ("known", "new"):
         await store.bury(sink, "410 Gone", after(110))
     await store.enlist(["known"], after(120))

@@ -32,7 +32,7 @@ from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Known, Outage, Record
-from watcher.core.status import Standing
+from watcher.core.status import Status
 from watcher.delivery.explain import Explanation
 from watcher.errors import EndpointUnreadable
 from watcher.polling.check import Finding, judge
@@ -83,7 +83,7 @@ def findings() -> list[Finding]:
         judge(ENVIRONMENT, a_snapshot(an_attempt(88, FAILED, "cloned", "no file main.tf in /v1")), NOW),
         judge(WEB, a_snapshot(an_attempt(0, IN_PROGRESS)), NOW),
         judge(NETWORK, a_snapshot(an_attempt(30, SUCCEEDED)), NOW),
-        Finding(OLD, Standing.UNREADABLE, error=error),
+        Finding(OLD, Status.UNREADABLE, error=error),
     ]
 
 

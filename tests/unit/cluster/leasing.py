@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tests.unit.delivery.relaying import Clock, passed
-from watcher.cluster.lease_keeper import Holding
+from watcher.cluster.lease_keeper import LeaseKeeper
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.errors import StoreError
 
@@ -142,7 +142,7 @@ class Watcher:
     def __init__(self, table: Table, name: str, line: type[Line] = Line) -> None:
         self.line = line(table, name)
         self.acting = Acting()
-        self.holding = Holding(name, self.line, self.acting, Clock(), count=SHARDS, term=TERM)
+        self.holding = LeaseKeeper(name, self.line, self.acting, Clock(), count=SHARDS, term=TERM)
         self.running = asyncio.create_task(self.holding.run())
 
     @property

@@ -16,9 +16,9 @@ from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
-from watcher.observability.daemon_view import TargetLook
+from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observers
-from watcher.polling.manager import Polling
+from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
@@ -30,7 +30,7 @@ PROD, DEV = 1, 2
 A, D = "prod/us-east-1/stack/a", "dev/us-east-1/stack/d"
 GONE = "prod/us-east-1/stack/gone"
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
-NOT_POLLED = TargetLook(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)
+NOT_POLLED = TargetStatus(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)
 
 
 class Sharded(MemoryStore):
@@ -67,7 +67,7 @@ class House:
         self.relay = Relay(self.store, [], clock)
         self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
         nothing = restricted(self.config, self.store, ())
-        self.polling = Polling(nothing, Sessions(), self.recorder, clock, observer)
+        self.polling = PollerManager(nothing, Sessions(), self.recorder, clock, observer)
         self.handover = Handover(self.store, lambda: self.config, self.polling, self.recorder, self.relay)
 
     def polled(self) -> set[str]:

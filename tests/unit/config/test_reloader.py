@@ -22,7 +22,7 @@ from watcher.util.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from watcher.config.reloader import Loaded
+    from watcher.config.reloader import ReloadStatus
     from watcher.core.settings import Config
 
 FIRST = "stacks: [{name: a}]\n"
@@ -36,7 +36,7 @@ class Daemon:
 
     file: Path
     applied: list[list[str]] = field(default_factory=list)
-    told: list[Loaded] = field(default_factory=list)
+    told: list[ReloadStatus] = field(default_factory=list)
     parsed: int = 0
     looks: int = 0
     hang: threading.Event | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.conftest import minute
-from watcher.core.outages import ALONE, OWN, Streak, is_answer, lengthen, lengthen_target
+from watcher.core.outages import ALONE, OWN, FailureStreak, is_answer, lengthen, lengthen_target
 from watcher.core.state import Outage
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 
@@ -40,7 +40,7 @@ def test_a_streak_keeps_when_it_began_and_tells_its_last_failure() -> None:
 def test_a_failure_is_the_targets_own_when_it_says_so_or_when_others_are_answered(
     failures: list[tuple[PollFailed, int]], own: int
 ) -> None:
-    streak: Streak | None = None
+    streak: FailureStreak | None = None
     for number, (error, answers) in enumerate(failures):
         streak = lengthen_target(streak, error, minute(number), answers=answers)
     assert streak is not None

@@ -20,7 +20,7 @@ from watcher.core.model import (
     stack,
     template,
 )
-from watcher.core.ports import Wish
+from watcher.core.ports import ReminderRequest
 from watcher.core.reminders import Wrong, wishes, wrong_with
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.core.state import Known, Outage, Record
@@ -49,7 +49,7 @@ def known(status: str, **rest: Any) -> Record:
 
 
 FAILING = known(FAILED)
-FAILED_WISH = Wish("ops", STACK.id, "watcher.sync.failed", rfc3339(minute(1)), 14400.0)
+FAILED_WISH = ReminderRequest("ops", STACK.id, "watcher.sync.failed", rfc3339(minute(1)), 14400.0)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_of_what_is_muted_now_nobody_is_reminded(mute: Mute, *, muted: bool) -> 
 
 def test_of_an_endpoint_that_cannot_be_read_is_spoken_and_not_of_its_targets() -> None:
     blind = {TEMPLATE.id: FAILING, str(PROTON): Record(outage=OUTAGE)}
-    of_endpoint = Wish("ops", str(PROTON), "watcher.endpoint.unreadable", rfc3339(minute(3)), 14400.0)
+    of_endpoint = ReminderRequest("ops", str(PROTON), "watcher.endpoint.unreadable", rfc3339(minute(3)), 14400.0)
     assert wishes(CONFIG, blind, minute(5)) == [of_endpoint]
     found = wishes(CONFIG, {**blind, STACK.id: FAILING}, minute(5))
     assert sorted(wish.subject for wish in found) == sorted([str(PROTON), STACK.id])

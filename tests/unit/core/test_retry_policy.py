@@ -7,26 +7,26 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.relaying import an_event
-from watcher.core.ports import Answer, Delivery, DeliveryState, Verdict
+from watcher.core.ports import Delivery, DeliveryState, SendOutcome, Verdict
 from watcher.core.retry_policy import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     SUSPICIOUS,
-    Health,
+    SinkHealth,
     longest_pause,
     most_borne,
     result_of,
 )
 from watcher.observability.backlog import Backlog
-from watcher.observability.daemon_view import SinkLook
+from watcher.observability.daemon_view import SinkStatus
 
 SENT, DEAD, WAITING = DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.WAITING
 
 DAY = 86400.0
 
 
-def answer(verdict: Verdict = Verdict.LATER, subject: str = "a", **delivery: Any) -> Answer:
-    return Answer(Delivery(1, "x", an_event(1, subject), **delivery), verdict, "503 Service Unavailable")
+def answer(verdict: Verdict = Verdict.LATER, subject: str = "a", **delivery: Any) -> SendOutcome:
+    return SendOutcome(Delivery(1, "x", an_event(1, subject), **delivery), verdict, "503 Service Unavailable")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_could_have_been_sent_for_long_enough_is_given_up(
 
 
 def test_a_sink_that_says_itself_that_it_is_down_is() -> None:
-    health = Health()
+    health = SinkHealth()
     health.ended([DEAD])
     assert health.hear([answer()], own_words=True, now=1.0)
     assert health.down
@@ -88,26 +88,26 @@ def test_a_sink_that_says_itself_that_it_is_down_is() -> None:
 
 
 def test_one_subject_that_fails_for_ever_is_not_the_sinks_fault() -> None:
-    health = Health()
+    health = SinkHealth()
     assert not any(health.hear([answer()], now=1.0) for _ in range(100))
     assert not health.down
 
 
 def test_several_subjects_that_fail_one_after_the_other_are() -> None:
-    health = Health()
+    health = SinkHealth()
     told = [health.hear([answer(subject=str(i))], now=1.0) for i in range(SUSPICIOUS)]
     assert told == [False] * (SUSPICIOUS - 1) + [True]
     assert health.down
 
 
 def test_several_in_one_send_are_one_sign() -> None:
-    health = Health()
+    health = SinkHealth()
     assert not health.hear([answer(subject=str(i)) for i in range(10)], now=1.0)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.TAKEN, Verdict.NEVER])
 def test_a_sink_that_takes_or_refuses_anything_works(verdict: Verdict) -> None:
-    health = Health()
+    health = SinkHealth()
     for i in range(SUSPICIOUS - 1):
         health.hear([answer(subject=str(i))], now=1.0)
     assert not health.hear([answer(subject="c"), answer(verdict, "d")], now=1.0)
@@ -132,14 +132,14 @@ def test_a_sink_that_takes_or_refuses_anything_works(verdict: Verdict) -> None:
     ],
 )
 def test_a_sink_is_failing_while_what_ended_last_are_dead_letters(sends: list[list[DeliveryState]], state: str) -> None:
-    health = Health()
+    health = SinkHealth()
     for states in sends:
         health.ended(states)
     assert health.state == state
 
 
 def test_a_sink_is_failing_when_one_subject_fails_several_times_in_a_row_and_nothing_gets_through() -> None:
-    health, states = Health(), []
+    health, states = SinkHealth(), []
     for failures in range(SUSPICIOUS):
         health.hear([answer(failures=failures, failing_since=1.0 if failures else None)], now=1.0)
         states.append(health.state)
@@ -164,12 +164,12 @@ def test_a_sink_is_failing_when_one_subject_fails_several_times_in_a_row_and_not
 def test_a_sink_is_failing_no_longer_when_all_that_failed_was_dropped(
     state: str, backlog: Backlog | None, shown: str
 ) -> None:
-    look = SinkLook("webhook", state, "415")
-    assert look.beside(backlog) == (look if shown == state else SinkLook("webhook", shown, ""))
+    look = SinkStatus("webhook", state, "415")
+    assert look.beside(backlog) == (look if shown == state else SinkStatus("webhook", shown, ""))
 
 
 def test_a_subject_that_fails_while_others_get_through_is_no_sign() -> None:
-    health = Health()
+    health = SinkHealth()
     health.hear([answer(Verdict.TAKEN)], now=50.0)
     old = [answer(subject=str(i), failing_since=40.0) for i in range(10)]
     assert not any(health.hear([each], now=60.0, own_words=True) for each in old)

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.state import Known, Outage, Record
 from watcher.core.status import (
-    Standing,
+    Status,
     active,
     last_failure,
     outage_of,
@@ -32,31 +32,31 @@ def known(status: str | None, *, is_stalled: bool = False) -> Known:
 @pytest.mark.parametrize(
     ("record", "endpoint", "stands"),
     [
-        (None, None, Standing.NOT_SEEN),
-        (Record(), Record(), Standing.NOT_SEEN),
-        (None, Record(outage=SHARED), Standing.UNREADABLE),
-        (Record(known("SUCCEEDED")), Record(outage=SHARED), Standing.UNREADABLE),
-        (Record(known("FAILED"), outage=OWN), None, Standing.UNREADABLE),
-        (Record(known(None)), None, Standing.NEVER_SYNCED),
-        (Record(known("FAILED")), Record(), Standing.FAILED),
-        (Record(known("FAILED", is_stalled=True)), None, Standing.FAILED),
-        (Record(known("SUCCEEDED", is_stalled=True)), None, Standing.SUCCEEDED),
-        (Record(known("IN_PROGRESS", is_stalled=True)), None, Standing.STALLED),
-        (Record(known("INITIATED")), None, Standing.ACTIVE),
-        (Record(known("IN_PROGRESS")), None, Standing.ACTIVE),
-        (Record(known("QUEUED")), None, Standing.ACTIVE),
-        (Record(known("CANCELLED")), None, Standing.UNKNOWN),
-        (Record(known("")), None, Standing.UNKNOWN),
+        (None, None, Status.NOT_SEEN),
+        (Record(), Record(), Status.NOT_SEEN),
+        (None, Record(outage=SHARED), Status.UNREADABLE),
+        (Record(known("SUCCEEDED")), Record(outage=SHARED), Status.UNREADABLE),
+        (Record(known("FAILED"), outage=OWN), None, Status.UNREADABLE),
+        (Record(known(None)), None, Status.NEVER_SYNCED),
+        (Record(known("FAILED")), Record(), Status.FAILED),
+        (Record(known("FAILED", is_stalled=True)), None, Status.FAILED),
+        (Record(known("SUCCEEDED", is_stalled=True)), None, Status.SUCCEEDED),
+        (Record(known("IN_PROGRESS", is_stalled=True)), None, Status.STALLED),
+        (Record(known("INITIATED")), None, Status.ACTIVE),
+        (Record(known("IN_PROGRESS")), None, Status.ACTIVE),
+        (Record(known("QUEUED")), None, Status.ACTIVE),
+        (Record(known("CANCELLED")), None, Status.UNKNOWN),
+        (Record(known("")), None, Status.UNKNOWN),
     ],
 )
-def test_what_must_be_known_first_wins(record: Record | None, endpoint: Record | None, stands: Standing) -> None:
+def test_what_must_be_known_first_wins(record: Record | None, endpoint: Record | None, stands: Status) -> None:
     assert standing(record, endpoint) is stands
 
 
 def test_without_its_outage_a_target_stands_as_it_was_last_seen() -> None:
     record = Record(known("FAILED"), outage=OWN)
-    assert standing(record, None) is Standing.UNREADABLE
-    assert sync_standing(record.known) is Standing.FAILED
+    assert standing(record, None) is Status.UNREADABLE
+    assert sync_standing(record.known) is Status.FAILED
 
 
 def test_its_own_outage_is_told_before_its_endpoints() -> None:
@@ -67,7 +67,7 @@ def test_its_own_outage_is_told_before_its_endpoints() -> None:
 
 def test_ranks_are_in_the_order_in_which_people_are_to_see_them() -> None:
     told = ["unreadable", "failed", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
-    assert sorted(Standing, key=rank) == told
+    assert sorted(Status, key=rank) == told
 
 
 def test_an_attempt_is_stalled_only_by_its_own_beginning() -> None:
@@ -95,13 +95,13 @@ def test_the_last_word_is_told_of_a_failure_only() -> None:
     ("standings", "said"),
     [
         ([], "no targets"),
-        ([Standing.SUCCEEDED] * 10 + [Standing.STALLED] + [Standing.FAILED] * 2, "2 failed, 1 stalled, 10 succeeded"),
+        ([Status.SUCCEEDED] * 10 + [Status.STALLED] + [Status.FAILED] * 2, "2 failed, 1 stalled, 10 succeeded"),
         (
-            [Standing.SUCCEEDED, Standing.ACTIVE, Standing.NOT_SEEN, Standing.NEVER_SYNCED],
+            [Status.SUCCEEDED, Status.ACTIVE, Status.NOT_SEEN, Status.NEVER_SYNCED],
             "1 never synced, 1 not seen, 1 syncing, 1 succeeded",
         ),
-        ([Standing.UNKNOWN, Standing.UNREADABLE], "1 unreadable, 1 with an unknown status"),
+        ([Status.UNKNOWN, Status.UNREADABLE], "1 unreadable, 1 with an unknown status"),
     ],
 )
-def test_a_summary_counts_the_standings_worst_first(standings: list[Standing], said: str) -> None:
+def test_a_summary_counts_the_standings_worst_first(standings: list[Status], said: str) -> None:
     assert summary(standings) == said

@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from watcher.core.events import Event
-from watcher.core.ports import Answer, DeliveryQuery, DeliveryState, Entry, Limits, Verdict
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, Limits, SendOutcome, Verdict
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.stores.memory import MemoryStore
@@ -118,7 +118,7 @@ class Scripted:
     most_under_way: int = 0
     closed: bool = False
 
-    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[Answer]:
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         send = Send(passed(), deliveries)
         together = [subject for each in (*self.under_way, send) for subject in each.subjects]
         assert self.limits.in_order or len(together) == len(set(together)), "two of a subject at a time"
@@ -134,7 +134,7 @@ class Scripted:
         finally:
             self.under_way.remove(send)
 
-    async def _answer(self, delivery: Delivery) -> Answer | None:
+    async def _answer(self, delivery: Delivery) -> SendOutcome | None:
         answer = self.answer(delivery)
         if isinstance(answer, Exception):
             raise answer
@@ -144,7 +144,7 @@ class Scripted:
             return None
         if answer is Verdict.TAKEN:
             self.taken.append((passed(), delivery))
-        return Answer(delivery, answer, f"it said {answer}")
+        return SendOutcome(delivery, answer, f"it said {answer}")
 
     async def close(self) -> None:
         self.closed = True

@@ -26,7 +26,7 @@ async def test_a_store_is_marked_only_while_every_endpoint_is_polled(
 
     peek = Peek(config_of(STACKS, "memory://"), store, store, **{wrong: Looks()})
     relay: Any = None
-    marking = asyncio.create_task(maintenance.Upkeep(peek, store, relay).mark_alive())
+    marking = asyncio.create_task(maintenance.Maintenance(peek, store, relay).mark_alive())
     async with asyncio.timeout(30):
         await looked.wait()
         assert await store.alive_at() is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.delivery.relaying import HANGS, Scripted, in_own_time, number_of, passed, relaying
-from watcher.core.ports import Limits, Verdict, Wish
+from watcher.core.ports import Limits, ReminderRequest, Verdict
 from watcher.errors import SinkError
 from watcher.stores.memory import MemoryStore
 
@@ -189,7 +189,7 @@ async def test_reminders_of_one_cause_share_a_send_but_not_with_its_news() -> No
         await house.quiet(31)
         await house.record("c", 3, sha="bad")
         await asyncio.sleep(25)
-        wishes = [Wish("x", subject, "watcher.sync.failed", "T", 10.0) for subject in "abc"]
+        wishes = [ReminderRequest("x", subject, "watcher.sync.failed", "T", 10.0) for subject in "abc"]
         assert await store.remind(wishes, house.clock.now()) == 2
         house.relay.wake()
         await house.quiet(31)

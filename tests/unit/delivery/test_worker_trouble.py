@@ -26,7 +26,7 @@ from watcher.core.retry_policy import LONGEST_PAUSE, SPACING
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
-from watcher.observability.daemon_view import SinkLook
+from watcher.observability.daemon_view import SinkStatus
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite.outbox import REMOVED
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from watcher.core.ports import Delivery, Result
+    from watcher.core.ports import Delivery, DeliveryOutcome
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(batch=10, in_order=True)], ids=["lanes", "in order"])
@@ -79,7 +79,7 @@ async def test_subjects_that_fail_one_by_one_do_not_come_back_at_the_same_time()
 async def test_a_sink_that_refuses_everything_is_failing_also_after_a_restart_until_it_takes_something() -> None:
     verdict, store = Verdict.NEVER, MemoryStore()
 
-    def look(house: House) -> SinkLook:
+    def look(house: House) -> SinkStatus:
         return house.relay.look({"x": "webhook"})["x"]
 
     for numbers in ([1, 2], []):  # two runs
@@ -91,7 +91,7 @@ async def test_a_sink_that_refuses_everything_is_failing_also_after_a_restart_un
     verdict = Verdict.TAKEN
     async with relaying(Scripted(lambda _: verdict), store=store) as house:
         await house.record("a", 3)
-        await house.until(lambda: look(house) == SinkLook("webhook", "up", ""), 10)
+        await house.until(lambda: look(house) == SinkStatus("webhook", "up", ""), 10)
 
 
 @pytest.mark.parametrize(("subject", "state"), [("sound", "up"), ("other", "failing")])
@@ -121,7 +121,7 @@ async def test_a_sink_that_is_put_back_is_not_failing_for_what_was_left_when_it_
         await store.bury("x", REMOVED, house.clock.now())
     async with relaying(Scripted(), store=store) as back:
         await asyncio.sleep(1)
-        assert back.relay.look({"x": "webhook"})["x"] == SinkLook("webhook", "up", "")
+        assert back.relay.look({"x": "webhook"})["x"] == SinkStatus("webhook", "up", "")
 
 
 @in_own_time
@@ -298,7 +298,7 @@ class Flaky(MemoryStore):
             raise self.fault
         return await super().heads(*args, **kwargs)
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         await asyncio.sleep(self.slow)
         self.settling -= 1
         if self.settling >= 0:

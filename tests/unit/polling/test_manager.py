@@ -14,9 +14,9 @@ from watcher.config.parser import parse
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import TargetUnreadable
-from watcher.observability.daemon_view import TargetLook
+from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observers
-from watcher.polling.manager import Polling
+from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
@@ -54,7 +54,7 @@ class House:
         clock, sessions = SystemClock(), Sessions()
         recorder = Recorder(MemoryStore(), clock, lambda: None, Observers())
         self.sessions = sessions
-        self.polling = Polling(config(), sessions, recorder, clock, Observers())
+        self.polling = PollerManager(config(), sessions, recorder, clock, Observers())
         for poller in self.polling._pollers.values():
             poller._fill([*poller._targets.values()], clock.monotonic())
 
@@ -117,7 +117,9 @@ async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     assert house.dues()[B] is None
     assert house.poller()._history.of(B) == (None, None)
-    assert house.polling.look(B) == TargetLook(answered=None, tried=None, next_poll=None, failures=0, polled_here=False)
+    assert house.polling.look(B) == TargetStatus(
+        answered=None, tried=None, next_poll=None, failures=0, polled_here=False
+    )
 
 
 async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_turn_in_the_end(house: House) -> None:

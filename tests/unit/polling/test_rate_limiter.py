@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.sleeper import share_slept
 from watcher.polling import rate_limiter
-from watcher.polling.rate_limiter import DECREASE, INCREASE, LOWEST, MARGIN, Throttle, windows
+from watcher.polling.rate_limiter import DECREASE, INCREASE, LOWEST, MARGIN, RateLimiter, windows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -47,7 +47,7 @@ def virtual(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     return clock
 
 
-async def begun(throttle: Throttle, seconds: float, now: Callable[[], float]) -> list[float]:
+async def begun(throttle: RateLimiter, seconds: float, now: Callable[[], float]) -> list[float]:
     """When calls were let through by a backlog of so many seconds."""
     starts = []
     end = now() + seconds
@@ -111,14 +111,14 @@ def test_the_windows_of_a_second_never_hold_more_calls_than_allowed() -> None:
 
 async def test_the_rate_holds_and_is_used_for_every_whole_rate(virtual: VirtualTime) -> None:
     for rate in WHOLE:
-        starts = await begun(Throttle(rate), 6 if rate < 20 else 1.5, virtual.monotonic)
+        starts = await begun(RateLimiter(rate), 6 if rate < 20 else 1.5, virtual.monotonic)
         assert most_within(starts, 1) <= rate, rate
         assert share_used(starts, rate) >= 0.95, rate
 
 
 async def test_below_one_call_a_second_no_two_begin_within_a_period(virtual: VirtualTime) -> None:
     for rate in BELOW_ONE:
-        starts = await begun(Throttle(rate), 20 / rate, virtual.monotonic)
+        starts = await begun(RateLimiter(rate), 20 / rate, virtual.monotonic)
         assert most_within(starts, 1 / rate) == 1, rate
         assert share_used(starts, rate) >= 0.95, rate
 
@@ -128,14 +128,14 @@ async def test_below_one_call_a_second_no_two_begin_within_a_period(virtual: Vir
 async def test_the_rate_holds_and_is_used_in_real_time(rate: float, seconds: float) -> None:
     # A busy machine wakes sleepers late, and that costs calls: beside it, one that only sleeps shows how many.
     starts, slept = await asyncio.gather(
-        begun(Throttle(rate), seconds, time.monotonic), share_slept(windows(rate)[1], seconds)
+        begun(RateLimiter(rate), seconds, time.monotonic), share_slept(windows(rate)[1], seconds)
     )
     assert most_within(starts, 1) <= rate
     assert share_used(starts, rate) >= 0.95 * slept
 
 
 async def test_calls_begin_in_the_order_they_asked(virtual: VirtualTime) -> None:
-    throttle = Throttle(20)
+    throttle = RateLimiter(20)
     order = []
 
     async def call(number: int) -> None:
@@ -148,7 +148,7 @@ async def test_calls_begin_in_the_order_they_asked(virtual: VirtualTime) -> None
 
 
 async def test_one_who_gives_up_waiting_costs_no_call_and_holds_nobody_up(virtual: VirtualTime) -> None:
-    throttle = Throttle(1)
+    throttle = RateLimiter(1)
     await throttle.acquire()
     async with throttle._turn:
         impatient = asyncio.create_task(throttle.acquire())
@@ -162,7 +162,7 @@ async def test_one_who_gives_up_waiting_costs_no_call_and_holds_nobody_up(virtua
 
 
 def test_a_burst_of_throttling_answers_halves_the_rate_once(virtual: VirtualTime) -> None:
-    throttle = Throttle(100)
+    throttle = RateLimiter(100)
     sent = virtual.now
     for _ in range(20):
         virtual.now += 0.01
@@ -171,7 +171,7 @@ def test_a_burst_of_throttling_answers_halves_the_rate_once(virtual: VirtualTime
 
 
 async def test_a_lower_rate_holds_and_climbs_back(virtual: VirtualTime) -> None:
-    throttle = Throttle(100)
+    throttle = RateLimiter(100)
     throttle.slow_down(virtual.now)
     starts = await begun(throttle, 4, virtual.monotonic)
     assert 0.95 * 50 / 100 <= share_used(starts, 100) <= 50 / 100
@@ -187,7 +187,7 @@ async def test_a_lower_rate_holds_and_climbs_back(virtual: VirtualTime) -> None:
 
 
 async def test_the_rate_climbs_back_to_what_is_allowed_and_never_above(virtual: VirtualTime) -> None:
-    throttle = Throttle(20)
+    throttle = RateLimiter(20)
     throttle.slow_down(virtual.now)
     starts = []
     end = virtual.now + 15
@@ -202,7 +202,7 @@ async def test_the_rate_climbs_back_to_what_is_allowed_and_never_above(virtual: 
 
 
 def test_however_often_it_is_throttled_some_of_the_rate_is_left(virtual: VirtualTime) -> None:
-    throttle = Throttle(100)
+    throttle = RateLimiter(100)
     for _ in range(50):
         virtual.now += 1
         throttle.slow_down(virtual.now)
@@ -214,7 +214,7 @@ async def test_a_rate_that_is_changed_has_no_second_that_neither_would_allow(
     virtual: VirtualTime, before: float, after: float
 ) -> None:
     for moment in (0.3, 0.5, 1.1, 5.05):
-        throttle = Throttle(before)
+        throttle = RateLimiter(before)
         starts = await begun(throttle, moment, virtual.monotonic)
         throttle.resize(after)
         assert (throttle.allowed, throttle.rate) == (after, after)
@@ -225,7 +225,7 @@ async def test_a_rate_that_is_changed_has_no_second_that_neither_would_allow(
 
 
 async def test_what_aws_throttles_stays_throttled_when_the_rate_is_changed(virtual: VirtualTime) -> None:
-    throttle = Throttle(100)
+    throttle = RateLimiter(100)
     throttle.slow_down(virtual.monotonic())
     throttle.resize(10)
     assert throttle.rate == 10 * DECREASE
@@ -235,7 +235,7 @@ async def test_what_aws_throttles_stays_throttled_when_the_rate_is_changed(virtu
 async def test_after_a_rest_no_call_counts_in_one_second_with_one_that_another_watcher_began_before(
     virtual: VirtualTime, rate: float
 ) -> None:
-    throttle = Throttle(rate)
+    throttle = RateLimiter(rate)
     throttle.rest()
     rested = virtual.now
     starts = await begun(throttle, 10 / rate, virtual.monotonic)
@@ -244,7 +244,7 @@ async def test_after_a_rest_no_call_counts_in_one_second_with_one_that_another_w
 
 
 async def test_who_waits_for_a_low_rate_has_a_higher_one_at_once(virtual: VirtualTime) -> None:
-    throttle = Throttle(0.05)
+    throttle = RateLimiter(0.05)
     await throttle.acquire()
     begun = virtual.monotonic()
     sleep, slept = virtual.sleep, 0

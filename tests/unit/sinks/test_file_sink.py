@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from watcher.core.ports import Answer
+    from watcher.core.ports import SendOutcome
 
 LINE = b"x" * 9  # ten bytes with its end
 
@@ -82,7 +82,7 @@ def deliveries(count: int) -> list[Delivery]:
     return [Delivery(number, "log", trial_event("log", datetime.now(UTC))) for number in range(1, count + 1)]
 
 
-def taken(answers: list[Answer]) -> list[Delivery]:
+def taken(answers: list[SendOutcome]) -> list[Delivery]:
     assert {answer.verdict for answer in answers} <= {Verdict.TAKEN}
     return [answer.delivery for answer in answers]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.core.events import Event
-from watcher.stores.event_cursor import Told
+from watcher.stores.event_cursor import EventCursor
 
 
 def events(*numbers: int) -> list[tuple[int, Event]]:
@@ -14,14 +14,14 @@ def events(*numbers: int) -> list[tuple[int, Event]]:
 
 
 def test_where_none_is_late_a_number_says_it_all() -> None:
-    told = Told(4, late=0)
+    told = EventCursor(4, late=0)
     assert told.take(events(3, 4, 5, 7)) == events(5, 7)
     assert (told.since, told.last, [*told.keys]) == (7, 7, [])
     assert told.take(events(6, 7)) == []
 
 
 def test_one_that_is_late_is_told_and_the_others_not_again() -> None:
-    told = Told(100, late=50)
+    told = EventCursor(100, late=50)
     assert told.take(events(120)) == events(120)
     assert told.since == 70
     assert told.take(events(90, 120)) == events(90)
@@ -30,14 +30,14 @@ def test_one_that_is_late_is_told_and_the_others_not_again() -> None:
 
 
 def test_two_may_have_one_number() -> None:
-    told, (first,) = Told(0, late=10), events(5)
+    told, (first,) = EventCursor(0, late=10), events(5)
     second = (5, Event("another", "type", "subject", "", "{}"))
     assert told.take([first]) == [first]
     assert told.take([first, second]) == [second]
 
 
 def test_a_copy_goes_its_own_way() -> None:
-    told = Told(0, late=10)
+    told = EventCursor(0, late=10)
     told.take(events(5))
     copy = told.copy()
     assert copy.take(events(6)) == events(6)
@@ -52,7 +52,7 @@ def test_whatever_comes_no_later_than_it_may_is_told_once(order: list[int]) -> N
     for number in order:
         if number > max(recorded, default=0) - late:
             recorded.append(number)
-    told, heard, there = Told(0, late), [], set[int]()
+    told, heard, there = EventCursor(0, late), [], set[int]()
     for number in recorded:
         there.add(number)
         heard += [each for each, _ in told.take([found for found in events(*sorted(there)) if found[0] > told.since])]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.waiting import until
 from watcher.errors import StoreError
-from watcher.util.single_flight import Gate, Shared
+from watcher.util.single_flight import Gate, SingleFlight
 
 
 class Counted:
@@ -26,7 +26,7 @@ class Counted:
 
 async def test_all_who_ask_meanwhile_share_one_making() -> None:
     counted = Counted()
-    shared = Shared(counted.make, 60.0)
+    shared = SingleFlight(counted.make, 60.0)
     asking = [asyncio.create_task(shared.get()) for _ in range(50)]
     await until(lambda: counted.made)
     counted.let.set()
@@ -37,7 +37,7 @@ async def test_all_who_ask_meanwhile_share_one_making() -> None:
 async def test_what_is_old_is_made_anew() -> None:
     counted = Counted()
     counted.let.set()
-    shared = Shared(counted.make, 0.01)
+    shared = SingleFlight(counted.make, 0.01)
     assert await shared.get() == 1
     loop = asyncio.get_running_loop()
     at = loop.time() + 0.011
@@ -47,7 +47,7 @@ async def test_what_is_old_is_made_anew() -> None:
 
 async def test_one_that_hangs_is_not_begun_twice_and_nobody_waits_for_ever() -> None:
     counted = Counted()
-    shared = Shared(counted.make, 0.0)
+    shared = SingleFlight(counted.make, 0.0)
     for _ in range(3):
         with pytest.raises(StoreError, match=r"did not answer within 0\.01 s"):
             await shared.get_within(0.01)
@@ -58,7 +58,7 @@ async def test_one_that_hangs_is_not_begun_twice_and_nobody_waits_for_ever() -> 
 
 async def test_who_stops_waiting_does_not_stop_it_for_the_others() -> None:
     counted = Counted()
-    shared = Shared(counted.make, 60.0)
+    shared = SingleFlight(counted.make, 60.0)
     first, second = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())
     await until(lambda: counted.made)
     first.cancel()
@@ -73,7 +73,7 @@ async def test_an_error_is_shared_too() -> None:
         tries.append(1)
         raise StoreError("the disk is full")
 
-    shared = Shared(fail, 60.0)
+    shared = SingleFlight(fail, 60.0)
     for _ in range(3):
         with pytest.raises(StoreError, match="disk is full"):
             await shared.get()
@@ -100,7 +100,7 @@ async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
 async def test_one_may_ask_for_something_newer_than_is_kept() -> None:
     counted = Counted()
     counted.let.set()
-    shared = Shared(counted.make, 60.0)
+    shared = SingleFlight(counted.make, 60.0)
     assert await shared.get() == 1
     assert await shared.get(30.0) == 1
     loop = asyncio.get_running_loop()
@@ -120,7 +120,7 @@ async def test_an_error_is_not_kept_as_long_as_a_value(monkeypatch: pytest.Monke
             raise made
         return made
 
-    shared = Shared(make, 60.0)
+    shared = SingleFlight(make, 60.0)
     with pytest.raises(StoreError, match="throttled"):
         await shared.get()
     assert await shared.get() == await shared.get() == "a value"

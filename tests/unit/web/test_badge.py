@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from watcher.core.status import Standing
+from watcher.core.status import Status
 from watcher.web.badge import COLOURS, LABEL_COLOUR, badge
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -24,8 +24,8 @@ def test_white_letters_can_be_read_on_it(colour: str) -> None:
     assert 1.05 / (luminance(colour) + 0.05) >= 4.5
 
 
-@pytest.mark.parametrize("standing", Standing)
-def test_it_says_how_the_target_stands(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", Status)
+def test_it_says_how_the_target_stands(standing: Status) -> None:
     picture = ET.fromstring(badge(standing, "network"))  # noqa: S314  ours
     said = f"network: sync {standing.value.replace('_', ' ')}"
     assert picture.get("role") == "img"
@@ -35,6 +35,6 @@ def test_it_says_how_the_target_stands(standing: Standing) -> None:
 
 def test_a_hostile_name_is_text() -> None:
     name = "<script>alert(1)</script>\"'&"
-    picture = ET.fromstring(badge(Standing.FAILED, name))  # noqa: S314  ours
+    picture = ET.fromstring(badge(Status.FAILED, name))  # noqa: S314  ours
     assert picture.findtext(f"{SVG}title") == f"{name}: sync failed"
     assert {each.tag.removeprefix(SVG) for each in picture.iter()} == {"svg", "title", "rect", "path", "g", "text"}

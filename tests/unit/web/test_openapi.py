@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from watcher.core.model import Kind
-from watcher.core.status import Standing
+from watcher.core.status import Status
 from watcher.web import query
 
 DOCUMENT = json.loads(resources.files("watcher.web").joinpath("openapi.json").read_text())
@@ -32,7 +32,7 @@ TABLE: dict[tuple[str, str], list[str]] = {
     ("/api/targets", "account"): ["", "prod", "a b/c", LONG[1:], LONG],
     ("/api/targets", "kind"): ["", *Kind, "stak", "STACK", "service-instance"],
     ("/api/targets", "status"): [
-        "", *Standing, "FAILED", "ROLLED_SIDEWAYS", "X2", "_X", "Failed", "faild", "A B", "É", "FAILED\n", " FAILED",
+        "", *Status, "FAILED", "ROLLED_SIDEWAYS", "X2", "_X", "Failed", "faild", "A B", "É", "FAILED\n", " FAILED",
     ],
     ("/api/targets", "label"): ["", "team", "=x", "team=", "team=platform", "a=b=c", "=", "é=ü", LONG + "=1", "l\nm=1"],
     ("/api/targets", "text"): ["", " ", "Some Text", LONG],
@@ -104,5 +104,5 @@ def test_every_parameter_of_a_query_is_in_the_table() -> None:
 
 
 def test_the_document_knows_every_kind_and_standing() -> None:
-    assert DOCUMENT["components"]["schemas"]["Standing"]["enum"] == [*Standing]
+    assert DOCUMENT["components"]["schemas"]["Status"]["enum"] == [*Status]
     assert schema_of("/api/targets", "kind")["enum"] == [*Kind]

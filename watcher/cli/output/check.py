@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.cli.output.targets import Row
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json
-from watcher.core.status import Standing, last_failure
+from watcher.core.status import Status, last_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "target": target_to_json(finding.target),
         "result": finding.result.name.lower(),
         "status": latest.status if latest else None,
-        "stalled": finding.standing is Standing.STALLED,
+        "stalled": finding.standing is Status.STALLED,
         "attempt": None if latest is None else attempt_to_json(latest),
         "error": None if error is None else {"code": error.code, "message": error.message},
     }

@@ -10,7 +10,7 @@ from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, a
 from watcher.core.events import target_to_json
 from watcher.core.model import rfc3339
 from watcher.core.state import attempt_to_json
-from watcher.core.status import Standing, last_failure, outage_of, rank, stalled, standing, summary
+from watcher.core.status import Status, last_failure, outage_of, rank, stalled, standing, summary
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
 
@@ -32,21 +32,21 @@ LONGEST_STATUS = 24
 """Letters of a status that are shown: one that AWS makes up must leave room for the other columns."""
 
 _COLOURS = {
-    Standing.UNREADABLE: UNKNOWN,
-    Standing.FAILED: CRITICAL,
-    Standing.STALLED: WARNING,
-    Standing.UNKNOWN: UNKNOWN,
-    Standing.NEVER_SYNCED: "dim",
-    Standing.NOT_SEEN: "dim",
-    Standing.ACTIVE: CALM,
-    Standing.SUCCEEDED: GOOD,
+    Status.UNREADABLE: UNKNOWN,
+    Status.FAILED: CRITICAL,
+    Status.STALLED: WARNING,
+    Status.UNKNOWN: UNKNOWN,
+    Status.NEVER_SYNCED: "dim",
+    Status.NOT_SEEN: "dim",
+    Status.ACTIVE: CALM,
+    Status.SUCCEEDED: GOOD,
 }
 
 _WORDS = {
-    Standing.UNREADABLE: "UNREADABLE",
-    Standing.STALLED: "STALLED",
-    Standing.NEVER_SYNCED: "NEVER SYNCED",
-    Standing.NOT_SEEN: "NOT SEEN YET",
+    Status.UNREADABLE: "UNREADABLE",
+    Status.STALLED: "STALLED",
+    Status.NEVER_SYNCED: "NEVER SYNCED",
+    Status.NOT_SEEN: "NOT SEEN YET",
 }
 """Where AWS's own word does not say it."""
 
@@ -71,7 +71,7 @@ class Row(NamedTuple):
     """The row of one target."""
 
     target: Target
-    standing: Standing
+    standing: Status
     attempt: Attempt | None
     note: str
 

@@ -21,7 +21,7 @@ from watcher.config.fields import (
     quoted,
     text_schema,
 )
-from watcher.config.strict_model import Keyed
+from watcher.config.strict_model import StrictModel
 from watcher.config.timestamps import MomentOrAge  # noqa: TC001  pydantic reads it at run time
 from watcher.config.tree import Keys, Text
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
@@ -52,7 +52,7 @@ MinSeverity = Annotated[
 Patience = Annotated[float, PlainValidator(duration_from(1)), DURATION_SCHEMA]
 
 
-class Sink(Keyed):
+class Sink(StrictModel):
     """What every sink has."""
 
     type: str

@@ -23,7 +23,7 @@ from watcher.util.redaction import excerpt, printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.aws.client import Lent
+    from watcher.aws.client import LeasedClient
     from watcher.core.state_url import Address
 
 TIMEOUT = 5.0
@@ -103,7 +103,7 @@ class Caller:
             await client.close()
 
     async def _once(self, operation: str, parameters: Mapping[str, Any], within: float) -> dict[str, Any]:
-        lent: Lent | None = None
+        lent: LeasedClient | None = None
         client = self._client or self._opened()
         try:
             async with asyncio.timeout(within):
@@ -143,14 +143,14 @@ class Caller:
         )
         return self._client
 
-    def _lost(self, operation: str, lent: Lent | None, failure: PollFailed) -> StoreError:
+    def _lost(self, operation: str, lent: LeasedClient | None, failure: PollFailed) -> StoreError:
         """The error of a call without an answer; if the call was not made at all, it may be possible soon."""
         if lent is not None:
             return UnknownOutcomeError(self._shown(operation, str(failure)))
         text = self._shown(f"{operation} could not be called", str(failure))
         return PassingError(text) if failure.passing else StoreError(text)
 
-    def _refused(self, error: ClientError, client: Client, lent: Lent | None) -> StoreError:
+    def _refused(self, error: ClientError, client: Client, lent: LeasedClient | None) -> StoreError:
         failure = refusal(error)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if failure.stale_credentials and lent is not None:

@@ -13,7 +13,7 @@ from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.items import Key, Place, shard_of
 from watcher.stores.dynamodb.lane_index import Row
 from watcher.stores.dynamodb.operator_outbox import touched
-from watcher.stores.dynamodb.shard_outbox import HeldOutbox
+from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, gather
 from watcher.stores.sqlite.outbox import OVER
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from watcher.aws.sessions import Sessions
     from watcher.core.events import Event
-    from watcher.core.ports import Wish
+    from watcher.core.ports import ReminderRequest
     from watcher.core.state_url import Address
     from watcher.stores.dynamodb.items import EventKey, Item
     from watcher.stores.dynamodb.table import Operation
@@ -36,13 +36,13 @@ LOOK_AGAIN = 300.0
 """Seconds after which a wish that means no event is looked at anew, if nothing of its subject has happened."""
 
 
-class KeptHistory(HeldOutbox):
+class Retention(ShardOutbox):
     """Whatever makes an old event wait anew touches the event, so that nobody ends it at the same moment."""
 
     def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
         """Nothing is known of the history yet."""
         super().__init__(address, sessions)
-        self._not_before: dict[Wish, float] = {}
+        self._not_before: dict[ReminderRequest, float] = {}
         """When a wish may come true, as far as is known (seconds since 1970)."""
         self._ended: dict[EventKey, float] = {}
         """When the last delivery of an old event ended, that is kept for it."""
@@ -61,7 +61,7 @@ class KeptHistory(HeldOutbox):
                 done += sum(await gather(self._replayed(item, sink, wanted) for item in some))
         return done
 
-    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
         """See `protocols.Store`; what waits in the held shards is called off."""
         wished, moment = {(wish.sink, wish.subject) for wish in wishes}, now.timestamp()
         over = [row for row in self._index.reminders() if (row.place.sink, row.place.subject) not in wished]
@@ -120,7 +120,7 @@ class KeptHistory(HeldOutbox):
             self._index.add(row)
         return True
 
-    async def _remind(self, wish: Wish, now: float) -> int:
+    async def _remind(self, wish: ReminderRequest, now: float) -> int:
         if self._index.waits(wish.sink, wish.subject) or now < self._not_before.get(wish, -inf) <= now + wish.every:
             return 0
         found = await self._last_event(wish.subject, wish.type)

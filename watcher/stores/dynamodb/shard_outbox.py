@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from watcher.aws.sessions import Sessions
     from watcher.core.events import Event
-    from watcher.core.ports import Result
+    from watcher.core.ports import DeliveryOutcome
     from watcher.core.state_url import Address
     from watcher.stores.dynamodb.items import EventKey, Item, Value
     from watcher.stores.dynamodb.table import Operation
@@ -41,7 +41,7 @@ TOGETHER, ABREAST = 20, 4
 """Deliveries that are settled in one transaction; transactions at once where there are many."""
 
 
-class HeldOutbox(DynamoOutbox):
+class ShardOutbox(DynamoOutbox):
     """The outbox's part of `protocols.Store`."""
 
     def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
@@ -106,10 +106,10 @@ class HeldOutbox(DynamoOutbox):
         """See `protocols.Store`. Only here: after a restart they rest as long as was written."""
         self._index.hasten(sink, since)
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """See `protocols.Store`. What somebody else settled meanwhile is left as it is."""
         moment = now.timestamp()
-        pending: list[tuple[Result, Row, list[Operation]]] = []
+        pending: list[tuple[DeliveryOutcome, Row, list[Operation]]] = []
         for result in results:
             row = self._row(result.delivery)
             # A try that is written already, by this or by another watcher, is not counted once more.
@@ -121,7 +121,7 @@ class HeldOutbox(DynamoOutbox):
         for start in range(0, len(batches), ABREAST):
             await gather(self._settle_together(batch, moment) for batch in batches[start : start + ABREAST])
 
-    async def _settle_together(self, batch: Sequence[tuple[Result, Row, list[Operation]]], now: float) -> None:
+    async def _settle_together(self, batch: Sequence[tuple[DeliveryOutcome, Row, list[Operation]]], now: float) -> None:
         if len(batch) > 1 and await self.made([operation for _, _, some in batch for operation in some]):
             for result, row, _ in batch:
                 await self._settled(result, row, now)
@@ -133,7 +133,7 @@ class HeldOutbox(DynamoOutbox):
                 # Somebody else settled it or tried it, or this was written already, though no answer came.
                 await self.refresh_lanes(row.place.subject)
 
-    async def _settled(self, result: Result, row: Row, now: float) -> None:
+    async def _settled(self, result: DeliveryOutcome, row: Row, now: float) -> None:
         """Take in what was written."""
         row.tries, row.tried, row.answer, row.seen = row.tries + 1, now, result.answer, self.monotonic()
         if result.failing:
@@ -304,7 +304,7 @@ class HeldOutbox(DynamoOutbox):
         return sum([await self._end(row, now, DeliveryState.DEAD, reason) for row in rows])
 
 
-def _settling(result: Result, row: Row, now: float) -> list[Operation]:
+def _settling(result: DeliveryOutcome, row: Row, now: float) -> list[Operation]:
     """What is to be written of a try."""
     shard = shard_of(row.place.subject)
     if result.state is not DeliveryState.WAITING:

@@ -28,7 +28,7 @@ from watcher.stores.dynamodb.commit import (
     written_with,
 )
 from watcher.stores.dynamodb.items import SHARDS, shard_of
-from watcher.stores.dynamodb.retention import KeptHistory
+from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_outbox import REFRESH, REFRESH_WITHOUT_LEASES
 from watcher.stores.dynamodb.table import Put, gather
 from watcher.stores.sqlite.outbox import OVER, REMOVED
@@ -49,7 +49,7 @@ COLLISIONS = 5
 """Tries with other numbers, where those of a forgotten state are in the way."""
 
 
-class DynamoStore(KeptHistory):
+class DynamoStore(Retention):
     """The daemon's own. With leases it holds nothing until `load`; without, all from the start."""
 
     prepares = True

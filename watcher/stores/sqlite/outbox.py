@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from watcher.core.ports import DeliveryQuery, Result, Wish
+    from watcher.core.ports import DeliveryOutcome, DeliveryQuery, ReminderRequest
 
 CHUNK = 5000
 """Rows that one transaction changes at most, so that a commit never waits long."""
@@ -96,7 +96,7 @@ def next_try(connection: sqlite3.Connection, sink: str, now: float, skip: Collec
     return None
 
 
-def settle(connection: sqlite3.Connection, results: Iterable[Result], now: float) -> None:
+def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], now: float) -> None:
     """See `protocols.Store`."""
     for result in results:
         delivery = result.delivery
@@ -155,7 +155,7 @@ def call_off_reminders(connection: sqlite3.Connection, subject: str, now: float,
         _advance(connection, lane, subject)
 
 
-def remind(connection: sqlite3.Connection, wishes: Iterable[Wish], now: float) -> int:
+def remind(connection: sqlite3.Connection, wishes: Iterable[ReminderRequest], now: float) -> int:
     """See `protocols.Store`."""
     wished = {(wish.sink, wish.subject) for wish in wishes}
     waiting = connection.execute(
@@ -167,7 +167,7 @@ def remind(connection: sqlite3.Connection, wishes: Iterable[Wish], now: float) -
     return sum(_remind(connection, wish, now) for wish in wishes)
 
 
-def _remind(connection: sqlite3.Connection, wish: Wish, now: float) -> int:
+def _remind(connection: sqlite3.Connection, wish: ReminderRequest, now: float) -> int:
     """Let a sink have the event that a wish is for once more, if it is time; whether it was (1 or 0)."""
     if connection.execute("SELECT 1 FROM lane WHERE sink = ? AND subject = ?", (wish.sink, wish.subject)).fetchone():
         return 0

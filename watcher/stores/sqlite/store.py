@@ -42,7 +42,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.core.events import Event
-    from watcher.core.ports import Delivery, DeliveryQuery, DeliveryRecord, Entry, EventQuery, Result, Wish
+    from watcher.core.ports import (
+        Delivery,
+        DeliveryOutcome,
+        DeliveryQuery,
+        DeliveryRecord,
+        Entry,
+        EventQuery,
+        ReminderRequest,
+    )
     from watcher.core.state import Record
     from watcher.stores.transfer import Part
 
@@ -275,7 +283,7 @@ class SqliteStore(SqliteOutbox):
         """See `protocols.Store`."""
         return await self._run(lambda: outbox.next_try(self._connection, sink, now.timestamp(), skip))
 
-    async def settle(self, results: Sequence[Result], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """See `protocols.Store`."""
         await self._in_transaction(lambda connection: outbox.settle(connection, results, now.timestamp()))
 
@@ -311,7 +319,7 @@ class SqliteStore(SqliteOutbox):
         sql, moment = "INSERT OR REPLACE INTO alive VALUES (1, ?)", now.timestamp()
         await self._in_transaction(lambda connection: connection.execute(sql, (moment,)))
 
-    async def remind(self, wishes: Sequence[Wish], now: datetime) -> int:
+    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
         """See `protocols.Store`."""
         return await self._in_transaction(lambda connection: outbox.remind(connection, wishes, now.timestamp()))
 
