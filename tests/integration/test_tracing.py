@@ -394,7 +394,7 @@ async def test_a_last_export_is_given_up_when_its_time_is_over(monkeypatch: pyte
 
 RUN = f"""
 import sys
-from watcher import tracing
+from watcher.observability import tracing
 from watcher.cli import main
 tracing.EXPORT_TIMEOUT = {UNBOUNDED}
 try:

@@ -360,7 +360,7 @@ def explored(machine: type[SeveralWatchers], url: str, examples: int, steps: int
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing rests for long."""
-    for name in ("recorder.FIRST_PAUSE", "recorder.LONGEST_PAUSE", "worker.STORE_PAUSE"):
+    for name in ("polling.recorder.FIRST_PAUSE", "polling.recorder.LONGEST_PAUSE", "delivery.worker.STORE_PAUSE"):
         monkeypatch.setattr(f"watcher.{name}", 0.001)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")

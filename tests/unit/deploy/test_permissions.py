@@ -278,16 +278,16 @@ def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
     texts = {path.relative_to(code).as_posix(): path.read_text(encoding="utf-8") for path in code.rglob("*.py")}
     assert {name for name, text in texts.items() if "create_client" in text} == {
         "aws/credential_chain.py",
-        "client.py",
+        "aws/client.py",
     }
     assert {name for name, text in texts.items() if re.search(r"(?<!\w)Client\(", text)} == {
-        "endpoint.py",
+        "polling/endpoint.py",
         "sinks/aws.py",
         "stores/dynamodb/client.py",
     }
     # Whoever calls another's table by its name is not seen by `stored`.
     assert {name for name, text in texts.items() if re.search(r"\.scan\(|schema import.*init", text)} == {
-        "cli/moving.py",
-        "stores/dynamodb/moving.py",
+        "cli/state_transfer.py",
+        "stores/dynamodb/transfer.py",
         "stores/dynamodb/reader.py",
     }

@@ -115,7 +115,7 @@ def test_a_thousand_lines_of_a_library_are_two_lines_of_json() -> None:
     """Also where threads log, and what is under way when the process ends is reported."""
     story = """
 import asyncio, logging, time, threading, warnings
-from watcher import logs
+from watcher.observability import logs
 from watcher.observability import library_lines
 library_lines.QUIET_SECONDS = 0.2
 logs.set_up()

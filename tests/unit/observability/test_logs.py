@@ -14,7 +14,7 @@ import pytest
 BEGIN = """
 import logging
 import structlog
-from watcher import logs
+from watcher.observability import logs
 from watcher.util.redaction import remember
 remember("hunter22")
 logs.set_up({options})

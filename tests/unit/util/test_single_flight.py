@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.support.waiting import until
-from watcher.errors import StoreError
+from watcher.errors import StoreError, StoreSilent
 from watcher.util.single_flight import Gate, SingleFlight
 
 
@@ -47,9 +47,9 @@ async def test_what_is_old_is_made_anew() -> None:
 
 async def test_one_that_hangs_is_not_begun_twice_and_nobody_waits_for_ever() -> None:
     counted = Counted()
-    shared = SingleFlight(counted.make, 0.0)
+    shared = SingleFlight(counted.make, 0.0, StoreSilent)
     for _ in range(3):
-        with pytest.raises(StoreError, match=r"did not answer within 0\.01 s"):
+        with pytest.raises(StoreSilent, match=r"did not answer within 0\.01 s"):
             await shared.get_within(0.01)
     assert counted.made == 1
     counted.let.set()
@@ -81,7 +81,7 @@ async def test_an_error_is_shared_too() -> None:
 
 
 async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
-    gate, let, begun = Gate(2, 0.05), asyncio.Event(), []
+    gate, let, begun = Gate(2, 0.05, StoreSilent), asyncio.Event(), []
 
     async def question() -> str:
         begun.append(1)
@@ -89,7 +89,7 @@ async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
         return "answer"
 
     for _ in range(6):
-        with pytest.raises(StoreError, match=r"did not answer within 0\.05 s"):
+        with pytest.raises(StoreSilent, match=r"did not answer within 0\.05 s"):
             await gate.ask(question)
     assert len(begun) == 2
     let.set()
