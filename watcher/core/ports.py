@@ -208,10 +208,17 @@ class EventQuery:
 
 
 class Reader(Protocol):
-    """What has been kept, for those who only look."""
+    """Read access to a store."""
 
     late: int
-    """By how much smaller than one read before the number of an event may be that is recorded after it; 0: never."""
+    """By how much the number of an event may be smaller than that of an event recorded before it; 0: it never is."""
+
+    async def open(self) -> None:
+        """Open the store; no other method may be called before.
+
+        Raises:
+            StoreError: the store does not exist, or cannot be used.
+        """
 
     async def records(self) -> dict[str, Record]:
         """The state of every subject."""
@@ -232,7 +239,7 @@ class Reader(Protocol):
         """When a daemon last called `Store.mark_alive`; None: never since the store was created or imported."""
 
     async def close(self) -> None:
-        """Let go of it."""
+        """Close the store. Also allowed if it was never opened, or if `open` failed."""
 
 
 class Outbox(Reader, Protocol):
