@@ -141,8 +141,8 @@ class App:
             sinks_changed=len(change.leaving_sinks | {sink.name for sink in change.coming_sinks}),
         )
         if change.restart_for:
-            consequence = "they stay as they are until then"
-            log.warning("config.restart_needed", keys=change.restart_for, consequence=consequence)
+            consequence = "these keys keep their old values until watcher is restarted"
+            log.warning("config.restart_required", keys=change.restart_for, consequence=consequence)
         return change.restart_for
 
     def tell(self, observer: Observer) -> None:
@@ -240,7 +240,7 @@ class App:
                     raise
                 if str(error) != logged:
                     logged = str(error)
-                    log.warning("store.not_yet", error=logged, consequence=f"it is tried again for {STARTING:g} s")
+                    log.warning("store.unavailable", error=logged, consequence=f"retrying for up to {STARTING:g} s")
                 await asyncio.sleep(WAIT_FOR_STORE)
 
     async def _live(self, stop: asyncio.Event, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
@@ -258,7 +258,7 @@ class App:
             for task in done:
                 task.result()  # only a stop, or the last sink's end, ends one without an error
             self._stage = "it is stopping"
-            log.info("watcher.stopping", grace=self.config.shutdown_grace)
+            log.info("watcher.shutdown_started", grace=self.config.shutdown_grace)
             if self._part is not None:
                 await self._part.leave()
             for task in (*others, polling):
@@ -295,9 +295,9 @@ class App:
         for sink in config.sinks:
             if sink.name not in known and sink.replay_from is not None:
                 replayed = await self.store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
-                log.info("sink.replays", sink=sink.name, events=replayed)
+                log.info("sink.replayed", sink=sink.name, events=replayed)
         if buried := await self.store.enlist([sink.name for sink in config.sinks], self.clock.now()):
-            log.warning("sinks.removed", dead_letters=buried, remedy="`watcher deliveries --dead` shows them")
+            log.warning("sink.removed", dead_letters=buried, remedy="list them with `watcher deliveries --dead`")
 
     async def _change_sinks(
         self, config: Config, change: Difference, coming: Sequence[Sink], forgotten: Sequence[str]
@@ -316,7 +316,7 @@ class App:
                 except StoreError as error:
                     if str(error) != logged:
                         logged = str(error)
-                        log.warning("config.waits_for_store", error=logged)
+                        log.warning("config.deferred", error=logged)
                     await asyncio.sleep(WAIT_FOR_STORE)
         finally:
             for made, settings in zip(coming, change.coming_sinks, strict=True):
@@ -336,9 +336,9 @@ class App:
             if http is None or http.written:
                 raise
             # Nobody asked for this very address: watching goes on without.
-            log.warning("http.unavailable", error=str(error))
+            log.warning("http.listen_failed", error=str(error))
         if self.web.url not in (None, before):
-            log.info("http.listening", url=self.web.url)
+            log.info("http.started", url=self.web.url)
 
     async def _serve_again(self) -> None:
         """Try again, for ever, to have an address that could not be had."""
@@ -347,7 +347,7 @@ class App:
             if self.web.url is None and self.config.http is not None:
                 with contextlib.suppress(ServiceUnreachable):
                     await self.web.reconfigure(self.config.http)
-                    log.info("http.listening", url=self.web.url)
+                    log.info("http.started", url=self.web.url)
 
     async def _close(self) -> None:
         with contextlib.suppress(TimeoutError):

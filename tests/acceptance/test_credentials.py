@@ -173,7 +173,7 @@ async def test_a_start_waits_for_the_credentials_of_its_table(
     child = site.start()
     await until(lambda: b"sync.succeeded" in child.printed() or not child.running, child.said)
     assert await child.stopped() == 0, child.said()
-    waited = child.logged("store.not_yet")
+    waited = child.logged("store.unavailable")
     assert len({line["error"] for line in waited}) == len(waited) > 0, "each reason once"
     assert (
         "could not be called: CredentialRetrievalError: Error when retrieving credentials from container-role"

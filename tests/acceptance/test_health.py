@@ -50,8 +50,8 @@ def watched(site: Site, simulator: Simulator) -> Site:
 
 
 async def listening(child: Child) -> str:
-    await until(lambda: child.logged("http.listening") or not child.running, "its page")
-    return str(child.logged("http.listening")[0]["url"])
+    await until(lambda: child.logged("http.started") or not child.running, "its page")
+    return str(child.logged("http.started")[0]["url"])
 
 
 def get(url: str) -> tuple[int, Any]:
@@ -75,8 +75,8 @@ async def test_a_daemon_whose_state_file_was_removed_is_unready_and_keeps_nothin
     await until(lambda: get(url)[0] == 503, "a daemon that is not")
     assert f"{watched.state}: the file was removed while it was in use" in "".join(get(url)[1]["reasons"])
     simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 1))
-    await until(lambda: child.logged("store.unwritable"), "a commit that fails")
-    assert "put the same file back, or restart watcher" in child.logged("store.unwritable")[0]["error"]
+    await until(lambda: child.logged("store.write_failed"), "a commit that fails")
+    assert "put the same file back, or restart watcher" in child.logged("store.write_failed")[0]["error"]
     assert b'"FAILED"' not in child.printed()
     aside.rename(watched.state)
     await until(lambda: b'"FAILED"' in child.printed(), "the event")
@@ -134,13 +134,13 @@ async def test_it_is_live_but_not_ready_while_the_store_takes_nothing(
     with closing(sqlite3.connect(watched.state, isolation_level=None)) as rude:
         rude.execute("BEGIN EXCLUSIVE")
         simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 1))
-        await until(lambda: child.logged("store.unwritable"), "a commit that fails")
+        await until(lambda: child.logged("store.write_failed"), "a commit that fails")
         code, told = await asyncio.to_thread(get, f"{url}/readyz")
         assert code == 503
         assert "the state store takes nothing" in str(told)
         assert (await asyncio.to_thread(get, f"{url}/livez"))[0] == 200
         rude.execute("ROLLBACK")
-    await until(lambda: child.logged("store.writable"), "a commit that works")
+    await until(lambda: child.logged("store.write_recovered"), "a commit that works")
     await until(lambda: get(f"{url}/readyz")[0] == 200, "being ready again")
     assert await child.stopped() == 0
 
@@ -162,7 +162,7 @@ async def test_one_that_nobody_asked_for_need_not_be(watched: Site) -> None:
     with taken_by_somebody(8080):
         watched.configure((NETWORK,), "http:")
         child = watched.start()
-        await until(lambda: child.logged("http.unavailable"), "the word of it")
+        await until(lambda: child.logged("http.listen_failed"), "the word of it")
         await watched.polled(child, 2)
         assert await child.stopped() == 0
 

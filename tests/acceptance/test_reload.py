@@ -135,8 +135,8 @@ async def test_fifty_random_edits_right_and_wrong_while_events_flow(places: Plac
         firsts = [event["subject"] for event in told if event["data"].get("first_seen")]
         assert len(firsts) == len(set(firsts)), "a target that stayed was seen for the first time again"
         _nothing_comes_twice(whole_lines((site.folder / "lines").read_bytes()))
-        assert "poll.bug" not in child.said()
-        assert "config.bug" not in child.said()
+        assert "poll.crashed" not in child.said()
+        assert "config.crashed" not in child.said()
     finally:
         await simulator.stop()
 
@@ -197,7 +197,7 @@ async def test_a_sink_that_is_taken_off_leaves_dead_letters_and_others_go_on(sit
     await until(lambda: child.logged("sink.failed"), "a failed delivery")
     site.configure((NETWORK,), "sinks: [{name: out, type: stdout}]")
     child.signal(signal.SIGHUP)
-    await until(lambda: child.logged("sinks.removed"), "the dead letters")
+    await until(lambda: child.logged("sink.removed"), "the dead letters")
     simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 1))
     await until(lambda: child.printed().count(b"\n") == 2, "the next event")
     assert await child.stopped() == 0
@@ -228,13 +228,13 @@ async def test_the_page_follows_its_address_and_a_taken_one_refuses_the_whole_ed
     simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
     site.configure((NETWORK,), "http: {listen: 127.0.0.1:0}")
     child = site.start()
-    await until(lambda: child.logged("http.listening"), "the page")
-    (url,) = (line["url"] for line in child.logged("http.listening"))
+    await until(lambda: child.logged("http.started"), "the page")
+    (url,) = (line["url"] for line in child.logged("http.started"))
     taken = places(simulator, "taken")
     taken.configure((NETWORK,), "http: {listen: 127.0.0.1:0}")
     neighbour = taken.start()
-    await until(lambda: neighbour.logged("http.listening"), "the neighbour's page")
-    address = neighbour.logged("http.listening")[0]["url"].removeprefix("http://")
+    await until(lambda: neighbour.logged("http.started"), "the neighbour's page")
+    address = neighbour.logged("http.started")[0]["url"].removeprefix("http://")
     site.configure((NETWORK, WEB), f"http: {{listen: '{address}'}}")
     child.signal(signal.SIGHUP)
     await until(lambda: child.logged("config.rejected"), "the refusal")
@@ -258,8 +258,8 @@ async def test_what_needs_a_restart_is_said_and_left(site: Site, simulator: Simu
     text = site.config.read_text(encoding="utf-8")
     site.config.write_text(text.replace(str(site.state), str(site.state) + "-2"), encoding="utf-8")
     child.signal(signal.SIGHUP)
-    await until(lambda: child.logged("config.restart_needed"), "the word of a restart")
-    assert child.logged("config.restart_needed")[0]["keys"] == ["state"]
+    await until(lambda: child.logged("config.restart_required"), "the word of a restart")
+    assert child.logged("config.restart_required")[0]["keys"] == ["state"]
     assert await child.stopped() == 0
     assert not site.state.with_name(site.state.name + "-2").exists()
 

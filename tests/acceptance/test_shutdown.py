@@ -54,9 +54,9 @@ async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the
     more = (f"shutdown_grace: {GRACE:g}s", "http: {listen: 127.0.0.1:0}", "sinks:", hook.line())
     site.configure(TARGETS, *more, interval="2s")
     child = site.start()
-    await until(lambda: child.logged("http.listening"), "the start")
+    await until(lambda: child.logged("http.started"), "the start")
     await until(lambda: len(site.kept()) == len(TARGETS) or not child.running, f"the events; {child.said()}")
-    url = child.logged("http.listening")[0]["url"]
+    url = child.logged("http.started")[0]["url"]
     streams = [await opened(url, b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(STREAMS)]
     for reader, _ in streams:
         assert await reader.readuntil(b"\r\n\r\n")

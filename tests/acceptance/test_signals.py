@@ -110,7 +110,7 @@ async def test_a_second_signal_ends_at_once_and_loses_nothing(told: Site, simula
     await fill(told, simulator, 20)
     await until(lambda: told.undelivered() > 0, "a full pipe")
     child.signal(signal.SIGTERM)
-    await until(lambda: child.logged("watcher.stopping"), "the first signal being heard")
+    await until(lambda: child.logged("watcher.shutdown_started"), "the first signal being heard")
     child.signal(signal.SIGTERM)  # the same told twice
     await asyncio.sleep(1)
     assert child.running

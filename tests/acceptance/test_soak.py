@@ -79,9 +79,9 @@ async def test_memory_files_threads_and_database_stay_flat_and_nothing_is_lost(p
             edit = _editor(site, url, receiver.url)
             edit(0)
             child = site.start(out=subprocess.DEVNULL)
-            await until(lambda: child.logged("http.listening") or not child.running, "the page")
+            await until(lambda: child.logged("http.started") or not child.running, "the page")
             assert child.running, child.said()
-            neighbours = Neighbours(child.logged("http.listening")[0]["url"], PACE)
+            neighbours = Neighbours(child.logged("http.started")[0]["url"], PACE)
             readings = await _watch(site, child, neighbours, edit, length)
             code = await child.stopped()
             done = neighbours.done + receiver.done

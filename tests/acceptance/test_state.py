@@ -177,7 +177,7 @@ async def test_an_empty_state_file_is_filled_with_a_warning_on_stderr(site: Site
     (site.folder / "state.jsonl").write_text("".join(f"{line}\n" for line in lines([])), encoding="utf-8")
     code, printed, said = await site.run("state", "import", "state.jsonl")
     assert (code, printed) == (0, "0 states, 0 events and 0 deliveries were read from state.jsonl.\n")
-    assert json.loads(said)["event"] == "store.empty"
+    assert json.loads(said)["event"] == "store.created"
 
 
 async def test_an_import_of_a_file_without_end_is_refused(site: Site) -> None:

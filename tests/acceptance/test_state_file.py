@@ -77,7 +77,7 @@ async def polled_or_stopped(told: Site, child: Child) -> None:
         return sum(call.target == "stack/network" for call in told.calls())
 
     before = polls()
-    await until(lambda: polls() >= before + 2 or child.logged("store.unwritable"), "two polls")
+    await until(lambda: polls() >= before + 2 or child.logged("store.write_failed"), "two polls")
 
 
 async def test_a_disk_that_fills_up_stops_the_polling_until_there_is_room_and_loses_nothing(
@@ -88,7 +88,7 @@ async def test_a_disk_that_fills_up_stops_the_polling_until_there_is_room_and_lo
     await until(lambda: told.undelivered() == 0, "the first deliveries")
     filler = fill(small_disk)
     seen = 0
-    while not child.logged("store.unwritable"):  # the log of the database may have some room yet
+    while not child.logged("store.write_failed"):  # the log of the database may have some room yet
         seen += 1
         simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + seen, events=("x" * 3000,)))
         await polled_or_stopped(told, child)
@@ -100,7 +100,7 @@ async def test_a_disk_that_fills_up_stops_the_polling_until_there_is_room_and_lo
     assert child.running
 
     filler.unlink()
-    await until(lambda: child.logged("store.writable"), "a commit that works")
+    await until(lambda: child.logged("store.write_recovered"), "a commit that works")
     await told.polled(child, 6)
     simulator.world.show(WEB, attempt(WEB, FAILED, T + 1))
     await until(lambda: told.kept()[-1]["subject"] == WEB.id, "an event after it")

@@ -183,7 +183,7 @@ async def until_unready(child: Child, why: str) -> None:
 
 
 async def until_said(child: Child, status: int, text: str) -> None:
-    url = child.logged("http.listening")[0]["url"]
+    url = child.logged("http.started")[0]["url"]
     async with ClientSession() as session:
 
         async def says_so() -> bool:

@@ -363,7 +363,7 @@ async def test_a_table_without_ttl_is_used_and_told_of(
     )
     async with opened(DynamoStore(table)) as store:
         await store.commit([entry("a", 1)], NOW)
-    assert "store.no_ttl" in "".join(capsys.readouterr())
+    assert "store.ttl_disabled" in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("size", [100_000, 500_000, 3_000_000])

@@ -541,4 +541,4 @@ async def test_a_state_file_of_length_zero_is_used_with_a_warning(tmp_path: Path
         store = SqliteStore(path)
         await store.open()
         await store.close()
-    assert [line["event"] for line in logged] == (["store.empty"] if empty else [])
+    assert [line["event"] for line in logged] == (["store.created"] if empty else [])

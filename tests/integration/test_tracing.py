@@ -310,7 +310,7 @@ async def test_headers_arrive_and_are_in_no_log_whatever_the_collector_says(capl
     assert (request.headers["Authorization"], request.headers["X-Team"]) == (f"Bearer {TOKEN}", "ops")
     assert request.headers["Content-Type"] == "application/x-protobuf"
     (line,) = logs
-    assert (line["event"], f"who is {HIDDEN}" in line["error"]) == ("tracing.trouble", True)
+    assert (line["event"], f"who is {HIDDEN}" in line["error"]) == ("tracing.export_failed", True)
     assert TOKEN not in f"{logs}{caplog.text}"
 
 
@@ -358,7 +358,7 @@ async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
                 stopping = time.monotonic()
             took = time.monotonic() - stopping
     assert took < SLACK
-    troubles = [line["error"] for line in logs if line["event"] == "tracing.trouble"]
+    troubles = [line["error"] for line in logs if line["event"] == "tracing.export_failed"]
     assert len(troubles) == len(set(troubles)) <= 4
     assert collector_is == "hanging" or troubles
     assert "poll.failed" not in {line["event"] for line in logs}
@@ -386,7 +386,7 @@ async def test_a_last_export_is_given_up_when_its_time_is_over(monkeypatch: pyte
             await at_work.shutdown(0.3)
             assert 0.3 <= time.monotonic() - begun < SLACK
         # The streak of a test before may end meanwhile.
-        assert [line["event"] for line in logs if line["event"] != "tracing.trouble"] == ["tracing.not_sent"]
+        assert [line["event"] for line in logs if line["event"] != "tracing.export_failed"] == ["tracing.flush_failed"]
 
 
 # The command.

@@ -287,7 +287,7 @@ async def test_an_announced_body_is_refused_and_whatever_follows_it_is_dropped(
     assert b"Connection: close" in response
     assert response.count(b"HTTP/1.1 ") == 1
     await until(lambda: not connections(site))
-    assert "http.bug" not in "".join(capfd.readouterr())
+    assert "http.crashed" not in "".join(capfd.readouterr())
     writer.close()
 
 

@@ -155,7 +155,9 @@ class LeaseKeeper:
                 await self._leasing.leave()
             log.info("leases.released", shards=len(mine | left))
         except (StoreError, TimeoutError) as error:
-            log.warning("leases.not_released", error=str(error) or "no answer", consequence="others wait for a term")
+            log.warning(
+                "leases.release_failed", error=str(error) or "no response", consequence="others wait until they expire"
+            )
 
     async def _give_all(self, mine: Mapping[int, Lease]) -> None:
         await asyncio.gather(*(self._leasing.give(shard, lease) for shard, lease in mine.items()))
@@ -187,11 +189,11 @@ class LeaseKeeper:
         except (StoreError, TimeoutError) as error:
             text = str(error) or f"no answer within {self._term / BEATS:g} s"
             if self._trouble is None:
-                log.warning("leases.trouble", error=text, consequence="what is held ends with its term")
+                log.warning("leases.failed", error=text, consequence="leases that are not renewed in time expire")
             self._trouble = text
             return
         if self._trouble is not None:
-            log.info("leases.well")
+            log.info("leases.recovered")
         self._trouble, self._looked = None, True
         self._know(seen, begun)
         if beaten:
@@ -222,7 +224,7 @@ class LeaseKeeper:
             if plan.give is not None and plan.give in self._shards.held:
                 await self._give(plan.give)
         except StoreError as error:
-            log.warning("leases.not_taken_up", error=str(error))
+            log.warning("leases.takeover_failed", error=str(error))
         finally:
             self._acted_at = self._clock.monotonic()
 
@@ -233,7 +235,12 @@ class LeaseKeeper:
         for owner, shards in plan.steal.items():
             stolen = await self._leasing.steal(owner, shards, seen)
             if stolen:
-                log.warning("leases.stolen", owner=owner, shards=[*stolen], reason="it was silent for a whole term")
+                log.warning(
+                    "leases.stolen",
+                    owner=owner,
+                    shards=[*stolen],
+                    reason="the owner did not renew them for a whole term",
+                )
             had |= stolen
         now = self._clock.monotonic()
         self._mine |= had
@@ -252,14 +259,14 @@ class LeaseKeeper:
         if gained:
             log.info("leases.gained", shards=gained, held=len(self._shards.held))
         for shard in self._unread.keys() - known.keys():
-            log.warning("leases.not_taken_up", shard=shard, error=self._unread[shard])
+            log.warning("leases.takeover_failed", shard=shard, error=self._unread[shard])
 
     async def _give(self, shard: int) -> None:
         await self._shards.wind_down(shard)
         lease = self._mine.pop(shard, None)
         if lease is not None:
             await self._leasing.give(shard, lease)
-            log.info("leases.given", shard=shard, held=len(self._shards.held))
+            log.info("leases.handed_over", shard=shard, held=len(self._shards.held))
 
     async def _look_again(self, seen: Seen) -> None:
         """See to what an operator changed since the last look."""

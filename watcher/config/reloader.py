@@ -141,7 +141,7 @@ class Reload:
         except TimeoutError:
             self._reject([f"the configuration could not be checked within {READING:g} s; is it very large?"])
         except Exception as error:  # a bug in reading must not end the watch
-            log.exception("config.bug")
+            log.exception("config.crashed")
             self._reject([f"a bug: {type(error).__name__}"])
         else:
             now = self._clock.now()
@@ -152,7 +152,7 @@ class Reload:
         """Say what is wrong, and leave everything as it is."""
         more = [f"and {len(faults) - SHOWN} more; `watcher validate` tells all"] if len(faults) > SHOWN else []
         shown = (*faults[:SHOWN], *more)
-        log.error("config.rejected", faults=shown, consequence="the configuration in force stays")
+        log.error("config.rejected", faults=shown, consequence="the previous configuration stays in force")
         failures = self._loaded.failures + 1
         self._loaded = replace(self._loaded, tried=self._clock.now(), faults=shown, failures=failures)
         self._tell(self._loaded)

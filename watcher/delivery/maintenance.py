@@ -51,7 +51,7 @@ class Maintenance:
                     pruned = await self._store.prune(before, PRUNE_STEP)
                     await asyncio.sleep(0.1)
             except StoreError as error:
-                log.warning("store.not_pruned", error=str(error))
+                log.warning("store.prune_failed", error=str(error))
 
     async def mark_alive(self) -> None:
         """Mark the store as up to date, for ever, while every endpoint is polled."""
@@ -78,4 +78,4 @@ class Maintenance:
                 if await self._store.remind(wanted, now):
                     self._relay.wake()
             except StoreError as error:
-                log.warning("store.not_reminded", error=str(error))
+                log.warning("store.remind_failed", error=str(error))

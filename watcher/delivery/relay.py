@@ -140,7 +140,7 @@ class Relay:
         try:
             await worker.sink.close()
         except Exception:  # no other sink hangs on how this one ends
-            log.exception("sink.not_closed", sink=worker.sink.name)
+            log.exception("sink.close_failed", sink=worker.sink.name)
         self._leaving.discard(worker)
 
     def _start(self, worker: Worker) -> None:

@@ -149,7 +149,9 @@ class Worker:
             await asyncio.gather(*self._sends, return_exceptions=True)
         self.trouble = None
         if self.closed:
-            self._log.warning("sink.closed", error=str(self._end), consequence="undelivered events are kept")
+            self._log.warning(
+                "sink.closed", error=str(self._end), consequence="its undelivered events stay in the store"
+            )
         self.idle.set()
 
     async def _recall(self) -> None:
@@ -172,11 +174,13 @@ class Worker:
             wait = await (self._begin() if self._end is None else self._bury(str(self._end)))
         except StoreError as error:
             if self.trouble is None:
-                self._log.warning("sink.store_failed", error=str(error), consequence="nothing is sent until it works")
+                self._log.warning(
+                    "sink.store_failed", error=str(error), consequence="sending pauses until the store works"
+                )
             self.trouble = str(error)
             return STORE_PAUSE
         if self.trouble is not None:
-            self._log.info("sink.store_works")
+            self._log.info("sink.store_recovered")
         self.trouble = None
         return wait
 
@@ -225,7 +229,7 @@ class Worker:
         reason = given_up(self.give_up_after, self._last_error)
         if buried := await self._store.bury(self.sink.name, reason, now, before):
             self._health.ended([DeliveryState.DEAD])
-            self._log.error("deliveries.dead", deliveries=buried, error=reason)
+            self._log.error("delivery.dead_lettered", deliveries=buried, error=reason)
 
     def _under_way(self) -> list[Delivery]:
         return [delivery for batch in self._sends.values() for delivery in batch]
@@ -271,7 +275,7 @@ class Worker:
             if not all(map(self._health.is_own, batch)):
                 self._asked_until = max(self._asked_until, self._clock.monotonic() + at_least)
         except Exception as error:  # noqa: BLE001  a bug with one event must not end the sink's worker
-            self._log.exception("sink.bug")
+            self._log.exception("sink.crashed")
             answers = self._later(batch, f"a bug: {type(error).__name__}")
             self._suspect(batch)
         await self._settle(answers, own_words=own_words, at_least=at_least)
@@ -312,7 +316,7 @@ class Worker:
                     break
                 except StoreError as error:
                     # Sending again what the sink took would be a repeat for nothing.
-                    self._log.warning("sink.unsettled", deliveries=len(batch), error=str(error))
+                    self._log.warning("delivery.settle_failed", deliveries=len(batch), error=str(error))
                     await asyncio.sleep(STORE_PAUSE)
         if changed and not self._health.down:
             await self._hasten(heard_before)
@@ -340,11 +344,11 @@ class Worker:
         for result in results:
             event = result.delivery.event
             if result.state is DeliveryState.DEAD:
-                self._log.error("delivery.dead", event_id=event.id, subject=event.subject, error=result.answer)
+                self._log.error("delivery.dead_lettered", event_id=event.id, subject=event.subject, error=result.answer)
             elif result.state is DeliveryState.WAITING and not (result.delivery.failures or self._health.down):
                 self._log.warning("delivery.failed", event_id=event.id, subject=event.subject, error=result.answer)
         if changed and self._health.down:
-            self._log.warning("sink.failed", error=results[-1].answer, consequence="its events wait")
+            self._log.warning("sink.failed", error=results[-1].answer, consequence="its events stay pending")
         elif changed:
             self._log.info("sink.recovered")
 
@@ -355,7 +359,7 @@ class Worker:
         buried = await self._store.bury(self.sink.name, reason, self._clock.now())
         if not self._said:
             self._said = True
-            consequence = "its events are dead letters until the next start"
+            consequence = "its events become dead letters until the next start"
             self._log.error("sink.gone", error=reason, dead_letters=buried, consequence=consequence)
         if not self._news.is_set():
             self.idle.set()

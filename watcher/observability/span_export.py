@@ -85,7 +85,9 @@ def log_troubles(secrets: Collection[str]) -> None:
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text}: {type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
-        log.warning("tracing.trouble", error=hide(text), consequence="spans may be lost, and nothing else")
+        log.warning(
+            "tracing.export_failed", error=hide(text), consequence="spans may be lost; nothing else is affected"
+        )
 
     logger = logging.getLogger("opentelemetry")
     logger.handlers = [StreakHandler(write)]

@@ -141,7 +141,7 @@ class Tracing:
         except TimeoutError:
             logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # what it would still say is said here
             self._exporter.shutdown()  # ends its retries
-            log.warning("tracing.not_sent", error=f"the collector did not take the last spans within {timeout:g} s")
+            log.warning("tracing.flush_failed", error=f"the collector did not take the last spans within {timeout:g} s")
 
 
 def _instrument(provider: Any) -> None:

@@ -140,7 +140,7 @@ class PollerManager:
         try:
             await endpoint.retire()
         except Exception:  # nobody else's polls hang on how it ends
-            log.exception("endpoint.not_closed", endpoint=str(endpoint.key))
+            log.exception("endpoint.close_failed", endpoint=str(endpoint.key))
         self._leaving.discard(endpoint)
 
 

@@ -238,7 +238,7 @@ class Poller:
         self._polls.discard(poll)
         self._news.set()
         if not poll.cancelled() and (error := poll.exception()) is not None:
-            self._log.error("poll.bug", exc_info=error)
+            self._log.error("poll.crashed", exc_info=error)
 
     def _wait(self) -> float | None:
         """Seconds until a poll may begin; None until there is news."""
@@ -264,9 +264,9 @@ class Poller:
                 traced.outcome(outcome, error)
         except Superseded:
             outcome = PollOutcome.SUPERSEDED
-            self._log.info("poll.superseded", target=target.id, reason="another watcher was quicker")
+            self._log.info("poll.superseded", target=target.id, reason="another daemon recorded it first")
         except Exception:  # noqa: BLE001  a bug with one target must not end the others' watch
-            self._log.exception("poll.bug", target=target.id)
+            self._log.exception("poll.crashed", target=target.id)
         finally:
             self._observer.polled(Poll(target, due, begun, self._clock.monotonic(), outcome))
             current = self._targets.get(target.id)
@@ -416,13 +416,13 @@ class Poller:
         if streak is not None:
             self._log.info("poll.recovered", target=target.id, failures=streak.failures)
         if odd and target.id not in self._odd:
-            consequence = "these parts are treated as absent; the status of the attempt counts"
+            consequence = "these members are treated as absent; the status of the attempt still counts"
             self._log.warning("answer.parts_ignored", target=target.id, wrong=odd, consequence=consequence)
             self._odd.add(target.id)
         elif not odd and target.id in self._odd:
             self._log.info("answer.recovered", target=target.id)
             self._odd.discard(target.id)
         if outcome.ignored and outcome.known.older_answers == 1:
-            self._log.info("poll.older_answer", target=target.id)
+            self._log.info("answer.ignored", target=target.id)
         for change in outcome.changes:
             self._log.info("sync.changed", target=target.id, type=change.type, reason=change.reason.value)

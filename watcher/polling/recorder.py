@@ -171,7 +171,7 @@ class Recorder:
             await self._learn(superseded)
         for _, done in groups:
             if not done.done():
-                done.set_exception(Superseded("another watcher was quicker"))
+                done.set_exception(Superseded("another daemon recorded it first"))
 
     def _over(self, count: int) -> Batch:
         """Take what was kept off the list: only then, so that a cancelled commit leaves its results waiting."""
@@ -213,14 +213,16 @@ class Recorder:
                 self._trouble = str(error)
                 if failures == 1:
                     self._writable.clear()
-                    log.warning("store.unwritable", error=str(error), consequence="polling stops until it works again")
+                    log.warning(
+                        "store.write_failed", error=str(error), consequence="polling stops until the store works again"
+                    )
                 self._committing_since = None
                 await self._rest(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)))
             else:
                 self._trouble = None
                 if failures:
                     self._writable.set()
-                    log.info("store.writable", failures=failures)
+                    log.info("store.write_recovered", failures=failures)
                 return kept
             finally:
                 self._committing_since = None

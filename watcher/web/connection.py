@@ -152,4 +152,4 @@ class Connection(web.RequestHandler):
         """Log a bug of the server; a malformed body is the client's fault, and not logged."""
         error = kw.get("exc_info")
         if not isinstance(error, (web.RequestPayloadError, HttpProcessingError)):
-            log.error("http.bug", what=args[0] if args else "", exc_info=error)
+            log.error("http.crashed", what=args[0] if args else "", exc_info=error)

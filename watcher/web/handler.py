@@ -107,7 +107,7 @@ class Site:
         except ConnectionError:
             raise
         except Exception:
-            log.exception("http.bug", route=route)
+            log.exception("http.crashed", route=route)
             answer = failed(500, "this is a bug of watcher; its log has the details, please report them")
         return await self._sent(request, answer) if isinstance(answer, Response) else answer
 

@@ -53,7 +53,7 @@ class PeerRecords:
             self._unread = False
         except StoreError as error:
             if not self._unread:
-                log.warning("http.others_not_read", error=str(error), consequence="they are shown as they were")
+                log.warning("http.peer_read_failed", error=str(error), consequence="their last known state is shown")
             self._unread = True
         # What another one takes over stays as it was seen last until it is read.
         self._known = {**self._known, **self._inside.records}

@@ -30,7 +30,7 @@ try:
     password = "hunter22"
     raise ValueError("hunter22 \\x1b[2J")
 except ValueError:
-    log.exception("poll.bug")
+    log.exception("poll.crashed")
     logging.getLogger("asyncio").exception("it broke")
 log.debug("not shown")
 """
@@ -42,7 +42,7 @@ logging.getLogger("botocore").warning("x" * 9_000)
 try:
     raise ValueError("x" * 900_000)
 except ValueError:
-    log.exception("poll.bug")
+    log.exception("poll.crashed")
 """
 
 
@@ -86,7 +86,7 @@ def test_without_a_terminal_every_line_is_json(piped: list[dict[str, Any]]) -> N
         ("poll.failed", "info"),
         ("odd", "warning"),
         ("Authorization: [redacted]", "warning"),
-        ("poll.bug", "error"),
+        ("poll.crashed", "error"),
         ("it broke", "error"),
     ]
     assert all(line["timestamp"].endswith("Z") for line in piped)

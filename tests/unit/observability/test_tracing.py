@@ -222,7 +222,7 @@ def test_the_same_trouble_is_logged_once_with_its_end_and_what_the_collector_was
     assert over == [f"over after 3 times in 0.0 s: {line}" for line in (f"no way to {HIDDEN}", f"another: {HIDDEN}")]
     assert told == "no way to there"
     assert bug.startswith("while exporting: ValueError: ")
-    assert {line["event"] for line in logs} == {"tracing.trouble"}
+    assert {line["event"] for line in logs} == {"tracing.export_failed"}
 
 
 async def test_it_can_be_set_up_again_after_a_shutdown() -> None:

@@ -148,7 +148,7 @@ class DynamoReader:
             try:
                 told[wanted[place]] = check_event(codec.event_of(item, await text_of(self.table, item)))
             except TornTextError:  # it was pruned meanwhile
-                log.debug("event.gone", event_id=item["id"])
+                log.debug("event.pruned", event_id=item["id"])
             except ValueError as error:
                 raise StoreError(
                     f"{self.table.address}: the event {item['id']!s} of {item['subject']!s} cannot be read ({error}); "

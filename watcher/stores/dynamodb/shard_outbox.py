@@ -191,7 +191,7 @@ class ShardOutbox(DynamoOutbox):
         if waits not in found:
             self._index.remove(row.place)
         elif not await self._readable(found.get(row.event.body)):
-            log.error("delivery.without_event", event_id=row.event_id, subject=row.place.subject)
+            log.error("delivery.event_missing", event_id=row.event_id, subject=row.place.subject)
             await self._end(row, row.recorded, DeliveryState.DROPPED, "its event is not in the table, or not all of it")
 
     async def _readable(self, event: Item | None) -> bool:

@@ -75,11 +75,12 @@ class DynamoStore(Retention):
         await super().open()
         try:
             if await schema.missing_ttl(self.table):
-                log.warning("store.no_ttl", table=self.table.address.table, remedy="`watcher state init` turns it on",
-                            consequence="signs of life of watchers that were killed stay in the table")  # fmt: skip
+                log.warning("store.ttl_disabled", table=self.table.address.table,
+                            remedy="turn it on with `watcher state init`",
+                            consequence="membership items of daemons that were killed stay in the table")  # fmt: skip
             if not self.leases:
-                log.warning("store.no_leases", remedy="take leases=off out of `state`; it is for tests",
-                            consequence="every watcher asks for every target, beyond the rate limit")  # fmt: skip
+                log.warning("store.leases_disabled", remedy="remove leases=off from `state`: it is only for tests",
+                            consequence="every daemon polls every target, beyond the rate limit")  # fmt: skip
                 await gather(map(self.load, range(SHARDS)))
         except BaseException:
             await self.table.close()
@@ -232,8 +233,9 @@ class DynamoStore(Retention):
             await self._read_lanes(shard, subject)
         if told is None:
             if self._versions.pop(subject, None) is not None:
-                log.warning("state.gone", subject=subject, consequence="it is first seen again",
-                            reason="the table is new, or a watcher of another configuration forgot it")  # fmt: skip
+                log.warning("state.lost", subject=subject,
+                            consequence="the next poll counts as the first observation",
+                            reason="the table is new, or a daemon with another configuration deleted it")  # fmt: skip
             return subject, None
         self._know(subject, told[1], told[2])
         return subject, told[1]
@@ -280,14 +282,14 @@ class DynamoStore(Retention):
         configured = self._named | await self.named()
         for sink in [sink for sink in self._index.sinks() if sink not in configured]:
             buried = await self.bury(sink, REMOVED, self._wall())
-            log.warning("sinks.removed", dead_letters=buried, sink=sink)
+            log.warning("sink.removed", dead_letters=buried, sink=sink)
 
     async def _after(self, work: Awaitable[None]) -> None:
         """What is tidied up after a commit must not make it look undone."""
         try:
             await work
         except StoreError as error:
-            log.debug("store.untidy", error=str(error))
+            log.debug("store.tidy_failed", error=str(error))
 
     async def _refresh(self) -> None:
         while True:
@@ -296,7 +298,7 @@ class DynamoStore(Retention):
                 try:
                     await self.refresh(shard)
                 except StoreError as error:  # what needs the table says so itself
-                    log.debug("store.not_refreshed", error=str(error))
+                    log.debug("store.refresh_failed", error=str(error))
 
 
 _NOTHING = Record()

@@ -335,15 +335,15 @@ class SqliteStore(SqliteOutbox):
         self._lock.take()
         try:
             if make(self._path):
-                log.warning("store.empty", path=str(self._path),
+                log.warning("store.created", path=str(self._path),
                             consequence="the first poll of every target counts as its first observation",
-                            remedy="if there was state in it, stop watcher and restore the file")  # fmt: skip
+                            remedy="if it had state before, stop watcher and restore the file")  # fmt: skip
             self._connect(mode)
             check(self._connection, self._path)
             network = on_network(self._path)
             if network is not None:
-                log.warning("store.no_wal", path=str(self._path), filesystem=network,
-                            consequence="slower commits: a write-ahead log is not safe there")  # fmt: skip
+                log.warning("store.wal_disabled", path=str(self._path), filesystem=network,
+                            consequence="commits are slower: a write-ahead log is not safe there")  # fmt: skip
             self._connection.execute(f"PRAGMA journal_mode = {'DELETE' if network else 'WAL'}")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
