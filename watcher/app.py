@@ -260,7 +260,7 @@ class App:
             self._stage = "it is stopping"
             log.info("watcher.shutdown_started", grace=self.config.shutdown_grace)
             if self._part is not None:
-                await self._part.leave()
+                await self._part.resign()
             for task in (*others, polling):
                 await _cancel(task)
             await self._drain()
@@ -268,7 +268,7 @@ class App:
             for task in everything:
                 await _cancel(task)
             if self._part is not None:
-                await self._part.release()
+                await self._part.release_all()
 
     async def _drain(self) -> None:
         """Commit what was seen and deliver what is due, within the grace time."""
@@ -291,12 +291,12 @@ class App:
 
     async def _enlist(self, config: Config) -> None:
         """Take up the configured sinks: a new one gets the history it asked for, a removed one leaves dead letters."""
-        known = await self.store.enlisted()
+        known = await self.store.registered_sinks()
         for sink in config.sinks:
             if sink.name not in known and sink.replay_from is not None:
                 replayed = await self.store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
                 log.info("sink.replayed", sink=sink.name, events=replayed)
-        if buried := await self.store.enlist([sink.name for sink in config.sinks], self.clock.now()):
+        if buried := await self.store.register_sinks([sink.name for sink in config.sinks], self.clock.now()):
             log.warning("sink.removed", dead_letters=buried, remedy="list them with `watcher deliveries --dead`")
 
     async def _change_sinks(

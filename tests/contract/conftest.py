@@ -66,7 +66,7 @@ def numbers(deliveries: Iterable[Delivery | DeliveryRecord]) -> list[int]:
 
 async def only(store: Store, sink: str = "x", now: datetime = NOW) -> Delivery:
     """The only delivery that may be tried."""
-    (found,) = await store.heads(sink, now, 10)
+    (found,) = await store.lane_heads(sink, now, 10)
     return found
 
 

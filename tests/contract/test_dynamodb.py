@@ -89,10 +89,10 @@ async def test_whoever_lost_learns_what_was_found_with_all_that_waits_of_it(watc
     await first.commit([Entry("a", ONE, [(event(1), ["x"])])], NOW)
     with pytest.raises(StoreConflict):
         await second.commit([Entry("a", TWO, [(event(9), ["x"])])], NOW)
-    assert await second.fresh(["a", "unknown"]) == {"a": ONE}
+    assert await second.reload(["a", "unknown"]) == {"a": ONE}
     await second.commit([Entry("a", TWO, [(event(2), ["x"])])], NOW)
     assert await ids(second) == [1, 2]
-    assert numbers(await second.heads("x", NOW, 10)) == [1]
+    assert numbers(await second.lane_heads("x", NOW, 10)) == [1]
     with pytest.raises(StoreConflict):
         await first.commit([Entry("a", THREE)], NOW)
 
@@ -112,7 +112,7 @@ async def test_what_was_found_before_what_is_known_by_now_is_not_kept(watchers: 
 async def test_a_state_that_was_forgotten_and_found_anew_is_another_one(watchers: Watchers) -> None:
     first, second = await watchers(2)
     await first.commit([Entry("a", ONE)], NOW)
-    await second.fresh(["a"])
+    await second.reload(["a"])
     await first.forget(["a"])
     await first.commit([Entry("a", ONE)], NOW)
     with pytest.raises(StoreConflict):
@@ -136,7 +136,7 @@ async def test_a_commit_whose_fate_is_unknown_is_kept_once(
     assert sorted(await history(table)) == [1, 2]
     assert sorted(await ids(gated)) == [1, 2]
     await gated.commit([Entry("a", TWO, [(event(3), ["x"])])], NOW)
-    assert numbers(await gated.heads("x", NOW, 10)) == [1, 2]
+    assert numbers(await gated.lane_heads("x", NOW, 10)) == [1, 2]
 
 
 async def test_it_is_not_known_either_while_the_table_cannot_be_read(
@@ -198,7 +198,7 @@ async def test_a_table_that_takes_nothing_loses_nothing(
 ) -> None:
     entries = [entry("a", 1), entry("b", 2)]
     gate.always = fate
-    for work in (gated.commit(entries, NOW), gated.forget(["a"]), gated.enlist(["x"], NOW), gated.records()):
+    for work in (gated.commit(entries, NOW), gated.forget(["a"]), gated.register_sinks(["x"], NOW), gated.records()):
         with pytest.raises(StoreError, match=r"slow down|not authorized"):
             await work
     gate.always = None
@@ -320,7 +320,7 @@ async def test_a_table_of_other_items_is_left_alone_though_its_key_is_the_same(
 
 async def test_a_table_that_was_used_and_lacks_its_meta_item_is_not_used(ministack: Emulator, table: Address) -> None:
     async with opened(DynamoStore(table)) as store:
-        await store.enlist(["a"], NOW)
+        await store.register_sinks(["a"], NOW)
     ministack.client("dynamodb").delete_item(TableName=table.table, Key={"k": {"S": "M"}, "s": {"S": "M"}})
     with pytest.raises(StoreError, match=r"not yet watcher's; `watcher state init` prepares it$"):
         await DynamoStore(table).open()
@@ -373,13 +373,13 @@ async def test_an_event_of_any_size_is_kept_and_delivered_whole(watchers: Watche
     large = event(1, text=text)
     record = Record(Known(None, NOW, {"sha": text}), 1)
     await first.commit([Entry("a", record, [(large, ["x", "y"]), (event(2), ["x"])])], NOW)
-    assert await second.fresh(["a"]) == {"a": record}
-    (head,) = await second.heads("x", NOW, 10)
+    assert await second.reload(["a"]) == {"a": record}
+    (head,) = await second.lane_heads("x", NOW, 10)
     assert head.event == large
     await second.settle([sent(head)], NOW)
     replaced = Record(Known(None, NOW, {"sha": text[::-1]}), 2)
     await second.commit([Entry("a", replaced)], NOW)
-    assert (await second.fresh(["a"])) == {"a": replaced}
+    assert (await second.reload(["a"])) == {"a": replaced}
     assert await first.find(large.id) == [((await first.find(large.id))[0][0], large)]
     assert await second.settle(list(map(sent, [*await second.due("x", 9), *await second.due("y", 9)])), NOW) is None
     assert await second.prune(after(86400), 100) == 2
@@ -427,35 +427,35 @@ async def test_names_of_any_length_and_make_have_their_place(watchers: Watchers)
 async def test_clocks_that_differ_by_minutes_change_no_order(watchers: Watchers, table: Address) -> None:
     ahead, behind = await watchers(2)
     await ahead.commit([Entry("a", ONE, [(event(1), ["x"])])], after(600))
-    await behind.fresh(["a"])
+    await behind.reload(["a"])
     await behind.commit([Entry("a", TWO, [(event(2), ["x"])])], NOW)
-    await ahead.fresh(["a"])
+    await ahead.reload(["a"])
     await ahead.commit([Entry("a", THREE, [(event(3), ["x"])])], after(600))
     assert await history(table) == [1, 2, 3]
     assert await ids(behind) == [1, 2]
     assert await ids(ahead) == [1, 2, 3]
-    await ahead.settle([later((await ahead.heads("x", NOW, 1))[0], 20)], after(7200))
+    await ahead.settle([later((await ahead.lane_heads("x", NOW, 1))[0], 20)], after(7200))
     await behind.refresh(shard_of("a"))
     assert await behind.next_try("x", NOW) == 0
-    assert numbers(await behind.heads("x", NOW, 1)) == [1]
+    assert numbers(await behind.lane_heads("x", NOW, 1)) == [1]
 
 
 async def test_what_another_watcher_settled_is_neither_handed_out_nor_settled_again(watchers: Watchers) -> None:
     first, second = await watchers(2)
     await first.commit([entry("a", 1, 2), entry("b", 3)], NOW)
     await gather_all(second)
-    mine, theirs = await first.heads("x", NOW, 9), await second.heads("x", NOW, 9)
+    mine, theirs = await first.lane_heads("x", NOW, 9), await second.lane_heads("x", NOW, 9)
     assert mine == theirs
     await first.settle([sent(mine[0])], NOW)
-    assert numbers(await second.heads("x", NOW, 9)) == [2, 3]
+    assert numbers(await second.lane_heads("x", NOW, 9)) == [2, 3]
     await second.settle([refused(theirs[0]), later(theirs[1])], after(1))
     told = {(each.event.id, each.state) for each in await first.deliveries(DeliveryQuery(limit=9))}
     assert told == {
         (event(1).id, DeliveryState.SENT), (event(2).id, DeliveryState.WAITING), (event(3).id, DeliveryState.WAITING)
     }  # fmt: skip
-    assert numbers(await first.heads("x", after(2), 9)) == [2, 3]  # a's next; b's pause is the other's to know
+    assert numbers(await first.lane_heads("x", after(2), 9)) == [2, 3]  # a's next; b's pause is the other's to know
     await gather_all(first)
-    assert numbers(await first.heads("x", after(2), 9)) == [2]
+    assert numbers(await first.lane_heads("x", after(2), 9)) == [2]
 
 
 async def gather_all(store: DynamoStore) -> None:
@@ -467,12 +467,12 @@ async def test_a_settlement_whose_fate_is_unknown_may_be_repeated(
     gated: DynamoStore, gate: Gate, table: Address, fate: Fate
 ) -> None:
     await gated.commit([entry("a", 1), entry("b", 2)], NOW)
-    results = [sent(each) for each in await gated.heads("x", NOW, 9)]
+    results = [sent(each) for each in await gated.lane_heads("x", NOW, 9)]
     gate.fates["TransactWriteItems"] = [fate]
     with pytest.raises(StoreError):
         await gated.settle(results, NOW)
     await gated.settle(results, NOW)
-    assert await gated.heads("x", NOW, 9) == []
+    assert await gated.lane_heads("x", NOW, 9) == []
     async with opened(DynamoReader(table)) as reader:
         assert {each.state for each in await reader.deliveries(DeliveryQuery())} == {DeliveryState.SENT}
 
@@ -483,7 +483,7 @@ async def test_what_is_added_while_a_shard_is_read_is_not_lost_from_sight(gated:
         reading = asyncio.create_task(gated.refresh(shard_of("a")))
         await asyncio.sleep(0.0005 * (number % 8))
         await gated.commit([entry("a", number)], NOW)
-        (head,) = await gated.heads("x", NOW, 9)
+        (head,) = await gated.lane_heads("x", NOW, 9)
         await gated.settle([sent(head)], NOW)
         await reading
         assert await ids(gated) == [number]
@@ -491,12 +491,12 @@ async def test_what_is_added_while_a_shard_is_read_is_not_lost_from_sight(gated:
 
 async def test_an_operators_changes_are_seen_by_whoever_looks_again(watchers: Watchers, table: Address) -> None:
     first, _ = await watchers(2)
-    await first.enlist(["x"], NOW)
+    await first.register_sinks(["x"], NOW)
     await first.commit([entry("a", 1), entry("b", 2)], NOW)
-    await first.settle([refused((await first.heads("x", NOW, 1))[0])], NOW)
+    await first.settle([refused((await first.lane_heads("x", NOW, 1))[0])], NOW)
     async with opened(DynamoOutbox(table)) as outbox:
-        assert await outbox.revive([], None, NOW) == 1
-        assert await outbox.revive([], None, NOW) == 0
+        assert await outbox.requeue([], None, NOW) == 1
+        assert await outbox.requeue([], None, NOW) == 0
         assert await outbox.drop(event(2).id, None, NOW) == 1
         lease = await outbox.table.get(items.Key("L", f"S#{shard_of('a')}"))
     assert lease is not None
@@ -509,9 +509,9 @@ async def test_a_delivery_that_is_settled_after_its_shard_was_lost_is_settled(ta
     async with opened(DynamoStore(replace(table, leases=True))) as store:
         assert await store.load(shard_of("a")) == {}
         await store.commit([entry("a", 1, 2)], NOW)
-        (head,) = await store.heads("x", NOW, 9)
+        (head,) = await store.lane_heads("x", NOW, 9)
         store.unload(shard_of("a"))
-        assert await store.heads("x", NOW, 9) == []
+        assert await store.lane_heads("x", NOW, 9) == []
         assert await store.next_try("x", NOW) is None
         await store.settle([sent(head)], NOW)
         await store.load(shard_of("a"))
@@ -523,7 +523,7 @@ async def test_nothing_of_a_shard_is_handed_out_while_its_lease_is_not_sure(tabl
         await store.load(shard_of("a"))
         await store.commit([entry("a", 1)], NOW)
         store.may = lambda _: False
-        assert (await store.heads("x", NOW, 9), await store.due("x", 9), await store.next_try("x", NOW)) == (
+        assert (await store.lane_heads("x", NOW, 9), await store.due("x", 9), await store.next_try("x", NOW)) == (
             [],
             [],
             None,
@@ -535,8 +535,8 @@ async def test_nothing_of_a_shard_is_handed_out_while_its_lease_is_not_sure(tabl
 async def test_what_waits_for_a_sink_of_another_configuration_is_left_to_it(watchers: Watchers) -> None:
     """A rolling deployment brings a sink: the old watcher may come to hold what waits for it."""
     old, new = await watchers(2)
-    await old.enlist(["x"], NOW)
-    await new.enlist(["x", "new"], NOW)
+    await old.register_sinks(["x"], NOW)
+    await new.register_sinks(["x", "new"], NOW)
     await new.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
     await old.load(shard_of("a"))
     await old.refresh(shard_of("a"))
@@ -548,8 +548,8 @@ async def test_what_an_old_watcher_leaves_for_a_removed_sink_is_given_up_by_the_
     watchers: Watchers, table: Address
 ) -> None:
     old, new = await watchers(2)
-    await old.enlist(["x", "old"], NOW)
-    await new.enlist(["x"], NOW)
+    await old.register_sinks(["x", "old"], NOW)
+    await new.register_sinks(["x"], NOW)
     await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
     assert await ids(old, "old") == [1]
     await new.refresh(shard_of("a"))
@@ -564,15 +564,15 @@ async def test_what_waits_for_a_sink_that_is_about_to_be_taken_up_is_left_to_it(
     """A reload routes to a new sink before the sinks that go have answered, and a start replays before it takes up."""
     reloading, old, starting = await watchers(3)
     for each in (reloading, old):
-        await each.enlist(["x"], NOW)
+        await each.register_sinks(["x"], NOW)
     await reloading.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
     assert await starting.replay("replayed", NOW, lambda _: True) == 1
     for each in (reloading, old):
         await each.refresh(shard_of("a"))
         await each.load(shard_of("a"))
     assert await reloading.waiting() == await old.waiting() == {"x": 1, "new": 1, "replayed": 1}
-    assert await old.enlisted() == {"x"}, "a crash now lets the next start replay it again"
-    await starting.enlist(["x", "replayed"], NOW)
+    assert await old.registered_sinks() == {"x"}, "a crash now lets the next start replay it again"
+    await starting.register_sinks(["x", "replayed"], NOW)
     await old.refresh(shard_of("a"))
     assert await old.waiting() == {"x": 1, "replayed": 1}, "the last start wins"
 
@@ -582,8 +582,8 @@ async def test_an_old_watcher_goes_on_with_its_sink_when_the_one_that_removed_it
 ) -> None:
     old, new, former = await watchers(3)
     await former.commit([entry("b", 9, sinks=["gone"])], NOW)
-    await old.enlist(["x", "old"], NOW)
-    await new.enlist(["x"], NOW)
+    await old.register_sinks(["x", "old"], NOW)
+    await new.register_sinks(["x"], NOW)
     await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
     await old.refresh(shard_of("b"))
     await old.load(shard_of("a"))
@@ -596,9 +596,9 @@ async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watch
     wish = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 1.0)
     for number in range(8):
         await first.commit([entry("a", number)], NOW)
-        await first.settle([sent(each) for each in await first.heads("x", NOW, 9)], NOW)
+        await first.settle([sent(each) for each in await first.lane_heads("x", NOW, 9)], NOW)
         await asyncio.gather(first.remind([wish], after(60)), second.prune(after(30), 9))
-        waits = await first.heads("x", after(60), 9)
+        waits = await first.lane_heads("x", after(60), 9)
         found = await second.find(event(number).id)
         assert len(found) >= len(waits)
         await first.settle([sent(each) for each in waits], after(60))
@@ -639,12 +639,12 @@ async def test_two_events_of_one_commit_keep_their_order_though_only_the_second_
     monkeypatch.setattr(second.table, "query", torn)
     await second.refresh(shard_of("a"))
     assert [row.place.number for row in second._index.due("x")] == [row.place.number for row in first._index.due("x")]
-    assert numbers(await second.heads("x", NOW, 5)) == [1]
+    assert numbers(await second.lane_heads("x", NOW, 5)) == [1]
 
 
 async def test_tries_are_counted_once_though_their_settlement_is_repeated(gated: DynamoStore, gate: Gate) -> None:
     await gated.commit([entry(f"subject {number}", number) for number in range(1, 23)], NOW)
-    results = [later(head) for head in await gated.heads("x", NOW, 100)]
+    results = [later(head) for head in await gated.lane_heads("x", NOW, 100)]
     assert len(results) == 22
     gate.fates["TransactWriteItems"] = [Fate.ANSWER_LOST, Fate.PASSES, Fate.THROTTLED, Fate.THROTTLED]
     gate.fates["Query"] = [Fate.DENIED, Fate.PASSES, Fate.LOST]
@@ -663,15 +663,15 @@ async def test_tries_are_counted_once_though_their_settlement_is_repeated(gated:
 async def test_a_try_that_was_written_without_an_answer_lets_nothing_pass_it(gated: DynamoStore, gate: Gate) -> None:
     """Also where the table cannot be read at that moment."""
     await gated.commit([entry("a", 1, 2)], NOW)
-    (first,) = await gated.heads("x", NOW, 9)
+    (first,) = await gated.lane_heads("x", NOW, 9)
     gate.fates |= {"TransactWriteItems": [Fate.ANSWER_LOST], "Query": [Fate.DENIED]}
     for _ in range(2):
         with pytest.raises(StoreError):
             await gated.settle([later(first)], NOW)
-        assert await gated.heads("x", NOW, 9) in ([], [first])
+        assert await gated.lane_heads("x", NOW, 9) in ([], [first])
     await gated.settle([later(first)], NOW)
-    assert await gated.heads("x", NOW, 9) == []
-    (again,) = await gated.heads("x", after(10), 9)
+    assert await gated.lane_heads("x", NOW, 9) == []
+    (again,) = await gated.lane_heads("x", after(10), 9)
     assert (again.number, again.tries, again.failures) == (first.number, 1, 1)
 
 
@@ -685,13 +685,13 @@ async def test_what_was_committed_without_an_answer_stays_whole_though_another_w
     gate.fates |= {"TransactWriteItems": [Fate.ANSWER_LOST], "GetItem": [Fate.DENIED]}
     with pytest.raises(StoreError):
         await gated.commit(batch, NOW)
-    await other.fresh(["a"])
+    await other.reload(["a"])
     await other.commit([Entry("a", TWO)], NOW)
     transact = gated.table.transact
     monkeypatch.setattr(gated.table, "transact", lambda operations, _: transact(operations))
     with pytest.raises(StoreConflict):
         await gated.commit(batch, NOW)
-    (waits,) = await other.heads("x", NOW, 9)
+    (waits,) = await other.lane_heads("x", NOW, 9)
     assert text in waits.event.body
 
 
@@ -704,10 +704,10 @@ async def test_no_number_is_too_great_to_be_asked_for(watchers: Watchers) -> Non
 async def test_dead_letters_of_one_event_are_all_tried_anew(watchers: Watchers) -> None:
     (store,) = await watchers(1)
     sinks = [f"sink-{number}" for number in range(12)]
-    await store.enlist(sinks, NOW)
+    await store.register_sinks(sinks, NOW)
     await store.commit([entry("a", 1, sinks=sinks)], NOW)
-    await store.settle([refused((await store.heads(sink, NOW, 1))[0]) for sink in sinks], NOW)
-    assert await store.revive([event(1).id], None, NOW) == 12
+    await store.settle([refused((await store.lane_heads(sink, NOW, 1))[0]) for sink in sinks], NOW)
+    assert await store.requeue([event(1).id], None, NOW) == 12
 
 
 async def test_an_event_that_is_not_whole_holds_up_nobody(watchers: Watchers, table: Address) -> None:
@@ -722,7 +722,7 @@ async def test_an_event_that_is_not_whole_holds_up_nobody(watchers: Watchers, ta
     torn = [items.key_of(item) async for item in parts.scan("P#")]
     await parts.delete(torn[0])
     await parts.close()
-    assert numbers(await store.heads("x", NOW, 9)) == [2]
+    assert numbers(await store.lane_heads("x", NOW, 9)) == [2]
     assert await store.waiting() == {"x": 1}
 
 
@@ -739,17 +739,17 @@ async def test_a_superseded_commit_leaves_no_parts_of_long_texts(watchers: Watch
 
 async def test_a_streak_goes_on_with_what_was_revived_meanwhile(watchers: Watchers) -> None:
     (store, other) = await watchers(2)
-    await store.enlist(["x"], NOW)
+    await store.register_sinks(["x"], NOW)
     await store.commit([entry("a", 1, 2)], NOW)
-    await store.settle([refused((await store.heads("x", NOW, 1))[0])], NOW)
-    (second,) = await store.heads("x", NOW, 1)
-    assert await store.revive([event(1).id], "x", NOW) == 1
+    await store.settle([refused((await store.lane_heads("x", NOW, 1))[0])], NOW)
+    (second,) = await store.lane_heads("x", NOW, 1)
+    assert await store.requeue([event(1).id], "x", NOW) == 1
     await store.refresh(shard_of("a"))
     await store.settle([given_up(second)], NOW)
     await other.refresh(shard_of("a"))
     for each in (store, other):
-        assert await each.heads("x", NOW, 1) == []
-        (revived,) = await each.heads("x", after(10), 1)
+        assert await each.lane_heads("x", NOW, 1) == []
+        (revived,) = await each.lane_heads("x", after(10), 1)
         assert (revived.event.id, revived.failing_since, revived.failures) == (event(1).id, NOW.timestamp(), 1)
 
 
@@ -767,7 +767,7 @@ async def test_whoever_reads_a_state_waits_for_the_rest_of_its_transaction(
     await gated.load(shard_of("a"))
     assert gate.seen == ["Query", *together]
     gate.seen.clear()
-    await gated.fresh(["a"])
+    await gated.reload(["a"])
     assert gate.seen == ["GetItem", *together]
     gate.fates["TransactWriteItems"] = [Fate.ANSWER_LOST]
     gate.seen.clear()
@@ -793,7 +793,7 @@ async def test_of_two_who_settle_one_delivery_the_first_is_right(watchers: Watch
     first, second = await watchers(2)
     await first.commit([entry("a", 1)], NOW)
     await gather_all(second)
-    (mine,), (theirs,) = await first.heads("x", NOW, 9), await second.heads("x", NOW, 9)
+    (mine,), (theirs,) = await first.lane_heads("x", NOW, 9), await second.lane_heads("x", NOW, 9)
     await first.settle([sent(mine)], NOW)
     await second.settle([refused(theirs)], NOW)
     (only_one,) = await first.deliveries(DeliveryQuery(states=list(DeliveryState)))
@@ -806,7 +806,7 @@ async def test_an_event_does_not_end_that_was_reminded_of_since_it_was_found_to_
 ) -> None:
     first, second = await watchers(2)
     await first.commit([entry("a", 1)], NOW)
-    await first.settle([sent((await first.heads("x", NOW, 9))[0])], NOW)
+    await first.settle([sent((await first.lane_heads("x", NOW, 9))[0])], NOW)
     made_by_second = second.made
 
     async def late(operations: Any) -> bool:
@@ -815,7 +815,7 @@ async def test_an_event_does_not_end_that_was_reminded_of_since_it_was_found_to_
 
     monkeypatch.setattr(second, "made", late)
     assert await second.prune(after(30), 9) == 0
-    (reminder,) = await first.heads("x", after(60), 9)
+    (reminder,) = await first.lane_heads("x", after(60), 9)
     assert (reminder.event.id, reminder.reminder > 0) == (event(1).id, True)
 
 

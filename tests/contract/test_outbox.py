@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 async def test_heads_are_the_oldest_of_each_subject_in_the_order_recorded(store: Store) -> None:
     await store.commit([entry("b", 1, 2), entry("a", 3, 4), entry("c", 5, sinks="xy")], NOW)
     await store.commit([entry("a", 6), entry("d", 7)], NOW)
-    assert numbers(await store.heads("x", NOW, 10)) == [1, 3, 5, 7]
-    assert numbers(await store.heads("x", NOW, 2)) == [1, 3]
-    assert numbers(await store.heads("y", NOW, 10)) == [5]
-    assert await store.heads("z", NOW, 10) == []
+    assert numbers(await store.lane_heads("x", NOW, 10)) == [1, 3, 5, 7]
+    assert numbers(await store.lane_heads("x", NOW, 2)) == [1, 3]
+    assert numbers(await store.lane_heads("y", NOW, 10)) == [5]
+    assert await store.lane_heads("z", NOW, 10) == []
 
 
 async def test_a_head_tells_all_that_is_known_of_its_delivery(store: Store) -> None:
@@ -38,41 +38,41 @@ async def test_a_head_tells_all_that_is_known_of_its_delivery(store: Store) -> N
 
 async def test_heads_skip_subjects_and_still_fill_the_page(store: Store) -> None:
     await store.commit([entry(name, i) for i, name in enumerate("abcdef")], NOW)
-    assert numbers(await store.heads("x", NOW, 3, {"a", "c", "unknown"})) == [1, 3, 4]
-    assert numbers(await store.heads("x", NOW, 9, set("abcdef"))) == []
+    assert numbers(await store.lane_heads("x", NOW, 3, {"a", "c", "unknown"})) == [1, 3, 4]
+    assert numbers(await store.lane_heads("x", NOW, 9, set("abcdef"))) == []
 
 
 async def test_a_subject_whose_try_failed_comes_back_when_its_pause_is_over(store: Store) -> None:
     await store.commit([entry("a", 1, 2), entry("b", 3)], NOW)
-    await store.settle([later((await store.heads("x", NOW, 1))[0], 10)], NOW)
-    assert numbers(await store.heads("x", after(9.9), 10)) == [3]
-    assert numbers(await store.heads("x", after(10), 10)) == [1, 3]
+    await store.settle([later((await store.lane_heads("x", NOW, 1))[0], 10)], NOW)
+    assert numbers(await store.lane_heads("x", after(9.9), 10)) == [3]
+    assert numbers(await store.lane_heads("x", after(10), 10)) == [1, 3]
     assert numbers(await store.due("x", 10)) == [1, 2, 3]
 
 
 async def test_of_what_fails_no_more_come_than_asked_for_the_longest_due_first(store: Store) -> None:
     await store.commit([entry(name, i) for i, name in enumerate("abcdef")], NOW)
-    a, b, c, *_ = await store.heads("x", NOW, 10)
+    a, b, c, *_ = await store.lane_heads("x", NOW, 10)
     await store.settle([later(a, 3), later(b, 2), later(c, 1)], NOW)
     now = after(60)
-    assert numbers(await store.heads("x", now, 10)) == [0, 1, 2, 3, 4, 5]
-    assert numbers(await store.heads("x", now, 10, failing=2)) == [1, 2, 3, 4, 5]
-    assert numbers(await store.heads("x", now, 3, failing=1)) == [2, 3, 4]
-    assert numbers(await store.heads("x", now, 10, failing=0)) == [3, 4, 5]
-    assert numbers(await store.heads("x", now, 10, "c", failing=1)) == [1, 3, 4, 5]
+    assert numbers(await store.lane_heads("x", now, 10)) == [0, 1, 2, 3, 4, 5]
+    assert numbers(await store.lane_heads("x", now, 10, failing=2)) == [1, 2, 3, 4, 5]
+    assert numbers(await store.lane_heads("x", now, 3, failing=1)) == [2, 3, 4]
+    assert numbers(await store.lane_heads("x", now, 10, failing=0)) == [3, 4, 5]
+    assert numbers(await store.lane_heads("x", now, 10, "c", failing=1)) == [1, 3, 4, 5]
 
 
 async def test_a_clock_set_back_lets_what_failed_be_tried_at_once(store: Store) -> None:
     """Its next try would otherwise be an hour, or a year, away."""
     await store.commit([entry("a", 1), entry("b", 2)], NOW)
-    a, b = await store.heads("x", NOW, 2)
+    a, b = await store.lane_heads("x", NOW, 2)
     await store.settle([later(a, 300)], NOW)
     assert await store.next_try("x", NOW, "b") == pytest.approx(300)
     earlier = after(-3600)
     await store.settle([later(b, 20)], earlier)
-    assert numbers(await store.heads("x", earlier, 10)) == [1]
+    assert numbers(await store.lane_heads("x", earlier, 10)) == [1]
     assert await store.next_try("x", earlier, "b") == 0
-    assert numbers(await store.heads("x", earlier, 10, failing=1)) == [1]
+    assert numbers(await store.lane_heads("x", earlier, 10, failing=1)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_a_subject_that_was_given_up_once_goes_on_failing_with_its_next_ev
     await store.commit([entry("a", 1, 2)], NOW)
     await store.settle([later(await only(store))], NOW)
     await store.settle([given_up(await only(store, now=after(60)), 30)], after(60))
-    assert await store.heads("x", after(89), 10) == []
+    assert await store.lane_heads("x", after(89), 10) == []
     assert await store.next_try("x", after(60)) == pytest.approx(30)
     following = await only(store, now=after(90))
     assert (numbers([following]), following.failures, following.tries) == ([2], 2, 0)
@@ -142,10 +142,10 @@ async def test_the_last_of_a_subject_leaves_no_streak_behind(store: Store) -> No
 
 async def test_results_of_several_subjects_are_kept_together(store: Store) -> None:
     await store.commit([entry(name, i, i + 10) for i, name in enumerate("abcd")], NOW)
-    a, b, c, d = await store.heads("x", NOW, 4)
+    a, b, c, d = await store.lane_heads("x", NOW, 4)
     await store.settle([sent(a), later(b), refused(c), given_up(d)], NOW)
-    assert numbers(await store.heads("x", NOW, 10)) == [10, 12]
-    assert numbers(await store.heads("x", after(10), 10)) == [10, 1, 12, 13]
+    assert numbers(await store.lane_heads("x", NOW, 10)) == [10, 12]
+    assert numbers(await store.lane_heads("x", after(10), 10)) == [10, 1, 12, 13]
     assert dict(await store.counts()) == {("x", DeliveryState.WAITING): 5, ("x", DeliveryState.DEAD): 2}
     assert dict(await store.waiting()) == {"x": 5}
 
@@ -154,7 +154,7 @@ async def test_the_next_try_is_the_soonest_of_all_that_are_not_skipped(store: St
     assert await store.next_try("x", NOW) is None
     await store.commit([entry(name, i) for i, name in enumerate("abc")], NOW)
     assert await store.next_try("x", NOW) == 0
-    a, b, _ = await store.heads("x", NOW, 3)
+    a, b, _ = await store.lane_heads("x", NOW, 3)
     await store.settle([later(a, 20), later(b, 10)], NOW)
     assert await store.next_try("x", NOW) == 0
     assert await store.next_try("x", NOW, "c") == pytest.approx(10)
@@ -167,22 +167,22 @@ async def test_the_next_try_is_the_soonest_of_all_that_are_not_skipped(store: St
 async def test_when_a_sink_works_again_its_failed_ones_come_at_once_and_only_its(store: Store) -> None:
     await store.commit([entry(name, i, sinks="xy") for i, name in enumerate("abc")], NOW)
     for sink in "xy":
-        a, b, _ = await store.heads(sink, NOW, 3)
+        a, b, _ = await store.lane_heads(sink, NOW, 3)
         await store.settle([later(a, 200), later(b, 100)], NOW)
-    await store.hasten("x")
-    heads = await store.heads("x", NOW, 10)
+    await store.retry_now("x")
+    heads = await store.lane_heads("x", NOW, 10)
     assert numbers(heads) == [0, 1, 2]
     assert [head.failures for head in heads] == [1, 1, 0]
-    assert numbers(await store.heads("x", NOW, 10, failing=0)) == [2]
+    assert numbers(await store.lane_heads("x", NOW, 10, failing=0)) == [2]
     assert await store.next_try("x", NOW, "c") == 0
-    assert numbers(await store.heads("y", NOW, 10)) == [2]
+    assert numbers(await store.lane_heads("y", NOW, 10)) == [2]
 
 
 async def test_what_ended_meanwhile_stays_as_it_ended(store: Store) -> None:
     """It was buried while it was under way: what its sink then answered changes nothing."""
     await store.commit([entry("a", 1), entry("b", 2)], NOW)
-    a, b = await store.heads("x", NOW, 2)
-    await store.bury("x", "no more", NOW)
+    a, b = await store.lane_heads("x", NOW, 2)
+    await store.dead_letter("x", "no more", NOW)
     await store.commit([entry("a", 3)], NOW)
     await store.settle([later(a), sent(b)], after(1))
     assert {told.answer for told in await store.deliveries(DeliveryQuery(states=[DeliveryState.DEAD]))} == {"no more"}

@@ -35,7 +35,7 @@ MANY = 200_000
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     made = SqliteStore(tmp_path / "state.db")
     await made.open()
-    await made.enlist(["x", "y"], NOW)
+    await made.register_sinks(["x", "y"], NOW)
     yield made
     await made.close()
 
@@ -55,29 +55,29 @@ async def test_a_revived_dead_letter_is_tried_before_what_came_after_it(
     await store.commit([entry("a", 1, 2, 3, sinks="xy")], NOW)
     await store.settle([refused(await only(store))], NOW)
     await store.settle([later(await only(store), 300)], NOW)
-    assert await operator.revive([f"{1:032x}"], "x", after(1)) == 1
+    assert await operator.requeue([f"{1:032x}"], "x", after(1)) == 1
     revived = await only(store, now=after(1))
     assert (numbers([revived]), revived.tries, revived.failures) == ([1], 1, 0)
     (told,) = await operator.deliveries(DeliveryQuery(sink="x", event_id=f"{1:032x}"))
     assert (told.state, told.ended, told.answer) == (DeliveryState.WAITING, None, "refused for good: 400")
-    assert await operator.revive([], None, after(2)) == 0
+    assert await operator.requeue([], None, after(2)) == 0
     assert numbers(await store.due("x", 10)) == [1, 2, 3]
 
 
 async def test_reminders_that_were_given_up_stay_so(store: SqliteStore, operator: SqliteOutbox) -> None:
-    await store.enlist(["x"], NOW)
+    await store.register_sinks(["x"], NOW)
     await store.commit([entry("a", 1)], NOW)
     await store.settle([sent((await store.due("x", 1))[0])], NOW)
     assert await store.remind([ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
-    await store.bury("x", "410 Gone", after(110))
-    assert await operator.revive([], None, after(120)) == 0
+    await store.dead_letter("x", "410 Gone", after(110))
+    assert await operator.requeue([], None, after(120)) == 0
 
 
 async def test_a_revived_delivery_has_all_its_time_again(store: SqliteStore, operator: SqliteOutbox) -> None:
     await store.commit([entry("a", 1)], NOW)
     await store.settle([later(await only(store))], NOW)
     await store.settle([given_up(await only(store, now=after(50)))], after(50))
-    assert await operator.revive([], "x", after(100)) == 1
+    assert await operator.requeue([], "x", after(100)) == 1
     assert (await only(store, now=after(100))).failing_since is None
 
 
@@ -85,16 +85,16 @@ async def test_dead_letters_are_revived_of_all_events_or_some_and_of_all_sinks_o
     store: SqliteStore, operator: SqliteOutbox
 ) -> None:
     async def bury_all() -> None:
-        await store.bury("x", "no", NOW)
-        await store.bury("y", "no", NOW)
+        await store.dead_letter("x", "no", NOW)
+        await store.dead_letter("y", "no", NOW)
 
     await store.commit([entry(name, i, sinks="xy") for i, name in enumerate("abc")], NOW)
     await bury_all()
-    assert await operator.revive([], "y", NOW) == 3
+    assert await operator.requeue([], "y", NOW) == 3
     await bury_all()
-    assert await operator.revive([f"{0:032x}", f"{2:032x}"], None, NOW) == 4
-    assert numbers(await store.heads("x", NOW, 10)) == [0, 2]
-    assert await operator.revive([], None, NOW) == 2
+    assert await operator.requeue([f"{0:032x}", f"{2:032x}"], None, NOW) == 4
+    assert numbers(await store.lane_heads("x", NOW, 10)) == [0, 2]
+    assert await operator.requeue([], None, NOW) == 2
 
 
 async def test_dead_letters_of_a_removed_sink_stay_dead_until_it_is_back(
@@ -102,21 +102,21 @@ async def test_dead_letters_of_a_removed_sink_stay_dead_until_it_is_back(
 ) -> None:
     """Nobody would look after them."""
     await store.commit([entry("a", 1)], NOW)
-    await store.enlist(["y"], NOW)
-    assert await operator.revive([], None, NOW) == 0
-    await store.enlist(["x", "y"], NOW)
-    assert await operator.revive([], None, NOW) == 1
-    assert numbers(await store.heads("x", NOW, 10)) == [1]
+    await store.register_sinks(["y"], NOW)
+    assert await operator.requeue([], None, NOW) == 0
+    await store.register_sinks(["x", "y"], NOW)
+    assert await operator.requeue([], None, NOW) == 1
+    assert numbers(await store.lane_heads("x", NOW, 10)) == [1]
 
 
 async def test_dropping_ends_what_waits_and_what_is_dead_but_not_what_was_sent(
     store: SqliteStore, operator: SqliteOutbox
 ) -> None:
     await store.commit([entry("a", 1, 2, sinks="xyz")], NOW)
-    await store.settle([sent((await store.heads("y", NOW, 1))[0])], NOW)
-    await store.bury("z", "no", NOW)
+    await store.settle([sent((await store.lane_heads("y", NOW, 1))[0])], NOW)
+    await store.dead_letter("z", "no", NOW)
     assert await operator.drop(f"{1:032x}", "x", after(3)) == 1
-    assert numbers(await store.heads("x", after(3), 10)) == [2]
+    assert numbers(await store.lane_heads("x", after(3), 10)) == [2]
     assert await operator.drop(f"{1:032x}", None, after(4)) == 1
     states = {told.sink: told.state for told in await store.deliveries(DeliveryQuery(event_id=f"{1:032x}"))}
     assert states == {"x": DeliveryState.DROPPED, "y": DeliveryState.SENT, "z": DeliveryState.DROPPED}
@@ -139,12 +139,12 @@ async def test_more_than_one_commit_can_hold_is_changed_step_by_step(
 ) -> None:
     monkeypatch.setattr(outbox, "CHUNK", 3)
     await store.commit([entry(f"s{i % 4}", i) for i in range(10)], NOW)
-    await store.settle([later(each) for each in await store.heads("x", NOW, 10)], NOW)
-    await store.hasten("x")
-    assert numbers(await store.heads("x", NOW, 10)) == [0, 1, 2, 3]
-    assert await store.bury("x", "no", NOW) == 10
-    assert await operator.revive([], None, NOW) == 10
-    assert await store.enlist(["y"], NOW) == 10
+    await store.settle([later(each) for each in await store.lane_heads("x", NOW, 10)], NOW)
+    await store.retry_now("x")
+    assert numbers(await store.lane_heads("x", NOW, 10)) == [0, 1, 2, 3]
+    assert await store.dead_letter("x", "no", NOW) == 10
+    assert await operator.requeue([], None, NOW) == 10
+    assert await store.register_sinks(["y"], NOW) == 10
     assert dict(await store.counts()) == {("x", DeliveryState.DEAD): 10}
 
 
@@ -179,17 +179,17 @@ async def test_a_file_of_the_first_version_keeps_all_that_it_has(tmp_path: Path)
         event(i, name).body for i, name in enumerate("abab", 1)
     ]
     assert numbers(await store.due("x", 10)) == [2, 3, 4]
-    assert numbers(await store.heads("x", after(60), 10)) == [2, 3]
+    assert numbers(await store.lane_heads("x", after(60), 10)) == [2, 3]
     assert dict(await store.waiting()) == {"x": 3}
-    assert set(await store.enlisted()) == {"x", "y"}
+    assert set(await store.registered_sinks()) == {"x", "y"}
     settled = await store.deliveries(DeliveryQuery(states=[DeliveryState.SENT]))
     assert [(told.sink, *numbers([told]), told.tries, told.ended) for told in settled] == [
         ("x", 1, 1, after(9).timestamp()),
         ("y", 4, 1, after(8).timestamp()),
     ]
-    await store.settle([sent(each) for each in await store.heads("x", after(60), 10)], after(60))
+    await store.settle([sent(each) for each in await store.lane_heads("x", after(60), 10)], after(60))
     await store.commit([entry("c", 5)], after(61))
-    assert numbers(await store.heads("x", after(61), 10)) == [4, 5]
+    assert numbers(await store.lane_heads("x", after(61), 10)) == [4, 5]
     await store.close()
 
     store = SqliteStore(path)
@@ -203,13 +203,13 @@ def looks(store: SqliteStore) -> dict[str, Callable[[], Awaitable[list[Delivery]
     now = after(1000)
     return {
         "due": lambda: store.due("x", 50),
-        "heads": lambda: store.heads("x", now, 50, [f"s{i}" for i in range(20)], 20),
+        "lane_heads": lambda: store.lane_heads("x", now, 50, [f"s{i}" for i in range(20)], 20),
         "next try": lambda: store.next_try("x", now, [f"s{i}" for i in range(20)]),
     }
 
 
 async def settle_some(store: SqliteStore) -> None:
-    heads = await store.heads("x", after(1000), 40)
+    heads = await store.lane_heads("x", after(1000), 40)
     results = [how(each) for how, each in zip([sent, later, refused, given_up] * 10, heads, strict=False)]
     await store.settle(results, after(1000))
 
@@ -263,7 +263,7 @@ async def test_whatever_is_in_the_tables_the_next_are_found_by_index(
         **looks(store),
         "settle": lambda: settle_some(store),
         "commit": lambda: store.commit([entry("s1", 1)], NOW),
-        "hasten": lambda: store.hasten("x"),
+        "retry_now": lambda: store.retry_now("x"),
     }
     for name, work in works.items():
         plans = await plans_of(store, work)

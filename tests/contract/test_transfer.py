@@ -42,7 +42,7 @@ async def filled(address: str) -> None:
     """Everything that there may be."""
     store = store_for(address)
     await store.open()
-    await store.enlist(["x", "y"], NOW)
+    await store.register_sinks(["x", "y"], NOW)
     await store.mark_alive(NOW)
     await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
     first, *_ = await store.due("x", 1)
@@ -60,7 +60,7 @@ async def filled(address: str) -> None:
 
 
 async def _head(store: Store, subject: str) -> Any:
-    return next(each for each in await store.heads("x", after(1), 100) if each.event.subject == subject)
+    return next(each for each in await store.lane_heads("x", after(1), 100) if each.event.subject == subject)
 
 
 async def held(address: str) -> list[Any]:
@@ -69,11 +69,11 @@ async def held(address: str) -> list[Any]:
     await store.open()
     told = [
         await store.records(),
-        sorted(await store.enlisted()),
+        sorted(await store.registered_sinks()),
         [kept for _, kept in await store.events(EventQuery(limit=1000))],
         await store.deliveries(DeliveryQuery(limit=1000)),
         [(each.id, each.tries, each.failures, each.failing_since) for each in await store.due("x", 100)],
-        [each.id for each in await store.heads("x", after(11), 100)],
+        [each.id for each in await store.lane_heads("x", after(11), 100)],
         await store.next_try("x", after(2), "e"),
     ]
     await store.close()
@@ -115,7 +115,7 @@ async def test_what_moved_goes_on_where_it_was(addresses: dict[str, list[str]], 
 
 
 async def _head_at(store: Store, seconds: float) -> Any:
-    return next(each for each in await store.heads("x", after(seconds), 100) if each.event.subject == "a")
+    return next(each for each in await store.lane_heads("x", after(seconds), 100) if each.event.subject == "a")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
@@ -170,7 +170,7 @@ async def test_what_a_killed_watcher_still_owed_moves_as_well(
     store = store_for(source)
     await store.open()
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_pay", killed)
+        patch.setattr(store, "_write_owed", killed)
         with pytest.raises(StoreError):
             await store.commit([entry("a", 1, sinks=[f"sink-{number}" for number in range(150)])], NOW)
     await store.close()
@@ -309,7 +309,7 @@ async def test_an_import_goes_into_a_file_of_which_only_the_sinks_are_known(addr
     await filled(first)
     store = store_for(second)
     await store.open()
-    await store.enlist(["x", "z"], NOW)
+    await store.register_sinks(["x", "z"], NOW)
     await store.close()
     await moved(first, second)
     assert await held(second) == await held(first)

@@ -23,7 +23,7 @@ WISH = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 100.0)
 
 async def deliver(store: Store, seconds: float, sink: str = "x") -> list[str]:
     """Send all that may be tried; the ids by which a receiver knows them."""
-    heads = await store.heads(sink, after(seconds), 100)
+    heads = await store.lane_heads(sink, after(seconds), 100)
     await store.settle([sent(each) for each in heads], after(seconds))
     return [each.id for each in heads]
 
@@ -33,30 +33,30 @@ async def reminders(store: Store) -> list[DeliveryRecord]:
 
 
 async def test_the_sinks_of_the_last_start_are_known(store: Store) -> None:
-    assert not await store.enlisted()
-    assert await store.enlist(["x", "y"], NOW) == 0
-    assert set(await store.enlisted()) == {"x", "y"}
-    assert await store.enlist(["y", "z"], NOW) == 0
-    assert set(await store.enlisted()) == {"y", "z"}
+    assert not await store.registered_sinks()
+    assert await store.register_sinks(["x", "y"], NOW) == 0
+    assert set(await store.registered_sinks()) == {"x", "y"}
+    assert await store.register_sinks(["y", "z"], NOW) == 0
+    assert set(await store.registered_sinks()) == {"y", "z"}
 
 
 async def test_what_waits_for_a_removed_sink_becomes_dead_letters_that_say_so(store: Store) -> None:
-    await store.enlist(["x", "y"], NOW)
+    await store.register_sinks(["x", "y"], NOW)
     await store.commit([entry("a", 1, 2, sinks="xy"), entry("b", 3, sinks="x")], NOW)
-    assert await store.enlist(["y"], after(5)) == 3
+    assert await store.register_sinks(["y"], after(5)) == 3
     dead = await store.deliveries(DEAD)
     assert {(told.sink, told.answer, told.ended) for told in dead} == {("x", REMOVED, after(5).timestamp())}
     assert numbers(dead) == [1, 2, 3]
     assert await store.next_try("x", after(5)) is None
     assert dict(await store.waiting()) == {"y": 2}
-    assert await store.enlist(["y"], after(6)) == 0
+    assert await store.register_sinks(["y"], after(6)) == 0
 
 
 async def test_burying_ends_all_that_waits_for_one_sink_whatever_its_streak(store: Store) -> None:
     await store.commit([entry("a", 1, 2, sinks="xy"), entry("b", 3, sinks="x")], NOW)
-    await store.settle([later((await store.heads("x", NOW, 1))[0])], NOW)
-    assert await store.bury("x", "410 Gone", after(5)) == 3
-    assert await store.bury("x", "410 Gone", after(6)) == 0
+    await store.settle([later((await store.lane_heads("x", NOW, 1))[0])], NOW)
+    assert await store.dead_letter("x", "410 Gone", after(5)) == 3
+    assert await store.dead_letter("x", "410 Gone", after(6)) == 0
     assert [(told.sink, told.answer) for told in await store.deliveries(DEAD)] == [("x", "410 Gone")] * 3
     assert numbers(await store.due("y", 10)) == [1, 2]
     await store.commit([entry("a", 4)], after(7))
@@ -70,16 +70,16 @@ async def test_history_is_replayed_once_only_what_is_wanted_and_in_order(store: 
     wanted = [f"{number:032x}" for number in (1, 2, 4)]
     assert await store.replay("x", after(60), lambda old: old.id in wanted) == 2
     assert await store.replay("x", after(60), lambda old: old.id in wanted) == 0
-    assert numbers(await store.heads("x", after(60), 10)) == [2]
+    assert numbers(await store.lane_heads("x", after(60), 10)) == [2]
     assert numbers(await store.due("x", 10)) == [2, 4]
     assert await store.replay("x", NOW, lambda _: True) == 2
-    assert numbers(await store.heads("x", after(60), 10)) == [1, 3]
+    assert numbers(await store.lane_heads("x", after(60), 10)) == [1, 3]
     assert numbers(await store.due("y", 10)) == [1, 2, 4]
 
 
 async def test_what_a_sink_had_or_was_given_up_is_not_replayed(store: Store) -> None:
     await store.commit([entry("a", 1), entry("b", 2), entry("c", 3, sinks="y")], NOW)
-    a, b = await store.heads("x", NOW, 2)
+    a, b = await store.lane_heads("x", NOW, 2)
     await store.settle([sent(a), refused(b)], NOW)
     assert await store.replay("x", NOW, lambda _: True) == 1
     assert numbers(await store.due("x", 10)) == [3]
@@ -161,7 +161,7 @@ async def test_a_newer_event_calls_a_reminder_off_even_one_under_way(store: Stor
     }
     await store.settle([later(under_way)], after(103))
     assert numbers([await only(store, now=after(103))]) == [2]
-    assert await store.heads("y", after(103), 10) == []
+    assert await store.lane_heads("y", after(103), 10) == []
 
 
 async def test_a_reminder_that_waits_and_is_not_wished_for_any_more_is_called_off(store: Store) -> None:
@@ -172,7 +172,7 @@ async def test_a_reminder_that_waits_and_is_not_wished_for_any_more_is_called_of
     assert await store.remind([replace(WISH, sink="y")], after(110)) == 0
     told = {each.sink: (each.state, each.answer) for each in await reminders(store)}
     assert told == {"x": (DeliveryState.DROPPED, OVER), "y": (DeliveryState.WAITING, None)}
-    assert await store.heads("x", after(110), 10) == []
+    assert await store.lane_heads("x", after(110), 10) == []
     assert await store.remind([WISH], after(209)) == 0
     assert await store.remind([WISH], after(210)) == 1
 
@@ -180,27 +180,27 @@ async def test_a_reminder_that_waits_and_is_not_wished_for_any_more_is_called_of
 async def test_what_was_recorded_before_a_time_is_buried_and_the_rest_goes_on(store: Store) -> None:
     await store.commit([entry("a", 1, sinks="xy"), entry("b", 2)], NOW)
     await store.commit([entry("a", 3), entry("c", 4)], after(60))
-    assert await store.bury("x", "given up", after(90), before=after(-1)) == 0
-    assert await store.bury("x", "given up", after(90), before=after(30)) == 2
+    assert await store.dead_letter("x", "given up", after(90), before=after(-1)) == 0
+    assert await store.dead_letter("x", "given up", after(90), before=after(30)) == 2
     assert numbers(await store.deliveries(DEAD)) == [1, 2]
-    assert numbers(await store.heads("x", after(90), 10)) == [3, 4]
+    assert numbers(await store.lane_heads("x", after(90), 10)) == [3, 4]
     assert dict(await store.waiting()) == {"x": 2, "y": 1}
 
 
 async def test_what_a_clock_that_ran_ahead_recorded_is_judged_by_its_own_time(store: Store) -> None:
     await store.commit([entry("a", 1)], after(500))
     await store.commit([entry("b", 2)], after(10))
-    assert await store.bury("x", "given up", after(90), before=after(30)) == 1
+    assert await store.dead_letter("x", "given up", after(90), before=after(30)) == 1
     assert numbers(await store.deliveries(DEAD)) == [2]
 
 
 async def test_only_what_fails_since_a_time_is_hastened(store: Store) -> None:
     await store.commit([entry("a", 1), entry("b", 2)], NOW)
-    a, b = await store.heads("x", NOW, 2)
+    a, b = await store.lane_heads("x", NOW, 2)
     await store.settle([later(a, 200)], NOW)
     await store.settle([later(b, 200)], after(50))
-    await store.hasten("x", after(20).timestamp())
-    assert numbers(await store.heads("x", after(60), 10)) == [2]
+    await store.retry_now("x", after(20).timestamp())
+    assert numbers(await store.lane_heads("x", after(60), 10)) == [2]
 
 
 async def test_a_muted_event_is_reminded_of_for_the_first_time_when_the_mute_is_over(store: Store) -> None:
@@ -218,7 +218,7 @@ async def test_what_was_recorded_before_a_sink_was_there_is_not_reminded_of(stor
 
 async def test_pruning_keeps_what_ended_lately_and_what_waits(store: Store) -> None:
     await store.commit([entry("a", 1), entry("b", 2), entry("c", 3), entry("d", 4), entry("e", 5, sinks=())], NOW)
-    a, b, c, _ = await store.heads("x", NOW, 4)
+    a, b, c, _ = await store.lane_heads("x", NOW, 4)
     await store.settle([sent(a), refused(b)], after(10))
     await store.settle([refused(c)], after(1000))
     assert await store.prune(after(1000), 10) == 3

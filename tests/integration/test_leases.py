@@ -47,69 +47,69 @@ def b(table: Table) -> LeaseTable:
 
 async def test_a_beat_moves_the_counter_and_tells_who_leaves(a: LeaseTable, b: LeaseTable) -> None:
     for _ in range(3):
-        await a.beat(leaving=False)
-    await b.beat(leaving=True)
-    assert await a.look() == Seen({}, {"a": Beat(3), "b": Beat(1, leaving=True)})
-    await a.leave()
-    assert (await b.look()).watchers.keys() == {"b"}
+        await a.renew(leaving=False)
+    await b.renew(leaving=True)
+    assert await a.read() == Seen({}, {"a": Beat(3), "b": Beat(1, leaving=True)})
+    await a.resign()
+    assert (await b.read()).watchers.keys() == {"b"}
 
 
 async def test_one_of_many_gets_a_shard_that_nobody_has(table: Table) -> None:
     crowd = [LeaseTable(table, str(number)) for number in range(8)]
-    taken = await asyncio.gather(*(each.take(3, None) for each in crowd))
+    taken = await asyncio.gather(*(each.acquire(3, None) for each in crowd))
     winners = [had for had in taken if had is not None]
     assert len(winners) == 1
-    assert (await crowd[0].look()).leases == {3: winners[0]}
+    assert (await crowd[0].read()).leases == {3: winners[0]}
 
 
 async def test_what_was_given_back_is_taken_anew_with_the_next_epoch(a: LeaseTable, b: LeaseTable) -> None:
-    first = await a.take(3, None)
+    first = await a.acquire(3, None)
     assert first == Lease("a", 1)
-    assert await b.take(3, None) is None
-    await a.give(3, first)
-    seen = (await b.look()).leases[3]
+    assert await b.acquire(3, None) is None
+    await a.release(3, first)
+    seen = (await b.read()).leases[3]
     assert seen == Lease(None, 1)
-    assert await b.take(3, seen) == Lease("b", 2)
-    assert await a.take(3, seen) is None, "what was seen then is not so any more"
-    await a.give(3, first)
-    assert (await a.look()).leases == {3: Lease("b", 2)}, "nobody gives what another one has"
+    assert await b.acquire(3, seen) == Lease("b", 2)
+    assert await a.acquire(3, seen) is None, "what was seen then is not so any more"
+    await a.release(3, first)
+    assert (await a.read()).leases == {3: Lease("b", 2)}, "nobody gives what another one has"
 
 
 async def test_a_shard_of_which_only_an_operator_s_news_is_known_can_be_taken(table: Table, a: LeaseTable) -> None:
     await table.update(lease(3), "ADD news :one", {":one": 1})
-    seen = (await a.look()).leases[3]
+    seen = (await a.read()).leases[3]
     assert seen == Lease(None, 0, 1)
-    assert await a.take(3, seen) == Lease("a", 1, 1)
+    assert await a.acquire(3, seen) == Lease("a", 1, 1)
     await table.update(lease(3), "ADD news :one", {":one": 1})
-    assert (await a.look()).leases == {3: Lease("a", 1, 2)}
+    assert (await a.read()).leases == {3: Lease("a", 1, 2)}
 
 
 async def test_shards_of_one_that_has_not_moved_are_stolen_together(a: LeaseTable, b: LeaseTable) -> None:
-    await a.beat(leaving=False)
+    await a.renew(leaving=False)
     for shard in (1, 2, 5):
-        await a.take(shard, None)
-    seen = await b.look()
+        await a.acquire(shard, None)
+    seen = await b.read()
     assert await b.steal("a", (1, 5), seen) == {1: Lease("b", 2), 5: Lease("b", 2)}
-    assert (await b.look()).leases == {1: Lease("b", 2), 2: Lease("a", 1), 5: Lease("b", 2)}
+    assert (await b.read()).leases == {1: Lease("b", 2), 2: Lease("a", 1), 5: Lease("b", 2)}
     assert await b.steal("a", (1, 2), seen) == {}, "all of them, or none"
-    assert (await b.look()).leases[2] == Lease("a", 1)
+    assert (await b.read()).leases[2] == Lease("a", 1)
 
 
 async def test_nothing_is_stolen_from_one_that_has_moved(a: LeaseTable, b: LeaseTable) -> None:
-    await a.take(1, None)
-    unheard = await b.look()
-    await a.beat(leaving=False)
+    await a.acquire(1, None)
+    unheard = await b.read()
+    await a.renew(leaving=False)
     assert await b.steal("a", (1,), unheard) == {}
-    heard = await b.look()
-    await a.beat(leaving=False)
+    heard = await b.read()
+    await a.renew(leaving=False)
     assert await b.steal("a", (1,), heard) == {}
-    assert (await b.look()).leases == {1: Lease("a", 1)}
+    assert (await b.read()).leases == {1: Lease("a", 1)}
 
 
 async def test_of_two_thieves_one_succeeds(table: Table, a: LeaseTable) -> None:
     for shard in range(4):
-        await a.take(shard, None)
-    seen = await a.look()
+        await a.acquire(shard, None)
+    seen = await a.read()
     thieves = [LeaseTable(table, name) for name in "bcdef"]
     stolen = await asyncio.gather(*(thief.steal("a", (0, 1, 2, 3), seen) for thief in thieves))
     assert sorted(map(len, stolen)) == [0, 0, 0, 0, 4]
@@ -138,9 +138,9 @@ async def test_three_watchers_share_a_table_through_a_release_and_a_kill(table: 
     b, c = Watcher(table, "b"), Watcher(table, "c")
     await until(lambda: sorted(len(each.acts()) for each in (a, b, c)) in ([4, 6, 6], [5, 5, 6]))
     assert not a.acts() & b.acts() | a.acts() & c.acts() | b.acts() & c.acts()
-    await a.holding.leave()
+    await a.holding.resign()
     await a.kill()
-    await a.holding.release()
+    await a.holding.release_all()
     assert a.acts() == set()
     await until(lambda: len(b.acts()) == len(c.acts()) == SHARDS // 2)
     await b.kill()

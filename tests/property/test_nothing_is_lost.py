@@ -170,7 +170,7 @@ class Watching(RuleBasedStateMachine):
         told = self.runner.run(self._told([DeliveryState.DEAD]))
         if dropped is None:
             self.revived |= {_delivery_id(each) for each in told}
-            self.runner.run(self._operate(lambda outbox: outbox.revive([], "lanes", self.clock.now())))
+            self.runner.run(self._operate(lambda outbox: outbox.requeue([], "lanes", self.clock.now())))
             return
         told += self.runner.run(self._told([DeliveryState.WAITING]))
         if dropped < len(told):
@@ -238,7 +238,7 @@ class Watching(RuleBasedStateMachine):
         self.store = STORES[self.store_name](Path(self.folder.name) / "watcher.db")
         self.store.step = self.step
         await self.store.open()
-        await self.store.enlist([sink.name for sink in SINKS], self.clock.now())
+        await self.store.register_sinks([sink.name for sink in SINKS], self.clock.now())
         patience = {sink.name: sink.give_up_after for sink in SINKS}
         self.relay = Relay(self.store, [self.outside, self.lanes], self.clock, patience)
         self.recorder = Recorder(self.store, self.clock, self.relay.wake, Observers())

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class SettledBeforeSent(Sound):
     """Broken: a delivery counts as made before it was."""
 
-    async def heads(self, *how: Any) -> list[Delivery]:
+    async def lane_heads(self, *how: Any) -> list[Delivery]:
         """Settle, then hand out; what is answered comes too late to matter."""
-        heads = await super().heads(*how)
+        heads = await super().lane_heads(*how)
         results = [DeliveryOutcome(head, DeliveryState.SENT, "not yet") for head in heads]
         await SqliteStore.settle(self, results, datetime.now(UTC))
         return heads

@@ -37,11 +37,11 @@ class Sound(SqliteStore):
         self._at("deliveries are due", telling=bool(due))
         return due
 
-    async def heads(
+    async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
         """What is to be sent, of each subject the oldest."""
-        heads = await super().heads(sink, now, limit, skip, failing)
+        heads = await super().lane_heads(sink, now, limit, skip, failing)
         self._at("heads are found", telling=bool(heads))
         return heads
 
@@ -95,11 +95,11 @@ class SettleFirst(Sound):
         """Settle, then hand out."""
         return await self._settled(await super().due(sink, limit))
 
-    async def heads(
+    async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
         """The same."""
-        return await self._settled(await super().heads(sink, now, limit, skip, failing))
+        return await self._settled(await super().lane_heads(sink, now, limit, skip, failing))
 
     async def _settled(self, due: list[Delivery]) -> list[Delivery]:
         results = [DeliveryOutcome(delivery, DeliveryState.SENT, "not yet") for delivery in due]
@@ -114,11 +114,11 @@ class SettleFirst(Sound):
 class Overtaking(Sound):
     """Broken: a later delivery of a subject may be tried while an older one waits."""
 
-    async def heads(
+    async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
         """Of each subject the newest."""
-        heads = await super().heads(sink, now, limit, skip, failing)
+        heads = await super().lane_heads(sink, now, limit, skip, failing)
         newest = {delivery.event.subject: delivery for delivery in await SqliteStore.due(self, sink, 1000)}
         return [newest[head.event.subject] for head in heads]
 

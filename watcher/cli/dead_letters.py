@@ -49,8 +49,8 @@ async def revive(settings: Config, ids: Sequence[str], sink: str | None) -> tupl
         others = [event_id for event_id in ids if not await _dead(outbox, [event_id], sink)]
         if others:
             raise UsageError(f"there is no dead letter of {_named(others, sink)}; nothing was changed")
-        revived = await outbox.revive(ids, sink, SystemClock().now())
-        return revived, _why_they_stay(settings, await _dead(outbox, ids, sink), await outbox.enlisted())
+        revived = await outbox.requeue(ids, sink, SystemClock().now())
+        return revived, _why_they_stay(settings, await _dead(outbox, ids, sink), await outbox.registered_sinks())
 
 
 async def drop(settings: Config, event_id: str, sink: str | None) -> int:

@@ -27,7 +27,7 @@ from watcher.core.subjects import subject_matches
 from watcher.delivery.explain import explain as explained
 from watcher.errors import UsageError
 from watcher.stores import reader_for
-from watcher.stores.event_cursor import all_there
+from watcher.stores.event_cursor import cursor_at_end
 from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
 from watcher.util.redaction import printable
@@ -128,13 +128,13 @@ async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> Async
             yield event
         return
     # Events recorded until now, shown or not, are not new ones.
-    told = await all_there(reader, query, FOLLOWED)
+    told = await cursor_at_end(reader, query, FOLLOWED)
     first = await reader.events(query)
-    told.take(first)
+    told.advance(first)
     for _, event in first:
         yield event
     while True:
-        for _, event in told.take(await reader.events(told.untold(query, FOLLOWED))):
+        for _, event in told.advance(await reader.events(told.unseen(query, FOLLOWED))):
             yield event
         await asyncio.sleep(FOLLOW_TABLE_EVERY if reader.late else FOLLOW_EVERY)
 

@@ -70,7 +70,6 @@ class Handover:
         return restricted(config, self._store, self.held)
 
     async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
-        """See `holding.Shards`."""
         told = await asyncio.gather(*map(self._store.load, shards), return_exceptions=True)
         loaded: dict[int, dict[str, Record]] = {}
         unread: dict[int, str] = {}
@@ -96,20 +95,17 @@ class Handover:
         return unread
 
     async def lose(self, shards: Collection[int]) -> None:
-        """See `holding.Shards`."""
         self._let_go(shards)
         await self._forget(shards)
 
     async def wind_down(self, shard: int) -> None:
-        """See `holding.Shards`."""
         await self._polling.left(self._let_go([shard]))
         await self._forget([shard])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SENDING):
                 await self._relay.quiet(lambda subject: self._store.shard_of(subject) == shard)
 
-    async def look_again(self, shards: Collection[int]) -> None:
-        """See `holding.Shards`."""
+    async def refresh(self, shards: Collection[int]) -> None:
         await asyncio.gather(*map(self._store.refresh, shards))
         self._relay.wake()
 

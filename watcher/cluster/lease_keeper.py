@@ -38,22 +38,22 @@ RELEASING = 3.0
 class Leasing(Protocol):
     """The leases where they are kept. Every method may raise StoreError, and then it may have been done or not."""
 
-    async def beat(self, *, leaving: bool) -> None:
+    async def renew(self, *, leaving: bool) -> None:
         """Move this watcher's counter."""
 
-    async def look(self) -> Seen:
+    async def read(self) -> Seen:
         """Who has what, and who lives, as it is now."""
 
-    async def take(self, shard: int, seen: Lease | None) -> Lease | None:
+    async def acquire(self, shard: int, seen: Lease | None) -> Lease | None:
         """Take a shard that nobody has; None: somebody was quicker."""
 
     async def steal(self, owner: str, shards: Collection[int], seen: Seen) -> Mapping[int, Lease]:
         """Take shards of a watcher whose counter has not moved since; empty: it has, or somebody was quicker."""
 
-    async def give(self, shard: int, lease: Lease) -> None:
+    async def release(self, shard: int, lease: Lease) -> None:
         """Let a shard of this watcher's be nobody's."""
 
-    async def leave(self) -> None:
+    async def resign(self) -> None:
         """This watcher lives no more."""
 
 
@@ -76,7 +76,7 @@ class Shards(Protocol):
     async def wind_down(self, shard: int) -> None:
         """Stop, and wait until what is under way is over and kept: it is to be given back."""
 
-    async def look_again(self, shards: Collection[int]) -> None:
+    async def refresh(self, shards: Collection[int]) -> None:
         """An operator changed something of these."""
 
 
@@ -135,24 +135,24 @@ class LeaseKeeper:
         finally:
             await self._end_acting()
 
-    async def leave(self) -> None:
+    async def resign(self) -> None:
         """Take nothing more, and let others know; what is held is kept until `release`."""
         self._leaving = True
         self._beat_at = -inf
         await self._end_acting()
         self._hurry.set()
 
-    async def release(self) -> None:
+    async def release_all(self) -> None:
         """Give everything back, so that others need not wait for the end of the term. `run` must have ended."""
         mine, self._mine = self._mine, {}
         try:
             async with asyncio.timeout(RELEASING):
                 await self._give_all(mine)
                 # A take or a gift that the end cut short may have been done or not: only the table knows.
-                seen = await self._leasing.look()
+                seen = await self._leasing.read()
                 left = {shard: seen.leases[shard] for shard in seen.held_by(self._me)}
                 await self._give_all(left)
-                await self._leasing.leave()
+                await self._leasing.resign()
             log.info("leases.released", shards=len(mine | left))
         except (StoreError, TimeoutError) as error:
             log.warning(
@@ -160,7 +160,7 @@ class LeaseKeeper:
             )
 
     async def _give_all(self, mine: Mapping[int, Lease]) -> None:
-        await asyncio.gather(*(self._leasing.give(shard, lease) for shard, lease in mine.items()))
+        await asyncio.gather(*(self._leasing.release(shard, lease) for shard, lease in mine.items()))
 
     async def _rest(self, pause: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -182,10 +182,10 @@ class LeaseKeeper:
         try:
             async with asyncio.timeout(self._term / BEATS):
                 if begun >= self._beat_at:
-                    await self._leasing.beat(leaving=self._leaving)
+                    await self._leasing.renew(leaving=self._leaving)
                     beaten = True
                     self._beat_at = begun + self._term / BEATS
-                seen = await self._leasing.look()
+                seen = await self._leasing.read()
         except (StoreError, TimeoutError) as error:
             text = str(error) or f"no answer within {self._term / BEATS:g} s"
             if self._trouble is None:
@@ -230,7 +230,7 @@ class LeaseKeeper:
 
     async def _take(self, plan: Plan, seen: Seen) -> list[int]:
         """Take what is free; returns what was had."""
-        singly = await asyncio.gather(*(self._leasing.take(shard, seen.leases.get(shard)) for shard in plan.take))
+        singly = await asyncio.gather(*(self._leasing.acquire(shard, seen.leases.get(shard)) for shard in plan.take))
         had = {shard: lease for shard, lease in zip(plan.take, singly, strict=True) if lease is not None}
         for owner, shards in plan.steal.items():
             stolen = await self._leasing.steal(owner, shards, seen)
@@ -265,7 +265,7 @@ class LeaseKeeper:
         await self._shards.wind_down(shard)
         lease = self._mine.pop(shard, None)
         if lease is not None:
-            await self._leasing.give(shard, lease)
+            await self._leasing.release(shard, lease)
             log.info("leases.handed_over", shard=shard, held=len(self._shards.held))
 
     async def _look_again(self, seen: Seen) -> None:
@@ -273,7 +273,7 @@ class LeaseKeeper:
         now = {shard: seen.leases[shard].news for shard in self._shards.held if shard in seen.leases}
         changed = [shard for shard, news in now.items() if news != self._news.get(shard, 0)]
         if changed:
-            await self._shards.look_again(changed)
+            await self._shards.refresh(changed)
             self._news |= {shard: now[shard] for shard in changed}
 
     async def _end_acting(self) -> None:

@@ -52,13 +52,13 @@ class Membership:
         """Keep the part that is held, and a share of all, for ever."""
         await self._holding.run()
 
-    async def leave(self) -> None:
+    async def resign(self) -> None:
         """Take nothing more; what is held is kept until `release`."""
-        await self._holding.leave()
+        await self._holding.resign()
 
-    async def release(self) -> None:
+    async def release_all(self) -> None:
         """Let others have it all, now."""
-        await self._holding.release()
+        await self._holding.release_all()
 
     def grace(self, longest: float) -> float:
         """Seconds for which it is worth to go on delivering at the end."""

@@ -245,13 +245,13 @@ class Reader(Protocol):
 class Outbox(Reader, Protocol):
     """What an operator may change beside a running daemon."""
 
-    async def enlisted(self) -> Collection[str]:
-        """The sinks that were configured when `enlist` was asked last."""
+    async def registered_sinks(self) -> Collection[str]:
+        """The sinks that were configured when `register_sinks` was asked last."""
 
-    async def revive(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
+    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         """Let dead letters be tried anew: those of these events (empty: all), of one sink or all; returns how many.
 
-        Those of sinks that are not `enlisted` stay, and so do reminders: the next one comes by itself.
+        Those of sinks that are not `registered_sinks` stay, and so do reminders: the next one comes by itself.
         """
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
@@ -268,7 +268,7 @@ class Store(Reader, Protocol):
             StoreConflict: another watcher changed some of the subjects; all other entries were kept.
         """
 
-    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
+    async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
         """What is known of subjects by now, whoever found it; one of which nothing is known is left out."""
 
     async def forget(self, subjects: Collection[str]) -> None:
@@ -277,7 +277,7 @@ class Store(Reader, Protocol):
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         """The sink's oldest waiting deliveries, in the order in which their events were recorded."""
 
-    async def heads(
+    async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
         """The oldest waiting delivery of each subject that is not in `skip` and whose next try is not still to come.
@@ -287,7 +287,7 @@ class Store(Reader, Protocol):
         """
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        """Seconds until `heads` will have something of a subject not in `skip`; None: nothing waits."""
+        """Seconds until `lane_heads` will have something of a subject not in `skip`; None: nothing waits."""
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """Keep what became of tries."""
@@ -301,13 +301,13 @@ class Store(Reader, Protocol):
         What a sink took, or was given up on, since that time keeps its event as well.
         """
 
-    async def enlisted(self) -> Collection[str]:
-        """The sinks that were configured when `enlist` was asked last."""
+    async def registered_sinks(self) -> Collection[str]:
+        """The sinks that were configured when `register_sinks` was asked last."""
 
-    async def hasten(self, sink: str, since: float = -inf) -> None:
+    async def retry_now(self, sink: str, since: float = -inf) -> None:
         """The sink works again: subjects that fail since then (seconds since 1970) may be tried at once."""
 
-    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
+    async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
         """Take up the configured sinks.
 
         What waits for a sink that is not among them becomes a dead letter that says so; returns how many did.
@@ -316,7 +316,7 @@ class Store(Reader, Protocol):
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
         """Let the sink have the `wanted` events that were recorded since a time and that it never had; how many."""
 
-    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
+    async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
         """Turn what waits for the sink, and was recorded `before` (None: all), into dead letters; returns how many."""
 
     async def mark_alive(self, now: datetime) -> None:

@@ -51,7 +51,7 @@ class Batcher:
         window = WINDOW if limits.group_wait or down else room * limits.batch
         sound_first = down or limits.parallel == 1
         for most in (0, max(0, failing)) if sound_first else (max(0, failing),):
-            heads = await self._store.heads(self._sink, self._clock.now(), window, subjects, most)
+            heads = await self._store.lane_heads(self._sink, self._clock.now(), window, subjects, most)
             if limits.group_wait:
                 turn = self._of_one_cause(heads, hurry=hurry)
             else:

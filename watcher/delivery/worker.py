@@ -227,7 +227,7 @@ class Worker:
         now = self._clock.now()
         before = now - timedelta(seconds=self.give_up_after)
         reason = given_up(self.give_up_after, self._last_error)
-        if buried := await self._store.bury(self.sink.name, reason, now, before):
+        if buried := await self._store.dead_letter(self.sink.name, reason, now, before):
             self._health.ended([DeliveryState.DEAD])
             self._log.error("delivery.dead_lettered", deliveries=buried, error=reason)
 
@@ -336,7 +336,7 @@ class Worker:
     async def _hasten(self, since: float) -> None:
         """What began to fail after the sink was last heard of failed because it was down."""
         try:
-            await self._store.hasten(self.sink.name, since)
+            await self._store.retry_now(self.sink.name, since)
         except StoreError as error:  # they are tried again by themselves, only later
             self._log.warning("sink.store_failed", error=str(error))
 
@@ -356,7 +356,7 @@ class Worker:
         """The receiver wants nothing more: what waits is dead, and says why."""
         if self._sends:  # some of it may still be taken
             return LOOK
-        buried = await self._store.bury(self.sink.name, reason, self._clock.now())
+        buried = await self._store.dead_letter(self.sink.name, reason, self._clock.now())
         if not self._said:
             self._said = True
             consequence = "its events become dead letters until the next start"

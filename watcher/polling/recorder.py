@@ -195,7 +195,7 @@ class Recorder:
 
     async def _learn(self, subjects: Collection[str]) -> None:
         """Know what another watcher found."""
-        found = await self._until_kept(partial(self._store.fresh, subjects))
+        found = await self._until_kept(partial(self._store.reload, subjects))
         for subject in subjects:
             self.records.pop(subject, None)
         self.records.update(found)

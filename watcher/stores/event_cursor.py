@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EventCursor:
-    """Ask for what is not told (`untold`), and let `take` say what is new of it."""
+    """Ask for what is not told (`unseen`), and let `advance` say what is new of it."""
 
     def __init__(self, last: int, late: int) -> None:
         """All up to the number `last` was told, as far as is known; what comes may have one smaller by up to `late`."""
@@ -39,11 +39,11 @@ class EventCursor:
         """Number and id of what was told and has a number above `since`."""
         return self._keys
 
-    def untold(self, query: EventQuery, limit: int) -> EventQuery:
+    def unseen(self, query: EventQuery, limit: int) -> EventQuery:
         """Of what `query` lets through, the first that may be new."""
         return replace(query, after=self.since, known=self.keys, newest=False, limit=limit)
 
-    def take(self, found: Sequence[Found]) -> list[Found]:
+    def advance(self, found: Sequence[Found]) -> list[Found]:
         """Those of `found` that were not told yet; they are from now on."""
         since = self.since
         new = [(number, event) for number, event in found if number > since and (number, event.id) not in self._keys]
@@ -59,10 +59,10 @@ class EventCursor:
         return copied
 
 
-async def all_there(reader: Reader, query: EventQuery, page: int) -> EventCursor:
+async def cursor_at_end(reader: Reader, query: EventQuery, page: int) -> EventCursor:
     """Of what `query` lets through, all that is recorded by now counts as told; it is read `page` by `page`."""
     newest = await reader.events(replace(query, limit=1))
     told = EventCursor(newest[-1][0] if newest else 0, reader.late)
-    while reader.late and (found := await reader.events(told.untold(query, page))):
-        told.take(found)
+    while reader.late and (found := await reader.events(told.unseen(query, page))):
+        told.advance(found)
     return told

@@ -51,7 +51,6 @@ class MemoryStore:
     late = 0
 
     def __init__(self) -> None:
-        """Begin empty."""
         self._records: dict[str, Record] = {}
         self._events: dict[int, tuple[float, Event]] = {}
         self._rows: dict[str, dict[Place, _Row]] = defaultdict(dict)
@@ -67,11 +66,9 @@ class MemoryStore:
         """Nothing to close."""
 
     async def records(self) -> dict[str, Record]:
-        """See `protocols.Reader`."""
         return dict(self._records)
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
-        """See `protocols.Reader`."""
         found = [
             (number, event)
             for number, (recorded, event) in self._events.items()
@@ -83,7 +80,6 @@ class MemoryStore:
         return sorted(fitting((found[::-1] if query.newest else found)[: query.limit], query.size))
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        """See `protocols.Reader`."""
         found = []
         for sink, (number, reminder), row in self._all():
             recorded, event = self._events[number]
@@ -97,24 +93,19 @@ class MemoryStore:
         return (found[::-1] if query.newest else found)[: query.limit]
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
-        """See `protocols.Reader`."""
         told = (DeliveryState.WAITING, DeliveryState.DEAD)
         return Counter((sink, row.state) for sink, _, row in self._all() if row.state in told)
 
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
-        """See `protocols.Reader`."""
         return [(number, event) for number, (_, event) in self._events.items() if event.id == event_id]
 
     async def alive_at(self) -> datetime | None:
-        """See `protocols.Reader`."""
         return self._alive_at
 
     async def mark_alive(self, now: datetime) -> None:
-        """See `protocols.Store`."""
         self._alive_at = now
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
-        """See `protocols.Store`."""
         for entry in entries:
             self._records[entry.subject] = entry.record
             for sink in self._lanes if entry.events else ():
@@ -125,24 +116,20 @@ class MemoryStore:
                 for sink in sinks:
                     self._add(sink, (self._number, 0))
 
-    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
-        """See `protocols.Store`."""
+    async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
         return {subject: self._records[subject] for subject in subjects if subject in self._records}
 
     async def forget(self, subjects: Collection[str]) -> None:
-        """See `protocols.Store`."""
         for subject in subjects:
             self._records.pop(subject, None)
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
-        """See `protocols.Store`."""
         places = sorted(place for lane in self._lanes[sink].values() for place in lane.waiting)
         return [self._delivery(sink, place) for place in places[:limit]]
 
-    async def heads(
+    async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
-        """See `protocols.Store`."""
         moment = now.timestamp()
         lanes = [lane for subject, lane in self._lanes[sink].items() if subject not in skip]
         failed = [
@@ -153,7 +140,6 @@ class MemoryStore:
         return [self._delivery(sink, place) for place in sorted(lane.waiting[0] for lane in ready)[:limit]]
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        """See `protocols.Store`."""
         moments = [lane.next_try for subject, lane in self._lanes[sink].items() if subject not in skip]
         if not moments:
             return None
@@ -161,7 +147,6 @@ class MemoryStore:
         return 0.0 if wait > LONGEST_HEEDED else max(0.0, wait)
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
-        """See `protocols.Store`."""
         moment = now.timestamp()
         for result in results:
             delivery = result.delivery
@@ -179,12 +164,10 @@ class MemoryStore:
                 self._advance(delivery.sink, place, reset=not result.failing)
 
     async def waiting(self) -> Mapping[str, int]:
-        """See `protocols.Store`."""
         counts = await self.counts()
         return {sink: count for (sink, state), count in counts.items() if state is DeliveryState.WAITING}
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """See `protocols.Store`."""
         moment = before.timestamp()
         kept = {
             number
@@ -201,23 +184,19 @@ class MemoryStore:
             del self._events[number]
         return len(old)
 
-    async def hasten(self, sink: str, since: float = -inf) -> None:
-        """See `protocols.Store`."""
+    async def retry_now(self, sink: str, since: float = -inf) -> None:
         for lane in self._lanes[sink].values():
             if lane.since is not None and lane.since >= since:
                 lane.next_try = lane.next_try and OVERDUE
 
-    async def enlisted(self) -> Collection[str]:
-        """See `protocols.Store`."""
+    async def registered_sinks(self) -> Collection[str]:
         return self._sinks
 
-    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
-        """See `protocols.Store`."""
+    async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
         self._sinks = frozenset(sinks)
-        return sum([await self.bury(sink, REMOVED, now) for sink in self._lanes if sink not in self._sinks])
+        return sum([await self.dead_letter(sink, REMOVED, now) for sink in self._lanes if sink not in self._sinks])
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
-        """See `protocols.Store`."""
         places = [
             (number, 0)
             for number, (recorded, event) in self._events.items()
@@ -227,8 +206,7 @@ class MemoryStore:
             self._add(sink, place)
         return len(places)
 
-    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
-        """See `protocols.Store`."""
+    async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
         until = inf if before is None else before.timestamp()
         waiting = [place for lane in self._lanes[sink].values() for place in lane.waiting]
         places = [place for place in waiting if self._events[place[0]][0] <= until]
@@ -237,7 +215,6 @@ class MemoryStore:
         return len(places)
 
     async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
-        """See `protocols.Store`."""
         wished = {(wish.sink, wish.subject) for wish in wishes}
         for sink, lanes in self._lanes.items():
             for subject in [subject for subject in lanes if (sink, subject) not in wished]:

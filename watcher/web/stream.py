@@ -18,7 +18,7 @@ from watcher.core.events import fitting
 from watcher.core.ports import EventQuery
 from watcher.errors import StoreError
 from watcher.observability.observer import Observer
-from watcher.stores.event_cursor import EventCursor, all_there
+from watcher.stores.event_cursor import EventCursor, cursor_at_end
 from watcher.web.responses import HEADERS
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Hub(Observer):
         """Let there be a feed; the place from which a stream goes on."""
         async with self._opening:
             if self._feeding is None or self._feeding.done():
-                self._told = await all_there(self._inside.reader, EventQuery(size=FED_TEXT), FED)
+                self._told = await cursor_at_end(self._inside.reader, EventQuery(size=FED_TEXT), FED)
                 self._recent = []
                 self._taken += 1  # a stream of the former feed may have missed something
                 self._feeding = asyncio.create_task(self._feed(), name="events for the pages")
@@ -183,18 +183,18 @@ class Hub(Observer):
             if start >= 0:
                 found = fitting(self._recent[start : start + PAGE], PAGE_TEXT)
                 place.position += len(found)
-                return place.told.take(found)
+                return place.told.advance(found)
             place.position = None
         taken = self._taken  # before reading: what is taken up meanwhile is looked at
         async with self._pagers:
             found = await self._page(place.told)
         if not found:
             place.position = taken
-        return place.told.take(found)
+        return place.told.advance(found)
 
     async def _page(self, told: EventCursor) -> list[Found]:
         try:
-            return await self._inside.reader.events(told.untold(EventQuery(size=PAGE_TEXT), PAGE))
+            return await self._inside.reader.events(told.unseen(EventQuery(size=PAGE_TEXT), PAGE))
         except StoreError as error:
             # The stream ends; the browser comes back and says where it was.
             log.warning("http.stream_failed", error=str(error))
@@ -213,7 +213,9 @@ class Hub(Observer):
                     await self._news.wait()
             self._news.clear()
             try:
-                while found := self._told.take(await reader.events(self._told.untold(EventQuery(size=FED_TEXT), FED))):
+                while found := self._told.advance(
+                    await reader.events(self._told.unseen(EventQuery(size=FED_TEXT), FED))
+                ):
                     self._recent = fitting([*self._recent, *found][: -SHARED - 1 : -1], SHARED_TEXT)[::-1]
                     self._texts |= {(number, event.id): _text(number, event) for number, event in found}
                     if len(self._texts) > 2 * len(self._recent):

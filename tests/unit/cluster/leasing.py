@@ -55,19 +55,19 @@ class Line:
         await self.table.on_the_way()
         await self.going.wait()
 
-    async def beat(self, *, leaving: bool) -> None:
+    async def renew(self, *, leaving: bool) -> None:
         await self._there()
         known = self.table.watchers.get(self.me, Beat(0))
         self.table.watchers[self.me] = Beat(known.count + 1, leaving)
         await self._back()
 
-    async def look(self) -> Seen:
+    async def read(self) -> Seen:
         await self._there()
         seen = Seen(dict(self.table.leases), dict(self.table.watchers))
         await self._back()
         return seen
 
-    async def take(self, shard: int, seen: Lease | None) -> Lease | None:
+    async def acquire(self, shard: int, seen: Lease | None) -> Lease | None:
         await self._there()
         now = self.table.leases.get(shard)
         taken = None
@@ -89,13 +89,13 @@ class Line:
     def _unmoved(self, owner: str, seen: Seen) -> bool:
         return self.table.watchers.get(owner) == seen.watchers.get(owner)
 
-    async def give(self, shard: int, mine: Lease) -> None:
+    async def release(self, shard: int, mine: Lease) -> None:
         await self._there()
         if self.table.leases[shard] == mine:
             self.table.leases[shard] = replace(mine, owner=None)
         await self._back()
 
-    async def leave(self) -> None:
+    async def resign(self) -> None:
         await self._there()
         self.table.watchers.pop(self.me, None)
 
@@ -132,7 +132,7 @@ class Acting:
         await asyncio.sleep(0.2)
         self.history.append(("wind down", shard))
 
-    async def look_again(self, shards: Collection[int]) -> None:
+    async def refresh(self, shards: Collection[int]) -> None:
         self.history += [("look again", shard) for shard in shards]
 
 
@@ -163,12 +163,12 @@ class Watcher:
             await self.running
 
     async def sigterm(self) -> None:
-        await self.holding.leave()
+        await self.holding.resign()
         await asyncio.sleep(0.3)
         self.running.cancel()
         with suppress(asyncio.CancelledError):
             await self.running
-        await self.holding.release()
+        await self.holding.release_all()
 
 
 def everything_held(*watchers: Watcher) -> bool:

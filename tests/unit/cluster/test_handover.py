@@ -170,5 +170,5 @@ async def test_a_reload_reaches_what_is_held_only(house: House) -> None:
 
 async def test_what_an_operator_changed_is_looked_at_again(house: House) -> None:
     await house.handover.gain([PROD])
-    await house.handover.look_again([PROD])
+    await house.handover.refresh([PROD])
     assert house.store.refreshed == [PROD]

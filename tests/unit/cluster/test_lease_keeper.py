@@ -60,8 +60,8 @@ async def test_what_is_released_is_held_by_others_within_two_seconds() -> None:
     await a.kill()
 
 
-@pytest.mark.parametrize("call", ["take", "give"])
-def test_whoever_ends_while_it_takes_or_gives_leaves_nothing_behind(call: str) -> None:
+@pytest.mark.parametrize("call", ["acquire", "release"])
+def test_a_watcher_that_ends_while_it_acquires_or_releases_leaves_no_lease_behind(call: str) -> None:
     """The table did it, or did not, and the end cuts the answer off."""
 
     @in_own_time
@@ -71,21 +71,21 @@ def test_whoever_ends_while_it_takes_or_gives_leaves_nothing_behind(call: str) -
         known = getattr(a.line, call)
 
         async def unanswered(*what: object) -> None:
-            if call == "take":
+            if call == "acquire":
                 await known(*what)
             asked.set()
             await asyncio.Event().wait()
 
-        if call == "give":
+        if call == "release":
             await until(lambda: everything_held(a), SOON)
         setattr(a.line, call, unanswered)
         b = Watcher(table, "b")
         await asked.wait()
-        await a.holding.leave()
+        await a.holding.resign()
         setattr(a.line, call, known)
         a.running.cancel()
         await asyncio.wait([a.running])
-        await a.holding.release()
+        await a.holding.release_all()
         assert "a" not in {lease.owner for lease in table.leases.values()}
         await until(lambda: everything_held(b), SOON)
         await b.kill()
@@ -100,7 +100,7 @@ async def test_one_that_is_told_to_end_while_it_gains_goes_on_to_beat_though_the
     a.acting.loading = TERM
     await until(lambda: len(a.may()) == SHARDS, SOON)
     a.line.cut = True
-    await a.holding.leave()
+    await a.holding.resign()
     await asyncio.sleep(TERM / 2)
     assert a.alive
     a.line.cut = False

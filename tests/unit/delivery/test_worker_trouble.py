@@ -118,7 +118,7 @@ async def test_a_sink_that_is_put_back_is_not_failing_for_what_was_left_when_it_
     async with relaying(Scripted(lambda _: Verdict.LATER), store=store) as house:
         await house.record("a", 1)
         await house.until(lambda: house.relay.look({})["x"].error != "", 10)
-        await store.bury("x", REMOVED, house.clock.now())
+        await store.dead_letter("x", REMOVED, house.clock.now())
     async with relaying(Scripted(), store=store) as back:
         await asyncio.sleep(1)
         assert back.relay.look({"x": "webhook"})["x"] == SinkStatus("webhook", "up", "")
@@ -292,11 +292,11 @@ class Flaky(MemoryStore):
         self.fault = fault or StoreError("the disk is full")
         self.settled: list[int] = []
 
-    async def heads(self, *args: Any, **kwargs: Any) -> list[Delivery]:
+    async def lane_heads(self, *args: Any, **kwargs: Any) -> list[Delivery]:
         self.asking -= 1
         if self.asking >= 0:
             raise self.fault
-        return await super().heads(*args, **kwargs)
+        return await super().lane_heads(*args, **kwargs)
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         await asyncio.sleep(self.slow)
@@ -377,15 +377,15 @@ async def test_a_clock_that_is_set_back_or_forward_holds_nothing_up() -> None:
 async def test_a_store_that_does_not_tell_what_waits_is_told_of_until_it_does() -> None:
     sink = Scripted(lambda _: Verdict.TAKEN)
     async with relaying(sink) as house:
-        heads = house.store.heads
+        heads = house.store.lane_heads
 
         async def failing(*_: Any) -> Sequence[Delivery]:
             raise StoreError("denied")
 
-        house.store.heads = failing  # type: ignore[method-assign]  # a failure
+        house.store.lane_heads = failing  # type: ignore[method-assign]  # a failure
         await house.record("a", 1)
         await house.until(lambda: house.relay.trouble == "denied", 10)
-        house.store.heads = heads  # type: ignore[method-assign]  # its end
+        house.store.lane_heads = heads  # type: ignore[method-assign]  # its end
         await house.until(lambda: house.relay.trouble is None, 60)
         await house.quiet(60)
     assert sink.taken_of("a") == [1]

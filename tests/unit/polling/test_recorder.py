@@ -77,11 +77,11 @@ class Shared(MemoryStore):
             self._records["a"] = THEIRS
             raise StoreConflict("another watcher wrote a", ["a"])
 
-    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
+    async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
         self.failures -= 1
         if self.failures >= 0:
             raise StoreError("not now")
-        return await super().fresh(subjects)
+        return await super().reload(subjects)
 
 
 @in_own_time

@@ -15,33 +15,33 @@ def events(*numbers: int) -> list[tuple[int, Event]]:
 
 def test_where_none_is_late_a_number_says_it_all() -> None:
     told = EventCursor(4, late=0)
-    assert told.take(events(3, 4, 5, 7)) == events(5, 7)
+    assert told.advance(events(3, 4, 5, 7)) == events(5, 7)
     assert (told.since, told.last, [*told.keys]) == (7, 7, [])
-    assert told.take(events(6, 7)) == []
+    assert told.advance(events(6, 7)) == []
 
 
 def test_one_that_is_late_is_told_and_the_others_not_again() -> None:
     told = EventCursor(100, late=50)
-    assert told.take(events(120)) == events(120)
+    assert told.advance(events(120)) == events(120)
     assert told.since == 70
-    assert told.take(events(90, 120)) == events(90)
-    assert told.take(events(90, 120)) == []
-    assert told.take(events(69)) == []
+    assert told.advance(events(90, 120)) == events(90)
+    assert told.advance(events(90, 120)) == []
+    assert told.advance(events(69)) == []
 
 
 def test_two_may_have_one_number() -> None:
     told, (first,) = EventCursor(0, late=10), events(5)
     second = (5, Event("another", "type", "subject", "", "{}"))
-    assert told.take([first]) == [first]
-    assert told.take([first, second]) == [second]
+    assert told.advance([first]) == [first]
+    assert told.advance([first, second]) == [second]
 
 
 def test_a_copy_goes_its_own_way() -> None:
     told = EventCursor(0, late=10)
-    told.take(events(5))
+    told.advance(events(5))
     copy = told.copy()
-    assert copy.take(events(6)) == events(6)
-    assert told.take(events(5, 6)) == events(6)
+    assert copy.advance(events(6)) == events(6)
+    assert told.advance(events(5, 6)) == events(6)
 
 
 @given(st.lists(st.integers(1, 60), unique=True))
@@ -55,6 +55,8 @@ def test_whatever_comes_no_later_than_it_may_is_told_once(order: list[int]) -> N
     told, heard, there = EventCursor(0, late), [], set[int]()
     for number in recorded:
         there.add(number)
-        heard += [each for each, _ in told.take([found for found in events(*sorted(there)) if found[0] > told.since])]
+        heard += [
+            each for each, _ in told.advance([found for found in events(*sorted(there)) if found[0] > told.since])
+        ]
         assert all(each > told.since for each, _ in told.keys)
     assert heard == recorded

@@ -56,7 +56,6 @@ class RefusedError(StoreError):
     """A condition did not hold; nothing was written. `at`: which operations' conditions."""
 
     def __init__(self, message: str, at: frozenset[int] = frozenset({0})) -> None:
-        """Keep which."""
         super().__init__(message)
         self.at = at
 

@@ -79,7 +79,6 @@ class Index:
     """Everything that waits, by sink and subject."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self._lanes: dict[str, dict[str, _Lane]] = defaultdict(dict)
         self._gone: dict[Place, int] = {}
         """What was taken out, and when: a page read before may still show it."""
@@ -183,10 +182,10 @@ class Index:
             (row for lane in self._lanes[sink].values() for row in lane.rows.values()), key=lambda row: row.order
         )
 
-    def heads(
+    def lane_heads(
         self, sink: str, now: float, limit: int, skip: Collection[str], failing: int | None, may: Callable[[str], bool]
     ) -> list[Row]:
-        """See `protocols.Store.heads`; only of subjects that this watcher `may` deliver now."""
+        """Only of subjects that this watcher `may` deliver now."""
         heads = [lane.head for subject, lane in self._lanes[sink].items() if subject not in skip and may(subject)]
         failed = [row for row in heads if row.next_try > 0 and not now < row.next_try <= now + LONGEST_HEEDED]
         failed.sort(key=lambda row: row.next_try)
@@ -194,7 +193,6 @@ class Index:
         return sorted(ready, key=lambda row: row.order)[:limit]
 
     def next_try(self, sink: str, now: float, skip: Collection[str], may: Callable[[str], bool]) -> float | None:
-        """See `protocols.Store.next_try`."""
         moments = [
             lane.head.next_try for subject, lane in self._lanes[sink].items() if subject not in skip and may(subject)
         ]
@@ -203,8 +201,7 @@ class Index:
         wait = min(moments) - now
         return 0.0 if wait > LONGEST_HEEDED else max(0.0, wait)
 
-    def hasten(self, sink: str, since: float) -> None:
-        """See `protocols.Store.hasten`."""
+    def retry_now(self, sink: str, since: float) -> None:
         for lane in self._lanes[sink].values():
             head = lane.head
             if head.since is not None and head.since >= since and head.next_try:

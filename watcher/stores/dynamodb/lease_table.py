@@ -42,17 +42,16 @@ class LeaseTable:
         self._table = table
         self._me = me
 
-    async def beat(self, *, leaving: bool) -> None:
-        """See `holding.Leasing`. It is added to, never set: a beat that arrives late cannot look like none."""
+    async def renew(self, *, leaving: bool) -> None:
+        """It is added to, never set: a beat that arrives late cannot look like none."""
         values: Values = {":one": 1, ":leaving": int(leaving), ":ttl": int(time.time()) + FORGOTTEN}
         await self._table.update(life(self._me), "SET leaving = :leaving, #ttl = :ttl ADD #n :one", values)
 
-    async def look(self) -> Seen:
-        """See `holding.Leasing`."""
+    async def read(self) -> Seen:
         return seen_in(await self._table.query(LEASES))
 
-    async def take(self, shard: int, seen: Lease | None) -> Lease | None:
-        """See `holding.Leasing`. What never had an owner has no epoch, though it may have news."""
+    async def acquire(self, shard: int, seen: Lease | None) -> Lease | None:
+        """What never had an owner has no epoch, though it may have news."""
         epoch, news = (0, 0) if seen is None else (seen.epoch, seen.news)
         values: Values = {":me": self._me, ":next": epoch + 1}
         if epoch:
@@ -65,7 +64,6 @@ class LeaseTable:
         return Lease(self._me, epoch + 1, news)
 
     async def steal(self, owner: str, shards: Collection[int], seen: Seen) -> Mapping[int, Lease]:
-        """See `holding.Leasing`."""
         had = {shard: seen.leases[shard] for shard in shards}
         thefts = [
             Update(
@@ -88,16 +86,15 @@ class LeaseTable:
             return {}
         return {shard: Lease(self._me, each.epoch + 1, each.news) for shard, each in had.items()}
 
-    async def give(self, shard: int, mine: Lease) -> None:
-        """See `holding.Leasing`. One that was stolen meanwhile stays where it is."""
+    async def release(self, shard: int, mine: Lease) -> None:
+        """One that was stolen meanwhile stays where it is."""
         values: Values = {":owner": self._me, ":epoch": mine.epoch}
         try:
             await self._table.update(lease(shard), "REMOVE #owner", values, _UNCHANGED)
         except RefusedError:
             return
 
-    async def leave(self) -> None:
-        """See `holding.Leasing`."""
+    async def resign(self) -> None:
         await self._table.delete(life(self._me))
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class DynamoOutbox(DynamoReader):
     """Every change is one transaction that only holds for a delivery that is where it was seen."""
 
-    async def revive(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:  # noqa: ARG002  others do
+    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:  # noqa: ARG002  others do
         """See `protocols.Outbox`."""
-        enlisted = await self.enlisted()
+        enlisted = await self.registered_sinks()
         found = [
             item
             for item in await self._undelivered("D", event_ids)
@@ -35,7 +35,6 @@ class DynamoOutbox(DynamoReader):
         return await self._change([(item, _revived(codec.row_of(item, 0.0))) for item in found])
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
-        """See `protocols.Outbox`."""
         found = [item for item in await self._undelivered("OD", [event_id]) if sink in (None, item["sink"])]
         return await self._change([(item, _dropped(item, now.timestamp())) for item in found])
 

@@ -77,13 +77,11 @@ class DynamoReader:
         await self.table.close()
 
     async def records(self) -> dict[str, Record]:
-        """See `protocols.Reader`."""
         shards = await gather(self.table.query(f"T#{shard}") for shard in range(SHARDS))
         found = await gather(self.record_of(item) for shard in shards for item in shard)
         return {subject: record for subject, record, _ in filter(None, found)}
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
-        """See `protocols.Reader`."""
         found: list[Item] = []
         known = {EventKey(number, "", id_).sort for number, id_ in query.known}
         async for item in self._history(query):
@@ -104,7 +102,6 @@ class DynamoReader:
         return events[::-1] if query.newest else events
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        """See `protocols.Reader`."""
         states = frozenset(query.states or DeliveryState)
         found = [
             item
@@ -119,22 +116,19 @@ class DynamoReader:
         return [codec.record_of(item, event) for item, event in told if event is not None]
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
-        """See `protocols.Reader`."""
         items = await self._of_shards("OD")
         return Counter((str(item["sink"]), codec.state_of(item)) for item in items)
 
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
-        """See `protocols.Reader`."""
         places = await self.table.query(items.by_id(event_id), "E")
         keys = sorted(map(codec.event_key, places))
         bodies = await self.bodies(keys)
         return [(key.number, bodies[key]) for key in keys if key in bodies]
 
-    async def enlisted(self) -> Collection[str]:
-        """See `protocols.Outbox`."""
+    async def registered_sinks(self) -> Collection[str]:
         return _names(await self.table.get(items.SINKS), "sinks")
 
-    async def named(self) -> frozenset[str]:
+    async def known_sinks(self) -> frozenset[str]:
         """Those, and the sinks that a watcher is about to take up: what waits for any other was left by one removed."""
         item = await self.table.get(items.SINKS)
         return _names(item, "sinks") | _names(item, "coming")
@@ -178,7 +172,6 @@ class DynamoReader:
         raise StoreError(f"{self.table.address}: a part of the state of a subject is missing")
 
     async def alive_at(self) -> datetime | None:
-        """See `protocols.Reader`."""
         item = await self.table.get(items.ALIVE)
         return moment_of((item or {}).get("at"))
 

@@ -48,10 +48,9 @@ class Retention(ShardOutbox):
         """When the last delivery of an old event ended, that is kept for it."""
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
-        """See `protocols.Store`."""
         moment, done = since.timestamp(), 0
         first = items.number_at(moment)
-        await self.name({sink})
+        await self.announce_sinks({sink})
         for hour in await self.hours():
             if hour < items.hour_of(first):
                 continue
@@ -62,7 +61,7 @@ class Retention(ShardOutbox):
         return done
 
     async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
-        """See `protocols.Store`; what waits in the held shards is called off."""
+        """What waits in the held shards is called off."""
         wished, moment = {(wish.sink, wish.subject) for wish in wishes}, now.timestamp()
         over = [row for row in self._index.reminders() if (row.place.sink, row.place.subject) not in wished]
         await gather(self._end(row, moment, DeliveryState.DROPPED, OVER) for row in over)
@@ -71,7 +70,6 @@ class Retention(ShardOutbox):
         return sum(await gather(self._remind(wish, moment) for wish in wishes))
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """See `protocols.Store`."""
         moment, done = before.timestamp(), 0
         for hour in await self.hours():
             if hour > items.hour_of(items.number_at(moment)):

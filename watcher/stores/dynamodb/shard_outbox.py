@@ -60,11 +60,11 @@ class ShardOutbox(DynamoOutbox):
         self._trusted = REFRESH if address.leases else 0.0
         """Seconds for which what was read is taken to be so: with leases nobody else settles."""
 
-    async def name(self, sinks: Collection[str]) -> None:
-        """Let the table know these sinks before anything waits for them, so that no watcher takes them for removed.
+    async def announce_sinks(self, sinks: Collection[str]) -> None:
+        """List sinks as `coming` before any delivery waits for them, so that no daemon takes them for removed.
 
-        They are taken up (`enlist`) only after that: a sink's history is replayed first, and a reload waits until the
-        sinks that go have answered.
+        `register_sinks` follows later: a sink's history is replayed first, and a reload waits until the removed sinks
+        have answered.
         """
         if self._named.issuperset(sinks):
             return
@@ -84,30 +84,30 @@ class ShardOutbox(DynamoOutbox):
             await self._read_lanes(shard_of(subject), subject)
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
-        """See `protocols.Store`. What may not be delivered now holds up nothing of the other shards."""
-        return await self._still(lambda: self._due(sink, limit))
+        """What may not be delivered now holds up nothing of the other shards."""
+        return await self._confirm_pending(lambda: self._due(sink, limit))
 
-    async def heads(
+    async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
-        """See `protocols.Store`."""
         moment = now.timestamp()
-        return await self._still(lambda: self._index.heads(sink, moment, limit, skip, failing, self._may))
+        return await self._confirm_pending(
+            lambda: self._index.lane_heads(sink, moment, limit, skip, failing, self._may)
+        )
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        """See `protocols.Store`."""
         return self._index.next_try(sink, now.timestamp(), skip, self._may)
 
     async def waiting(self) -> Mapping[str, int]:
-        """See `protocols.Store`; in the held shards."""
+        """In the held shards."""
         return self._index.counts()
 
-    async def hasten(self, sink: str, since: float = -inf) -> None:
-        """See `protocols.Store`. Only here: after a restart they rest as long as was written."""
-        self._index.hasten(sink, since)
+    async def retry_now(self, sink: str, since: float = -inf) -> None:
+        """Only here: after a restart they rest as long as was written."""
+        self._index.retry_now(sink, since)
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
-        """See `protocols.Store`. What somebody else settled meanwhile is left as it is."""
+        """What somebody else settled meanwhile is left as it is."""
         moment = now.timestamp()
         pending: list[tuple[DeliveryOutcome, Row, list[Operation]]] = []
         for result in results:
@@ -161,7 +161,7 @@ class ShardOutbox(DynamoOutbox):
     def _due(self, sink: str, limit: int) -> list[Row]:
         return [row for row in self._index.due(sink) if self._may(row.place.subject)][:limit]
 
-    async def _still(self, choose: Callable[[], list[Row]]) -> list[Delivery]:
+    async def _confirm_pending(self, choose: Callable[[], list[Row]]) -> list[Delivery]:
         """What `choose` finds in the index, as far as it still waits by the table; with what else it needs."""
         while True:
             rows = choose()
@@ -231,8 +231,8 @@ class ShardOutbox(DynamoOutbox):
             rows = [codec.row_of(item, begun) for item in found if "sink" in item]
             for note in [item for item in found if "owed" in item]:
                 rows += await self._written_with(note, begun)
-                rows += await self._pay(note)
-            rows += await self._overlooked(rows, begun)
+                rows += await self._write_owed(note)
+            rows += await self._missed_predecessors(rows, begun)
             if subject is not None:
                 self._index.replace(rows, step, lambda place: place.subject == subject)
             else:
@@ -240,7 +240,7 @@ class ShardOutbox(DynamoOutbox):
         finally:
             self._index.end(step)
 
-    async def _overlooked(self, rows: Sequence[Row], begun: float) -> list[Row]:
+    async def _missed_predecessors(self, rows: Sequence[Row], begun: float) -> list[Row]:
         """What was committed together with `rows`, comes before them, and was not seen.
 
         A query may show one item of a transaction and not yet another: order would break.
@@ -260,7 +260,7 @@ class ShardOutbox(DynamoOutbox):
         found = await self.table.agreed(commit.written_with(state))
         return [codec.row_of(item, begun) for item in found.values() if "sink" in item]
 
-    async def _pay(self, note: Item) -> list[Row]:
+    async def _write_owed(self, note: Item) -> list[Row]:
         """Write the deliveries that a commit left for later, step by step; whoever comes to it goes on with it."""
         shard, subject, rows = shard_of(str(note["subject"])), str(note["subject"]), commit.owed_rows(note)
         key, before = items.key_of(note), note
@@ -283,8 +283,8 @@ class ShardOutbox(DynamoOutbox):
         self._index.remove(row.place)
         return done
 
-    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
-        """See `protocols.Store`; in the held shards."""
+    async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
+        """In the held shards."""
         until = inf if before is None else before.timestamp()
         rows = [row for row in self._index.due(sink) if row.recorded <= until]
         batches = [rows[start : start + TOGETHER] for start in range(0, len(rows), TOGETHER)]

@@ -55,7 +55,6 @@ class DynamoStore(Retention):
     prepares = True
 
     def __init__(self, address: Address, sessions: Sessions | None = None) -> None:
-        """Nothing is opened yet."""
         super().__init__(address, sessions)
         self._versions: dict[str, Version] = {}
         self._prepared: dict[int, Prepared] = {}
@@ -121,7 +120,7 @@ class DynamoStore(Retention):
         for subject in [subject for subject in self._versions if shard_of(subject) == shard]:
             del self._versions[subject]
 
-    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
+    async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
         """Read subjects anew, with what waits of them; one that has no state is not among what is returned."""
         told = await gather(map(self._fresh, dict.fromkeys(subjects)))
         return {subject: record for subject, record in told if record is not None}
@@ -143,17 +142,14 @@ class DynamoStore(Retention):
             raise StoreConflict(f"{self.table.address}: another watcher wrote the state of {conflicts[0]}", conflicts)
 
     async def forget(self, subjects: Collection[str]) -> None:
-        """See `protocols.Store`."""
         await gather(map(self._forget, dict.fromkeys(subjects)))
 
-    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
-        """See `protocols.Store`."""
+    async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
         await self.table.put({"k": items.SINKS.k, "s": items.SINKS.s, "sinks": sorted(sinks)})
         self._named, self._enlisted = frozenset(sinks), True
-        return sum([await self.bury(sink, REMOVED, now) for sink in self._index.sinks() if sink not in sinks])
+        return sum([await self.dead_letter(sink, REMOVED, now) for sink in self._index.sinks() if sink not in sinks])
 
     async def mark_alive(self, now: datetime) -> None:
-        """See `protocols.Store`."""
         await self.table.put({"k": items.ALIVE.k, "s": items.ALIVE.s, "at": now.timestamp()})
 
     async def _commit_all(self, entries: Sequence[Entry], now: float) -> bool:
@@ -177,7 +173,7 @@ class DynamoStore(Retention):
             if prepared.done:
                 return
             await self._list_hours(prepared.numbers)
-            await self.name({row.place.sink for row in prepared.rows})
+            await self.announce_sinks({row.place.sink for row in prepared.rows})
             try:
                 await carry_out(self.table, prepared)
             except CollisionError:
@@ -200,7 +196,7 @@ class DynamoStore(Retention):
     async def _committed(self, prepared: Prepared, now: float) -> None:
         subject = prepared.entry.subject
         if prepared.owed is not None:
-            await self._pay(prepared.owed)
+            await self._write_owed(prepared.owed)
         prepared.done = True
         self._versions[subject] = prepared.version
         if shard_of(subject) in self.held:
@@ -268,7 +264,7 @@ class DynamoStore(Retention):
         await gather(chunked_text.forget(self.table, item) for item in items_ if item["parts"] not in kept)
 
     async def refresh(self, shard: int) -> None:
-        """See `HeldOutbox`; a watcher with another configuration may have left something for a sink of its own."""
+        """A watcher with another configuration may have left something for a sink of its own."""
         await super().refresh(shard)
         await self._bury_removed()
 
@@ -279,9 +275,9 @@ class DynamoStore(Retention):
         """
         if not self._enlisted or self._named.issuperset(self._index.sinks()):
             return
-        configured = self._named | await self.named()
+        configured = self._named | await self.known_sinks()
         for sink in [sink for sink in self._index.sinks() if sink not in configured]:
-            buried = await self.bury(sink, REMOVED, self._wall())
+            buried = await self.dead_letter(sink, REMOVED, self._wall())
             log.warning("sink.removed", dead_letters=buried, sink=sink)
 
     async def _after(self, work: Awaitable[None]) -> None:

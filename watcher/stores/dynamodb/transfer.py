@@ -56,7 +56,7 @@ class DynamoMover(DynamoReader):
     async def read(self) -> AsyncIterator[Part]:
         """Everything, in the order in which it is written elsewhere."""
         await schema.check(self.table)
-        yield Sinks(tuple(sorted(await self.enlisted())))
+        yield Sinks(tuple(sorted(await self.registered_sinks())))
         for subject, record in sorted((await self.records()).items()):
             yield State(subject, record)
         known: dict[EventKey, None] = {}
@@ -107,7 +107,7 @@ class DynamoMover(DynamoReader):
             beating.cancel()
             await asyncio.wait([beating])
         await self._end(mark)
-        await life.leave()
+        await life.resign()
 
     async def _begin(self, mark: str) -> bool:
         """Make the table this import's, which nobody uses until its end; whether another one was cut off in it."""
@@ -135,7 +135,7 @@ class DynamoMover(DynamoReader):
         """Let others see that the import lives."""
         while True:
             with contextlib.suppress(StoreError):
-                await life.beat(leaving=True)
+                await life.renew(leaving=True)
             await asyncio.sleep(self.table.address.term / BEATS)
 
     async def _write(self, batch: Iterable[Part], names: _Names) -> None:

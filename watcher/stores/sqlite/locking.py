@@ -43,7 +43,6 @@ class FileLock:
     """Held by the one daemon that may use a state file; the system gives it up when the process ends."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is taken yet."""
         self._path = path
         self._descriptor: int | None = None
 

@@ -58,7 +58,7 @@ def add(connection: sqlite3.Connection, number: int, subject: str, sinks: Iterab
 
 
 def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]:
-    """See `protocols.Store`."""
+    """The sink's oldest waiting deliveries, in the order of their events."""
     sql = f"""SELECT {_FIELDS} FROM delivery INDEXED BY delivery_waiting
               JOIN event ON event.number = delivery.number
               JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject
@@ -67,10 +67,10 @@ def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]
     return [_delivery(row) for row in connection.execute(sql, (sink, limit))]
 
 
-def heads(
+def lane_heads(
     connection: sqlite3.Connection, sink: str, now: float, limit: int, skip: Collection[str], failing: int | None
 ) -> list[Delivery]:
-    """See `protocols.Store`."""
+    """The deliveries to try next: the oldest of each lane that is due."""
     skipped = {f"skip{at}": subject for at, subject in enumerate(skip)}
     values = {"sink": sink, "now": now, "longest": now + LONGEST_HEEDED, "limit": limit, **skipped}
     # What is skipped is left out before its event is read.
@@ -87,7 +87,7 @@ def heads(
 
 
 def next_try(connection: sqlite3.Connection, sink: str, now: float, skip: Collection[str]) -> float | None:
-    """See `protocols.Store`."""
+    """Seconds until `lane_heads` returns something; None: nothing waits."""
     sql = "SELECT subject, next_try FROM lane WHERE sink = ? ORDER BY next_try LIMIT ?"
     for subject, moment in connection.execute(sql, (sink, len(skip) + 1)):
         if subject not in skip:
@@ -97,7 +97,7 @@ def next_try(connection: sqlite3.Connection, sink: str, now: float, skip: Collec
 
 
 def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], now: float) -> None:
-    """See `protocols.Store`."""
+    """Record the outcomes of tries."""
     for result in results:
         delivery = result.delivery
         sink, subject = delivery.sink, delivery.event.subject
@@ -119,7 +119,7 @@ def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], n
             _advance(connection, sink, subject, reset=not result.failing)
 
 
-def bury(connection: sqlite3.Connection, sink: str, reason: str, now: float, before: float) -> int:
+def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: float, before: float) -> int:
     """Turn up to `CHUNK` of what waits for a sink, and was recorded `before`, into dead letters; returns how many."""
     rows = connection.execute(
         """UPDATE delivery SET state = 'dead', ended = :now, answer = :reason
@@ -156,7 +156,7 @@ def call_off_reminders(connection: sqlite3.Connection, subject: str, now: float,
 
 
 def remind(connection: sqlite3.Connection, wishes: Iterable[ReminderRequest], now: float) -> int:
-    """See `protocols.Store`."""
+    """Let reminders that are due wait, and cancel those no longer requested; returns how many now wait."""
     wished = {(wish.sink, wish.subject) for wish in wishes}
     waiting = connection.execute(
         """SELECT DISTINCT sink, subject FROM delivery INDEXED BY delivery_reminder
@@ -187,7 +187,7 @@ def _remind(connection: sqlite3.Connection, wish: ReminderRequest, now: float) -
 
 
 def replay(connection: sqlite3.Connection, sink: str, since: float, wanted: Callable[[Event], bool]) -> int:
-    """See `protocols.Store`."""
+    """Let the `wanted` events recorded since a time wait for a sink that never had them; returns how many."""
     rows = connection.execute(
         "SELECT number, id, type, subject, time, body FROM event WHERE recorded >= ? ORDER BY number", (since,)
     )
@@ -195,7 +195,7 @@ def replay(connection: sqlite3.Connection, sink: str, since: float, wanted: Call
     return sum(add(connection, number, event.subject, [sink]) for number, event in found if wanted(event))
 
 
-def hasten(connection: sqlite3.Connection, sink: str, since: float) -> int:
+def retry_now(connection: sqlite3.Connection, sink: str, since: float) -> int:
     """Up to `CHUNK` lanes; see `protocols.Store`. Returns how many."""
     return connection.execute(
         """UPDATE lane SET next_try = :overdue WHERE sink = :sink AND subject IN (
@@ -205,7 +205,7 @@ def hasten(connection: sqlite3.Connection, sink: str, since: float) -> int:
 
 
 def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
-    """See `protocols.Store`."""
+    """Delete up to `limit` events recorded before a time that no sink needs; returns how many."""
     connection.execute(
         """DELETE FROM delivery INDEXED BY delivery_reminder
            WHERE reminder > 0 AND state <> 'waiting' AND ended < ?""",
@@ -221,7 +221,7 @@ def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
     ).rowcount
 
 
-def enlist(connection: sqlite3.Connection, sinks: Collection[str]) -> list[str]:
+def register_sinks(connection: sqlite3.Connection, sinks: Collection[str]) -> list[str]:
     """Take up the configured sinks; returns those for which something waits although they are not among them."""
     connection.execute("DELETE FROM sink")
     connection.executemany("INSERT INTO sink VALUES (?)", [(sink,) for sink in sinks])
@@ -259,7 +259,7 @@ def change(
 
 
 def deliveries(connection: sqlite3.Connection, query: DeliveryQuery) -> list[DeliveryRecord]:
-    """See `protocols.Reader`."""
+    """The deliveries that `query` asks for."""
     where, values = ["TRUE"], {"limit": query.limit, "sink": query.sink, "event": query.event_id}
     if query.states:
         where.append(_one_of(query.states))
@@ -293,7 +293,7 @@ def _index(query: DeliveryQuery) -> str:
 
 
 def counts(connection: sqlite3.Connection) -> dict[tuple[str, DeliveryState], int]:
-    """See `protocols.Reader`."""
+    """How many deliveries wait or are dead letters, by sink."""
     found = {}
     for state in (DeliveryState.WAITING, DeliveryState.DEAD):
         sql = f"SELECT sink, count(*) FROM delivery WHERE {_one_of([state])} GROUP BY sink"  # noqa: S608  states are ours

@@ -74,7 +74,6 @@ class SqliteReader:
     late = 0
 
     def __init__(self, path: Path) -> None:
-        """Nothing is opened yet."""
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._connection: sqlite3.Connection
@@ -91,14 +90,12 @@ class SqliteReader:
         self._files = await self._run(lambda: identities(self._path))
 
     async def records(self) -> dict[str, Record]:
-        """See `protocols.Reader`."""
         sql = "SELECT subject, state FROM record"
         return await self._run(
             lambda: {subject: state.load(text, subject) for subject, text in self._connection.execute(sql)}
         )
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
-        """See `protocols.Reader`."""
         where = ["number > :after"]
         values: dict[str, Any] = {"after": query.after, "limit": query.limit}
         if query.target is not None:
@@ -120,20 +117,16 @@ class SqliteReader:
         )
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        """See `protocols.Reader`."""
         return await self._run(lambda: outbox.deliveries(self._connection, query))
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
-        """See `protocols.Reader`."""
         return await self._run(lambda: outbox.counts(self._connection))
 
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
-        """See `protocols.Reader`."""
         sql = "SELECT number, id, type, subject, time, body FROM event WHERE id = ? ORDER BY number"
         return await self._run(lambda: [*map(outbox.numbered, self._connection.execute(sql, (event_id,)))])
 
     async def alive_at(self) -> datetime | None:
-        """See `protocols.Reader`."""
         row = await self._run(lambda: self._connection.execute("SELECT at FROM alive").fetchone())
         return moment_of(row and row[0])
 
@@ -191,17 +184,14 @@ class SqliteOutbox(SqliteReader):
 
     gives_up = False
 
-    async def enlisted(self) -> Collection[str]:
-        """See `protocols.Outbox`."""
+    async def registered_sinks(self) -> Collection[str]:
         rows = await self._run(lambda: self._connection.execute("SELECT name FROM sink").fetchall())
         return frozenset(name for (name,) in rows)
 
-    async def revive(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
-        """See `protocols.Outbox`."""
+    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         return await self._change(event_ids, sink, [DeliveryState.DEAD], DeliveryState.WAITING, now)
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
-        """See `protocols.Outbox`."""
         undelivered = [DeliveryState.WAITING, DeliveryState.DEAD]
         return await self._change([event_id], sink, undelivered, DeliveryState.DROPPED, now)
 
@@ -249,78 +239,64 @@ class SqliteStore(SqliteOutbox):
     """The daemon's own; see `protocols.Store`."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is opened yet."""
         super().__init__(path)
         self._lock = FileLock(beside(path, ".lock"))
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
-        """See `protocols.Store`."""
         await self._in_transaction(lambda connection: _commit(connection, entries, now.timestamp()))
 
-    async def fresh(self, subjects: Collection[str]) -> dict[str, Record]:
-        """See `protocols.Store`."""
+    async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
         wanted = set(subjects)
         return {subject: record for subject, record in (await self.records()).items() if subject in wanted}
 
     async def forget(self, subjects: Collection[str]) -> None:
-        """See `protocols.Store`."""
         rows = [(subject,) for subject in subjects]
         await self._in_transaction(
             lambda connection: connection.executemany("DELETE FROM record WHERE subject = ?", rows)
         )
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
-        """See `protocols.Store`."""
         return await self._run(lambda: outbox.due(self._connection, sink, limit))
 
-    async def heads(
+    async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
-        """See `protocols.Store`."""
-        return await self._run(lambda: outbox.heads(self._connection, sink, now.timestamp(), limit, skip, failing))
+        return await self._run(lambda: outbox.lane_heads(self._connection, sink, now.timestamp(), limit, skip, failing))
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        """See `protocols.Store`."""
         return await self._run(lambda: outbox.next_try(self._connection, sink, now.timestamp(), skip))
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
-        """See `protocols.Store`."""
         await self._in_transaction(lambda connection: outbox.settle(connection, results, now.timestamp()))
 
     async def waiting(self) -> Mapping[str, int]:
-        """See `protocols.Store`."""
         counts = await self.counts()
         return {sink: count for (sink, state), count in counts.items() if state is DeliveryState.WAITING}
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """See `protocols.Store`."""
         return await self._in_transaction(lambda connection: outbox.prune(connection, before.timestamp(), limit))
 
-    async def hasten(self, sink: str, since: float = -inf) -> None:
-        """See `protocols.Store`."""
-        await self._in_steps(lambda connection: outbox.hasten(connection, sink, max(0.0, since)))
+    async def retry_now(self, sink: str, since: float = -inf) -> None:
+        await self._in_steps(lambda connection: outbox.retry_now(connection, sink, max(0.0, since)))
 
-    async def enlist(self, sinks: Collection[str], now: datetime) -> int:
-        """See `protocols.Store`."""
-        removed = await self._in_transaction(lambda connection: outbox.enlist(connection, sinks))
-        return sum([await self.bury(sink, outbox.REMOVED, now) for sink in removed])
+    async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
+        removed = await self._in_transaction(lambda connection: outbox.register_sinks(connection, sinks))
+        return sum([await self.dead_letter(sink, outbox.REMOVED, now) for sink in removed])
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
-        """See `protocols.Store`."""
         return await self._in_transaction(lambda connection: outbox.replay(connection, sink, since.timestamp(), wanted))
 
-    async def bury(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
-        """See `protocols.Store`."""
+    async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
         until = EVER if before is None else before.timestamp()
-        return await self._in_steps(lambda connection: outbox.bury(connection, sink, reason, now.timestamp(), until))
+        return await self._in_steps(
+            lambda connection: outbox.dead_letter(connection, sink, reason, now.timestamp(), until)
+        )
 
     async def mark_alive(self, now: datetime) -> None:
-        """See `protocols.Store`."""
         sql, moment = "INSERT OR REPLACE INTO alive VALUES (1, ?)", now.timestamp()
         await self._in_transaction(lambda connection: connection.execute(sql, (moment,)))
 
     async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
-        """See `protocols.Store`."""
         return await self._in_transaction(lambda connection: outbox.remind(connection, wishes, now.timestamp()))
 
     async def close(self) -> None:
@@ -387,7 +363,7 @@ class SqliteMover(SqliteStore):
         await self._in_transaction(lambda connection: transfer.write(connection, self._until_closed(parts), self._path))
 
     async def close(self) -> None:
-        """See `SqliteStore`; a `write` in progress is rolled back."""
+        """A `write` in progress is rolled back."""
         self._closing = True
         await super().close()
 
