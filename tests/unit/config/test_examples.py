@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+
+from jsonschema import Draft202012Validator
 
 from watcher.config.document import Document
 from watcher.config.json_schema import json_schema_text
 from watcher.config.parser import parse
 from watcher.config.sinks import SINKS
+from watcher.core.event_schema import event_schema
+from watcher.core.model import Kind
 from watcher.simulator import generate, load_scenario
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -60,13 +65,21 @@ def test_every_example_of_a_sink_is_valid() -> None:
     assert set(re.findall(r"(?m)^## (\w+)$", text)) >= set(SINKS)
 
 
-def test_the_sinks_in_the_readme_are_valid() -> None:
+def test_the_configuration_in_the_readme_is_valid_and_every_type_of_sink_is_named() -> None:
     text = (CONFIG.parent / "README.md").read_text(encoding="utf-8")
-    example = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "sinks:" in block)
-    config = parse(Document("README.md", f"stacks: [{{name: network}}]\n{example}".encode()), SURROUNDINGS | SECRETS,
-                   lambda _: None)  # fmt: skip
-    assert {sink.type for sink in config.sinks} == set(SINKS)
-    assert len(config.mutes) == 1
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    config = parse(Document("README.md", example.encode()), SURROUNDINGS | SECRETS, lambda _: None)
+    assert {target.kind for target in config.targets} == set(Kind)
+    (paragraph,) = re.findall(r"(?m)^- \*\*Sinks\*\*.*(?:\n  .*)*", text)
+    assert set(re.findall(r"`(\w+)`", paragraph)) == set(SINKS)
+
+
+def test_the_example_of_an_event_has_the_published_form() -> None:
+    text = (CONFIG / "events.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
+        json.loads(example)
+    )
 
 
 def test_the_demos_configuration_watches_all_of_the_made_up_world() -> None:
