@@ -254,7 +254,7 @@ class Watching(RuleBasedStateMachine):
         answers = [(TARGETS[which], Snapshot(None, self.world[which], self.succeeded[which])) for which in polled]
         recording: asyncio.Future[Any] = asyncio.create_task(self.recorder.run())
         polling: asyncio.Future[Any] = asyncio.gather(
-            *(self.poller._answered(target, snapshot) for target, snapshot in answers)
+            *(self.poller._results.answered(target, snapshot) for target, snapshot in answers)
         )
         try:
             await asyncio.wait([recording, polling], return_when=asyncio.FIRST_COMPLETED)

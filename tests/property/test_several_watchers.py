@@ -150,7 +150,7 @@ class Watcher:
     async def _poll_one(self, at: int) -> None:
         while True:
             with suppress(Superseded):
-                await self.poller._answered(TARGETS[at], Snapshot(None, *self._group.shows(at)))
+                await self.poller._results.answered(TARGETS[at], Snapshot(None, *self._group.shows(at)))
                 return
 
     async def deliver(self, says: list[Says]) -> None:

@@ -83,11 +83,11 @@ class PollerManager:
     def look(self, target_id: str) -> TargetStatus:
         """How the polling of a configured target goes; nothing is known of what another watcher polls."""
         home = self._homes.get(target_id)
-        return _NOT_POLLED_HERE if home is None else self._pollers[home].look(target_id)
+        return _NOT_POLLED_HERE if home is None else self._pollers[home].target_status(target_id)
 
     def looks(self) -> Mapping[EndpointKey, EndpointStatus]:
         """How each endpoint is doing."""
-        return {key: poller.look_at_endpoint() for key, poller in self._pollers.items()}
+        return {key: poller.endpoint_status() for key, poller in self._pollers.items()}
 
     def stuck(self) -> list[str]:
         """Which pollers make no progress, for people."""

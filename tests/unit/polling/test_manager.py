@@ -56,7 +56,7 @@ class House:
         self.sessions = sessions
         self.polling = PollerManager(config(), sessions, recorder, clock, Observers())
         for poller in self.polling._pollers.values():
-            poller._fill([*poller._targets.values()], clock.monotonic())
+            poller._plan_first_polls([*poller._targets.values()], clock.monotonic())
 
     def poller(self, account: str = "prod") -> Poller:
         (poller,) = (each for key, each in self.polling._pollers.items() if key.account == account)
@@ -113,10 +113,10 @@ async def test_an_edit_puts_no_poll_off(house: House) -> None:
 
 
 async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
-    house.poller()._history.answered(B, SystemClock().now())
+    house.poller()._results.history.answered(B, SystemClock().now())
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     assert house.dues()[B] is None
-    assert house.poller()._history.of(B) == (None, None)
+    assert house.poller()._results.history.of(B) == (None, None)
     assert house.polling.look(B) == TargetStatus(
         answered=None, tried=None, next_poll=None, failures=0, polled_here=False
     )
@@ -129,7 +129,7 @@ async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_tu
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     house.edit()
     assert house.dues()[B] is None, "the poll that is under way brings it back"
-    poller._again(poller._targets[B], 0.0, 0.0)
+    poller._reschedule(poller._targets[B], 0.0, 0.0)
     assert len(poller._schedule) == 3
 
 

@@ -1,0 +1,261 @@
+"""What an answer or a failure means for records, outages and events: tables of cases, without an event loop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.conftest import a_snapshot, an_attempt, minute
+from watcher.core.events import outage_event
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, EndpointKey, FirstSeen, Severity, stack
+from watcher.core.outages import OWN, FailureStreak
+from watcher.core.settings import Mute, SinkSettings
+from watcher.core.state import Known, Outage, Record
+from watcher.polling.observations import (
+    Observation,
+    entry_of,
+    observe_answer,
+    observe_endpoint_answer,
+    observe_endpoint_failure,
+    observe_failure,
+)
+
+TARGET = stack("default", "us-east-1", "network", stalled_after=600.0, labels={"team": "platform"})
+ENDPOINT = EndpointKey("default", "us-east-1", Api.CODECONNECTIONS)
+OUTAGE = Outage(minute(1), "ResourceNotFoundException", "no such stack", 3)
+FAILING = Known(an_attempt(1, FAILED), minute(2), failures=1, last_failure=minute(1))
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def told(observation: Observation) -> list[tuple[str, int]]:
+    """The types of the events without `watcher.`, and their sequence numbers."""
+    return [
+        (event.type.removeprefix("watcher."), json.loads(event.body)["data"]["sequence"])
+        for event in observation.events
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "expected", "sequence"),
+    [
+        (Record(), a_snapshot(an_attempt(1)), [], 0),
+        (Record(), a_snapshot(an_attempt(1, FAILED)), [("sync.failed", 1)], 1),
+        (Record(), a_snapshot(None), [], 0),
+        (Record(FAILING, 7), a_snapshot(an_attempt(1, FAILED)), [], 7),
+        (Record(FAILING, 7), a_snapshot(an_attempt(1)), [("sync.succeeded", 8)], 8),
+        (
+            Record(FAILING, 7),
+            a_snapshot(an_attempt(3, IN_PROGRESS), an_attempt(2)),
+            [("sync.succeeded", 8), ("sync.in_progress", 9)],
+            9,
+        ),
+        (Record(FAILING, 7, OUTAGE), a_snapshot(an_attempt(1, FAILED)), [("target.readable", 8)], 8),
+        (Record(FAILING, 7, OUTAGE), a_snapshot(None), [("target.readable", 8)], 8),
+        (Record(None, 1, OUTAGE), a_snapshot(an_attempt(1)), [("target.readable", 2)], 2),
+        (
+            Record(FAILING, 7, OUTAGE),
+            a_snapshot(an_attempt(3, IN_PROGRESS), an_attempt(2)),
+            [("target.readable", 8), ("sync.succeeded", 9), ("sync.in_progress", 10)],
+            10,
+        ),
+    ],
+    ids=["first", "first-failed", "never-synced", "no-change", "change", "two-changes", "readable",
+         "readable-never-synced", "readable-first", "readable-and-two-changes"],
+)  # fmt: skip
+def test_an_answer_ends_an_outage_first_and_then_causes_an_event_for_each_change(
+    before: Record, answer: Any, expected: list[tuple[str, int]], sequence: int
+) -> None:
+    observation, outcome = observe_answer(TARGET, before, answer, minute(5))
+    assert told(observation) == expected
+    assert observation.record == Record(outcome.known, sequence)
+    assert not outcome.ignored
+
+
+def test_an_answer_without_a_change_leaves_an_equal_record() -> None:
+    settled, _ = observe_answer(TARGET, Record(), a_snapshot(an_attempt(1)), minute(5))
+    again, _ = observe_answer(TARGET, settled.record, a_snapshot(an_attempt(1)), minute(6))
+    assert again == Observation(settled.record)
+
+
+def test_an_older_answer_is_counted_in_the_record_and_ends_the_outage_all_the_same() -> None:
+    known = Known(an_attempt(5), minute(6))
+    observation, outcome = observe_answer(TARGET, Record(known, 2, OUTAGE), a_snapshot(an_attempt(1)), minute(7))
+    assert outcome.ignored
+    assert observation.record == Record(replace(known, older=minute(1), older_answers=1), 3)
+    assert told(observation) == [("target.readable", 3)]
+
+
+@pytest.mark.parametrize(("first_seen", "types"), [(FirstSeen.ALL, ["sync.succeeded"]), (FirstSeen.NONE, [])])
+def test_a_first_observation_is_an_event_if_its_target_asks_for_it(first_seen: FirstSeen, types: list[str]) -> None:
+    target = replace(TARGET, on_first_seen=first_seen)
+    observation, _ = observe_answer(target, Record(), a_snapshot(an_attempt(1)), minute(5))
+    assert [each for each, _ in told(observation)] == types
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "stalled"),
+    [(None, 10.99, False), (None, 11, True), (10.99, 30, False), (11, 5, True)],
+    ids=["too-early", "by-this-clock", "too-early-by-the-servers", "by-the-servers-clock"],
+)
+def test_an_attempt_is_stalled_by_the_servers_clock_where_it_is_known(
+    at: float | None, now: float, *, stalled: bool
+) -> None:
+    known = Known(an_attempt(1, IN_PROGRESS), minute(2))
+    snapshot = replace(a_snapshot(an_attempt(1, IN_PROGRESS)), at=None if at is None else minute(at))
+    observation, _ = observe_answer(TARGET, Record(known), snapshot, minute(now))
+    assert told(observation) == ([("sync.stalled", 1)] if stalled else [])
+
+
+def test_events_of_an_answer_have_the_time_of_this_clock_and_a_new_state_that_of_the_server() -> None:
+    snapshot = replace(a_snapshot(an_attempt(1, FAILED)), at=minute(3))
+    observation, _ = observe_answer(TARGET, Record(None, 1, OUTAGE), snapshot, minute(5))
+    assert [event.time for event in observation.events] == ["2026-11-23T08:05:00Z"] * 2
+    assert observation.record.known is not None
+    assert observation.record.known.since == minute(3)
+    assert observation.events[0] == outage_event(TARGET, OUTAGE, sequence=2, now=minute(5), over=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "endpoint_unreadable", "begins"),
+    [
+        (Record(FAILING, 7), 2 * OWN, False, True),
+        (Record(), 2 * OWN, False, True),
+        (Record(FAILING, 7), 2 * OWN + 1, False, True),
+        (Record(FAILING, 7), 2 * OWN - 1, False, False),
+        (Record(FAILING, 7), 0, False, False),
+        (Record(FAILING, 7), 2 * OWN, True, False),
+        (Record(FAILING, 7, OUTAGE), 2 * OWN, False, False),
+    ],
+    ids=["enough", "enough-at-first", "more-than-enough", "too-few", "the-endpoints", "endpoint-unreadable", "known"],
+)
+def test_a_target_becomes_unreadable_after_enough_failures_of_its_own(
+    before: Record, own: int, *, endpoint_unreadable: bool, begins: bool
+) -> None:
+    streak = FailureStreak(minute(1), "ValidationException", "not valid", failures=4, own=own)
+    found = observe_failure(
+        TARGET, before, streak, minute(9), unreadable_after=2, endpoint_unreadable=endpoint_unreadable
+    )
+    if not begins:
+        assert found is None
+        return
+    assert found is not None
+    outage = Outage(minute(1), "ValidationException", "not valid", 4)
+    number = before.sequence + 1
+    assert found.record == Record(before.known, number, outage)
+    assert found.events == (outage_event(TARGET, outage, sequence=number, now=minute(9), over=False),)
+
+
+@pytest.mark.parametrize(
+    ("before", "failures", "begins"),
+    [
+        (Record(), 2, True),
+        (Record(None, 4), 3, True),
+        (Record(), 1, False),
+        (Record(), None, False),
+        (Record(None, 4, OUTAGE), 2, False),
+    ],
+    ids=["enough", "more-than-enough", "too-few", "answered-meanwhile", "known"],
+)
+def test_an_endpoint_becomes_unreadable_after_enough_failures_without_an_answer(
+    before: Record, failures: int | None, *, begins: bool
+) -> None:
+    streak = None if failures is None else FailureStreak(minute(1), "AccessDenied", "no", failures)
+    found = observe_endpoint_failure(ENDPOINT, before, streak, minute(9), unreadable_after=2, targets=12)
+    if not begins:
+        assert found is None
+        return
+    assert found is not None
+    outage = Outage(minute(1), "AccessDenied", "no", failures or 0)
+    number = before.sequence + 1
+    assert found.record == Record(None, number, outage)
+    assert found.events == (outage_event(ENDPOINT, outage, sequence=number, now=minute(9), over=False, targets=12),)
+
+
+def test_an_answer_ends_the_outage_of_its_endpoint() -> None:
+    found = observe_endpoint_answer(ENDPOINT, Record(None, 4, OUTAGE), minute(9), targets=12)
+    assert found is not None
+    assert found.record == Record(None, 5)
+    assert found.events == (outage_event(ENDPOINT, OUTAGE, sequence=5, now=minute(9), over=True, targets=12),)
+
+
+def test_an_answer_of_a_readable_endpoint_is_no_observation() -> None:
+    assert observe_endpoint_answer(ENDPOINT, Record(None, 4), minute(9), targets=12) is None
+
+
+ALL = SinkSettings("all", "stdout")
+ERRORS = SinkSettings("errors", "stdout", min_severity=Severity.ERROR)
+PLATFORM = SinkSettings("platform", "stdout", labels={"team": "platform"})
+OTHERS = SinkSettings("others", "stdout", labels={"team": "others"})
+SINKS = (ALL, ERRORS, PLATFORM, OTHERS)
+
+
+def entry(observation: Observation, *mutes: Mute, now: float = 5, traceparent: str | None = None) -> Any:
+    return entry_of(
+        TARGET.id,
+        Record(FAILING, 7),
+        observation,
+        minute(now),
+        labels=TARGET.labels,
+        sinks=SINKS,
+        mutes=mutes,
+        traceparent=traceparent,
+    )
+
+
+@pytest.fixture(name="two")
+def two_changes() -> Observation:
+    """A success between two polls, and the failure after it."""
+    answer = a_snapshot(an_attempt(3, FAILED), an_attempt(2, SUCCEEDED))
+    return observe_answer(TARGET, Record(FAILING, 7), answer, minute(5))[0]
+
+
+def test_an_entry_has_the_record_the_one_before_and_the_sinks_of_each_event(two: Observation) -> None:
+    made = entry(two)
+    assert (made.subject, made.record, made.follows) == (TARGET.id, two.record, Record(FAILING, 7))
+    assert list(made.events) == [
+        (two.events[0], ("all", "platform")),
+        (two.events[1], ("all", "errors", "platform")),
+    ]
+
+
+def test_an_entry_without_events_has_its_record_alone() -> None:
+    made = entry(Observation(Record(FAILING, 8)))
+    assert (made.record, list(made.events)) == (Record(FAILING, 8), [])
+
+
+def test_each_event_of_an_entry_has_the_context_of_its_poll(two: Observation) -> None:
+    bodies = [json.loads(event.body) for event, _ in entry(two, traceparent=TRACE).events]
+    assert [body["traceparent"] for body in bodies] == [TRACE, TRACE]
+
+
+@pytest.mark.parametrize(
+    ("mute", "now", "held"),
+    [
+        (Mute(), 5, [True, True]),
+        (Mute(events=("watcher.sync.failed",)), 5, [False, True]),
+        (Mute(targets=("*/stack/network",)), 5, [True, True]),
+        (Mute(targets=("*/stack/shop",)), 5, [False, False]),
+        (Mute(until=minute(6)), 5, [True, True]),
+        (Mute(until=minute(6)), 6, [False, False]),
+    ],
+)
+def test_a_muted_event_is_marked_and_for_no_sink(two: Observation, mute: Mute, now: float, held: list[bool]) -> None:
+    mute = replace(mute, reason="maintenance")
+    events = entry(two, mute, now=now, traceparent=TRACE).events
+    assert [not sinks for _, sinks in events] == held
+    for event, sinks in events:
+        body = json.loads(event.body)
+        until = None if mute.until is None else "2026-11-23T08:06:00Z"
+        assert body["data"].get("muted") == (None if sinks else {"reason": "maintenance", "until": until})
+        assert body["traceparent"] == TRACE
+
+
+def test_the_settings_of_a_target_decide_when_it_is_stalled() -> None:
+    known = Known(an_attempt(1, IN_PROGRESS), minute(2))
+    patient = replace(TARGET, stalled_after=timedelta(hours=2).total_seconds())
+    observation, _ = observe_answer(patient, Record(known), a_snapshot(an_attempt(1, IN_PROGRESS)), minute(30))
+    assert observation.events == ()

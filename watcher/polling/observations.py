@@ -1,0 +1,140 @@
+"""What an answer or a failure means for records, outages and events. Pure: no event loop, no store, no clock.
+
+- An answer ends the outage of its target and of its endpoint; `core.diff` compares it with what is known.
+- A failure leaves the sync state of its target as it is. It counts as the target's own or as the endpoint's
+  (`core.outages`): `unreadable_after` of the target's own in a row begin an outage of the target, and as many of the
+  endpoint, without an answer between them, an outage of the endpoint. While an endpoint is unreadable, none of its
+  targets becomes unreadable as well: one cause is one event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from watcher.core.diff import diff
+from watcher.core.events import muted, outage_event, sync_event, with_trace
+from watcher.core.outages import OWN
+from watcher.core.ports import Entry
+from watcher.core.routing import muted_by, route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.core.diff import Outcome
+    from watcher.core.events import Event
+    from watcher.core.model import EndpointKey, Snapshot, Target
+    from watcher.core.outages import FailureStreak
+    from watcher.core.settings import Mute, SinkSettings
+    from watcher.core.state import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The new record of a subject, and the events that are recorded with it."""
+
+    record: Record
+    events: tuple[Event, ...] = ()
+
+
+def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: datetime) -> tuple[Observation, Outcome]:
+    """Return what an answer means for its target, and how it compares with what was known."""
+    observation = _outage_ends(target, before, now) or Observation(before)
+    outcome = diff(
+        before.known,
+        snapshot,
+        now=snapshot.at or now,
+        on_first_seen=target.on_first_seen,
+        stalled_after=timedelta(seconds=target.stalled_after),
+    )
+    sequence = observation.record.sequence
+    events = [
+        sync_event(target, change, sequence=number, now=now)
+        for number, change in enumerate(outcome.changes, start=sequence + 1)
+    ]
+    record = replace(observation.record, known=outcome.known, sequence=sequence + len(events))
+    return Observation(record, (*observation.events, *events)), outcome
+
+
+def observe_failure(
+    target: Target,
+    before: Record,
+    streak: FailureStreak,
+    now: datetime,
+    *,
+    unreadable_after: int,
+    endpoint_unreadable: bool,
+) -> Observation | None:
+    """Return the outage of a target that begins with the last failure of `streak`; None: none begins."""
+    if before.outage is not None or endpoint_unreadable or streak.own < OWN * unreadable_after:
+        return None
+    return _outage_begins(target, before, streak, now)
+
+
+def observe_endpoint_answer(
+    endpoint: EndpointKey, before: Record, now: datetime, *, targets: int
+) -> Observation | None:
+    """Return the end of the outage of an endpoint that answered; None: there was no outage."""
+    return _outage_ends(endpoint, before, now, targets)
+
+
+def observe_endpoint_failure(
+    endpoint: EndpointKey,
+    before: Record,
+    streak: FailureStreak | None,
+    now: datetime,
+    *,
+    unreadable_after: int,
+    targets: int,
+) -> Observation | None:
+    """Return the outage of an endpoint that begins with the last failure of `streak`; None: none begins.
+
+    `streak` is None if an answer has ended it meanwhile.
+    """
+    if before.outage is not None or streak is None or streak.failures < unreadable_after:
+        return None
+    return _outage_begins(endpoint, before, streak, now, targets)
+
+
+def _outage_begins(
+    subject: Target | EndpointKey, before: Record, streak: FailureStreak, now: datetime, targets: int = 1
+) -> Observation:
+    outage, sequence = streak.outage(), before.sequence + 1
+    event = outage_event(subject, outage, sequence=sequence, now=now, over=False, targets=targets)
+    return Observation(replace(before, outage=outage, sequence=sequence), (event,))
+
+
+def _outage_ends(subject: Target | EndpointKey, before: Record, now: datetime, targets: int = 1) -> Observation | None:
+    if before.outage is None:
+        return None
+    sequence = before.sequence + 1
+    event = outage_event(subject, before.outage, sequence=sequence, now=now, over=True, targets=targets)
+    return Observation(replace(before, outage=None, sequence=sequence), (event,))
+
+
+def entry_of(
+    subject: str,
+    before: Record,
+    observation: Observation,
+    now: datetime,
+    *,
+    labels: Mapping[str, str],
+    sinks: Sequence[SinkSettings],
+    mutes: Sequence[Mute],
+    traceparent: str | None,
+) -> Entry:
+    """Return the entry that records `observation`, with the sinks that each event is for.
+
+    An event that is muted at `now` is marked as muted, and is for no sink.
+    """
+    addressed: list[tuple[Event, Sequence[str]]] = []
+    for event in observation.events:
+        traced = with_trace(event, traceparent)
+        mute = muted_by(mutes, event.type, event.subject, now)
+        if mute is None:
+            addressed.append((traced, route(traced, labels, sinks)))
+        else:
+            addressed.append((muted(traced, mute.reason, mute.until), ()))
+    return Entry(subject, observation.record, addressed, before)
