@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.installed_command import REGION, Site
+from tests.support.simulator import Simulator
 from watcher.core.model import stack, template
-from watcher.simulator import Scenario, Simulator
+from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

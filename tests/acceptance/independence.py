@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from tests.acceptance.consumers import HOOK_SECRET, SOON, Consumer, hanging
 from tests.support.delivery_oracle import Wants
 from tests.support.installed_command import REGION, Site
+from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import PATIENCE, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
-from watcher.simulator import Scenario, Simulator, attempt
+from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tests.acceptance.conftest import NETWORK, WEB
+from tests.support.simulator import attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from typing import Any
 
     from tests.support.emulators import Emulator
     from tests.support.installed_command import Site
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
-    from watcher.simulator import Simulator
 
 
 BEGUN = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)

@@ -16,15 +16,15 @@ from jsonschema import Draft202012Validator
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.installed_command import SECRET, Site
+from tests.support.simulator import attempt
 from tests.support.waiting import until
 from watcher.core.event_schema import event_schema
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
     from tests.support.installed_command import Child
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
 COMMANDS = (

@@ -15,8 +15,8 @@ import pytest
 from tests.support.event_oracle import NotConservedError
 from tests.support.installed_command import SECRET, Site
 from tests.support.random_worlds import CallClock, Witness, random_world
+from tests.support.simulator import Simulator
 from tests.support.waiting import until
-from watcher.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

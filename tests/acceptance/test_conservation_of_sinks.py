@@ -30,8 +30,8 @@ from tests.integration.receiver import Reply
 from tests.support.delivery_oracle import Arrival, Kept, Wants, judge_sink, went_on_after_dead
 from tests.support.event_oracle import NotConservedError
 from tests.support.random_worlds import CallClock, Witness, random_world
+from tests.support.simulator import Simulator
 from tests.support.waiting import until
-from watcher.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tests.acceptance.conftest import Places
     from tests.support.installed_command import Child, Site
-    from watcher.simulator import Scenario
+    from watcher.simulator.scenario import Scenario
 
 KILLS = 6
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))

@@ -13,11 +13,12 @@ from aiohttp import web
 from tests.acceptance.conftest import NETWORK
 from tests.support.installed_command import SECRET
 from tests.support.processes import alive
+from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import until
 from watcher.aws import credential_process
 from watcher.core.model import SUCCEEDED, stack
 from watcher.errors import EndpointUnreadable
-from watcher.simulator import Role, Scenario, Simulator, attempt
+from watcher.simulator.scenario import Role, Scenario
 
 if TYPE_CHECKING:
     from pathlib import Path

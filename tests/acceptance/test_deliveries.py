@@ -12,10 +12,10 @@ from jsonschema import Draft202012Validator
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.integration.receiver import Received, Receiver, Reply
+from tests.support.simulator import attempt
 from tests.support.waiting import until
 from watcher.core.event_schema import event_schema
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.simulator import attempt
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.acceptance.conftest import Places
     from tests.support.installed_command import Child, Site
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
 UNKNOWN = "0" * 32

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
     from tests.support.dynamodb_tables import Gate
     from tests.support.emulators import Emulator
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 
 async def test_a_daemon_prepares_its_table_and_calls_nothing_that_its_role_does_not_allow(

@@ -20,15 +20,15 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.ports import unused_port
+from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, until
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tests.support.installed_command import Child, Site
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
 FAST_EMF = """import sys, watcher.observability.emf, watcher.__main__

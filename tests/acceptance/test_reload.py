@@ -16,9 +16,10 @@ import pytest
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.event_oracle import whole_lines
 from tests.support.random_worlds import CallClock, Witness, random_world
+from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import PATIENCE, until
 from watcher.core.model import FAILED, SUCCEEDED, Kind, stack
-from watcher.simulator import Scenario, Simulator, attempt
+from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

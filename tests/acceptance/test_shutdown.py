@@ -12,15 +12,15 @@ import pytest
 
 from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
 from tests.support.installed_command import REGION
+from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, SLACK, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.support.installed_command import Child, Site
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
 TARGETS = [stack("default", REGION, f"stack-{number:04}") for number in range(1000)]

@@ -14,13 +14,13 @@ import pytest
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.event_oracle import facts_of, judge, whole_lines
 from tests.support.process_stats import heeds
+from tests.support.simulator import attempt
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from tests.support.installed_command import Site
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
 LONG_TEXT = "Template validation error: " + 4000 * "x"

@@ -13,17 +13,17 @@ from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
 from tests.support.delivery_oracle import Wants
 from tests.support.event_oracle import whole_lines
 from tests.support.installed_command import REGION
+from tests.support.simulator import attempt
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
-from watcher.simulator import attempt
 from watcher.stores.sqlite.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from tests.support.installed_command import Child, Site
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
-    from watcher.simulator import Simulator
 
     Consumers = Callable[..., Awaitable[Consumer]]
 

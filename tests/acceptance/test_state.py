@@ -12,10 +12,10 @@ import pytest
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.contract.conftest import event
 from tests.support.dynamodb_tables import address
+from tests.support.simulator import attempt
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.state_url import parse_address
-from watcher.simulator import attempt
 from watcher.stores.dynamodb.table import Table
 from watcher.stores.transfer import Recorded, lines
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
     from tests.support.emulators import Emulator
     from tests.support.installed_command import Site
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 
 T = 1_795_420_800.0

@@ -11,9 +11,9 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.event_oracle import facts_of, judge, whole_lines
+from tests.support.simulator import attempt
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.simulator import attempt
 from watcher.stores.sqlite.migrations import VERSION
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.installed_command import Child, Site
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
 SETTLED = 1.0

@@ -13,12 +13,13 @@ from tests.acceptance.conftest import NETWORK, WEB
 from tests.acceptance.inside import watching
 from tests.support.event_oracle import facts_of, judge
 from tests.support.installed_command import REGION, SECRET, Site
+from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import until
 from watcher.aws import sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.observability.observer import Observers
-from watcher.simulator import Role, Scenario, Simulator, attempt
-from watcher.simulator.signing import Issued
+from watcher.simulator.scenario import Role, Scenario
+from watcher.simulator.signing import TemporaryCredentials
 from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ async def test_credentials_that_expire_are_told_and_are_taken_anew_when_the_file
     """Without a restart: the endpoint becomes unreadable, and readable again."""
     monkeypatch.setattr(sessions, "RENEW_EVERY", 0.5)
     shared = site.folder / "credentials"
-    old = Issued("ASIAOLDOLDOLDOLDOLD1", "old-secret", "old-token", time.time() + 86400)
-    new = Issued("ASIANEWNEWNEWNEWNEW1", "new-secret", "new-token", time.time() + 86400)
+    old = TemporaryCredentials("ASIAOLDOLDOLDOLDOLD1", "old-secret", "old-token", time.time() + 86400)
+    new = TemporaryCredentials("ASIANEWNEWNEWNEWNEW1", "new-secret", "new-token", time.time() + 86400)
     simulator._keyring.issued |= {old.access_key: old, new.access_key: new}
     write_profile(shared, old)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
@@ -81,7 +82,9 @@ async def test_credentials_that_expire_are_told_and_are_taken_anew_when_the_file
     endpoint = str(NETWORK.endpoint)
     async with watching(site) as collected:
         await until(lambda: collected.types() == ["sync.succeeded"], "the first answer")
-        simulator._keyring.issued[old.access_key] = Issued(old.access_key, old.secret, old.token, time.time() - 1)
+        simulator._keyring.issued[old.access_key] = TemporaryCredentials(
+            old.access_key, old.secret, old.token, time.time() - 1
+        )
         await until(lambda: collected.types(endpoint) == ["endpoint.unreadable"], "that they have expired")
         assert collected.events[-1]["data"]["error"]["code"] == "ExpiredTokenException"
         write_profile(shared, new)
@@ -92,7 +95,7 @@ async def test_credentials_that_expire_are_told_and_are_taken_anew_when_the_file
     judge(collected.events, must=(), shown=set(facts_of(collected.events)))
 
 
-def write_profile(file: Path, keys: Issued) -> None:
+def write_profile(file: Path, keys: TemporaryCredentials) -> None:
     file.write_text(
         f"[rotated]\naws_access_key_id = {keys.access_key}\naws_secret_access_key = {keys.secret}\n"
         f"aws_session_token = {keys.token}\n",

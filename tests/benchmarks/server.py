@@ -10,7 +10,7 @@ import time
 
 from tests.benchmarks.parent import Parent
 from tests.benchmarks.worlds import world
-from watcher.simulator import Simulator
+from tests.support.simulator import Simulator
 
 
 async def main() -> None:

@@ -14,8 +14,8 @@ from tests.benchmarks.parent import Parent
 from tests.benchmarks.worlds import Pattern, syncing
 from tests.support.dynamodb_tables import address, made
 from tests.support.installed_command import Site
+from tests.support.simulator import Simulator
 from tests.support.waiting import until
-from watcher.simulator import Simulator
 from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Polls:
 async def pair(url: str, folder: Path, number: int, turns: int) -> dict[str, list[float]]:
     """One daemon after the other on one table, ended so often in each way; the seconds of each turn."""
     chance = Random(number)
-    scenario = Scenario("still", tuple(life for region in REGIONS for life in syncing(1, NEVER, region)[0].lives))
+    scenario = Scenario("still", tuple(each for region in REGIONS for each in syncing(1, NEVER, region)[0].timelines))
     simulator = Simulator(scenario)
     await simulator.start()
     polls, site = Polls(simulator), Site(folder, simulator, f"pair-{number}")

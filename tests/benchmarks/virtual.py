@@ -17,15 +17,14 @@ from watcher.core.diff import diff
 from watcher.core.model import SUCCEEDED
 from watcher.polling.rate_limiter import windows
 from watcher.polling.schedule import Schedule, first_due, next_due
-from watcher.simulator.timeline import advance, begin, moment_of
+from watcher.simulator.timeline import advance, datetime_at, initial_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tests.benchmarks.worlds import Pattern, Sync, Watch
     from watcher.core.state import Known
-    from watcher.simulator import Life, Subject
-    from watcher.simulator.timeline import State
+    from watcher.simulator.timeline import State, Subject, Timeline
 
 CONCURRENCY = 10
 CALL = 0.1
@@ -44,19 +43,19 @@ class Told(NamedTuple):
 
 @dataclass(slots=True)
 class Watched:
-    """One target: where its life stands, and what is known of it."""
+    """One target: where its timeline stands, and what is known of it."""
 
     target_id: str
     subject: Subject
-    life: Life
+    timeline: Timeline
     state: State
     known: Known | None = None
     told: list[Told] = field(default_factory=list)
 
     def poll(self, seen: float, answered: float) -> bool:
         """Take the answer that showed the world as it was at `seen`; whether a sync is under way."""
-        self.state = advance(self.subject, self.life, 0.0, self.state, seen)
-        outcome = diff(self.known, self.state.snapshot, now=moment_of(seen), stalled_after=STALLED_AFTER)
+        self.state = advance(self.subject, self.timeline, 0.0, self.state, seen)
+        outcome = diff(self.known, self.state.snapshot, now=datetime_at(seen), stalled_after=STALLED_AFTER)
         self.known = outcome.known
         for change in outcome.changes:
             started = change.attempt.started_at.timestamp()
@@ -71,10 +70,10 @@ class World:
         scenario, self.syncs = syncing(count, pattern, region)
         self.until = pattern.until
         self.targets = {
-            (target_id := subject.watched("default", region).id): Watched(
-                target_id, subject, life, begin(subject, life, 0.0, 0.0)
+            (target_id := subject.target("default", region).id): Watched(
+                target_id, subject, timeline, initial_state(subject, timeline, 0.0, 0.0)
             )
-            for subject, life in scenario.lives
+            for subject, timeline in scenario.timelines
         }
 
     def told(self) -> list[Told]:

@@ -6,7 +6,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind
-from watcher.simulator import Fault, Life, Plan, Scenario, Scene, Spell, Status, Subject
+from watcher.simulator.faults import Fault
+from watcher.simulator.scenario import FaultWindow, Scenario
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ CHANGES_EVERY = 100
 
 DAY = 86400.0
 ROUNDS = 8
-"""Syncs of a restless target until its life begins again."""
+"""Syncs of a restless target until its timeline begins again."""
 
 
 HISTORY = (
@@ -62,18 +64,18 @@ def world(job: Mapping[str, Any]) -> Scenario:
         return restless(*job["restless"])
     count, pattern, regions = job["syncing"]
     worlds = [syncing(count, Pattern(*pattern), region)[0] for region in regions]
-    return Scenario("syncing", tuple(life for each in worlds for life in each.lives))
+    return Scenario("syncing", tuple(timeline for each in worlds for timeline in each.timelines))
 
 
 def settled(kind: str, count: int, every: int = CHANGES_EVERY) -> Scenario:
     """Targets with nothing under way; `every` so many answers, each at its own turn, there was a new success."""
-    lives = []
+    timelines = []
     for number in range(count):
         turn = 1 + number * 37 % (2 * every - 1)
-        news = Status(SUCCEEDED, Plan(), HISTORY)
+        news = Status(SUCCEEDED, NewAttempt(), HISTORY)
         scenes = (Scene(news, calls=turn), Scene(news, calls=2 * every - turn))
-        lives.append((_subject(Kind(kind), number), Life(scenes, repeat=True)))
-    return Scenario("settled", tuple(lives))
+        timelines.append((_subject(Kind(kind), number), Timeline(scenes, repeat=True)))
+    return Scenario("settled", tuple(timelines))
 
 
 def restless(count: int, pace: float) -> Scenario:
@@ -81,27 +83,27 @@ def restless(count: int, pace: float) -> Scenario:
 
     Once a day one of the two APIs fails for ten minutes. All of this at `pace` times that speed.
     """
-    lives = []
+    timelines = []
     for number in range(count):
         chance = Random(number)
-        scenes = [Scene(Status(SUCCEEDED, Plan(), HISTORY), chance.uniform(0, 3600))]
+        scenes = [Scene(Status(SUCCEEDED, NewAttempt(), HISTORY), chance.uniform(0, 3600))]
         for _ in range(ROUNDS):
-            scenes.append(Scene(Status(IN_PROGRESS, Plan()), chance.uniform(120, 360)))
+            scenes.append(Scene(Status(IN_PROGRESS, NewAttempt()), chance.uniform(120, 360)))
             outcome = Status(FAILED if chance.random() < 0.2 else SUCCEEDED, events=HISTORY)
             scenes.append(Scene(outcome, chance.uniform(1800, 5400)))
         kind = (Kind.STACK, Kind.TEMPLATE)[number % 2]
-        lives.append((_subject(kind, number), Life(tuple(scenes), repeat=True)))
+        timelines.append((_subject(kind, number), Timeline(tuple(scenes), repeat=True)))
     outages = tuple(
-        Spell(Fault("server_error"), api=Api.CODECONNECTIONS, begin=day * DAY + 18000, end=day * DAY + 18600)
+        FaultWindow(Fault("server_error"), api=Api.CODECONNECTIONS, begin=day * DAY + 18000, end=day * DAY + 18600)
         for day in range(30)
     )
-    return Scenario("restless", tuple(lives), outages).at_pace(pace)
+    return Scenario("restless", tuple(timelines), outages).at_pace(pace)
 
 
 def syncing(count: int, pattern: Pattern, region: str) -> tuple[Scenario, Mapping[str, Sequence[Sync]]]:
     """Stacks of a region that are synced now and then, and when exactly, by their targets' ids."""
     chance = Random(region)
-    lives, known = [], {}
+    timelines, known = [], {}
     for number in range(count):
         subject = _subject(Kind.STACK, number, region)
         syncs: list[Sync] = []
@@ -109,18 +111,18 @@ def syncing(count: int, pattern: Pattern, region: str) -> tuple[Scenario, Mappin
         while (end := begin + chance.uniform(0.5, 1.5) * pattern.length) < pattern.until:
             syncs.append(Sync(begin, end))
             begin = max(end + 1, begin + chance.uniform(0.5, 1.5) * pattern.every)
-        lives.append((subject, _life(syncs)))
+        timelines.append((subject, _timeline(syncs)))
         known[subject.watched("default", region).id] = syncs
-    return Scenario("syncing", tuple(lives)), known
+    return Scenario("syncing", tuple(timelines)), known
 
 
-def _life(syncs: Sequence[Sync]) -> Life:
+def _timeline(syncs: Sequence[Sync]) -> Timeline:
     moments = [*(sync.begin for sync in syncs), None]
-    scenes = [Scene(Status(SUCCEEDED, Plan()), moments[0])]
+    scenes = [Scene(Status(SUCCEEDED, NewAttempt()), moments[0])]
     for (begin, end), following in zip(syncs, moments[1:], strict=True):
-        scenes.append(Scene(Status(IN_PROGRESS, Plan()), end - begin))
+        scenes.append(Scene(Status(IN_PROGRESS, NewAttempt()), end - begin))
         scenes.append(Scene(Status(SUCCEEDED), None if following is None else following - end))
-    return Life(tuple(scenes))
+    return Timeline(tuple(scenes))
 
 
 def _subject(kind: Kind, number: int, region: str | None = None) -> Subject:

@@ -6,12 +6,13 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.support.simulator import Simulator
 from watcher.app import build
 from watcher.config.document import Document
 from watcher.config.parser import parse
 from watcher.config.reloader import Reload
 from watcher.core.model import Kind
-from watcher.simulator import Scenario, Simulator
+from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

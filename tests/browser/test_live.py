@@ -12,8 +12,8 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from tests.browser.worlds import green
+from tests.support.simulator import attempt
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

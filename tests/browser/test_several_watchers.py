@@ -13,8 +13,8 @@ from tests.browser.conftest import DESK, PHONE
 from tests.browser.daemon import Daemon
 from tests.browser.test_looks import FITS, STICKING_OUT, THEMES, violations
 from tests.browser.worlds import green
+from tests.support.simulator import attempt
 from watcher.core.model import FAILED, SUCCEEDED, stack
-from watcher.simulator import attempt
 from watcher.web import peers
 
 if TYPE_CHECKING:

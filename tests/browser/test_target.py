@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from playwright.async_api import expect
 
 from tests.browser.worlds import FARGATE, ORDERS, everything, green
+from tests.support.simulator import attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tests.support.simulator import attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
-    from watcher.simulator import Simulator
 
 REGION = "us-east-1"
 HOUR = 3600.0

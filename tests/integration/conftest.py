@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import until
 from watcher.app import build
 from watcher.core.event_schema import event_schema
 from watcher.core.model import stack, template
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
-from watcher.simulator import Scenario, Simulator, attempt
+from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

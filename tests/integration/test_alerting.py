@@ -16,10 +16,10 @@ from aiohttp import ClientError, ClientSession, web
 from tests.browser.daemon import Daemon
 from tests.browser.worlds import green
 from tests.support.ports import unused_port
+from tests.support.simulator import attempt
 from tests.support.waiting import until
 from tests.unit.monitoring.test_alerts import RULES
 from watcher.core.model import FAILED, SUCCEEDED
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import Watch
     from tests.support.emulators import Faulty, Sinks
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
     AwsConfig = Callable[[str], None]
 

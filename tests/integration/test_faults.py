@@ -9,11 +9,11 @@ import pytest
 
 from tests.integration.conftest import HANGING, a_config, a_stack, a_template, running
 from watcher.core.settings import Retry
-from watcher.simulator import FAULTS
+from watcher.simulator.faults import FAULTS
 
 if TYPE_CHECKING:
+    from tests.support.simulator import Simulator
     from watcher.core.state import Known
-    from watcher.simulator import Simulator
 
 TARGETS_OWN = {
     "not_found": "ResourceNotFoundException",

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 
 from tests.integration.conftest import a_config, a_stack, running
+from tests.support.simulator import Simulator
 from watcher.core.settings import Account, RateLimit, Retry
-from watcher.simulator import Role, Scenario, Simulator
+from watcher.simulator.scenario import Role, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

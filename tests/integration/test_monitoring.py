@@ -12,7 +12,7 @@ from tests.unit.monitoring.exposed import EXPOSED, OF_THE_PROCESS, OUTCOMES, STA
 from watcher.observability import metrics
 
 if TYPE_CHECKING:
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 
 async def test_the_series_that_are_relied_on_are_those_that_are_exposed(simulator: Simulator) -> None:

@@ -13,6 +13,7 @@ from tests.integration.conftest import FAST, a_config, at, running
 from tests.integration.test_metrics import scrape, value
 from tests.integration.test_web_api import hold
 from tests.support.fake_daemon import attempt, peeking, serving
+from tests.support.simulator import attempt as simulated
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED, stack
 from watcher.core.settings import Account, Http, RateLimit
@@ -20,7 +21,6 @@ from watcher.errors import StoreError
 from watcher.observability import backlog
 from watcher.observability.emf import Emf
 from watcher.observability.metrics import Metrics
-from watcher.simulator import attempt as simulated
 from watcher.web import peers
 from watcher.web.peers import PeerRecords
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Watch
     from tests.support.dynamodb_tables import Gate, Tables
     from tests.support.fake_daemon import Peek, Site
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
-    from watcher.simulator import Simulator
 
 
 TWO_REGIONS = """

@@ -13,7 +13,7 @@ from watcher.aws.responses import JsonModels
 from watcher.core.model import Api
 
 if TYPE_CHECKING:
-    from watcher.simulator import Simulator
+    from tests.support.simulator import Simulator
 
 CBOR = "smithy-rpc-v2-cbor"
 

@@ -9,20 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tests.integration.conftest import a_config, a_stack, at
+from tests.support.simulator import attempt
 from tests.support.waiting import until
 from watcher.app import build
 from watcher.core.model import FAILED
 from watcher.core.ports import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.settings import Mute, SinkSettings
 from watcher.errors import SinkGone
-from watcher.simulator import attempt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from tests.support.simulator import Simulator
     from watcher.app import App
     from watcher.core.ports import Delivery, DeliveryRecord
-    from watcher.simulator import Simulator
 
 REMINDED = SinkSettings("pager", "stdout", remind_every=0.2)
 

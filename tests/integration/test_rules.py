@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
-    from watcher.simulator import Simulator
 
 
 @pytest.fixture(params=["template", "stack"])

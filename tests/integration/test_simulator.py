@@ -20,11 +20,13 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from structlog.testing import capture_logs
 
+from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import PATIENCE, SLACK
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Target, stack, template
 from watcher.errors import ServiceUnreachable, UsageError
-from watcher.simulator import FAULTS, Role, Scenario, Simulator, attempt, aws_json
-from watcher.simulator.faults import HUGE
+from watcher.simulator import aws_json
+from watcher.simulator.faults import FAULTS, HUGE_BYTES
+from watcher.simulator.scenario import Role, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -241,7 +243,7 @@ async def test_a_dripping_answer_never_trips_the_read_timeout(simulator: Simulat
 async def test_an_answer_of_over_a_mebibyte_is_still_the_answer(simulator: Simulator) -> None:
     simulator.world.fault(WEB, "huge")
     answer = await poll(simulator, WEB)
-    assert int(answer["ResponseMetadata"]["HTTPHeaders"]["content-length"]) == HUGE
+    assert int(answer["ResponseMetadata"]["HTTPHeaders"]["content-length"]) == HUGE_BYTES
     assert answer["latestSync"]["status"] == SUCCEEDED
 
 

@@ -20,6 +20,7 @@ from tests.integration.collector import collecting
 from tests.integration.conftest import HANGING, a_config, a_stack, a_template, at, running
 from tests.integration.receiver import OK, Reply, receiving
 from tests.support.ports import unused_port
+from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__
 from watcher.app import build
@@ -28,7 +29,6 @@ from watcher.config.parser import parse
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.core.settings import SinkSettings, Tracing
 from watcher.observability import tracing
-from watcher.simulator import attempt
 from watcher.util.redaction import HIDDEN, remember
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from tests.integration.collector import Collector
     from tests.support.emulators import Emulator, Faulty
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
     from watcher.core.ports import DeliveryRecord
-    from watcher.simulator import Simulator
 
 
 CLIENT, INTERNAL = 3, 1

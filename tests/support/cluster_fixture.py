@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.acceptance.consumers import Consumer
 from tests.support.cluster_fleet import Fleet, Post, Proxy, Watched
 from tests.support.dynamodb_tables import address, made
-from watcher.simulator import Simulator
+from tests.support.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.emulators import Emulator
     from tests.support.random_worlds import CallClock
     from watcher.core.model import Target
-    from watcher.simulator import Scenario
+    from watcher.simulator.scenario import Scenario
 
 REGIONS = ("us-east-1", "us-east-2", "eu-west-1")
 TERM = 2.0

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from tests.acceptance.consumers import Consumer
     from tests.support.installed_command import Child, Site
     from tests.support.random_worlds import CallClock
+    from tests.support.simulator import Shown, Simulator
     from watcher.core.model import Target
-    from watcher.simulator import Call, Shown, Simulator
+    from watcher.simulator.server import Call
 
 
 class TooLittleError(AssertionError):
@@ -130,9 +131,11 @@ class Watched:
 
     @property
     def over(self) -> bool:
-        """Whether every life has come to its end."""
-        lives = (life for _, life in self._simulator.world.scenario.lives)
-        return self._simulator.world.now() > max(sum(scene.seconds or 0 for scene in life.scenes) for life in lives)
+        """Whether every timeline has come to its end."""
+        timelines = (timeline for _, timeline in self._simulator.world.scenario.timelines)
+        return self._simulator.world.now() > max(
+            sum(scene.seconds or 0 for scene in timeline.scenes) for timeline in timelines
+        )
 
     async def quiet(self, sure: int) -> None:
         """Wait until the world stands still, and everything in it has been seen so often by one run."""
@@ -163,7 +166,7 @@ class Watched:
         first = judge(arrived, must=must, shown={fact for each in facts.values() for fact in each})
         in_order_of_world(first, facts)
         same_as_kept(first, kept)
-        assert {showings[-1] for showings in facts.values()} <= must, "the end of every life was seen"
+        assert {showings[-1] for showings in facts.values()} <= must, "the end of every timeline was seen"
         if len(must) <= len(facts):
             raise TooLittleError("nothing happened but the ends: too little for a judgement")
         return len(must)

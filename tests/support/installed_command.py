@@ -20,8 +20,9 @@ from watcher.core.model import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
-    from watcher.simulator import Call, Simulator
+    from watcher.simulator.server import Call
 
 COMMAND = Path(sys.executable).with_name("watcher")
 LAUNCHER = Path(__file__).with_name("kill_launcher.py")

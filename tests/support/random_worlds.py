@@ -11,13 +11,15 @@ from tests.support.event_oracle import Fact, in_order_of_world, judge, same_as_k
 from tests.support.installed_command import REGION
 from tests.support.waiting import until
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Kind, rfc3339
-from watcher.simulator import Life, Plan, Scenario, Scene, Simulator, Status, Subject, Unsynced
+from watcher.simulator.scenario import Scenario
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.installed_command import Child, Site
-    from watcher.simulator import Call, Shown
+    from tests.support.simulator import Shown, Simulator
+    from watcher.simulator.server import Call
 
 FINISHED = frozenset({SUCCEEDED, FAILED})
 
@@ -33,8 +35,8 @@ def random_world(seed: int, *, seconds: float, stacks: int = 3, templates: int =
         Subject(Kind.TEMPLATE, (("type", "SERVICE"), ("name", f"template-{n}"), ("version", "1")))
         for n in range(templates)
     ]
-    lives = tuple((subject, Life(tuple(_scenes(chance, seconds)))) for subject in subjects)
-    return Scenario(f"random {seed}", lives)
+    timelines = tuple((subject, Timeline(tuple(_scenes(chance, seconds)))) for subject in subjects)
+    return Scenario(f"random {seed}", timelines)
 
 
 def _scenes(chance: Random, seconds: float) -> Iterator[Scene]:
@@ -50,8 +52,8 @@ def _scenes(chance: Random, seconds: float) -> Iterator[Scene]:
             longest = 4.0 if status in FINISHED else 0.6
             lasts = min(longest, chance.expovariate(3 / longest) + 0.02)
             left -= lasts
-            yield Scene(Status(status, Plan() if place == 0 else None), lasts)
-    yield Scene(Status(IN_PROGRESS, Plan()), 0.5)
+            yield Scene(Status(status, NewAttempt() if place == 0 else None), lasts)
+    yield Scene(Status(IN_PROGRESS, NewAttempt()), 0.5)
     yield Scene(Status(chance.choice((SUCCEEDED, FAILED))))
 
 
@@ -85,13 +87,13 @@ class Witness:
         self._simulator = simulator
         self._last: dict[tuple[str, str], str] = {}
         self._targets = {target.id: target for target in simulator.world.scenario.targets(region=REGION)}
-        lives = (life for _, life in simulator.world.scenario.lives)
-        self._end = max(sum(scene.seconds or 0 for scene in life.scenes) for life in lives)
+        timelines = (timeline for _, timeline in simulator.world.scenario.timelines)
+        self._end = max(sum(scene.seconds or 0 for scene in timeline.scenes) for timeline in timelines)
         simulator.on_call = self._saw
 
     @property
     def over(self) -> bool:
-        """Whether every life has come to its end."""
+        """Whether every timeline has come to its end."""
         return self._simulator.world.now() > self._end
 
     async def quiet(self, child: Child) -> None:
@@ -149,7 +151,7 @@ class Witness:
         facts = {subject: [_fact(subject, each) for each in showings] for subject, showings in shown.items()}
         must = set().union(*(self.must(child.key) for child in site.children))
         assert len(must) > len(facts), "nothing happened but the ends: too little for a judgement"
-        assert {showings[-1] for showings in facts.values()} <= must, "the last run saw the end of every life"
+        assert {showings[-1] for showings in facts.values()} <= must, "the last run saw the end of every timeline"
         arrived = [event for event in whole_lines(output) if event["subject"].startswith(only)]
         first = judge(arrived, must=must, shown={fact for each in facts.values() for fact in each})
         in_order_of_world(first, facts)

@@ -23,7 +23,9 @@ from watcher.core.model import Kind
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed
 from watcher.observability import logs
-from watcher.simulator import Simulator, generate
+from watcher.simulator.generator import generate
+from watcher.simulator.server import Simulator
+from watcher.simulator.world import World
 from watcher.util.duration import parse_duration
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
     for name in NOT_FOR_A_DEMO:
         os.environ.pop(name, None)
     os.environ |= CREDENTIALS
-    simulator = Simulator(generate(seed, pace=pace))
+    simulator = Simulator(World(generate(seed, pace=pace)))
     url = await simulator.start()
     targets = simulator.world.scenario.targets(region=REGION)
     try:

@@ -11,7 +11,10 @@ from watcher.cli.stopping import Pace, until_stopped
 from watcher.config.document import decode, read
 from watcher.errors import ConfigError
 from watcher.observability import logs
-from watcher.simulator import Simulator, generate, load_scenario
+from watcher.simulator.generator import generate
+from watcher.simulator.scenario_parser import load_scenario
+from watcher.simulator.server import Simulator
+from watcher.simulator.world import World
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
 def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int, *, verbose: bool) -> int:
     """Simulate AWS on this machine: its sync-status APIs over their real wire protocol."""
     logs.set_up(verbose=verbose)
-    world = generate(seed) if scenario is None else load_scenario(_text_of(scenario), scenario)
-    simulator = Simulator(world.at_pace(pace))
+    parsed = generate(seed) if scenario is None else load_scenario(_text_of(scenario), scenario)
+    simulator = Simulator(World(parsed.at_pace(pace)))
 
     async def serve(stop: asyncio.Event) -> None:
         url = await simulator.start(host, port)

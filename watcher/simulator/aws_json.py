@@ -1,4 +1,4 @@
-"""AWS JSON 1.0 as both services speak it, by botocore's own service models: requests in, answers and errors out."""
+"""AWS JSON 1.0 by botocore's service models: parses requests, and encodes answers and errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from watcher.core.model import Api, Kind, parse_rfc3339
-from watcher.simulator.timeline import key_of
+from watcher.simulator.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 CORAL = "com.amazon.coral.service"
-"""Where AWS's errors live that every service has."""
+"""The namespace of the errors that every AWS service has."""
 
 SERVICES = {"proton": Api.PROTON, "codeconnections": Api.CODECONNECTIONS, "codestar-connections": Api.CODECONNECTIONS}
-"""The APIs by the names of their services: CodeConnections answers by its older name, too."""
+"""The APIs by service name; CodeConnections also has its older one."""
 
 POLLS = {Api.PROTON: "GetTemplateSyncStatus", Api.CODECONNECTIONS: "GetResourceSyncStatus"}
-"""The one operation of each API that the stand-in answers."""
+"""The operation of each API that the simulator answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal(Exception):  # noqa: N818  an answer, not a failure of ours
-    """A request that AWS would not answer, with the error it would give instead."""
+class ApiError(Exception):
+    """A request that AWS refuses, with the code and the message of the error that it returns."""
 
     code: str
     message: str
@@ -42,7 +42,7 @@ class Refusal(Exception):  # noqa: N818  an answer, not a failure of ours
 
 @cache
 def model(service: str) -> ServiceModel:
-    """The service's model as botocore reads it, once."""
+    """A service's model from botocore."""
     return ServiceModel(_description(service), service)
 
 
@@ -54,58 +54,58 @@ def _description(service: str) -> Mapping[str, Any]:
 
 @cache
 def services() -> Mapping[str, str]:
-    """The services by what precedes the operation in `X-Amz-Target`, also as AWS's JavaScript SDK shortens it."""
+    """The services by the prefix of `X-Amz-Target`, also in the short form of AWS's JavaScript SDK."""
     prefixes = {model(service).metadata["targetPrefix"]: service for service in SERVICES}
     return prefixes | {prefix.rpartition(".")[2]: service for prefix, service in prefixes.items()}
 
 
 @lru_cache(maxsize=64)
 def operation(target: str) -> tuple[str, str] | None:
-    """The service and the operation that `X-Amz-Target` asks for; None for what the stand-in does not answer."""
+    """The service and the operation that `X-Amz-Target` names; None if the simulator does not answer it."""
     prefix, _, name = target.rpartition(".")
     service = services().get(prefix)
     return (service, name) if service and name == POLLS[SERVICES[service]] else None
 
 
 @lru_cache(maxsize=65536)
-def asked(api: Api, body: bytes) -> str:
-    """The key of the target that a request asks for.
+def requested_key(api: Api, body: bytes) -> str:
+    """The key of the target in a request.
 
     Raises:
-        Refusal: the body is not what the model demands of a request.
+        ApiError: the body does not match the model.
     """
     try:
         request = json.loads(body)
     except ValueError:
-        raise Refusal("SerializationException", "") from None
+        raise ApiError("SerializationException", "") from None
     if not isinstance(request, dict):
-        raise Refusal("SerializationException", "Start of structure or map found where not expected.")
+        raise ApiError("SerializationException", "Start of structure or map found where not expected.")
     shape = model(api).operation_model(POLLS[api]).input_shape
-    faults = []
+    violations = []
     for name, member in shape.members.items():
         value = request.get(name)
         if value is None:
             if name in shape.required_members:
-                faults.append(f"Value null at '{name}' failed to satisfy constraint: Member must not be null")
+                violations.append(f"Value null at '{name}' failed to satisfy constraint: Member must not be null")
         elif not isinstance(value, str):
             found = {bool: "BOOLEAN", int: "NUMBER", float: "NUMBER"}.get(type(value), "STRUCTURE_OR_LIST")
-            raise Refusal("SerializationException", f"{found}_VALUE can not be converted to a String")
+            raise ApiError("SerializationException", f"{found}_VALUE can not be converted to a String")
         else:
-            faults += [
-                f"Value '{value}' at '{name}' failed to satisfy constraint: {broken}"
-                for broken in _broken(member, value)
+            violations += [
+                f"Value '{value}' at '{name}' failed to satisfy constraint: {violation}"
+                for violation in _violations(member, value)
             ]
-    if faults:
-        count = f"{len(faults)} validation error{'s' * (len(faults) > 1)} detected: "
+    if violations:
+        count = f"{len(violations)} validation error{'s' * (len(violations) > 1)} detected: "
         code = "ValidationException" if api is Api.PROTON else "InvalidInputException"
-        raise Refusal(code, count + "; ".join(faults))
+        raise ApiError(code, count + "; ".join(violations))
     if api is Api.PROTON:
         names = {"type": "templateType", "name": "templateName", "version": "templateVersion"}
         return key_of(Kind.TEMPLATE, tuple((part, request[member]) for part, member in names.items()))
     return key_of(Kind.STACK, (("name", request["ResourceName"]),))
 
 
-def _broken(shape: Shape, value: str) -> Iterator[str]:
+def _violations(shape: Shape, value: str) -> Iterator[str]:
     rules = shape.metadata
     if len(value) < rules.get("min", 0):
         yield f"Member must have length greater than or equal to {rules['min']}"
@@ -119,7 +119,7 @@ def _broken(shape: Shape, value: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def error(service: str, code: str, message: str) -> tuple[int, bytes]:
-    """An error's HTTP status and body. What the model does not have is as AWS's front end sends it, with 400."""
+    """An error's HTTP status and body; one that is not in the model is sent with 400, as AWS's front end does."""
     described = model(service)
     shape = {shape.name: shape for shape in described.operation_model(POLLS[SERVICES[service]]).error_shapes}.get(code)
     if shape is None:
@@ -132,7 +132,7 @@ def error(service: str, code: str, message: str) -> tuple[int, bytes]:
 
 
 def answer(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as the API's answer, in camelCase; what it does not have is left out."""
+    """The API's answer for a snapshot, in camelCase, without missing parts."""
     parts = {
         "desiredState": snapshot.desired_state and dict(snapshot.desired_state),
         "latestSync": snapshot.latest and _attempt(snapshot.latest),
@@ -142,7 +142,7 @@ def answer(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def encode(api: Api, fields: Mapping[str, Any]) -> bytes:
-    """An answer in camelCase as `api` spells it: CodeConnections in PascalCase."""
+    """The JSON of an answer in camelCase; CodeConnections gets PascalCase."""
     return json.dumps(fields if api is Api.PROTON else _pascal(fields), separators=(",", ":")).encode()
 
 

@@ -1,4 +1,4 @@
-"""A lively world made up from a number: a dozen templates and stacks that are committed to, sync, fail and recover."""
+"""A random scenario from a seed: a dozen templates and stacks that get commits, sync, fail and recover."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Api, Kind
 from watcher.simulator.faults import Fault
-from watcher.simulator.scenario import Scenario, Spell
-from watcher.simulator.timeline import Plan, Scene, Status, Subject, Timeline, Unsynced
+from watcher.simulator.scenario import FaultWindow, Scenario
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ORGANISATION = "example-org"
 ROUNDS = 12
-"""Attempts until a life begins again."""
+"""Attempts of a timeline before it repeats."""
 
 TEMPLATES = (
     ("ENVIRONMENT", "fargate-env", "1"),
@@ -44,28 +44,30 @@ STACK_FAILURES = (
 
 
 def generate(seed: int, *, pace: float = 1.0) -> Scenario:
-    """A world of thirteen targets. The same seed is the same world; a `pace` above 1 makes it so many times as fast.
+    """A scenario of thirteen targets; the same seed returns the same one, `pace` times as fast.
 
-    Somewhere in it an attempt stalls, one target never synced at first, another is not found for a while, and the
-    throttle strikes once.
+    One attempt stalls, one target has never synced at first, one is not found for a while, and AWS throttles once.
     """
-    chance = Random(seed)
+    random = Random(seed)
     subjects = [
         *(_template(type_, name, version) for type_, name, version in TEMPLATES),
         *(Subject(Kind.STACK, (("name", name),), repository=f"{ORGANISATION}/infrastructure") for name in STACKS),
     ]
-    stalling, absent, fresh = chance.sample(range(len(subjects)), 3)
-    lives = tuple(
-        (subject, Timeline(tuple(_life(chance, subject, stalls=at == stalling, fresh=at == fresh)), repeat=True))
+    stalling, missing, unsynced = random.sample(range(len(subjects)), 3)
+    timelines = tuple(
+        (
+            subject,
+            Timeline(tuple(_scenes(random, subject, stalls=at == stalling, unsynced=at == unsynced)), repeat=True),
+        )
         for at, subject in enumerate(subjects)
     )
-    gone = chance.uniform(60, 120)
-    busy = chance.uniform(150, 240)
-    spells = (
-        Spell(Fault("not_found"), key=subjects[absent].key, begin=gone, end=gone + 240),
-        Spell(Fault("throttling"), api=Api.CODECONNECTIONS, begin=busy, end=busy + 30),
+    missing_from = random.uniform(60, 120)
+    throttled_from = random.uniform(150, 240)
+    windows = (
+        FaultWindow(Fault("not_found"), key=subjects[missing].key, begin=missing_from, end=missing_from + 240),
+        FaultWindow(Fault("throttling"), api=Api.CODECONNECTIONS, begin=throttled_from, end=throttled_from + 30),
     )
-    return Scenario(f"seed {seed}", lives, spells).at_pace(pace)
+    return Scenario(f"seed {seed}", timelines, windows).at_pace(pace)
 
 
 def _template(type_: str, name: str, version: str) -> Subject:
@@ -73,39 +75,43 @@ def _template(type_: str, name: str, version: str) -> Subject:
     return Subject(Kind.TEMPLATE, identity, repository=f"{ORGANISATION}/platform-templates")
 
 
-def _life(chance: Random, subject: Subject, *, stalls: bool, fresh: bool) -> Iterator[Scene]:
-    """Commits now and then; most sync at once, some fail, and the next but rarely mends it."""
-    if fresh:
-        yield Scene(Unsynced(), chance.uniform(20, 60))
+def _scenes(random: Random, subject: Subject, *, stalls: bool, unsynced: bool) -> Iterator[Scene]:
+    """Attempts, of which most succeed; one after a failure fails more often."""
+    if unsynced:
+        yield Scene(Unsynced(), random.uniform(20, 60))
     else:
-        yield from _attempt(chance, subject, SUCCEEDED)
-    broken = False
+        yield from _attempt(random, subject, SUCCEEDED)
+    failed = False
     for round_ in range(ROUNDS):
-        broken = chance.random() < (0.35 if broken else 0.25)
-        yield from _attempt(chance, subject, FAILED if broken else SUCCEEDED, stalls=stalls and round_ == 0)
+        failed = random.random() < (0.35 if failed else 0.25)
+        yield from _attempt(random, subject, FAILED if failed else SUCCEEDED, stalls=stalls and round_ == 0)
 
 
-def _attempt(chance: Random, subject: Subject, outcome: str, *, stalls: bool = False) -> Iterator[Scene]:
-    sha = f"{chance.getrandbits(160):040x}"
-    where = subject.repository
+def _attempt(random: Random, subject: Subject, outcome: str, *, stalls: bool = False) -> Iterator[Scene]:
+    sha = f"{random.getrandbits(160):040x}"
     yield Scene(
-        Status(INITIATED, Plan(commit=sha), _told(f"Commit {sha[:7]} was pushed to {where}, branch main")),
-        chance.uniform(2, 6),
+        Status(
+            INITIATED,
+            NewAttempt(commit=sha),
+            _events(f"Commit {sha[:7]} was pushed to {subject.repository}, branch main"),
+        ),
+        random.uniform(2, 6),
     )
-    work = chance.uniform(2400, 3600) if stalls else chance.uniform(15, 60)
-    yield Scene(Status(IN_PROGRESS, events=_told(f"Fetching {sha[:7]} from GitHub")), work)
+    work = random.uniform(2400, 3600) if stalls else random.uniform(15, 60)
+    yield Scene(Status(IN_PROGRESS, events=_events(f"Fetching {sha[:7]} from GitHub")), work)
     if outcome == FAILED:
-        text = chance.choice(TEMPLATE_FAILURES if subject.kind is Kind.TEMPLATE else STACK_FAILURES)
+        text = random.choice(TEMPLATE_FAILURES if subject.kind is Kind.TEMPLATE else STACK_FAILURES)
         directory = subject.revision(sha)["directory"].removeprefix("/")
         failure = text.format(directory=directory, name=dict(subject.identity)["name"])
-        yield Scene(Status(FAILED, events=_told(failure, kind="ERROR")), chance.uniform(60, 300))
-    elif subject.kind is Kind.TEMPLATE:
-        told = _told(f"Registered a new minor version of {subject.shown_as}")
-        yield Scene(Status(SUCCEEDED, events=told), chance.uniform(60, 420))
+        yield Scene(Status(FAILED, events=_events(failure, kind="ERROR")), random.uniform(60, 300))
     else:
-        told = _told(f"Change set for stack {subject.shown_as} was executed")
-        yield Scene(Status(SUCCEEDED, events=told), chance.uniform(60, 420))
+        text = (
+            f"Registered a new minor version of {subject.attempt_target}"
+            if subject.kind is Kind.TEMPLATE
+            else f"Change set for stack {subject.attempt_target} was executed"
+        )
+        yield Scene(Status(SUCCEEDED, events=_events(text)), random.uniform(60, 420))
 
 
-def _told(text: str, kind: str = "INFO") -> tuple[SyncEvent, ...]:
+def _events(text: str, kind: str = "INFO") -> tuple[SyncEvent, ...]:
     return ({"type": kind, "event": text},)

@@ -1,4 +1,4 @@
-"""A scenario: everything that will happen in a world of the stand-in, as frozen values."""
+"""A scenario: everything that happens in a simulated AWS, as frozen values. Moments are seconds since the start."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
-    """A fault that lies over lives for a while, which go on beneath it.
+class FaultWindow:
+    """A fault that hides timelines from the moment `begin` to the moment `end`; they go on beneath it.
 
-    It holds from the moment `begin` to the moment `end`, in which it spares the first `after` calls and strikes
-    `calls` more, or all. Without `key` it strikes every target; `api` and `region` narrow it.
+    In that time it spares the first `after` calls, and strikes `calls` more, or all. Without `key` it applies to every
+    target; `api` and `region` narrow it.
     """
 
     fault: Fault
@@ -30,19 +30,18 @@ class Spell:
     after: int = 0
     calls: int | None = None
 
-    def covers(self, key: str, api: Api, region: str) -> bool:
-        """Whether a call for this target is among those that it can strike."""
+    def applies_to(self, key: str, api: Api, region: str) -> bool:
+        """Whether calls for this target are among those that it counts."""
         return self.key in (None, key) and self.api in (None, api) and self.region in (None, region)
 
-    def strikes(self, moment: float, seen: int) -> bool:
-        """Whether it strikes at `moment` after `seen` calls that it covered, in its time, before."""
-        in_time = self.begin <= moment < self.end
-        return in_time and self.after <= seen and (self.calls is None or seen < self.after + self.calls)
+    def strikes(self, number: int) -> bool:
+        """Whether it strikes the call that it counts as `number` (from 1)."""
+        return self.after < number and (self.calls is None or number <= self.after + self.calls)
 
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """A token bucket for each region and API, as AWS's: so many calls a second, and `burst` at once."""
+    """A token bucket for each region and API, as AWS has it: calls a second, and `burst` at once."""
 
     requests_per_second: float
     burst: int
@@ -50,7 +49,7 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role that can be assumed; the credentials live for `lifetime` seconds (AWS itself gives at least 900)."""
+    """A role that can be assumed; its credentials are valid for `lifetime` seconds (AWS gives at least 900)."""
 
     arn: str
     external_id: str | None = None
@@ -59,26 +58,29 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A whole world. `keys` are the secrets of the access keys whose signatures are verified; others are believed.
+    """What a simulated AWS has.
 
-    With `roles` only these can be assumed; without, any.
+    `keys` maps the access keys whose signatures are verified to their secrets; those of other keys are accepted
+    unverified. With `roles`, only these can be assumed; without, any.
     """
 
     name: str
-    lives: tuple[tuple[Subject, Timeline], ...] = ()
-    spells: tuple[Spell, ...] = ()
+    timelines: tuple[tuple[Subject, Timeline], ...] = ()
+    fault_windows: tuple[FaultWindow, ...] = ()
     throttle: Throttle | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     roles: tuple[Role, ...] = ()
 
     def targets(self, account: str = "default", region: str = "us-east-1") -> list[Target]:
-        """Every target of the world, as a watcher in `account` and `region` would have it in its configuration."""
-        return [subject.watched(account, region) for subject, _ in self.lives if subject.region in (None, region)]
+        """Every target, as a watcher would have it in the configuration of `account` and `region`."""
+        return [subject.target(account, region) for subject, _ in self.timelines if subject.region in (None, region)]
 
     def at_pace(self, pace: float) -> Scenario:
-        """The same world, `pace` times as fast; rates stay."""
+        """The same scenario, `pace` times as fast; rates stay."""
         return replace(
             self,
-            lives=tuple((subject, life.at_pace(pace)) for subject, life in self.lives),
-            spells=tuple(replace(s, begin=s.begin / pace, end=s.end / pace) for s in self.spells),
+            timelines=tuple((subject, timeline.at_pace(pace)) for subject, timeline in self.timelines),
+            fault_windows=tuple(
+                replace(each, begin=each.begin / pace, end=each.end / pace) for each in self.fault_windows
+            ),
         )

@@ -1,28 +1,7 @@
-"""From a scenario's YAML text to a Scenario, or to every fault in it with its place.
+"""Parses a scenario's YAML text, and reports every fault in it with its place.
 
-`config/scenario.yaml` is the documented example; in short:
-
-    throttle: {requests_per_second: 20, burst: 40}          # of each region and API; none: no throttle
-    keys: [{access_key: AKIAEXAMPLE, secret: …}]            # verify these signatures; others are believed
-    roles: [{arn: …, external_id: …, lifetime: 15m}]        # only these can be assumed; none: any
-    faults: [{fault: throttling, api: proton, region: us-east-1, from: 40s, for: 5s}]
-    templates:                                              # and `stacks`, which have a name alone
-      - name: fargate-env
-        type: ENVIRONMENT
-        version: 1
-        repository: example-org/templates                   # and region, branch, provider, directory
-        repeat: true
-        faults: [{fault: hang, after: 3, calls: 2}]         # over the life, which goes on beneath
-        life:                                               # each entry is one of these four
-          - {unsynced: true, for: 5s}
-          - commit: 62c0f1e                                 # and branch, repository, started, recreated
-            statuses:
-              - {status: IN_PROGRESS, for: 3s, events: ["Fetching the commit"]}
-              - {status: FAILED, calls: 2, events: ["Failed to parse v1/schema.yaml"]}
-          - {stale: 1, calls: 2}                            # the attempt before, as a lagging replica shows it
-          - {fault: missing_field, field: latestSync.status, for: 10s}
-
-What lasts neither `for` a time nor so many `calls` lasts for ever.
+`config/scenario.yaml` documents the format with an example. Each entry of a target's `life` has one of the keys
+`statuses`, `fault`, `stale` and `unsynced`, and lasts `for` a time, for a number of `calls`, or for ever.
 """
 
 from __future__ import annotations
@@ -51,8 +30,8 @@ from watcher.config.tree import Keys, Place, compose
 from watcher.core.model import FAILED, Api, Kind
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
-from watcher.simulator.scenario import Role, Scenario, Spell, Throttle
-from watcher.simulator.timeline import Plan, Scene, Stale, Status, Subject, Timeline, Unsynced
+from watcher.simulator.scenario import FaultWindow, Role, Scenario, Throttle
+from watcher.simulator.timeline import NewAttempt, Scene, Stale, Status, Subject, Timeline, Unsynced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,10 +40,10 @@ PROVIDERS = ("GitHub", "GitHubEnterpriseServer", "Bitbucket", "GitLab", "GitLabS
 
 
 def load_scenario(text: str, name: str) -> Scenario:
-    """The scenario in `text`; `name` is what messages call the file.
+    """The scenario in `text`; messages call the file `name`.
 
     Raises:
-        ConfigError: it is wrong; with every fault.
+        ConfigError: with every fault of the scenario.
     """
     faults = Faults(name)
     tree = compose(text, faults.report)
@@ -75,8 +54,8 @@ def load_scenario(text: str, name: str) -> Scenario:
         except ValidationError as error:
             faults.take(tree, error)
     elif not faults.found:
-        faults.report(Place(1, 1, ""), "a scenario is a mapping with at least `templates` or `stacks`")
-    if read and not faults.found:  # what was left out for its own fault would be missed here
+        faults.report(Place(1, 1, ""), "a scenario must be a mapping with at least `templates` or `stacks`")
+    if read and not faults.found:  # an entry with a fault is left out, which would cause further ones here
         read.check(faults)
     if faults.found or read is None:
         raise ConfigError(faults.found)
@@ -99,7 +78,7 @@ Provider = Annotated[Plain, _choice(PROVIDERS)]
 
 
 class _Entry(StrictModel):
-    """A mapping whose keys may be Python's own words (`for`, `from`), kept under another name."""
+    """A mapping whose keys may be keywords of Python (`for`, `from`), which are aliases of its fields."""
 
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
@@ -130,7 +109,7 @@ class _Stale(_Lasting):
         yield Scene(Stale(self.stale), self.seconds, self.calls)
 
 
-class _Failing(_Lasting):
+class _Faulty(_Lasting):
     fault: FaultName
     at: Plain = Field(default="latestSync.startedAt", alias="field")
 
@@ -153,51 +132,46 @@ class _Attempt(_Entry):
     recreated: Boolean = False
 
     def scenes(self) -> Iterator[Scene]:
-        plan: Plan | None = Plan(self.commit, self.branch, self.repository, self.started, self.recreated)
+        begin: NewAttempt | None = NewAttempt(self.commit, self.branch, self.repository, self.started, self.recreated)
         for each in self.statuses:
             kind = "ERROR" if each.status == FAILED else "INFO"
             events = tuple({"type": kind, "event": text} for text in each.events)
-            kept: Any = each.latest_successful
-            yield Scene(Status(each.status, plan, events, kept), each.seconds, each.calls)
-            plan = None
+            successful: Any = each.latest_successful
+            yield Scene(Status(each.status, begin, events, successful), each.seconds, each.calls)
+            begin = None
 
 
 _ENTRIES: Mapping[str, type[StrictModel]] = {
     "statuses": _Attempt,
-    "fault": _Failing,
+    "fault": _Faulty,
     "stale": _Stale,
     "unsynced": _Unsynced,
 }
 
 
 def _entry(value: Any, info: ValidationInfo) -> Any:
-    """One entry of a life, by the key that tells what it is."""
-    named = [key for key in _ENTRIES if isinstance(value, Keys) and key in value]
-    if len(named) != 1:
-        raise ValueError(f"an entry of a life has one of the keys {', '.join(_ENTRIES)}")
+    """One entry of a life, whose model depends on the key that it has."""
+    keys = [key for key in _ENTRIES if isinstance(value, Keys) and key in value]
+    if len(keys) != 1:
+        raise ValueError(f"an entry of a life must have exactly one of the keys {', '.join(_ENTRIES)}")
     try:
-        return _ENTRIES[named[0]].model_validate(value, context=info.context)
+        return _ENTRIES[keys[0]].model_validate(value, context=info.context)
     except ValidationError as error:
         faults_of(info).take(value, error)
         raise PydanticOmit from None
 
 
-class _Spell(_Entry):
-    fault: FaultName
-    at: Plain = Field(default="latestSync.startedAt", alias="field")
+class _Window(_Faulty):
     begin: Duration = Field(default=0.0, alias="from")
-    seconds: Duration | None = Field(default=None, alias="for")
     after: Count = 0
-    calls: Count | None = None
 
-    def spell(self, **narrowed: Any) -> Spell:
+    def window(self, **target: Any) -> FaultWindow:
         end = float("inf") if self.seconds is None else self.begin + self.seconds
-        return Spell(
-            Fault(self.fault, self.at), begin=self.begin, end=end, after=self.after, calls=self.calls, **narrowed
-        )
+        fault = Fault(self.fault, self.at)
+        return FaultWindow(fault, begin=self.begin, end=end, after=self.after, calls=self.calls, **target)
 
 
-class _WideSpell(_Spell):
+class _WideWindow(_Window):
     api: ApiName | None = None
     region: Region | None = None
 
@@ -211,7 +185,7 @@ class _Target(_Entry):
     provider: Provider = "GitHub"
     directory: Plain | None = None
     repeat: Boolean = False
-    faults: tuple[Sound[_Spell], ...] = ()
+    faults: tuple[Sound[_Window], ...] = ()
 
     def subject(self) -> Subject:
         return self._subject(Kind.STACK, (("name", self.name),))
@@ -219,22 +193,22 @@ class _Target(_Entry):
     def _subject(self, kind: Kind, identity: tuple[tuple[str, str], ...]) -> Subject:
         return Subject(kind, identity, self.region, self.repository, self.branch, self.provider, self.directory)
 
-    def told(self) -> Timeline:
+    def timeline(self) -> Timeline:
         return Timeline(tuple(scene for entry in self.life for scene in entry.scenes()), self.repeat)
 
     def check(self, faults: Faults) -> None:
-        """Report what is wrong between the entries."""
+        """Report faults that concern several keys."""
         if "/" not in self.repository:
-            faults.report(self.place("repository"), "a repository is OWNER/NAME")
-        scenes = self.told().scenes
+            faults.report(self.place("repository"), "must be OWNER/NAME")
+        scenes = self.timeline().scenes
         if not scenes:
-            faults.report(self.place("life"), "a life needs at least one entry, and an attempt at least one status")
+            faults.report(self.place("life"), "needs at least one entry, and an attempt at least one status")
         endless = [scene.seconds is None and scene.calls is None for scene in scenes]
         if any(endless[:-1]) or (self.repeat and any(endless)):
-            message = "what lasts for ever can only come last, and not in a life that repeats; give it `for` or `calls`"
+            message = "only the last entry may last for ever, and none if the life repeats; add `for` or `calls`"
             faults.report(self.place("life"), message)
         if any(scene.seconds is not None and scene.calls is not None for scene in scenes):
-            faults.report(self.place("life"), "an entry lasts `for` a time or so many `calls`, not both")
+            faults.report(self.place("life"), "an entry may have `for` or `calls`, not both")
 
 
 class _Template(_Target):
@@ -266,12 +240,12 @@ class _Scenario(_Entry):
     throttle: _Throttle | None = None
     keys: tuple[Sound[_Key], ...] = ()
     roles: tuple[Sound[_Role], ...] = ()
-    faults: tuple[Sound[_WideSpell], ...] = ()
+    faults: tuple[Sound[_WideWindow], ...] = ()
     templates: tuple[Sound[_Template], ...] = ()
     stacks: tuple[Sound[_Target], ...] = ()
 
     def check(self, faults: Faults) -> None:
-        """Report what is wrong between the targets."""
+        """Report faults that concern several targets."""
         known: set[tuple[str, str | None]] = set()
         for target in (*self.templates, *self.stacks):
             target.check(faults)
@@ -282,18 +256,19 @@ class _Scenario(_Entry):
 
     def scenario(self, name: str) -> Scenario:
         targets = (*self.templates, *self.stacks)
-        own = [
-            spell.spell(key=target.subject().key, region=target.region) for target in targets for spell in target.faults
-        ]
-        wide = [spell.spell(api=spell.api and Api(spell.api), region=spell.region) for spell in self.faults]
         limit = self.throttle
+        throttle = None
+        if limit:
+            throttle = Throttle(limit.requests_per_second, limit.burst or max(1, round(limit.requests_per_second)))
+        windows = [
+            each.window(key=target.subject().key, region=target.region) for target in targets for each in target.faults
+        ]
+        windows += [each.window(api=each.api and Api(each.api), region=each.region) for each in self.faults]
         return Scenario(
             name,
-            tuple((target.subject(), target.told()) for target in targets),
-            (*own, *wide),
-            Throttle(limit.requests_per_second, limit.burst or max(1, round(limit.requests_per_second)))
-            if limit
-            else None,
+            tuple((target.subject(), target.timeline()) for target in targets),
+            tuple(windows),
+            throttle,
             {key.access_key: key.secret for key in self.keys},
             tuple(Role(role.arn, role.external_id, role.lifetime) for role in self.roles),
         )

@@ -1,8 +1,7 @@
-"""Signature Version 4 from the other side: who signed this request, for which region, and is it good?
+"""Verifies Signature Version 4.
 
-Every request has to be signed, by now and for this service. The signature itself is verified where the secret is
-known: for the scenario's own keys, and for those that the stand-in gave out itself. Errors are those of AWS's JSON
-services.
+Every request must be signed for its service at the current time. The signature itself is verified if the secret is
+known: for the scenario's keys and for temporary credentials. Errors are those of AWS's JSON services.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from watcher.simulator.aws_json import Refusal
+from watcher.simulator.aws_json import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOLERANCE = timedelta(minutes=5)
-"""How far a signature's time may lie from the clock: AWS's own rule."""
+"""The largest difference between a signature's time and the clock, as at AWS."""
 
 STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -37,15 +36,15 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signed a request, and for which region."""
+    """The access key and the region of a signature."""
 
     access_key: str
     region: str
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """Credentials that the stand-in gave out, until the moment `expires` (seconds since 1970)."""
+class TemporaryCredentials:
+    """Credentials from AssumeRole, valid until `expires` (seconds since 1970)."""
 
     access_key: str
     secret: str
@@ -55,31 +54,33 @@ class Issued:
 
 @dataclass(slots=True)
 class Keyring:
-    """The access keys whose secrets are known: `fixed` from the scenario, `issued` by AssumeRole."""
+    """The access keys with known secrets: `fixed` ones of the scenario, and those `issued` by AssumeRole."""
 
     fixed: Mapping[str, str]
-    issued: dict[str, Issued] = field(default_factory=dict)
+    issued: dict[str, TemporaryCredentials] = field(default_factory=dict)
 
     def signer(self, service: str, request: Request, now: float) -> Signer:
-        """Who signed the request for `service`; `now` in seconds since 1970.
+        """The signer of a request for `service`; `now` in seconds since 1970.
 
         Raises:
-            Refusal: the signature is missing, incomplete, out of date, for another service, or wrong; or the
+            ApiError: the signature is missing, incomplete, out of date, for another service, or wrong; or the
                 credentials are unknown or have expired.
         """
         signer, scope_date, signed_headers, signature = _parsed(request.headers.get("Authorization"), service)
         stamp = request.headers.get("X-Amz-Date", "")
         if not re.fullmatch(r"\d{8}T\d{6}Z", stamp):
-            raise Refusal(
+            raise ApiError(
                 "IncompleteSignatureException",
                 "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
             )
         if not stamp.startswith(scope_date):
-            raise Refusal("InvalidSignatureException", "Date in Credential scope does not match YYYYMMDD from ISO-8601")
-        _demand_timely(stamp, now)
+            raise ApiError(
+                "InvalidSignatureException", "Date in Credential scope does not match YYYYMMDD from ISO-8601"
+            )
+        _check_time(stamp, now)
         secret = self._secret(signer.access_key, request.headers.get("X-Amz-Security-Token"), now)
         if secret and not hmac.compare_digest(signature, _signature(request, service, signer, secret, signed_headers)):
-            raise Refusal(
+            raise ApiError(
                 "InvalidSignatureException",
                 "The request signature we calculated does not match the signature you provided. "
                 "Check your AWS Secret Access Key and signing method.",
@@ -91,15 +92,15 @@ class Keyring:
         if issued is None:
             return self.fixed.get(access_key)
         if token != issued.token:
-            raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid.")
+            raise ApiError("UnrecognizedClientException", "The security token included in the request is invalid.")
         if now >= issued.expires:
-            raise Refusal("ExpiredTokenException", "The security token included in the request is expired")
+            raise ApiError("ExpiredTokenException", "The security token included in the request is expired")
         return issued.secret
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What of an HTTP request is signed. `headers` find their names in any case."""
+    """The signed parts of an HTTP request. `headers` ignores the case of names."""
 
     method: str
     url: str
@@ -108,49 +109,49 @@ class Request:
 
 
 @lru_cache(maxsize=1024)
-def _moment(stamp: str) -> float:
+def _seconds(stamp: str) -> float:
     return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC).timestamp()
 
 
 def _parsed(header: str | None, service: str) -> tuple[Signer, str, str, str]:
     if not header:
-        raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token")
+        raise ApiError("MissingAuthenticationTokenException", "Missing Authentication Token")
     found = _AUTHORIZATION.fullmatch(header)
     if found is None:
         missing = [part for part in ("Credential", "SignedHeaders", "Signature") if f"{part}=" not in header]
-        said = " ".join(f"Authorization header requires '{part}' parameter." for part in missing)
-        raise Refusal(
-            "IncompleteSignatureException", said or "Authorization header is not of the form AWS4-HMAC-SHA256."
+        missing_parts = " ".join(f"Authorization header requires '{part}' parameter." for part in missing)
+        raise ApiError(
+            "IncompleteSignatureException", missing_parts or "Authorization header is not of the form AWS4-HMAC-SHA256."
         )
     access_key, date, region, scope, signed_headers, signature = found.groups()
     if scope != service:
-        raise Refusal("InvalidSignatureException", f"Credential should be scoped to correct service: '{service}'.")
+        raise ApiError("InvalidSignatureException", f"Credential should be scoped to correct service: '{service}'.")
     return Signer(access_key, region), date, signed_headers, signature
 
 
-def _demand_timely(stamp: str, now: float) -> None:
+def _check_time(stamp: str, now: float) -> None:
     try:
-        signed = _moment(stamp)
+        signed = _seconds(stamp)
     except ValueError:
-        raise Refusal("IncompleteSignatureException", "Date must be in ISO-8601 'basic format'.") from None
-    minutes = TOLERANCE.total_seconds()
+        raise ApiError("IncompleteSignatureException", "Date must be in ISO-8601 'basic format'.") from None
+    tolerance = TOLERANCE.total_seconds()
     here = datetime.fromtimestamp(now, UTC)
-    if signed < now - minutes:
+    if signed < now - tolerance:
         limit = f"{here - TOLERANCE:{STAMP}} ({here:{STAMP}} - 5 min.)"
-        raise Refusal("InvalidSignatureException", f"Signature expired: {stamp} is now earlier than {limit}")
-    if signed > now + minutes:
+        raise ApiError("InvalidSignatureException", f"Signature expired: {stamp} is now earlier than {limit}")
+    if signed > now + tolerance:
         limit = f"{here + TOLERANCE:{STAMP}} ({here:{STAMP}} + 5 min.)"
-        raise Refusal("InvalidSignatureException", f"Signature not yet current: {stamp} is still later than {limit}")
+        raise ApiError("InvalidSignatureException", f"Signature not yet current: {stamp} is still later than {limit}")
 
 
 def _signature(request: Request, service: str, signer: Signer, secret: str, signed_headers: str) -> str:
     """The signature as botocore makes it of the same request."""
     headers = {name: request.headers.get(name, "") for name in signed_headers.split(";")}
-    # Over plain HTTP a payload is always signed; the scheme is the only part of the URL that is not the client's.
-    again = AWSRequest(request.method, "http://stand-in" + _path(request.url), headers, request.body)
-    again.context["timestamp"] = request.headers["X-Amz-Date"]
+    # The client signs the payload of every request over plain HTTP, so this one is sent to an http URL, too.
+    copy = AWSRequest(request.method, "http://simulator" + _path(request.url), headers, request.body)
+    copy.context["timestamp"] = request.headers["X-Amz-Date"]
     auth = SigV4Auth(Credentials(signer.access_key, secret), service, signer.region)
-    made: str = auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again)
+    made: str = auth.signature(auth.string_to_sign(copy, auth.canonical_request(copy)), copy)
     return made
 
 

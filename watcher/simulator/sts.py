@@ -1,4 +1,4 @@
-"""STS AssumeRole (Query protocol: a form in, XML out), so that a watcher's roles can be tried against the stand-in."""
+"""STS AssumeRole over the Query protocol: a form as request, XML as response."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from watcher.simulator.aws_json import Refusal
+from watcher.simulator.aws_json import ApiError
 from watcher.simulator.faults import Reply
 from watcher.simulator.scenario import Role
-from watcher.simulator.signing import Issued
+from watcher.simulator.signing import TemporaryCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,21 +33,21 @@ QUERY_CODES = {
     "AccessDeniedException": "AccessDenied",
     "UnknownOperationException": "InvalidAction",
 }
-"""The Query protocol's names for the errors that JSON services call otherwise."""
+"""Error codes of the Query protocol, by those of the JSON services."""
 
 
 def assume_role(form: bytes, roles: Sequence[Role], keyring: Keyring, now: float) -> Reply:
-    """Temporary credentials for a role, kept in `keyring`. `now` in seconds since 1970.
+    """Temporary credentials for a role, which are added to `keyring`. `now` in seconds since 1970.
 
     Raises:
-        Refusal: another action is asked for, a parameter is wrong, or the role cannot be assumed.
+        ApiError: the action is another one, a parameter is wrong, or the role cannot be assumed.
     """
-    asked = {name: values[0] for name, values in parse_qs(form.decode("utf-8", "replace")).items()}
-    if asked.get("Action") != "AssumeRole":
-        raise Refusal("UnknownOperationException", "The stand-in for STS answers AssumeRole only.")
-    arn, session = _demanded(asked)
-    role = _role(arn, asked.get("ExternalId"), roles)
-    issued = Issued(
+    parameters = {name: values[0] for name, values in parse_qs(form.decode("utf-8", "replace")).items()}
+    if parameters.get("Action") != "AssumeRole":
+        raise ApiError("UnknownOperationException", "The simulated STS answers AssumeRole only.")
+    arn, session = _validated(parameters)
+    role = _role(arn, parameters.get("ExternalId"), roles)
+    issued = TemporaryCredentials(
         f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64), now + role.lifetime
     )
     keyring.issued[issued.access_key] = issued
@@ -55,7 +55,7 @@ def assume_role(form: bytes, roles: Sequence[Role], keyring: Keyring, now: float
     expiration = datetime.fromtimestamp(issued.expires, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = (
         f'<AssumeRoleResponse xmlns="{NAMESPACE}"><AssumeRoleResult><AssumedRoleUser>'
-        f"<AssumedRoleId>AROASTANDIN:{escape(session)}</AssumedRoleId>"
+        f"<AssumedRoleId>AROASIMULATED:{escape(session)}</AssumedRoleId>"
         f"<Arn>arn:aws:sts::{account}:assumed-role/{escape(name)}/{escape(session)}</Arn></AssumedRoleUser>"
         f"<Credentials><AccessKeyId>{issued.access_key}</AccessKeyId><SecretAccessKey>{issued.secret}</SecretAccessKey>"
         f"<SessionToken>{issued.token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
@@ -64,22 +64,22 @@ def assume_role(form: bytes, roles: Sequence[Role], keyring: Keyring, now: float
     return Reply("AssumeRole", body.encode(), content_type=XML)
 
 
-def refused(refusal: Refusal) -> Reply:
-    """A refusal as STS tells it."""
-    code = QUERY_CODES.get(refusal.code, refusal.code)
+def error_reply(error: ApiError) -> Reply:
+    """An error as STS sends it."""
+    code = QUERY_CODES.get(error.code, error.code)
     body = (
         f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>Sender</Type><Code>{code}</Code>'
-        f"<Message>{escape(refusal.message)}</Message></Error><RequestId>{uuid4()}</RequestId></ErrorResponse>"
+        f"<Message>{escape(error.message)}</Message></Error><RequestId>{uuid4()}</RequestId></ErrorResponse>"
     )
     return Reply(code, body.encode(), 400 if code in {"ValidationError", "InvalidAction"} else 403, XML)
 
 
-def _demanded(asked: Mapping[str, str]) -> tuple[str, str]:
-    arn, session = asked.get("RoleArn", ""), asked.get("RoleSessionName", "")
+def _validated(parameters: Mapping[str, str]) -> tuple[str, str]:
+    arn, session = parameters.get("RoleArn", ""), parameters.get("RoleSessionName", "")
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", arn):
-        raise Refusal("ValidationException", f"{arn or 'null'} at 'roleArn' is not a valid role ARN")
+        raise ApiError("ValidationException", f"{arn or 'null'} at 'roleArn' is not a valid role ARN")
     if not re.fullmatch(r"[\w+=,.@-]{2,64}", session):
-        raise Refusal(
+        raise ApiError(
             "ValidationException",
             f"1 validation error detected: Value '{session}' at 'roleSessionName' failed to satisfy constraint: "
             r"Member must satisfy regular expression pattern: [\w+=,.@-]*",
@@ -90,5 +90,5 @@ def _demanded(asked: Mapping[str, str]) -> tuple[str, str]:
 def _role(arn: str, external_id: str | None, roles: Sequence[Role]) -> Role:
     role = next((role for role in roles if role.arn == arn), None) if roles else Role(arn)
     if role is None or role.external_id not in (None, external_id):
-        raise Refusal("AccessDeniedException", f"User is not authorized to perform: sts:AssumeRole on resource: {arn}")
+        raise ApiError("AccessDeniedException", f"User is not authorized to perform: sts:AssumeRole on resource: {arn}")
     return role

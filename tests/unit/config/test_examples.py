@@ -14,7 +14,8 @@ from watcher.config.parser import parse
 from watcher.config.sinks import SINKS
 from watcher.core.event_schema import event_schema
 from watcher.core.model import Kind
-from watcher.simulator import generate, load_scenario
+from watcher.simulator.generator import generate
+from watcher.simulator.scenario_parser import load_scenario
 
 CONFIG = Path(__file__).parents[3] / "config"
 SURROUNDINGS = {"AWS_REGION": "us-east-1"}

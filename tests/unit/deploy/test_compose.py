@@ -13,7 +13,7 @@ from tests.support.dockerfile import DEPLOY, stages
 from watcher.cli import cli
 from watcher.config.document import Document
 from watcher.config.parser import parse
-from watcher.simulator import generate
+from watcher.simulator.generator import generate
 from watcher.util.duration import parse_duration
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))

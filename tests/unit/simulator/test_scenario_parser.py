@@ -8,7 +8,9 @@ import pytest
 
 from watcher.core.model import FAILED, INITIATED, Api
 from watcher.errors import ConfigError
-from watcher.simulator import FAULTS, Fault, Stale, Status, Unsynced, load_scenario
+from watcher.simulator.faults import FAULTS, Fault
+from watcher.simulator.scenario_parser import load_scenario
+from watcher.simulator.timeline import Stale, Status, Unsynced
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "scenario.yaml"
 
@@ -21,26 +23,26 @@ def faults_in(text: str) -> list[str]:
 
 def test_the_example_is_read_whole() -> None:
     scenario = load_scenario(EXAMPLE.read_text(), "scenario.yaml")
-    lives = {subject.key: life for subject, life in scenario.lives}
-    assert list(lives) == [
+    timelines = {subject.key: each for subject, each in scenario.timelines}
+    assert list(timelines) == [
         "template/ENVIRONMENT/fargate-env/1",
         "template/SERVICE/web/2",
         "stack/network",
         "stack/orders-db",
     ]
     assert [target.name for target in scenario.targets(region="eu-west-1")] == ["fargate-env", "web", "orders-db"]
-    first = lives["template/ENVIRONMENT/fargate-env/1"].scenes[0]
+    first = timelines["template/ENVIRONMENT/fargate-env/1"].scenes[0]
     assert isinstance(first.shows, Status)
     assert (first.shows.status, first.seconds) == (INITIATED, 2)
-    assert first.shows.begins
-    assert first.shows.begins.commit == "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
-    assert isinstance(lives["template/SERVICE/web/2"].scenes[0].shows, Unsynced)
-    network = lives["stack/network"].scenes
+    assert first.shows.new_attempt
+    assert first.shows.new_attempt.commit == "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
+    assert isinstance(timelines["template/SERVICE/web/2"].scenes[0].shows, Unsynced)
+    network = timelines["stack/network"].scenes
     assert (network[2].shows.status, network[2].calls) == (FAILED, 3)  # type: ignore[union-attr]
     assert (network[3].shows, network[4].shows) == (Stale(1), Fault("not_found"))
-    assert network[5].shows.begins.recreated  # type: ignore[union-attr]
-    assert network[5].shows.begins.started == 3600  # type: ignore[union-attr]
-    own, field, throttling, html = scenario.spells
+    assert network[5].shows.new_attempt.recreated  # type: ignore[union-attr]
+    assert network[5].shows.new_attempt.started == 3600  # type: ignore[union-attr]
+    own, field, throttling, html = scenario.fault_windows
     assert (own.key, own.fault.name, own.after, own.calls) == ("stack/orders-db", "hang", 5, 1)
     assert (field.fault.at, field.begin, field.end) == ("latestSync.status", 30, 40)
     assert (throttling.api, throttling.begin, html.region) == (Api.CODECONNECTIONS, 60, "eu-west-1")
@@ -60,7 +62,7 @@ def test_the_example_names_every_fault() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "s.yaml:1:1: a scenario is a mapping with at least `templates` or `stacks`"),
+        ("", "s.yaml:1:1: a scenario must be a mapping with at least `templates` or `stacks`"),
         ("stack: []", "s.yaml:1:1: stack: unknown key 'stack'; did you mean 'stacks'?"),
         ("stacks:\n- {name: n}", "s.yaml:2:3: stacks[0].life: this key is missing"),
         (
@@ -73,7 +75,10 @@ def test_the_example_names_every_fault() -> None:
         ),
         (
             "stacks:\n- {name: n, life: [{status: FAILED}]}",
-            "s.yaml:2:20: stacks[0].life[0]: an entry of a life has one of the keys statuses, fault, stale, unsynced",
+            (
+                "s.yaml:2:20: stacks[0].life[0]: an entry of a life must have exactly one of the keys "
+                "statuses, fault, stale, unsynced"
+            ),
         ),
         (
             "stacks:\n- {name: n, life: [{statuses: [{status: FAILED, for: 3}]}]}",
@@ -82,13 +87,13 @@ def test_the_example_names_every_fault() -> None:
         (
             "stacks:\n- {name: n, repeat: true, life: [{statuses: [{status: FAILED}]}]}",
             (
-                "s.yaml:2:33: stacks[0].life: what lasts for ever can only come last, and not in a life that repeats; "
-                "give it `for` or `calls`"
+                "s.yaml:2:33: stacks[0].life: only the last entry may last for ever, and none if the life repeats; "
+                "add `for` or `calls`"
             ),
         ),
         (
             "stacks:\n- {name: n, life: [{unsynced: true, for: 1s, calls: 2}]}",
-            "s.yaml:2:19: stacks[0].life: an entry lasts `for` a time or so many `calls`, not both",
+            "s.yaml:2:19: stacks[0].life: an entry may have `for` or `calls`, not both",
         ),
         (
             "stacks:\n- {name: n, life: [{unsynced: true}]}\n- {name: n, life: [{unsynced: true}]}",
@@ -96,7 +101,7 @@ def test_the_example_names_every_fault() -> None:
         ),
         (
             "stacks:\n- {name: n, repository: infra, life: [{unsynced: true}]}",
-            "s.yaml:2:25: stacks[0].repository: a repository is OWNER/NAME",
+            "s.yaml:2:25: stacks[0].repository: must be OWNER/NAME",
         ),
     ],
 )

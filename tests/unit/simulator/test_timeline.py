@@ -1,4 +1,4 @@
-"""A life: which status of which attempt a target shows at a moment, and after how many calls."""
+"""A timeline: which status of which attempt a target shows at a moment, and after how many calls."""
 
 from __future__ import annotations
 
@@ -7,28 +7,40 @@ from typing import Literal
 import pytest
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Kind
-from watcher.simulator import Fault, Life, Plan, Scene, Stale, Status, Subject, Unsynced
-from watcher.simulator.timeline import State, advance, begin, looked_at
+from watcher.simulator.faults import Fault
+from watcher.simulator.timeline import (
+    NewAttempt,
+    Scene,
+    Stale,
+    State,
+    Status,
+    Subject,
+    Timeline,
+    Unsynced,
+    advance,
+    after_call,
+    initial_state,
+)
 
 EPOCH = 1_795_420_800.0
 WEB = Subject(Kind.TEMPLATE, (("type", "SERVICE"), ("name", "web"), ("version", "2")), repository="org/templates")
-NEW = Plan()
+NEW = NewAttempt()
 
 
-def at(life: Life, moment: float) -> State:
-    return advance(WEB, life, EPOCH, begin(WEB, life, EPOCH, 0.0), moment)
+def at(timeline: Timeline, moment: float) -> State:
+    return advance(WEB, timeline, EPOCH, initial_state(WEB, timeline, EPOCH, 0.0), moment)
 
 
-def by_calls(life: Life, calls: int) -> list[State]:
-    state, seen = begin(WEB, life, EPOCH, 0.0), []
+def by_calls(timeline: Timeline, calls: int) -> list[State]:
+    state, seen = initial_state(WEB, timeline, EPOCH, 0.0), []
     for number in range(calls):
-        state = advance(WEB, life, EPOCH, state, float(number))
+        state = advance(WEB, timeline, EPOCH, state, float(number))
         seen.append(state)
-        state = looked_at(life, state)
+        state = after_call(timeline, state)
     return seen
 
 
-TIMED = Life(
+TIMED = Timeline(
     (
         Scene(Status(INITIATED, NEW), 2),
         Scene(Status(SUCCEEDED), 8),
@@ -49,17 +61,17 @@ TIMED = Life(
         (9e6, 2, FAILED, 10),
     ],
 )
-def test_a_life_in_time_shows_by_the_moment(moment: float, number: int, status: str, started: float) -> None:
+def test_a_timed_scene_is_shown_at_its_moment(moment: float, number: int, status: str, started: float) -> None:
     state = at(TIMED, moment)
     latest = state.snapshot.latest
     assert latest
     assert (state.number, latest.status, latest.started_at.timestamp() - EPOCH) == (number, status, started)
 
 
-def test_a_life_in_time_is_the_same_however_often_it_is_looked_at() -> None:
-    often = begin(WEB, TIMED, EPOCH, 0.0)
+def test_timed_scenes_do_not_depend_on_calls() -> None:
+    often = initial_state(WEB, TIMED, EPOCH, 0.0)
     for tick in range(200):
-        often = looked_at(TIMED, advance(WEB, TIMED, EPOCH, often, tick / 10))
+        often = after_call(TIMED, advance(WEB, TIMED, EPOCH, often, tick / 10))
     assert often == at(TIMED, 19.9)
 
 
@@ -83,37 +95,37 @@ def test_the_last_success_stays_and_the_commits_follow_each_other() -> None:
     assert [event["time"] for event in snapshot.latest.events] == ["2026-11-23T08:00:15Z"]
 
 
-def test_a_repeated_life_makes_new_attempts() -> None:
-    life = Life((Scene(Status(SUCCEEDED, NEW), 10),), repeat=True)
-    first, third = at(life, 5).snapshot.latest, at(life, 25).snapshot.latest
+def test_a_repeated_timeline_has_new_attempts() -> None:
+    timeline = Timeline((Scene(Status(SUCCEEDED, NEW), 10),), repeat=True)
+    first, third = at(timeline, 5).snapshot.latest, at(timeline, 25).snapshot.latest
     assert first
     assert third
     assert (third.started_at - first.started_at).total_seconds() == 20
     assert third.sha != first.sha
 
 
-def test_a_life_by_calls_goes_on_when_it_is_looked_at() -> None:
-    life = Life(
+def test_scenes_of_so_many_calls_end_after_them() -> None:
+    timeline = Timeline(
         (Scene(Status(IN_PROGRESS, NEW), calls=2), Scene(Status(FAILED), calls=1), Scene(Status(SUCCEEDED, NEW)))
     )
-    statuses = [state.snapshot.latest.status for state in by_calls(life, 5) if state.snapshot.latest]
+    statuses = [state.snapshot.latest.status for state in by_calls(timeline, 5) if state.snapshot.latest]
     assert statuses == [IN_PROGRESS, IN_PROGRESS, FAILED, SUCCEEDED, SUCCEEDED]
-    assert at(life, 9e6).number == 1, "time alone moves nothing"
+    assert at(timeline, 9e6).number == 1, "time alone moves nothing"
 
 
 def test_two_attempts_never_begin_at_once() -> None:
-    life = Life((Scene(Status(FAILED, NEW), calls=1),), repeat=True)
-    state, starts = begin(WEB, life, EPOCH, 0.0), []
+    timeline = Timeline((Scene(Status(FAILED, NEW), calls=1),), repeat=True)
+    state, starts = initial_state(WEB, timeline, EPOCH, 0.0), []
     for _ in range(5):
-        state = advance(WEB, life, EPOCH, state, 0.0)
+        state = advance(WEB, timeline, EPOCH, state, 0.0)
         assert state.snapshot.latest
         starts.append(state.snapshot.latest.started_at)
-        state = looked_at(life, state)
+        state = after_call(timeline, state)
     assert starts == sorted(set(starts))
 
 
 def test_a_stale_replica_shows_the_attempt_before() -> None:
-    life = Life(
+    timeline = Timeline(
         (
             Scene(Status(SUCCEEDED, NEW), calls=1),
             Scene(Status(FAILED, NEW), calls=1),
@@ -121,35 +133,35 @@ def test_a_stale_replica_shows_the_attempt_before() -> None:
             Scene(Status(FAILED)),
         )
     )
-    shown = [state.snapshot.latest for state in by_calls(life, 5)]
+    shown = [state.snapshot.latest for state in by_calls(timeline, 5)]
     assert shown[2] == shown[3] == shown[0]
     assert shown[4] == shown[1]
 
 
 def test_a_recreated_target_has_no_past() -> None:
-    again = Scene(Status(IN_PROGRESS, Plan(recreated=True, started=3600)))
-    snapshot = at(Life((Scene(Status(SUCCEEDED, NEW), 10), again)), 11).snapshot
+    again = Scene(Status(IN_PROGRESS, NewAttempt(recreated=True, started=3600)))
+    snapshot = at(Timeline((Scene(Status(SUCCEEDED, NEW), 10), again)), 11).snapshot
     assert snapshot.latest
     assert snapshot.latest_successful is None
     assert snapshot.latest.started_at.timestamp() == EPOCH + 10 - 3600
 
 
-def test_a_fault_in_a_life_hides_what_lies_beneath() -> None:
-    life = Life((Scene(Status(SUCCEEDED, NEW), 5), Scene(Fault("hang"), 5), Scene(Status(FAILED, NEW))))
-    assert at(life, 6).fault == Fault("hang")
-    assert at(life, 6).snapshot == at(life, 4).snapshot
-    assert at(life, 11).fault is None
+def test_a_fault_in_a_timeline_hides_the_attempt() -> None:
+    timeline = Timeline((Scene(Status(SUCCEEDED, NEW), 5), Scene(Fault("hang"), 5), Scene(Status(FAILED, NEW))))
+    assert at(timeline, 6).fault == Fault("hang")
+    assert at(timeline, 6).snapshot == at(timeline, 4).snapshot
+    assert at(timeline, 11).fault is None
 
 
 def test_a_target_that_never_synced_has_a_desired_state_alone() -> None:
-    snapshot = at(Life((Scene(Unsynced()),)), 5).snapshot
+    snapshot = at(Timeline((Scene(Unsynced()),)), 5).snapshot
     assert (snapshot.latest, snapshot.latest_successful) == (None, None)
     assert snapshot.desired_state
     assert snapshot.desired_state["repositoryName"] == "org/templates"
 
 
 @pytest.mark.parametrize(("choice", "sha"), [("kept", "c2"), ("previous", "c1"), ("absent", None)])
-def test_the_last_success_can_be_told_otherwise(choice: Literal["kept", "previous", "absent"], sha: str | None) -> None:
-    second = Scene(Status(SUCCEEDED, Plan("c2"), latest_successful=choice))
-    successful = at(Life((Scene(Status(SUCCEEDED, Plan("c1")), 5), second)), 6).snapshot.latest_successful
+def test_latest_successful_can_be_set(choice: Literal["kept", "previous", "absent"], sha: str | None) -> None:
+    second = Scene(Status(SUCCEEDED, NewAttempt("c2"), latest_successful=choice))
+    successful = at(Timeline((Scene(Status(SUCCEEDED, NewAttempt("c1")), 5), second)), 6).snapshot.latest_successful
     assert (successful.sha if successful else None) == sha

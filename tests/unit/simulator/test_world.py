@@ -1,4 +1,4 @@
-"""The world: what hides a life, what limits it, and what an oracle can know of it beforehand."""
+"""The world: which faults hide a timeline, what throttles it, and what an oracle can know beforehand."""
 
 from __future__ import annotations
 
@@ -6,26 +6,18 @@ import json
 
 import pytest
 
+from tests.support.simulator import World, attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind, stack
-from watcher.simulator import (
-    Fault,
-    Life,
-    Plan,
-    Scenario,
-    Scene,
-    Spell,
-    Status,
-    Subject,
-    Throttle,
-    World,
-    attempt,
-    generate,
-)
+from watcher.simulator.faults import Fault
+from watcher.simulator.generator import generate
+from watcher.simulator.scenario import FaultWindow, Scenario, Throttle
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline
 
 REGION = "us-east-1"
 NET = stack("default", REGION, "net")
 CC = Api.CODECONNECTIONS
-LIFE = Life((Scene(Status(IN_PROGRESS, Plan()), 10), Scene(Status(SUCCEEDED), 10), Scene(Status(FAILED, Plan()))))
+NEW = NewAttempt()
+TIMELINE = Timeline((Scene(Status(IN_PROGRESS, NEW), 10), Scene(Status(SUCCEEDED), 10), Scene(Status(FAILED, NEW))))
 
 
 class Clock:
@@ -41,9 +33,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def world(clock: Clock, *spells: Spell, throttle: Throttle | None = None, life: Life = LIFE) -> World:
-    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), life),), spells, throttle), clock)
-    made.begin()
+def world(
+    clock: Clock, *windows: FaultWindow, throttle: Throttle | None = None, timeline: Timeline = TIMELINE
+) -> World:
+    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), timeline),), windows, throttle), clock)
+    made.start()
     return made
 
 
@@ -51,18 +45,18 @@ def ask(world: World, region: str = REGION) -> str:
     return world.answer(region, CC, "stack/net").kind
 
 
-def test_a_life_begins_with_the_world(clock: Clock) -> None:
-    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), LIFE),)), clock)
+def test_a_timeline_begins_when_the_world_starts(clock: Clock) -> None:
+    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), TIMELINE),)), clock)
     clock.now += 500
-    made.begin()
+    made.start()
     assert ask(made) == IN_PROGRESS
     clock.now += 10
-    made.begin()
+    made.start()
     assert ask(made) == SUCCEEDED
 
 
-def test_a_spell_holds_for_its_time(clock: Clock) -> None:
-    made = world(clock, Spell(Fault("http_503"), begin=5, end=15))
+def test_a_fault_holds_for_its_time(clock: Clock) -> None:
+    made = world(clock, FaultWindow(Fault("http_503"), begin=5, end=15))
     seen = []
     for _ in range(4):
         seen.append(ask(made))
@@ -70,24 +64,24 @@ def test_a_spell_holds_for_its_time(clock: Clock) -> None:
     assert seen == [IN_PROGRESS, "http_503", "http_503", SUCCEEDED]
 
 
-def test_a_spell_spares_calls_and_then_strikes_some(clock: Clock) -> None:
-    made = world(clock, Spell(Fault("hang"), key="stack/net", after=1, calls=2))
+def test_a_fault_spares_calls_and_then_strikes_some(clock: Clock) -> None:
+    made = world(clock, FaultWindow(Fault("hang"), key="stack/net", after=1, calls=2))
     assert [ask(made) for _ in range(4)] == [IN_PROGRESS, "hang", "hang", IN_PROGRESS]
 
 
 @pytest.mark.parametrize(
-    "spell",
+    "window",
     [
-        Spell(Fault("hang"), api=Api.PROTON),
-        Spell(Fault("hang"), region="eu-west-1"),
-        Spell(Fault("hang"), key="stack/other"),
+        FaultWindow(Fault("hang"), api=Api.PROTON),
+        FaultWindow(Fault("hang"), region="eu-west-1"),
+        FaultWindow(Fault("hang"), key="stack/other"),
     ],
 )
-def test_a_spell_is_narrow(clock: Clock, spell: Spell) -> None:
-    assert ask(world(clock, spell)) == IN_PROGRESS
+def test_a_fault_strikes_only_its_key_api_and_region(clock: Clock, window: FaultWindow) -> None:
+    assert ask(world(clock, window)) == IN_PROGRESS
 
 
-def test_the_latest_spell_goes_first_and_clear_ends_them(clock: Clock) -> None:
+def test_the_latest_fault_wins_and_clear_ends_them(clock: Clock) -> None:
     made = world(clock)
     made.fault(None, "http_500")
     made.fault(NET, "reset", calls=1)
@@ -112,12 +106,12 @@ def test_the_throttle_is_a_bucket_for_each_region_and_api(clock: Clock) -> None:
     assert [ask(made), ask(made)] == [IN_PROGRESS, "ThrottlingException"]
 
 
-def test_shown_holds_over_any_life_and_time(clock: Clock) -> None:
+def test_a_shown_attempt_stays_until_a_timeline_is_set(clock: Clock) -> None:
     made = world(clock)
     made.show(NET, attempt(NET, FAILED, clock.now, "c1"))
     clock.now += 500
     assert ask(made) == FAILED
-    made.set_life(NET, LIFE)
+    made.set_timeline(NET, TIMELINE)
     assert ask(made) == IN_PROGRESS
     clock.now += 10
     assert ask(made) == SUCCEEDED
@@ -129,21 +123,21 @@ def test_showing_nothing_is_a_target_that_never_synced(clock: Clock) -> None:
     assert set(json.loads(made.answer(REGION, CC, "stack/net").body)) == {"DesiredState"}
 
 
-def test_the_timeline_is_what_polls_see(clock: Clock) -> None:
+def test_the_expected_statuses_are_what_polls_see(clock: Clock) -> None:
     scenario = generate(7)
     target = scenario.targets()[0]
     made = World(scenario, clock)
-    made.begin()
-    start, timeline = clock.now, made.timeline(target, 1500)
-    assert len({shown.number for shown in timeline}) > 3
-    for shown in timeline:
+    made.start()
+    start, expected = clock.now, made.timeline(target, 1500)
+    assert len({shown.number for shown in expected}) > 3
+    for shown in expected:
         clock.now = start + (shown.begin + shown.end) / 2
         reply = json.loads(made.answer(REGION, target.api, target.id.split("/", 2)[2]).body)["latestSync"]
         assert (reply["status"], reply["startedAt"]) == (shown.status, shown.attempt.started_at.timestamp())
 
 
-def test_the_timeline_leaves_out_what_faults_hide(clock: Clock) -> None:
-    made = world(clock, Spell(Fault("hang"), begin=4, end=6), Spell(Fault("empty"), begin=18, end=22))
+def test_the_expected_statuses_leave_out_what_faults_hide(clock: Clock) -> None:
+    made = world(clock, FaultWindow(Fault("hang"), begin=4, end=6), FaultWindow(Fault("empty"), begin=18, end=22))
     assert [(shown.begin, shown.end, shown.number, shown.status) for shown in made.timeline(NET, 30)] == [
         (0, 4, 1, IN_PROGRESS),
         (6, 10, 1, IN_PROGRESS),
@@ -152,21 +146,21 @@ def test_the_timeline_leaves_out_what_faults_hide(clock: Clock) -> None:
     ]
 
 
-def test_there_is_no_timeline_of_a_life_by_calls(clock: Clock) -> None:
-    made = world(clock, life=Life((Scene(Status(FAILED, Plan()), calls=1),), repeat=True))
-    with pytest.raises(ValueError, match="not told in time"):
+def test_what_depends_on_calls_cannot_be_known_beforehand(clock: Clock) -> None:
+    made = world(clock, timeline=Timeline((Scene(Status(FAILED, NewAttempt()), calls=1),), repeat=True))
+    with pytest.raises(ValueError, match="does not depend on time"):
         made.timeline(NET, 10)
 
 
-def test_a_seed_is_one_world_and_its_pace_only_makes_it_faster() -> None:
+def test_a_seed_returns_the_same_scenario_at_every_pace() -> None:
     assert generate(3) == generate(3)
     assert generate(3) != generate(4)
     slow, fast = generate(3), generate(3, pace=10)
-    assert [life.scenes[0].shows for _, life in slow.lives] == [life.scenes[0].shows for _, life in fast.lives]
-    assert slow.lives[0][1].scenes[0].seconds == pytest.approx(10 * (fast.lives[0][1].scenes[0].seconds or 0))
+    assert [each.scenes[0].shows for _, each in slow.timelines] == [each.scenes[0].shows for _, each in fast.timelines]
+    assert slow.timelines[0][1].scenes[0].seconds == pytest.approx(10 * (fast.timelines[0][1].scenes[0].seconds or 0))
 
 
-def test_a_seeded_world_is_lively(clock: Clock) -> None:
+def test_a_random_scenario_has_every_kind_of_trouble(clock: Clock) -> None:
     scenario = generate(1)
     made = World(scenario, clock)
     shown = [each for target in scenario.targets() for each in made.timeline(target, 3600)]

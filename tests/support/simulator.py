@@ -1,0 +1,231 @@
+"""A simulator whose world a test changes while it runs, and what its timelines show."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watcher.core.model import SUCCEEDED, Attempt, Snapshot, rfc3339
+from watcher.simulator import server, world
+from watcher.simulator.fault_schedule import CountedWindow
+from watcher.simulator.faults import Fault
+from watcher.simulator.keys import key_of
+from watcher.simulator.scenario import FaultWindow, Throttle
+from watcher.simulator.timeline import (
+    Scene,
+    Stale,
+    Subject,
+    Timeline,
+    Unsynced,
+    advance,
+    datetime_at,
+    initial_state,
+)
+from watcher.simulator.world import SimulatedTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from aiohttp import web
+
+    from watcher.core.model import Api, SyncEvent, Target
+    from watcher.simulator.faults import Reply
+    from watcher.simulator.scenario import Scenario
+    from watcher.simulator.server import Call
+    from watcher.simulator.timeline import State
+
+HELD = Timeline((Scene(Unsynced()),))
+"""The timeline of a target whose snapshot a test sets."""
+
+
+class Shown(NamedTuple):
+    """A status of an attempt that the world shows from `begin` to `end` (seconds since the start)."""
+
+    begin: float
+    end: float
+    number: int
+    status: str
+    attempt: Attempt
+
+
+class World(world.World):
+    """A world that can be changed at any time."""
+
+    def show(self, target: Target, attempt: Attempt | None, *, successful: Attempt | None = None) -> Snapshot:
+        """Answer with this attempt from now on; None: the target never synced.
+
+        `latestSuccessfulSync` is `successful`, else the attempt if it succeeded, else the last success shown before.
+        """
+        held = self._ensured(target)
+        if attempt is None:
+            return self.show_snapshot(target, Snapshot(held.subject.revision("0" * 40), None, successful))
+        before = self._advance(held, self.now()).latest_successful
+        kept = attempt if attempt.status == SUCCEEDED else before
+        return self.show_snapshot(target, Snapshot(attempt.target_revision, attempt, successful or kept))
+
+    def show_snapshot(self, target: Target, snapshot: Snapshot) -> Snapshot:
+        """Answer with exactly this from now on."""
+        held = self._ensured(target)
+        held.timeline = HELD
+        held.state = world.State(0, self.now(), snapshot=snapshot)
+        return snapshot
+
+    def set_timeline(self, target: Target, timeline: Timeline) -> None:
+        """Begin this timeline now."""
+        held = self._ensured(target)
+        held.timeline = timeline
+        held.state = initial_state(held.subject, timeline, self._epoch, self.now())
+
+    def remove(self, target: Target) -> None:
+        """Answer that the target is not found from now on."""
+        key = key_of(target.kind, target.identity)
+        self._targets.pop((target.region, key), None)
+        for region in (target.region, None):
+            self._timelines.pop((key, region), None)
+
+    def fault(
+        self,
+        target: Target | None,
+        name: str,
+        *,
+        calls: int | None = None,
+        seconds: float | None = None,
+        api: Api | None = None,
+        region: str | None = None,
+        at: str | None = None,
+    ) -> None:
+        """Strike the calls for `target` (None: all) from now on, before every other fault."""
+        window = FaultWindow(
+            Fault(name, at) if at else Fault(name),
+            key=key_of(target.kind, target.identity) if target else None,
+            api=api,
+            region=target.region if target else region,
+            begin=self.now(),
+            end=float("inf") if seconds is None else self.now() + seconds,
+            calls=calls,
+        )
+        self._schedule.windows.insert(0, CountedWindow(window))
+
+    def clear(self) -> None:
+        """End every fault and the throttle."""
+        self._schedule.windows.clear()
+        self._schedule.throttle = None
+
+    def limit(self, requests_per_second: float, burst: int | None = None) -> None:
+        """Throttle each region and API from now on."""
+        self._schedule.throttle = Throttle(requests_per_second, burst or max(1, round(requests_per_second)))
+        self._schedule._buckets.clear()
+
+    def timeline(self, target: Target, until: float) -> list[Shown]:
+        """What polls can see of the target up to the moment `until`.
+
+        Without stale answers, and without the time that faults hide; windows of so many calls and the throttle are not
+        known beforehand.
+
+        Raises:
+            KeyError: the target does not exist.
+            ValueError: its scenes last a number of calls, or `show` replaced them.
+        """
+        found = self._target(target.region, key_of(target.kind, target.identity))
+        if found is None:
+            raise KeyError(target.id)
+        if found.timeline is HELD or any(scene.calls is not None for scene in found.timeline.scenes):
+            raise ValueError(f"what {target.id} shows does not depend on time alone")
+        windows = [
+            each.window for each in self._schedule.windows if each.window.calls is None and not each.window.after
+        ]
+        hidden = [
+            (window.begin, window.end)
+            for window in windows
+            if window.applies_to(found.subject.key, target.api, target.region)
+        ]
+        return [
+            Shown(a, b, state.number, state.snapshot.latest.status, state.snapshot.latest)
+            for begin, end, state in self._course(found.subject, found.timeline, until)
+            if state.snapshot.latest
+            and not state.fault
+            and not isinstance(found.timeline.scenes[state.scene].shows, Stale)
+            for a, b in _without(begin, end, hidden)
+        ]
+
+    def _course(self, subject: Subject, timeline: Timeline, until: float) -> Iterator[tuple[float, float, State]]:
+        state = initial_state(subject, timeline, self._epoch, 0.0)
+        while state.since < until:
+            seconds = timeline.scenes[state.scene].seconds
+            end = until if seconds is None else state.since + seconds
+            following = advance(subject, timeline, self._epoch, state, end) if end < until else state
+            yield state.since, until if following is state else end, state
+            if following is state:
+                return
+            state = following
+
+    def _ensured(self, target: Target) -> SimulatedTarget:
+        key = key_of(target.kind, target.identity)
+        found = self._target(target.region, key)
+        if found is None:
+            subject = Subject(target.kind, target.identity, target.region)
+            state = initial_state(subject, HELD, self._epoch, 0.0)
+            found = self._targets[target.region, key] = SimulatedTarget(subject, HELD, state)
+        return found
+
+
+class Simulator(server.Simulator):
+    """A simulator of a changeable world; `on_call` gets each call before its reply is sent."""
+
+    world: World
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_call: Callable[[Call], None] | None = None,
+    ) -> None:
+        super().__init__(World(scenario, clock))
+        self.on_call = on_call
+
+    async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        if self.on_call:
+            self.on_call(self.calls[-1])
+        return await super()._send(request, reply)
+
+
+def attempt(
+    target: Target,
+    status: str,
+    started_at: datetime | float,
+    sha: str = "",
+    *,
+    events: tuple[SyncEvent | str, ...] = (),
+    initial_sha: str = "0" * 40,
+    **revision: Any,
+) -> Attempt:
+    """An attempt of `target` for `World.show`, its revisions as the target's API spells them.
+
+    `started_at` may be seconds since 1970. An event given as text has the type `INFO` and the attempt's time.
+    `revision`: another `branch` or `repository`.
+    """
+    subject = Subject(target.kind, target.identity, target.region)
+    started = datetime_at(started_at if isinstance(started_at, float | int) else started_at.timestamp())
+    sync_events = tuple(
+        {"type": "INFO", "event": event, "time": rfc3339(started)} if isinstance(event, str) else event
+        for event in events
+    )
+    sha = sha or f"{int(started.timestamp() * 1000):040x}"
+    return Attempt(
+        started,
+        status,
+        subject.attempt_target,
+        subject.revision(initial_sha, **revision),
+        subject.revision(sha, **revision),
+        sync_events,
+    )
+
+
+def _without(begin: float, end: float, hidden: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The parts of a stretch of time that none of the others covers."""
+    parts = [(begin, end)]
+    for a, b in hidden:
+        parts = [part for x, y in parts for part in ((x, min(y, a)), (max(x, b), y)) if part[0] < part[1]]
+    return parts
