@@ -101,8 +101,8 @@ async def test_a_dead_end_from_waiting_to_dead_letters_to_sent(
     )
     assert (one, none, code) == (dead[:1], [], 0)
     first, second, *_, last = printed.splitlines()
-    assert (first, last) == ("out: nothing waits, no dead letters", "quiet: nothing waits, no dead letters")
-    assert second == "ops: 2 dead, the oldest 1 shown"
+    assert (first, last) == ("out: nothing waiting, no dead letters", "quiet: nothing waiting, no dead letters")
+    assert second == "ops: 2 dead letters, oldest 1 shown"
     assert dead[0]["id"] in printed
 
     gone, again = (each["id"] for each in sorted(dead, key=lambda each: each["subject"] != NETWORK.id))
@@ -111,12 +111,12 @@ async def test_a_dead_end_from_waiting_to_dead_letters_to_sent(
     assert why["ops"]["why"] == "given up after 1s: 503 Service Unavailable"
     assert "its `events` do not match watcher.sync.failed" in why["quiet"]["why"]
 
-    assert (await site.run("deliveries", "drop", gone, "--sink", "ops"))[1] == "1 delivery will not be sent.\n"
+    assert (await site.run("deliveries", "drop", gone, "--sink", "ops"))[1] == "Canceled 1 delivery.\n"
     assert (await explained(site, gone))["ops"]["state"] == "dropped"
     receiver.answer = lambda _: Reply()
     before = len(receiver.received)
     code, printed, _ = await site.run("deliveries", "retry")
-    assert (code, printed) == (0, "1 dead letter will be tried anew.\n")
+    assert (code, printed) == (0, "Requeued 1 dead letter.\n")
     received = await receiver.until(before + 1)
     assert [each.id for each in received[before:]] == [again]
     await reach(site, daemon, "state IN ('dead', 'waiting')", 0)
@@ -149,11 +149,11 @@ async def test_no_daemon_is_needed_to_list_to_retry_and_to_drop(
     assert UNKNOWN in said
     assert ids[NETWORK.id] not in said
     assert count(site, "state = 'dead'") == 4
-    assert (await site.run("deliveries", "drop", ids[WEB.id], "--sink", "old"))[1] == "1 delivery will not be sent.\n"
+    assert (await site.run("deliveries", "drop", ids[WEB.id], "--sink", "old"))[1] == "Canceled 1 delivery.\n"
     code, _, said = await site.run("deliveries", "drop", ids[WEB.id], "--sink", "old")
     assert code == 64
     assert ids[WEB.id] in said
-    assert (await site.run("deliveries", "retry", ids[NETWORK.id]))[1] == "2 dead letters will be tried anew.\n"
+    assert (await site.run("deliveries", "retry", ids[NETWORK.id]))[1] == "Requeued 2 dead letters.\n"
 
     receiver.answer = lambda _: Reply()
     before = len(receiver.received)
@@ -165,15 +165,15 @@ async def test_no_daemon_is_needed_to_list_to_retry_and_to_drop(
     (code, _, said), (_, printed, _), why = await asyncio.gather(
         site.run("deliveries", "retry", "--sink", "old"), site.run("deliveries"), explained(site, ids[NETWORK.id])
     )
-    stays = "1 dead letter of the sink old cannot be tried anew: it is not in the configuration"
+    stays = "1 dead letter for the sink old cannot be requeued: it is not in the configuration"
     assert code == 64
     assert stays in said
-    assert "old (not in the configuration): 1 dead\n" in printed
+    assert "old (not in the configuration): 1 dead letter\n" in printed
     assert "the sink is not in the configuration any more" in printed
     assert [each["state"] for each in why.values()] == ["sent", "not there yet", "dead"]
     assert "`replay_from`" in why["new"]["why"]
     code, printed, said = await site.run("deliveries", "retry")
-    assert (code, printed) == (0, "1 dead letter will be tried anew.\n")
+    assert (code, printed) == (0, "Requeued 1 dead letter.\n")
     assert stays in said
 
 
@@ -230,7 +230,7 @@ def alone(places: Places) -> Site:
 async def test_test_sink_sends_one_event_past_the_store_and_the_routing(alone: Site, receiver: Receiver) -> None:
     alone.configure((NETWORK,), sinks(webhook(receiver.url(), "events: ['*.failed']")))
     code, printed, said = await alone.run("test-sink", "ops")
-    assert (code, printed, said) == (0, "ops (webhook) took the test event: 200 OK\n", "")
+    assert (code, printed, said) == (0, "ops (webhook) accepted the test event: 200 OK\n", "")
     (received,) = receiver.received
     VALID.validate(received.event)
     assert (received.event["type"], received.event["subject"]) == ("watcher.test", "test/ops")
@@ -242,9 +242,9 @@ async def test_test_sink_sends_one_event_past_the_store_and_the_routing(alone: S
 @pytest.mark.parametrize(
     ("status", "why"),
     [
-        (503, "ops (webhook) did not take the test event: 503 Service Unavailable: come back"),
-        (400, "ops (webhook) refuses the test event for good: 400 Bad Request: come back"),
-        (410, "ops (webhook) did not take the test event: it answered 410 Gone: come back"),
+        (503, "ops (webhook) did not accept the test event: 503 Service Unavailable: come back"),
+        (400, "ops (webhook) rejected the test event for good: 400 Bad Request: come back"),
+        (410, "ops (webhook) did not accept the test event: it answered 410 Gone: come back"),
     ],
 )
 async def test_test_sink_says_why_an_event_was_not_taken(
@@ -271,7 +271,7 @@ async def test_test_sink_of_a_stdout_sink_leaves_stdout_to_the_event(alone: Site
     code, printed, said = await alone.run("test-sink", "stdout")
     assert code == 0
     VALID.validate(json.loads(printed))
-    assert said == "stdout (stdout) took the test event: written\n"
+    assert said == "stdout (stdout) accepted the test event: written\n"
 
 
 async def test_test_sink_shows_the_message_as_a_person_reads_it(alone: Site, receiver: Receiver) -> None:
@@ -291,7 +291,7 @@ async def test_test_sink_shows_the_message_as_a_person_reads_it(alone: Site, rec
     assert "nothing has happened" in printed
     assert "nothing has happened" in json.dumps(seen[0])
     assert "never-to-be-told" not in printed
-    assert printed.splitlines()[-1].startswith("chat (slack) took the test event: ")
+    assert printed.splitlines()[-1].startswith("chat (slack) accepted the test event: ")
     assert (await alone.run("test-sink", "own"))[1].splitlines()[0] == "  Hello test/own"
 
 
@@ -303,4 +303,4 @@ async def test_an_unknown_sink_is_told_with_those_that_there_are(alone: Site) ->
     commands = "test-sink opps", "deliveries --sink opps", "deliveries retry --sink opps"
     for code, printed, said in await asyncio.gather(*(alone.run(*command.split()) for command in commands)):
         assert (code, printed) == (64, "")
-        assert "there is no sink 'opps'; there is out, log" in said
+        assert "there is no sink 'opps'; the sinks are: out, log" in said

@@ -88,8 +88,8 @@ async def test_a_healthy_daemon_and_one_that_is_not_there(watched: Site, port: i
     watched.configure((NETWORK, WEB), f"http: {{listen: '127.0.0.1:{port}', token: a-token-that-is-not-needed}}")
     code, _, said = await watched.run("healthcheck")
     assert code == 1
-    assert f"http://127.0.0.1:{port}/livez does not answer" in said
-    assert "is `watcher run` up?" in said
+    assert f"http://127.0.0.1:{port}/livez does not respond" in said
+    assert "is `watcher run` running" in said
     child = watched.start()
     await listening(child)
     await watched.polled(child, 2)
@@ -116,10 +116,10 @@ async def test_a_typing_mistake_in_the_configuration_does_not_make_the_daemon_il
     assert await child.stopped() == 0
 
 
-async def test_without_http_there_is_nobody_to_ask(watched: Site) -> None:
+async def test_without_http_healthcheck_fails(watched: Site) -> None:
     watched.configure((NETWORK,))
     code, _, said = await watched.run("healthcheck")
-    assert (code, said) == (1, "watcher: `http` is off in the configuration, so there is nobody to ask\n")
+    assert (code, said) == (1, "watcher: `http` is off in the configuration, so the daemon cannot be asked\n")
 
 
 async def test_it_is_live_but_not_ready_while_the_store_takes_nothing(

@@ -70,7 +70,7 @@ async def test_a_table_is_made_once_and_then_found_to_be_right(site: Site, table
     ]
     code, printed, said = await site.run("state", "init")
     assert (code, said) == (0, "")
-    assert printed.endswith("is as it must be; nothing was changed.\n")
+    assert printed.endswith(" is complete; nothing was changed.\n")
     assert (await site.run("status"))[0] == 0
     assert (await site.run("deliveries"))[0] == 0
 
@@ -104,7 +104,7 @@ async def test_a_daemon_goes_on_after_a_move_where_it_was(
     assert len(before) == 2
     code, printed, said = await site.run("state", "export", "state.jsonl")
     assert (code, said) == (0, "")
-    assert "2 events and 2 deliveries were written to state.jsonl." in printed
+    assert " 2 events and 2 deliveries to state.jsonl." in printed
     configure(site, target)
     code, printed, said = await site.run("state", "import", "state.jsonl")
     assert (code, said) == (0, ""), said
@@ -176,7 +176,7 @@ async def test_an_empty_state_file_is_filled_with_a_warning_on_stderr(site: Site
     site.state.touch()
     (site.folder / "state.jsonl").write_text("".join(f"{line}\n" for line in lines([])), encoding="utf-8")
     code, printed, said = await site.run("state", "import", "state.jsonl")
-    assert (code, printed) == (0, "0 states, 0 events and 0 deliveries were read from state.jsonl.\n")
+    assert (code, printed) == (0, "Imported 0 states, 0 events and 0 deliveries from state.jsonl.\n")
     assert json.loads(said)["event"] == "store.created"
 
 

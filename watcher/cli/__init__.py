@@ -1,4 +1,4 @@
-"""The command line: `main` turns commands, and whatever goes wrong in them, into exit codes (contract, section 2)."""
+"""The command line: `main` runs a command and turns its result, or what went wrong, into an exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import traceback
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
@@ -27,65 +28,48 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errn
 
 EPILOG = """\b
 Examples:
-  watcher demo                          see it work; no AWS account needed
-  watcher validate --config watcher.yaml
-  watcher run --config watcher.yaml > events.jsonl
+  watcher demo                                      see it work
+  watcher validate                                  check watcher.yaml
+  watcher run --config prod.yaml > events.jsonl
   watcher check && echo all well
 """
 
-
 COMMANDS = {
-    "run": ("run", "run", "Watch, and write each event as a line of JSON to stdout, until SIGTERM or SIGINT."),
-    "check": ("check", "check", "Poll every target once and show its status."),
-    "validate": ("validate", "validate", "Validate the configuration and show the load that it asks for."),
-    "status": (
-        "status",
-        "status",
-        "Show the last known state of every target, from the state store, with no AWS call.",
-    ),
-    "events": ("events", "events", "Show recorded events, oldest first."),
-    "deliveries": (
-        "deliveries",
-        "deliveries",
-        "Show the pending deliveries and the dead letters of each sink, oldest first.",
-    ),
-    "state": ("state", "state", "Prepare the state store, or move its contents to another one."),
-    "test-sink": ("sink_test", "test_sink", "Send one `watcher.test` event through a sink now and show the result."),
-    "schema": ("schema", "schema", "Print the JSON Schema of the configuration, or with --event of the events."),
-    "simulate": (
-        "simulate",
-        "simulate",
-        "Simulate AWS on this machine: its sync-status APIs over their real wire protocol.",
-    ),
-    "demo": ("demo", "demo", "Run the daemon against a simulated AWS, in one process."),
-    "healthcheck": (
-        "healthcheck",
-        "healthcheck",
-        "Ask the running daemon's /livez; the exit code is 0 when it is healthy, else 1.",
-    ),
+    "run": "Poll all targets continuously and send an event when a sync changes its status.",
+    "check": "Poll every target once and show its status.",
+    "validate": "Validate the configuration and show how many API calls it needs.",
+    "status": "Show the last known state of every target, without calling AWS.",
+    "events": "Show recorded events, oldest first.",
+    "deliveries": "Show the pending deliveries and dead letters of each sink, oldest first.",
+    "state": "Create, export or import the state store.",
+    "test-sink": "Send a test event to a sink now and show the result.",
+    "schema": "Print the JSON Schema of the configuration, or with --event of the events.",
+    "simulate": "Simulate the AWS sync-status APIs on this machine.",
+    "demo": "Run the daemon against a simulated AWS; no AWS account needed.",
+    "healthcheck": "Exit with 0 if the running daemon is healthy, else with 1.",
 }
-"""For each command: its module in this package, its name there, and the line for it in `watcher --help`."""
+"""The line of each command in `watcher --help`: the first sentence of its own help."""
+
+MODULES = {"test-sink": "sink_test"}
+"""The module of a command, and its function there, where it is not named as the command."""
 
 
 class LazyGroup(click.Group):
     """Imports a command's module when that command is used: `--help` alone imports none."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's interface
-        """Return the names of the commands in the order of `--help`."""
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  the same
-        """Return the command of that name, or None."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, name, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"watcher.cli.{module}"), name)
+        name = MODULES.get(cmd_name, cmd_name)
+        command: click.Command = getattr(import_module(f"watcher.cli.{name}"), name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  the same
-        """Write the list of commands."""
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(
@@ -95,10 +79,10 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="watcher")
 def cli() -> None:
-    """Alert when AWS fails to sync your templates and stacks from Git.
+    """Get an alert when AWS fails to sync your templates and stacks from Git.
 
-    The configuration comes from --config, else from the file named by WATCHER_CONFIG, else from the YAML text in
-    WATCHER_CONFIG_YAML, else from watcher.yaml in the working directory.
+    The configuration is read from the first of these that is given: --config FILE, the file named by WATCHER_CONFIG,
+    the YAML text in WATCHER_CONFIG_YAML, watcher.yaml in the working directory.
     """
 
 
@@ -109,28 +93,27 @@ def main(arguments: Sequence[str] | None = None, interrupted: int | None = None)
         KeyboardInterrupt: the command was interrupted, and `interrupted` (the exit code for that case) is None.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # In `check` every failure is 3, for a monitoring system reads its exit code.
-    command = next((word for word in given if not word.startswith("-")), None)
-    checking = command == "check"
-    # Without an output there is still something to do, and a file must not come to have its number.
+    # Monitoring systems read the exit code of `check`: there, every failure is 3.
+    checking = next((word for word in given if not word.startswith("-")), None) == "check"
+    # A command works without output, too; and a file that it opens must not get the descriptor of stdout or stderr.
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  open to the end
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     if isinstance(sys.stdout, TextIOWrapper):
         # A character that the terminal's encoding lacks is printed escaped, as stderr does.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(given)
     except (BrokenPipeError, KeyboardInterrupt, SystemExit, click.Abort) as error:
-        # The output's reader closed its end (click ends so), or a signal arrived: for `check`, neither means `all
-        # well`.
+        # The reader of stdout closed its end (click then raises SystemExit), or a signal arrived. For `check`, neither
+        # means `all well`.
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
             if interrupted is None:
                 raise KeyboardInterrupt from None
             code = interrupted
         else:
             code = UNKNOWN if checking else 0
-    # What nobody takes any more must not become Python's own exit code, 120.
+    # A reader that closed its end must not cause Python's own exit code, 120.
     for stream in (sys.stdout, sys.stderr):
         _flush_or_mute(stream)
     if checking and code > UNKNOWN:
@@ -145,8 +128,7 @@ def _flush_or_mute(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _say(text: str) -> None:
-    """Tell whoever reads stderr, if anybody does."""
+def _print_error(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{text}\n")
 
@@ -155,9 +137,9 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
     """Refuse arguments and variables that are not UTF-8: no target, sink or file of watcher can have such a name.
 
     Raises:
-        UsageError: one of them is not.
+        UsageError: one of them is not UTF-8.
     """
-    # In WATCHER_CONFIG_YAML it is reported by line and column, where the YAML is read.
+    # Faults of WATCHER_CONFIG_YAML are reported with line and column, where the YAML is parsed.
     variables = [name for name in os.environ if name.startswith("WATCHER_") and name != "WATCHER_CONFIG_YAML"]
     given = [*(("the argument", word) for word in arguments), *((name, os.environ[name]) for name in variables)]
     for what, text in given:
@@ -172,7 +154,7 @@ def _run(arguments: Sequence[str]) -> int:
         result: Any = cli.main(args=list(arguments), prog_name="watcher", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
-        _say(error.ctx.get_help() if error.ctx else "")
+        _print_error(error.ctx.get_help() if error.ctx else "")
         return USAGE
     except click.ClickException as error:
         with contextlib.suppress(OSError):
@@ -180,20 +162,18 @@ def _run(arguments: Sequence[str]) -> int:
         return USAGE
     except ConfigError as error:
         for fault in error.faults:
-            _say(str(fault))
+            _print_error(str(fault))
         return error.exit_code
     except WatcherError as error:
-        _say(f"watcher: {error}")
+        _print_error(f"watcher: {error}")
         return error.exit_code
     except (BrokenPipeError, click.Abort):
         raise
     except Exception as error:  # noqa: BLE001  the last net
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            _say(f"watcher: the output could not be written: {error.strerror}")
+            _print_error(f"watcher: the output could not be written: {error.strerror}")
             return UNWRITTEN
         # A bug, and the only traceback a user may see.
-        import traceback  # noqa: PLC0415  only for a bug
-
-        _say(redact(traceback.format_exc()) + "watcher: this is a bug; please report it with the lines above")
+        _print_error(redact(traceback.format_exc()) + "watcher: this is a bug; please report it with the lines above")
         return BUG
     return result if isinstance(result, int) else 0

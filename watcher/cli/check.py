@@ -1,40 +1,71 @@
-"""`check`: what AWS says now of every target."""
+"""`check`: one poll of every target, with an exit code for monitoring systems."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, json_option, verbose_option
-from watcher.cli.output import print_json, print_targets
-from watcher.cli.output.check import check_rows, finding_to_json
+from watcher.cli.options import config_option, examples, json_option, verbose_option
+from watcher.cli.output.console import print_json
+from watcher.cli.output.targets import Row, print_targets
+from watcher.core.events import target_to_json
+from watcher.core.state import attempt_to_json
+from watcher.core.status import Status, last_failure
 from watcher.observability import logs
-from watcher.polling.check import check as look_at_all
+from watcher.polling.check import check as poll_all
 from watcher.polling.check import worst
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-@click.command(
-    epilog="\b\nExamples:\n  watcher check\n  watcher check --json | jq '.targets[] | select(.result != \"ok\")'"
-)
+    from watcher.polling.check import Finding
+
+
+@click.command(epilog=examples("watcher check", "watcher check --json | jq '.targets[] | select(.result != \"ok\")'"))
 @config_option
 @json_option
 @verbose_option
 def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     """Poll every target once and show its status.
 
-    The exit code is the worst of them: 0 all well, 1 warning (stalled), 2 critical (a sync failed), 3 unknown (a target
-    could not be read); 2 beats 3 beats 1. State and events are not touched.
+    The exit code is that of the worst target, in this order: 2 critical (its sync failed), 3 unknown (its status could
+    not be read), 1 warning (its sync is stalled), 0 ok. The state store is not used, and no event is recorded or sent.
     """
     logs.set_up(verbose=verbose)
     settings = load_config(config)
     now = datetime.now(UTC)
-    findings = asyncio.run(look_at_all(settings, now))
+    findings = asyncio.run(poll_all(settings, now))
     result = worst(finding.result for finding in findings)
     if as_json:
         print_json({"result": result.name.lower(), "targets": [finding_to_json(finding) for finding in findings]})
     else:
         print_targets(check_rows(findings), now)
     return int(result)
+
+
+def check_rows(findings: Iterable[Finding]) -> list[Row]:
+    """Return a row for each finding."""
+    return [_row(finding) for finding in findings]
+
+
+def _row(finding: Finding) -> Row:
+    error, attempt = finding.error, finding.snapshot.latest if finding.snapshot else None
+    note = last_failure(attempt) if error is None else f"{error.code}: {error.message}"
+    return Row(finding.target, finding.standing, attempt, note)
+
+
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding as `check --json` prints it."""
+    error, latest = finding.error, finding.snapshot.latest if finding.snapshot else None
+    return {
+        "target": target_to_json(finding.target),
+        "result": finding.result.name.lower(),
+        "status": latest and latest.status,
+        "stalled": finding.standing is Status.STALLED,
+        "attempt": latest and attempt_to_json(latest),
+        "error": error and {"code": error.code, "message": error.message},
+    }

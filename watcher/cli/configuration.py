@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.aws.profiles import botocore_profile_region
+from watcher.cli.options import find_config
 from watcher.config.parser import parse
 from watcher.config.secrets import secrets_of
 from watcher.observability import logs
@@ -16,20 +17,6 @@ from watcher.util.redaction import remember
 if TYPE_CHECKING:
     from watcher.config.document import Document
     from watcher.core.settings import Config
-
-    class Openable(Protocol):
-        """What is opened and closed."""
-
-        async def open(self) -> None:
-            """Before it is used."""
-
-        async def close(self) -> None:
-            """After it was."""
-
-    Opened = TypeVar("Opened", bound=Openable)
-
-
-from watcher.cli.options import find_config
 
 
 def load_config(option: str | None) -> Config:
@@ -46,10 +33,10 @@ def load_config(option: str | None) -> Config:
 
 
 def read_config(document: Document) -> Config:
-    """What a configuration's text means; its secrets are shown nowhere from now on.
+    """Parse a configuration's text, and hide its secrets in all output from now on.
 
     Raises:
-        ConfigError: it is wrong.
+        ConfigError: the configuration is wrong.
     """
     config = parse(document, os.environ, botocore_profile_region)
     remember(*secrets_of(config))

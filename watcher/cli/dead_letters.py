@@ -1,4 +1,4 @@
-"""What the `deliveries` commands read and change in the store; loaded when one of them runs."""
+"""Reads and changes the pending deliveries and dead letters in the store, for the `deliveries` commands."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from watcher.cli.options import refuse_unknown_sink
-from watcher.cli.output import Backlog
+from watcher.cli.output.deliveries import Backlog
 from watcher.cli.state_reading import liveness_of, opened
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.errors import UsageError
+from watcher.messages.phrases import counted
 from watcher.stores import outbox_for, reader_for
 from watcher.util.clock import SystemClock
 from watcher.util.redaction import printable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 async def backlogs(settings: Config, sink: str | None, limit: int, *, dead: bool) -> list[Backlog]:
-    """What each sink, or one, did not take; with `dead` only the dead letters are listed.
+    """Return the backlog of each sink, or of one; with `dead` only its dead letters are listed.
 
     Raises:
         click.BadParameter: there is no such sink.
@@ -32,59 +33,54 @@ async def backlogs(settings: Config, sink: str | None, limit: int, *, dead: bool
     states = [DeliveryState.DEAD] if dead else [DeliveryState.WAITING, DeliveryState.DEAD]
     async with opened(reader_for(settings.state)) as reader:
         counts = await reader.counts()
-        names = _known(settings, counts, sink)
+        names = _selected_sinks(settings, counts, sink)
         await liveness_of(reader, settings.state)
         return [await _backlog(reader, settings, name, counts, states, limit) for name in names]
 
 
-async def revive(settings: Config, ids: Sequence[str], sink: str | None) -> tuple[int, str]:
-    """Let dead letters wait again; how many there are, and why others stay dead (or nothing).
+async def requeue(settings: Config, ids: Sequence[str], sink: str | None) -> tuple[int, str]:
+    """Make dead letters pending again; return how many, and why others stay dead letters (or an empty text).
 
     Raises:
-        UsageError: one of the events has no dead letter; then none is tried.
+        UsageError: one of the events has no dead letter; then nothing is changed.
         click.BadParameter: there is no such sink.
     """
     async with opened(outbox_for(settings.state)) as outbox:
-        _known(settings, await outbox.counts(), sink)
-        others = [event_id for event_id in ids if not await _dead(outbox, [event_id], sink)]
+        _selected_sinks(settings, await outbox.counts(), sink)
+        others = [event_id for event_id in ids if not await _dead_letters(outbox, [event_id], sink)]
         if others:
-            raise UsageError(f"there is no dead letter of {_named(others, sink)}; nothing was changed")
-        revived = await outbox.requeue(ids, sink, SystemClock().now())
-        return revived, _why_they_stay(settings, await _dead(outbox, ids, sink), await outbox.registered_sinks())
+            raise UsageError(f"no dead letter for {_events(others, sink)}; nothing was changed")
+        count = await outbox.requeue(ids, sink, SystemClock().now())
+        return count, _why_they_stay(settings, await _dead_letters(outbox, ids, sink), await outbox.registered_sinks())
 
 
-async def drop(settings: Config, event_id: str, sink: str | None) -> int:
-    """Let an event's deliveries not be sent; returns how many.
+async def drop_deliveries(settings: Config, event_id: str, sink: str | None) -> int:
+    """Cancel an event's pending deliveries and dead letters; return how many.
 
     Raises:
-        UsageError: there is none that could still be.
+        UsageError: the event has none.
         click.BadParameter: there is no such sink.
     """
     async with opened(outbox_for(settings.state)) as outbox:
-        _known(settings, await outbox.counts(), sink)
+        _selected_sinks(settings, await outbox.counts(), sink)
         dropped = await outbox.drop(event_id, sink, SystemClock().now())
     if not dropped:
-        raise UsageError(f"nothing waits, and nothing is dead, of {_named([event_id], sink)}")
+        raise UsageError(f"no pending or dead-lettered delivery for {_events([event_id], sink)}")
     return dropped
 
 
-def letters(count: int) -> str:
-    """So many dead letters, in words."""
-    return f"{count} dead letter{'' if count == 1 else 's'}"
-
-
-def _known(settings: Config, counts: Counts, asked: str | None) -> Sequence[str]:
-    """The sinks that are meant: the configured ones in their order, then those of which something is left."""
+def _selected_sinks(settings: Config, counts: Counts, name: str | None) -> Sequence[str]:
+    """Return the sink `name`, or by default the configured sinks and then others that have deliveries in the store."""
     configured = [sink.name for sink in settings.sinks]
     known = [*configured, *sorted({sink for sink, _ in counts} - set(configured))]
-    refuse_unknown_sink(asked, known, "--sink")
-    return known if asked is None else [asked]
+    refuse_unknown_sink(name, known, "--sink")
+    return known if name is None else [name]
 
 
 async def _backlog(
     reader: Reader, settings: Config, sink: str, counts: Counts, states: Iterable[DeliveryState], limit: int
 ) -> Backlog:
-    # State by state: so the store has them in order, however many were sent.
+    # One query for each state: the store has those in order, however many other deliveries there are.
     found: list[DeliveryRecord] = []
     for state in states:
         found += await reader.deliveries(DeliveryQuery([state], sink, limit=limit))
@@ -100,8 +96,8 @@ async def _backlog(
     )
 
 
-async def _dead(outbox: Outbox, ids: Sequence[str], sink: str | None) -> Counter[str]:
-    """How many dead letters there are of these events (empty: all), by sink."""
+async def _dead_letters(outbox: Outbox, ids: Sequence[str], sink: str | None) -> Counter[str]:
+    """Return the number of dead letters of these events (none given: of all events), by sink."""
     found: Counter[str] = Counter()
     for event_id in ids:
         query = DeliveryQuery([DeliveryState.DEAD], sink, event_id)
@@ -113,21 +109,22 @@ async def _dead(outbox: Outbox, ids: Sequence[str], sink: str | None) -> Counter
     return found
 
 
-def _why_they_stay(settings: Config, stay: Counter[str], enlisted: Collection[str]) -> str:
+def _why_they_stay(settings: Config, stay: Counter[str], registered: Collection[str]) -> str:
     configured = {sink.name for sink in settings.sinks}
 
     def why(sink: str) -> str:
         if sink not in configured:
-            return "it is not in the configuration; put it back and start `watcher run`, or drop them"
-        if sink not in enlisted:
-            return "it is new; start `watcher run` with it first"
-        return "they are reminders, of which the next comes by itself"
+            return "it is not in the configuration; add it again and start `watcher run`, or drop them"
+        if sink not in registered:
+            return "no daemon has used this sink yet; start `watcher run` first"
+        return "the next reminder is sent on schedule"
 
     return "; ".join(
-        f"{letters(count)} of the sink {printable(sink)} cannot be tried anew: {why(sink)}"
+        f"{counted(count, 'dead letter')} for the sink {printable(sink)} cannot be requeued: {why(sink)}"
         for sink, count in sorted(stay.items())
     )
 
 
-def _named(ids: Sequence[str], sink: str | None) -> str:
-    return ", ".join(map(printable, ids)) + (f" for the sink {printable(sink)}" if sink else "")
+def _events(ids: Sequence[str], sink: str | None) -> str:
+    what = "event ID" if len(ids) == 1 else "event IDs"
+    return f"{what} {', '.join(map(printable, ids))}" + (f" and the sink {printable(sink)}" if sink else "")

@@ -1,4 +1,4 @@
-"""`demo`: the stand-in for AWS, and the real daemon watching it over a real socket, in one process."""
+"""`demo`: the simulator, and the real daemon watching it over a real socket, in one process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.app import build
-from watcher.cli.options import verbose_option
-from watcher.cli.output import EventPrinter, print_targets, status_rows
-from watcher.cli.stopping import Pace, until_stopped
+from watcher.cli.options import duration_option, examples, pace_option, seed_option, verbose_option
+from watcher.cli.output.events import EventPrinter
+from watcher.cli.output.targets import print_targets, status_rows
+from watcher.cli.stopping import until_stopped
 from watcher.config.document import Document
 from watcher.config.parser import parse
 from watcher.core.model import Kind
@@ -26,7 +27,6 @@ from watcher.observability import logs
 from watcher.simulator.generator import generate
 from watcher.simulator.server import Simulator
 from watcher.simulator.world import World
-from watcher.util.duration import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,36 +40,39 @@ ACCOUNT, REGION = "demo", "us-east-1"
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo-secret", "AWS_EC2_METADATA_DISABLED": "true"}
 
-NOT_FOR_A_DEMO = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL")
+REMOVED_VARIABLES = (
+    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL",
+)  # fmt: skip
+"""They would lead the daemon away from the simulator."""
 
 
-@click.command(epilog="\b\nExamples:\n  watcher demo --for 30s\n  watcher demo --json | jq .type")
-@click.option("--for", "duration", metavar="DURATION", help="End by itself after this time: 30s, 2m.")
-@click.option("--seed", type=int, default=41, show_default=True, help="Which made-up world.")
-@click.option("--pace", type=Pace(0.1, 1e6), default=10.0, show_default=True, help="Times real speed.")
-@click.option("--json", "as_json", is_flag=True, help="The events as they are.")
+@click.command(epilog=examples("watcher demo --for 30s", "watcher demo --json | jq .type"))
+@duration_option("--for", "seconds", "Stop after this time, such as 30s or 2m. Default: run until interrupted.")
+@seed_option(default=41)
+@pace_option(0.1, default=10.0)
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON Lines, and nothing else.")
 @verbose_option
-def demo(duration: str | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
-    """Run the daemon against a simulated AWS, in one process."""
-    try:
-        seconds = None if duration is None else parse_duration(duration)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for") from None
+def demo(seconds: float | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
+    """Run the daemon against a simulated AWS; no AWS account needed.
+
+    Both run in this process, with a random scenario. Events are printed as they happen, and at the end the status of
+    every target.
+    """
     logs.set_up(verbose=verbose, quiet=not verbose)
     return until_stopped(lambda stop: play(stop, seed=seed, pace=pace, seconds=seconds, as_json=as_json))
 
 
 async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | None, as_json: bool) -> None:
-    """Show it until `stop` is set, or for so many `seconds`.
+    """Run the demo until `stop` is set, or for `seconds` if given.
 
     Args:
-        stop: ends it.
-        seed: which made-up world.
-        pace: how many times faster than life the world goes.
+        stop: ends the demo.
+        seed: of the random scenario.
+        pace: the scenario's speed as a multiple of real time.
         seconds: how long; None until stopped.
-        as_json: print the events as they are, and nothing else.
+        as_json: print only the events, as JSON Lines.
     """
-    for name in NOT_FOR_A_DEMO:
+    for name in REMOVED_VARIABLES:
         os.environ.pop(name, None)
     os.environ |= CREDENTIALS
     simulator = Simulator(World(generate(seed, pace=pace)))
@@ -79,29 +82,28 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
         with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
             config = demo_config(targets, url, Path(folder) / "demo.db", pace)
             if not as_json:
-                click.echo(f"A made-up AWS at {url}, {pace:g} times faster than life; watching {len(targets)} targets.")
+                click.echo(f"Simulated AWS at {url}, {pace:g} times real speed; watching {len(targets)} targets.")
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
-            printer = _Printing(EventPrinter(as_json=as_json, within=f"{ACCOUNT}/{REGION}/"))
-            app = build(config, sinks=[printer])
-            await app.run(stop, partial(_point_to_page, app, quiet=as_json))
+            sink = _PrintingSink(EventPrinter(as_json=as_json, within=f"{ACCOUNT}/{REGION}/"))
+            app = build(config, sinks=[sink])
+            await app.run(stop, partial(_print_page_url, app, quiet=as_json))
             if not as_json:
-                click.echo(f"\n{printer.printed} events, {len(simulator.calls)} API calls. Current status:")
+                click.echo(f"\n{sink.printed} events, {len(simulator.calls)} API calls. Current status:")
                 now = datetime.now(UTC)
                 print_targets(status_rows(config, app.recorder.records, now), now)
     finally:
         await simulator.stop()
 
 
-async def _point_to_page(app: App, *, quiet: bool) -> None:
-    """Say where the status page is, now that it is there."""
+async def _print_page_url(app: App, *, quiet: bool) -> None:
     if not quiet:
-        click.echo(f"Look at it in a browser: {app.web.url}")
+        click.echo(f"Status page: {app.web.url}")
     await asyncio.Event().wait()
 
 
 def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float) -> Config:
-    """The daemon's configuration for a world's targets, by the same way as a user's: as YAML text."""
+    """Return the daemon's configuration for the simulator's targets, made from YAML text as a user's is."""
     lines = [
         f"state: sqlite:///{database}",
         "http: {listen: 127.0.0.1:0}",
@@ -127,8 +129,8 @@ def _milliseconds(seconds: float) -> str:
     return f"{max(100, round(seconds * 1000))}ms"
 
 
-class _Printing:
-    """A sink that shows events to the person who watches."""
+class _PrintingSink:
+    """A sink that prints events for people."""
 
     name = "stdout"
     limits = Limits(batch=100, in_order=True)
@@ -148,4 +150,4 @@ class _Printing:
         return [SendOutcome(delivery, Verdict.TAKEN, "printed") for delivery in deliveries]
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: stdout stays open."""

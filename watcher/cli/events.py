@@ -7,65 +7,66 @@ import contextlib
 import json
 import signal
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, json_option, only_config, say
-from watcher.cli.output import (
-    EventPrinter,
-    explanation_to_json,
-    explanations_table,
-    print_json,
-    print_table,
-)
+from watcher.cli.options import config_option, duration_option, examples, json_option, only_config, print_note
+from watcher.cli.output.console import print_json, print_table
+from watcher.cli.output.deliveries import explanation_to_json, explanations_table
+from watcher.cli.output.events import EventPrinter
 from watcher.cli.state_reading import liveness_of, opened
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.core.ports import DeliveryQuery, EventQuery
 from watcher.core.subjects import subject_matches
-from watcher.delivery.explain import explain as explained
+from watcher.delivery.explain import explain as explain_event
 from watcher.errors import UsageError
 from watcher.stores import reader_for
 from watcher.stores.event_cursor import cursor_at_end
-from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 
     from watcher.core.events import Event
     from watcher.core.ports import Reader
     from watcher.core.settings import Config
     from watcher.delivery.explain import Explanation
 
-FOLLOW_EVERY, FOLLOW_TABLE_EVERY = 0.5, 5.0
-"""Seconds between looks of `events --follow`; a look at a table costs money."""
+FOLLOW_SECONDS, FOLLOW_TABLE_SECONDS = 0.5, 5.0
+"""Pause between two reads of `events --follow`; each read of a table costs money."""
 
-FOLLOWED = 500
-"""Events that one look takes up."""
+FOLLOW_PAGE = 500
+"""Events of one such read."""
 
-MOST = 10_000
-"""Deliveries of one event that are told of."""
+MAX_DELIVERIES = 10_000
+"""Deliveries that `events explain` reads of one event."""
 
 
 @click.group(
     invoke_without_command=True,
     subcommand_metavar="[COMMAND] [ARGS]...",
-    epilog="\b\nExamples:\n  watcher events --since 2h\n  watcher events --type 'watcher.sync.failed' --target 'prod/*'"
-    "\n  watcher events --follow --json | jq .data.status\n  watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61",
+    epilog=examples(
+        "watcher events --since 2h",
+        "watcher events --type sync.failed --target 'prod/*'",
+        "watcher events --follow --json | jq .data.status",
+        "watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61",
+    ),
 )
 @config_option
 @click.option("--target", metavar="GLOB", help="Only events of targets or endpoints whose id or name matches.")
-@click.option("--type", "types", metavar="TYPE", multiple=True, help="Only of this type, or glob of types; repeatable.")
-@click.option("--since", metavar="DURATION", help="Only recorded within this time until now: 30m, 2h, 7d.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="The newest so many.")
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines: the events as they are.")
-@click.option("--follow", is_flag=True, help="Go on with those to come.")
+@click.option("--type", "types", metavar="TYPE", multiple=True,
+              help="Only events of this type, such as sync.failed or 'sync.*'; repeatable.")  # fmt: skip
+@duration_option("--since", "since", "Only events recorded within this time, such as 30m, 2h or 7d.")
+@click.option("--limit", metavar="NUMBER", type=click.IntRange(1, 1_000_000), default=50, show_default=True,
+              help="Show the newest events, at most this many.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: one event each.")
+@click.option("--follow", is_flag=True, help="Continue with new events until interrupted.")
 @click.pass_context
 def events(
-    context: click.Context, config: str | None, target: str | None, types: tuple[str, ...], since: str | None,
+    context: click.Context, config: str | None, target: str | None, types: tuple[str, ...], since: float | None,
     limit: int, *, as_json: bool, follow: bool,
 ) -> int:  # fmt: skip
     """Show recorded events, oldest first."""
@@ -73,47 +74,40 @@ def events(
         only_config(context)
         return 0
 
-    try:
-        after = None if since is None else datetime.now(UTC) - timedelta(seconds=parse_duration(since))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
+    after = None if since is None else datetime.now(UTC) - timedelta(seconds=since)
     full = tuple(name if name.startswith(("watcher.", "*")) else f"watcher.{name}" for name in types)
     settings = load_config(config)
     query = EventQuery(target=target, types=full, since=after, limit=limit)
-    printer = EventPrinter(as_json=as_json)
-
-    async def show() -> None:
-        async with opened(reader_for(settings.state)) as reader:
-            await liveness_of(reader, settings.state)
-            notes, nothing = [*_cannot_match(query, settings)], True
-            for note in notes if follow else ():
-                say(note)
-            async for event in _recorded(reader, query, follow=follow):
-                printer.print(event)
-                nothing = False
-            if nothing:
-                say(
-                    "; ".join(
-                        [
-                            "no recorded event matches" if target or types or since else "no event has been recorded",
-                            *notes,
-                        ]
-                    )
-                )
-
-    async def show_until_stopped() -> None:
-        showing = asyncio.ensure_future(show())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, showing.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await showing
-
-    asyncio.run(show_until_stopped() if follow else show())
+    work = _show(settings, query, EventPrinter(as_json=as_json), follow=follow)
+    asyncio.run(_until_interrupted(work) if follow else work)
     return 0
 
 
+async def _show(settings: Config, query: EventQuery, printer: EventPrinter, *, follow: bool) -> None:
+    async with opened(reader_for(settings.state)) as reader:
+        await liveness_of(reader, settings.state)
+        notes, nothing = [*_cannot_match(query, settings)], True
+        for note in notes if follow else ():
+            print_note(note)
+        async for event in _recorded(reader, query, follow=follow):
+            printer.print(event)
+            nothing = False
+        if nothing:
+            selected = query.target or query.types or query.since
+            why = "no recorded event matches" if selected else "no event has been recorded"
+            print_note("; ".join([why, *notes]))
+
+
+async def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
-    """Notes on the parts of a query that can match no event: they may be misspelt."""
+    """Yield notes on the parts of a query that can match no event: they may be misspelt."""
     for pattern in query.types:
         if not any(matches(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
             yield f"no event type matches --type {pattern!r}"
@@ -128,55 +122,59 @@ async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> Async
             yield event
         return
     # Events recorded until now, shown or not, are not new ones.
-    told = await cursor_at_end(reader, query, FOLLOWED)
+    cursor = await cursor_at_end(reader, query, FOLLOW_PAGE)
     first = await reader.events(query)
-    told.advance(first)
+    cursor.advance(first)
     for _, event in first:
         yield event
     while True:
-        for _, event in told.advance(await reader.events(told.unseen(query, FOLLOWED))):
+        for _, event in cursor.advance(await reader.events(cursor.unseen(query, FOLLOW_PAGE))):
             yield event
-        await asyncio.sleep(FOLLOW_TABLE_EVERY if reader.late else FOLLOW_EVERY)
+        await asyncio.sleep(FOLLOW_TABLE_SECONDS if reader.late else FOLLOW_SECONDS)
 
 
 @events.command(
-    epilog="\b\nExamples:\n  watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61\n"
-    "  watcher events --json --type sync.failed | jq -r .id | tail -1 | xargs watcher events explain"
+    epilog=examples(
+        "watcher events explain 1f3b0c3e9d1c4a6f8f5b7a9c0d2e4f61",
+        "watcher events --json --type sync.failed | jq -r .id | tail -1 | xargs watcher events explain",
+    )
 )
 @config_option
 @json_option
 @click.argument("event_id", metavar="ID")
 def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
-    """Say why an event was, or was not, sent to each sink: when, how often, with which answer."""
+    """Explain why an event was, or was not, sent to each sink.
+
+    For each sink: the state of the delivery, when it was last tried, how often, and what the sink answered; or why the
+    event is not for this sink.
+    """
     settings = load_config(config)
-    told = asyncio.run(_explained(settings, event_id))
+    found = asyncio.run(_explain(settings, event_id))
     if as_json:
         print_json(
             [
                 {"event": json.loads(event.body), "sinks": [explanation_to_json(each) for each in explanations]}
-                for event, explanations in told
+                for event, explanations in found
             ]
         )
         return 0
-    for event, explanations in told:
+    for event, explanations in found:
         EventPrinter(as_json=False).print(event, whole=True)
         print_table(explanations_table(explanations))
     return 0
 
 
-async def _explained(settings: Config, event_id: str) -> list[tuple[Event, list[Explanation]]]:
-    """What became of the event, each time that it was recorded.
+async def _explain(settings: Config, event_id: str) -> list[tuple[Event, Sequence[Explanation]]]:
+    """Return the event with its explanations, once for each time that it was recorded.
 
     Raises:
-        UsageError: it never was.
+        UsageError: it was never recorded, or is no longer stored.
     """
     async with opened(reader_for(settings.state)) as reader:
         found = [event for _, event in await reader.find(event_id)]
-        deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=MOST))
+        deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=MAX_DELIVERIES))
     if not found:
-        raise UsageError(
-            f"no recorded event has the id {printable(event_id)}; `watcher events` shows the ids of those kept"
-        )
+        raise UsageError(f"no recorded event has the ID {printable(event_id)}; `watcher events` shows the IDs")
     return [
-        (event, explained(event, [each for each in deliveries if each.event == event], settings)) for event in found
+        (event, explain_event(event, [each for each in deliveries if each.event == event], settings)) for event in found
     ]

@@ -1,17 +1,17 @@
-"""`healthcheck`: whether the running daemon is well, for a container's health check."""
+"""`healthcheck`: whether the running daemon is healthy, for a container's health check."""
 
 from __future__ import annotations
 
 import json
 import os
-from http.client import HTTPException
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
+from urllib.parse import urlsplit
 
 import click
 
-from watcher.cli.options import config_option, find_config
+from watcher.cli.options import config_option, examples, find_config
 from watcher.config.listen_address import listening_at
 from watcher.errors import ConfigError
 from watcher.util.redaction import printable
@@ -19,38 +19,40 @@ from watcher.util.redaction import printable
 if TYPE_CHECKING:
     from watcher.config.document import Document
 
-TIMEOUT = 4.0
-"""Seconds: less than a container's health check usually allows."""
+TIMEOUT_SECONDS = 4.0
+"""Less than a container's health check usually allows."""
 
-MOST = 65_536
-"""Bytes of an answer that are read."""
+MAX_BYTES = 65_536
+"""Bytes of a response that are read."""
 
 
 @click.command(
-    epilog="\b\nExamples:\n  watcher healthcheck\n  watcher healthcheck --ready\n"
-    "  watcher healthcheck --url http://127.0.0.1:8080"
+    epilog=examples(
+        "watcher healthcheck", "watcher healthcheck --ready", "watcher healthcheck --url http://127.0.0.1:8080"
+    )
 )
 @config_option
+@click.option("--url", metavar="URL", envvar="WATCHER_URL",
+              help="The daemon's address; also $WATCHER_URL. Default: `http.listen` of the configuration.")  # fmt: skip
 @click.option(
-    "--url", metavar="URL", envvar="WATCHER_URL", help="Where it listens; also $WATCHER_URL; else as configured."
+    "--ready", is_flag=True, help="Exit with 0 only if every endpoint was tried and the store works (/readyz)."
 )
-@click.option("--ready", is_flag=True, help="Ask /readyz instead: is every endpoint tried, does the store work?")
 def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
-    """Ask the running daemon's /livez; the exit code is 0 when it is healthy, else 1.
+    """Exit with 0 if the running daemon is healthy, else with 1.
 
-    A fault elsewhere in the configuration does not matter here. But where a change of `http.listen` itself was refused,
-    the daemon listens where it did: give --url where an orchestrator decides by this.
+    The daemon's /livez is asked. Of the configuration only `http` is read, and faults elsewhere do not matter. A daemon
+    that refused a change of `http.listen` still listens at its old address: pass that as --url.
     """
-    base = url or _configured(config)
+    base = url or _configured_url(config)
     if base is None:
-        click.echo("watcher: `http` is off in the configuration, so there is nobody to ask", err=True)
+        click.echo("watcher: `http` is off in the configuration, so the daemon cannot be asked", err=True)
         return 1
-    well, told = _ask(f"{base.rstrip('/')}/{'readyz' if ready else 'livez'}")
-    click.echo(told, err=not well)
-    return 0 if well else 1
+    healthy, message = _ask(f"{base.rstrip('/')}/{'readyz' if ready else 'livez'}")
+    click.echo(message, err=not healthy)
+    return 0 if healthy else 1
 
 
-def _configured(config: str | None) -> str | None:
+def _configured_url(config: str | None) -> str | None:
     document: Document | None
     try:
         document = find_config(config)
@@ -64,44 +66,35 @@ def _configured(config: str | None) -> str | None:
 
 
 def _ask(url: str) -> tuple[bool, str]:
-    """Whether the daemon says that it is well, and what to tell of that."""
-
-    class Stay(HTTPRedirectHandler):
-        """Whoever sends elsewhere is not the daemon."""
-
-        def redirect_request(self, *_: object) -> None:
-            return None
-
+    """Return whether the daemon is healthy, and a message for people. No proxy is used, and no redirect followed."""
     shown = printable(url)
-    if not url.startswith(("http://", "https://")):
-        return False, f"watcher: {shown} is no URL; give one such as http://127.0.0.1:8080"
-    # The daemon is on this machine: a proxy of the surroundings is not for it.
-    opener = build_opener(ProxyHandler({}), Stay)
     try:
-        try:
-            with opener.open(url, timeout=TIMEOUT) as answer:
-                status, body = answer.status, answer.read(MOST)
-        except HTTPError as error:
-            status, body = error.code, error.read(MOST)
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return False, f"watcher: {shown} is not a valid URL (example: http://127.0.0.1:8080)"
+        connection_type = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        with closing(connection_type(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)) as connection:
+            connection.request("GET", parts.path)
+            response = connection.getresponse()
+            status, body = response.status, response.read(MAX_BYTES)
     except (HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
         return False, (
-            f"watcher: {shown} does not answer ({printable(str(reason) or type(reason).__name__)}); "
-            "is `watcher run` up? Where a change of `http.listen` was refused, it is still at the old one: --url"
+            f"watcher: {shown} does not respond ({printable(str(error) or type(error).__name__)}); "
+            "is `watcher run` running, and at this address? --url names another one"
         )
-    told = _told(body)
-    if status == 200 and told is not None and told.get("ok") is True:
+    health = _parsed(body)
+    if health is None:
+        return False, f"watcher: {shown} responded with {status}, but not as watcher does; is it another program?"
+    if status == 200 and health.get("ok") is True:
         return True, "ok"
-    if told is None:
-        return False, f"watcher: {shown} answered {status}, and not as watcher does; is another program there?"
-    given = told.get("reasons")
+    given = health.get("reasons")
     reasons = "; ".join(map(str, given)) if isinstance(given, list) else ""
-    return False, f"watcher: {shown} answered {status}: {printable(reasons or 'no reason was given')}"
+    return False, f"watcher: {shown} responded with {status}: {printable(reasons or 'no reason given')}"
 
 
-def _told(body: bytes) -> dict[str, Any] | None:
+def _parsed(body: bytes) -> dict[str, Any] | None:
     try:
-        told = json.loads(body)
+        health = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return health if isinstance(health, dict) else None

@@ -1,65 +1,95 @@
-"""What several commands take, and how the configuration is had."""
+"""Options that several commands share, and the checks of their values."""
 
 from __future__ import annotations
 
+import math
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from watcher.config.document import locate
 from watcher.errors import UsageError
+from watcher.util.duration import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+    from click.decorators import FC
 
     from watcher.config.document import Document
 
-    class Openable(Protocol):
-        """What is opened and closed."""
 
-        async def open(self) -> None:
-            """Before it is used."""
-
-        async def close(self) -> None:
-            """After it was."""
-
-    Opened = TypeVar("Opened", bound=Openable)
-
-
-def _of_the_group(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
-    """`--config`, of a subcommand also as it was given before the subcommand's name."""
+def _config_of_group(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Return `--config`, which may also stand before the name of a subcommand."""
     if value is None and context.parent is not None:
         given: str | None = context.parent.params.get("config")
         return given
     return value
 
 
+def _seconds(_: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=parameter.opts[0]) from None
+
+
 config_option = click.option(
     "--config",
     "config",
     metavar="FILE",
-    callback=_of_the_group,
-    help="The configuration; else $WATCHER_CONFIG, else the YAML in $WATCHER_CONFIG_YAML, else ./watcher.yaml.",
+    callback=_config_of_group,
+    help="The configuration file. Default: $WATCHER_CONFIG, the YAML in $WATCHER_CONFIG_YAML, or ./watcher.yaml.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-verbose_option = click.option("--verbose", "-v", is_flag=True, help="Log more.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+verbose_option = click.option("--verbose", "-v", is_flag=True, help="Also log debug messages.")
+
+
+def duration_option(flag: str, name: str, text: str) -> Callable[[FC], FC]:
+    """Return an option that takes a duration, such as `30s`, and has its seconds as a value."""
+    return click.option(flag, name, metavar="DURATION", callback=_seconds, help=text)
+
+
+def _refuse_nan(_: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Return `value`; click accepts `nan` as a number in every range."""
+    if math.isnan(value):
+        raise click.BadParameter("'nan' is not a number", param_hint=parameter.opts[0])
+    return value
+
+
+def pace_option(minimum: float, default: float) -> Callable[[FC], FC]:
+    """Return the option for the speed of a simulation, of which `minimum` is the slowest."""
+    speeds = click.FloatRange(minimum, 1e6)
+    return click.option("--pace", metavar="FACTOR", type=speeds, default=default, show_default=True,
+                        callback=_refuse_nan, help="Speed: 10 is ten times as fast as real time.")  # fmt: skip
+
+
+seed_option = partial(
+    click.option, "--seed", metavar="NUMBER", type=int, show_default=True, help="The seed of the random scenario."
+)
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: one command line each."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 def find_config(option: str | None, cwd: Path | None = None) -> Document:
-    """The configuration's text, found as `load_config` describes; `cwd`: the working directory, if it is known.
+    """Return the configuration's text; `cwd`: the working directory, if it is known.
 
     Raises:
-        ConfigError: it is not there.
-        UsageError: there is no working directory.
+        ConfigError: there is no configuration.
+        UsageError: the working directory was removed.
     """
     return locate(option, os.environ, cwd or working_directory())
 
 
 def working_directory() -> Path:
-    """The directory in which the command was started.
+    """Return the directory in which the command was started.
 
     Raises:
         UsageError: the directory was removed.
@@ -73,7 +103,7 @@ def working_directory() -> Path:
 
 
 def only_config(context: click.Context) -> None:
-    """Refuse what was given to a group, but is not for the subcommand that follows: it would be passed over.
+    """Refuse options of a group that stand before a subcommand, which would ignore them.
 
     Raises:
         click.UsageError: there is an option before the subcommand's name, and it is not `--config`.
@@ -82,19 +112,21 @@ def only_config(context: click.Context) -> None:
         name = parameter.name or ""
         if name != "config" and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             what, command = parameter.opts[0], context.invoked_subcommand
-            raise click.UsageError(f"{what} before `{command}` says nothing; see `{context.command_path} {command} -h`")
+            raise click.UsageError(
+                f"{what} has no effect before `{command}`; see `{context.command_path} {command} -h`"
+            )
 
 
 def refuse_unknown_sink(name: str | None, known: Collection[str], hint: str) -> None:
-    """Say which sinks there are.
+    """Refuse the name of a sink that does not exist, and list those that do.
 
     Raises:
-        click.BadParameter: `name` is none of them; `hint` is what it was given as.
+        click.BadParameter: `name` is not in `known`; `hint` is the parameter that it was given as.
     """
     if name is not None and name not in known:
-        raise click.BadParameter(f"there is no sink {name!r}; there is {', '.join(known)}", param_hint=hint)
+        raise click.BadParameter(f"there is no sink {name!r}; the sinks are: {', '.join(known)}", param_hint=hint)
 
 
-def say(note: str) -> None:
+def print_note(note: str) -> None:
     """Print a note for people on stderr, beside output that is empty or incomplete."""
     click.echo(f"watcher: {note}", err=True)

@@ -1,4 +1,4 @@
-"""`run`: the daemon, until it is told to stop."""
+"""`run`: the daemon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from watcher.app import build
 from watcher.cli.configuration import read_config
-from watcher.cli.options import config_option, find_config, verbose_option, working_directory
+from watcher.cli.options import config_option, examples, find_config, verbose_option, working_directory
 from watcher.cli.stopping import until_stopped
 from watcher.config.reloader import Reload
 from watcher.observability import logs
@@ -24,22 +24,28 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  watcher run\n  watcher run --config prod.yaml > events.jsonl\n"
-    "  watcher run | jq 'select(.type == \"watcher.sync.failed\")'"
+    epilog=examples(
+        "watcher run",
+        "watcher run --config prod.yaml > events.jsonl",
+        "watcher run | jq 'select(.type == \"watcher.sync.failed\")'",
+    )
 )
 @config_option
 @click.option("--emf", metavar="NAMESPACE", envvar="WATCHER_EMF",
-              help="Write CloudWatch metrics (EMF) to stderr, a line each minute; also $WATCHER_EMF.")  # fmt: skip
+              help="Write CloudWatch metrics (EMF) to stderr, one line a minute; also $WATCHER_EMF.")  # fmt: skip
 @click.option("--emf-service", metavar="NAME", envvar="WATCHER_EMF_SERVICE", default="watcher", show_default=True,
-              help="The dimension Service of these metrics; also $WATCHER_EMF_SERVICE.")  # fmt: skip
+              help="The dimension `Service` of these metrics; also $WATCHER_EMF_SERVICE.")  # fmt: skip
 @verbose_option
 def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool) -> int:
-    """Watch, and write each event as a line of JSON to stdout, until SIGTERM or SIGINT.
+    """Poll all targets continuously and send an event when a sync changes its status.
 
-    The first signal stops the polling and delivers what is due within `shutdown_grace`; a second one ends at once.
-    Nothing that was seen is lost either way: what is not delivered is kept, and goes out at the next start.
+    Events go to the configured sinks; without any, to stdout, one line of JSON each.
 
-    SIGHUP reads the configuration again, and so does a change of its file. A wrong one changes nothing.
+    SIGTERM or SIGINT stops the polling, delivers what is due within `shutdown_grace`, and ends the daemon with exit
+    code 0. A second signal ends it at once. Nothing is lost either way: what was not delivered is stored, and is sent
+    after the next start.
+
+    SIGHUP, or a change of the configuration's file, reloads the configuration. One that is wrong changes nothing.
     """
     logs.set_up(verbose=verbose)
     cwd = working_directory()
@@ -66,11 +72,11 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     return until_stopped(watch)
 
 
-def _on_hangup(loop: asyncio.AbstractEventLoop, ask: Callable[[], None]) -> None:
-    """Call `ask` on SIGHUP; once the loop has ended SIGHUP does nothing (asyncio would restore its default, to end)."""
+def _on_hangup(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Run `callback` on SIGHUP; after the loop's end SIGHUP is ignored, where asyncio would let it end the process."""
 
-    def heard(*_: object) -> None:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(ask)
+    def handle(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(callback)
 
-    signal.signal(signal.SIGHUP, heard)
+    signal.signal(signal.SIGHUP, handle)

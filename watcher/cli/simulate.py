@@ -1,4 +1,4 @@
-"""`simulate`: a stand-in for AWS on this machine."""
+"""`simulate`: a simulated AWS on this machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.cli.options import verbose_option, working_directory
-from watcher.cli.stopping import Pace, until_stopped
+from watcher.cli.options import examples, pace_option, seed_option, verbose_option, working_directory
+from watcher.cli.stopping import until_stopped
 from watcher.config.document import decode, read
 from watcher.errors import ConfigError
 from watcher.observability import logs
@@ -21,24 +21,33 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  watcher simulate --port 4599\n  watcher simulate --scenario config/scenario.yaml\n"
-    "  AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any watcher run"
+    epilog=examples(
+        "watcher simulate --port 4599",
+        "watcher simulate --scenario config/scenario.yaml",
+        "AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any watcher run",
+    )
 )
-@click.option("--scenario", metavar="FILE", help="What happens in it; else a lively world made up from --seed.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Which made-up world.")
-@click.option("--pace", type=Pace(0.01, 1e6), default=1.0, show_default=True, help="Times real speed.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--port", type=click.IntRange(0, 65535), default=4599, show_default=True, help="0: any free one.")
+@click.option("--scenario", metavar="FILE", help="The scenario to play. Default: a random one, made from --seed.")
+@seed_option(default=1)
+@pace_option(0.01, default=1.0)
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True,
+              help="The loopback address to listen on.")  # fmt: skip
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), default=4599, show_default=True,
+              help="The port to listen on; 0: any free port.")  # fmt: skip
 @verbose_option
 def simulate(scenario: str | None, seed: int, pace: float, host: str, port: int, *, verbose: bool) -> int:
-    """Simulate AWS on this machine: its sync-status APIs over their real wire protocol."""
+    """Simulate the AWS sync-status APIs on this machine.
+
+    Any AWS client can call them over the real wire protocol, with any credentials. The syncs begin, succeed and fail as
+    the scenario says.
+    """
     logs.set_up(verbose=verbose)
     parsed = generate(seed) if scenario is None else load_scenario(_text_of(scenario), scenario)
     simulator = Simulator(World(parsed.at_pace(pace)))
 
     async def serve(stop: asyncio.Event) -> None:
         url = await simulator.start(host, port)
-        click.echo(f"The stand-in for AWS listens at {url}; it knows:")
+        click.echo(f"The simulated AWS listens at {url} and has these targets:")
         for target in simulator.world.scenario.targets():
             click.echo(f"  {target.id}")
         try:

@@ -1,4 +1,4 @@
-"""`test-sink`: one event that says that nothing has happened, through a configured sink, now."""
+"""`test-sink`: one test event through a configured sink, now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 from watcher.aws.sessions import Sessions
 from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, refuse_unknown_sink, verbose_option
+from watcher.cli.options import config_option, examples, refuse_unknown_sink, verbose_option
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, Verdict
 from watcher.errors import ServiceUnreachable, SinkError
@@ -32,75 +32,74 @@ if TYPE_CHECKING:
     from watcher.messages.plain import Text
 
 
-@click.command("test-sink", epilog="\b\nExamples:\n  watcher test-sink ops\n  watcher test-sink ops --verbose")
+@click.command("test-sink", epilog=examples("watcher test-sink ops", "watcher test-sink ops --verbose"))
 @config_option
 @verbose_option
 @click.argument("name", metavar="NAME")
-def test_sink(config: str | None, name: str, *, verbose: bool) -> int:
-    """Send one `watcher.test` event through a sink now and show the result.
+def sink_test(config: str | None, name: str, *, verbose: bool) -> int:
+    """Send a test event to a sink now and show the result.
 
-    It goes past the state store and the sink's routing, and is tried once; 69 when the sink did not take it.
+    The event has the type `watcher.test`. It is sent once, whatever the sink's routing, and is not recorded. The exit
+    code is 69 if the sink does not accept it.
     """
     logs.set_up(verbose=verbose, quiet=not verbose)
     settings = {sink.name: sink for sink in load_config(config).sinks}
     refuse_unknown_sink(name, settings, "NAME")
     sink, now = settings[name], SystemClock().now()
     event = trial_event(name, now)
-    # What a sink writes to stdout shall stand there alone.
-    beside = sink.type == "stdout"
-    _show(indent(_as_read(sink, event), "  "), err=beside)
-    answer = asyncio.run(_tried(sink, Delivery(0, name, event, now.timestamp())))
+    # What a sink writes to stdout stands there alone.
+    err = sink.type == "stdout"
+    if message := _message(sink, event):
+        click.echo(_safe(indent(message, "  ")), err=err)
+    outcome = asyncio.run(_send(sink, Delivery(0, name, event, now.timestamp())))
     what = f"{name} ({sink.type})"
-    if answer.verdict is not Verdict.TAKEN:
-        how = "refuses the test event for good" if answer.verdict is Verdict.NEVER else "did not take the test event"
-        raise ServiceUnreachable(_fit(f"{what} {how}: {answer.text}"))
-    _show(f"{what} took the test event: {answer.text}", err=beside)
+    if outcome.verdict is not Verdict.TAKEN:
+        how = (
+            "rejected the test event for good" if outcome.verdict is Verdict.NEVER else "did not accept the test event"
+        )
+        raise ServiceUnreachable(_safe(f"{what} {how}: {outcome.text}"))
+    click.echo(_safe(f"{what} accepted the test event: {outcome.text}"), err=err)
     return 0
 
 
-async def _tried(settings: SinkSettings, delivery: Delivery) -> SendOutcome:
-    """What the sink answers to one try.
+async def _send(settings: SinkSettings, delivery: Delivery) -> SendOutcome:
+    """Return the outcome of one try.
 
     Raises:
-        ServiceUnreachable: it gives no answer.
+        ServiceUnreachable: the sink did not respond.
     """
     sink = sink_for(settings, SinkContext(Sessions()))
     what, deadline = f"{settings.name} ({settings.type})", sink.limits.deadline
     try:
         async with asyncio.timeout(None if deadline == inf else deadline):
-            (answer,) = await sink.send([delivery])
+            (outcome,) = await sink.send([delivery])
     except TimeoutError:
-        raise ServiceUnreachable(f"{what} gave no answer within {format_duration(deadline)}") from None
+        raise ServiceUnreachable(f"{what} did not respond within {format_duration(deadline)}") from None
     except SinkError as error:
-        raise ServiceUnreachable(_fit(f"{what} did not take the test event: {error}")) from error
+        raise ServiceUnreachable(_safe(f"{what} did not accept the test event: {error}")) from error
     finally:
         await sink.close()
-    return answer
+    return outcome
 
 
-def _as_read(settings: SinkSettings, event: Event) -> str:
-    """The message that people get from a text sink, as far as a terminal can show it; empty for any other sink."""
+def _message(settings: SinkSettings, event: Event) -> str:
+    """Return the message of a text sink as a terminal can show it; an empty text for any other sink."""
     if settings.type not in ("slack", "notify"):
         return ""
 
     events, escape = [json.loads(event.body)], "slack" if settings.type == "slack" else "text"
 
-    def made(source: str | None) -> tuple[str | None, Text]:
+    def rendered(source: str | None) -> tuple[str | None, Text]:
         text, message = told(None if source is None else Template(source, escape=escape), events, datetime.now(UTC))
         return text, plain(message)
 
-    body, built_in = made(settings.options.template)
-    title, _ = made(getattr(settings.options, "title_template", None))
+    body, built_in = rendered(settings.options.template)
+    title, _ = rendered(getattr(settings.options, "title_template", None))
     if settings.type == "slack" and body is not None:
         return body
     return f"{title or built_in.title}\n\n{body or built_in.body}"
 
 
-def _show(text: str, *, err: bool) -> None:
-    if text:
-        click.echo(_fit(text), err=err)
-
-
-def _fit(text: str) -> str:
-    """`text`, of as many lines, without secrets and without what a terminal would act on."""
+def _safe(text: str) -> str:
+    """Return `text` without secrets and without what a terminal would act on; its lines stay."""
     return "\n".join(map(printable, redact(text).split("\n")))

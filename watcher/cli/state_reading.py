@@ -6,7 +6,9 @@ import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from watcher.cli.options import print_note
 from watcher.cli.output.console import ago
+from watcher.core.liveness import Liveness
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
@@ -15,23 +17,17 @@ if TYPE_CHECKING:
     from watcher.core.ports import Reader
 
     class Openable(Protocol):
-        """What is opened and closed."""
+        """A part of the store that is opened and closed."""
 
-        async def open(self) -> None:
-            """Before it is used."""
+        async def open(self) -> None: ...
 
-        async def close(self) -> None:
-            """After it was."""
+        async def close(self) -> None: ...
 
     Opened = TypeVar("Opened", bound=Openable)
 
 
-from watcher.cli.options import say
-from watcher.core.liveness import Liveness
-
-
 async def liveness_of(reader: Reader, address: str) -> Liveness:
-    """How old the state that `reader` shows is; warns on stderr if no daemon keeps `address` up to date.
+    """Return how old the state is; print a warning on stderr if no daemon keeps `address` up to date.
 
     Raises:
         StoreError: the state cannot be read.
@@ -39,7 +35,7 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
     liveness = Liveness(await reader.alive_at(), datetime.now(UTC))
     if liveness.silent:
         since = " yet" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
-        say(
+        print_note(
             f"no daemon has updated {printable(redact(address))}{since}: the output may be out of date; check that "
             "`watcher run` is running"
         )
@@ -47,14 +43,14 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
 
 
 @contextlib.asynccontextmanager
-async def opened(reader: Opened) -> AsyncIterator[Opened]:
-    """`reader`, open for a while.
+async def opened(store: Opened) -> AsyncIterator[Opened]:
+    """Open `store`, or a view of it, for the `async with` block.
 
     Raises:
-        StoreError: there is nothing to look at, or it cannot be used.
+        StoreError: there is no state yet, or it cannot be used.
     """
-    await reader.open()
+    await store.open()
     try:
-        yield reader
+        yield store
     finally:
-        await reader.close()
+        await store.close()

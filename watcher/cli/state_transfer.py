@@ -1,4 +1,4 @@
-"""What the `state` commands do; loaded when one of them runs."""
+"""Creates, exports and imports the state store, for the `state` commands."""
 
 from __future__ import annotations
 
@@ -28,31 +28,33 @@ if TYPE_CHECKING:
     from watcher.core.settings import Config
     from watcher.stores.transfer import Part
 
-WORDS = {State: "states", Recorded: "events", Sending: "deliveries"}
+NOUNS = {State: ("state", "states"), Recorded: ("event", "events"), Sending: ("delivery", "deliveries")}
 
-LONGEST_LINE = 64 << 20
-"""Bytes of a line; no state or event is that long."""
+MAX_LINE_BYTES = 64 << 20
+"""No state or event is that long."""
 
 
 async def prepare(address: str) -> list[str]:
-    """Make what `address` needs; what was done, for people.
+    """Create what `address` needs; return what was done, for people.
 
     Raises:
-        StoreError: it is there and cannot be used, or may not be made.
+        StoreError: it exists and cannot be used, or creating it is not allowed.
     """
     if not address.startswith(SCHEME):
-        return [f"{address} needs no preparation; `watcher run` makes what it needs."]
+        return [f"{address} needs no preparation; `watcher run` creates what it needs."]
 
     table = Table(parse_address(address))
     try:
         done = await init(table)
     finally:
         await table.close()
-    return [f"{table.address}: {each}." for each in done] or [f"{table.address} is as it must be; nothing was changed."]
+    return [f"{table.address}: {each}." for each in done] or [f"{table.address} is complete; nothing was changed."]
 
 
-def write_file(settings: Config, name: str) -> str:
-    """Export the state; returns a summary for people. Only an earlier export is replaced, and only by a complete one.
+def export_state(settings: Config, name: str) -> str:
+    """Export the state to the file `name`; return a summary for people.
+
+    Only an earlier export is replaced, and only by a complete one.
 
     Raises:
         StoreError: the store cannot be read, or a daemon uses it.
@@ -62,11 +64,11 @@ def write_file(settings: Config, name: str) -> str:
     try:
         _refuse_other(path, name, settings)
         _refuse_absent(settings.state)
-        found = asyncio.run(_everything(settings.state))
+        found = asyncio.run(_read_all(settings.state))
         _write(path, lines(found))
     except OSError as error:
         raise UsageError(f"{printable(name)}: the file cannot be written: {error.strerror}") from error
-    return f"{_counted(found)} were written to {printable(name)}."
+    return f"Exported {_counts(found)} to {printable(name)}."
 
 
 def _refuse_other(path: Path, name: str, settings: Config) -> None:
@@ -75,13 +77,13 @@ def _refuse_other(path: Path, name: str, settings: Config) -> None:
     Raises:
         UsageError: it does.
     """
-    known = files_in_use(settings).get(os.path.realpath(path))
+    use = files_in_use(settings).get(os.path.realpath(path))
     if name == "-":
         why = "the state cannot be written to standard output; name a file"
     elif path.is_symlink():
         why = "this is a symbolic link; name the file that it points to"
-    elif known is not None:
-        why = f"this file is {known}; name another file"
+    elif use is not None:
+        why = f"this file is {use}; name another file"
     elif path.exists() and not path.is_file():
         why = "this is not a regular file; name one, or a path that does not exist"
     elif path.exists() and not _is_export(path):
@@ -99,11 +101,11 @@ def _is_export(path: Path) -> bool:
 
 
 def _refuse_absent(address: str) -> None:
-    if address.startswith(SQLITE) and not os.path.exists(address.removeprefix(SQLITE)):  # noqa: PTH110  no OSError
-        raise StoreError(f"{address}: there is no state yet; `watcher run` makes it at its first start")
+    if address.startswith(SQLITE) and not os.access(address.removeprefix(SQLITE), os.F_OK):
+        raise StoreError(f"{address}: there is no state yet; `watcher run` creates it at its first start")
 
 
-async def _everything(address: str) -> list[Part]:
+async def _read_all(address: str) -> list[Part]:
     async with opened(mover_for(address)) as mover:
         return [part async for part in mover.read()]
 
@@ -111,7 +113,7 @@ async def _everything(address: str) -> list[Part]:
 def _write(path: Path, text: Iterable[str]) -> None:
     descriptor, beside = tempfile.mkstemp(prefix=".watcher-export-", dir=path.parent)  # mode 0600
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in text)
             file.flush()
             os.fsync(descriptor)
@@ -121,17 +123,17 @@ def _write(path: Path, text: Iterable[str]) -> None:
         raise
 
 
-def read_file(address: str, name: str) -> str:
-    """Import; what was read, for people.
+def import_state(address: str, name: str) -> str:
+    """Import the file `name` into the store; return a summary for people.
 
     Raises:
-        StoreError: the store cannot be written, is not empty, or somebody uses it.
-        UsageError: the file is not what `write_file` writes.
+        StoreError: the store cannot be written, is not empty, or is in use.
+        UsageError: the file is not an export.
     """
-    # All of it is looked at before anything is written.
+    # The whole file is checked before anything is written.
     found = [*_parts(name)]
     asyncio.run(_fill(address, found))
-    return f"{_counted(found)} were read from {printable(name)}."
+    return f"Imported {_counts(found)} from {printable(name)}."
 
 
 async def _fill(address: str, found: Iterable[Part]) -> None:
@@ -148,18 +150,19 @@ def _parts(name: str) -> Iterator[Part]:
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[str]:
-    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
+    for number, line in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), 1):
         try:
             text = line.decode()
         except UnicodeDecodeError:
             text = ""
-        if not text or len(line) == LONGEST_LINE:
-            why = "a line is not UTF-8 text" if not text else f"a line is longer than {LONGEST_LINE >> 20} MiB"
+        if not text or len(line) == MAX_LINE_BYTES:
+            why = "a line is not UTF-8 text" if not text else f"a line is longer than {MAX_LINE_BYTES >> 20} MiB"
             raise UsageError(f"{printable(name)}:{number}: this is not an export of watcher: {why}")
         yield text
 
 
-def _counted(found: Iterable[Part]) -> str:
+def _counts(found: Iterable[Part]) -> str:
+    """Return `2 states, 1 event and 0 deliveries`."""
     counts = Counter(type(part) for part in found)
-    *first, last = [f"{counts[kind]} {word}" for kind, word in WORDS.items()]
+    *first, last = [f"{counts[kind]} {one if counts[kind] == 1 else many}" for kind, (one, many) in NOUNS.items()]
     return f"{', '.join(first)} and {last}"

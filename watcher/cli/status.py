@@ -1,4 +1,4 @@
-"""`status`: what was last known of every target."""
+"""`status`: the last known state of every target."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, json_option
-from watcher.cli.output import print_json, print_targets, record_to_json, status_rows
-from watcher.cli.output.console import ago
+from watcher.cli.options import config_option, examples, json_option
+from watcher.cli.output.console import ago, print_json
+from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.cli.state_reading import liveness_of, opened
 from watcher.core.model import for_people, rfc3339
 from watcher.stores import reader_for
@@ -19,33 +19,34 @@ if TYPE_CHECKING:
     from watcher.core.liveness import Liveness
 
 
-@click.command(epilog="\b\nExamples:\n  watcher status\n  watcher status --json")
+@click.command(epilog=examples("watcher status", "watcher status --json"))
 @config_option
 @json_option
 def status(config: str | None, *, as_json: bool) -> int:
-    """Show the last known state of every target, from the state store, with no AWS call.
+    """Show the last known state of every target, without calling AWS.
 
-    The first line shows when a daemon last updated that state. A warning on stderr says that no daemon does any more.
+    The state is read from the state store. The first line says when a daemon last updated it; if that is long ago,
+    there is a warning on stderr.
     """
     settings = load_config(config)
 
-    async def look() -> tuple[dict[str, Any], Liveness]:
+    async def read() -> tuple[dict[str, Any], Liveness]:
         async with opened(reader_for(settings.state)) as reader:
             return await reader.records(), await liveness_of(reader, settings.state)
 
-    known, liveness = asyncio.run(look())
+    records, liveness = asyncio.run(read())
     as_of, now = liveness.as_of, liveness.now
     if as_json:
-        blind = {str(key): known[str(key)].outage for key in settings.endpoints() if str(key) in known}
+        endpoints = [str(key) for key in settings.endpoints()]
         print_json(
             {
                 "as_of": None if as_of is None else rfc3339(as_of),
                 "daemon_silent": liveness.silent,
-                "targets": [record_to_json(target, known.get(target.id)) for target in settings.targets],
-                "unreadable_endpoints": [subject for subject, outage in blind.items() if outage is not None],
+                "targets": [record_to_json(target, records.get(target.id)) for target in settings.targets],
+                "unreadable_endpoints": [key for key in endpoints if key in records and records[key].outage],
             }
         )
     else:
         age = "" if as_of is None else f"; as of {for_people(as_of)} ({ago(as_of, now)} ago)"
-        print_targets(status_rows(settings, known, now), now, age)
+        print_targets(status_rows(settings, records, now), now, age)
     return 0

@@ -1,23 +1,36 @@
-"""`validate`: whether the configuration is valid, and the load that it asks for."""
+"""`validate`: whether the configuration is valid, and how many API calls it needs."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
+from rich.text import Text
 
 from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, json_option
-from watcher.cli.output import load_table, print_json, print_table
+from watcher.cli.options import config_option, examples, json_option
+from watcher.cli.output.console import GOOD, WARNING, print_json, print_table, table_of
 from watcher.config.capacity import load_report
+from watcher.messages.phrases import counted
+from watcher.util.duration import format_duration
+from watcher.util.redaction import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from watcher.config.capacity import EndpointLoad
 
 
-@click.command(epilog="\b\nExamples:\n  watcher validate\n  watcher validate --config prod.yaml --json")
+@click.command(epilog=examples("watcher validate", "watcher validate --config prod.yaml --json"))
 @config_option
 @json_option
 def validate(config: str | None, *, as_json: bool) -> int:
-    """Validate the configuration and show the load that it asks for.
+    """Validate the configuration and show how many API calls it needs.
 
-    For each account, region and API: the calls a second that the intervals ask for, beside what is allowed. Where that
-    is too much, the interval that will really be kept.
+    For each account, region and API: the calls a second that the polling intervals need, and the calls that
+    `rate_limit` allows. Where these are too few, the interval at which targets will really be polled.
     """
     settings = load_config(config)
     report = load_report(settings)
@@ -27,23 +40,41 @@ def validate(config: str | None, *, as_json: bool) -> int:
                 "config": settings.place,
                 "targets": len(settings.targets),
                 "http": settings.http and settings.http.url,
-                "endpoints": [
-                    {
-                        "account": load.endpoint.account,
-                        "region": load.endpoint.region,
-                        "api": load.endpoint.api.value,
-                        "targets": load.targets,
-                        "requests_per_second": round(load.asked, 6),
-                        "allowed": load.allowed,
-                        "kept_interval_seconds": None if load.kept_interval is None else round(load.kept_interval, 3),
-                    }
-                    for load in report
-                ],
+                "endpoints": [_to_json(load) for load in report],
             }
         )
     else:
-        print_table(load_table(report))
-        click.echo(f"{settings.place} is valid: {len(settings.targets)} targets.")
-        where = f"served at {settings.http.url}" if settings.http else "not served: `http` is off"
-        click.echo(f"The status page, health and metrics are {where}.")
+        print_table(_table(report))
+        click.echo(f"{settings.place} is valid: {counted(len(settings.targets), 'target')}.")
+        where = f"will be served at {settings.http.url}" if settings.http else "are not served: `http` is off"
+        click.echo(f"The status page, health checks and metrics {where}.")
     return 0
+
+
+def _table(report: Sequence[EndpointLoad]) -> Table:
+    """Return the table of `validate`."""
+    table = table_of("ENDPOINT", "TARGETS", "CALLS/S", "LIMIT", "")
+    for load in report:
+        if load.kept_interval is None:
+            note = Text("within the limit", GOOD)
+        else:
+            kept = format_duration(max(0.1, round(load.kept_interval, 1)))
+            note = Text(f"over the limit: the shortest interval will be {kept}", WARNING)
+        table.add_row(
+            printable(str(load.endpoint)),
+            str(load.targets), f"{load.asked:.3g}", f"{load.allowed:g}", note,
+        )  # fmt: skip
+    return table
+
+
+def _to_json(load: EndpointLoad) -> dict[str, Any]:
+    """Return an endpoint's load as `validate --json` prints it."""
+    return {
+        "account": load.endpoint.account,
+        "region": load.endpoint.region,
+        "api": load.endpoint.api.value,
+        "targets": load.targets,
+        "requests_per_second": round(load.asked, 6),
+        "allowed": load.allowed,
+        "kept_interval_seconds": None if load.kept_interval is None else round(load.kept_interval, 3),
+    }

@@ -1,11 +1,11 @@
-"""What `deliveries retry` does, and what it says of dead letters that stay."""
+"""`deliveries retry`: which dead letters are requeued, and why others stay."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, sent
-from watcher.cli.dead_letters import revive
+from watcher.cli.dead_letters import requeue
 from watcher.core.ports import ReminderRequest
 from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.stores.sqlite.store import SqliteStore
@@ -31,12 +31,12 @@ async def test_each_dead_letter_that_stays_has_its_own_reason(tmp_path: Path) ->
         await store.dead_letter(sink, "410 Gone", after(110))
     await store.register_sinks(["known"], after(120))
     await store.close()
-    revived, why = await revive(a_config(file, "known", "new"), [], None)
+    revived, why = await requeue(a_config(file, "known", "new"), [], None)
     assert revived == 0
     assert why.split("; ") == [
-        "1 dead letter of the sink known cannot be tried anew: they are reminders, of which the next comes by itself",
-        "1 dead letter of the sink new cannot be tried anew: it is new",
-        "start `watcher run` with it first",
-        "1 dead letter of the sink removed cannot be tried anew: it is not in the configuration",
-        "put it back and start `watcher run`, or drop them",
+        "1 dead letter for the sink known cannot be requeued: the next reminder is sent on schedule",
+        "1 dead letter for the sink new cannot be requeued: no daemon has used this sink yet",
+        "start `watcher run` first",
+        "1 dead letter for the sink removed cannot be requeued: it is not in the configuration",
+        "add it again and start `watcher run`, or drop them",
     ]

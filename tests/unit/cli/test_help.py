@@ -17,7 +17,7 @@ def test_the_line_of_a_command_is_the_first_sentence_of_its_help(name: str) -> N
     command = cli.get_command(context, name)
     assert command is not None
     assert command.name == name
-    assert " ".join((command.help or "").split()).startswith(COMMANDS[name][2])
+    assert " ".join((command.help or "").split()).startswith(COMMANDS[name])
     assert cli.list_commands(context) == list(COMMANDS)
 
 

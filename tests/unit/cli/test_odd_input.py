@@ -1,4 +1,4 @@
-"""Whatever is given to a command, it ends with a sentence and an exit code of the contract: never as a bug."""
+"""Whatever is given to a command, it ends with a sentence and a documented exit code: never as a bug."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def parameters(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[t
         if isinstance(parameter, click.Argument) or not parameter.is_flag:  # type: ignore[attr-defined]
             yield path, parameter
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            each = command.get_command(context, name)
+            assert each is not None
             yield from parameters(each, (*path, name))
 
 

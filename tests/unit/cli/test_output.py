@@ -12,20 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.cli.output import (
+from watcher.cli.check import check_rows, finding_to_json
+from watcher.cli.output.console import print_table
+from watcher.cli.output.deliveries import (
     Backlog,
-    EventPrinter,
-    event_text,
     explanation_to_json,
     explanations_table,
     print_backlog,
     print_backlog_json,
-    print_table,
-    print_targets,
-    record_to_json,
-    status_rows,
 )
-from watcher.cli.output.check import check_rows, finding_to_json
+from watcher.cli.output.events import EventPrinter, event_text
+from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.core.diff import diff
 from watcher.core.events import Event, muted, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
@@ -316,16 +313,16 @@ def a_backlog(*deliveries: DeliveryRecord, **how: Any) -> Backlog:
 @pytest.mark.parametrize(
     ("backlog", "told"),
     [
-        (a_backlog(), "ops: nothing waits, no dead letters"),
-        (a_backlog(configured=False), "ops (not in the configuration): nothing waits, no dead letters"),
-        (a_backlog(dead=1), "ops: 1 dead"),
+        (a_backlog(), "ops: nothing waiting, no dead letters"),
+        (a_backlog(configured=False), "ops (not in the configuration): nothing waiting, no dead letters"),
+        (a_backlog(dead=1), "ops: 1 dead letter"),
         (
             a_backlog(waiting=3, dead=1, since=minute(30).timestamp()),
-            "ops: 3 waiting since 2026-11-23 08:30:00 UTC (1h), 1 dead",
+            "ops: 3 waiting since 2026-11-23 08:30:00 UTC (1h), 1 dead letter",
         ),
         (
             a_backlog(a_delivery(), waiting=1_000_000, since=minute(30).timestamp()),
-            "ops: 1000000 waiting since 2026-11-23 08:30:00 UTC (1h), none dead, the oldest 1 shown",
+            "ops: 1000000 waiting since 2026-11-23 08:30:00 UTC (1h), no dead letters, oldest 1 shown",
         ),
     ],
 )
@@ -373,7 +370,7 @@ def test_what_a_sink_answered_alike_is_one_row(terminal: Callable[..., Terminal]
     assert header.split() == ["STATE", "COUNT", "OLDEST", "EVENT", "NOTE"]
     *start, note = dead.split(maxsplit=3)
     assert start == ["DEAD", "42", "0" * 32]
-    what = "sync.failed of 13 targets, the oldest 1h old, tried 2 times at most, last 5m ago"
+    what = "sync.failed of 13 targets, oldest 1h old, tried up to 2 times, last 5m ago"
     assert note == f"{refused} (request 00000000); {what}"
     assert waiting.split(maxsplit=3)[:3] == ["WAITING", "1", ID]
 

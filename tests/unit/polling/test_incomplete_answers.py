@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from watcher.cli.output.check import check_rows, finding_to_json
+from watcher.cli.check import check_rows, finding_to_json
 from watcher.cli.output.events import event_text
 from watcher.cli.output.targets import record_to_json
 from watcher.core.diff import diff

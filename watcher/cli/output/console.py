@@ -1,6 +1,6 @@
-"""How commands print: JSON for programs; for people tables that fit, and colour where it is wanted.
+"""Prints JSON for programs, and tables for people.
 
-On a terminal a table fits its width; into a pipe every cell stands in full. `NO_COLOR` is honoured.
+On a terminal a table fits its width; into a pipe every cell is printed in full. `NO_COLOR` is honoured.
 """
 
 from __future__ import annotations
@@ -24,44 +24,43 @@ UNLIMITED = 100_000
 """Columns of a pipe."""
 
 GOOD, WARNING, CRITICAL, UNKNOWN, CALM = "green", "yellow", "bold red", "magenta", "cyan"
-"""How colours are meant."""
+"""Colours by their meaning."""
 
-NOTE = 20
+NOTE_WIDTH = 20
 """Columns that a note has at least."""
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document to stdout."""
     click.echo(json.dumps(value, indent=2))
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout."""
+    """Print a table to stdout."""
     console().print(table)
 
 
 def console() -> Console:
-    """Where people read: as wide as the terminal, or without end into a pipe; coloured where it is wanted."""
-    # Its own NO_COLOR keeps bold and the like; people who set it want none of that.
+    """Return a console on stdout: as wide as the terminal, or unlimited for a pipe."""
+    # rich's own NO_COLOR keeps bold and the like; people who set it want none of that.
     plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
     width = None if sys.stdout.isatty() else UNLIMITED
-    # Without `emoji`, the `:secret:` of an ARN would become one.
+    # Without `emoji=False`, the `:secret:` of an ARN would become an emoji.
     return Console(highlight=False, markup=False, emoji=False, no_color=plain or None,
                    color_system=None if plain else "auto", width=width, soft_wrap=False)  # fmt: skip
 
 
 def table_of(*columns: str, fold: Container[str] = ("NOTE", "ENDPOINT", "")) -> Table:
-    """An empty table with these columns; those in `fold` are broken over lines where there is little room."""
+    """Return an empty table with these columns; those in `fold` are wrapped where there is little room."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(
-            column, no_wrap=column not in fold, overflow="fold", min_width=NOTE if column == "NOTE" else None
-        )
+        minimum = NOTE_WIDTH if column == "NOTE" else None
+        table.add_column(column, no_wrap=column not in fold, overflow="fold", min_width=minimum)
     return table
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Roughly how long ago: one unit, two at most."""
+    """Return roughly how long ago `moment` was, in one or two units."""
     seconds = max(1, round((now - moment).total_seconds()))
     for unit in (86400, 3600, 60):
         if seconds >= 2 * unit:

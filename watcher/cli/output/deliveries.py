@@ -1,4 +1,4 @@
-"""What `deliveries` and `events explain` tell of deliveries. What sinks answered is redacted once more."""
+"""The output of `deliveries` and `events explain`. Responses of sinks are redacted once more."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from watcher.cli.output.console import CRITICAL, GOOD, WARNING, ago, console, ta
 from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryState
 from watcher.messages.cause import without_names_and_ids
+from watcher.messages.phrases import counted
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from watcher.core.ports import DeliveryRecord
     from watcher.delivery.explain import Explanation
 
-STATES: dict[str, str] = {
+COLOURS: dict[str, str] = {
     DeliveryState.SENT: GOOD,
     DeliveryState.WAITING: WARNING,
     DeliveryState.DEAD: CRITICAL,
@@ -33,19 +34,19 @@ STATES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What one sink did not take: how much there is in all, and the oldest of it."""
+    """The pending deliveries and dead letters of one sink: how many there are, and the oldest of them."""
 
     sink: str
     configured: bool
     waiting: int
     dead: int
     since: float | None
-    """When the oldest that waits was recorded, in seconds since 1970."""
+    """When the oldest pending delivery was recorded, in seconds since 1970."""
     deliveries: Sequence[DeliveryRecord]
 
 
 def print_backlog(backlog: Backlog, now: datetime) -> None:
-    """A line that sums it up, and a table of the oldest."""
+    """Print a summary line, and a table of the oldest deliveries."""
     screen = console()
     screen.print(Text(_summary(backlog, now), "bold"), soft_wrap=True)
     if backlog.deliveries:
@@ -54,20 +55,20 @@ def print_backlog(backlog: Backlog, now: datetime) -> None:
 
 
 def print_backlog_json(backlog: Backlog) -> None:
-    """JSON Lines: one object for each delivery."""
+    """Print one line of JSON for each delivery."""
     for delivery in backlog.deliveries:
         click.echo(json.dumps(_delivery_to_json(delivery)))
 
 
 def explanations_table(explanations: Sequence[Explanation]) -> Table:
-    """What `events explain` shows of one event: a row for each sink, and for each reminder."""
+    """Return the table of `events explain`: a row for each sink, and for each reminder."""
     table = table_of("SINK", "STATE", "WHEN", "TRIES", "NOTE", fold=("SINK", "STATE", "NOTE"))
     for each in explanations:
         delivery = each.delivery
         moment = None if delivery is None else delivery.ended or delivery.tried
         table.add_row(
             printable(each.sink),
-            Text(_state(each.state.upper(), delivery.reminder if delivery else 0), STATES.get(each.state, "dim")),
+            Text(_state(each.state.upper(), delivery.reminder if delivery else 0), COLOURS.get(each.state, "dim")),
             "" if moment is None else for_people(_moment(moment)),
             str(delivery.tries) if delivery else "",
             printable(redact(each.why)),
@@ -76,7 +77,7 @@ def explanations_table(explanations: Sequence[Explanation]) -> Table:
 
 
 def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
-    """What `events explain --json` tells of a sink; what only a delivery has is null where there is none."""
+    """Return an explanation as `events explain --json` prints it; without a delivery its fields are null."""
     delivery = explanation.delivery
     return {
         "sink": explanation.sink,
@@ -113,39 +114,37 @@ def _summary(backlog: Backlog, now: datetime) -> str:
         since = _moment(backlog.since)
         parts.append(f"{backlog.waiting} waiting since {for_people(since)} ({ago(since, now)})")
     if backlog.dead or parts:
-        parts.append(f"{backlog.dead or 'none'} dead")
+        parts.append(counted(backlog.dead, "dead letter") if backlog.dead else "no dead letters")
     if 0 < len(backlog.deliveries) < backlog.waiting + backlog.dead:
-        parts.append(f"the oldest {len(backlog.deliveries)} shown")
-    gone = "" if backlog.configured else " (not in the configuration)"
-    return f"{printable(backlog.sink)}{gone}: {', '.join(parts) or 'nothing waits, no dead letters'}"
+        parts.append(f"oldest {len(backlog.deliveries)} shown")
+    note = "" if backlog.configured else " (not in the configuration)"
+    return f"{printable(backlog.sink)}{note}: {', '.join(parts) or 'nothing waiting, no dead letters'}"
 
 
 def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime) -> Table:
-    """A row for each state and answer, with the id of the oldest event: a sink that refuses everything is one row."""
+    """Return a row for each state and response: a sink that rejects everything has one row, with the oldest event."""
     groups: dict[tuple[str, str], list[DeliveryRecord]] = {}
     for delivery in deliveries:
         groups.setdefault((delivery.state, without_names_and_ids(delivery.answer or "", {})), []).append(delivery)
     table = table_of("STATE", "COUNT", "OLDEST EVENT", "NOTE")
-    for (state, _), alike in groups.items():
-        note = "; ".join(filter(None, [redact(alike[0].answer or ""), _alike(alike, now)]))
-        colour = STATES.get(state, "dim")
-        table.add_row(Text(state.upper(), colour), str(len(alike)), *map(printable, (alike[0].event.id, note)))
+    for (state, _), group in groups.items():
+        note = "; ".join(filter(None, [redact(group[0].answer or ""), _group_note(group, now)]))
+        colour = COLOURS.get(state, "dim")
+        table.add_row(Text(state.upper(), colour), str(len(group)), *map(printable, (group[0].event.id, note)))
     return table
 
 
-def _alike(deliveries: Sequence[DeliveryRecord], now: datetime) -> str:
-    """A note on deliveries with the same answer, the oldest first: their events, targets, ages and tries."""
+def _group_note(deliveries: Sequence[DeliveryRecord], now: datetime) -> str:
+    """Return a note on deliveries with the same response, the oldest first: events, targets, ages and tries."""
     oldest, several = deliveries[0], len(deliveries) > 1
-    what = dict.fromkeys(_state(each.event.type.removeprefix("watcher."), each.reminder) for each in deliveries)
+    types = dict.fromkeys(_state(each.event.type.removeprefix("watcher."), each.reminder) for each in deliveries)
     subjects = dict.fromkeys(each.event.subject for each in deliveries)
-    whose = next(iter(subjects)) if len(subjects) == 1 else f"{len(subjects)} targets"
+    of = next(iter(subjects)) if len(subjects) == 1 else f"{len(subjects)} targets"
+    age = f"{'oldest ' if several else ''}{ago(_moment(oldest.recorded), now)} old"
     tries, tried = max(each.tries for each in deliveries), [each.tried for each in deliveries if each.tried is not None]
-    how = f"tried {'once' if tries == 1 else f'{tries} times'}{' at most' if several and tries > 1 else ''}"
+    times = "once" if tries == 1 else f"{'up to ' if several else ''}{tries} times"
     last = f", last {ago(_moment(max(tried)), now)} ago" if tried else ""
-    return (
-        f"{', '.join(what)} of {whose}, {'the oldest ' if several else ''}{ago(_moment(oldest.recorded), now)} old, "
-        f"{how if tries else 'not tried yet'}{last}"
-    )
+    return f"{', '.join(types)} of {of}, {age}, {f'tried {times}' if tries else 'not tried yet'}{last}"
 
 
 def _state(name: str, reminder: int) -> str:

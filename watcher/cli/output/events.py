@@ -1,4 +1,4 @@
-"""What `events` and `demo` print of an event: the event as it is, or a line or two for people."""
+"""The output of `events` and `demo`: events as JSON Lines, or in a line or two for people."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ if TYPE_CHECKING:
 
 
 class EventPrinter:
-    """Prints events as they arrive: as JSON, or for people, in at most two lines of the terminal."""
+    """Prints events as they arrive: as JSON Lines, or for people, in at most two lines of the terminal.
+
+    `within` is a prefix that all subjects share; then it, the ids and the date are left out.
+    """
 
     def __init__(self, *, as_json: bool, within: str = "") -> None:
-        """`as_json`: one line of JSON each; `within`: a beginning that all subjects share, which is not printed.
-
-        With `within` the date is left out, too: these events are all of today.
-        """
         self._within = within
         self._console = None if as_json else console()
 
     def print(self, event: Event, *, whole: bool = False) -> None:
-        """Print an event; `whole`: without cutting it to two lines.
+        """Print an event; `whole`: without cutting it to the width of the terminal.
 
         Raises:
             BrokenPipeError: the reader has closed its end.
@@ -50,18 +49,18 @@ class EventPrinter:
 
 
 def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") -> Text:
-    """An event for people: time, type, id, subject and notes, in one line, or in two of at most `width` columns.
+    """Return an event for people: time, type, id, subject and notes, in one or two lines of at most `width` columns.
 
-    `within`: see `EventPrinter`; the id is left out with it.
+    `within`: see `EventPrinter`.
     """
     kind, subject = event["type"].removeprefix("watcher."), printable(event["subject"])
-    when, why = moment(event["time"]), printable(", ".join(filter(None, _notes(event))))
+    when, notes = moment(event["time"]), printable(", ".join(filter(None, _notes(event))))
     line = Text(f"{when[11:] if within else when}  ", "dim")
     line.append(f"{kind:<17}  ", _event_colour(kind))
     first, second = (subject.removeprefix(within), "") if within else (event["id"], subject)
     line.append(first)
     rest = Text(second)
-    rest.append(f"  {why}" if second and why else why, "dim")
+    rest.append(f"  {notes}" if second and notes else notes, "dim")
     if not rest:
         return line
     if line.cell_len + 2 + rest.cell_len <= width:
@@ -71,7 +70,7 @@ def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") 
 
 
 def _notes(event: dict[str, Any]) -> Iterator[str | None]:
-    """Notes on an event, the cause first, since text that does not fit is cut."""
+    """Yield notes on an event, the cause first, since text that does not fit is cut."""
     data = event["data"]
     if "attempt" in data:
         attempt = data["attempt"]

@@ -1,4 +1,4 @@
-"""What `status` and `validate` tell of targets and endpoints."""
+"""The output of `status` and `check`: a table of targets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from watcher.core.events import target_to_json
 from watcher.core.model import rfc3339
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Status, last_failure, outage_of, rank, stalled, standing, summary
-from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
@@ -20,16 +19,15 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from watcher.config.capacity import EndpointLoad
     from watcher.core.model import Attempt, Target
     from watcher.core.settings import Config
     from watcher.core.state import Record
 
 WIDE = 110
-"""Columns from which there is room for everything."""
+"""Columns of a terminal that has room for commits."""
 
-LONGEST_STATUS = 24
-"""Letters of a status that are shown: one that AWS makes up must leave room for the other columns."""
+MAX_STATUS = 24
+"""Characters of a status that are shown: a long one must leave room for the other columns."""
 
 _COLOURS = {
     Status.UNREADABLE: UNKNOWN,
@@ -48,23 +46,7 @@ _WORDS = {
     Status.NEVER_SYNCED: "NEVER SYNCED",
     Status.NOT_SEEN: "NOT SEEN YET",
 }
-"""Where AWS's own word does not say it."""
-
-
-def load_table(report: Sequence[EndpointLoad]) -> Table:
-    """What `validate` shows."""
-    table = table_of("ENDPOINT", "TARGETS", "CALLS/S", "ALLOWED", "")
-    for load in report:
-        if load.kept_interval is None:
-            note = Text("fits", "green")
-        else:
-            kept = format_duration(max(0.1, round(load.kept_interval, 1)))
-            note = Text(f"too much: an interval of {kept} will be kept", "yellow")
-        table.add_row(
-            printable(str(load.endpoint)),
-            str(load.targets), f"{load.asked:.3g}", f"{load.allowed:g}", note,
-        )  # fmt: skip
-    return table
+"""Shown instead of AWS's own word."""
 
 
 class Row(NamedTuple):
@@ -77,7 +59,7 @@ class Row(NamedTuple):
 
 
 def status_rows(config: Config, known: Mapping[str, Record], now: datetime) -> list[Row]:
-    """What `status` shows."""
+    """Return a row for each configured target."""
     return [_row(target, known.get(target.id), known.get(str(target.endpoint)), now) for target in config.targets]
 
 
@@ -91,9 +73,8 @@ def _row(target: Target, record: Record | None, endpoint: Record | None, now: da
 
 
 def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
-    """What `status --json` shows of a target."""
-    known = record.known if record else None
-    outage = record.outage if record else None
+    """Return a target's record as `status --json` prints it."""
+    known, outage = (record.known, record.outage) if record else (None, None)
     return {
         "target": target_to_json(target),
         "seen": known is not None,
@@ -108,7 +89,7 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
 
 
 def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
-    """Print the totals by standing, then a row for each target, worst first; `about` is appended to the totals."""
+    """Print the totals by status, then a row for each target, worst first; `about` is appended to the totals."""
     screen = console()
     screen.print(Text(summary(row.standing for row in rows) + about, "bold"), soft_wrap=True)
     screen.print()
@@ -116,9 +97,9 @@ def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
 
 
 def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
-    """A row for each target. Ids are shown without a common account and region; a narrow terminal gets no commits.
+    """Return a row for each target, with the time since its latest attempt began as AGE.
 
-    AGE is the time since the latest attempt began, for both `status` and `check`.
+    IDs are shown without a common account and region; on a narrow terminal there are no commits.
     """
     wide = console().width >= WIDE
     places = {(row.target.account, row.target.region) for row in rows}
@@ -138,4 +119,4 @@ def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
 
 def _shown(status: str) -> str:
     shown = printable(status)
-    return shown if len(shown) <= LONGEST_STATUS else shown[: LONGEST_STATUS - 1] + "…"
+    return shown if len(shown) <= MAX_STATUS else shown[: MAX_STATUS - 1] + "…"
