@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.integration.conftest import VALID, a_stack, a_template
 from watcher.aws.sessions import Sessions
 from watcher.core.diff import diff
-from watcher.core.events import LONGEST_EVENT, sync_event
+from watcher.core.events import MAX_EVENT_BYTES, sync_event
 from watcher.core.model import FirstSeen
 from watcher.core.settings import Account, RateLimit, Retry
 from watcher.errors import PollFailed
@@ -149,7 +149,7 @@ def test_any_answer_is_a_snapshot_or_a_failed_poll(stage: Stage, target: Target,
     for change in known.changes:
         event = sync_event(target, change, sequence=1, now=NOW)
         VALID.validate(json.loads(event.body))
-        assert len(event.body) <= LONGEST_EVENT
+        assert len(event.body) <= MAX_EVENT_BYTES
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=["proton", "codeconnections"])

@@ -1,6 +1,22 @@
-"""What changed: (what was known, an answer) -> (what is known now, the changes to tell). Pure.
+"""Decides when there is an event: compares an answer with what is known of its target. Pure.
 
-Contract, section 5, is implemented here, rule by rule; `Reason` names the rule that made a change.
+The rules; `Reason` names those that cause a change. Each change is one event:
+
+1. First observation (`FIRST_SEEN`): the first attempt that is seen of a target is an event only if `on_first_seen` asks
+   for it: if it failed (`failed`, the default), whatever its status (`all`), or never (`none`).
+2. Same attempt, other status (`STATUS`): the same `startedAt` with another status is an event.
+3. New attempt (`NEW_ATTEMPT`): a later `startedAt` is an event, also with the same status as the attempt before. A
+   second failed attempt in a row is a second event.
+4. Success between two polls (`MISSED_SUCCESS`): when there is a new attempt, and the latest successful attempt started
+   after the last known one, or is that one and was never seen to succeed, then the success is an event of its own,
+   before that of the new attempt.
+5. Older attempt (`RECREATED`): an answer with an earlier `startedAt` than the known attempt is ignored, since it may
+   come from a replica that lags. The third such answer in a row with the same attempt is accepted, and is an event.
+6. No attempt: an answer without a latest attempt means that the target never synced. It is not an event, and the first
+   attempt after it is a new attempt. A poll that failed, or an answer that is not what the API promises, does not get
+   here: it changes nothing.
+7. Same attempt, same status: what else the answer shows (more `events`) is kept, and is not an event.
+8. Stalled (`STALLED`): an attempt that is unfinished for `stalled_after` is an event, once for each attempt.
 """
 
 from __future__ import annotations
@@ -17,44 +33,44 @@ if TYPE_CHECKING:
 
     from watcher.core.model import Attempt, Revision, Snapshot
 
-BELIEVED_AFTER = 3
-"""The answer in a row, with the same older attempt, that is believed (rule 5)."""
+ROLLBACK_ANSWERS = 3
+"""How many consecutive answers must show the same older attempt before it is accepted as a rollback."""
 
-REMEMBERED_STATUSES = 32
+MAX_COUNTED_STATUSES = 32
 """How many (attempt, status) pairs are counted; only an attempt that comes back needs any but its own."""
 
 
 class Reason(StrEnum):
-    """Why there is a change."""
+    """Why there is a change: the rule that causes it."""
 
     FIRST_SEEN = "first observation"
     STATUS = "same attempt, other status"
     NEW_ATTEMPT = "new attempt"
     MISSED_SUCCESS = "success between two polls"
-    RECREATED = "older attempt, believed"
+    RECREATED = "older attempt, accepted"
     STALLED = "unfinished for too long"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to tell about a target's sync: the fields of an event's `data` (contract, section 4)."""
+    """A change of a target's sync, as its event reports it."""
 
     reason: Reason
     type: str
-    """The event's type without `watcher.`."""
+    """The type of the event without `watcher.`."""
     attempt: Attempt
     previous: Attempt | None
     times: int
-    """Which time in this attempt it took this status."""
+    """How many times this attempt has taken this status."""
     consecutive_failures: int
     recovered: bool
-    """Whether it is the first success after a failed or stalled attempt."""
+    """Whether this is the first success after a failed or stalled attempt."""
     desired_state: Revision | None
     latest_successful: Attempt | None
 
     @property
     def new_attempt(self) -> bool:
-        """Whether the attempt is another than the one known before."""
+        """Whether the attempt differs from the one known before."""
         if self.reason is Reason.FIRST_SEEN:
             return False
         return self.previous is None or self.attempt.started_at != self.previous.started_at
@@ -62,7 +78,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known after an answer, what to tell of it, and whether the answer was too old to be believed."""
+    """What is known after an answer, the changes that it caused, and whether it was ignored as an older answer."""
 
     known: Known
     changes: tuple[Change, ...] = ()
@@ -77,14 +93,14 @@ def diff(
     on_first_seen: FirstSeen = FirstSeen.FAILED,
     stalled_after: timedelta,
 ) -> Outcome:
-    """Compare one answer with what was known.
+    """Return what is known of a target after an answer, and the changes that the answer caused.
 
     Args:
         known: the state before; None at the first observation.
-        snapshot: a whole, believable answer.
-        now: the time of the answer, by the server's clock where it told, as `startedAt` is.
-        on_first_seen: which first observations are told.
-        stalled_after: an unfinished attempt older than this is stalled.
+        snapshot: an answer that has what the API promises.
+        now: the time of the answer: by the server's clock, which also gave `startedAt`, where the answer has its time.
+        on_first_seen: which first observations are changes.
+        stalled_after: an attempt that is unfinished for so long is stalled.
     """
     latest = snapshot.latest
     if latest is None:
@@ -92,16 +108,16 @@ def diff(
     if known is None:
         return _first_observation(latest, snapshot, now, on_first_seen)
     if known.attempt is not None and latest.started_at < known.attempt.started_at:
-        outcome = _older_answer(known, latest, snapshot, now)
+        outcome = _older_attempt(known, latest, snapshot, now)
         if outcome.ignored:
             return outcome
     else:
-        outcome = _answer(known, latest, snapshot, now)
-    return _stalled(outcome, now, stalled_after)
+        outcome = _same_or_new_attempt(known, latest, snapshot, now)
+    return _check_stalled(outcome, now, stalled_after)
 
 
 def _never_synced(known: Known | None, snapshot: Snapshot, now: datetime) -> Known:
-    """Rule 6: no event. What was known is kept, so that the same attempt shown again is no news."""
+    """Rule 6. What was known is kept, so that the same attempt in a later answer is not a change."""
     if known is None:
         return Known(None, now, snapshot.desired_state, snapshot.latest_successful)
     return replace(
@@ -114,25 +130,25 @@ def _never_synced(known: Known | None, snapshot: Snapshot, now: datetime) -> Kno
 
 
 def _first_observation(latest: Attempt, snapshot: Snapshot, now: datetime, on_first_seen: FirstSeen) -> Outcome:
-    """Rule 1."""
+    """Rule 1 (`FIRST_SEEN`)."""
     successful = snapshot.latest_successful
     blank = Known(None, now, last_success=successful.started_at if successful else None)
     known, change = _take(blank, latest, snapshot, now, Reason.FIRST_SEEN)
-    told = on_first_seen is FirstSeen.ALL or (on_first_seen is FirstSeen.FAILED and latest.status == FAILED)
-    return Outcome(known, (change,) if told else ())
+    wanted = on_first_seen is FirstSeen.ALL or (on_first_seen is FirstSeen.FAILED and latest.status == FAILED)
+    return Outcome(known, (change,) if wanted else ())
 
 
-def _older_answer(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Outcome:
-    """Rule 5: a replica that lags, until it says so three times in a row."""
+def _older_attempt(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Outcome:
+    """Rule 5 (`RECREATED`)."""
     answers = known.older_answers + 1 if known.older == latest.started_at else 1
-    if answers < BELIEVED_AFTER:
+    if answers < ROLLBACK_ANSWERS:
         return Outcome(replace(known, older=latest.started_at, older_answers=answers), ignored=True)
     taken, change = _take(known, latest, snapshot, now, Reason.RECREATED)
     return Outcome(taken, (change,))
 
 
-def _answer(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Outcome:
-    """Rules 2, 3, 4 and 7."""
+def _same_or_new_attempt(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Outcome:
+    """Rules 2 (`STATUS`), 3 (`NEW_ATTEMPT`), 4 (`MISSED_SUCCESS`) and 7."""
     previous = known.attempt
     if previous is None or latest.started_at != previous.started_at:
         changes = []
@@ -144,24 +160,24 @@ def _answer(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) ->
     if latest.status != previous.status:
         known, change = _take(known, latest, snapshot, now, Reason.STATUS)
         return Outcome(known, (change,))
-    return Outcome(_settle(known, latest, snapshot))
+    return Outcome(_update(known, latest, snapshot))
 
 
 def _missed_success(known: Known, latest: Attempt, snapshot: Snapshot) -> Attempt | None:
-    """Rule 4: the success that came and was overtaken between two polls, if there was one."""
+    """Rule 4 (`MISSED_SUCCESS`): return the success that happened between two polls, if there was one."""
     success = snapshot.latest_successful
     if success is None or success.status != SUCCEEDED or success.started_at >= latest.started_at:
         return None
     if known.attempt is not None:
-        fresh = success.started_at >= known.attempt.started_at and success.started_at != known.last_success
+        unseen = success.started_at >= known.attempt.started_at and success.started_at != known.last_success
     else:
-        # It had never synced; only what was told then can be old.
-        fresh = known.latest_successful is None or success.started_at > known.latest_successful.started_at
-    return success if fresh else None
+        # The target had never synced: only a success that its answer showed even so is an old one.
+        unseen = known.latest_successful is None or success.started_at > known.latest_successful.started_at
+    return success if unseen else None
 
 
-def _stalled(outcome: Outcome, now: datetime, stalled_after: timedelta) -> Outcome:
-    """Section 4, `watcher.sync.stalled`: once for each attempt."""
+def _check_stalled(outcome: Outcome, now: datetime, stalled_after: timedelta) -> Outcome:
+    """Rule 8 (`STALLED`): add the change if the latest attempt is stalled and that was not reported yet."""
     known, attempt = outcome.known, outcome.known.attempt
     if attempt is None or not attempt.unfinished or known.stalled == attempt.started_at:
         return outcome
@@ -183,7 +199,7 @@ def _stalled(outcome: Outcome, now: datetime, stalled_after: timedelta) -> Outco
 
 
 def _take(known: Known, attempt: Attempt, snapshot: Snapshot, now: datetime, reason: Reason) -> tuple[Known, Change]:
-    """Let `attempt` with its status be the latest that is known, and say so."""
+    """Return what is known once `attempt` with its status is the latest, and the change to it."""
     failed, succeeded = attempt.status == FAILED, attempt.status == SUCCEEDED
     failures = known.failures
     if failed and known.last_failure != attempt.started_at:
@@ -201,7 +217,7 @@ def _take(known: Known, attempt: Attempt, snapshot: Snapshot, now: datetime, rea
         latest_successful=snapshot.latest_successful,
     )
     now_known = replace(
-        _settle(known, attempt, snapshot),
+        _update(known, attempt, snapshot),
         since=now,
         failures=0 if succeeded else failures,
         has_stalled=known.has_stalled and not succeeded,
@@ -212,8 +228,8 @@ def _take(known: Known, attempt: Attempt, snapshot: Snapshot, now: datetime, rea
     return now_known, change
 
 
-def _settle(known: Known, attempt: Attempt, snapshot: Snapshot) -> Known:
-    """Keep what the answer shows (rule 7); an answer that is believed ends a streak of older ones."""
+def _update(known: Known, attempt: Attempt, snapshot: Snapshot) -> Known:
+    """Return what is known with what the answer shows (rule 7); an accepted answer ends a series of older ones."""
     return replace(
         known,
         attempt=attempt,
@@ -226,10 +242,10 @@ def _settle(known: Known, attempt: Attempt, snapshot: Snapshot) -> Known:
 
 
 def _count(taken: tuple[Taken, ...], attempt: Attempt) -> tuple[Taken, ...]:
-    """`taken` with one more for this attempt and status, as its last entry."""
-    times = 1 + _times(taken, attempt)
+    """Return `taken` with the count for this attempt and status increased, as the last entry."""
     others = (entry for entry in taken if (entry.started_at, entry.status) != (attempt.started_at, attempt.status))
-    return (*others, Taken(attempt.started_at, attempt.status, times))[-REMEMBERED_STATUSES:]
+    counted = Taken(attempt.started_at, attempt.status, 1 + _times(taken, attempt))
+    return (*others, counted)[-MAX_COUNTED_STATUSES:]
 
 
 def _times(taken: tuple[Taken, ...], attempt: Attempt) -> int:

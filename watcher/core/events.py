@@ -1,6 +1,16 @@
-"""A change, or an outage, as the CloudEvent that tells of it, with its deterministic id. Pure.
+"""The CloudEvents that report changes and outages, with their deterministic ids. Pure.
 
-Contract, sections 4 (the fields) and 6 (the id: of nothing that tells when or where a thing was seen).
+The rules of ids, so that a consumer recognises a repeat: an id is the hash of what happened, never of when or by which
+daemon it was observed. The same change has the same id if it is reported again: by a retry, after a crash, by a second
+daemon, or by one whose state was lost.
+
+- `watcher.sync.*`: the target's id, the event's type, the attempt's `startedAt` and status, and how many times the
+  attempt has taken this status: 1, unless it goes back and forth.
+- `watcher.*.unreadable` and `.readable`: the subject, the event's type, and when the first of the failures was.
+- `watcher.test`: a new id each time, since nothing has happened.
+
+`event_schema` describes the form. An event is at most `MAX_EVENT_BYTES` long, the same for every sink: of more sync
+events than fit, the first and the last are kept, and `attempt.events_omitted` counts the others.
 """
 
 from __future__ import annotations
@@ -30,11 +40,11 @@ if TYPE_CHECKING:
 
 DATASCHEMA = "urn:watcher:event:1"
 
-LONGEST_EVENT = 200 * 1024
-"""Bytes of an event as it is recorded: less than the 256 KiB that SNS, SQS and EventBridge accept."""
+MAX_EVENT_BYTES = 200 * 1024
+"""The most bytes of a recorded event: less than the 256 KiB that SNS, SQS and EventBridge accept."""
 
-LONGEST_MARK = 5 * 1024
-"""Bytes of these that are reserved for later additions to an event: the mute, the trace, the reminder's number."""
+RESERVED_BYTES = 5 * 1024
+"""Bytes of these that are reserved for later additions to an event: the mute, the trace, the number of the reminder."""
 
 _JSON = JSONFormat()
 
@@ -51,7 +61,7 @@ class Event:
 
 
 def fitting(found: Iterable[tuple[int, Event]], size: float) -> list[tuple[int, Event]]:
-    """The first of `found` whose bodies have at most `size` characters in all, but at least one."""
+    """Return the first of `found` whose bodies have at most `size` characters in all, but at least one."""
     taken: list[tuple[int, Event]] = []
     for number, event in found:
         size -= len(event.body)
@@ -62,7 +72,7 @@ def fitting(found: Iterable[tuple[int, Event]], size: float) -> list[tuple[int, 
 
 
 def check_event(event: Event, name: str = "event") -> Event:
-    """Return `event`, which a store returned, if it can be shown and sent; `name` is what messages call it.
+    """Return `event`, which was read from a store, if it can be shown and sent; messages call it `name`.
 
     Raises:
         ValueError: its body does not have the required form.
@@ -75,10 +85,10 @@ def check_event(event: Event, name: str = "event") -> Event:
 
 
 def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) -> Event:
-    """The event of a change of a target's sync."""
+    """Return the event of a change of a target's sync."""
     attempt, previous = change.attempt, change.previous
     successful = change.latest_successful
-    told = attempt_to_json(attempt)
+    attempt_data = attempt_to_json(attempt)
     data = {
         "target": target_to_json(target),
         "status": attempt.status,
@@ -89,7 +99,7 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
         "recovered": change.recovered,
         "recreated": change.reason is Reason.RECREATED,
         "consecutive_failures": change.consecutive_failures,
-        "attempt": told,
+        "attempt": attempt_data,
         "previous_attempt": None
         if previous is None
         else {"startedAt": rfc3339(previous.started_at), "status": previous.status, "sha": previous.sha or None},
@@ -103,18 +113,18 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
     identity = [target.id, event_type, rfc3339(attempt.started_at), attempt.status, change.times]
     source = _source(target.account, target.region)
     event = _event(event_type, target.id, source, identity, data, now)
-    if len(event.body) > LONGEST_EVENT - LONGEST_MARK:
-        events = told["events"]
-        told |= {"events": [], "events_omitted": len(events)}
+    if len(event.body) > MAX_EVENT_BYTES - RESERVED_BYTES:
+        events = attempt_data["events"]
+        attempt_data |= {"events": [], "events_omitted": len(events)}
         empty = _event(event_type, target.id, source, identity, data, now)
-        told["events"] = first_and_last(events, LONGEST_EVENT - LONGEST_MARK - len(empty.body))
-        told["events_omitted"] = len(events) - len(told["events"])
+        kept = first_and_last(events, MAX_EVENT_BYTES - RESERVED_BYTES - len(empty.body))
+        attempt_data |= {"events": kept, "events_omitted": len(events) - len(kept)}
         event = _event(event_type, target.id, source, identity, data, now)
     return event
 
 
 def first_and_last(events: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:
-    """As many of the first and the last of an attempt's events as fit into `room` bytes."""
+    """Return as many of the first and the last of an attempt's events as fit into `room` bytes."""
     first, last = 0, len(events)
     while first < last:
         at_end = first >= len(events) - last  # begin with the last one: it shows how the attempt ended
@@ -128,7 +138,7 @@ def first_and_last(events: Sequence[Mapping[str, Any]], room: int) -> list[Mappi
 def outage_event(
     subject: Target | EndpointKey, outage: Outage, *, sequence: int, now: datetime, over: bool, targets: int = 1
 ) -> Event:
-    """The event that a target or an endpoint cannot be read, or (`over`) that it can be read again."""
+    """Return the event that a target or an endpoint cannot be read, or (`over`) that it can be read again."""
     error = {
         "code": outage.code,
         "message": outage.message,
@@ -152,15 +162,12 @@ def outage_event(
 
 
 def with_reminder(body: str, count: int) -> str:
-    """The CloudEvent `body` as its `count`-th reminder: the same event, with the extension attribute `reminder`."""
+    """Return the CloudEvent `body` as its `count`-th reminder, with the extension attribute `reminder`."""
     return _extended(body, reminder=count)
 
 
 def with_trace(event: Event, traceparent: str | None) -> Event:
-    """`event` with the extension attribute `traceparent`; unchanged if that is None.
-
-    It is the span of the poll that observed the change (CloudEvents' Distributed Tracing extension).
-    """
+    """Return `event` with the extension attribute `traceparent`, the span of the poll; unchanged if that is None."""
     return event if traceparent is None else replace(event, body=_extended(event.body, traceparent=traceparent))
 
 
@@ -169,21 +176,21 @@ def _extended(body: str, **attributes: str | int) -> str:
 
 
 def muted(event: Event, reason: str | None, until: datetime | None) -> Event:
-    """`event`, marked in `data.muted` as one that is recorded and not sent."""
+    """Return `event`, marked in `data.muted` as recorded and not sent."""
     form = json.loads(event.body)
     form["data"]["muted"] = {"reason": reason and bounded(reason), "until": None if until is None else rfc3339(until)}
     return replace(event, body=json.dumps(form))
 
 
 def trial_event(sink: str, now: datetime) -> Event:
-    """What `test-sink` sends: nothing has happened. Its id is a new one each time, unlike all others'."""
+    """Return the event that `test-sink` sends."""
     subject = f"test/{path_segment(sink)}"
     data = {"sink": sink, "message": "This is a test of watcher's sink; nothing has happened."}
     return _event(TEST_EVENT, subject, _source("test", sink), [subject, uuid4().hex], data, now)
 
 
 def target_to_json(target: Target) -> dict[str, Any]:
-    """`data.target`: its id, its kind, where it is, the parts that name it, and its labels."""
+    """Return `data.target`: the target's id, kind, account, region, identity and labels."""
     return {
         "id": target.id,
         "kind": target.kind.value,
@@ -233,4 +240,4 @@ _SYNC = {
         "events": Each(list, Each(dict, (str, NONE))),
     },
 }  # fmt: skip
-"""The parts of an event that the code which shows it relies on; `event_schema` has the complete form."""
+"""The parts of an event on which the code that shows it relies; `event_schema` has the complete form."""

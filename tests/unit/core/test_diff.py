@@ -1,4 +1,4 @@
-"""When there is an event: contract, section 5, rule by rule, and `stalled` of section 4.
+"""When there is an event: the rules of `core.diff`, one by one.
 
 An answer is written as (number of its attempt, status) or (number, status, number of the latest successful attempt),
 or None where nothing ever synced; what is told of it, as a line such as `failed 2 new failures=1`.
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.core.diff import Reason, diff
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen
+from watcher.core.diff import Change, Reason, diff
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen, Snapshot
 
 if TYPE_CHECKING:
-    from watcher.core.diff import Change, Outcome
-    from watcher.core.model import Snapshot
+    from watcher.core.diff import Outcome
     from watcher.core.state import Known
 
     Answer = tuple[float, str] | tuple[float, str, float] | None
@@ -416,3 +415,43 @@ def test_a_change_carries_what_the_answer_told_beside_its_attempt() -> None:
     change = outcomes((1, SUCCEEDED), (3, FAILED, 2))[-1].changes[-1]
     assert change.desired_state == a_snapshot(None).desired_state
     assert change.latest_successful == an_attempt(2)
+
+
+def test_the_known_state_has_what_the_last_answer_showed_beside_its_attempt() -> None:
+    """Also of an answer that is not a change (rule 7), and of one without an attempt (rule 6)."""
+    success = an_attempt(0)
+    known: Known | None = None
+    for number, latest in enumerate((an_attempt(1, QUEUED), an_attempt(1, QUEUED), None, None)):
+        answer = Snapshot({"sha": f"desired-{number}"}, latest, success if number else None)
+        known = diff(known, answer, now=minute(9), stalled_after=NEVER).known
+        assert known.desired_state == {"sha": f"desired-{number}"}
+        assert known.latest_successful == (success if number else None)
+
+
+@pytest.mark.parametrize("first", [None, (1, SUCCEEDED)])
+def test_an_answer_without_an_attempt_is_missing_one_only_if_there_was_one(first: Answer) -> None:
+    known = [each.known for each in outcomes(first, None, None, (2, SUCCEEDED))]
+    assert [each.missing for each in known] == [False, *[first is not None] * 2, False]
+
+
+def test_rule_6_an_answer_without_an_attempt_ends_a_series_of_older_ones() -> None:
+    before, after = outcomes((5, SUCCEEDED), (1, FAILED), None)[1:]
+    assert (before.known.older, before.known.older_answers) == (minute(1), 1)
+    assert (after.known.older, after.known.older_answers) == (None, 0)
+
+
+def test_a_stalled_change_is_of_the_known_state() -> None:
+    queued = Snapshot({"sha": "desired"}, an_attempt(1, QUEUED), an_attempt(0))
+    known = diff(None, queued, now=minute(2), stalled_after=NEVER).known
+    (change,) = diff(known, queued, now=minute(31), stalled_after=timedelta(minutes=30)).changes
+    assert change == Change(
+        reason=Reason.STALLED,
+        type="sync.stalled",
+        attempt=an_attempt(1, QUEUED),
+        previous=an_attempt(1, QUEUED),
+        times=1,
+        consecutive_failures=0,
+        recovered=False,
+        desired_state={"sha": "desired"},
+        latest_successful=an_attempt(0),
+    )

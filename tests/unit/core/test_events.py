@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_schema import event_schema, event_schema_text
-from watcher.core.events import LONGEST_EVENT, muted, outage_event, sync_event, trial_event, with_reminder
+from watcher.core.events import MAX_EVENT_BYTES, muted, outage_event, sync_event, trial_event, with_reminder
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
@@ -308,8 +308,8 @@ def test_an_event_is_at_most_200_kib_and_keeps_the_first_and_the_last_sync_event
         assert numbers == [*range(len(kept) - last), *range(count - last, count)]
     # What is added later has room, too, and no more is left out than has to be.
     marked = with_reminder(muted(event, "é" * 9_000, minute(60)).body, 999)
-    assert len(marked) <= LONGEST_EVENT
-    assert not omitted or len(marked) > LONGEST_EVENT - 2_500
+    assert len(marked) <= MAX_EVENT_BYTES
+    assert not omitted or len(marked) > MAX_EVENT_BYTES - 2_500
 
 
 @pytest.mark.parametrize("letter", ["x", "\x01", "🟢"])
@@ -319,7 +319,7 @@ def test_an_event_of_the_longest_texts_keeps_a_first_and_a_last_sync_event(lette
     line = {"type": text, "event": text, "time": "2026-11-23T08:00:00Z", "externalId": text}
     attempt = Attempt(minute(1), text, text, revision, revision, (line,) * 85)
     event = event_of(attempt=attempt, previous=attempt, desired_state=revision, latest_successful=attempt)
-    assert len(event.body) <= LONGEST_EVENT
+    assert len(event.body) <= MAX_EVENT_BYTES
     told = body_of(event)["data"]["attempt"]
     assert len(told["events"]) >= 2
     assert len(told["events"]) + told["events_omitted"] == 85
