@@ -24,7 +24,6 @@ from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
-from watcher.sinks import SinkContext, sink_for
 from watcher.stores import reader_for, store_for
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
@@ -81,9 +80,8 @@ class App:
         self._reader: SqliteReader | DynamoReader | MemoryStore = (
             self.store if isinstance(self.store, MemoryStore) else reader_for(config.state, self._sessions)
         )
-        self._context = SinkContext(self._sessions)
         self._own_sinks = sinks is None
-        made = sinks if sinks is not None else [sink_for(settings, self._context) for settings in config.sinks]
+        made = sinks if sinks is not None else [each.options.build(each, self._sessions) for each in config.sinks]
         self.metrics = Metrics(self)
         self._hub = Hub(self)
         self.web = WebServer(self, self.metrics, self._hub)
@@ -121,7 +119,7 @@ class App:
         """
         change = difference(self.config, config)
         # Made before anything is touched: what cannot be made refuses all of it.
-        coming = [sink_for(settings, self._context) for settings in change.coming_sinks] if self._own_sinks else []
+        coming = [each.options.build(each, self._sessions) for each in change.coming_sinks] if self._own_sinks else []
         if config.http != self.config.http:
             await self._serve_at(config.http)
         self.config = config = replace(config, **{key: getattr(self.config, key) for key in AT_START})

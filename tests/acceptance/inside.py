@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.waiting import until
 from watcher.app import build
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.ports import Limits, SendOutcome, Verdict
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from aiohttp import ClientSession
 from tests.benchmarks.parent import Parent, Reading, standard_output_read
 from tests.benchmarks.recorded import failures
 from tests.benchmarks.worlds import REGION
-from watcher.sinks.aws import BATCH
+from watcher.sinks.aws_sender import BATCH
 from watcher.sinks.stdout import StdoutSink
-from watcher.sinks.webhook import PARALLEL, STRUCTURED
+from watcher.sinks.webhook import PARALLEL
+from watcher.sinks.webhook_request import STRUCTURED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.parent import Parent, metered, resident
 from watcher.app import build
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.observability import logs
 from watcher.observability.observer import Observers
 

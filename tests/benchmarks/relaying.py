@@ -17,8 +17,8 @@ from tests.benchmarks.parent import Parent, Reading, resident, standard_output_r
 from tests.benchmarks.recorded import entry, failures, record, small
 from tests.benchmarks.worlds import REGION
 from watcher.app import App, build
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.ports import DeliveryQuery
 from watcher.observability import logs
 

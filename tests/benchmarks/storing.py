@@ -11,9 +11,9 @@ from tests.benchmarks.capacity import Meter
 from tests.benchmarks.parent import Parent, Reading
 from tests.benchmarks.recorded import entry, failures
 from watcher.app import build
+from watcher.cli.configuration import parse
 from watcher.cli.state_transfer import prepare
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.state_url import parse_address
 from watcher.observability import logs
 from watcher.observability.emf import Emf

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from tests.support.simulator import Simulator
 from watcher.app import build
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.config.reloader import Reload
 from watcher.core.model import Kind
 from watcher.simulator.scenario import Scenario

@@ -8,7 +8,6 @@ import email.policy
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,10 +18,9 @@ from tests.support.event_samples import attempt, bodies, failures, sync, tell
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, template
 from watcher.core.ports import Delivery, Verdict
-from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
-from watcher.sinks.notify import NotifySink
+from watcher.sinks.notify import NotifyOptions, NotifySink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -109,8 +107,7 @@ async def sink_to(*urls: str, **altered: Any) -> AsyncIterator[NotifySink]:
         "group_wait": 0.0,
         "timeout": 10.0,
     }
-    settings = SinkSettings("mail", "notify", options=SimpleNamespace(**options | altered))
-    sink = NotifySink(settings, None)  # type: ignore[arg-type]  # it shares nothing with others
+    sink = NotifySink(NotifyOptions.model_construct(name="mail", type="notify", **options | altered))
     try:
         yield sink
     finally:
@@ -238,7 +235,7 @@ async def test_a_url_that_hangs_holds_up_neither_the_others_nor_the_end() -> Non
     async with chat() as good, chat() as hanging, sink_to(hanging.url, good.url, timeout=3.0) as sink:
         hanging.hangs = True
         (answer,) = await sink.send(deliveries(sync()))
-        assert sink._patience < sink.limits.deadline
+        assert sink._timeout < sink.limits.deadline
         assert (answer.verdict, answer.text) == (Verdict.LATER, "json: no answer in time, json: taken")
         (answer,) = await sink.send(deliveries(sync()))
         assert answer.text == "json: its last call still hangs, json: taken"
@@ -279,8 +276,8 @@ async def test_no_url_is_told_or_logged(caplog: pytest.LogCaptureFixture, capfd:
 
 
 async def test_what_a_url_has_taken_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.sinks.notify.REMEMBERED", 2)
+    monkeypatch.setattr("watcher.sinks.notify_url.MAX_REMEMBERED", 2)
     async with chat() as server, sink_to(server.url) as sink:
         for delivery in deliveries(*failures(5)):
             await sink.send([delivery])
-        assert len(sink._ways[0].taken) == 2
+        assert len(sink._urls[0].taken) == 2

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,11 +14,9 @@ from pydantic import SecretStr
 
 from tests.support.event_samples import failures, reminder, sync
 from watcher.core.ports import Delivery, Verdict
-from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError, SinkGone
 from watcher.messages.template import told
-from watcher.sinks import slack
-from watcher.sinks.slack import SlackSink
+from watcher.sinks.slack import SlackOptions, SlackSink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,8 +69,7 @@ async def sink_to(channel: Channel, **altered: Any) -> AsyncIterator[SlackSink]:
         "timeout": 5.0,
         "proxy": None,
     }
-    settings = SinkSettings("ops", "slack", options=SimpleNamespace(**options | altered))
-    sink = SlackSink(settings, None)  # type: ignore[arg-type]  # it shares nothing with others
+    sink = SlackSink(SlackOptions.model_construct(name="ops", type="slack", **options | altered))
     try:
         yield sink
     finally:
@@ -132,7 +128,7 @@ async def test_a_template_does_not_hold_up_the_event_loop(channel: Channel, monk
         assert turned.wait(30), "the event loop did not turn while a template was rendered"
         return told(*args)
 
-    monkeypatch.setattr(slack, "told", slow)
+    monkeypatch.setattr("watcher.messages.template.told", slow)
     async with sink_to(channel, template="{{ event.subject }}") as sink:
         sending = asyncio.ensure_future(sink.send(deliveries(sync())))
         await asyncio.sleep(0)

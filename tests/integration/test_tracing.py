@@ -24,8 +24,8 @@ from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__
 from watcher.app import build
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.core.settings import SinkSettings, Tracing
 from watcher.observability import tracing

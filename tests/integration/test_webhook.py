@@ -19,8 +19,8 @@ from tests.support.waiting import SLACK
 from watcher import __version__
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError, SinkGone
-from watcher.sinks.http import Unanswered
 from watcher.sinks.http_response import Response, retry_after, verdict
+from watcher.sinks.poster import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,8 +16,8 @@ from tests.integration.receiver import OK, Receiver, Reply, receiving
 from tests.integration.webhooks import QUICK, a_delivery, resolve_to, sending, try_once
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
-from watcher.sinks import http
-from watcher.sinks.http import Poster
+from watcher.sinks import poster as posting
+from watcher.sinks.poster import Poster
 from watcher.util.http_responses import MOST_RESPONSES, _Responses
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ async def test_a_name_that_is_pointed_elsewhere_after_it_was_checked_is_refused(
 
 async def test_a_name_that_leads_to_this_machines_own_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an injected interface has it; an address of documentation, to which nothing is sent."""
-    monkeypatch.setattr(http, "own_addresses", lambda: frozenset({"203.0.113.7"}))
+    monkeypatch.setattr(posting, "own_addresses", lambda: frozenset({"203.0.113.7"}))
     resolve_to(monkeypatch, "203.0.113.7")
     with pytest.raises(SinkError, match=r"203\.0\.113\.7 is this machine's own address; `allow_private: true`"):
         await try_once("http://receiver.example:9/", allow_private=False)

@@ -8,12 +8,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.config.sinks.webhook import WebhookSink as Options
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery
-from watcher.core.settings import SinkSettings
-from watcher.sinks import SinkContext, sink_for
-from watcher.sinks.webhook import WebhookSink
+from watcher.sinks.webhook import WebhookOptions, WebhookSink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,10 +32,8 @@ def a_delivery(**changes: Any) -> Delivery:
 def a_sink(url: str, **options: Any) -> WebhookSink:
     """As configured; it may reach the receiver, which is on loopback, and uses no proxy of the surroundings."""
     private: dict[str, Any] = {"allow_http": True, "allow_private": True, "timeout": 30.0, "proxy": False}
-    model = Options.model_construct(name="ops", type="webhook", url=url, **private | options)
-    sink = sink_for(SinkSettings("ops", "webhook", options=model), SinkContext(None))  # type: ignore[arg-type]
-    assert isinstance(sink, WebhookSink)
-    return sink
+    model = WebhookOptions.model_construct(name="ops", type="webhook", url=url, **private | options)
+    return WebhookSink(model)
 
 
 @asynccontextmanager

@@ -27,13 +27,12 @@ from botocore.config import Config
 from tests.support.ports import unused_port
 from tests.support.waiting import PATIENCE
 from watcher.aws.sessions import Sessions
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.events import Event, outage_event
 from watcher.core.model import stack
 from watcher.core.ports import Delivery
 from watcher.core.state import Outage
-from watcher.sinks import SinkContext, sink_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -184,7 +183,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 async def sinks() -> AsyncIterator[Sinks]:
     """Makes the sinks that a configuration describes, at an emulator's URL, and closes them."""
     made: list[Sink] = []
-    context = SinkContext(Sessions())
+    sessions = Sessions()
 
     def make(kind: str, url: str, **options: str) -> Sink:
         form = {
@@ -193,7 +192,7 @@ async def sinks() -> AsyncIterator[Sinks]:
             "sinks": [{"name": "a-sink", "type": kind, **options}],
         }
         (settings,) = parse(Document("watcher.yaml", json.dumps(form).encode()), {}, lambda _: None).sinks
-        made.append(sink_for(settings, context))
+        made.append(settings.options.build(settings, sessions))
         return made[-1]
 
     yield make

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from tests.support.waiting import PATIENCE
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.config.reloader import ReloadStatus
 from watcher.core.diff import diff
 from watcher.core.events import outage_event, sync_event

@@ -9,12 +9,16 @@ import structlog
 
 from watcher.aws.profiles import botocore_profile_region
 from watcher.cli.options import find_config
-from watcher.config.parser import parse
+from watcher.config import parser
 from watcher.config.secrets import secrets_of
 from watcher.observability import logs
+from watcher.sinks import SINKS
 from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
     from watcher.config.document import Document
     from watcher.core.settings import Config
 
@@ -41,3 +45,13 @@ def read_config(document: Document) -> Config:
     config = parse(document, os.environ, botocore_profile_region)
     remember(*secrets_of(config))
     return config
+
+
+def parse(
+    document: Document,
+    environ: Mapping[str, str],
+    profile_region: Callable[[str | None], str | None],
+    now: datetime | None = None,
+) -> Config:
+    """Return the settings that `document` describes, with the registered types of sinks; see `config.parser.parse`."""
+    return parser.parse(document, environ, profile_region, SINKS, now)

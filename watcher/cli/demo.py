@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.app import build
+from watcher.cli.configuration import parse
 from watcher.cli.options import duration_option, examples, pace_option, seed_option, verbose_option
 from watcher.cli.output.events import EventPrinter
 from watcher.cli.output.targets import print_targets, status_rows
 from watcher.cli.stopping import until_stopped
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.model import Kind
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from math import inf
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -17,19 +16,14 @@ from watcher.cli.options import config_option, examples, refuse_unknown_sink, ve
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, Verdict
 from watcher.errors import ServiceUnreachable, SinkError
-from watcher.messages.plain import plain
-from watcher.messages.template import Template, told
 from watcher.observability import logs
-from watcher.sinks import SinkContext, sink_for
 from watcher.util.clock import SystemClock
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
-    from watcher.core.events import Event
     from watcher.core.ports import SendOutcome
     from watcher.core.settings import SinkSettings
-    from watcher.messages.plain import Text
 
 
 @click.command("test-sink", epilog=examples("watcher test-sink ops", "watcher test-sink ops --verbose"))
@@ -48,8 +42,8 @@ def sink_test(config: str | None, name: str, *, verbose: bool) -> int:
     sink, now = settings[name], SystemClock().now()
     event = trial_event(name, now)
     # What a sink writes to stdout stands there alone.
-    err = sink.type == "stdout"
-    if message := _message(sink, event):
+    err = sink.options.prints
+    if message := sink.options.preview(json.loads(event.body)):
         click.echo(_safe(indent(message, "  ")), err=err)
     outcome = asyncio.run(_send(sink, Delivery(0, name, event, now.timestamp())))
     what = f"{name} ({sink.type})"
@@ -68,7 +62,7 @@ async def _send(settings: SinkSettings, delivery: Delivery) -> SendOutcome:
     Raises:
         ServiceUnreachable: the sink did not respond.
     """
-    sink = sink_for(settings, SinkContext(Sessions()))
+    sink = settings.options.build(settings, Sessions())
     what, deadline = f"{settings.name} ({settings.type})", sink.limits.deadline
     try:
         async with asyncio.timeout(None if deadline == inf else deadline):
@@ -80,24 +74,6 @@ async def _send(settings: SinkSettings, delivery: Delivery) -> SendOutcome:
     finally:
         await sink.close()
     return outcome
-
-
-def _message(settings: SinkSettings, event: Event) -> str:
-    """Return the message of a text sink as a terminal can show it; an empty text for any other sink."""
-    if settings.type not in ("slack", "notify"):
-        return ""
-
-    events, escape = [json.loads(event.body)], "slack" if settings.type == "slack" else "text"
-
-    def rendered(source: str | None) -> tuple[str | None, Text]:
-        text, message = told(None if source is None else Template(source, escape=escape), events, datetime.now(UTC))
-        return text, plain(message)
-
-    body, built_in = rendered(settings.options.template)
-    title, _ = rendered(getattr(settings.options, "title_template", None))
-    if settings.type == "slack" and body is not None:
-        return body
-    return f"{title or built_in.title}\n\n{body or built_in.body}"
 
 
 def _safe(text: str) -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from watcher.config.sink_model import ROUTING
+
 if TYPE_CHECKING:
     from watcher.core.settings import Account, Config, SinkSettings
 
 AT_START = ("state", "tracing")
 """Keys that are read at the start only."""
-
-_OF_ROUTING = frozenset({"events", "targets", "labels", "min_severity", "remind_every", "give_up_after", "replay_from"})
-"""Of a sink's settings, what others look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,10 @@ def _made_from(sink: SinkSettings) -> dict[str, Any]:
     made: dict[str, Any] = {
         field.name: getattr(sink, field.name)
         for field in fields(sink)
-        if field.name not in _OF_ROUTING and field.name not in ("options", "account")
+        if field.name not in ROUTING and field.name not in ("options", "account")
     }
     made["account"] = None if sink.account is None else _reached_by(sink.account)
-    made["options"] = None if sink.options is None else sink.options.model_dump(exclude=_OF_ROUTING)
+    made["options"] = sink.options.built_from()
     return made
 
 

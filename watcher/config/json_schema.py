@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_jsonable_python
 
-from watcher.config.schema import File
+from watcher.config.schema import file_model
 from watcher.config.strict_model import StrictModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import core_schema
 
@@ -45,12 +47,12 @@ def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
     return {"anyOf": [schema, _NULL]}
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a configuration as a user writes it, variables included."""
-    schema = File.model_json_schema(schema_generator=_ForPeople)
+def json_schema(sink_types: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a configuration as a user writes it, variables included."""
+    schema = file_model(tuple(sink_types.items())).model_json_schema(schema_generator=_ForPeople)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "watcher"}
 
 
-def json_schema_text() -> str:
-    """The JSON Schema as a file: the same text every time."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+def json_schema_text(sink_types: Mapping[str, str]) -> str:
+    """Return the JSON Schema as the text of a file, the same every time."""
+    return json.dumps(json_schema(sink_types), indent=2, ensure_ascii=False) + "\n"

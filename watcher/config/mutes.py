@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from watcher.config.fields import Plain  # noqa: TC001  the same
-from watcher.config.sinks.base import EventGlob  # noqa: TC001  the same
+from watcher.config.fields import Plain
+from watcher.config.sink_model import EventGlob
 from watcher.config.strict_model import StrictModel
-from watcher.config.timestamps import Moment  # noqa: TC001  the same
+from watcher.config.timestamps import Moment
 from watcher.config.tree import Items, Text
 
 if TYPE_CHECKING:

@@ -1,7 +1,4 @@
-"""A document to settings: text, tree, variables, models, settings; or every fault on the way, at once.
-
-This is what the command line imports.
-"""
+"""Compiles a document to settings: text, tree, variables, models, settings; or reports every fault on the way."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from watcher.config.accounts import Surroundings
 from watcher.config.document import decode
 from watcher.config.faults import Faults, describe
 from watcher.config.resolve import settle
-from watcher.config.schema import File
+from watcher.config.schema import file_model
 from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
 from watcher.config.variables import fill_tree
 from watcher.errors import ConfigError
@@ -28,13 +25,18 @@ def parse(
     document: Document,
     environ: Mapping[str, str],
     profile_region: Callable[[str | None], str | None],
+    sink_types: Mapping[str, str],
     now: datetime | None = None,
 ) -> Config:
-    """The settings that `document` describes.
+    """Return the settings that `document` describes.
 
-    `profile_region` tells the region of an AWS profile (None: the ambient one), or raises LookupError when there is no
-    such profile; it is asked only when nothing else names a region. `profile.botocore_profile_region` is the real one.
-    `now` is what durations back from now are counted from; left out: the wall clock's.
+    Args:
+        document: the YAML text.
+        environ: the values of variables, and the ambient region.
+        profile_region: returns the region of an AWS profile (None: the ambient one), or raises LookupError if there
+            is no such profile; called only if nothing else names a region.
+        sink_types: the place of each type's model, as `package.module:Class`.
+        now: the time that ages are subtracted from; default: the wall clock's.
 
     Raises:
         ConfigError: with every fault, in the order of the file.
@@ -44,7 +46,8 @@ def parse(
     if root is None:
         raise ConfigError(faults.found)
     fill_tree(root, environ, faults.report)
-    file = File.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
+    model = file_model(tuple(sink_types.items()))
+    file = model.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
     config = settle(file, root, Surroundings(environ, profile_region, now or datetime.now(UTC)), faults)
     if faults.found:
         raise ConfigError(faults.found)

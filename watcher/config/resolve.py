@@ -9,7 +9,7 @@ from watcher.config.accounts import Accounts, ambient_region
 from watcher.config.fields import is_loopback, split_listen
 from watcher.config.files import report_shared_files
 from watcher.config.schema import File, Template
-from watcher.config.sinks.aws import AwsSink
+from watcher.config.sink_model import AccountSinkModel
 from watcher.core import model, settings
 from watcher.core.state_url import SCHEME, parse_address
 
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from watcher.config.faults import Faults
     from watcher.config.mutes import Mute
     from watcher.config.schema import Account, Defaults, WatchedTarget
-    from watcher.config.sinks.base import Sink
+    from watcher.config.sink_model import SinkModel
     from watcher.config.tracing import Tracing
     from watcher.config.tree import Keys, Place
 
 _KINDS = ("templates", "stacks")
+
+DEFAULT_SINK = "stdout"
+"""The name and the type of the sink of a configuration that lists none."""
 
 LONGEST_LABELS = 4096
 """Characters of all labels of a target: each of its events repeats them, and the size of an event is limited."""
@@ -58,7 +61,7 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
             _sink(sink, completed.get(account), region, surroundings.now)
             for sink, (account, region) in zip(file.sinks, homes, strict=True)
         )
-        or (settings.SinkSettings("stdout", "stdout"),),
+        or (_default_sink(file),),
         mutes=tuple(map(_mute, file.mute)),
         state=file.state,
         http=_http(file, faults),
@@ -116,11 +119,11 @@ def _target(written: WatchedTarget, account: Account, region: str, defaults: Def
     return model.stack(account.name, region, written.name, **watching)
 
 
-def _home(sink: Sink, accounts: Accounts, faults: Faults) -> tuple[str, str]:
+def _home(sink: SinkModel, accounts: Accounts, faults: Faults) -> tuple[str, str]:
     """The names of the account and the region of a sink at AWS; empty for any other, or when a fault is reported."""
-    if not isinstance(sink, AwsSink):
+    if not isinstance(sink, AccountSinkModel):
         return "", ""
-    told = sink.told_region
+    told = sink.address_region
     if sink.region and told and sink.region != told:
         faults.report(sink.place("region"), f"the address says {told}; leave `region` out")
     account = accounts.of(sink)
@@ -135,7 +138,12 @@ def _home(sink: Sink, accounts: Accounts, faults: Faults) -> tuple[str, str]:
     return account.name, regions[0] if regions else ""
 
 
-def _sink(sink: Sink, account: settings.Account | None, region: str, now: datetime) -> settings.SinkSettings:
+def _default_sink(file: File) -> settings.SinkSettings:
+    options = file.sink_types.model(DEFAULT_SINK).model_construct(name=DEFAULT_SINK, type=DEFAULT_SINK)
+    return settings.SinkSettings(DEFAULT_SINK, DEFAULT_SINK, options=options)
+
+
+def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: datetime) -> settings.SinkSettings:
     since = sink.replay_from
     return settings.SinkSettings(
         name=sink.name,
@@ -173,7 +181,7 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
     return settings.Http(host, port, file.http.token, insecure=file.http.insecure, written=file.http.is_written)
 
 
-def _report_repeated_names(named: Iterable[Account] | Iterable[Sink], what: str, faults: Faults) -> None:
+def _report_repeated_names(named: Iterable[Account] | Iterable[SinkModel], what: str, faults: Faults) -> None:
     first: dict[str, Place] = {}
     for each in named:
         if each.name in first:

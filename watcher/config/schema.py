@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from copy import copy
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import (
     Field,
@@ -11,6 +13,7 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    create_model,
     field_validator,
 )
 
@@ -43,10 +46,10 @@ from watcher.config.fields import (
     or_variable,
     reads_off,
 )
-from watcher.config.mutes import Mute  # noqa: TC001  pydantic reads it at run time
-from watcher.config.sinks import SinkOfType  # noqa: TC001  the same
+from watcher.config.mutes import Mute
+from watcher.config.sink_types import SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
-from watcher.config.tracing import WithExtra  # noqa: TC001  the same
+from watcher.config.tracing import WithExtra
 from watcher.config.tree import Keys, Text, is_null
 from watcher.core.model import FirstSeen
 
@@ -197,7 +200,9 @@ class _SchemaOrOff:
 
 
 class File(StrictModel):
-    """The configuration of watcher."""
+    """The configuration of watcher. Make it complete by `file_model`."""
+
+    sink_types: ClassVar[SinkTypes]
 
     defaults: Defaults = Defaults()
     """How targets are watched; a target may override each of these."""
@@ -217,7 +222,7 @@ class File(StrictModel):
     """Proton templates to watch."""
     stacks: list[Sound[Stack]] = Field(default=[], examples=[[{"name": "network"}]])
     """CloudFormation stacks to watch."""
-    sinks: list[SinkOfType] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
+    sinks: list[Any] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
     """Where events go. None given: the standard output."""
     mute: list[Sound[Mute]] = Field(
         default=[], examples=[[{"targets": "prod/*", "until": "2026-11-23T10:00:00Z", "reason": "planned maintenance"}]]
@@ -255,3 +260,17 @@ class File(StrictModel):
                 message = f"'{name}' is not in this version yet; it watches `templates` and `stacks`"
                 faults.report(value.key_places[name], message)
         faults.report_unknown(value, cls.known_keys(), told=NOT_YET)
+
+
+@lru_cache(maxsize=4)
+def file_model(sinks: tuple[tuple[str, str], ...]) -> type[File]:
+    """Return the model of a configuration with these types of sinks (name, place of the model)."""
+    types = SinkTypes(dict(sinks))
+    model = create_model(
+        "File",
+        __base__=File,
+        __doc__="The configuration of watcher.",
+        sinks=(list[Annotated[Any, types]], copy(File.model_fields["sinks"])),
+    )
+    model.sink_types = types
+    return model

@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
-from watcher.config.sinks.text import SlackSink
-from watcher.config.sinks.webhook import WebhookSink
-from watcher.config.urls import secret_parts
-from watcher.core.settings import Account, Http, SinkSettings, Tracing
+from watcher.core.settings import Account, Http, SinkOptions, SinkSettings, Tracing
 
 if TYPE_CHECKING:
     from watcher.core.settings import Config
 
-TOKEN = 12
-"""Letters from which on a header's value is taken for a secret; what sends it hides every one of them."""
-
-VALUE, SEGMENT = 8, 16
-"""Letters from which on what a URL of a webhook has in its query or its path is; shorter ones are the sink's, too."""
+MIN_HEADER_LENGTH = 12
+"""Characters of a header's value from which it counts as a secret; the sender itself hides shorter ones, too."""
 
 
 def secrets_of(config: Config) -> Iterator[str]:
@@ -33,10 +27,8 @@ def _held(value: object) -> Iterator[str]:
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
         return
-    if isinstance(value, SlackSink):
-        yield from secret_parts(value.url.get_secret_value(), value=VALUE, segment=SEGMENT)
-    elif isinstance(value, WebhookSink):
-        yield from secret_parts(value.url, value=VALUE, segment=SEGMENT)
+    if isinstance(value, SinkOptions):
+        yield from value.secret_texts()
     inner: Iterator[object] = iter(())
     if isinstance(value, Account | Http | SinkSettings | Tracing):
         inner = (getattr(value, field.name) for field in fields(value))
@@ -44,7 +36,7 @@ def _held(value: object) -> Iterator[str]:
         inner = (each for _, each in value)
     elif isinstance(value, Mapping):
         # Headers: hiding a short and common one, `X-Env: prod`, everywhere would make messages unreadable.
-        inner = (each for each in value.values() if isinstance(each, SecretStr) and len(each) >= TOKEN)
+        inner = (each for each in value.values() if isinstance(each, SecretStr) and len(each) >= MIN_HEADER_LENGTH)
     elif isinstance(value, list | tuple):
         inner = iter(value)
     for each in inner:

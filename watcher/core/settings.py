@@ -1,30 +1,32 @@
-"""The configuration as the rest of the house sees it: frozen, complete, checked. Durations are in seconds."""
+"""The configuration as the program uses it: frozen, complete and checked. Durations are in seconds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from watcher.core.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from pydantic import SecretStr
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.model import EndpointKey, Target
+    from watcher.core.ports import Sink
 
-GIVE_UP_AFTER = 86400.0
-"""Seconds for which a delivery is tried, where nobody said otherwise."""
+GIVE_UP_AFTER_SECONDS = 86400.0
+"""How long a delivery is tried unless the sink's `give_up_after` is set."""
 
 TRACES_PATH = "/v1/traces"
-"""What follows a collector's base URL (OpenTelemetry's specification of OTEL_EXPORTER_OTLP_ENDPOINT)."""
+"""The path after a collector's base URL (OpenTelemetry's specification of OTEL_EXPORTER_OTLP_ENDPOINT)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What one account, region and API may be asked for."""
+    """The limits of the calls to one account, region and API."""
 
     requests_per_second: float = 5.0
     concurrency: int = 10
@@ -32,7 +34,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """One poll's attempts: so many calls, and between them full jitter up to `initial`, doubled up to `maximum`."""
+    """The attempts of one poll; between calls, full jitter up to `initial`, which doubles up to `maximum`."""
 
     attempts: int = 4
     initial: float = 0.5
@@ -41,7 +43,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where credentials come from, and the regions they are for."""
+    """An AWS account: the source of its credentials, and its regions."""
 
     name: str
     regions: tuple[str, ...]
@@ -52,9 +54,43 @@ class Account:
     rate_limit: RateLimit = RateLimit()
 
 
+class SinkOptions:
+    """What depends on a sink's type. Each type subclasses it in its file under `watcher/sinks/`.
+
+    No other code asks for the type of a sink: everything that differs between types is a member of this class.
+    """
+
+    prints: ClassVar[bool] = False
+    """Whether the sink writes to the standard output, where nothing else may appear."""
+
+    def build(self, settings: SinkSettings, sessions: Sessions) -> Sink:
+        """Return the sink that these options describe, without opening anything."""
+        raise NotImplementedError
+
+    def built_from(self) -> object:
+        """Return what the sink is built from: a reload replaces the sink if this has changed."""
+        return None
+
+    def secret_texts(self) -> Iterator[str]:
+        """Yield the texts that must be hidden everywhere, in addition to the values of type `SecretStr`."""
+        yield from ()
+
+    def written_files(self) -> Mapping[str, str]:
+        """Return the real paths of the files that the sink writes, each with its name in messages."""
+        return {}
+
+    def may_write(self, path: str) -> bool:  # noqa: ARG002  only a type that writes files looks at it
+        """Return whether the sink may write to the file, which is False if that would destroy something else."""
+        return True
+
+    def preview(self, event: Mapping[str, Any]) -> str:  # noqa: ARG002  only a type that sends messages looks at it
+        """Return the message that people receive for `event`; empty if the sink sends events as they are."""
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class SinkSettings:
-    """One sink and what is routed to it; an empty tuple of globs, or no labels, lets everything through."""
+    """A sink and which events are routed to it; no globs or no labels let every event through."""
 
     name: str
     type: str
@@ -63,19 +99,19 @@ class SinkSettings:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     min_severity: Severity = Severity.INFO
     remind_every: float | None = None
-    give_up_after: float = GIVE_UP_AFTER
+    give_up_after: float = GIVE_UP_AFTER_SECONDS
     replay_from: datetime | None = None
-    """Where the history begins that a sink gets when it is new; None: it gets none."""
+    """A new sink receives the recorded events since then; None: it receives none."""
     account: Account | None = None
+    """The account whose credentials a sink at AWS uses."""
     region: str | None = None
-    """Of a sink at AWS: whose credentials, and where."""
-    options: Any = field(default=None, hash=False)
-    """What only sinks of its type have: the model of `config/sinks/` that was read."""
+    """The region of a sink at AWS."""
+    options: SinkOptions = field(default_factory=SinkOptions, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Events that are recorded and not sent, for a while; an empty tuple of globs lets everything through."""
+    """Events that are recorded but not sent for a time; no globs match every event."""
 
     targets: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -86,24 +122,24 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """Where the health, metrics and status pages are to be served."""
+    """Where health, metrics and the status page are served."""
 
     host: str
     port: int
     token: SecretStr | None = None
     insecure: bool = False
     written: bool = True
-    """Whether the configuration asks for it, or it is what holds anyway."""
+    """Whether the configuration has the section `http`; False: these are the defaults."""
 
     @property
     def url(self) -> str:
-        """Where a browser finds it, if the port is not 0, which is any free one."""
+        """The URL for a browser, unless the port is 0 (any free port)."""
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """Where traces are sent by OTLP over HTTP, and which share of them: a collector's base URL, and 1 for all."""
+    """The export of traces by OTLP over HTTP: the collector's base URL, and the share of traces sent (1: all)."""
 
     endpoint: str
     headers: Mapping[str, SecretStr] = field(default_factory=dict, hash=False)
@@ -111,13 +147,13 @@ class Tracing:
 
     @property
     def url(self) -> str:
-        """Where they are posted to."""
+        """The URL that traces are posted to."""
         return self.endpoint.rstrip("/") + TRACES_PATH
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One whole configuration. `place` says where it was read, for messages."""
+    """A whole configuration; `place` is its name in messages: the file, or the variable."""
 
     place: str
     accounts: Mapping[str, Account]
@@ -133,7 +169,7 @@ class Config:
     tracing: Tracing | None = None
 
     def endpoints(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
-        """The targets, grouped by the endpoint that they share."""
+        """Return the targets, grouped by endpoint."""
         groups: dict[EndpointKey, list[Target]] = {}
         for target in self.targets:
             groups.setdefault(target.endpoint, []).append(target)

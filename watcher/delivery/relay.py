@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.core.settings import GIVE_UP_AFTER
+from watcher.core.settings import GIVE_UP_AFTER_SECONDS
 from watcher.delivery.worker import Worker
 from watcher.observability.observer import Observers
 
@@ -50,7 +50,7 @@ class Relay:
         self._changing = False
         self._ended = asyncio.Event()
         for sink in sinks:
-            self.engage(sink, (give_up_after or {}).get(sink.name, GIVE_UP_AFTER))
+            self.engage(sink, (give_up_after or {}).get(sink.name, GIVE_UP_AFTER_SECONDS))
 
     def wake(self) -> None:
         """There may be something due."""

@@ -1,27 +1,50 @@
-"""Events on an EventBridge bus, where rules match them by source, type, target or anything in them."""
+"""`eventbridge`: events on an EventBridge bus, where rules match them by source, type, target or content."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from pydantic import Field, PlainValidator
+
+from watcher.config.fields import accepted, text_schema
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import SendOutcome, Verdict
-from watcher.sinks.aws import AwsSink, Entry, answer_of, members
+from watcher.sinks.aws import AwsOptions, Entry
+from watcher.sinks.aws_answers import members, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from watcher.core.ports import Delivery
 
+Bus = Annotated[
+    str,
+    PlainValidator(
+        accepted(
+            "events", "PutEvents", "Entries", "EventBusName", what="an event bus", instead="write its name, or its ARN"
+        )
+    ),
+    text_schema(minLength=1),
+]
 
-class EventBridgeSink(AwsSink):
-    """Puts each event as `Detail`, with `Source` `watcher` and its type as `DetailType`; taken with an `EventId`."""
 
-    service = "events"
-    operation = "PutEvents"
+class EventBridgeOptions(AwsOptions):
+    """Events to an EventBridge bus (`PutEvents`): `Source` is `watcher`, `DetailType` the type of the event."""
+
+    service: ClassVar[str] = "events"
+    operation: ClassVar[str] = "PutEvents"
+
+    type: Literal["eventbridge"]
+    """The type of the sink."""
+    bus: Bus = Field(default="default", examples=["arn:aws:events:us-east-1:111122223333:event-bus/syncs"])
+    """The bus, by its name or its ARN."""
+
+    @property
+    def address_region(self) -> str | None:
+        """The region in an ARN."""
+        return self.bus.split(":")[3] if self.bus.startswith("arn:") else None
 
     def entry(self, delivery: Delivery) -> Entry:
-        """See `AwsSink`."""
         event = delivery.event
         return {
             "Time": parse_rfc3339(event.time),
@@ -29,20 +52,19 @@ class EventBridgeSink(AwsSink):
             "Resources": [event.subject],
             "DetailType": event.type,
             "Detail": delivery.body,
-            "EventBusName": self.options.bus,
+            "EventBusName": self.bus,
         }
 
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
-        """See `AwsSink`."""
         return {"Entries": entries}
 
-    def read(self, told: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[SendOutcome]:
-        """See `AwsSink`; the entries of the answer are in the order of those that were sent."""
-        entries = members(told, "Entries")
+    def read(self, answer: Mapping[str, Any], deliveries: Sequence[Delivery]) -> list[SendOutcome]:
+        """Return the outcomes: the answer's entries are in the order of those that were sent."""
+        entries = members(answer, "Entries")
         if len(entries) != len(deliveries):
             text = f"the answer has {len(entries)} entries for {len(deliveries)} events"
             return [SendOutcome(delivery, Verdict.LATER, text) for delivery in deliveries]
         return [
-            answer_of(delivery, entry.get("EventId"), entry.get("ErrorCode"), entry.get("ErrorMessage"))
+            outcome_of(delivery, entry.get("EventId"), entry.get("ErrorCode"), entry.get("ErrorMessage"))
             for delivery, entry in zip(deliveries, entries, strict=True)
         ]

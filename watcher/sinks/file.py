@@ -1,8 +1,8 @@
-"""JSON Lines appended to a file, which is rotated by size: `path` is written, `path.1` is the newest of the old ones.
+"""`file`: JSON Lines in a file that is rotated by size; `path.1` is the newest of the older files.
 
-An event counts as delivered when its line is on the disk (fsync), in a file that still has a name. The writing is done
-on a thread of its own, since a disk may stall. Only one process writes a file at a time, since two would rename it over
-each other's older ones: it holds a lock on the file itself (flock), until it closes it or begins the next.
+An event counts as delivered when its line is on the disk (fsync), in a file that still has a name. A thread writes,
+since a disk may stall. Only one process at a time writes a file, since two would overwrite each other's older files
+when they rotate: it holds a lock on the file itself (flock) until it closes the file or begins the next one.
 """
 
 from __future__ import annotations
@@ -15,24 +15,32 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from watcher.config.fields import Count, or_variable, printable, quoted, single, text_schema
+from watcher.config.sink_model import SinkModel
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.lines import Lines
+from watcher.util.size import FORM_IN_WORDS, PATTERN, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.ports import Delivery
     from watcher.core.settings import SinkSettings
-    from watcher.sinks import SinkContext
 
-PATIENCE = 60.0
-"""Seconds that a disk may take for one batch."""
+DEADLINE_SECONDS = 60.0
+"""How long a disk may take for one batch."""
 
 MODE = 0o640
-"""Of a new file, less what the umask takes: events tell about other people's repositories."""
+"""The permissions of a new file, before the umask: events describe other people's repositories."""
+
+EVENT_BEGINNING = b'{"specversion"'
+"""The first bytes of every line."""
 
 _WHY = {
     errno.EAGAIN: "another process writes it",
@@ -42,26 +50,91 @@ _WHY = {
     errno.ENOTDIR: "its directory is a file; name another",
     errno.ENXIO: "it is not a regular file; name one",
 }
-"""What errors of opening mean here."""
+"""The meaning of errors when the file is opened."""
+
+
+def _path(value: object) -> str:
+    path = Path(printable(value))
+    try:
+        if path.is_symlink():
+            raise ValueError(f"{quoted(value)} is a symbolic link; name the file that it points to")
+        if path.is_dir():
+            raise ValueError(f"{quoted(value)} is a directory; name a file in it")
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{quoted(value)} is not a regular file; name one")
+        if not path.parent.is_dir():
+            raise ValueError(f"the directory of {quoted(value)} does not exist; create it, or name another file")
+    except OSError as error:
+        raise ValueError(f"{quoted(value)} cannot be a file: {error.strerror}") from None
+    return str(path)
+
+
+def _size(value: object) -> int:
+    text = single(value, "a size such as 64MiB")
+    try:
+        return parse_size(text)
+    except ValueError:
+        if not text.filled:
+            raise
+    raise ValueError(f"{quoted(text)} is not a valid size; it must be {FORM_IN_WORDS}")
+
+
+Size = Annotated[int, PlainValidator(_size), WithJsonSchema(or_variable({"type": "string", "pattern": PATTERN}))]
+
+
+class FileOptions(SinkModel):
+    """Events as lines of JSON in a file."""
+
+    type: Literal["file"]
+    """The type of the sink."""
+    path: Annotated[str, PlainValidator(_path), text_schema(minLength=1)] = Field(
+        examples=["/var/log/watcher/events.jsonl"]
+    )
+    """The file; its directory must exist."""
+    max_size: Size = Field(default=parse_size("100MiB"), json_schema_extra={"default": "100MiB"})
+    """A new file is begun before this one exceeds this size; at least 1KB."""
+    keep: Count = 5
+    """The number of older files that are kept."""
+
+    def build(self, settings: SinkSettings, sessions: Sessions) -> FileSink:
+        """Return the sink."""
+        return FileSink(self)
+
+    def written_files(self) -> Mapping[str, str]:
+        """Return the file, and those that it becomes when it is rotated."""
+        path = os.path.realpath(self.path)
+        older = {
+            f"{path}.{number}": f"its older file, with .{number} at its end," for number in range(1, self.keep + 1)
+        }
+        return {path: "this file"} | older
+
+    def may_write(self, path: str) -> bool:
+        """Return whether the file begins with an event or a part of one, is empty, missing, or unreadable."""
+        file = Path(path)
+        try:
+            if not file.is_file():
+                return True
+            with file.open("rb") as opened:
+                return EVENT_BEGINNING.startswith(opened.read(len(EVENT_BEGINNING)))
+        except OSError:
+            return True
 
 
 class FileSink:
     """Appends each event as one line."""
 
-    limits = Limits(batch=100, in_order=True, deadline=PATIENCE)
+    limits = Limits(batch=100, in_order=True, deadline=DEADLINE_SECONDS)
 
-    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:  # noqa: ARG002  every sink is built so
+    def __init__(self, options: FileOptions) -> None:
         """Nothing is opened before the first send."""
-        self.name = settings.name
-        self._file = RotatedFile(Path(settings.options.path), settings.options.max_size, settings.options.keep)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"file {settings.name}")
+        self.name = options.name
+        self._file = RotatedFile(Path(options.path), options.max_size, options.keep)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"file {options.name}")
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
-        """See `protocols.Sink`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._send, deliveries)
 
     async def close(self) -> None:
-        """See `protocols.Sink`."""
         with contextlib.suppress(RuntimeError):  # it was closed before
             self._thread.submit(self._file.close)  # after what is under way
         self._thread.shutdown(wait=False)

@@ -1,290 +1,138 @@
-"""One bounded POST to a receiver that is not to be trusted, and what its answer means for a delivery.
-
-The receiver's name may be pointed anywhere at any time, so the address is checked where the socket is made: after the
-name was resolved, and also for an address written in the URL. A proxy resolves names itself: then only the URL's own
-host is checked. A redirect is an answer like any other, and is not followed.
-"""
+"""The options of sinks that post to a URL: which addresses they may reach, and which certificates they trust."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import os
-import re
-import socket
 import ssl
-import string
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientError,
-    ClientHttpProxyError,
-    ClientProxyConnectionError,
-    ClientResponseError,
-    ClientSession,
-    ClientSSLError,
-    ClientTimeout,
-    ConnectionTimeoutError,
-    DummyCookieJar,
-    TCPConnector,
+from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
+
+from watcher.config.fields import (
+    Boolean,
+    Duration,
+    http_url,
+    lasting,
+    or_off,
+    or_variable,
+    printable,
+    quoted,
+    reads_off,
+    text_schema,
 )
-from multidict import CIMultiDict
-from yarl import URL
-
-from watcher import __version__
-from watcher.aws.named_files import system_ca_fault
+from watcher.config.sink_model import SinkModel
+from watcher.config.tree import Reads, Text
 from watcher.config.urls import secret_parts
-from watcher.core.ports import Verdict
-from watcher.errors import SinkError
-from watcher.observability.tracing import propagated, span
-from watcher.sinks.http_proxy import proxy_for
-from watcher.sinks.http_response import Response, first_line, retry_after, verdict
-from watcher.util.http_responses import bounded_responses
-from watcher.util.interfaces import own_addresses
-from watcher.util.ip_addresses import host_refusal, refusal
-from watcher.util.redaction import HIDDEN, hider
+from watcher.util.ip_addresses import host_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator
 
-    from aiohttp import AddrInfoType, ClientResponse
-    from pydantic import SecretStr
+    from watcher.sinks.poster import Poster
 
-    from watcher.config.sinks.http import HttpSink
+MAX_CA_FILE_BYTES = 4 * 1024 * 1024
+"""The size of the largest file of certificates that is read."""
 
-ANSWER_LIMIT = 65_536
-"""Bytes of an answer that are read; the connection is closed at more."""
+MIN_VALUE_LENGTH, MIN_SEGMENT_LENGTH = 8, 16
+"""Characters of a value in a URL's query, and of a segment of its path, from which it is hidden everywhere.
 
-HEADER_LIMIT = 8_192
-"""Bytes of an answer's status line, and of each header; of these, at most `HEADERS`."""
-
-HEADERS = 100
-
-GRACE = 1.0
-"""Seconds that a send has beyond its post's own time-out, to say that it was over."""
-
-VALUE, SEGMENT = 4, 8
-"""Letters from which on a value in a URL's query, or a segment of its path, is not shown where it is repeated."""
+The poster hides shorter ones, too, where the receiver repeats them.
+"""
 
 
-class Unanswered(SinkError):  # noqa: N818  named for what it says
-    """The receiver was reached and gave no whole answer: it may have what was sent, and that may be the cause."""
+def _ca_file(value: object) -> str:
+    path = Path(printable(value))
+    try:
+        if path.exists() and not (path.is_file() and path.stat().st_size <= MAX_CA_FILE_BYTES):
+            raise ValueError(f"{quoted(value)} is not a file of certificates")
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusted.load_verify_locations(cafile=path)
+        found = trusted.cert_store_stats()["x509"]
+    except ssl.SSLError:
+        found = 0
+    except OSError as error:
+        raise ValueError(f"{quoted(value)} cannot be read: {error.strerror}") from None
+    if not found:
+        raise ValueError(f"{quoted(value)} has no certificate in it; it must be a PEM file with at least one")
+    return str(path)
 
 
-class Poster:
-    """Posts to one URL. Many posts may be under way at the same time; connections are kept between them."""
+CaFile = Annotated[str, PlainValidator(_ca_file), text_schema(minLength=1)]
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout: float,
-        ca_file: str | None = None,
-        allow_http: bool = False,
-        allow_private: bool = False,
-        proxy: SecretStr | Literal[False] | None = None,
-        secrets: Collection[str] = (),
-    ) -> None:
-        """Nothing is opened before the first post.
 
-        `timeout`: seconds for one post, in all; half of them may go into connecting. `ca_file`: the only authority that
-        is believed, instead of the system's. `allow_private`: also post to addresses that `addresses.refusal` refuses.
-        `proxy`: see `proxy_for`. `secrets`: values that the receiver gets, hidden where it repeats them.
-        """
-        self._url = verbatim(url)
-        # Of a webhook's URL, all but the host is often its only secret; and a part of it is enough.
-        parts = secret_parts(url, value=VALUE, segment=SEGMENT)
-        self._hide = hider(secrets, [self._url.raw_path_qs, *parts])
-        # For traces: all parts of the URL after the host may be secret.
-        shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
-        self._told: dict[str, str | int] = {
-            "server": self._url.raw_host or "",
-            "port": self._url.port or 0,
-            "url": shown,
-        }
-        self._timeout = timeout
-        self._ca_file = ca_file
-        self._allow_http = allow_http
-        self._allow_private = allow_private
-        self._wanted_proxy = proxy
-        self._proxy: URL | None = None
-        self._opening = asyncio.Lock()
-        self._session: ClientSession | None = None
-        self._closed = False
+def _proxy(value: object) -> SecretStr | Literal[False]:
+    if reads_off(value):
+        return False
+    example = "http://proxy.example.com:3128, or off"
+    if isinstance(value, Text) and value.reads is Reads.BOOLEAN:
+        raise ValueError(f"this must be the URL of a proxy, such as {example}")
+    text = http_url(value, example=example, secret=True, user=True)
+    parts = urlsplit(text)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"this must be the URL of a proxy without a path, such as {example}")
+    return SecretStr(text)
 
+
+Proxy = Annotated[
+    SecretStr | Literal[False],
+    PlainValidator(_proxy),
+    WithJsonSchema(or_variable(or_off({"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]+/?$"}))),
+]
+
+
+class HttpOptions(SinkModel):
+    """The options of a sink that posts to a URL; each type says of which form `url` is."""
+
+    allow_http: Boolean = False
+    """Also post without TLS: anyone on the way can read and change it."""
+    allow_private: Boolean = False
+    """Also post to this machine (at any of its addresses), to metadata services and to link-local addresses."""
+    ca_file: CaFile | None = Field(default=None, examples=["/etc/ssl/certs/internal-ca.pem"])
+    """A PEM file of the certificate authorities to trust, instead of the system's."""
+    timeout: Duration = lasting("10s")
+    """The time limit of one post."""
+    proxy: Proxy | None = Field(default=None, examples=["http://proxy.example.com:3128", "off"])
+    """The proxy to post through; off: none. Default: the one that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select."""
+    url: str | SecretStr
+    """The URL to post to."""
+
+    @field_validator("url", mode="after")
     @classmethod
-    def of(cls, url: str, options: HttpSink, secrets: Collection[str] = ()) -> Poster:
-        """What posts to `url` as a sink's `options` say."""
-        return cls(
-            url,
-            timeout=options.timeout,
-            ca_file=options.ca_file,
-            allow_http=options.allow_http,
-            allow_private=options.allow_private,
-            proxy=options.proxy,
+    def _may_be_reached(cls, url: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        parts = urlsplit(_plain(url))
+        wrong = []
+        if parts.scheme == "http" and info.data.get("allow_http") is False:
+            wrong.append("anyone on the way can read http; use https, or set `allow_http: true`")
+        if (why := host_refusal(parts.hostname or "")) and info.data.get("allow_private") is False:
+            wrong.append(f"this host {why}; use another, or set `allow_private: true`")
+        if wrong:
+            raise ValueError(", and ".join(wrong))
+        return url
+
+    @property
+    def send_deadline(self) -> float:
+        """Seconds that a send may take: longer than its post, so that it can return that the post timed out."""
+        return self.timeout + 1.0
+
+    def secret_texts(self) -> Iterator[str]:
+        """Yield the long parts of the URL: of a webhook's URL, all but the host is often its only secret."""
+        yield from secret_parts(_plain(self.url), value=MIN_VALUE_LENGTH, segment=MIN_SEGMENT_LENGTH)
+
+    def poster(self, secrets: Collection[str] = ()) -> Poster:
+        """Return what posts to the URL; `secrets`: values that are hidden where the receiver repeats them."""
+        from watcher.sinks.poster import Poster
+
+        return Poster(
+            _plain(self.url),
+            timeout=self.timeout,
+            ca_file=self.ca_file,
+            allow_http=self.allow_http,
+            allow_private=self.allow_private,
+            proxy=self.proxy,
             secrets=secrets,
         )
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """One try, and nothing else: no redirect, no retry.
 
-        Raises:
-            SinkError: there is no way to the receiver: its address is refused, its certificate not trusted, …
-            Unanswered: there is, but it did not answer, or cut the connection.
-        """
-        session = await self._open()
-        response: Response | None = None
-        try:
-            async with (
-                asyncio.timeout(self._timeout),
-                session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer,
-            ):
-                wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
-                response = Response(answer.status, self._hide(answer.reason or ""), retry_after=wait)
-                response = replace(response, text=self._hide(first_line(await _beginning(answer))))
-        # The messages of aiohttp's own errors have the whole URL in them, so they are not passed on.
-        except (ClientError, OSError, TimeoutError, ValueError) as error:
-            if response is None:
-                raise self._explain(error) from None
-        return response  # also when its body was cut short: the status says what counts
-
-    async def deliver(self, body: bytes, headers: Mapping[str, str]) -> tuple[Verdict, str]:
-        """One try, and what it means for the one delivery that was sent: see `verdict`, which raises as this does.
-
-        Without an answer it is LATER, since the event may be the cause, and its target's alone.
-        """
-        try:
-            with span("POST", client=True, method="POST", **self._told) as traced:
-                sent = CIMultiDict(headers)
-                sent.update(propagated())
-                response = await self.post(body, sent)
-                traced.status(response.status)
-            return verdict(response)
-        except Unanswered as error:
-            return Verdict.LATER, str(error)
-
-    async def close(self) -> None:
-        """Let go of the connections; a post under way ends soon with SinkError."""
-        self._closed = True
-        async with self._opening:
-            if self._session is not None:
-                await self._session.close()
-
-    async def _open(self) -> ClientSession:
-        if self._url.scheme != "https" and not self._allow_http:
-            raise SinkError(f"{self._where}: not an https URL; `allow_http: true` lets it through")
-        async with self._opening:
-            if self._closed:
-                raise SinkError(f"{self._where}: the sink is closed")
-            if self._session is None:
-                self._session = await self._made()
-        return self._session
-
-    async def _made(self) -> ClientSession:
-        self._proxy = proxy_for(str(self._url), self._wanted_proxy)
-        # The proxy resolves the receiver's name, so only a host that needs no resolving can be refused here.
-        if self._proxy and not self._allow_private and (why := host_refusal(self._url.raw_host or "", own_addresses())):
-            raise SinkError(f"{self._where}: this host {why}; `allow_private: true` lets it through")
-        try:
-            # Reading a few hundred authorities takes a moment.
-            trust = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
-        except OSError as error:  # also ssl.SSLError
-            raise SinkError(f"ca_file {self._ca_file}: {error.strerror or error}") from error
-        return ClientSession(
-            # The relay bounds how many posts are under way.
-            connector=bounded_responses(
-                TCPConnector(ssl=trust, limit=0, socket_factory=None if self._proxy else self._socket)
-            ),
-            proxy=self._proxy,
-            timeout=ClientTimeout(total=None, connect=self._timeout / 2, ceil_threshold=self._timeout),
-            headers={"User-Agent": f"watcher/{__version__}", "Accept-Encoding": "identity"},
-            cookie_jar=DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,  # a small answer stays a small answer
-            max_line_size=HEADER_LIMIT,
-            max_field_size=HEADER_LIMIT,
-            max_headers=HEADERS,
-        )
-
-    def _socket(self, resolved: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, address = resolved
-        if not self._allow_private and (reason := refusal(str(address[0]), own_addresses())):
-            raise _RefusedError(errno.EACCES, f"{address[0]} {reason}; `allow_private: true` lets it through")
-        return socket.socket(family, kind, protocol)
-
-    @property
-    def _where(self) -> str:
-        """The receiver and the proxy, without the parts of their URLs that may be secret."""
-        receiver = self._url.host_port_subcomponent or "the URL"
-        return f"{receiver}, through the proxy {self._proxy.host_port_subcomponent}" if self._proxy else receiver
-
-    def _explain(self, error: Exception) -> SinkError:
-        kind: type[SinkError] = SinkError
-        whose = "the proxy's" if self._proxy else "its"
-        match error:
-            case ConnectionTimeoutError():
-                text = f"no connection within {self._timeout / 2:g} s"
-            case TimeoutError():
-                kind, text = Unanswered, f"no answer within {self._timeout:g} s"
-            case ClientConnectorDNSError():
-                text = f"{whose} name cannot be resolved"
-            case ClientConnectorCertificateError():
-                reason = getattr(error.certificate_error, "verify_message", "it does not say why")
-                fault = system_ca_fault(os.environ) if self._ca_file is None else None
-                text = "; ".join(filter(None, [f"its certificate is not trusted: {reason}", fault]))
-            case ClientSSLError():
-                text = f"no TLS connection: {_reason(error.os_error)}"
-            case ClientConnectorError():
-                to = " to the proxy" if isinstance(error, ClientProxyConnectionError) else ""
-                text = f"no connection{to}: {_reason(error.os_error)}"
-            case ClientHttpProxyError():
-                text = f"the proxy answered {Response(error.status, self._hide(error.message))}"
-            case ClientResponseError():
-                kind, text = Unanswered, "its answer is not HTTP, or its headers are too many or too long"
-            case ValueError():
-                text = "the URL, or a header, cannot be sent"
-            case _:
-                kind, text = Unanswered, "it cut the connection before it answered"
-        return kind(f"{self._where}: {text}")
-
-
-class _RefusedError(OSError):
-    """An address that nothing is to be posted to; an OSError, so that the name's next address is tried."""
-
-    def __str__(self) -> str:
-        return self.strerror or ""
-
-
-def verbatim(url: str) -> URL:
-    """The URL whose path and query are sent byte for byte as written: receivers check signatures over them. Pure.
-
-    Only what cannot stand in a URL, letters beyond ASCII, is encoded. The host is normalized.
-    """
-    host = URL(url)
-    written = re.sub(r"^[^:]+://[^/?#]*/?|#.*", "", url)
-    # The query is passed as a part of the path, so that yarl keeps an empty one, too.
-    path = "/" + quote(written, safe=string.punctuation)
-    return URL.build(scheme=host.scheme, authority=host.raw_authority, path=path, encoded=True)
-
-
-async def _beginning(answer: ClientResponse) -> str:
-    text = bytearray()
-    async for chunk in answer.content.iter_any():
-        text += chunk
-        if len(text) >= ANSWER_LIMIT:
-            answer.close()
-            break
-    return text[:ANSWER_LIMIT].decode(errors="replace")
-
-
-def _reason(error: OSError) -> str:
-    """In few words; where each of several addresses failed in its own way, all of them."""
-    if isinstance(error, ssl.SSLError) or error.errno in (None, errno.EACCES):
-        return (error.strerror or str(error)).removeprefix("Multiple exceptions: ") or "it was cut"
-    return os.strerror(error.errno)
+def _plain(url: str | SecretStr) -> str:
+    return url.get_secret_value() if isinstance(url, SecretStr) else url

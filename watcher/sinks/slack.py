@@ -1,57 +1,78 @@
-"""Posts messages that people read at a glance to a Slack incoming webhook."""
+"""`slack`: messages that people read at a glance, to a Slack incoming webhook."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from pydantic import Field, PlainValidator, SecretStr
+
+from watcher.config.fields import HTTP_URL, http_url, text_schema
 from watcher.core.ports import Limits, SendOutcome
 from watcher.messages.blocks import slack_payload
-from watcher.messages.template import Template, told
-from watcher.sinks.http import GRACE, Poster
+from watcher.messages.plain import plain
+from watcher.sinks.http import HttpOptions
+from watcher.sinks.text import Renderer, SlackTemplate, TextOptions
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.ports import Delivery
     from watcher.core.settings import SinkSettings
-    from watcher.sinks import SinkContext
-
-GROUP = 100
-"""Events in one message at most."""
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
-class SlackSink:
-    """One send, one message: of one event, or with `group_wait` of what one cause did to many targets."""
+def _url(value: object) -> SecretStr:
+    return SecretStr(http_url(value, example="https://hooks.slack.com/services/…", secret=True))
 
-    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:  # noqa: ARG002  every sink is built so
+
+class SlackOptions(HttpOptions, TextOptions):
+    """Messages to a Slack incoming webhook."""
+
+    type: Literal["slack"]
+    """The type of the sink."""
+    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] = Field(examples=["${SLACK_URL}"])
+    """The incoming webhook's URL. A secret: take it from a variable."""
+    template: SlackTemplate | None = None
+    """The message's text (jinja2). Default: the built-in text."""
+
+    def build(self, settings: SinkSettings, sessions: Sessions) -> SlackSink:
+        """Return the sink."""
+        return SlackSink(self)
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        """Return the text of the template, else the built-in message."""
+        text, message = Renderer(self.template, "slack").render([event])
+        built_in = plain(message)
+        return text or f"{built_in.title}\n\n{built_in.body}"
+
+
+class SlackSink:
+    """Sends one message for one event or, with `group_wait`, for the events of one cause."""
+
+    def __init__(self, options: SlackOptions) -> None:
         """Nothing is opened before the first send."""
-        options = settings.options
-        self.name = settings.name
+        self.name = options.name
         self.limits = Limits(
-            batch=GROUP if options.group_wait else 1,
+            batch=options.max_group,
             parallel=2,  # one that is slow to fail leaves room for the others
-            deadline=options.timeout + GRACE,
+            deadline=options.send_deadline,
             group_wait=options.group_wait,
         )
-        self._template = None if options.template is None else Template(options.template, escape="slack")
-        url = options.url.get_secret_value()
-        remember(url)
-        self._poster = Poster.of(url, options)
+        self._renderer = Renderer(options.template, "slack")
+        remember(options.url.get_secret_value())
+        self._poster = options.poster()
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
-        """See `protocols.Sink`."""
         events = [json.loads(delivery.body) for delivery in deliveries]
-        text, message = await off_loop(lambda: told(self._template, events, datetime.now(UTC)), "template")
+        text, message = await off_loop(lambda: self._renderer.render(events), "template")
         body = json.dumps(slack_payload(message, text)).encode()
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
 
     async def close(self) -> None:
-        """See `protocols.Sink`."""
         await self._poster.close()

@@ -1,35 +1,54 @@
-"""Events as messages of an SNS topic, standard or FIFO, with a subject line for those who read them as e-mail."""
+"""`sns`: events as messages of an SNS topic, standard or FIFO, with a subject line for subscriptions by e-mail."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from pydantic import Field, PlainValidator
+
+from watcher.config.fields import matching, text_schema
 from watcher.messages.plain import subject
-from watcher.sinks.aws import AwsSink, Entry, attributes, fifo
+from watcher.sinks.aws import AwsOptions, Entry, attributes, fifo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watcher.core.ports import Delivery
 
+_TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:(?=[^:]{1,256}$)[_0-9A-Za-z-]+(\.fifo)?$"
 
-class SnsSink(AwsSink):
-    """Publishes each event as a message; taken with a message id."""
+Topic = Annotated[
+    str,
+    PlainValidator(matching(_TOPIC, "topic ARN (example: arn:aws:sns:us-east-1:111122223333:syncs)")),
+    text_schema(_TOPIC),
+]
 
-    service = "sns"
-    operation = "PublishBatch"
+
+class SnsOptions(AwsOptions):
+    """Events to an SNS topic (`PublishBatch`)."""
+
+    service: ClassVar[str] = "sns"
+    operation: ClassVar[str] = "PublishBatch"
+
+    type: Literal["sns"]
+    """The type of the sink."""
+    topic: Topic = Field(examples=["arn:aws:sns:us-east-1:111122223333:syncs"])
+    """The topic's ARN; the message group in a FIFO topic is the target."""
+
+    @property
+    def address_region(self) -> str | None:
+        """The region in the ARN."""
+        return self.topic.split(":")[3]
 
     def entry(self, delivery: Delivery) -> Entry:
-        """See `AwsSink`."""
         return {
             "Id": delivery.id,
             "Message": delivery.body,
             "Subject": subject(json.loads(delivery.body)),
             "MessageAttributes": attributes(delivery.event),
-            **fifo(self.options.topic, delivery),
+            **fifo(self.topic, delivery),
         }
 
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
-        """See `AwsSink`."""
-        return {"TopicArn": self.options.topic, "PublishBatchRequestEntries": entries}
+        return {"TopicArn": self.topic, "PublishBatchRequestEntries": entries}

@@ -1,7 +1,7 @@
-"""JSON Lines on standard output.
+"""`stdout`: JSON Lines on the standard output.
 
-An event counts as delivered when all of its line was taken. The writing is done on a thread, and only when the reader
-has room, so that a reader that stalls holds up nothing else and the daemon can still end.
+An event counts as delivered when its whole line is written. A thread writes, and only when the reader has room, so that
+a reader that stalls blocks nothing else and the daemon can still end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import errno
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from watcher.config.sink_model import SinkModel
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed, SinkError
 from watcher.sinks.lines import EndingError, Lines
@@ -20,34 +21,45 @@ from watcher.sinks.lines import EndingError, Lines
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.ports import Delivery
     from watcher.core.settings import SinkSettings
-    from watcher.sinks import SinkContext
 
-PATIENCE = 86_400.0
-"""Seconds: a reader may stall for as long as it likes, a pager for one; `close` ends a send all the same."""
+DEADLINE_SECONDS = 86_400.0
+"""A reader such as a pager may stall for as long as it likes; `close` ends a send all the same."""
 
 STDOUT = Lines(1)
-"""Shared by all sinks that write there, so that none tears another's line."""
+"""Shared by all sinks of this type, so that their lines do not mix."""
+
+
+class StdoutOptions(SinkModel):
+    """Events as lines of JSON on the standard output."""
+
+    prints: ClassVar[bool] = True
+
+    type: Literal["stdout"]
+    """The type of the sink."""
+
+    def build(self, settings: SinkSettings, sessions: Sessions) -> StdoutSink:
+        """Return the sink."""
+        return StdoutSink(self.name)
 
 
 class StdoutSink:
     """Writes each event as one line."""
 
-    limits = Limits(batch=100, in_order=True, deadline=PATIENCE)
+    limits = Limits(batch=100, in_order=True, deadline=DEADLINE_SECONDS)
 
-    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:  # noqa: ARG002  every sink is built so
+    def __init__(self, name: str) -> None:
         """Nothing is written yet."""
-        self.name = settings.name
+        self.name = name
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stdout")
         self._ending = threading.Event()
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
-        """See `protocols.Sink`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._send, deliveries)
 
     async def close(self) -> None:
-        """See `protocols.Sink`."""
         self._ending.set()
         self._thread.shutdown(wait=False)
 

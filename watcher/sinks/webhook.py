@@ -1,77 +1,109 @@
-"""Posts CloudEvents to a webhook (CloudEvents HTTP binding), signed by the Standard Webhooks scheme."""
+"""`webhook`: CloudEvents by POST (CloudEvents HTTP binding), signed by the Standard Webhooks scheme."""
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from cloudevents.core.bindings.http import to_binary_event
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
-from multidict import CIMultiDict
-from standardwebhooks.webhooks import Webhook
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema
 
+from watcher.config.fields import HTTP_URL, Secret, http_url, meant_as_text, one_of, or_variable, text_schema
+from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
 from watcher.core.ports import Limits, SendOutcome
-from watcher.sinks.http import GRACE, Poster
+from watcher.sinks.http import HttpOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from watcher.aws.sessions import Sessions
     from watcher.core.ports import Delivery
     from watcher.core.settings import SinkSettings
-    from watcher.sinks import SinkContext
 
 PARALLEL = 8
 """Posts under way at the same time, of different targets."""
 
-STRUCTURED = "application/cloudevents+json; charset=utf-8"
+_PREFIX = "whsec_"
+"""The optional prefix of a secret of the Standard Webhooks scheme; base64 follows."""
+
+_SECRET = rf"^({_PREFIX})?[A-Za-z0-9+/]{{32,86}}={{0,2}}$"
+
+
+def _url(value: object) -> str:
+    return http_url(value, example="https://hooks.example.com/watcher")
+
+
+def _signing_secret(value: object) -> SecretStr:
+    """Read a secret that every library of the scheme decodes to the same bytes: strict base64 of 24 to 64 bytes."""
+    text = str(meant_as_text(value, secret=True))
+    encoded = text.removeprefix(_PREFIX)
+    try:
+        key = b64decode(encoded)
+    except ValueError:  # also binascii.Error, and letters beyond ASCII
+        key = b""
+    if not 24 <= len(key) <= 64 or b64encode(key).decode() != encoded:
+        raise ValueError(
+            f"this must be the base64 of 24 to 64 bytes, with or without {_PREFIX} before it; "
+            f"`echo {_PREFIX}$(openssl rand -base64 32)` makes one"
+        )
+    return SecretStr(text)
+
+
+SigningSecret = Annotated[SecretStr, PlainValidator(_signing_secret), text_schema(_SECRET)]
+HeaderName = Annotated[str, PlainValidator(header_name("the sink", "webhook-", "ce-")), HEADER_NAME_SCHEMA]
+_MODES = ("structured", "binary")
+Mode = Annotated[
+    Literal["structured", "binary"],
+    PlainValidator(one_of(_MODES)),
+    WithJsonSchema(or_variable({"enum": list(_MODES)})),
+]
+
+
+class WebhookOptions(HttpOptions):
+    """CloudEvents by POST."""
+
+    type: Literal["webhook"]
+    """The type of the sink."""
+    url: Annotated[str, PlainValidator(_url), text_schema(HTTP_URL)] = Field(
+        examples=["https://hooks.example.com/watcher"], repr=False
+    )
+    """The URL to post to."""
+    secret: SigningSecret | None = Field(default=None, examples=["${WEBHOOK_SECRET}"])
+    """Signs every post by the Standard Webhooks scheme. A secret: take it from a variable."""
+    secrets: list[SigningSecret] = Field(default=[], examples=[["${NEW_SECRET}", "${OLD_SECRET}"]])
+    """Several secrets that all sign, while one replaces another."""
+    mode: Mode = "structured"
+    """structured: the whole event is the body; binary: its data is the body, and the rest is in headers."""
+    headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
+        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
+    )
+    """Headers of every post. Secrets: take them from variables."""
+
+    def build(self, settings: SinkSettings, sessions: Sessions) -> WebhookSink:
+        """Return the sink."""
+        return WebhookSink(self)
 
 
 class WebhookSink:
-    """One delivery, one POST."""
+    """Sends each delivery in a post of its own."""
 
-    def __init__(self, settings: SinkSettings, context: SinkContext) -> None:  # noqa: ARG002  every sink is built so
+    def __init__(self, options: WebhookOptions) -> None:
         """Nothing is opened before the first send."""
-        options = settings.options
-        self.name = settings.name
-        self.limits = Limits(parallel=PARALLEL, deadline=options.timeout + GRACE)
-        self._binary = options.mode == "binary"
-        self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
+        from watcher.sinks.webhook_request import Requests
+
+        self.name = options.name
+        self.limits = Limits(parallel=PARALLEL, deadline=options.send_deadline)
+        headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         secrets = [secret.get_secret_value() for secret in (options.secret, *options.secrets) if secret is not None]
-        self._signers = [Webhook(secret) for secret in secrets]
+        self._requests = Requests(binary=options.mode == "binary", headers=headers, secrets=secrets)
         bare = [secret.rpartition("_")[2] for secret in secrets]  # without whsec_
-        self._poster = Poster.of(options.url, options, [*self._headers.values(), *secrets, *bare])
+        self._poster = options.poster([*headers.values(), *secrets, *bare])
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
-        """See `protocols.Sink`."""
         (delivery,) = deliveries
-        own, body = binary(delivery) if self._binary else structured(delivery)
-        headers = CIMultiDict(self._headers)
-        headers.update(own)
-        headers.update(signature_headers(delivery.id, body, self._signers, datetime.now(UTC)))
+        headers, body = self._requests.request(delivery, datetime.now(UTC))
         verdict, text = await self._poster.deliver(body, headers)
         return [SendOutcome(delivery, verdict, text)]
 
     async def close(self) -> None:
-        """See `protocols.Sink`."""
         await self._poster.close()
-
-
-def structured(delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
-    """The whole CloudEvent as the body. Pure."""
-    return {"Content-Type": STRUCTURED}, delivery.body.encode()
-
-
-def binary(delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
-    """The CloudEvent's attributes as `ce-` headers, its data as the body. Pure."""
-    message = to_binary_event(JSONFormat().read(CloudEvent, delivery.body))
-    return message.headers, message.body
-
-
-def signature_headers(delivery_id: str, body: bytes, signers: Sequence[Webhook], now: datetime) -> Mapping[str, str]:
-    """The Standard Webhooks headers for these very bytes; without signers there is no signature. `now` in UTC. Pure."""
-    headers = {"webhook-id": delivery_id, "webhook-timestamp": str(int(now.timestamp()))}
-    if signers:
-        text = body.decode()
-        headers["webhook-signature"] = " ".join(one.sign(delivery_id, now, text) for one in signers)
-    return headers

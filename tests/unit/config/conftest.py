@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.config.schema import File
 from watcher.errors import ConfigError, Fault
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from watcher.cli.configuration import parse
 from watcher.config.changes import Difference, difference
 from watcher.config.document import Document
-from watcher.config.parser import parse
 
 BASE = """
 accounts:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.waiting import until
+from watcher.cli.configuration import parse
 from watcher.config import reloader
 from watcher.config.document import Document, locate
-from watcher.config.parser import parse
 from watcher.config.reloader import Reload
 from watcher.errors import ServiceUnreachable
 from watcher.util.clock import SystemClock

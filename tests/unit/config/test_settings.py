@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.config import RateLimit, Retry, SinkSettings
+from watcher.config import RateLimit, Retry
 from watcher.core.model import FirstSeen
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def test_a_single_stack_is_a_whole_configuration(read: Callable[..., Config]) ->
     assert config.accounts["default"].rate_limit == RateLimit(5, 10)
     assert config.accounts["default"].regions == ("us-east-1",)
     assert config.retry == Retry(4, 0.5, 20)
-    assert config.sinks == (SinkSettings("stdout", "stdout"),)
+    (sink,) = config.sinks
+    assert (sink.name, sink.type) == ("stdout", "stdout")
     assert (config.unreadable_after, config.state) == (3, "sqlite:///watcher.db")
     assert (config.state_retention, config.shutdown_grace) == (30 * 86_400, 20)
     assert config.http is not None

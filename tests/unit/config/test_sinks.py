@@ -14,7 +14,7 @@ import trustme
 from standardwebhooks.webhooks import Webhook
 
 from watcher.config import SinkSettings
-from watcher.config.sinks import ROUTABLE
+from watcher.config.sink_model import ROUTABLE
 from watcher.core.model import Severity
 from watcher.messages.template import check
 
@@ -54,7 +54,7 @@ def fault(faults: Callable[..., list[Fault]]) -> Callable[..., Fault]:
 def test_a_sink_is_routed_by_event_target_label_and_severity(sink: Callable[..., SinkSettings]) -> None:
     found = sink("type: stdout, events: ['*.failed', watcher.test], targets: [default/*], labels: {team: x}")
     expected = SinkSettings("a", "stdout", ("*.failed", "watcher.test"), ("default/*",), {"team": "x"})
-    assert replace(found, options=None) == expected
+    assert replace(found, options=expected.options) == expected
     assert sink("type: stdout, min_severity: error").min_severity is Severity.ERROR
 
 
@@ -262,7 +262,7 @@ def test_what_is_not_configured_is_not_loaded() -> None:
     script = """
 import sys
 from watcher.config.document import Document
-from watcher.config.parser import parse
+from watcher.cli.configuration import parse
 text = b"stacks: [{name: s}]\\nsinks: [{name: a, type: webhook, url: https://a.org}, {name: b, type: sqs, queue: "
 parse(Document("f", text + b"https://sqs.us-east-1.amazonaws.com/1/q}]"), {"AWS_REGION": "us-east-1"}, print)
 print(*({"apprise", "jinja2", "botocore.loaders", "aiohttp"} & sys.modules.keys()))

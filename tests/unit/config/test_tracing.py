@@ -67,7 +67,7 @@ def test_reading_it_loads_nothing_of_opentelemetry() -> None:
     script = """
 import sys
 from watcher.config.document import Document
-from watcher.config.parser import parse
+from watcher.cli.configuration import parse
 text = b"tracing: {endpoint: 'http://127.0.0.1:4318'}\\nstacks: [{name: x}]"
 parse(Document("f", text), {"AWS_REGION": "us-east-1"}, print)
 print(*sorted({"opentelemetry.sdk", "opentelemetry.trace", "requests", "google.protobuf"} & sys.modules.keys()))

@@ -11,8 +11,8 @@ import yaml
 
 from tests.support.dockerfile import DEPLOY, stages
 from watcher.cli import cli
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.simulator.generator import generate
 from watcher.util.duration import parse_duration
 

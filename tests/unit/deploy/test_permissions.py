@@ -6,8 +6,9 @@ import ast
 import json
 import re
 from functools import cache
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, get_args
 
 import pytest
@@ -38,7 +39,7 @@ from tests.unit.deploy.choices import (
 )
 from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
 from watcher.sinks import SINKS
-from watcher.sinks.aws import AwsSink
+from watcher.sinks.aws import AwsOptions
 from watcher.sources import SOURCES
 from watcher.stores.dynamodb import table
 
@@ -86,10 +87,9 @@ def reads() -> set[str]:
 
 def sends() -> set[str]:
     """For every call that a sink makes."""
-    places = (f"watcher.sinks.{place}".rpartition(".") for place in SINKS.values())
-    classes = [getattr(import_module(module), name) for module, _, name in places]
+    types = [resolve_name(place) for place in SINKS.values()]
     return {
-        action for sink in classes if issubclass(sink, AwsSink) for action in permissions(sink.service, sink.operation)
+        action for sink in types if issubclass(sink, AwsOptions) for action in permissions(sink.service, sink.operation)
     }
 
 
@@ -282,7 +282,7 @@ def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
     }
     assert {name for name, text in texts.items() if re.search(r"(?<!\w)Client\(", text)} == {
         "polling/endpoint.py",
-        "sinks/aws.py",
+        "sinks/aws_sender.py",
         "stores/dynamodb/client.py",
     }
     # Whoever calls another's table by its name is not seen by `stored`.

@@ -27,8 +27,8 @@ from tests.unit.deploy.choices import (
 from tests.unit.deploy.stacks import RefusedError, Stack, template
 from watcher.app import CLOSING
 from watcher.cli import USAGE, cli
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.state_url import parse_address
 from watcher.errors import ConfigError, StoreError
 from watcher.observability.emf import UNITS

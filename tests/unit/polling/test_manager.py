@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from watcher.aws.sessions import Sessions
+from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.parser import parse
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import TargetUnreadable

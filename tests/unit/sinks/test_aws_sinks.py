@@ -15,10 +15,12 @@ from watcher.core.events import Event, outage_event, trial_event
 from watcher.core.model import Api, EndpointKey, stack
 from watcher.core.ports import Delivery, Verdict
 from watcher.core.state import Outage
-from watcher.sinks.aws import BATCH_BYTES, attributes, batches, fifo, size, verdict
-from watcher.sinks.eventbridge import EventBridgeSink
-from watcher.sinks.sns import SnsSink
-from watcher.sinks.sqs import SqsSink
+from watcher.sinks.aws import attributes, fifo
+from watcher.sinks.aws_answers import verdict
+from watcher.sinks.aws_sender import MAX_BATCH_BYTES, batches, size
+from watcher.sinks.eventbridge import EventBridgeOptions
+from watcher.sinks.sns import SnsOptions
+from watcher.sinks.sqs import SqsOptions
 
 NEVER, LATER = Verdict.NEVER, Verdict.LATER
 
@@ -89,9 +91,9 @@ def test_only_the_events_own_content_is_refused_for_good(code: str, message: str
         ([], []),
         ([1] * 10, [10]),
         ([1] * 25, [10, 10, 5]),
-        ([BATCH_BYTES - 1, 1], [2]),
-        ([BATCH_BYTES, 1], [1, 1]),
-        ([1, BATCH_BYTES + 1, 1, 1], [1, 1, 2]),
+        ([MAX_BATCH_BYTES - 1, 1], [2]),
+        ([MAX_BATCH_BYTES, 1], [1, 1]),
+        ([1, MAX_BATCH_BYTES + 1, 1, 1], [1, 1, 2]),
         ([200_000, 100_000, 100_000, 62_144], [1, 3]),
     ],
 )
@@ -193,7 +195,7 @@ def test_an_answer_that_is_malformed_delivers_nothing_and_fails_nothing(told: di
     """Whatever JSON comes, each delivery has an answer; it is taken only by an id that is a text, and its own."""
     delivery = a_delivery(an_event())
     entries = [one for name in ("Successful", "Entries") for one in as_list(told.get(name)) if isinstance(one, dict)]
-    for read in (SqsSink.read, SnsSink.read, EventBridgeSink.read):
+    for read in (SqsOptions.read, SnsOptions.read, EventBridgeOptions.read):
         (answer,) = read(None, told, [delivery])  # type: ignore[arg-type]  # it is of no sink
         assert answer.delivery is delivery
         assert answer.verdict is not Verdict.TAKEN or any(
@@ -209,7 +211,7 @@ def test_an_answer_that_is_deeper_than_can_be_shown_fails_nothing() -> None:
     delivery = a_delivery(an_event())
     entry = {"Id": delivery.id, "MessageId": deep, "EventId": deep, "Code": deep, "ErrorCode": deep, "Message": deep}
     for told in ({"Failed": [entry]}, {"Successful": [entry]}, {"Entries": [entry]}, {"Failed": [{"Id": deep}]}):
-        for read in (SqsSink.read, EventBridgeSink.read):
+        for read in (SqsOptions.read, EventBridgeOptions.read):
             (answer,) = read(None, told, [delivery])  # type: ignore[arg-type]  # it is of no sink
             assert answer.verdict is Verdict.LATER
 

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from watcher.config.sinks.file import FileSink as Options
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, Verdict
-from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
-from watcher.sinks import SinkContext, sink_for
-from watcher.sinks.file import FileSink, RotatedFile
+from watcher.sinks.file import FileOptions, FileSink, RotatedFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -71,9 +68,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, at: int, error: int, par
 
 @pytest.fixture
 async def sink(path: Path) -> AsyncIterator[FileSink]:
-    options = Options.model_construct(name="log", type="file", path=str(path), max_size=1_000_000, keep=2)
-    made = sink_for(SinkSettings("log", "file", options=options), SinkContext(None))  # type: ignore[arg-type]
-    assert isinstance(made, FileSink)
+    options = FileOptions.model_construct(name="log", type="file", path=str(path), max_size=1_000_000, keep=2)
+    made = FileSink(options)
     yield made
     await made.close()
 

@@ -13,9 +13,8 @@ import pytest
 
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, Verdict
-from watcher.core.settings import SinkSettings
 from watcher.errors import SinkClosed, SinkError
-from watcher.sinks import SinkContext, sink_for, stdout
+from watcher.sinks import stdout
 from watcher.sinks.lines import EndingError, Lines
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
 
 
 def a_sink() -> Sink:
-    return sink_for(SinkSettings("out", "stdout"), SinkContext(None))  # type: ignore[arg-type]
+    return stdout.StdoutSink("out")
 
 
 def deliveries(count: int) -> list[Delivery]:

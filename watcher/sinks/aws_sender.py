@@ -1,0 +1,168 @@
+"""Sends batches of events to EventBridge, SNS and SQS.
+
+A call that is refused as a whole for its content is made again entry by entry, so that one poison event delays no
+other. No error of botocore leaves this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from watcher.aws.call_errors import refusal
+from watcher.aws.client import Client
+from watcher.aws.json_body import body_of
+from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.errors import PollFailed, SinkError
+from watcher.sinks.aws_answers import blames_call, shown, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from watcher.aws.client import LeasedClient
+    from watcher.aws.sessions import Sessions
+    from watcher.core.ports import Delivery
+    from watcher.core.settings import SinkSettings
+    from watcher.sinks.aws import AwsOptions, Entry
+
+BATCH = 10
+"""Entries in one call, at all three services."""
+MAX_BATCH_BYTES = 256 * 1024
+"""Bytes in one call that all three services accept; a larger event is sent alone, for AWS to judge."""
+
+
+class AwsSink:
+    """Sends events in calls of up to ten, each of which AWS answers for itself."""
+
+    def __init__(self, options: AwsOptions, settings: SinkSettings, sessions: Sessions) -> None:
+        """Nothing is opened before the first send."""
+        assert settings.account is not None  # noqa: S101  the configuration resolves both for sinks at AWS
+        assert settings.region is not None  # noqa: S101  the same
+        self.name = settings.name
+        self.limits = Limits(batch=BATCH, parallel=4, deadline=options.timeout)
+        self._options = options
+        self._client = Client(
+            options.service,
+            settings.region,
+            settings.account,
+            sessions,
+            endpoint_url=options.endpoint_url or settings.account.endpoint_url,
+            pool=BATCH * self.limits.parallel,
+        )
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
+        return await self._each(batches([(delivery, self._options.entry(delivery)) for delivery in deliveries]))
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _each(self, parts: Sequence[Part]) -> list[SendOutcome]:
+        """Return all outcomes; a part whose call failed is due later, unless all of them failed."""
+        outcomes = await asyncio.gather(*map(self._put, parts))
+        errors = [outcome for outcome in outcomes if isinstance(outcome, SinkError)]
+        if errors and len(errors) == len(parts):
+            raise errors[0]
+        answers: list[SendOutcome] = []
+        for part, outcome in zip(parts, outcomes, strict=True):
+            if isinstance(outcome, SinkError):
+                answers += [SendOutcome(delivery, Verdict.LATER, str(outcome)) for delivery, _ in part]
+            else:
+                answers += outcome
+        return answers
+
+    async def _put(self, part: Part) -> list[SendOutcome] | SinkError:
+        try:
+            answer = await self._call(self._options.request([entry for _, entry in part]))
+            return self._options.read(answer, [delivery for delivery, _ in part])
+        except RefusedError as refusal:
+            if len(part) == 1:
+                return [SendOutcome(part[0][0], verdict(refusal.code, refusal.message), str(refusal))]
+            try:
+                return await self._each([[one] for one in part])
+            except SinkError as error:
+                return error
+        except SinkError as error:
+            return error
+
+    async def _call(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Make one call and return its answer.
+
+        Raises:
+            RefusedError: AWS blames the content of the call.
+            SinkError: it was not answered, or it was refused for another reason.
+        """
+        lease: LeasedClient | None = None
+        try:
+            try:
+                async with asyncio.timeout(self.limits.deadline / 2):
+                    lease = await self._client.take()
+            except TimeoutError:
+                raise self._client.not_ready(self.limits.deadline / 2) from None
+            answer: dict[str, Any] = await getattr(lease.api, xform_name(self._options.operation))(**parameters)
+            # JSON comes unparsed (see `aws.responses`), XML parsed.
+            return body_of(answer["body"], answer["content_type"]) if "body" in answer else answer
+        except ClientError as error:
+            raise self._refused(error, lease) from error
+        except PollFailed as error:
+            raise SinkError(f"{self._options.operation}: {shown(str(error))}") from error
+        except Exception as error:
+            raise SinkError(f"{self._options.operation}: {_shown_error(error)}") from error
+        finally:
+            await self._client.give_back(lease)
+
+    def _refused(self, error: ClientError, lease: LeasedClient | None) -> SinkError:
+        failure = refusal(error)
+        if failure.stale_credentials and lease is not None:
+            self._client.renew(lease)
+        text = f"{error.operation_name}: {shown(str(failure))}"
+        # Another call on the way there (AssumeRole) may be refused in the same words.
+        if error.operation_name == self._options.operation and blames_call(failure.code):
+            return RefusedError(text, failure.code, failure.message)
+        return SinkError(text)
+
+
+Part = list[tuple["Delivery", dict[str, Any]]]
+
+
+class RefusedError(SinkError):
+    """AWS refused a call as a whole, for its content."""
+
+    def __init__(self, text: str, code: str, message: str) -> None:
+        """Keep AWS's code and message."""
+        super().__init__(text)
+        self.code = code
+        self.message = message
+
+
+def batches(entries: Iterable[tuple[Delivery, Entry]]) -> list[Part]:
+    """Return the entries, in their order, in as few calls as their number and size allow."""
+    parts: list[Part] = []
+    room = 0
+    for delivery, entry in entries:
+        bytes_ = size(entry)
+        if not parts or len(parts[-1]) == BATCH or bytes_ > room:
+            parts.append([])
+            room = MAX_BATCH_BYTES
+        parts[-1].append((delivery, entry))
+        room -= bytes_
+    return parts
+
+
+def size(value: Any) -> int:
+    """Return the bytes of an entry: at least as many as AWS counts."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, dict):
+        return sum(map(size, (*value, *value.values())))
+    if isinstance(value, list):
+        return sum(map(size, value))
+    return 14  # a time: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+
+
+def _shown_error(error: Exception) -> str:
+    known = isinstance(error, (BotoCoreError, aiohttp.ClientError, OSError))
+    return shown(f"{'' if known else 'the answer could not be read: '}{type(error).__name__}: {error}")

@@ -1,0 +1,79 @@
+"""The options of sinks whose messages people read: `group_wait`, and templates of the messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, ValidationInfo
+
+from watcher.config.fields import DURATION_SCHEMA, duration_from, meant_as_text, text_schema
+from watcher.config.sink_model import ROUTABLE, SinkModel
+from watcher.core.routing import why_not
+from watcher.core.settings import SinkSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from watcher.messages.message import Message
+
+MAX_GROUP = 100
+"""Events in one message."""
+
+GroupWait = Annotated[float, PlainValidator(duration_from(0, 600, zero=True)), DURATION_SCHEMA]
+
+
+def _template(escape: Literal["slack", "text"]) -> Callable[[object, ValidationInfo], str]:
+    def read(value: object, info: ValidationInfo) -> str:
+        source = meant_as_text(value)
+        if not source:
+            raise ValueError("this must not be empty")
+        from watcher.messages.template import check
+
+        if wrong := check(str(source), escape=escape, types=_routed(info)):
+            raise ValueError("this template, as filled in, cannot be used" if source.filled else wrong)
+        return str(source)
+
+    return read
+
+
+def _routed(info: ValidationInfo) -> list[str]:
+    """The types of events that the sink can receive; none if `events` or `min_severity` has a fault of its own."""
+    if not {"events", "min_severity"} <= info.data.keys():
+        return []
+    routing = SinkSettings("", "", tuple(info.data["events"]), min_severity=info.data["min_severity"])
+    return [each for each in ROUTABLE if why_not(routing, each, "", {}) is None]
+
+
+SlackTemplate = Annotated[str, PlainValidator(_template("slack")), text_schema(minLength=1)]
+TextTemplate = Annotated[str, PlainValidator(_template("text")), text_schema(minLength=1)]
+
+
+class TextOptions(SinkModel):
+    """The options of a sink whose messages people read."""
+
+    group_wait: GroupWait = Field(default=0.0, examples=["30s"], json_schema_extra={"default": "0s"})
+    """How long an event waits for others of the same cause, to share one message with them; at most 10m."""
+
+    @property
+    def max_group(self) -> int:
+        """Events in one message at most."""
+        return MAX_GROUP if self.group_wait else 1
+
+
+class Renderer:
+    """Makes the text of messages by a user's template, if there is one."""
+
+    def __init__(self, source: str | None, escape: Literal["slack", "text"]) -> None:
+        """Compile the template; `escape`: where the text goes."""
+        from watcher.messages.template import Template, told
+
+        self._told = told
+        self._template = None if source is None else Template(source, escape=escape)
+
+    def render(self, events: Sequence[Mapping[str, Any]]) -> tuple[str | None, Message]:
+        """Return the template's text, if there is a template and it works, and the built-in message.
+
+        It may take seconds: call it in a thread.
+        """
+        return self._told(self._template, events, datetime.now(UTC))
