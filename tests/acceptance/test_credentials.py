@@ -176,7 +176,5 @@ async def test_a_start_waits_for_the_credentials_of_its_table(
     assert await child.stopped() == 0, child.said()
     waited = child.logged("store.unavailable")
     assert len({line["error"] for line in waited}) == len(waited) > 0, "each reason once"
-    assert (
-        "could not be called: CredentialRetrievalError: Error when retrieving credentials from container-role"
-        in (waited[0]["error"])
-    )
+    # On a busy machine a look for credentials may also take longer than it may.
+    assert all("could not be called: Credential" in line["error"] for line in waited), waited
