@@ -59,6 +59,7 @@ def sequences(events: list[Any]) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_a_run_in_good_order(told: Site, number: signal.Signals) -> None:
     child = told.start()
+    await told.polled(child, 2)  # the state file is there
     await recorded(told, 2)
     child.signal(number)
     assert await child.ended() == 0
