@@ -114,7 +114,7 @@ async def test_what_is_missing_in_the_table_is_looked_for_sooner(
     site: Site, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "LACKING", 0.0)
-    monkeypatch.setattr("watcher.util.single_flight.REST", 0.0)
+    monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     _, there = targets_of(site.peek)
     await site.peek.store.forget([there.id])
     known = PeerRecords(site.peek)
@@ -143,7 +143,7 @@ async def test_a_table_that_cannot_be_read_hides_nothing_that_was_known(
     site: Site, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "KEPT", 0.0)
-    monkeypatch.setattr("watcher.util.single_flight.REST", 0.0)
+    monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     known = PeerRecords(site.peek)
     before = await known.records()
     reads.failing = True
@@ -189,7 +189,7 @@ async def test_a_table_is_not_asked_at_each_scrape(
     tmp_path: Path, tables: Tables, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog, "KEPT", 0.0)
-    monkeypatch.setattr("watcher.util.single_flight.REST", 0.0)
+    monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     table = await tables()
     state = f"dynamodb://{table.table}?region=us-east-1&endpoint_url={gate.url}"
     async with peeking(tmp_path, TWO_REGIONS, state) as peek:

@@ -183,4 +183,4 @@ class _Remembering:
         if token != self._seen:
             self._seen = token
             credentials = await (await self._session.get_credentials()).get_frozen_credentials()
-            remember(credentials.secret_key, credentials.token, passing=True)
+            remember(credentials.secret_key, credentials.token, temporary=True)

@@ -28,7 +28,7 @@ from watcher.core.diff import Reason
 from watcher.core.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
 from watcher.core.state import attempt_to_json
 from watcher.util.bounded_text import bounded
-from watcher.util.shapes import NONE, Each, Moment, Nullable, Optional, Time, check, parse
+from watcher.util.shapes import NONE, Each, Nullable, Optional, check, is_moment, is_time, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -223,20 +223,20 @@ def _event(
     return Event(event_id, event_type, subject, time, _JSON.write(CloudEvent(attributes, data)).decode())
 
 
-_ATTRIBUTES = {"id": str, "type": str, "subject": str, "time": Time}
+_ATTRIBUTES = {"id": str, "type": str, "subject": str, "time": is_time}
 _BODY = {
     **_ATTRIBUTES,
     "data": {
-        "error": Optional({"code": str, "message": str, "since": Time}, null=False),
-        "lasted_seconds": Optional(Moment, null=False),
-        "muted": Optional({"reason": (str, NONE), "until": Nullable(Time)}, null=False),
+        "error": Optional({"code": str, "message": str, "since": is_time}, null=False),
+        "lasted_seconds": Optional(is_moment, null=False),
+        "muted": Optional({"reason": (str, NONE), "until": Nullable(is_time)}, null=False),
     },
 }
 _SYNC = {
     "status": str, "observed": bool, "first_seen": bool, "recovered": bool, "recreated": bool,
     "consecutive_failures": int,
     "attempt": {
-        "startedAt": Time, "status": str, "targetRevision": Nullable(Each(dict, (str, NONE))),
+        "startedAt": is_time, "status": str, "targetRevision": Nullable(Each(dict, (str, NONE))),
         "events": Each(list, Each(dict, (str, NONE))),
     },
 }  # fmt: skip

@@ -14,7 +14,7 @@ from watcher.core import state
 from watcher.core.events import Event, check_event
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError, UsageError
-from watcher.util.shapes import Each, Moment, Optional, Text, check, parse
+from watcher.util.shapes import Each, Optional, check, is_moment, is_unicode, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -204,14 +204,15 @@ def _part(form: Any) -> Part:
 
 
 _FORMS: dict[str, Any] = {
-    "sinks": Each(list, Text),
-    "state": {"subject": Text, "record": {}},
+    "sinks": Each(list, is_unicode),
+    "state": {"subject": is_unicode, "record": {}},
     "event": {
-        "number": int, "recorded": Moment, "id": Text, "type": Text, "subject": Text, "time": Text, "body": Text,
+        "number": int, "recorded": is_moment, "id": is_unicode, "type": is_unicode, "subject": is_unicode,
+        "time": is_unicode, "body": is_unicode,
     },
     "delivery": {
-        "number": int, "subject": Text, "sink": Text, "reminder": int, "state": Text, "tries": int,
-        "tried": Optional(Moment), "ended": Optional(Moment), "answer": Optional(Text), "failures": int,
-        "since": Optional(Moment), "next_try": Moment,
+        "number": int, "subject": is_unicode, "sink": is_unicode, "reminder": int, "state": is_unicode, "tries": int,
+        "tried": Optional(is_moment), "ended": Optional(is_moment), "answer": Optional(is_unicode), "failures": int,
+        "since": Optional(is_moment), "next_try": is_moment,
     },
 }  # fmt: skip

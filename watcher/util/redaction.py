@@ -1,7 +1,7 @@
-"""Makes text safe to show: without secrets, and without anything that a terminal would act on.
+"""Makes texts safe to show: without secrets and without control characters.
 
-Two kinds of secrets are removed: values that are known to be secret (`remember`), in whatever encoding they are
-repeated, and texts that look like a secret, wherever they come from.
+Two kinds of secrets are removed: values that are known to be secret (`remember`), in any encoding, and texts that look
+like a secret.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 HIDDEN = "[redacted]"
 
-_SHORTEST = 4
-"""A shorter value would blot out common words, and is no secret worth the name."""
+_MIN_LENGTH = 4
+"""Characters of a secret; hiding shorter values would hide common words."""
 
-_MOST = 256
-"""Credentials remembered: they are renewed every hour, and old ones are worth nothing."""
+_MAX_TEMPORARY = 256
+"""Temporary secrets that are remembered: credentials are renewed every hour, and old ones are worthless."""
 
 
 class _Remembered:
@@ -30,43 +30,43 @@ class _Remembered:
 
     def __init__(self) -> None:
         self._known: dict[str, Secret] = {}
-        self._passing: dict[str, Secret] = {}
+        self._temporary: dict[str, Secret] = {}
         self.search = SecretSearch()
 
-    def add(self, secrets: Iterable[str], *, passing: bool) -> None:
-        to = self._passing if passing else self._known
-        new = [secret for secret in secrets if len(secret) >= _SHORTEST and secret not in to]
+    def add(self, secrets: Iterable[str], *, temporary: bool) -> None:
+        to = self._temporary if temporary else self._known
+        new = [secret for secret in secrets if len(secret) >= _MIN_LENGTH and secret not in to]
         to.update((secret, Secret.of(secret)) for secret in new)
-        while len(self._passing) > _MOST:
-            del self._passing[next(iter(self._passing))]
+        while len(self._temporary) > _MAX_TEMPORARY:
+            del self._temporary[next(iter(self._temporary))]
         if new:
-            self.search = SecretSearch([*self._known.values(), *self._passing.values()])
+            self.search = SecretSearch([*self._known.values(), *self._temporary.values()])
 
 
 _remembered = _Remembered()
 
 _BETWEEN = r"\\*[\"']?\s*[:=>]\s*(?:b?\\*[\"'])?"
-"""What stands between a name and its value: in a header, in JSON (also within JSON), in Python's notation, in XML."""
+"""What separates a name from its value: in a header, in JSON (also within JSON), in Python, in XML."""
 
 _VALUE = r"[^\s\",&'<]+"
 
 _PATTERNS = (
     # user:password@ in a URL
     (re.compile(r"(?<=://)[^/?#\s\"'<>]+(?=@)"), HIDDEN),
-    # a header of a signed request, as AWS repeats it in a message about signatures; credentials, as STS answers them
+    # headers of a signed request, which AWS repeats in messages about signatures; credentials in responses of STS
     (re.compile(r"(?i)((?:x-amz-security-token|signature|secret_?access_?key|session_?token)"
                 rf"{_BETWEEN}){_VALUE}"), r"\1" + HIDDEN),
-    # the same of one that may name its scheme before
+    # the same for a header whose value may begin with a scheme
     (re.compile(rf"(?i)(authorization{_BETWEEN})(?:[\w-]+[ \t]+)?{_VALUE}"), r"\1" + HIDDEN),
     # an access key's id
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), HIDDEN),
 )  # fmt: skip
 
 
-def remember(*secrets: str | None, passing: bool = False) -> None:
-    """Hide these values from now on, wherever `redact` is asked; `passing` ones until many others have come."""
+def remember(*secrets: str | None, temporary: bool = False) -> None:
+    """Let `redact` hide these values from now on; `temporary` ones only until many newer ones were added."""
     held = [each for secret in secrets if secret for each in (secret, *_credentials(secret))]
-    _remembered.add(held, passing=passing)
+    _remembered.add(held, temporary=temporary)
 
 
 def redact(text: str) -> str:
@@ -78,10 +78,10 @@ def redact(text: str) -> str:
 
 
 def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str], str]:
-    """A function that hides in a receiver's response what the receiver was sent: `values`, and `parts` of its URL.
+    """A function that hides, in a receiver's response, what was sent to it: `values`, and `parts` of its URL.
 
-    Of the last word of a value, such as the token in `Bearer TOKEN`, it also hides any beginning or end, even an
-    ordinary word. It does not do so for parts of URLs, which too often consist of words.
+    It also hides every beginning and end of a value's last word, such as the token in `Bearer TOKEN`, but not of the
+    parts, since these often consist of ordinary words.
     """
     held = {each for value in values for each in (value, *_credentials(value))}
     last = {value.rpartition(" ")[2] for value in held}
@@ -92,7 +92,7 @@ def hider(values: Collection[str], parts: Collection[str] = ()) -> Callable[[str
 
 
 def _credentials(header: str) -> list[str]:
-    """The secrets in a header of basic authentication: `user:password`, and the password alone; else none."""
+    """`user:password` and the password, if this is a header of basic authentication."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return []
@@ -104,14 +104,14 @@ def _credentials(header: str) -> list[str]:
 
 
 def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
-    """A text from outside as it may be stored: without secrets, and `bounded`."""
+    """A text from outside in the form in which it may be stored: without secrets, and `bounded`."""
     searched = longest + 8 * LONGEST_TEXT
     if len(text) <= searched:
         return bounded(redact(text), longest)
-    # Searching all of it would take too long. The cut may fall within a secret, so the last part is left out.
+    # Searching all of it would take too long. The cut may divide a secret, so the last part is left out.
     return bounded(redact(text[:searched])[:-LONGEST_TEXT] + CUT, longest)
 
 
 def printable(text: str) -> str:
-    """`text` with everything that a terminal would act on, or could not show, escaped."""
+    """`text` with control characters, and others that a terminal cannot show, escaped."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

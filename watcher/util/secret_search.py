@@ -1,8 +1,8 @@
-"""Finds secrets in a text, in whatever encoding they are repeated there. Pure.
+"""Finds secrets in a text, in any encoding. Pure.
 
-Texts and secrets are compared in a normal form: UTF-8, with percent-encoding and the escapes of JSON, Python and HTML
-undone, also nested ones. Secrets of at least `CUT_FROM` bytes are compared in lower case, and with `+` as a space, as
-in HTML forms. So a secret is found even if a receiver repeats it in another case, escaped or cut short.
+Texts and secrets are compared in a normal form: UTF-8 without percent-encoding and without the escapes of JSON, Python
+and HTML, nested ones included. Secrets of at least `CUT_FROM` bytes are compared in lower case, and with `+` as a
+space, as in HTML forms. So a secret is found even if a receiver repeats it in another case, escaped or truncated.
 
 The cost grows with the length of the text, and hardly with the number of secrets.
 """
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     Origin = Callable[[int], tuple[int, int]]
 
 CUT_FROM = 8
-"""Bytes from which on a beginning or an end of a secret is hidden as well, and case does not matter."""
+"""Bytes from which on a beginning or an end of a secret is hidden as well, in any case."""
 
 _GRAM = 4
-"""Bytes of a secret by which candidates are found."""
+"""Bytes by which the index finds candidates."""
 
 _LAYERS = 3
-"""How many nested kinds of escapes are undone."""
+"""How many nested escapes are undone."""
 
 _ESCAPE = re.compile(
     rb"%(?:25)*([0-9A-Fa-f]{2})"
@@ -36,7 +36,7 @@ _ESCAPE = re.compile(
     rb"|\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\"'/]))"
     rb"|(\\)\\+"
 )
-"""An escape, also one that is itself escaped in the same way, as in JSON within JSON."""
+"""An escape, or one that is itself escaped, as in JSON within JSON."""
 
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ+", b"abcdefghijklmnopqrstuvwxyz ")
 
@@ -48,7 +48,7 @@ _WORD_REVERSED = re.compile(rb"[0-9]+|[A-Z]{2,}|[a-z]*[A-Z]?")
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value to search for; `head` and `tail`: how many bytes of its beginning or its end reveal it."""
+    """A value to search for. `head` and `tail`: the fewest bytes of its beginning and its end that are hidden."""
 
     form: bytes
     head: int
@@ -58,22 +58,20 @@ class Secret:
     def of(cls, text: str, *, words: bool = False) -> Secret:
         """The secret `text`, which must not be empty.
 
-        A beginning or an end that consists only of words and numbers is hidden only with `words`, since many unrelated
-        texts have the same words.
+        A beginning or an end of words and numbers alone is hidden only with `words`, since other texts have them, too.
         """
         plain, _ = _unescaped(text.encode(errors="surrogatepass"))
         form = plain if len(plain) < CUT_FROM else plain.translate(_FOLD)
         if words:
             enough = min(CUT_FROM, len(form))
             return cls(form, enough, enough)
-        return cls(form, _telling(plain, _WORD), _telling(plain[::-1], _WORD_REVERSED))
+        return cls(form, _distinctive(plain, _WORD), _distinctive(plain[::-1], _WORD_REVERSED))
 
 
 class SecretSearch:
-    """An index of secrets, which are searched for all at once."""
+    """Searches for all `secrets` at once, by an index of a few bytes that every text with one of them has."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        """Index `secrets` by a few bytes that every text with one of them must have."""
         self._by_gram: dict[tuple[int, ...], list[Secret]] = {}
         self._short: list[Secret] = []
         for secret in secrets:
@@ -85,7 +83,7 @@ class SecretSearch:
                 self._by_gram.setdefault(tuple(gram), []).append(secret)
 
     def hide(self, text: str, mark: str) -> str:
-        """`text` with `mark` in place of each secret, and of each part that reveals one."""
+        """`text` with `mark` in place of each secret, and of its beginnings and ends."""
         if not (self._by_gram or self._short):
             return text
         raw = text.encode(errors="surrogatepass")
@@ -101,18 +99,18 @@ class SecretSearch:
         shown_to = 0
         for start, end in found:
             if start > shown_to or not shown:
-                shown += [raw[shown_to : _letter(raw, start, -1)], mark.encode()]
-            shown_to = max(shown_to, _letter(raw, end, 1))
+                shown += [raw[shown_to : _boundary(raw, start, -1)], mark.encode()]
+            shown_to = max(shown_to, _boundary(raw, end, 1))
         return b"".join([*shown, raw[shown_to:]]).decode(errors="surrogatepass") if found else text
 
 
 def _places(text: bytes, secret: Secret) -> Iterator[tuple[int, int]]:
-    """The places of all parts of `secret` that reveal it: from its beginning on, or up to its end."""
+    """Where `text` has `secret`, or enough of its beginning or of its end."""
     form = secret.form
     beginning, end = form[: secret.head], form[-secret.tail :]
     at = text.find(beginning)
     while at >= 0:
-        found = _longest(secret, secret.head, partial(_begins, text, form, at))
+        found = _common_prefix(text[at : at + len(form)], form, secret.head)
         yield at, at + found
         # The next occurrence may begin within one that was cut short.
         at = text.find(beginning, at + found - (0 if found == len(form) else secret.head - 1))
@@ -121,27 +119,19 @@ def _places(text: bytes, secret: Secret) -> Iterator[tuple[int, int]]:
     at = text.rfind(end)
     while at >= 0:
         stop = at + secret.tail
-        found = _longest(secret, secret.tail, partial(_ends, text, form, stop))
+        found = _common_prefix(text[max(0, stop - len(form)) : stop][::-1], form[::-1], secret.tail)
         yield stop - found, stop
         at = text.rfind(end, 0, stop - found + (0 if found == len(form) else secret.tail - 1))
 
 
-def _begins(text: bytes, form: bytes, at: int, length: int) -> bool:
-    return text.startswith(form[:length], at)
+def _common_prefix(text: bytes, form: bytes, least: int) -> int:
+    """The bytes that `text` and `form` have in common from their beginning; at least `least` are known to be."""
+    lengths = range(least + 1, len(form) + 1)
+    return least + bisect_right(lengths, 0, key=lambda length: not text.startswith(form[:length]))
 
 
-def _ends(text: bytes, form: bytes, stop: int, length: int) -> bool:
-    return text.endswith(form[-length:], 0, stop)
-
-
-def _longest(secret: Secret, least: int, fits: Callable[[int], bool]) -> int:
-    """The longest part of `secret` that fits; one of `least` bytes does."""
-    lengths = range(least + 1, len(secret.form) + 1)
-    return least + bisect_right(lengths, 0, key=lambda length: not fits(length))
-
-
-def _telling(plain: bytes, word: re.Pattern[bytes]) -> int:
-    """The fewest bytes from the beginning of `plain` that are more than words and numbers; else all of them."""
+def _distinctive(plain: bytes, word: re.Pattern[bytes]) -> int:
+    """The fewest bytes from the beginning of `plain` that are more than words and numbers, or all of them."""
     for run in _RUN.finditer(plain):
         ordinary = word.match(run[0])
         if ordinary and ordinary.end() < len(run[0]):
@@ -149,7 +139,7 @@ def _telling(plain: bytes, word: re.Pattern[bytes]) -> int:
     return len(plain)
 
 
-def _letter(raw: bytes, at: int, step: int) -> int:
+def _boundary(raw: bytes, at: int, step: int) -> int:
     """The position nearest to `at`, in the direction of `step`, that is not within a multi-byte character."""
     while 0 < at < len(raw) and raw[at] & 0xC0 == 0x80:
         at += step
@@ -178,7 +168,7 @@ def _layer(raw: bytes) -> tuple[bytes, Origin]:
     parts: list[bytes] = []
     begins, ends, sources = [0], [0], [(0, 0)]  # where each undone escape is in the result, and where it was
     for match in _ESCAPE.finditer(raw):
-        letter = _meant(match)
+        letter = _unescape(match)
         if letter is None:
             continue
         before = raw[sources[-1][1] : match.start()]
@@ -197,8 +187,8 @@ def _layer(raw: bytes) -> tuple[bytes, Origin]:
     return b"".join([*parts, raw[sources[-1][1] :]]), origin
 
 
-def _meant(escape: re.Match[bytes]) -> bytes | None:
-    """The bytes that an escape stands for; None: it only looks like an escape."""
+def _unescape(escape: re.Match[bytes]) -> bytes | None:
+    """The bytes that an escape stands for; None if it only looks like one."""
     percent, entity, unicode, byte, quoted, backslash = escape.groups()
     if code := percent or byte:
         return bytes([int(code, 16)])

@@ -1,4 +1,8 @@
-"""Checks that values read from JSON have the shape that their readers rely on. Pure."""
+"""Checks that values read from JSON have the shape that their readers rely on. Pure.
+
+A form is one of: a type, or a tuple of types; a function that returns whether it accepts a value, such as `is_moment`;
+`Each`; `Nullable`; a mapping of an object's keys to forms, in which other keys are allowed.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Any
 MAX_INTEGER = 2**63 - 1
 """The largest integer that SQLite can store, and that other readers of JSON expect."""
 
-MOMENT_END = 1e11
+MAX_SECONDS = 1e11
 """Seconds since 1970 that no clock reaches (the year 5138)."""
 
 NONE = type(None)
@@ -21,7 +25,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Optional:
-    """A key that may be missing, or (with `null`) null."""
+    """A key that may be missing or, with `null`, null."""
 
     form: Any
     null: bool = True
@@ -36,27 +40,29 @@ class Nullable:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A list, or an object's values, all of one form."""
+    """A list, or an object, all of whose values have one form."""
 
     kind: type[list[Any] | dict[str, Any]]
     form: Any
 
 
-class Moment:
-    """Seconds since 1970, or of a duration."""
+def is_unicode(value: Any) -> bool:
+    """Whether a value is a text that can be written as UTF-8: lone surrogates stand for bytes that were not UTF-8."""
+    return isinstance(value, str) and not _SURROGATES.search(value)
 
 
-class Time:
-    """A text that is a time (RFC 3339)."""
+def is_moment(value: Any) -> bool:
+    """Whether a value is a number of seconds, since 1970 or of a duration."""
+    return _is_a(value, (int, float)) and 0 <= value < MAX_SECONDS
 
 
-class Text:
-    """A text that can be written as UTF-8."""
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: it has no lone surrogates, which stand for bytes that were not UTF-8."""
-    return not _SURROGATES.search(text)
+def is_time(value: Any) -> bool:
+    """Whether a value is a text with a time (RFC 3339)."""
+    try:
+        datetime.fromisoformat(value).astimezone(UTC)
+    except (OverflowError, TypeError, ValueError):
+        return False
+    return True
 
 
 def parse(text: Any, form: Any, name: str) -> Any:
@@ -65,8 +71,7 @@ def parse(text: Any, form: Any, name: str) -> Any:
     Raises:
         ValueError: `text` is not text, not JSON, or has another shape.
     """
-    if not isinstance(text, str):
-        raise ValueError(f"{name} is not text")  # noqa: TRY004  the reader of a file catches one kind of error
+    check(text, str, name)
     try:
         value = json.loads(text)
     except RecursionError:
@@ -77,58 +82,41 @@ def parse(text: Any, form: Any, name: str) -> Any:
 
 
 def check(value: Any, form: Any, name: str) -> None:
-    """Check `value` against `form`; `name` is what messages call it.
-
-    A form is a type or a tuple of types, `Moment`, `Time`, `Text`, `Each`, `Nullable`, or a mapping of an object's keys
-    to forms (other keys may be there as well).
+    """Check `value` against `form`; messages call it `name`.
 
     Raises:
         ValueError: it has another shape; the message names the part and its value.
     """
-    if isinstance(form, dict):
-        _require(value, isinstance(value, dict), name)
-        _check_keys(value, form, name)
-    elif isinstance(form, Nullable):
+    if isinstance(form, Nullable):
         if value is not None:
             check(value, form.form, name)
-    elif isinstance(form, Each):
-        _require(value, isinstance(value, form.kind), name)
+        return
+    if not _accepts(form, value):
+        raise ValueError(f"{name} cannot be {json.dumps(value, default=repr)[:40]}")
+    if isinstance(form, Each):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             check(each, form.form, f"{name}[{key!r}]")
-    elif form is Text:
-        _require(value, isinstance(value, str) and is_unicode(value), name)
-    elif form is Time:
-        _require(value, isinstance(value, str) and _is_time(value), name)
-    elif form is Moment:
-        _require(value, _is_a(value, (int, float)) and 0 <= value < MOMENT_END, name)
-    else:
-        _require(value, _is_a(value, form if isinstance(form, tuple) else (form,)), name)
+    elif isinstance(form, dict):
+        for key, of_key in form.items():
+            optional = of_key if isinstance(of_key, Optional) else None
+            if key in value:
+                if not (optional and optional.null and value[key] is None):
+                    check(value[key], optional.form if optional else of_key, f"{name}.{key}")
+            elif not optional:
+                raise ValueError(f"{name} has no {key!r}")
 
 
-def _check_keys(value: dict[str, Any], form: dict[str, Any], name: str) -> None:
-    for key, of_key in form.items():
-        optional = isinstance(of_key, Optional)
-        if key in value:
-            each = of_key if not optional else Nullable(of_key.form) if of_key.null else of_key.form
-            check(value[key], each, f"{name}.{key}")
-        elif not optional:
-            raise ValueError(f"{name} has no {key!r}")
+def _accepts(form: Any, value: Any) -> bool:
+    if isinstance(form, dict):
+        return isinstance(value, dict)
+    if isinstance(form, Each):
+        return isinstance(value, form.kind)
+    if isinstance(form, type | tuple):
+        return _is_a(value, form)
+    return bool(form(value))
 
 
-def _is_time(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text).astimezone(UTC)
-    except (OverflowError, ValueError):
-        return False
-    return True
-
-
-def _is_a(value: Any, types: tuple[type, ...]) -> bool:
+def _is_a(value: Any, types: type | tuple[type, ...]) -> bool:
     if isinstance(value, bool):
-        return bool in types
+        return types is bool
     return isinstance(value, types) and not (isinstance(value, int) and not 0 <= value <= MAX_INTEGER)
-
-
-def _require(value: Any, holds: bool, name: str) -> None:  # noqa: FBT001  what was found, not an option
-    if not holds:
-        raise ValueError(f"{name} cannot be {json.dumps(value, default=repr)[:40]}")

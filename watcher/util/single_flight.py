@@ -1,4 +1,4 @@
-"""Keeps many who ask from costing more than one: what is made once for all, and a gate before what may hang."""
+"""Shares one computation among concurrent callers, and limits how many calls of one kind run at a time."""
 
 from __future__ import annotations
 
@@ -12,93 +12,95 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REST, LONGEST_REST = 5.0, 5.0
-"""What took so long to make is kept for this many times as long, and for no more than so many seconds for that."""
+REST_FACTOR, MAX_REST_SECONDS = 5.0, 5.0
+"""A value is kept for at least this many times as long as it took to compute, up to this limit."""
 
-LONGEST_FAILED = 5.0
-"""Seconds for which an error is kept at most."""
+MAX_ERROR_SECONDS = 5.0
+"""How long an error is kept at most."""
 
 
 class SingleFlight(Generic[T]):
-    """A value that costs something: made by one for all who ask meanwhile, and kept for `keep` seconds.
+    """A value that is computed once for all concurrent callers, and kept for `keep` seconds.
 
-    An error is kept as well, but for a few seconds at most. Who stops waiting does not stop the making, so one that
-    hangs is never begun twice.
+    An error is kept as well, for a few seconds at most. A caller that is cancelled does not cancel the computation, so
+    one that hangs is never started twice. `compute` returns a new value; `timeout_error` is called with the limit in
+    seconds.
     """
 
     def __init__(
-        self, make: Callable[[], Coroutine[Any, Any, T]], keep: float, late: Callable[[float], Exception] = TimeoutError
+        self,
+        compute: Callable[[], Coroutine[Any, Any, T]],
+        keep: float,
+        timeout_error: Callable[[float], Exception] = TimeoutError,
     ) -> None:
-        """`make` makes a new value; `late` makes the error of a wait that took its limit, given in seconds."""
-        self._make = make
-        self._late = late
+        self._compute = compute
+        self._timeout_error = timeout_error
         self._keep = keep
-        self._made: asyncio.Task[T] | None = None
+        self._task: asyncio.Task[T] | None = None
         self._ended = self._rest = 0.0
         self._failed = False
 
     async def get(self, keep: float = inf) -> T:
-        """The value, at most as old as it is kept, or as `keep` says (seconds); raises what `make` raised."""
+        """The value, or the error of its computation; with `keep`, also computed again if it is older (seconds)."""
         loop = asyncio.get_running_loop()
-        keep = min(keep, self._keep, LONGEST_FAILED if self._failed else inf)
-        if self._made is None or (self._made.done() and loop.time() >= self._ended + max(keep, self._rest)):
-            self._made = loop.create_task(self._make_one(loop))
-            self._made.add_done_callback(_seen)
-        return await asyncio.shield(self._made)
+        keep = min(keep, self._keep, MAX_ERROR_SECONDS if self._failed else inf)
+        if self._task is None or (self._task.done() and loop.time() >= self._ended + max(keep, self._rest)):
+            self._task = loop.create_task(self._run(loop))
+            self._task.add_done_callback(_mark_retrieved)
+        return await asyncio.shield(self._task)
 
     async def get_within(self, seconds: float, keep: float = inf) -> T:
-        """Return what `get` returns, within so many seconds; raises the error that `late` makes."""
+        """The result of `get`; raises the timeout error if it takes longer than `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 return await self.get(keep)
         except TimeoutError:
-            raise self._late(seconds) from None
+            raise self._timeout_error(seconds) from None
 
     def close(self) -> None:
-        """Stop making it."""
-        if self._made is not None:
-            self._made.cancel()
+        """Cancel the computation."""
+        if self._task is not None:
+            self._task.cancel()
 
-    async def _make_one(self, loop: asyncio.AbstractEventLoop) -> T:
-        begun, self._failed = loop.time(), True
+    async def _run(self, loop: asyncio.AbstractEventLoop) -> T:
+        started, self._failed = loop.time(), True
         try:
-            made = await self._make()
+            value = await self._compute()
             self._failed = False
-            return made
+            return value
         finally:
             self._ended = loop.time()
-            self._rest = min(LONGEST_REST, REST * (self._ended - begun))
+            self._rest = min(MAX_REST_SECONDS, REST_FACTOR * (self._ended - started))
 
 
 class Gate:
-    """Lets a few questions through at once; the others wait, each for a limited time.
+    """Runs at most `places` calls at a time; each may take `seconds`, the wait for its place included.
 
-    A question that hangs keeps its place until it is answered, so that no more than so many can ever pile up.
+    A call that hangs keeps its place until it returns, so no more than `places` of them can ever accumulate.
     """
 
-    def __init__(self, places: int, patience: float, late: Callable[[float], Exception] = TimeoutError) -> None:
-        """`places`: questions at once; `patience`: seconds that one may take with its wait; `late`: as there."""
-        self._late = late
+    def __init__(self, places: int, seconds: float, timeout_error: Callable[[float], Exception] = TimeoutError) -> None:
+        self._timeout_error = timeout_error
         self._places = asyncio.Semaphore(places)
-        self._patience = patience
+        self._seconds = seconds
 
-    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer; raises the error that `late` makes, or that of the question."""
+    async def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of the call; raises its error, or the timeout error."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._seconds):
                 await self._places.acquire()
-                asking = asyncio.ensure_future(question())
-                asking.add_done_callback(self._answered)
-                return await asyncio.shield(asking)
+                future = asyncio.ensure_future(call())
+                future.add_done_callback(self._release)
+                return await asyncio.shield(future)
         except TimeoutError:
-            raise self._late(self._patience) from None
+            raise self._timeout_error(self._seconds) from None
 
-    def _answered(self, asking: asyncio.Future[T]) -> None:
+    def _release(self, future: asyncio.Future[T]) -> None:
         self._places.release()
-        _seen(asking)
+        _mark_retrieved(future)
 
 
-def _seen(future: asyncio.Future[Any]) -> None:
-    """Somebody may have stopped waiting for it: an error of it is no surprise."""
+def _mark_retrieved(future: asyncio.Future[Any]) -> None:
+    """Keep asyncio from logging an error that no caller awaits any more."""
     if not future.cancelled():
         future.exception()

@@ -1,10 +1,11 @@
-"""Runs what may block for as long as it likes on a thread of its own, which holds up neither the loop nor the end."""
+"""Runs blocking work on a thread of its own, which delays neither the event loop nor the end of the process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,27 +15,26 @@ T = TypeVar("T")
 
 
 def off_loop(work: Callable[[], T], name: str) -> asyncio.Future[T]:
-    """What `work` returns or raises. The thread is a daemon: where it hangs, it hangs alone."""
+    """The result of `work`, or its exception. The thread is a daemon, so work that hangs does not block the exit."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: Exception | None) -> None:
+    def run() -> None:
+        done: Future[T] = Future()
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001  it is raised where the result is awaited
+            done.set_exception(error)
+        with contextlib.suppress(RuntimeError):  # the loop has ended before
+            loop.call_soon_threadsafe(settle, done)
+
+    def settle(done: Future[T]) -> None:
         if future.done():
             return
-        if error is not None:
+        if error := done.exception():
             future.set_exception(error)
         else:
-            future.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
-
-    def run() -> None:
-        result: T | None = None
-        failed: Exception | None = None
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001  it is raised where it is waited for
-            failed = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended before it
-            loop.call_soon_threadsafe(settle, result, failed)
+            future.set_result(done.result())
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future

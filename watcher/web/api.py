@@ -104,7 +104,7 @@ class Api:
         """Recorded events."""
         now, reader = self._inside.clock.now(), self._inside.reader
         wanted = query.events_query(asked.items(), now)
-        found = await self._gate.ask(lambda: reader.events(wanted))
+        found = await self._gate.run(lambda: reader.events(wanted))
         last = found[-1][0] if found else None
         if wanted.newest:
             found.reverse()
@@ -124,7 +124,7 @@ class Api:
         """All that is known of a target, or None when it has left the configuration meanwhile."""
         reader = self._inside.reader
         wanted = EventQuery(target=target.id, limit=ATTEMPT_EVENTS, size=ATTEMPT_TEXT)
-        found = await self._gate.ask(lambda: reader.events(wanted))
+        found = await self._gate.run(lambda: reader.events(wanted))
         explained = [await self._explained(number, event) for number, event in reversed(found[-TOLD_EVENTS:])]
         records = await self._elsewhere.records()
         if target.id not in self._known():
@@ -139,7 +139,7 @@ class Api:
 
     async def _explained(self, number: int, event: Event) -> dict[str, Any]:
         reader, wanted = self._inside.reader, DeliveryQuery(event_id=event.id, limit=DELIVERIES)
-        found = await self._gate.ask(lambda: reader.deliveries(wanted))
+        found = await self._gate.run(lambda: reader.deliveries(wanted))
         # The same change may have been recorded twice, after a state that was lost.
         mine = [delivery for delivery in found if delivery.event == event]
         return history.explained(number, event, mine, self._inside.config)

@@ -35,25 +35,25 @@ def test_a_duration_is_whole_numbers_with_units(text: str, seconds: float) -> No
     [
         ("60", "60 has no unit; write 60s"),
         ("1.5", "1.5 has no unit"),
-        ("", "'' is no duration"),
-        ("1.5h", "'1.5h' is no duration"),
-        ("-5s", "'-5s' is no duration"),
-        ("+5s", "'+5s' is no duration"),
-        ("5 s", "'5 s' is no duration"),
-        ("30m1h", "'30m1h' is no duration"),
-        ("1s1s", "'1s1s' is no duration"),
-        ("5S", "'5S' is no duration"),
-        ("5w", "'5w' is no duration"),
-        ("s", "'s' is no duration"),
-        ("5s\n", "is no duration"),
-        ("\u0665s", "is no duration"),
-        ("9" * 5000 + "s", "is no duration"),
-        ("0s", "0s is no time at all"),
+        ("", "'' is not a valid duration"),
+        ("1.5h", "'1.5h' is not a valid duration"),
+        ("-5s", "'-5s' is not a valid duration"),
+        ("+5s", "'+5s' is not a valid duration"),
+        ("5 s", "'5 s' is not a valid duration"),
+        ("30m1h", "'30m1h' is not a valid duration"),
+        ("1s1s", "'1s1s' is not a valid duration"),
+        ("5S", "'5S' is not a valid duration"),
+        ("5w", "'5w' is not a valid duration"),
+        ("s", "'s' is not a valid duration"),
+        ("5s\n", "is not a valid duration"),
+        ("\u0665s", "is not a valid duration"),
+        ("9" * 5000 + "s", "is not a valid duration"),
+        ("0s", "0s is too short"),
         ("3651d", "3651d is too long"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=r"duration|unit|time|long") as refused:
+    with pytest.raises(ValueError, match=r"duration|unit|short|long") as refused:
         parse_duration(text)
     assert why in str(refused.value)
 

@@ -90,11 +90,11 @@ async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
 
     for _ in range(6):
         with pytest.raises(StoreSilent, match=r"did not answer within 0\.05 s"):
-            await gate.ask(question)
+            await gate.run(question)
     assert len(begun) == 2
     let.set()
     await asyncio.sleep(0)
-    assert await gate.ask(question) == "answer"
+    assert await gate.run(question) == "answer"
 
 
 async def test_one_may_ask_for_something_newer_than_is_kept() -> None:
@@ -110,8 +110,8 @@ async def test_one_may_ask_for_something_newer_than_is_kept() -> None:
 
 
 async def test_an_error_is_not_kept_as_long_as_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.util.single_flight.LONGEST_FAILED", 0.0)
-    monkeypatch.setattr("watcher.util.single_flight.REST", 0.0)
+    monkeypatch.setattr("watcher.util.single_flight.MAX_ERROR_SECONDS", 0.0)
+    monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     told = ["a value", StoreError("throttled")]
 
     async def make() -> str:

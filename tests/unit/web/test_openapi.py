@@ -104,5 +104,5 @@ def test_every_parameter_of_a_query_is_in_the_table() -> None:
 
 
 def test_the_document_knows_every_kind_and_standing() -> None:
-    assert DOCUMENT["components"]["schemas"]["Status"]["enum"] == [*Status]
+    assert DOCUMENT["components"]["schemas"]["Standing"]["enum"] == [*Status]
     assert schema_of("/api/targets", "kind")["enum"] == [*Kind]

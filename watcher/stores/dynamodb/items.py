@@ -28,7 +28,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from watcher.util.shapes import Each, Moment, Optional, check
+from watcher.util.shapes import Each, Optional, check, is_moment
 
 FORM = 1
 """The version of all this."""
@@ -282,18 +282,18 @@ def _decode(value: dict[str, Any]) -> Value:
 _STATES = ("waiting", "sent", "dead", "dropped")
 _TEXT = {"text": Optional((str, bytes)), "parts": Optional(str), "count": Optional(int)}
 _NAMED = {"number": int, "id": str, "subject": str}
-_SHOWN = {**_NAMED, "type": str, "time": str, "recorded": Moment}
+_SHOWN = {**_NAMED, "type": str, "time": str, "recorded": is_moment}
 _FORMS: dict[str, Any] = {
     "T": {"subject": str, "tx": Optional(str), "n": Optional(int), **_TEXT},
     "E": _SHOWN | _TEXT,
     "H": _SHOWN,
     "X": _NAMED,
-    "O": {"subject": str, "recorded": Moment, "owed": Each(list, str)},
+    "O": {"subject": str, "recorded": is_moment, "owed": Each(list, str)},
     "P": {"text": (str, bytes)},
 }
 _DELIVERY = {
-    **_NAMED, "sink": str, "reminder": int, "recorded": Moment, "state": Optional(str), "tries": Optional(int),
-    "tried": Optional(Moment), "ended": Optional(Moment), "answer": Optional(str), "failures": Optional(int),
-    "since": Optional(Moment), "next_try": Optional(Moment), "after": Optional(int),
+    **_NAMED, "sink": str, "reminder": int, "recorded": is_moment, "state": Optional(str), "tries": Optional(int),
+    "tried": Optional(is_moment), "ended": Optional(is_moment), "answer": Optional(str), "failures": Optional(int),
+    "since": Optional(is_moment), "next_try": Optional(is_moment), "after": Optional(int),
 }  # fmt: skip
 """The attributes by the first letter of the partition (`_FORMS`), and of deliveries in any partition."""

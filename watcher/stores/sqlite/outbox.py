@@ -14,7 +14,7 @@ from watcher.core import reminders
 from watcher.core.events import Event, check_event
 from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
 from watcher.core.retry_policy import LONGEST_HEEDED
-from watcher.util.shapes import Moment, Optional, check
+from watcher.util.shapes import Optional, check, is_moment
 
 if TYPE_CHECKING:
     import sqlite3
@@ -363,8 +363,8 @@ def _checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
 
 
 _SINK = {"sink": str}
-_DELIVERY = {"recorded": Moment, "reminder": int, "tries": int, "since": Optional(Moment), "failures": int}
+_DELIVERY = {"recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int}
 _RECORD = {
-    "reminder": int, "recorded": Moment, "tries": int, "tried": Optional(Moment), "ended": Optional(Moment),
+    "reminder": int, "recorded": is_moment, "tries": int, "tried": Optional(is_moment), "ended": Optional(is_moment),
     "answer": Optional(str),
 }  # fmt: skip
