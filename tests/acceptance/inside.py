@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tests.support.waiting import until
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.core.ports import Limits, SendOutcome, Verdict

@@ -137,7 +137,7 @@ async def test_it_is_live_but_not_ready_while_the_store_takes_nothing(
         await until(lambda: child.logged("store.write_failed"), "a commit that fails")
         code, told = await asyncio.to_thread(get, f"{url}/readyz")
         assert code == 503
-        assert "the state store takes nothing" in str(told)
+        assert "the state store cannot be written" in str(told)
         assert (await asyncio.to_thread(get, f"{url}/livez"))[0] == 200
         rude.execute("ROLLBACK")
     await until(lambda: child.logged("store.write_recovered"), "a commit that works")

@@ -16,7 +16,7 @@ from tests.support.installed_command import REGION
 from tests.support.simulator import attempt
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, SUCCEEDED, stack
-from watcher.stores.sqlite.outbox import REMOVED
+from watcher.core.retry_policy import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.parent import Parent, metered, resident
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.observability import logs

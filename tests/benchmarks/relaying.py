@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.benchmarks.parent import Parent, Reading, resident, standard_output_read
 from tests.benchmarks.recorded import entry, failures, record, small
 from tests.benchmarks.worlds import REGION
-from watcher.app import App, build
+from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.core.ports import DeliveryQuery
@@ -24,6 +24,8 @@ from watcher.observability import logs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from watcher.app.lifecycle import App
 
 ENOUGH = 300.0
 """Seconds after which something is wrong."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.parent import Parent, Reading
 from tests.support.process_stats import Footprint
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import read_config
 from watcher.cli.options import find_config
 from watcher.config.reloader import Reload
@@ -64,7 +64,7 @@ async def main() -> None:
         app.reloaded(loaded)
         parent.reply({"seconds": time.monotonic() - asked, "right": not loaded.faults})
 
-    reload = Reload(partial(find_config, place), read_config, app.apply, told, app.clock)
+    reload = Reload(partial(find_config, place), read_config, app.apply, told, app.view.clock)
     mark = Reading.now(0)
 
     def hear() -> None:

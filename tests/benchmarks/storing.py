@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.benchmarks.capacity import Meter
 from tests.benchmarks.parent import Parent, Reading
 from tests.benchmarks.recorded import entry, failures
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.cli.state_transfer import prepare
 from watcher.config.document import Document
@@ -22,7 +22,7 @@ from watcher.stores.dynamodb.items import hour_of, number_at
 from watcher.stores.dynamodb.store import DynamoStore
 
 if TYPE_CHECKING:
-    from watcher.app import App
+    from watcher.app.lifecycle import App
 
 SINK = "out"
 
@@ -42,7 +42,7 @@ async def watch(parent: Parent, job: dict[str, Any]) -> None:
     config = parse(Document("the benchmark's configuration", job["yaml"].encode()), {}, lambda _: None)
     app, stop = build(config), asyncio.Event()
     metrics = Emf(app, "Watcher", write=lambda _: None)
-    app.tell(metrics)
+    app.observers.add(metrics)
     running = asyncio.create_task(app.run(stop, metrics.run))
     await asyncio.sleep(job["warm"] / 2)
     await _had_events(app, job["history"])
@@ -101,7 +101,7 @@ def _since(before: dict[str, dict[str, float]], now: dict[str, dict[str, float]]
 async def _had_events(app: App, seconds: float) -> None:
     """List the hours of a past in which something happened all the time: what is read of them is charged for."""
     assert isinstance(app.store, DynamoStore)
-    now = app.clock.now().timestamp()
+    now = app.view.clock.now().timestamp()
     hours = {hour_of(number_at(now - ago)) for ago in range(0, int(seconds), 3600)}
     await asyncio.gather(*(app.store.table.put({"k": "H", "s": hour}) for hour in hours))
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.support.simulator import Simulator
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.config.reloader import Reload
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from watcher.app import App
+    from watcher.app.lifecycle import App
     from watcher.core.model import Target
 
 REGION = "us-east-1"
@@ -88,7 +88,7 @@ class Daemon:
             lambda text: parse(text, {}, lambda _: None),
             self.app.apply,
             self.app.reloaded,
-            self.app.clock,
+            self.app.view.clock,
         )
         self._stop.clear()
         self._running = asyncio.create_task(self.app.run(self._stop, partial(self.reload.run, document)))

@@ -55,7 +55,7 @@ async def other(
 
 
 def shared_out(*daemons: Daemon) -> bool:
-    looks = [daemon.app.endpoints() for daemon in daemons if daemon.app]
+    looks = [daemon.app.view.endpoints() for daemon in daemons if daemon.app]
     return all(looks) and not looks[0].keys() & looks[1].keys() and sum(map(len, looks)) == len(REGIONS)
 
 
@@ -74,7 +74,7 @@ async def test_what_another_watcher_polls_is_marked(
     assert other.app
     page = await visit(viewport=size, color_scheme=theme)
     await expect(page.locator("#answer")).to_have_text("1 of 8 targets needs attention", timeout=30_000)
-    here = {target.id for target in TARGETS if target.endpoint in daemon.app.endpoints()}
+    here = {target.id for target in TARGETS if target.endpoint in daemon.app.view.endpoints()}
     assert 0 < len(here) < len(TARGETS)
     for target in TARGETS:
         answered, coming = places(page, target.id)

@@ -14,6 +14,7 @@ from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, 
 from tests.support.dynamodb_tables import Fate, Tables, address, made
 from watcher.cli.state_reading import opened
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
+from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import client, items, schema
@@ -22,7 +23,6 @@ from watcher.stores.dynamodb.operator_outbox import DynamoOutbox
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.dynamodb.table import Table
-from watcher.stores.sqlite.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

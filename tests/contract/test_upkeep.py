@@ -10,8 +10,9 @@ import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
+from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
-from watcher.stores.sqlite.outbox import OVER, REMOVED
+from watcher.stores.sqlite.outbox import OVER
 
 if TYPE_CHECKING:
     from watcher.core.ports import DeliveryRecord, Store

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import until
-from watcher.app import build
+from watcher.app.build import build
 from watcher.core.event_schema import event_schema
 from watcher.core.model import stack, template
 from watcher.core.ports import Limits, SendOutcome, Verdict
@@ -26,7 +26,7 @@ from watcher.simulator.scenario import Scenario
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from watcher.app import App
+    from watcher.app.lifecycle import App
     from watcher.core.model import Attempt, Target
     from watcher.core.ports import Delivery
 
@@ -100,7 +100,7 @@ class Watch:
     async def polls(self, count: int) -> None:
         """Until so many more calls were answered, for each target that is configured and was asked for before."""
         seen = [f"{call.region}/{call.target}" for call in self.simulator.calls]
-        targets = {target.id.partition("/")[2] for target in self.app.config.targets} & {*seen}
+        targets = {target.id.partition("/")[2] for target in self.app.view.config.targets} & {*seen}
 
         def polled() -> bool:
             more = Counter(f"{call.region}/{call.target}" for call in islice(self.simulator.calls, len(seen), None))

@@ -241,7 +241,7 @@ async def test_two_daemons_on_one_table_each_tell_all_and_count_their_own(
 
 def shared_out(watches: list[Watch]) -> bool:
     """Each polls some, together all, and everything that is polled was answered."""
-    looks = [watch.app.endpoints() for watch in watches]
+    looks = [watch.app.view.endpoints() for watch in watches]
     parts = [set(look) for look in looks]
     tried = all(each.answered for look in looks for each in look.values())
     return tried and all(parts) and not parts[0] & parts[1] and len(parts[0] | parts[1]) == len(REGIONS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.integration.conftest import a_config, a_stack, at
 from tests.support.simulator import attempt
 from tests.support.waiting import until
-from watcher.app import build
+from watcher.app.build import build
 from watcher.core.model import FAILED
 from watcher.core.ports import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.settings import Mute, SinkSettings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from tests.support.simulator import Simulator
-    from watcher.app import App
+    from watcher.app.lifecycle import App
     from watcher.core.ports import Delivery, DeliveryRecord
 
 REMINDED = SinkSettings("pager", "stdout", remind_every=0.2)

@@ -23,7 +23,7 @@ from tests.support.ports import unused_port
 from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.core.ports import DeliveryQuery, DeliveryState

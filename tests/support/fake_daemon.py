@@ -186,7 +186,8 @@ async def serving(
 ) -> AsyncIterator[Site]:
     """A server on loopback, as the daemon has it."""
     async with peeking(folder, text, state) as peek:
-        metrics, hub = Metrics(peek), Hub(peek)
+        hub = Hub(peek)
+        metrics = Metrics(peek, lambda: hub.streams)
         peek.observers = [metrics, hub]
         server = WebServer(peek, metrics, hub)
         await server.start(Http("127.0.0.1", 0, token))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.cli.options import duration_option, examples, pace_option, seed_option, verbose_option
 from watcher.cli.output.events import EventPrinter
@@ -31,7 +31,7 @@ from watcher.simulator.world import World
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.app import App
+    from watcher.app.lifecycle import App
     from watcher.core.model import Target
     from watcher.core.ports import Delivery
     from watcher.core.settings import Config

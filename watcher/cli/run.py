@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.app import build
+from watcher.app.build import build
 from watcher.cli.configuration import read_config
 from watcher.cli.options import config_option, examples, find_config, verbose_option, working_directory
 from watcher.cli.stopping import until_stopped
@@ -55,7 +55,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
 
     async def watch(stop: asyncio.Event) -> None:
         app = build(settings)
-        reload = Reload(lambda: find_config(config, cwd), read_config, app.apply, app.reloaded, app.clock)
+        reload = Reload(lambda: find_config(config, cwd), read_config, app.apply, app.reloaded, app.view.clock)
 
         def hangup() -> None:
             app.forget_credentials()
@@ -64,8 +64,8 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
         _on_hangup(asyncio.get_running_loop(), hangup)
         beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(reload.run, document)]
         if emf:
-            metrics = Emf(app, emf, emf_service)
-            app.tell(metrics)
+            metrics = Emf(app.view, emf, emf_service)
+            app.observers.add(metrics)
             beside.append(metrics.run)
         await app.run(stop, *beside)
 

@@ -1,7 +1,8 @@
-"""Whose turn it is at one sink: what goes next, and with whom.
+"""Selects the next batches of deliveries for a sink.
 
-Only the oldest delivery of a subject has a turn, and none while that one is under way (or, for a sink that takes
-everything in order, by order). What fails must not fill all the room, for it may be slow to fail.
+Only the oldest pending delivery of a subject may be sent, and none of its subject while it is under way; a sink that
+takes everything in order gets its deliveries in that order instead. Deliveries that failed before never fill all the
+room for sends at the same time, since they may be slow to fail.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
     from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
 
 WINDOW = 500
-"""Deliveries that are looked at for those of one cause."""
+"""Deliveries that are searched for those of one cause."""
 
 
 class Batcher:
-    """The turns of one sink's deliveries."""
+    """Selects batches for one sink."""
 
     def __init__(self, sink: str, limits: Limits, store: Store, clock: Clock) -> None:
-        """Nothing is looked at yet."""
         self.group_at = -inf
         """When the oldest delivery has waited long enough for others of its cause (monotonic seconds)."""
         self._sink = sink
@@ -32,15 +32,15 @@ class Batcher:
         self._store = store
         self._clock = clock
         self._alone: set[str] = set()
-        """Subjects that were in a send that broke as a whole: one of them may be why, so each goes by itself."""
+        """Subjects of a send that failed as a whole: one of them may be the reason, so each is sent by itself."""
 
     async def next(
         self, room: int, under_way: Collection[Delivery], *, down: bool, hurry: bool
     ) -> list[Sequence[Delivery]]:
-        """Up to `room` batches that may be sent now, beside those `under_way`.
+        """Up to `room` batches that may be sent now, in addition to those `under_way`.
 
-        Where one goes at a time, or the sink is `down`, what never failed goes first: it must not wait for what does,
-        and tells whether the sink is back. In a `hurry` nothing waits for others of its cause.
+        If sends go one at a time, or the sink is `down`, deliveries that never failed come first: they must not wait
+        for those that fail, and show whether the sink works again. In a `hurry` none waits for others of its cause.
         """
         limits = self._limits
         if limits.in_order:
@@ -53,29 +53,29 @@ class Batcher:
         for most in (0, max(0, failing)) if sound_first else (max(0, failing),):
             heads = await self._store.lane_heads(self._sink, self._clock.now(), window, subjects, most)
             if limits.group_wait:
-                turn = self._of_one_cause(heads, hurry=hurry)
+                chosen = self._of_one_cause(heads, hurry=hurry)
             else:
-                # The newest of those that never failed: the oldest may be waiting behind what made it look down.
-                turn = heads[-room * limits.batch :] if down else heads
-            if turn:
-                return self._batches(turn, subjects)[:room]
+                # The newest of those that never failed: the oldest may have been in the sends that failed.
+                chosen = heads[-room * limits.batch :] if down else heads
+            if chosen:
+                return self._batches(chosen, subjects)[:room]
         return []
 
-    def broke(self, batch: Iterable[Delivery]) -> None:
-        """Something in a send made all of it fail."""
+    def isolate(self, batch: Iterable[Delivery]) -> None:
+        """Send each subject of `batch` by itself until it no longer fails."""
         self._alone |= {delivery.event.subject for delivery in batch}
 
     def settled(self, results: Iterable[DeliveryOutcome]) -> None:
-        """What no longer fails need not go alone."""
+        """End the isolation of subjects that no longer fail."""
         self._alone -= {result.delivery.event.subject for result in results if not result.failing}
 
     @property
     def _most_failing(self) -> int:
-        """Sends, of those under way at the same time, that may hold what failed before."""
+        """How many of the sends under way at the same time may have deliveries that failed before."""
         return max(1, self._limits.parallel // 2)
 
     def _batches(self, due: Sequence[Delivery], under_way: Collection[str]) -> list[Sequence[Delivery]]:
-        """What goes together, those that go alone first."""
+        """The batches of `due`, isolated subjects first."""
         most = max(0, self._most_failing - len(self._alone & set(under_way)))
         alone = [[delivery] for delivery in due if delivery.event.subject in self._alone][:most]
         rest = [delivery for delivery in due if delivery.event.subject not in self._alone]
@@ -83,7 +83,7 @@ class Batcher:
         return [*alone, *(rest[start : start + size] for start in range(0, len(rest), size))]
 
     def _of_one_cause(self, heads: Sequence[Delivery], *, hurry: bool) -> Sequence[Delivery]:
-        """The oldest and those that share its cause, when it has waited for others long enough."""
+        """The oldest delivery and those that share its cause; none while it still waits for others."""
         self.group_at = -inf
         if not heads:
             return []

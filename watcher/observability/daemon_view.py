@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
-
-from watcher.core.retry_policy import FAILING, UP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,21 +51,34 @@ class EndpointStatus:
     """Polls in a row that failed, and none succeeded."""
 
 
+class SinkState(StrEnum):
+    """Whether a sink accepts deliveries."""
+
+    UP = "up"
+    FAILING = "failing"
+    """Its latest deliveries keep failing, or became dead letters."""
+    DOWN = "down"
+    """It does not respond, or fails for several subjects in a row."""
+    GONE = "gone"
+    """It refuses everything for good, as with the HTTP status 410."""
+    CLOSED = "closed"
+    """The reader of its output has closed it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """How one sink is doing, in this run."""
+    """The status of one sink, in this run."""
 
     type: str
     state: str
-    """`up`, `failing` (its latest deliveries keep failing, or became dead letters), `down` (it does not answer), `gone`
-    (it refuses everything for good, as with 410) or `closed` (its reader has closed its end)."""
+    """A `SinkState`."""
     error: str
-    """What it answered last when a delivery failed; empty while there is nothing to tell."""
+    """The latest response to a delivery that failed; empty when the latest send had none."""
 
     def beside(self, backlog: Backlog | None) -> SinkStatus:
-        """The look, corrected by the backlog (None: empty): up again once all failed deliveries were dropped."""
+        """The status corrected by the backlog (None: empty): up again once all failed deliveries were dropped."""
         left = backlog is not None and (backlog.waiting or backlog.dead)
-        return self if left or self.state != FAILING else replace(self, state=UP, error="")
+        return self if left or self.state != SinkState.FAILING else replace(self, state=SinkState.UP, error="")
 
 
 class DaemonView(Protocol):

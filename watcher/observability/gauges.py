@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from watcher import __version__
 from watcher.core.model import KNOWN_STATUSES
-from watcher.core.retry_policy import UP
 from watcher.core.status import outage_of, stalled
+from watcher.observability.daemon_view import SinkState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ async def gauges(inside: DaemonView, backlogs: Mapping[str, Backlog] | None, str
     looks = inside.sinks()
     if backlogs is not None:
         looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
-    up: dict[Labels, bool] = {(name,): look.state == UP for name, look in looks.items()}
+    up: dict[Labels, bool] = {(name,): look.state == SinkState.UP for name, look in looks.items()}
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
         _gauge(

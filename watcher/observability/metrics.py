@@ -53,16 +53,14 @@ DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics(Observer):
-    """An `Observer` with a registry of its own."""
+    """Counts what happens to the daemon `inside`; `streams` returns the number of open event streams."""
 
-    def __init__(self, inside: DaemonView) -> None:
-        """`inside` is whose state is told."""
-        self.streams: Callable[[], int] = lambda: 0
-        """How many listen to events; the web server says so."""
+    def __init__(self, inside: DaemonView, streams: Callable[[], int] = lambda: 0) -> None:
         self.backlogs = Backlogs(lambda: inside.reader)
         self.registry = CollectorRegistry()
         self.content_type = "text/plain; version=0.0.4; charset=utf-8"
         self._inside = inside
+        self._streams = streams
         self._now = _Now()
         self._polls = self._counter("watcher_polls", "Polls that ended, by how.", (*ENDPOINT, "outcome"))
         self._poll_seconds = self._histogram(
@@ -138,7 +136,7 @@ class Metrics(Observer):
         except StoreError:
             backlogs = None
         self._drop(self._inside.config)
-        self._now.families = await gauges(self._inside, backlogs, self.streams())
+        self._now.families = await gauges(self._inside, backlogs, self._streams())
 
     def _drop(self, config: Config) -> None:
         """Forget what belongs to no endpoint and no sink of the configuration."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from watcher.core import reminders
 from watcher.core.events import fitting
 from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
-from watcher.core.retry_policy import LONGEST_HEEDED
+from watcher.core.retry_policy import LONGEST_HEEDED, REMOVED
 from watcher.core.subjects import subject_matches
-from watcher.stores.sqlite.outbox import OVER, OVERDUE, REMOVED
+from watcher.stores.sqlite.outbox import OVER, OVERDUE
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:

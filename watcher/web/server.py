@@ -30,7 +30,6 @@ class WebServer:
         self._site: Site | None = None
         self._http: Http | None = None
         self._listener: Listener | None = None
-        metrics.streams = lambda: hub.streams
 
     @property
     def url(self) -> str | None:

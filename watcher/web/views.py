@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from watcher import __version__
 from watcher.core.events import target_to_json
 from watcher.core.model import Kind, rfc3339
-from watcher.core.retry_policy import UP
 from watcher.core.state import attempt_to_json
 from watcher.core.status import active, last_failure, outage_of, stalled, standing
 from watcher.messages.links import links, repository_name
+from watcher.observability.daemon_view import SinkState
 from watcher.util.redaction import excerpt, redact
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _endpoint(key: EndpointKey, look: EndpointStatus, record: Record | None) -> 
 def sinks_view(looks: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
     """`/api/sinks`: first the sinks that do not accept deliveries, then the others, then those no longer configured."""
     looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
-    configured = sorted(looks, key=lambda name: looks[name].state == UP)
+    configured = sorted(looks, key=lambda name: looks[name].state == SinkState.UP)
     names = [*configured, *(name for name in backlogs if name not in looks)]
     return {"now": rfc3339(now), "sinks": [_sink(name, looks.get(name), backlogs.get(name)) for name in names]}
 

@@ -1,4 +1,4 @@
-"""What an answer means for a delivery, and when a sink as a whole is down."""
+"""What a sink's response means for a delivery."""
 
 from __future__ import annotations
 
@@ -8,19 +8,7 @@ import pytest
 
 from tests.unit.delivery.relaying import an_event
 from watcher.core.ports import Delivery, DeliveryState, SendOutcome, Verdict
-from watcher.core.retry_policy import (
-    FIRST_PAUSE,
-    LONGEST_PAUSE,
-    SUSPICIOUS,
-    SinkHealth,
-    longest_pause,
-    most_borne,
-    result_of,
-)
-from watcher.observability.backlog import Backlog
-from watcher.observability.daemon_view import SinkStatus
-
-SENT, DEAD, WAITING = DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.WAITING
+from watcher.core.retry_policy import FIRST_PAUSE, LONGEST_PAUSE, longest_pause, most_borne, result_of
 
 DAY = 86400.0
 
@@ -76,105 +64,6 @@ def test_what_could_have_been_sent_for_long_enough_is_given_up(
     assert result.pause == (0.0 if dead else 32.0)  # what follows a dead letter has its turn at once
     if dead:
         assert result.answer == "given up after 1d: 503 Service Unavailable"
-
-
-def test_a_sink_that_says_itself_that_it_is_down_is() -> None:
-    health = SinkHealth()
-    health.ended([DEAD])
-    assert health.hear([answer()], own_words=True, now=1.0)
-    assert health.down
-    assert not health.hear([answer()], own_words=True, now=1.0)
-    assert health.state == "down"
-
-
-def test_one_subject_that_fails_for_ever_is_not_the_sinks_fault() -> None:
-    health = SinkHealth()
-    assert not any(health.hear([answer()], now=1.0) for _ in range(100))
-    assert not health.down
-
-
-def test_several_subjects_that_fail_one_after_the_other_are() -> None:
-    health = SinkHealth()
-    told = [health.hear([answer(subject=str(i))], now=1.0) for i in range(SUSPICIOUS)]
-    assert told == [False] * (SUSPICIOUS - 1) + [True]
-    assert health.down
-
-
-def test_several_in_one_send_are_one_sign() -> None:
-    health = SinkHealth()
-    assert not health.hear([answer(subject=str(i)) for i in range(10)], now=1.0)
-
-
-@pytest.mark.parametrize("verdict", [Verdict.TAKEN, Verdict.NEVER])
-def test_a_sink_that_takes_or_refuses_anything_works(verdict: Verdict) -> None:
-    health = SinkHealth()
-    for i in range(SUSPICIOUS - 1):
-        health.hear([answer(subject=str(i))], now=1.0)
-    assert not health.hear([answer(subject="c"), answer(verdict, "d")], now=1.0)
-    assert not health.hear([answer(subject="e")], now=1.0)  # the count begins anew
-    health.hear([answer()], own_words=True, now=1.0)
-    assert health.down
-    assert health.hear([answer(verdict)], now=1.0)
-    assert not health.down
-
-
-@pytest.mark.parametrize(
-    ("sends", "state"),
-    [
-        ([], "up"),
-        ([[SENT]], "up"),
-        ([[DEAD]], "failing"),
-        ([[DEAD], [WAITING]], "failing"),
-        ([[DEAD], [SENT]], "up"),
-        ([[SENT], [DEAD, DEAD]], "failing"),
-        ([[DEAD, SENT]], "up"),
-        ([[SENT], [WAITING, DEAD]], "failing"),
-    ],
-)
-def test_a_sink_is_failing_while_what_ended_last_are_dead_letters(sends: list[list[DeliveryState]], state: str) -> None:
-    health = SinkHealth()
-    for states in sends:
-        health.ended(states)
-    assert health.state == state
-
-
-def test_a_sink_is_failing_when_one_subject_fails_several_times_in_a_row_and_nothing_gets_through() -> None:
-    health, states = SinkHealth(), []
-    for failures in range(SUSPICIOUS):
-        health.hear([answer(failures=failures, failing_since=1.0 if failures else None)], now=1.0)
-        states.append(health.state)
-    assert states == ["up"] * (SUSPICIOUS - 1) + ["failing"]
-    health.ended([SENT])
-    health.hear([answer(Verdict.TAKEN, "b")], now=2.0)
-    health.hear([answer(failures=SUSPICIOUS, failing_since=1.0)], now=3.0)  # it alone is at fault
-    assert health.state == "up"
-
-
-@pytest.mark.parametrize(
-    ("state", "backlog", "shown"),
-    [
-        ("failing", Backlog(waiting=0, dead=1), "failing"),
-        ("failing", Backlog(waiting=1, dead=0), "failing"),
-        ("failing", Backlog(waiting=0, dead=0), "up"),
-        ("failing", None, "up"),
-        ("down", None, "down"),
-        ("up", Backlog(waiting=0, dead=1), "up"),
-    ],
-)
-def test_a_sink_is_failing_no_longer_when_all_that_failed_was_dropped(
-    state: str, backlog: Backlog | None, shown: str
-) -> None:
-    look = SinkStatus("webhook", state, "415")
-    assert look.beside(backlog) == (look if shown == state else SinkStatus("webhook", shown, ""))
-
-
-def test_a_subject_that_fails_while_others_get_through_is_no_sign() -> None:
-    health = SinkHealth()
-    health.hear([answer(Verdict.TAKEN)], now=50.0)
-    old = [answer(subject=str(i), failing_since=40.0) for i in range(10)]
-    assert not any(health.hear([each], now=60.0, own_words=True) for each in old)
-    assert all(health.is_own(each.delivery) for each in old)
-    assert health.hear([answer(subject="new")], now=61.0, own_words=True)
 
 
 def test_a_clock_that_was_put_right_gives_nothing_up() -> None:

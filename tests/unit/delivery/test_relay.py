@@ -210,9 +210,9 @@ async def test_a_sink_that_cannot_be_closed_is_replaced_all_the_same() -> None:
     async with relaying(old) as house:
         await house.record("s", 1)
         await house.quiet(10)
-        await house.relay.retire({"x"})
-        house.relay.engage(new, 60.0)
-        house.relay.settled()
+        with house.relay.changing():
+            await house.relay.remove_sinks({"x"})
+            house.relay.add_sink(new, 60.0)
         await house.record("s", 2)
         await house.quiet(10)
         assert (old.taken_of("s"), new.taken_of("s")) == ([1], [2])
@@ -226,7 +226,7 @@ async def test_a_sink_that_is_to_go_is_closed_also_when_nobody_waits_for_it_any_
     async with relaying(sink) as house:
         await house.record("s", 1)
         await asyncio.sleep(1)
-        retiring = asyncio.create_task(house.relay.retire({"x"}))
+        retiring = asyncio.create_task(house.relay.remove_sinks({"x"}))
         await asyncio.sleep(1)
         retiring.cancel()
         await asyncio.sleep(1)
@@ -241,7 +241,7 @@ async def test_what_a_sink_that_is_to_go_was_given_is_waited_for_as_long_as_it_m
     async with relaying(sink) as house:
         await house.record("s", 1)
         await asyncio.sleep(1)
-        await house.relay.retire({"x"})
+        await house.relay.remove_sinks({"x"})
         assert sink.taken_of("s") == [1]
         assert 295 < passed() < 310
         assert not await house.store.waiting()

@@ -22,13 +22,12 @@ from tests.unit.delivery.relaying import (
     relaying,
 )
 from watcher.core.ports import Entry, Limits, Verdict
-from watcher.core.retry_policy import LONGEST_PAUSE, SPACING
+from watcher.core.retry_policy import LONGEST_PAUSE, REMOVED, SPACING
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkStatus
 from watcher.stores.memory import MemoryStore
-from watcher.stores.sqlite.outbox import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +79,7 @@ async def test_a_sink_that_refuses_everything_is_failing_also_after_a_restart_un
     verdict, store = Verdict.NEVER, MemoryStore()
 
     def look(house: House) -> SinkStatus:
-        return house.relay.look({"x": "webhook"})["x"]
+        return house.relay.statuses({"x": "webhook"})["x"]
 
     for numbers in ([1, 2], []):  # two runs
         async with relaying(Scripted(lambda _: verdict), store=store) as house:
@@ -106,10 +105,10 @@ async def test_a_sink_that_takes_nothing_for_now_is_failing_also_after_a_restart
         await house.until(lambda: len(sink.sends) == 2, 10)
         await house.record(subject, 2)
         await house.until(lambda: len(sink.sends) == 9, 3600)
-        assert house.relay.look({})["x"].state == state
+        assert house.relay.statuses({})["x"].state == state
     async with relaying(Scripted(lambda _: HANGS), store=store) as again:
         await asyncio.sleep(1)
-        assert again.relay.look({})["x"].state == state
+        assert again.relay.statuses({})["x"].state == state
 
 
 @in_own_time
@@ -117,11 +116,11 @@ async def test_a_sink_that_is_put_back_is_not_failing_for_what_was_left_when_it_
     store = MemoryStore()
     async with relaying(Scripted(lambda _: Verdict.LATER), store=store) as house:
         await house.record("a", 1)
-        await house.until(lambda: house.relay.look({})["x"].error != "", 10)
+        await house.until(lambda: house.relay.statuses({})["x"].error != "", 10)
         await store.dead_letter("x", REMOVED, house.clock.now())
     async with relaying(Scripted(), store=store) as back:
         await asyncio.sleep(1)
-        assert back.relay.look({"x": "webhook"})["x"] == SinkStatus("webhook", "up", "")
+        assert back.relay.statuses({"x": "webhook"})["x"] == SinkStatus("webhook", "up", "")
 
 
 @in_own_time

@@ -25,7 +25,7 @@ from tests.unit.deploy.choices import (
     watcher_stack,
 )
 from tests.unit.deploy.stacks import RefusedError, Stack, template
-from watcher.app import CLOSING
+from watcher.app.lifecycle import CLOSE_SECONDS
 from watcher.cli import USAGE, cli
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
@@ -165,9 +165,9 @@ def test_a_task_has_longer_to_end_than_the_daemon_takes() -> None:
     example = (DEPLOY.parent / "config" / "watcher.yaml").read_bytes()
     config = parse(Document("watcher.yaml", example), {"AWS_REGION": "us-east-1"}, lambda _: None)
     timeout = float(container(watcher_stack())["StopTimeout"])
-    assert config.shutdown_grace + CLOSING < timeout <= 120
+    assert config.shutdown_grace + CLOSE_SECONDS < timeout <= 120
     with pytest.raises(RefusedError, match="bounds"):
-        watcher_stack(StopTimeout=str(int(config.shutdown_grace + CLOSING)))
+        watcher_stack(StopTimeout=str(int(config.shutdown_grace + CLOSE_SECONDS)))
 
 
 @EVERY

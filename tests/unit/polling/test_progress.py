@@ -72,7 +72,7 @@ async def test_a_worker_whose_store_hangs_is_stuck_and_one_whose_sink_hangs_is_n
         await house.record("s", 1)
         await asyncio.sleep(600)
         assert house.relay.stuck() == []
-        assert house.relay.look({"x": "webhook"})["x"].state == "failing"
+        assert house.relay.statuses({"x": "webhook"})["x"].state == "failing"
         house.store.lane_heads = hang  # type: ignore[method-assign]
         house.store.next_try = hang  # type: ignore[method-assign]
         await asyncio.sleep(600)

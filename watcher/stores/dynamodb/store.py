@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.core.ports import DeliveryState
+from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import chunked_text, items, schema
@@ -31,7 +32,7 @@ from watcher.stores.dynamodb.items import SHARDS, shard_of
 from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_outbox import REFRESH, REFRESH_WITHOUT_LEASES
 from watcher.stores.dynamodb.table import Put, gather
-from watcher.stores.sqlite.outbox import OVER, REMOVED
+from watcher.stores.sqlite.outbox import OVER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Sequence

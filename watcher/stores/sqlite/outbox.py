@@ -28,7 +28,6 @@ CHUNK = 5000
 OVERDUE = 1.0
 """A `next_try` long ago, and yet not 0: the lane is failing."""
 
-REMOVED = "the sink is not in the configuration any more"
 OVER = "no reminder is needed any more"
 
 _FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,

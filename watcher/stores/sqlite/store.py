@@ -19,6 +19,7 @@ from watcher.core import state
 from watcher.core.events import fitting
 from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryState
+from watcher.core.retry_policy import REMOVED
 from watcher.core.subjects import matches_one_id, subject_matches
 from watcher.errors import StoreError
 from watcher.stores.sqlite import outbox, transfer
@@ -281,7 +282,7 @@ class SqliteStore(SqliteOutbox):
 
     async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
         removed = await self._in_transaction(lambda connection: outbox.register_sinks(connection, sinks))
-        return sum([await self.dead_letter(sink, outbox.REMOVED, now) for sink in removed])
+        return sum([await self.dead_letter(sink, REMOVED, now) for sink in removed])
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
         return await self._in_transaction(lambda connection: outbox.replay(connection, sink, since.timestamp(), wanted))

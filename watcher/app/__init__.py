@@ -1,0 +1,1 @@
+"""The daemon: built from its settings, started, reconfigured, drained and closed; knows all wings below."""

@@ -1,0 +1,85 @@
+"""Builds the daemon from its settings: the only module that wires concrete classes together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.app.lifecycle import App
+from watcher.app.sink_changes import SinkChanges
+from watcher.app.view import RunningDaemon
+from watcher.aws.sessions import Sessions
+from watcher.core.state_url import SCHEME
+from watcher.delivery.maintenance import Maintenance
+from watcher.delivery.relay import Relay
+from watcher.observability.metrics import Metrics
+from watcher.observability.observer import Observers
+from watcher.polling.manager import PollerManager
+from watcher.polling.recorder import Recorder
+from watcher.stores import reader_for, store_for
+from watcher.stores.memory import MemoryStore
+from watcher.util.clock import SystemClock
+from watcher.web.server import WebServer
+from watcher.web.stream import Hub
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.cluster.membership import Membership
+    from watcher.core.model import EndpointKey
+    from watcher.core.ports import Clock, Sink
+    from watcher.core.settings import Config
+    from watcher.observability.observer import Observer
+
+
+def build(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    sinks: Sequence[Sink] | None = None,
+    observers: Sequence[Observer] = (),
+) -> App:
+    """Build the daemon; nothing is opened before `App.run`.
+
+    Args:
+        config: what to watch and how.
+        clock: the system's clock by default.
+        sinks: where events go; by default the configured sinks, which then change with the configuration.
+        observers: notified of every poll, commit and delivery, besides the metrics and the event stream.
+    """
+    clock = clock or SystemClock()
+    sessions, observer = Sessions(), Observers()
+    membership: Membership | None = None
+
+    def may_poll(key: EndpointKey) -> bool:
+        return membership is None or membership.may(key)
+
+    store = store_for(config.state, sessions)
+    reader = store if isinstance(store, MemoryStore) else reader_for(config.state, sessions)
+    made = [each.options.build(each, sessions) for each in config.sinks] if sinks is None else sinks
+    relay = Relay(store, made, clock, {sink.name: sink.give_up_after for sink in config.sinks}, observer)
+    recorder = Recorder(store, clock, relay.wake, observer)
+    polling = PollerManager(config, sessions, recorder, clock, observer, may_poll)
+    if config.state.startswith(SCHEME):
+        from watcher.app.shared_table import join  # noqa: PLC0415  loads botocore, which other stores do not need
+
+        membership = join(store, lambda: daemon.config, polling, recorder, relay, clock)
+    if membership is not None:
+        polling.reconfigure(membership.restricted(config))
+    daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership)
+    hub = Hub(daemon)
+    metrics = Metrics(daemon, lambda: hub.streams)
+    for each in (metrics, hub, *observers):
+        observer.add(each)
+    web = WebServer(daemon, metrics, hub)
+    return App(
+        view=daemon,
+        store=store,
+        reader=reader,
+        sessions=sessions,
+        sink_changes=SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None),
+        maintenance=Maintenance(daemon, store, relay),
+        observers=observer,
+        metrics=metrics,
+        hub=hub,
+        web=web,
+    )

@@ -1,0 +1,249 @@
+"""The life of the daemon: started, reconfigured, drained and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from watcher import __version__
+from watcher.app.retry import repeat_until_stored
+from watcher.config.changes import AT_START, difference
+from watcher.errors import ServiceUnreachable, StoreError
+from watcher.observability import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from watcher.app.sink_changes import SinkChanges
+    from watcher.app.view import RunningDaemon
+    from watcher.aws.sessions import Sessions
+    from watcher.config.reloader import ReloadStatus
+    from watcher.core.ports import Reader, Store
+    from watcher.core.settings import Config, Http
+    from watcher.delivery.maintenance import Maintenance
+    from watcher.observability.metrics import Metrics
+    from watcher.observability.observer import Observers
+    from watcher.web.server import WebServer
+    from watcher.web.stream import Hub
+
+    Task = Callable[[], Coroutine[Any, Any, None]]
+
+log = structlog.get_logger()
+
+CLOSE_SECONDS = 5.0
+"""Seconds beyond the grace time for closing what is open."""
+
+LAST_SPANS_SECONDS = 2.0
+"""Seconds beyond that for sending the remaining spans."""
+
+LISTEN_RETRY_SECONDS = 30.0
+"""Seconds between tries to listen at an address that the configuration does not name."""
+
+START_SECONDS = 30.0
+"""Seconds for which the start is retried while the store is unavailable."""
+
+
+@dataclass(eq=False)
+class App:
+    """A daemon; `build` makes it."""
+
+    view: RunningDaemon
+    store: Store
+    reader: Reader
+    sessions: Sessions
+    sink_changes: SinkChanges
+    maintenance: Maintenance
+    observers: Observers
+    metrics: Metrics
+    hub: Hub
+    web: WebServer
+
+    def __post_init__(self) -> None:
+        self.recorder, self.polling, self.relay = self.view.recorder, self.view.polling, self.view.relay
+        self._membership = self.view.membership
+        self._tracing: tracing.Tracing | None = None
+
+    async def run(self, stop: asyncio.Event, *beside: Task) -> None:
+        """Watch until `stop` is set or every sink is closed; then deliver what is due within the grace time.
+
+        `beside`: tasks that run as long as it watches.
+
+        Raises:
+            StoreError: the store cannot be used, at the start or for observed changes at the end.
+            ServiceUnreachable: it cannot listen at the address that `http.listen` names.
+        """
+        with contextlib.suppress(_StoppedError):
+            await self._run(stop, beside)
+
+    async def apply(self, config: Config) -> tuple[str, ...]:
+        """Apply another configuration by what differs; returns the keys that need a restart.
+
+        Targets that stay keep their state, phase and streaks; clients and sinks that did not change stay open; no poll
+        and no delivery under way is cut off.
+
+        Raises:
+            ServiceUnreachable: it cannot listen at the new address; nothing has changed.
+        """
+        before, membership = self.view.config, self._membership
+        change = difference(before, config)
+        coming = self.sink_changes.made(change)  # first: what cannot be made refuses the whole configuration
+        if config.http != before.http:
+            await self._serve_at(config.http)
+        self.view.config = config = replace(config, **{key: getattr(before, key) for key in AT_START})
+        self.polling.reconfigure(config if membership is None else membership.restricted(config))
+        # Subjects of other daemons are theirs to forget.
+        forgotten = change.forgotten if membership is None else membership.mine(change.forgotten)
+        await self.sink_changes.apply(config, change, coming, forgotten)
+        log.info(
+            "config.reloaded",
+            targets=len(config.targets),
+            new=change.new_targets,
+            changed=change.changed_targets,
+            forgotten=len(change.forgotten),
+            sinks_changed=len(change.leaving_sinks | {sink.name for sink in change.coming_sinks}),
+        )
+        if change.restart_for:
+            consequence = "these keys keep their old values until watcher is restarted"
+            log.warning("config.restart_required", keys=change.restart_for, consequence=consequence)
+        return change.restart_for
+
+    def forget_credentials(self) -> None:
+        """Forget all profiles and credentials; each account loads them again at its next call."""
+        self.sessions.drop()
+
+    def reloaded(self, status: ReloadStatus) -> None:
+        """Show the outcome of a reload."""
+        self.view.loaded = status
+        self.hub.reloaded()
+
+    async def _run(self, stop: asyncio.Event, beside: Sequence[Task]) -> None:
+        config = self.view.config
+        await self._open_with_retries(self.store.open, stop)
+        try:
+            if config.tracing is not None:
+                self._tracing = tracing.set_up(config.tracing, __version__)
+            endpoints = self.view.endpoints()
+            if self._membership is None:
+                await self.recorder.load([*(target.id for target in config.targets), *map(str, endpoints)])
+            await self._open_with_retries(lambda: self.sink_changes.register(config.sinks), stop)
+            if self.reader is not self.store:
+                await self._open_with_retries(self.reader.open, stop)
+            await self._serve_at(config.http)
+            self.relay.wake()
+            log.info("watcher.started", targets=len(config.targets), endpoints=len(endpoints))
+            await self._supervise(stop, [self._serve_again, *beside])
+        finally:
+            await self._close()
+
+    async def _open_with_retries(self, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        until = self.view.clock.monotonic() + START_SECONDS
+
+        def give_up(error: StoreError) -> bool:
+            if error.passing and stop.is_set():
+                raise _StoppedError from error
+            return not error.passing or self.view.clock.monotonic() > until
+
+        await repeat_until_stored(step, "store.unavailable", f"retrying for up to {START_SECONDS:g} s", give_up)
+
+    async def _supervise(self, stop: asyncio.Event, beside: Sequence[Task]) -> None:
+        """Run all tasks until one ends; then stop polling, deliver what is due, and end the others."""
+        membership, upkeep = self._membership, self.maintenance
+        recording = asyncio.create_task(self.recorder.run(), name="recorder")
+        relaying = asyncio.create_task(self.relay.run(), name="relay")
+        polling = asyncio.create_task(self.polling.run(), name="polling")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        others = [asyncio.create_task(each()) for each in (upkeep.prune, upkeep.mark_alive, upkeep.remind, *beside)]
+        leases = [] if membership is None else [asyncio.create_task(membership.run(), name="leases")]
+        tasks = (recording, relaying, polling, stopping, *others, *leases)
+        self.view.stage = ""
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # without an error, only `stop` or the end of the last sink ends one
+            self.view.stage = "it is stopping"
+            log.info("watcher.shutdown_started", grace=self.view.config.shutdown_grace)
+            if membership is not None:
+                await membership.resign()
+            for task in (*others, polling):
+                await _cancel(task)
+            await self._drain()
+        finally:
+            for task in tasks:
+                await _cancel(task)
+            if membership is not None:
+                await membership.release_all()
+
+    async def _drain(self) -> None:
+        """Commit what was observed and deliver what is due, within the grace time."""
+        config = self.view.config
+        grace = config.shutdown_grace
+        try:
+            async with asyncio.timeout(grace) as limit:
+                await self.recorder.drained()
+                if self._membership is not None and (shorter := self._membership.grace(grace)) < grace:
+                    grace = shorter
+                    limit.reschedule(asyncio.get_running_loop().time() + grace)
+                await self.relay.drain(grace)
+        except TimeoutError:
+            if self.recorder.pending:
+                raise StoreError(
+                    f"{config.state}: changes that were observed could not be stored within the grace time; "
+                    "the next start compares AWS's answers with what was stored before"
+                ) from None
+        waiting = await self.store.waiting()
+        log.info("watcher.stopped", undelivered=sum(waiting.values()))
+
+    async def _serve_at(self, http: Http | None) -> None:
+        """Serve the pages at another address, or nowhere (None).
+
+        Raises:
+            ServiceUnreachable: it cannot listen at the address that the configuration names; nothing has changed.
+        """
+        before = self.web.url
+        try:
+            await self.web.reconfigure(http)
+        except ServiceUnreachable as error:
+            if http is None or http.written:
+                raise
+            # The configuration does not name the address: watch without the pages.
+            log.warning("http.listen_failed", error=str(error))
+        if self.web.url not in (None, before):
+            log.info("http.started", url=self.web.url)
+
+    async def _serve_again(self) -> None:
+        """Try again, for ever, to listen at an address that was not available."""
+        while True:
+            await asyncio.sleep(LISTEN_RETRY_SECONDS)
+            http = self.view.config.http
+            if self.web.url is None and http is not None:
+                with contextlib.suppress(ServiceUnreachable):
+                    await self.web.reconfigure(http)
+                    log.info("http.started", url=self.web.url)
+
+    async def _close(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.web.close(CLOSE_SECONDS / 2)
+                self.metrics.close()
+                await self.relay.close()
+                await self.polling.close()
+                if self.reader is not self.store:
+                    await self.reader.close()
+                await self.store.close()  # last, since it truncates the write-ahead log
+                self.sessions.close()
+        if self._tracing is not None:
+            await self._tracing.shutdown(LAST_SPANS_SECONDS)
+
+
+class _StoppedError(Exception):
+    """It was asked to stop before it had started."""
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.wait([task])

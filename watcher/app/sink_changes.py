@@ -1,0 +1,70 @@
+"""Registers the configured sinks in the store, and replaces those that a new configuration changes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.app.retry import repeat_until_stored
+from watcher.core.routing import wants_recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.aws.sessions import Sessions
+    from watcher.config.changes import Difference
+    from watcher.core.ports import Clock, Sink, Store
+    from watcher.core.settings import Config, SinkSettings
+    from watcher.delivery.relay import Relay
+    from watcher.polling.recorder import Recorder
+
+log = structlog.get_logger()
+
+
+class SinkChanges:
+    """`sessions`: for new sinks at AWS; None: the sinks were given, and do not follow the configuration."""
+
+    def __init__(self, store: Store, relay: Relay, recorder: Recorder, clock: Clock, sessions: Sessions | None) -> None:
+        self._store = store
+        self._relay = relay
+        self._recorder = recorder
+        self._clock = clock
+        self._sessions = sessions
+
+    async def register(self, sinks: Sequence[SinkSettings]) -> None:
+        """Register the configured sinks: replay events to new ones, dead-letter what is pending for removed ones."""
+        known = await self._store.registered_sinks()
+        for sink in sinks:
+            if sink.name not in known and sink.replay_from is not None:
+                replayed = await self._store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
+                log.info("sink.replayed", sink=sink.name, events=replayed)
+        if count := await self._store.register_sinks([sink.name for sink in sinks], self._clock.now()):
+            log.warning("sink.removed", dead_letters=count, remedy="list them with `watcher deliveries --dead`")
+
+    def made(self, change: Difference) -> Sequence[Sink]:
+        """The sinks that are new, or made from other settings; not yet opened."""
+        sessions = self._sessions
+        return [] if sessions is None else [each.options.build(each, sessions) for each in change.coming_sinks]
+
+    async def apply(self, config: Config, change: Difference, coming: Sequence[Sink], forgotten: Sequence[str]) -> None:
+        """Replace the sinks by `coming`, what `made` returned for `change`, and forget subjects.
+
+        What was routed to a removed sink is recorded before the sink is taken off the list.
+        """
+        if self._sessions is None:
+            await self._recorder.forget(forgotten)
+            return
+        for sink in config.sinks:
+            self._relay.set_give_up_after(sink.name, sink.give_up_after)
+        with self._relay.changing():
+            try:
+                await self._relay.remove_sinks(change.leaving_sinks)
+                await self._recorder.forget(forgotten)
+                await repeat_until_stored(
+                    lambda: self.register(config.sinks), "config.deferred", "the new sinks wait until the store works"
+                )
+            finally:
+                for made, settings in zip(coming, change.coming_sinks, strict=True):
+                    self._relay.add_sink(made, settings.give_up_after)

@@ -1,0 +1,68 @@
+"""What the status page, the metrics and the reload report read of the running daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.config.reloader import ReloadStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from watcher.cluster.membership import Membership
+    from watcher.core.model import EndpointKey
+    from watcher.core.ports import Clock, Reader
+    from watcher.core.settings import Config
+    from watcher.core.state import Record
+    from watcher.delivery.relay import Relay
+    from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
+    from watcher.polling.manager import PollerManager
+    from watcher.polling.recorder import Recorder
+
+
+@dataclass(eq=False)
+class RunningDaemon:
+    """Implements `DaemonView`."""
+
+    config: Config
+    """The configuration in force; replaced by a reload."""
+    clock: Clock
+    reader: Reader
+    recorder: Recorder
+    polling: PollerManager
+    relay: Relay
+    membership: Membership | None
+    stage: str = "it is starting"
+    """Why the daemon as a whole is not ready; empty while it watches."""
+
+    def __post_init__(self) -> None:
+        self.started: datetime = self.clock.now()
+        self.loaded = ReloadStatus(self.started, self.started)
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        return self.recorder.records
+
+    def target(self, target_id: str) -> TargetStatus:
+        return self.polling.look(target_id)
+
+    def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
+        return self.polling.looks()
+
+    def sinks(self) -> Mapping[str, SinkStatus]:
+        return self.relay.statuses({sink.name: sink.type for sink in self.config.sinks})
+
+    def stuck(self) -> list[str]:
+        recorder = self.recorder.stuck()
+        return [*self.polling.stuck(), *self.relay.stuck(), *([recorder] if recorder else [])]
+
+    def unready(self) -> list[str]:
+        reasons = [self.stage] if self.stage else []
+        if self.recorder.trouble is not None:
+            reasons.append(f"the state store cannot be written: {self.recorder.trouble}")
+        if self.relay.trouble is not None:
+            reasons.append(f"the state store cannot be read for pending deliveries: {self.relay.trouble}")
+        reasons += [] if self.membership is None else self.membership.unready()
+        return [*reasons, *(f"{key} was not tried yet" for key, status in self.endpoints().items() if not status.tried)]

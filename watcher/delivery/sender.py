@@ -1,0 +1,172 @@
+"""Sends batches to one sink, and settles in the store what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.core.ports import DeliveryState, SendOutcome, Verdict
+from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, result_of
+from watcher.delivery.batching import Batcher
+from watcher.delivery.sink_health import Pacing, SinkHealth
+from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
+from watcher.observability.tracing import span
+from watcher.util.duration import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Sink, Store
+    from watcher.observability.observer import Observer
+
+log = structlog.get_logger()
+
+STORE_PAUSE_SECONDS = 1.0
+"""Seconds before the store is asked again after it failed."""
+
+
+class Sender:
+    """Sends to one sink; keeps its health and the pacing of its sends."""
+
+    def __init__(self, sink: Sink, store: Store, clock: Clock, give_up_after: float, observer: Observer) -> None:
+        self.give_up_after = give_up_after
+        """Seconds for which a delivery is tried."""
+        self.batcher = Batcher(sink.name, sink.limits, store, clock)
+        self.health = SinkHealth()
+        self.pacing = Pacing()
+        self.last_text = ""
+        """The text of the latest outcome."""
+        self._sink = sink
+        self._limits = sink.limits
+        self._store = store
+        self._clock = clock
+        self._observer = observer
+        self._log = log.bind(sink=sink.name)
+        self._unsettled: list[DeliveryOutcome] = []
+        self._settling = asyncio.Lock()
+
+    async def send(self, batch: Sequence[Delivery]) -> None:
+        """Send a batch and settle its outcomes.
+
+        Raises:
+            SinkClosed, SinkGone: the sink takes nothing more; the batch stays due.
+        """
+        limits, sink_error, at_least = self._limits, False, 0.0
+        try:
+            with span(f"deliver {self._sink.name}", deliveries=len(batch)) as traced:
+                traced.delivers([delivery.event for delivery in batch])
+                async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
+                    outcomes = await self._sink.send(batch)
+                traced.outcome(*_worst(outcomes))
+            if not outcomes:
+                outcomes = self._later(batch, "it answered nothing")
+            elif len(outcomes) > 1 and limits.group_wait and all(each.verdict is Verdict.NEVER for each in outcomes):
+                self._isolate(batch)
+                outcomes = [replace(outcome, verdict=Verdict.LATER) for outcome in outcomes]
+        except TimeoutError:
+            outcomes = self._later(batch, f"no answer within {format_duration(limits.deadline)}")
+            if not limits.group_wait:  # those of one cause are one message, and stay together
+                self._isolate(batch)
+        except (SinkClosed, SinkGone):
+            raise
+        except SinkError as error:
+            sink_error = True
+            at_least = min(error.retry_after or 0.0, LONGEST_HEEDED)
+            outcomes = self._later(batch, str(error))
+            if not all(map(self.health.is_own_failure, batch)):
+                self.pacing.postpone(self._clock.monotonic() + at_least)
+        except Exception as error:  # noqa: BLE001  a bug with one event must not end the sink's worker
+            self._log.exception("sink.crashed")
+            outcomes = self._later(batch, f"a bug: {type(error).__name__}")
+            self._isolate(batch)
+        await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
+
+    def _later(self, batch: Sequence[Delivery], text: str) -> Sequence[SendOutcome]:
+        # Of those in order only the first was tried.
+        tried = batch[:1] if self._limits.in_order else batch
+        return [SendOutcome(delivery, Verdict.LATER, text) for delivery in tried]
+
+    def _isolate(self, batch: Sequence[Delivery]) -> None:
+        """Send each subject of `batch` by itself from now on: one of them may be why all failed."""
+        if len(batch) > 1 and not self.health.down:
+            self.batcher.isolate(batch)
+
+    async def _settle(self, outcomes: Sequence[SendOutcome], *, sink_error: bool, at_least: float) -> None:
+        """Record what the outcomes mean; outcomes that arrive during a commit share the next one."""
+        share, now = random.random(), self._clock.now().timestamp()  # noqa: S311  jitter
+        results = [
+            result_of(
+                outcome,
+                now=now,
+                share=share,
+                give_up_after=self.give_up_after,
+                at_least=at_least,
+                deadline=self._limits.deadline,
+            )
+            for outcome in outcomes
+        ]
+        self.last_text = outcomes[-1].text
+        responded_at = self.health.responded_at
+        changed = self.health.update(outcomes, now=now, sink_error=sink_error)
+        self.health.update_ended([result.state for result in results])
+        self.batcher.settled(results)
+        self._log_results(results, changed=changed)
+        self._pace(results, share, changed=changed)
+        self._unsettled += results
+        async with self._settling:
+            batch, self._unsettled = self._unsettled, []
+            while batch:
+                try:
+                    await self._store.settle(batch, self._clock.now())
+                    self._observer.delivered(batch)
+                    break
+                except StoreError as error:
+                    # Sending again what the sink took would be a needless repeat.
+                    self._log.warning("delivery.settle_failed", deliveries=len(batch), error=str(error))
+                    await asyncio.sleep(STORE_PAUSE_SECONDS)
+        if changed and not self.health.down:
+            await self._retry_now(responded_at)
+
+    def _pace(self, results: Sequence[DeliveryOutcome], share: float, *, changed: bool) -> None:
+        now = self._clock.monotonic()
+        if self._limits.in_order:
+            self.pacing.space(now + max(result.pause for result in results))
+        elif self.health.down:
+            self.pacing.space(now + share * SPACING)
+        elif changed:
+            self.pacing.space(-inf)
+        if changed:
+            self.pacing.overdue_at = now + self.give_up_after
+
+    async def _retry_now(self, since: float) -> None:
+        """Retry now what began to fail after `since`, when the sink last responded: it failed because it was down."""
+        try:
+            await self._store.retry_now(self._sink.name, since)
+        except StoreError as error:  # they are retried anyway, only later
+            self._log.warning("sink.store_failed", error=str(error))
+
+    def _log_results(self, results: Sequence[DeliveryOutcome], *, changed: bool) -> None:
+        for result in results:
+            event = result.delivery.event
+            if result.state is DeliveryState.DEAD:
+                self._log.error("delivery.dead_lettered", event_id=event.id, subject=event.subject, error=result.answer)
+            elif result.state is DeliveryState.WAITING and not (result.delivery.failures or self.health.down):
+                self._log.warning("delivery.failed", event_id=event.id, subject=event.subject, error=result.answer)
+        if changed and self.health.down:
+            self._log.warning("sink.failed", error=results[-1].answer, consequence="its events stay pending")
+        elif changed:
+            self._log.info("sink.recovered")
+
+
+def _worst(outcomes: Sequence[SendOutcome]) -> tuple[str, str]:
+    """The worst verdict, and its text unless everything was taken, for a trace."""
+    for verdict in (Verdict.NEVER, Verdict.LATER):
+        for outcome in outcomes:
+            if outcome.verdict is verdict:
+                return verdict, outcome.text or verdict
+    return Verdict.TAKEN, ""
