@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PRUNE_EVERY = 60.0
+PRUNE_SECONDS = 60.0
+"""Seconds between two prunings."""
+
 PRUNE_STEP = 500
-"""Every minute, this many old events at a time, so that no commit waits long."""
+"""Events in one transaction, so that no commit waits long."""
 
-REMIND_EVERY = 30.0
-"""Seconds between looks at what a sink is to be reminded of, at most."""
+MAX_REMIND_SECONDS = 30.0
+"""Seconds between two looks for reminders, at most."""
 
-
-LOOK_AGAIN = 0.1
-"""Seconds between two checks of whether every endpoint is polled, until all are."""
+UNREADY_SECONDS = 1.0
+"""Seconds between two looks whether every endpoint is polled, while one is not."""
 
 
 class Maintenance:
-    """Looks at the configuration anew each time: it may be replaced."""
+    """Each task runs for ever, and reads the configuration in force each time."""
 
     def __init__(self, inside: DaemonView, store: Store, relay: Relay) -> None:
-        """Nothing is done before `prune` and `remind`."""
         self._inside = inside
         self._store = store
         self._relay = relay
 
     async def prune(self) -> None:
-        """Keep the history within `state_retention`, for ever."""
+        """Delete history that is older than `state_retention`."""
         while True:
-            await asyncio.sleep(PRUNE_EVERY)
+            await asyncio.sleep(PRUNE_SECONDS)
             before = self._inside.clock.now() - timedelta(seconds=self._inside.config.state_retention)
             try:
                 pruned = PRUNE_STEP
@@ -54,10 +54,10 @@ class Maintenance:
                 log.warning("store.prune_failed", error=str(error))
 
     async def mark_alive(self) -> None:
-        """Mark the store as up to date, for ever, while every endpoint is polled."""
+        """Mark the store as up to date while every endpoint is polled."""
         while True:
             if self._inside.stuck() or self._inside.unready():
-                await asyncio.sleep(LOOK_AGAIN)
+                await asyncio.sleep(UNREADY_SECONDS)
                 continue
             try:
                 await self._store.mark_alive(self._inside.clock.now())
@@ -67,11 +67,10 @@ class Maintenance:
             await asyncio.sleep(MARK_SECONDS)
 
     async def remind(self) -> None:
-        """Let sinks that ask for it have their reminders, and call off those that are over, for ever."""
+        """Add reminders to the outbox for sinks with `remind_every`, and cancel those that are no longer needed."""
         while True:
-            config = self._inside.config
-            every = [sink.remind_every for sink in config.sinks if sink.remind_every is not None]
-            await asyncio.sleep(min(REMIND_EVERY, *(each / 20 for each in every)) if every else REMIND_EVERY)
+            every = [sink.remind_every for sink in self._inside.config.sinks if sink.remind_every is not None]
+            await asyncio.sleep(min([MAX_REMIND_SECONDS, *(each / 20 for each in every)]))
             config, now, gone = self._inside.config, self._inside.clock.now(), self._relay.gone()
             wanted = [wish for wish in wishes(config, self._inside.records, now) if wish.sink not in gone]
             try:

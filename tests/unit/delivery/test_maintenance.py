@@ -1,4 +1,4 @@
-"""What a daemon does beside watching."""
+"""The periodic tasks of a daemon besides watching."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watcher.stores.memory import MemoryStore
 async def test_a_store_is_marked_only_while_every_endpoint_is_polled(
     monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    monkeypatch.setattr(maintenance, "LOOK_AGAIN", 0.001)
+    monkeypatch.setattr(maintenance, "UNREADY_SECONDS", 0.001)
     store, looked = MemoryStore(), asyncio.Event()
 
     class Looks(list[str]):
