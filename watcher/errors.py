@@ -44,7 +44,7 @@ class UsageError(WatcherError):
     exit_code = 64
 
 
-class ServiceUnreachable(WatcherError):  # noqa: N818  named for what it says
+class ServiceUnreachable(WatcherError):
     """A needed service cannot be reached."""
 
     exit_code = 69
@@ -57,11 +57,11 @@ class StoreError(WatcherError):
     passing = False
 
 
-class StoreLocked(StoreError):  # noqa: N818  named for what it says
+class StoreLocked(StoreError):
     """Another daemon keeps its state in the same place."""
 
 
-class StoreSilent(StoreError):  # noqa: N818  named for what it says
+class StoreSilent(StoreError):
     """The state store did not answer within so many seconds."""
 
     def __init__(self, seconds: float) -> None:
@@ -71,7 +71,7 @@ class StoreSilent(StoreError):  # noqa: N818  named for what it says
         )
 
 
-class StoreConflict(StoreError):  # noqa: N818  named for what it says
+class StoreConflict(StoreError):
     """Another watcher changed `subjects` since this one read them; all else that was to be kept is kept."""
 
     def __init__(self, message: str, subjects: Collection[str]) -> None:
@@ -80,7 +80,7 @@ class StoreConflict(StoreError):  # noqa: N818  named for what it says
         self.subjects = frozenset(subjects)
 
 
-class Superseded(WatcherError):  # noqa: N818  an outcome as much as an error
+class Superseded(WatcherError):
     """Another watcher was quicker: what was seen is not kept, and is looked at anew."""
 
 
@@ -111,7 +111,7 @@ class ConfigError(WatcherError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
-class PollFailed(WatcherError):  # noqa: N818  an outcome as much as an error
+class PollFailed(WatcherError):
     """A poll brought nothing to believe.
 
     `code` is AWS's error code, or one of ours in its style. `passing`: another try may bring an answer. `throttled`:
@@ -153,9 +153,9 @@ class SinkError(WatcherError):
         self.retry_after = retry_after
 
 
-class SinkClosed(SinkError):  # noqa: N818  named for what it says
+class SinkClosed(SinkError):
     """The sink is gone for the rest of this run."""
 
 
-class SinkGone(SinkError):  # noqa: N818  named for what it says
+class SinkGone(SinkError):
     """The receiver said that it wants nothing more: its deliveries are dead letters, until the next start."""

@@ -28,7 +28,7 @@ from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.core.settings import SinkSettings, Tracing
-from watcher.observability import tracing
+from watcher.observability import tracing, tracing_setup
 from watcher.util.redaction import HIDDEN, remember
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ UNBOUNDED = 600.0
 @asynccontextmanager
 async def traced(settings: Tracing, patience: float = 10.0) -> AsyncIterator[None]:
     """Tracing at work until the block ends; then everything was sent, or the time is over."""
-    at_work = tracing.set_up(settings, "1.2.3")
+    at_work = tracing_setup.Tracing(settings, "1.2.3")
     try:
         yield
     finally:
@@ -344,8 +344,8 @@ async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
     simulator: Simulator, collector_is: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Spans are exported as soon as there are some, so that the exporter has its trouble while polls go on."""
-    monkeypatch.setattr(tracing, "EXPORT_EVERY", 0.1)
-    monkeypatch.setattr(tracing, "EXPORT_TIMEOUT", UNBOUNDED)
+    monkeypatch.setattr(tracing_setup, "EXPORT_SECONDS", 0.1)
+    monkeypatch.setattr(tracing_setup, "EXPORT_TIMEOUT_SECONDS", UNBOUNDED)
     target = a_stack()
     simulator.world.show(target, attempt(target, "SUCCEEDED", at(1)))
     reply = Reply(hang=True) if collector_is == "hanging" else Reply(503)
@@ -365,10 +365,10 @@ async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
 
 
 async def test_spans_that_cannot_be_sent_are_dropped_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracing, "EXPORT_TIMEOUT", 0.3)
+    monkeypatch.setattr(tracing_setup, "EXPORT_TIMEOUT_SECONDS", 0.3)
     with capture_logs() as logs:
         async with collecting(*[Reply(hang=True)] * 99) as collector, traced(Tracing(collector.endpoint), patience=0.2):
-            for _ in range(3 * tracing.QUEUE):
+            for _ in range(3 * tracing_setup.MAX_QUEUED_SPANS):
                 with tracing.span("poll stack"):
                     pass
             await collector.until(1)
@@ -376,9 +376,9 @@ async def test_spans_that_cannot_be_sent_are_dropped_and_not_kept(monkeypatch: p
 
 
 async def test_a_last_export_is_given_up_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracing, "EXPORT_TIMEOUT", UNBOUNDED)
+    monkeypatch.setattr(tracing_setup, "EXPORT_TIMEOUT_SECONDS", UNBOUNDED)
     async with collecting(Reply(hang=True)) as collector:
-        at_work = tracing.set_up(Tracing(collector.endpoint), "1.2.3")
+        at_work = tracing_setup.Tracing(Tracing(collector.endpoint), "1.2.3")
         with tracing.span("poll stack"):
             pass
         with capture_logs() as logs:
@@ -394,9 +394,11 @@ async def test_a_last_export_is_given_up_when_its_time_is_over(monkeypatch: pyte
 
 RUN = f"""
 import sys
-from watcher.observability import tracing
+from pathlib import Path
 from watcher.cli import main
-tracing.EXPORT_TIMEOUT = {UNBOUNDED}
+if "tracing" in Path(sys.argv[1]).read_text():
+    from watcher.observability import tracing_setup
+    tracing_setup.EXPORT_TIMEOUT_SECONDS = {UNBOUNDED}
 try:
     main(["run", "--config", sys.argv[1]])
 finally:

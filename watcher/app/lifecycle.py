@@ -13,7 +13,6 @@ from watcher import __version__
 from watcher.app.retry import repeat_until_stored
 from watcher.config.changes import AT_START, difference
 from watcher.errors import ServiceUnreachable, StoreError
-from watcher.observability import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from watcher.delivery.maintenance import Maintenance
     from watcher.observability.metrics import Metrics
     from watcher.observability.observer import Observers
+    from watcher.observability.tracing_setup import Tracing
     from watcher.web.server import WebServer
     from watcher.web.stream import Hub
 
@@ -65,7 +65,7 @@ class App:
     def __post_init__(self) -> None:
         self.recorder, self.polling, self.relay = self.view.recorder, self.view.polling, self.view.relay
         self._membership = self.view.membership
-        self._tracing: tracing.Tracing | None = None
+        self._tracing: Tracing | None = None
 
     async def run(self, stop: asyncio.Event, *beside: Task) -> None:
         """Watch until `stop` is set or every sink is closed; then deliver what is due within the grace time.
@@ -125,7 +125,9 @@ class App:
         await self._open_with_retries(self.store.open, stop)
         try:
             if config.tracing is not None:
-                self._tracing = tracing.set_up(config.tracing, __version__)
+                from watcher.observability.tracing_setup import Tracing  # noqa: PLC0415  loads OpenTelemetry
+
+                self._tracing = Tracing(config.tracing, __version__)
             endpoints = self.view.endpoints()
             if self._membership is None:
                 await self.recorder.load([*(target.id for target in config.targets), *map(str, endpoints)])

@@ -79,11 +79,11 @@ class SinkOptions:
         """Return the real paths of the files that the sink writes, each with its name in messages."""
         return {}
 
-    def may_write(self, path: str) -> bool:  # noqa: ARG002  only a type that writes files looks at it
+    def may_write(self, path: str) -> bool:
         """Return whether the sink may write to the file, which is False if that would destroy something else."""
         return True
 
-    def preview(self, event: Mapping[str, Any]) -> str:  # noqa: ARG002  only a type that sends messages looks at it
+    def preview(self, event: Mapping[str, Any]) -> str:
         """Return the message that people receive for `event`; empty if the sink sends events as they are."""
         return ""
 

@@ -65,7 +65,7 @@ class Emf(Observer):
         self._polls = self._failed = 0
         self._lag = 0.0
 
-    def begun(self, target: Target, due: float, begun: float) -> None:  # noqa: ARG002  see `Observer`
+    def begun(self, target: Target, due: float, begun: float) -> None:
         """See `Observer`."""
         self._lag = max(self._lag, begun - due)
 

@@ -45,36 +45,31 @@ class RecordedSpan(Span):
     __slots__ = ("_span",)
 
     def __init__(self, span: OtelSpan) -> None:
-        """Wrap OpenTelemetry's own span."""
         self._span = span
 
     def outcome(self, outcome: str, error: str = "") -> None:
-        """See `Span`."""
         self._span.set_attribute("watcher.outcome", outcome)
         if error:
             self._span.set_attribute("error.type", outcome)
             self._span.set_status(StatusCode.ERROR, excerpt(error))
 
     def status(self, code: int) -> None:
-        """See `Span`. There is no description: it would only repeat the code."""
         self._span.set_attribute("http.response.status_code", code)
         if code >= 400:
             self._span.set_attribute("error.type", str(code))
-            self._span.set_status(StatusCode.ERROR)
+            self._span.set_status(StatusCode.ERROR)  # a description would only repeat the code
 
     def delivers(self, events: Sequence[Event]) -> None:
-        """See `Span`. The attributes of one event are set on the span; those of several as lists, and on each link."""
+        """One event's attributes are set on the span; those of several as lists, and on each link."""
         if not self._span.is_recording():
             return
         bodies = [json.loads(event.body) for event in events]
-        of_each = [{name: body.get(name, "") for name in _IDENTITY} for body in bodies]
-        named = [{f"cloudevents.event_{name}": value for name, value in each.items()} for each in of_each]
+        named = [{f"cloudevents.event_{name}": body.get(name, "") for name in _IDENTITY} for body in bodies]
         if len(named) == 1:
             self._span.set_attributes(named[0])
         else:
-            self._span.set_attributes(
-                {f"watcher.event_{name}s": [each[name] for each in of_each] for name in _IDENTITY}
-            )
+            lists = {f"watcher.event_{name}s": [body.get(name, "") for body in bodies] for name in _IDENTITY}
+            self._span.set_attributes(lists)
         for body, attributes in zip(bodies, named, strict=True):
             carrier = {"traceparent": str(body.get("traceparent", ""))}
             poll = get_current_span(_W3C.extract(carrier)).get_span_context()
@@ -83,19 +78,17 @@ class RecordedSpan(Span):
 
 
 class SpanRecorder:
-    """Makes spans of one tracer."""
+    """Makes spans with a tracer of a provider that samples and exports."""
 
     def __init__(self, tracer: Tracer) -> None:
-        """`tracer` belongs to a provider that samples and exports."""
         self._tracer = tracer
 
     @contextmanager
-    def span(self, name: str, told: Mapping[str, str | int], *, client: bool) -> Iterator[Span]:
-        """See `tracing.span`."""
+    def span(self, name: str, attributes: Mapping[str, str | int], *, client: bool) -> Iterator[Span]:
         with self._tracer.start_as_current_span(
             name,
             kind=SpanKind.CLIENT if client else SpanKind.INTERNAL,
-            attributes={_NAMES.get(key, f"watcher.{key}"): value for key, value in told.items()},
+            attributes={_NAMES.get(key, f"watcher.{key}"): value for key, value in attributes.items()},
             record_exception=False,
             set_status_on_exception=False,
         ) as current:
@@ -112,11 +105,9 @@ class SpanRecorder:
                     raise
 
     def context(self) -> Mapping[str, str]:
-        """See `tracing.propagated`."""
         carrier: dict[str, str] = {}
         _W3C.inject(carrier)
         return carrier
 
     def traceparent(self) -> str | None:
-        """See `tracing.traceparent`."""
         return self.context().get("traceparent") if get_current_span().is_recording() else None

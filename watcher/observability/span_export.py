@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Status
 
 from watcher.observability.library_lines import StreakHandler
@@ -19,32 +19,29 @@ from watcher.util.redaction import excerpt, hider
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.util.types import Attributes
 
 log = structlog.get_logger()
 
 
-class RedactingExporter:
-    """An exporter that redacts spans as logs are redacted: the instrumentation records errors verbatim."""
+class RedactingExporter(SpanExporter):
+    """Redacts spans as logs are redacted, then exports them: the instrumentation records errors verbatim."""
 
     def __init__(self, exporter: SpanExporter) -> None:
-        """`exporter` sends the redacted spans."""
         self._exporter = exporter
         self._over = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send `spans` without secrets; fails at once after `shutdown`."""
+        """Export `spans` without secrets; fails at once after `shutdown`."""
         return SpanExportResult.FAILURE if self._over else self._exporter.export([_redacted(span) for span in spans])
 
     def shutdown(self) -> None:
-        """Send nothing more, and end the retries under way."""
+        """Export nothing more, and end the retries under way."""
         if not self._over:
             self._over = True
             self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """See the exporter's own method."""
         return self._exporter.force_flush(timeout_millis)
 
 
@@ -77,8 +74,8 @@ def _shown(attributes: Attributes) -> Attributes:
     }
 
 
-def log_troubles(secrets: Collection[str]) -> None:
-    """Log what OpenTelemetry's own code logs, without `secrets`: the collector gets them, and might repeat them."""
+def log_export_failures(secrets: Collection[str]) -> None:
+    """Log what OpenTelemetry's code logs, without `secrets`: the collector receives them, and might repeat them."""
     hide = hider(secrets)
 
     def write(record: logging.LogRecord) -> None:

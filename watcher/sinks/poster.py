@@ -69,7 +69,7 @@ VALUE, SEGMENT = 4, 8
 """Letters from which on a value in a URL's query, or a segment of its path, is not shown where it is repeated."""
 
 
-class Unanswered(SinkError):  # noqa: N818  named for what it says
+class Unanswered(SinkError):
     """The receiver was reached and gave no whole answer: it may have what was sent, and that may be the cause."""
 
 

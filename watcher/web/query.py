@@ -39,7 +39,7 @@ MOMENT = (
 """The patterns of parameters, as in the OpenAPI document, in the dialect that Python and JSON Schema share."""
 
 
-class WrongQuery(ValueError):  # noqa: N818  named for what it says
+class WrongQuery(ValueError):
     """A parameter is wrong; the message names it, and says what to write."""
 
 

@@ -22,9 +22,9 @@ from structlog.testing import capture_logs
 from watcher.core.event_schema import event_schema
 from watcher.core.events import trial_event, with_trace
 from watcher.core.settings import Tracing
-from watcher.observability import library_lines, tracing
+from watcher.observability import library_lines, tracing, tracing_setup
 from watcher.observability.recorded_spans import SpanRecorder
-from watcher.observability.span_export import RedactingExporter, log_troubles
+from watcher.observability.span_export import RedactingExporter, log_export_failures
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     """Tracing on, its spans kept here as they would be exported."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(RedactingExporter(exporter)))  # type: ignore[arg-type]
+    provider.add_span_processor(SimpleSpanProcessor(RedactingExporter(exporter)))
     monkeypatch.setattr(tracing, "_recorder", SpanRecorder(provider.get_tracer("test")))
     yield exporter
     provider.shutdown()
@@ -201,7 +201,7 @@ def test_the_same_trouble_is_logged_once_with_its_end_and_what_the_collector_was
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(library_lines.time, "monotonic", lambda: now)
-    log_troubles(["Bearer hush-token", "x "])
+    log_export_failures(["Bearer hush-token", "x "])
     logger = logging.getLogger("opentelemetry.exporter")
     with capture_logs() as logs:
         for _ in range(3):
@@ -228,7 +228,7 @@ def test_the_same_trouble_is_logged_once_with_its_end_and_what_the_collector_was
 async def test_it_can_be_set_up_again_after_a_shutdown() -> None:
     settings = Tracing("http://127.0.0.1:9/", {"X": SecretStr("hush")}, 1.0)
     for _ in range(2):
-        at_work = tracing.set_up(settings, "1")
+        at_work = tracing_setup.Tracing(settings, "1")
         assert tracing.span("a") is not tracing.span("a")
         await at_work.shutdown(5)
         assert tracing.span("a") is tracing.span("a")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class DynamoOutbox(DynamoReader):
     """Every change is one transaction that only holds for a delivery that is where it was seen."""
 
-    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:  # noqa: ARG002  others do
+    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         """See `protocols.Outbox`."""
         enlisted = await self.registered_sinks()
         found = [
