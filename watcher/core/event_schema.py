@@ -1,4 +1,4 @@
-"""The JSON Schema of the events (`watcher schema --event`): contract, section 4, as a program reads it."""
+"""The JSON Schema of the events (`watcher schema --event`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXT_OR_NULL = {"type": ["string", "null"], "description": "Null: AWS sent none
 _SEQUENCE = {
     "type": "integer",
     "minimum": 1,
-    "description": "Counts the subject's events from 1, without gaps.",
+    "description": "The number of the subject's event, from 1 and without gaps.",
 }
 _REVISION = {
     "type": "object",
@@ -26,12 +26,12 @@ _REVISION = {
 _OMITTED = {
     "type": "integer",
     "minimum": 1,
-    "description": "How many of the attempt's events, between the first and the last ones listed, are left out.",
+    "description": "How many of the attempt's events, between the first and the last ones listed, are omitted.",
 }
 _REMINDER = {
     "type": "integer",
     "minimum": 1,
-    "description": "An extension attribute: the event is sent once more, for this time, since it still holds.",
+    "description": "An extension attribute: this is the event's reminder with this number, since it still holds.",
 }
 
 _TRACEPARENT = {
@@ -42,7 +42,7 @@ _TRACEPARENT = {
 
 
 def event_schema() -> dict[str, Any]:
-    """The schema: what every event has, and what `data` holds for each kind of type."""
+    """Return the schema of the attributes of every event, and of `data` by type."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": DATASCHEMA,
@@ -51,11 +51,15 @@ def event_schema() -> dict[str, Any]:
         **_object(
             _optional={"reminder": _REMINDER, "traceparent": _TRACEPARENT},
             specversion={"const": "1.0"},
-            id={"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The same whenever the same is told."},
+            id={
+                "type": "string",
+                "pattern": "^[0-9a-f]{32}$",
+                "description": "The same for every report of the same change.",
+            },
             source={"type": "string", "pattern": "^/watcher/[^/]+/[^/]+$"},
             type={"enum": [*EVENT_TYPES, TEST_EVENT]},
             subject={"type": "string", "minLength": 1},
-            time={**_TIME, "description": "When the watcher saw it."},
+            time={**_TIME, "description": "When watcher observed it."},
             datacontenttype={"const": "application/json"},
             dataschema={"const": DATASCHEMA},
             data={"type": "object"},
@@ -72,15 +76,14 @@ def event_schema() -> dict[str, Any]:
 
 
 def event_schema_text() -> str:
-    """The schema as it is printed."""
+    """Return the schema as it is printed."""
     return json.dumps(event_schema(), indent=2) + "\n"
 
 
 def _data(**properties: Any) -> dict[str, Any]:
-    """`data` of an event that tells of something: one that was recorded while it was muted is marked."""
     muted = {
         **_object(reason=_or_null(_TEXT), until=_or_null(_TIME)),
-        "description": "It was recorded, and sent to nobody.",
+        "description": "The event was muted: it was recorded, and sent to no sink.",
     }
     return _object(_optional={"muted": muted}, **properties, sequence=_SEQUENCE)
 
@@ -88,13 +91,13 @@ def _data(**properties: Any) -> dict[str, Any]:
 def _sync() -> dict[str, Any]:
     return _data(
         target=_target(),
-        status={"type": "string", "description": "As AWS told it, known or not."},
+        status={"type": "string", "description": "As AWS sent it, known or not."},
         previous_status=_or_null(_TEXT),
         new_attempt={"type": "boolean"},
         first_seen={"type": "boolean"},
-        observed={"type": "boolean", "description": "False: it came and was overtaken between two polls."},
+        observed={"type": "boolean", "description": "False: it happened between two polls."},
         recovered={"type": "boolean", "description": "The first success after a failed or stalled attempt."},
-        recreated={"type": "boolean", "description": "An older attempt that AWS kept showing."},
+        recreated={"type": "boolean", "description": "An older attempt that AWS kept returning."},
         consecutive_failures={"type": "integer", "minimum": 0},
         attempt=_object(
             {"events_omitted": _OMITTED},
@@ -117,7 +120,7 @@ def _sync() -> dict[str, Any]:
 
 
 def _over(**subject: Any) -> dict[str, Any]:
-    lasted = {"type": "number", "minimum": 0, "description": "Seconds, from the first failure to the first answer."}
+    lasted = {"type": "number", "minimum": 0, "description": "Seconds from the first failure to the first answer."}
     return _data(**subject, error=_error(), since=_TIME, lasted_seconds=lasted)
 
 
@@ -145,7 +148,7 @@ def _endpoint() -> dict[str, Any]:
 
 
 def _error() -> dict[str, Any]:
-    attempts = {"type": "integer", "minimum": 1, "description": "Polls that failed in a row."}
+    attempts = {"type": "integer", "minimum": 1, "description": "How many polls failed in a row."}
     return _object(code=_TEXT, message=_TEXT, attempts=attempts, since=_TIME)
 
 

@@ -9,14 +9,14 @@ MARK_SECONDS = 30.0
 """Seconds between the marks that a daemon leaves in its store while it polls every endpoint, also without changes."""
 
 SILENT_SECONDS = 3 * MARK_SECONDS
-"""A store without a mark for so many seconds is no longer updated; two late marks are tolerated."""
+"""A store that has had no mark for so many seconds is no longer updated; two late marks are tolerated."""
 
 _NO_MOMENT = 1e11
 """Seconds since 1970 that no clock reaches."""
 
 
 def moment_of(mark: object) -> datetime | None:
-    """The time of a mark that a store holds in seconds since 1970; None: there is no mark, or it cannot be a time."""
+    """Return the time of a mark, which a store has in seconds since 1970; None: no mark, or not a possible time."""
     if not isinstance(mark, (int, float)) or not 0 <= mark < _NO_MOMENT:
         return None
     return datetime.fromtimestamp(mark, UTC)

@@ -1,4 +1,4 @@
-"""The words of the house: targets, revisions, attempts, snapshots and statuses. Pure values."""
+"""The values of the domain: targets, revisions, attempts, snapshots and statuses."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     """A commit as the API sends it, with its fields in camelCase (`sha`, `branch`, `directory`, …); None: not sent."""
 
     SyncEvent = Mapping[str, str | None]
-    """One line of an attempt's own history: `type`, `event`, `externalId`, `time` (RFC 3339); None as above."""
+    """One event of an attempt: `type`, `event`, `externalId`, `time` (RFC 3339); None: not sent."""
 
 
 class Kind(StrEnum):
-    """What kind of thing a target is (contract, section 1)."""
+    """The kind of a target: one for each AWS operation that reports a sync status."""
 
     TEMPLATE = "template"
     STACK = "stack"
 
 
 class Api(StrEnum):
-    """The AWS API that answers for a target; with account and region it names an endpoint."""
+    """The AWS API that reports on a target. With account and region it names an endpoint."""
 
     PROTON = "proton"
     CODECONNECTIONS = "codeconnections"
@@ -59,14 +59,14 @@ EVENT_TYPES = (
     "watcher.endpoint.unreadable",
     "watcher.endpoint.readable",
 )
-"""The types of the events that are emitted (contract, section 4)."""
+"""The types of the events that are emitted."""
 
 TEST_EVENT = "watcher.test"
-"""From `test-sink` only."""
+"""The type of the event that `test-sink` sends."""
 
 
 class Severity(StrEnum):
-    """How much an event asks for somebody's attention."""
+    """Whether an event reports a problem."""
 
     INFO = "info"
     ERROR = "error"
@@ -76,7 +76,7 @@ _ERRORS = frozenset({"failed", "stalled", "blocked", "unreadable"})
 
 
 def severity(event_type: str) -> Severity:
-    """Of an event's type: what went wrong is an error, the rest is information."""
+    """Return the severity of an event by its type."""
     return Severity.ERROR if event_type.rpartition(".")[2] in _ERRORS else Severity.INFO
 
 
@@ -86,23 +86,23 @@ KNOWN_STATUSES = UNFINISHED | {SUCCEEDED, FAILED}
 
 @dataclass(frozen=True, slots=True)
 class EndpointKey:
-    """One account, region and API: what shares a client, a rate limit and a health."""
+    """One account, region and API. Its targets share a client, a rate limit and an outage."""
 
     account: str
     region: str
     api: Api
 
     def __str__(self) -> str:
-        """The subject of an endpoint's events (contract, section 4)."""
+        """Return the subject of the endpoint's events."""
         return "/".join((path_segment(self.account), path_segment(self.region), self.api.value))
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing whose sync status AWS reports, and how it is to be watched.
+    """One thing whose sync status AWS reports, and how it is polled. Durations are in seconds.
 
-    `identity` holds the parts that name it within its account and region, in the order of its id, by the names they
-    have in an event's `data.target`. Durations are in seconds.
+    `identity` has the parts that name it in its account and region, in the order of its id, with their names in an
+    event's `data.target`.
     """
 
     kind: Kind
@@ -118,45 +118,42 @@ class Target:
     id: str = field(init=False, compare=False, default="")
 
     def __post_init__(self) -> None:
-        """Derive the id once: `<account>/<region>/<kind>/<identity…>`, each part a URL path segment."""
+        # The id is `<account>/<region>/<kind>/<identity…>`, each part a URL path segment.
         parts = (self.account, self.region, self.kind.value, *(value for _, value in self.identity))
         object.__setattr__(self, "id", "/".join(path_segment(part) for part in parts))
 
     @property
     def api(self) -> Api:
-        """The API that answers for this target."""
         return Api.PROTON if self.kind is Kind.TEMPLATE else Api.CODECONNECTIONS
 
     @property
     def endpoint(self) -> EndpointKey:
-        """The endpoint that this target is polled through."""
         return EndpointKey(self.account, self.region, self.api)
 
     @property
     def pace(self) -> tuple[float, float]:
-        """How often it is polled: what decides when it is due."""
+        """The settings that decide when it is due."""
         return self.interval, self.active_interval
 
     @property
     def name(self) -> str:
-        """What people call it: the `name` among its identity."""
         return dict(self.identity)["name"]
 
 
 def template(account: str, region: str, type_: str, name: str, version: str, **watching: Any) -> Target:
-    """A Proton template's major version (`GetTemplateSyncStatus`)."""
+    """Return the target of a major version of a Proton template (`GetTemplateSyncStatus`)."""
     identity = (("type", type_), ("name", name), ("version", version))
     return Target(Kind.TEMPLATE, account, region, identity, **watching)
 
 
 def stack(account: str, region: str, name: str, **watching: Any) -> Target:
-    """A CloudFormation stack synced from Git (CodeConnections `GetResourceSyncStatus`)."""
+    """Return the target of a CloudFormation stack synced from Git (CodeConnections `GetResourceSyncStatus`)."""
     return Target(Kind.STACK, account, region, (("name", name),), **watching)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of AWS to sync a target with its repository; a field that the API did not send is None."""
+    """One attempt of AWS to sync a target with its repository. A field that the API did not send is None."""
 
     started_at: datetime
     status: str
@@ -167,50 +164,49 @@ class Attempt:
 
     @property
     def unfinished(self) -> bool:
-        """Whether AWS is still at it, as far as it tells."""
         return self.status in UNFINISHED
 
     @property
     def sha(self) -> str:
-        """The commit that this attempt brings in; empty when it is not known."""
+        """The commit that this attempt syncs to; empty if it is not known."""
         return (self.target_revision or {}).get("sha") or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One believable answer about a target. A field that the API left out is None."""
+    """One answer about a target. A field that the API did not send is None."""
 
     desired_state: Revision | None
     latest: Attempt | None
     latest_successful: Attempt | None
     at: datetime | None = None
-    """When the answer was given, by the server's own clock; None: unknown."""
+    """When the answer was sent, by the clock of the server; None: not known."""
     odd: tuple[str, ...] = field(default=(), compare=False)
-    """The first few members that are treated as absent since they are missing, or not what the API promises."""
+    """The first few members that are treated as absent: they are missing, or not what the API promises."""
 
 
 def path_segment(text: str) -> str:
-    """`text` percent-encoded as one segment of a URL's path."""
+    """Return `text` percent-encoded as one segment of a URL's path."""
     return quote(text, safe="")
 
 
 def rfc3339(moment: datetime) -> str:
-    """`moment` in UTC as RFC 3339, with a fraction only where there is one."""
+    """Return `moment` in UTC as RFC 3339, with a fraction only if it has one."""
     fraction = moment.microsecond
     timespec = "seconds" if not fraction else "microseconds" if fraction % 1000 else "milliseconds"
     return moment.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
 
 
 def for_people(moment: datetime) -> str:
-    """`moment` in the form that watcher shows to people everywhere: `2026-11-23 08:00:00 UTC`."""
+    """Return `moment` as it is shown to people: `2026-11-23 08:00:00 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """The moment that `rfc3339` wrote.
+    """Return the time that `rfc3339` wrote.
 
     Raises:
-        ValueError: `text` is not an RFC 3339 time, or one that UTC's calendar does not have.
+        ValueError: `text` is not an RFC 3339 time, or is out of range in UTC.
     """
     try:
         return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,7 +1,8 @@
-"""When failed polls become an event, and whose fault they are. Pure.
+"""Series of failed polls, and whether a failure counts as the target's own or as its endpoint's. Pure.
 
-A failure is the target's own (not found, invalid) or its endpoint's (contract, section 4). An endpoint that fails for
-one target while it answers for others is that target's own trouble: otherwise nobody would ever hear of it.
+The target's own are errors about the target (not found, invalid). The endpoint's are credentials, access, throttling,
+the network, server errors and a retired service. An endpoint that fails for one target while it answers for others also
+counts as that target's own: otherwise no event would ever report it.
 """
 
 from __future__ import annotations
@@ -17,45 +18,41 @@ if TYPE_CHECKING:
 
 
 OWN, ALONE = 3, 1
-"""What a failure counts towards a target's own trouble: one that is sure, and one that only it seems to have.
+"""What a failure counts as the target's own: an error about the target, and one of the endpoint for this target alone.
 
-Server errors at random strike some target several times in a row; they must do so three times as long to be its own.
+Random server errors hit some target several times in a row, so they must last three times as long to count.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class FailureStreak:
-    """Polls in a row that failed."""
+    """Consecutive polls that failed."""
 
     since: datetime
     code: str
     message: str
     failures: int = 1
     own: int = 0
-    """How much they count towards a target's own trouble; of an endpoint, unused."""
+    """How much they count as the target's own, in units of `ALONE`; 0 for an endpoint."""
     answers: int = 0
-    """How often the endpoint had answered anyone when the last of them failed."""
+    """How many answers for any target the endpoint had given at the last of them."""
 
     def outage(self) -> Outage:
-        """The streak, once it is said to be one."""
+        """Return the outage that the streak is reported as."""
         return Outage(self.since, self.code, self.message, self.failures)
 
 
 def lengthen(streak: FailureStreak | None, error: PollFailed, now: datetime) -> FailureStreak:
-    """An endpoint's streak with one more failure."""
+    """Return the streak of an endpoint with one more failure."""
     if streak is None:
         return FailureStreak(now, error.code, error.message)
     return replace(streak, code=error.code, message=error.message, failures=streak.failures + 1)
 
 
 def lengthen_target(streak: FailureStreak | None, error: PollFailed, now: datetime, *, answers: int) -> FailureStreak:
-    """A target's streak with one more failure.
+    """Return the streak of a target with one more failure.
 
-    Args:
-        streak: the failures before, if any.
-        error: the failure.
-        now: when it was.
-        answers: how often the target's endpoint has answered anyone so far.
+    `answers` is how many answers for any target its endpoint has given so far.
     """
     alone = streak is not None and answers > streak.answers and not error.throttled
     own = OWN if isinstance(error, TargetUnreadable) else ALONE if alone else 0
@@ -64,5 +61,5 @@ def lengthen_target(streak: FailureStreak | None, error: PollFailed, now: dateti
 
 
 def is_answer(error: PollFailed) -> bool:
-    """Whether the endpoint answered, though not with what was asked for."""
+    """Return whether the endpoint answered, although not with a sync status."""
     return not isinstance(error, EndpointUnreadable)

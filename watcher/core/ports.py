@@ -1,4 +1,4 @@
-"""Every edge of the house on one page: where answers come from, where state is kept, where events go, the time."""
+"""Every interface: the clock, stores, sinks and sources, and the values that cross them."""
 
 from __future__ import annotations
 
@@ -19,42 +19,45 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """How one kind of target is asked for. Pure: the endpoint makes the call."""
+    """The API call for one kind of target. Pure: the endpoint makes the call."""
 
     @property
-    def api(self) -> Api:
-        """The API to call."""
+    def api(self) -> Api: ...
 
     @property
     def operation(self) -> str:
-        """The client's method."""
+        """The name of the client's method."""
 
     def request(self, target: Target) -> dict[str, str]:
-        """The call's parameters."""
+        """Return the parameters of the call."""
 
     def read(self, answer: dict[str, Any]) -> Snapshot:
-        """The answer's meaning; raises PollFailed when it is not what the API promises."""
+        """Return what an answer says.
+
+        Raises:
+            PollFailed: the answer is not what the API promises.
+        """
 
 
 class Clock(Protocol):
-    """What time it is. Schedules and waits use `monotonic`; only what is shown to people uses `now`."""
+    """The time. Schedules and waits use `monotonic`; only what is recorded and shown uses `now`."""
 
     def now(self) -> datetime:
-        """The wall clock, in UTC. It may be set back."""
+        """Return the time of the wall clock, in UTC. It may be set back."""
 
     def monotonic(self) -> float:
-        """Seconds that only grow."""
+        """Return seconds that never decrease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One subject's new state, the events it caused, and the names of the sinks that are to have each of them."""
+    """The new state of a subject, the events that it caused, and the names of the sinks that each event is for."""
 
     subject: str
     record: Record
     events: Sequence[tuple[Event, Sequence[str]]] = ()
     follows: Record | None = None
-    """What was known of the subject when this was found; None: whatever it is."""
+    """The state from which this one was derived: the store must still have it; None: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,17 @@ class Delivery:
     recorded: float = 0.0
     """When the event was recorded, in seconds since 1970."""
     reminder: int = 0
-    """0 for the event itself; n for the n-th time that the sink is reminded of it."""
+    """0 for the event itself, n for its n-th reminder."""
     tries: int = 0
-    """How often it was tried before."""
+    """How many tries there were before."""
     failing_since: float | None = None
-    """Since when no delivery of its subject gets through to this sink, in seconds since 1970."""
+    """Since when every delivery of its subject to this sink has failed, in seconds since 1970."""
     failures: int = 0
-    """How many tries failed in a row since then."""
+    """How many tries have failed since then."""
 
     @property
     def id(self) -> str:
-        """What a receiver knows a repeat of this delivery by: the event's id, and of a reminder also its count."""
+        """The id by which a receiver recognises a repeat: that of the event, and the number of the reminder."""
         return f"{self.event.id}-reminder-{self.reminder}" if self.reminder else self.event.id
 
     @property
@@ -87,19 +90,19 @@ class Delivery:
 
 
 class Verdict(StrEnum):
-    """What became of one try."""
+    """What a sink did with a delivery."""
 
     TAKEN = "taken"
-    """The sink has it: it need not be sent again."""
+    """The sink accepted it."""
     LATER = "later"
-    """It does not have it now; another try may do."""
+    """The sink did not accept it; another try may succeed."""
     NEVER = "never"
-    """It refuses this event for good."""
+    """The sink refused it permanently."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """What a sink answered to one delivery; `text` is for people: a status line, a message id, an error."""
+    """What became of one try of a delivery; `text` is for people: a status line, a message id, an error."""
 
     delivery: Delivery
     verdict: Verdict
@@ -108,60 +111,61 @@ class SendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How a sink wants its deliveries."""
+    """How deliveries are sent to a sink."""
 
     batch: int = 1
-    """Deliveries in one `send` at most; unless `in_order`, of different subjects."""
+    """The most deliveries in one `send`; unless `in_order`, they are of different subjects."""
     parallel: int = 1
-    """Sends under way at the same time at most, of different subjects."""
+    """The most sends at the same time, of different subjects."""
     in_order: bool = False
-    """Everything in the order in which it was recorded, also several of one subject in one `send`."""
+    """Whether all deliveries are sent in the order in which they were recorded, several of a subject in one `send`."""
     deadline: float = 10.0
-    """Seconds that one `send` may take."""
+    """The most seconds that one `send` may take."""
     group_wait: float = 0.0
-    """Seconds that an event waits for others of the same cause, which then share one `send` (a text sink's)."""
+    """Seconds that an event waits for others of the same cause, to share one `send`; only for sinks of text."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """What one try of a delivery means for its future."""
+    """The new state of a delivery after one try."""
 
     delivery: Delivery
     state: DeliveryState
-    """WAITING: it is tried again after `pause` seconds, and nothing of its subject before it."""
+    """WAITING: the next try is after `pause` seconds, and until then nothing of its subject is sent."""
     answer: str
     pause: float = 0.0
     failing: bool = False
-    """The subject's streak of failed tries goes on; False: this try ended it."""
+    """Whether the series of failed tries of the subject goes on; False: this try ended it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReminderRequest:
-    """A sink is to be reminded of what is wrong with a subject, `every` so many seconds."""
+    """A sink is to be reminded `every` so many seconds of what is wrong with a subject.
+
+    It repeats the last event of this type, if its attempt's `startedAt`, or its outage's `since`, is `moment`.
+    """
 
     sink: str
     subject: str
     type: str
-    """Of the subject's last event of this type, ..."""
     moment: str
-    """... if this is its attempt's `startedAt`, or its outage's `since`."""
     every: float
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     WAITING = "waiting"
     SENT = "sent"
     DEAD = "dead"
-    """It was given up, or refused for good: a dead letter."""
+    """Given up, or refused permanently: a dead letter."""
     DROPPED = "dropped"
-    """Somebody said that it need not be sent."""
+    """Cancelled by an operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """A delivery as it is told of: what was tried, and what was answered last."""
+    """A delivery as it is shown: how often it was tried, and the last response. Times are seconds since 1970."""
 
     event: Event
     sink: str
@@ -170,15 +174,15 @@ class DeliveryRecord:
     recorded: float
     tries: int
     tried: float | None
-    """When it was tried last, in seconds since 1970."""
+    """When the last try was."""
     ended: float | None
-    """When it was sent, given up or dropped."""
+    """When it was sent, became a dead letter, or was dropped."""
     answer: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQuery:
-    """Which deliveries are wanted; every field None or empty lets everything through."""
+    """Selects deliveries; a field that is None or empty selects all."""
 
     states: Collection[DeliveryState] = ()
     sink: str | None = None
@@ -190,21 +194,21 @@ class DeliveryQuery:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which recorded events are wanted; globs, and every field None or empty lets everything through."""
+    """Selects recorded events; `target` and `types` are globs, and a field that is None or empty selects all."""
 
     target: str | None = None
-    """See `core.subjects.subject_matches`."""
+    """Matched by `core.subjects.subject_matches`."""
     types: Sequence[str] = ()
     since: datetime | None = None
     after: int = 0
-    """Only events recorded after the one with this number."""
+    """Selects events that were recorded after the one with this number."""
     limit: int = 50
     newest: bool = True
     """If more than `limit` or `size` match, return the newest instead of the oldest; in both cases oldest first."""
     size: float = inf
-    """Characters that the bodies may have in all; a single event may have more."""
+    """The most characters that the bodies have in all; a single event may have more."""
     known: Collection[tuple[int, str]] = ()
-    """Events that are to be left out, by number and id; needed only where events may be `late`."""
+    """Events to leave out, by number and id; needed only for a store whose events may be `late`."""
 
 
 class Reader(Protocol):
@@ -221,135 +225,129 @@ class Reader(Protocol):
         """
 
     async def records(self) -> dict[str, Record]:
-        """The state of every subject."""
+        """Return the state of every subject."""
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
-        """Recorded events with their numbers, oldest first."""
+        """Return recorded events with their numbers, oldest first."""
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        """Deliveries by sink, those of the oldest event first, unless `query.newest`."""
+        """Return deliveries by sink, those of the oldest event first, unless `query.newest`."""
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
-        """How many deliveries wait or are dead letters, by sink."""
+        """Return how many deliveries wait or are dead letters, by sink and state."""
 
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
-        """The recorded events with this id: more than one where the same change was seen again after a lost state."""
+        """Return the recorded events with this id: several if the same change was observed again after a lost state."""
 
     async def alive_at(self) -> datetime | None:
-        """When a daemon last called `Store.mark_alive`; None: never since the store was created or imported."""
+        """Return when a daemon last called `Store.mark_alive`; None: never since the store was created or imported."""
 
     async def close(self) -> None:
         """Close the store. Also allowed if it was never opened, or if `open` failed."""
 
 
 class Outbox(Reader, Protocol):
-    """What an operator may change beside a running daemon."""
+    """What an operator may change while a daemon runs."""
 
     async def registered_sinks(self) -> Collection[str]:
-        """The sinks that were configured when `register_sinks` was asked last."""
+        """Return the sinks that were last given to `Store.register_sinks`."""
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
-        """Let dead letters be tried anew: those of these events (empty: all), of one sink or all; returns how many.
+        """Make dead letters of these events (empty: all), for one sink or all, wait again; return how many.
 
-        Those of sinks that are not `registered_sinks` stay, and so do reminders: the next one comes by itself.
+        Those of sinks that are not registered stay dead letters, and so do reminders: the next one comes by itself.
         """
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
-        """Let what waits, or is dead, of an event not be sent, to one sink or all; returns how many deliveries."""
+        """Cancel the waiting and dead-lettered deliveries of an event, for one sink or all; return how many."""
 
 
 class Store(Reader, Protocol):
-    """Where state and events are kept. Every method may raise StoreError, and then nothing has changed."""
+    """Keeps state, events and deliveries. Every method may raise StoreError; then nothing has changed."""
 
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
-        """Keep states, events and deliveries: all of them, or none (contract, section 6).
+        """Record states, events and deliveries: all of them or none, and before anything of them is sent.
 
         Raises:
-            StoreConflict: another watcher changed some of the subjects; all other entries were kept.
+            StoreConflict: another daemon changed some of the subjects; all other entries were recorded.
         """
 
     async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
-        """What is known of subjects by now, whoever found it; one of which nothing is known is left out."""
+        """Return the current states of subjects, also those that another daemon wrote; without those that have none."""
 
     async def forget(self, subjects: Collection[str]) -> None:
-        """Drop the states of subjects that are no longer configured; their events stay."""
+        """Delete the states of subjects that are no longer configured; their events stay."""
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
-        """The sink's oldest waiting deliveries, in the order in which their events were recorded."""
+        """Return the oldest waiting deliveries of a sink, in the order in which their events were recorded."""
 
     async def lane_heads(
         self, sink: str, now: datetime, limit: int, skip: Collection[str] = (), failing: int | None = None
     ) -> list[Delivery]:
-        """The oldest waiting delivery of each subject that is not in `skip` and whose next try is not still to come.
+        """Return the oldest waiting delivery of each subject that is not in `skip` and whose next try is due.
 
-        At most `failing` of them (None: any number) are of subjects whose last try failed. They come in the order in
+        At most `failing` of them (None: any number) are of subjects whose last try failed. They are in the order in
         which their events were recorded.
         """
 
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
-        """Seconds until `lane_heads` will have something of a subject not in `skip`; None: nothing waits."""
+        """Return the seconds until `lane_heads` returns a subject that is not in `skip`; None: nothing waits."""
 
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
-        """Keep what became of tries."""
+        """Record the outcomes of tries."""
 
     async def waiting(self) -> Mapping[str, int]:
-        """How many deliveries wait, by sink."""
+        """Return how many deliveries wait, by sink."""
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """Drop up to `limit` events from before a time that no sink waits for; returns how many.
+        """Delete up to `limit` events that were recorded `before`, and return how many.
 
-        What a sink took, or was given up on, since that time keeps its event as well.
+        An event stays while a delivery of it waits, or ended later than `before`.
         """
 
     async def registered_sinks(self) -> Collection[str]:
-        """The sinks that were configured when `register_sinks` was asked last."""
+        """Return the sinks that were last given to `register_sinks`."""
 
     async def retry_now(self, sink: str, since: float = -inf) -> None:
-        """The sink works again: subjects that fail since then (seconds since 1970) may be tried at once."""
+        """Make subjects that have failed since then (seconds since 1970) due, because the sink has recovered."""
 
     async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
-        """Take up the configured sinks.
-
-        What waits for a sink that is not among them becomes a dead letter that says so; returns how many did.
-        """
+        """Set the configured sinks; return how many waiting deliveries of other sinks became dead letters."""
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
-        """Let the sink have the `wanted` events that were recorded since a time and that it never had; how many."""
+        """Queue for a sink the `wanted` events recorded since then that were never queued for it; return how many."""
 
     async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
-        """Turn what waits for the sink, and was recorded `before` (None: all), into dead letters; returns how many."""
+        """Make the waiting deliveries of a sink, recorded `before` (None: all), dead letters; return how many."""
 
     async def mark_alive(self, now: datetime) -> None:
         """Record that a daemon keeps the store up to date as of `now`; the mark is not exported."""
 
     async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
-        """Let sinks have events once more whose last delivery ended long enough ago; returns how many.
-
-        A reminder that waits and is not wished for any more is called off.
-        """
+        """Queue the reminders that are due, and return how many; cancel waiting ones that are not requested."""
 
 
 class Sink(Protocol):
-    """Where events go."""
+    """A destination of events."""
 
     @property
     def name(self) -> str:
-        """As configured."""
+        """The name in the configuration."""
 
     @property
     def limits(self) -> Limits:
-        """How it wants its deliveries."""
+        """How deliveries are sent to it."""
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
-        """Hand them over, in order, and return what was answered to each; one without an answer was not tried.
+        """Send deliveries in order and return their outcomes; a delivery without an outcome was not tried.
 
-        It may be cancelled when the deadline is over: whatever was not answered counts as tried and failed.
+        It is cancelled at the deadline: then every delivery without an outcome counts as tried and failed.
 
         Raises:
-            SinkError: none was taken; they stay due.
-            SinkClosed: nor will any other be in this run.
-            SinkGone: the receiver wants nothing more, ever.
+            SinkError: no delivery was accepted; they stay due.
+            SinkClosed: none will be accepted in this run.
+            SinkGone: the receiver permanently refuses everything.
         """
 
     async def close(self) -> None:
-        """Let go of it; a `send` under way ends soon with SinkError."""
+        """Release what the sink holds; a `send` under way ends soon with SinkError."""

@@ -1,4 +1,4 @@
-"""What sinks are to be reminded of: whatever is wrong now, by what is known now. Pure."""
+"""Which reminders are due: of each problem that holds now, to each sink with `remind_every`. Pure."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Wrong(NamedTuple):
-    """What is wrong with a subject: the type of the event that told of it, and the moment that tells which one."""
+    """A problem of a subject: the type of the event that reported it, and the time that identifies the event."""
 
     type: str
     moment: str
 
 
 def wishes(config: Config, records: Mapping[str, Record], now: datetime) -> list[ReminderRequest]:
-    """What the sinks with `remind_every` are to be reminded of, when it is time; of what is muted at `now`, nothing."""
+    """Return the reminders that sinks request; none of what is muted at `now`."""
     sinks = [sink for sink in config.sinks if sink.remind_every is not None]
     return [
         ReminderRequest(sink.name, subject, wrong.type, wrong.moment, sink.remind_every)
@@ -37,15 +37,15 @@ def wishes(config: Config, records: Mapping[str, Record], now: datetime) -> list
 
 
 def due(wish: ReminderRequest, body: str, recorded: float, last: tuple[int, float] | None, now: float) -> int | None:
-    """Which reminder of an event is due to the sink of `wish`; None: none is yet, or the event is not the one meant.
+    """Return the number of the reminder that is due; None: none is due yet, or the event is not the requested one.
 
-    `body`, `recorded`: the event's. `last`: of its last delivery to the sink, the reminder's count and when it ended.
-    Times in seconds since 1970.
+    `body` and `recorded` are those of the event, `last` the number and the end of its last delivery to the sink. Times
+    are seconds since 1970.
     """
     data = parse(body, {"data": {"attempt": Optional({}), "error": Optional({})}}, "event.body")["data"]
     if wish.moment not in ((data.get("attempt") or {}).get("startedAt"), (data.get("error") or {}).get("since")):
         return None
-    if last is None and "muted" not in data:  # it was recorded before the sink was there
+    if last is None and "muted" not in data:  # recorded before the sink was configured
         return None
     count, ended = last or (0, recorded)
     return count + 1 if ended + wish.every <= now else None
@@ -55,7 +55,7 @@ def _wrong(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[str,
     for endpoint, targets in config.endpoints().items():
         blind = records.get(str(endpoint))
         if blind is not None and blind.outage is not None:
-            # Of its targets nothing is known now, so nothing is said of them.
+            # Nothing is known of its targets now, so they get no reminders.
             yield str(endpoint), {}, Wrong("watcher.endpoint.unreadable", rfc3339(blind.outage.since))
             continue
         for target in targets:
@@ -66,7 +66,7 @@ def _wrong(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[str,
 
 
 def wrong_with(record: Record) -> Wrong | None:
-    """What is wrong with a target, by its record."""
+    """Return the problem of a target; None: it has none."""
     if record.outage is not None:
         return Wrong("watcher.target.unreadable", rfc3339(record.outage.since))
     attempt = record.known.attempt if record.known is not None else None

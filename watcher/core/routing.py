@@ -1,4 +1,4 @@
-"""Which sinks are to have an event, and why another is not; what is muted. Pure."""
+"""Which sinks an event is for, and what is muted. Pure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
-    """The names of the sinks that are to have `event`, whose target has `labels`; an endpoint has none.
+    """Return the names of the sinks that `event` is for. `labels` are those of its target; an endpoint has none.
 
-    A sink's globs are matched against the event's type and its subject; all of a sink's labels must be there. What a
-    sink does not ask for lets everything through.
+    A sink's globs must match the event's type and subject, and the target must have all of the sink's labels. A filter
+    that a sink does not have lets everything through.
     """
     return tuple(sink.name for sink in sinks if why_not(sink, event.type, event.subject, labels) is None)
 
 
 def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[str, str]) -> str | None:
-    """Why `sink` is not to have an event of this type and subject; None: it is."""
+    """Return why an event of this type and subject is not for `sink`; None: it is."""
     if not _let_through(sink.events, event_type):
         return f"its `events` do not match {event_type}"
     if sink.min_severity is Severity.ERROR and severity(event_type) is not Severity.ERROR:
@@ -40,7 +40,7 @@ def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[s
 
 
 def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime) -> Mute | None:
-    """The first mute that holds an event of this type and subject back at `now`."""
+    """Return the first mute that applies to an event of this type and subject at `now`."""
     for mute in mutes:
         if (
             (mute.start is None or mute.start <= now)
@@ -53,16 +53,15 @@ def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime
 
 
 def _let_through(globs: Sequence[str], text: str) -> bool:
-    """Whether one of `globs` matches; where there is none, everything does."""
     return not globs or any(matches(text, glob) for glob in globs)
 
 
 def labels_of(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Mapping[str, str]:
-    """The labels in a recorded event's `data`."""
+    """Return the labels in the `data` of a recorded event."""
     return data.get("target", {}).get("labels", {})
 
 
 def wants_recorded(sink: SinkSettings, event: Event) -> bool:
-    """Whether `sink` is to have an event of the past: as it was routed then, but by its own settings of today."""
+    """Return whether a recorded event is for `sink`, by the sink's present settings; what was muted is for none."""
     data = json.loads(event.body)["data"]
     return "muted" not in data and why_not(sink, event.type, event.subject, labels_of(data)) is None

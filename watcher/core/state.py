@@ -1,7 +1,6 @@
-"""What is known of a target or an endpoint from one poll to the next, and its form in the store. Pure.
+"""What is known of a target or an endpoint from one poll to the next, and its JSON form in the store. Pure.
 
-The form is JSON with a version, so that a store needs no schema of its own for it, and the same bytes move between
-stores.
+The form has a version, and is the same in every store.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ FORM = 1
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """How many times a status was taken in one attempt: what makes an event's id differ when it goes back and forth."""
+    """How many times one attempt took a status. The count is in the event's id, as an attempt may go back and forth."""
 
     started_at: datetime
     status: str
@@ -32,56 +31,56 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A target's sync state: the last answer that was believed, and what must be remembered of those before."""
+    """The sync state of a target: the last accepted answer, and what must be remembered of those before."""
 
     attempt: Attempt | None
     """The latest attempt; None while the target never synced."""
     since: datetime
-    """When the watcher first saw this attempt with this status."""
+    """When this attempt was first observed with this status."""
     desired_state: Revision | None = None
     latest_successful: Attempt | None = None
     missing: bool = False
-    """The last answer had no `latestSync`, though there had been an attempt before."""
+    """Whether the last answer had no `latestSync`, although there had been an attempt before."""
     failures: int = 0
     """Failed attempts in a row."""
     last_failure: datetime | None = None
     """`startedAt` of the last attempt among them."""
     last_success: datetime | None = None
-    """`startedAt` of the last attempt that was seen, or said, to succeed."""
+    """`startedAt` of the last attempt that was observed or reported to succeed."""
     stalled: datetime | None = None
-    """`startedAt` of the attempt that was last said to have stalled."""
+    """`startedAt` of the attempt that was last reported as stalled."""
     has_stalled: bool = False
     """Whether an attempt has stalled since the last success."""
     older: datetime | None = None
-    """`startedAt` of the older attempt that the last answers showed instead (contract, section 5, rule 5)."""
+    """`startedAt` of the older attempt that the last answers showed instead (`core.diff`, rule 5)."""
     older_answers: int = 0
-    """How many answers in a row showed it."""
+    """How many consecutive answers showed it."""
     taken: tuple[Taken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """An `unreadable` event that has had no `readable` yet."""
+    """An `unreadable` event that no `readable` event has followed yet."""
 
     since: datetime
     code: str
     message: str
     attempts: int
-    """Polls that failed in a row until it was said."""
+    """How many polls failed in a row before the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that is kept of one subject: a target, or an endpoint (whose `known` stays None)."""
+    """The stored state of one subject: a target, or an endpoint (whose `known` stays None)."""
 
     known: Known | None = None
     sequence: int = 0
-    """Number of its last event."""
+    """The sequence number of its last event."""
     outage: Outage | None = None
 
 
 def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
-    """`attempt` with the API's fields in camelCase and its times in UTC."""
+    """Return `attempt` with the API's fields in camelCase and its times in UTC."""
     return {
         "startedAt": rfc3339(attempt.started_at),
         "status": attempt.status,
@@ -93,7 +92,7 @@ def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
 
 
 def attempt_from_json(form: dict[str, Any]) -> Attempt:
-    """What `attempt_to_json` wrote."""
+    """Return the attempt that `attempt_to_json` wrote."""
     return Attempt(
         started_at=parse_rfc3339(form["startedAt"]),
         status=form["status"],
@@ -105,7 +104,7 @@ def attempt_from_json(form: dict[str, Any]) -> Attempt:
 
 
 def dump(record: Record) -> str:
-    """`record` as the text that a store keeps."""
+    """Return `record` as the text that a store keeps."""
     known, outage = record.known, record.outage
     form = {
         "form": FORM,
@@ -124,7 +123,7 @@ def dump(record: Record) -> str:
 
 
 def load(text: str, subject: str = "") -> Record:
-    """Read what `dump` wrote; messages name `subject`.
+    """Return the record that `dump` wrote; messages name `subject`.
 
     Raises:
         ValueError: the text is not a state, or has a form that this version does not know.
@@ -208,4 +207,4 @@ _RECORD = {
     "sequence": int, "known": Optional(_KNOWN),
     "outage": Optional({"since": str, "code": str, "message": str, "attempts": int}),
 }  # fmt: skip
-"""The form of a stored state; further keys, which a later version may add, are allowed."""
+"""The form of a stored state; other keys are allowed, since a later version may add some."""

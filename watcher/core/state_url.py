@@ -1,4 +1,4 @@
-"""Where a table is: `dynamodb://TABLE?region=…&endpoint_url=…`. Pure."""
+"""The grammar of `state` for a table: `dynamodb://TABLE?region=…&endpoint_url=…`. Pure."""
 
 from __future__ import annotations
 
@@ -14,34 +14,32 @@ FORM = "this must be dynamodb://TABLE, or dynamodb://TABLE?region=REGION&endpoin
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _REGION = re.compile(r"[a-z0-9-]+")
-SHORTEST_TERM, LONGEST_TERM = 1.0, 300.0
-"""Seconds."""
+MIN_TERM_SECONDS, MAX_TERM_SECONDS = 1.0, 300.0
 
 _KEYS = ("region", "endpoint_url", "leases", "term")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A table, and how it is reached; what is None is as everywhere (AWS_REGION, AWS_ENDPOINT_URL, …)."""
+    """A table and how it is reached; None: as the environment says (AWS_REGION, AWS_ENDPOINT_URL, …)."""
 
     table: str
     region: str | None = None
     endpoint_url: str | None = None
     leases: bool = True
-    """False, for tests: every watcher holds every shard, and only conditional writes keep them apart."""
+    """False, for tests: every daemon holds every shard, and only conditional writes keep them apart."""
     term: float = 10.0
-    """Seconds that a watcher must be silent before others take what it holds; every watcher of a table has the same."""
+    """Seconds that a daemon must be silent before others take its shards; the same for all daemons of a table."""
 
     def __str__(self) -> str:
-        """As it is told in messages."""
         return f"{SCHEME}{self.table}"
 
 
 def parse_address(text: str) -> Address:
-    """What `state` names.
+    """Return the table that `state` names.
 
     Raises:
-        ValueError: it is no table's address; the message says why.
+        ValueError: `text` is not the address of a table; the message says why.
     """
     if not text.startswith(SCHEME):
         raise ValueError(FORM)
@@ -56,15 +54,15 @@ def parse_address(text: str) -> Address:
     strange = next((key for key in given if key not in _KEYS), None)
     if strange is not None:
         near = get_close_matches(strange, _KEYS, 1)
-        meant = f"did you mean {near[0]!r}?" if near else f"there may be {', '.join(_KEYS)}, and nothing else"
-        raise ValueError(f"an unknown key stands after the question mark; {meant}")
+        meant = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(_KEYS)}"
+        raise ValueError(f"unknown key after the question mark; {meant}")
     if len(given) < len(pairs):
-        raise ValueError(f"{FORM}; after the question mark each key may stand once")
+        raise ValueError(f"{FORM}; a key after the question mark is given twice")
     if "region" in given and not _REGION.fullmatch(given["region"]):
         raise ValueError("`region` must be a valid region name (example: us-east-1)")
     if "endpoint_url" in given and not _is_url(given["endpoint_url"]):
         raise ValueError(
-            "`endpoint_url` must be the URL of a host, without a user or a path, such as http://127.0.0.1:8000"
+            "`endpoint_url` must be the URL of a host without a user or a path (example: http://127.0.0.1:8000)"
         )
     if given.get("leases", "on") not in {"on", "off"}:
         raise ValueError("`leases` must be on or off; off is for tests")
@@ -72,8 +70,8 @@ def parse_address(text: str) -> Address:
         term = parse_duration(given.get("term", "10s"))
     except ValueError:
         term = 0.0
-    if not SHORTEST_TERM <= term <= LONGEST_TERM:
-        raise ValueError("`term` must be a duration from 1s to 5m, the same for every watcher of the table")
+    if not MIN_TERM_SECONDS <= term <= MAX_TERM_SECONDS:
+        raise ValueError("`term` must be a duration from 1s to 5m, the same for every daemon of the table")
     leases = given.get("leases") != "off"
     return Address(table, given.get("region"), given.get("endpoint_url"), leases=leases, term=term)
 

@@ -1,4 +1,4 @@
-"""What a person must know first of a target: one word, worst first. Pure."""
+"""The status of a target in one word, worst first. Pure."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """How a target stands, in the order in which people are to see it."""
+    """The status of a target, in the order in which people see it: the worst first."""
 
     UNREADABLE = "unreadable"
-    """Nothing can be known of it now: its own fault, or its endpoint's."""
+    """The target, or its endpoint, has an outage: nothing can be known now."""
     FAILED = "failed"
     STALLED = "stalled"
     UNKNOWN = "unknown"
-    """AWS tells a status that this version does not know."""
+    """AWS reports a status that this version does not know."""
     NEVER_SYNCED = "never_synced"
-    """AWS answers, and there was no attempt yet."""
+    """AWS answers that there was no attempt yet."""
     NOT_SEEN = "not_seen"
-    """It was not read yet, in this run or any before."""
+    """The target was never read, in this run or before."""
     ACTIVE = "active"
     SUCCEEDED = "succeeded"
 
 
-_RANKS = {standing: rank for rank, standing in enumerate(Status)}
+_RANKS = {status: rank for rank, status in enumerate(Status)}
 
 
-def rank(standing: Status) -> int:
-    """Its place in the order: 0 is the worst."""
-    return _RANKS[standing]
+def rank(status: Status) -> int:
+    """Return the place of a status in the order: 0 is the worst."""
+    return _RANKS[status]
 
 
 _PHRASES = {Status.UNKNOWN: "with an unknown status", Status.ACTIVE: "syncing"}
 
 
-def summary(standings: Iterable[Status]) -> str:
-    """The number of targets by standing, worst first: `2 failed, 1 stalled, 10 succeeded`."""
-    found = Counter(standings)
+def summary(statuses: Iterable[Status]) -> str:
+    """Return the number of targets by status, worst first: `2 failed, 1 stalled, 10 succeeded`."""
+    found = Counter(statuses)
     counts = [f"{found[each]} {_PHRASES.get(each, each.value.replace('_', ' '))}" for each in Status if found[each]]
     return ", ".join(counts) or "no targets"
 
 
 def standing(record: Record | None, endpoint: Record | None) -> Status:
-    """How a target stands, by what is kept of it and of its endpoint."""
+    """Return the status of a target, by its own record and that of its endpoint."""
     if outage_of(record, endpoint) is not None:
         return Status.UNREADABLE
     return sync_standing(record.known if record else None)
 
 
 def sync_standing(known: Known | None) -> Status:
-    """How a target's sync stands by the last answer that was believed, whether or not it can be read now."""
+    """Return the status of a sync by the last accepted answer, whether or not the target can be read now."""
     return Status.NOT_SEEN if known is None else attempt_standing(known.attempt, overdue=stalled(known))
 
 
 def attempt_standing(attempt: Attempt | None, *, overdue: bool) -> Status:
-    """The standing of a target's sync by its latest attempt; `overdue`: it began at least `stalled_after` ago."""
+    """Return the status of a sync by its latest attempt; `overdue`: it started at least `stalled_after` ago."""
     if attempt is None:
         return Status.NEVER_SYNCED
     if attempt.status == FAILED:
@@ -76,23 +76,23 @@ def attempt_standing(attempt: Attempt | None, *, overdue: bool) -> Status:
 
 
 def outage_of(record: Record | None, endpoint: Record | None) -> Outage | None:
-    """Why a target cannot be read: its own outage before its endpoint's; None: it can."""
+    """Return the outage of a target, else that of its endpoint; None: it can be read."""
     return (record.outage if record else None) or (endpoint.outage if endpoint else None)
 
 
 def stalled(known: Known | None) -> bool:
-    """Whether it was told of the latest attempt that it stalled, and it is not over since."""
+    """Return whether the latest attempt was reported as stalled and is still unfinished."""
     attempt = known.attempt if known else None
     return bool(known and attempt and attempt.unfinished and known.stalled == attempt.started_at)
 
 
 def active(known: Known | None) -> bool:
-    """Whether AWS is at it, so that it is polled each `active_interval`."""
+    """Return whether a sync is under way, so that its target is polled each `active_interval`."""
     return bool(known and known.attempt and known.attempt.unfinished and not known.missing)
 
 
 def last_failure(attempt: Attempt | None) -> str:
-    """What AWS said last of an attempt that failed, or nothing."""
+    """Return the last text of AWS about a failed attempt; empty if there is none."""
     if attempt is None or attempt.status != FAILED:
         return ""
     return next((text for event in reversed(attempt.events) if (text := event.get("event"))), "")

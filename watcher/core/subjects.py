@@ -1,4 +1,4 @@
-"""Matches subjects by what a person writes: a glob of the id, or of the target's name. Pure."""
+"""Matches subjects with a glob of the id, or of the target's name. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _NAME_AT: dict[str, int] = {Kind.STACK: 3, Kind.TEMPLATE: 4}
 
 
 def subject_matches(subject: str, pattern: str) -> bool:
-    """Whether the glob `pattern` matches a subject's id or, if it has no slash, the name of the target."""
+    """Return whether the glob `pattern` matches a subject's id or, if it has no slash, the name of the target."""
     return matches(subject, pattern) or ("/" not in pattern and matches(_name(subject), pattern))
 
 
 def matches_one_id(pattern: str) -> bool:
-    """Whether `pattern` can match only the subject that has it as its id."""
+    """Return whether `pattern` can match only the subject that has it as its id."""
     return "/" in pattern and not any(letter in pattern for letter in "*?[")
 
 
 def _name(subject: str) -> str:
-    """The name of a target as it is configured; for an endpoint or a test, the whole subject."""
+    """Return the configured name of a target; for an endpoint or a test, the whole subject."""
     parts = subject.split("/")
     at = _NAME_AT.get(parts[2]) if len(parts) > 3 else None
     return subject if at is None else "/".join(map(unquote, parts[at : at + 1]))
