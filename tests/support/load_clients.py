@@ -133,11 +133,15 @@ class Neighbours:
         async with session.get("/api/stream", headers=headers, timeout=ClientTimeout(total=None)) as answer:
             answer.raise_for_status()
             self.done["streams opened"] += 1
-            number = 0  # of the message, or where the stream begins
+            number, recorded = 0, True  # of the message, or where the stream begins; whether it is a recorded event
             async for line in answer.content:
                 if line.startswith(b"id: "):
                     number = int(line[4:])
-                elif line.startswith(b"data: "):
+                elif line.startswith(b"event: "):
+                    recorded = False
+                elif line == b"\n":
+                    recorded = True
+                elif line.startswith(b"data: ") and recorded:
                     if self._number and number != self._number + 1:
                         self.missing.append(f"stream: {number} after {self._number}")
                     self._number = number
