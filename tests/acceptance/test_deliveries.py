@@ -243,7 +243,7 @@ async def test_test_sink_sends_one_event_past_the_store_and_the_routing(alone: S
     ("status", "why"),
     [
         (503, "ops (webhook) did not accept the test event: 503 Service Unavailable: come back"),
-        (400, "ops (webhook) rejected the test event for good: 400 Bad Request: come back"),
+        (400, "ops (webhook) rejected the test event: 400 Bad Request: come back"),
         (410, "ops (webhook) did not accept the test event: it answered 410 Gone: come back"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from tests.support.event_samples import attempt, bodies, failures, sync, tell
+from tests.support.event_samples import attempt, bodies, failures, message_of, sync
 from tests.support.waiting import SLACK, until
 from watcher.core.model import FAILED, template
 from watcher.core.ports import Delivery, Verdict
@@ -133,7 +133,7 @@ async def test_a_mail_arrives_with_the_subject_and_the_text() -> None:
     (mail,) = server.mails
     assert mail["Subject"] == "FAILED: SERVICE template web:2 (prod, eu-west-1)"
     assert mail.get_content_type() == "text/plain"
-    assert text_of(mail).splitlines() == plain(tell(bodies(sync()))).body.splitlines()
+    assert text_of(mail).splitlines() == plain(message_of(bodies(sync()))).body.splitlines()
 
 
 async def test_a_mail_has_no_header_that_aws_wrote_and_no_tag_either() -> None:

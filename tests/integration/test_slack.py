@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from tests.support.event_samples import failures, reminder, sync
 from watcher.core.ports import Delivery, Verdict
 from watcher.errors import SinkError, SinkGone
-from watcher.messages.template import told
+from watcher.messages.template import render_or_built_in
 from watcher.sinks.slack import SlackOptions, SlackSink
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ async def test_a_template_does_not_hold_up_the_event_loop(channel: Channel, monk
 
     def slow(*args: Any) -> Any:
         assert turned.wait(30), "the event loop did not turn while a template was rendered"
-        return told(*args)
+        return render_or_built_in(*args)
 
-    monkeypatch.setattr("watcher.messages.template.told", slow)
+    monkeypatch.setattr("watcher.messages.template.render_or_built_in", slow)
     async with sink_to(channel, template="{{ event.subject }}") as sink:
         sending = asyncio.ensure_future(sink.send(deliveries(sync())))
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The events that the tests of messages tell of: one of each type, made by the functions that make real ones."""
+"""Events for the tests of messages: one of each type, made by the functions that make real ones."""
 
 from __future__ import annotations
 
@@ -79,22 +79,6 @@ def outage(subject: Target | EndpointKey, *, over: bool = False, **altered: Any)
     return outage_event(subject, replace(DENIED, **altered), sequence=8, now=now, over=over, targets=40)
 
 
-def blocked(kind: str) -> Event:
-    """As the contract has it; nothing emits it yet."""
-    event = outage(NETWORK)
-    form = json.loads(event.body)
-    del form["data"]["error"]
-    form["type"] = f"watcher.sync.{kind}"
-    form["data"]["blocker"] = {
-        "id": "1",
-        "type": "AUTOMATED",
-        "status": "ACTIVE",
-        "createdReason": "Too many failed syncs",
-        "createdAt": "2026-11-23T08:00:00Z",
-    } | ({"status": "RESOLVED", "resolvedReason": "A new commit"} if kind == "unblocked" else {})
-    return replace(event, type=form["type"], body=json.dumps(form))
-
-
 def trial() -> Event:
     event = trial_event("ops", minute(0))
     return replace(event, id="0" * 32, body=event.body.replace(event.id, "0" * 32))
@@ -120,9 +104,9 @@ def alike(count: int) -> list[Event]:
     ]
 
 
-def tell(events: Sequence[dict[str, Any]]) -> Message:
-    """As it is told at noon."""
-    return compose.tell(events, minute(240))
+def message_of(events: Sequence[dict[str, Any]]) -> Message:
+    """The message as of noon."""
+    return compose.message_for(events, minute(240))
 
 
 def bodies(*events: Event) -> list[dict[str, Any]]:
@@ -172,8 +156,6 @@ EVENTS: dict[str, list[Event]] = {
     "sync.stalled": [
         sync(attempt(IN_PROGRESS, "Sync started"), kind="sync.stalled", reason=Reason.STALLED, after=31.5)
     ],
-    "sync.blocked": [blocked("blocked")],
-    "sync.unblocked": [blocked("unblocked")],
     "target.unreadable": [outage(NETWORK, code="ResourceNotFoundException", message="No such stack: network")],
     "target.readable": [outage(NETWORK, over=True, code="ResourceNotFoundException", message="No such stack")],
     "sync.failed-group-alike": alike(4),

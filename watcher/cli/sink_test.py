@@ -48,10 +48,8 @@ def sink_test(config: str | None, name: str, *, verbose: bool) -> int:
     outcome = asyncio.run(_send(sink, Delivery(0, name, event, now.timestamp())))
     what = f"{name} ({sink.type})"
     if outcome.verdict is not Verdict.TAKEN:
-        how = (
-            "rejected the test event for good" if outcome.verdict is Verdict.NEVER else "did not accept the test event"
-        )
-        raise ServiceUnreachable(_safe(f"{what} {how}: {outcome.text}"))
+        how = "rejected" if outcome.verdict is Verdict.NEVER else "did not accept"
+        raise ServiceUnreachable(_safe(f"{what} {how} the test event: {outcome.text}"))
     click.echo(_safe(f"{what} accepted the test event: {outcome.text}"), err=err)
     return 0
 

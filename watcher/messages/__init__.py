@@ -1,7 +1,7 @@
-"""What a person reads of events: one message for one event, or for what one cause did to many targets. Pure.
+"""What people read: one message for one event, or for the effects of one cause on many targets. Pure.
 
-    events ──► story (what to say) ──► plain (mail, chat) or blocks (Slack), or a template of the user's own
+    events ──► compose (the message) ──► plain (mail, chat) or blocks (Slack), or a user's own template
 
-Whatever AWS says is one clean line before it is part of a message (`clean`), and each renderer sees to it that nothing
-in it is acted on where it goes.
+Text from AWS is one sanitized line before it is part of a message, and each renderer escapes what its receiver would
+act on.
 """

@@ -1,7 +1,7 @@
-"""What to say of an event, or of what one cause did to many targets. Pure.
+"""Composes the message for an event, or for the effects of one cause on many targets. Pure.
 
-An event of a type that this version does not know, or with parts missing, is told by what is there: no event may be
-lost because nobody found words for it.
+An event of an unknown type, or with parts missing, gets a message from what is there: no event may be lost because
+there are no words for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from watcher.messages.cause import cause_text, ordered_sync_events, without_name
 from watcher.messages.facts import facts, sync_events
 from watcher.messages.lead import lead, reservations
 from watcher.messages.message import Fact, Message, Tone
-from watcher.messages.phrases import counted, last_word, moment, titled, what, where
+from watcher.messages.phrases import last_word, moment, titled, what, where
 from watcher.messages.sanitize import one_line
 
 if TYPE_CHECKING:
@@ -21,25 +21,23 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-TARGETS, LINE = 20, 140
-"""Targets that a message lists by name, and characters for each: Slack takes 3000 in one piece."""
+MAX_TARGETS, MAX_LINE = 20, 140
+"""Targets that a message lists, and characters of each line: Slack takes 3000 in one section."""
 
-FIRST = 3
+MAX_NAMES = 3
 """Targets that a notification names."""
 
 _TONES = {
     "failed": Tone.FAILURE,
     "stalled": Tone.WARNING,
-    "blocked": Tone.WARNING,
     "unreadable": Tone.WARNING,
     "succeeded": Tone.SUCCESS,
-    "unblocked": Tone.SUCCESS,
     "readable": Tone.SUCCESS,
 }
 
 
-def tell(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
-    """The message of one event, or the one of a group; `events` are CloudEvents, at least one.
+def message_for(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
+    """Return the message for one event or for a group; `events` are CloudEvents, at least one.
 
     Its sentences refer to the time of the event; those of a reminder, to `now`.
     """
@@ -50,7 +48,7 @@ def tell(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
 
 
 def title(event: Mapping[str, Any]) -> str:
-    """`FAILED: SERVICE template web:2 (prod, eu-west-1)`."""
+    """Return `FAILED: SERVICE template web:2 (prod, eu-west-1)`."""
     try:
         return f"{_headword(event)}: {titled(event)}"
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -69,7 +67,7 @@ def _single(event: Mapping[str, Any], now: datetime) -> Message:
         facts=facts(event),
         heading=heading,
         lines=lines,
-        note=f"Seen {moment(event['time'])}, event {one_line(event['id'], 64)}",
+        note=f"Observed {moment(event['time'])}, event ID {one_line(event['id'], 64)}",
     )
 
 
@@ -79,35 +77,35 @@ def _group(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
     places = dict.fromkeys(where(event) for event in events)
     place = f" ({where(first)})" if len(places) == 1 and where(first) else ""
     common, cause = _common(facts, events), _common_cause(events)
-    why, same = _why(common, cause, events), bool(cause) and all(_cause(event) == cause for event in events)
-    names = [(what if place else titled)(event) for event in events[: FIRST + 1]]
-    lines = [_line(event, headword=len(words) > 1, place=not place, said=not same) for event in events[:TARGETS]]
-    more = [f"and {count - TARGETS} more"] if count > TARGETS else []
+    shared, same = _shared(common, cause, events), bool(cause) and all(_cause(event) == cause for event in events)
+    names = [(what if place else titled)(event) for event in events[: MAX_NAMES + 1]]
+    lines = [_line(event, headword=len(words) > 1, place=not place, cause=not same) for event in events[:MAX_TARGETS]]
+    more = [f"and {count - MAX_TARGETS} more"] if count > MAX_TARGETS else []
     return Message(
         tone=min((_tone(event) for event in events), key=list(Tone).index),
         title=f"{', '.join(words[:3])}: {count} targets{place}",
-        lead=_sentences(why, *_common(lambda event: reservations(event, now), events)),
+        lead=_sentences(shared, *_common(lambda event: reservations(event, now), events)),
         cause=cause,
-        brief=_sentences(cause or why, _listed(names, count)),
+        brief=_sentences(cause or shared, _listed(names, count)),
         facts=common,
         heading="Targets",
         lines=(*lines, *more),
-        note=f"Seen {moment(first['time'])}, {counted(count, 'event')}, the first {one_line(first['id'], 64)}",
+        note=f"Observed {moment(first['time'])}, {count} events, ID of the first {one_line(first['id'], 64)}",
     )
 
 
 def _cause(event: Mapping[str, Any]) -> str:
-    """The cause in one line, if something is wrong; a reminder shows the error as it was first reported."""
+    """Return the cause in one line, if something is wrong; a reminder has the error as it was first reported."""
     if _tone(event) not in (Tone.FAILURE, Tone.WARNING):
         return ""
     text = cause_text(event["type"], event["data"])
-    return f"At first: {text}" if text and event.get("reminder") and "error" in event["data"] else text
+    return f"First error: {text}" if text and event.get("reminder") and "error" in event["data"] else text
 
 
-def _common(tell_of: Callable[[Mapping[str, Any]], Sequence[T]], events: Sequence[Mapping[str, Any]]) -> tuple[T, ...]:
-    """What is told of each of the events."""
-    others = [tell_of(event) for event in events[1:]]
-    return tuple(told for told in tell_of(events[0]) if all(told in other for other in others))
+def _common(items: Callable[[Mapping[str, Any]], Sequence[T]], events: Sequence[Mapping[str, Any]]) -> tuple[T, ...]:
+    """Return the items that all the events have."""
+    others = [items(event) for event in events[1:]]
+    return tuple(item for item in items(events[0]) if all(item in other for other in others))
 
 
 def _sentences(*sentences: str) -> str:
@@ -115,58 +113,58 @@ def _sentences(*sentences: str) -> str:
 
 
 def _listed(names: Sequence[str], count: int) -> str:
-    """`a, b and c`, or `a, b, c and 4 more`: of `count`, at least two, the first."""
-    shown, rest = (names[:FIRST], f"{count - FIRST} more") if count > FIRST else (names[:-1], names[-1])
+    """Return `a, b and c`, or `a, b, c and 4 more` if there are more than these; `count` is at least two."""
+    shown, rest = (names[:MAX_NAMES], f"{count - MAX_NAMES} more") if count > MAX_NAMES else (names[:-1], names[-1])
     return f"{', '.join(shown)} and {rest}"
 
 
 def _bare(events: Sequence[Mapping[str, Any]]) -> Message:
-    """What can be said of events that are not of the form that is known."""
+    """Return a message for events of an unknown form."""
     first = events[0]
     name, subject = one_line(first.get("type", "event"), 80), one_line(first.get("subject", "unknown"), 200)
     others = f" and {len(events) - 1} more" if len(events) > 1 else ""
-    unknown = "This event has a form that this version does not know."
+    unknown = "This version of watcher does not know this form of event."
     return Message(_tone(first), f"{name}: {subject}{others}", unknown, brief=unknown)
 
 
 def _common_cause(events: Sequence[Mapping[str, Any]]) -> str:
-    """The cause that all events have in common, apart from the names in it; else empty."""
+    """Return the cause that all events have in common, apart from the names in it; else an empty text."""
     causes = {_cause(event): without_names_and_ids(_cause(event), event["data"]) for event in events}
     first = next(iter(causes))
     return first if len(causes) == 1 else f"{first}, or similar." if len({*causes.values()}) == 1 else ""
 
 
-def _line(event: Mapping[str, Any], *, headword: bool, place: bool, said: bool) -> str:
-    """The line of one target in a group; `said`: with AWS's last line, unless the message shows it for all."""
+def _line(event: Mapping[str, Any], *, headword: bool, place: bool, cause: bool) -> str:
+    """Return the line of one target in a group; `cause`: with AWS's last line, unless the message has it for all."""
     line = titled(event) if place else what(event)
     if headword:
         line = f"{_headword(event)}: {line}"
-    last = ordered_sync_events(event["data"])[-1:] if said and last_word(event) in ("failed", "stalled") else ()
-    text = _cause(event) or "".join(one_line(one["event"] or "", LINE) for one in last)
-    return one_line(f"{line}: {text}" if said and text else line, LINE)
+    last = ordered_sync_events(event["data"])[-1:] if cause and last_word(event) in ("failed", "stalled") else ()
+    text = _cause(event) or "".join(one_line(each["event"] or "", MAX_LINE) for each in last)
+    return one_line(f"{line}: {text}" if cause and text else line, MAX_LINE)
 
 
-def _why(common: Sequence[Fact], cause: str, events: Sequence[Mapping[str, Any]]) -> str:
-    """What the targets of a group share besides the cause."""
+def _shared(common: Sequence[Fact], cause: str, events: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence on what the targets of a group share besides the cause."""
     shared = {fact.name: fact.text for fact in common}
     if "Commit" in shared:
-        return f"All of them from commit {shared['Commit']} of {shared.get('Repository', 'one repository')}."
+        return f"All targets are at commit {shared['Commit']} of {shared.get('Repository', 'one repository')}."
     codes = {event["data"].get("error", {}).get("code", "") for event in events}
     code = codes.pop() if len(codes) == 1 and not cause else ""
-    return f"{one_line(code, 80)} for all of them." if code else ""
+    return f"All targets have the error {one_line(code, 80)}." if code else ""
 
 
 def _headword(event: Mapping[str, Any]) -> str:
-    """The one word that says it."""
+    """Return the first word of a title, and which reminder it is."""
     word, data = last_word(event), event["data"]
-    said = {
+    headword = {
         "test": "TEST",
         "readable": "READABLE AGAIN",
         "unknown": f"{one_line(data.get('status', ''), 40) or 'UNKNOWN'} (unknown status)",
         "succeeded": "RECOVERED" if data.get("recovered") else "SUCCEEDED",
     }.get(word, one_line(word, 40).upper())
     count = event.get("reminder")
-    return f"{said} (reminder {one_line(count, 9)})" if count else said
+    return f"{headword} (reminder {one_line(count, 9)})" if count else headword
 
 
 def _tone(event: Mapping[str, Any]) -> Tone:

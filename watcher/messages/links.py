@@ -1,4 +1,4 @@
-"""Where to look at a commit: links to the hosts that are known, for names that can only be a repository's. Pure."""
+"""Links to repositories and commits on known hosts, for names that can only be a repository's. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ _HOSTS = {
     "GITLAB": ("https://gitlab.com/{}", "/-/commit/{}"),
     "BITBUCKET": ("https://bitbucket.org/{}", "/commits/{}"),
 }
-"""A provider's address of a repository, and of a commit within it. Where one keeps one's own server, AWS does not tell
-its address."""
+"""The URL of a provider's repository, and of a commit below it. AWS does not report the URLs of self-hosted servers."""
 
 _PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,100}"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}")
@@ -23,13 +22,13 @@ _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 
 
 def repository_name(revision: Revision) -> str:
-    """`owner/name`, which Proton tells in one piece and CodeConnections in two."""
+    """Return `owner/name`, which Proton reports in one field and CodeConnections in two."""
     name, owner = revision.get("repositoryName") or "", revision.get("ownerId")
     return f"{owner}/{name}" if owner and name and "/" not in name else name
 
 
 def links(revision: Revision) -> tuple[str | None, str | None]:
-    """The addresses of a revision's repository and of its commit, as far as they are known."""
+    """Return the URLs of a revision's repository and of its commit, as far as they are known."""
     provider = (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
     name, sha = repository_name(revision), revision.get("sha") or ""
     shape = _IN_GROUPS if provider == "GITLAB" else _REPOSITORY

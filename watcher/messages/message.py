@@ -1,4 +1,4 @@
-"""A message as a value: what is said, before it is known where. Every text in it is one clean line. Pure."""
+"""A message as a value, independent of where it is sent. Every text in it is one sanitized line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Tone(StrEnum):
-    """How it is meant, in apprise's own words."""
+    """How good or bad the news is; the values are apprise's."""
 
     FAILURE = "failure"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing to know; `url` is where to look, on a host that is known."""
+    """A named detail; `url` links to it, on a known host."""
 
     name: str
     text: str
@@ -32,15 +32,15 @@ class Message:
     title: str
     """`STATUS: what (where)`."""
     lead: str
-    """A sentence or two: how long, how often."""
+    """A sentence or two: what happened, how long, how often."""
     cause: str = ""
-    """Why, in AWS's words; the body begins with it, since a phone shows little more. Empty if nothing is wrong."""
+    """Why, in AWS's words; empty if nothing is wrong. The body begins with it, since a phone shows little more."""
     brief: str = ""
-    """What there is room for beside the title in a notification: why, or what it happened to."""
+    """The second line of a notification, below the title: the cause, or the targets."""
     facts: tuple[Fact, ...] = ()
     heading: str = ""
-    """Of `lines`."""
+    """The heading of `lines`."""
     lines: tuple[str, ...] = ()
-    """What AWS said of it, or the targets that it happened to."""
+    """AWS's sync events, or the targets of a group."""
     note: str = ""
-    """What is needed to look further."""
+    """When the event was observed, and its ID."""

@@ -1,4 +1,4 @@
-"""How things are called in messages: targets, endpoints, places, moments, lengths of time. Pure."""
+"""Phrases of messages: the names of targets, endpoints and places; times and durations. Pure."""
 
 from __future__ import annotations
 
@@ -11,37 +11,35 @@ from watcher.messages.sanitize import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME = 60
+MAX_NAME = 60
 """Characters of a name that are shown."""
 
 APIS = {"proton": "Proton", "codeconnections": "CodeConnections"}
 
 
 def last_word(event: Mapping[str, Any]) -> str:
-    """The last word of an event's type, such as `failed` or `readable`."""
+    """Return the last word of an event's type, such as `failed` or `readable`."""
     return str(event.get("type")).rpartition(".")[2]
 
 
 def what(event: Mapping[str, Any]) -> str:
-    """What an event is about: `SERVICE template web:2`, `stack network`, `CodeConnections`."""
+    """Return the subject of an event: `SERVICE template web:2`, `stack network`, `CodeConnections`."""
     data = event["data"]
     if endpoint := data.get("endpoint"):
-        return APIS.get(endpoint["api"], one_line(endpoint["api"], NAME))
+        return APIS.get(endpoint["api"], one_line(endpoint["api"], MAX_NAME))
     target = data.get("target")
     if target is None:
         if sink := data.get("sink"):
-            return f"sink {one_line(sink, NAME)}"
-        return one_line(event["subject"], NAME)
-    kind, name = target["kind"], one_line(target.get("name") or target["id"], NAME)
+            return f"sink {one_line(sink, MAX_NAME)}"
+        return one_line(event["subject"], MAX_NAME)
+    kind, name = target["kind"], one_line(target.get("name") or target["id"], MAX_NAME)
     if kind == "template":
-        return f"{one_line(target['type'], NAME)} template {name}:{one_line(target['version'], 20)}"
-    if kind == "service-instance":
-        return f"service instance {one_line(target['service'], NAME)}/{name}"
-    return f"{one_line(kind, NAME)} {name}"
+        return f"{one_line(target['type'], MAX_NAME)} template {name}:{one_line(target['version'], 20)}"
+    return f"{one_line(kind, MAX_NAME)} {name}"
 
 
 def where(event: Mapping[str, Any]) -> str:
-    """`prod, eu-west-1`; without the account where the configuration names none."""
+    """Return `prod, eu-west-1`; without the account if the configuration names none."""
     data = event["data"]
     place = data.get("endpoint") or data.get("target") or {}
     parts = [one_line(place[part], 40) for part in ("account", "region") if place.get(part)]
@@ -49,13 +47,13 @@ def where(event: Mapping[str, Any]) -> str:
 
 
 def titled(event: Mapping[str, Any]) -> str:
-    """`what (where)`."""
+    """Return `what (where)`."""
     place = where(event)
     return f"{what(event)} ({place})" if place else what(event)
 
 
 def moment(text: str) -> str:
-    """An event's time as people read it (`model.for_people`); the text itself if it is not a time."""
+    """Return an event's time as people read it, or the text itself if it is not a time."""
     try:
         return for_people(parse_rfc3339(text))
     except ValueError:
@@ -63,7 +61,7 @@ def moment(text: str) -> str:
 
 
 def between(earlier: str, later: str) -> float | None:
-    """Seconds from one time to another; None where they do not tell, or a clock was set back."""
+    """Return the seconds from one time to another; None if one is not a time, or the clock was set back."""
     try:
         seconds = (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
     except (TypeError, ValueError):
@@ -72,7 +70,7 @@ def between(earlier: str, later: str) -> float | None:
 
 
 def length(seconds: float) -> str:
-    """`41 s`, `9 min 10 s`, `2 h 5 min`, `3 d 4 h`: the two largest units."""
+    """Return a duration in its two largest units: `41 s`, `9 min 10 s`, `2 h 5 min`, `3 d 4 h`."""
     rest = round(seconds)
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -85,11 +83,11 @@ def length(seconds: float) -> str:
 
 
 def ordinal(number: int) -> str:
-    """`1st`, `2nd`, `3rd`, `11th`."""
+    """Return `1st`, `2nd`, `3rd`, `11th`."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
 
 
 def counted(number: int, name: str) -> str:
-    """`1 target`, `2 targets`."""
+    """Return `1 target`, `2 targets`."""
     return f"{number} {name}" if number == 1 else f"{number} {name}s"

@@ -1,4 +1,4 @@
-"""A sample of each type of event, made as real ones are: what templates are checked against. Pure."""
+"""A sample of each type of event, made by the functions that make real ones, to check templates with. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "stor
 NETWORK = stack("default", "us-east-1", "network")
 ENDPOINT = EndpointKey("prod", "eu-west-1", Api.CODECONNECTIONS)
 
-_BEGAN = datetime(2026, 11, 23, 8, tzinfo=UTC)
-SAMPLED = _BEGAN + timedelta(days=1)
-"""The time at which messages of the samples are composed."""
+_STARTED = datetime(2026, 11, 23, 8, tzinfo=UTC)
+SAMPLES_NOW = _STARTED + timedelta(days=1)
+"""The time at which messages for the samples are composed."""
 
 _PROTON = {"repositoryProvider": "GITHUB", "repositoryName": "example-org/platform-templates"}
 _CODECONNECTIONS = {"providerType": "GitHub", "ownerId": "example-org", "repositoryName": "infrastructure"}
@@ -36,7 +36,7 @@ _OLD, _NEW = "1f0c9d2b7a6e5d4c3b2a19f8e7d6c5b4a3928170", "62c0f1e9a4b8d7c6e5f4a3
 
 
 def samples() -> tuple[dict[str, Any], ...]:
-    """The samples, as CloudEvents: every type, of a template and of a stack, and a reminder."""
+    """Return the samples as CloudEvents: every type, for a template and for a stack, and a reminder."""
     synced = [
         _sync(target, status, reason)
         for target in (WEB, NETWORK)
@@ -44,7 +44,7 @@ def samples() -> tuple[dict[str, Any], ...]:
         for reason in (Reason.STATUS, Reason.FIRST_SEEN)
     ]
     stalled = [_sync(target, IN_PROGRESS, Reason.STALLED) for target in (WEB, NETWORK)]
-    outage = Outage(_BEGAN, "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
+    outage = Outage(_STARTED, "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
     outages = [
         json.loads(outage_event(subject, outage, sequence=8, now=_after(600), over=over, targets=40).body)
         for subject in (WEB, NETWORK, ENDPOINT)
@@ -58,7 +58,7 @@ def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:
     where = {**(_PROTON if target is WEB else _CODECONNECTIONS), "branch": "main", "directory": f"/{target.name}"}
     lines: dict[str, tuple[str, ...]] = {FAILED: ("Sync started", "Failed to parse schema.yaml: line 14")}
     attempt = Attempt(
-        _BEGAN,
+        _STARTED,
         status,
         target.name,
         {**where, "sha": _OLD},
@@ -92,4 +92,4 @@ def _type(status: str) -> str:
 
 
 def _after(seconds: float) -> datetime:
-    return _BEGAN + timedelta(seconds=seconds)
+    return _STARTED + timedelta(seconds=seconds)

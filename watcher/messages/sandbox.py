@@ -26,42 +26,42 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from jinja2.runtime import Context
 
-TEXT = 16_384
+MAX_TEXT = 16_384
 """Characters of any text that a template computes."""
 
-STEPS, SECONDS = 50_000, 0.5
+MAX_STEPS, MAX_SECONDS = 50_000, 0.5
 """The budget of one rendering: steps, and seconds of processor time."""
 
-_LETTERS, _LOOK = 32, 100
+_CHARACTERS_PER_STEP, _STEPS_PER_CHECK = 32, 100
 """Characters that cost one step, and steps between two checks of the time."""
 
-_NUMBER = 10**15
+_MAX_NUMBER = 10**15
 """The largest number that operators accept; powers and products of larger ones would fill the memory."""
 
-_NUMERAL, _TRIMMED = 100, 100
+_MAX_NUMERAL, _MAX_TRIMMED = 100, 100
 """Characters of a text that `int` and `float` read, and of the argument of `trim`."""
 
 
 class Budget:
-    """The steps and the time that are left to one rendering or several."""
+    """The steps and the time that remain for one rendering or several."""
 
     def __init__(self) -> None:
-        self._steps = STEPS
-        self._looked = STEPS
-        self._until = time.thread_time() + SECONDS
+        self._steps = MAX_STEPS
+        self._checked = MAX_STEPS
+        self._until = time.thread_time() + MAX_SECONDS
 
     def spend(self, steps: int) -> None:
         """Subtract `steps`.
 
         Raises:
-            TemplateError: no steps or no time are left.
+            TemplateError: no steps or no time remain.
         """
         self._steps -= steps
         late = False
-        if self._looked - self._steps >= _LOOK:  # reading the clock costs more than most steps
-            self._looked, late = self._steps, time.thread_time() > self._until
+        if self._checked - self._steps >= _STEPS_PER_CHECK:  # reading the clock costs more than most steps
+            self._checked, late = self._steps, time.thread_time() > self._until
         if self._steps < 0 or late:
-            raise TemplateError(f"it takes more than {STEPS} steps, or {SECONDS:g} s")
+            raise TemplateError(f"it takes more than {MAX_STEPS} steps, or {MAX_SECONDS:g} s")
 
 
 _BUDGET: ContextVar[Budget] = ContextVar("budget")
@@ -78,7 +78,7 @@ def within(budget: Budget) -> Iterator[None]:
 
 
 class _Whole:
-    """A list or a mapping whose members can be used, but that can be neither compared nor shown as a whole."""
+    """A list or a mapping that can be neither compared nor shown as a whole; its members can be used."""
 
     def _refuse(self, other: object) -> bool:
         if isinstance(other, list | tuple | dict):
@@ -96,11 +96,11 @@ class _Whole:
 
 
 class Values(_Whole, list[Any]):
-    """A list, as templates have it."""
+    """A list in a template."""
 
 
 class Fields(_Whole, dict[str, Any]):
-    """A mapping, as templates have it."""
+    """A mapping in a template."""
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -115,21 +115,21 @@ class _Environment(ImmutableSandboxedEnvironment):
         return _paid(super().getitem(obj, argument))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Compute with numbers up to `_NUMBER`; of texts, allow only the sum."""
+        """Compute with numbers up to `_MAX_NUMBER`; of texts, only the sum."""
         _BUDGET.get().spend(_weight(left) + _weight(right))
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
             return _short(left + right)
-        if not all(isinstance(side, int | float) and abs(side) <= _NUMBER for side in (left, right)):
-            raise TemplateError(f"'{operator}' is for numbers, up to {_NUMBER:.0e}; join texts by '~'")
+        if not all(isinstance(side, int | float) and abs(side) <= _MAX_NUMBER for side in (left, right)):
+            raise TemplateError(f"'{operator}' is for numbers, up to {_MAX_NUMBER:.0e}; join texts with '~'")
         return super().call_binop(context, operator, left, right)
 
 
 def _weight(value: Any) -> int:
-    """The steps that `value` costs: one, and one for each of its members and for every `_LETTERS` of text in it."""
+    """Return the steps that `value` costs: one, one for each of its members, and those of the text in it."""
     if isinstance(value, str):
-        return 1 + len(value) // _LETTERS
+        return 1 + len(value) // _CHARACTERS_PER_STEP
     if isinstance(value, list | tuple | dict):
-        return 1 + sum(1 + (len(item) // _LETTERS if isinstance(item, str) else 0) for item in value)
+        return 1 + sum(1 + (len(item) // _CHARACTERS_PER_STEP if isinstance(item, str) else 0) for item in value)
     return 1
 
 
@@ -139,24 +139,28 @@ def _paid(value: Any) -> Any:
 
 
 def _short(text: str) -> str:
-    if len(text) > TEXT:
-        raise TemplateError(f"a text grows beyond {TEXT} characters")
+    if len(text) > MAX_TEXT:
+        raise _too_long()
     return text
 
 
+def _too_long() -> TemplateError:
+    return TemplateError(f"a text has more than {MAX_TEXT} characters")
+
+
 def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, a filter or a test, charged for its arguments and its result; a lazy result becomes a list."""
+    """Charge `function`, a filter or a test, for its arguments and its result; a lazy result becomes a list."""
     first = 1 if hasattr(function, "jinja_pass_arg") else 0
 
     @wraps(function)  # keeps jinja2's mark for filters that take the environment as their first argument
     def call(*args: Any, **options: Any) -> Any:
         _BUDGET.get().spend(sum(map(_weight, chain(args[first:], options.values()))))
-        return _kept(function(*args, **options))
+        return _bounded(function(*args, **options))
 
     return call
 
 
-def _kept(made: Any) -> Any:
+def _bounded(made: Any) -> Any:
     if isinstance(made, str):
         return _short(made)
     if isinstance(made, list) or hasattr(made, "__next__"):
@@ -165,28 +169,28 @@ def _kept(made: Any) -> Any:
 
 
 def _member(item: Any) -> Any:
-    """`item` of a list; the members of a group (`groupby`) become `Values`, like every list."""
-    return type(item)(item[0], Values(item[1])) if isinstance(item, filters._GroupTuple) else item  # noqa: SLF001  it has no public name
+    """Return `item` of a list; the list of a group (`groupby`) becomes `Values`, like every list."""
+    return type(item)(item.grouper, Values(item.list)) if hasattr(item, "grouper") else item
 
 
 def shown(value: Any) -> str:
-    """A value as text.
+    """Return a value as text.
 
     Raises:
-        TemplateError: it is a list or a mapping, whose form as a whole no person wants to read.
+        TemplateError: it is a list or a mapping.
     """
     if value is None:
         return ""
     if isinstance(value, Undefined | str | int | float):
         return str(value)
     kind = "mapping" if isinstance(value, dict) else "list" if isinstance(value, list) else type(value).__name__
-    raise TemplateError(f"a {kind} cannot be shown as it is; show its members")
+    raise TemplateError(f"a {kind} cannot be shown as a whole; show its members")
 
 
 def _each(values: Iterable[Any], steps: int) -> list[Any]:
-    """The items of a loop; `steps`: the cost of one pass."""
+    """Return the items of a loop; `steps`: the cost of one pass."""
     if isinstance(values, str):
-        raise TemplateError("a loop needs a list, and this is a text")
+        raise TemplateError("a loop needs a list, not a text")
     budget, found = _BUDGET.get(), []
     for value in values:
         budget.spend(max(1, steps))
@@ -194,32 +198,28 @@ def _each(values: Iterable[Any], steps: int) -> list[Any]:
     return found
 
 
-def _concat(values: Iterable[Any]) -> str:
-    return _join_texts(values, "")
-
-
 @pass_environment
 def _join(environment: Environment, values: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
     if attribute is not None:
         values = map(filters.make_attrgetter(environment, attribute), values)
-    return _join_texts(values, shown(d))
+    return _joined(values, shown(d))
 
 
-def _join_texts(values: Iterable[Any], between: str) -> str:
+def _joined(values: Iterable[Any], between: str = "") -> str:
     parts: list[str] = []
-    room = TEXT
+    room = MAX_TEXT
     for value in values:
         parts.append(shown(value))
         room -= len(parts[-1]) + len(between)
         if room < 0:
-            raise TemplateError(f"a text grows beyond {TEXT} characters")
+            raise _too_long()
     return between.join(parts)
 
 
 def _replace(text: object, old: str, new: str) -> str:
     text = shown(text)
-    if len(text) + text.count(old) * (len(new) - len(old)) > TEXT:
-        raise TemplateError(f"a text grows beyond {TEXT} characters")
+    if len(text) + text.count(old) * (len(new) - len(old)) > MAX_TEXT:
+        raise _too_long()
     return text.replace(old, new)
 
 
@@ -228,23 +228,23 @@ def _round(number: float, precision: int = 0) -> float:
 
 
 def _trim(value: object, chars: str | None = None) -> str:
-    if chars is not None and len(chars) > _TRIMMED:
-        raise TemplateError(f"the argument of trim may have at most {_TRIMMED} characters")
+    if chars is not None and len(chars) > _MAX_TRIMMED:
+        raise TemplateError(f"the argument of trim may have at most {_MAX_TRIMMED} characters")
     return filters.do_trim(shown(value), chars)
 
 
 def _numeral(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` (`int` or `float`), which returns its default for a text that is too long to be a number."""
+    """Let `function` (`int` or `float`) return its default for a text that is too long to be a number."""
 
     @wraps(function)
     def call(value: Any, default: float = 0, *args: int) -> Any:
-        return default if isinstance(value, str) and len(value) > _NUMERAL else function(value, default, *args)
+        return default if isinstance(value, str) and len(value) > _MAX_NUMERAL else function(value, default, *args)
 
     return call
 
 
 def _of_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
-    """`test`, for numbers only: it computes with `%`, which would format a text."""
+    """Let `test` accept numbers only: it computes with `%`, which would format a text."""
 
     @wraps(test)
     def call(*numbers: Any) -> bool:
@@ -256,10 +256,10 @@ def _of_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def environment() -> _Environment:
-    """An environment with the filters and tests that `syntax` offers, each charged."""
+    """Return an environment with the filters and tests that `syntax` allows, each charged."""
     made = _Environment(undefined=StrictUndefined, autoescape=False, finalize=shown, optimized=False)
     own: dict[str, Callable[..., Any]] = {
-        CONCAT: _concat, CHARGED: lambda value: value, "join": _join, "replace": _replace, "round": _round,
+        CONCAT: _joined, CHARGED: lambda value: value, "join": _join, "replace": _replace, "round": _round,
         "string": shown, "trim": _trim, "int": _numeral(filters.do_int), "float": _numeral(filters.do_float),
     }  # fmt: skip
     known: dict[str, Any] = tests.TESTS  # jinja2 has no type for them

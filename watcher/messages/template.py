@@ -1,4 +1,4 @@
-"""Templates of the user's own: jinja2, sandboxed, strict and bounded, with every text from AWS escaped beforehand."""
+"""User-defined templates: jinja2, sandboxed, strict and bounded, with every text from AWS escaped beforehand."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from watcher.messages.compose import tell
-from watcher.messages.samples import SAMPLED, samples
+from watcher.messages.compose import message_for
+from watcher.messages.samples import SAMPLES_NOW, samples
 from watcher.messages.sandbox import Budget, Fields, Values, environment, within
 from watcher.messages.sanitize import ESCAPES, one_line
 from watcher.messages.syntax import parsed
@@ -23,39 +23,38 @@ if TYPE_CHECKING:
 
     from watcher.messages.message import Message
 
-SOURCE, OUTPUT = 16_384, 16_384
+MAX_SOURCE, MAX_OUTPUT = 16_384, 16_384
 """Characters of a template, and of the text that it renders."""
 
-VALUE, ITEMS = 1_000, 50
-"""Characters of each text, and members of each mapping or list in an event, that a template is given.
+MAX_TEXT, MAX_ITEMS = 1_000, 50
+"""Characters of each text, and members of each mapping or list, that a template gets of an event.
 
-Of a list these are the last by their time: how an attempt ended counts for more than how it began.
+Of a longer list it gets the last by time: how an attempt ended is more important than how it began.
 """
 
 
 class BadTemplateError(ValueError):
-    """A template that cannot be used, or not for these events; the message is one line and names the template's."""
+    """A template cannot be used, or not for these events; the message is one line, with the line of the template."""
 
 
 class Template:
-    """A template, compiled."""
+    """A compiled template; `escape` is where its text is shown, one of `sanitize.ESCAPES`.
+
+    Raises:
+        BadTemplateError: it is not a template, is too long, or uses a part of jinja2 that is not allowed.
+    """
 
     def __init__(self, source: str, *, escape: str) -> None:
-        """`escape`: where the text goes, one of `clean.ESCAPES`.
-
-        Raises:
-            BadTemplateError: it is not a template, is too long, or uses a part of jinja2 that is not offered.
-        """
         self._escape = ESCAPES[escape]
         self._compiled = _compiled(source)
 
     def render(self, events: Sequence[Mapping[str, Any]], message: Message) -> str:
-        """What the template makes of `events`, at least one, and of the message that is built in.
+        """Return the template's text for `events`, at least one, and their built-in message.
 
-        It may take as long as its budget allows: call it in a thread.
+        Call it in a thread: it takes as long as its budget allows.
 
         Raises:
-            BadTemplateError: a name is undefined, something is too much, or nothing comes of it.
+            BadTemplateError: a name is undefined, a limit is exceeded, or the text is empty.
         """
         given = [_harmless(event, self._escape) for event in events]
         shown = _harmless(asdict(message), self._escape)
@@ -65,23 +64,19 @@ class Template:
 
 @lru_cache(maxsize=500)
 def _compiled(source: str) -> Compiled:
-    """`source` compiled; cached, since sinks may share a template, and each is checked before it is used.
-
-    Raises:
-        BadTemplateError: see `Template`.
-    """
-    if len(source) > SOURCE:
-        raise BadTemplateError(f"line 1: the template is longer than {SOURCE} characters")
+    """Compile `source`; cached, since sinks may share a template, and each is checked before it is used."""
+    if len(source) > MAX_SOURCE:
+        raise BadTemplateError(f"line 1: the template is longer than {MAX_SOURCE} characters")
     try:
         return Compiled.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(parsed(_ENVIRONMENT, source)), {})
-    # Beside jinja2's own errors: what Python's compiler says of too deep a nesting.
+    # Beside jinja2's own errors: those of Python's compiler for too deep a nesting.
     except (TemplateError, SyntaxError, RecursionError, MemoryError, ValueError, OverflowError) as error:
-        raise BadTemplateError(_said(error)) from None
+        raise BadTemplateError(_one_line(error)) from None
 
 
 def _rendered(template: Compiled, events: Sequence[Any], message: Any, budget: Budget) -> str:
     parts: list[str] = []
-    room = OUTPUT
+    room = MAX_OUTPUT
     try:
         with within(budget):
             for part in template.generate(events=Values(events), event=events[0], message=message):
@@ -90,34 +85,35 @@ def _rendered(template: Compiled, events: Sequence[Any], message: Any, budget: B
                 if room < 0:
                     break
     except Exception as error:  # noqa: BLE001  whatever a template does wrong
-        raise BadTemplateError(_said(error)) from None
+        raise BadTemplateError(_one_line(error)) from None
     text = "".join(parts).strip()
     if room < 0 or not text:
         raise BadTemplateError(
-            f"line 1: more than {OUTPUT} characters come of it" if text else "line 1: nothing comes of it"
+            f"line 1: the rendered text is longer than {MAX_OUTPUT} characters"
+            if text
+            else "line 1: the rendered text is empty"
         )
     return text
 
 
 def _harmless(value: Any, escape: Callable[[str], str]) -> Any:
-    """`value` with every text in it one line, escaped for where it goes."""
+    """Return `value` with each text in it as one escaped line."""
     match value:
         case str():
-            return escape(one_line(value, VALUE))
+            return escape(one_line(value, MAX_TEXT))
         case dict():
-            # An address was made of what needs no escape.
+            # A URL consists of characters that need no escape.
             return Fields({_harmless(key, escape): item if key == "url" else _harmless(item, escape)
-                           for key, item in list(value.items())[:ITEMS]})  # fmt: skip
+                           for key, item in list(value.items())[:MAX_ITEMS]})  # fmt: skip
         case list() | tuple():
             return Values(_harmless(item, escape) for item in _last(value))
     return value
 
 
 def check(source: str, *, escape: str, types: Container[str]) -> str | None:
-    """What is wrong with a template, in one line that names the template's line; None: it renders events of `types`.
+    """Return what is wrong with a template, in one line; None if it renders events of `types`.
 
-    It is tried with a sample of each type and with a group; together they have the budget of one rendering. `escape`:
-    see `Template`.
+    It is tried with a sample of each type and with a group; together they have the budget of one rendering.
     """
     try:
         compiled = _compiled(source)
@@ -127,7 +123,9 @@ def check(source: str, *, escape: str, types: Container[str]) -> str | None:
     every = [sample for sample in _samples(escape) if sample[0]["type"] in types]
     for group in filter(None, (*([sample] for sample in every), every[:3])):
         events, given, messages = zip(*group, strict=True)
-        message = messages[0] if len(group) == 1 else _harmless(asdict(tell(events, SAMPLED)), ESCAPES[escape])
+        message = (
+            messages[0] if len(group) == 1 else _harmless(asdict(message_for(events, SAMPLES_NOW)), ESCAPES[escape])
+        )
         try:
             _rendered(compiled, given, message, budget)
         except BadTemplateError as error:
@@ -137,49 +135,51 @@ def check(source: str, *, escape: str, types: Container[str]) -> str | None:
 
 @cache
 def _samples(escape: str) -> tuple[tuple[dict[str, Any], Any, Any], ...]:
-    """Each sample, then it and its message as templates get them; cached, since every template is tried with them."""
+    """Return each sample, with it and its message as templates get them; cached, since all templates are tried."""
     escaped = ESCAPES[escape]
     return tuple(
-        (sample, _harmless(sample, escaped), _harmless(asdict(tell([sample], SAMPLED)), escaped))
+        (sample, _harmless(sample, escaped), _harmless(asdict(message_for([sample], SAMPLES_NOW)), escaped))
         for sample in samples()
     )
 
 
-def told(template: Template | None, events: Sequence[Mapping[str, Any]], now: datetime) -> tuple[str | None, Message]:
-    """The template's text, if there is a template, and the built-in message as of `now` (`story.tell`).
+def render_or_built_in(
+    template: Template | None, events: Sequence[Mapping[str, Any]], now: datetime
+) -> tuple[str | None, Message]:
+    """Return the template's text, if there is a template, and the built-in message as of `now`.
 
-    Where the template fails there is no text, and the message has a note that says so: the event must not be lost.
+    If the template fails, there is no text, and the message has a note about it: the event must not be lost.
     """
-    message = tell(events, now)
+    message = message_for(events, now)
     if template is None:
         return None, message
     try:
         return template.render(events, message), message
     except BadTemplateError as error:
-        wrong = one_line(f"The sink's template failed, so this is the text that is built in: {error}", 400)
-        return None, replace(message, note=f"{message.note}. {wrong}")
+        note = one_line(f"The sink's template failed, so this is the built-in message: {error}", 400)
+        return None, replace(message, note=f"{message.note}. {note}")
 
 
 def _last(items: Sequence[Any]) -> Sequence[Any]:
-    """The last `ITEMS` by their time, in the order that they have; what has no time comes as it stands."""
-    if len(items) <= ITEMS:
+    """Return the last `MAX_ITEMS` by their time, in the order of the list."""
+    if len(items) <= MAX_ITEMS:
         return items
     times = [str(item.get("time", "")) if isinstance(item, dict) else "" for item in items]
-    kept = sorted(range(len(items)), key=times.__getitem__)[-ITEMS:]
+    kept = sorted(range(len(items)), key=times.__getitem__)[-MAX_ITEMS:]
     return [items[index] for index in sorted(kept)]
 
 
-def _said(error: BaseException) -> str:
-    """An error as one line that begins with the template's own line."""
+def _one_line(error: BaseException) -> str:
+    """Return an error as one line that begins with the line of the template."""
     if isinstance(error, TemplateSyntaxError):
         return f"line {error.lineno}: {one_line(error.message or '', 300)}"
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if frame.filename == "<template>"), 1)
-    what = "it is nested too deep" if isinstance(error, SyntaxError | RecursionError | MemoryError) else str(error)
+    what = "it is nested too deeply" if isinstance(error, SyntaxError | RecursionError | MemoryError) else str(error)
     return f"line {line}: {one_line(what or type(error).__name__, 300)}"
 
 
 _ENVIRONMENT = environment()
 
 _ONE_AT_A_TIME = Lock()
-"""Allows one rendering at a time: many threads that compute would slow down the event loop."""
+"""Held while a template is rendered: many threads that compute would slow down the event loop."""

@@ -66,9 +66,9 @@ class Renderer:
 
     def __init__(self, source: str | None, escape: Literal["slack", "text"]) -> None:
         """Compile the template; `escape`: where the text goes."""
-        from watcher.messages.template import Template, told
+        from watcher.messages.template import Template, render_or_built_in
 
-        self._told = told
+        self._render = render_or_built_in
         self._template = None if source is None else Template(source, escape=escape)
 
     def render(self, events: Sequence[Mapping[str, Any]]) -> tuple[str | None, Message]:
@@ -76,4 +76,4 @@ class Renderer:
 
         It may take seconds: call it in a thread.
         """
-        return self._told(self._template, events, datetime.now(UTC))
+        return self._render(self._template, events, datetime.now(UTC))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.event_samples import EVENTS, bodies, tell
+from tests.support.event_samples import EVENTS, bodies, message_of
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain, subject
 from watcher.messages.sanitize import ascii_line, for_slack, for_text, one_line
@@ -90,7 +90,7 @@ def is_clean(text: str) -> bool:
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
 def test_mail_and_chat_are_as_many_lines_as_without_the_attack_and_nothing_in_them_acts(attack: str) -> None:
     for events in every_event():
-        harmless, text = plain(tell(attacked(events, "x"))), plain(tell(attacked(events, attack)))
+        harmless, text = plain(message_of(attacked(events, "x"))), plain(message_of(attacked(events, attack)))
         assert "\n" not in text.title
         # A text that is nothing but tricks leaves nothing behind, and its line may go with it.
         assert len(text.body.splitlines()) <= len(harmless.body.splitlines())
@@ -103,7 +103,7 @@ def test_mail_and_chat_are_as_many_lines_as_without_the_attack_and_nothing_in_th
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
 def test_slack_is_given_nothing_that_it_parses(attack: str) -> None:
     for events in every_event():
-        payload = slack_payload(tell(attacked(events, attack)))
+        payload = slack_payload(message_of(attacked(events, attack)))
         assert (payload["mrkdwn"], payload["parse"], payload["link_names"]) == (False, "none", False)
         assert "<" not in payload["text"]
         assert not CALLS.search(payload["text"])
@@ -133,7 +133,7 @@ def test_a_subject_is_one_line_of_ascii_that_sns_takes(attack: str) -> None:
 def test_a_title_brings_no_header_into_a_mail(attack: str) -> None:
     for events in every_event():
         mail = EmailMessage()
-        mail["Subject"] = plain(tell(attacked(events, attack))).title
+        mail["Subject"] = plain(message_of(attacked(events, attack))).title
         assert mail.keys() == ["Subject"]
         assert b"\nBcc" not in mail.as_bytes()
 
@@ -151,7 +151,7 @@ def test_a_template_is_given_texts_that_are_harmless_where_it_is_shown(attack: s
     )
     for events in every_event():
         forged = attacked(events, attack)
-        for line in template.render(forged, tell(forged)).splitlines():
+        for line in template.render(forged, message_of(forged)).splitlines():
             assert is_clean(line)
             assert not CALLS.search(line), line
             assert not (MARKDOWN_LINK.search(line) if escape == "text" else {"<", ">"} & set(line)), line
@@ -160,7 +160,7 @@ def test_a_template_is_given_texts_that_are_harmless_where_it_is_shown(attack: s
 def test_a_link_leads_to_a_known_host_or_is_none() -> None:
     for attack in ATTACKS:
         for events in every_event():
-            facts = tell(attacked(events, attack)).facts
+            facts = message_of(attacked(events, attack)).facts
             assert all(fact.url is None for fact in facts)
 
 

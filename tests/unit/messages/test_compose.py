@@ -1,10 +1,21 @@
-"""What is said: names, lengths of time, links, groups, and what is left when an event is not of the known form."""
+"""Messages: names, durations, links, groups, and what remains of an event of an unknown form."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.event_samples import EVENTS, NETWORK, SHA, attempt, bodies, failures, outage, revision, sync, tell
+from tests.support.event_samples import (
+    EVENTS,
+    NETWORK,
+    SHA,
+    attempt,
+    bodies,
+    failures,
+    message_of,
+    outage,
+    revision,
+    sync,
+)
 from watcher.core.diff import Reason
 from watcher.core.model import FAILED, SUCCEEDED, template
 from watcher.messages.blocks import slack_payload
@@ -29,7 +40,7 @@ from watcher.messages.plain import plain, subject
         (86400 * 30 + 60, "30 d"),
     ],
 )
-def test_a_length_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+def test_a_length_has_its_two_largest_units(seconds: float, text: str) -> None:
     assert length(seconds) == text
 
 
@@ -78,9 +89,9 @@ def test_a_subject_says_what_failed_and_where() -> None:
 
 
 def test_a_reminder_says_which_it_is() -> None:
-    message = tell(bodies(*EVENTS["sync.failed-reminder"]))
+    message = message_of(bodies(*EVENTS["sync.failed-reminder"]))
     assert message.title.startswith("FAILED (reminder 2): ")
-    assert message.lead.endswith(" Reminder 2: no change in the 3 h 59 min since it was observed.")
+    assert message.lead.endswith(" Reminder 2: nothing has changed for 3 h 59 min.")
 
 
 @pytest.mark.parametrize(
@@ -88,18 +99,21 @@ def test_a_reminder_says_which_it_is() -> None:
     [
         (
             "endpoint.unreadable-reminder",
-            "At first: AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
-            "Its targets cannot be watched, for 4 h. Reminder 2: no change in the 3 h 50 min since it was observed.",
+            "First error: AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus",
+            (
+                "The sync status of its targets has been unreadable for 4 h. "
+                "Reminder 2: nothing has changed for 3 h 50 min."
+            ),
         ),
         (
             "sync.stalled-reminder",
             "",
-            "Still IN_PROGRESS after 4 h. Reminder 1: no change in the 3 h 28 min since it was observed.",
+            "Still IN_PROGRESS after 4 h. Reminder 1: nothing has changed for 3 h 28 min.",
         ),
     ],
 )
 def test_a_reminder_is_as_of_now(name: str, cause: str, lead: str) -> None:
-    message = tell(bodies(*EVENTS[name]))
+    message = message_of(bodies(*EVENTS[name]))
     assert (message.cause, message.lead) == (cause, lead)
 
 
@@ -120,15 +134,15 @@ def test_a_reminder_is_as_of_now(name: str, cause: str, lead: str) -> None:
         ),
         ("target.unreadable-group", "AccessDeniedException: User is not authorized to perform: GetResourceSyncStatus"),
         ("target.unreadable", "ResourceNotFoundException: No such stack: network"),
-        ("endpoint.readable", "The sync status of 40 targets could not be read for 1 h 35 min."),
+        ("endpoint.readable", "The sync status of 40 targets was unreadable for 1 h 35 min."),
     ],
 )
 def test_a_mail_begins_with_the_cause(name: str, first: str) -> None:
-    assert plain(tell(bodies(*EVENTS[name]))).body.splitlines()[0] == first
+    assert plain(message_of(bodies(*EVENTS[name]))).body.splitlines()[0] == first
 
 
 def test_a_group_is_one_message_that_lists_its_targets_and_counts_the_rest() -> None:
-    message = tell(bodies(*failures(57)))
+    message = message_of(bodies(*failures(57)))
     assert message.title == "FAILED: 57 targets (prod, eu-west-1)"
     assert len(message.lines) == 21
     assert message.lines[0] == "SERVICE template service-0:1: No schema for service-0"
@@ -144,48 +158,51 @@ def test_a_group_is_one_message_that_lists_its_targets_and_counts_the_rest() -> 
     ],
 )
 def test_a_notification_of_a_group_says_why_and_what_it_happened_to(count: int, targets: str) -> None:
-    title, said = slack_payload(tell(bodies(*failures(count))))["text"].split("\n")
+    title, said = slack_payload(message_of(bodies(*failures(count))))["text"].split("\n")
     assert title == f"🔴 FAILED: {count} targets (prod, eu-west-1)"
     assert said == f"No schema for service-0, or similar. {targets}"
 
 
-def test_a_notification_of_a_group_that_shares_nothing_tells_where_its_targets_are() -> None:
+def test_a_notification_of_a_group_that_shares_nothing_has_the_places_of_its_targets() -> None:
     other = template("prod", "us-east-1", "SERVICE", "api", "1")
-    message = tell(bodies(sync(), sync(attempt(FAILED, sha="1" * 40), target=other)))
+    message = message_of(bodies(sync(), sync(attempt(FAILED, sha="1" * 40), target=other)))
     assert message.brief == "SERVICE template web:2 (prod, eu-west-1) and SERVICE template api:1 (prod, us-east-1)"
 
 
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (Reason.FIRST_SEEN, "Already so when the watcher first looked."),
-        (Reason.MISSED_SUCCESS, "A later attempt has begun since."),
-        (Reason.RECREATED, "AWS went back to an older attempt: probably it was deleted and created again."),
+        (Reason.FIRST_SEEN, "It already had this status at the first poll."),
+        (Reason.MISSED_SUCCESS, "A later attempt has started since."),
+        (
+            Reason.RECREATED,
+            "AWS reports an older attempt: the target was probably deleted and created again.",
+        ),
     ],
 )
 def test_how_a_group_was_seen_is_said_where_it_is_true_of_all(reason: Reason, said: str) -> None:
     usual, unusual = sync(), [sync(reason=reason), sync(target=NETWORK, reason=reason)]
-    assert tell(bodies(*unusual)).lead.endswith(f" {said}")
+    assert message_of(bodies(*unusual)).lead.endswith(f" {said}")
     for some in ([usual, *unusual], [*unusual, usual]):
-        assert said not in tell(bodies(*some)).lead
+        assert said not in message_of(bodies(*some)).lead
 
 
 def test_the_worst_of_a_group_gives_it_its_tone() -> None:
-    assert tell(bodies(sync(attempt(SUCCEEDED)), sync())).tone is Tone.FAILURE
+    assert message_of(bodies(sync(attempt(SUCCEEDED)), sync())).tone is Tone.FAILURE
 
 
 def test_a_group_says_only_what_is_true_of_all() -> None:
     other = template("prod", "us-east-1", "SERVICE", "api", "1")
-    message = tell(bodies(sync(), sync(attempt(FAILED, "Sync started", directory="/api"), target=other)))
+    message = message_of(bodies(sync(), sync(attempt(FAILED, "Sync started", directory="/api"), target=other)))
     assert message.title == "FAILED: 2 targets"
-    assert {fact.name for fact in message.facts} == {"Commit", "Repository", "Branch", "Began", "Last success"}
+    assert {fact.name for fact in message.facts} == {"Commit", "Repository", "Branch", "Started", "Last success"}
 
 
 def test_slacks_limits_hold_for_the_longest_texts() -> None:
     long = template("a" * 500, "eu-west-1", "SERVICE", "n" * 500, "2", labels={"l" * 300: "v" * 300})
     made = attempt(FAILED, *("&" * 5000 for _ in range(50)), repositoryName="r" * 900, directory="d" * 900)
     for events in (bodies(sync(made, target=long)), bodies(*(sync(made, target=long) for _ in range(100)))):
-        blocks = slack_payload(tell(events))["blocks"]
+        blocks = slack_payload(message_of(events))["blocks"]
         assert len(blocks) <= 50
         assert len(blocks[0]["text"]["text"]) <= 150
         for block in blocks:
@@ -197,25 +214,25 @@ def test_slacks_limits_hold_for_the_longest_texts() -> None:
 
 def test_a_templates_long_text_is_divided_into_sections_that_slack_takes() -> None:
     text = "\n".join("x" * 90 for _ in range(300)) + "\n" + "y" * 9000
-    blocks = slack_payload(tell(bodies(sync())), text)["blocks"]
+    blocks = slack_payload(message_of(bodies(sync())), text)["blocks"]
     assert 1 < len(blocks) <= 50
     assert all(len(block["text"]["text"]) <= 3000 for block in blocks)
     assert all(block["text"]["verbatim"] for block in blocks)
 
 
 @pytest.mark.parametrize("lost", ["data", "type", "subject", "time", "id"])
-def test_an_event_of_an_unknown_form_is_told_by_what_is_there(lost: str) -> None:
+def test_an_event_of_an_unknown_form_has_a_message_of_what_is_there(lost: str) -> None:
     event = bodies(sync())[0]
     del event[lost]
     for events in ([event], [event, event]):
-        assert plain(tell(events)).title
+        assert plain(message_of(events)).title
         assert subject(event)
 
 
 def test_an_attempt_that_ended_before_it_began_has_no_length() -> None:
-    assert tell(bodies(sync(attempt(FAILED, number=5), after=1))).lead == "The sync failed."
+    assert message_of(bodies(sync(attempt(FAILED, number=5), after=1))).lead == "The sync failed."
 
 
-def test_how_long_it_was_unreadable_is_told() -> None:
-    message = tell(bodies(outage(EVENTS and template("a", "b", "SERVICE", "c", "1"), over=True)))
-    assert message.lead == "Its sync status could not be read for 1 h 35 min."
+def test_the_end_of_an_outage_says_how_long_it_lasted() -> None:
+    message = message_of(bodies(outage(template("a", "b", "SERVICE", "c", "1"), over=True)))
+    assert message.lead == "The sync status was unreadable for 1 h 35 min."

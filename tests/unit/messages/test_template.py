@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from jinja2 import filters
 
-from tests.support.event_samples import attempt, bodies, failures, sync, tell
+from tests.support.event_samples import attempt, bodies, failures, message_of, sync
 from tests.unit.messages.grammar import TEMPLATES
 from watcher.core.model import EVENT_TYPES, FAILED, TEST_EVENT
 from watcher.messages import template as template_module
-from watcher.messages.samples import SAMPLED, samples
+from watcher.messages.samples import SAMPLES_NOW, samples
 from watcher.messages.sandbox import Budget
-from watcher.messages.template import OUTPUT, BadTemplateError, Template, check, told
+from watcher.messages.template import MAX_OUTPUT, BadTemplateError, Template, check, render_or_built_in
 
 EVERY = (*EVENT_TYPES, TEST_EVENT)
 
@@ -31,7 +31,7 @@ WIDE = "".join(
 
 def rendered(source: str, escape: str = "text") -> str:
     events = bodies(sync())
-    return Template(source, escape=escape).render(events, tell(events))
+    return Template(source, escape=escape).render(events, message_of(events))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def rendered(source: str, escape: str = "text") -> str:
         ("{{ event.data.status }} {{ event.data.target.name }}", "FAILED web"),
         ("{{ message.title }}", "FAILED: SERVICE template web:2 (prod, eu-west-1)"),
         ("{{ message.facts|map(attribute='name')|join(', ') }}",
-         "Commit, Repository, Branch, Directory, Began, Last success, Labels"),
+         "Commit, Repository, Branch, Directory, Started, Last success, Labels"),
         ("{% for e in events %}{{ loop.index }}/{{ loop.length }}{% if not loop.last %}, {% endif %}{% endfor %}",
          "1/1"),
         ("{{ event.data.previous_status ~ ' → ' ~ event.data.status }}", "SUCCEEDED → FAILED"),
@@ -84,11 +84,11 @@ def test_a_template_is_tried_only_with_what_it_may_be_given() -> None:
         ),
         ("\n\n{{ evnt.type }}", r"line 3: 'evnt' is undefined"),
         ("a\n{{ event.data.status }}", r"line 2: .* 'status' \(with a sample of watcher\.target\.unreadable\)"),
-        ("{% if event.type == 'watcher.sync.failed' %}x{% endif %}", r"line 1: nothing comes of it"),
+        ("{% if event.type == 'watcher.sync.failed' %}x{% endif %}", r"line 1: the rendered text is empty"),
         ("a\n{% if", r"line 2: "),
-        ("{{ event }}", r"a mapping cannot be shown as it is"),
-        ("a\n\n{% autoescape true %}\n{{ x }}{% endautoescape %}", r"^line 3: 'scope' is not offered"),
-        ("a\n{% autoescape true %}{% endautoescape %}", r"^line 2: 'scope' is not offered"),
+        ("{{ event }}", r"a mapping cannot be shown as a whole"),
+        ("a\n\n{% autoescape true %}\n{{ x }}{% endautoescape %}", r"^line 3: 'scope' is not allowed"),
+        ("a\n{% autoescape true %}{% endautoescape %}", r"^line 2: 'scope' is not allowed"),
         ("x" * 16_385, r"longer than 16384"),
     ],
 )
@@ -213,7 +213,7 @@ def test_what_templates_need_is_within_the_bounds(source: str, text: str) -> Non
 def test_any_template_makes_a_text_within_its_bounds_or_is_refused(source: str) -> None:
     events = bodies(*failures(3))
     with suppress(BadTemplateError):
-        assert 0 < len(Template(source, escape="text").render(events, tell(events))) <= OUTPUT
+        assert 0 < len(Template(source, escape="text").render(events, message_of(events))) <= MAX_OUTPUT
 
 
 def test_the_samples_together_have_the_budget_of_one_rendering() -> None:
@@ -280,7 +280,7 @@ def test_no_operation_of_a_template_is_long(monkeypatch: pytest.MonkeyPatch) -> 
         last = time.thread_time()
         with suppress(BadTemplateError):
             events = bodies(*failures(3))
-            template, message = Template(source, escape="text"), tell(events)
+            template, message = Template(source, escape="text"), message_of(events)
             last = time.thread_time()
             template.render(events, message)
 
@@ -295,15 +295,15 @@ def test_rounding_to_absurd_places_is_only_rounding() -> None:
 def test_a_template_that_fails_for_one_event_loses_nothing() -> None:
     """The built-in text is sent instead, and says so."""
     template = Template("{{ event.data.blocker.id }}", escape="text")
-    text, message = told(template, bodies(sync()), SAMPLED)
+    text, message = render_or_built_in(template, bodies(sync()), SAMPLES_NOW)
     assert text is None
     assert message.title == "FAILED: SERVICE template web:2 (prod, eu-west-1)"
-    assert "The sink's template failed, so this is the text that is built in: line 1: " in message.note
+    assert "The sink's template failed, so this is the built-in message: line 1: " in message.note
 
 
 def test_a_group_is_given_whole() -> None:
     template = Template("{{ events|length }} {{ event.subject }} {{ (events|last).subject }}", escape="text")
-    text, _ = told(template, bodies(*failures(100)), SAMPLED)
+    text, _ = render_or_built_in(template, bodies(*failures(100)), SAMPLES_NOW)
     assert text == "100 prod/eu-west-1/template/SERVICE/service-0/1 prod/eu-west-1/template/SERVICE/service-99/1"
 
 
@@ -313,6 +313,6 @@ def test_of_a_long_attempt_the_last_is_given(newest_first: bool) -> None:  # noq
     said = [{"type": "x", "event": f"step {number}", "time": f"2026-11-23T08:{number:02}:00Z"} for number in range(60)]
     event["data"]["attempt"]["events"] = said[::-1] if newest_first else said
     template = Template("{% for e in event.data.attempt.events %}{{ e.event }}\n{% endfor %}", escape="text")
-    lines = template.render([event], tell([event])).splitlines()
+    lines = template.render([event], message_of([event])).splitlines()
     last = [f"step {number}" for number in range(10, 60)]
     assert lines == (last[::-1] if newest_first else last)

@@ -19,7 +19,7 @@ from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen, stack
 from watcher.core.state import Record
 from watcher.delivery.grouping import causes_of
 from watcher.messages.blocks import slack_payload
-from watcher.messages.compose import tell
+from watcher.messages.compose import message_for
 from watcher.messages.plain import plain
 from watcher.observability.metrics import detection
 from watcher.polling.check import judge
@@ -72,11 +72,15 @@ def test_an_incomplete_attempt_is_shown_wherever_a_whole_one_is(parts: dict[str,
     bodies = [json.loads(event.body) for event in events]
     for event, body in zip(events, bodies, strict=True):
         VALIDATOR.validate(body)
-        shown = [event_text(body).plain, str(plain(tell([body], NOW))), str(slack_payload(tell([body], NOW)))]
+        shown = [
+            event_text(body).plain,
+            str(plain(message_for([body], NOW))),
+            str(slack_payload(message_for([body], NOW))),
+        ]
         assert not any("None" in text for text in shown)
         assert causes_of(event)
         detection(event)
-    assert "None" not in str(plain(tell(bodies, NOW)).body)
+    assert "None" not in str(plain(message_for(bodies, NOW)).body)
     finding = judge(NETWORK, snapshot, NOW)
     assert known is not None
     forms = [
