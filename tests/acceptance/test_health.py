@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = 1_795_420_800.0
 FAST_EMF = """import sys, watcher.observability.emf, watcher.__main__
-watcher.observability.emf.EVERY = 0.3
+watcher.observability.emf.LINE_SECONDS = 0.3
 del sys.argv[0]
 watcher.__main__.main()"""
 

@@ -301,7 +301,7 @@ async def test_emf_tells_what_alarms_need_and_counts_anew_after_each_line(peek: 
 
 
 async def test_emf_writes_a_line_each_time(peek: Peek, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.observability.emf.EVERY", 0.01)
+    monkeypatch.setattr("watcher.observability.emf.LINE_SECONDS", 0.01)
     lines: list[str] = []
     running = asyncio.create_task(Emf(peek, "watcher", write=lines.append).run())
     await until(lambda: len(lines) >= 2)

@@ -1,4 +1,4 @@
-"""What waits for each sink, and what was given up, asked of a table about once a minute, else every few seconds."""
+"""How many deliveries are pending or dead for each sink, read from a table once a minute, else every few seconds."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from watcher.errors import StoreSilent
 from watcher.util.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from watcher.core.ports import Reader
+    from watcher.observability.daemon_view import DaemonView
 
-KEPT, KEPT_OF_TABLE = 3.0, 50.0
-"""Seconds that an answer is good for; where every question costs money, for a little less than the minute between two
-lines of EMF, so that each line has numbers of its own."""
+KEEP_SECONDS, KEEP_TABLE_SECONDS = 3.0, 50.0
+"""How long a result is reused. Reading a table costs money, so its result is reused for a little less than the minute
+between two lines of EMF: each line has new numbers."""
 
-PATIENCE = 2.0
-"""Seconds that one is waited for."""
+MAX_WAIT_SECONDS = 2.0
+"""How long `get` waits for a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Of one sink."""
+    """The backlog of one sink."""
 
     waiting: int = 0
     dead: int = 0
     oldest: datetime | None = None
-    """When the oldest event that waits was recorded."""
+    """When the oldest pending event was recorded."""
 
 
 class Backlogs:
-    """Of all sinks for which something waits or is dead, configured or not."""
+    """The backlogs of all sinks that have one, configured or not."""
 
-    def __init__(self, reader: Callable[[], Reader]) -> None:
-        """`reader` tells whom to ask, each time."""
-        self._reader = reader
-        # Where others may write as well, it is a table.
-        self._shared = SingleFlight(self._ask, KEPT_OF_TABLE if reader().late else KEPT, StoreSilent)
+    def __init__(self, inside: DaemonView) -> None:
+        self._inside = inside
+        # Only a table can have other writers.
+        self._shared = SingleFlight(self._read, KEEP_TABLE_SECONDS if inside.reader.late else KEEP_SECONDS, StoreSilent)
 
     async def get(self) -> Mapping[str, Backlog]:
-        """By sink.
+        """Return the backlogs by sink.
 
         Raises:
-            StoreError: the store cannot be read, or does not answer within two seconds.
+            StoreError: the store cannot be read, or does not respond within two seconds.
         """
-        return await self._shared.get_within(PATIENCE)
+        return await self._shared.get_within(MAX_WAIT_SECONDS)
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop reading."""
         self._shared.close()
 
-    async def _ask(self) -> Mapping[str, Backlog]:
-        reader = self._reader()
+    async def _read(self) -> Mapping[str, Backlog]:
+        reader = self._inside.reader
         counts = await reader.counts()
         return {
             sink: Backlog(

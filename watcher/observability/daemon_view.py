@@ -1,54 +1,58 @@
-"""What those who look in over HTTP may see of the running daemon. `app.App` is what they see; they change nothing."""
+"""What the HTTP side, the metrics and the maintenance tasks read of the running daemon; they change nothing."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from datetime import datetime
 
     from watcher.config.reloader import ReloadStatus
-    from watcher.core.model import EndpointKey
+    from watcher.core.model import EndpointKey, Target
     from watcher.core.ports import Clock, Reader
     from watcher.core.settings import Config
     from watcher.core.state import Record
     from watcher.observability.backlog import Backlog
 
+SLICE = 200
+"""Targets that `polled_here` yields before other tasks on the event loop get a turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """How the polling of one target goes, in this run."""
+    """The polling of one target, in this run."""
 
     answered: datetime | None
-    """When AWS last answered for it; None: not in this run."""
+    """When AWS last answered; None: not in this run."""
     tried: datetime | None
     """When it was last polled, with or without an answer."""
     next_poll: datetime | None
-    """When it is due; in the past while it waits for its turn; None while it is being polled."""
+    """When it is due; in the past while the poll waits for the rate limit; None while it is being polled."""
     failures: int
     """Polls in a row that failed."""
     polled_here: bool = True
-    """False: another watcher on the same table polls it, and nothing else is known here of how that goes."""
+    """False: another daemon on the same table polls it, and the other fields are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointStatus:
-    """How one account, region and API is doing, in this run."""
+    """The polling of one account, region and API, in this run."""
 
     targets: int
     tried: bool
-    """Whether it was polled once, with whatever outcome."""
+    """Whether a poll of it has ended, with any outcome."""
     answered: datetime | None
-    """When it last answered anyone."""
+    """When AWS last answered for any of its targets."""
     rate: float
-    """Calls a second that are let through now."""
+    """Calls a second that the rate limiter allows at this moment."""
     allowed: float
     """Calls a second that the configuration allows."""
     failures: int
-    """Polls in a row that failed, and none succeeded."""
+    """Polls of any of its targets that failed since the last one that succeeded."""
 
 
 class SinkState(StrEnum):
@@ -82,7 +86,7 @@ class SinkStatus:
 
 
 class DaemonView(Protocol):
-    """The daemon, from outside. Everything is read at the moment it is asked for; `config` may be replaced any time."""
+    """The daemon as it is at the moment of each call; `config` may be replaced at any time."""
 
     @property
     def config(self) -> Config:
@@ -90,7 +94,7 @@ class DaemonView(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """What time it is."""
+        """The clock of the daemon."""
 
     @property
     def started(self) -> datetime:
@@ -98,27 +102,43 @@ class DaemonView(Protocol):
 
     @property
     def records(self) -> Mapping[str, Record]:
-        """What has been committed of each target's id and endpoint's key (as text), of what is polled here."""
+        """The committed record of each target id and endpoint key (as text) that this daemon polls."""
 
     @property
     def reader(self) -> Reader:
-        """The history and the outbox, through a connection of its own, so that reading delays no commit."""
+        """Reads history and outbox through its own connection, so that reading delays no commit."""
 
     @property
     def loaded(self) -> ReloadStatus:
-        """The state of the configuration."""
+        """The outcome of the last reload."""
 
     def target(self, target_id: str) -> TargetStatus:
-        """How the polling of a configured target goes."""
+        """The polling of a configured target."""
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
-        """Every endpoint of the configuration that this watcher polls: all, unless others share the table."""
+        """The endpoints that this daemon polls: all of the configuration, unless others share the table."""
 
     def sinks(self) -> Mapping[str, SinkStatus]:
-        """Every configured sink by its name."""
+        """The configured sinks by name."""
 
     def stuck(self) -> list[str]:
-        """Why the daemon makes no progress, for people: empty while all is well. AWS's health is no reason."""
+        """Why the daemon makes no progress, for people; empty: it does, whatever AWS does."""
 
     def unready(self) -> list[str]:
-        """Why it is not ready: starting, stopping, endpoints that were not tried yet, a store that takes nothing."""
+        """Why it is not ready: it starts or stops, an endpoint was not tried yet, or the store fails."""
+
+
+async def polled_here(view: DaemonView) -> AsyncIterator[tuple[Target, Record | None]]:
+    """Yield each target that this daemon polls and its record, with a turn for other tasks every few targets."""
+    targets, records, here = view.config.targets, view.records, view.endpoints().keys()
+    for start in range(0, len(targets), SLICE):
+        for target in targets[start : start + SLICE]:
+            if target.endpoint in here:
+                yield target, records.get(target.id)
+        await asyncio.sleep(0)
+
+
+def endpoint_unreadable(view: DaemonView, key: EndpointKey) -> bool:
+    """Whether an outage of the endpoint is recorded."""
+    record = view.records.get(str(key))
+    return record is not None and record.outage is not None

@@ -1,7 +1,7 @@
 """The daemon's health as CloudWatch metrics: a line of JSON each minute, in the Embedded Metric Format.
 
-Where logs go to CloudWatch Logs (ECS's `awslogs`), such a line is a metric, with no sidecar and no permission more. It
-has what alarms need; everything else is for Prometheus.
+Where logs go to CloudWatch Logs (ECS's `awslogs`), such a line becomes metrics, without a sidecar or further
+permissions. It has what alarms need; all other metrics are for Prometheus.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from watcher.core.status import Status, standing
 from watcher.errors import StoreError
 from watcher.observability.backlog import Backlogs
+from watcher.observability.daemon_view import endpoint_unreadable, polled_here
 from watcher.observability.logs import Stderr
 from watcher.observability.observer import Observer, PollOutcome
 
@@ -25,11 +26,8 @@ if TYPE_CHECKING:
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.observer import Poll
 
-EVERY = 60.0
-"""Seconds between lines: CloudWatch's own grain."""
-
-SLICE = 200
-"""Targets that are counted before others on the loop get their turn."""
+LINE_SECONDS = 60.0
+"""Seconds between lines: the resolution of CloudWatch."""
 
 ANSWERED = frozenset({PollOutcome.ANSWERED, PollOutcome.OLDER})
 
@@ -47,41 +45,41 @@ UNITS = {
     "OutboxOldestSeconds": "Seconds",
     "DeadLetters": "Count",
 }
-"""Every metric, and CloudWatch's unit of it."""
+"""Every metric and its CloudWatch unit."""
 
 
 class Emf(Observer):
-    """Keeps what happened since its last line."""
+    """Counts what happened since the last line.
+
+    `namespace` is CloudWatch's; `service` is the value of the only dimension; `write` takes a line (default: stderr).
+    """
 
     def __init__(
         self, inside: DaemonView, namespace: str, service: str = "watcher", write: Callable[[str], object] | None = None
     ) -> None:
-        """`namespace`: CloudWatch's; `service`: the one dimension's value; `write` takes a line, else stderr does."""
         self._inside = inside
         self._namespace = namespace
         self._service = service
         self._write = write or Stderr().write
-        self._backlogs = Backlogs(lambda: inside.reader)
+        self._backlogs = Backlogs(inside)
         self._polls = self._failed = 0
         self._lag = 0.0
 
     def begun(self, target: Target, due: float, begun: float) -> None:
-        """See `Observer`."""
         self._lag = max(self._lag, begun - due)
 
     def polled(self, poll: Poll) -> None:
-        """See `Observer`."""
         self._polls += 1
         self._failed += poll.outcome not in ANSWERED
 
     async def run(self) -> None:
         """Write a line each minute, for ever."""
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(LINE_SECONDS)
             self._write(await self.line() + "\n")
 
     async def line(self) -> str:
-        """The next line; what is counted begins anew. A store that cannot be read leaves its metrics out."""
+        """Return the next line and reset the counters; a store that cannot be read leaves its metrics out."""
         inside = self._inside
         counts = await self._count()
         try:
@@ -93,7 +91,7 @@ class Emf(Observer):
             "TargetsFailed": counts[Status.FAILED],
             "TargetsStalled": counts[Status.STALLED],
             "TargetsUnreadable": counts[Status.UNREADABLE],
-            "EndpointsBlind": sum(_blind(inside, str(key)) for key in inside.endpoints()),
+            "EndpointsBlind": sum(endpoint_unreadable(inside, key) for key in inside.endpoints()),
             "ScheduleLagSeconds": round(max(0.0, self._lag), 3),
             "Polls": self._polls,
             "PollsFailed": self._failed,
@@ -107,14 +105,10 @@ class Emf(Observer):
         return embedded(values, self._namespace, self._service, now)
 
     async def _count(self) -> Mapping[Status, int]:
-        """How many targets that are polled here stand how."""
-        targets, records, here = self._inside.config.targets, self._inside.records, self._inside.endpoints().keys()
+        """The number of targets polled here by status."""
         counts = dict.fromkeys(Status, 0)
-        for start in range(0, len(targets), SLICE):
-            for target in targets[start : start + SLICE]:
-                if target.endpoint in here:
-                    counts[standing(records.get(target.id), records.get(str(target.endpoint)))] += 1
-            await asyncio.sleep(0)
+        async for target, record in polled_here(self._inside):
+            counts[standing(record, self._inside.records.get(str(target.endpoint)))] += 1
         return counts
 
 
@@ -136,8 +130,3 @@ def _outbox(backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, float]:
         "OutboxOldestSeconds": round(max(0.0, (now - min(since)).total_seconds()), 3) if since else 0,
         "DeadLetters": sum(backlog.dead for backlog in backlogs.values()),
     }
-
-
-def _blind(inside: DaemonView, key: str) -> bool:
-    record = inside.records.get(key)
-    return record is not None and record.outage is not None

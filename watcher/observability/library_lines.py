@@ -67,7 +67,6 @@ class Streaks:
     """Which lines are the first of a streak, and which streaks are over. Pure: the time is passed in, in seconds."""
 
     def __init__(self) -> None:
-        """No line has been logged yet."""
         self._streaks: dict[Hashable, Streak] = {}
 
     def is_first(self, record: logging.LogRecord, now: float) -> bool:
@@ -106,10 +105,12 @@ class Streaks:
 
 
 class StreakHandler(logging.Handler):
-    """Writes the first line of each streak, and one line with their number when the streak is over."""
+    """Writes the first line of each streak, and one line with their number when the streak is over.
+
+    `write` writes one record; it may be called in any thread.
+    """
 
     def __init__(self, write: Callable[[logging.LogRecord], None]) -> None:
-        """`write`: writes one record; it may be called in any thread."""
         super().__init__()
         self._write = write
         self._streaks = Streaks()
@@ -151,7 +152,7 @@ class StreakHandler(logging.Handler):
 
 
 def without_foreseen_traceback(record: logging.LogRecord) -> logging.LogRecord:
-    """The record; if its exception is not a bug, with the error in its line instead of a traceback."""
+    """The record; an exception that is not a bug becomes part of its line instead of a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     if error is None or not is_foreseen(error):
         return record

@@ -1,7 +1,8 @@
-"""Logs: structlog to stderr, set up once. JSON where nobody looks, coloured lines on a terminal.
+"""Logs to stderr: coloured lines on a terminal, else JSON.
 
-Event names are dotted and stable. Records that libraries log by the standard `logging` are rendered in the same way; of
-a streak of equal ones, only the first and the number of them are written. Every value passes through `excerpt`.
+The event of a line is `<noun>.<past participle>`: trouble ends in `.failed`, its end in `.recovered`, a bug in
+`.crashed`. Records that libraries log by the standard `logging` are rendered in the same way; of a streak of equal ones
+only the first and their number are written. Every value passes through `excerpt`.
 """
 
 from __future__ import annotations
@@ -27,15 +28,11 @@ SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER
 TRACEBACKS = frozenset({"exception", "stack"})
 """Keys whose values may have several lines."""
 
-LONGEST_TRACEBACK = 64 * 1024
-"""Bytes of the value of one of these keys."""
+MAX_TRACEBACK_BYTES = 64 * 1024
 
 
 def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
-    """Send logs to stderr from `INFO` up; with `verbose` from `DEBUG`, with `quiet` only what is critical.
-
-    Other libraries are one level quieter.
-    """
+    """Log to stderr from `INFO` up, with `verbose` from `DEBUG`, with `quiet` from `CRITICAL`."""
     remember(*(os.environ.get(name) for name in SECRET_VARIABLES))
     stream = Stderr()
     terminal = stream.isatty()
@@ -51,7 +48,7 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
     if terminal:
         shared.append(_printable)
     colors = terminal and not os.environ.get("NO_COLOR")
-    # Tracebacks come as text already, without the variables that a prettier one would show.
+    # Tracebacks are formatted before, without the local variables that structlog's own would show.
     plain = structlog.dev.plain_traceback
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24, exception_formatter=plain)
@@ -86,34 +83,31 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class Stderr:
-    """Standard error, for a daemon that must not end because nobody reads it, or its disk is full, or there is none."""
+    """Standard error; a daemon must not end because it is closed, not read, or redirected to a full disk."""
 
     def isatty(self) -> bool:
-        """Whether a person reads it."""
         return sys.stderr is not None and sys.stderr.isatty()
 
     def write(self, text: str) -> None:
-        """As far as it can be."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(text)
 
     def flush(self) -> None:
-        """The same."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
 
 
 def _redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # What begins with an underscore is structlog's own, and is not rendered.
+    # Keys with a leading underscore are structlog's, and are not rendered.
     event.update({key: _value(key, value) for key, value in event.items() if not key.startswith("_")})
     return event
 
 
 def _value(name: str, value: Any) -> Any:
-    """What may be shown of a value: nothing, where its name says that it is a secret."""
+    """`value` as it may be shown: hidden if its name is that of a secret."""
     if not redact(f"{name}: x").endswith(": x"):
         return HIDDEN
-    return _shown(value, LONGEST_TRACEBACK if name in TRACEBACKS else LONGEST_TEXT)
+    return _shown(value, MAX_TRACEBACK_BYTES if name in TRACEBACKS else LONGEST_TEXT)
 
 
 def _shown(value: Any, longest: int) -> Any:
@@ -128,7 +122,7 @@ def _shown(value: Any, longest: int) -> Any:
 
 
 def _printable(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # What AWS sends shall not move the cursor, nor forge a line. What is nested is shown with escapes anyway.
+    # A text of AWS must not move the cursor or forge a line. Nested texts are shown with escapes anyway.
     for key, value in event.items():
         if isinstance(value, str):
             lines = value.split("\n") if key in TRACEBACKS else [value]

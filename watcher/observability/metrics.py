@@ -1,8 +1,8 @@
-"""What is counted and measured, for Prometheus (contract, section 7).
+"""Metrics for Prometheus.
 
-What happens is counted as it is told (`Observer`); what is so at the moment is looked up at each scrape. Labels are
-bounded by the configuration and by what is known: a status that AWS invents is `UNKNOWN`. What belongs to an endpoint
-or a sink that left the configuration leaves with it.
+Counters and histograms are updated by notifications (`Observer`); gauges are computed at each scrape. The configuration
+and the known statuses bound the labels: any other status of AWS is `UNKNOWN`. The series of an endpoint or a sink that
+left the configuration are removed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.observer import Poll
 
-# Or each counter has a gauge beside it that the contract does not know.
+# Otherwise each counter has an undocumented gauge beside it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retried", DeliveryState.DEAD: "dead"}
@@ -56,53 +56,48 @@ class Metrics(Observer):
     """Counts what happens to the daemon `inside`; `streams` returns the number of open event streams."""
 
     def __init__(self, inside: DaemonView, streams: Callable[[], int] = lambda: 0) -> None:
-        self.backlogs = Backlogs(lambda: inside.reader)
+        self.backlogs = Backlogs(inside)
         self.registry = CollectorRegistry()
         self.content_type = "text/plain; version=0.0.4; charset=utf-8"
         self._inside = inside
         self._streams = streams
-        self._now = _Now()
-        self._polls = self._counter("watcher_polls", "Polls that ended, by how.", (*ENDPOINT, "outcome"))
+        self._gauges = _Gauges()
+        self._polls = self._counter("watcher_polls", "Polls by outcome.", (*ENDPOINT, "outcome"))
         self._poll_seconds = self._histogram(
-            "watcher_poll_duration_seconds", "How long polls took, with retries and the waits between.", ENDPOINT, QUICK
+            "watcher_poll_duration_seconds", "Duration of polls, with retries and the waits between.", ENDPOINT, QUICK
         )  # fmt: skip
         self._lag = self._histogram(
-            "watcher_schedule_lag_seconds", "How much later than they were due polls began.", ENDPOINT, LATE
+            "watcher_schedule_lag_seconds", "How much later than due polls began.", ENDPOINT, LATE
         )
         self._detection = self._histogram(
             "watcher_detection_seconds",
-            "From AWS's own time to the event. Of a new attempt's begin: from its startedAt. Of an attempt's end: from "
-            "the newest time among its events, or from startedAt where AWS tells none. First observations, and what "
-            "AWS tells no time of, are left out.",
+            "From AWS's own time to the event. For the begin of an attempt: from its startedAt. For its end: from the "
+            "newest time among its events, or from startedAt if AWS reports none. First observations and changes "
+            "without a time are left out.",
             (), DETECTED,
         )  # fmt: skip
         self._delivery = self._histogram(
             "watcher_delivery_seconds",
-            "From an event's record to the sink's answer that it has it.",
+            "From the record of an event to its acknowledgement by the sink.",
             ("sink",),
             DELIVERED,
         )
-        self._events = self._counter("watcher_events", "Events that were recorded.", ("type",))
-        self._deliveries = self._counter(
-            "watcher_deliveries", "Tries of deliveries, by what became of them.", ("sink", "outcome")
-        )
+        self._events = self._counter("watcher_events", "Recorded events.", ("type",))
+        self._deliveries = self._counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
         ProcessCollector(registry=self.registry)
-        self.registry.register(self._now)
+        self.registry.register(self._gauges)
         for known in EVENT_TYPES:
             self._events.labels(known)
 
     def begun(self, target: Target, due: float, begun: float) -> None:
-        """See `Observer`."""
         self._lag.labels(*_endpoint(target)).observe(max(0.0, begun - due))
 
     def polled(self, poll: Poll) -> None:
-        """See `Observer`."""
         where = _endpoint(poll.target)
         self._polls.labels(*where, poll.outcome.value).inc()
         self._poll_seconds.labels(*where).observe(max(0.0, poll.ended - poll.begun))
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """See `Observer`."""
         for entry in entries:
             for event, _ in entry.events:
                 if event.type in (*EVENT_TYPES, TEST_EVENT):
@@ -112,7 +107,6 @@ class Metrics(Observer):
                     self._detection.observe(seconds)
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
-        """See `Observer`."""
         now = self._inside.clock.now().timestamp()
         for result in results:
             delivery = result.delivery
@@ -122,24 +116,21 @@ class Metrics(Observer):
                 self._delivery.labels(delivery.sink).observe(max(0.0, now - delivery.recorded))
 
     async def expose(self) -> bytes:
-        """Prometheus's text format. A store that does not answer leaves its gauges out, and the rest in."""
-        await self._look()
-        return generate_latest(self.registry)
-
-    def close(self) -> None:
-        """Ask the store nothing more."""
-        self.backlogs.close()
-
-    async def _look(self) -> None:
+        """Return all metrics in Prometheus's text format; a store that does not respond leaves its gauges out."""
         try:
             backlogs: Mapping[str, Backlog] | None = await self.backlogs.get()
         except StoreError:
             backlogs = None
-        self._drop(self._inside.config)
-        self._now.families = await gauges(self._inside, backlogs, self._streams())
+        self._remove_series(self._inside.config)
+        self._gauges.families = await gauges(self._inside, backlogs, self._streams())
+        return generate_latest(self.registry)
 
-    def _drop(self, config: Config) -> None:
-        """Forget what belongs to no endpoint and no sink of the configuration."""
+    def close(self) -> None:
+        """Stop reading the store."""
+        self.backlogs.close()
+
+    def _remove_series(self, config: Config) -> None:
+        """Remove the series of endpoints and sinks that left the configuration."""
         endpoints = {(key.account, key.region, key.api.value) for key in config.endpoints()}
         sinks = {sink.name for sink in config.sinks}
         for metric in (self._polls, self._poll_seconds, self._lag):
@@ -151,18 +142,18 @@ class Metrics(Observer):
                 if labels[0] not in sinks:
                     metric.remove(*labels)
 
-    def _counter(self, name: str, told: str, labels: Sequence[str]) -> Counter:
-        return Counter(name, told, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, told: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
-        return Histogram(name, told, labels, registry=self.registry, buckets=buckets)
+    def _histogram(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
 
 
 def detection(event: Event) -> float | None:
-    """Seconds from the attempt's own time of what an event tells to the event; None: its time is not known.
+    """Seconds from AWS's own time of a change to its event; None: AWS reports no time of the change.
 
-    Of an end it is the newest time in the attempt's own history; of a new attempt's begin it is `startedAt`. When an
-    attempt went from one unfinished status to another is not told by AWS.
+    The end of an attempt has the newest time in the attempt's history, the begin its `startedAt`. AWS does not report
+    when an attempt went from one unfinished status to another.
     """
     if not event.type.startswith("watcher.sync.") or event.type == "watcher.sync.stalled":
         return None
@@ -177,7 +168,7 @@ def detection(event: Event) -> float | None:
         return None
     try:
         return max(0.0, (parse_rfc3339(event.time) - max(map(parse_rfc3339, moments))).total_seconds())
-    except ValueError:  # AWS's text is AWS's
+    except ValueError:  # AWS may send any text
         return None
 
 
@@ -187,15 +178,14 @@ def _endpoint(target: Target) -> tuple[str, str, str]:
 
 def _children(metric: Counter | Histogram) -> list[tuple[str, ...]]:
     """The labels of a metric's series."""
-    return [tuple(labels) for labels in metric._metrics]  # noqa: SLF001  the library has no other way to tell
+    return [tuple(labels) for labels in metric._metrics]  # noqa: SLF001  the library has no public way
 
 
 @dataclass(eq=False)  # the registry keeps it as a key
-class _Now:
-    """What was looked up for this scrape."""
+class _Gauges:
+    """The gauges of the current scrape."""
 
     families: Sequence[Metric] = field(default_factory=list)
 
     def collect(self) -> Iterable[Metric]:
-        """For the registry."""
         return self.families

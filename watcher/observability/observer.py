@@ -1,6 +1,6 @@
-"""Who is told of what happens while it goes on: metrics, the status page. Nothing hangs on what they make of it.
+"""Observers: notified of polls, commits and deliveries, for metrics and the event stream.
 
-An observer is called on the event loop between a poll's steps: it is quick, waits for nothing and raises nothing.
+An observer is called on the event loop between the steps of a poll: it must be quick, never wait, and never raise.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 class PollOutcome(StrEnum):
-    """How a poll ended, all of its tries together."""
+    """The outcome of a poll with all of its tries."""
 
     ANSWERED = "answered"
     OLDER = "older"
-    """Answered with an older attempt than is known, which was ignored (contract, section 5, rule 5)."""
+    """The answer had an older attempt than the known one, and was ignored."""
     TARGET_UNREADABLE = "target_unreadable"
-    """It failed for a reason of the target's own."""
+    """It failed for a reason that concerns only the target."""
     ENDPOINT_UNREADABLE = "endpoint_unreadable"
     """It failed for a reason that all targets of its endpoint share."""
     THROTTLED = "throttled"
-    """AWS said that there were too many calls."""
+    """AWS refused the call because there were too many."""
     SUPERSEDED = "superseded"
-    """Another watcher was quicker; what was answered is not kept, and the target is polled again."""
+    """Another daemon recorded the target first; the answer is dropped, and the target is polled again."""
     BUG = "bug"
 
 
 def outcome_of(error: PollFailed) -> PollOutcome:
-    """What a failed poll is counted as."""
+    """The outcome that a failed poll counts as."""
     if error.throttled:
         return PollOutcome.THROTTLED
     return PollOutcome.TARGET_UNREADABLE if isinstance(error, TargetUnreadable) else PollOutcome.ENDPOINT_UNREADABLE
@@ -45,7 +45,7 @@ def outcome_of(error: PollFailed) -> PollOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One poll that is over. Times are seconds on the monotonic clock."""
+    """A poll that has ended. Times are monotonic seconds."""
 
     target: Target
     due: float
@@ -55,48 +55,42 @@ class Poll:
 
 
 class Observer:
-    """Is told; answers nothing. What one does not define for itself, it is not told of."""
+    """Subclasses override the methods they need."""
 
     def begun(self, target: Target, due: float, begun: float) -> None:
-        """A poll begins, at `begun`, of a target that was `due` (monotonic seconds)."""
+        """A poll of a target that was due at `due` begins at `begun` (monotonic seconds)."""
 
     def polled(self, poll: Poll) -> None:
-        """A poll is over."""
+        """A poll has ended."""
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """These were committed together."""
+        """Entries were committed together."""
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
-        """What became of tries of deliveries was committed."""
+        """The outcomes of deliveries were committed."""
 
 
 class Observers(Observer):
-    """Several as one."""
+    """Several observers as one, notified in the order in which they were added."""
 
-    def __init__(self, *observers: Observer) -> None:
-        """They are told in this order."""
-        self._observers = [*observers]
+    def __init__(self) -> None:
+        self._observers: list[Observer] = []
 
     def add(self, observer: Observer) -> None:
-        """Tell one more."""
         self._observers.append(observer)
 
     def begun(self, target: Target, due: float, begun: float) -> None:
-        """See `Observer`."""
         for each in self._observers:
             each.begun(target, due, begun)
 
     def polled(self, poll: Poll) -> None:
-        """See `Observer`."""
         for each in self._observers:
             each.polled(poll)
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """See `Observer`."""
         for each in self._observers:
             each.recorded(entries)
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
-        """See `Observer`."""
         for each in self._observers:
             each.delivered(results)
