@@ -102,8 +102,8 @@ async def test_what_was_found_before_what_is_known_by_now_is_not_kept(watchers: 
     first, second = await watchers(2)
     await first.commit([Entry("a", ONE)], NOW)
     await second.commit([Entry("b", ONE)], NOW)
-    first.unload(shard_of("b"))
-    await first.load(shard_of("b"))
+    first.loaded.unload(shard_of("b"))
+    await first.loaded.load(shard_of("b"))
     with pytest.raises(StoreConflict):
         await first.commit([Entry("b", TWO, [(event(1, "b"), ["x"])], follows=Record())], NOW)
     await first.commit([Entry("b", TWO, [(event(1, "b"), ["x"])], follows=ONE)], NOW)
@@ -395,7 +395,7 @@ async def test_more_sinks_than_fit_into_one_transaction_all_have_the_event_once(
     first, second = await watchers(2)
     sinks = [f"sink-{number}" for number in range(250)]
     await first.commit([entry("a", 1, 2, sinks=sinks)], NOW)
-    await second.refresh(shard_of("a"))
+    await second.loaded.refresh(shard_of("a"))
     for store in (first, second):
         assert set((await store.waiting()).values()) == {2}
         assert len(await store.waiting()) == 250
@@ -435,7 +435,7 @@ async def test_clocks_that_differ_by_minutes_change_no_order(watchers: Watchers,
     assert await ids(behind) == [1, 2]
     assert await ids(ahead) == [1, 2, 3]
     await ahead.settle([later((await ahead.lane_heads("x", NOW, 1))[0], 20)], after(7200))
-    await behind.refresh(shard_of("a"))
+    await behind.loaded.refresh(shard_of("a"))
     assert await behind.next_try("x", NOW) == 0
     assert numbers(await behind.lane_heads("x", NOW, 1)) == [1]
 
@@ -459,7 +459,7 @@ async def test_what_another_watcher_settled_is_neither_handed_out_nor_settled_ag
 
 
 async def gather_all(store: DynamoStore) -> None:
-    await asyncio.gather(*map(store.refresh, range(SHARDS)))
+    await asyncio.gather(*map(store.loaded.refresh, range(SHARDS)))
 
 
 @pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST])
@@ -480,7 +480,7 @@ async def test_a_settlement_whose_fate_is_unknown_may_be_repeated(
 async def test_what_is_added_while_a_shard_is_read_is_not_lost_from_sight(gated: DynamoStore, gate: Gate) -> None:
     await gated.commit([entry("a", 1)], NOW)
     for number in range(2, 30):
-        reading = asyncio.create_task(gated.refresh(shard_of("a")))
+        reading = asyncio.create_task(gated.loaded.refresh(shard_of("a")))
         await asyncio.sleep(0.0005 * (number % 8))
         await gated.commit([entry("a", number)], NOW)
         (head,) = await gated.lane_heads("x", NOW, 9)
@@ -507,28 +507,29 @@ async def test_an_operators_changes_are_seen_by_whoever_looks_again(watchers: Wa
 
 async def test_a_delivery_that_is_settled_after_its_shard_was_lost_is_settled(table: Address) -> None:
     async with opened(DynamoStore(replace(table, leases=True))) as store:
-        assert await store.load(shard_of("a")) == {}
+        assert await store.loaded.load(shard_of("a")) == {}
         await store.commit([entry("a", 1, 2)], NOW)
         (head,) = await store.lane_heads("x", NOW, 9)
-        store.unload(shard_of("a"))
+        store.loaded.unload(shard_of("a"))
         assert await store.lane_heads("x", NOW, 9) == []
         assert await store.next_try("x", NOW) is None
         await store.settle([sent(head)], NOW)
-        await store.load(shard_of("a"))
+        await store.loaded.load(shard_of("a"))
         assert await ids(store) == [2]
 
 
 async def test_nothing_of_a_shard_is_handed_out_while_its_lease_is_not_sure(table: Address) -> None:
-    async with opened(DynamoStore(replace(table, leases=True))) as store:
-        await store.load(shard_of("a"))
+    good = {shard_of("a")}
+    async with opened(DynamoStore(replace(table, leases=True), may_deliver=good.__contains__)) as store:
+        await store.loaded.load(shard_of("a"))
         await store.commit([entry("a", 1)], NOW)
-        store.may = lambda _: False
+        good.clear()
         assert (await store.lane_heads("x", NOW, 9), await store.due("x", 9), await store.next_try("x", NOW)) == (
             [],
             [],
             None,
         )
-        store.may = store.held.__contains__
+        good.add(shard_of("a"))
         assert await ids(store) == [1]
 
 
@@ -538,8 +539,8 @@ async def test_what_waits_for_a_sink_of_another_configuration_is_left_to_it(watc
     await old.register_sinks(["x"], NOW)
     await new.register_sinks(["x", "new"], NOW)
     await new.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
-    await old.load(shard_of("a"))
-    await old.refresh(shard_of("a"))
+    await old.loaded.load(shard_of("a"))
+    await old.loaded.refresh(shard_of("a"))
     assert await new.waiting() == {"x": 1, "new": 1}
     assert await ids(new, "new") == [1]
 
@@ -552,7 +553,7 @@ async def test_what_an_old_watcher_leaves_for_a_removed_sink_is_given_up_by_the_
     await new.register_sinks(["x"], NOW)
     await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
     assert await ids(old, "old") == [1]
-    await new.refresh(shard_of("a"))
+    await new.loaded.refresh(shard_of("a"))
     assert await new.waiting() == {"x": 1}
     assert await ids(old, "old") == []
     async with opened(DynamoReader(table)) as reader:
@@ -568,12 +569,12 @@ async def test_what_waits_for_a_sink_that_is_about_to_be_taken_up_is_left_to_it(
     await reloading.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
     assert await starting.replay("replayed", NOW, lambda _: True) == 1
     for each in (reloading, old):
-        await each.refresh(shard_of("a"))
-        await each.load(shard_of("a"))
+        await each.loaded.refresh(shard_of("a"))
+        await each.loaded.load(shard_of("a"))
     assert await reloading.waiting() == await old.waiting() == {"x": 1, "new": 1, "replayed": 1}
     assert await old.registered_sinks() == {"x"}, "a crash now lets the next start replay it again"
     await starting.register_sinks(["x", "replayed"], NOW)
-    await old.refresh(shard_of("a"))
+    await old.loaded.refresh(shard_of("a"))
     assert await old.waiting() == {"x": 1, "replayed": 1}, "the last start wins"
 
 
@@ -585,8 +586,8 @@ async def test_an_old_watcher_goes_on_with_its_sink_when_the_one_that_removed_it
     await old.register_sinks(["x", "old"], NOW)
     await new.register_sinks(["x"], NOW)
     await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
-    await old.refresh(shard_of("b"))
-    await old.load(shard_of("a"))
+    await old.loaded.refresh(shard_of("b"))
+    await old.loaded.load(shard_of("a"))
     assert await old.waiting() == {"x": 1, "old": 1}, "what nobody has any more is given up beside it"
     assert await ids(old, "old") == [1]
 
@@ -635,10 +636,12 @@ async def test_two_events_of_one_commit_keep_their_order_though_only_the_second_
     async def torn(k: str, prefix: str = "") -> list[items.Item]:
         return [item for item in await query(k, prefix) if item.get("number", 9e99) > third or "sink" not in item]
 
-    third = min(row.place.number for row in first._index.due("x")[hidden:]) - 1
+    third = min(row.place.number for row in first._lanes.index.due("x")[hidden:]) - 1
     monkeypatch.setattr(second.table, "query", torn)
-    await second.refresh(shard_of("a"))
-    assert [row.place.number for row in second._index.due("x")] == [row.place.number for row in first._index.due("x")]
+    await second.loaded.refresh(shard_of("a"))
+    assert [row.place.number for row in second._lanes.index.due("x")] == [
+        row.place.number for row in first._lanes.index.due("x")
+    ]
     assert numbers(await second.lane_heads("x", NOW, 5)) == [1]
 
 
@@ -654,10 +657,10 @@ async def test_tries_are_counted_once_though_their_settlement_is_repeated(gated:
             break
         except StoreError:
             pass
-    await gated.refresh(shard_of("subject 1"))
+    await gated.loaded.refresh(shard_of("subject 1"))
     waits = await gated.deliveries(DeliveryQuery(limit=100))
     assert {delivery.tries for delivery in waits} == {1}
-    assert {row.tries for row in gated._index.due("x")} == {1}
+    assert {row.tries for row in gated._lanes.index.due("x")} == {1}
 
 
 async def test_a_try_that_was_written_without_an_answer_lets_nothing_pass_it(gated: DynamoStore, gate: Gate) -> None:
@@ -717,7 +720,7 @@ async def test_an_event_that_is_not_whole_holds_up_nobody(watchers: Watchers, ta
     await store.commit(
         [Entry("a", ONE, [(event(1, text=text), ["x"])]), Entry("b", ONE, [(event(2, "b"), ["x"])])], NOW
     )
-    store._bodies.clear()
+    store._outbox._events._events.clear()
     parts = Table(table)
     torn = [items.key_of(item) async for item in parts.scan("P#")]
     await parts.delete(torn[0])
@@ -744,9 +747,9 @@ async def test_a_streak_goes_on_with_what_was_revived_meanwhile(watchers: Watche
     await store.settle([refused((await store.lane_heads("x", NOW, 1))[0])], NOW)
     (second,) = await store.lane_heads("x", NOW, 1)
     assert await store.requeue([event(1).id], "x", NOW) == 1
-    await store.refresh(shard_of("a"))
+    await store.loaded.refresh(shard_of("a"))
     await store.settle([given_up(second)], NOW)
-    await other.refresh(shard_of("a"))
+    await other.loaded.refresh(shard_of("a"))
     for each in (store, other):
         assert await each.lane_heads("x", NOW, 1) == []
         (revived,) = await each.lane_heads("x", after(10), 1)
@@ -764,7 +767,7 @@ async def test_whoever_reads_a_state_waits_for_the_rest_of_its_transaction(
     await other.commit([entry("a", 1)], NOW)
     together = ["TransactGetItems", "Query"]
     gate.seen.clear()
-    await gated.load(shard_of("a"))
+    await gated.loaded.load(shard_of("a"))
     assert gate.seen == ["Query", *together]
     gate.seen.clear()
     await gated.reload(["a"])
@@ -807,13 +810,13 @@ async def test_an_event_does_not_end_that_was_reminded_of_since_it_was_found_to_
     first, second = await watchers(2)
     await first.commit([entry("a", 1)], NOW)
     await first.settle([sent((await first.lane_heads("x", NOW, 9))[0])], NOW)
-    made_by_second = second.made
+    made_by_second = second.table.try_transact
 
     async def late(operations: Any) -> bool:
         assert await first.remind([ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 1.0)], after(60)) == 1
         return await made_by_second(operations)
 
-    monkeypatch.setattr(second, "made", late)
+    monkeypatch.setattr(second.table, "try_transact", late)
     assert await second.prune(after(30), 9) == 0
     (reminder,) = await first.lane_heads("x", after(60), 9)
     assert (reminder.event.id, reminder.reminder > 0) == (event(1).id, True)

@@ -19,7 +19,10 @@ from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Reminde
 from watcher.errors import StoreError, StoreLocked
 from watcher.stores.sqlite import outbox
 from watcher.stores.sqlite.migrations import STEPS
-from watcher.stores.sqlite.store import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
+from watcher.stores.sqlite.operator_outbox import SqliteOutbox
+from watcher.stores.sqlite.reader import SqliteReader
+from watcher.stores.sqlite.store import SqliteStore
+from watcher.stores.sqlite.transfer import SqliteMover
 from watcher.stores.transfer import Recorded
 
 if TYPE_CHECKING:
@@ -225,7 +228,7 @@ async def fill(store: SqliteStore, count: int) -> None:
           SELECT 'x', number, 0, subject, number % 3 = 0, iif(number % 3, 0, {NOW.timestamp()} + number % 7 * 290)
           FROM event WHERE number <= {count // 2};
         """  # noqa: S608  ours
-    await store._run(lambda: store._connection.executescript(f"BEGIN; {script}; COMMIT;"))
+    await store.database.run(lambda: store.database.connection.executescript(f"BEGIN; {script}; COMMIT;"))
 
 
 async def plans_of(store: SqliteStore, work: Callable[[], Awaitable[Any]]) -> dict[str, list[str]]:
@@ -233,20 +236,20 @@ async def plans_of(store: SqliteStore, work: Callable[[], Awaitable[Any]]) -> di
     statements: list[str] = []
 
     def listen(listener: Callable[[str], None] | None) -> None:
-        store._connection.set_trace_callback(listener)
+        store.database.connection.set_trace_callback(listener)
 
-    await store._run(lambda: listen(statements.append))
+    await store.database.run(lambda: listen(statements.append))
     await work()
-    await store._run(lambda: listen(None))
+    await store.database.run(lambda: listen(None))
     told = {}
     for sql in statements:
         if not sql.startswith(("BEGIN", "COMMIT")):
-            told[sql] = await store._run(partial(_plan, store, sql))
+            told[sql] = await store.database.run(partial(_plan, store, sql))
     return told
 
 
 def _plan(store: SqliteStore, sql: str) -> list[str]:
-    return [row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    return [row[3] for row in store.database.connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
@@ -258,7 +261,7 @@ async def test_whatever_is_in_the_tables_the_next_are_found_by_index(
     if count:
         await fill(store, count)
     if analyzed:
-        await store._run(lambda: store._connection.execute("ANALYZE"))
+        await store.database.run(lambda: store.database.connection.execute("ANALYZE"))
     works = {
         **looks(store),
         "settle": lambda: settle_some(store),
@@ -299,12 +302,12 @@ async def cost_of(store: SqliteStore, work: Callable[[], Awaitable[Any]]) -> tup
         nonlocal steps
         steps += 1
 
-    await store._run(lambda: store._connection.set_progress_handler(step, 10))
+    await store.database.run(lambda: store.database.connection.set_progress_handler(step, 10))
     tracemalloc.start()
     await work()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    await store._run(lambda: store._connection.set_progress_handler(None, 0))
+    await store.database.run(lambda: store.database.connection.set_progress_handler(None, 0))
     return steps, peak
 
 

@@ -12,7 +12,7 @@ from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, 
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
-from watcher.stores.sqlite.outbox import OVER
+from watcher.stores.lanes import OVER
 
 if TYPE_CHECKING:
     from watcher.core.ports import DeliveryRecord, Store

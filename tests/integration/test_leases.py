@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.waiting import until
 from tests.unit.cluster.leasing import Acting
-from watcher.cluster.lease_keeper import LeaseKeeper
+from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.core.state_url import Address
 from watcher.stores.dynamodb.items import SHARDS
@@ -121,11 +121,12 @@ class Watcher:
     def __init__(self, table: Table, name: str) -> None:
         self.acting = Acting(loading=0.0)
         leases = LeaseTable(Table(table.address, table.caller), name)
-        self.holding = LeaseKeeper(name, leases, self.acting, SystemClock(), count=SHARDS, term=TERM)
-        self.running = asyncio.create_task(self.holding.run())
+        self.tenure = Tenure(SystemClock())
+        self.keeper = LeaseKeeper(name, leases, self.acting, self.tenure, count=SHARDS, term=TERM)
+        self.running = asyncio.create_task(self.keeper.run())
 
     def acts(self) -> set[int]:
-        return {shard for shard in self.acting.held if self.holding.may(shard)}
+        return {shard for shard in self.acting.held if self.tenure.covers(shard)}
 
     async def kill(self) -> None:
         self.running.cancel()
@@ -138,9 +139,9 @@ async def test_three_watchers_share_a_table_through_a_release_and_a_kill(table: 
     b, c = Watcher(table, "b"), Watcher(table, "c")
     await until(lambda: sorted(len(each.acts()) for each in (a, b, c)) in ([4, 6, 6], [5, 5, 6]))
     assert not a.acts() & b.acts() | a.acts() & c.acts() | b.acts() & c.acts()
-    await a.holding.resign()
+    await a.keeper.resign()
     await a.kill()
-    await a.holding.release_all()
+    await a.keeper.release_all()
     assert a.acts() == set()
     await until(lambda: len(b.acts()) == len(c.acts()) == SHARDS // 2)
     await b.kill()

@@ -234,23 +234,23 @@ async def test_of_a_targets_own_events_the_store_uses_an_index(peek: Peek) -> No
     await live(peek, Metrics(peek))
     reader: Any = peek.reader
     statements: list[str] = []
-    await reader._run(lambda: reader._connection.set_trace_callback(statements.append))
+    await reader.database.run(lambda: reader.database.connection.set_trace_callback(statements.append))
     target = target_of(peek, "network")
     assert len(await reader.events(EventQuery(target=target.id))) == 1
     assert len(await reader.events(EventQuery(target="prod/*", types=["watcher.sync.failed"]))) == 1
     assert await reader.events(EventQuery(target=target.id[:-1])) == []
-    await reader._run(lambda: reader._connection.set_trace_callback(None))
-    (plan,) = await reader._run(lambda: reader._connection.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall())
+    await reader.database.run(lambda: reader.database.connection.set_trace_callback(None))
+    (plan,) = await reader.database.query(lambda found: found.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall())
     assert "USING INDEX event_subject (subject=?" in plan[-1]
 
 
 async def test_the_oldest_that_waits_is_found_without_a_look_at_all_that_was_sent(peek: Peek) -> None:
     reader: Any = peek.reader
     statements: list[str] = []
-    await reader._run(lambda: reader._connection.set_trace_callback(statements.append))
+    await reader.database.run(lambda: reader.database.connection.set_trace_callback(statements.append))
     await reader.deliveries(DeliveryQuery(states=[DeliveryState.WAITING], sink="out", limit=1))
-    await reader._run(lambda: reader._connection.set_trace_callback(None))
-    plan = await reader._run(lambda: reader._connection.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall())
+    await reader.database.run(lambda: reader.database.connection.set_trace_callback(None))
+    plan = await reader.database.query(lambda found: found.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall())
     told = " ".join(step[-1] for step in plan)
     assert "delivery USING INDEX delivery_waiting (sink=?)" in told
     assert "TEMP B-TREE" not in told

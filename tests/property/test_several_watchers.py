@@ -116,11 +116,10 @@ class Watcher:
         clock = self._group.clock
         self.lanes = Lanes(lambda _: None)
         self.lanes.arrived = self._group.arrived
-        self.store = DynamoStore(self._group.address)
-        self.store.table = self._group.table_of(self.way)
-        self.store._trusted = 0.0
+        self.store = DynamoStore(self._group.address, table=self._group.table_of(self.way))
+        self.store._outbox._trusted_seconds = 0.0
         await self.store.open()
-        records = await self.store.load(SHARD)
+        records = await self.store.loaded.load(SHARD)
         self.relay = Relay(self.store, [self.lanes], clock, {"lanes": 1e9})
         self.recorder = Recorder(self.store, clock, self.relay.wake, Observers())
         self.recorder.adopt(records)
@@ -228,7 +227,7 @@ class SeveralWatchers(RuleBasedStateMachine):
     @rule(who=watcher, fares=fares)
     def one_looks_again(self, who: int, fares: list[Fare]) -> None:
         """As it does every few seconds."""
-        self._do([(who, self.watchers[who].store.refresh(SHARD), fares)])
+        self._do([(who, self.watchers[who].store.loaded.refresh(SHARD), fares)])
 
     @rule(count=st.integers(1, 3))
     def what_was_late_arrives(self, count: int) -> None:
@@ -325,7 +324,7 @@ class Unconditional(SeveralWatchers):
 
     async def _begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("watcher.stores.dynamodb.store.prepare", unconditional)
+        self.patch.setattr("watcher.stores.dynamodb.committer.prepare", unconditional)
         await super()._begin()
 
     async def _end(self) -> None:

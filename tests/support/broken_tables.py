@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import watcher.stores.dynamodb.committer
 import watcher.stores.dynamodb.reader
-import watcher.stores.dynamodb.store
 from watcher.stores.dynamodb import commit
 from watcher.stores.dynamodb.table import Table
 
@@ -44,7 +44,7 @@ class _Slowly(OneByOne):
 
 
 def _forget_the_condition() -> None:
-    watcher.stores.dynamodb.store.prepare = unconditional  # type: ignore[attr-defined]
+    watcher.stores.dynamodb.committer.prepare = unconditional  # type: ignore[attr-defined]
 
 
 def _tear_transactions() -> None:

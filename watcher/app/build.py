@@ -8,7 +8,8 @@ from watcher.app.lifecycle import App
 from watcher.app.sink_changes import SinkChanges
 from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
-from watcher.core.state_url import SCHEME
+from watcher.cluster.lease_keeper import Tenure
+from watcher.cluster.membership import Membership
 from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
@@ -16,7 +17,6 @@ from watcher.observability.observer import Observers
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.stores import reader_for, store_for
-from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
@@ -24,7 +24,6 @@ from watcher.web.stream import Hub
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.cluster.membership import Membership
     from watcher.core.model import EndpointKey
     from watcher.core.ports import Clock, Sink
     from watcher.core.settings import Config
@@ -51,19 +50,17 @@ def build(
     membership: Membership | None = None
 
     def may_poll(key: EndpointKey) -> bool:
-        return membership is None or membership.may(key)
+        return membership is None or membership.may_poll(key)
 
-    store = store_for(config.state, sessions)
-    reader = store if isinstance(store, MemoryStore) else reader_for(config.state, sessions)
+    tenure = Tenure(clock)
+    store = store_for(config.state, sessions, tenure.covers)
+    reader = reader_for(config.state, sessions, store)
     made = [each.options.build(each, sessions) for each in config.sinks] if sinks is None else sinks
     relay = Relay(store, made, clock, {sink.name: sink.give_up_after for sink in config.sinks}, observer)
     recorder = Recorder(store, clock, relay.wake, observer)
     polling = PollerManager(config, sessions, recorder, clock, observer, may_poll)
-    if config.state.startswith(SCHEME):
-        from watcher.app.shared_table import join  # noqa: PLC0415  loads botocore, which other stores do not need
-
-        membership = join(store, lambda: daemon.config, polling, recorder, relay, clock)
-    if membership is not None:
+    if store.shards is not None:
+        membership = Membership(store.shards, tenure, lambda: daemon.config, polling, recorder, relay)
         polling.reconfigure(membership.restricted(config))
     daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership)
     hub = Hub(daemon)

@@ -1,8 +1,8 @@
-"""Keeps a watcher's share of the shards: beats, looks who else lives, takes, gives back; a plan is `leases.decide`'s.
+"""Keeps a daemon's share of the shards: renews, acquires and releases leases as `core.leases.decide` plans.
 
-Two things go on beside each other: the beat, which nothing may delay, and acting on what a look showed, which takes as
-long as it takes. What is held is held until the term is over that began before the last beat; past it nothing is polled
-and nothing delivered, until a look has shown that nobody else took it meanwhile.
+Renewing and reading the leases, which nothing may delay, goes on beside acting on what was read, which takes as long as
+it takes. A lease is good until the end of the term that began before the last renewal; after it nothing is polled and
+nothing delivered until a read has shown that no other daemon took the lease meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,111 +21,78 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from watcher.core.leases import Lease, Seen
-    from watcher.core.ports import Clock
+    from watcher.core.ports import Clock, Leasing, ShardOwner
 
 log = structlog.get_logger()
 
-BEATS = 4
-"""In a term; one that is not answered by the time of the next is given up."""
+RENEWALS_PER_TERM = 4
+"""A renewal without a response by the time of the next is given up."""
 
-LOOKS = 10
-"""In a term, while somebody else lives: what is released is taken soon."""
+READS_PER_TERM = 10
+"""While other daemons live: a lease that one releases is acquired soon."""
 
-RELEASING = 3.0
-"""Seconds that giving everything back may take at the end; what is not given back is free after a term."""
-
-
-class Leasing(Protocol):
-    """The leases where they are kept. Every method may raise StoreError, and then it may have been done or not."""
-
-    async def renew(self, *, leaving: bool) -> None:
-        """Move this watcher's counter."""
-
-    async def read(self) -> Seen:
-        """Who has what, and who lives, as it is now."""
-
-    async def acquire(self, shard: int, seen: Lease | None) -> Lease | None:
-        """Take a shard that nobody has; None: somebody was quicker."""
-
-    async def steal(self, owner: str, shards: Collection[int], seen: Seen) -> Mapping[int, Lease]:
-        """Take shards of a watcher whose counter has not moved since; empty: it has, or somebody was quicker."""
-
-    async def release(self, shard: int, lease: Lease) -> None:
-        """Let a shard of this watcher's be nobody's."""
-
-    async def resign(self) -> None:
-        """This watcher lives no more."""
+RELEASE_SECONDS = 3.0
+"""How long releasing everything may take at the end; a lease that is not released is free after a term."""
 
 
-class Shards(Protocol):
-    """Who acts for what is held."""
+class Tenure:
+    """The leases that this daemon holds, and until when they are good."""
 
-    @property
-    def held(self) -> Collection[int]:
-        """What is acted for now."""
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.leases: dict[int, Lease] = {}
+        """By shard, as in the table as far as is known."""
+        self.until = -inf
+        """The end of the term that began before the last renewal (monotonic seconds)."""
 
-    async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
-        """Begin to poll and deliver for these; returns why by shard, of those that cannot be read: there nothing began.
-
-        May raise StoreError; what is held tells how far it came.
-        """
-
-    async def lose(self, shards: Collection[int]) -> None:
-        """Stop at once: somebody else has them, or nobody."""
-
-    async def wind_down(self, shard: int) -> None:
-        """Stop, and wait until what is under way is over and kept: it is to be given back."""
-
-    async def refresh(self, shards: Collection[int]) -> None:
-        """An operator changed something of these."""
+    def covers(self, shard: int) -> bool:
+        """Return whether this daemon may poll and deliver for a shard at this moment."""
+        return shard in self.leases and self.clock.monotonic() < self.until
 
 
 class LeaseKeeper:
-    """One watcher's part of the table."""
+    """One daemon's leases. Nothing is read or written before `run`."""
 
-    def __init__(self, me: str, leasing: Leasing, shards: Shards, clock: Clock, *, count: int, term: float) -> None:
-        """`me`: this run's own name; `count`: of the shards; `term`: in seconds. Nothing is asked before `run`."""
+    def __init__(
+        self, me: str, leasing: Leasing, owner: ShardOwner, tenure: Tenure, *, count: int, term: float
+    ) -> None:
+        """`me`: a name of this run alone; `count`: the number of shards; `term`: in seconds."""
         self.others: frozenset[str] = frozenset()
-        """Who else lives, and stays."""
+        """The other daemons that live and do not resign."""
         self._me = me
         self._leasing = leasing
-        self._shards = shards
-        self._clock = clock
+        self._owner = owner
+        self._tenure = tenure
+        self._clock = tenure.clock
         self._count = count
         self._term = term
         self._silence = Silence()
-        self._mine: dict[int, Lease] = {}
-        """What the table says, as far as is known."""
-        self._taken: dict[int, float] = {}
-        """When each was taken that no look has shown yet."""
+        self._acquired: dict[int, float] = {}
+        """When each lease was acquired that no read has shown yet."""
         self._news: dict[int, int] = {}
         self._unread: Mapping[int, str] = {}
-        """Its own by the table, and not held, since they cannot be read: why."""
-        self._until = self._beat_at = self._acted_at = -inf
+        """The shards whose leases it has and that cannot be read, each with the reason."""
+        self._renew_at = self._acted_at = -inf
         self._acting: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
-        self._leaving = False
-        self._looked = False
+        self._resigning = False
+        self._has_read = False
         self._trouble: str | None = None
 
-    def may(self, shard: int) -> bool:
-        """Whether this watcher may poll and deliver for a shard at this moment."""
-        return shard in self._mine and self._clock.monotonic() < self._until
-
     def unready(self) -> list[str]:
-        """Why it cannot do its part, for people. That others hold everything is no reason."""
+        """Return why it cannot do its part, for people; that other daemons hold everything is not a reason."""
         if self._trouble is not None:
-            return [f"the leases in the state table cannot be kept: {self._trouble}"]
-        if not self._looked:
-            return ["it has not read yet what other watchers hold"]
+            return [f"the leases in the state table cannot be renewed: {self._trouble}"]
+        if not self._has_read:
+            return ["it has not read yet what other daemons hold"]
         if self._unread:
-            return [f"what is kept in shard {shard} cannot be taken up: {why}" for shard, why in self._unread.items()]
-        if not self._shards.held and not self.others:
-            return ["it holds nothing of the state table yet, though no other watcher lives"]
+            return [f"shard {shard} cannot be loaded: {why}" for shard, why in self._unread.items()]
+        if not self._owner.held and not self.others:
+            return ["it holds no shard of the state table yet, although no other daemon lives"]
         return []
 
     async def run(self) -> None:
-        """Beat, look and act, for ever."""
+        """Renew, read and act until cancelled."""
         try:
             while True:
                 await self._round()
@@ -136,22 +103,22 @@ class LeaseKeeper:
             await self._end_acting()
 
     async def resign(self) -> None:
-        """Take nothing more, and let others know; what is held is kept until `release`."""
-        self._leaving = True
-        self._beat_at = -inf
+        """Acquire nothing more, and announce it; what is held is kept until `release_all`."""
+        self._resigning = True
+        self._renew_at = -inf
         await self._end_acting()
         self._hurry.set()
 
     async def release_all(self) -> None:
-        """Give everything back, so that others need not wait for the end of the term. `run` must have ended."""
-        mine, self._mine = self._mine, {}
+        """Release everything, so that others need not wait for the end of the term. `run` must have ended."""
+        mine, self._tenure.leases = self._tenure.leases, {}
         try:
-            async with asyncio.timeout(RELEASING):
-                await self._give_all(mine)
-                # A take or a gift that the end cut short may have been done or not: only the table knows.
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._release_each(mine)
+                # A change that the end cut short may have been made or not: only the table knows.
                 seen = await self._leasing.read()
                 left = {shard: seen.leases[shard] for shard in seen.held_by(self._me)}
-                await self._give_all(left)
+                await self._release_each(left)
                 await self._leasing.resign()
             log.info("leases.released", shards=len(mine | left))
         except (StoreError, TimeoutError) as error:
@@ -159,7 +126,7 @@ class LeaseKeeper:
                 "leases.release_failed", error=str(error) or "no response", consequence="others wait until they expire"
             )
 
-    async def _give_all(self, mine: Mapping[int, Lease]) -> None:
+    async def _release_each(self, mine: Mapping[int, Lease]) -> None:
         await asyncio.gather(*(self._leasing.release(shard, lease) for shard, lease in mine.items()))
 
     async def _rest(self, pause: float) -> None:
@@ -169,69 +136,70 @@ class LeaseKeeper:
         self._hurry.clear()
 
     def _pause(self) -> float:
-        """Seconds until the next round: soon, while there is somebody to share with or something to be had."""
+        """Return the seconds until the next round: few while there are others to share with, or leases to acquire."""
         if self._trouble is not None:
-            return self._term / LOOKS
-        wait = max(0.0, self._beat_at - self._clock.monotonic())
-        alone = not self.others and len(self._shards.held) == self._count
-        return wait if alone else min(wait, self._term / LOOKS)
+            return self._term / READS_PER_TERM
+        wait = max(0.0, self._renew_at - self._clock.monotonic())
+        alone = not self.others and len(self._owner.held) == self._count
+        return wait if alone else min(wait, self._term / READS_PER_TERM)
 
     async def _round(self) -> None:
-        """Beat if it is time, look, and act on it unless the last look is still being acted on."""
-        begun, beaten = self._clock.monotonic(), False
+        """Renew if it is time, read, and act on it unless the last read is still being acted on."""
+        begun, renewed = self._clock.monotonic(), False
         try:
-            async with asyncio.timeout(self._term / BEATS):
-                if begun >= self._beat_at:
-                    await self._leasing.renew(leaving=self._leaving)
-                    beaten = True
-                    self._beat_at = begun + self._term / BEATS
+            async with asyncio.timeout(self._term / RENEWALS_PER_TERM):
+                if begun >= self._renew_at:
+                    await self._leasing.renew(leaving=self._resigning)
+                    renewed = True
+                    self._renew_at = begun + self._term / RENEWALS_PER_TERM
                 seen = await self._leasing.read()
         except (StoreError, TimeoutError) as error:
-            text = str(error) or f"no answer within {self._term / BEATS:g} s"
+            text = str(error) or f"no response within {self._term / RENEWALS_PER_TERM:g} s"
             if self._trouble is None:
                 log.warning("leases.failed", error=text, consequence="leases that are not renewed in time expire")
             self._trouble = text
             return
         if self._trouble is not None:
             log.info("leases.recovered")
-        self._trouble, self._looked = None, True
+        self._trouble, self._has_read = None, True
         self._know(seen, begun)
-        if beaten:
-            # Only now: whoever took something before this beat was seen by the look after it.
-            self._until = begun + self._term
+        if renewed:
+            # Only now: the read after this renewal has shown every lease that was stolen before it.
+            self._tenure.until = begun + self._term
         self._silence.note(seen, self._clock.monotonic())
         plan = decide(
-            self._me, seen, self._silence.since(begun), self._shards.held,
-            shards=self._count, term=self._term, leaving=self._leaving,
+            self._me, seen, self._silence.since(begun), self._owner.held,
+            shards=self._count, term=self._term, leaving=self._resigning,
         )  # fmt: skip
         self.others = plan.others
         if (self._acting is None or self._acting.done()) and begun >= self._acted_at:
             self._acting = asyncio.create_task(self._act(plan, seen), name="leases")
 
     def _know(self, seen: Seen, begun: float) -> None:
-        """Take in whose the leases are; what was taken while the look was under way may not be in it."""
-        newer = {shard: self._mine[shard] for shard, at in self._taken.items() if at >= begun and shard in self._mine}
-        self._taken = {shard: self._taken[shard] for shard in newer}
-        self._mine = {shard: seen.leases[shard] for shard in seen.held_by(self._me)} | newer
+        """Update the leases by what was read; one acquired while the read was under way may not be in it."""
+        known = self._tenure.leases
+        newer = {shard: known[shard] for shard, at in self._acquired.items() if at >= begun and shard in known}
+        self._acquired = {shard: self._acquired[shard] for shard in newer}
+        self._tenure.leases = {shard: seen.leases[shard] for shard in seen.held_by(self._me)} | newer
 
     async def _act(self, plan: Plan, seen: Seen) -> None:
         try:
             if plan.lost:
                 log.warning("leases.lost", shards=plan.lost)
-                await self._shards.lose(plan.lost)
-            await self._look_again(seen)
-            await self._gain([*plan.resume, *await self._take(plan, seen)], seen)
-            if plan.give is not None and plan.give in self._shards.held:
-                await self._give(plan.give)
+                await self._owner.lose(plan.lost)
+            await self._refresh(seen)
+            await self._gain([*plan.resume, *await self._acquire(plan, seen)], seen)
+            if plan.give is not None and plan.give in self._owner.held:
+                await self._release(plan.give)
         except StoreError as error:
             log.warning("leases.takeover_failed", error=str(error))
         finally:
             self._acted_at = self._clock.monotonic()
 
-    async def _take(self, plan: Plan, seen: Seen) -> list[int]:
-        """Take what is free; returns what was had."""
+    async def _acquire(self, plan: Plan, seen: Seen) -> list[int]:
+        """Acquire what is free; returns the shards."""
         singly = await asyncio.gather(*(self._leasing.acquire(shard, seen.leases.get(shard)) for shard in plan.take))
-        had = {shard: lease for shard, lease in zip(plan.take, singly, strict=True) if lease is not None}
+        acquired = {shard: lease for shard, lease in zip(plan.take, singly, strict=True) if lease is not None}
         for owner, shards in plan.steal.items():
             stolen = await self._leasing.steal(owner, shards, seen)
             if stolen:
@@ -241,43 +209,43 @@ class LeaseKeeper:
                     shards=[*stolen],
                     reason="the owner did not renew them for a whole term",
                 )
-            had |= stolen
+            acquired |= stolen
         now = self._clock.monotonic()
-        self._mine |= had
-        self._taken |= dict.fromkeys(had, now)
-        return [*had]
+        self._tenure.leases |= acquired
+        self._acquired |= dict.fromkeys(acquired, now)
+        return [*acquired]
 
     async def _gain(self, shards: Collection[int], seen: Seen) -> None:
         if not shards:
             self._unread = {}
             return
-        known, self._unread = self._unread, await self._shards.gain(shards)
+        known, self._unread = self._unread, await self._owner.gain(shards)
         for shard in shards:
             lease = seen.leases.get(shard)
             self._news[shard] = 0 if lease is None else lease.news
         gained = sorted({*shards} - self._unread.keys())
         if gained:
-            log.info("leases.gained", shards=gained, held=len(self._shards.held))
+            log.info("leases.gained", shards=gained, held=len(self._owner.held))
         for shard in self._unread.keys() - known.keys():
             log.warning("leases.takeover_failed", shard=shard, error=self._unread[shard])
 
-    async def _give(self, shard: int) -> None:
-        await self._shards.wind_down(shard)
-        lease = self._mine.pop(shard, None)
+    async def _release(self, shard: int) -> None:
+        await self._owner.wind_down(shard)
+        lease = self._tenure.leases.pop(shard, None)
         if lease is not None:
             await self._leasing.release(shard, lease)
-            log.info("leases.handed_over", shard=shard, held=len(self._shards.held))
+            log.info("leases.handed_over", shard=shard, held=len(self._owner.held))
 
-    async def _look_again(self, seen: Seen) -> None:
-        """See to what an operator changed since the last look."""
-        now = {shard: seen.leases[shard].news for shard in self._shards.held if shard in seen.leases}
+    async def _refresh(self, seen: Seen) -> None:
+        """Refresh the shards whose deliveries an operator has changed since the last read."""
+        now = {shard: seen.leases[shard].news for shard in self._owner.held if shard in seen.leases}
         changed = [shard for shard, news in now.items() if news != self._news.get(shard, 0)]
         if changed:
-            await self._shards.refresh(changed)
+            await self._owner.refresh(changed)
             self._news |= {shard: now[shard] for shard in changed}
 
     async def _end_acting(self) -> None:
-        acting, self._acting = self._acting, None  # how it ended is nothing to `run`, which goes on beating
+        acting, self._acting = self._acting, None  # how it ended must not end `run`, which goes on renewing
         if acting is not None:
             acting.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,58 +1,55 @@
-"""Which part of all there is to do is this watcher's: everything, or what it holds of a table that others use, too."""
+"""The endpoints that this daemon is responsible for in a state table that several daemons share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from watcher.cluster.handover import Handover
+from watcher.cluster.lease_keeper import LeaseKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from watcher.cluster.handover import Handover
-    from watcher.cluster.lease_keeper import LeaseKeeper
+    from watcher.cluster.lease_keeper import Tenure
     from watcher.core.model import EndpointKey
+    from watcher.core.ports import Sharded
     from watcher.core.settings import Config
+    from watcher.delivery.relay import Relay
+    from watcher.polling.manager import PollerManager
+    from watcher.polling.recorder import Recorder
 
-OTHERS_DELIVER = 2.0
-"""Seconds that the last deliveries may take at the end, when another watcher goes on with what is left of them."""
+SHARED_GRACE_SECONDS = 2.0
+"""For the last deliveries at the end, when another daemon continues with the rest."""
 
 
 class Membership:
-    """What is this watcher's of a shared table."""
+    """One daemon's share of the shards; `run` keeps it."""
 
-    def __init__(self, handover: Handover, holding: LeaseKeeper, shard_of: Callable[[str], int]) -> None:
-        """`holding` says what `handover` acts for."""
-        self._handover = handover
-        self._holding = holding
-        self._shard_of = shard_of
+    def __init__(
+        self,
+        shards: Sharded,
+        tenure: Tenure,
+        config: Callable[[], Config],
+        polling: PollerManager,
+        recorder: Recorder,
+        relay: Relay,
+    ) -> None:
+        """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force."""
+        self._shards = shards
+        self._tenure = tenure
+        handover, me = Handover(shards, config, polling, recorder, relay), uuid4().hex
+        self._keeper = keeper = LeaseKeeper(
+            me, shards.leases(me), handover, tenure, count=shards.count, term=shards.term
+        )
+        self.restricted, self.mine = handover.restricted, handover.mine
+        self.run, self.resign, self.release_all = keeper.run, keeper.resign, keeper.release_all
+        self.unready = keeper.unready
 
-    def may(self, key: EndpointKey) -> bool:
-        """Whether an endpoint is this watcher's to ask at this moment."""
-        return self._holding.may(self._shard_of(str(key)))
-
-    def restricted(self, config: Config) -> Config:
-        """`config` without the targets that others poll."""
-        return self._handover.restricted(config)
-
-    def mine(self, subjects: Sequence[str]) -> list[str]:
-        """Those of `subjects` that are this watcher's."""
-        return self._handover.mine(subjects)
-
-    def unready(self) -> list[str]:
-        """Why it cannot do its part, for people."""
-        return self._holding.unready()
-
-    async def run(self) -> None:
-        """Keep the part that is held, and a share of all, for ever."""
-        await self._holding.run()
-
-    async def resign(self) -> None:
-        """Take nothing more; what is held is kept until `release`."""
-        await self._holding.resign()
-
-    async def release_all(self) -> None:
-        """Let others have it all, now."""
-        await self._holding.release_all()
+    def may_poll(self, key: EndpointKey) -> bool:
+        """Return whether this daemon may poll an endpoint at this moment."""
+        return self._tenure.covers(self._shards.shard_of(str(key)))
 
     def grace(self, longest: float) -> float:
-        """Seconds for which it is worth to go on delivering at the end."""
-        return min(longest, OTHERS_DELIVER) if self._holding.others else longest
+        """Return for how many seconds deliveries go on at the end."""
+        return min(longest, SHARED_GRACE_SECONDS) if self._keeper.others else longest

@@ -1,85 +1,98 @@
-"""Where state is kept, by the configuration's `state`; one promise, kept by all (`protocols.Store`)."""
+"""Creates the store that the configuration's `state` names, and other ways to access it."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from watcher.aws.sessions import Sessions
-    from watcher.stores.dynamodb.operator_outbox import DynamoOutbox
-    from watcher.stores.dynamodb.reader import DynamoReader
-    from watcher.stores.dynamodb.store import DynamoStore
+    from watcher.core.ports import Outbox, Reader, Store
     from watcher.stores.dynamodb.transfer import DynamoMover
-    from watcher.stores.memory import MemoryStore
-    from watcher.stores.sqlite.store import SqliteMover, SqliteOutbox, SqliteReader, SqliteStore
+    from watcher.stores.sqlite.transfer import SqliteMover
 
 
-def store_for(address: str, sessions: Sessions | None = None) -> SqliteStore | DynamoStore | MemoryStore:
-    """The store that `state` names, not yet opened; `sessions`: the AWS sessions shared with other clients."""
-    if address.startswith(SQLITE):
-        from watcher.stores.sqlite.store import SqliteStore  # noqa: PLC0415  what is not used is not loaded
+def store_for(
+    address: str, sessions: Sessions | None = None, may_deliver: Callable[[int], bool] | None = None
+) -> Store:
+    """Return the store of a daemon, not yet opened.
 
-        return SqliteStore(_file(address))
+    Args:
+        address: the configuration's `state`.
+        sessions: the AWS sessions shared with other clients.
+        may_deliver: whether a shard's deliveries may be handed out now, where several daemons share the store.
+    """
+    store: Store
     if address.startswith(SCHEME):
-        from watcher.stores.dynamodb.store import DynamoStore  # noqa: PLC0415  the same
+        store = _load("dynamodb.store").DynamoStore(parse_address(address), sessions, may_deliver=may_deliver)
+    elif address.startswith(SQLITE):
+        store = _load("sqlite.store").SqliteStore(_file(address))
+    else:
+        store = _load("memory").MemoryStore()
+    return store
 
-        return DynamoStore(parse_address(address), sessions)
-    from watcher.stores.memory import MemoryStore  # noqa: PLC0415  the same
 
-    return MemoryStore()
+def reader_for(address: str, sessions: Sessions | None = None, store: Store | None = None) -> Reader:
+    """Return read access to a store, not yet opened.
 
-
-def outbox_for(address: str) -> SqliteOutbox | DynamoOutbox:
-    """What an operator may look at, and change, of what a daemon keeps under `state`, not yet opened.
+    Args:
+        address: the configuration's `state`.
+        sessions: the AWS sessions shared with other clients.
+        store: the daemon's own store, which is returned if it is in memory.
 
     Raises:
-        StoreError: what is kept in memory can be seen by its own daemon only.
+        StoreError: the state is in another daemon's memory.
     """
+    reader: Reader
     if address.startswith(SCHEME):
-        from watcher.stores.dynamodb.operator_outbox import DynamoOutbox  # noqa: PLC0415  what is not used is not loaded
+        reader = _load("dynamodb.reader").DynamoReader(parse_address(address), sessions)
+    elif store is not None and not address.startswith(SQLITE):
+        reader = store
+    else:
+        reader = _load("sqlite.reader").SqliteReader(_file(address))
+    return reader
 
-        return DynamoOutbox(parse_address(address))
-    from watcher.stores.sqlite.store import SqliteOutbox  # noqa: PLC0415  the same
 
-    return SqliteOutbox(_file(address))
-
-
-def reader_for(address: str, sessions: Sessions | None = None) -> SqliteReader | DynamoReader:
-    """A view of what a daemon keeps under `state`, not yet opened; `sessions`: as in `store_for`.
+def outbox_for(address: str) -> Outbox:
+    """Return what an operator's commands use beside a running daemon, not yet opened.
 
     Raises:
-        StoreError: what is kept in memory can be seen by its own daemon only.
+        StoreError: the state is in a daemon's memory.
     """
+    outbox: Outbox
     if address.startswith(SCHEME):
-        from watcher.stores.dynamodb.reader import DynamoReader  # noqa: PLC0415  what is not used is not loaded
-
-        return DynamoReader(parse_address(address), sessions)
-    from watcher.stores.sqlite.store import SqliteReader  # noqa: PLC0415  the same
-
-    return SqliteReader(_file(address))
+        outbox = _load("dynamodb.operator_outbox").DynamoOutbox(parse_address(address))
+    else:
+        outbox = _load("sqlite.operator_outbox").SqliteOutbox(_file(address))
+    return outbox
 
 
 def mover_for(address: str) -> SqliteMover | DynamoMover:
-    """All that is kept under `state`, to be read or written as a whole while no daemon uses it; not yet opened.
+    """Return access to everything in a store that no daemon uses, not yet opened.
 
     Raises:
-        StoreError: what is kept in memory can be seen by its own daemon only.
+        StoreError: the state is in a daemon's memory.
     """
+    mover: SqliteMover | DynamoMover
     if address.startswith(SCHEME):
-        from watcher.stores.dynamodb.transfer import DynamoMover  # noqa: PLC0415  what is not used is not loaded
+        mover = _load("dynamodb.transfer").DynamoMover(parse_address(address))
+    else:
+        mover = _load("sqlite.transfer").SqliteMover(_file(address))
+    return mover
 
-        return DynamoMover(parse_address(address))
-    from watcher.stores.sqlite.store import SqliteMover  # noqa: PLC0415  the same
 
-    return SqliteMover(_file(address))
+def _load(module: str) -> Any:
+    """Import a module of a store that is used: the others are not loaded."""
+    return import_module(f"{__name__}.{module}")
 
 
 def _file(address: str) -> Path:
-    """The state file that `state` names; what is kept in memory is in none."""
     if not address.startswith(SQLITE):
         raise StoreError(
             f"{address}: what a daemon keeps in memory cannot be seen from outside; use sqlite:///FILE or "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tests.unit.delivery.relaying import Clock, passed
-from watcher.cluster.lease_keeper import LeaseKeeper
+from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.errors import StoreError
 
@@ -142,15 +142,16 @@ class Watcher:
     def __init__(self, table: Table, name: str, line: type[Line] = Line) -> None:
         self.line = line(table, name)
         self.acting = Acting()
-        self.holding = LeaseKeeper(name, self.line, self.acting, Clock(), count=SHARDS, term=TERM)
-        self.running = asyncio.create_task(self.holding.run())
+        self.tenure = Tenure(Clock())
+        self.keeper = LeaseKeeper(name, self.line, self.acting, self.tenure, count=SHARDS, term=TERM)
+        self.running = asyncio.create_task(self.keeper.run())
 
     @property
     def alive(self) -> bool:
         return not self.running.done()
 
     def may(self) -> set[int]:
-        return {shard for shard in range(SHARDS) if self.alive and self.holding.may(shard)}
+        return {shard for shard in range(SHARDS) if self.alive and self.tenure.covers(shard)}
 
     def acts(self) -> set[int]:
         """What it acts for, and may."""
@@ -163,12 +164,12 @@ class Watcher:
             await self.running
 
     async def sigterm(self) -> None:
-        await self.holding.resign()
+        await self.keeper.resign()
         await asyncio.sleep(0.3)
         self.running.cancel()
         with suppress(asyncio.CancelledError):
             await self.running
-        await self.holding.release_all()
+        await self.keeper.release_all()
 
 
 def everything_held(*watchers: Watcher) -> bool:

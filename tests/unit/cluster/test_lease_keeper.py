@@ -26,7 +26,7 @@ async def test_the_first_watcher_holds_everything_at_once() -> None:
     table = Table()
     a = Watcher(table, "a")
     assert await until(lambda: everything_held(a), SOON) < 0.5
-    assert a.holding.unready() == []
+    assert a.keeper.unready() == []
     await a.kill()
 
 
@@ -81,11 +81,11 @@ def test_a_watcher_that_ends_while_it_acquires_or_releases_leaves_no_lease_behin
         setattr(a.line, call, unanswered)
         b = Watcher(table, "b")
         await asked.wait()
-        await a.holding.resign()
+        await a.keeper.resign()
         setattr(a.line, call, known)
         a.running.cancel()
         await asyncio.wait([a.running])
-        await a.holding.release_all()
+        await a.keeper.release_all()
         assert "a" not in {lease.owner for lease in table.leases.values()}
         await until(lambda: everything_held(b), SOON)
         await b.kill()
@@ -100,7 +100,7 @@ async def test_one_that_is_told_to_end_while_it_gains_goes_on_to_beat_though_the
     a.acting.loading = TERM
     await until(lambda: len(a.may()) == SHARDS, SOON)
     a.line.cut = True
-    await a.holding.resign()
+    await a.keeper.resign()
     await asyncio.sleep(TERM / 2)
     assert a.alive
     a.line.cut = False
@@ -116,7 +116,7 @@ async def test_of_more_watchers_than_shards_those_that_hold_nothing_are_ready_an
     table = Table()
     crowd = [Watcher(table, f"{number:02}") for number in range(SHARDS + 4)]
     await until(lambda: sorted(len(each.acts()) for each in crowd) == [0] * 4 + [1] * SHARDS, 60.0)
-    assert [each.holding.unready() for each in crowd] == [[]] * len(crowd)
+    assert [each.keeper.unready() for each in crowd] == [[]] * len(crowd)
     one = next(each for each in crowd if each.acts())
     await one.sigterm()
     assert await until(lambda: everything_held(*crowd), SOON) <= TERM / 10 + 0.5
@@ -161,10 +161,10 @@ async def test_one_that_cannot_reach_the_table_holds_nothing_after_its_term_and_
     a.line.cut = True
     await asyncio.sleep(TERM + 0.1)
     assert a.may() == set()
-    assert "the table does not answer" in a.holding.unready()[0]
+    assert "the table does not answer" in a.keeper.unready()[0]
     a.line.cut = False
     await until(lambda: everything_held(a), SOON)
-    assert a.holding.unready() == []
+    assert a.keeper.unready() == []
     assert a.acting.history == [("gain", shard) for shard in range(SHARDS)], "nobody else had it meanwhile"
     await a.kill()
 
@@ -190,8 +190,8 @@ async def test_one_that_holds_nothing_is_ready_while_another_lives_and_not_befor
     a = Watcher(table, "a")
     await until(lambda: everything_held(a), SOON)
     b = Watcher(table, "b")
-    assert b.holding.unready() == ["it has not read yet what other watchers hold"]
-    await until(lambda: not b.holding.unready(), SOON)
+    assert b.keeper.unready() == ["it has not read yet what other daemons hold"]
+    await until(lambda: not b.keeper.unready(), SOON)
     assert b.acts() == set()
     await a.kill()
     await b.kill()
@@ -222,10 +222,10 @@ async def test_a_shard_that_cannot_be_read_holds_up_no_other_and_is_told() -> No
     a = Watcher(table, "a")
     a.acting.unreadable = frozenset({3})
     await until(lambda: len(a.acts()) == SHARDS - 1, SOON)
-    assert a.holding.unready() == ["what is kept in shard 3 cannot be taken up: of a later form"]
+    assert a.keeper.unready() == ["shard 3 cannot be loaded: of a later form"]
     a.acting.unreadable = frozenset()
     await until(lambda: everything_held(a), SOON)
-    assert a.holding.unready() == []
+    assert a.keeper.unready() == []
     await a.kill()
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from watcher.stores.dynamodb.items import Place
-from watcher.stores.dynamodb.lane_index import Index, Row
+from watcher.stores.lane_index import Index, Place, Row
 
 
 def row(number: int, *, tries: int = 0, reminder: int = 0, subject: str = "a") -> Row:
@@ -72,5 +71,5 @@ def test_the_reminders_of_a_subject_are_its_own() -> None:
     made = index(1)
     for each in (row(1, reminder=1), row(2, reminder=3, subject="b")):
         made.add(each)
-    assert [each.place for each in made.reminders_of("a")] == [Place("a", "x", 1, 1)]
+    assert [each.place for each in made.reminders("a")] == [Place("a", "x", 1, 1)]
     assert len(made.reminders()) == 2

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
-from watcher.stores.dynamodb.items import EventKey, Item, Key, Place, real_in, sound, text_in, whole_in
-from watcher.stores.dynamodb.lane_index import Row
+from watcher.stores.dynamodb.items import EventKey, Item, Key, real_in, sound, text_in, whole_in
+from watcher.stores.lane_index import Place, Row
 
 if TYPE_CHECKING:
     from watcher.stores.dynamodb.items import Value
@@ -45,6 +45,12 @@ def delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
     if told["answer"] is not None:
         told["answer"] = sound(told["answer"])
     return at(key, {name: value for name, value in told.items() if value is not None})
+
+
+def ended_item(key: Key, row: Row, ended: float | None, answer: str | None, **more: Value) -> Item:
+    """Return the item of a delivery that has ended, without its lane's failures."""
+    lane = dict.fromkeys(("failures", "since", "next_try"))
+    return delivery_item(key, row, ended=ended, answer=answer, **lane, **more)
 
 
 def row_of(item: Item, seen: float) -> Row:

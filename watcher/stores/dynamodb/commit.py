@@ -14,9 +14,9 @@ from uuid import uuid4
 from watcher.core import state
 from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
-from watcher.stores.dynamodb.items import EventKey, Key, Place, shard_of
-from watcher.stores.dynamodb.lane_index import Row
+from watcher.stores.dynamodb.items import EventKey, Key, shard_of
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Put
+from watcher.stores.lane_index import Place, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +93,7 @@ async def prepare(
     room = MOST_WRITTEN - 1 - len(puts)
     fit = rows if len(rows) <= room else rows[: room - 1]
     puts += [Put(codec.delivery_item(items.waiting(shard, row.place), row), ABSENT) for row in fit]
-    wrote = [row.place.sort for row in fit]
+    wrote = [items.sort_of(row.place) for row in fit]
     owed = owing(shard, subject, rows[len(fit) :])
     if owed is not None:
         puts.append(Put(owed))

@@ -26,9 +26,12 @@ import zlib
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.util.shapes import Each, Optional, check, is_moment
+
+if TYPE_CHECKING:
+    from watcher.stores.lane_index import Place, Row
 
 FORM = 1
 """The version of all this."""
@@ -67,26 +70,17 @@ class Key(NamedTuple):
 META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
 
 
-class Place(NamedTuple):
-    """A delivery's own: which event's, to which sink, and whether it reminds of it."""
-
-    subject: str
-    sink: str
-    number: int
-    reminder: int
-
-    @property
-    def sort(self) -> str:
-        """Its sort key."""
-        return f"{lane(self.subject, self.sink)}{self.number:020}{_BETWEEN}{self.reminder:06}"
-
-
 class EventKey(NamedTuple):
     """Where an event is."""
 
     number: int
     subject: str
     id: str
+
+    @classmethod
+    def of(cls, row: Row) -> EventKey:
+        """Return the key of the event that a delivery is of."""
+        return cls(row.place.number, row.place.subject, row.event_id)
 
     @property
     def sort(self) -> str:
@@ -142,6 +136,11 @@ def lane(subject: str, sink: str) -> str:
     return f"{lanes(subject)}{part(sink)}{_BETWEEN}"
 
 
+def sort_of(place: Place) -> str:
+    """A delivery's sort key, in any partition."""
+    return f"{lane(place.subject, place.sink)}{place.number:020}{_BETWEEN}{place.reminder:06}"
+
+
 def state(shard: int, subject: str) -> Key:
     """A subject's state."""
     return Key(f"T#{shard}", part(subject))
@@ -149,17 +148,17 @@ def state(shard: int, subject: str) -> Key:
 
 def waiting(shard: int, place: Place) -> Key:
     """A delivery that waits."""
-    return Key(f"O#{shard}", place.sort)
+    return Key(f"O#{shard}", sort_of(place))
 
 
 def dead(shard: int, place: Place) -> Key:
     """A dead letter."""
-    return Key(f"D#{shard}", place.sort)
+    return Key(f"D#{shard}", sort_of(place))
 
 
 def settled(event_id: str, place: Place) -> Key:
     """A delivery that was sent or dropped."""
-    return Key(by_id(event_id), f"D{_BETWEEN}{place.sort}")
+    return Key(by_id(event_id), f"D{_BETWEEN}{sort_of(place)}")
 
 
 def history(subject: str) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.client import Caller
+from watcher.stores.dynamodb.client import Caller, RefusedError
 from watcher.stores.dynamodb.items import Item, Key, checked, decode, encode, key_of
 from watcher.util.redaction import printable
 
@@ -194,6 +194,14 @@ class Table:
         wanted = [_operation(operation, name) for operation in operations]
         async with self._room:
             await self.caller.call("TransactWriteItems", {"TransactItems": wanted, **more})
+
+    async def try_transact(self, operations: Sequence[Operation]) -> bool:
+        """Carry out all operations, or none; returns False if a condition did not hold."""
+        try:
+            await self.transact(operations)
+        except RefusedError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Close the connections."""

@@ -15,11 +15,11 @@ from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import chunked_text, codec, commit, items, schema
 from watcher.stores.dynamodb.client import RefusedError
-from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Place, shard_of
-from watcher.stores.dynamodb.lane_index import Row
+from watcher.stores.dynamodb.items import META, SHARDS, EventKey, shard_of
 from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import gather
+from watcher.stores.lane_index import Place, Row
 from watcher.stores.transfer import Recorded, Sending, Sinks, State
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class DynamoMover(DynamoReader):
         for subject, record in sorted((await self.records()).items()):
             yield State(subject, record)
         known: dict[EventKey, None] = {}
-        for hour in await self.hours():
+        for hour in await self.contents.hours():
             places = sorted([codec.event_key(item) async for item in self.table.pages(f"H#{hour}")])
             for start in range(0, len(places), TOGETHER):
                 some = places[start : start + TOGETHER]
@@ -71,13 +71,13 @@ class DynamoMover(DynamoReader):
                         event = codec.event_of(item, await chunked_text.text_of(self.table, item))
                         known[key] = None
                         yield Recorded(key.number, items.real_in(item, "recorded"), event)
-        found = await self._deliveries(None, list(DeliveryState))
+        found = await self.contents.deliveries(None, list(DeliveryState))
         found.sort(key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]))
         for item in found:
             if codec.event_key(item) in known:
                 yield _sending(item)
         for row in await self._owed():
-            if row.event in known:
+            if EventKey.of(row) in known:
                 place = row.place
                 yield Sending(place.number, place.subject, place.sink, place.reminder, DeliveryState.WAITING)
 
@@ -232,7 +232,7 @@ def _delivery(part: Sending, event: EventKey, recorded: float) -> Item:
     )  # fmt: skip
     if part.state is DeliveryState.WAITING:
         return codec.delivery_item(items.waiting(shard, place), row)
-    more = {"failures": None, "since": None, "next_try": None, "ended": part.ended}
     if part.state is DeliveryState.DEAD:
-        return codec.delivery_item(items.dead(shard, place), row, **more)
-    return codec.delivery_item(items.settled(event.id, place), row, state=part.state.value, **more)
+        return codec.ended_item(items.dead(shard, place), row, part.ended, part.answer)
+    settled = items.settled(event.id, place)
+    return codec.ended_item(settled, row, part.ended, part.answer, state=part.state.value)

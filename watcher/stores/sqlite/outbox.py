@@ -1,34 +1,28 @@
 """The outbox in SQL: which delivery is whose next, and what became of it.
 
-A lane is what waits of one subject for one sink; its row points to the oldest delivery, which alone may be tried. A
-lane whose last try failed has a `next_try`; 0 means that nothing stands in its way. One that seems further away than
-the longest pause was planned before the clock was set back, and is due.
+The row of a lane (`stores.lanes`) points to its oldest delivery.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from watcher.core import reminders
-from watcher.core.events import Event, check_event
-from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
+from watcher.core.events import Event
+from watcher.core.ports import Delivery, DeliveryState
 from watcher.core.retry_policy import LONGEST_HEEDED
-from watcher.util.shapes import Optional, check, is_moment
+from watcher.stores.lanes import OVER, OVERDUE, seconds_until
+from watcher.stores.sqlite.rows import DELIVERY, checked, numbered
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from watcher.core.ports import DeliveryOutcome, DeliveryQuery, ReminderRequest
+    from watcher.core.ports import DeliveryOutcome, ReminderRequest
 
 CHUNK = 5000
 """Rows that one transaction changes at most, so that a commit never waits long."""
 
-OVERDUE = 1.0
-"""A `next_try` long ago, and yet not 0: the lane is failing."""
-
-OVER = "no reminder is needed any more"
 
 _FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
              failures"""
@@ -90,8 +84,7 @@ def next_try(connection: sqlite3.Connection, sink: str, now: float, skip: Collec
     sql = "SELECT subject, next_try FROM lane WHERE sink = ? ORDER BY next_try LIMIT ?"
     for subject, moment in connection.execute(sql, (sink, len(skip) + 1)):
         if subject not in skip:
-            wait = moment - now
-            return 0.0 if wait > LONGEST_HEEDED else max(0.0, wait)
+            return seconds_until(moment, now)
     return None
 
 
@@ -115,7 +108,7 @@ def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], n
                 (now, now + result.pause, sink, subject),
             )
         if not waits:
-            _advance(connection, sink, subject, reset=not result.failing)
+            advance(connection, sink, subject, reset=not result.failing)
 
 
 def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: float, before: float) -> int:
@@ -138,7 +131,7 @@ def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: flo
         },
     ).fetchall()
     for subject in {subject for (subject,) in rows}:
-        _advance(connection, sink, subject)
+        advance(connection, sink, subject)
     return len(rows)
 
 
@@ -151,7 +144,7 @@ def call_off_reminders(connection: sqlite3.Connection, subject: str, now: float,
         {"now": now, "over": OVER, "subject": subject, "sink": sink},
     ).fetchall()
     for lane in {lane for (lane,) in rows}:
-        _advance(connection, lane, subject)
+        advance(connection, lane, subject)
 
 
 def remind(connection: sqlite3.Connection, wishes: Iterable[ReminderRequest], now: float) -> int:
@@ -227,82 +220,7 @@ def register_sinks(connection: sqlite3.Connection, sinks: Collection[str]) -> li
     return [sink for (sink,) in connection.execute("SELECT DISTINCT sink FROM lane") if sink not in sinks]
 
 
-def change(
-    connection: sqlite3.Connection, event_ids: Collection[str], sink: str | None, states: Sequence[DeliveryState],
-    to: DeliveryState, now: float,
-) -> int:  # fmt: skip
-    """Give up to `CHUNK` deliveries in `states`, of these events (empty: all) and this sink (None: each), another one.
-
-    Returns how many.
-    """
-    where = [_one_of(states)]
-    values: dict[str, Any] = {"to": to, "ended": None if to is DeliveryState.WAITING else now, "chunk": CHUNK}
-    if event_ids:
-        where.append("number IN (SELECT number FROM event WHERE id IN (SELECT value FROM json_each(:ids)))")
-        values["ids"] = json.dumps(list(event_ids))
-    if sink is not None:
-        where.append("sink = :sink")
-        values["sink"] = sink
-    if to is DeliveryState.WAITING:  # nobody would ever look after those of a sink that is not there
-        # A reminder that was given up is worth nothing later: the next one comes by itself.
-        where.append("sink IN (SELECT name FROM sink) AND reminder = 0")
-    rows = connection.execute(
-        f"""UPDATE delivery SET state = :to, ended = :ended WHERE (sink, number, reminder) IN (
-              SELECT sink, number, reminder FROM delivery WHERE {" AND ".join(where)} LIMIT :chunk)
-            RETURNING sink, subject""",  # noqa: S608  every value is bound, states are ours
-        values,
-    ).fetchall()
-    for lane in set(rows):
-        _advance(connection, *lane)
-    return len(rows)
-
-
-def deliveries(connection: sqlite3.Connection, query: DeliveryQuery) -> list[DeliveryRecord]:
-    """The deliveries that `query` asks for."""
-    where, values = ["TRUE"], {"limit": query.limit, "sink": query.sink, "event": query.event_id}
-    if query.states:
-        where.append(_one_of(query.states))
-    if query.sink is not None:
-        where.append("delivery.sink = :sink")
-    if query.event_id is not None:
-        where.append("id = :event")
-    way = " DESC" if query.newest else ""
-    sql = (
-        "SELECT id, type, event.subject, time, body, sink, state, reminder, recorded, tries, tried, ended, answer "  # noqa: S608  every value is bound, states are ours
-        f"FROM delivery {_index(query)} JOIN event ON event.number = delivery.number WHERE {' AND '.join(where)} "
-        f"ORDER BY sink{way}, delivery.number{way}, reminder{way} LIMIT :limit"
-    )
-    return [
-        DeliveryRecord(
-            check_event(Event(*row[:5])),
-            _checked(_SINK, row[5:6])[0],
-            DeliveryState(row[6]),
-            *_checked(_RECORD, row[7:]),
-        )
-        for row in connection.execute(sql, values)
-    ]
-
-
-def _index(query: DeliveryQuery) -> str:
-    """The oldest that wait, or are dead, are found without a look at all that was ever sent."""
-    states = set(query.states)
-    if query.event_id is None and len(states) == 1 and states <= {DeliveryState.WAITING, DeliveryState.DEAD}:
-        return f"INDEXED BY delivery_{states.pop()}"
-    return ""
-
-
-def counts(connection: sqlite3.Connection) -> dict[tuple[str, DeliveryState], int]:
-    """How many deliveries wait or are dead letters, by sink."""
-    found = {}
-    for state in (DeliveryState.WAITING, DeliveryState.DEAD):
-        sql = f"SELECT sink, count(*) FROM delivery WHERE {_one_of([state])} GROUP BY sink"  # noqa: S608  states are ours
-        for sink, count in connection.execute(sql):
-            (name,) = _checked(_SINK, [sink])
-            found[name, state] = count
-    return found
-
-
-def _advance(connection: sqlite3.Connection, sink: str, subject: str, *, reset: bool = True) -> None:
+def advance(connection: sqlite3.Connection, sink: str, subject: str, *, reset: bool = True) -> None:
     """Let a lane point to its oldest delivery, or end it; `reset`: nothing stands in its way."""
     head = connection.execute(
         """SELECT number, reminder FROM delivery INDEXED BY delivery_lane
@@ -331,39 +249,6 @@ def _last_recorded(connection: sqlite3.Connection, before: float) -> int:
     return int(row[0]) if row else 0
 
 
-def _one_of(states: Iterable[DeliveryState]) -> str:
-    """A condition with its values written out: bound ones could not use the index of just these rows."""
-    return " OR ".join(f"state = '{state}'" for state in states).join("()")
-
-
-def numbered(row: Sequence[Any]) -> tuple[int, Event]:
-    """The number and the event in a row that begins with the number.
-
-    Raises:
-        ValueError: the row is not an event.
-    """
-    number, *fields = row
-    return number, check_event(Event(*fields), f"event {number}")
-
-
 def _delivery(row: Sequence[Any]) -> Delivery:
     number, sink, *fields = row
-    return Delivery(number, sink, Event(*fields[:5]), *_checked(_DELIVERY, fields[5:]))
-
-
-def _checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
-    """Return `values` of a row if they have the `forms` of their columns.
-
-    Raises:
-        ValueError: a value has another form.
-    """
-    check(dict(zip(forms, values, strict=True)), forms, "delivery")
-    return values
-
-
-_SINK = {"sink": str}
-_DELIVERY = {"recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int}
-_RECORD = {
-    "reminder": int, "recorded": is_moment, "tries": int, "tried": Optional(is_moment), "ended": Optional(is_moment),
-    "answer": Optional(str),
-}  # fmt: skip
+    return Delivery(number, sink, Event(*fields[:5]), *checked(DELIVERY, fields[5:]))

@@ -7,18 +7,52 @@ from typing import TYPE_CHECKING
 from watcher.core import state
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
-from watcher.stores.sqlite.outbox import numbered
+from watcher.stores.sqlite.database import Database
+from watcher.stores.sqlite.rows import numbered
 from watcher.stores.transfer import Recorded, Sending, Sinks, State
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
     from watcher.stores.transfer import Part
 
 
-def read(connection: sqlite3.Connection) -> Iterator[Part]:
+class SqliteMover:
+    """All of a state file that no daemon uses: read, or written into an empty one."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, "rwc")
+        self.open = self._database.open
+        self._closing = False
+
+    async def read(self) -> AsyncIterator[Part]:
+        """Everything, in the order in which it is written elsewhere."""
+        for part in await self._database.query(lambda connection: [*_read(connection)]):
+            yield part
+
+    async def write(self, parts: Iterable[Part]) -> None:
+        """Everything, or nothing.
+
+        Raises:
+            StoreError: the file is not empty.
+        """
+        await self._database.change(_write, self._until_closed(parts), self._database.path)
+
+    async def close(self) -> None:
+        """A `write` in progress is rolled back."""
+        self._closing = True
+        await self._database.close()
+
+    def _until_closed(self, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            if self._closing:
+                raise StoreError(f"{self._database.path}: the import was interrupted; nothing was changed")
+            yield part
+
+
+def _read(connection: sqlite3.Connection) -> Iterator[Part]:
     """Everything, in the order in which `write` wants it."""
     yield Sinks(tuple(name for (name,) in connection.execute("SELECT name FROM sink ORDER BY name")))
     for subject, text in connection.execute("SELECT subject, state FROM record ORDER BY subject"):
@@ -38,7 +72,7 @@ def read(connection: sqlite3.Connection) -> Iterator[Part]:
         yield Sending(number, subject, sink, reminder, DeliveryState(kind), *fields)
 
 
-def write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) -> None:
+def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) -> None:
     """Everything, into an empty file.
 
     Raises:

@@ -1,8 +1,8 @@
-"""What waits in the held shards, in memory: which delivery is whose next, without a look into the table. Pure.
+"""An index in memory of the waiting deliveries: which one is next in its lane and at its sink. Pure.
 
-It holds keys and how tries went, no bodies. Of each subject and sink it knows all that waits up to the newest it knows
-of, so the oldest of them is the oldest there is. A page that was read while something was added or settled does not
-undo that.
+It holds keys and how tries went, no bodies. Of each lane it knows everything that waits up to the newest delivery that
+it knows of, so the oldest of them is the oldest there is. Where the deliveries are in a table, rows that were read from
+it while a delivery was added or settled do not undo that.
 """
 
 from __future__ import annotations
@@ -11,22 +11,31 @@ from bisect import insort
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from watcher.core.retry_policy import LONGEST_HEEDED
-from watcher.stores.dynamodb.items import EventKey, Place, shard_of
-from watcher.stores.sqlite.outbox import OVERDUE
+from watcher.stores.lanes import OVERDUE, seconds_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
 Turn = tuple[int, int]
-"""An event's number, and the reminder's: the order within a lane."""
+"""The numbers of the event and of the reminder: the order within a lane."""
+
+
+class Place(NamedTuple):
+    """Identifies a delivery."""
+
+    subject: str
+    sink: str
+    number: int
+    """The event's."""
+    reminder: int
+    """0 for the event itself; n for the n-th reminder of it."""
 
 
 @dataclass(slots=True)
 class Row:
-    """One delivery that waits. `failures`, `since` and `next_try` are its lane's, when it is the oldest there."""
+    """A waiting delivery. `failures`, `since` and `next_try` are its lane's if it is the oldest there."""
 
     place: Place
     event_id: str
@@ -46,23 +55,18 @@ class Row:
 
     @property
     def before(self) -> Place | None:
-        """That one's place."""
+        """The place of the delivery with the number `after`."""
         return self.place._replace(number=self.after) if self.after else None
 
     @property
     def turn(self) -> Turn:
-        """Its place in its lane."""
+        """Its position in its lane."""
         return (self.place.number, self.place.reminder)
 
     @property
     def order(self) -> tuple[int, str, int]:
-        """Its place among all of a sink's; two watchers may give two subjects' events one number."""
+        """Its position among all of a sink; two daemons may give two subjects' events one number."""
         return (self.place.number, self.place.subject, self.place.reminder)
-
-    @property
-    def event(self) -> EventKey:
-        """Where its event is."""
-        return EventKey(self.place.number, self.place.subject, self.event_id)
 
 
 @dataclass(slots=True)
@@ -76,38 +80,38 @@ class _Lane:
 
 
 class Index:
-    """Everything that waits, by sink and subject."""
+    """The waiting deliveries by sink and subject."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, dict[str, _Lane]] = defaultdict(dict)
         self._gone: dict[Place, int] = {}
-        """What was taken out, and when: a page read before may still show it."""
+        """When deliveries were removed: rows that were read before may still show them."""
         self._step = 0
         self._reads: Counter[int] = Counter()
 
     def begin(self) -> int:
-        """A page is about to be read; give `end` and `replace` what this returns."""
+        """Begin to read rows; returns the step for `replace` and `end`."""
         self._step += 1
         self._reads[self._step] += 1
         return self._step
 
     def end(self, step: int) -> None:
-        """The reading is over."""
+        """End a reading."""
         del self._reads[step]
         oldest = min(self._reads, default=inf)
         self._gone = {place: at for place, at in self._gone.items() if at >= oldest}
 
     def add(self, row: Row) -> None:
-        """It waits from now on, or is known better."""
+        """Add a delivery, or replace what is known of it."""
         self._step += 1
         row.step = self._step
         self._gone.pop(row.place, None)
         self._put(row)
 
     def replace(self, rows: Iterable[Row], step: int, covered: Callable[[Place], bool]) -> None:
-        """Take in what a reading since `step` showed of the lanes that it `covered`."""
+        """Replace the lanes that a reading since `step` `covered` by what it showed."""
         found = {row.place: row for row in rows if self._gone.get(row.place, -1) < step}
-        for known in [row for row in self._all() if covered(row.place)]:
+        for known in [row for row in self.rows() if covered(row.place)]:
             if known.place not in found and known.step < step:
                 self._take(known.place)
         for place, row in found.items():
@@ -115,19 +119,19 @@ class Index:
             if known_row is None:
                 row.step = step
                 self._put(row)
-            elif known_row.tries < row.tries:  # somebody else tried it
+            elif known_row.tries < row.tries:  # another daemon tried it
                 row.step = known_row.step
                 self._put(row)
             else:
                 known_row.seen = row.seen
 
     def get(self, place: Place) -> Row | None:
-        """A delivery, if it waits."""
+        """Return a delivery if it waits."""
         lane = self._lanes[place.sink].get(place.subject)
         return None if lane is None else lane.rows.get((place.number, place.reminder))
 
     def remove(self, place: Place, *, failing: bool = False) -> Row | None:
-        """It waits no more; returns the one that is next in its lane and goes on `failing`, if it does."""
+        """Remove a delivery; returns the next one of its lane if the lane goes on `failing`."""
         lane = self._lanes[place.sink].get(place.subject)
         ended = None if lane is None else lane.rows.get((place.number, place.reminder))
         self._step += 1
@@ -148,13 +152,13 @@ class Index:
         head.failures, head.since, head.next_try = 0, None, 0.0
         return None
 
-    def drop_shard(self, shard: int) -> None:
-        """Know nothing of a shard any more."""
-        for row in [row for row in self._all() if shard_of(row.place.subject) == shard]:
+    def drop(self, covered: Callable[[Place], bool]) -> None:
+        """Remove everything that is `covered`."""
+        for row in [row for row in self.rows() if covered(row.place)]:
             self._take(row.place)
 
     def failed(self, place: Place, now: float, pause: float) -> Row | None:
-        """A try failed: its lane rests."""
+        """Record a failed try: its lane rests for `pause` seconds."""
         row = self.get(place)
         if row is None:
             return None
@@ -164,20 +168,15 @@ class Index:
         return row
 
     def head(self, row: Row) -> Row:
-        """The oldest in a delivery's lane."""
+        """Return the oldest delivery of the lane of `row`."""
         return self._lanes[row.place.sink][row.place.subject].head
 
     def waits(self, sink: str, subject: str) -> bool:
-        """Whether anything of a subject waits for a sink."""
+        """Return whether a lane has waiting deliveries."""
         return subject in self._lanes[sink]
 
-    def lane(self, sink: str, subject: str) -> list[Row]:
-        """What waits of a subject for a sink, the oldest first."""
-        lane = self._lanes[sink].get(subject)
-        return [] if lane is None else [lane.rows[turn] for turn in lane.turns]
-
     def due(self, sink: str) -> list[Row]:
-        """All of a sink, the oldest first."""
+        """Return the waiting deliveries of a sink, the oldest first."""
         return sorted(
             (row for lane in self._lanes[sink].values() for row in lane.rows.values()), key=lambda row: row.order
         )
@@ -185,9 +184,9 @@ class Index:
     def lane_heads(
         self, sink: str, now: float, limit: int, skip: Collection[str], failing: int | None, may: Callable[[str], bool]
     ) -> list[Row]:
-        """Only of subjects that this watcher `may` deliver now."""
+        """Return the oldest deliveries of lanes that are due, and that `may` be delivered now; see `ports.Store`."""
         heads = [lane.head for subject, lane in self._lanes[sink].items() if subject not in skip and may(subject)]
-        failed = [row for row in heads if row.next_try > 0 and not now < row.next_try <= now + LONGEST_HEEDED]
+        failed = [row for row in heads if row.next_try > 0 and not seconds_until(row.next_try, now)]
         failed.sort(key=lambda row: row.next_try)
         ready = failed[:failing] + [row for row in heads if row.next_try == 0]
         return sorted(ready, key=lambda row: row.order)[:limit]
@@ -198,8 +197,7 @@ class Index:
         ]
         if not moments:
             return None
-        wait = min(moments) - now
-        return 0.0 if wait > LONGEST_HEEDED else max(0.0, wait)
+        return seconds_until(min(moments), now)
 
     def retry_now(self, sink: str, since: float) -> None:
         for lane in self._lanes[sink].values():
@@ -208,27 +206,26 @@ class Index:
                 head.next_try = OVERDUE
 
     def sinks(self) -> list[str]:
-        """Those for which something waits."""
+        """Return the sinks with waiting deliveries."""
         return [sink for sink, lanes in self._lanes.items() if lanes]
 
     def counts(self) -> dict[str, int]:
-        """How many deliveries wait, by sink."""
-        return dict(Counter(row.place.sink for row in self._all()))
+        """Return the number of waiting deliveries by sink."""
+        return dict(Counter(row.place.sink for row in self.rows()))
 
-    def reminders(self) -> list[Row]:
-        """The reminders that wait."""
-        return [row for row in self._all() if row.place.reminder]
-
-    def reminders_of(self, subject: str) -> list[Row]:
-        """Those of one subject."""
+    def reminders(self, subject: str | None = None) -> list[Row]:
+        """Return the waiting reminders of a subject (None: of all)."""
+        if subject is None:
+            return [row for row in self.rows() if row.place.reminder]
         lanes = [of_sink[subject] for of_sink in self._lanes.values() if subject in of_sink]
         return [row for lane in lanes for row in lane.rows.values() if row.place.reminder]
 
     def newest(self) -> int:
-        """The greatest number."""
-        return max((row.place.number for row in self._all()), default=0)
+        """Return the greatest event number; 0 if nothing waits."""
+        return max((row.place.number for row in self.rows()), default=0)
 
-    def _all(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
+        """Yield the waiting deliveries."""
         for lanes in self._lanes.values():
             for lane in lanes.values():
                 yield from lane.rows.values()

@@ -1,0 +1,97 @@
+"""The waiting deliveries of the held shards: an index in memory that is kept in step with the table."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from watcher.stores.dynamodb import codec, commit, items
+from watcher.stores.dynamodb.items import shard_of
+from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put
+from watcher.stores.lane_index import Index, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.stores.dynamodb.items import Item
+    from watcher.stores.dynamodb.table import Operation, Table
+
+
+class ShardLanes:
+    """The index has the deliveries' order; the table decides whether one still waits."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.index = Index()
+        self.held: set[int] = set()
+        """The shards whose state and deliveries this daemon has in memory."""
+
+    def holds(self, subject: str) -> bool:
+        """Return whether a subject's shard is held."""
+        return shard_of(subject) in self.held
+
+    def add(self, row: Row) -> None:
+        """Add a delivery that was just written, if its shard is held."""
+        if self.holds(row.place.subject):
+            row.seen = time.monotonic()
+            self.index.add(row)
+
+    async def read_subject(self, subject: str) -> None:
+        """Read the lanes of one subject from the table, if its shard is held."""
+        if self.holds(subject):
+            await self.read(shard_of(subject), subject)
+
+    async def read(self, shard: int, subject: str | None = None) -> None:
+        """Read the lanes of a shard, or of one subject in it, from the table."""
+        step = self.index.begin()
+        try:
+            begun = time.monotonic()
+            found = await self.table.query(f"O#{shard}", "" if subject is None else items.lanes(subject))
+            rows = [codec.row_of(item, begun) for item in found if "sink" in item]
+            for note in [item for item in found if "owed" in item]:
+                rows += await self._written_with(note, begun)
+                rows += await self.write_owed(note)
+            rows += await self._missed_predecessors(rows, begun)
+            if subject is not None:
+                self.index.replace(rows, step, lambda place: place.subject == subject)
+            else:
+                self.index.replace(rows, step, lambda place: shard_of(place.subject) == shard)
+        finally:
+            self.index.end(step)
+
+    async def write_owed(self, note: Item) -> list[Row]:
+        """Write the deliveries that a commit left for later, step by step; any daemon that reads the note continues."""
+        shard, subject, rows = shard_of(str(note["subject"])), str(note["subject"]), commit.owed_rows(note)
+        key, before = items.key_of(note), note
+        for start in range(0, len(rows), MOST_WRITTEN - 1):
+            some, rest = rows[start : start + MOST_WRITTEN - 1], rows[start + MOST_WRITTEN - 1 :]
+            left, unchanged = commit.owing(shard, subject, rest), ("tx = :tx", {":tx": before["tx"]})
+            if left is None:
+                last: Operation = Delete(key, *unchanged)
+            else:
+                before = left | key._asdict()
+                last = Put(before, *unchanged)
+            puts = [Put(codec.delivery_item(items.waiting(shard, row.place), row)) for row in some]
+            if not await self.table.try_transact([last, *puts]):
+                break  # another daemon writes them now, and they are read soon
+        return rows
+
+    async def _missed_predecessors(self, rows: Sequence[Row], begun: float) -> list[Row]:
+        """Return the deliveries that were committed together with `rows`, come before them, and were not seen.
+
+        A query may show one item of a transaction and not yet another: order would break.
+        """
+        there, seen, more = {row.place for row in rows}, rows, list[Row]()
+        while wanted := [before for row in seen if (before := row.before) is not None and before not in there]:
+            found = await self.table.agreed([items.waiting(shard_of(place.subject), place) for place in wanted])
+            seen = [codec.row_of(item, begun) for item in found.values()]
+            there |= {row.place for row in seen}
+            more += seen
+        return more
+
+    async def _written_with(self, note: Item, begun: float) -> list[Row]:
+        """Return the deliveries that a commit wrote beside its note of those still owed."""
+        subject = str(note["subject"])
+        state = await self.table.get(items.state(shard_of(subject), subject))
+        found = await self.table.agreed(commit.written_with(state))
+        return [codec.row_of(item, begun) for item in found.values() if "sink" in item]

@@ -1,0 +1,121 @@
+"""Read access to a state file, for commands and pages; another process may be writing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watcher.core import state
+from watcher.core.events import Event, check_event, fitting
+from watcher.core.liveness import moment_of
+from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.core.subjects import matches_one_id
+from watcher.stores.sqlite.database import Database
+from watcher.stores.sqlite.rows import RECORD, SINK, checked, numbered, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from watcher.core.ports import DeliveryQuery, EventQuery
+    from watcher.core.state import Record
+
+
+class SqliteReader:
+    """Reads what the daemon has written to the file."""
+
+    mode = "ro"
+
+    late = 0
+
+    def __init__(self, path: Path) -> None:
+        self.database = Database(path, self.mode)
+        self.open, self.close = self.database.open, self.database.close
+
+    async def records(self) -> dict[str, Record]:
+        sql = "SELECT subject, state FROM record"
+        return await self.database.query(
+            lambda connection: {subject: state.load(text, subject) for subject, text in connection.execute(sql)}
+        )
+
+    async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
+        where = ["number > :after"]
+        values: dict[str, Any] = {"after": query.after, "limit": query.limit}
+        if query.target is not None:
+            where.append("subject = :target" if matches_one_id(query.target) else "subject_matches(subject, :target)")
+            values["target"] = query.target
+        if query.types:
+            where.append(f"({' OR '.join(_matches('type', f'type{i}', glob) for i, glob in enumerate(query.types))})")
+            values |= {f"type{i}": glob for i, glob in enumerate(query.types)}
+        if query.since is not None:
+            where.append("recorded >= :since")
+            values["since"] = query.since.timestamp()
+        order = "DESC" if query.newest else "ASC"
+        sql = (
+            "SELECT number, id, type, subject, time, body FROM event "  # noqa: S608  every value is bound
+            f"WHERE {' AND '.join(where)} ORDER BY number {order} LIMIT :limit"
+        )
+        return await self.database.query(
+            lambda connection: sorted(fitting(map(numbered, connection.execute(sql, values)), query.size))
+        )
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
+        where, values = ["TRUE"], {"limit": query.limit, "sink": query.sink, "event": query.event_id}
+        if query.states:
+            where.append(one_of(query.states))
+        if query.sink is not None:
+            where.append("delivery.sink = :sink")
+        if query.event_id is not None:
+            where.append("id = :event")
+        way = " DESC" if query.newest else ""
+        sql = (
+            "SELECT id, type, event.subject, time, body, sink, state, reminder, recorded, tries, tried, ended, answer "  # noqa: S608  every value is bound, states are ours
+            f"FROM delivery {_index(query)} JOIN event ON event.number = delivery.number WHERE {' AND '.join(where)} "
+            f"ORDER BY sink{way}, delivery.number{way}, reminder{way} LIMIT :limit"
+        )
+        return await self.database.query(
+            lambda connection: [
+                DeliveryRecord(
+                    check_event(Event(*row[:5])),
+                    checked(SINK, row[5:6])[0],
+                    DeliveryState(row[6]),
+                    *checked(RECORD, row[7:]),
+                )
+                for row in connection.execute(sql, values)
+            ]
+        )
+
+    async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        # One query for each state, so that each uses the index of just its rows.
+        states = (DeliveryState.WAITING, DeliveryState.DEAD)
+        sql = " UNION ALL ".join(
+            f"SELECT sink, '{state}', count(*) FROM delivery WHERE {one_of([state])} GROUP BY sink"  # noqa: S608  states are ours
+            for state in states
+        )
+        rows = await self.database.query(lambda connection: connection.execute(sql).fetchall())
+        return {(checked(SINK, [sink])[0], DeliveryState(state)): count for sink, state, count in rows}
+
+    async def find(self, event_id: str) -> list[tuple[int, Event]]:
+        sql = "SELECT number, id, type, subject, time, body FROM event WHERE id = ? ORDER BY number"
+        return await self.database.query(lambda connection: [*map(numbered, connection.execute(sql, (event_id,)))])
+
+    async def registered_sinks(self) -> Collection[str]:
+        rows = await self.database.query(lambda connection: connection.execute("SELECT name FROM sink").fetchall())
+        return frozenset(name for (name,) in rows)
+
+    async def alive_at(self) -> datetime | None:
+        row = await self.database.query(lambda connection: connection.execute("SELECT at FROM alive").fetchone())
+        return moment_of(row and row[0])
+
+
+def _index(query: DeliveryQuery) -> str:
+    """Return the index by which the oldest that wait, or are dead, are found without reading all that was ever sent."""
+    states = set(query.states)
+    if query.event_id is None and len(states) == 1 and states <= {DeliveryState.WAITING, DeliveryState.DEAD}:
+        return f"INDEXED BY delivery_{states.pop()}"
+    return ""
+
+
+def _matches(column: str, name: str, glob: str) -> str:
+    """A condition; one without a glob's characters can use an index, and calls no Python for each row."""
+    return f"glob_match({column}, :{name})" if any(letter in glob for letter in "*?[") else f"{column} = :{name}"
