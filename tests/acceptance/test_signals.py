@@ -190,7 +190,7 @@ async def test_two_daemons_on_one_file_are_told_apart(told: Site) -> None:
     await told.polled(first, 2)
     code, printed, said = await told.run()
     assert (code, printed) == (73, "")
-    assert f"{told.state}: another watcher (process {first.process.pid})" in said
+    assert f"{told.state}: another daemon (process {first.process.pid})" in said
     await told.polled(first, 6)
     assert await first.stopped() == 0
 

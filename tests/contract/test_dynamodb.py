@@ -704,13 +704,14 @@ async def test_no_number_is_too_great_to_be_asked_for(watchers: Watchers) -> Non
     assert await store.events(EventQuery(after=2**63 - 1, newest=False)) == []
 
 
-async def test_dead_letters_of_one_event_are_all_tried_anew(watchers: Watchers) -> None:
+async def test_dead_letters_of_one_event_are_all_requeued(watchers: Watchers, table: Address) -> None:
     (store,) = await watchers(1)
     sinks = [f"sink-{number}" for number in range(12)]
     await store.register_sinks(sinks, NOW)
     await store.commit([entry("a", 1, sinks=sinks)], NOW)
     await store.settle([refused((await store.lane_heads(sink, NOW, 1))[0]) for sink in sinks], NOW)
-    assert await store.requeue([event(1).id], None, NOW) == 12
+    async with opened(DynamoOutbox(table)) as outbox:
+        assert await outbox.requeue([event(1).id], None, NOW) == 12
 
 
 async def test_an_event_that_is_not_whole_holds_up_nobody(watchers: Watchers, table: Address) -> None:
@@ -740,13 +741,14 @@ async def test_a_superseded_commit_leaves_no_parts_of_long_texts(watchers: Watch
     await parts.close()
 
 
-async def test_a_streak_goes_on_with_what_was_revived_meanwhile(watchers: Watchers) -> None:
+async def test_a_streak_goes_on_with_what_was_requeued_meanwhile(watchers: Watchers, table: Address) -> None:
     (store, other) = await watchers(2)
     await store.register_sinks(["x"], NOW)
     await store.commit([entry("a", 1, 2)], NOW)
     await store.settle([refused((await store.lane_heads("x", NOW, 1))[0])], NOW)
     (second,) = await store.lane_heads("x", NOW, 1)
-    assert await store.requeue([event(1).id], "x", NOW) == 1
+    async with opened(DynamoOutbox(table)) as outbox:
+        assert await outbox.requeue([event(1).id], "x", NOW) == 1
     await store.loaded.refresh(shard_of("a"))
     await store.settle([given_up(second)], NOW)
     await other.loaded.refresh(shard_of("a"))

@@ -16,6 +16,7 @@ from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, 
 from watcher.core.state import Known, Outage, Record
 from watcher.errors import StoreError, UsageError
 from watcher.stores import mover_for, outbox_for, reader_for, store_for
+from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.transfer import Recorded, Sending, Sinks, State, lines, parts
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ async def test_what_a_killed_watcher_still_owed_moves_as_well(
     store = store_for(source)
     await store.open()
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_write_owed", killed)
+        patch.setattr(ShardLanes, "write_owed", killed)
         with pytest.raises(StoreError):
             await store.commit([entry("a", 1, sinks=[f"sink-{number}" for number in range(150)])], NOW)
     await store.close()

@@ -359,7 +359,12 @@ def explored(machine: type[SeveralWatchers], url: str, examples: int, steps: int
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing rests for long."""
-    for name in ("polling.recorder.FIRST_PAUSE", "polling.recorder.LONGEST_PAUSE", "delivery.worker.STORE_PAUSE"):
+    for name in (
+        "polling.recorder.FIRST_PAUSE",
+        "polling.recorder.LONGEST_PAUSE",
+        "delivery.sender.STORE_PAUSE_SECONDS",
+        "delivery.worker.STORE_PAUSE_SECONDS",
+    ):
         monkeypatch.setattr(f"watcher.{name}", 0.001)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")

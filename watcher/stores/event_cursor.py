@@ -1,7 +1,8 @@
-"""What somebody who follows the history was told: each event once, also one that is recorded late.
+"""Follows the recorded events: returns each of them once, also one that is recorded late.
 
-Where several watchers write one history, each numbers its events by its own clock: one may be recorded after another,
-and have the smaller number (`Reader.late`). So whoever follows looks back by as much, and leaves out what was told.
+Where several daemons write one history, each numbers its events by its own clock: an event may be recorded after
+another and have the smaller number (`Reader.late`). A cursor therefore looks back by as much, and leaves out the events
+that were returned before.
 """
 
 from __future__ import annotations
@@ -20,31 +21,30 @@ if TYPE_CHECKING:
 
 
 class EventCursor:
-    """Ask for what is not told (`unseen`), and let `advance` say what is new of it."""
+    """A place in the history: query with `unseen`, and `advance` by the result."""
 
     def __init__(self, last: int, late: int) -> None:
-        """All up to the number `last` was told, as far as is known; what comes may have one smaller by up to `late`."""
+        """`last`: the greatest number seen; an event that is still to come may have one smaller by up to `late`."""
         self.last = last
-        """The greatest number that was told."""
         self._late = late
         self._keys: set[tuple[int, str]] = set()
 
     @property
     def since(self) -> int:
-        """What is still to come has a greater number."""
+        """Every event that is still to come has a greater number."""
         return max(0, self.last - self._late)
 
     @property
     def keys(self) -> Collection[tuple[int, str]]:
-        """Number and id of what was told and has a number above `since`."""
+        """The numbers and IDs of the events seen with a number above `since`."""
         return self._keys
 
     def unseen(self, query: EventQuery, limit: int) -> EventQuery:
-        """Of what `query` lets through, the first that may be new."""
+        """Return `query`, limited to the first events that may be new."""
         return replace(query, after=self.since, known=self.keys, newest=False, limit=limit)
 
     def advance(self, found: Sequence[Found]) -> list[Found]:
-        """Those of `found` that were not told yet; they are from now on."""
+        """Return the events not yet seen, and mark them as seen."""
         since = self.since
         new = [(number, event) for number, event in found if number > since and (number, event.id) not in self._keys]
         self.last = max([self.last, *(number for number, _ in new)])
@@ -53,16 +53,16 @@ class EventCursor:
         return new
 
     def copy(self) -> EventCursor:
-        """One that goes on from here by itself."""
+        """Return a cursor at the same place that advances by itself."""
         copied = EventCursor(self.last, self._late)
         copied._keys = set(self._keys)
         return copied
 
 
 async def cursor_at_end(reader: Reader, query: EventQuery, page: int) -> EventCursor:
-    """Of what `query` lets through, all that is recorded by now counts as told; it is read `page` by `page`."""
+    """Return a cursor behind all events recorded until now that `query` lets through; reads `page` events at a time."""
     newest = await reader.events(replace(query, limit=1))
-    told = EventCursor(newest[-1][0] if newest else 0, reader.late)
-    while reader.late and (found := await reader.events(told.unseen(query, page))):
-        told.advance(found)
-    return told
+    cursor = EventCursor(newest[-1][0] if newest else 0, reader.late)
+    while reader.late and (found := await reader.events(cursor.unseen(query, page))):
+        cursor.advance(found)
+    return cursor

@@ -1,7 +1,7 @@
-"""What a store holds, as JSON Lines: the form in which state moves from one store to another. Pure.
+"""The contents of a store as JSON Lines: the form of an export. Pure.
 
 The first line names the form, the last one counts the others, so that half a file is not taken for a whole one. Events
-are told in their order; each store gives them numbers of its own.
+stand in their order; each store gives them numbers of its own.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ Part = Sinks | State | Recorded | Sending
 
 
 def lines(parts: Iterable[Part]) -> Iterator[str]:
-    """A whole file's lines.
+    """Yield the lines of an export.
 
     Raises:
         StoreError: a part has a form that watcher never writes.
@@ -81,35 +81,38 @@ def lines(parts: Iterable[Part]) -> Iterator[str]:
     yield json.dumps({HEADER: FORM})
     count = 0
     for part in parts:
-        kind, told = _told(part)
+        kind, values = _written(part)
         try:
-            check(told, _FORMS[kind], kind)
+            check(values, _FORMS[kind], kind)
         except ValueError as error:
-            which = told.get("number", told.get("subject")) if isinstance(told, dict) else ""
+            which = values.get("number", values.get("subject")) if isinstance(values, dict) else ""
             raise StoreError(f"the {kind} {which} in the store cannot be exported: {error}; delete it, or restore the "
                              "store") from None  # fmt: skip
-        yield json.dumps({kind: told}, separators=(",", ":"))
+        yield json.dumps({kind: values}, separators=(",", ":"))
         count += 1
     yield json.dumps({"end": count})
 
 
 def parts(file: Iterable[str], name: str) -> Iterator[Part]:
-    """What a file tells; `name` is told in messages.
+    """Yield the parts of an export; `name` is the file's in messages.
 
     Raises:
-        UsageError: it is no such file, of a later form, or not whole.
+        UsageError: the file is not an export, has a later form, or is incomplete.
     """
-    found, ended, number = _Found(), False, 0
+    keys: set[tuple[object, ...]] = set()
+    ended, number = False, 0
     for number, line in enumerate(file, 1):
         try:
             form = parse(line, None, "the line")
             if number == 1:
                 _check(form, name)
             elif not ended and isinstance(form, dict) and "end" in form:
-                found.end(form["end"])
+                _check_end(form["end"], len(keys))
                 ended = True
             else:
-                yield found.take(_part(form), late=ended)
+                part = _part(form)
+                _add_key(part, keys, late=ended)
+                yield part
         except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"{name}:{number}: this is not an export of watcher: {error}; export the state again"
@@ -120,27 +123,19 @@ def parts(file: Iterable[str], name: str) -> Iterator[Part]:
         raise UsageError(f"{name}:{number}: the file ends too early; export the state again")
 
 
-class _Found:
-    """What a file has told so far."""
+def _add_key(part: Part, keys: set[tuple[object, ...]], *, late: bool) -> None:
+    if late:
+        raise ValueError("something follows the end")
+    if (key := _key(part)) in keys:
+        raise ValueError("it repeats an earlier line")
+    if isinstance(part, Sending) and (Recorded, part.number, part.subject) not in keys:
+        raise ValueError(f"the event of the delivery {part.number} is missing")
+    keys.add(key)
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._keys: set[tuple[object, ...]] = set()
 
-    def take(self, part: Part, *, late: bool) -> Part:
-        if late:
-            raise ValueError("something follows the end")
-        if (key := _key(part)) in self._keys:
-            raise ValueError("it repeats an earlier line")
-        if isinstance(part, Sending) and (Recorded, part.number, part.subject) not in self._keys:
-            raise ValueError(f"the event of the delivery {part.number} is missing")
-        self._keys.add(key)
-        self._count += 1
-        return part
-
-    def end(self, count: int) -> None:
-        if count != self._count:
-            raise ValueError(f"the end counts {count} lines, where there are {self._count}")
+def _check_end(end: Any, count: int) -> None:
+    if end != count:
+        raise ValueError(f"the end counts {end} lines, where there are {count}")
 
 
 def _check(form: Any, name: str) -> None:
@@ -154,7 +149,7 @@ def _check(form: Any, name: str) -> None:
 
 
 def _key(part: Part) -> tuple[object, ...]:
-    """The key of a part, which may occur only once in a file."""
+    """Return the key of a part, which may occur only once in a file."""
     match part:
         case Sinks():
             return (Sinks,)
@@ -166,7 +161,7 @@ def _key(part: Part) -> tuple[object, ...]:
             return Sending, part.number, part.subject, part.sink, part.reminder
 
 
-def _told(part: Part) -> tuple[str, Any]:
+def _written(part: Part) -> tuple[str, Any]:
     match part:
         case Sinks(names):
             return "sinks", [*names]
@@ -179,28 +174,28 @@ def _told(part: Part) -> tuple[str, Any]:
 
 
 def _part(form: Any) -> Part:
-    """A line's meaning.
+    """Return the part in a line.
 
     Raises:
-        ValueError: it has none; the message says why.
+        ValueError: the line is not a part of this form.
     """
     if not isinstance(form, dict) or len(form) != 1:
         raise ValueError("it is not an object with one key")
-    ((kind, told),) = form.items()
+    ((kind, values),) = form.items()
     known = _FORMS.get(kind)
     if known is None:
         raise ValueError(f"there is no {kind!r} in this form")
-    check(told, known, kind)
+    check(values, known, kind)
     if kind == "sinks":
-        return Sinks(tuple(dict.fromkeys(told)))
-    if strange := sorted(told.keys() - known.keys()):
+        return Sinks(tuple(dict.fromkeys(values)))
+    if strange := sorted(values.keys() - known.keys()):
         raise ValueError(f"`{kind}` has {strange[0]!r}, which this version does not know")
     match kind:
         case "state":
-            return State(told["subject"], state.load(json.dumps(told["record"])))
+            return State(values["subject"], state.load(json.dumps(values["record"])))
         case "event":
-            return Recorded(told.pop("number"), told.pop("recorded"), check_event(Event(**told)))
-    return Sending(**{**told, "state": DeliveryState(told["state"])})
+            return Recorded(values.pop("number"), values.pop("recorded"), check_event(Event(**values)))
+    return Sending(**{**values, "state": DeliveryState(values["state"])})
 
 
 _FORMS: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Texts of any length in items of 400 KB: a state, an event's body. What is too long for one item is cut into parts.
 
-Parts are written before the item that refers to them, so whoever sees the item sees all of them; those of a write that
-never came to its end are referred to by nobody.
+Parts are written before the item that refers to them, so a reader of the item finds all of them; no item refers to the
+parts of a write that never came to its end.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class TornTextError(StoreError):
-    """A part is not there: the text was replaced while it was read."""
+    """A part is missing: the text was replaced while it was read."""
 
 
 async def kept(table: Table, text: str) -> Item:
-    """The attributes that hold `text`, once its parts are written."""
+    """Write the parts of `text`, if it is long; returns the attributes that hold it."""
     whole = packed(text)
     if len(whole) <= LONGEST:
         return {"text": whole}
@@ -37,10 +37,10 @@ async def kept(table: Table, text: str) -> Item:
 
 
 async def text_of(table: Table, item: Item) -> str:
-    """The text that an item holds.
+    """Return the text that an item holds.
 
     Raises:
-        TornTextError: not all of its parts are there.
+        TornTextError: some of its parts are missing.
         StoreError: it is damaged.
     """
     try:
@@ -64,7 +64,7 @@ async def _text_of(table: Table, item: Item) -> str:
 
 
 async def forget(table: Table, item: Item | None) -> None:
-    """Take away the parts of an item that is there no more."""
+    """Delete the parts of an item that was deleted."""
     await gather(table.delete(key) for key in _parts(item or {}))
 
 

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from watcher.aws.call_errors import call_failure, refusal
 from watcher.aws.client import Client
 from watcher.aws.json_body import body_of
+from watcher.aws.profiles import ProfileError, botocore_profile_region
 from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Sessions
 from watcher.core.settings import Account
@@ -26,42 +27,38 @@ if TYPE_CHECKING:
     from watcher.aws.client import LeasedClient
     from watcher.core.state_url import Address
 
-TIMEOUT = 5.0
-"""Seconds that one call may take, in all."""
+CALL_SECONDS = 5.0
+"""For one call in total."""
 
 CONNECTIONS = 32
 
-AGAIN = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded")
-"""Why a transaction was cancelled that may succeed when it is tried again."""
+REPEATABLE = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded")
+"""Reasons of cancelled transactions that may succeed when repeated."""
 
-CONFLICTS = 4
-"""Tries of a transaction that meets another one on the same item."""
+MAX_CONFLICTS = 4
+"""Tries of a transaction that conflicts with another one on the same item."""
 
 
 class NoTableError(StoreError):
-    """There is no such table."""
+    """The table does not exist."""
 
 
 class PassingError(StoreError):
-    """It may be done soon: the table is asked too much, or AWS has a bad moment."""
+    """A repeat may succeed soon: requests are throttled, or AWS has a temporary problem."""
 
     passing = True
 
 
 class UnknownOutcomeError(PassingError):
-    """The request went out, and nothing came back that tells what became of it."""
+    """The request was sent, and no response says whether it was carried out."""
 
 
 class RefusedError(StoreError):
-    """A condition did not hold; nothing was written. `at`: which operations' conditions."""
-
-    def __init__(self, message: str, at: frozenset[int] = frozenset({0})) -> None:
-        super().__init__(message)
-        self.at = at
+    """A condition did not hold, and nothing was written."""
 
 
 class _LargeAnswers(BoundedSession):
-    """DynamoDB answers with up to 16 MB of items."""
+    """DynamoDB responds with up to 16 MB of items."""
 
     longest = 64 * 1024 * 1024
 
@@ -76,18 +73,20 @@ class Caller:
         self._client: Client | None = None
         self._where = ""
 
-    async def call(self, operation: str, parameters: Mapping[str, Any], *, within: float = TIMEOUT) -> dict[str, Any]:
-        """One call, and its answer.
+    async def call(
+        self, operation: str, parameters: Mapping[str, Any], *, within: float = CALL_SECONDS
+    ) -> dict[str, Any]:
+        """Make one call; returns the response.
 
         Raises:
-            NoTableError: there is no such table.
+            NoTableError: the table does not exist.
             RefusedError: a condition did not hold.
-            UnknownOutcomeError: it may, or may not, have been done.
-            StoreError: it was not done.
+            UnknownOutcomeError: it may or may not have been carried out.
+            StoreError: it was not carried out.
         """
-        for tried in range(CONFLICTS):
+        for tried in range(MAX_CONFLICTS):
             if tried:
-                # Of two that met, one is to come first.
+                # Of two conflicting ones, one is to come first.
                 await asyncio.sleep(0.02 * 2**tried * random.uniform(0.5, 1.5))  # noqa: S311  jitter
             try:
                 return await self._once(operation, parameters, within)
@@ -107,8 +106,8 @@ class Caller:
         try:
             async with asyncio.timeout(within):
                 lent = await client.take()
-                told = await getattr(lent.api, xform_name(operation))(**parameters)
-            return body_of(told["body"], told["content_type"])
+                response = await getattr(lent.api, xform_name(operation))(**parameters)
+            return body_of(response["body"], response["content_type"])
         except ClientError as error:
             raise self._refused(error, client, lent) from error
         except (BotoCoreError, aiohttp.ClientError, OSError, PollFailed) as error:
@@ -121,8 +120,6 @@ class Caller:
     def _opened(self) -> Client:
         region = self.address.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if region is None:
-            from watcher.aws.profiles import ProfileError, botocore_profile_region  # noqa: PLC0415  seldom needed
-
             try:
                 region = botocore_profile_region(None)
             except ProfileError as error:
@@ -165,7 +162,7 @@ class Caller:
             case "TransactionCanceledException":
                 return self._cancelled(error, text)
             case "IdempotentParameterMismatchException":
-                # Its name is taken by a transaction that was carried out: the table tells which.
+                # Its token is that of a transaction that was carried out: the table shows which.
                 return UnknownOutcomeError(text)
             case "TransactionConflictException" | "TransactionInProgressException":
                 return _ConflictError(text)
@@ -176,14 +173,13 @@ class Caller:
 
     def _cancelled(self, error: ClientError, text: str) -> StoreError:
         codes = [str(reason.get("Code")) for reason in error.response.get("CancellationReasons") or ()]
-        refused = frozenset(at for at, code in enumerate(codes) if code == "ConditionalCheckFailed")
-        if refused:
-            return RefusedError(text, refused)
-        return _ConflictError(text) if any(code in AGAIN for code in codes) else StoreError(text)
+        if "ConditionalCheckFailed" in codes:
+            return RefusedError(text)
+        return _ConflictError(text) if any(code in REPEATABLE for code in codes) else StoreError(text)
 
     def _shown(self, operation: str, text: str) -> str:
         return printable(f"{self.address}: {operation}: {excerpt(' '.join(text.split()), 600)}")
 
 
 class _ConflictError(PassingError):
-    """Another transaction has the same item in hand."""
+    """Another transaction on the same item is under way."""

@@ -1,4 +1,4 @@
-"""How events and deliveries stand in their items. Pure."""
+"""Converts events and deliveries to items of the table, and back. Pure."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ _ROW = ("tries", "tried", "answer", "failures", "since", "next_try")
 
 
 def event_items(key: EventKey, event: Event, recorded: float, text: Item) -> tuple[Item, Item, Item]:
-    """An event, its place in the history, and its place by its id."""
-    told: Item = {"number": key.number, "id": event.id, "subject": event.subject}
-    shown = told | {"type": event.type, "time": event.time, "recorded": recorded}
-    return at(key.body, shown | text), at(key.in_history, shown), at(key.by_id, told)
+    """Return the items of an event: itself, its place in the history, and its place by its ID."""
+    named: Item = {"number": key.number, "id": event.id, "subject": event.subject}
+    shown = named | {"type": event.type, "time": event.time, "recorded": recorded}
+    return at(key.body, shown | text), at(key.in_history, shown), at(key.by_id, named)
 
 
 def event_of(item: Item, body: str) -> Event:
-    """The event that an item tells of."""
+    """Return the event in an item, with its body."""
     return Event(text_in(item, "id"), text_in(item, "type"), text_in(item, "subject"), text_in(item, "time"), body)
 
 
 def event_key(item: Item) -> EventKey:
-    """Where the event is that an item of an event, or of a delivery, tells of."""
+    """Return the key of the event in an item of an event or a delivery."""
     return EventKey(whole_in(item, "number"), text_in(item, "subject"), text_in(item, "id"))
 
 
 def delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
-    """A delivery at `key`; `more`: how it ended."""
+    """Return the item of a delivery; `more`: further attributes, None to leave one out."""
     place = row.place
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "subject": place.subject, "sink": place.sink, "number": place.number, "reminder": place.reminder,
         "id": row.event_id, "recorded": row.recorded,
         **{name: getattr(row, name) for name in _ROW},
     } | more  # fmt: skip
     if row.after:
-        told["after"] = row.after
-    if told["answer"] is not None:
-        told["answer"] = sound(told["answer"])
-    return at(key, {name: value for name, value in told.items() if value is not None})
+        values["after"] = row.after
+    if values["answer"] is not None:
+        values["answer"] = sound(values["answer"])
+    return at(key, {name: value for name, value in values.items() if value is not None})
 
 
 def ended_item(key: Key, row: Row, ended: float | None, answer: str | None, **more: Value) -> Item:
@@ -54,7 +54,7 @@ def ended_item(key: Key, row: Row, ended: float | None, answer: str | None, **mo
 
 
 def row_of(item: Item, seen: float) -> Row:
-    """The delivery that an item tells of."""
+    """Return the delivery in an item; `seen`: when it was read (monotonic seconds)."""
     values: dict[str, Any] = item
     return Row(
         place_of(item),
@@ -72,12 +72,12 @@ def row_of(item: Item, seen: float) -> Row:
 
 
 def place_of(item: Item) -> Place:
-    """Which delivery an item tells of."""
+    """Return which delivery an item is of."""
     return Place(text_in(item, "subject"), text_in(item, "sink"), whole_in(item, "number"), whole_in(item, "reminder"))
 
 
 def record_of(item: Item, event: Event) -> DeliveryRecord:
-    """The delivery that an item tells of, for those who only look."""
+    """Return the delivery in an item, with what became of it."""
     row, ended = row_of(item, 0.0), item.get("ended")
     return DeliveryRecord(
         event, row.place.sink, state_of(item), row.place.reminder, row.recorded, row.tries, row.tried, _moment(ended),
@@ -86,7 +86,7 @@ def record_of(item: Item, event: Event) -> DeliveryRecord:
 
 
 def state_of(item: Item) -> DeliveryState:
-    """Where a delivery stands: by the partition it is in, or what is written there."""
+    """Return the state of a delivery: by its partition, or as written in the item."""
     match text_in(item, "k")[0]:
         case "O":
             return DeliveryState.WAITING
@@ -96,12 +96,12 @@ def state_of(item: Item) -> DeliveryState:
 
 
 def ended_at(item: Item) -> float:
-    """When a delivery ended, in seconds since 1970."""
+    """Return when a delivery ended, in seconds since 1970."""
     return real_in(item, "ended")
 
 
 def at(key: Key, values: Item) -> Item:
-    """An item at `key`."""
+    """Return an item with a key."""
     return {"k": key.k, "s": key.s, **values}
 
 

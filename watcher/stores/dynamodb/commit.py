@@ -1,6 +1,6 @@
-"""One subject's new state with the events that it caused, as one transaction; and how its fate is found out.
+"""One subject's new state with the events that it caused, as one transaction; and whether it was carried out.
 
-The state is written on condition that it is still the one that this watcher knows: `tx`, the name of the transaction
+The state is written on condition that it is still the one that this daemon knows: `tx`, the name of the transaction
 that wrote it, is never used twice. The state also keeps the number of the subject's last event, so that numbers grow
 whatever the clocks say.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Which state of a subject this watcher knows: who wrote it, and the number of the last event until then."""
+    """The state of a subject that this daemon knows: the transaction that wrote it, and its last event's number."""
 
     tx: str
     number: int
@@ -56,7 +56,7 @@ class Prepared:
 
 
 class ConflictError(Exception):
-    """Somebody else wrote the subject's state."""
+    """Another daemon wrote the subject's state."""
 
 
 class CollisionError(Exception):
@@ -66,9 +66,9 @@ class CollisionError(Exception):
 async def prepare(
     table: Table, entry: Entry, known: Version | None, now: float, number: Callable[[int], int]
 ) -> Prepared:
-    """The transaction that keeps an entry; texts that are too long for it are written before.
+    """Return the transaction that commits an entry; texts that are too long for it are written before.
 
-    `number` gives the next event's, above the subject's last one.
+    `number` returns the next event's number, above the subject's last one.
     """
     tx, subject, shard = uuid4().hex, entry.subject, shard_of(entry.subject)
     last = 0 if known is None else known.number
@@ -80,8 +80,8 @@ async def prepare(
         last = number(last)
         numbers.append(last)
         key = EventKey(last, subject, event.id)
-        told = codec.event_items(key, event, now, await chunked_text.kept(table, event.body))
-        puts += [Put(item, ABSENT) for item in told]
+        text = await chunked_text.kept(table, event.body)
+        puts += [Put(item, ABSENT) for item in codec.event_items(key, event, now, text)]
         for sink in dict.fromkeys(sinks):
             rows.append(Row(Place(subject, sink, last, 0), event.id, now, after=before.get(sink, 0)))
             before[sink] = last
@@ -98,7 +98,7 @@ async def prepare(
     if owed is not None:
         puts.append(Put(owed))
         wrote.append(items.text_in(owed, "s"))
-    # Whoever reads the state must find what was written with it (`Table.agreed`).
+    # A daemon that reads the state must find what was written with it (`Table.agreed`).
     slim["wrote"] = wrote
     state_item = codec.at(items.state(shard, subject), slim | text)
     puts.insert(0, Put(state_item, condition, values))
@@ -107,12 +107,12 @@ async def prepare(
 
 
 async def carry_out(table: Table, prepared: Prepared) -> None:
-    """Write it; returns when it is known to be done.
+    """Carry out a transaction; returns when it is known to be done.
 
     Raises:
-        ConflictError: somebody else wrote the state meanwhile.
+        ConflictError: another daemon wrote the state meanwhile.
         CollisionError: an event's place is taken.
-        StoreError: it is not known to be done, and the same may be tried again.
+        StoreError: it is not known to be done; the same transaction may be repeated.
     """
     try:
         await table.transact(prepared.operations, prepared.tx)
@@ -130,7 +130,7 @@ async def carry_out(table: Table, prepared: Prepared) -> None:
 
 
 def written_with(item: Item | None) -> list[Key]:
-    """Where the deliveries are that were written in one transaction with a state."""
+    """Return the keys of the deliveries that were written in one transaction with a state."""
     wrote = (item or {}).get("wrote", ())
     if item is None or not isinstance(wrote, list):
         return []
@@ -139,7 +139,7 @@ def written_with(item: Item | None) -> list[Key]:
 
 
 def owing(shard: int, subject: str, rows: list[Row]) -> Item | None:
-    """A note of deliveries that are still to be written, where what waits of their subject is."""
+    """Return a note of deliveries that are still to be written, for the partition of the waiting ones."""
     if not rows:
         return None
     number = rows[0].place.number
@@ -149,7 +149,7 @@ def owing(shard: int, subject: str, rows: list[Row]) -> Item | None:
 
 
 def owed_rows(item: Item) -> list[Row]:
-    """The deliveries that such a note is of."""
+    """Return the deliveries in such a note."""
     subject, recorded, owed = items.text_in(item, "subject"), items.real_in(item, "recorded"), item["owed"]
-    told = [text.split(items.OWED, 2) for text in owed] if isinstance(owed, list) else []
-    return [Row(Place(subject, sink, int(number), 0), id_, recorded) for number, id_, sink in told]
+    notes = [text.split(items.OWED, 2) for text in owed] if isinstance(owed, list) else []
+    return [Row(Place(subject, sink, int(number), 0), id_, recorded) for number, id_, sink in notes]

@@ -1,4 +1,4 @@
-"""What the table holds: its keys, and how values are written. Pure.
+"""The items of the table: their keys, and how values are written. Pure.
 
 | key `k` | sort key `s` | item |
 |---|---|---|
@@ -14,7 +14,7 @@
 | `O#<shard>` | subject, sink, number, reminder | a delivery that waits |
 | `D#<shard>` | subject, sink, number, reminder | a dead letter |
 | `P#<id>` | number | a part of a text that is too long for one item |
-| `L` | `S#<shard>`, `W#<watcher>` | who holds what, and who lives (`leases`) |
+| `L` | `S#<shard>`, `W#<watcher>` | the leases, and the counters of the daemons (`leases`) |
 
 An event's body is there once, however many sinks wait for it; so what waits is small, and settling it is cheap.
 """
@@ -48,20 +48,20 @@ LONGEST = 300 * 1024
 """Bytes of a text in one item at most (DynamoDB takes 400 KB); what is longer is cut into parts."""
 
 END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1e6)
-"""A number that no event comes to: no hour is later."""
+"""A number that no event reaches: no hour is later."""
 
 _KEY_PART = 400
 """Bytes of a subject or a sink's name in a key (which has 1024 at most); of a longer one, its digest is."""
 
 _BETWEEN = "\x1f"
-"""Stands in no name, so nothing is the beginning of another by chance."""
+"""Occurs in no name, so that no key begins with another by chance."""
 
 OWED = "\x1d"
 """Begins, where a sink's name would stand, the key of a note of deliveries that are still to be written."""
 
 
 class Key(NamedTuple):
-    """An item's."""
+    """The key of an item."""
 
     k: str
     s: str
@@ -71,7 +71,7 @@ META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
 
 
 class EventKey(NamedTuple):
-    """Where an event is."""
+    """Identifies an event, and where its items are."""
 
     number: int
     subject: str
@@ -84,34 +84,34 @@ class EventKey(NamedTuple):
 
     @property
     def sort(self) -> str:
-        """Its sort key."""
+        """The sort key."""
         return f"{self.number:020}{_BETWEEN}{self.id}"
 
     @property
     def body(self) -> Key:
-        """The event itself."""
+        """The key of the event with its body."""
         return Key(history(self.subject), self.sort)
 
     @property
     def in_history(self) -> Key:
-        """Its place among all others."""
+        """The key of its place in the history."""
         return Key(f"H#{hour_of(self.number)}", self.sort)
 
     @property
     def by_id(self) -> Key:
-        """Its place by its id."""
+        """The key of its place by its ID."""
         return Key(by_id(self.id), f"E{_BETWEEN}{self.number:020}{_BETWEEN}{part(self.subject)}")
 
 
 @lru_cache(1 << 16)
 def shard_of(subject: str, shards: int = SHARDS) -> int:
-    """The shard of a target or an endpoint: that of its endpoint, so that one watcher has all of an endpoint's rate."""
+    """Return the shard of a target or an endpoint: by the endpoint, of whose rate one daemon thus has all."""
     digest = sha256("/".join(endpoint_of(subject)).encode()).digest()
     return int.from_bytes(digest[:8], "big") % shards
 
 
 def endpoint_of(subject: str) -> tuple[str, ...]:
-    """Account, region and API of a subject, as path segments."""
+    """Return account, region and API of a subject, as path segments."""
     parts = subject.split("/")
     if len(parts) <= 3:
         return tuple(parts)
@@ -121,18 +121,18 @@ def endpoint_of(subject: str) -> tuple[str, ...]:
 
 
 def part(text: str) -> str:
-    """`text`, or its digest, as a part of a key."""
+    """Return `text`, or its digest, as a part of a key."""
     encoded = text.encode("utf-8", "surrogatepass")
     return text if len(encoded) <= _KEY_PART else f"#{sha256(encoded).hexdigest()}"
 
 
 def lanes(subject: str) -> str:
-    """How the sort keys of all deliveries of a subject begin."""
+    """Return how the sort keys of all deliveries of a subject begin."""
     return f"{part(subject)}{_BETWEEN}"
 
 
 def lane(subject: str, sink: str) -> str:
-    """How the sort keys of a subject's deliveries to one sink begin."""
+    """Return how the sort keys of a subject's deliveries to one sink begin."""
     return f"{lanes(subject)}{part(sink)}{_BETWEEN}"
 
 
@@ -142,95 +142,95 @@ def sort_of(place: Place) -> str:
 
 
 def state(shard: int, subject: str) -> Key:
-    """A subject's state."""
+    """Return the key of a subject's state."""
     return Key(f"T#{shard}", part(subject))
 
 
 def waiting(shard: int, place: Place) -> Key:
-    """A delivery that waits."""
+    """Return the key of a waiting delivery."""
     return Key(f"O#{shard}", sort_of(place))
 
 
 def dead(shard: int, place: Place) -> Key:
-    """A dead letter."""
+    """Return the key of a dead letter."""
     return Key(f"D#{shard}", sort_of(place))
 
 
 def settled(event_id: str, place: Place) -> Key:
-    """A delivery that was sent or dropped."""
+    """Return the key of a delivery that was sent or dropped."""
     return Key(by_id(event_id), f"D{_BETWEEN}{sort_of(place)}")
 
 
 def history(subject: str) -> str:
-    """The partition of a subject's events."""
+    """Return the partition of a subject's events."""
     return f"E#{part(subject)}"
 
 
 def by_id(event_id: str) -> str:
-    """The partition of all that is known by an event's id."""
+    """Return the partition of everything with an event's ID."""
     return f"X#{event_id}"
 
 
 def hour_of(number: int) -> str:
-    """The hour of an event with this number."""
+    """Return the hour of an event with this number."""
     return datetime.fromtimestamp(number / 1e6, UTC).strftime("%Y%m%d%H")
 
 
 def number_at(moment: float) -> int:
-    """The first number of a moment, in seconds since 1970."""
+    """Return the first number of a moment, in seconds since 1970."""
     return int(moment * 1e6)
 
 
 def key_of(item: Item) -> Key:
-    """An item's key."""
+    """Return the key of an item."""
     return Key(str(item["k"]), str(item["s"]))
 
 
 def text_in(item: Item, name: str) -> str:
-    """A text in an item."""
+    """Return a text attribute of an item."""
     value = item[name]
     if not isinstance(value, str):
-        raise TypeError(f"{name} is no text")
+        raise TypeError(f"{name} is not a text")
     return value
 
 
 def whole_in(item: Item, name: str) -> int:
-    """A whole number in an item; 0 if it is not there."""
+    """Return an integer attribute of an item; 0 if it is missing."""
     return int(real_in(item, name)) if not isinstance(value := item.get(name, 0), int) else value
 
 
 def real_in(item: Item, name: str) -> float:
-    """A number in an item; 0 if it is not there."""
+    """Return a number attribute of an item; 0 if it is missing."""
     value = item.get(name, 0)
     if not isinstance(value, (int, float)):
-        raise TypeError(f"{name} is no number")
+        raise TypeError(f"{name} is not a number")
     return float(value)
 
 
 def packed(text: str) -> bytes | str:
-    """A long text, compressed; a short one as it is."""
+    """Return a long text compressed, and a short one as it is."""
     return text if len(text) < COMPRESSED else zlib.compress(text.encode("utf-8", "surrogatepass"))
 
 
 def unpacked(value: Value) -> str:
-    """What `packed` made."""
+    """Return the text that `packed` got."""
     if isinstance(value, bytes):
         return zlib.decompress(value).decode("utf-8", "surrogatepass")
     return str(value)
 
 
 def sound(text: str) -> str:
-    """`text` as DynamoDB takes it: what is no Unicode is a question mark."""
+    """Return `text` as DynamoDB accepts it: a lone surrogate becomes a question mark."""
     return text.encode("utf-8", "replace").decode()
 
 
 def encode(item: Item) -> dict[str, Any]:
-    """An item, or values, in DynamoDB's own words."""
+    """Return an item, or values, in the form of DynamoDB's API."""
     return {name: _encode(value) for name, value in item.items()}
 
 
 def decode(item: dict[str, Any]) -> Item:
-    """An item from DynamoDB's JSON, whether botocore or watcher parsed that.
+    """Return an item from DynamoDB's JSON, parsed by botocore or watcher.
 
     Raises:
         ValueError: an attribute has a type that watcher never writes.
@@ -260,21 +260,21 @@ def _encode(value: Value) -> dict[str, Any]:
         return {"B": value}
     if isinstance(value, list):
         return {"L": [{"S": each} for each in value]}
-    # In DynamoDB's own form, in which it also comes back.
+    # In DynamoDB's own form, in which it is also returned.
     return {"N": str(int(value)) if value == int(value) else repr(value)}
 
 
 def _decode(value: dict[str, Any]) -> Value:
-    ((kind, told),) = value.items()
+    ((kind, content),) = value.items()
     match kind:
         case "S":
-            return str(told)
+            return str(content)
         case "N":
-            return int(told) if told.lstrip("-").isdecimal() else float(told)
+            return int(content) if content.lstrip("-").isdecimal() else float(content)
         case "B":
-            return base64.b64decode(told)
+            return base64.b64decode(content)
         case "L":
-            return [str(_decode(each)) for each in told]
+            return [str(_decode(each)) for each in content]
     raise ValueError(f"an attribute of type {kind}, which is never written")
 
 

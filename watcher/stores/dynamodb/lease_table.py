@@ -1,7 +1,7 @@
-"""The leases in the table: `L`/`S#<shard>` says who has a shard, `L`/`W#<watcher>` that a watcher lives.
+"""The leases in the table: `L`/`S#<shard>` has a shard's owner, `L`/`W#<watcher>` a daemon's counter.
 
 A lease's item is written only when it changes hands. A shard is stolen in one transaction with the check that its
-owner's counter has still not moved; so an owner that beats, and looks after it, has seen every earlier theft.
+owner's counter has still not moved; so an owner that renews, and then reads, has seen every earlier theft.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     Values = dict[str, Value]
 
 LEASES = "L"
-"""The partition of them all."""
+"""The partition of leases and counters."""
 
 SHARD, WATCHER = "S#", "W#"
 
-FORGOTTEN = 86400
-"""Seconds after its last beat for which a watcher that was killed is still told of; DynamoDB deletes it then."""
+EXPIRY_SECONDS = 86400
+"""After this DynamoDB deletes the counter of a daemon that was killed."""
 
 _TAKING = "SET #owner = :me, epoch = :next"
 _UNCHANGED = "#owner = :owner AND epoch = :epoch"
 
 
 class LeaseTable:
-    """See `holding.Leasing`."""
+    """The leases, for one daemon."""
 
     def __init__(self, table: Table, me: str) -> None:
-        """`table`: one whose turns nobody else waits for; `me`: this run's own name."""
+        """`table`: one for these calls alone; `me`: a name of this run."""
         self._table = table
         self._me = me
 
     async def renew(self, *, leaving: bool) -> None:
-        """It is added to, never set: a beat that arrives late cannot look like none."""
-        values: Values = {":one": 1, ":leaving": int(leaving), ":ttl": int(time.time()) + FORGOTTEN}
+        """Increase the counter; it is never set, so that a renewal that arrives late moves it, too."""
+        values: Values = {":one": 1, ":leaving": int(leaving), ":ttl": int(time.time()) + EXPIRY_SECONDS}
         await self._table.update(life(self._me), "SET leaving = :leaving, #ttl = :ttl ADD #n :one", values)
 
     async def read(self) -> Seen:
         return seen_in(await self._table.query(LEASES))
 
     async def acquire(self, shard: int, seen: Lease | None) -> Lease | None:
-        """What never had an owner has no epoch, though it may have news."""
+        """Acquire a lease; one that never had an owner has no epoch, though it may have news."""
         epoch, news = (0, 0) if seen is None else (seen.epoch, seen.news)
         values: Values = {":me": self._me, ":next": epoch + 1}
         if epoch:
@@ -64,7 +64,7 @@ class LeaseTable:
         return Lease(self._me, epoch + 1, news)
 
     async def steal(self, owner: str, shards: Collection[int], seen: Seen) -> Mapping[int, Lease]:
-        had = {shard: seen.leases[shard] for shard in shards}
+        wanted = {shard: seen.leases[shard] for shard in shards}
         thefts = [
             Update(
                 lease(shard),
@@ -72,22 +72,22 @@ class LeaseTable:
                 {":me": self._me, ":next": each.epoch + 1, ":owner": owner, ":epoch": each.epoch},
                 _UNCHANGED,
             )
-            for shard, each in had.items()
+            for shard, each in wanted.items()
         ]
         beat = seen.watchers.get(owner)
-        still = (
+        unmoved = (
             ConditionCheck(life(owner), "attribute_not_exists(k)")
             if beat is None
             else ConditionCheck(life(owner), "#n = :n", {":n": beat.count})
         )
         try:
-            await self._table.transact([still, *thefts])
+            await self._table.transact([unmoved, *thefts])
         except RefusedError:
             return {}
-        return {shard: Lease(self._me, each.epoch + 1, each.news) for shard, each in had.items()}
+        return {shard: Lease(self._me, each.epoch + 1, each.news) for shard, each in wanted.items()}
 
     async def release(self, shard: int, mine: Lease) -> None:
-        """One that was stolen meanwhile stays where it is."""
+        """Release a lease; one that was stolen meanwhile stays as it is."""
         values: Values = {":owner": self._me, ":epoch": mine.epoch}
         try:
             await self._table.update(lease(shard), "REMOVE #owner", values, _UNCHANGED)
@@ -99,17 +99,17 @@ class LeaseTable:
 
 
 def lease(shard: int) -> Key:
-    """Where a shard's lease is."""
+    """Return the key of a shard's lease."""
     return Key(LEASES, f"{SHARD}{shard}")
 
 
 def life(watcher: str) -> Key:
-    """Where a watcher says that it lives."""
+    """Return the key of a daemon's counter."""
     return Key(LEASES, f"{WATCHER}{watcher}")
 
 
 def seen_in(items: Iterable[Item]) -> Seen:
-    """What the items of the partition say."""
+    """Return the leases and the counters in the items of the partition."""
     leases: dict[int, Lease] = {}
     watchers: dict[str, Beat] = {}
     for item in items:

@@ -1,4 +1,4 @@
-"""The table itself: made, or looked at and found to be as it must be."""
+"""Creates the table, and checks that it can be used."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ KEYS = [{"AttributeName": "k", "KeyType": "HASH"}, {"AttributeName": "s", "KeyTy
 TYPES = [{"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "s", "AttributeType": "S"}]
 TTL = "ttl"
 
-MAKING = 120.0
-"""Seconds that AWS may take to make the table, and to let it be backed up."""
+CREATION_SECONDS = 120.0
+"""How long AWS may take to create the table, and to make it ready for backups."""
 
-LOOK_AGAIN = 0.5
-"""Seconds between looks whether it has."""
+CHECK_SECONDS = 0.5
+"""Between checks whether it has."""
 
 
 async def check(table: Table, *, importing: bool = False, preparing: bool = False) -> None:
-    """Look at a table before anything in it is used.
+    """Check a table before anything in it is used.
 
     `importing`: by an import, which may go on with another. `preparing`: by a daemon, which prepares a table that has
     the right key and was never used: CloudFormation makes tables, but no items.
 
     Raises:
-        StoreError: there is none, it is another program's, or a newer version's.
+        StoreError: the table does not exist, or is another program's or a newer version's.
     """
     try:
         meta = await table.get(META)
@@ -50,7 +50,7 @@ async def check(table: Table, *, importing: bool = False, preparing: bool = Fals
     if meta is None and preparing:
         if not await table.any():
             await _prepare(table)
-        meta = await table.get(META)  # somebody else may have prepared it at the same moment
+        meta = await table.get(META)  # another process may have prepared it at the same moment
     if meta is None:
         raise StoreError(f"{table.address}: it is there, and not yet watcher's; `watcher state init` prepares it")
     form, shards = meta.get("form", 0), meta.get("shards", 0)
@@ -69,34 +69,34 @@ async def check(table: Table, *, importing: bool = False, preparing: bool = Fals
 
 
 async def init(table: Table) -> list[str]:
-    """Make the table, or what it lacks; returns what was done, for people.
+    """Create the table, or what it lacks; returns what was done, for people.
 
     Raises:
-        StoreError: it is there and cannot be used, or may not be changed.
+        StoreError: the table cannot be used, or may not be changed.
     """
     try:
         return await _init(table)
     except TimeoutError:
         raise StoreError(
-            f"{table.address}: AWS has not made all of it within {MAKING:g} s; run `watcher state init` again"
+            f"{table.address}: AWS has not made all of it within {CREATION_SECONDS:g} s; run `watcher state init` again"
         ) from None
 
 
 async def _init(table: Table) -> list[str]:
     done, caller, name = [], table.caller, table.address.table
     try:
-        told = await caller.call("DescribeTable", {"TableName": name})
+        response = await caller.call("DescribeTable", {"TableName": name})
     except NoTableError:
         wanted = {"TableName": name, "KeySchema": KEYS, "AttributeDefinitions": TYPES, "BillingMode": "PAY_PER_REQUEST"}
         try:
-            await caller.call("CreateTable", wanted, within=MAKING)
+            await caller.call("CreateTable", wanted, within=CREATION_SECONDS)
             done.append("the table was made, with capacity on demand")
         except StoreError as error:
             if "ResourceInUse" not in str(error):
-                raise  # else somebody else makes it at this moment
-        told = await _made(caller, name)
-    found = {(each["AttributeName"], each["KeyType"]) for each in told["Table"]["KeySchema"]}
-    types = {each["AttributeName"]: each["AttributeType"] for each in told["Table"]["AttributeDefinitions"]}
+                raise  # another process creates it at this moment
+        response = await _made(caller, name)
+    found = {(each["AttributeName"], each["KeyType"]) for each in response["Table"]["KeySchema"]}
+    types = {each["AttributeName"]: each["AttributeType"] for each in response["Table"]["AttributeDefinitions"]}
     if found != {("k", "HASH"), ("s", "RANGE")} or (types.get("k"), types.get("s")) != ("S", "S"):
         raise _wrong_keys(table)
     if await table.get(META) is None:
@@ -115,29 +115,29 @@ async def _init(table: Table) -> list[str]:
 
 
 async def missing_ttl(table: Table) -> bool:
-    """Whether TTL is known to be off; what may not be asked is taken to be on."""
+    """Return whether TTL is known to be off; without permission to read it, it is taken to be on."""
     try:
-        told = await table.caller.call("DescribeTimeToLive", {"TableName": table.address.table})
+        response = await table.caller.call("DescribeTimeToLive", {"TableName": table.address.table})
     except StoreError:
         return False
-    return not _ttl_is_on(told)
+    return not _ttl_is_on(response)
 
 
 async def _prepare(table: Table) -> None:
-    with contextlib.suppress(RefusedError):  # somebody else just did
+    with contextlib.suppress(RefusedError):  # another process just did
         await table.put({"k": META.k, "s": META.s, "form": FORM, "shards": SHARDS}, ABSENT)
 
 
 async def _made(caller: Caller, name: str) -> dict[str, Any]:
-    async with asyncio.timeout(MAKING):
+    async with asyncio.timeout(CREATION_SECONDS):
         while True:
             try:
-                told = await caller.call("DescribeTable", {"TableName": name})
+                response = await caller.call("DescribeTable", {"TableName": name})
             except NoTableError:
-                told = {}
-            if told.get("Table", {}).get("TableStatus") == "ACTIVE":
-                return told
-            await asyncio.sleep(LOOK_AGAIN)
+                response = {}
+            if response.get("Table", {}).get("TableStatus") == "ACTIVE":
+                return response
+            await asyncio.sleep(CHECK_SECONDS)
 
 
 async def _turn_on_ttl(table: Table) -> bool:
@@ -149,26 +149,26 @@ async def _turn_on_ttl(table: Table) -> bool:
     return True
 
 
-def _ttl_is_on(told: dict[str, Any]) -> bool:
-    ttl = told.get("TimeToLiveDescription", {})
+def _ttl_is_on(response: dict[str, Any]) -> bool:
+    ttl = response.get("TimeToLiveDescription", {})
     return ttl.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"} and ttl.get("AttributeName") == TTL
 
 
 async def _turn_on_recovery(table: Table) -> bool:
     name = table.address.table
-    told = await table.caller.call("DescribeContinuousBackups", {"TableName": name})
-    recovery = told.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
+    response = await table.caller.call("DescribeContinuousBackups", {"TableName": name})
+    recovery = response.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
         return False
     wanted = {"TableName": name, "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
-    async with asyncio.timeout(MAKING):
+    async with asyncio.timeout(CREATION_SECONDS):
         while True:
             try:
                 await table.caller.call("UpdateContinuousBackups", wanted)
             except StoreError as error:
                 if "ContinuousBackupsUnavailable" not in str(error):
                     raise
-                await asyncio.sleep(LOOK_AGAIN)  # a table that was just made has none for a while
+                await asyncio.sleep(CHECK_SECONDS)  # a table that was just made has none for a while
             else:
                 return True
 

@@ -27,7 +27,7 @@ ABSENT, PRESENT = "attribute_not_exists(k)", "attribute_exists(k)"
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write an item, if `condition` holds of the one that is there."""
+    """Write an item if `condition` holds for the one that exists."""
 
     item: Item
     condition: str = ""
@@ -36,7 +36,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Take an item away, if `condition` holds of it."""
+    """Delete an item if `condition` holds for it."""
 
     key: Key
     condition: str = ""
@@ -45,7 +45,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change an item by `expression`, if `condition` holds of it."""
+    """Update an item by `expression` if `condition` holds for it."""
 
     key: Key
     expression: str
@@ -55,7 +55,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class ConditionCheck:
-    """Leave an item as it is; only if `condition` holds of it, the rest is done."""
+    """Require that `condition` holds for an item."""
 
     key: Key
     condition: str
@@ -66,24 +66,24 @@ Operation = Put | Delete | Update | ConditionCheck
 
 
 class Table:
-    """Every method may raise StoreError; RefusedError (client.py) says that a condition did not hold.
+    """Every method may raise StoreError; RefusedError (client.py) means that a condition did not hold.
 
     In conditions and expressions an attribute's name is written as it is, or as `#name` where DynamoDB reserves it.
     """
 
     def __init__(self, address: Address, caller: Caller | None = None) -> None:
-        """Nothing is opened before the first call. `caller`: one whose connections are shared, though not its turns."""
+        """`caller`: one whose connections are shared; the limit of requests at the same time is not."""
         self.address = address
         self.caller = caller or Caller(address)
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def get(self, key: Key) -> Item | None:
-        """An item, or None."""
-        told = await self._call("GetItem", Key=encode(key._asdict()), ConsistentRead=True)
-        return self._item(told["Item"]) if told.get("Item") else None
+        """Return an item; None: it does not exist."""
+        response = await self._call("GetItem", Key=encode(key._asdict()), ConsistentRead=True)
+        return self._item(response["Item"]) if response.get("Item") else None
 
     async def get_all(self, keys: Collection[Key]) -> dict[Key, Item]:
-        """Those of the items that are there."""
+        """Return those of the items that exist."""
         rest, found = iter(dict.fromkeys(keys)), {}
         chunks = iter(lambda: [*islice(rest, MOST_READ)], [])
         for some in await asyncio.gather(*map(self._get_chunk, chunks)):
@@ -91,7 +91,7 @@ class Table:
         return found
 
     async def agreed(self, keys: Collection[Key]) -> dict[Key, Item]:
-        """Those of the items that are there, once no transaction on them is under way.
+        """Return those of the items that exist, once no transaction on them is under way.
 
         What a transaction writes may be seen item by item, for a moment: this sees all of it, or nothing.
         """
@@ -100,92 +100,70 @@ class Table:
         for some in iter(lambda: [*islice(rest, MOST_READ)], []):
             wanted = [{"Get": {"TableName": name, "Key": encode(key._asdict())}} for key in some]
             async with self._room:
-                told = await self.caller.call("TransactGetItems", {"TransactItems": wanted})
-            there = [self._item(each["Item"]) for each in told.get("Responses", ()) if each.get("Item")]
+                response = await self.caller.call("TransactGetItems", {"TransactItems": wanted})
+            there = [self._item(each["Item"]) for each in response.get("Responses", ()) if each.get("Item")]
             found.update({key_of(item): item for item in there})
         return found
 
     async def put(self, item: Item, condition: str = "", values: Mapping[str, Value] | None = None) -> None:
-        """Write an item, if `condition` holds of the one that is there."""
+        """Write an item if `condition` holds for the one that exists."""
         await self._call("PutItem", Item=encode(item), **_expressions(condition, values))
 
     async def update(
         self, key: Key, expression: str, values: Mapping[str, Value] | None = None, condition: str = ""
     ) -> Item:
-        """Change an item, if `condition` holds of it; returns it as it is then."""
-        told = await self._call(
+        """Update an item if `condition` holds for it; returns the item."""
+        response = await self._call(
             "UpdateItem",
             Key=encode(key._asdict()),
             ReturnValues="ALL_NEW",
             **_expressions(condition, values, expression),
         )
-        return self._item(told["Attributes"])
+        return self._item(response["Attributes"])
 
     async def delete(self, key: Key, condition: str = "", values: Mapping[str, Value] | None = None) -> None:
-        """Take an item away, if `condition` holds of it."""
+        """Delete an item if `condition` holds for it."""
         await self._call("DeleteItem", Key=encode(key._asdict()), **_expressions(condition, values))
 
     async def query(self, k: str, prefix: str = "") -> list[Item]:
-        """The items of a partition whose sort keys begin so, in order."""
+        """Return the items of a partition whose sort keys begin with `prefix`, in order."""
         return [item async for item in self.pages(k, prefix)]
 
-    async def pages(
-        self, k: str, prefix: str = "", *, newest: bool = False, since: str = "", before: str = "", page: int = 0
+    def pages(
+        self, k: str, prefix: str = "", *, newest: bool = False, since: str = "", page: int = 0
     ) -> AsyncIterator[Item]:
-        """The same one after the other, read as they are asked for (`page`: at a time; 0: as many as may be).
+        """Return the items of a partition whose sort keys begin with `prefix`, or are not less than `since`.
 
-        `since`, `before`: only sort keys from here on, and only those before there.
+        `page`: how many are read at a time, when they are asked for; 0: as many as possible.
         """
         condition, values = "k = :k", {":k": k}
         if prefix:
             condition, values = f"{condition} AND begins_with(s, :p)", values | {":p": prefix}
-        elif since and before:
-            # BETWEEN takes both ends; the end itself is left out below.
-            condition, values = f"{condition} AND s BETWEEN :a AND :b", values | {":a": since, ":b": before}
-        elif since or before:
-            condition = f"{condition} AND s {'>=' if since else '<'} :a"
-            values = values | {":a": since or before}
-        wanted: dict[str, Any] = {
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": encode(dict(values)),
-            "ConsistentRead": True,
-            "ScanIndexForward": not newest,
+        elif since:
+            condition, values = f"{condition} AND s >= :a", values | {":a": since}
+        return self._paged(
+            "Query",
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=encode(dict(values)),
+            ScanIndexForward=not newest,
             **({"Limit": page} if page else {}),
-        }
-        while True:
-            told = await self._call("Query", **wanted)
-            for item in map(self._item, told.get("Items", ())):
-                if not before or str(item["s"]) < before:
-                    yield item
-            if not told.get("LastEvaluatedKey"):
-                return
-            wanted["ExclusiveStartKey"] = encode(decode(told["LastEvaluatedKey"]))
+        )
 
     async def any(self) -> bool:
-        """Whether there is any item."""
-        told = await self._call("Scan", Limit=1, ConsistentRead=True)
-        return bool(told.get("Items"))
+        """Return whether there is any item."""
+        response = await self._call("Scan", Limit=1, ConsistentRead=True)
+        return bool(response.get("Items"))
 
-    async def scan(self, prefix: str) -> AsyncIterator[Item]:
-        """The items of all partitions that begin so, in no order: by a look at the whole table."""
-        wanted: dict[str, Any] = {
-            "FilterExpression": "begins_with(k, :p)",
-            "ExpressionAttributeValues": encode({":p": prefix}),
-            "ConsistentRead": True,
-        }
-        while True:
-            told = await self._call("Scan", **wanted)
-            for item in told.get("Items", ()):
-                yield self._item(item)
-            if not told.get("LastEvaluatedKey"):
-                return
-            wanted["ExclusiveStartKey"] = encode(decode(told["LastEvaluatedKey"]))
+    def scan(self, prefix: str) -> AsyncIterator[Item]:
+        """Return the items of all partitions that begin with `prefix`, in no order, by reading the whole table."""
+        values = encode({":p": prefix})
+        return self._paged("Scan", FilterExpression="begins_with(k, :p)", ExpressionAttributeValues=values)
 
     async def transact(self, operations: Sequence[Operation], token: str | None = None) -> None:
-        """All of them, or none; `token` makes repeats of the same request one.
+        """Carry out all operations, or none; requests with the same `token` are one.
 
         Raises:
-            RefusedError: conditions did not hold: `at` says of which.
+            RefusedError: a condition did not hold.
         """
         if len(operations) > MOST_WRITTEN:
             raise StoreError(f"{self.address}: {len(operations)} items are too many for one transaction")
@@ -207,15 +185,24 @@ class Table:
         """Close the connections."""
         await self.caller.close()
 
+    async def _paged(self, operation: str, **wanted: Any) -> AsyncIterator[Item]:
+        while True:
+            response = await self._call(operation, ConsistentRead=True, **wanted)
+            for item in map(self._item, response.get("Items", ())):
+                yield item
+            if not response.get("LastEvaluatedKey"):
+                return
+            wanted["ExclusiveStartKey"] = encode(decode(response["LastEvaluatedKey"]))
+
     async def _get_chunk(self, keys: Sequence[Key]) -> dict[Key, Item]:
         name, found = self.address.table, {}
         wanted: Any = {name: {"Keys": [encode(key._asdict()) for key in keys], "ConsistentRead": True}}
         for pause in range(8):
             async with self._room:
-                told = await self.caller.call("BatchGetItem", {"RequestItems": wanted})
-            for item in map(self._item, told.get("Responses", {}).get(name, ())):
+                response = await self.caller.call("BatchGetItem", {"RequestItems": wanted})
+            for item in map(self._item, response.get("Responses", {}).get(name, ())):
                 found[key_of(item)] = item
-            rest = told.get("UnprocessedKeys")
+            rest = response.get("UnprocessedKeys")
             if not rest:
                 return found
             # It comes as it was sent, but with bytes still in base64; ours have none.
@@ -223,11 +210,11 @@ class Table:
             await asyncio.sleep(0.02 * 2**pause)
         raise StoreError(f"{self.address}: BatchGetItem: some items are left out again and again; is it throttled?")
 
-    def _item(self, told: dict[str, Any]) -> Item:
+    def _item(self, item: dict[str, Any]) -> Item:
         try:
-            return checked(decode(told))
+            return checked(decode(item))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            key = printable(f"k={told.get('k')!r}, s={told.get('s')!r}")
+            key = printable(f"k={item.get('k')!r}, s={item.get('s')!r}")
             raise StoreError(
                 f"{self.address}: an item cannot be read ({key}: {error}); restore the table to an earlier time, or "
                 "delete that item"
@@ -239,7 +226,7 @@ class Table:
 
 
 async def gather(work: Iterable[Any]) -> list[Any]:
-    """The results of all; the first error only after all have ended, so that nothing goes on behind it."""
+    """Return all results; raises the first error only after all have ended, so that nothing continues behind it."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -248,20 +235,20 @@ async def gather(work: Iterable[Any]) -> list[Any]:
 
 
 def _expressions(condition: str, values: Mapping[str, Value] | None, update: str = "") -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     if condition:
-        told["ConditionExpression"] = condition
+        parameters["ConditionExpression"] = condition
     if update:
-        told["UpdateExpression"] = update
+        parameters["UpdateExpression"] = update
     if values:
-        told["ExpressionAttributeValues"] = encode(dict(values))
+        parameters["ExpressionAttributeValues"] = encode(dict(values))
     names = {name: name[1:] for name in re.findall(r"#\w+", f"{condition} {update}")}
-    return told | ({"ExpressionAttributeNames": names} if names else {})
+    return parameters | ({"ExpressionAttributeNames": names} if names else {})
 
 
 def _operation(operation: Operation, table: str) -> dict[str, Any]:
     update = operation.expression if isinstance(operation, Update) else ""
-    told = {"TableName": table, **_expressions(operation.condition, operation.values, update)}
+    parameters = {"TableName": table, **_expressions(operation.condition, operation.values, update)}
     if isinstance(operation, Put):
-        return {"Put": told | {"Item": encode(operation.item)}}
-    return {type(operation).__name__: told | {"Key": encode(operation.key._asdict())}}
+        return {"Put": parameters | {"Item": encode(operation.item)}}
+    return {type(operation).__name__: parameters | {"Key": encode(operation.key._asdict())}}

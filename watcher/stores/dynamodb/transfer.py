@@ -1,6 +1,6 @@
-"""A table's contents, all of it read or written: `watcher state export` and `import`.
+"""Reads and writes all contents of a table: `watcher state export` and `import`.
 
-An import that was cut off leaves a mark in the table: no watcher uses it before another one has come to its end.
+An import that was cut off leaves a mark in the table: no daemon uses it before another import has come to its end.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 TOGETHER = 50
 
 KINDS = ("T#", "E#", "H", "X#", "O#", "D#", "P#")
-"""How the partitions begin that an import fills."""
+"""The beginnings of the partitions that an import fills."""
 
-BEATS = 4
-"""Looks in a term at whether anybody lives."""
+READS_PER_TERM = 4
+"""Reads of the counters in a term."""
 
 
 class DynamoMover(DynamoReader):
-    """Reads or writes a whole table that no watcher uses."""
+    """Reads or writes a whole table that no daemon uses."""
 
     async def open(self) -> None:
-        """Look whether the table can be used, and whether somebody uses it.
+        """Check that the table can be used, and that no daemon uses it.
 
         Raises:
-            StoreError: there is none, or a watcher lives.
+            StoreError: the table does not exist, or a daemon uses it.
         """
         try:
             await schema.check(self.table, importing=True, preparing=True)
-            await self._refuse_the_living()
+            await self._refuse_daemons()
         except BaseException:
             await self.table.close()
             raise
 
     async def read(self) -> AsyncIterator[Part]:
-        """Everything, in the order in which it is written elsewhere."""
+        """Yield everything in the order of an export."""
         await schema.check(self.table)
         yield Sinks(tuple(sorted(await self.registered_sinks())))
         for subject, record in sorted((await self.records()).items()):
@@ -82,15 +82,15 @@ class DynamoMover(DynamoReader):
                 yield Sending(place.number, place.subject, place.sink, place.reminder, DeliveryState.WAITING)
 
     async def write(self, parts: Iterable[Part]) -> None:
-        """Everything, into an empty table, or one into which it was written before in part.
+        """Write everything into an empty table, or one with an import that was cut off.
 
         Raises:
-            StoreError: it holds other state.
+            StoreError: the table holds other state.
         """
         mark = uuid4().hex
         cut_off = await self._begin(mark)
         life = LeaseTable(self.table, f"import {mark}")
-        beating = asyncio.create_task(self._beat(life))
+        renewing = asyncio.create_task(self._keep_renewing(life))
         try:
             if cut_off:
                 await self._clear()
@@ -104,13 +104,13 @@ class DynamoMover(DynamoReader):
             await self._write(batch, names)
             await self._write_states(names)
         finally:
-            beating.cancel()
-            await asyncio.wait([beating])
+            renewing.cancel()
+            await asyncio.wait([renewing])
         await self._end(mark)
         await life.resign()
 
     async def _begin(self, mark: str) -> bool:
-        """Make the table this import's, which nobody uses until its end; whether another one was cut off in it."""
+        """Mark the table, which no daemon uses until the end; returns whether an earlier import was cut off."""
         before = (await self.table.get(META) or {}).get("importing")
         if not before and not await self._empty():
             raise StoreError(f"{self.table.address}: there is state in it already; name another table under `state`")
@@ -131,12 +131,12 @@ class DynamoMover(DynamoReader):
                 "another one, and import again"
             ) from None
 
-    async def _beat(self, life: LeaseTable) -> None:
-        """Let others see that the import lives."""
+    async def _keep_renewing(self, life: LeaseTable) -> None:
+        """Renew the import's counter, so that others see that it is running."""
         while True:
             with contextlib.suppress(StoreError):
                 await life.renew(leaving=True)
-            await asyncio.sleep(self.table.address.term / BEATS)
+            await asyncio.sleep(self.table.address.term / READS_PER_TERM)
 
     async def _write(self, batch: Iterable[Part], names: _Names) -> None:
         puts: list[Item] = []
@@ -147,7 +147,7 @@ class DynamoMover(DynamoReader):
                 case State(subject):
                     names.states[subject] = part
                 case Recorded(number, recorded, event):
-                    key = names.give(number, recorded, event.subject, event.id)
+                    key = names.number(number, recorded, event.subject, event.id)
                     text = await chunked_text.kept(self.table, event.body)
                     puts += codec.event_items(key, event, recorded, text)
                     puts.append({"k": "H", "s": items.hour_of(key.number)})
@@ -156,7 +156,7 @@ class DynamoMover(DynamoReader):
         await gather(self.table.put(item) for item in puts)
 
     async def _write_states(self, names: _Names) -> None:
-        """Last, for a state has the number of its subject's last event."""
+        """Write the states last: each has the number of its subject's last event."""
 
         async def write(part: State) -> None:
             values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
@@ -166,7 +166,7 @@ class DynamoMover(DynamoReader):
         await gather(map(write, names.states.values()))
 
     async def _owed(self) -> list[Row]:
-        """What waits although it was not written yet: a watcher was killed after a commit for very many sinks."""
+        """Return the waiting deliveries not written yet: a daemon was killed after a commit for very many sinks."""
         shards = await gather(self.table.query(f"O#{shard}") for shard in range(SHARDS))
         return [row for shard in shards for item in shard if "owed" in item for row in commit.owed_rows(item)]
 
@@ -176,30 +176,28 @@ class DynamoMover(DynamoReader):
         return not any(await gather(self.table.query(f"{kind}#{at}") for kind in "TO" for at in range(SHARDS)))
 
     async def _clear(self) -> None:
-        """Take away what an import that was cut off has written: this one may be another."""
+        """Delete what an import that was cut off has written: this one may have other contents."""
         for kind in KINDS:
             keys = [items.key_of(item) async for item in self.table.scan(kind)]
             await gather(map(self.table.delete, keys))
 
-    async def _refuse_the_living(self) -> None:
-        """A watcher that was killed left its sign of life as well; only one that lives moves it."""
-        before = await self._lives()
-        for _ in range(BEATS * 2 if before else 0):
-            await asyncio.sleep(self.table.address.term / BEATS)
-            now = await self._lives()
+    async def _refuse_daemons(self) -> None:
+        """Refuse a table with a moving counter; that of a daemon that was killed stays, and does not move."""
+        before = await self._counters()
+        for _ in range(READS_PER_TERM * 2 if before else 0):
+            await asyncio.sleep(self.table.address.term / READS_PER_TERM)
+            now = await self._counters()
             if any(before.get(watcher) != beat for watcher, beat in now.items()):
-                raise StoreError(
-                    f"{self.table.address}: a watcher, or an import, uses it; wait for its end, or stop it"
-                )
+                raise StoreError(f"{self.table.address}: a daemon or an import uses it; wait for its end, or stop it")
             if not now:
                 return
 
-    async def _lives(self) -> dict[str, int]:
+    async def _counters(self) -> dict[str, int]:
         return {str(item["s"]): items.whole_in(item, "n") for item in await self.table.query("L", "W#")}
 
 
 class _Names:
-    """The numbers that imported events get: those of the moments at which they were recorded, in their order."""
+    """The numbers of imported events: those of the moments at which they were recorded, in their order."""
 
     def __init__(self) -> None:
         self.keys: dict[tuple[int, str], tuple[EventKey, float]] = {}
@@ -207,7 +205,7 @@ class _Names:
         self.states: dict[str, State] = {}
         self._number = 0
 
-    def give(self, number: int, recorded: float, subject: str, event_id: str) -> EventKey:
+    def number(self, number: int, recorded: float, subject: str, event_id: str) -> EventKey:
         self._number = max(items.number_at(recorded), self._number + 1)
         key = EventKey(self._number, subject, event_id)
         self.keys[number, subject] = key, recorded

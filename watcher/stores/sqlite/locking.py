@@ -1,4 +1,4 @@
-"""What a state file needs of its file system: a lock, a place that can be written, and words for what goes wrong."""
+"""The state file in its file system: its lock, its identity, and errors in words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OWNER = re.compile(rb"\d{0,20}\n?")
 
 
 class FileLock:
-    """Held by the one daemon that may use a state file; the system gives it up when the process ends."""
+    """The lock of the one daemon that may use a state file; the system releases it when the process ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,7 +73,7 @@ class FileLock:
             except BlockingIOError:
                 process = f"process {owner.decode().strip()}" if owner.strip() else "unknown"
                 raise StoreLocked(
-                    f"{self._path.with_suffix('')}: another watcher ({process}) keeps its state there; stop it, or "
+                    f"{self._path.with_suffix('')}: another daemon ({process}) uses it; stop it, or "
                     "name another file under `state`"
                 ) from None
             os.ftruncate(descriptor, 0)
@@ -96,7 +96,7 @@ class FileLock:
             self.take()
 
     def release(self) -> None:
-        """Give the lock up; its file stays, since removing it could let two in."""
+        """Release the lock; its file stays, since removing it could admit two daemons."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -123,7 +123,7 @@ def make(path: Path) -> bool:
 
 
 def has_content(path: Path) -> bool:
-    """Whether a file that is not empty exists at `path`, after symbolic links."""
+    """Return whether a file that is not empty exists at `path`, after symbolic links."""
     try:
         return path.stat().st_size > 0
     except FileNotFoundError:
@@ -131,7 +131,7 @@ def has_content(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """The device and inode of the file at `path`, after symbolic links; None: there is no file."""
+    """Return the device and inode of the file at `path`, after symbolic links; None: there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -140,13 +140,13 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def identities(database: Path) -> dict[Path, tuple[int, int]]:
-    """The existing files of a database, each with its current `identity`."""
+    """Return the existing files of a database, each with its current `identity`."""
     files = [database, *(beside(database, ending) for ending in ("-wal", "-shm"))]
     return {file: found for file in files if (found := identity(file)) is not None}
 
 
 def beside(database: Path, ending: str) -> Path:
-    """A further file of a database; SQLite creates it beside the real file, not beside a link to it."""
+    """Return a further file of a database; SQLite creates it beside the real file, not beside a link to it."""
     real = database.resolve()
     return real.with_name(real.name + ending)
 
@@ -176,7 +176,7 @@ def _change(file: Path, opened: tuple[int, int]) -> str | None:
 
 
 def refuse_unusable(path: Path) -> None:
-    """Say what is wrong with a path before SQLite does in fewer words.
+    """Report what is wrong with a path in more detail than SQLite would.
 
     Raises:
         StoreError: the path cannot be that of a state file.
@@ -190,7 +190,7 @@ def refuse_unusable(path: Path) -> None:
 
 
 def on_network(path: Path) -> str | None:
-    """The kind of network file system that `path` is on, or None."""
+    """Return the kind of network file system that `path` is on, or None."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -199,7 +199,7 @@ def on_network(path: Path) -> str | None:
 
 
 def network_kind(mounts: str, directory: str) -> str | None:
-    """The network file system that `directory` is on, by the text of `/proc/self/mountinfo`, or None."""
+    """Return the network file system that `directory` is on, by the text of `/proc/self/mountinfo`, or None."""
     best, kind = "", None
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
@@ -214,7 +214,7 @@ def network_kind(mounts: str, directory: str) -> str | None:
 
 
 def explain(path: Path, error: sqlite3.Error) -> str:
-    """What SQLite said, for people."""
+    """Return SQLite's error in words."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     meaning = MEANINGS.get(primary)
     return f"{path}: {meaning} ({error})" if meaning else f"{path}: {error}"

@@ -59,8 +59,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX delivery_lane ON delivery (sink, subject, number, reminder) WHERE state = 'waiting'",
         "CREATE INDEX delivery_dead ON delivery (sink, number, reminder) WHERE state = 'dead'",
         "CREATE INDEX delivery_reminder ON delivery (subject) WHERE reminder > 0",
-        # What waits of one subject for one sink: its oldest delivery, and how its tries went. A row for each, so that
-        # finding who is next costs the same with ten deliveries waiting and with a million.
+        # The lanes: the oldest delivery of each, and how its tries went. With a row for each, finding the next delivery
+        # costs the same whether ten deliveries wait or a million.
         """CREATE TABLE lane (
             sink TEXT NOT NULL,
             subject TEXT NOT NULL,
@@ -87,24 +87,24 @@ TABLES = (
     frozenset({"record", "event", "delivery", "lane", "sink"}),
     frozenset({"record", "event", "delivery", "lane", "sink", "alive"}),
 )
-"""Those that there are after each step."""
+"""The tables that exist after each step."""
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """How many of the steps were taken."""
+    """Return how many of the steps were taken."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Look at a file before anything in it is changed.
+    """Check a file before anything in it is changed.
 
     Raises:
         StoreError: it is damaged, another program's, or lacks something.
     """
-    told = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if told != "ok":
+    result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if result != "ok":
         raise StoreError(
-            f"{path}: the file is damaged ({told}); restore it, or move it away to start empty. It was not changed"
+            f"{path}: the file is damaged ({result}); restore it, or move it away to start empty. It was not changed"
         )
     version = version_of(connection)
     refuse_unknown(version, path)

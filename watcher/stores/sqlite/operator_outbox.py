@@ -51,13 +51,13 @@ def _change(
     if sink is not None:
         where.append("sink = :sink")
         values["sink"] = sink
-    if to is DeliveryState.WAITING:  # nobody would ever look after those of a sink that is not there
-        # A reminder that was given up is worth nothing later: the next one comes by itself.
+    if to is DeliveryState.WAITING:  # no daemon would deliver those of a removed sink
+        # A reminder that was given up is not needed later: the next one comes by itself.
         where.append("sink IN (SELECT name FROM sink) AND reminder = 0")
     rows = connection.execute(
         f"""UPDATE delivery SET state = :to, ended = :ended WHERE (sink, number, reminder) IN (
               SELECT sink, number, reminder FROM delivery WHERE {" AND ".join(where)} LIMIT :chunk)
-            RETURNING sink, subject""",  # noqa: S608  every value is bound, states are ours
+            RETURNING sink, subject""",
         values,
     ).fetchall()
     for lane in set(rows):

@@ -1,4 +1,4 @@
-"""The outbox in SQL: which delivery is whose next, and what became of it.
+"""The events and deliveries in SQL: which delivery is next, and what became of it.
 
 The row of a lane (`stores.lanes`) points to its oldest delivery.
 """
@@ -29,11 +29,11 @@ _FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recor
 
 _HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
              JOIN delivery ON delivery.sink = lane.sink AND delivery.number = lane.number
-                          AND delivery.reminder = lane.reminder"""  # noqa: S608  ours
+                          AND delivery.reminder = lane.reminder"""
 
 
 def add(connection: sqlite3.Connection, number: int, subject: str, sinks: Iterable[str], reminder: int = 0) -> int:
-    """Let an event wait for sinks, unless they had it; returns for how many it does."""
+    """Add an event's deliveries to sinks that never had it; returns how many."""
     added = 0
     for sink in sinks:
         row = (sink, number, reminder, subject)
@@ -56,7 +56,7 @@ def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]
               JOIN event ON event.number = delivery.number
               JOIN lane ON lane.sink = delivery.sink AND lane.subject = delivery.subject
               WHERE delivery.sink = ? AND state = 'waiting'
-              ORDER BY delivery.number, delivery.reminder LIMIT ?"""  # noqa: S608  ours
+              ORDER BY delivery.number, delivery.reminder LIMIT ?"""
     return [_delivery(row) for row in connection.execute(sql, (sink, limit))]
 
 
@@ -66,14 +66,14 @@ def lane_heads(
     """The deliveries to try next: the oldest of each lane that is due."""
     skipped = {f"skip{at}": subject for at, subject in enumerate(skip)}
     values = {"sink": sink, "now": now, "longest": now + LONGEST_HEEDED, "limit": limit, **skipped}
-    # What is skipped is left out before its event is read.
+    # Skipped subjects are left out before their events are read.
     others = f"lane.subject NOT IN ({', '.join(f':{name}' for name in skipped)})"
 
     def lanes(where: str, order: str) -> list[Delivery]:
         sql = f"{_HEADS} WHERE lane.sink = :sink AND {where} AND {others} ORDER BY {order} LIMIT :limit"
         return [*map(_delivery, connection.execute(sql, values))]
 
-    # Each is a range of `lane_next`, so that lanes whose time has not come are not even looked at.
+    # Each is a range of `lane_next`, so that lanes that are not due are not even read.
     failed = [*lanes("next_try > 0 AND next_try <= :now", "next_try"), *lanes("next_try > :longest", "next_try")]
     found = failed[:failing] + lanes("next_try = 0", "lane.number")
     return sorted(found, key=lambda each: (each.number, each.reminder))[:limit]
@@ -99,7 +99,7 @@ def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], n
                WHERE sink = ? AND number = ? AND reminder = ? AND state = 'waiting'""",
             (result.state, now, None if waits else now, result.answer, sink, delivery.number, delivery.reminder),
         ).rowcount
-        if not known:  # somebody dropped it meanwhile
+        if not known:  # it was dropped meanwhile
             continue
         if result.failing:
             connection.execute(
@@ -136,7 +136,7 @@ def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: flo
 
 
 def call_off_reminders(connection: sqlite3.Connection, subject: str, now: float, sink: str | None = None) -> None:
-    """What reminds of an older event of a subject need not be sent, to one sink or any (None), when it is over."""
+    """Drop the waiting reminders of a subject, to one sink or any (None)."""
     rows = connection.execute(
         """UPDATE delivery INDEXED BY delivery_reminder SET state = 'dropped', ended = :now, answer = :over
            WHERE subject = :subject AND reminder > 0 AND state = 'waiting' AND sink = coalesce(:sink, sink)
@@ -160,7 +160,7 @@ def remind(connection: sqlite3.Connection, wishes: Iterable[ReminderRequest], no
 
 
 def _remind(connection: sqlite3.Connection, wish: ReminderRequest, now: float) -> int:
-    """Let a sink have the event that a wish is for once more, if it is time; whether it was (1 or 0)."""
+    """Add the reminder that is requested, if it is time; returns how many (1 or 0)."""
     if connection.execute("SELECT 1 FROM lane WHERE sink = ? AND subject = ?", (wish.sink, wish.subject)).fetchone():
         return 0
     row = connection.execute(
@@ -188,7 +188,7 @@ def replay(connection: sqlite3.Connection, sink: str, since: float, wanted: Call
 
 
 def retry_now(connection: sqlite3.Connection, sink: str, since: float) -> int:
-    """Up to `CHUNK` lanes; see `protocols.Store`. Returns how many."""
+    """Make up to `CHUNK` failing lanes due; returns how many."""
     return connection.execute(
         """UPDATE lane SET next_try = :overdue WHERE sink = :sink AND subject IN (
              SELECT subject FROM lane WHERE sink = :sink AND next_try > :overdue AND since >= :since LIMIT :chunk)""",
@@ -214,14 +214,14 @@ def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
 
 
 def register_sinks(connection: sqlite3.Connection, sinks: Collection[str]) -> list[str]:
-    """Take up the configured sinks; returns those for which something waits although they are not among them."""
+    """Replace the registered sinks; returns the others for which deliveries wait."""
     connection.execute("DELETE FROM sink")
     connection.executemany("INSERT INTO sink VALUES (?)", [(sink,) for sink in sinks])
     return [sink for (sink,) in connection.execute("SELECT DISTINCT sink FROM lane") if sink not in sinks]
 
 
 def advance(connection: sqlite3.Connection, sink: str, subject: str, *, reset: bool = True) -> None:
-    """Let a lane point to its oldest delivery, or end it; `reset`: nothing stands in its way."""
+    """Let a lane point to its oldest delivery, or delete it; `reset`: it is not failing any more."""
     head = connection.execute(
         """SELECT number, reminder FROM delivery INDEXED BY delivery_lane
            WHERE sink = ? AND subject = ? AND state = 'waiting'
@@ -239,9 +239,9 @@ def advance(connection: sqlite3.Connection, sink: str, subject: str, *, reset: b
 
 
 def _last_recorded(connection: sqlite3.Connection, before: float) -> int:
-    """The number of the last event that was recorded until then: how far to look for older ones.
+    """Return the number of the last event recorded until then: older ones are not looked for beyond it.
 
-    What came after it under a clock that had been set back is found when that time has come again.
+    One that follows it because the clock had been set back is found when that time has come again.
     """
     row = connection.execute(
         "SELECT number FROM event WHERE recorded <= ? ORDER BY recorded DESC, number DESC LIMIT 1", (before,)

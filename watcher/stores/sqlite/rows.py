@@ -21,7 +21,7 @@ RECORD = {
 
 
 def numbered(row: Sequence[Any]) -> tuple[int, Event]:
-    """The number and the event in a row that begins with the number.
+    """Return the number and the event in a row that begins with the number.
 
     Raises:
         ValueError: the row is not an event.
@@ -41,5 +41,5 @@ def checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
 
 
 def one_of(states: Iterable[DeliveryState]) -> str:
-    """A condition with its values written out: bound ones could not use the index of just these rows."""
+    """Return a condition with its values written out: bound ones could not use the index of just these rows."""
     return " OR ".join(f"state = '{state}'" for state in states).join("()")

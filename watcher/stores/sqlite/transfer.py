@@ -1,4 +1,4 @@
-"""A state file's contents, all of it read or written: `watcher state export` and `import`."""
+"""Reads and writes all contents of a state file: `watcher state export` and `import`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SqliteMover:
-    """All of a state file that no daemon uses: read, or written into an empty one."""
+    """Reads or writes a whole state file that no daemon uses."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, "rwc")
@@ -28,12 +28,12 @@ class SqliteMover:
         self._closing = False
 
     async def read(self) -> AsyncIterator[Part]:
-        """Everything, in the order in which it is written elsewhere."""
+        """Yield everything in the order of an export."""
         for part in await self._database.query(lambda connection: [*_read(connection)]):
             yield part
 
     async def write(self, parts: Iterable[Part]) -> None:
-        """Everything, or nothing.
+        """Write everything into an empty file, or nothing.
 
         Raises:
             StoreError: the file is not empty.
@@ -79,7 +79,7 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
         StoreError: it is not empty.
     """
     for table in ("record", "event"):
-        if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():  # noqa: S608  ours
+        if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
             raise StoreError(f"{path}: there is state already; name a file under `state` that is not there yet")
     numbers: dict[tuple[int, str], int] = {}
     for part in parts:
