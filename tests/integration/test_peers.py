@@ -188,7 +188,7 @@ async def test_metrics_count_what_is_polled_here(site: Site) -> None:
 async def test_a_table_is_not_asked_at_each_scrape(
     tmp_path: Path, tables: Tables, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog, "KEPT", 0.0)
+    monkeypatch.setattr(backlog, "KEEP_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     table = await tables()
     state = f"dynamodb://{table.table}?region=us-east-1&endpoint_url={gate.url}"
