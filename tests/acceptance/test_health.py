@@ -152,7 +152,7 @@ async def test_an_address_that_is_asked_for_must_be_had(watched: Site) -> None:
         code, _, said = await watched.run("run")
     assert code == 69
     assert said.splitlines()[-1] == (
-        f"watcher: cannot serve HTTP on {address}: address already in use; name another address in "
+        f"watcher: cannot serve HTTP on {address}: address already in use; set another address in "
         "`http: {listen: …}`, or write `http: off`"
     )
 

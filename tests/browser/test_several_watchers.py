@@ -35,7 +35,7 @@ async def other(
     daemon: Daemon, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Daemon]:
     """The second watcher; both have their share by now."""
-    monkeypatch.setattr(peers, "LACKING", 0.5)
+    monkeypatch.setattr(peers, "KEPT_INCOMPLETE_SECONDS", 0.5)
     for number, target in enumerate(TARGETS):
         began = time.time() - 600 * (number + 1)
         shown = attempt(target, FAILED if number == 1 else SUCCEEDED, began, "4be1d2a9c0ffee", events=("No template",))

@@ -54,7 +54,7 @@ async def recorded_in_turn(writers: list[DynamoStore], first: int, count: int) -
 async def test_a_stream_hears_both_whatever_their_clocks_say(
     tmp_path: Path, state: str, writers: list[DynamoStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "ELSEWHERE", 0.05)
+    monkeypatch.setattr(stream, "PEER_SECONDS", 0.05)
     await recorded_in_turn(writers, 1, 4)
     async with serving(tmp_path, state=state) as site, listening(site) as listener:
         await recorded_in_turn(writers, 5, 6)

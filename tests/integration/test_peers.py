@@ -113,7 +113,7 @@ async def test_the_table_is_read_once_a_minute_and_only_for_who_asks(site: Site,
 async def test_what_is_missing_in_the_table_is_looked_for_sooner(
     site: Site, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "LACKING", 0.0)
+    monkeypatch.setattr(peers, "KEPT_INCOMPLETE_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     _, there = targets_of(site.peek)
     await site.peek.store.forget([there.id])
@@ -142,7 +142,7 @@ async def test_what_goes_elsewhere_stays_as_it_was_seen_last(site: Site, reads: 
 async def test_a_table_that_cannot_be_read_hides_nothing_that_was_known(
     site: Site, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "KEPT", 0.0)
+    monkeypatch.setattr(peers, "KEPT_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     known = PeerRecords(site.peek)
     before = await known.records()
@@ -208,7 +208,7 @@ async def test_a_table_is_not_asked_at_each_scrape(
 async def test_two_daemons_on_one_table_each_tell_all_and_count_their_own(
     tables: Tables, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "LACKING", 0.1)
+    monkeypatch.setattr(peers, "KEPT_INCOMPLETE_SECONDS", 0.1)
     table = await tables()
     targets = [stack("default", region, f"stack-{region}", **FAST) for region in REGIONS]
     for number, target in enumerate(targets):

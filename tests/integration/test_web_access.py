@@ -268,7 +268,7 @@ async def test_a_broken_store_is_told_of(site: Site, path: str) -> None:
 
 
 async def test_a_store_that_hangs_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.web.health.PROBE_WITHIN", 0.05)
+    monkeypatch.setattr("watcher.web.health.PROBE_SECONDS", 0.05)
     monkeypatch.setattr("watcher.observability.backlog.MAX_WAIT_SECONDS", 0.05)
     site.peek.reader = Broken(None)
     assert (await site.get("/livez"))[0] == 200
@@ -330,7 +330,7 @@ async def test_another_address_is_had_before_the_old_one_is_left(site: Site, tmp
         host, port = other.address
         assert str(told.value) == (
             f"cannot serve HTTP on {host}:{port}: address already in use; "
-            "name another address in `http: {listen: …}`, or write `http: off`"
+            "set another address in `http: {listen: …}`, or write `http: off`"
         )
         assert site.url == old
         assert (await site.get("/livez"))[0] == 200

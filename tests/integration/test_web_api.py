@@ -287,7 +287,7 @@ async def test_of_large_events_an_answer_has_some_and_the_number_to_go_on_from(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = [event["number"] for event in (await site.get("/api/events"))[1]["events"]]
-    monkeypatch.setattr(query, "MOST_TEXT", 1)
+    monkeypatch.setattr(query, "MAX_EVENT_CHARACTERS", 1)
     newest = (await site.get("/api/events"))[1]
     assert [event["number"] for event in newest["events"]] == expected[:1]
     found, last = [], 0

@@ -45,9 +45,9 @@ async def large(tmp_path: Path) -> AsyncIterator[Site]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same limits, in a shorter time."""
-    monkeypatch.setattr("watcher.web.connection.HEAD_WITHIN", 0.3)
-    monkeypatch.setattr("watcher.web.connection.TAKEN_WITHIN", 0.5)
-    monkeypatch.setattr(listener, "REAP_EVERY", 0.05)
+    monkeypatch.setattr("watcher.web.connection.HEAD_SECONDS", 0.3)
+    monkeypatch.setattr("watcher.web.connection.UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(listener, "REAP_SECONDS", 0.05)
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -178,8 +178,8 @@ async def test_slow_readers_hold_little(large: Site) -> None:
 async def test_slow_readers_of_different_answers_hold_little(large: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is filtered is made for each of them: they get a part of the memory that is left, as of connections."""
     body, _ = await filtered(large, "127.0.0.1")
-    assert large.server._site
-    monkeypatch.setattr(large.server._site, "_held", HeldBodies(4 * len(body)))
+    assert large.server._handler
+    monkeypatch.setattr(large.server._handler, "_held", HeldBodies(4 * len(body)))
     made = Connection.connection_made
 
     def made_with_little_room(self: Connection, transport: asyncio.BaseTransport) -> None:
@@ -235,13 +235,13 @@ async def test_what_is_no_request_is_refused_in_our_words_and_ended(
     head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
     assert head.split(b" ")[1] == b"400"
     assert b"Server: watcher" in head
-    assert json.loads(body)["error"].startswith("this is no request that can be read here")
+    assert json.loads(body)["error"].startswith("not a valid HTTP/1.1 request")
     assert "Traceback" not in capfd.readouterr().err
     writer.close()
 
 
 async def test_who_sends_a_body_without_end_is_not_listened_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.web.connection.LINGER", 0.2)
+    monkeypatch.setattr("watcher.web.connection.LINGER_SECONDS", 0.2)
     reader, writer = await connect(site)
     writer.write(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n")
 
@@ -279,7 +279,7 @@ CHUNKED = ASK + b"Transfer-Encoding: chunked\r\n"
 async def test_an_announced_body_is_refused_and_whatever_follows_it_is_dropped(
     site: Site, request_: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("watcher.web.connection.LINGER", 0.2)
+    monkeypatch.setattr("watcher.web.connection.LINGER_SECONDS", 0.2)
     reader, writer = await connect(site)
     writer.write(request_)
     response = await ended(reader)
@@ -360,7 +360,7 @@ async def test_clients_that_break_off_leave_nothing_behind(large: Site) -> None:
 async def test_one_connection_too_many_is_told_so_and_health_still_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "most_connections", lambda _files: 9)  # five for one client
+    monkeypatch.setattr(listener, "max_connections", lambda _files: 9)  # five for one client
     async with serving(tmp_path) as site:
         held = [await connect(site) for _ in range(5)]
         for _, writer in held:
@@ -370,7 +370,7 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 1\r\n" in answer
         assert answer.endswith(b'{"error":"too many connections; try again in a moment"}')
-        flood = [await connect(site) for _ in range(listener.TURNED_AWAY_AT_ONCE * 2)]
+        flood = [await connect(site) for _ in range(listener.MAX_SURPLUS * 2)]
         for path in (b"/livez", b"/readyz", b"/livez?x"):
             assert (await asked(site, path)).startswith(b"HTTP/1.1 200 ")
         site.peek.why_unready = ["the store takes nothing"]
@@ -401,12 +401,12 @@ async def test_connections_leave_files_for_the_calls_of_aws(
         assert (await site.get("/livez"))[0] == 200
         site.peek.config = config_of("\n".join(["accounts:", *accounts, "stacks:", *stacks]), site.peek.config.state)
         assert site.server._listener
-        assert site.server._listener._most_connections() == most
+        assert site.server._listener._max_connections() == most
 
 
 async def test_one_client_leaves_places_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "most_connections", lambda _files: 20)
-    monkeypatch.setattr("watcher.web.handler.MOST", 12)
+    monkeypatch.setattr(listener, "max_connections", lambda _files: 20)
+    monkeypatch.setattr("watcher.web.handler.MAX_STREAMS", 12)
     async with serving(tmp_path) as site:
         greedy = [await connect(site) for _ in range(40)]
         for _, writer in greedy:
@@ -448,7 +448,7 @@ async def test_many_requests_of_one_client_keep_no_other_waiting(site: Site, mon
 async def test_connections_that_ask_nothing_keep_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(listener, "most_connections", lambda _files: 9)  # five for one client
+    monkeypatch.setattr(listener, "max_connections", lambda _files: 9)  # five for one client
     async with serving(tmp_path) as site:
         stream, streaming = await connect(site)
         streaming.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -478,7 +478,7 @@ async def test_connections_that_ask_nothing_keep_nobody_out(
 async def test_the_healthcheck_passes_beside_more_idle_connections_than_there_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "most_connections", lambda _files: 9)  # five for one client
+    monkeypatch.setattr(listener, "max_connections", lambda _files: 9)  # five for one client
     async with serving(tmp_path) as site:
         held = [await connect(site) for _ in range(100)]
         await until(lambda: len(connections(site)) == 5)

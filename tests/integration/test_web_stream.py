@@ -116,9 +116,9 @@ async def test_a_number_of_a_lost_store_is_not_waited_for(site: Site) -> None:
 
 
 async def test_who_lags_is_served_from_the_store_and_loses_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SHARED", 10)
-    monkeypatch.setattr(stream, "FED", 7)
-    monkeypatch.setattr(stream, "PAGE", 4)
+    monkeypatch.setattr(stream, "RECENT_EVENTS", 10)
+    monkeypatch.setattr(stream, "FEED_EVENTS", 7)
+    monkeypatch.setattr(stream, "PAGE_EVENTS", 4)
     await happen(site, 40)
     async with listening(site, "?after=0") as late, listening(site) as quick:
         await happen(site, 60, first=41)
@@ -128,7 +128,7 @@ async def test_who_lags_is_served_from_the_store_and_loses_nothing(site: Site, m
 
 
 async def test_large_events_arrive_few_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit, texts in {"SHARED_TEXT": 10, "FED_TEXT": 7, "PAGE_TEXT": 4}.items():
+    for limit, texts in {"RECENT_CHARACTERS": 10, "FEED_CHARACTERS": 7, "PAGE_CHARACTERS": 4}.items():
         monkeypatch.setattr(stream, limit, texts * 1500)  # an event has between 1,000 and 1,500 characters
     await happen(site, 40)
     async with listening(site, "?after=0") as late, listening(site) as quick:
@@ -136,7 +136,7 @@ async def test_large_events_arrive_few_at_a_time(site: Site, monkeypatch: pytest
         assert await quick.numbers(60) == [*range(41, 101)]
         assert await late.numbers(100) == [*range(1, 101)]
         assert 1 <= len(site.hub._recent) <= 15
-        assert len(site.hub._texts) <= 30
+        assert len(site.hub._messages) <= 30
 
 
 async def test_many_streams_all_get_all(site: Site) -> None:
@@ -181,19 +181,19 @@ async def test_a_reload_is_told_without_a_number(site: Site) -> None:
 
 
 async def test_silence_is_broken_by_a_comment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "STILL_HERE", 0.05)
+    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.05)
     async with listening(site) as listener:
         assert await listener.message() == {"": "still here"}
         assert await listener.message() == {"": "still here"}
 
 
 async def test_one_stream_too_many_is_told_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.web.handler.MOST", 5)  # three for one client
+    monkeypatch.setattr("watcher.web.handler.MAX_STREAMS", 5)  # three for one client
     async with listening(site), listening(site):
         async with listening(site):
             status, body, headers = await site.get("/api/stream")
             assert (status, headers["Retry-After"]) == (503, "30")
-            assert body == {"error": "there are 3 streams already; close one, or ask /api/events"}
+            assert body == {"error": "3 streams are open already; close one, or use /api/events"}
             assert "watcher_streams 3.0" in (await site.get("/metrics"))[1]
         await until(lambda: site.hub.streams == 2)
         async with listening(site):
@@ -206,7 +206,7 @@ async def test_a_store_that_fails_meanwhile_costs_no_event(site: Site, monkeypat
     events, failures = site.peek.reader.events, []
 
     async def failing(query: EventQuery) -> Any:
-        if len(failures) < 1 and query.limit == stream.FED:
+        if len(failures) < 1 and query.limit == stream.FEED_EVENTS:
             failures.append(1)
             raise StoreError("watcher.db: locked")
         return await events(query)

@@ -190,7 +190,7 @@ async def serving(
         metrics = Metrics(peek, lambda: hub.streams)
         peek.observers = [metrics, hub]
         server = WebServer(peek, metrics, hub)
-        await server.start(Http("127.0.0.1", 0, token))
+        await server.reconfigure(Http("127.0.0.1", 0, token))
         try:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as http:
                 yield Site(peek, server, hub, metrics, http)

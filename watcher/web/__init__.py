@@ -1,6 +1,6 @@
-"""The HTTP side: health, metrics, the status page and its API. It reads, and changes nothing.
+"""The HTTP side: health, metrics, the status page and its API. It is read-only.
 
-    server (sockets, limits) ──► site (who may, which route) ──► views (pure: what is told) ──► answer (how it is sent)
+    server, listener (addresses, limits) ─► handler (checks, routes) ─► api, health, stream ─► views (pure), responses
 
-It lives in the daemon's own event loop, so whatever it does is bounded: polls come first.
+It runs in the daemon's event loop, so everything it does is bounded: polls come first.
 """

@@ -1,4 +1,4 @@
-"""The answers of `/api`: what was asked for, from where it is known, to JSON."""
+"""The responses of `/api`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from watcher.core.status import standing
 from watcher.errors import StoreSilent
 from watcher.util.single_flight import Gate, SingleFlight
 from watcher.web import badge, history, query, views
-from watcher.web.overview import Overviews
+from watcher.web.overview import Overview
 from watcher.web.peers import PeerRecords
-from watcher.web.responses import Response, failed, told
+from watcher.web.responses import Response, error_response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,83 +27,83 @@ if TYPE_CHECKING:
     from watcher.observability.backlog import Backlogs
     from watcher.observability.daemon_view import DaemonView
     from watcher.web.health import Health
-    from watcher.web.responses import Packer
+    from watcher.web.responses import Compressor
 
-QUESTIONS, PATIENCE = 4, 10.0
-"""Questions to the store at once, and the seconds that one may take."""
+MAX_QUERIES, QUERY_SECONDS = 4, 10.0
+"""Queries to the store at a time, and how long one may take."""
 
-ATTEMPT_EVENTS, ATTEMPT_TEXT, TOLD_EVENTS, DELIVERIES = 50, 512 * 1024, 20, 200
-"""Recorded events from which a target's attempts are derived, and their characters; events shown for a target;
-deliveries shown for one event."""
+ATTEMPT_EVENTS, ATTEMPT_CHARACTERS = 50, 512 * 1024
+"""The recorded events from which a target's attempts are derived, and their size."""
 
-KEPT = 1.0
-"""Seconds for which the same is told of endpoints and sinks."""
+SHOWN_EVENTS, SHOWN_DELIVERIES = 20, 200
+"""The events of a target, and the deliveries of one event."""
+
+KEPT_SECONDS = 1.0
+"""How long the responses about endpoints and sinks are used."""
 
 BADGE = "/badge.svg"
 
 
-NOT_CONFIGURED = failed(404, "there is no such target in the configuration; /api/targets tells the ids of all")
+NOT_CONFIGURED = error_response(404, "no such target in the configuration; /api/targets lists all with their IDs")
 
 
 class Api:
-    """Each method answers one route; it raises WrongQuery for a parameter, StoreError for the store."""
+    """Each method responds to one route; it raises QueryError for a parameter, StoreError for the store."""
 
-    def __init__(self, inside: DaemonView, backlogs: Backlogs, health: Health, packer: Packer) -> None:
-        """`inside` is of whom it is told."""
-        self._inside = inside
+    def __init__(self, daemon: DaemonView, backlogs: Backlogs, health: Health, compressor: Compressor) -> None:
+        self._daemon = daemon
         self._backlogs = backlogs
         self._health = health
-        self._elsewhere = PeerRecords(inside)
-        self._overviews = Overviews(inside, self._elsewhere, packer)
-        self._endpoints = SingleFlight(self._all_endpoints, KEPT)
-        self._sinks = SingleFlight(self._all_sinks, KEPT)
-        self._gate = Gate(QUESTIONS, PATIENCE, StoreSilent)
-        self._index: tuple[Config | None, Mapping[str, Target]] = (None, {})
+        self._peers = PeerRecords(daemon)
+        self._overview = Overview(daemon, self._peers, compressor)
+        self._endpoints = SingleFlight(self._all_endpoints, KEPT_SECONDS)
+        self._sinks = SingleFlight(self._all_sinks, KEPT_SECONDS)
+        self._gate = Gate(MAX_QUERIES, QUERY_SECONDS, StoreSilent)
+        self._by_id: tuple[Config | None, Mapping[str, Target]] = (None, {})
 
     def close(self) -> None:
-        """Build nothing any more."""
-        for each in (self._overviews, self._endpoints, self._sinks, self._elsewhere):
+        """Cancel what is running."""
+        for each in (self._overview, self._endpoints, self._sinks, self._peers):
             each.close()
 
-    async def status(self, asked: MultiMapping[str]) -> Response:
-        """What is in force, and how many targets stand how."""
-        query.parameters(asked.items())
-        counts, unready = (await self._overviews.get()).counts, await self._health.unready()
-        return told(views.status_view(self._inside, counts, self._inside.stuck(), unready))
+    async def status(self, parameters: MultiMapping[str]) -> Response:
+        """The current configuration, and how many targets have each status."""
+        query.parameters(parameters.items())
+        counts, unready = await self._overview.counts(), await self._health.unready()
+        return json_response(views.status_view(self._daemon, counts, self._daemon.stuck(), unready))
 
-    async def targets(self, asked: MultiMapping[str]) -> Response:
-        """A row for each target that is asked for."""
-        wanted = query.targets_filter(asked.items()) if asked else None
-        return await (await self._overviews.get()).answer(wanted)
+    async def targets(self, parameters: MultiMapping[str]) -> Response:
+        """A row for each target that matches the parameters."""
+        return await self._overview.response(query.targets_filter(parameters.items()) if parameters else None)
 
-    async def target(self, raw: str, asked: MultiMapping[str]) -> Response:
-        """One target, by what stands in the path: all that is known of it, or its badge."""
-        known = self._known()
-        found = query.target_id(raw, known)
+    async def target(self, raw: str, parameters: MultiMapping[str]) -> Response:
+        """Everything about one target, or its badge; `raw` is the rest of the path."""
+        targets = self._targets()
+        found = query.target_id(raw, targets)
         if found is None and raw.endswith(BADGE):
-            found = query.target_id(raw.removesuffix(BADGE), known)
+            found = query.target_id(raw.removesuffix(BADGE), targets)
             if found is not None:
-                return await self._badge(known[found])
+                return await self._badge(targets[found])
         if found is None:
             return NOT_CONFIGURED
-        query.parameters(asked.items())
-        one = await self._one(known[found])
-        return NOT_CONFIGURED if one is None else told(one)
+        query.parameters(parameters.items())
+        details = await self._details(targets[found])
+        return NOT_CONFIGURED if details is None else json_response(details)
 
-    async def endpoints(self, asked: MultiMapping[str]) -> Response:
+    async def endpoints(self, parameters: MultiMapping[str]) -> Response:
         """A row for each account, region and API."""
-        query.parameters(asked.items())
+        query.parameters(parameters.items())
         return await self._endpoints.get()
 
-    async def sinks(self, asked: MultiMapping[str]) -> Response:
+    async def sinks(self, parameters: MultiMapping[str]) -> Response:
         """A row for each sink."""
-        query.parameters(asked.items())
+        query.parameters(parameters.items())
         return await self._sinks.get()
 
-    async def events(self, asked: MultiMapping[str]) -> Response:
+    async def events(self, parameters: MultiMapping[str]) -> Response:
         """Recorded events."""
-        now, reader = self._inside.clock.now(), self._inside.reader
-        wanted = query.events_query(asked.items(), now)
+        now, reader = self._daemon.clock.now(), self._daemon.reader
+        wanted = query.events_query(parameters.items(), now)
         found = await self._gate.run(lambda: reader.events(wanted))
         last = found[-1][0] if found else None
         if wanted.newest:
@@ -113,46 +113,46 @@ class Api:
         return Response(f'{{"now":"{rfc3339(now)}","events":[{texts}],"last":{json.dumps(last)}}}'.encode())
 
     async def _all_endpoints(self) -> Response:
-        inside = self._inside
-        return told(views.endpoints_view(inside.endpoints(), inside.records, inside.clock.now()))
+        daemon = self._daemon
+        return json_response(views.endpoints_view(daemon.endpoints(), daemon.records, daemon.clock.now()))
 
     async def _all_sinks(self) -> Response:
         backlogs = await self._backlogs.get()
-        return told(views.sinks_view(self._inside.sinks(), backlogs, self._inside.clock.now()))
+        return json_response(views.sinks_view(self._daemon.sinks(), backlogs, self._daemon.clock.now()))
 
-    async def _one(self, target: Target) -> dict[str, Any] | None:
-        """All that is known of a target, or None when it has left the configuration meanwhile."""
-        reader = self._inside.reader
-        wanted = EventQuery(target=target.id, limit=ATTEMPT_EVENTS, size=ATTEMPT_TEXT)
+    async def _details(self, target: Target) -> dict[str, Any] | None:
+        """Everything about a target; None if it has left the configuration meanwhile."""
+        reader = self._daemon.reader
+        wanted = EventQuery(target=target.id, limit=ATTEMPT_EVENTS, size=ATTEMPT_CHARACTERS)
         found = await self._gate.run(lambda: reader.events(wanted))
-        explained = [await self._explained(number, event) for number, event in reversed(found[-TOLD_EVENTS:])]
-        records = await self._elsewhere.records()
-        if target.id not in self._known():
+        explained = [await self._explained(number, event) for number, event in reversed(found[-SHOWN_EVENTS:])]
+        records = await self._peers.records()
+        if target.id not in self._targets():
             return None
         record = records.get(target.id)
         return {
-            **self._overviews.row(target, records),
+            **self._overview.row(target, records),
             **views.target_view(target, record),
             "attempts": history.attempts((event for _, event in found), record.known if record else None),
             "events": explained,
         }
 
     async def _explained(self, number: int, event: Event) -> dict[str, Any]:
-        reader, wanted = self._inside.reader, DeliveryQuery(event_id=event.id, limit=DELIVERIES)
+        reader, wanted = self._daemon.reader, DeliveryQuery(event_id=event.id, limit=SHOWN_DELIVERIES)
         found = await self._gate.run(lambda: reader.deliveries(wanted))
         # The same change may have been recorded twice, after a state that was lost.
-        mine = [delivery for delivery in found if delivery.event == event]
-        return history.explained(number, event, mine, self._inside.config)
+        deliveries = [delivery for delivery in found if delivery.event == event]
+        return history.explained(number, event, deliveries, self._daemon.config)
 
     async def _badge(self, target: Target) -> Response:
-        records = await self._elsewhere.records()
-        stands = standing(records.get(target.id), records.get(str(target.endpoint)))
-        picture = badge.badge(stands, views.title(target))
-        return Response(picture.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
+        records = await self._peers.records()
+        status = standing(records.get(target.id), records.get(str(target.endpoint)))
+        svg = badge.badge(status, views.title(target))
+        return Response(svg.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
 
-    def _known(self) -> Mapping[str, Target]:
+    def _targets(self) -> Mapping[str, Target]:
         """The configured targets by id."""
-        config = self._inside.config
-        if self._index[0] is not config:
-            self._index = config, {target.id: target for target in config.targets}
-        return self._index[1]
+        config = self._daemon.config
+        if self._by_id[0] is not config:
+            self._by_id = config, {target.id: target for target in config.targets}
+        return self._by_id[1]

@@ -1,15 +1,15 @@
-"""The files of the status page, read once, with their content's hash in their addresses."""
+"""The files of the status page, read once, with a hash of their contents in their URLs."""
 
 from __future__ import annotations
 
 import gzip
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.web.responses import Response, failed
+from watcher.web.responses import Response, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).with_name("static")
 SHELL = "index.html"
 PLACEHOLDER = b"?v=HASH"
-"""What stands after an address in the files, where the hash is to be."""
+"""The query of a URL in the files, in which the hash is filled in."""
 
 HERE = b'"./'
 """The beginning of each URL in the shell: relative, since a reverse proxy may serve the daemon below any path."""
 
 _IMPORT = re.compile(rb"""((?:from|import)\s*\(?\s*["']\./[\w-]+\.js)(?=["'])""")
-"""A module that another asks for: its address gets the hash, too."""
+"""An import of another module, whose URL gets the hash as well."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -34,56 +34,47 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
-    """One file as it is served; `packed` is the same by gzip."""
-
-    body: bytes
-    packed: bytes
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True)
 class Assets:
-    """All of them by name. They share one hash: a new one of any gives all of them new addresses."""
+    """All files by name. They share one hash, so a change of one changes the URLs of all."""
 
     hash: str
-    files: Mapping[str, Asset]
+    files: Mapping[str, Response]
 
     def shell(self, depth: int) -> Response:
-        """The page for any URL, which its script reads; `depth`: how many folders the URL is below the root."""
+        """The page, whose script reads the URL; `depth`: how many folders the URL is below the root."""
         shell = self.files.get(SHELL)
         if shell is None:
-            return failed(404, "this build of watcher has no status page; /api/targets tells the same")
+            return error_response(404, "this build of watcher has no status page; see /api/targets")
         body = shell.body.replace(HERE, b'"' + b"../" * depth) if depth else shell.body
-        return Response(body, shell.content_type, headers=[("Cache-Control", "no-cache")], packed=_packed(body))
+        return replace(shell, body=body, headers=[("Cache-Control", "no-cache")], gzipped=_gzipped(body))
 
     def file(self, name: str, version: str | None, if_none_match: str) -> Response:
-        """One of its files; for ever, if it was asked for by the hash that it has."""
-        asset = self.files.get(name)
-        if asset is None or name == SHELL:
-            return failed(404, "there is no such file")
+        """One file; it may be cached for ever if it was requested with the current hash."""
+        file = self.files.get(name)
+        if file is None or name == SHELL:
+            return error_response(404, "no such file")
         tag = f'"{self.hash}"'
-        kept = "public, max-age=31536000, immutable" if version == self.hash else "no-cache"
-        headers = [("Cache-Control", kept), ("ETag", tag)]
+        caching = "public, max-age=31536000, immutable" if version == self.hash else "no-cache"
+        headers = [("Cache-Control", caching), ("ETag", tag)]
         if tag in if_none_match:
-            return Response(b"", asset.content_type, 304, headers)
-        return Response(asset.body, asset.content_type, headers=headers, packed=asset.packed)
+            return Response(b"", file.content_type, 304, headers)
+        return replace(file, headers=headers)
 
 
 def load(folder: Path = FOLDER) -> Assets:
-    """Read the files that have a known kind."""
+    """Read the files that have a known type."""
     found = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.suffix in _TYPES}
     digest = sha256(b"\0".join(part for name, body in found.items() for part in (name.encode(), body))).hexdigest()[:16]
-    return Assets(digest, {name: _asset(name, body, digest) for name, body in found.items()})
+    return Assets(digest, {name: _file(name, body, digest) for name, body in found.items()})
 
 
-def _asset(name: str, body: bytes, digest: str) -> Asset:
+def _file(name: str, body: bytes, digest: str) -> Response:
     version = f"?v={digest}".encode()
     filled = body.replace(PLACEHOLDER, version)
     if name.endswith(".js"):
         filled = _IMPORT.sub(rb"\1" + version, filled)
-    return Asset(filled, _packed(filled), _TYPES[Path(name).suffix])
+    return Response(filled, _TYPES[Path(name).suffix], gzipped=_gzipped(filled))
 
 
-def _packed(body: bytes) -> bytes:
+def _gzipped(body: bytes) -> bytes:
     return gzip.compress(body, 9, mtime=0)

@@ -1,8 +1,7 @@
-"""Which requests are answered: those that are addressed to this daemon and have its token. Pure.
+"""Whether a request is addressed to this daemon, and has its token. Pure.
 
 The token is a bearer token or the password of basic authentication. The `Host` is checked since a web page can rebind
-its own name to a loopback address (DNS rebinding): its requests then arrive here, but still have that name as their
-`Host`.
+its own name to a loopback address (DNS rebinding): its requests then arrive here, but have that name as their `Host`.
 """
 
 from __future__ import annotations
@@ -14,24 +13,22 @@ import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from watcher.web.responses import failed
+from watcher.web.responses import error_response
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 CHALLENGES = ('Bearer realm="watcher"', 'Basic realm="watcher", charset="UTF-8"')
-"""What is offered to who came without: RFC 6750 and RFC 7617."""
+"""The challenges of a response with status 401: RFC 6750 and RFC 7617."""
 
 LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
-"""The name and its addresses (RFC 6761): clients behind a tunnel or a published port use any of them."""
+"""The name and its addresses (RFC 6761): clients of a tunnel or of a published port use any of them."""
 
-NOT_HERE = failed(
+WRONG_HOST = error_response(
     421,
-    "this daemon does not serve this Host: use localhost, its address, or the name in `http.listen`, and let a proxy "
-    "in front of it send one of these as Host",
+    "this daemon does not serve this Host: use localhost, its address, or the name in `http.listen`; a proxy must send "
+    "one of these as Host",
 )
-"""The response to a request for another host."""
-
 _PORT = re.compile(r":[0-9]*$")
 
 
@@ -56,14 +53,12 @@ def _address(text: str) -> object:
         return text
 
 
-def may(authorization: str | None, token: str | None) -> bool:
-    """Whether a request with this `Authorization` may look; where there is no token, everybody may."""
-    if token is None:
-        return True
-    return hmac.compare_digest(_presented(authorization or ""), token.encode())
+def authorized(authorization: str | None, token: str | None) -> bool:
+    """Whether a request with this `Authorization` has the token; every request, if the token is None."""
+    return token is None or hmac.compare_digest(_token_in(authorization or ""), token.encode())
 
 
-def _presented(authorization: str) -> bytes:
+def _token_in(authorization: str) -> bytes:
     scheme, _, rest = authorization.strip().partition(" ")
     match scheme.lower():
         case "bearer":

@@ -1,4 +1,4 @@
-"""A target's standing as a small picture for a README or a wiki. Pure."""
+"""A target's status as a badge for a README or a wiki. Pure."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ COLOURS: Mapping[Status, str] = {
     Status.ACTIVE: "#0b57d0",
     Status.SUCCEEDED: "#1a6e34",
 }
-"""Behind white letters, each with a contrast of at least 4.5 to 1."""
+"""Backgrounds of white letters, each with a contrast of at least 4.5 to 1."""
 
 LABEL_COLOUR = "#3c4043"
 
 LETTER, MARGIN, HEIGHT = 6.6, 7, 20
-"""Pixels; `textLength` makes each letter as wide as is reckoned here, whichever font there is."""
+"""Pixels; `textLength` makes each letter as wide as calculated here, in any font."""
 
 
-def badge(standing: Status, name: str) -> str:
-    """The SVG; `name` is what a reader is told that it is of."""
-    value = standing.value.replace("_", " ")
+def badge(status: Status, name: str) -> str:
+    """The SVG; `name` is the target's name for screen readers."""
+    value = status.value.replace("_", " ")
     left, right = _width(LABEL), _width(value)
-    said = escape(f"{name}: {LABEL} {value}")
+    label = escape(f"{name}: {LABEL} {value}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="{HEIGHT}" role="img" '
-        f'aria-label="{said}"><title>{said}</title>'
+        f'aria-label="{label}"><title>{label}</title>'
         f'<rect width="{left + right}" height="{HEIGHT}" rx="3" fill="{LABEL_COLOUR}"/>'
         f'<path d="M{left} 0h{right - 3}a3 3 0 0 1 3 3v{HEIGHT - 6}a3 3 0 0 1-3 3H{left}z" '
-        f'fill="{COLOURS[standing]}"/>'
+        f'fill="{COLOURS[status]}"/>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
         f"{_text(MARGIN, LABEL)}{_text(left + MARGIN, value)}</g></svg>\n"
     )

@@ -8,13 +8,14 @@ must not have a body, so none is parsed or decompressed: both would cost more th
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiohttp import EMPTY_PAYLOAD, web
 from aiohttp.http import HttpProcessingError
 
-from watcher.web.responses import HEADERS, JSON, SLICE, failed
+from watcher.web.limits import client_of
+from watcher.web.responses import HEADERS, JSON, SLICE_BYTES, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,35 +24,49 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HEAD_WITHIN = 10.0
-IDLE_FOR = 30.0
-TAKEN_WITHIN = 20.0
-"""Seconds: for a whole request's head from its first byte, or the connection's begin; between two requests; without
-any progress of a reader."""
+HEAD_SECONDS = 10.0
+"""From the connection's begin, or the first byte of a request's head, to the end of the head."""
 
-LINGER = 2.0
-"""Seconds for which a refused body is read and dropped, so that the client gets to read the response."""
+SURPLUS_HEAD_SECONDS = 1.0
+"""The same for a surplus connection."""
+
+IDLE_SECONDS = 30.0
+"""Between two requests."""
+
+UNREAD_SECONDS = 20.0
+"""Without progress of a client that reads a response."""
+
+LINGER_SECONDS = 2.0
+"""For reading and dropping a refused body, so that the client gets to read the response."""
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Bytes that are buffered of requests that are incomplete, or wait behind others on their connection."""
+"""Buffered bytes of requests that are incomplete, or wait behind others on their connection."""
 
 
 class Connection(web.RequestHandler):
-    """A connection that knows since when it waits for the client."""
+    """A connection that knows since when it waits for its client.
 
-    def __init__(self, server: web.Server, client: str, gone: Callable[[Connection], None]) -> None:
-        """`client`: see `limits.client_of`; `gone` is called when the connection is lost."""
+    `opened` is called once `client` is known, `closed` when the connection is lost. A `surplus` connection exceeds the
+    limits: it gets one response and is closed.
+    """
+
+    surplus = False
+
+    def __init__(
+        self, server: web.Server, opened: Callable[[Connection], None], closed: Callable[[Connection], None]
+    ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
             server,
             loop=loop,
-            keepalive_timeout=IDLE_FOR,
-            lingering_time=LINGER,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
             access_log=None,  # type: ignore[arg-type]
             auto_decompress=False,
         )
-        self.client = client
-        self._gone = gone
+        self.client = ""
+        self._opened = opened
+        self._closed = closed
         self._began = loop.time()
         self._head_since: float | None = self._began
         self._head_bytes = 0
@@ -62,24 +77,25 @@ class Connection(web.RequestHandler):
         self._stuck_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep little in the transport's buffer: what waits in it, waits for a slow reader."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  only sockets are listened to
-        transport.set_write_buffer_limits(high=SLICE)
+        transport = cast("asyncio.Transport", transport)
+        transport.set_write_buffer_limits(high=SLICE_BYTES)  # what is buffered waits for a slow reader
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.client = client_of(peer[0] if peer else "")
+        self._opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Let the server know."""
         super().connection_lost(exc)
-        self._gone(self)
+        self._closed(self)
 
     def data_received(self, data: bytes) -> None:
         """Note when a request's head begins and when it is complete; drop its body.
 
         The data is parsed in slices, since each chunk of a body costs a call, and one read may have 40,000 chunks.
         """
-        for start in range(0, max(1, len(data)), SLICE):
+        for start in range(0, max(1, len(data)), SLICE_BYTES):
             if not self._refused:
-                self._parse(data[start : start + SLICE])
+                self._parse(data[start : start + SLICE_BYTES])
 
     def _parse(self, data: bytes) -> None:
         before = self._request_count
@@ -97,7 +113,7 @@ class Connection(web.RequestHandler):
 
     @property
     def waits(self) -> bool:
-        """Whether nothing is being answered."""
+        """Whether no request is being handled."""
         return self._waiter is not None and not self._messages
 
     @property
@@ -107,30 +123,31 @@ class Connection(web.RequestHandler):
 
     @property
     def busy(self) -> bool:
-        """Whether something is being answered, or on its way."""
+        """Whether a request is being handled, or a response is being sent."""
         return self.transport is not None and (self._request_in_progress or self.transport.get_write_buffer_size() > 0)
 
     def writes(self, writer: AbstractStreamWriter) -> None:
-        """The next answer goes through this writer."""
+        """Send the next response with this writer."""
         if self._writer is not None:
             self._written += self._writer.output_size
         self._writer = writer
 
     def late(self, now: float) -> bool:
-        """Whether the client took too long (loop's time); asked about each second."""
+        """Whether the client took too long; `now` in seconds of the loop's clock, in calls about a second apart."""
+        limit = SURPLUS_HEAD_SECONDS if self.surplus else HEAD_SECONDS
         if self.transport is None:
-            return now - self._began > HEAD_WITHIN
-        if self._head_since is not None and self.waits and now - self._head_since > HEAD_WITHIN:
+            return now - self._began > limit
+        if self._head_since is not None and self.waits and now - self._head_since > limit:
             return True
         left = self.transport.get_write_buffer_size()
         taken = self._written + (self._writer.output_size if self._writer else 0) - left
         if left == 0 or taken > self._taken or self._stuck_since is None:
             self._stuck_since = now if left else None
         self._taken = taken
-        return self._stuck_since is not None and now - self._stuck_since > TAKEN_WITHIN
+        return self._stuck_since is not None and now - self._stuck_since > UNREAD_SECONDS
 
     def abort(self) -> None:
-        """End it at once, with what is in its buffer."""
+        """Close the connection at once, with what is in its buffer."""
         transport = self.transport
         self.force_close()
         if transport is not None:
@@ -139,12 +156,12 @@ class Connection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """What cannot be read as a request is answered in our own words, and is nothing for the log."""
+        """The response to data that is not a valid request; nothing is logged."""
         del exc, message
         if request.writer.output_size > 0:
-            raise ConnectionError("the answer was under way")
-        answer = failed(status, "this is no request that can be read here; send GET or HEAD by HTTP/1.1")
-        response = web.Response(status=status, body=answer.body, headers={**HEADERS, "Content-Type": JSON})
+            raise ConnectionError("the response has begun")
+        body = error_response(status, "not a valid HTTP/1.1 request; send GET or HEAD").body
+        response = web.Response(status=status, body=body, headers={**HEADERS, "Content-Type": JSON})
         response.force_close()
         return response
 

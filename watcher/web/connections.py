@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict, defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING
 from watcher.web.limits import may_have_more
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from watcher.web.connection import Connection
 
-LOOKED_AT = 64
-"""Connections that are searched for an idle one; the next search looks at others."""
+MAX_SEARCHED = 64
+"""Connections that are searched for an idle one; the next search begins with others."""
 
 
 class Connections:
@@ -26,11 +25,9 @@ class Connections:
         self._of: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
 
     def __iter__(self) -> Iterator[Connection]:
-        """All of them."""
         return iter(self._all)
 
     def __len__(self) -> int:
-        """How many there are."""
         return len(self._all)
 
     def have_room(self, client: str, most: int) -> bool:
@@ -42,24 +39,24 @@ class Connections:
         own = len(self._of[client]) if client in self._of else 0
         if may_have_more(own, len(self), most):
             return True
-        if own and self._dropped_an_idle_one(self._of[client], 0):
+        if own and self._close_idle(self._of[client], 0):
             return True
-        return len(self) >= most and self._dropped_an_idle_one(self._all, own)
+        return len(self) >= most and self._close_idle(self._all, own)
 
-    def _dropped_an_idle_one(self, among: Iterable[Connection], own: int) -> bool:
-        for connection in [*islice(among, LOOKED_AT)]:
+    def _close_idle(self, among: Iterable[Connection], own: int) -> bool:
+        for connection in [*islice(among, MAX_SEARCHED)]:
             if connection.idle and len(self._of[connection.client]) > own:
                 connection.abort()
                 self.discard(connection)
                 return True
-            self.worked(connection)
+            self.move_to_end(connection)
         return False
 
     def add(self, connection: Connection) -> None:
         """Add an open connection."""
         self._all[connection] = self._of[connection.client][connection] = None
 
-    def worked(self, connection: Connection) -> None:
+    def move_to_end(self, connection: Connection) -> None:
         """Move a connection that just had a request to the end of the order."""
         if connection in self._all:
             self._all.move_to_end(connection)
@@ -71,17 +68,3 @@ class Connections:
             del self._all[connection], self._of[connection.client][connection]
             if not self._of[connection.client]:
                 del self._of[connection.client]
-
-
-class Arrival(asyncio.Protocol):
-    """A connection that was just accepted, until its client is known; `admit` returns the protocol that serves it."""
-
-    def __init__(self, admit: Callable[[str], asyncio.Protocol]) -> None:
-        self._admit = admit
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Replace this protocol by the one that serves the client."""
-        peer = transport.get_extra_info("peername")
-        protocol = self._admit(peer[0] if peer else "")
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)

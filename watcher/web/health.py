@@ -1,4 +1,4 @@
-"""Whether the daemon lives, is ready, and what it measures."""
+"""Whether the daemon is alive and ready, and its metrics."""
 
 from __future__ import annotations
 
@@ -7,57 +7,58 @@ from typing import TYPE_CHECKING
 from watcher.errors import StoreError, StoreSilent
 from watcher.util.single_flight import SingleFlight
 from watcher.web import views
-from watcher.web.responses import Response, told
+from watcher.web.responses import Response, json_response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.metrics import Metrics
 
-PROBED, PROBE_WITHIN = 2.0, 2.0
-"""Seconds for which the store is taken to be as it was, and within which it must answer."""
+PROBE_KEPT_SECONDS, PROBE_SECONDS = 2.0, 2.0
+"""How long the result of a probe of the store is used, and how long one may take."""
 
-EXPOSED = 1.0
-"""Seconds for which the same metrics are told."""
+METRICS_KEPT_SECONDS = 1.0
 
 
 class Health:
-    """Answers `/livez`, `/readyz` and `/metrics`."""
+    """Responds to `/livez`, `/readyz` and `/metrics`."""
 
-    def __init__(self, inside: DaemonView, metrics: Metrics) -> None:
-        """`inside` is of whom it is told."""
-        self._inside = inside
+    def __init__(self, daemon: DaemonView, metrics: Metrics) -> None:
+        self._daemon = daemon
         self._metrics = metrics
-        self._exposed = SingleFlight(metrics.expose, EXPOSED)
-        self._probed = SingleFlight(self._probe, PROBED, StoreSilent)
+        self._exposition = SingleFlight(metrics.expose, METRICS_KEPT_SECONDS)
+        self._probe = SingleFlight(self._probe_store, PROBE_KEPT_SECONDS, StoreSilent)
 
     def live(self) -> Response:
-        """`/livez`: the loop turns, if this is answered at all; without the store, and without waiting."""
-        stuck = self._inside.stuck()
-        return told(views.health_view(stuck), 503 if stuck else 200)
+        """`/livez`: the loop turns if there is a response at all; without the store, and without waiting."""
+        return _health(self._daemon.stuck())
 
     async def ready(self) -> Response:
         """`/readyz`."""
-        unready = await self.unready()
-        return told(views.health_view(unready), 503 if unready else 200)
+        return _health(await self.unready())
 
     async def unready(self) -> list[str]:
-        """Why it is not ready; the store must be readable, too."""
-        reasons = list(self._inside.unready())
+        """Why the daemon is not ready, which includes a store that cannot be read."""
+        reasons = list(self._daemon.unready())
         try:
-            await self._probed.get_within(PROBE_WITHIN)
+            await self._probe.get_within(PROBE_SECONDS)
         except StoreError as error:
             reasons.append(str(error))
         return reasons
 
     async def metrics(self) -> Response:
         """`/metrics`."""
-        return Response(await self._exposed.get(), self._metrics.content_type)
+        return Response(await self._exposition.get(), self._metrics.content_type)
 
     def close(self) -> None:
-        """Look at nothing any more."""
-        self._exposed.close()
-        self._probed.close()
+        """Cancel what is running."""
+        self._exposition.close()
+        self._probe.close()
 
-    async def _probe(self) -> None:
-        """Read something small."""
-        await self._inside.reader.find("")
+    async def _probe_store(self) -> None:
+        await self._daemon.reader.find("")
+
+
+def _health(reasons: Sequence[str]) -> Response:
+    return json_response(views.health_view(reasons), 503 if reasons else 200)

@@ -1,4 +1,4 @@
-"""What is told of a target's past: recorded events and deliveries -> attempts, and why each event went where. Pure."""
+"""A target's history: its attempts, and its events with what became of their deliveries. Pure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any]]:
-    """The attempts that recorded events (oldest first) tell of, and the latest one, the newest first.
+    """The attempts of recorded events (oldest first), and the latest one that is known; the newest first.
 
-    The latest attempt's status is a step of its own where no event told of it, as at a first observation. What is
-    known may be older than the events, of a target that another watcher polls; then it adds nothing.
+    The latest attempt's status is a step of its own if no event has it, as after a first observation. For a target that
+    another watcher polls, `known` may be older than the events; then it adds nothing.
     """
     found: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -32,9 +32,9 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
         attempt = data.get("attempt")
         if attempt is None:
             continue
-        told = found.setdefault(attempt["startedAt"], {"startedAt": attempt["startedAt"], "steps": []})
-        told |= _shown(attempt["status"], attempt["targetRevision"])
-        told["steps"].append(
+        shown = found.setdefault(attempt["startedAt"], {"startedAt": attempt["startedAt"], "steps": []})
+        shown |= _fields(attempt["status"], attempt["targetRevision"])
+        shown["steps"].append(
             {
                 "status": "STALLED" if event.type == "watcher.sync.stalled" else attempt["status"],
                 "time": event.time,
@@ -46,23 +46,23 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
     if known is not None and known.attempt is not None:
         latest = known.attempt
         began = rfc3339(latest.started_at)
-        told = found.setdefault(began, {"startedAt": began, "steps": [], "status": None})
-        steps = told["steps"]
+        shown = found.setdefault(began, {"startedAt": began, "steps": [], "status": None})
+        steps = shown["steps"]
         if not steps or parse_rfc3339(steps[-1]["time"]) <= known.since:
-            if told["status"] != latest.status:
+            if shown["status"] != latest.status:
                 step = {"status": latest.status, "time": rfc3339(known.since)}
                 steps.append({**step, "event_id": None, "type": None, "observed": True})
-            told |= _shown(latest.status, latest.target_revision)
+            shown |= _fields(latest.status, latest.target_revision)
     return sorted(found.values(), key=lambda each: parse_rfc3339(each["startedAt"]), reverse=True)
 
 
-def _shown(status: str, revision: Revision | None) -> dict[str, Any]:
+def _fields(status: str, revision: Revision | None) -> dict[str, Any]:
     revision = revision or {}
     return {"sha": revision.get("sha") or None, "commit_url": links(revision)[1], "status": status}
 
 
 def explained(number: int, event: Event, deliveries: Sequence[DeliveryRecord], config: Config) -> dict[str, Any]:
-    """A recorded event with what became of it at each sink; `deliveries`: those of this event."""
+    """A recorded event and what became of it at each sink; `deliveries`: those of this event."""
     return {
         "number": number,
         "event": json.loads(event.body),

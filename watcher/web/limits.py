@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST, KEPT_FREE = 2000, 256
-"""Open connections at most, and file descriptors reserved for the rest of the daemon, in addition to its AWS calls."""
+MAX_CONNECTIONS = 2000
+
+RESERVED_FILES = 256
+"""File descriptors for the rest of the daemon, in addition to its AWS calls."""
 
 
 def may_have_more(own: int, total: int, most: int) -> bool:
@@ -32,19 +34,18 @@ def client_of(address: str) -> str:
     return str(ip_network((int(IPv6Address(address.partition("%")[0])), 64), strict=False))
 
 
-def most_connections(files: int) -> int:
+def max_connections(files: int) -> int:
     """How many connections may be open if the process may open `files` files in addition to its AWS calls (-1: any)."""
-    return MOST if files == resource.RLIM_INFINITY else max(16, min(MOST, files - KEPT_FREE))
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(16, min(MAX_CONNECTIONS, files - RESERVED_FILES))
 
 
 class HeldBodies:
-    """The response bodies that are in memory until their last reader has received them; a shared body counts once.
+    """The response bodies that are in memory until their last client has received them: at most `most` bytes.
 
-    A client may hold more as long as it holds less than what is left for others (`may_have_more`).
+    A shared body counts once. A client may hold more as long as it holds less than what is free (`may_have_more`).
     """
 
     def __init__(self, most: int) -> None:
-        """`most`: bytes."""
         self._most = most
         self._readers: Counter[int] = Counter()
         self._of: defaultdict[str, Counter[int]] = defaultdict(Counter)
@@ -52,7 +53,7 @@ class HeldBodies:
 
     @contextmanager
     def by(self, client: str, body: bytes) -> Iterator[bool]:
-        """Hold `body` for `client` within the `with` block, if there is room; the value is whether there is."""
+        """Count `body` for `client` within the `with` block, if there is room; the value is whether there is."""
         key, own = id(body), self._of[client]
         held = key in self._readers or may_have_more(
             sum(map(self._sizes.__getitem__, own)), sum(self._sizes.values()), self._most
@@ -76,12 +77,12 @@ class HeldBodies:
 
 
 class OnePerIteration:
-    """Lets one request begin in each iteration of the event loop; the others wait in order of arrival."""
+    """Lets one request start in each iteration of the event loop; the others wait in order of arrival."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
     async def wait(self) -> None:
-        """Return in an iteration of the loop in which no other request begins."""
+        """Return in an iteration of the loop in which no other request starts."""
         async with self._lock:
             await asyncio.sleep(0)

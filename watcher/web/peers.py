@@ -1,4 +1,4 @@
-"""What is known of the targets that other watchers on the same table poll: read from it at most once a minute."""
+"""The records of targets that other watchers on the same table poll, read from it at most once a minute."""
 
 from __future__ import annotations
 
@@ -19,58 +19,60 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-KEPT, LACKING = 60.0, 10.0
-"""Seconds that what was read is good for; and while some of what others poll was not there yet."""
+KEPT_SECONDS = 60.0
+"""How long the records that were read are used."""
 
-PATIENCE = 2.0
-"""Seconds that a read is waited for; until it is done, what was known before is told."""
+KEPT_INCOMPLETE_SECONDS = 10.0
+"""The same while some targets of others have no record yet."""
+
+READ_SECONDS = 2.0
+"""How long a response waits for a read; after that, it has the previous records."""
 
 
 class PeerRecords:
-    """All records, this watcher's own and those of the others; it reads only while somebody asks."""
+    """All records, this watcher's own and those of the others; it reads only for a request."""
 
-    def __init__(self, inside: DaemonView) -> None:
-        """`inside` is of whom it is told."""
-        self._inside = inside
-        self._reading = SingleFlight(self._read, KEPT, StoreSilent)
+    def __init__(self, daemon: DaemonView) -> None:
+        self._daemon = daemon
+        self._reads = SingleFlight(self._read, KEPT_SECONDS, StoreSilent)
         self._known: dict[str, Record] = {}
-        self._unread = False
+        self._failed = False
         self._groups: tuple[Config | None, Mapping[EndpointKey, tuple[Target, ...]]] = (None, {})
 
     async def records(self) -> Mapping[str, Record]:
-        """By target's id and endpoint's key (as text); those of what others poll are about a minute old at most."""
+        """By target id, and by endpoint key as text; those of others are at most about a minute old."""
         groups = self._configured()
-        away = groups.keys() - self._inside.endpoints().keys()
+        away = groups.keys() - self._daemon.endpoints().keys()
         if not away:
             self._known = {}
-            return self._inside.records
-        # Of one that never answered there is at most its endpoint's own.
-        lacking = any(
+            return self._daemon.records
+        # A target that never answered has no record, but its endpoint may have one.
+        incomplete = any(
             target.id not in self._known and str(key) not in self._known for key in away for target in groups[key]
         )
         try:
-            await self._reading.get_within(PATIENCE, LACKING if lacking else KEPT)
-            self._unread = False
+            await self._reads.get_within(READ_SECONDS, KEPT_INCOMPLETE_SECONDS if incomplete else KEPT_SECONDS)
+            self._failed = False
         except StoreError as error:
-            if not self._unread:
+            if not self._failed:
                 log.warning("http.peer_read_failed", error=str(error), consequence="their last known state is shown")
-            self._unread = True
-        # What another one takes over stays as it was seen last until it is read.
-        self._known = {**self._known, **self._inside.records}
+            self._failed = True
+        # A target that another watcher takes over keeps its last record until the next read.
+        self._known = {**self._known, **self._daemon.records}
         return self._known
 
     def close(self) -> None:
-        """Stop reading."""
-        self._reading.close()
+        """Cancel what is running."""
+        self._reads.close()
 
     async def _read(self) -> None:
-        found = await self._inside.reader.records()
-        subjects = {target.id for target in self._inside.config.targets} | {*map(str, self._configured())}
+        found = await self._daemon.reader.records()
+        subjects = {target.id for target in self._daemon.config.targets} | {*map(str, self._configured())}
         self._known = {subject: record for subject, record in found.items() if subject in subjects}
 
     def _configured(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
         """The targets by endpoint, grouped once for each configuration."""
-        config = self._inside.config
+        config = self._daemon.config
         if self._groups[0] is not config:
             self._groups = config, config.endpoints()
         return self._groups[1]

@@ -1,4 +1,4 @@
-"""What is answered, and how it goes out: with the same headers everywhere, packed where that is worth it, in slices."""
+"""HTTP responses, and how they are sent: with common headers, compressed if that pays off, in slices."""
 
 from __future__ import annotations
 
@@ -27,39 +27,44 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Server": "watcher",
 }
-"""On everything. No version: it is told to those who may look, in `/api/status`."""
+"""Headers of every response. The version is only in `/api/status`, which may need a token."""
 
-WORTH_PACKING = 1024
-WHOLE = 64 * 1024
-SLICE = 16 * 1024
-BREATH = 256 * 1024
-"""Bytes: from which on an answer is packed; up to which one is written at once; of a slice of a larger one, of which a
-slow reader holds two at most; and after how many others on the loop get their turn, even when the reader is quick."""
+MIN_GZIP_BYTES = 1024
+"""The least size of a body that is compressed."""
+
+MAX_WHOLE_BYTES = 64 * 1024
+"""The largest body that is written at once."""
+
+SLICE_BYTES = 16 * 1024
+"""The size of the slices of a larger body, of which a slow client holds two at most."""
+
+YIELD_BYTES = 256 * 1024
+"""Bytes after which other tasks of the loop run, however fast the client reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer; `packed` is the body by gzip, where that is at hand."""
+    """A response; `gzipped` is the compressed body, if there is one."""
 
     body: bytes
     content_type: str = JSON
     status: int = 200
     headers: Sequence[tuple[str, str]] = ()
-    packed: bytes | None = None
+    gzipped: bytes | None = None
 
 
-def told(form: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Response:
-    """`form` as JSON."""
-    return Response(json.dumps(form, separators=(",", ":")).encode(), JSON, status, headers)
+def json_response(value: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Response:
+    """`value` as JSON."""
+    return Response(json.dumps(value, separators=(",", ":")).encode(), JSON, status, headers)
 
 
-def failed(status: int, error: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
+def error_response(status: int, error: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
     """An error: what happened, and what to do."""
-    return told({"error": error}, status, headers)
+    return json_response({"error": error}, status, headers)
 
 
-def takes_gzip(accept_encoding: str) -> bool:
-    """Whether a client with this `Accept-Encoding` takes gzip (RFC 9110, section 12.5.3)."""
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether this `Accept-Encoding` accepts gzip (RFC 9110, section 12.5.3)."""
     for part in accept_encoding.lower().split(","):
         coding, _, weight = part.replace(" ", "").partition(";q=")
         if coding in {"gzip", "*"}:
@@ -67,66 +72,52 @@ def takes_gzip(accept_encoding: str) -> bool:
     return False
 
 
-class Packer:
-    """Packs by gzip, on a thread of its own: it takes a while, and others have work for the loop's threads."""
+class Compressor:
+    """Compresses bodies on a thread of its own, since this takes a while, and the loop's threads have other work."""
 
     LEVEL = 4
-    """A quarter of the time of the best, for a tenth more bytes."""
+    """A quarter of the time of the best level, for a tenth more bytes."""
 
     def __init__(self) -> None:
-        """The thread begins with the first work."""
         self._thread = ThreadPoolExecutor(1, "gzip")
 
-    async def packed(self, answer: Response) -> Response:
-        """`answer`, with its body by gzip as well where that is worth it."""
-        if answer.packed is not None or len(answer.body) < WORTH_PACKING:
-            return answer
-        pack = partial(gzip.compress, answer.body, self.LEVEL, mtime=0)
-        return replace(answer, packed=await asyncio.get_running_loop().run_in_executor(self._thread, pack))
+    async def compressed(self, response: Response) -> Response:
+        """The response with its compressed body, unless it is small."""
+        if response.gzipped is not None or len(response.body) < MIN_GZIP_BYTES:
+            return response
+        compress = partial(gzip.compress, response.body, self.LEVEL, mtime=0)
+        return replace(response, gzipped=await asyncio.get_running_loop().run_in_executor(self._thread, compress))
 
     def close(self) -> None:
-        """Take no more work."""
+        """Cancel what is not compressed yet."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-async def send(request: web.BaseRequest, answer: Response) -> web.StreamResponse:
-    """Send it, as fast as the client takes it."""
-    headers = CIMultiDict({**HEADERS, "Content-Type": answer.content_type})
-    for name, _ in answer.headers:
+async def send(request: web.BaseRequest, response: Response) -> web.StreamResponse:
+    """Send a response as fast as the client reads it; a small one is only returned, and aiohttp sends it."""
+    headers = CIMultiDict({**HEADERS, "Content-Type": response.content_type})
+    for name, _ in response.headers:
         headers.popall(name, None)
-    headers.extend(answer.headers)
-    body = answer.body
-    if answer.packed is not None:
+    headers.extend(response.headers)
+    body = response.body
+    if response.gzipped is not None:
         headers["Vary"] = "Accept-Encoding"
-        if takes_gzip(request.headers.get("Accept-Encoding", "")):
-            body, headers["Content-Encoding"] = answer.packed, "gzip"
-    if len(body) <= WHOLE or request.method == "HEAD":
-        whole = web.Response(body=body, status=answer.status, headers=headers)
-        _close_after_body(request, whole)
-        return whole
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = len(body)
-    _close_after_body(request, response)
-    await response.prepare(request)
-    view = memoryview(body)
-    for start in range(0, len(body), SLICE):
-        await response.write(view[start : start + SLICE])
-        await request.writer.drain()
-        if start % BREATH == 0:
-            await asyncio.sleep(0)
-    await response.write_eof()
-    return response
-
-
-def _close_after_body(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """What a client sends after a request that has no body here is not waited for."""
+        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+            body, headers["Content-Encoding"] = response.gzipped, "gzip"
+    whole = len(body) <= MAX_WHOLE_BYTES or request.method == "HEAD"
+    sent = (web.Response if whole else web.StreamResponse)(status=response.status, headers=headers)
     if request.body_exists:
-        response.force_close()
-
-
-def on_the_wire(answer: Response, *, head_only: bool = False) -> bytes:
-    """The whole of a last answer, for a connection that nothing else will be read from."""
-    headers = {**HEADERS, "Content-Type": answer.content_type, **dict(answer.headers), "Connection": "close"}
-    lines = [f"HTTP/1.1 {answer.status} ", *(f"{name}: {value}" for name, value in headers.items())]
-    head = "\r\n".join((*lines, f"Content-Length: {len(answer.body)}", "", "")).encode()
-    return head if head_only else head + answer.body
+        sent.force_close()  # a body is refused, and not read
+    if isinstance(sent, web.Response):
+        sent.body = body
+        return sent
+    sent.content_length = len(body)
+    await sent.prepare(request)
+    view = memoryview(body)
+    for start in range(0, len(body), SLICE_BYTES):
+        await sent.write(view[start : start + SLICE_BYTES])
+        await request.writer.drain()
+        if start % YIELD_BYTES == 0:
+            await asyncio.sleep(0)
+    await sent.write_eof()
+    return sent

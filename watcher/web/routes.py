@@ -1,4 +1,4 @@
-"""The paths that are served, and the route of a request's path. Pure."""
+"""The routes, and the route of a request's path. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Route(StrEnum):
-    """A path as the OpenAPI document has it."""
+    """A path of the OpenAPI document."""
 
     LIVEZ = "/livez"
     READYZ = "/readyz"
@@ -25,11 +25,11 @@ class Route(StrEnum):
     OPENAPI = "/api/openapi.json"
 
 
-OPEN = frozenset({Route.LIVEZ, Route.READYZ})
-"""Routes that need no token and do not wait for other requests: an orchestrator restarts the daemon by them."""
+HEALTH = frozenset({Route.LIVEZ, Route.READYZ})
+"""Routes that need no token and do not wait for other requests: an orchestrator restarts the daemon if they fail."""
 
 _EXACT = {route.value: route for route in Route if "{" not in route.value}
-_UNDER = {
+_PREFIXES = {
     "/targets/": Route.TARGET_PAGE,
     "/static/": Route.STATIC,
     "/api/targets/": Route.TARGET,
@@ -37,13 +37,13 @@ _UNDER = {
 
 
 def find(raw_path: str) -> tuple[Route, str] | None:
-    """The route of a path as it came, and what stands in the place of its `{…}`.
+    """The route of a path that is still percent-encoded, and the value of its `{…}`.
 
-    Whether `/api/targets/…/badge.svg` is a badge or a target of that name is for who knows the targets.
+    A badge is found as `TARGET`: whether `/api/targets/…/badge.svg` is a target of that name depends on the targets.
     """
     if raw_path in _EXACT:
         return _EXACT[raw_path], ""
-    for start, route in _UNDER.items():
-        if raw_path.startswith(start) and len(raw_path) > len(start):
-            return route, raw_path.removeprefix(start)
+    for prefix, route in _PREFIXES.items():
+        if raw_path.startswith(prefix) and raw_path != prefix:
+            return route, raw_path.removeprefix(prefix)
     return None

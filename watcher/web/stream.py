@@ -1,7 +1,7 @@
-"""Server-Sent Events: each recorded event to everyone who listens, from any number on, and lost to nobody.
+"""Server-Sent Events: each recorded event to every client, from any number on, without gaps.
 
-A stream holds no events. It remembers what it sent, and looks for what follows: among the last ones, which all share in
-the order in which they were found, or, when it lags behind them, in the store, a page at a time.
+A stream holds no events. It remembers what it sent, and looks for newer events: among the recent ones, which all
+streams share in the order in which they were found, or, if it lags behind, in the store, page by page.
 """
 
 from __future__ import annotations
@@ -30,198 +30,190 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MOST = 200
-"""Streams at once; one client may have half of them."""
+MAX_STREAMS = 200
+"""Streams at a time; one client may have half of them."""
 
-STILL_HERE = 15.0
-"""Seconds of silence after which a comment keeps the connection alive through proxies."""
+KEEP_ALIVE_SECONDS = 15.0
+"""Silence after which a comment keeps the connection alive through proxies."""
 
-SHARED = 1000
-FED, PAGE = 500, 20
-"""Events that all streams share; that are read at once for them; and that one stream has in hand."""
+RECENT_EVENTS, RECENT_CHARACTERS = 1000, 16 * 1024 * 1024
+"""The events that all streams share."""
 
-SHARED_TEXT, FED_TEXT, PAGE_TEXT = 16 * 1024 * 1024, 4 * 1024 * 1024, 256 * 1024
-"""Characters of the events of each; a single event may have more."""
+FEED_EVENTS, FEED_CHARACTERS = 500, 4 * 1024 * 1024
+"""The events that are read at once for all streams; a single event may be longer."""
 
-PAGERS = 4
-"""Streams that read from the store at once."""
+PAGE_EVENTS, PAGE_CHARACTERS = 20, 256 * 1024
+"""The events that one stream holds."""
 
-RETRY = 3000
-"""Milliseconds after which a browser comes back."""
+MAX_READERS = 4
+"""Streams that read from the store at a time."""
 
-ELSEWHERE = 5.0
-"""Seconds between looks at what other watchers recorded, where there may be some."""
+RETRY_MILLISECONDS = 3000
+"""When a browser reconnects."""
+
+PEER_SECONDS = 5.0
+"""Between two reads of what other watchers on the table recorded."""
 
 Found = tuple[int, "Event"]
-"""An event with its number."""
+"""An event and its number."""
 
 
 @dataclass(slots=True)
-class _Place:
-    """How far a stream has come."""
+class _Position:
+    """What a stream has sent, and how many events of the feed it has processed; None: it reads from the store."""
 
-    told: EventCursor
-    position: int | None = None
-    """In the feed: how many of all that it ever took up were looked at; None: it reads from the store."""
+    cursor: EventCursor
+    fed: int | None = None
 
 
 class Hub(Observer):
-    """All streams; with no stream open it reads nothing."""
+    """All streams; while none is open, nothing is read."""
 
-    def __init__(self, inside: DaemonView) -> None:
-        """`inside` is whose events are sent."""
+    def __init__(self, daemon: DaemonView) -> None:
         self.streams = 0
-        self._inside = inside
+        self._daemon = daemon
         self._recent: list[Found] = []
-        self._taken = 0
-        """How many events the feed ever took up; the recent ones are the last of them."""
-        self._told = EventCursor(0, 0)
-        self._texts: dict[tuple[int, str], bytes] = {}
-        """What is sent of the recent ones, made once for all."""
-        self._pulse = asyncio.Event()
+        self._fed = 0
+        """How many events the feed has ever read; the recent ones are the last of them."""
+        self._cursor = EventCursor(0, 0)
+        self._messages: dict[tuple[int, str], bytes] = {}
+        """The messages of the recent events, encoded once for all streams."""
+        self._changed = asyncio.Event()
         self._news = asyncio.Event()
         self._reloads = 0
         self._epoch = 0
         self._closing = False
         self._feeding: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
-        self._pagers = asyncio.Semaphore(PAGERS)
+        self._readers = asyncio.Semaphore(MAX_READERS)
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """See `Observer`."""
         if self.streams and any(entry.events for entry in entries):
             self._news.set()
 
     def reloaded(self) -> None:
-        """Another configuration is in force, or was refused: let the pages look."""
+        """Let the pages load the configuration again: it was replaced, or a wrong one was rejected."""
         self._reloads += 1
         self._wake()
 
     def cut(self) -> None:
-        """End the streams that are open: who may listen is another question now. They come back if they may."""
+        """End the open streams, since the address or the token has changed. Clients with the token reconnect."""
         self._epoch += 1
         self._wake()
 
     def close(self) -> None:
-        """End every stream; none is opened any more."""
+        """End every stream."""
         self._closing = True
         self._wake()
         self._stop_feeding()
 
     async def serve(self, request: web.BaseRequest, after: int | None) -> web.StreamResponse:
-        """Send events to one client until it goes, or `close`.
-
-        Args:
-            request: who asks.
-            after: the number of the last event that it had; None: it wants only those to come.
+        """Send the events after the number `after` (None: only new ones) until the client disconnects, or `close`.
 
         Raises:
             StoreError: before anything is sent.
         """
         self.streams += 1
-        epoch = self._epoch  # before anything is waited for: it may be cut while it opens
+        epoch = self._epoch  # before the first await: the stream may be cut while it opens
         try:
-            place = await self._begin(after)
+            position = await self._begin(after)
             response = web.StreamResponse(
                 headers={**HEADERS, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
             )
             await response.prepare(request)
             if request.method != "HEAD":
-                await self._send(request, response, place, epoch)
+                await self._send(request, response, position, epoch)
             return response
         finally:
             self.streams -= 1
             if not self.streams:
                 self._stop_feeding()
 
-    async def _begin(self, after: int | None) -> _Place:
-        """Let there be a feed; the place from which a stream goes on."""
+    async def _begin(self, after: int | None) -> _Position:
+        """Start the feed, if there is none; returns where the stream begins."""
         async with self._opening:
             if self._feeding is None or self._feeding.done():
-                self._told = await cursor_at_end(self._inside.reader, EventQuery(size=FED_TEXT), FED)
+                self._cursor = await cursor_at_end(self._daemon.reader, EventQuery(size=FEED_CHARACTERS), FEED_EVENTS)
                 self._recent = []
-                self._taken += 1  # a stream of the former feed may have missed something
-                self._feeding = asyncio.create_task(self._feed(), name="events for the pages")
+                self._fed += 1  # a stream of the former feed may have missed events
+                self._feeding = asyncio.create_task(self._feed(), name="events for streams")
         if after is None:
-            return _Place(self._told.copy(), self._taken)
-        if after > self._told.last:
-            # A number from the future is one of a store that is lost; what follows now counts from anew.
-            after = min(after, await self._newest())
-        return _Place(EventCursor(after, self._inside.reader.late))
+            return _Position(self._cursor.copy(), self._fed)
+        if after > self._cursor.last:
+            # The number is of a store that was lost; the numbers of this one began again.
+            newest = await self._daemon.reader.events(EventQuery(limit=1))
+            after = min(after, newest[-1][0] if newest else 0)
+        return _Position(EventCursor(after, self._daemon.reader.late))
 
-    async def _send(self, request: web.BaseRequest, response: web.StreamResponse, place: _Place, epoch: int) -> None:
+    async def _send(
+        self, request: web.BaseRequest, response: web.StreamResponse, position: _Position, epoch: int
+    ) -> None:
         reloads = self._reloads
 
-        async def write(text: bytes) -> None:
-            await response.write(text)
+        async def write(message: bytes) -> None:
+            await response.write(message)
             await request.writer.drain()
 
         # An id without data dispatches no event, but an `EventSource` resumes from it (HTML standard, 9.2.6). The
-        # client may have no id yet, or one of a store that is lost.
-        await write(f"retry: {RETRY}\nid: {place.told.last}\n: watcher\n\n".encode())
+        # client may have no id yet, or one of a store that was lost.
+        await write(f"retry: {RETRY_MILLISECONDS}\nid: {position.cursor.last}\n: watcher\n\n".encode())
         while not self._closing and epoch == self._epoch:
-            pulse = self._pulse  # before looking, so that no news is missed
+            changed = self._changed  # before reading, so that no event is missed
             if reloads != self._reloads:
                 reloads = self._reloads
                 await write(b"event: config\ndata: {}\n\n")
-            if found := await self._following(place):
+            if found := await self._next(position):
                 await write(
-                    b"".join(self._texts.get((number, event.id)) or _text(number, event) for number, event in found)
+                    b"".join(
+                        self._messages.get((number, event.id)) or _message(number, event) for number, event in found
+                    )
                 )
-                continue
-            if place.position == self._taken:
+            elif position.fed == self._fed:
                 try:
-                    async with asyncio.timeout(STILL_HERE):
-                        await pulse.wait()
+                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                        await changed.wait()
                 except TimeoutError:
                     await write(b": still here\n\n")
 
-    async def _following(self, place: _Place) -> list[Found]:
-        """Some of what a stream has not sent; nothing may also mean that it is to ask again."""
-        if place.position is not None:
-            start = place.position - (self._taken - len(self._recent))
+    async def _next(self, position: _Position) -> list[Found]:
+        """Some events that the stream has not sent; an empty list may also mean that it must ask again."""
+        if position.fed is not None:
+            start = position.fed - (self._fed - len(self._recent))
             if start >= 0:
-                found = fitting(self._recent[start : start + PAGE], PAGE_TEXT)
-                place.position += len(found)
-                return place.told.advance(found)
-            place.position = None
-        taken = self._taken  # before reading: what is taken up meanwhile is looked at
-        async with self._pagers:
-            found = await self._page(place.told)
+                found = fitting(self._recent[start : start + PAGE_EVENTS], PAGE_CHARACTERS)
+                position.fed += len(found)
+                return position.cursor.advance(found)
+            position.fed = None
+        fed = self._fed  # before reading: what the feed reads meanwhile is processed later
+        query = position.cursor.unseen(EventQuery(size=PAGE_CHARACTERS), PAGE_EVENTS)
+        async with self._readers:
+            try:
+                found = await self._daemon.reader.events(query)
+            except StoreError as error:
+                # The stream ends; the browser reconnects with the number of its last event.
+                log.warning("http.stream_failed", error=str(error))
+                raise ConnectionError(str(error)) from error
         if not found:
-            place.position = taken
-        return place.told.advance(found)
-
-    async def _page(self, told: EventCursor) -> list[Found]:
-        try:
-            return await self._inside.reader.events(told.unseen(EventQuery(size=PAGE_TEXT), PAGE))
-        except StoreError as error:
-            # The stream ends; the browser comes back and says where it was.
-            log.warning("http.stream_failed", error=str(error))
-            raise ConnectionError(str(error)) from error
-
-    async def _newest(self) -> int:
-        newest = await self._inside.reader.events(EventQuery(limit=1))
-        return newest[-1][0] if newest else 0
+            position.fed = fed
+        return position.cursor.advance(found)
 
     async def _feed(self) -> None:
-        """Take up what is recorded, for all."""
-        reader = self._inside.reader
+        """Read new events for all streams."""
+        reader, query = self._daemon.reader, EventQuery(size=FEED_CHARACTERS)
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ELSEWHERE if reader.late else None):
+                async with asyncio.timeout(PEER_SECONDS if reader.late else None):
                     await self._news.wait()
             self._news.clear()
             try:
-                while found := self._told.advance(
-                    await reader.events(self._told.unseen(EventQuery(size=FED_TEXT), FED))
-                ):
-                    self._recent = fitting([*self._recent, *found][: -SHARED - 1 : -1], SHARED_TEXT)[::-1]
-                    self._texts |= {(number, event.id): _text(number, event) for number, event in found}
-                    if len(self._texts) > 2 * len(self._recent):
-                        recent = {(number, event.id) for number, event in self._recent}
-                        self._texts = {key: text for key, text in self._texts.items() if key in recent}
-                    self._taken += len(found)
+                while found := self._cursor.advance(await reader.events(self._cursor.unseen(query, FEED_EVENTS))):
+                    recent = [*self._recent, *found][: -RECENT_EVENTS - 1 : -1]
+                    self._recent = fitting(recent, RECENT_CHARACTERS)[::-1]
+                    self._messages |= {(number, event.id): _message(number, event) for number, event in found}
+                    if len(self._messages) > 2 * len(self._recent):
+                        keys = {(number, event.id) for number, event in self._recent}
+                        self._messages = {key: message for key, message in self._messages.items() if key in keys}
+                    self._fed += len(found)
                     self._wake()
             except StoreError as error:
                 log.warning("http.stream_failed", error=str(error))
@@ -229,15 +221,15 @@ class Hub(Observer):
                 await asyncio.sleep(1.0)
 
     def _wake(self) -> None:
-        self._pulse.set()
-        self._pulse = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _stop_feeding(self) -> None:
         if self._feeding is not None:
             self._feeding.cancel()
             self._feeding = None
-        self._recent, self._texts = [], {}
+        self._recent, self._messages = [], {}
 
 
-def _text(number: int, event: Event) -> bytes:
+def _message(number: int, event: Event) -> bytes:
     return f"id: {number}\ndata: {event.body}\n\n".encode()

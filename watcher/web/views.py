@@ -1,4 +1,4 @@
-"""What is told of targets, endpoints, sinks and the daemon itself: what is known -> JSON. Pure."""
+"""Targets, endpoints, sinks and the daemon as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from watcher.observability.backlog import Backlog
     from watcher.observability.daemon_view import DaemonView, EndpointStatus, SinkStatus, TargetStatus
 
-LONGEST_NOTE = 500
-"""Bytes of AWS's text about a failure."""
+MAX_NOTE_BYTES = 500
+"""The length of AWS's text about a failure."""
 
 
-def kept_row(target: Target, record: Record | None, endpoint: Record | None) -> dict[str, Any]:
-    """The part of a target's row that changes only when something is committed."""
+def committed_row(target: Target, record: Record | None, endpoint: Record | None) -> dict[str, Any]:
+    """The part of a target's row that only a commit changes."""
     known = record.known if record else None
     attempt = known.attempt if known else None
     revision = (attempt.target_revision if attempt else None) or {}
@@ -50,25 +50,25 @@ def kept_row(target: Target, record: Record | None, endpoint: Record | None) -> 
         "commit_url": links(revision)[1],
         "repository": repository_name(revision) or None,
         "branch": revision.get("branch") or None,
-        "note": excerpt(last_failure(attempt), LONGEST_NOTE),
+        "note": excerpt(last_failure(attempt), MAX_NOTE_BYTES),
         "interval": target.interval,
         "active": active(known),
     }
 
 
-def look_row(look: TargetStatus) -> dict[str, Any]:
-    """The part of a target's row that changes with each poll."""
+def polling_row(status: TargetStatus) -> dict[str, Any]:
+    """The part of a target's row that every poll changes."""
     return {
-        "answered_at": time_or_none(look.answered),
-        "tried_at": time_or_none(look.tried),
-        "next_poll_at": time_or_none(look.next_poll),
-        "poll_failures": look.failures,
-        "polled_here": look.polled_here,
+        "answered_at": time_or_none(status.answered),
+        "tried_at": time_or_none(status.tried),
+        "next_poll_at": time_or_none(status.next_poll),
+        "poll_failures": status.failures,
+        "polled_here": status.polled_here,
     }
 
 
 def title(target: Target) -> str:
-    """What a person calls it, shortly."""
+    """A short name for people."""
     if target.kind is Kind.TEMPLATE:
         parts = dict(target.identity)
         return f"{parts['name']} v{parts['version']} ({parts['type']})"
@@ -76,7 +76,7 @@ def title(target: Target) -> str:
 
 
 def target_view(target: Target, record: Record | None) -> dict[str, Any]:
-    """What `/api/targets/<id>` has beside the row and the history."""
+    """The fields of `/api/targets/<id>` besides the row and the history."""
     known = record.known if record else None
     successful = known.latest_successful if known else None
     return {
@@ -95,46 +95,46 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
 
 
 def endpoints_view(
-    looks: Mapping[EndpointKey, EndpointStatus], records: Mapping[str, Record], now: datetime
+    statuses: Mapping[EndpointKey, EndpointStatus], records: Mapping[str, Record], now: datetime
 ) -> dict[str, Any]:
     """`/api/endpoints`: those that cannot be read first."""
-    rows = [_endpoint(key, look, records.get(str(key))) for key, look in looks.items()]
+    rows = [_endpoint(key, status, records.get(str(key))) for key, status in statuses.items()]
     return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
 
 
-def _endpoint(key: EndpointKey, look: EndpointStatus, record: Record | None) -> dict[str, Any]:
+def _endpoint(key: EndpointKey, status: EndpointStatus, record: Record | None) -> dict[str, Any]:
     outage = record.outage if record else None
     return {
         "id": str(key),
         "account": key.account,
         "region": key.region,
         "api": key.api.value,
-        "targets": look.targets,
+        "targets": status.targets,
         "readable": outage is None,
-        "tried": look.tried,
-        "answered_at": time_or_none(look.answered),
-        "rate": look.rate,
-        "allowed": look.allowed,
-        "poll_failures": look.failures,
+        "tried": status.tried,
+        "answered_at": time_or_none(status.answered),
+        "rate": status.rate,
+        "allowed": status.allowed,
+        "poll_failures": status.failures,
         "outage": None if outage is None else _outage(outage),
     }
 
 
-def sinks_view(looks: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
+def sinks_view(statuses: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
     """`/api/sinks`: first the sinks that do not accept deliveries, then the others, then those no longer configured."""
-    looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
-    configured = sorted(looks, key=lambda name: looks[name].state == SinkState.UP)
-    names = [*configured, *(name for name in backlogs if name not in looks)]
-    return {"now": rfc3339(now), "sinks": [_sink(name, looks.get(name), backlogs.get(name)) for name in names]}
+    statuses = {name: status.beside(backlogs.get(name)) for name, status in statuses.items()}
+    configured = sorted(statuses, key=lambda name: statuses[name].state == SinkState.UP)
+    names = [*configured, *(name for name in backlogs if name not in statuses)]
+    return {"now": rfc3339(now), "sinks": [_sink(name, statuses.get(name), backlogs.get(name)) for name in names]}
 
 
-def _sink(name: str, look: SinkStatus | None, backlog: Backlog | None) -> dict[str, Any]:
+def _sink(name: str, status: SinkStatus | None, backlog: Backlog | None) -> dict[str, Any]:
     return {
         "name": name,
-        "type": look.type if look else None,
-        "configured": look is not None,
-        "state": look.state if look else None,
-        "error": redact(look.error) if look else "",
+        "type": status.type if status else None,
+        "configured": status is not None,
+        "state": status.state if status else None,
+        "error": redact(status.error) if status else "",
         "waiting": backlog.waiting if backlog else 0,
         "oldest_waiting": time_or_none(backlog.oldest if backlog else None),
         "dead": backlog.dead if backlog else 0,
@@ -142,14 +142,14 @@ def _sink(name: str, look: SinkStatus | None, backlog: Backlog | None) -> dict[s
 
 
 def status_view(
-    inside: DaemonView, counts: Mapping[str, int], stuck: Sequence[str], unready: Sequence[str]
+    daemon: DaemonView, counts: Mapping[str, int], stuck: Sequence[str], unready: Sequence[str]
 ) -> dict[str, Any]:
-    """`/api/status`. `counts`: how many targets stand how; `stuck`, `unready`: why it is not live, or not ready."""
-    config, loaded = inside.config, inside.loaded
+    """`/api/status`. `counts`: targets by status; `stuck`, `unready`: why the daemon is not live, or not ready."""
+    config, loaded = daemon.config, daemon.loaded
     return {
         "version": __version__,
-        "now": rfc3339(inside.clock.now()),
-        "started_at": rfc3339(inside.started),
+        "now": rfc3339(daemon.clock.now()),
+        "started_at": rfc3339(daemon.started),
         "watcher": {
             "live": not stuck,
             "ready": not unready,
@@ -175,7 +175,7 @@ def health_view(reasons: Sequence[str]) -> dict[str, Any]:
 
 
 def time_or_none(moment: datetime | None) -> str | None:
-    """A time as JSON has it."""
+    """A time in JSON."""
     return None if moment is None else rfc3339(moment)
 
 

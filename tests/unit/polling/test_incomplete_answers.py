@@ -25,7 +25,7 @@ from watcher.observability.metrics import detection
 from watcher.polling.check import judge
 from watcher.sources import SOURCES
 from watcher.web.history import attempts
-from watcher.web.views import kept_row, target_view
+from watcher.web.views import committed_row, target_view
 
 if TYPE_CHECKING:
     from watcher.core.state import Known
@@ -85,7 +85,7 @@ def test_an_incomplete_attempt_is_shown_wherever_a_whole_one_is(parts: dict[str,
     assert known is not None
     forms = [
         attempts(events, known),
-        kept_row(NETWORK, Record(known), None),
+        committed_row(NETWORK, Record(known), None),
         target_view(NETWORK, Record(known)),
         record_to_json(NETWORK, Record(known)),
         finding_to_json(finding),

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from watcher.web.auth import addressed_here, may
+from watcher.web.auth import addressed_here, authorized
 
 TOKEN = "s3cret:with-colon-é"
 
@@ -26,7 +26,7 @@ def basic(text: str) -> str:
     ],
 )
 def test_the_token_is_taken_as_bearer_and_as_password(authorization: str) -> None:
-    assert may(authorization, TOKEN)
+    assert authorized(authorization, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_the_token_is_taken_as_bearer_and_as_password(authorization: str) -> Non
     ],
 )  # fmt: skip
 def test_nothing_else_is(authorization: str | None) -> None:
-    assert not may(authorization, TOKEN)
+    assert not authorized(authorization, TOKEN)
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer whatever"])
 def test_without_a_token_everybody_may(authorization: str | None) -> None:
-    assert may(authorization, None)
+    assert authorized(authorization, None)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from watcher.web import query
 DOCUMENT = json.loads(resources.files("watcher.web").joinpath("openapi.json").read_text())
 REGISTRY: Registry[Any] = Registry().with_resource("urn:api", Resource(DOCUMENT, DRAFT202012))
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
-LONG = "x" * (query.LONGEST + 1)
+LONG = "x" * (query.MAX_CHARACTERS + 1)
 NUMBERS = ["", "0", "1", "50", "1000", "1001", "-1", "1.5", "x", "9223372036854775807", "9223372036854775808", "1e3"]
 
 SERVER = {
@@ -72,7 +72,7 @@ def documented(schema: Any, value: str) -> bool:
 def taken(route: str, pairs: list[tuple[str, str]]) -> bool:
     try:
         SERVER[route](pairs)
-    except query.WrongQuery:
+    except query.QueryError:
         return False
     return True
 
