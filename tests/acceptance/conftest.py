@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.installed_command import REGION, Site
 from tests.support.simulator import Simulator
-from watcher.core.model import stack, template
 from watcher.simulator.scenario import Scenario
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

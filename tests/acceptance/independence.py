@@ -13,8 +13,9 @@ from tests.support.delivery_oracle import Wants
 from tests.support.installed_command import REGION, Site
 from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import PATIENCE, until
-from watcher.core.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator.scenario import Scenario
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,9 @@ from tests.support.installed_command import SECRET, Site
 from tests.support.simulator import attempt
 from tests.support.waiting import until
 from watcher.core.event_schema import event_schema
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.sources import KINDS
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Places
@@ -31,7 +33,7 @@ COMMANDS = (
     "run", "check", "validate", "status", "events", "events explain", "deliveries", "deliveries retry",
     "deliveries drop", "test-sink", "schema", "simulate", "demo",
 )  # fmt: skip
-EVENTS = Draft202012Validator(event_schema())
+EVENTS = Draft202012Validator(event_schema(KINDS))
 
 
 @pytest.fixture

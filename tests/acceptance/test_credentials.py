@@ -16,9 +16,10 @@ from tests.support.processes import alive
 from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import until
 from watcher.aws import credential_process
-from watcher.core.model import SUCCEEDED, stack
+from watcher.core.model import SUCCEEDED
 from watcher.errors import EndpointUnreadable
 from watcher.simulator.scenario import Role, Scenario
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,6 +16,7 @@ from tests.support.simulator import attempt
 from tests.support.waiting import until
 from watcher.core.event_schema import event_schema
 from watcher.core.model import FAILED, SUCCEEDED
+from watcher.sources import KINDS
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 T = 1_795_420_800.0
 UNKNOWN = "0" * 32
 OUT = "{name: out, type: stdout}"
-VALID = Draft202012Validator(event_schema())
+VALID = Draft202012Validator(event_schema(KINDS))
 
 
 @pytest.fixture

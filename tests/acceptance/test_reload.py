@@ -18,14 +18,17 @@ from tests.support.event_oracle import whole_lines
 from tests.support.random_worlds import CallClock, Witness, random_world
 from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import PATIENCE, until
-from watcher.core.model import FAILED, SUCCEEDED, Kind, stack
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator.scenario import Scenario
+from watcher.sources.codeconnections import STACK, stack
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.acceptance.conftest import Places
     from tests.support.installed_command import Child, Site
+    from watcher.core.kinds import Kind
 
 EDITS = 50
 T = 1_795_420_800.0
@@ -88,8 +91,8 @@ class Editor:
         for target in site.simulator.world.scenario.targets():
             named = ", ".join(f'{name}: "{value}"' for name, value in target.identity)
             rows[target.kind].append(f"  - {{{named}, account: default, labels: {{x: {pick('ab')}}}}}")
-        rows[Kind.STACK] += [f"  - {{name: {name}, account: other}}" for name in some]
-        return "\n".join([*lines, "templates:", *rows[Kind.TEMPLATE], "stacks:", *rows[Kind.STACK]]) + "\n"
+        rows[STACK] += [f"  - {{name: {name}, account: other}}" for name in some]
+        return "\n".join([*lines, "templates:", *rows[TEMPLATE], "stacks:", *rows[STACK]]) + "\n"
 
     def edit(self) -> None:
         """Write the next one."""

@@ -14,7 +14,8 @@ from tests.acceptance.consumers import HOOK_SECRET, Consumer, hanging, sound
 from tests.support.installed_command import REGION
 from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, SLACK, until
-from watcher.core.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

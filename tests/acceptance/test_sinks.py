@@ -15,8 +15,9 @@ from tests.support.event_oracle import whole_lines
 from tests.support.installed_command import REGION
 from tests.support.simulator import attempt
 from tests.support.waiting import SLACK, until
-from watcher.core.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.retry_policy import REMOVED
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

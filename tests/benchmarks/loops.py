@@ -21,7 +21,6 @@ from tenacity import retry, stop_after_attempt, wait_random_exponential
 
 from tests.benchmarks.parent import Parent, Reading, metered
 from tests.benchmarks.worlds import REGION, world
-from watcher.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +35,9 @@ class Asking:
     """Targets and how each is asked for, with a count of the answers."""
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        self.api = targets[0].api.value
-        self.operation = SOURCES[targets[0].kind].operation
-        self.requests = [SOURCES[target.kind].request(target) for target in targets]
+        self.api = targets[0].api
+        self.method = targets[0].kind.method
+        self.requests = [target.kind.request(target) for target in targets]
         self.answers = 0
 
     def count(self) -> int:
@@ -57,7 +56,7 @@ async def gather(parent: Parent, job: dict[str, Any], asking: Asking) -> None:
 
         async def poll(request: dict[str, str]) -> None:
             async with slots:
-                await getattr(client, asking.operation)(**request)
+                await getattr(client, asking.method)(**request)
             asking.answers += 1
 
         async def loop() -> None:
@@ -72,7 +71,7 @@ async def paced(parent: Parent, job: dict[str, Any], asking: Asking) -> None:
     async with asking.aio_client(job["url"]) as client, asyncio.TaskGroup() as calls:
 
         async def poll(request: dict[str, str]) -> None:
-            await getattr(client, asking.operation)(**request)
+            await getattr(client, asking.method)(**request)
             asking.answers += 1
 
         async def loop() -> None:
@@ -93,7 +92,7 @@ async def tasks(parent: Parent, job: dict[str, Any], asking: Asking) -> None:
         @retry(stop=stop_after_attempt(4), wait=wait_random_exponential(multiplier=0.5, max=20), reraise=True)
         async def poll(request: dict[str, str]) -> None:
             async with throttler:
-                await getattr(client, asking.operation)(**request)
+                await getattr(client, asking.method)(**request)
             asking.answers += 1
 
         async def watch(request: dict[str, str]) -> None:
@@ -112,7 +111,7 @@ def threads(parent: Parent, job: dict[str, Any], asking: Asking) -> None:
     def poll(first: int) -> None:
         while not over.is_set():
             for request in asking.requests[first::CONCURRENCY]:
-                getattr(client, asking.operation)(**request)
+                getattr(client, asking.method)(**request)
                 with lock:
                     asking.answers += 1
                 if over.is_set():

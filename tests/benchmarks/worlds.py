@@ -5,15 +5,19 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.scenario import FaultWindow, Scenario
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline
+from watcher.sources import KINDS
+from watcher.sources.codeconnections import STACK
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from watcher.core.kinds import Kind
     from watcher.core.model import Target
 
 REGION = "us-east-1"
@@ -74,7 +78,7 @@ def settled(kind: str, count: int, every: int = CHANGES_EVERY) -> Scenario:
         turn = 1 + number * 37 % (2 * every - 1)
         news = Status(SUCCEEDED, NewAttempt(), HISTORY)
         scenes = (Scene(news, calls=turn), Scene(news, calls=2 * every - turn))
-        timelines.append((_subject(Kind(kind), number), Timeline(scenes, repeat=True)))
+        timelines.append((_subject(KINDS[kind], number), Timeline(scenes, repeat=True)))
     return Scenario("settled", tuple(timelines))
 
 
@@ -91,10 +95,10 @@ def restless(count: int, pace: float) -> Scenario:
             scenes.append(Scene(Status(IN_PROGRESS, NewAttempt()), chance.uniform(120, 360)))
             outcome = Status(FAILED if chance.random() < 0.2 else SUCCEEDED, events=HISTORY)
             scenes.append(Scene(outcome, chance.uniform(1800, 5400)))
-        kind = (Kind.STACK, Kind.TEMPLATE)[number % 2]
+        kind = (STACK, TEMPLATE)[number % 2]
         timelines.append((_subject(kind, number), Timeline(tuple(scenes), repeat=True)))
     outages = tuple(
-        FaultWindow(Fault("server_error"), api=Api.CODECONNECTIONS, begin=day * DAY + 18000, end=day * DAY + 18600)
+        FaultWindow(Fault("server_error"), api="codeconnections", begin=day * DAY + 18000, end=day * DAY + 18600)
         for day in range(30)
     )
     return Scenario("restless", tuple(timelines), outages).at_pace(pace)
@@ -105,7 +109,7 @@ def syncing(count: int, pattern: Pattern, region: str) -> tuple[Scenario, Mappin
     chance = Random(region)
     timelines, known = [], {}
     for number in range(count):
-        subject = _subject(Kind.STACK, number, region)
+        subject = _subject(STACK, number, region)
         syncs: list[Sync] = []
         begin = pattern.quiet + chance.uniform(0, pattern.every)
         while (end := begin + chance.uniform(0.5, 1.5) * pattern.length) < pattern.until:
@@ -127,7 +131,7 @@ def _timeline(syncs: Sequence[Sync]) -> Timeline:
 
 def _subject(kind: Kind, number: int, region: str | None = None) -> Subject:
     name = ("name", f"target-{number:05d}")
-    if kind is Kind.STACK:
+    if kind is STACK:
         return Subject(kind, (name,), region)
     return Subject(kind, (("type", "ENVIRONMENT"), name, ("version", "1")), region)
 
@@ -155,7 +159,7 @@ def configuration(targets: Sequence[Target], url: str, database: Path, watch: Wa
         f"defaults: {{interval: {interval}, active_interval: {active}}}",
         f"rate_limit: {{requests_per_second: {watch.rate:g}, concurrency: {watch.concurrency}}}",
     ]
-    for kind, heading in ((Kind.TEMPLATE, "templates:"), (Kind.STACK, "stacks:")):
+    for kind, heading in ((TEMPLATE, "templates:"), (STACK, "stacks:")):
         chosen = [dict(target.identity) for target in targets if target.kind is kind]
         lines += [heading] * bool(chosen)
         lines += [f"  - {{{', '.join(f'{name}: {value}' for name, value in parts.items())}}}" for parts in chosen]

@@ -11,8 +11,8 @@ from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.config.reloader import Reload
-from watcher.core.model import Kind
 from watcher.simulator.scenario import Scenario
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ class Daemon:
             parts = [f"{name}: {quoted(value)}" for name, value in told]
             labels = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in target.labels.items())
             row = f"  - {{{', '.join([*parts, f'labels: {{{labels}}}'])}}}"
-            lines["templates" if target.kind is Kind.TEMPLATE else "stacks"].append(row)
+            lines["templates" if target.kind is TEMPLATE else "stacks"].append(row)
         text = [
             f"state: {self.state}",
             f"http: {{listen: '127.0.0.1:{self._port}'}}",

@@ -15,7 +15,8 @@ from playwright.async_api import expect
 from tests.browser.conftest import DESK
 from tests.browser.worlds import REGION, green
 from tests.support.simulator import attempt
-from watcher.core.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,8 @@ from tests.browser.daemon import Daemon
 from tests.browser.test_looks import FITS, STICKING_OUT, THEMES, violations
 from tests.browser.worlds import green
 from tests.support.simulator import attempt
-from watcher.core.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED
+from watcher.sources.codeconnections import stack
 from watcher.web import peers
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from playwright.async_api import expect
 
 from tests.browser.worlds import FARGATE, ORDERS, everything, green
 from tests.support.simulator import attempt
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

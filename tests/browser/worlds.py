@@ -6,7 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.support.simulator import attempt
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from tests.support.simulator import Simulator

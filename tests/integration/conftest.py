@@ -18,10 +18,12 @@ from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import until
 from watcher.app.build import build
 from watcher.core.event_schema import event_schema
-from watcher.core.model import stack, template
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.simulator.scenario import Scenario
+from watcher.sources import KINDS
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from watcher.core.model import Attempt, Target
     from watcher.core.ports import Delivery
 
-VALID = Draft202012Validator(event_schema())
+VALID = Draft202012Validator(event_schema(KINDS))
 FAST: dict[str, Any] = {"interval": 0.1, "active_interval": 0.1, "timeout": 30.0, "stalled_after": 1e6}
 HANGING = {"hang": 1.0, "drip": 1.0}
 """Seconds, by fault: the timeout of a target that must run into it. All else is answered in time, also when busy."""

@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from tests.integration.conftest import FAST, a_config, a_stack, running
 from tests.support.simulator import Simulator
 from tests.support.sleeper import share_slept
-from watcher.core.model import stack
 from watcher.core.settings import Account, RateLimit, Retry
 from watcher.polling.rate_limiter import RateLimiter
 from watcher.simulator.scenario import Role, Scenario
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from pathlib import Path

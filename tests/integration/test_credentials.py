@@ -24,12 +24,12 @@ from tests.integration.conftest import FAST, a_config, running
 from tests.support.processes import alive
 from watcher.aws import credential_process, sessions
 from watcher.core.events import trial_event
-from watcher.core.model import stack
 from watcher.core.ports import Delivery
 from watcher.core.settings import Account, RateLimit
 from watcher.core.state_url import Address
 from watcher.errors import SinkError, StoreError
 from watcher.polling.check import check
+from watcher.sources.codeconnections import stack
 from watcher.stores.dynamodb.client import Caller
 
 if TYPE_CHECKING:

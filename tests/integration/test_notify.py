@@ -16,11 +16,12 @@ from pydantic import SecretStr
 
 from tests.support.event_samples import attempt, bodies, failures, message_of, sync
 from tests.support.waiting import SLACK, until
-from watcher.core.model import FAILED, template
+from watcher.core.model import FAILED
 from watcher.core.ports import Delivery, Verdict
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
 from watcher.sinks.notify import NotifyOptions, NotifySink
+from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

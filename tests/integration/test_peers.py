@@ -15,12 +15,13 @@ from tests.integration.test_web_api import hold
 from tests.support.fake_daemon import attempt, peeking, serving
 from tests.support.simulator import attempt as simulated
 from tests.support.waiting import until
-from watcher.core.model import FAILED, SUCCEEDED, stack
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.settings import Account, Http, RateLimit
 from watcher.errors import StoreError
 from watcher.observability import backlog
 from watcher.observability.emf import Emf
 from watcher.observability.metrics import Metrics
+from watcher.sources.codeconnections import stack
 from watcher.web import peers
 from watcher.web.peers import PeerRecords
 

@@ -10,7 +10,6 @@ from botocore.loaders import Loader
 
 from tests.integration.conftest import a_config, a_stack, a_template, running
 from watcher.aws.responses import JsonModels
-from watcher.core.model import Api
 
 if TYPE_CHECKING:
     from tests.support.simulator import Simulator
@@ -38,7 +37,7 @@ async def test_json_is_spoken_though_botocore_prefers_cbor(
             assert lent.api.meta.service_model.resolved_protocol == "json"
 
 
-@pytest.mark.parametrize("service", [*Api, "sts", "sns", "sqs", "events", "dynamodb"])
+@pytest.mark.parametrize("service", ["proton", "codeconnections", "sts", "sns", "sqs", "events", "dynamodb"])
 def test_every_service_has_the_one_protocol_that_is_read(service: str) -> None:
     metadata = JsonModels().load_service_model(service, "service-2")["metadata"]
     protocol = "query" if service in ("sts", "sns") else "json"

@@ -22,11 +22,13 @@ from structlog.testing import capture_logs
 
 from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import PATIENCE, SLACK
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Target, stack, template
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Target
 from watcher.errors import ServiceUnreachable, UsageError
 from watcher.simulator import aws_json
 from watcher.simulator.faults import FAULTS, HUGE_BYTES
 from watcher.simulator.scenario import Role, Scenario
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,8 +80,8 @@ async def client(
 
 
 async def poll(simulator: Simulator, target: Target, **how: Any) -> dict[str, Any]:
-    async with client(simulator, target.api.value, **how) as made:
-        if target.api is Api.PROTON:
+    async with client(simulator, target.api, **how) as made:
+        if target.api == "proton":
             parts = dict(target.identity)
             answer: dict[str, Any] = await made.get_template_sync_status(
                 templateName=parts["name"], templateType=parts["type"], templateVersion=parts["version"]
@@ -135,7 +137,7 @@ async def test_both_services_answer_in_their_own_spelling(simulator: Simulator) 
     ]
 
 
-@pytest.mark.parametrize("target", [WEB, NETWORK], ids=lambda target: target.kind.value)
+@pytest.mark.parametrize("target", [WEB, NETWORK], ids=lambda target: target.kind.name)
 async def test_answers_have_the_models_shape(simulator: Simulator, target: Target) -> None:
     simulator.world.show(target, attempt(target, FAILED, T + 60, events=("Failed to parse",)))
     reply = simulator.world.answer(REGION, target.api, target.id.split("/", 2)[2])

@@ -24,7 +24,7 @@ from tests.property.outside import Lanes, Lines, Says, sends_all
 from tests.support.crashing_stores import STORES
 from tests.support.event_oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
 from watcher.aws.sessions import Sessions
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
 from watcher.core.reminders import wishes
 from watcher.core.settings import Account, Config, Retry, SinkSettings
@@ -33,6 +33,7 @@ from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
+from watcher.sources.codeconnections import stack
 from watcher.stores.sqlite.store import SqliteOutbox
 
 if TYPE_CHECKING:

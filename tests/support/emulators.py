@@ -30,9 +30,9 @@ from watcher.aws.sessions import Sessions
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.core.events import Event, outage_event
-from watcher.core.model import stack
 from watcher.core.ports import Delivery
 from watcher.core.state import Outage
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence

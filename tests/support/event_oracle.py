@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jsonschema import Draft202012Validator
 
 from watcher.core.event_schema import event_schema
+from watcher.sources import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     Event = Mapping[str, Any]
 
-_SCHEMA = Draft202012Validator(event_schema())
+_SCHEMA = Draft202012Validator(event_schema(KINDS))
 
 
 class NotConservedError(AssertionError):

@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING, Any
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.diff import Change, Reason
 from watcher.core.events import outage_event, sync_event, trial_event, with_reminder
-from watcher.core.model import (
-    FAILED,
-    IN_PROGRESS,
-    INITIATED,
-    QUEUED,
-    SUCCEEDED,
-    Api,
-    EndpointKey,
-    stack,
-    template,
-)
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey
 from watcher.core.state import Outage
 from watcher.messages import compose
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +24,7 @@ if TYPE_CHECKING:
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
 NETWORK = stack("default", "us-east-1", "network")
-ENDPOINT = EndpointKey("prod", "eu-west-1", Api.CODECONNECTIONS)
+ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
 SHA = "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
 DENIED = Outage(minute(0), "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
 

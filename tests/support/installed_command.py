@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tests.support.fork_server import STARTS_PYTHON, ForkedProcess, fork
 from tests.support.waiting import PATIENCE, until
-from watcher.core.model import Kind
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -126,7 +126,7 @@ class Site:
         rows: dict[str, list[str]] = {"templates": [], "stacks": []}
         for target in targets:
             named_by = ", ".join(f'{name}: "{value}"' for name, value in target.identity)
-            rows["templates" if target.kind is Kind.TEMPLATE else "stacks"].append(f"  - {{{named_by}}}")
+            rows["templates" if target.kind is TEMPLATE else "stacks"].append(f"  - {{{named_by}}}")
         for kind, listed in rows.items():
             lines += [f"{kind}:", *listed] if listed else []
         self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")

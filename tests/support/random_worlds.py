@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.support.event_oracle import Fact, in_order_of_world, judge, same_as_kept, whole_lines
 from tests.support.installed_command import REGION
 from tests.support.waiting import until
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Kind, rfc3339
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, rfc3339
 from watcher.simulator.scenario import Scenario
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline, Unsynced
+from watcher.sources.codeconnections import STACK
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +32,9 @@ LONG_ENOUGH = 3.0
 def random_world(seed: int, *, seconds: float, stacks: int = 3, templates: int = 2) -> Scenario:
     """Targets whose attempts come and go, some faster than any poll, for so many seconds; then they stand still."""
     chance = Random(seed)
-    subjects = [Subject(Kind.STACK, (("name", f"stack-{n}"),)) for n in range(stacks)]
+    subjects = [Subject(STACK, (("name", f"stack-{n}"),)) for n in range(stacks)]
     subjects += [
-        Subject(Kind.TEMPLATE, (("type", "SERVICE"), ("name", f"template-{n}"), ("version", "1")))
-        for n in range(templates)
+        Subject(TEMPLATE, (("type", "SERVICE"), ("name", f"template-{n}"), ("version", "1"))) for n in range(templates)
     ]
     timelines = tuple((subject, Timeline(tuple(_scenes(chance, seconds)))) for subject in subjects)
     return Scenario(f"random {seed}", timelines)

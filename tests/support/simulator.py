@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from watcher.core.model import Api, SyncEvent, Target
+    from watcher.core.model import SyncEvent, Target
     from watcher.simulator.faults import Reply
     from watcher.simulator.scenario import Scenario
     from watcher.simulator.server import Call
@@ -91,7 +91,7 @@ class World(world.World):
         *,
         calls: int | None = None,
         seconds: float | None = None,
-        api: Api | None = None,
+        api: str | None = None,
         region: str | None = None,
         at: str | None = None,
     ) -> None:

@@ -13,6 +13,7 @@ from watcher.config import parser
 from watcher.config.secrets import secrets_of
 from watcher.observability import logs
 from watcher.sinks import SINKS
+from watcher.sources import KINDS
 from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
@@ -53,5 +54,5 @@ def parse(
     profile_region: Callable[[str | None], str | None],
     now: datetime | None = None,
 ) -> Config:
-    """Return the settings that `document` describes, with the registered types of sinks; see `config.parser.parse`."""
-    return parser.parse(document, environ, profile_region, SINKS, now)
+    """Return the settings that `document` describes, with the registered kinds and types; see `config.parser.parse`."""
+    return parser.parse(document, environ, profile_region, KINDS, SINKS, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -20,7 +21,6 @@ from watcher.cli.output.events import EventPrinter
 from watcher.cli.output.targets import print_targets, status_rows
 from watcher.cli.stopping import until_stopped
 from watcher.config.document import Document
-from watcher.core.model import Kind
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed
 from watcher.observability import logs
@@ -114,14 +114,10 @@ def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float
         f"  active_interval: {_milliseconds(1 / pace)}",
         f"  stalled_after: {_milliseconds(90 / pace)}",
         "rate_limit: {requests_per_second: 20}",
-        "templates:",
     ]
-    for target in targets:
-        if target.kind is Kind.TEMPLATE:
-            part = dict(target.identity)
-            lines.append(f"  - {{name: '{part['name']}', type: {part['type']}, version: {part['version']}}}")
-    lines.append("stacks:")
-    lines += [f"  - {{name: '{target.name}'}}" for target in targets if target.kind is Kind.STACK]
+    for kind in {target.kind: None for target in targets}:
+        lines.append(f"{kind.section}:")
+        lines += [f"  - {json.dumps(dict(target.identity))}" for target in targets if target.kind is kind]
     return parse(Document("the demo's configuration", "\n".join(lines).encode()), {}, lambda _: None)
 
 

@@ -19,9 +19,9 @@ from watcher.cli.output.events import EventPrinter
 from watcher.cli.state_reading import liveness_of, opened
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.core.ports import DeliveryQuery, EventQuery
-from watcher.core.subjects import subject_matches
 from watcher.delivery.explain import explain as explain_event
 from watcher.errors import UsageError
+from watcher.sources.subjects import subject_matches
 from watcher.stores import reader_for
 from watcher.stores.event_cursor import cursor_at_end
 from watcher.util.globs import matches

@@ -72,7 +72,7 @@ def _to_json(load: EndpointLoad) -> dict[str, Any]:
     return {
         "account": load.endpoint.account,
         "region": load.endpoint.region,
-        "api": load.endpoint.api.value,
+        "api": load.endpoint.api,
         "targets": load.targets,
         "requests_per_second": round(load.asked, 6),
         "allowed": load.allowed,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from watcher.aws.service_models import is_region
 from watcher.config.faults import suggestion
 from watcher.config.fields import quoted
-from watcher.config.schema import Account, WatchedTarget
+from watcher.config.schema import Account, TargetModel
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 from watcher.core import settings
 
@@ -70,7 +70,7 @@ class Accounts:
         if not written.holds("accounts"):  # nothing in the file to validate: one account, with the ambient credentials
             self._sound[DEFAULT] = Account.model_construct(name=DEFAULT)
 
-    def of(self, asker: WatchedTarget | AccountSinkModel) -> Account | None:
+    def of(self, asker: TargetModel | AccountSinkModel) -> Account | None:
         """The account that `asker` belongs to; None when a fault has been reported, here or at the account."""
         names = self._names
         if asker.account is not None:
@@ -86,7 +86,7 @@ class Accounts:
             self._faults.report(asker.place(), f"`account` is missing, and there are several; choose from {choice}")
         return self._sound.get(DEFAULT)
 
-    def regions(self, account: Account, asker: WatchedTarget | AccountSinkModel) -> tuple[str, ...]:
+    def regions(self, account: Account, asker: TargetModel | AccountSinkModel) -> tuple[str, ...]:
         """The regions of `account`, which `asker` is the first to need; none when a fault has been reported."""
         if account.name not in self._regions:
             listed = tuple(dict.fromkeys(account.regions))
@@ -112,7 +112,7 @@ class Accounts:
             ),
         )
 
-    def _ambient_region(self, account: Account, asker: WatchedTarget | AccountSinkModel) -> tuple[str, ...]:
+    def _ambient_region(self, account: Account, asker: TargetModel | AccountSinkModel) -> tuple[str, ...]:
         """The region of the surroundings; what is wrong is reported at the account, or at `asker` if it has none."""
         place = account.place() if account.is_written else asker.place()
         try:
@@ -126,12 +126,12 @@ class Accounts:
             return ()
         if region:
             return (region,)
-        here = "each target" if isinstance(asker, WatchedTarget) else "the sink"
+        here = "each target" if isinstance(asker, TargetModel) else "the sink"
         where = "`regions` to the account" if account.is_written else f"`region` to {here}"
         self._faults.report(place, f"no region is known; add {where}, or set AWS_REGION")
         return ()
 
-    def _report_no_account(self, asker: WatchedTarget | AccountSinkModel) -> None:
+    def _report_no_account(self, asker: TargetModel | AccountSinkModel) -> None:
         written = asker.as_written("account")
         known = [name.written for name in self._names or ()]
         close = [] if written.filled else suggestion(written, known)

@@ -6,7 +6,6 @@ Each type is a function from the tree's scalar, beside the JSON Schema of the sa
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from ipaddress import ip_address
 from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,6 +25,7 @@ from watcher.util.quoting import LONGEST, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from watcher.core.kinds import IdentityPart, Kind
 
 LONGEST_NAME = 128
 """Characters of an account's or a sink's name: every event repeats it, and the size of an event is limited."""
@@ -316,13 +316,6 @@ DURATION_SCHEMA = WithJsonSchema(
 )
 
 
-class TemplateType(StrEnum):
-    """What a Proton template is for."""
-
-    ENVIRONMENT = "ENVIRONMENT"
-    SERVICE = "SERVICE"
-
-
 Plain = Annotated[str, PlainValidator(printable), text_schema(minLength=1)]
 OwnName = Annotated[str, PlainValidator(_own_name), text_schema(minLength=1, maxLength=LONGEST_NAME)]
 """The name of an account or a sink, given in the configuration."""
@@ -330,32 +323,6 @@ LabelValue = Annotated[str, PlainValidator(_label_value), text_schema()]
 Secret = Annotated[SecretStr, PlainValidator(_secret), text_schema(minLength=1)]
 Token = Annotated[SecretStr, PlainValidator(_token), text_schema(r"^\S(.*\S)?$")]
 ExternalId = Annotated[SecretStr, PlainValidator(_external_id), text_schema(minLength=2)]
-TemplateName = Annotated[
-    str,
-    PlainValidator(accepted("proton", "GetTemplateSyncStatus", "templateName", what="a template name")),
-    text_schema(minLength=1),
-]
-StackName = Annotated[
-    str,
-    PlainValidator(accepted("codeconnections", "GetResourceSyncStatus", "ResourceName", what="a stack name")),
-    text_schema(minLength=1),
-]
-Version = Annotated[
-    str,
-    PlainValidator(
-        accepted(
-            "proton",
-            "GetTemplateSyncStatus",
-            "templateVersion",
-            what="a major version",
-            read=lambda value: single(value, "a major version"),
-            instead="write a whole number without leading zeros, such as 1",
-        )
-    ),
-    WithJsonSchema(
-        or_variable({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(0|[1-9][0-9]*)$"}]})
-    ),
-]
 Region = Annotated[str, PlainValidator(_region), text_schema(REGION)]
 RoleArn = Annotated[
     str,
@@ -381,11 +348,29 @@ Concurrency = Annotated[int, PlainValidator(_number(1, 1000, whole=True)), _numb
 Count = Concurrency
 Tries = Annotated[int, PlainValidator(_number(1, 20, whole=True)), _number_schema("integer", 1, 20)]
 Boolean = Annotated[bool, PlainValidator(_boolean), WithJsonSchema(or_variable({"type": "boolean"}))]
-TypeOfTemplate = Annotated[
-    str, PlainValidator(one_of(list(TemplateType))), WithJsonSchema(or_variable({"enum": list(TemplateType)}))
-]
 OnFirstSeen = Annotated[
     FirstSeen,
     PlainValidator(lambda value: FirstSeen(one_of(list(FirstSeen))(value))),
     WithJsonSchema(or_variable({"enum": list(FirstSeen)})),
 ]
+
+
+def part_reader(kind: Kind, part: IdentityPart) -> Callable[[object], str]:
+    """Makes a reader of a part of a target's identity: one of its choices, or what the service model allows."""
+    if part.choices:
+        return one_of(part.choices)
+    place = (kind.api, kind.operation, part.parameter)
+    if not part.number:
+        return accepted(*place, what=part.called)
+    example = "write a whole number without leading zeros, such as 1"
+    return accepted(*place, what=part.called, read=lambda value: single(value, part.called), instead=example)
+
+
+def part_schema(part: IdentityPart) -> WithJsonSchema:
+    """The JSON Schema of the same rule."""
+    if part.choices:
+        return WithJsonSchema(or_variable({"enum": list(part.choices)}))
+    if not part.number:
+        return text_schema(minLength=1)
+    number = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(0|[1-9][0-9]*)$"}]}
+    return WithJsonSchema(or_variable(number))

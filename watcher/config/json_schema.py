@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import core_schema
 
+    from watcher.core.kinds import Kind
+
 
 _NULL = {"type": "null"}
 
@@ -47,12 +49,12 @@ def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
     return {"anyOf": [schema, _NULL]}
 
 
-def json_schema(sink_types: Mapping[str, str]) -> dict[str, Any]:
+def json_schema(kinds: Mapping[str, Kind], sink_types: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a configuration as a user writes it, variables included."""
-    schema = file_model(tuple(sink_types.items())).model_json_schema(schema_generator=_ForPeople)
+    schema = file_model(tuple(kinds.values()), tuple(sink_types.items())).model_json_schema(schema_generator=_ForPeople)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "watcher"}
 
 
-def json_schema_text(sink_types: Mapping[str, str]) -> str:
+def json_schema_text(kinds: Mapping[str, Kind], sink_types: Mapping[str, str]) -> str:
     """Return the JSON Schema as the text of a file, the same every time."""
-    return json.dumps(json_schema(sink_types), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(kinds, sink_types), indent=2, ensure_ascii=False) + "\n"

@@ -9,7 +9,7 @@ from watcher.config.accounts import Surroundings
 from watcher.config.document import decode
 from watcher.config.faults import Faults, describe
 from watcher.config.resolve import settle
-from watcher.config.schema import file_model
+from watcher.config.schema import file_model, sections
 from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
 from watcher.config.variables import fill_tree
 from watcher.errors import ConfigError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from watcher.config.document import Document
+    from watcher.core.kinds import Kind
     from watcher.core.settings import Config
 
 
@@ -25,6 +26,7 @@ def parse(
     document: Document,
     environ: Mapping[str, str],
     profile_region: Callable[[str | None], str | None],
+    kinds: Mapping[str, Kind],
     sink_types: Mapping[str, str],
     now: datetime | None = None,
 ) -> Config:
@@ -35,6 +37,7 @@ def parse(
         environ: the values of variables, and the ambient region.
         profile_region: returns the region of an AWS profile (None: the ambient one), or raises LookupError if there
             is no such profile; called only if nothing else names a region.
+        kinds: the kinds of targets by name.
         sink_types: the place of each type's model, as `package.module:Class`.
         now: the time that ages are subtracted from; default: the wall clock's.
 
@@ -42,11 +45,11 @@ def parse(
         ConfigError: with every fault, in the order of the file.
     """
     faults = Faults(document.name)
-    root = _mapping(decode(document), faults)
+    root = _mapping(decode(document), kinds, faults)
     if root is None:
         raise ConfigError(faults.found)
     fill_tree(root, environ, faults.report)
-    model = file_model(tuple(sink_types.items()))
+    model = file_model(tuple(kinds.values()), tuple(sink_types.items()))
     file = model.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
     config = settle(file, root, Surroundings(environ, profile_region, now or datetime.now(UTC)), faults)
     if faults.found:
@@ -54,12 +57,12 @@ def parse(
     return config
 
 
-def _mapping(text: str, faults: Faults) -> Keys | None:
+def _mapping(text: str, kinds: Mapping[str, Kind], faults: Faults) -> Keys | None:
     """The mapping that a configuration is, or None when a fault says what there is instead."""
     root = compose(text, faults.report)
     if isinstance(root, Keys):
         return root
-    wanted = "a configuration is a mapping with at least `templates` or `stacks`"
+    wanted = f"a configuration is a mapping with at least {sections(kinds.values(), 'or')}"
     if isinstance(root, Items) or (isinstance(root, Text) and root.reads is not Reads.NULL and not root.broken):
         faults.report(root.place, f"{wanted}, not {describe(root)}")
     elif not faults.found:

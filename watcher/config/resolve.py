@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from watcher.config.accounts import Accounts, ambient_region
 from watcher.config.fields import is_loopback, split_listen
 from watcher.config.files import report_shared_files
-from watcher.config.schema import File, Template
+from watcher.config.schema import File, sections
 from watcher.config.sink_model import AccountSinkModel
-from watcher.core import model, settings
+from watcher.core import settings
 from watcher.core.state_url import SCHEME, parse_address
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from watcher.config.accounts import Surroundings
     from watcher.config.faults import Faults
     from watcher.config.mutes import Mute
-    from watcher.config.schema import Account, Defaults, WatchedTarget
+    from watcher.config.schema import Account, Defaults, TargetModel
     from watcher.config.sink_model import SinkModel
     from watcher.config.tracing import Tracing
     from watcher.config.tree import Keys, Place
-
-_KINDS = ("templates", "stacks")
+    from watcher.core.model import Target
 
 DEFAULT_SINK = "stdout"
 """The name and the type of the sink of a configuration that lists none."""
@@ -86,10 +85,10 @@ def _report_no_region(file: File, surroundings: Surroundings, faults: Faults) ->
         faults.report(file.place("state"), "the table's region is not known; add ?region=…, or set AWS_REGION")
 
 
-def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[model.Target]:
+def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]:
     """Every target in each of its regions, once."""
     first: dict[str, Place] = {}
-    for written in (*file.templates, *file.stacks):
+    for written in file.targets:
         account = accounts.of(written)
         if account is None:
             continue
@@ -108,15 +107,13 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[model.T
         yield from targets
 
 
-def _target(written: WatchedTarget, account: Account, region: str, defaults: Defaults) -> model.Target:
+def _target(written: TargetModel, account: Account, region: str, defaults: Defaults) -> Target:
     watching: dict[str, Any] = {
         key: getattr(defaults if getattr(written, key) is None else written, key)
         for key in ("interval", "active_interval", "stalled_after", "timeout", "on_first_seen")
     }
     watching["labels"] = {**defaults.labels, **written.labels}
-    if isinstance(written, Template):
-        return model.template(account.name, region, written.type, written.name, written.version, **watching)
-    return model.stack(account.name, region, written.name, **watching)
+    return written.kind.target(account.name, region, written.identity, **watching)
 
 
 def _home(sink: SinkModel, accounts: Accounts, faults: Faults) -> tuple[str, str]:
@@ -190,7 +187,7 @@ def _report_repeated_names(named: Iterable[Account] | Iterable[SinkModel], what:
 
 
 def _report_nothing_to_watch(file: File, written: Keys, faults: Faults) -> None:
-    said = any(written.holds(key) for key in written.keys() - File.model_fields.keys())
-    if any(written.holds(kind) for kind in _KINDS) or said:
+    said = any(written.holds(key) for key in written.keys() - type(file).model_fields.keys())
+    if any(written.holds(kind.section) for kind in file.kinds) or said:
         return  # what is wrong with these is reported; an unknown key may have been meant for one of them
-    faults.report(file.place(), f"there is nothing to watch; list what AWS syncs under {' or '.join(_KINDS)}")
+    faults.report(file.place(), f"there is nothing to watch; list what AWS syncs under {sections(file.kinds, 'or')}")

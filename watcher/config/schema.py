@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import (
     Field,
     GetJsonSchemaHandler,
+    PlainValidator,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -33,17 +34,15 @@ from watcher.config.fields import (
     Rate,
     Region,
     RoleArn,
-    StackName,
     State,
-    TemplateName,
     Token,
     Tries,
-    TypeOfTemplate,
     Url,
-    Version,
     lasting,
     or_off,
     or_variable,
+    part_reader,
+    part_schema,
     reads_off,
 )
 from watcher.config.mutes import Mute
@@ -51,14 +50,17 @@ from watcher.config.sink_types import SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.tracing import WithExtra
 from watcher.config.tree import Keys, Text, is_null
+from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
 NOT_YET = frozenset({"service_instances", "repositories", "discover"})
-"""Keys of the contract that this version does not have; said so, never ignored."""
+"""Keys of a later version: each is a fault that says so."""
 
 Labels = dict[str, LabelValue]
 
@@ -80,45 +82,48 @@ class Defaults(StrictModel):
     """Carried in every event, for routing. A target's own labels are added to these."""
 
 
-class WatchedTarget(StrictModel):
-    """What every kind of target has; what is not given comes from `defaults`."""
+class TargetModel(StrictModel):
+    """The keys that every target has; the parts of its identity are added by `target_model`."""
+
+    kind: ClassVar[Kind]
 
     name: str
-    """The name that AWS knows it by."""
+    """The name in AWS."""
     account: Plain | None = None
-    """The account, by its name under `accounts`; may be left out when there is only one, or one named `default`."""
+    """The account, by its name under `accounts`. Default: the only account, or the one named `default`."""
     region: Region | None = Field(default=None, examples=["eu-west-1"])
-    """The region; left out: each region of the account."""
+    """The region. Default: each region of the account."""
     interval: Interval | None = None
-    """Between polls of this target when it is settled."""
+    """The time between polls of this target when it is settled."""
     active_interval: Interval | None = None
-    """Between polls of this target while its sync is unfinished."""
+    """The time between polls of this target while its sync is unfinished."""
     stalled_after: Duration | None = None
-    """An unfinished attempt of this target older than this is stalled."""
+    """An unfinished attempt of this target that is older than this is stalled."""
     timeout: Duration | None = None
-    """For one API call about this target, in all."""
+    """The time limit of one API call about this target."""
     on_first_seen: OnFirstSeen | None = None
     """Which first observations of this target are events."""
     labels: Labels = Field(default={}, examples=[{"team": "platform"}])
-    """Added to the labels of `defaults`."""
+    """Labels that are added to those of `defaults`."""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The values of the parts of the identity, by name."""
+        return {part.name: getattr(self, part.name) for part in self.kind.identity}
 
 
-class Template(WatchedTarget):
-    """One major version of a Proton template that is synced from Git."""
-
-    name: TemplateName
-    """The name that AWS knows it by."""
-    type: TypeOfTemplate
-    """What the template is for."""
-    version: Version = Field(examples=[1])
-    """The major version."""
-
-
-class Stack(WatchedTarget):
-    """A CloudFormation stack that is synced from Git."""
-
-    name: StackName
-    """The name that AWS knows it by."""
+def target_model(kind: Kind) -> type[TargetModel]:
+    """Return the model of a target of this kind."""
+    parts: dict[str, Any] = {
+        part.name: (
+            Annotated[str, PlainValidator(part_reader(kind, part)), part_schema(part)],
+            Field(description=part.description, examples=[part.example]),
+        )
+        for part in kind.identity
+    }
+    model = create_model(kind.name.capitalize(), __base__=TargetModel, __doc__=kind.description, **parts)
+    model.kind = kind
+    return model
 
 
 class RateLimit(StrictModel):
@@ -202,6 +207,7 @@ class _SchemaOrOff:
 class File(StrictModel):
     """The configuration of watcher. Make it complete by `file_model`."""
 
+    kinds: ClassVar[tuple[Kind, ...]]
     sink_types: ClassVar[SinkTypes]
 
     defaults: Defaults = Defaults()
@@ -216,12 +222,6 @@ class File(StrictModel):
         default=[], examples=[[{"name": "prod", "regions": ["us-east-1", "eu-west-1"]}]]
     )
     """Where credentials come from. None given: one account, `default`, with the ambient credentials."""
-    templates: list[Sound[Template]] = Field(
-        default=[], examples=[[{"name": "fargate-env", "type": "ENVIRONMENT", "version": 1}]]
-    )
-    """Proton templates to watch."""
-    stacks: list[Sound[Stack]] = Field(default=[], examples=[[{"name": "network"}]])
-    """CloudFormation stacks to watch."""
     sinks: list[Any] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
     """Where events go. None given: the standard output."""
     mute: list[Sound[Mute]] = Field(
@@ -252,25 +252,38 @@ class File(StrictModel):
             faults_of(info).take(value, error)
             return cls.model_fields[str(info.field_name)].get_default()
 
+    @property
+    def targets(self) -> list[TargetModel]:
+        """The targets of all kinds."""
+        return [target for kind in self.kinds for target in getattr(self, kind.section)]
+
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
-        """As everywhere, but that keys of a later version are told apart."""
-        for name in NOT_YET & value.keys():
+        """Report unknown keys, and keys of a later version as such."""
+        not_yet = NOT_YET - cls.known_keys().keys()
+        for name in not_yet & value.keys():
             if value.holds(name):
-                message = f"'{name}' is not in this version yet; it watches `templates` and `stacks`"
+                message = f"'{name}' is not in this version yet; it watches {sections(cls.kinds, 'and')}"
                 faults.report(value.key_places[name], message)
-        faults.report_unknown(value, cls.known_keys(), told=NOT_YET)
+        faults.report_unknown(value, cls.known_keys(), told=not_yet)
+
+
+def sections(kinds: Iterable[Kind], conjunction: str) -> str:
+    """Return the keys of these kinds' lists, for messages: `templates` or `stacks`."""
+    return f" {conjunction} ".join(f"`{kind.section}`" for kind in kinds)
 
 
 @lru_cache(maxsize=4)
-def file_model(sinks: tuple[tuple[str, str], ...]) -> type[File]:
-    """Return the model of a configuration with these types of sinks (name, place of the model)."""
+def file_model(kinds: tuple[Kind, ...], sinks: tuple[tuple[str, str], ...]) -> type[File]:
+    """Return the model of a configuration with these kinds of targets and types of sinks (name, place of the model)."""
     types = SinkTypes(dict(sinks))
-    model = create_model(
-        "File",
-        __base__=File,
-        __doc__="The configuration of watcher.",
-        sinks=(list[Annotated[Any, types]], copy(File.model_fields["sinks"])),
-    )
-    model.sink_types = types
+    lists: dict[str, Any] = {}
+    for kind in kinds:
+        example = {part.name: part.example for part in kind.identity}
+        field: Any = Field(default=[], description=kind.section_description, examples=[[example]])
+        item: Any = target_model(kind)
+        lists[kind.section] = (list[Sound[item]], field)
+    sinks_field = (list[Annotated[Any, types]], copy(File.model_fields["sinks"]))
+    model = create_model("File", __base__=File, __doc__="The configuration of watcher.", **lists, sinks=sinks_field)
+    model.kinds, model.sink_types = kinds, types
     return model

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watcher.core.events import DATASCHEMA
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from watcher.core.kinds import Kind
 
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _TEXT = {"type": "string"}
@@ -41,8 +46,9 @@ _TRACEPARENT = {
 }
 
 
-def event_schema() -> dict[str, Any]:
+def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the schema of the attributes of every event, and of `data` by type."""
+    target, endpoint = _target(kinds.values()), _endpoint(kinds.values())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": DATASCHEMA,
@@ -65,19 +71,19 @@ def event_schema() -> dict[str, Any]:
             data={"type": "object"},
         ),
         "allOf": [
-            _when(r"^watcher\.sync\.", _sync()),
-            _when(r"^watcher\.target\.unreadable$", _data(target=_target(), error=_error())),
-            _when(r"^watcher\.target\.readable$", _over(target=_target())),
-            _when(r"^watcher\.endpoint\.unreadable$", _data(endpoint=_endpoint(), error=_error())),
-            _when(r"^watcher\.endpoint\.readable$", _over(endpoint=_endpoint())),
+            _when(r"^watcher\.sync\.", _sync(target)),
+            _when(r"^watcher\.target\.unreadable$", _data(target=target, error=_error())),
+            _when(r"^watcher\.target\.readable$", _over(target=target)),
+            _when(r"^watcher\.endpoint\.unreadable$", _data(endpoint=endpoint, error=_error())),
+            _when(r"^watcher\.endpoint\.readable$", _over(endpoint=endpoint)),
             _when(r"^watcher\.test$", _object(sink=_TEXT, message=_TEXT)),
         ],
     }
 
 
-def event_schema_text() -> str:
+def event_schema_text(kinds: Mapping[str, Kind]) -> str:
     """Return the schema as it is printed."""
-    return json.dumps(event_schema(), indent=2) + "\n"
+    return json.dumps(event_schema(kinds), indent=2) + "\n"
 
 
 def _data(**properties: Any) -> dict[str, Any]:
@@ -88,9 +94,9 @@ def _data(**properties: Any) -> dict[str, Any]:
     return _object(_optional={"muted": muted}, **properties, sequence=_SEQUENCE)
 
 
-def _sync() -> dict[str, Any]:
+def _sync(target: dict[str, Any]) -> dict[str, Any]:
     return _data(
-        target=_target(),
+        target=target,
         status={"type": "string", "description": "As AWS sent it, known or not."},
         previous_status=_or_null(_TEXT),
         new_attempt={"type": "boolean"},
@@ -124,27 +130,31 @@ def _over(**subject: Any) -> dict[str, Any]:
     return _data(**subject, error=_error(), since=_TIME, lasted_seconds=lasted)
 
 
-def _target() -> dict[str, Any]:
+def _target(kinds: Collection[Kind]) -> dict[str, Any]:
+    parts: dict[str, dict[str, Any]] = {}
+    for part in (part for kind in kinds for part in kind.identity):
+        before = parts.get(part.name, {"enum": []}).get("enum")
+        # Another kind that has this part may allow any text.
+        parts[part.name] = _TEXT if before is None or not part.choices else {"enum": [*before, *part.choices]}
     return {
         "type": "object",
         "required": ["id", "kind", "account", "region", "name", "labels"],
         "properties": {
             "id": _TEXT,
-            "kind": {"enum": ["template", "stack"]},
+            "kind": {"enum": [kind.name for kind in kinds]},
             "account": _TEXT,
             "region": _TEXT,
-            "name": _TEXT,
-            "type": {"enum": ["ENVIRONMENT", "SERVICE"]},
-            "version": _TEXT,
+            **parts,
             "labels": {"type": "object", "additionalProperties": _TEXT},
         },
         "additionalProperties": False,
     }
 
 
-def _endpoint() -> dict[str, Any]:
+def _endpoint(kinds: Collection[Kind]) -> dict[str, Any]:
     targets = {"type": "integer", "minimum": 1, "description": "How many targets share it."}
-    return _object(account=_TEXT, region=_TEXT, api={"enum": ["proton", "codeconnections"]}, targets=targets)
+    apis = list(dict.fromkeys(kind.api for kind in kinds))
+    return _object(account=_TEXT, region=_TEXT, api={"enum": apis}, targets=targets)
 
 
 def _error() -> dict[str, Any]:

@@ -151,7 +151,7 @@ def outage_event(
         data["lasted_seconds"] = round(max(0.0, (now - outage.since).total_seconds()), 3)
     what = "readable" if over else "unreadable"
     if isinstance(subject, EndpointKey):
-        where = {"account": subject.account, "region": subject.region, "api": subject.api.value, "targets": targets}
+        where = {"account": subject.account, "region": subject.region, "api": subject.api, "targets": targets}
         data = {"endpoint": where, **data}
         event_type, name = f"watcher.endpoint.{what}", str(subject)
     else:
@@ -193,7 +193,7 @@ def target_to_json(target: Target) -> dict[str, Any]:
     """Return `data.target`: the target's id, kind, account, region, identity and labels."""
     return {
         "id": target.id,
-        "kind": target.kind.value,
+        "kind": target.kind.name,
         "account": target.account,
         "region": target.region,
         **dict(target.identity),

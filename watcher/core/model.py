@@ -5,31 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from watcher.core.kinds import Kind
 
     Revision = Mapping[str, str | None]
     """A commit as the API sends it, with its fields in camelCase (`sha`, `branch`, `directory`, …); None: not sent."""
 
     SyncEvent = Mapping[str, str | None]
     """One event of an attempt: `type`, `event`, `externalId`, `time` (RFC 3339); None: not sent."""
-
-
-class Kind(StrEnum):
-    """The kind of a target: one for each AWS operation that reports a sync status."""
-
-    TEMPLATE = "template"
-    STACK = "stack"
-
-
-class Api(StrEnum):
-    """The AWS API that reports on a target. With account and region it names an endpoint."""
-
-    PROTON = "proton"
-    CODECONNECTIONS = "codeconnections"
 
 
 class FirstSeen(StrEnum):
@@ -90,11 +78,12 @@ class EndpointKey:
 
     account: str
     region: str
-    api: Api
+    api: str
+    """botocore's name of the service."""
 
     def __str__(self) -> str:
         """Return the subject of the endpoint's events."""
-        return "/".join((path_segment(self.account), path_segment(self.region), self.api.value))
+        return "/".join((path_segment(self.account), path_segment(self.region), self.api))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +108,12 @@ class Target:
 
     def __post_init__(self) -> None:
         # The id is `<account>/<region>/<kind>/<identity…>`, each part a URL path segment.
-        parts = (self.account, self.region, self.kind.value, *(value for _, value in self.identity))
+        parts = (self.account, self.region, self.kind.name, *(value for _, value in self.identity))
         object.__setattr__(self, "id", "/".join(path_segment(part) for part in parts))
 
     @property
-    def api(self) -> Api:
-        return Api.PROTON if self.kind is Kind.TEMPLATE else Api.CODECONNECTIONS
+    def api(self) -> str:
+        return self.kind.api
 
     @property
     def endpoint(self) -> EndpointKey:
@@ -139,16 +128,10 @@ class Target:
     def name(self) -> str:
         return dict(self.identity)["name"]
 
-
-def template(account: str, region: str, type_: str, name: str, version: str, **watching: Any) -> Target:
-    """Return the target of a major version of a Proton template (`GetTemplateSyncStatus`)."""
-    identity = (("type", type_), ("name", name), ("version", version))
-    return Target(Kind.TEMPLATE, account, region, identity, **watching)
-
-
-def stack(account: str, region: str, name: str, **watching: Any) -> Target:
-    """Return the target of a CloudFormation stack synced from Git (CodeConnections `GetResourceSyncStatus`)."""
-    return Target(Kind.STACK, account, region, (("name", name),), **watching)
+    @property
+    def title(self) -> str:
+        """The short text that people know it by."""
+        return self.kind.title.format(**dict(self.identity))
 
 
 @dataclass(frozen=True, slots=True)

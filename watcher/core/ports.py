@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from watcher.core.events import with_reminder
 
@@ -15,29 +15,7 @@ if TYPE_CHECKING:
 
     from watcher.core.events import Event
     from watcher.core.leases import Lease, Seen
-    from watcher.core.model import Api, Snapshot, Target
     from watcher.core.state import Record
-
-
-class Source(Protocol):
-    """The API call for one kind of target. Pure: the endpoint makes the call."""
-
-    @property
-    def api(self) -> Api: ...
-
-    @property
-    def operation(self) -> str:
-        """The name of the client's method."""
-
-    def request(self, target: Target) -> dict[str, str]:
-        """Return the parameters of the call."""
-
-    def read(self, answer: dict[str, Any]) -> Snapshot:
-        """Return what an answer says.
-
-        Raises:
-            PollFailed: the answer is not what the API promises.
-        """
 
 
 class Clock(Protocol):
@@ -198,7 +176,7 @@ class EventQuery:
     """Selects recorded events; `target` and `types` are globs, and a field that is None or empty selects all."""
 
     target: str | None = None
-    """Matched by `core.subjects.subject_matches`."""
+    """Matched by `sources.subjects.subject_matches`."""
     types: Sequence[str] = ()
     since: datetime | None = None
     after: int = 0

@@ -33,9 +33,9 @@ def what(event: Mapping[str, Any]) -> str:
             return f"sink {one_line(sink, MAX_NAME)}"
         return one_line(event["subject"], MAX_NAME)
     kind, name = target["kind"], one_line(target.get("name") or target["id"], MAX_NAME)
-    if kind == "template":
-        return f"{one_line(target['type'], MAX_NAME)} template {name}:{one_line(target['version'], 20)}"
-    return f"{one_line(kind, MAX_NAME)} {name}"
+    type_ = f"{one_line(target['type'], MAX_NAME)} " if "type" in target else ""
+    version = f":{one_line(target['version'], 20)}" if "version" in target else ""
+    return f"{type_}{one_line(kind, MAX_NAME)} {name}{version}"
 
 
 def where(event: Mapping[str, Any]) -> str:

@@ -14,17 +14,16 @@ from watcher.core.model import (
     INITIATED,
     QUEUED,
     SUCCEEDED,
-    Api,
     Attempt,
     EndpointKey,
-    stack,
-    template,
 )
 from watcher.core.state import Outage
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
 NETWORK = stack("default", "us-east-1", "network")
-ENDPOINT = EndpointKey("prod", "eu-west-1", Api.CODECONNECTIONS)
+ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
 
 _STARTED = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SAMPLES_NOW = _STARTED + timedelta(days=1)

@@ -35,7 +35,7 @@ async def gauges(inside: DaemonView, backlogs: Mapping[str, Backlog] | None, str
     statuses, stalls, unreadable = await _count(inside)
     loaded = inside.loaded
     readable: dict[Labels, bool] = {
-        (key.account, key.region, key.api.value): not endpoint_unreadable(inside, key) for key in inside.endpoints()
+        (key.account, key.region, key.api): not endpoint_unreadable(inside, key) for key in inside.endpoints()
     }
     looks = inside.sinks()
     if backlogs is not None:
@@ -72,15 +72,15 @@ async def _count(inside: DaemonView) -> tuple[Counter[Labels], Counter[Labels], 
 
     Each target is counted only by the daemon that polls it, so that a sum over all daemons is right.
     """
-    kinds = sorted({target.kind.value for target in inside.config.targets})
+    kinds = sorted({target.kind.name for target in inside.config.targets})
     statuses: Counter[Labels] = Counter({(kind, status): 0 for kind in kinds for status in STATUSES})
     stalls: Counter[Labels] = Counter({(kind,): 0 for kind in kinds})
     unreadable = stalls.copy()
     async for target, record in polled_here(inside):
-        statuses[target.kind.value, _status(record)] += 1
-        stalls[target.kind.value,] += stalled(record.known if record else None)
+        statuses[target.kind.name, _status(record)] += 1
+        stalls[target.kind.name,] += stalled(record.known if record else None)
         outage = outage_of(record, inside.records.get(str(target.endpoint)))
-        unreadable[target.kind.value,] += outage is not None
+        unreadable[target.kind.name,] += outage is not None
     return statuses, stalls, unreadable
 
 

@@ -131,7 +131,7 @@ class Metrics(Observer):
 
     def _remove_series(self, config: Config) -> None:
         """Remove the series of endpoints and sinks that left the configuration."""
-        endpoints = {(key.account, key.region, key.api.value) for key in config.endpoints()}
+        endpoints = {(key.account, key.region, key.api) for key in config.endpoints()}
         sinks = {sink.name for sink in config.sinks}
         for metric in (self._polls, self._poll_seconds, self._lag):
             for labels in _children(metric):
@@ -173,7 +173,7 @@ def detection(event: Event) -> float | None:
 
 
 def _endpoint(target: Target) -> tuple[str, str, str]:
-    return target.account, target.region, target.api.value
+    return target.account, target.region, target.api
 
 
 def _children(metric: Counter | Histogram) -> list[tuple[str, ...]]:

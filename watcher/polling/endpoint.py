@@ -20,7 +20,6 @@ from watcher.aws.sessions import credentials_of
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.retry import always, attempt
-from watcher.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +59,7 @@ class Endpoint:
         self._slots = asyncio.Semaphore(self._concurrency)
         self._throttle = throttle or RateLimiter(account.rate_limit.requests_per_second)
         self._client = Client(
-            key.api.value, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=self._concurrency
+            key.api, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=self._concurrency
         )
         self._answers: dict[str, tuple[bytes, Snapshot]] = {}
         self._fetches = 0
@@ -180,14 +179,13 @@ class Endpoint:
 
     async def _ask(self, target: Target) -> Snapshot:
         """One call, bounded in all by the target's timeout."""
-        source = SOURCES[target.kind]
         lent: LeasedClient | None = None
         try:
             async with asyncio.timeout(target.timeout):
                 lent = await self._client.take()
                 if not self.may():  # asked as late as can be: the process may have been stopped for a while
                     raise Superseded(f"{self.key}: another watcher may ask there by now")  # noqa: TRY301  as what is foreseen
-                told = await getattr(lent.api, source.operation)(**source.request(target))
+                told = await getattr(lent.api, target.kind.method)(**target.kind.request(target))
             snapshot = self._read(target, told["body"], told["content_type"])
             if snapshot.latest is not None and snapshot.latest.unfinished:
                 # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
@@ -197,7 +195,7 @@ class Endpoint:
         except Exception as error:
             if isinstance(error, TimeoutError) and lent is None:
                 raise self._client.not_ready(target.timeout) from error
-            failure = _failure(error, source.operation, target)
+            failure = _failure(error, target)
             if failure.stale_credentials and lent is not None:
                 failure.passing = self._client.renew(lent)
             raise failure from error
@@ -211,23 +209,19 @@ class Endpoint:
         last = self._answers.get(target.id)
         if last is not None and last[0] == digest:
             return last[1]
-        snapshot = SOURCES[target.kind].read(body_of(body, content_type))
+        snapshot = target.kind.read(body_of(body, content_type))
         self._answers[target.id] = (digest, snapshot)
         return snapshot
 
 
-def _failure(error: Exception, operation: str, target: Target) -> PollFailed:
-    """The failure that an exception of the call `operation` stands for."""
+def _failure(error: Exception, target: Target) -> PollFailed:
+    """Return the failure that an exception of the call for `target` stands for."""
     failure = call_failure(error, target.timeout)
     called = getattr(error, "operation_name", None)
-    if isinstance(failure, TargetUnreadable) and called and _snake(called) != operation:
+    if isinstance(failure, TargetUnreadable) and called and called != target.kind.operation:
         # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
         return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
     return failure
-
-
-def _snake(operation: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).removeprefix("_")
 
 
 def _http_date(text: str | None) -> datetime | None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from watcher.core.model import Api, Kind, parse_rfc3339
+from watcher.core.model import parse_rfc3339
 from watcher.simulator.keys import key_of
+from watcher.sources.codeconnections import STACK
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,10 +27,13 @@ CONTENT_TYPE = "application/x-amz-json-1.0"
 CORAL = "com.amazon.coral.service"
 """The namespace of the errors that every AWS service has."""
 
-SERVICES = {"proton": Api.PROTON, "codeconnections": Api.CODECONNECTIONS, "codestar-connections": Api.CODECONNECTIONS}
+KINDS = {kind.api: kind for kind in (TEMPLATE, STACK)}
+"""The kind of target that each API of the simulator answers for."""
+
+SERVICES = {api: api for api in KINDS} | {"codestar-connections": STACK.api}
 """The APIs by service name; CodeConnections also has its older one."""
 
-POLLS = {Api.PROTON: "GetTemplateSyncStatus", Api.CODECONNECTIONS: "GetResourceSyncStatus"}
+POLLS = {api: kind.operation for api, kind in KINDS.items()}
 """The operation of each API that the simulator answers."""
 
 
@@ -68,7 +73,7 @@ def operation(target: str) -> tuple[str, str] | None:
 
 
 @lru_cache(maxsize=65536)
-def requested_key(api: Api, body: bytes) -> str:
+def requested_key(api: str, body: bytes) -> str:
     """The key of the target in a request.
 
     Raises:
@@ -97,12 +102,10 @@ def requested_key(api: Api, body: bytes) -> str:
             ]
     if violations:
         count = f"{len(violations)} validation error{'s' * (len(violations) > 1)} detected: "
-        code = "ValidationException" if api is Api.PROTON else "InvalidInputException"
+        code = "ValidationException" if api == TEMPLATE.api else "InvalidInputException"
         raise ApiError(code, count + "; ".join(violations))
-    if api is Api.PROTON:
-        names = {"type": "templateType", "name": "templateName", "version": "templateVersion"}
-        return key_of(Kind.TEMPLATE, tuple((part, request[member]) for part, member in names.items()))
-    return key_of(Kind.STACK, (("name", request["ResourceName"]),))
+    kind = KINDS[api]
+    return key_of(kind, tuple((part.name, request[part.parameter]) for part in kind.identity))
 
 
 def _violations(shape: Shape, value: str) -> Iterator[str]:
@@ -141,9 +144,9 @@ def answer(snapshot: Snapshot) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part}
 
 
-def encode(api: Api, fields: Mapping[str, Any]) -> bytes:
+def encode(api: str, fields: Mapping[str, Any]) -> bytes:
     """The JSON of an answer in camelCase; CodeConnections gets PascalCase."""
-    return json.dumps(fields if api is Api.PROTON else _pascal(fields), separators=(",", ":")).encode()
+    return json.dumps(fields if api == TEMPLATE.api else _pascal(fields), separators=(",", ":")).encode()
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.core.model import Api
     from watcher.simulator.faults import Fault
     from watcher.simulator.scenario import FaultWindow, Throttle
 
@@ -33,9 +32,9 @@ class FaultSchedule:
     def __init__(self, windows: Iterable[FaultWindow], throttle: Throttle | None) -> None:
         self.windows = [CountedWindow(window) for window in windows]
         self.throttle = throttle
-        self._buckets: dict[tuple[str, Api], _Bucket] = {}
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
 
-    def fault_for(self, region: str, api: Api, key: str, moment: float) -> Fault | None:
+    def fault_for(self, region: str, api: str, key: str, moment: float) -> Fault | None:
         """The fault of this call, which is counted."""
         for each in self.windows:
             window = each.window
@@ -45,7 +44,7 @@ class FaultSchedule:
                     return window.fault
         return None
 
-    def exceeds_rate(self, region: str, api: Api, moment: float) -> bool:
+    def exceeds_rate(self, region: str, api: str, moment: float) -> bool:
         """Whether this call is throttled; if not, it takes a token."""
         if self.throttle is None:
             return False

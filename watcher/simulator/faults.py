@@ -12,11 +12,9 @@ from watcher.simulator import aws_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from watcher.core.model import Api
-
     MakeAnswer = Callable[[], Mapping[str, Any]]
     """Makes the correct answer, in camelCase."""
-    MakeReply = Callable[["Fault", Api, MakeAnswer], "Reply"]
+    MakeReply = Callable[["Fault", str, MakeAnswer], "Reply"]
 
 HUGE_BYTES = 1_300_000
 """The least size of the answer of the fault `huge`: more than the 1 MiB that the watcher accepts."""
@@ -69,7 +67,7 @@ class Fault:
         if self.name not in FAULTS:
             raise ValueError(f"there is no fault {self.name!r}; known: {', '.join(FAULTS)}")
 
-    def applied(self, api: Api, correct: MakeAnswer) -> Reply:
+    def applied(self, api: str, correct: MakeAnswer) -> Reply:
         """The reply of `api` with this fault."""
         return replace(FAULTS[self.name](self, api, correct), kind=self.name)
 
@@ -80,7 +78,7 @@ def error_reply(service: str, code: str, message: str) -> Reply:
 
 
 def _error(code: str | Mapping[str, str], message: str) -> MakeReply:
-    return lambda _, api, __: error_reply(api, code if isinstance(code, str) else code[api.value], message)
+    return lambda _, api, __: error_reply(api, code if isinstance(code, str) else code[api], message)
 
 
 def _raw(status: int, body: bytes = b"", content_type: str | None = aws_json.CONTENT_TYPE) -> MakeReply:
@@ -95,18 +93,18 @@ def _transmitted(transmission: Transmission) -> MakeReply:
     return lambda _, api, correct: Reply("", aws_json.encode(api, correct()), transmission=transmission)
 
 
-def _half(_: Fault, api: Api, correct: MakeAnswer) -> Reply:
+def _half(_: Fault, api: str, correct: MakeAnswer) -> Reply:
     body = aws_json.encode(api, correct())
     return Reply("", body[: len(body) // 2])
 
 
-def _huge(_: Fault, api: Api, correct: MakeAnswer) -> Reply:
+def _huge(_: Fault, api: str, correct: MakeAnswer) -> Reply:
     body = aws_json.encode(api, correct())
     return Reply("", body + b" " * (HUGE_BYTES - len(body)))  # valid JSON, and no field is wrong
 
 
 def _edited(edit: Callable[[dict[str, Any], str], None]) -> MakeReply:
-    def reply(fault: Fault, api: Api, correct: MakeAnswer) -> Reply:
+    def reply(fault: Fault, api: str, correct: MakeAnswer) -> Reply:
         answer = json.loads(json.dumps(correct()))
         *way, last = fault.at.split(".")
         inner: Any = answer
@@ -127,7 +125,7 @@ def _mistype(fields: dict[str, Any], name: str) -> None:
     fields[name] = 17 if isinstance(fields[name], str) else "not of the right type"
 
 
-def _unknown_status(_: Fault, api: Api, correct: MakeAnswer) -> Reply:
+def _unknown_status(_: Fault, api: str, correct: MakeAnswer) -> Reply:
     answer = dict(correct())
     if answer.get("latestSync"):
         answer["latestSync"] = {**answer["latestSync"], "status": "PAUSED_BY_MAINTENANCE"}

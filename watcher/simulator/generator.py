@@ -5,10 +5,12 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Api, Kind
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.scenario import FaultWindow, Scenario
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline, Unsynced
+from watcher.sources.codeconnections import STACK
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +53,7 @@ def generate(seed: int, *, pace: float = 1.0) -> Scenario:
     random = Random(seed)
     subjects = [
         *(_template(type_, name, version) for type_, name, version in TEMPLATES),
-        *(Subject(Kind.STACK, (("name", name),), repository=f"{ORGANISATION}/infrastructure") for name in STACKS),
+        *(Subject(STACK, (("name", name),), repository=f"{ORGANISATION}/infrastructure") for name in STACKS),
     ]
     stalling, missing, unsynced = random.sample(range(len(subjects)), 3)
     timelines = tuple(
@@ -65,14 +67,14 @@ def generate(seed: int, *, pace: float = 1.0) -> Scenario:
     throttled_from = random.uniform(150, 240)
     windows = (
         FaultWindow(Fault("not_found"), key=subjects[missing].key, begin=missing_from, end=missing_from + 240),
-        FaultWindow(Fault("throttling"), api=Api.CODECONNECTIONS, begin=throttled_from, end=throttled_from + 30),
+        FaultWindow(Fault("throttling"), api=STACK.api, begin=throttled_from, end=throttled_from + 30),
     )
     return Scenario(f"seed {seed}", timelines, windows).at_pace(pace)
 
 
 def _template(type_: str, name: str, version: str) -> Subject:
     identity = (("type", type_), ("name", name), ("version", version))
-    return Subject(Kind.TEMPLATE, identity, repository=f"{ORGANISATION}/platform-templates")
+    return Subject(TEMPLATE, identity, repository=f"{ORGANISATION}/platform-templates")
 
 
 def _scenes(random: Random, subject: Subject, *, stalls: bool, unsynced: bool) -> Iterator[Scene]:
@@ -100,14 +102,14 @@ def _attempt(random: Random, subject: Subject, outcome: str, *, stalls: bool = F
     work = random.uniform(2400, 3600) if stalls else random.uniform(15, 60)
     yield Scene(Status(IN_PROGRESS, events=_events(f"Fetching {sha[:7]} from GitHub")), work)
     if outcome == FAILED:
-        text = random.choice(TEMPLATE_FAILURES if subject.kind is Kind.TEMPLATE else STACK_FAILURES)
+        text = random.choice(TEMPLATE_FAILURES if subject.kind is TEMPLATE else STACK_FAILURES)
         directory = subject.revision(sha)["directory"].removeprefix("/")
         failure = text.format(directory=directory, name=dict(subject.identity)["name"])
         yield Scene(Status(FAILED, events=_events(failure, kind="ERROR")), random.uniform(60, 300))
     else:
         text = (
             f"Registered a new minor version of {subject.attempt_target}"
-            if subject.kind is Kind.TEMPLATE
+            if subject.kind is TEMPLATE
             else f"Change set for stack {subject.attempt_target} was executed"
         )
         yield Scene(Status(SUCCEEDED, events=_events(text)), random.uniform(60, 420))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from watcher.core.model import Kind, Target
+from typing import TYPE_CHECKING
+
+from watcher.core.model import Target
+
+if TYPE_CHECKING:
+    from watcher.core.kinds import Kind
 
 
 def key_of(kind: Kind, identity: tuple[tuple[str, str], ...]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.core.model import Api, Target
+    from watcher.core.model import Target
     from watcher.simulator.faults import Fault
     from watcher.simulator.timeline import Subject, Timeline
 
@@ -23,14 +23,14 @@ class FaultWindow:
 
     fault: Fault
     key: str | None = None
-    api: Api | None = None
+    api: str | None = None
     region: str | None = None
     begin: float = 0.0
     end: float = float("inf")
     after: int = 0
     calls: int | None = None
 
-    def applies_to(self, key: str, api: Api, region: str) -> bool:
+    def applies_to(self, key: str, api: str, region: str) -> bool:
         """Whether calls for this target are among those that it counts."""
         return self.key in (None, key) and self.api in (None, api) and self.region in (None, region)
 

@@ -20,21 +20,22 @@ from watcher.config.fields import (
     Rate,
     Region,
     RoleArn,
-    StackName,
-    TemplateName,
-    TypeOfTemplate,
-    Version,
+    part_reader,
 )
 from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.tree import Keys, Place, compose
-from watcher.core.model import FAILED, Api, Kind
+from watcher.core.model import FAILED
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
 from watcher.simulator.scenario import FaultWindow, Role, Scenario, Throttle
 from watcher.simulator.timeline import NewAttempt, Scene, Stale, Status, Subject, Timeline, Unsynced
+from watcher.sources.codeconnections import STACK
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from watcher.core.kinds import Kind
 
 PROVIDERS = ("GitHub", "GitHubEnterpriseServer", "Bitbucket", "GitLab", "GitLabSelfManaged", "AzureDevOps")
 
@@ -73,7 +74,12 @@ def _choice(words: tuple[str, ...]) -> AfterValidator:
 
 
 FaultName = Annotated[Plain, _choice(tuple(FAULTS))]
-ApiName = Annotated[Plain, _choice(tuple(Api))]
+_TYPE, _NAME, _VERSION = (PlainValidator(part_reader(TEMPLATE, part)) for part in TEMPLATE.identity)
+TypeOfTemplate = Annotated[str, _TYPE]
+TemplateName = Annotated[str, _NAME]
+Version = Annotated[str, _VERSION]
+StackName = Annotated[str, PlainValidator(part_reader(STACK, STACK.identity[0]))]
+ApiName = Annotated[Plain, _choice((TEMPLATE.api, STACK.api))]
 Provider = Annotated[Plain, _choice(PROVIDERS)]
 
 
@@ -188,7 +194,7 @@ class _Target(_Entry):
     faults: tuple[Sound[_Window], ...] = ()
 
     def subject(self) -> Subject:
-        return self._subject(Kind.STACK, (("name", self.name),))
+        return self._subject(STACK, (("name", self.name),))
 
     def _subject(self, kind: Kind, identity: tuple[tuple[str, str], ...]) -> Subject:
         return Subject(kind, identity, self.region, self.repository, self.branch, self.provider, self.directory)
@@ -217,7 +223,7 @@ class _Template(_Target):
     version: Version
 
     def subject(self) -> Subject:
-        return self._subject(Kind.TEMPLATE, (("type", self.type), ("name", self.name), ("version", self.version)))
+        return self._subject(TEMPLATE, (("type", self.type), ("name", self.name), ("version", self.version)))
 
 
 class _Throttle(_Entry):
@@ -263,7 +269,7 @@ class _Scenario(_Entry):
         windows = [
             each.window(key=target.subject().key, region=target.region) for target in targets for each in target.faults
         ]
-        windows += [each.window(api=each.api and Api(each.api), region=each.region) for each in self.faults]
+        windows += [each.window(api=each.api, region=each.region) for each in self.faults]
         return Scenario(
             name,
             tuple((target.subject(), target.timeline()) for target in targets),

@@ -18,10 +18,10 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from watcher.core.model import Api
 from watcher.errors import ServiceUnreachable, UsageError
 from watcher.simulator import aws_json, signing, sts
 from watcher.simulator.faults import Reply, Transmission, error_reply
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from watcher.simulator.world import World
@@ -120,7 +120,7 @@ class Simulator:
         found = aws_json.operation(operation_name) if request.method == "POST" else None
         if found is None:
             reply = error_reply(
-                Api.PROTON, "UnknownOperationException", f"The simulator does not answer {operation_name!r}."
+                TEMPLATE.api, "UnknownOperationException", f"The simulator does not answer {operation_name!r}."
             )
             return Call(arrived, "", "", operation_name, "", reply.kind, ""), reply
         service, operation = found
@@ -133,7 +133,7 @@ class Simulator:
             reply = self.world.answer(region, api, key).by(service)
         except aws_json.ApiError as failure:
             reply = error_reply(service, failure.code, failure.message)
-        return Call(arrived, region, api.value, operation, key, reply.kind, access_key), reply
+        return Call(arrived, region, api, operation, key, reply.kind, access_key), reply
 
     def _assume_role(self, arrived: float, request: signing.Request) -> tuple[Call, Reply]:
         region = access_key = ""

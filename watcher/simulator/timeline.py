@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from hashlib import sha1
 from typing import TYPE_CHECKING, Literal
 
-from watcher.core.model import SUCCEEDED, Attempt, Kind, Snapshot, Target, rfc3339
+from watcher.core.model import SUCCEEDED, Attempt, Snapshot, Target, rfc3339
 from watcher.simulator.keys import key_of
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
+    from watcher.core.kinds import Kind
     from watcher.core.model import SyncEvent
     from watcher.simulator.faults import Fault
 
@@ -50,15 +52,15 @@ class Subject:
     def attempt_target(self) -> str:
         """The `target` of its attempts, as AWS writes it."""
         parts = dict(self.identity)
-        return f"{parts['name']}:{parts['version']}" if self.kind is Kind.TEMPLATE else parts["name"]
+        return f"{parts['name']}:{parts['version']}" if self.kind is TEMPLATE else parts["name"]
 
     def revision(self, sha: str, *, branch: str | None = None, repository: str | None = None) -> dict[str, str]:
         """A revision in its repository, with the fields that its API returns, in camelCase."""
         parts = dict(self.identity)
         owner, _, name = (repository or self.repository).partition("/")
-        own = f"/{parts['name']}/v{parts['version']}" if self.kind is Kind.TEMPLATE else "/deployments"
+        own = f"/{parts['name']}/v{parts['version']}" if self.kind is TEMPLATE else "/deployments"
         common = {"branch": branch or self.branch, "directory": self.directory or own, "sha": sha}
-        if self.kind is Kind.TEMPLATE:
+        if self.kind is TEMPLATE:
             provider = PROTON_PROVIDERS.get(self.provider, self.provider)
             return common | {"repositoryName": f"{owner}/{name}", "repositoryProvider": provider}
         return common | {"ownerId": owner, "repositoryName": name, "providerType": self.provider}

@@ -6,15 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.core.model import Api, Snapshot
 from watcher.simulator import aws_json
 from watcher.simulator.fault_schedule import FaultSchedule
 from watcher.simulator.faults import Reply, error_reply
 from watcher.simulator.timeline import State, Subject, Timeline, advance, after_call, initial_state
+from watcher.sources.codeconnections import STACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from watcher.core.model import Snapshot
     from watcher.simulator.scenario import Scenario
 
 
@@ -51,7 +52,7 @@ class World:
         """Seconds since the start."""
         return self._clock() - self._epoch if self._started else 0.0
 
-    def answer(self, region: str, api: Api, key: str) -> Reply:
+    def answer(self, region: str, api: str, key: str) -> Reply:
         """The reply to one call for a target; the call counts for faults and scenes that last a number of calls."""
         moment = self.now()
         if self._schedule.exceeds_rate(region, api, moment):
@@ -62,7 +63,7 @@ class World:
             # A scene that lasts a number of calls counts only those that see it.
             return fault.applied(api, lambda: aws_json.answer(self._advance(target, moment)) if target else {})
         if target is None:
-            name = key.rsplit("/", 1)[-1] if api is Api.CODECONNECTIONS else key.split("/")[2]
+            name = key.rsplit("/", 1)[-1] if api == STACK.api else key.split("/")[2]
             return error_reply(api, "ResourceNotFoundException", f"The resource {name} was not found.")
         snapshot = self._advance(target, moment)
         target.state = after_call(target.timeline, target.state)

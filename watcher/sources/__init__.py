@@ -1,19 +1,17 @@
-"""What to call for each kind of target, and how to read the answer: one line registers a kind."""
+"""The kinds of targets: one file and one line of `KINDS` for each."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.core.model import Kind
-from watcher.sources.codeconnections import StackSync
-from watcher.sources.proton import TemplateSync
+from watcher.sources.codeconnections import STACK
+from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from watcher.core.kinds import Kind
 
-    from watcher.core.ports import Source
-
-SOURCES: Mapping[Kind, Source] = {
-    Kind.TEMPLATE: TemplateSync(),
-    Kind.STACK: StackSync(),
+KINDS: dict[str, Kind] = {
+    "template": TEMPLATE,
+    "stack": STACK,
 }
+"""The kinds by name."""

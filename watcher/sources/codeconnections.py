@@ -1,18 +1,18 @@
-"""AWS CodeConnections: `GetResourceSyncStatus` of stacks that CloudFormation Git sync keeps (PascalCase).
+"""The kind `stack`, of AWS CodeConnections (`GetResourceSyncStatus`); its answers are in PascalCase.
 
-The service model requires `LatestSync`, yet an answer without it is read as a stack that never synced, as the contract
-has it for every kind (section 5, rule 6).
+The service model requires `LatestSync`, yet an answer without it is read as a stack that never synced, as it is for
+every kind.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.model import Api
-from watcher.sources.parsing import Spelling, snapshot_of
+from watcher.core.kinds import IdentityPart, Kind
+from watcher.sources.parsing import Spelling, snapshot_reader
 
 if TYPE_CHECKING:
-    from watcher.core.model import Snapshot, Target
+    from watcher.core.model import Target
 
 SPELLING = Spelling(
     latest_sync="LatestSync",
@@ -38,17 +38,19 @@ SPELLING = Spelling(
     ),
 )
 
+STACK = Kind(
+    name="stack",
+    section="stacks",
+    description="A CloudFormation stack that is synced from Git.",
+    section_description="CloudFormation stacks to watch.",
+    api="codeconnections",
+    operation="GetResourceSyncStatus",
+    identity=(IdentityPart("name", "ResourceName", "a stack name", "The stack's name in CloudFormation.", "network"),),
+    parameters={"SyncType": "CFN_STACK_SYNC"},
+    read=snapshot_reader(SPELLING),
+)
 
-class StackSync:
-    """The sync of a CloudFormation stack with its repository."""
 
-    api = Api.CODECONNECTIONS
-    operation = "get_resource_sync_status"
-
-    def request(self, target: Target) -> dict[str, str]:
-        """The call's parameters."""
-        return {"ResourceName": target.name, "SyncType": "CFN_STACK_SYNC"}
-
-    def read(self, answer: dict[str, Any]) -> Snapshot:
-        """The answer's meaning; see `snapshot_of` for what it raises."""
-        return snapshot_of(answer, SPELLING)
+def stack(account: str, region: str, name: str, **watching: Any) -> Target:
+    """Return a target: a stack."""
+    return STACK.target(account, region, {"name": name}, **watching)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from watcher.core.model import Attempt, Snapshot, rfc3339
@@ -52,6 +53,11 @@ class Spelling:
     external_id: str
     revision: tuple[tuple[str, str], ...]
     """A revision's members: as they are spelt, and in camelCase."""
+
+
+def snapshot_reader(spelling: Spelling) -> Callable[[dict[str, Any]], Snapshot]:
+    """Return `snapshot_of` for one spelling."""
+    return partial(snapshot_of, spelling=spelling)
 
 
 def snapshot_of(answer: dict[str, Any], spelling: Spelling) -> Snapshot:

@@ -1,14 +1,14 @@
-"""AWS Proton: `GetTemplateSyncStatus` (camelCase, every member optional at the top)."""
+"""The kind `template`, of AWS Proton (`GetTemplateSyncStatus`); its answers are in camelCase."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.model import Api
-from watcher.sources.parsing import Spelling, snapshot_of
+from watcher.core.kinds import IdentityPart, Kind
+from watcher.sources.parsing import Spelling, snapshot_reader
 
 if TYPE_CHECKING:
-    from watcher.core.model import Snapshot, Target
+    from watcher.core.model import Target
 
 SPELLING = Spelling(
     latest_sync="latestSync",
@@ -33,22 +33,30 @@ SPELLING = Spelling(
     ),
 )
 
+TEMPLATE = Kind(
+    name="template",
+    section="templates",
+    description="One major version of a Proton template that is synced from Git.",
+    section_description="Proton templates to watch.",
+    api="proton",
+    operation="GetTemplateSyncStatus",
+    identity=(
+        IdentityPart(
+            "type",
+            "templateType",
+            "a template type",
+            "What the template is for.",
+            "ENVIRONMENT",
+            choices=("ENVIRONMENT", "SERVICE"),
+        ),
+        IdentityPart("name", "templateName", "a template name", "The template's name in Proton.", "fargate-env"),
+        IdentityPart("version", "templateVersion", "a major version", "The major version.", 1, number=True),
+    ),
+    read=snapshot_reader(SPELLING),
+    title="{name} v{version} ({type})",
+)
 
-class TemplateSync:
-    """The sync of a template's major version with its repository."""
 
-    api = Api.PROTON
-    operation = "get_template_sync_status"
-
-    def request(self, target: Target) -> dict[str, str]:
-        """The call's parameters."""
-        identity = dict(target.identity)
-        return {
-            "templateType": identity["type"],
-            "templateName": identity["name"],
-            "templateVersion": identity["version"],
-        }
-
-    def read(self, answer: dict[str, Any]) -> Snapshot:
-        """The answer's meaning; see `snapshot_of` for what it raises."""
-        return snapshot_of(answer, SPELLING)
+def template(account: str, region: str, type_: str, name: str, version: str, **watching: Any) -> Target:
+    """Return a target: a major version of a Proton template."""
+    return TEMPLATE.target(account, region, {"type": type_, "name": name, "version": version}, **watching)

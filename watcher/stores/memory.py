@@ -11,7 +11,7 @@ from watcher.core import reminders
 from watcher.core.events import fitting
 from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
 from watcher.core.retry_policy import REMOVED
-from watcher.core.subjects import subject_matches
+from watcher.sources.subjects import subject_matches
 from watcher.stores.lane_index import Index, Place, Row
 from watcher.stores.lanes import OVER
 from watcher.util.globs import matches

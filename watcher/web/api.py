@@ -147,7 +147,7 @@ class Api:
     async def _badge(self, target: Target) -> Response:
         records = await self._peers.records()
         status = standing(records.get(target.id), records.get(str(target.endpoint)))
-        svg = badge.badge(status, views.title(target))
+        svg = badge.badge(status, target.title)
         return Response(svg.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
 
     def _targets(self) -> Mapping[str, Target]:

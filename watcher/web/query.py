@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from watcher.core.model import EVENT_TYPES, TEST_EVENT, Kind, parse_rfc3339, path_segment
+from watcher.core.model import EVENT_TYPES, TEST_EVENT, parse_rfc3339, path_segment
 from watcher.core.ports import EventQuery
 from watcher.core.status import Status
+from watcher.sources import KINDS
 from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
 
@@ -118,8 +119,8 @@ def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:
     """The filter in a query of `/api/targets`; raises QueryError."""
     found = parameters(pairs, once=("account", "kind", "status", "text"), many=("label",))
     kind, status = _one(found, "kind"), _one(found, "status")
-    if kind is not None and kind not in list(Kind):
-        raise QueryError(f"kind: {_shown(kind)} is not a valid kind; choose from {', '.join(Kind)}")
+    if kind is not None and kind not in KINDS:
+        raise QueryError(f"kind: {_shown(kind)} is not a valid kind; choose from {', '.join(KINDS)}")
     if status is not None and status not in list(Status) and not re.fullmatch(STATUS, status):
         raise QueryError(
             f"status: {_shown(status)} is neither one of {', '.join(Status)} nor a status of AWS (example: FAILED)"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher import __version__
 from watcher.core.events import target_to_json
-from watcher.core.model import Kind, rfc3339
+from watcher.core.model import rfc3339
 from watcher.core.state import attempt_to_json
 from watcher.core.status import active, last_failure, outage_of, stalled, standing
 from watcher.messages.links import links, repository_name
@@ -33,11 +33,11 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
     revision = (attempt.target_revision if attempt else None) or {}
     return {
         "id": target.id,
-        "kind": target.kind.value,
+        "kind": target.kind.name,
         "account": target.account,
         "region": target.region,
         "name": target.name,
-        "title": title(target),
+        "title": target.title,
         "labels": dict(target.labels),
         "status": attempt.status if attempt else None,
         "standing": standing(record, endpoint).value,
@@ -65,14 +65,6 @@ def polling_row(status: TargetStatus) -> dict[str, Any]:
         "poll_failures": status.failures,
         "polled_here": status.polled_here,
     }
-
-
-def title(target: Target) -> str:
-    """A short name for people."""
-    if target.kind is Kind.TEMPLATE:
-        parts = dict(target.identity)
-        return f"{parts['name']} v{parts['version']} ({parts['type']})"
-    return target.name
 
 
 def target_view(target: Target, record: Record | None) -> dict[str, Any]:
@@ -108,7 +100,7 @@ def _endpoint(key: EndpointKey, status: EndpointStatus, record: Record | None) -
         "id": str(key),
         "account": key.account,
         "region": key.region,
-        "api": key.api.value,
+        "api": key.api,
         "targets": status.targets,
         "readable": outage is None,
         "tried": status.tried,

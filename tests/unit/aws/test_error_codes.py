@@ -7,7 +7,7 @@ import pytest
 
 from watcher.aws.error_codes import CLOCK_SKEW, SERVER, STALE_CREDENTIALS, TARGETS_OWN, THROTTLING, classify
 from watcher.errors import EndpointUnreadable, TargetUnreadable
-from watcher.sources import SOURCES
+from watcher.sources import KINDS
 
 FLAGS = ("passing", "throttled", "stale_credentials")
 
@@ -65,9 +65,9 @@ def test_no_code_has_two_meanings() -> None:
 def test_every_error_of_the_services_own_models_is_foreseen() -> None:
     foreseen = {}
     session = botocore.session.get_session()
-    for source in SOURCES.values():
-        model = session.get_service_model(source.api.value)
-        operation = next(name for name in model.operation_names if name.lower() == source.operation.replace("_", ""))
+    for source in KINDS.values():
+        model = session.get_service_model(source.api)
+        operation = next(name for name in model.operation_names if name.lower() == source.operation.lower())
         for shape in model.operation_model(operation).error_shapes:
             error = classify(shape.name, "", 400)
             foreseen[shape.name] = (isinstance(error, TargetUnreadable), error.passing)

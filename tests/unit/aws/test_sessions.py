@@ -12,7 +12,7 @@ from aiobotocore.credentials import AioDeferredRefreshableCredentials, AioRefres
 
 from watcher.aws import sessions
 from watcher.aws.sessions import Session, Sessions
-from watcher.core.model import Api, EndpointKey
+from watcher.core.model import EndpointKey
 from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable
 from watcher.polling.endpoint import Endpoint
@@ -142,7 +142,7 @@ async def test_a_call_that_is_admitted_begins_at_once_also_when_credentials_are_
             if len(waits) < 3:
                 all_of_them.drop()
 
-    key = EndpointKey("team", "us-east-1", Api.CODECONNECTIONS)
+    key = EndpointKey("team", "us-east-1", "codeconnections")
     endpoint = Endpoint(key, ACCOUNT, all_of_them, Retry(), Dropping(5))
     await endpoint.admit()
     assert (endpoint._client.is_open, len(waits)) == (True, 3)

@@ -25,7 +25,7 @@ from watcher.cli.output.events import EventPrinter, event_text
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.core.diff import diff
 from watcher.core.events import Event, muted, outage_event, sync_event, trial_event
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, stack, template
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Known, Outage, Record
@@ -33,6 +33,8 @@ from watcher.core.status import Status
 from watcher.delivery.explain import Explanation
 from watcher.errors import EndpointUnreadable
 from watcher.polling.check import Finding, judge
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 from watcher.util.redaction import remember
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.config.json_schema import json_schema_text
 from watcher.core.event_schema import event_schema
-from watcher.core.model import Kind
 from watcher.simulator.generator import generate
 from watcher.simulator.scenario_parser import load_scenario
 from watcher.sinks import SINKS
+from watcher.sources import KINDS
 
 CONFIG = Path(__file__).parents[3] / "config"
 SURROUNDINGS = {"AWS_REGION": "us-east-1"}
@@ -32,7 +32,7 @@ SECRETS = {
 
 def test_the_published_schema_is_current() -> None:
     """`watcher schema > config/schema.json` makes it."""
-    assert (CONFIG / "schema.json").read_text(encoding="utf-8") == json_schema_text(SINKS)
+    assert (CONFIG / "schema.json").read_text(encoding="utf-8") == json_schema_text(KINDS, SINKS)
 
 
 def test_the_example_to_start_from_names_the_schema_and_is_valid() -> None:
@@ -70,7 +70,7 @@ def test_the_configuration_in_the_readme_is_valid_and_every_type_of_sink_is_name
     text = (CONFIG.parent / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     config = parse(Document("README.md", example.encode()), SURROUNDINGS | SECRETS, lambda _: None)
-    assert {target.kind for target in config.targets} == set(Kind)
+    assert {target.kind for target in config.targets} == set(KINDS.values())
     (paragraph,) = re.findall(r"(?m)^- \*\*Sinks\*\*.*(?:\n  .*)*", text)
     assert set(re.findall(r"`(\w+)`", paragraph)) == set(SINKS)
 
@@ -78,7 +78,7 @@ def test_the_configuration_in_the_readme_is_valid_and_every_type_of_sink_is_name
 def test_the_example_of_an_event_has_the_published_form() -> None:
     text = (CONFIG / "events.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
+    Draft202012Validator(event_schema(KINDS), format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
         json.loads(example)
     )
 

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from watcher.config.json_schema import json_schema, json_schema_text
 from watcher.sinks import SINKS
+from watcher.sources import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ NO_YAML = {
 
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
-    return Draft202012Validator(json_schema(SINKS))
+    return Draft202012Validator(json_schema(KINDS, SINKS))
 
 
 def places(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -48,38 +49,38 @@ def places(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_it_is_a_schema_and_names_its_draft() -> None:
-    Draft202012Validator.check_schema(json_schema(SINKS))
-    assert json_schema(SINKS)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(json_schema(KINDS, SINKS))
+    assert json_schema(KINDS, SINKS)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 def test_its_text_is_the_same_every_time() -> None:
-    assert json_schema_text(SINKS) == json_schema_text(SINKS)
-    assert json.loads(json_schema_text(SINKS)) == json_schema(SINKS)
-    assert json_schema_text(SINKS).endswith("}\n")
+    assert json_schema_text(KINDS, SINKS) == json_schema_text(KINDS, SINKS)
+    assert json.loads(json_schema_text(KINDS, SINKS)) == json_schema(KINDS, SINKS)
+    assert json_schema_text(KINDS, SINKS).endswith("}\n")
 
 
 def test_every_key_is_described() -> None:
-    schema = json_schema(SINKS)
+    schema = json_schema(KINDS, SINKS)
     for place, each in places(schema):
         described = each | schema["$defs"].get(each.get("$ref", "").rpartition("/")[2], {})
         assert described.get("description"), place
 
 
 def test_no_object_takes_unknown_keys() -> None:
-    schema = json_schema(SINKS)
+    schema = json_schema(KINDS, SINKS)
     sinks = schema["properties"]["sinks"]["items"]["anyOf"]
     assert {sink["properties"]["type"]["const"] for sink in sinks} == set(SINKS)
     assert all(each["additionalProperties"] is False for each in (schema, *schema["$defs"].values(), *sinks))
 
 
 def test_durations_stand_as_they_are_written() -> None:
-    schema = json_schema(SINKS)
+    schema = json_schema(KINDS, SINKS)
     assert schema["$defs"]["Defaults"]["properties"]["interval"]["default"] == "60s"
     assert schema["properties"]["state_retention"]["default"] == "30d"
 
 
 def test_keys_of_later_versions_are_not_in_it() -> None:
-    assert not {"service_instances", "repositories", "discover"} & json_schema(SINKS)["properties"].keys()
+    assert not {"service_instances", "repositories", "discover"} & json_schema(KINDS, SINKS)["properties"].keys()
 
 
 def test_the_example_is_accepted_and_names_the_schema(validator: Draft202012Validator) -> None:
@@ -89,7 +90,7 @@ def test_the_example_is_accepted_and_names_the_schema(validator: Draft202012Vali
 
 
 def test_its_own_defaults_and_examples_are_accepted() -> None:
-    schema = json_schema(SINKS)
+    schema = json_schema(KINDS, SINKS)
     for place, each in places(schema):
         rule = Draft202012Validator({**each, "$defs": schema["$defs"]})
         for value in [*each.get("examples", []), *([each["default"]] if "default" in each else [])]:

@@ -41,7 +41,7 @@ def test_a_single_stack_is_a_whole_configuration(read: Callable[..., Config]) ->
 
 def test_the_example_is_right_as_it_is(read: Callable[..., Config]) -> None:
     config = read(EXAMPLE.read_bytes())
-    assert {target.kind.value for target in config.targets} == {"template", "stack"}
+    assert {target.kind.name for target in config.targets} == {"template", "stack"}
 
 
 def test_a_target_overrides_each_default_and_adds_to_the_labels(read: Callable[..., Config]) -> None:

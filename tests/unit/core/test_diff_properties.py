@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.core.diff import Outcome, Reason, diff
 from watcher.core.events import sync_event
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen, stack
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen
 from watcher.core.state import Record, dump, load
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from watcher.core.model import Snapshot

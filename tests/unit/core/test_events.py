@@ -15,21 +15,12 @@ from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_schema import event_schema, event_schema_text
 from watcher.core.events import MAX_EVENT_BYTES, muted, outage_event, sync_event, trial_event, with_reminder
-from watcher.core.model import (
-    EVENT_TYPES,
-    FAILED,
-    IN_PROGRESS,
-    INITIATED,
-    QUEUED,
-    SUCCEEDED,
-    Api,
-    Attempt,
-    EndpointKey,
-    stack,
-    template,
-)
+from watcher.core.model import EVENT_TYPES, FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Attempt, EndpointKey
 from watcher.core.ports import Delivery
 from watcher.core.state import Outage
+from watcher.sources import KINDS
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 from watcher.util.bounded_text import bounded
 
 if TYPE_CHECKING:
@@ -38,7 +29,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = template("default", "us-east-1", "ENVIRONMENT", "fargate-env", "1")
 NETWORK = stack("prod eu", "eu-west-1", "network/a", labels={"team": "platform"})
-ENDPOINT = EndpointKey("prod eu", "eu-west-1", Api.CODECONNECTIONS)
+ENDPOINT = EndpointKey("prod eu", "eu-west-1", "codeconnections")
 OUTAGE = Outage(minute(0), "AccessDeniedException", "not allowed", 3)
 NOW = minute(10) + timedelta(milliseconds=250)
 
@@ -54,7 +45,7 @@ FAILED_CHANGE = Change(
     latest_successful=an_attempt(0),
 )
 
-VALIDATOR = Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+VALIDATOR = Draft202012Validator(event_schema(KINDS), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 def event_of(target: Target = ENVIRONMENT, sequence: int = 7, **altered: Any) -> Event:
@@ -482,5 +473,5 @@ def test_a_trial_event_says_that_nothing_has_happened_and_is_a_new_one_each_time
 
 
 def test_the_schema_is_a_schema_and_is_printed_as_json() -> None:
-    Draft202012Validator.check_schema(event_schema())
-    assert json.loads(event_schema_text()) == event_schema()
+    Draft202012Validator.check_schema(event_schema(KINDS))
+    assert json.loads(event_schema_text(KINDS)) == event_schema(KINDS)

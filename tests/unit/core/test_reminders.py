@@ -8,26 +8,17 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import an_attempt, minute
-from watcher.core.model import (
-    FAILED,
-    IN_PROGRESS,
-    QUEUED,
-    SUCCEEDED,
-    Api,
-    EndpointKey,
-    Severity,
-    rfc3339,
-    stack,
-    template,
-)
+from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, Severity, rfc3339
 from watcher.core.ports import ReminderRequest
 from watcher.core.reminders import Wrong, wishes, wrong_with
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.core.state import Known, Outage, Record
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
 
 STACK = stack("default", "us-east-1", "network", labels={"team": "platform"})
 TEMPLATE = template("default", "us-east-1", "SERVICE", "web", "2")
-PROTON = EndpointKey("default", "us-east-1", Api.PROTON)
+PROTON = EndpointKey("default", "us-east-1", "proton")
 OUTAGE = Outage(minute(3), "ResourceNotFoundException", "no such stack", 3)
 SINK = SinkSettings("ops", "webhook", remind_every=14400.0)
 CONFIG = Config(

@@ -40,7 +40,7 @@ from tests.unit.deploy.choices import (
 from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
 from watcher.sinks import SINKS
 from watcher.sinks.aws import AwsOptions
-from watcher.sources import SOURCES
+from watcher.sources import KINDS
 from watcher.stores.dynamodb import table
 
 BY_ANOTHER_NAME = {
@@ -82,7 +82,7 @@ def permissions(service: str, operation: str) -> set[str]:
 
 def reads() -> set[str]:
     """For every call that a source makes."""
-    return {action for source in SOURCES.values() for action in permissions(source.api.value, source.operation)}
+    return {action for source in KINDS.values() for action in permissions(source.api, source.operation)}
 
 
 def sends() -> set[str]:

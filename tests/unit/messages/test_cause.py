@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.event_samples import ENDPOINT, EVENTS, NETWORK, WEB, alike, attempt, failures, outage, sync, trial
-from watcher.core.model import FAILED, SUCCEEDED, Api, EndpointKey
+from watcher.core.model import FAILED, SUCCEEDED, EndpointKey
 from watcher.delivery.grouping import causes_of
 
 if TYPE_CHECKING:
     from watcher.core.events import Event
 
-ELSEWHERE = EndpointKey("prod", "us-east-1", Api.CODECONNECTIONS)
+ELSEWHERE = EndpointKey("prod", "us-east-1", "codeconnections")
 
 
 def share(*events: Event) -> bool:

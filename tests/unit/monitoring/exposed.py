@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.core.model import EVENT_TYPES, TEST_EVENT, Api, Kind
+from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.observability.observer import PollOutcome
+from watcher.sources import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,12 @@ OUTCOMES = {
     "watcher_deliveries_total": {"sent", "retried", "dead"},
     "watcher_config_reloads_total": {"success", "failure"},
 }
-VALUES = {"status": STATUSES, "api": {*Api}, "kind": {*Kind}, "type": {*EVENT_TYPES, TEST_EVENT}}
+VALUES = {
+    "status": STATUSES,
+    "api": {kind.api for kind in KINDS.values()},
+    "kind": {*KINDS},
+    "type": {*EVENT_TYPES, TEST_EVENT},
+}
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\s*(?:\{([^}]*)\})?")

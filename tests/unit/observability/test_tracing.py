@@ -25,6 +25,7 @@ from watcher.core.settings import Tracing
 from watcher.observability import library_lines, tracing, tracing_setup
 from watcher.observability.recorded_spans import SpanRecorder
 from watcher.observability.span_export import RedactingExporter, log_export_failures
+from watcher.sources import KINDS
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN
 
@@ -165,7 +166,7 @@ def test_an_event_keeps_the_poll_that_saw_it_only_where_that_is_traced(kept: InM
     with tracing.span("poll stack"):
         kept_form = json.loads(with_trace(event, tracing.traceparent()).body)
     (poll,) = kept.get_finished_spans()
-    Draft202012Validator(event_schema()).validate(kept_form)
+    Draft202012Validator(event_schema(KINDS)).validate(kept_form)
     context = kept_form.pop("traceparent")
     assert context.startswith(f"00-{poll.context.trace_id:032x}-{poll.context.span_id:016x}-0")
     assert kept_form == json.loads(event.body)

@@ -8,9 +8,10 @@ from itertools import product
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Snapshot, stack
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Snapshot
 from watcher.core.status import Status
 from watcher.polling.check import CheckResult, judge, worst
+from watcher.sources.codeconnections import stack
 
 NETWORK = stack("default", "us-east-1", "network", stalled_after=1800)
 

@@ -15,7 +15,7 @@ from watcher.cli.output.targets import record_to_json
 from watcher.core.diff import diff
 from watcher.core.event_schema import event_schema
 from watcher.core.events import sync_event
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen
 from watcher.core.state import Record
 from watcher.delivery.grouping import causes_of
 from watcher.messages.blocks import slack_payload
@@ -23,7 +23,8 @@ from watcher.messages.compose import message_for
 from watcher.messages.plain import plain
 from watcher.observability.metrics import detection
 from watcher.polling.check import judge
-from watcher.sources import SOURCES
+from watcher.sources import KINDS
+from watcher.sources.codeconnections import stack
 from watcher.web.history import attempts
 from watcher.web.views import committed_row, target_view
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 NETWORK = stack("default", "us-east-1", "network")
 NOW = datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
-VALIDATOR = Draft202012Validator(event_schema())
+VALIDATOR = Draft202012Validator(event_schema(KINDS))
 REVISION = {"ProviderType": "GitHub", "OwnerId": "org", "RepositoryName": "a", "Branch": "main", "Directory": "/"}
 LINE = {"Type": "ERROR", "Event": "no such file", "Time": 1.7954208e9}
 PARTS: dict[str, list[Any]] = {
@@ -58,7 +59,7 @@ def test_an_incomplete_attempt_is_shown_wherever_a_whole_one_is(parts: dict[str,
     events = []
     for number, each in enumerate((SUCCEEDED, status, status)):
         attempt = {"Status": each, "StartedAt": 1.7954208e9 + number, **parts}
-        snapshot = SOURCES[NETWORK.kind].read({"LatestSync": attempt, "LatestSuccessfulSync": attempt})
+        snapshot = NETWORK.kind.read({"LatestSync": attempt, "LatestSuccessfulSync": attempt})
         outcome = diff(
             known,
             snapshot,

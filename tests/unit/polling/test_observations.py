@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.core.events import outage_event
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, EndpointKey, FirstSeen, Severity, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.settings import Mute, SinkSettings
 from watcher.core.state import Known, Outage, Record
@@ -23,9 +23,10 @@ from watcher.polling.observations import (
     observe_endpoint_failure,
     observe_failure,
 )
+from watcher.sources.codeconnections import stack
 
 TARGET = stack("default", "us-east-1", "network", stalled_after=600.0, labels={"team": "platform"})
-ENDPOINT = EndpointKey("default", "us-east-1", Api.CODECONNECTIONS)
+ENDPOINT = EndpointKey("default", "us-east-1", "codeconnections")
 OUTAGE = Outage(minute(1), "ResourceNotFoundException", "no such stack", 3)
 FAILING = Known(an_attempt(1, FAILED), minute(2), failures=1, last_failure=minute(1))
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -10,7 +10,6 @@ import pytest
 
 from tests.unit.delivery.relaying import HANGS, Clock, Scripted, in_own_time, relaying
 from watcher.aws.sessions import Sessions
-from watcher.core.model import stack
 from watcher.core.ports import Entry
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.core.state import Record
@@ -19,6 +18,7 @@ from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import HUNG, Recorder
+from watcher.sources.codeconnections import stack
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.unit.delivery.relaying import Clock, in_own_time, passed
 from watcher.aws.sessions import Sessions
-from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot, stack
+from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot
 from watcher.core.ports import EventQuery
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.core.state import Known, Record
@@ -19,6 +19,7 @@ from watcher.observability.observer import Observers, Poll, PollOutcome
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
+from watcher.sources.codeconnections import stack
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.core.model import FAILED, INITIATED, Api
+from watcher.core.model import FAILED, INITIATED
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
 from watcher.simulator.scenario_parser import load_scenario
@@ -45,7 +45,7 @@ def test_the_example_is_read_whole() -> None:
     own, field, throttling, html = scenario.fault_windows
     assert (own.key, own.fault.name, own.after, own.calls) == ("stack/orders-db", "hang", 5, 1)
     assert (field.fault.at, field.begin, field.end) == ("latestSync.status", 30, 40)
-    assert (throttling.api, throttling.begin, html.region) == (Api.CODECONNECTIONS, 60, "eu-west-1")
+    assert (throttling.api, throttling.begin, html.region) == ("codeconnections", 60, "eu-west-1")
     assert scenario.throttle
     assert (scenario.throttle.burst, scenario.keys, scenario.roles[0].lifetime) == (
         100,

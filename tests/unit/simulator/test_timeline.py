@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, Kind
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.timeline import (
     NewAttempt,
@@ -21,9 +21,10 @@ from watcher.simulator.timeline import (
     after_call,
     initial_state,
 )
+from watcher.sources.proton import TEMPLATE
 
 EPOCH = 1_795_420_800.0
-WEB = Subject(Kind.TEMPLATE, (("type", "SERVICE"), ("name", "web"), ("version", "2")), repository="org/templates")
+WEB = Subject(TEMPLATE, (("type", "SERVICE"), ("name", "web"), ("version", "2")), repository="org/templates")
 NEW = NewAttempt()
 
 

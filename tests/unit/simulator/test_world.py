@@ -7,15 +7,17 @@ import json
 import pytest
 
 from tests.support.simulator import World, attempt
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Api, Kind, stack
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.generator import generate
 from watcher.simulator.scenario import FaultWindow, Scenario, Throttle
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline
+from watcher.sources import KINDS
+from watcher.sources.codeconnections import STACK, stack
 
 REGION = "us-east-1"
 NET = stack("default", REGION, "net")
-CC = Api.CODECONNECTIONS
+CC = "codeconnections"
 NEW = NewAttempt()
 TIMELINE = Timeline((Scene(Status(IN_PROGRESS, NEW), 10), Scene(Status(SUCCEEDED), 10), Scene(Status(FAILED, NEW))))
 
@@ -36,7 +38,7 @@ def clock() -> Clock:
 def world(
     clock: Clock, *windows: FaultWindow, throttle: Throttle | None = None, timeline: Timeline = TIMELINE
 ) -> World:
-    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), timeline),), windows, throttle), clock)
+    made = World(Scenario("test", ((Subject(STACK, NET.identity), timeline),), windows, throttle), clock)
     made.start()
     return made
 
@@ -46,7 +48,7 @@ def ask(world: World, region: str = REGION) -> str:
 
 
 def test_a_timeline_begins_when_the_world_starts(clock: Clock) -> None:
-    made = World(Scenario("test", ((Subject(Kind.STACK, NET.identity), TIMELINE),)), clock)
+    made = World(Scenario("test", ((Subject(STACK, NET.identity), TIMELINE),)), clock)
     clock.now += 500
     made.start()
     assert ask(made) == IN_PROGRESS
@@ -72,7 +74,7 @@ def test_a_fault_spares_calls_and_then_strikes_some(clock: Clock) -> None:
 @pytest.mark.parametrize(
     "window",
     [
-        FaultWindow(Fault("hang"), api=Api.PROTON),
+        FaultWindow(Fault("hang"), api="proton"),
         FaultWindow(Fault("hang"), region="eu-west-1"),
         FaultWindow(Fault("hang"), key="stack/other"),
     ],
@@ -165,7 +167,7 @@ def test_a_random_scenario_has_every_kind_of_trouble(clock: Clock) -> None:
     made = World(scenario, clock)
     shown = [each for target in scenario.targets() for each in made.timeline(target, 3600)]
     assert len(scenario.targets()) == 13
-    assert {target.kind for target in scenario.targets()} == set(Kind)
+    assert {target.kind for target in scenario.targets()} == set(KINDS.values())
     assert {each.status for each in shown} >= {IN_PROGRESS, SUCCEEDED, FAILED}
     assert any(each.end - each.begin > 1800 for each in shown if each.status == IN_PROGRESS), "one stalls"
     assert any("Failed to parse" in event["event"] for each in shown for event in each.attempt.events)

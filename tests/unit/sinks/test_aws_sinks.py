@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT
 from watcher.core.events import Event, outage_event, trial_event
-from watcher.core.model import Api, EndpointKey, stack
+from watcher.core.model import EndpointKey
 from watcher.core.ports import Delivery, Verdict
 from watcher.core.state import Outage
 from watcher.sinks.aws import attributes, fifo
@@ -21,6 +21,7 @@ from watcher.sinks.aws_sender import MAX_BATCH_BYTES, batches, size
 from watcher.sinks.eventbridge import EventBridgeOptions
 from watcher.sinks.sns import SnsOptions
 from watcher.sinks.sqs import SqsOptions
+from watcher.sources.codeconnections import stack
 
 NEVER, LATER = Verdict.NEVER, Verdict.LATER
 
@@ -124,7 +125,7 @@ def test_attributes_tell_the_account_as_it_is_configured() -> None:
         "account": "prod/é",
         "region": "eu-west-1",
     }
-    endpoint = EndpointKey("prod", "eu-west-1", Api.PROTON)
+    endpoint = EndpointKey("prod", "eu-west-1", "proton")
     assert told(outage_event(endpoint, outage, sequence=1, now=EIGHT, over=True)) == {
         "type": "watcher.endpoint.readable",
         "target": "prod/eu-west-1/proton",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import pytest
@@ -14,14 +14,19 @@ from hypothesis import strategies as st
 
 from watcher.aws.json_body import body_of
 from watcher.core.diff import diff
-from watcher.core.model import Attempt, Kind, Snapshot, stack, template
+from watcher.core.model import Attempt, Snapshot
 from watcher.core.state import Record, dump, load
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.sources import SOURCES
+from watcher.sources import KINDS
 from watcher.sources.codeconnections import SPELLING as PASCAL
+from watcher.sources.codeconnections import STACK, stack
 from watcher.sources.proton import SPELLING as CAMEL
+from watcher.sources.proton import TEMPLATE, template
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN, remember
+
+if TYPE_CHECKING:
+    from watcher.core.kinds import Kind
 
 EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 EPOCH = EIGHT.timestamp()
@@ -69,23 +74,23 @@ def pascal(value: Any) -> Any:
 
 def revision(kind: Kind, sha: str) -> dict[str, str]:
     rest = {"repositoryName": "org/t", "branch": "main", "directory": "/v1", "sha": sha}
-    if kind is Kind.TEMPLATE:
+    if kind is TEMPLATE:
         return {"repositoryProvider": "GITHUB", **rest}
     return {"providerType": "GITHUB", "ownerId": "org", **rest}
 
 
 def an_answer(kind: Kind, **altered: Any) -> dict[str, Any]:
     answer = proton_answer(**altered)
-    if kind is Kind.STACK:
+    if kind is STACK:
         answer = pascal(answer)
     return answer
 
 
 def read(kind: Kind, answer: dict[str, Any]) -> Snapshot:
-    return SOURCES[kind].read(answer)
+    return kind.read(answer)
 
 
-kinds = pytest.mark.parametrize("kind", list(Kind))
+kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=str)
 
 
 @kinds
@@ -101,11 +106,11 @@ def test_an_answer_is_read_whole_whichever_service_gave_it(kind: Kind) -> None:
     assert read(kind, an_answer(kind)) == Snapshot(revision(kind, "c"), latest, successful)
 
 
-@pytest.mark.parametrize(("kind", "spelling"), [(Kind.TEMPLATE, CAMEL), (Kind.STACK, PASCAL)])
+@pytest.mark.parametrize(("kind", "spelling"), [(TEMPLATE, CAMEL), (STACK, PASCAL)])
 def test_every_member_of_the_services_own_model_is_read(kind: Kind, spelling: Any) -> None:
-    source = SOURCES[kind]
-    model = botocore.session.get_session().get_service_model(source.api.value)
-    operation = next(name for name in model.operation_names if name.lower() == source.operation.replace("_", ""))
+    source = kind
+    model = botocore.session.get_session().get_service_model(source.api)
+    operation = next(name for name in model.operation_names if name.lower() == source.operation.lower())
     output = model.operation_model(operation).output_shape
     attempt = output.members[spelling.latest_sync]
     event = attempt.members[spelling.events].member
@@ -126,12 +131,12 @@ def test_every_member_of_the_services_own_model_is_read(kind: Kind, spelling: An
 
 
 def test_what_is_asked() -> None:
-    assert SOURCES[Kind.TEMPLATE].request(template("a", "r", "SERVICE", "web", "2")) == {
+    assert TEMPLATE.request(template("a", "r", "SERVICE", "web", "2")) == {
         "templateType": "SERVICE",
         "templateName": "web",
         "templateVersion": "2",
     }
-    assert SOURCES[Kind.STACK].request(stack("a", "r", "network")) == {
+    assert STACK.request(stack("a", "r", "network")) == {
         "ResourceName": "network",
         "SyncType": "CFN_STACK_SYNC",
     }
@@ -140,7 +145,7 @@ def test_what_is_asked() -> None:
 @kinds
 @pytest.mark.parametrize("answer", [{}, {"latestSync": None}, {"desiredState": None, "latestSuccessfulSync": None}])
 def test_an_answer_without_its_parts_is_a_target_that_never_synced(kind: Kind, answer: dict[str, Any]) -> None:
-    assert read(kind, pascal(answer) if kind is Kind.STACK else answer) == Snapshot(None, None, None)
+    assert read(kind, pascal(answer) if kind is STACK else answer) == Snapshot(None, None, None)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -303,7 +308,7 @@ def test_members_and_statuses_that_are_not_known_yet_do_no_harm(kind: Kind) -> N
     ],
 )
 def test_times_are_read_as_either_protocol_writes_them(value: object, moment: datetime) -> None:
-    snapshot = read(Kind.TEMPLATE, proton_answer(latestSync=proton_attempt(started_at=value)))
+    snapshot = read(TEMPLATE, proton_answer(latestSync=proton_attempt(started_at=value)))
     assert snapshot.latest is not None
     assert snapshot.latest.started_at == moment
     assert snapshot.latest.started_at.utcoffset() == timedelta(0)
@@ -320,10 +325,10 @@ def test_times_are_read_as_either_protocol_writes_them(value: object, moment: da
 )  # fmt: skip
 def test_what_is_not_a_time_is_refused_in_few_words(value: object) -> None:
     with pytest.raises(TargetUnreadable, match="is not what the API promises: startedAt") as refused:
-        read(Kind.TEMPLATE, proton_answer(latestSync=proton_attempt(started_at=value)))
+        read(TEMPLATE, proton_answer(latestSync=proton_attempt(started_at=value)))
     assert len(str(refused.value)) < 200
     events = [{"type": "a", "event": "b", "time": value}]
-    latest = read(Kind.TEMPLATE, proton_answer(latestSync=proton_attempt() | {"events": events})).latest
+    latest = read(TEMPLATE, proton_answer(latestSync=proton_attempt() | {"events": events})).latest
     assert latest is not None
     assert latest.events == ({"type": "a", "event": "b", "time": None},)
 
@@ -359,7 +364,7 @@ def test_a_body_as_long_as_is_allowed_is_read() -> None:
     events = [{"type": "T", "event": "é" * 1000, "time": EPOCH}] * 150
     content = json.dumps(proton_answer(latestSync=proton_attempt() | {"events": events})).encode()
     assert len(content) > 900_000
-    snapshot = read(Kind.TEMPLATE, body_of(content, "application/x-amz-json-1.0"))
+    snapshot = read(TEMPLATE, body_of(content, "application/x-amz-json-1.0"))
     assert snapshot.latest is not None
     assert len(snapshot.latest.events) == 150
 
@@ -378,10 +383,10 @@ anything = st.recursive(
 )
 
 
-@given(st.sampled_from(Kind), st.dictionaries(st.sampled_from([*proton_answer()]), anything))
+@given(st.sampled_from([*KINDS.values()]), st.dictionaries(st.sampled_from([*proton_answer()]), anything))
 def test_any_json_object_is_a_snapshot_or_a_refusal(kind: Kind, answer: dict[str, Any]) -> None:
     try:
-        snapshot = read(kind, pascal(answer) if kind is Kind.STACK else answer)
+        snapshot = read(kind, pascal(answer) if kind is STACK else answer)
     except PollFailed as error:
         assert isinstance(error, TargetUnreadable)  # noqa: PT017  what else it may be is the other half
     else:

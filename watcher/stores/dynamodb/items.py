@@ -28,6 +28,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watcher.sources import KINDS
 from watcher.util.shapes import Each, Optional, check, is_moment
 
 if TYPE_CHECKING:
@@ -115,8 +116,10 @@ def endpoint_of(subject: str) -> tuple[str, ...]:
     parts = subject.split("/")
     if len(parts) <= 3:
         return tuple(parts)
-    kind = parts[2]
-    proton = kind in {"template", "service-instance"} or (kind == "repository" and parts[3] == "proton")
+    if kind := KINDS.get(parts[2]):
+        return (*parts[:2], kind.api)
+    # Kinds of later versions, whose daemons may share the table.
+    proton = parts[2] == "service-instance" or (parts[2] == "repository" and parts[3] == "proton")
     return (*parts[:2], "proton" if proton else "codeconnections")
 
 

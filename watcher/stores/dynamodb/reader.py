@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from watcher.core.events import fitting
 from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryState
-from watcher.core.subjects import matches_one_id, subject_matches
+from watcher.sources.subjects import matches_one_id, subject_matches
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.contents import Contents

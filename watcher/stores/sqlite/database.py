@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from watcher.core.subjects import subject_matches
 from watcher.errors import StoreError
+from watcher.sources.subjects import subject_matches
 from watcher.stores.sqlite.locking import (
     FileLock,
     beside,

@@ -8,7 +8,7 @@ from watcher.core import state
 from watcher.core.events import Event, check_event, fitting
 from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryRecord, DeliveryState
-from watcher.core.subjects import matches_one_id
+from watcher.sources.subjects import matches_one_id
 from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.rows import RECORD, SINK, checked, numbered, one_of
 

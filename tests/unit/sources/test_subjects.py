@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.core.model import Api, EndpointKey, stack, template
-from watcher.core.subjects import matches_one_id, subject_matches
+from watcher.core.model import EndpointKey
+from watcher.sources.codeconnections import stack
+from watcher.sources.proton import template
+from watcher.sources.subjects import matches_one_id, subject_matches
 
 NETWORK = stack("prod", "eu-west-1", "network").id
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2").id
-PROTON = str(EndpointKey("prod", "eu-west-1", Api.PROTON))
+PROTON = str(EndpointKey("prod", "eu-west-1", "proton"))
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from watcher.core.model import Kind
+from watcher.sources import KINDS
 from watcher.util.globs import matches
-
-_NAME_AT: dict[str, int] = {Kind.STACK: 3, Kind.TEMPLATE: 4}
-"""The index of the name among the parts of a target's id, by kind."""
 
 
 def subject_matches(subject: str, pattern: str) -> bool:
@@ -24,5 +21,8 @@ def matches_one_id(pattern: str) -> bool:
 def _name(subject: str) -> str:
     """Return the configured name of a target; for an endpoint or a test, the whole subject."""
     parts = subject.split("/")
-    at = _NAME_AT.get(parts[2]) if len(parts) > 3 else None
-    return subject if at is None else "/".join(map(unquote, parts[at : at + 1]))
+    kind = KINDS.get(parts[2]) if len(parts) > 3 else None
+    if kind is None:
+        return subject
+    at = 3 + [part.name for part in kind.identity].index("name")
+    return "/".join(map(unquote, parts[at : at + 1]))

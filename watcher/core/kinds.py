@@ -1,0 +1,81 @@
+"""A kind of target: how it is configured and named, which call asks for its status, and how to read the answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from watcher.core.model import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from watcher.core.model import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPart:
+    """One part of what names a target within its account and region."""
+
+    name: str
+    """The key in the configuration, and in an event's `data.target`."""
+    parameter: str
+    """The member of the request that has its value; the service model says which values AWS accepts."""
+    called: str
+    """What messages call it, with its article: `a template name`."""
+    description: str
+    """The description of the key in the configuration's schema."""
+    example: str | int
+    """An example of the value, in the configuration's schema."""
+    choices: tuple[str, ...] = ()
+    """The only values; empty: whatever the service model allows."""
+    number: bool = False
+    """Whether it is a whole number, which YAML may read as one."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Kind:
+    """A kind of target. Each is described once, in a file under `watcher/sources/`."""
+
+    name: str
+    """The name in ids, events and metrics: `stack`."""
+    section: str
+    """The key of the configuration that lists targets of this kind: `stacks`."""
+    description: str
+    """One such target, in the configuration's schema."""
+    section_description: str
+    """The list of such targets, in the configuration's schema."""
+    api: str
+    """The API that answers, by botocore's name of the service; with account and region it is an endpoint."""
+    operation: str
+    """The operation of the API: `GetResourceSyncStatus`."""
+    identity: tuple[IdentityPart, ...]
+    """The parts of a target's identity, in the order of its id; one is called `name`."""
+    read: Callable[[dict[str, Any]], Snapshot]
+    """Return the meaning of an answer, or raise PollFailed if it is not what the API promises."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The parameters that are the same in every request."""
+    title: str = "{name}"
+    """The format of the short text that people know a target by, with the parts of the identity."""
+    method: str = field(init=False, default="")
+    """The method of botocore's client for the operation: `get_resource_sync_status`."""
+
+    def __post_init__(self) -> None:
+        """Derive the method once."""
+        method = re.sub(r"(?<!^)(?=[A-Z])", "_", self.operation).lower()
+        object.__setattr__(self, "method", method)
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+    def target(self, account: str, region: str, identity: Mapping[str, str], **watching: Any) -> Target:
+        """Return the target with this identity; `watching`: how it is watched, as fields of `Target`."""
+        parts = tuple((part.name, identity[part.name]) for part in self.identity)
+        return Target(self, account, region, parts, **watching)
+
+    def request(self, target: Target) -> dict[str, str]:
+        """Return the parameters of the call that asks for a target."""
+        identity = dict(target.identity)
+        return {**{part.parameter: identity[part.name] for part in self.identity}, **self.parameters}
