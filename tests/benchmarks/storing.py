@@ -41,7 +41,7 @@ async def watch(parent: Parent, job: dict[str, Any]) -> None:
     meter.install()
     config = parse(Document("the benchmark's configuration", job["yaml"].encode()), {}, lambda _: None)
     app, stop = build(config), asyncio.Event()
-    metrics = Emf(app, "Watcher", write=lambda _: None)
+    metrics = Emf(app.view, "Watcher", write=lambda _: None)
     app.observers.add(metrics)
     running = asyncio.create_task(app.run(stop, metrics.run))
     await asyncio.sleep(job["warm"] / 2)

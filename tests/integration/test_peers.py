@@ -236,7 +236,7 @@ async def test_two_daemons_on_one_table_each_tell_all_and_count_their_own(
             counts = [value(await scrape(watch.app.metrics), "watcher_targets", kind="stack", status=status)
                       for watch in watches]  # fmt: skip
             assert sum(map(float, counts)) == {"NOT_SEEN": 0}.get(status, len(targets) / 2), status
-        lines = [json.loads(await Emf(watch.app, "watcher").line()) for watch in watches]
+        lines = [json.loads(await Emf(watch.app.view, "watcher").line()) for watch in watches]
         assert sum(line["TargetsFailed"] for line in lines) == len(targets) / 2
 
 
