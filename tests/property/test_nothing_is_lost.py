@@ -34,7 +34,7 @@ from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
 from watcher.sources.codeconnections import stack
-from watcher.stores.sqlite.store import SqliteOutbox
+from watcher.stores.sqlite.operator_outbox import SqliteOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -269,10 +269,10 @@ class Watching(RuleBasedStateMachine):
                     await work
 
     async def _deliver(self) -> int:
-        worker = self.relay._workers["stdout"]
+        sender = self.relay._workers["stdout"]._sender
         before = len(self.outside.arrived)
-        for batch in await worker._turns.next(1, [], down=False, hurry=False):
-            await worker._send(batch)
+        for batch in await sender.batcher.next(1, [], down=False, hurry=False):
+            await sender.send(batch)
         return len(self.outside.arrived) - before
 
     async def _deliver_lanes(self) -> None:
