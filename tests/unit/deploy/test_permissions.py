@@ -110,10 +110,10 @@ def stored() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in Path(table.__file__).parent.glob("*.py"):
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(function, ast.AsyncFunctionDef):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for call in ast.walk(function):
                     match call:
-                        case ast.Call(ast.Attribute(attr="call" | "_call"), [ast.Constant(str(operation)), *_]):
+                        case ast.Call(ast.Attribute(attr="call" | "_call" | "_paged"), [ast.Constant(str(operation)), *_]):
                             needed = permissions("dynamodb", operation)
                             found.setdefault(f"{path.stem}.{function.name}", set()).update(needed)
     return found
@@ -289,5 +289,5 @@ def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
     assert {name for name, text in texts.items() if re.search(r"\.scan\(|schema import.*init", text)} == {
         "cli/state_transfer.py",
         "stores/dynamodb/transfer.py",
-        "stores/dynamodb/reader.py",
+        "stores/dynamodb/contents.py",
     }
