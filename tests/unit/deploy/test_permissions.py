@@ -113,7 +113,9 @@ def stored() -> dict[str, set[str]]:
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for call in ast.walk(function):
                     match call:
-                        case ast.Call(ast.Attribute(attr="call" | "_call" | "_paged"), [ast.Constant(str(operation)), *_]):
+                        case ast.Call(
+                            ast.Attribute(attr="call" | "_call" | "_paged"), [ast.Constant(str(operation)), *_]
+                        ):
                             needed = permissions("dynamodb", operation)
                             found.setdefault(f"{path.stem}.{function.name}", set()).update(needed)
     return found
