@@ -12,7 +12,7 @@ from tests.benchmarks.parent import Parent, Reading
 from tests.benchmarks.recorded import entry, failures
 from watcher.app.build import build
 from watcher.cli.configuration import parse
-from watcher.cli.state_transfer import prepare
+from watcher.cli.state import prepare
 from watcher.config.document import Document
 from watcher.core.state_url import parse_address
 from watcher.observability import logs

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
 
 from watcher.cli.configuration import load_config
-from watcher.cli.dead_letters import backlogs, drop_deliveries, requeue
-from watcher.cli.options import config_option, examples, only_config, print_note
-from watcher.cli.output.deliveries import print_backlog, print_backlog_json
+from watcher.cli.options import config_option, examples, only_config, print_note, refuse_unknown_sink
+from watcher.cli.output.deliveries import Backlog, print_backlog, print_backlog_json
+from watcher.cli.state_reading import liveness_of, opened
+from watcher.core.ports import DeliveryQuery, DeliveryState
 from watcher.errors import UsageError
 from watcher.messages.phrases import counted
+from watcher.stores import outbox_for, reader_for
 from watcher.util.clock import SystemClock
+from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from watcher.core.ports import DeliveryRecord, Outbox, Reader
+    from watcher.core.settings import Config
+
+    Counts = Mapping[tuple[str, DeliveryState], int]
 
 sink_option = click.option("--sink", metavar="NAME", help="Only deliveries to this sink.")
 
@@ -104,3 +113,103 @@ def drop(config: str | None, sink: str | None, event_id: str) -> int:
     count = asyncio.run(drop_deliveries(load_config(config), event_id, sink))
     click.echo(f"Canceled {count} {'delivery' if count == 1 else 'deliveries'}.")
     return 0
+
+
+async def backlogs(settings: Config, sink: str | None, limit: int, *, dead: bool) -> list[Backlog]:
+    """Return the backlog of each sink, or of one; with `dead` only its dead letters are listed."""
+    states = [DeliveryState.DEAD] if dead else [DeliveryState.WAITING, DeliveryState.DEAD]
+    async with opened(reader_for(settings.state)) as reader:
+        counts = await reader.counts()
+        names = _selected_sinks(settings, counts, sink)
+        await liveness_of(reader, settings.state)
+        return [await _backlog(reader, settings, name, counts, states, limit) for name in names]
+
+
+async def requeue(settings: Config, ids: Sequence[str], sink: str | None) -> tuple[int, str]:
+    """Make dead letters pending again; return how many, and why others stay dead letters (or an empty text).
+
+    Raises:
+        UsageError: one of the events has no dead letter; then nothing is changed.
+    """
+    async with opened(outbox_for(settings.state)) as outbox:
+        _selected_sinks(settings, await outbox.counts(), sink)
+        others = [event_id for event_id in ids if not await _dead_letters(outbox, [event_id], sink)]
+        if others:
+            raise UsageError(f"no dead letter for {_events(others, sink)}; nothing was changed")
+        count = await outbox.requeue(ids, sink, SystemClock().now())
+        return count, _why_they_stay(settings, await _dead_letters(outbox, ids, sink), await outbox.registered_sinks())
+
+
+async def drop_deliveries(settings: Config, event_id: str, sink: str | None) -> int:
+    """Cancel an event's pending deliveries and dead letters; return how many.
+
+    Raises:
+        UsageError: the event has none.
+    """
+    async with opened(outbox_for(settings.state)) as outbox:
+        _selected_sinks(settings, await outbox.counts(), sink)
+        dropped = await outbox.drop(event_id, sink, SystemClock().now())
+    if not dropped:
+        raise UsageError(f"no pending or dead-lettered delivery for {_events([event_id], sink)}")
+    return dropped
+
+
+def _selected_sinks(settings: Config, counts: Counts, name: str | None) -> Sequence[str]:
+    """Return the sink `name`, or by default the configured sinks and then others that have deliveries in the store."""
+    configured = [sink.name for sink in settings.sinks]
+    known = [*configured, *sorted({sink for sink, _ in counts} - set(configured))]
+    refuse_unknown_sink(name, known, "--sink")
+    return known if name is None else [name]
+
+
+async def _backlog(
+    reader: Reader, settings: Config, sink: str, counts: Counts, states: Iterable[DeliveryState], limit: int
+) -> Backlog:
+    # One query for each state: the store has those in order, however many other deliveries there are.
+    found: list[DeliveryRecord] = []
+    for state in states:
+        found += await reader.deliveries(DeliveryQuery([state], sink, limit=limit))
+    found.sort(key=lambda delivery: delivery.recorded)
+    oldest = await reader.deliveries(DeliveryQuery([DeliveryState.WAITING], sink, limit=1))
+    return Backlog(
+        sink,
+        configured=any(each.name == sink for each in settings.sinks),
+        waiting=counts.get((sink, DeliveryState.WAITING), 0),
+        dead=counts.get((sink, DeliveryState.DEAD), 0),
+        since=oldest[0].recorded if oldest else None,
+        deliveries=found[:limit],
+    )
+
+
+async def _dead_letters(outbox: Outbox, ids: Sequence[str], sink: str | None) -> Counter[str]:
+    """Return the number of dead letters of these events (none given: of all events), by sink."""
+    found: Counter[str] = Counter()
+    for event_id in ids:
+        query = DeliveryQuery([DeliveryState.DEAD], sink, event_id)
+        found.update(delivery.sink for delivery in await outbox.deliveries(query))
+    if not ids:
+        for (name, state), count in (await outbox.counts()).items():
+            if state is DeliveryState.DEAD and sink in (None, name):
+                found[name] += count
+    return found
+
+
+def _why_they_stay(settings: Config, stay: Counter[str], registered: Collection[str]) -> str:
+    configured = {sink.name for sink in settings.sinks}
+
+    def why(sink: str) -> str:
+        if sink not in configured:
+            return "it is not in the configuration; add it again and start `watcher run`, or drop them"
+        if sink not in registered:
+            return "no daemon has used this sink yet; start `watcher run` first"
+        return "the next reminder is sent on schedule"
+
+    return "; ".join(
+        f"{counted(count, 'dead letter')} for the sink {printable(sink)} cannot be requeued: {why(sink)}"
+        for sink, count in sorted(stay.items())
+    )
+
+
+def _events(ids: Sequence[str], sink: str | None) -> str:
+    what = "event ID" if len(ids) == 1 else "event IDs"
+    return f"{what} {', '.join(map(printable, ids))}" + (f" and sink {printable(sink)}" if sink else "")

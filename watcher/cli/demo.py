@@ -10,7 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -103,22 +103,22 @@ async def _print_page_url(app: App, *, quiet: bool) -> None:
 
 
 def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float) -> Config:
-    """Return the daemon's configuration for the simulator's targets, made from YAML text as a user's is."""
-    lines = [
-        f"state: sqlite:///{database}",
-        "http: {listen: 127.0.0.1:0}",
-        "shutdown_grace: 3s",
-        f"accounts: [{{name: {ACCOUNT}, regions: [{REGION}], endpoint_url: '{url}'}}]",
-        "defaults:",
-        f"  interval: {_milliseconds(8 / pace)}",
-        f"  active_interval: {_milliseconds(1 / pace)}",
-        f"  stalled_after: {_milliseconds(90 / pace)}",
-        "rate_limit: {requests_per_second: 20}",
-    ]
-    for kind in {target.kind: None for target in targets}:
-        lines.append(f"{kind.section}:")
-        lines += [f"  - {json.dumps(dict(target.identity))}" for target in targets if target.kind is kind]
-    return parse(Document("the demo's configuration", "\n".join(lines).encode()), {}, lambda _: None)
+    """Return the daemon's configuration for the simulator's targets, made from a text as a user's is."""
+    settings: dict[str, Any] = {
+        "state": f"sqlite:///{database}",
+        "http": {"listen": "127.0.0.1:0"},
+        "shutdown_grace": "3s",
+        "accounts": [{"name": ACCOUNT, "regions": [REGION], "endpoint_url": url}],
+        "defaults": {
+            "interval": _milliseconds(8 / pace),
+            "active_interval": _milliseconds(1 / pace),
+            "stalled_after": _milliseconds(90 / pace),
+        },
+        "rate_limit": {"requests_per_second": 20},
+    }
+    for target in targets:
+        settings.setdefault(target.kind.section, []).append(dict(target.identity))
+    return parse(Document("the demo's configuration", json.dumps(settings).encode()), {}, lambda _: None)
 
 
 def _milliseconds(seconds: float) -> str:

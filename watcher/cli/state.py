@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import tempfile
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from watcher.cli.configuration import load_config
 from watcher.cli.options import config_option, examples, only_config
-from watcher.cli.state_transfer import export_state, import_state, prepare
+from watcher.cli.state_reading import opened
+from watcher.config.files import files_in_use
+from watcher.core.state_url import SCHEME, SQLITE, parse_address
+from watcher.errors import StoreError, UsageError
+from watcher.stores import mover_for
+from watcher.stores.dynamodb.schema import init as create_table
+from watcher.stores.dynamodb.table import Table
+from watcher.stores.transfer import HEADER, Recorded, Sending, State, lines, parts
+from watcher.util.redaction import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+    from watcher.core.settings import Config
+    from watcher.stores.transfer import Part
+
+NOUNS = {State: ("state", "states"), Recorded: ("event", "events"), Sending: ("delivery", "deliveries")}
+
+MAX_LINE_BYTES = 64 << 20
+"""No state or event is that long."""
 
 
 @click.group(
@@ -40,25 +67,134 @@ def init(config: str | None) -> int:
     return 0
 
 
+async def prepare(address: str) -> list[str]:
+    """Create what `address` needs; return what was done, for people.
+
+    Raises:
+        StoreError: it exists and cannot be used, or creating it is not allowed.
+    """
+    if not address.startswith(SCHEME):
+        return [f"{address} needs no preparation; `watcher run` creates what it needs."]
+
+    table = Table(parse_address(address))
+    try:
+        done = await create_table(table)
+    finally:
+        await table.close()
+    return [f"{table.address}: {each}." for each in done] or [f"{table.address} is complete; nothing was changed."]
+
+
 @state.command(epilog=examples("watcher state export state.jsonl --config watcher.yaml"))
 @config_option
-@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
-def export(config: str | None, file: str) -> int:
+@click.argument("name", metavar="FILE", type=click.Path(dir_okay=False))
+def export(config: str | None, name: str) -> int:
     """Write everything in the state store to FILE, as JSON Lines.
 
     Stop the daemons that use the store first. FILE is created, or replaced if it is an earlier export.
     """
-    click.echo(export_state(load_config(config), file))
+    settings, path = load_config(config), Path(name)
+    try:
+        _refuse_other(path, name, settings)
+        _refuse_absent(settings.state)
+        found = asyncio.run(_read_all(settings.state))
+        _write(path, lines(found))
+    except OSError as error:
+        raise UsageError(f"{printable(name)}: the file cannot be written: {error.strerror}") from error
+    click.echo(f"Exported {_counts(found)} to {printable(name)}.")
     return 0
+
+
+def _refuse_other(path: Path, name: str, settings: Config) -> None:
+    """Refuse a path that is in use, or holds anything but an export."""
+    use = files_in_use(settings).get(os.path.realpath(path))
+    if name == "-":
+        why = "the state cannot be written to standard output; name a file"
+    elif path.is_symlink():
+        why = "this is a symbolic link; name the file that it points to"
+    elif use is not None:
+        why = f"this file is {use}; name another file"
+    elif path.exists() and not path.is_file():
+        why = "this is not a regular file; name one, or a path that does not exist"
+    elif path.exists() and not _is_export(path):
+        why = "this file is not an export of watcher; name another file, or remove it"
+    else:
+        return
+    raise UsageError(f"{printable(name)}: {why}")
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file is an earlier export, or empty."""
+    beginning = json.dumps({HEADER: 0})[:-2].encode()
+    with path.open("rb") as file:
+        return file.read(len(beginning)) in (b"", beginning)
+
+
+def _refuse_absent(address: str) -> None:
+    if address.startswith(SQLITE) and not os.access(address.removeprefix(SQLITE), os.F_OK):
+        raise StoreError(f"{address}: there is no state yet; `watcher run` creates it at its first start")
+
+
+async def _read_all(address: str) -> list[Part]:
+    async with opened(mover_for(address)) as mover:
+        return [part async for part in mover.read()]
+
+
+def _write(path: Path, text: Iterable[str]) -> None:
+    descriptor, beside = tempfile.mkstemp(prefix=".watcher-export-", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in text)
+            file.flush()
+            os.fsync(descriptor)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink()
+        raise
 
 
 @state.command(name="import", epilog=examples("watcher state import state.jsonl --config watcher.yaml"))
 @config_option
-@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
-def import_(config: str | None, file: str) -> int:
+@click.argument("name", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
+def import_(config: str | None, name: str) -> int:
     """Fill an empty state store from FILE, an earlier export.
 
     Stop the daemons that use the store first.
     """
-    click.echo(import_state(load_config(config).state, file))
+    address = load_config(config).state
+    # The whole file is checked before anything is written.
+    found = [*_parts(name)]
+    asyncio.run(_fill(address, found))
+    click.echo(f"Imported {_counts(found)} from {printable(name)}.")
     return 0
+
+
+async def _fill(address: str, found: Iterable[Part]) -> None:
+    async with opened(mover_for(address)) as mover:
+        await mover.write(found)
+
+
+def _parts(name: str) -> Iterator[Part]:
+    try:
+        with Path(name).open("rb") as file:
+            yield from parts(_lines(file, name), printable(name))
+    except OSError as error:
+        raise UsageError(f"{printable(name)}: the file cannot be read: {error.strerror}") from error
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+    for number, line in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), 1):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            text = ""
+        if not text or len(line) == MAX_LINE_BYTES:
+            why = "a line is not UTF-8 text" if not text else f"a line is longer than {MAX_LINE_BYTES >> 20} MiB"
+            raise UsageError(f"{printable(name)}:{number}: this is not an export of watcher: {why}")
+        yield text
+
+
+def _counts(found: Iterable[Part]) -> str:
+    """Return `2 states, 1 event and 0 deliveries`."""
+    counts = Counter(type(part) for part in found)
+    *first, last = [f"{counts[kind]} {one if counts[kind] == 1 else many}" for kind, (one, many) in NOUNS.items()]
+    return f"{', '.join(first)} and {last}"

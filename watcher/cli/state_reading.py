@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from watcher.cli.options import print_note
 from watcher.cli.output.console import ago
@@ -15,15 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from watcher.core.ports import Reader
+    from watcher.stores.sqlite.transfer import SqliteMover
 
-    class Openable(Protocol):
-        """A part of the store that is opened and closed."""
-
-        async def open(self) -> None: ...
-
-        async def close(self) -> None: ...
-
-    Opened = TypeVar("Opened", bound=Openable)
+    Opened = TypeVar("Opened", bound=Reader | SqliteMover)
 
 
 async def liveness_of(reader: Reader, address: str) -> Liveness:

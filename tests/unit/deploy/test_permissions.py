@@ -289,7 +289,7 @@ def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
     }
     # Whoever calls another's table by its name is not seen by `stored`.
     assert {name for name, text in texts.items() if re.search(r"\.scan\(|schema import.*init", text)} == {
-        "cli/state_transfer.py",
+        "cli/state.py",
         "stores/dynamodb/transfer.py",
         "stores/dynamodb/contents.py",
     }

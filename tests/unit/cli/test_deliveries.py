@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, sent
-from watcher.cli.dead_letters import requeue
+from watcher.cli.deliveries import requeue
 from watcher.core.ports import ReminderRequest
 from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.stores.sqlite.store import SqliteStore
