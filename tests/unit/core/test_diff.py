@@ -147,6 +147,7 @@ def test_rule_2_a_status_that_comes_back_is_told_again_and_counted() -> None:
 
 
 def test_rule_2_one_attempt_that_fails_twice_is_one_failure() -> None:
+    assert told((1, FAILED), (1, SUCCEEDED), (1, FAILED))[-1] == ["failed 1 failures=1 times=2"]
     assert told((1, FAILED), (1, IN_PROGRESS), (1, FAILED), (2, FAILED)) == [
         ["failed 1 first_seen failures=1"],
         ["in_progress 1"],
@@ -419,13 +420,12 @@ def test_a_change_carries_what_the_answer_told_beside_its_attempt() -> None:
 
 def test_the_known_state_has_what_the_last_answer_showed_beside_its_attempt() -> None:
     """Also of an answer that is not a change (rule 7), and of one without an attempt (rule 6)."""
-    success = an_attempt(0)
     known: Known | None = None
-    for number, latest in enumerate((an_attempt(1, QUEUED), an_attempt(1, QUEUED), None, None)):
-        answer = Snapshot({"sha": f"desired-{number}"}, latest, success if number else None)
+    for number, latest in enumerate((None, an_attempt(1, QUEUED), an_attempt(1, QUEUED), None, None)):
+        answer = Snapshot({"sha": f"desired-{number}"}, latest, an_attempt(0) if number else None)
         known = diff(known, answer, now=minute(9), stalled_after=NEVER).known
         assert known.desired_state == {"sha": f"desired-{number}"}
-        assert known.latest_successful == (success if number else None)
+        assert known.latest_successful == (an_attempt(0) if number else None)
 
 
 @pytest.mark.parametrize("first", [None, (1, SUCCEEDED)])
@@ -434,10 +434,29 @@ def test_an_answer_without_an_attempt_is_missing_one_only_if_there_was_one(first
     assert [each.missing for each in known] == [False, *[first is not None] * 2, False]
 
 
-def test_rule_6_an_answer_without_an_attempt_ends_a_series_of_older_ones() -> None:
-    before, after = outcomes((5, SUCCEEDED), (1, FAILED), None)[1:]
+@pytest.mark.parametrize("answer", [None, (5, SUCCEEDED), (5, QUEUED), (6, SUCCEEDED)])
+def test_rule_5_any_other_answer_ends_a_series_of_older_ones(answer: Answer) -> None:
+    before, after = outcomes((5, SUCCEEDED), (1, FAILED), answer)[1:]
     assert (before.known.older, before.known.older_answers) == (minute(1), 1)
     assert (after.known.older, after.known.older_answers) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "reasons"),
+    [
+        ([(1, FAILED)], [Reason.FIRST_SEEN]),
+        ([(1, QUEUED), (1, FAILED)], [Reason.STATUS]),
+        ([(1, FAILED), (2, FAILED)], [Reason.NEW_ATTEMPT]),
+        ([(1, FAILED), (3, FAILED, 2)], [Reason.MISSED_SUCCESS, Reason.NEW_ATTEMPT]),
+        ([(5, FAILED), (1, FAILED), (1, FAILED), (1, FAILED)], [Reason.RECREATED]),
+    ],
+)
+def test_a_change_names_its_rule_and_the_attempt_is_known_since_then(
+    answers: list[Answer], reasons: list[Reason]
+) -> None:
+    outcome = outcomes(*answers)[-1]
+    assert [change.reason for change in outcome.changes] == reasons
+    assert outcome.known.since == minute(100 + len(answers) - 1)
 
 
 def test_a_stalled_change_is_of_the_known_state() -> None:
