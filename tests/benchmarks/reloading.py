@@ -14,7 +14,7 @@ from tests.benchmarks.children import Child
 from tests.benchmarks.edits import Editor
 from tests.benchmarks.figures import markdown, percentile, spread
 from tests.benchmarks.worlds import settled
-from watcher.polling.schedule import FIRST_LOOK
+from watcher.polling.schedule import FIRST_POLLS_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _times(turns: int) -> str:
                     seconds = _reload(daemon, editor, edit)
                     time.sleep(AFTER)
                     found.setdefault(name, []).append({**daemon.ask("look"), "seconds": seconds})
-                time.sleep(FIRST_LOOK)  # the new ones are looked at meanwhile
+                time.sleep(FIRST_POLLS_SECONDS)  # the new ones are looked at meanwhile
     headings = ["what differs", "takes (ms)", "processor time (ms)", "polls late, median (ms)", "99th percentile (ms)",
                 "polls missed"]  # fmt: skip
     return (

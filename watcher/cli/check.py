@@ -55,7 +55,7 @@ def check_rows(findings: Iterable[Finding]) -> list[Row]:
 def _row(finding: Finding) -> Row:
     error, attempt = finding.error, finding.snapshot.latest if finding.snapshot else None
     note = last_failure(attempt) if error is None else f"{error.code}: {error.message}"
-    return Row(finding.target, finding.standing, attempt, note)
+    return Row(finding.target, finding.status, attempt, note)
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "target": target_to_json(finding.target),
         "result": finding.result.name.lower(),
         "status": latest and latest.status,
-        "stalled": finding.standing is Status.STALLED,
+        "stalled": finding.status is Status.STALLED,
         "attempt": latest and attempt_to_json(latest),
         "error": error and {"code": error.code, "message": error.message},
     }

@@ -1,9 +1,9 @@
-"""Who holds which shard: (what the table shows, for how long each watcher was silent) -> what to take and give. Pure.
+"""Decides which shards a daemon acquires, steals and releases. Pure.
 
-A watcher that beats moves a counter of its own; a lease says nothing of time. So no two clocks are compared: whoever
-wants a lease waits until its owner's counter has not moved for a whole term on the waiting one's own clock, and the
-owner counts its term from before it moved the counter. What is decided here saves calls to AWS and keeps their rate;
-that nothing is lost does not hang on it (the store's conditional writes see to that).
+A daemon renews its leases by increasing a counter of its own; a lease contains no time. So no two clocks are compared:
+a daemon that wants a lease waits until the owner's counter has not changed for a whole term of its own clock, and the
+owner counts its term from before it increased the counter. These decisions save calls to AWS and keep their rate; that
+nothing is lost rests on the store's conditional writes alone.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Of one shard: who has it, and how often it has changed hands."""
+    """The lease of one shard; `epoch` is how often its owner has changed."""
 
     owner: str | None
     epoch: int
     news: int = 0
-    """How often an operator changed what waits in the shard."""
+    """How often an operator changed the deliveries that wait in the shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A watcher's sign of life; one that is `leaving` takes nothing any more."""
+    """The counter of a daemon; one that is `leaving` acquires no more shards."""
 
     count: int
     leaving: bool = False
@@ -36,47 +36,46 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the table showed to one look. Shards that never had an owner, and watchers that have gone, are missing."""
+    """The leases and daemons that one read of the table returned, without shards that never had an owner."""
 
     leases: Mapping[int, Lease]
     watchers: Mapping[str, Beat]
 
     def held_by(self, watcher: str) -> frozenset[int]:
-        """The shards of one watcher."""
+        """Return the shards of one daemon."""
         return frozenset(shard for shard, lease in self.leases.items() if lease.owner == watcher)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one look means for a watcher."""
+    """What a daemon does after a read of the table."""
 
     lost: tuple[int, ...] = ()
-    """It held these, and somebody else has them by now, or nobody."""
+    """Shards that it held and no longer owns."""
     resume: tuple[int, ...] = ()
-    """Its own by the table, though it does not hold them: its term was over, or a take's outcome was unknown."""
+    """Shards that it owns and does not hold: its term had expired, or the outcome of a call was unknown."""
     take: tuple[int, ...] = ()
-    """Nobody's."""
+    """Shards without an owner."""
     steal: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """By owner: one that was silent for a whole term."""
+    """Shards by owner, of owners that were silent for a whole term."""
     give: int | None = None
-    """One of its own that is more than its share."""
+    """One of its shards that exceeds its share."""
     others: frozenset[str] = frozenset()
-    """Who else lives, and stays."""
+    """The other daemons that are alive and not leaving."""
 
 
 class Silence:
-    """For how long each watcher's counter has not moved, on one's own clock."""
+    """How long each daemon's counter has not changed, by the own clock."""
 
     def __init__(self) -> None:
-        """Nobody was seen yet."""
         self._moved: dict[str, tuple[Beat | None, float]] = {}
         self._looked = False
 
     def note(self, seen: Seen, now: float) -> None:
-        """Take in what a look showed that began before `now`, and ended by then (monotonic seconds).
+        """Update with the result of a read that ended by `now` (monotonic seconds).
 
-        Whoever holds nothing has to show that it lives, by beating or by coming after the first look: one that was
-        killed leaves its sign of life behind.
+        A daemon without shards counts as alive only if its counter changes, or if it appears after the first read: a
+        daemon that was killed leaves its counter behind.
         """
         owners = {lease.owner for lease in seen.leases.values() if lease.owner is not None}
         moved: dict[str, tuple[Beat | None, float]] = {}
@@ -89,12 +88,12 @@ class Silence:
         self._moved, self._looked = moved, True
 
     def since(self, now: float) -> dict[str, float]:
-        """Seconds by watcher, of those that the last look showed, by themselves or as owners."""
+        """Return the seconds by daemon, for those in the last read and the owners in it."""
         return {watcher: now - at for watcher, (_, at) in self._moved.items()}
 
 
 def share(shards: int, watchers: int) -> int:
-    """How many shards one of so many watchers keeps at most."""
+    """Return the most shards that one of so many daemons keeps."""
     return ceil(shards / max(1, watchers))
 
 
@@ -108,16 +107,16 @@ def decide(
     term: float,
     leaving: bool = False,
 ) -> Plan:
-    """What a watcher is to do after a look.
+    """Return what the daemon `me` does after a read of the table.
 
     Args:
-        me: whose plan it is.
-        seen: what the look showed.
-        silent: for how many seconds each watcher's counter has not moved (`Silence.since`).
-        held: the shards that `me` acts for now.
-        shards: how many there are.
-        term: seconds of silence after which a watcher's shards are free.
-        leaving: `me` is to end: it takes nothing more, and gives the rest by itself.
+        me: the id of the daemon.
+        seen: the result of the read.
+        silent: the seconds for which each daemon's counter has not changed (`Silence.since`).
+        held: the shards for which `me` acts now.
+        shards: how many shards there are.
+        term: the seconds of silence after which a daemon's shards may be stolen.
+        leaving: `me` shuts down: it acquires nothing, and releases its shards by itself.
     """
     mine = seen.held_by(me)
     others = frozenset(
@@ -142,7 +141,7 @@ def decide(
 def _of_the_silent(
     me: str, seen: Seen, silent: Mapping[str, float], *, term: float, room: int
 ) -> dict[str, tuple[int, ...]]:
-    """Up to `room` shards whose owners have been silent for a term, by owner."""
+    """Return up to `room` shards whose owners have been silent for a term, by owner."""
     found: dict[str, list[int]] = {}
     for shard, owner in _owned_by_others(me, seen):
         if room > 0 and silent.get(owner, 0.0) >= term:

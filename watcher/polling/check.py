@@ -1,4 +1,4 @@
-"""One poll of every target, and how bad it is: for `watcher check`, as monitoring systems want it."""
+"""Polls every target once, with a result for monitoring systems: `watcher check`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class CheckResult(IntEnum):
-    """How a target is, by the exit code that tells it (contract, section 2)."""
+    """The result of a check, with its exit code for monitoring systems."""
 
     OK = 0
     WARNING = 1
@@ -36,26 +36,26 @@ _RESULTS = {
     Status.UNKNOWN: CheckResult.UNKNOWN,
     Status.UNREADABLE: CheckResult.UNKNOWN,
 }
-"""Every other standing is OK."""
+"""Every other status is OK."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one poll of a target: an answer, or the error instead of it."""
+    """The result of one poll of a target: an answer or an error."""
 
     target: Target
-    standing: Status
+    status: Status
     snapshot: Snapshot | None = None
     error: PollFailed | None = None
 
     @property
     def result(self) -> CheckResult:
         """The result for a monitoring system."""
-        return _RESULTS.get(self.standing, CheckResult.OK)
+        return _RESULTS.get(self.status, CheckResult.OK)
 
 
 def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
-    """The finding that an answer stands for. Pure."""
+    """Return the finding for an answer. Pure."""
     latest = snapshot.latest
     age = timedelta(0) if latest is None else (snapshot.at or now) - latest.started_at
     overdue = age >= timedelta(seconds=target.stalled_after)
@@ -63,17 +63,17 @@ def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
 
 
 def worst(results: Iterable[CheckResult]) -> CheckResult:
-    """The worst of them: critical beats unknown beats warning."""
+    """Return the worst result: critical before unknown before warning."""
     order = (CheckResult.OK, CheckResult.WARNING, CheckResult.UNKNOWN, CheckResult.CRITICAL)
     return max(results, key=order.index, default=CheckResult.OK)
 
 
 async def check(config: Config, now: datetime) -> list[Finding]:
-    """Poll every target once, within the rates and with the tries of the configuration; in its order."""
+    """Poll every target once, with the configured rates and retries; return a finding for each, in their order."""
     sessions = Sessions()
     endpoints = {key: Endpoint(key, config.accounts[key.account], sessions, config.retry) for key in config.endpoints()}
 
-    async def look(target: Target) -> Finding:
+    async def poll(target: Target) -> Finding:
         endpoint = endpoints[target.endpoint]
         await endpoint.admit()
         try:
@@ -83,7 +83,7 @@ async def check(config: Config, now: datetime) -> list[Finding]:
 
     try:
         await asyncio.gather(*(endpoint.prepare() for endpoint in endpoints.values()))
-        return await asyncio.gather(*map(look, config.targets))
+        return await asyncio.gather(*map(poll, config.targets))
     finally:
         for endpoint in endpoints.values():
             await endpoint.close()

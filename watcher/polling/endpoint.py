@@ -1,6 +1,6 @@
-"""One account, region and API: its client, its rate, its tries. botocore's errors end here.
+"""Calls one API in one account and region, with its client, rate limit and retries. botocore's errors end here.
 
-A call needs to be admitted first (a free connection, then the rate's leave); every try of it anew.
+Every call, also each retry, must be admitted: it needs a free connection, and then the rate limiter's permission.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 MAX_SKEW = timedelta(hours=1)
-"""The largest believable difference between AWS's clock and this one: AWS refuses signatures after a few minutes."""
+"""The largest accepted difference between AWS's clock and this one; AWS refuses signatures after a few minutes."""
 
 
 class Endpoint:
-    """Asks one API of one account in one region for the sync status of targets."""
+    """Gets the sync status of targets from one API in one account and region."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class Endpoint:
         throttle: RateLimiter | None = None,
         may: Callable[[], bool] = always,
     ) -> None:
-        """Nothing is opened before the first call.
+        """The client is opened by the first call.
 
-        `throttle`: one that other calls to the same API count in, too. `may`: whether a call may be begun now; another
-        watcher may be about to ask in this one's place.
+        `throttle`: a rate limiter in which other calls to the same API count as well. `may`: whether a call may begin
+        now; another daemon may be taking this endpoint over.
         """
         self.key = key
         self.account = account
@@ -68,44 +68,44 @@ class Endpoint:
 
     @property
     def rate(self) -> float:
-        """Calls a second that are let through now: less than configured while AWS throttles."""
+        """The calls a second that may begin now: less than configured while AWS throttles."""
         return self._throttle.rate
 
     @property
     def allowed(self) -> float:
-        """Calls a second that are configured."""
+        """The configured calls a second."""
         return self._throttle.allowed
 
     def serves(self, account: Account) -> bool:
-        """Whether it can go on for `account` as that is now configured; another rate is only another number."""
+        """Return whether its client can be used for `account` as now configured; only the rate may differ."""
         here, there = self.account, account
         return (here.endpoint_url, here.rate_limit.concurrency, credentials_of(here)) == (
             there.endpoint_url, there.rate_limit.concurrency, credentials_of(there),
         )  # fmt: skip
 
     def asks_as(self, other: Endpoint) -> bool:
-        """Whether both ask the same AWS with the same credentials: what one hears is true of the other."""
+        """Return whether both call the same AWS with the same credentials, so that each one's results hold for both."""
         return (self.account.endpoint_url, credentials_of(self.account)) == (
             other.account.endpoint_url, credentials_of(other.account),
         )  # fmt: skip
 
     def reconfigure(self, account: Account, retry: Retry) -> None:
-        """Go on for an account that it `serves`, with the rate and the tries that are configured now."""
+        """Continue for an account that it `serves`, with another rate and other retries."""
         self.account = account
         self._retry = retry
         self._throttle.resize(account.rate_limit.requests_per_second)
 
     def forget(self, target_ids: Iterable[str]) -> None:
-        """Drop what is kept of these targets' answers."""
+        """Drop the cached answers of these targets."""
         for target_id in target_ids:
             self._answers.pop(target_id, None)
 
     async def prepare(self) -> None:
-        """Open the client ahead of a call, which then tells what was wrong if that fails."""
+        """Open the client before a call; if that fails, the call reports it."""
         await self._client.prepare()
 
     async def admit(self) -> None:
-        """Wait until one call may begin; `fetch` or `dismiss` must follow."""
+        """Wait until one call may begin. `fetch` or `dismiss` must follow."""
         await self._slots.acquire()
         try:
             while True:
@@ -119,16 +119,16 @@ class Endpoint:
             raise
 
     def dismiss(self) -> None:
-        """Give an admission back unused."""
+        """Return an admission that is not used."""
         self._slots.release()
 
     async def fetch(self, target: Target, *, again: Callable[[], bool] = lambda: True) -> Snapshot:
-        """The target's sync status, with the tries that `retry` allows, while `again` does; the first is admitted.
+        """Return the sync status of a target, whose first call was admitted; it is retried while `again()` is true.
 
         Raises:
-            TargetUnreadable: the endpoint answers, but not for this target.
-            EndpointUnreadable: it does not answer.
-            Superseded: it was not asked, since it is not this watcher's to ask any more.
+            TargetUnreadable: the endpoint answered with an error about this target.
+            EndpointUnreadable: the endpoint did not answer.
+            Superseded: no call was made, since another daemon polls this endpoint by now.
         """
         admitted = True
 
@@ -152,16 +152,15 @@ class Endpoint:
                 self._idle.set()
 
     async def quiet(self) -> None:
-        """Wait until no `fetch` is under way any more."""
+        """Wait until no `fetch` is under way."""
         await self._idle.wait()
 
     async def retire(self) -> None:
-        """Close the client as soon as no `fetch` is under way any more."""
+        """Close the client as soon as no `fetch` is under way."""
         await self.quiet()
         await self.close()
 
     async def close(self) -> None:
-        """Close the client."""
         await self._client.close()
 
     async def _call(self, target: Target) -> Snapshot:
@@ -178,18 +177,18 @@ class Endpoint:
         return snapshot
 
     async def _ask(self, target: Target) -> Snapshot:
-        """One call, bounded in all by the target's timeout."""
+        """Make one call, which takes no longer than the target's timeout in all."""
         lent: LeasedClient | None = None
         try:
             async with asyncio.timeout(target.timeout):
                 lent = await self._client.take()
-                if not self.may():  # asked as late as can be: the process may have been stopped for a while
-                    raise Superseded(f"{self.key}: another watcher may ask there by now")  # noqa: TRY301  as what is foreseen
-                told = await getattr(lent.api, target.kind.method)(**target.kind.request(target))
-            snapshot = self._read(target, told["body"], told["content_type"])
+                if not self.may():  # checked as late as possible: the process may have been stopped for a while
+                    raise Superseded(f"{self.key}: another daemon may poll it by now")  # noqa: TRY301  passed on below
+                answer = await getattr(lent.api, target.kind.method)(**target.kind.request(target))
+            snapshot = self._read(target, answer["body"], answer["content_type"])
             if snapshot.latest is not None and snapshot.latest.unfinished:
                 # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
-                snapshot = replace(snapshot, at=_http_date(told["date"]))
+                snapshot = replace(snapshot, at=_http_date(answer["date"]))
         except (PollFailed, Superseded):
             raise
         except Exception as error:
@@ -204,7 +203,7 @@ class Endpoint:
         return snapshot
 
     def _read(self, target: Target, body: bytes, content_type: str) -> Snapshot:
-        """The meaning of an answer; the same bytes again mean the same, and most answers are."""
+        """Return the snapshot of an answer; one with the same bytes as the last, as most have, is not read again."""
         digest = blake2b(body, digest_size=16).digest()
         last = self._answers.get(target.id)
         if last is not None and last[0] == digest:
@@ -225,7 +224,7 @@ def _failure(error: Exception, target: Target) -> PollFailed:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """The time of a `Date` header in UTC; None if it is not a date, or further than `MAX_SKEW` from this clock."""
+    """Return the time of a `Date` header; None: not a date, or further than `MAX_SKEW` from this clock."""
     try:
         moment = parsedate_to_datetime(text or "")
         return moment.astimezone(UTC) if moment.tzinfo and abs(moment - datetime.now(UTC)) <= MAX_SKEW else None

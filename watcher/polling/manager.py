@@ -1,4 +1,4 @@
-"""The pollers of all endpoints, each with its client: what is polled, and through what, as it is configured now."""
+"""Runs the poller and the client of every endpoint, as configured now."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class PollerManager:
-    """Everything that asks AWS for the status of targets."""
+    """Starts, reconfigures and stops the pollers of all endpoints."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class PollerManager:
         observer: Observer,
         may: Callable[[EndpointKey], bool] = lambda _: True,
     ) -> None:
-        """Nothing is opened, and nothing polled, before `run`. `may`: whether an endpoint may be asked now."""
+        """`run` starts the polling. `may`: whether an endpoint may be polled now."""
         self._may = may
         self._sessions = sessions
         self._recorder = recorder
@@ -49,14 +49,14 @@ class PollerManager:
         self.endpoints: dict[EndpointKey, Endpoint] = {}
         self._pollers: dict[EndpointKey, Poller] = {}
         self._throttles: dict[EndpointKey, RateLimiter] = {}
-        """Of every endpoint there ever was: one that comes back has not got its rate anew."""
+        """Rate limiters by endpoint, also of removed ones: an endpoint that comes back continues with its own."""
         self._leaving: set[Endpoint] = set()
         self._group: asyncio.TaskGroup | None = None
         self._homes: dict[str, EndpointKey] = {}
         self.reconfigure(config)
 
     async def run(self) -> None:
-        """Poll for ever; cancelled, it ends the polls that are under way."""
+        """Poll until cancelled; then cancel the polls under way."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 for poller in self._pollers.values():
@@ -66,9 +66,9 @@ class PollerManager:
             self._group = None
 
     def reconfigure(self, config: Config, *, taken_over: bool = False) -> None:
-        """Poll what `config` lists, as it says. What did not change goes on; no poll under way is cut.
+        """Poll what `config` lists. What did not change goes on, and polls under way are not cancelled.
 
-        `taken_over`: endpoints that come were polled by another watcher until now, whose last calls count in the rate.
+        `taken_over`: another daemon polled the new endpoints until now, and its last calls count in the rate.
         """
         groups = config.endpoints()
         self._homes = {target.id: key for key, targets in groups.items() for target in targets}
@@ -81,27 +81,26 @@ class PollerManager:
         self._sessions.keep(config.accounts.values())
 
     def look(self, target_id: str) -> TargetStatus:
-        """How the polling of a configured target goes; nothing is known of what another watcher polls."""
+        """Return how the polling of a target goes; nothing is known here if another daemon polls it."""
         home = self._homes.get(target_id)
         return _NOT_POLLED_HERE if home is None else self._pollers[home].target_status(target_id)
 
     def looks(self) -> Mapping[EndpointKey, EndpointStatus]:
-        """How each endpoint is doing."""
+        """Return how the polling of each endpoint goes."""
         return {key: poller.endpoint_status() for key, poller in self._pollers.items()}
 
     def stuck(self) -> list[str]:
-        """Which pollers make no progress, for people."""
+        """Return why pollers make no progress, for people; empty: all do."""
         return [reason for poller in self._pollers.values() if (reason := poller.stuck())]
 
     async def left(self, keys: Collection[EndpointKey]) -> None:
-        """Wait until the last calls to endpoints that were let go are over."""
+        """Wait until the last calls to removed endpoints have ended."""
         for endpoint in [endpoint for endpoint in self._leaving if endpoint.key in keys]:
             await endpoint.quiet()
 
     async def close(self) -> None:
-        """Close the clients."""
         for endpoint in (*self.endpoints.values(), *self._leaving):
-            with contextlib.suppress(Exception):  # the others are to be closed as well
+            with contextlib.suppress(Exception):  # the others must be closed as well
                 await endpoint.close()
 
     def _take_up(self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool) -> None:
@@ -131,7 +130,7 @@ class PollerManager:
         return Endpoint(key, account, self._sessions, config.retry, throttle, lambda: self._may(key))
 
     def _retire(self, endpoint: Endpoint) -> None:
-        """Close an endpoint's client when its last call is over."""
+        """Close the client of an endpoint when its last call has ended."""
         self._leaving.add(endpoint)
         if self._group is not None:
             self._group.create_task(self._retired(endpoint))
@@ -139,7 +138,7 @@ class PollerManager:
     async def _retired(self, endpoint: Endpoint) -> None:
         try:
             await endpoint.retire()
-        except Exception:  # nobody else's polls hang on how it ends
+        except Exception:  # it concerns no other endpoint
             log.exception("endpoint.close_failed", endpoint=str(endpoint.key))
         self._leaving.discard(endpoint)
 

@@ -1,10 +1,10 @@
-"""The calls that one endpoint may begin: asyncio-throttle's window, divided so that it is exact, even and quick.
+"""Limits the calls that one endpoint may begin, with short windows of asyncio-throttle.
 
-Contract, section 6: never more calls in any one second than allowed, and a backlog uses at least 95 % of that. One
-window of a second would let all its calls start at once; many short ones that add up to it spread them. A window lasts
-a little longer than its share, so that calls do not arrive closer together than they were begun. Throttling answers
-lengthen the windows and good ones shorten them again: additive increase, multiplicative decrease, never above what is
-allowed.
+Two rules hold: never are more calls begun in any second than allowed (for a rate below 1: never two in its period), and
+a backlog uses at least 95 % of what is allowed. One window of a second would let all its calls begin at once; many
+short ones that add up to it spread them. A window is a little longer than its share, so that calls do not arrive closer
+together than they were begun. Throttling answers lengthen the windows, and others shorten them again: additive
+increase, multiplicative decrease, never above what is allowed.
 """
 
 from __future__ import annotations
@@ -15,52 +15,60 @@ from asyncio import sleep
 from collections import deque
 from math import floor, inf
 
-from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # it tells no types
+from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # it has no type hints
 
 MARGIN = 1.022
-"""A window's length, as a multiple of its share of a second."""
+"""The length of a window, as a multiple of its share of a second."""
 
 WASTE = 0.02
-"""What dividing a second may cost of its calls; together with `MARGIN` less than the twentieth that is promised."""
+"""The share of the calls that dividing a second may cost; with `MARGIN`, less than the 5 % that the second rule
+allows."""
 
-FINEST = 0.001
-"""Seconds: the shortest sleep that the event loop keeps, and how much too late a window ends."""
+MIN_SLEEP_SECONDS = 0.001
+"""The shortest sleep that the event loop keeps, and how much too late a window ends."""
 
-EARLY = 0.003
-"""Seconds before a window's end from which the throttler looks for it itself: a long sleep may end so much late."""
+EARLY_SECONDS = 0.003
+"""How long before the end of a window the throttler waits for it by itself: a long sleep may end so much late."""
 
-GLANCE = 0.25
-"""Seconds after which one who waits looks whether the rate is another one now."""
+RECHECK_SECONDS = 0.25
+"""How long a call waits before it checks whether the rate has changed."""
 
 DECREASE = 0.5
+"""The share of the rate that is left after a throttling answer."""
+
 INCREASE = 0.05
-"""Of the allowed rate: what each second without a throttling answer gives back."""
+"""The share of the allowed rate that each second without a throttling answer restores."""
+
 LOWEST = 0.05
+"""The least share of the allowed rate that throttling answers leave."""
 
 
 def windows(rate: float) -> tuple[int, float]:
-    """How many calls a window holds, and its length in seconds, for a rate in calls a second.
+    """Return how many calls a window has, and its length in seconds, for a rate in calls a second.
 
-    Below one call a second: one call in its period. Above, whole calls count: 2.5 is kept as 2. The second is divided
-    as finely as wastes little: a share of calls that does not divide evenly is lost, and so is a millisecond at
-    each window's end.
+    Below one call a second a window has one call in its period. Above, whole calls count: 2.5 is limited as 2. The
+    second is divided as finely as `WASTE` allows: calls that do not divide evenly are lost, and a millisecond at the
+    end of each window.
     """
     if rate < 1:
         return 1, MARGIN / rate
     calls = floor(rate)
-    finest = max(count for count in range(1, calls + 1) if 1 - calls // count * count / calls + count * FINEST <= WASTE)
+    finest = max(
+        count
+        for count in range(1, calls + 1)
+        if 1 - calls // count * count / calls + count * MIN_SLEEP_SECONDS <= WASTE
+    )
     return calls // finest, MARGIN / finest
 
 
 class RateLimiter:
-    """Lets calls begin, in the order they asked, within a rate (in calls a second)."""
+    """Lets calls begin within a rate (in calls a second), in the order in which they asked."""
 
     def __init__(self, rate: float) -> None:
-        """Begin with all of the rate."""
         self._rate = rate
         calls, self._window = windows(rate)
         self._throttler = Throttler(rate_limit=calls, period=self._window)
-        # The throttler wakes each of its waiters again and again: let it have one at a time, when it is time.
+        # The throttler wakes each of its waiters again and again: only one waits there, and only near the end.
         self._turn = asyncio.Lock()
         self._begun: deque[float] = deque(maxlen=calls)
         self._rest_until = -inf
@@ -70,16 +78,16 @@ class RateLimiter:
 
     @property
     def rate(self) -> float:
-        """Calls a second that are let through now."""
+        """The calls a second that may begin now."""
         return self._rate * self._share
 
     @property
     def allowed(self) -> float:
-        """Calls a second that are let through while AWS does not throttle."""
+        """The calls a second that may begin while AWS does not throttle."""
         return self._rate
 
     def resize(self, rate: float) -> None:
-        """Allow another rate, after a rest: no second may hold calls of both, since the old ones count in none anew."""
+        """Change the rate, after a rest: calls begun at the previous rate must not count in a second of the new one."""
         if rate == self._rate:
             return
         self._rate = rate
@@ -91,37 +99,37 @@ class RateLimiter:
         self._apply()
 
     def rest(self) -> None:
-        """Begin nothing until calls that somebody else began before now count no more."""
+        """Begin no call until those that another daemon began before now no longer count."""
         self._rest_until = time.monotonic() + self._longest
 
     @property
     def _longest(self) -> float:
-        """Seconds in which the rate is counted."""
+        """The seconds in which calls are counted."""
         return max(1.0, 1 / self._rate) * MARGIN
 
     async def acquire(self) -> None:
         """Wait until a call may begin."""
         async with self._turn:
             while True:
-                while (wait := self._wait()) > 0:  # noqa: ASYNC110  nobody tells when it is time
-                    await sleep(min(wait, GLANCE))
-                await self._throttler.acquire()  # type: ignore[no-untyped-call]  # the same
-                if self._rest_until <= time.monotonic():  # the rate was not changed meanwhile
+                while (wait := self._wait()) > 0:  # noqa: ASYNC110  nothing signals that the time has come
+                    await sleep(min(wait, RECHECK_SECONDS))
+                await self._throttler.acquire()  # type: ignore[no-untyped-call]  # it has no type hints
+                if self._rest_until <= time.monotonic():  # the rate has not changed meanwhile
                     break
             self._begun.append(time.monotonic())
 
     def _wait(self) -> float:
-        """Seconds for which it is no use to ask the throttler."""
+        """Return the seconds for which the throttler would admit no call."""
         now = time.monotonic()
         rest = self._rest_until - now
         if len(self._begun) < (self._begun.maxlen or 0):
             return rest
-        return float(max(rest, self._begun[0] + self._throttler.period - now - EARLY))
+        return float(max(rest, self._begun[0] + self._throttler.period - now - EARLY_SECONDS))
 
     def slow_down(self, begun: float) -> None:
-        """AWS said that there were too many calls, to one begun at `begun` (seconds, `time.monotonic`).
+        """Decrease the rate, since AWS throttled a call that was begun at `begun` (`time.monotonic`).
 
-        A call begun before the last decrease tells nothing of the rate since.
+        A call that was begun before the last decrease says nothing about the rate since.
         """
         if begun >= self._decreased:
             self._decreased = time.monotonic()
@@ -129,11 +137,11 @@ class RateLimiter:
             self._apply()
 
     def speed_up(self) -> None:
-        """AWS answered."""
+        """Increase the rate, since AWS answered without throttling."""
         if self._share < 1:
             self._share = min(1.0, self._share + INCREASE / max(1.0, self.rate))
             self._apply()
 
     def _apply(self) -> None:
         self._throttler.period = self._window / self._share
-        self._throttler.retry_interval = max(FINEST, self._throttler.period / 100)
+        self._throttler.retry_interval = max(MIN_SLEEP_SECONDS, self._throttler.period / 100)

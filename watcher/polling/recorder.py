@@ -1,8 +1,8 @@
-"""Keeps what was seen: one commit holds new states, their events and a delivery for each sink.
+"""Records the results of polls: one commit has new states, their events, and a delivery of each event for each sink.
 
-Results that arrive while a commit is under way wait and share the next one. A commit that fails is tried again until it
-works; meanwhile nothing new is polled (`writable`), and what was seen stays in hand. What another watcher has changed
-meanwhile is read anew, and what was found without knowing it is superseded.
+Results that arrive during a commit wait and share the next one. A commit that fails is retried until it succeeds;
+meanwhile nothing is polled (`writable`), and the results wait in memory. A state that another daemon has changed is
+read again, and a result that was based on the previous one is superseded.
 """
 
 from __future__ import annotations
@@ -30,19 +30,18 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 15.0
-"""Seconds between tries of a commit that fails."""
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.25, 15.0
+"""The pauses between tries of a commit that fails, which double each time."""
 
-BATCH = 500
-"""Entries in one commit at most."""
+MAX_ENTRIES = 500
+"""The most results in one commit."""
 
-HUNG = 60.0
-"""Seconds after which a commit that neither works nor fails is said to hang."""
+HUNG_SECONDS = 60.0
+"""How long a commit may take before it is reported as hung."""
 
 
 class Recorder:
-    """The only writer of states and events. `records` holds what has been committed, never more."""
+    """The only writer of states and events. `records` has what was committed, and nothing else."""
 
     def __init__(self, store: Store, clock: Clock, on_events: Callable[[], None], observer: Observer) -> None:
         """`on_events` is called after each commit that held an event."""
@@ -59,10 +58,10 @@ class Recorder:
         self._writable.set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._hurry = asyncio.Event()
+        self._draining = asyncio.Event()
 
     async def load(self, subjects: Collection[str]) -> None:
-        """Take up what was kept of `subjects`, and forget all others (contract, section 5, rule 9)."""
+        """Load the states of `subjects`, and forget all others: they are no longer configured."""
         kept = await self._store.records()
         wanted = set(subjects)
         gone = [subject for subject in kept if subject not in wanted]
@@ -72,36 +71,36 @@ class Recorder:
         self.records = {subject: record for subject, record in kept.items() if subject in wanted}
 
     def adopt(self, records: Mapping[str, Record]) -> None:
-        """Take up what was kept of subjects that are this watcher's from now on."""
+        """Add the stored states of subjects that this daemon polls from now on."""
         self.records.update(records)
 
     async def drop(self, subjects: Collection[str]) -> None:
-        """Know nothing of `subjects` any more, after what was recorded before; what is kept of them stays."""
+        """Remove `subjects` from `records`, after everything that was recorded before; the store keeps their states."""
         await self._in_turn(Forgetting(subjects, kept=True))
 
     def record_of(self, subject: str) -> Record:
-        """What is known of a subject."""
+        """Return what is known of a subject."""
         return self.records.get(subject, _NOTHING)
 
     async def writable(self) -> None:
-        """Wait while the store takes nothing."""
+        """Wait while commits fail."""
         await self._writable.wait()
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Commit `entries` together; returns when they are safe.
+        """Commit `entries` together; return when they are committed.
 
         Raises:
-            Superseded: another watcher changed one of their subjects; that is known from now on.
+            Superseded: another daemon changed one of their subjects; `records` has its state now.
         """
         await self._in_turn(entries)
 
     async def forget(self, subjects: Collection[str]) -> None:
-        """Drop what is known of `subjects`, after everything that was recorded before; returns when that is done."""
+        """Delete the states of `subjects`, after everything that was recorded before; return when that is done."""
         await self._in_turn(Forgetting(subjects))
 
     async def _in_turn(self, work: Sequence[Entry] | Forgetting) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # nobody may wait for it
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # possibly nothing awaits it
         self._waiting.append((work, done))
         self._idle.clear()
         self._work.set()
@@ -109,28 +108,28 @@ class Recorder:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the store, or None."""
+        """The error of the last commit; None: it succeeded."""
         return self._trouble
 
     def stuck(self) -> str | None:
-        """Why nothing more is committed, for people, or None. A store that says what is wrong with it is no reason."""
+        """Return why nothing is committed, for people, or None. A failing commit is not a reason: `trouble` has it."""
         since = self._committing_since
-        if since is None or (late := self._clock.monotonic() - since) < HUNG:
+        if since is None or (late := self._clock.monotonic() - since) < HUNG_SECONDS:
             return None
         return f"a commit has not ended for {late:.0f} s: does the disk of `state` answer?"
 
     async def drained(self) -> None:
-        """Wait until every result is committed; from now on what fails is tried again soon."""
-        self._hurry.set()
+        """Wait until every result is committed; from now on a failed commit is retried soon."""
+        self._draining.set()
         await self._idle.wait()
 
     @property
     def pending(self) -> int:
-        """How many results wait for their commit."""
+        """How many results wait for a commit."""
         return len(self._waiting)
 
     async def run(self) -> None:
-        """Commit what arrives, for ever."""
+        """Commit results until cancelled."""
         while True:
             await self._work.wait()
             batch = self._batch()
@@ -146,8 +145,8 @@ class Recorder:
 
     async def _forget(self, work: Forgetting) -> None:
         if not work.kept:
-            await self._until_kept(partial(self._store.forget, work.subjects))
-        ((_, done),) = self._over(1)
+            await self._retry(partial(self._store.forget, work.subjects))
+        ((_, done),) = self._take_committed(1)
         for subject in work.subjects:
             self.records.pop(subject, None)
         if not done.done():
@@ -156,8 +155,8 @@ class Recorder:
     async def _keep(self, batch: Batch) -> None:
         groups = [(work, done) for work, done in batch if not isinstance(work, Forgetting)]
         entries = [entry for group, _ in groups for entry in group]
-        superseded = await self._until_kept(partial(self._commit, entries))
-        self._over(len(batch))
+        superseded = await self._retry(partial(self._commit, entries))
+        self._take_committed(len(batch))
         kept = [entry for entry in entries if entry.subject not in superseded]
         self.records.update((entry.subject, entry.record) for entry in kept)
         for group, done in groups:
@@ -168,41 +167,41 @@ class Recorder:
         if any(entry.events for entry in kept):
             self._on_events()
         if superseded:
-            await self._learn(superseded)
+            await self._reload(superseded)
         for _, done in groups:
             if not done.done():
                 done.set_exception(Superseded("another daemon recorded it first"))
 
-    def _over(self, count: int) -> Batch:
-        """Take what was kept off the list: only then, so that a cancelled commit leaves its results waiting."""
+    def _take_committed(self, count: int) -> Batch:
+        """Remove committed results from the list: only now, so that the results of a cancelled commit still wait."""
         over = self._waiting[:count]
         del self._waiting[:count]
         return over
 
     def _batch(self) -> Batch:
-        """What may go together, from the front: results up to the next forgetting, or that alone."""
-        batch = self._waiting[:BATCH]
+        """Return the first results that may share a commit: those before the next `Forgetting`, or that one alone."""
+        batch = self._waiting[:MAX_ENTRIES]
         ends = next((at for at, (work, _) in enumerate(batch) if isinstance(work, Forgetting)), len(batch))
         return batch[: max(1, ends)]
 
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
-        """Commit what can be; returns the subjects that another watcher changed."""
+        """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""
         try:
             await self._store.commit(entries, self._clock.now())
         except StoreConflict as error:
             return error.subjects
         return frozenset()
 
-    async def _learn(self, subjects: Collection[str]) -> None:
-        """Know what another watcher found."""
-        found = await self._until_kept(partial(self._store.reload, subjects))
+    async def _reload(self, subjects: Collection[str]) -> None:
+        """Load what another daemon recorded."""
+        found = await self._retry(partial(self._store.reload, subjects))
         for subject in subjects:
             self.records.pop(subject, None)
         self.records.update(found)
-        self._on_events()  # what was found with it may wait for a sink
+        self._on_events()  # the other daemon's events may wait for a sink
 
-    async def _until_kept(self, keep: Callable[[], Awaitable[T]]) -> T:
-        """`keep`, again and again until the store takes it."""
+    async def _retry(self, keep: Callable[[], Awaitable[T]]) -> T:
+        """Call `keep` until it succeeds, and return its result."""
         failures = 0
         while True:
             self._committing_since = self._clock.monotonic()
@@ -217,7 +216,7 @@ class Recorder:
                         "store.write_failed", error=str(error), consequence="polling stops until the store works again"
                     )
                 self._committing_since = None
-                await self._rest(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)))
+                await self._rest(min(MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
             else:
                 self._trouble = None
                 if failures:
@@ -228,17 +227,17 @@ class Recorder:
                 self._committing_since = None
 
     async def _rest(self, pause: float) -> None:
-        if self._hurry.is_set():
-            await asyncio.sleep(FIRST_PAUSE)
+        if self._draining.is_set():
+            await asyncio.sleep(MIN_PAUSE_SECONDS)
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
-                await self._hurry.wait()
+                await self._draining.wait()
 
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """Subjects that are to be forgotten, in turn with what is recorded; in the store, too, unless they are `kept`."""
+    """Subjects to forget, in turn with results; their states are deleted in the store as well, unless `kept`."""
 
     subjects: Collection[str]
     kept: bool = False

@@ -1,6 +1,6 @@
-"""A poll's further tries after its first has failed: tenacity with full jitter, only for what can pass.
+"""Retries a failed poll with tenacity and full jitter, if the error may pass.
 
-tenacity is entered only then, since around a call that succeeds it costs a tenth of the call.
+The first try is made without tenacity, which would add a tenth to the cost of a call that succeeds.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def always() -> bool:
-    """No reason to give up."""
+    """Return True: the default for conditions."""
     return True
 
 
 async def attempt(
     call: Callable[[], Awaitable[Snapshot]], settings: Retry, again: Callable[[], bool] = always
 ) -> Snapshot:
-    """`call`'s answer, tried up to `settings.attempts` times, as long as `again` says that it is worth it.
+    """Return the answer of `call`, which is tried up to `settings.attempts` times while `again()` is true.
 
     Raises:
-        PollFailed: the last try's failure.
+        PollFailed: the failure of the last try.
     """
     try:
         return await call()
@@ -45,7 +45,7 @@ async def attempt(
     )
     async for trial in retrying:
         with trial:
-            # The first is over already; and what was worth it before the pause may not be after it.
+            # The first try has already failed; and `again` may have changed during the pause.
             if trial.retry_state.attempt_number == 1 or not again():
                 raise last
             try:

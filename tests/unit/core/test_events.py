@@ -1,4 +1,4 @@
-"""The events, to the letter: contract, sections 4 (fields) and 6 (ids)."""
+"""The exact events: their fields and their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How bad an answer is, by the exit code that tells it: contract, section 2."""
+"""The result of a check for an answer, and its exit code."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def test_an_attempt_is_judged_by_its_status_and_its_minutes(
 ) -> None:
     answer = a_snapshot(an_attempt(0, status))
     finding = judge(NETWORK, answer, minute(age))
-    assert (finding.result, finding.standing) == (result, stands)
+    assert (finding.result, finding.status) == (result, stands)
     assert (finding.target, finding.snapshot, finding.error) == (NETWORK, answer, None)
 
 
 def test_a_target_that_never_synced_is_well() -> None:
     finding = judge(NETWORK, a_snapshot(None), minute(0))
-    assert (finding.result, finding.standing) == (CheckResult.OK, Status.NEVER_SYNCED)
+    assert (finding.result, finding.status) == (CheckResult.OK, Status.NEVER_SYNCED)
 
 
 @pytest.mark.parametrize(("theirs", "ours", "stands"), [(31, 1, Status.STALLED), (1, 31, Status.ACTIVE)])
 def test_the_age_of_an_attempt_is_told_by_the_clock_that_stamped_it(theirs: int, ours: int, stands: Status) -> None:
     answer = Snapshot(None, an_attempt(0, IN_PROGRESS), None, at=minute(theirs))
-    assert judge(NETWORK, answer, minute(ours)).standing is stands
+    assert judge(NETWORK, answer, minute(ours)).status is stands
 
 
 def test_a_target_has_its_own_patience() -> None:

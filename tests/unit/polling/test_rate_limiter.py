@@ -1,4 +1,4 @@
-"""The rate limit holds, and is used: contract, section 6. Most of it in virtual time, some against the real clock."""
+"""The rate limit holds, and is used. Most of it in virtual time, some against the real clock."""
 
 from __future__ import annotations
 

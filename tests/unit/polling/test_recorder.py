@@ -13,7 +13,7 @@ from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observability.observer import Observers
-from watcher.polling.recorder import FIRST_PAUSE, LONGEST_PAUSE, Recorder
+from watcher.polling.recorder import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Recorder
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ async def test_what_could_not_be_kept_is_tried_again_at_once_when_the_daemon_is_
     running = asyncio.create_task(recorder.run())
     recording = asyncio.create_task(recorder.record([Entry("a", Record())]))
     await asyncio.sleep(120)
-    assert 120 / LONGEST_PAUSE <= len(store.tries) < 20
+    assert 120 / MAX_PAUSE_SECONDS <= len(store.tries) < 20
     draining, begun = asyncio.create_task(recorder.drained()), passed()
     await asyncio.sleep(5)
     assert recorder.pending
-    assert sum(each >= begun for each in store.tries) >= 5 / FIRST_PAUSE - 1
+    assert sum(each >= begun for each in store.tries) >= 5 / MIN_PAUSE_SECONDS - 1
     store.full = False
     await draining
     await recording
-    assert passed() - begun <= 5 + FIRST_PAUSE
+    assert passed() - begun <= 5 + MIN_PAUSE_SECONDS
     assert set(await store.records()) == {"a"}
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):

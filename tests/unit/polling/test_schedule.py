@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.polling.schedule import FIRST_LOOK, GRAIN, Schedule, first_due, next_due, on_grid, phase, taken_over_due
+from watcher.polling.schedule import (
+    FIRST_POLLS_SECONDS,
+    GRAIN_SECONDS,
+    Schedule,
+    first_due,
+    next_due,
+    on_grid,
+    phase,
+    taken_over_due,
+)
 
 IDS = [f"default/us-east-1/stack/s{number}" for number in range(10_000)]
 
@@ -38,7 +47,7 @@ def test_the_grid_is_met_after_now_within_one_interval(target_id: str, interval:
     assert due - now <= interval * (1 + 1e-9) + 1e-6
     # And where it falls in its interval is the target's own, but for the grain.
     late = (due - phase(target_id) * interval) % interval
-    grain = min(GRAIN, interval / 200)
+    grain = min(GRAIN_SECONDS, interval / 200)
     assert min(late, interval - late) <= grain * (1 + 1e-4) + 1e-6
 
 
@@ -60,7 +69,7 @@ def test_a_first_look_comes_within_the_interval_and_takes_half_the_rate_at_most(
     target_id: str, interval: float, now: float, count: int, rate: float
 ) -> None:
     due = first_due(target_id, interval, now, count=count, rate=rate)
-    assert now <= due <= now + min(interval, max(FIRST_LOOK, 2 * count / rate))
+    assert now <= due <= now + min(interval, max(FIRST_POLLS_SECONDS, 2 * count / rate))
 
 
 def test_first_looks_are_spread_so_that_they_take_half_the_rate() -> None:
@@ -77,8 +86,8 @@ def test_what_another_watcher_polled_until_now_is_looked_at_within_a_quarter_of_
 ) -> None:
     dues = [taken_over_due(target_id, interval, 100.0, count=count, rate=rate) - 100.0 for target_id in IDS[:1000]]
     assert min(dues) >= 0.0
-    assert max(dues) <= min(interval / 4, max(FIRST_LOOK, 2 * count / rate))
-    assert max(dues) > min(interval / 4, FIRST_LOOK) * 0.9, "they are spread"
+    assert max(dues) <= min(interval / 4, max(FIRST_POLLS_SECONDS, 2 * count / rate))
+    assert max(dues) > min(interval / 4, FIRST_POLLS_SECONDS) * 0.9, "they are spread"
 
 
 @pytest.mark.parametrize(
