@@ -13,8 +13,9 @@ demo: .venv/ready
 # Most tests wait for most of their time, so four files go side by side, the long ones (acceptance) first; those that
 # measure time go alone. No test depends on the order: `make test ARGS=--shuffle=1` takes another.
 test: .venv/ready .venv-ministack/ready
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak and not page and not alone" $(ARGS)
-	$(BIN)/python -m pytest -m alone $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/browser \
+	  -m "not soak and not page and not alone" $(ARGS)
+	$(BIN)/python -m pytest -m alone $(ARGS) $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
-from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from watcher.aws import sessions
+from tests.support import botocore_caches
 from watcher.stores.dynamodb import client
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ pytest_plugins = ["tests.support.emulators", "tests.support.dynamodb_tables"]
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-# A process reads botocore's models once, however many daemons its tests run.
-sessions.JsonModels = cache(sessions.JsonModels)
+botocore_caches.install()
 
 # An emulator shares the machine with the tests: it may take longer than a table of AWS.
 client.Caller.call.__kwdefaults__["within"] = 30.0
@@ -67,6 +66,11 @@ def _logs_as_before() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let an order be asked for that no test may depend on."""
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in a random order, the same for a seed")
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage only among what comes now: what was imported and collected stays until the end."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

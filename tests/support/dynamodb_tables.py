@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import ClientSession, web
 
+from tests.support.emulators import WORKER
 from watcher.core.state_url import Address
 from watcher.stores.dynamodb.schema import init
 from watcher.stores.dynamodb.table import Table
@@ -27,7 +28,7 @@ _numbers = count()
 
 def address(url: str, name: str = "", *, leases: bool = False) -> Address:
     """Of a table that is not there yet."""
-    return Address(name or f"table-{next(_numbers)}", "us-east-1", url, leases)
+    return Address(name or f"table-{WORKER}-{next(_numbers)}", "us-east-1", url, leases)
 
 
 async def made(where: Address) -> Address:

@@ -1,10 +1,12 @@
 """Emulators of AWS as child processes on free loopback ports: ministack, and moto for what fails entry by entry.
 
-They are fixtures of every test (`tests/conftest.py`); each emulator is started once.
+They are fixtures of every test (`tests/conftest.py`). Each emulator is started once, by the first worker that needs it;
+all workers share it. Names are unique across workers.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 MINISTACK = Path(__file__).parents[2] / ".venv-ministack" / "bin" / "ministack"
 MOTO = Path(sys.executable).with_name("moto_server")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+"""The name of the xdist worker that this process is."""
+
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test-secret"}
 
 
@@ -66,9 +71,14 @@ class Emulator:
             )
         return self.clients[service]
 
+    def close(self) -> None:
+        """Close the clients."""
+        for client in self.clients.values():
+            client.close()
+
     def name(self, suffix: str = "") -> str:
         """One that nothing else has."""
-        return f"watched-{next(self.numbers)}{suffix}"
+        return f"watched-{WORKER}-{next(self.numbers)}{suffix}"
 
     def queue(self, *, fifo: bool = False, **attributes: str) -> str:
         """A new queue's URL."""
@@ -128,6 +138,18 @@ class Emulator:
 @contextmanager
 def started(command: Sequence[str | Path], url: str, folder: Path, **environment: str) -> Iterator[Emulator]:
     """The emulator that a command starts at `url`, once it answers, until the block ends."""
+    process = start(command, url, folder, **environment)
+    emulator = Emulator(url)
+    try:
+        yield emulator
+    finally:
+        emulator.close()
+        process.kill()
+        process.wait()
+
+
+def start(command: Sequence[str | Path], url: str, folder: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """The process of an emulator that answers at `url`."""
     if not Path(command[0]).exists():
         pytest.fail(f"there is no {command[0]}: `make test` makes the environments that the tests need", pytrace=False)
     log = folder / "log"
@@ -136,19 +158,47 @@ def started(command: Sequence[str | Path], url: str, folder: Path, **environment
         process = subprocess.Popen(
             command, cwd=folder, env=usual | environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
-    emulator = Emulator(url)
+    deadline = time.monotonic() + PATIENCE
     try:
-        deadline = time.monotonic() + PATIENCE
         while not answers(url):
             assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
             assert time.monotonic() < deadline, f"{command[0]} does not answer: {log.read_text()}"
             time.sleep(0.02)
-        yield emulator
-    finally:
-        for client in emulator.clients.values():
-            client.close()
+    except BaseException:
         process.kill()
         process.wait()
+        raise
+    return process
+
+
+@contextmanager
+def shared(folder: Path, command: Callable[[str], Sequence[str | Path]], **environment: str) -> Iterator[Emulator]:
+    """The emulator of all processes that name this folder: the first starts it, and ends it when no other uses it.
+
+    `command` makes the command of a port; `{port}` in the environment becomes the port. A process that uses the
+    emulator has a shared lock, which the system takes back from one that is killed.
+    """
+    folder.mkdir(exist_ok=True)
+    place, process = folder / "url", None
+    with (folder / "users").open("ab") as users:
+        with (folder / "starting").open("ab") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not place.exists():
+                port = str(unused_port())
+                here = {name: value.format(port=port) for name, value in environment.items()}
+                process = start(command(port), f"http://127.0.0.1:{port}", folder, **here)
+                place.write_text(f"http://127.0.0.1:{port}")
+        emulator = Emulator(place.read_text())
+        try:
+            yield emulator
+        finally:
+            emulator.close()
+            if process:
+                fcntl.flock(users, fcntl.LOCK_EX)
+                place.unlink()
+                process.kill()
+                process.wait()
 
 
 def answers(url: str) -> bool:
@@ -164,18 +214,22 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    port = str(unused_port())
-    here = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": port}
-    with started([MINISTACK], f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("ministack"), **here) as emulator:
+def folder_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers share."""
+    own = tmp_path_factory.getbasetemp()
+    return own if WORKER == "main" else own.parent
+
+
+@pytest.fixture(scope="session")
+def ministack(folder_of_the_run: Path) -> Iterator[Emulator]:
+    here = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": "{port}"}
+    with shared(folder_of_the_run / "ministack", lambda _: [MINISTACK], **here) as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="session")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    port = str(unused_port())
-    command: list[str | Path] = [MOTO, "-H", "127.0.0.1", "-p", port]
-    with started(command, f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("moto")) as emulator:
+def moto(folder_of_the_run: Path) -> Iterator[Emulator]:
+    with shared(folder_of_the_run / "moto", lambda port: [MOTO, "-H", "127.0.0.1", "-p", port]) as emulator:
         yield emulator
 
 

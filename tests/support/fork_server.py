@@ -162,6 +162,9 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
     _import_all("watcher")
     launcher = importlib.import_module("tests.support.kill_launcher")
+    caches = importlib.import_module("tests.support.botocore_caches")
+    caches.install()
+    caches.fill()
     gc.freeze()
     launch: Callable[..., None] = launcher.launch
     launch(*_serve(socket.socket(fileno=0)))

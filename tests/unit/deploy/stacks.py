@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cfnlint.decode import cfn_yaml
+import yaml
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 ACCOUNT, REGION = "111122223333", "us-east-1"
@@ -26,10 +26,32 @@ class RefusedError(Exception):
     """CloudFormation would not begin: a parameter or a rule of the template says no."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of CloudFormation's functions, as `!Sub` of `Fn::Sub`, and no text as a date."""
+
+
+def _function(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    match node:
+        case yaml.MappingNode():
+            value = loader.construct_mapping(node, deep=True)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case _:
+            value = loader.construct_scalar(node)
+    if name == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _function)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+
+
 @cache
 def template(name: str) -> Any:
     """The template as it is written."""
-    return cfn_yaml.load(str(DEPLOY / name))
+    return yaml.load((DEPLOY / name).read_text(encoding="utf-8"), _Loader)  # noqa: S506  it is a safe one
 
 
 class Stack:

@@ -6,8 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from cfnlint.api import lint_file
-from cfnlint.config import ManualArgs
 
 from tests.support.dockerfile import DEPLOY, stages
 from tests.unit.deploy.choices import (
@@ -58,6 +56,8 @@ def metric(alarm: Any) -> Any:
 @pytest.mark.parametrize("name", ["cloudformation.yaml", "member-role.yaml"])
 def test_cfn_lint_finds_nothing_not_even_to_remark(name: str) -> None:
     regions = ["us-east-1", "eu-west-1"]
+    from cfnlint.api import ManualArgs, lint_file  # noqa: PLC0415  takes seconds, which only this test needs
+
     found = lint_file(DEPLOY / name, ManualArgs(include_checks=["I"], regions=regions))
     assert [str(finding) for finding in found] == []
 

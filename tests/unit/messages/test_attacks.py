@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from email.message import EmailMessage
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.event_samples import EVENTS, bodies, message_of
+from watcher.messages import template
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain, subject
 from watcher.messages.sanitize import ascii_line, for_slack, for_text, one_line
@@ -20,6 +22,8 @@ from watcher.messages.template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from watcher.messages.message import Message
 
 ATTACKS = [
     "<!channel>", "<!here|here>", "<@U012AB3CD>", "<#C012AB3CD|general>", "@here", "@everyone look", "(@channel)",
@@ -40,8 +44,20 @@ MARKDOWN_LINK = re.compile(r"\]\s*[(\[:]")
 """What most chats but Slack take for a link."""
 
 
-def every_event() -> list[list[dict[str, Any]]]:
-    return [bodies(*events) for events in EVENTS.values()]
+@pytest.fixture(autouse=True, scope="module")
+def _each_text_is_made_harmless_once() -> Iterator[None]:
+    """The events of all attacks have most texts in common, and what becomes of a text depends on nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(template, "one_line", cache(template.one_line))
+        patch.setattr(template, "ESCAPES", {name: cache(escape) for name, escape in template.ESCAPES.items()})
+        yield
+
+
+@cache
+def attacks(attack: str) -> list[tuple[list[dict[str, Any]], Message]]:
+    """All events with the attack in them, and what people are told of each."""
+    forged = [attacked(bodies(*events), attack) for events in EVENTS.values()]
+    return [(events, message_of(events)) for events in forged]
 
 
 def attacked(value: Any, attack: str) -> Any:
@@ -89,8 +105,8 @@ def is_clean(text: str) -> bool:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
 def test_mail_and_chat_are_as_many_lines_as_without_the_attack_and_nothing_in_them_acts(attack: str) -> None:
-    for events in every_event():
-        harmless, text = plain(message_of(attacked(events, "x"))), plain(message_of(attacked(events, attack)))
+    for (_, without), (_, message) in zip(attacks("x"), attacks(attack), strict=True):
+        harmless, text = plain(without), plain(message)
         assert "\n" not in text.title
         # A text that is nothing but tricks leaves nothing behind, and its line may go with it.
         assert len(text.body.splitlines()) <= len(harmless.body.splitlines())
@@ -102,8 +118,8 @@ def test_mail_and_chat_are_as_many_lines_as_without_the_attack_and_nothing_in_th
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
 def test_slack_is_given_nothing_that_it_parses(attack: str) -> None:
-    for events in every_event():
-        payload = slack_payload(message_of(attacked(events, attack)))
+    for _, message in attacks(attack):
+        payload = slack_payload(message)
         assert (payload["mrkdwn"], payload["parse"], payload["link_names"]) == (False, "none", False)
         assert "<" not in payload["text"]
         assert not CALLS.search(payload["text"])
@@ -117,11 +133,12 @@ def test_slack_is_given_nothing_that_it_parses(attack: str) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
 def test_a_subject_is_one_line_of_ascii_that_sns_takes(attack: str) -> None:
-    for events in every_event():
+    for original, (events, _) in zip(EVENTS.values(), attacks(attack), strict=True):
+        before = bodies(*original)[0]
         for line in (
+            subject(before),
             subject(events[0]),
-            subject(attacked(events[0], attack)),
-            subject(attacked(events[0], attack * 60)),
+            subject(attacked(before, attack * 60)),
         ):
             assert line.isascii()
             assert line.isprintable()
@@ -131,9 +148,9 @@ def test_a_subject_is_one_line_of_ascii_that_sns_takes(attack: str) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
 def test_a_title_brings_no_header_into_a_mail(attack: str) -> None:
-    for events in every_event():
+    for _, message in attacks(attack):
         mail = EmailMessage()
-        mail["Subject"] = plain(message_of(attacked(events, attack))).title
+        mail["Subject"] = plain(message).title
         assert mail.keys() == ["Subject"]
         assert b"\nBcc" not in mail.as_bytes()
 
@@ -141,7 +158,7 @@ def test_a_title_brings_no_header_into_a_mail(attack: str) -> None:
 @pytest.mark.parametrize("escape", ["slack", "text"])
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
 def test_a_template_is_given_texts_that_are_harmless_where_it_is_shown(attack: str, escape: str) -> None:
-    template = Template(
+    made = Template(
         "{{ event.subject }}\n{{ message.title }}\n{{ message.lead }}\n"
         "{% for name, value in event.data|dictsort if value is string %}{{ name }}: {{ value }}\n{% endfor %}"
         "{% for said in event.data.get('attempt', {}).get('events', []) %}{{ said.event }}\n{% endfor %}"
@@ -149,9 +166,8 @@ def test_a_template_is_given_texts_that_are_harmless_where_it_is_shown(attack: s
         "{% for line in message.lines %}{{ line }}\n{% endfor %}",
         escape=escape,
     )
-    for events in every_event():
-        forged = attacked(events, attack)
-        for line in template.render(forged, message_of(forged)).splitlines():
+    for events, message in attacks(attack):
+        for line in made.render(events, message).splitlines():
             assert is_clean(line)
             assert not CALLS.search(line), line
             assert not (MARKDOWN_LINK.search(line) if escape == "text" else {"<", ">"} & set(line)), line
@@ -159,9 +175,8 @@ def test_a_template_is_given_texts_that_are_harmless_where_it_is_shown(attack: s
 
 def test_a_link_leads_to_a_known_host_or_is_none() -> None:
     for attack in ATTACKS:
-        for events in every_event():
-            facts = message_of(attacked(events, attack)).facts
-            assert all(fact.url is None for fact in facts)
+        for _, message in attacks(attack):
+            assert all(fact.url is None for fact in message.facts)
 
 
 @given(st.text(max_size=300), st.integers(10, 200))
