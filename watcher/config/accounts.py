@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from watcher.aws.service_models import is_region
 from watcher.config.faults import suggestion
-from watcher.config.fields import quoted
+from watcher.config.readers import quoted
 from watcher.config.schema import Account, TargetModel
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 from watcher.core import settings

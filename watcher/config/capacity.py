@@ -1,4 +1,4 @@
-"""What a configuration asks of AWS, beside what it allows, and the interval that is kept when that is too much."""
+"""The load of a configuration: calls per second that it asks for and allows, and the interval that can be kept."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EndpointLoad:
-    """Calls a second that one account, region and API is asked for and allowed.
+    """The calls per second to one endpoint, asked for and allowed.
 
-    `kept_interval` is None when all intervals can be kept; otherwise the seconds between two polls of a target that
-    asks for less than that. Only settled polls are counted: there are more while syncs are active.
+    `kept_interval` is None if all intervals can be kept, else the seconds between two polls of a target whose interval
+    is shorter. Only polls of settled targets are counted: there are more while syncs are active.
     """
 
     endpoint: EndpointKey
@@ -29,7 +29,7 @@ class EndpointLoad:
 
 
 def load_report(config: Config) -> list[EndpointLoad]:
-    """The load of each endpoint, in the order of their names."""
+    """Return the load of each endpoint, in the order of their names."""
     report = []
     for key, targets in sorted(config.endpoints().items(), key=lambda item: str(item[0])):
         intervals = [target.interval for target in targets]
@@ -40,14 +40,14 @@ def load_report(config: Config) -> list[EndpointLoad]:
 
 
 def allowed_rate(requests_per_second: float) -> float:
-    """The calls a second that the limiter lets through: it keeps whole calls in each second, so 2.5 is 2."""
+    """Return the calls per second that the rate limiter allows: whole calls in each second, so 2 for 2.5."""
     return requests_per_second if requests_per_second < 1 else float(floor(requests_per_second))
 
 
 def kept_interval(intervals: Iterable[float], allowed: float) -> float | None:
-    """The cycle T with sum(1 / max(interval, T)) = `allowed`, or None when the intervals ask for no more than that.
+    """Return the T with sum(1 / max(interval, T)) = `allowed`, or None if the intervals ask for no more than that.
 
-    Overdue targets are served in turn, so those that ask for less than T all get T; slower ones keep their own.
+    Overdue targets are polled in turn, so those with an interval below T are polled every T seconds.
     """
     slowest_first = sorted(intervals, reverse=True)
     if fsum(1 / interval for interval in slowest_first) <= allowed * (1 + 1e-9):

@@ -1,7 +1,6 @@
-"""What of a running daemon another configuration changes: (the one in force, the new one) -> difference. Pure.
+"""Compares the configuration in force with a new one. Pure.
 
-A sink is replaced only for what it is made from: what is routed to it, and for how long its deliveries are tried, are
-not its own.
+A sink is replaced only if what it is built from changes; its routing and `give_up_after` are not part of that.
 """
 
 from __future__ import annotations
@@ -15,54 +14,54 @@ if TYPE_CHECKING:
     from watcher.core.settings import Account, Config, SinkSettings
 
 AT_START = ("state", "tracing")
-"""Keys that are read at the start only."""
+"""Keys that are only read at the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What goes, and what comes; all else goes on."""
+    """What a new configuration changes; everything else goes on."""
 
     forgotten: tuple[str, ...]
-    """Subjects, of targets and endpoints, that are not watched any more."""
+    """The subjects of targets and endpoints that are no longer watched."""
     new_targets: int
     changed_targets: int
     leaving_sinks: frozenset[str]
-    """Sinks that go, or are to be made anew."""
+    """Sinks that are removed or replaced."""
     coming_sinks: tuple[SinkSettings, ...]
-    """Sinks that are new, or made anew."""
+    """Sinks that are added or replaced."""
     restart_for: tuple[str, ...]
-    """Keys whose new values hold only from the next start on."""
+    """Keys whose new values apply only after a restart."""
 
 
 def difference(old: Config, new: Config) -> Difference:
-    """What changes when `new` comes into force after `old`."""
+    """Return what changes when `new` replaces `old`."""
     had = {target.id: target for target in old.targets}
     has = {target.id: target for target in new.targets}
     subjects = [{*config_targets, *map(str, config.endpoints())} for config_targets, config in ((had, old), (has, new))]
-    before = {sink.name: _made_from(sink) for sink in old.sinks}
-    after = {sink.name: _made_from(sink) for sink in new.sinks}
+    before = {sink.name: _built_from(sink) for sink in old.sinks}
+    after = {sink.name: _built_from(sink) for sink in new.sinks}
     return Difference(
         forgotten=tuple(sorted(subjects[0] - subjects[1])),
         new_targets=len(has.keys() - had.keys()),
         changed_targets=sum(has[each] != had[each] for each in has.keys() & had.keys()),
-        leaving_sinks=frozenset(name for name, made in before.items() if after.get(name) != made),
+        leaving_sinks=frozenset(name for name, built in before.items() if after.get(name) != built),
         coming_sinks=tuple(sink for sink in new.sinks if before.get(sink.name) != after[sink.name]),
         restart_for=tuple(key for key in AT_START if getattr(old, key, None) != getattr(new, key, None)),
     )
 
 
-def _made_from(sink: SinkSettings) -> dict[str, Any]:
-    """What a sink is made from, in a form that can be compared; of its model, not where it was written."""
+def _built_from(sink: SinkSettings) -> dict[str, Any]:
+    """What a sink is built from, in a form that can be compared."""
     made: dict[str, Any] = {
         field.name: getattr(sink, field.name)
         for field in fields(sink)
         if field.name not in ROUTING and field.name not in ("options", "account")
     }
-    made["account"] = None if sink.account is None else _reached_by(sink.account)
+    made["account"] = None if sink.account is None else _credentials(sink.account)
     made["options"] = sink.options.built_from()
     return made
 
 
-def _reached_by(account: Account) -> tuple[Any, ...]:
-    """Of an account what a sink's client is made from: its rate and its regions are its targets'."""
+def _credentials(account: Account) -> tuple[Any, ...]:
+    """The parts of an account that a sink's client is built from: rate and regions only concern targets."""
     return account.name, account.role_arn, account.external_id, account.profile, account.endpoint_url

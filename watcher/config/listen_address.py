@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from watcher.config.document import decode
-from watcher.config.fields import split_listen
+from watcher.config.readers import split_listen
 from watcher.config.schema import Http
 from watcher.config.tree import Keys, Text, compose
 from watcher.config.variables import fill, fill_tree

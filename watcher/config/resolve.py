@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from watcher.config.accounts import Accounts, ambient_region
-from watcher.config.fields import is_loopback, split_listen
 from watcher.config.files import report_shared_files
+from watcher.config.readers import is_loopback, split_listen
 from watcher.config.schema import File, sections
 from watcher.config.sink_model import AccountSinkModel
 from watcher.core import settings

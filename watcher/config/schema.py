@@ -41,11 +41,10 @@ from watcher.config.fields import (
     lasting,
     or_off,
     or_variable,
-    part_reader,
     part_schema,
-    reads_off,
 )
 from watcher.config.mutes import Mute
+from watcher.config.readers import part_reader, reads_off
 from watcher.config.sink_types import SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.tracing import WithExtra

@@ -1,4 +1,4 @@
-"""Every secret value of a configuration, so that it can be hidden wherever it turns up."""
+"""Finds the secret values of a configuration, so that they can be hidden everywhere."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MIN_HEADER_LENGTH = 12
 
 
 def secrets_of(config: Config) -> Iterator[str]:
-    """The values of `config` that are held as secrets: whatever is added to the parts below is found too."""
+    """Yield the secret values of `config`, in any part of it."""
     for part in (*config.accounts.values(), config.http, config.tracing, *config.sinks):
-        yield from _held(part)
+        yield from _secrets_in(part)
 
 
-def _held(value: object) -> Iterator[str]:
+def _secrets_in(value: object) -> Iterator[str]:
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
         return
@@ -40,4 +40,4 @@ def _held(value: object) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         inner = iter(value)
     for each in inner:
-        yield from _held(each)
+        yield from _secrets_in(each)

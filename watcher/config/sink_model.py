@@ -14,14 +14,11 @@ from watcher.config.fields import (
     OwnName,
     Plain,
     Region,
-    duration_from,
     lasting,
-    one_of,
     or_variable,
-    printable,
-    quoted,
     text_schema,
 )
+from watcher.config.readers import duration_from, one_of, printable, quoted
 from watcher.config.strict_model import StrictModel
 from watcher.config.timestamps import MomentOrAge
 from watcher.config.tree import Keys, Text

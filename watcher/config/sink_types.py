@@ -9,7 +9,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import PydanticOmit, core_schema
 
 from watcher.config.faults import suggestion
-from watcher.config.fields import meant_as_text, quoted
+from watcher.config.readers import meant_as_text, quoted
 from watcher.config.sink_model import SinkModel
 from watcher.config.strict_model import faults_of
 from watcher.config.tree import Keys, Text

@@ -1,4 +1,4 @@
-"""Moments as RFC 3339 writes them, in quotes or not: `2026-11-23T08:00:00Z`."""
+"""Reads times in the format of RFC 3339, in quotes or not: `2026-11-23T08:00:00Z`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from watcher.config.fields import or_variable, quoted, single
+from watcher.config.fields import or_variable
+from watcher.config.readers import quoted, single
 from watcher.util import duration
 from watcher.util.quoting import LONGEST
 
@@ -19,8 +20,8 @@ _EXAMPLE = "2026-11-23T08:00:00Z"
 
 
 def _moment(value: object) -> datetime:
-    """A moment, in UTC (RFC 3339, section 5.6); YAML's own dates are fine here, for it is a moment that is meant."""
-    text = single(value, f"a moment such as {_EXAMPLE}")
+    """A time in UTC (RFC 3339, section 5.6). A date to YAML is fine here."""
+    text = single(value, f"a time such as {_EXAMPLE}")
     if len(text) <= LONGEST and re.fullmatch(_LOCAL, text):
         raise ValueError(f"{quoted(text)} has no time zone; add Z (for UTC) or an offset such as +01:00")
     if len(text) <= LONGEST and re.fullmatch(_PATTERN, text):
@@ -28,19 +29,19 @@ def _moment(value: object) -> datetime:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
         except (ValueError, OverflowError):  # the 30th of February, or a year that UTC's calendar does not have
             pass
-    raise ValueError(f"{quoted(text)} is no moment; write it as {_EXAMPLE}")
+    raise ValueError(f"{quoted(text)} is not a valid time (example: {_EXAMPLE})")
 
 
 def _moment_or_age(value: object) -> datetime | float:
-    """A moment, or the seconds of a duration back from now."""
-    text = single(value, f"a duration such as 2h, or a moment such as {_EXAMPLE}")
+    """A time, or the seconds of a duration before now."""
+    text = single(value, f"a duration such as 2h, or a time such as {_EXAMPLE}")
     if re.match(r"[0-9]{4}-", text):
         return _moment(text)
     try:
         return duration.parse_duration(text)
     except ValueError:
         written = quoted(text)
-    raise ValueError(f"{written} is neither a duration back from now, such as 2h, nor a moment, such as {_EXAMPLE}")
+    raise ValueError(f"{written} is neither a duration (example: 2h) nor a time (example: {_EXAMPLE})")
 
 
 _SCHEMA = {"type": "string", "pattern": _PATTERN}
@@ -51,4 +52,4 @@ MomentOrAge = Annotated[
     PlainValidator(_moment_or_age),
     WithJsonSchema(or_variable({"anyOf": [{"type": "string", "pattern": duration.PATTERN}, _SCHEMA]})),
 ]
-"""A moment, or seconds back from now."""
+"""A time, or the seconds of a duration before now."""

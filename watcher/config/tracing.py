@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
-from watcher.config.fields import HTTP_URL, Secret, Share, http_url, text_schema
+from watcher.config.fields import HTTP_URL, Secret, Share, text_schema
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
+from watcher.config.readers import http_url
 from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys
 from watcher.core.settings import TRACES_PATH

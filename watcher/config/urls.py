@@ -1,4 +1,4 @@
-"""What of a URL may be secret: of a webhook's, often all that its host is not. Pure."""
+"""The parts of a URL that may be secret: in a webhook's URL, often everything but the host. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def secret_parts(url: str, *, value: int, segment: int) -> Iterator[str]:
-    """The values of its query and the segments of its path that have so many letters, as they stand and decoded."""
+    """Yield the query values and path segments that have at least so many characters, as they stand and decoded."""
     parts = urlsplit(url)
     for pair in parts.query.split("&"):
-        name, _, told = pair.partition("=")
-        told = told or name  # `?TOKEN`
-        if len(told) >= value:
-            yield from dict.fromkeys((told, unquote_plus(told)))
+        name, _, text = pair.partition("=")
+        text = text or name  # `?TOKEN`
+        if len(text) >= value:
+            yield from dict.fromkeys((text, unquote_plus(text)))
     for one in parts.path.split("/"):
         if len(one) >= segment:
             yield from dict.fromkeys((one, unquote(one)))

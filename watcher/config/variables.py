@@ -1,4 +1,4 @@
-"""`${NAME}` and `${NAME:-default}`, filled into the values of the tree: never its keys, never its structure."""
+"""Fills `${NAME}` and `${NAME:-default}` into the values of the tree, never into its keys or its structure."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _TOKEN = re.compile(
 
 
 def fill(text: str, environ: Mapping[str, str], fault: Callable[[str], None]) -> str:
-    """`text` with its variables' values; a default is for a variable unset or empty, as in a POSIX shell.
+    """Return `text` with the values of its variables; a default is for a variable unset or empty, as in a POSIX shell.
 
-    What cannot be filled in is told to `fault`. The values are not looked at again: a `${` in one stays.
+    Report what cannot be filled in to `fault`. A `${` in a value stays as it is.
     """
 
     def value(token: re.Match[str]) -> str:
@@ -36,7 +36,7 @@ def fill(text: str, environ: Mapping[str, str], fault: Callable[[str], None]) ->
         if name is None or (default is None and token["end"] != "}"):
             fault("'${' without a NAME and a closing '}'; for the characters themselves write '$${'")
         elif token["end"] != "}":
-            fault(f"the default of ${{{name}}} cannot have a variable in it")
+            fault(f"the default of ${{{name}}} must not have a variable in it")
         elif default is not None:
             return environ.get(name) or default
         elif name in environ:
@@ -49,7 +49,7 @@ def fill(text: str, environ: Mapping[str, str], fault: Callable[[str], None]) ->
 
 
 def fill_tree(node: Any, environ: Mapping[str, str], report: Report) -> Any:
-    """`node` with the variables in its values filled in; a scalar that could not be is marked as broken."""
+    """Return `node` with the variables in its values filled in; a scalar with a fault is marked as broken."""
     if isinstance(node, Text):
         return _fill_scalar(node, environ, report) if "${" in node else node
     if isinstance(node, Keys):
@@ -73,5 +73,5 @@ def _fill_scalar(node: Text, environ: Mapping[str, str], report: Report) -> Text
 
 
 def _is_literal(node: Text) -> bool:
-    """Whether all that was there to fill in were `$${`."""
+    """Whether it has `$${` and no variable."""
     return all(token["literal"] for token in _TOKEN.finditer(node))

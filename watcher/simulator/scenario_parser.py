@@ -12,16 +12,8 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationError, Val
 from pydantic_core import PydanticOmit
 
 from watcher.config.faults import Faults, suggestion
-from watcher.config.fields import (
-    Boolean,
-    Count,
-    Duration,
-    Plain,
-    Rate,
-    Region,
-    RoleArn,
-    part_reader,
-)
+from watcher.config.fields import Boolean, Count, Duration, Plain, Rate, Region, RoleArn
+from watcher.config.readers import part_reader
 from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.tree import Keys, Place, compose
 from watcher.core.model import FAILED

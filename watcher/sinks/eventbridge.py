@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from watcher.config.fields import accepted, text_schema
+from watcher.config.fields import text_schema
+from watcher.config.readers import accepted
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import SendOutcome, Verdict
 from watcher.sinks.aws import AwsOptions, Entry

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from watcher.config.fields import Count, or_variable, printable, quoted, single, text_schema
+from watcher.config.fields import Count, or_variable, text_schema
+from watcher.config.readers import printable, quoted, single
 from watcher.config.sink_model import SinkModel
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkError

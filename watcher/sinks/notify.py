@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, field_validator
 
-from watcher.config.fields import Duration, lasting, printable, text_schema
+from watcher.config.fields import Duration, lasting, text_schema
+from watcher.config.readers import printable
 from watcher.config.tree import Text as Scalar
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from watcher.config.fields import matching, text_schema
+from watcher.config.fields import text_schema
+from watcher.config.readers import matching
 from watcher.messages.plain import subject
 from watcher.sinks.aws import AwsOptions, Entry, attributes, fifo
 

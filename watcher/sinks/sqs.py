@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator
 
 from watcher.aws.service_models import is_region
-from watcher.config.fields import matching, text_schema
+from watcher.config.fields import text_schema
+from watcher.config.readers import matching
 from watcher.sinks.aws import AwsOptions, Entry, attributes, fifo
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, ValidationInfo
 
-from watcher.config.fields import DURATION_SCHEMA, duration_from, meant_as_text, text_schema
+from watcher.config.fields import DURATION_SCHEMA, text_schema
+from watcher.config.readers import duration_from, meant_as_text
 from watcher.config.sink_model import ROUTABLE, SinkModel
 from watcher.core.routing import why_not
 from watcher.core.settings import SinkSettings

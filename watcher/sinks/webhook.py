@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema
 
-from watcher.config.fields import HTTP_URL, Secret, http_url, meant_as_text, one_of, or_variable, text_schema
+from watcher.config.fields import HTTP_URL, Secret, or_variable, text_schema
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
+from watcher.config.readers import http_url, meant_as_text, one_of
 from watcher.core.ports import Limits, SendOutcome
 from watcher.sinks.http import HttpOptions
 

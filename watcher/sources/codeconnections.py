@@ -9,34 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.kinds import IdentityPart, Kind
-from watcher.sources.parsing import Spelling, snapshot_reader
+from watcher.sources.parsing import pascal, snapshot_reader
 
 if TYPE_CHECKING:
     from watcher.core.model import Target
 
-SPELLING = Spelling(
-    latest_sync="LatestSync",
-    latest_successful_sync="LatestSuccessfulSync",
-    desired_state="DesiredState",
-    started_at="StartedAt",
-    status="Status",
-    target="Target",
-    initial_revision="InitialRevision",
-    target_revision="TargetRevision",
-    events="Events",
-    event="Event",
-    time="Time",
-    type="Type",
-    external_id="ExternalId",
-    revision=(
-        ("ProviderType", "providerType"),
-        ("OwnerId", "ownerId"),
-        ("RepositoryName", "repositoryName"),
-        ("Branch", "branch"),
-        ("Directory", "directory"),
-        ("Sha", "sha"),
-    ),
-)
+REVISION = ("providerType", "ownerId", "repositoryName", "branch", "directory", "sha")
+"""The members of a revision, in camelCase."""
 
 STACK = Kind(
     name="stack",
@@ -47,7 +26,7 @@ STACK = Kind(
     operation="GetResourceSyncStatus",
     identity=(IdentityPart("name", "ResourceName", "a stack name", "The stack's name in CloudFormation.", "network"),),
     parameters={"SyncType": "CFN_STACK_SYNC"},
-    read=snapshot_reader(SPELLING),
+    read=snapshot_reader(pascal, REVISION),
 )
 
 

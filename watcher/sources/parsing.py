@@ -1,4 +1,4 @@
-"""How an answer becomes a Snapshot, or is refused because it is not what the API promises. Pure.
+"""Reads an answer of the sync APIs as a Snapshot, or refuses it if it is not what the API promises. Pure.
 
 The answers of both services have the same structure and differ in the spelling of its members. An attempt must have its
 status and `startedAt`, without which nothing is known of the target; faults in other members do not invalidate them.
@@ -7,7 +7,6 @@ status and `startedAt`, without which nothing is known of the target; faults in 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,60 +17,51 @@ from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from watcher.core.model import Revision, SyncEvent
 
 T = TypeVar("T")
 
-NOTED = 5
-"""How many members that are treated as absent are named, for one answer."""
+MAX_NOTED = 5
+"""The number of members treated as absent that are named for one answer."""
 
 _ODD = (TypeError, ValueError, OverflowError, OSError)
 """The exceptions of reading a value of another type or out of range."""
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?")
-"""`fromisoformat` by itself would take a bare date, or a long row of digits."""
+"""`fromisoformat` by itself would accept a bare date, or a long row of digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
-    """How a service spells the members of its answer, and which of a revision's it always sends."""
-
-    latest_sync: str
-    latest_successful_sync: str
-    desired_state: str
-    started_at: str
-    status: str
-    target: str
-    initial_revision: str
-    target_revision: str
-    events: str
-    event: str
-    time: str
-    type: str
-    external_id: str
-    revision: tuple[tuple[str, str], ...]
-    """A revision's members: as they are spelt, and in camelCase."""
+def camel(name: str) -> str:
+    """Return a member's name as Proton spells it."""
+    return name
 
 
-def snapshot_reader(spelling: Spelling) -> Callable[[dict[str, Any]], Snapshot]:
-    """Return `snapshot_of` for one spelling."""
-    return partial(snapshot_of, spelling=spelling)
+def pascal(name: str) -> str:
+    """Return a member's name as CodeConnections spells it."""
+    return name[0].upper() + name[1:]
 
 
-def snapshot_of(answer: dict[str, Any], spelling: Spelling) -> Snapshot:
-    """The snapshot in an answer. Members that are missing or malformed are treated as absent, and named in `odd`.
+def snapshot_reader(spell: Callable[[str], str], revision: Sequence[str]) -> Callable[[dict[str, Any]], Snapshot]:
+    """Return `snapshot_of` for one service."""
+    return partial(snapshot_of, spell=spell, revision=revision)
+
+
+def snapshot_of(answer: dict[str, Any], spell: Callable[[str], str], revision: Sequence[str]) -> Snapshot:
+    """Return the snapshot in an answer. Missing or malformed members are treated as absent, and named in `odd`.
+
+    `spell` turns a name in camelCase into the service's spelling; `revision` has the names of a revision's members.
 
     Raises:
         TargetUnreadable: the status or `startedAt` of an attempt is missing or malformed.
     """
-    reader = _Reader(spelling)
-    desired = answer.get(spelling.desired_state)
+    reader = _Reader(spell, revision)
+    name = spell("desiredState")
     return Snapshot(
-        latest=reader.attempt(answer, spelling.latest_sync),
-        latest_successful=reader.attempt(answer, spelling.latest_successful_sync),
-        desired_state=None if desired is None else reader.member(answer, spelling.desired_state, reader.revision),
+        latest=reader.attempt(answer, spell("latestSync")),
+        latest_successful=reader.attempt(answer, spell("latestSuccessfulSync")),
+        desired_state=None if answer.get(name) is None else reader.member(answer, name, reader.revision),
         odd=tuple(reader.odd),
     )
 
@@ -88,26 +78,27 @@ def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
 class _Reader:
     """Reads the parts of one answer, and notes the members that it treats as absent."""
 
-    def __init__(self, spelling: Spelling) -> None:
+    def __init__(self, spell: Callable[[str], str], revision: Sequence[str]) -> None:
         self.odd: list[str] = []
-        self._spelling = spelling
+        self._spell = spell
+        self._revision = revision
 
     def attempt(self, answer: dict[str, Any], name: str) -> Attempt | None:
         if answer.get(name) is None:
             return None
-        form, spelling = _required(answer, name, _structure), self._spelling
+        form, spell = _required(answer, name, _structure), self._spell
         return Attempt(
-            started_at=_required(form, spelling.started_at, _moment),
-            status=_required(form, spelling.status, _text),
-            target=self.member(form, spelling.target, _text),
-            initial_revision=self.member(form, spelling.initial_revision, self.revision),
-            target_revision=self.member(form, spelling.target_revision, self.revision),
-            events=self.member(form, spelling.events, self._events) or (),
+            started_at=_required(form, spell("startedAt"), _moment),
+            status=_required(form, spell("status"), _text),
+            target=self.member(form, spell("target"), _text),
+            initial_revision=self.member(form, spell("initialRevision"), self.revision),
+            target_revision=self.member(form, spell("targetRevision"), self.revision),
+            events=self.member(form, spell("events"), self._events) or (),
         )
 
     def revision(self, value: Any) -> Revision:
         form = _structure(value)
-        return {name: self.member(form, spelt, _text) for spelt, name in self._spelling.revision}
+        return {name: self.member(form, self._spell(name), _text) for name in self._revision}
 
     def member(self, form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T | None:
         """The member, read by `read`; None if it is missing, or not what the API promises."""
@@ -127,22 +118,22 @@ class _Reader:
 
     def _event(self, value: Any) -> SyncEvent:
         """A sync event; empty if nothing of it can be read."""
-        spelling, form = self._spelling, value
+        spell, form = self._spell, value
         if not form or not isinstance(form, dict):
-            self._note(f"{spelling.events}: one is not a structure, or is empty")
+            self._note(f"{spell('events')}: one is not a structure, or is empty")
             return {}
         event = {
-            "type": self.member(form, spelling.type, _text),
+            "type": self.member(form, spell("type"), _text),
             # Free text from AWS: secrets that it repeats are removed here.
-            "event": self.member(form, spelling.event, lambda text: _text(text, excerpt)),
-            "time": self.member(form, spelling.time, lambda time: rfc3339(_moment(time))),
+            "event": self.member(form, spell("event"), lambda text: _text(text, excerpt)),
+            "time": self.member(form, spell("time"), lambda time: rfc3339(_moment(time))),
         }
-        if form.get(spelling.external_id) is not None:
-            event["externalId"] = self.member(form, spelling.external_id, _text)
+        if form.get(spell("externalId")) is not None:
+            event["externalId"] = self.member(form, spell("externalId"), _text)
         return event if any(event.values()) else {}
 
     def _note(self, text: str) -> None:
-        if len(self.odd) < NOTED:
+        if len(self.odd) < MAX_NOTED:
             self.odd.append(text)
 
 

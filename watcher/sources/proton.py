@@ -5,33 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.kinds import IdentityPart, Kind
-from watcher.sources.parsing import Spelling, snapshot_reader
+from watcher.sources.parsing import camel, snapshot_reader
 
 if TYPE_CHECKING:
     from watcher.core.model import Target
 
-SPELLING = Spelling(
-    latest_sync="latestSync",
-    latest_successful_sync="latestSuccessfulSync",
-    desired_state="desiredState",
-    started_at="startedAt",
-    status="status",
-    target="target",
-    initial_revision="initialRevision",
-    target_revision="targetRevision",
-    events="events",
-    event="event",
-    time="time",
-    type="type",
-    external_id="externalId",
-    revision=(
-        ("repositoryProvider", "repositoryProvider"),
-        ("repositoryName", "repositoryName"),
-        ("branch", "branch"),
-        ("directory", "directory"),
-        ("sha", "sha"),
-    ),
-)
+REVISION = ("repositoryProvider", "repositoryName", "branch", "directory", "sha")
+"""The members of a revision."""
 
 TEMPLATE = Kind(
     name="template",
@@ -52,7 +32,7 @@ TEMPLATE = Kind(
         IdentityPart("name", "templateName", "a template name", "The template's name in Proton.", "fargate-env"),
         IdentityPart("version", "templateVersion", "a major version", "The major version.", 1, number=True),
     ),
-    read=snapshot_reader(SPELLING),
+    read=snapshot_reader(camel, REVISION),
     title="{name} v{version} ({type})",
 )
 

@@ -57,7 +57,7 @@ def test_values_are_filled_in_once(text: str, filled: str) -> None:
         ("${A-b}", "without a NAME"),
         ("${A${", "without a NAME"),
         ("${A B}", "without a NAME"),
-        ("${UNSET:-${A}}", "the default of ${UNSET} cannot have a variable in it"),
+        ("${UNSET:-${A}}", "the default of ${UNSET} must not have a variable in it"),
     ],
 )
 def test_what_cannot_be_filled_in_is_a_fault(text: str, fault: str) -> None:

@@ -18,9 +18,11 @@ from watcher.core.model import Attempt, Snapshot
 from watcher.core.state import Record, dump, load
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.sources import KINDS
-from watcher.sources.codeconnections import SPELLING as PASCAL
+from watcher.sources.codeconnections import REVISION as OF_STACKS
 from watcher.sources.codeconnections import STACK, stack
-from watcher.sources.proton import SPELLING as CAMEL
+from watcher.sources.parsing import camel
+from watcher.sources.parsing import pascal as capital
+from watcher.sources.proton import REVISION as OF_TEMPLATES
 from watcher.sources.proton import TEMPLATE, template
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN, remember
@@ -106,28 +108,22 @@ def test_an_answer_is_read_whole_whichever_service_gave_it(kind: Kind) -> None:
     assert read(kind, an_answer(kind)) == Snapshot(revision(kind, "c"), latest, successful)
 
 
-@pytest.mark.parametrize(("kind", "spelling"), [(TEMPLATE, CAMEL), (STACK, PASCAL)])
-def test_every_member_of_the_services_own_model_is_read(kind: Kind, spelling: Any) -> None:
-    source = kind
-    model = botocore.session.get_session().get_service_model(source.api)
-    operation = next(name for name in model.operation_names if name.lower() == source.operation.lower())
-    output = model.operation_model(operation).output_shape
-    attempt = output.members[spelling.latest_sync]
-    event = attempt.members[spelling.events].member
-    told = attempt.members[spelling.target_revision]
-    assert set(output.members) == {spelling.latest_sync, spelling.latest_successful_sync, spelling.desired_state}
+@pytest.mark.parametrize(("kind", "spell", "revision"), [(TEMPLATE, camel, OF_TEMPLATES), (STACK, capital, OF_STACKS)])
+def test_every_member_of_the_services_own_model_is_read(kind: Kind, spell: Any, revision: tuple[str, ...]) -> None:
+    def spelt(*names: str) -> set[str]:
+        return {spell(name) for name in names}
+
+    model = botocore.session.get_session().get_service_model(kind.api)
+    output = model.operation_model(kind.operation).output_shape
+    attempt = output.members[spell("latestSync")]
+    event = attempt.members[spell("events")].member
+    commit = attempt.members[spell("targetRevision")]
+    assert set(output.members) == spelt("latestSync", "latestSuccessfulSync", "desiredState")
     assert set(attempt.required_members) == set(attempt.members)
-    assert set(attempt.members) == {
-        spelling.started_at,
-        spelling.status,
-        spelling.target,
-        spelling.initial_revision,
-        spelling.target_revision,
-        spelling.events,
-    }
-    assert set(event.members) == {spelling.type, spelling.event, spelling.time, spelling.external_id}
-    assert set(event.required_members) == set(event.members) - {spelling.external_id}
-    assert set(told.required_members) == set(told.members) == {spelt for spelt, _ in spelling.revision}
+    assert set(attempt.members) == spelt("startedAt", "status", "target", "initialRevision", "targetRevision", "events")
+    assert set(event.members) == spelt("type", "event", "time", "externalId")
+    assert set(event.required_members) == set(event.members) - spelt("externalId")
+    assert set(commit.required_members) == set(commit.members) == spelt(*revision)
 
 
 def test_what_is_asked() -> None:

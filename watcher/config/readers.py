@@ -1,0 +1,300 @@
+"""Reads single values: each function returns the value of a scalar, or raises a ValueError that says what to write."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from math import inf
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from watcher.aws.service_models import is_region, text_rule
+from watcher.config.faults import describe, suggestion
+from watcher.config.tree import Reads, Text, is_null
+from watcher.core.state_url import SCHEME, parse_address
+from watcher.util import duration
+from watcher.util.quoting import LONGEST, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.core.kinds import IdentityPart, Kind
+
+MAX_NAME_LENGTH = 128
+"""Characters of an account's or a sink's name: every event repeats it, and the size of an event is limited."""
+
+
+def quoted(value: object) -> str:
+    """Return `value` as messages show it; of a value made by variables, only the text in the file."""
+    if isinstance(value, Text) and value.filled:
+        return f"{shown(value.written)}, as filled in,"
+    return shown(str(value))
+
+
+def single(value: object, wanted: str) -> Text:
+    """Return `value`, which must be a scalar; `wanted` describes the expected value in messages."""
+    if not isinstance(value, Text):
+        raise ValueError(f"this must be {wanted}, not {describe(value)}")  # noqa: TRY004  pydantic catches ValueError
+    if is_null(value) and not value.written:
+        raise ValueError("this key has no value")
+    return value
+
+
+def meant_as_text(value: object, *, secret: bool = False) -> Text:
+    """Return the scalar, which must be text to YAML; a variable's value always is."""
+    text = single(value, "text")
+    if text.reads is Reads.TEXT or text.filled:
+        return text
+    if secret:
+        raise ValueError(f"YAML reads this as {text.reads.value}; put it in quotes")
+    written = text[:LONGEST]
+    raise ValueError(f'YAML reads {written} as {text.reads.value}; to mean the text, write "{written}" in quotes')
+
+
+def printable(value: object, *, secret: bool = False) -> str:
+    """Return text, which must be one non-empty line; messages do not repeat a `secret`."""
+    text = meant_as_text(value, secret=secret)
+    if not text:
+        raise ValueError("this must not be empty")
+    if not text.isprintable():
+        raise ValueError("this must be a single line without control characters")
+    return str(text)
+
+
+def own_name(value: object) -> str:
+    """Return the name of an account or a sink."""
+    text = printable(value)
+    if len(text) > MAX_NAME_LENGTH:
+        raise ValueError(f"this must have at most {MAX_NAME_LENGTH} characters")
+    return text
+
+
+def secret(value: object) -> SecretStr:
+    """Return a text that messages do not repeat."""
+    return SecretStr(printable(value, secret=True))
+
+
+def token(value: object) -> SecretStr:
+    """Return a token that an HTTP header can carry."""
+    text = printable(value, secret=True)
+    if text != text.strip():
+        raise ValueError("a token must not begin or end with a blank: no client could send it")
+    return SecretStr(text)
+
+
+def external_id(value: object) -> SecretStr:
+    """Return an external ID that AWS accepts."""
+    text = printable(value, secret=True)
+    rule = text_rule("sts", "AssumeRole", "ExternalId")
+    if not rule.allows(text):
+        raise ValueError(f"this is not an external ID that AWS accepts; it must have {rule}")
+    return SecretStr(text)
+
+
+def label_value(value: object) -> str:
+    """Return a text that may be empty."""
+    return str(meant_as_text(value))
+
+
+def matching(pattern: str, what: str, longest: int = 2048) -> Callable[[object], str]:
+    """Return a reader of text that matches `pattern`, of at most `longest` characters; `what` names it in messages."""
+    form = re.compile(pattern)
+
+    def read(value: object) -> str:
+        text = meant_as_text(value)
+        if len(text) > longest or not form.fullmatch(text):
+            raise ValueError(f"{quoted(text)} is not a valid {what}")
+        return str(text)
+
+    return read
+
+
+def accepted(
+    *place: str, what: str, read: Callable[[object], str] = printable, instead: str = ""
+) -> Callable[[object], str]:
+    """Return a reader of text that AWS's service model allows at `place` (service, operation, member).
+
+    For messages: `what` names the text (with its article), `instead` says what to write (default: the model's rule).
+    """
+
+    def check(value: object) -> str:
+        text, rule = read(value), text_rule(*place)
+        if not rule.allows(text):
+            if not instead and rule.allows(name := _name_in_arn(value)):
+                raise ValueError(f"{quoted(value)} is not {what}, but an ARN; write the name: `{name}`")
+            raise ValueError(f"{quoted(value)} is not {what} that AWS accepts; {instead or f'it must have {rule}'}")
+        return str(text)
+
+    return check
+
+
+def _name_in_arn(value: object) -> str:
+    """Return the resource's name in an ARN that was written instead of a name; empty if `value` is not an ARN."""
+    if isinstance(value, Text) and not value.filled and value.startswith("arn:") and value.count(":") >= 5:
+        resource = value.split(":", 5)[5]
+        return resource.partition("/")[2].partition("/")[0].partition(":")[0]
+    return ""
+
+
+def region(value: object) -> str:
+    """Return the name of a region."""
+    text = meant_as_text(value)
+    if not is_region(text):
+        raise ValueError(f"{quoted(text)} is not a valid region name (example: us-east-1)")
+    return str(text)
+
+
+def duration_from(shortest: float, longest: float = inf, *, zero: bool = False) -> Callable[[object], float]:
+    """Return a reader of a duration within these limits, in seconds; `zero`: whether 0s is allowed."""
+
+    def read(value: object) -> float:
+        text = single(value, "a duration such as 30s")
+        try:
+            seconds = duration.parse_duration(text, zero=zero)
+        except ValueError:
+            if not text.filled:
+                raise
+            raise ValueError(f"{quoted(text)} is not a valid duration; it must be {duration.FORM_IN_WORDS}") from None
+        if seconds < shortest:
+            raise ValueError(f"{quoted(text)} is too short; the shortest is {duration.format_duration(shortest)}")
+        if seconds > longest:
+            raise ValueError(f"{quoted(text)} is too long; the longest is {duration.format_duration(longest)}")
+        return seconds
+
+    return read
+
+
+def number(least: float, most: float, *, whole: bool) -> Callable[[object], float]:
+    """Return a reader of a number from `least` to `most`."""
+    what = f"a {'whole ' if whole else ''}number from {least:g} to {most:g}"
+    form = re.compile(r"(0|[1-9][0-9]{0,8})" + ("" if whole else r"(\.[0-9]{1,9})?"))
+
+    def read(value: object) -> float:
+        text = single(value, what)
+        plain = form.fullmatch(text)
+        if plain and text.reads is not Reads.NUMBER:
+            raise ValueError(f"this must be {what}; remove the quotes")
+        if not plain or not least <= float(text) <= most:
+            raise ValueError(f"{quoted(text)} is not {what}")
+        return int(text) if whole else float(text)
+
+    return read
+
+
+def boolean(value: object) -> bool:
+    """Return true or false."""
+    text = single(value, "true or false")
+    if text.reads is not Reads.BOOLEAN:
+        raise ValueError("this must be true or false, without quotes")
+    return reads_true(text)
+
+
+def reads_true(text: Text) -> bool:
+    """Return the value of a boolean: `on` and `yes` are true in YAML 1.1."""
+    return text.lower() in {"true", "yes", "on"}
+
+
+def reads_off(value: object) -> bool:
+    """Return whether `value` turns something off: `off` is false in YAML 1.1, and text in YAML 1.2."""
+    return isinstance(value, Text) and (value == "off" or (value.reads is Reads.BOOLEAN and not reads_true(value)))
+
+
+def one_of(words: Sequence[str]) -> Callable[[object], str]:
+    """Return a reader of one of these words."""
+
+    def read(value: object) -> str:
+        text = meant_as_text(value)
+        if text not in words:
+            close = [] if text.filled else suggestion(text, words)
+            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(words)}"
+            raise ValueError(f"{quoted(text)} is not a valid value; {hint}")
+        return str(text)
+
+    return read
+
+
+_AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9]*)?")
+"""A user, a host and a port (RFC 3986, section 3.2), without percent-escapes in the name: it could not be resolved."""
+
+
+def http_url(value: object, *, example: str, secret: bool = False, user: bool = False) -> str:
+    """Return the http(s) URL of a host, which messages do not repeat: it may have a password. `user`: allow a user."""
+    text = printable(value, secret=secret)
+    try:
+        parts = urlsplit(text)
+        named = bool(_AUTHORITY.fullmatch(parts.netloc)) and bool((parts.hostname or "").encode("idna"))
+        sound = named and parts.scheme in {"http", "https"} and parts.port != 0 and " " not in text
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(f"this must be the URL of a host, such as {example}")
+    if "@" in parts.netloc and not user:
+        raise ValueError("this URL must not have a user name or a password in it")
+    return text
+
+
+def endpoint_url(value: object) -> str:
+    """Return the URL of an API."""
+    return http_url(value, example="https://proton.example.com or http://127.0.0.1:4566")
+
+
+def state_url(value: object) -> str:
+    """Return the URL of a state store."""
+    text = printable(value)
+    if text.startswith(SCHEME):
+        region = parse_address(text).region
+        if region is not None and not is_region(region):
+            raise ValueError("`region` must be a valid region name (example: us-east-1)")
+    elif text != "memory://" and not re.fullmatch(r"sqlite:///.*[^/]", text):
+        raise ValueError(
+            "this must be sqlite:///PATH (relative), sqlite:////PATH (absolute), dynamodb://TABLE or memory://"
+        )
+    return text
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """Return the host and the port of `HOST:PORT` or `[IPv6]:PORT`.
+
+    Raises:
+        ValueError: `listen` has another form.
+    """
+    host, _, port = listen.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = str(ip_address(host[1:-1]))
+    elif not re.fullmatch(r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?", host):
+        raise ValueError("no host")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError("no port")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def listen_address(value: object) -> str:
+    """Return an address to listen at: `HOST:PORT` or `[IPv6]:PORT`."""
+    text = meant_as_text(value)
+    try:
+        split_listen(text)
+    except ValueError:
+        examples = "127.0.0.1:8080, 0.0.0.0:8080, or in quotes '[::1]:8080'"
+        raise ValueError(f"{quoted(text)} is not a valid HOST:PORT (examples: {examples})") from None
+    return str(text)
+
+
+def part_reader(kind: Kind, part: IdentityPart) -> Callable[[object], str]:
+    """Return a reader of a part of a target's identity: one of its choices, or what the service model allows."""
+    if part.choices:
+        return one_of(part.choices)
+    place = (kind.api, kind.operation, part.parameter)
+    if not part.number:
+        return accepted(*place, what=part.called)
+    example = "write a whole number without leading zeros, such as 1"
+    return accepted(*place, what=part.called, read=lambda value: single(value, part.called), instead=example)
