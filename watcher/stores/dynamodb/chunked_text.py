@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.items import LONGEST, Item, Key, packed, unpacked, whole_in
+from watcher.stores.dynamodb.items import LONGEST, Item, Key, packed, unpacked
 from watcher.stores.dynamodb.table import gather
 
 if TYPE_CHECKING:
@@ -69,4 +69,4 @@ async def forget(table: Table, item: Item | None) -> None:
 
 
 def _parts(item: Item) -> list[Key]:
-    return [Key(f"P#{item['parts']!s}", f"{number:06}") for number in range(whole_in(item, "count"))]
+    return [Key(f"P#{item['parts']!s}", f"{number:06}") for number in range(item.get("count", 0))]

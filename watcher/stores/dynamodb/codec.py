@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
-from watcher.stores.dynamodb.items import EventKey, Item, Key, real_in, sound, text_in, whole_in
+from watcher.stores.dynamodb.items import EventKey, Item, Key, sound
 from watcher.stores.lane_index import Place, Row
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def event_items(key: EventKey, event: Event, recorded: float, text: Item) -> tup
 
 def event_of(item: Item, body: str) -> Event:
     """Return the event in an item, with its body."""
-    return Event(text_in(item, "id"), text_in(item, "type"), text_in(item, "subject"), text_in(item, "time"), body)
+    return Event(item["id"], item["type"], item["subject"], item["time"], body)
 
 
 def event_key(item: Item) -> EventKey:
     """Return the key of the event in an item of an event or a delivery."""
-    return EventKey(whole_in(item, "number"), text_in(item, "subject"), text_in(item, "id"))
+    return EventKey(item["number"], item["subject"], item["id"])
 
 
 def delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
@@ -55,55 +55,39 @@ def ended_item(key: Key, row: Row, ended: float | None, answer: str | None, **mo
 
 def row_of(item: Item, seen: float) -> Row:
     """Return the delivery in an item; `seen`: when it was read (monotonic seconds)."""
-    values: dict[str, Any] = item
-    return Row(
-        place_of(item),
-        values["id"],
-        float(values["recorded"]),
-        values.get("tries", 0),
-        _moment(values.get("tried")),
-        values.get("answer"),
-        values.get("failures", 0),
-        _moment(values.get("since")),
-        float(values.get("next_try", 0.0)),
-        seen,
-        after=values.get("after", 0),
-    )
+    values: dict[str, Any] = {name: item[name] for name in (*_ROW, "after") if name in item}
+    values |= {name: float(values[name]) for name in ("tried", "since", "next_try") if name in values}
+    return Row(place_of(item), item["id"], float(item["recorded"]), seen=seen, **values)
 
 
 def place_of(item: Item) -> Place:
     """Return which delivery an item is of."""
-    return Place(text_in(item, "subject"), text_in(item, "sink"), whole_in(item, "number"), whole_in(item, "reminder"))
+    return Place(item["subject"], item["sink"], item["number"], item["reminder"])
 
 
 def record_of(item: Item, event: Event) -> DeliveryRecord:
     """Return the delivery in an item, with what became of it."""
-    row, ended = row_of(item, 0.0), item.get("ended")
+    row, ended = row_of(item, 0.0), ended_at(item) if "ended" in item else None
     return DeliveryRecord(
-        event, row.place.sink, state_of(item), row.place.reminder, row.recorded, row.tries, row.tried, _moment(ended),
-        row.answer,
+        event, row.place.sink, state_of(item), row.place.reminder, row.recorded, row.tries, row.tried, ended, row.answer
     )  # fmt: skip
 
 
 def state_of(item: Item) -> DeliveryState:
     """Return the state of a delivery: by its partition, or as written in the item."""
-    match text_in(item, "k")[0]:
+    match item["k"][0]:
         case "O":
             return DeliveryState.WAITING
         case "D":
             return DeliveryState.DEAD
-    return DeliveryState(text_in(item, "state"))
+    return DeliveryState(item["state"])
 
 
 def ended_at(item: Item) -> float:
     """Return when a delivery ended, in seconds since 1970."""
-    return real_in(item, "ended")
+    return float(item.get("ended", 0))
 
 
 def at(key: Key, values: Item) -> Item:
     """Return an item with a key."""
     return {"k": key.k, "s": key.s, **values}
-
-
-def _moment(value: Any) -> float | None:
-    return None if value is None else float(value)

@@ -97,7 +97,7 @@ async def prepare(
     owed = owing(shard, subject, rows[len(fit) :])
     if owed is not None:
         puts.append(Put(owed))
-        wrote.append(items.text_in(owed, "s"))
+        wrote.append(owed["s"])
     # A daemon that reads the state must find what was written with it (`Table.agreed`).
     slim["wrote"] = wrote
     state_item = codec.at(items.state(shard, subject), slim | text)
@@ -134,7 +134,7 @@ def written_with(item: Item | None) -> list[Key]:
     wrote = (item or {}).get("wrote", ())
     if item is None or not isinstance(wrote, list):
         return []
-    partition = f"O#{shard_of(items.text_in(item, 'subject'))}"
+    partition = f"O#{shard_of(item['subject'])}"
     return [Key(partition, sort) for sort in wrote]
 
 
@@ -150,6 +150,6 @@ def owing(shard: int, subject: str, rows: list[Row]) -> Item | None:
 
 def owed_rows(item: Item) -> list[Row]:
     """Return the deliveries in such a note."""
-    subject, recorded, owed = items.text_in(item, "subject"), items.real_in(item, "recorded"), item["owed"]
-    notes = [text.split(items.OWED, 2) for text in owed] if isinstance(owed, list) else []
-    return [Row(Place(subject, sink, int(number), 0), id_, recorded) for number, id_, sink in notes]
+    notes = [text.split(items.OWED, 2) for text in item["owed"]]
+    recorded = float(item["recorded"])
+    return [Row(Place(item["subject"], sink, int(number), 0), id_, recorded) for number, id_, sink in notes]

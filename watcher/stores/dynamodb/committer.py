@@ -199,7 +199,7 @@ class Committer:
 
     def _know(self, subject: str, record: Record, item: Item) -> None:
         slim = {name: value for name, value in item.items() if name != "text"}
-        self._versions[subject] = Version(items.text_in(item, "tx"), items.whole_in(item, "n"), record, slim)
+        self._versions[subject] = Version(item["tx"], item.get("n", 0), record, slim)
 
     async def _forget_texts(self, discarded: Sequence[Item]) -> None:
         # Another daemon may have written on top of what was committed though its response was lost.

@@ -40,7 +40,8 @@ FORM = 1
 SHARDS = 16
 
 Value = str | int | float | bytes | list[str]
-Item = dict[str, Value]
+Item = dict[str, Any]
+"""The attributes of an item, as `checked`."""
 
 COMPRESSED = 4096
 """Characters from which a text is compressed."""
@@ -187,27 +188,6 @@ def number_at(moment: float) -> int:
 def key_of(item: Item) -> Key:
     """Return the key of an item."""
     return Key(str(item["k"]), str(item["s"]))
-
-
-def text_in(item: Item, name: str) -> str:
-    """Return a text attribute of an item."""
-    value = item[name]
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is not a text")
-    return value
-
-
-def whole_in(item: Item, name: str) -> int:
-    """Return an integer attribute of an item; 0 if it is missing."""
-    return int(real_in(item, name)) if not isinstance(value := item.get(name, 0), int) else value
-
-
-def real_in(item: Item, name: str) -> float:
-    """Return a number attribute of an item; 0 if it is missing."""
-    value = item.get(name, 0)
-    if not isinstance(value, (int, float)):
-        raise TypeError(f"{name} is not a number")
-    return float(value)
 
 
 def packed(text: str) -> bytes | str:

@@ -144,5 +144,5 @@ def _wanted(item: Item, query: EventQuery) -> bool:
     return (
         (query.target is None or subject_matches(str(item["subject"]), query.target))
         and (not query.types or any(matches(str(item["type"]), glob) for glob in query.types))
-        and (query.since is None or items.real_in(item, "recorded") >= query.since.timestamp())
+        and (query.since is None or float(item["recorded"]) >= query.since.timestamp())
     )

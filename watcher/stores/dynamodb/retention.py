@@ -60,7 +60,7 @@ class Retention:
             if hour < items.hour_of(first):
                 continue
             places = [item async for item in self._table.pages(f"H#{hour}", since=f"{first:020}")]
-            old = [item for item in places if items.real_in(item, "recorded") >= moment]
+            old = [item for item in places if float(item["recorded"]) >= moment]
             for start in range(0, len(old), STEP):
                 done += sum(await gather(self._replayed(item, sink, wanted) for item in old[start : start + STEP]))
         return done
@@ -81,7 +81,7 @@ class Retention:
                 break
             places = [item async for item in self._table.pages(f"H#{hour}")]
             left = len(places)
-            old = [item for item in places if items.real_in(item, "recorded") < moment]
+            old = [item for item in places if float(item["recorded"]) < moment]
             while old and done < limit:
                 # No more at a time than may still end, so that no more do.
                 some, old = old[: min(STEP, limit - done)], old[min(STEP, limit - done) :]
@@ -103,7 +103,7 @@ class Retention:
         event = (await self._contents.events_at([key])).get(key)
         if event is None or not wanted(event):
             return False
-        row = Row(Place(key.subject, sink, key.number, 0), key.id, items.real_in(item, "recorded"))
+        row = Row(Place(key.subject, sink, key.number, 0), key.id, float(item["recorded"]))
         shard = shard_of(key.subject)
         had = [items.waiting(shard, row.place), items.dead(shard, row.place), items.settled(key.id, row.place)]
         return not await self._table.get_all(had) and await self._let_wait(row)
@@ -139,7 +139,7 @@ class Retention:
         async for item in self._table.pages(items.history(subject), newest=True, page=4):
             if item["type"] == kind and item["subject"] == subject:
                 event = codec.event_of(item, await chunked_text.text_of(self._table, item))
-                return codec.event_key(item), event, items.real_in(item, "recorded")
+                return codec.event_key(item), event, float(item["recorded"])
         return None
 
     async def _deliveries_of(self, key: EventKey, sink: str) -> list[tuple[int, float]]:

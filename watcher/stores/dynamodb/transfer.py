@@ -70,7 +70,7 @@ class DynamoMover(DynamoReader):
                         item = whole[key.body]
                         event = codec.event_of(item, await chunked_text.text_of(self.table, item))
                         known[key] = None
-                        yield Recorded(key.number, items.real_in(item, "recorded"), event)
+                        yield Recorded(key.number, float(item["recorded"]), event)
         found = await self.contents.deliveries(None, list(DeliveryState))
         found.sort(key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]))
         for item in found:
@@ -193,7 +193,7 @@ class DynamoMover(DynamoReader):
                 return
 
     async def _counters(self) -> dict[str, int]:
-        return {str(item["s"]): items.whole_in(item, "n") for item in await self.table.query("L", "W#")}
+        return {str(item["s"]): item.get("n", 0) for item in await self.table.query("L", "W#")}
 
 
 class _Names:
