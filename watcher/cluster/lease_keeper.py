@@ -189,8 +189,8 @@ class LeaseKeeper:
                 await self._owner.lose(plan.lost)
             await self._refresh(seen)
             await self._gain([*plan.resume, *await self._acquire(plan, seen)], seen)
-            if plan.give is not None and plan.give in self._owner.held:
-                await self._release(plan.give)
+            if plan.release is not None and plan.release in self._owner.held:
+                await self._release(plan.release)
         except StoreError as error:
             log.warning("leases.takeover_failed", error=str(error))
         finally:
@@ -198,8 +198,8 @@ class LeaseKeeper:
 
     async def _acquire(self, plan: Plan, seen: Seen) -> list[int]:
         """Acquire what is free; returns the shards."""
-        singly = await asyncio.gather(*(self._leasing.acquire(shard, seen.leases.get(shard)) for shard in plan.take))
-        acquired = {shard: lease for shard, lease in zip(plan.take, singly, strict=True) if lease is not None}
+        singly = await asyncio.gather(*(self._leasing.acquire(shard, seen.leases.get(shard)) for shard in plan.acquire))
+        acquired = {shard: lease for shard, lease in zip(plan.acquire, singly, strict=True) if lease is not None}
         for owner, shards in plan.steal.items():
             stolen = await self._leasing.steal(owner, shards, seen)
             if stolen:

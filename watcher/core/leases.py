@@ -54,11 +54,11 @@ class Plan:
     """Shards that it held and no longer owns."""
     resume: tuple[int, ...] = ()
     """Shards that it owns and does not hold: its term had expired, or the outcome of a call was unknown."""
-    take: tuple[int, ...] = ()
+    acquire: tuple[int, ...] = ()
     """Shards without an owner."""
     steal: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Shards by owner, of owners that were silent for a whole term."""
-    give: int | None = None
+    release: int | None = None
     """One of its shards that exceeds its share."""
     others: frozenset[str] = frozenset()
     """The other daemons that are alive and not leaving."""
@@ -130,12 +130,12 @@ def decide(
     resume = tuple(sorted(mine - set(held)))
     most = share(shards, len(others) + 1)
     if len(mine) > most:
-        return Plan(lost, resume, give=max(mine & set(held), default=None), others=others)
+        return Plan(lost, resume, release=max(mine & set(held), default=None), others=others)
     room = most - len(mine)
     free = [shard for shard in range(shards) if (lease := seen.leases.get(shard)) is None or lease.owner is None]
-    take = tuple(free[:room])
-    steal = _of_the_silent(me, seen, silent, term=term, room=room - len(take))
-    return Plan(lost, resume, take, steal, others=others)
+    acquire = tuple(free[:room])
+    steal = _of_the_silent(me, seen, silent, term=term, room=room - len(acquire))
+    return Plan(lost, resume, acquire, steal, others=others)
 
 
 def _of_the_silent(

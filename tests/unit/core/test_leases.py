@@ -32,21 +32,21 @@ def plan(
 @pytest.mark.parametrize(
     ("name", "seen", "silent", "expected"),
     [
-        ("an empty table is all its first watcher's", Seen({}, {"a": Beat(1)}), {}, Plan(take=(0, 1, 2, 3))),
+        ("an empty table is all its first watcher's", Seen({}, {"a": Beat(1)}), {}, Plan(acquire=(0, 1, 2, 3))),
         ("what is held stays", table("aaaa"), {}, Plan()),
-        ("what was released is taken", table("a..a"), {}, Plan(take=(1, 2))),
+        ("what was released is taken", table("a..a"), {}, Plan(acquire=(1, 2))),
         (
             "no more than a share is taken",
             with_visitor(table("...."), "b"),
             {},
-            Plan(take=(0, 1), others=frozenset("b")),
+            Plan(acquire=(0, 1), others=frozenset("b")),
         ),
         ("half each is left alone", table("aabb"), {}, Plan(others=frozenset("b"))),
         (
             "whoever comes gets a share, one at a time",
             with_visitor(table("aaaa"), "b"),
             {},
-            Plan(give=3, others=frozenset("b")),
+            Plan(release=3, others=frozenset("b")),
         ),
         (
             "a share is rounded up, so that it is stable",
@@ -61,7 +61,7 @@ def plan(
             Plan(others=frozenset("b")),
         ),
         ("one who leaves has no share", table("aabb", leaving="b"), {}, Plan()),
-        ("what one who leaves has released is taken", table("aa.b", leaving="b"), {}, Plan(take=(2,))),
+        ("what one who leaves has released is taken", table("aa.b", leaving="b"), {}, Plan(acquire=(2,))),
         (
             "a short silence is none",
             table("aabb"),
@@ -91,7 +91,7 @@ def plan(
             "what is nobody's goes first",
             table("a.cb"),
             {"c": TERM + 1},
-            Plan(take=(1,), others=frozenset("b")),
+            Plan(acquire=(1,), others=frozenset("b")),
         ),
         (
             "of several that are silent, each is told",
@@ -118,13 +118,13 @@ def test_what_somebody_else_took_is_lost() -> None:
 
 def test_what_cannot_be_taken_up_keeps_nobody_from_a_share() -> None:
     seen = with_visitor(table("aaaa"), "b")
-    assert plan(seen, held=(0, 1, 2)) == Plan(resume=(3,), give=2, others=frozenset("b"))
-    assert plan(seen, held=()).give is None
+    assert plan(seen, held=(0, 1, 2)) == Plan(resume=(3,), release=2, others=frozenset("b"))
+    assert plan(seen, held=()).release is None
 
 
 def test_what_is_mine_by_the_table_and_not_held_is_resumed() -> None:
     """After a take whose outcome was unknown, or where reading it had failed."""
-    assert plan(table("aa.."), held=(0,)) == Plan(resume=(1,), take=(2, 3))
+    assert plan(table("aa.."), held=(0,)) == Plan(resume=(1,), acquire=(2, 3))
 
 
 def test_one_who_leaves_takes_nothing_and_notices_what_it_lost() -> None:
@@ -148,7 +148,7 @@ def test_what_a_killed_watcher_left_behind_is_no_life() -> None:
     silence, seen = Silence(), Seen({}, {"a": Beat(1), "killed": Beat(9)})
     silence.note(seen, 100.0)
     silence.note(seen, 101.0)
-    assert plan(seen, silent=silence.since(101.0)) == Plan(take=(0, 1, 2, 3))
+    assert plan(seen, silent=silence.since(101.0)) == Plan(acquire=(0, 1, 2, 3))
 
 
 def test_whoever_holds_nothing_is_counted_as_soon_as_it_was_seen_to_move() -> None:
@@ -156,7 +156,7 @@ def test_whoever_holds_nothing_is_counted_as_soon_as_it_was_seen_to_move() -> No
     silence.note(Seen({}, {"b": Beat(1)}), 100.0)
     silence.note(Seen({}, {"b": Beat(2)}), 102.0)
     seen = with_visitor(table("...."), "b")
-    assert plan(seen, silent=silence.since(103.0)) == Plan(take=(0, 1), others=frozenset("b"))
+    assert plan(seen, silent=silence.since(103.0)) == Plan(acquire=(0, 1), others=frozenset("b"))
 
 
 def test_whoever_comes_later_lives_from_its_first_beat_on() -> None:
