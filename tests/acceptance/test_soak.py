@@ -79,6 +79,7 @@ async def test_memory_files_threads_and_database_stay_flat_and_nothing_is_lost(p
             site = places()
             edit = _editor(site, url, receiver.url)
             edit(0)
+            site.forks = False  # its memory is its own
             child = site.start(out=subprocess.DEVNULL)
             await until(lambda: child.logged("http.started") or not child.running, "the page")
             assert child.running, child.said()

@@ -78,8 +78,8 @@ def fork(
     """Start `tests.support.kill_launcher.launch(*arguments)` in a process of its own, without stdin."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     reading, writing = os.pipe() if out == subprocess.PIPE else (-1, -1)
-    with Path(os.devnull).open("rb") as nothing, theirs:
-        files = [nothing, writing if out == subprocess.PIPE else out, err]
+    with Path(os.devnull).open("r+b") as nothing, theirs:
+        files = [nothing, {subprocess.PIPE: writing, subprocess.DEVNULL: nothing}.get(out, out), err]
         descriptors = [each if isinstance(each, int) else each.fileno() for each in files]
         request = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
         assert len(request) < REQUEST_BYTES
