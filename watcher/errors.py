@@ -2,19 +2,19 @@
 
 WatcherError
  ├─ UsageError            64  the command line is wrong
- ├─ ServiceUnreachable    69  something outside that a command needs does not answer
+ ├─ ServiceUnreachable    69  an external service that a command needs does not respond
  ├─ StoreError            73  the state store cannot be used
- │   ├─ StoreLocked       73  another daemon has it
- │   ├─ StoreSilent           it did not answer in time
- │   └─ StoreConflict         another watcher changed some of these subjects meanwhile; carries which
- ├─ ConfigError           78  the configuration is wrong; carries every fault
- ├─ PollFailed            one poll brought nothing to believe; never changes state
- │   ├─ TargetUnreadable      for a reason of the target's own: not found, invalid
- │   └─ EndpointUnreadable    for a reason that all targets of its endpoint share
- ├─ Superseded            another watcher was quicker: what was seen is not kept, and is looked at anew
+ │   ├─ StoreLocked       73  another daemon uses it
+ │   ├─ StoreSilent           it did not respond in time
+ │   └─ StoreConflict         another daemon changed some of the subjects
+ ├─ ConfigError           78  the configuration is wrong
+ ├─ PollFailed            a poll got no valid answer; it changes no state
+ │   ├─ TargetUnreadable      for a reason that concerns only the target: not found, invalid
+ │   └─ EndpointUnreadable    for a reason that all targets of the endpoint share
+ ├─ Superseded            another daemon recorded the subject first
  └─ SinkError             a sink did not take a delivery
-     ├─ SinkClosed        and never will again in this run: the reader of stdout has gone
-     └─ SinkGone          and never wants to: a webhook answered 410
+     ├─ SinkClosed        and takes nothing more in this run: the reader of stdout has gone
+     └─ SinkGone          and refuses everything for good: a webhook answered 410
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 MALFORMED = "MalformedAnswer"
-"""The code of an answer that is not what the API promises."""
+"""The error code for an answer that does not have the form that the API documents."""
 
 
 class WatcherError(Exception):
-    """The root; `exit_code` is what a command ends with (contract, section 2)."""
+    """`exit_code` is that of a command that ends with the error: those of sysexits.h."""
 
     exit_code = 70
 
@@ -51,42 +51,40 @@ class ServiceUnreachable(WatcherError):
 
 
 class StoreError(WatcherError):
-    """The state store cannot be used. `passing`: it may be used soon."""
+    """The state store cannot be used. `passing`: a retry may succeed."""
 
     exit_code = 73
     passing = False
 
 
 class StoreLocked(StoreError):
-    """Another daemon keeps its state in the same place."""
+    """Another daemon uses the same store."""
 
 
 class StoreSilent(StoreError):
-    """The state store did not answer within so many seconds."""
+    """The state store did not respond within `seconds`."""
 
     def __init__(self, seconds: float) -> None:
-        """Say for how long, and what to look at."""
         super().__init__(
-            f"the state store did not answer within {seconds:g} s; look at its disk, or the network path to its table"
+            f"the state store did not respond within {seconds:g} s; check its disk, or the network path to its table"
         )
 
 
 class StoreConflict(StoreError):
-    """Another watcher changed `subjects` since this one read them; all else that was to be kept is kept."""
+    """Another daemon changed `subjects` since this one read them; all other entries were committed."""
 
     def __init__(self, message: str, subjects: Collection[str]) -> None:
-        """Keep which."""
         super().__init__(message)
         self.subjects = frozenset(subjects)
 
 
 class Superseded(WatcherError):
-    """Another watcher was quicker: what was seen is not kept, and is looked at anew."""
+    """Another daemon recorded the subject first: the observation is dropped, and the subject is read again."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing wrong with a configuration, and where. `path` is empty for the file as a whole."""
+    """One fault of a configuration and its place. `path` is empty for the file as a whole."""
 
     file: str
     line: int
@@ -95,27 +93,26 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        """`FILE:LINE:COLUMN: PATH: what is wrong` (contract, section 2)."""
+        """`FILE:LINE:COLUMN: PATH: what is wrong`."""
         where = f"{self.file}:{self.line}:{self.column}: "
         return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
 
 
 class ConfigError(WatcherError):
-    """The configuration is wrong: every fault, in the order of the file."""
+    """The configuration is wrong; `faults` are all its faults in the order of the file."""
 
     exit_code = 78
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        """Keep the faults sorted by place."""
         self.faults = tuple(sorted(faults))
         super().__init__("\n".join(map(str, self.faults)))
 
 
 class PollFailed(WatcherError):
-    """A poll brought nothing to believe.
+    """A poll got no valid answer; `code` and `message` are cut to the length of `bounded`.
 
-    `code` is AWS's error code, or one of ours in its style. `passing`: another try may bring an answer. `throttled`:
-    AWS said that there were too many calls. `stale_credentials`: AWS no longer takes them, so look for newer ones.
+    `code` is AWS's error code, or the watcher's own in its style. `passing`: a retry may succeed. `throttled`: AWS
+    refused the call because there were too many. `stale_credentials`: AWS refused the credentials; there may be newer.
     """
 
     def __init__(
@@ -127,7 +124,6 @@ class PollFailed(WatcherError):
         throttled: bool = False,
         stale_credentials: bool = False,
     ) -> None:
-        """Keep AWS's error, or the connection's, cut to the length of `bounded`."""
         self.code = bounded(code)
         self.message = bounded(message)
         super().__init__(f"{self.code}: {self.message}" if message else self.code)
@@ -137,25 +133,24 @@ class PollFailed(WatcherError):
 
 
 class TargetUnreadable(PollFailed):
-    """The endpoint answers, but not for this target."""
+    """The endpoint answers, but refuses this target."""
 
 
 class EndpointUnreadable(PollFailed):
-    """Nothing can be known through this account, region and API right now."""
+    """No target can be read through this account, region and API at the moment."""
 
 
 class SinkError(WatcherError):
-    """A sink did not take a delivery; it stays due. `retry_after`: seconds that the sink asked to be left alone."""
+    """A sink did not take a delivery, which stays due. `retry_after`: seconds to wait, if the sink asked for that."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        """Say what the sink, or the way there, answered."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class SinkClosed(SinkError):
-    """The sink is gone for the rest of this run."""
+    """The sink takes nothing more in this run."""
 
 
 class SinkGone(SinkError):
-    """The receiver said that it wants nothing more: its deliveries are dead letters, until the next start."""
+    """The receiver refuses everything for good: its deliveries become dead letters until the next start."""

@@ -65,7 +65,7 @@ async def test_credentials_that_expire_are_told_and_are_taken_anew_when_the_file
     site: Site, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a restart: the endpoint becomes unreadable, and readable again."""
-    monkeypatch.setattr(sessions, "RENEW_EVERY", 0.5)
+    monkeypatch.setattr(sessions, "RENEW_SECONDS", 0.5)
     shared = site.folder / "credentials"
     old = TemporaryCredentials("ASIAOLDOLDOLDOLDOLD1", "old-secret", "old-token", time.time() + 86400)
     new = TemporaryCredentials("ASIANEWNEWNEWNEWNEW1", "new-secret", "new-token", time.time() + 86400)

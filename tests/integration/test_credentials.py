@@ -60,7 +60,7 @@ def aws_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsConfig:
     """Writes the AWS configuration file, which is not there before."""
     path = tmp_path / "aws-config"
     monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
-    monkeypatch.setattr(sessions, "RENEW_EVERY", 0.2)
+    monkeypatch.setattr(sessions, "RENEW_SECONDS", 0.2)
 
     def write(text: str) -> None:
         path.write_text(text)
@@ -195,7 +195,7 @@ async def test_after_a_reload_by_hand_everything_is_looked_for_anew(
     simulator: Simulator, aws_config: AwsConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also credentials that AWS takes: a profile may be somebody else's by now."""
-    monkeypatch.setattr(sessions, "RENEW_EVERY", 3600.0)
+    monkeypatch.setattr(sessions, "RENEW_SECONDS", 3600.0)
     keys = "[profile team]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
     aws_config(keys.format("test", "test-secret"))
     async with watching(simulator) as watch:

@@ -275,7 +275,7 @@ async def test_a_store_that_hangs_is_not_waited_for(site: Site, monkeypatch: pyt
     status, body, _ = await site.get("/readyz")
     assert (status, body["reasons"]) == (
         503,
-        ["the state store did not answer within 0.05 s; look at its disk, or the network path to its table"],
+        ["the state store did not respond within 0.05 s; check its disk, or the network path to its table"],
     )
     assert (await site.get("/api/sinks"))[0] == 503
     assert (await site.get("/api/targets"))[0] == 200

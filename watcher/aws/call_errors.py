@@ -1,4 +1,4 @@
-"""Maps exceptions of botocore, aiobotocore and the network to `PollFailed`; an unforeseen one fails the poll, too."""
+"""Maps exceptions of botocore, aiobotocore and the network to `PollFailed`; an unforeseen one also fails the poll."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, 
 
 
 def refusal(error: botocore_errors.ClientError) -> PollFailed:
-    """The failure that an error response of AWS stands for."""
+    """The failure for an error response of AWS."""
     answered = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return classify(str(answered.get("Code") or status), str(answered.get("Message") or ""), status)
 
 
 def call_failure(error: Exception, timeout: float) -> PollFailed:
-    """The failure that any exception of a call stands for; `timeout` is the call's limit in seconds."""
+    """The failure for any exception of a call; `timeout` is the call's limit in seconds."""
     name, text = type(error).__name__, excerpt(str(error))
     match error:
         case PollFailed():

@@ -1,6 +1,6 @@
-"""One aiobotocore client of an account's service in a region: opened by its first call, anew for newer credentials.
+"""One aiobotocore client for an account's service in a region: opened by its first call, and again for new credentials.
 
-It makes one try for each call, in no time limit but the caller's own, and keeps its credentials out of what is shown.
+It tries each call once and sets no time limit: both are the caller's. It hides its credentials from all output.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from watcher.core.settings import Account
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
-KEEPALIVE = 45.0
-"""Seconds that an idle connection is kept: a new one costs three calls, one that AWS just closed costs a try."""
-UNBOUNDED = 86400.0
-OPENING = 30.0
-"""Seconds that opening a client, with its credentials, may take."""
+KEEPALIVE_SECONDS = 45.0
+"""How long an idle connection is kept: a new one takes as long as three calls, one that AWS just closed costs a try."""
+UNBOUNDED_SECONDS = 86400.0
+OPENING_SECONDS = 30.0
+"""How long opening a client, with its credentials, may take."""
 
 
 @dataclass(eq=False, slots=True)
 class LeasedClient:
-    """botocore's client and the calls that are under way on it; closed when it is retired and the last one is done."""
+    """botocore's client and its number of calls under way; closed once it is retired and the last call has ended."""
 
     session: Session
     api: Any
@@ -45,13 +45,15 @@ class LeasedClient:
 
 
 class Client:
-    """Lends botocore's client for one call at a time each: `take`, call, `give_back`."""
+    """Leases botocore's client for one call each: `take`, call, `give_back`.
+
+    `pool`: maximum number of connections; `http_session`: bounds the answers. Nothing is opened yet.
+    """
 
     def __init__(
         self, service: str, region: str, account: Account, sessions: Sessions, *, endpoint_url: str | None, pool: int,
         http_session: type[BoundedSession] = BoundedSession,
     ) -> None:  # fmt: skip
-        """`pool`: connections at most; `http_session`: bounds the answers. Nothing is opened yet."""
         self._service = service
         self._region = region
         self._account = account
@@ -64,7 +66,7 @@ class Client:
         self._closed = False
 
     def not_ready(self, seconds: float) -> EndpointUnreadable:
-        """The failure of a `take` that did not return within so many seconds: names what it waited for."""
+        """The failure of a `take` that did not return within `seconds`; it names what the call waited for."""
         session = self._sessions.of(self._account, self._region)
         if session.usable:
             limit = format_duration(seconds)
@@ -93,24 +95,24 @@ class Client:
     async def prepare(self) -> bool:
         """Open the client ahead of a call; returns whether it is ready. If it is not, the call reports why."""
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(OPENING):
+            async with asyncio.timeout(OPENING_SECONDS):
                 await self.give_back(await self.take())
                 return True
         return False
 
     async def give_back(self, lent: LeasedClient | None) -> None:
-        """The call is over."""
+        """End a lease; None is ignored."""
         if lent is None:
             return
         lent.calls -= 1
         await self._close_retired(lent)
 
     def renew(self, lent: LeasedClient) -> bool:
-        """Have newer credentials looked for; whether there may be any."""
+        """Load newer credentials at the next call; returns whether there may be any."""
         return self._sessions.renew(self._account, lent.session)
 
     async def close(self) -> None:
-        """Close it for good; calls under way fail."""
+        """Close the client for good; calls under way fail."""
         self._closed = True
         if self._current is not None:
             lent, self._current = self._current, None
@@ -120,19 +122,20 @@ class Client:
         try:
             await session.prepare()
             async with self._opening:
-                if self._closed:
-                    raise ConnectionError("this client is closed")  # noqa: TRY301  as what is foreseen
+                self._refuse_closed()
                 if self._current is not None and self._current.session is not session:
                     await self._retire()
                 if self._current is None:
                     self._current = await self._opened(session)
                 return self._current
-        except ConnectionError:
-            raise
-        except EndpointUnreadable:
+        except (ConnectionError, EndpointUnreadable):
             raise
         except Exception as error:
             raise session.failure(error) from error
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ConnectionError("this client is closed")
 
     async def _opened(self, session: Session) -> LeasedClient:
         context = session.botocore.create_client(
@@ -142,19 +145,19 @@ class Client:
             config=AioConfig(
                 retries={"total_max_attempts": 1},
                 # The caller limits the time of each call as a whole.
-                connect_timeout=UNBOUNDED,
-                read_timeout=UNBOUNDED,
+                connect_timeout=UNBOUNDED_SECONDS,
+                read_timeout=UNBOUNDED_SECONDS,
                 max_pool_connections=self._pool,
                 user_agent=USER_AGENT,
-                connector_args={"keepalive_timeout": KEEPALIVE},
+                connector_args={"keepalive_timeout": KEEPALIVE_SECONDS},
                 http_session_cls=self._http_session,
             ),
         )
         api = await context.__aenter__()
         if self._closed:
             await api.close()
-            raise ConnectionError("this client is closed")
-        # Tries are counted elsewhere; botocore's handler would still look at each answer.
+            self._refuse_closed()
+        # The caller retries; botocore's handler would still examine each answer.
         service = api.meta.service_model.service_id.hyphenize()
         api.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
         api.meta.events.register(f"before-send.{service}", _Remembering(session.botocore))
@@ -172,7 +175,7 @@ class Client:
 
 
 class _Remembering:
-    """Keeps a session's credentials, whenever they are new, out of everything that is shown."""
+    """Registers a session's credentials as secrets whenever they are new."""
 
     def __init__(self, session: AioSession) -> None:
         self._session = session

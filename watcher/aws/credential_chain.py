@@ -34,12 +34,12 @@ ROLE_SESSION = "watcher"
 
 
 class Chain(AioCredentialResolver):  # type: ignore[misc]  # aiobotocore has no types
-    """Asks one provider after the other. `asked` is botocore's name of the last one asked."""
+    """Asks one provider after the other. `asked` is botocore's name for the last one asked."""
 
     asked = ""
 
     async def load_credentials(self) -> Any:
-        """Return the credentials of the first provider that has some; None: no provider has."""
+        """Return the credentials of the first provider that has any; None: no provider has."""
         for provider in self.providers:
             self.asked = provider.METHOD
             if (credentials := await provider.load()) is not None:
@@ -50,11 +50,11 @@ class Chain(AioCredentialResolver):  # type: ignore[misc]  # aiobotocore has no 
 class _Profiles(AioProfileProviderBuilder):  # type: ignore[misc]  # the same
     """The providers of one profile, with a `credential_process` that is limited in time and output."""
 
-    def providers(self, profile_name: str, disable_env_vars: bool = False) -> list[Any]:  # noqa: FBT001, FBT002  botocore's
+    def providers(self, profile_name: str, *args: Any, **kwargs: Any) -> list[Any]:
         bounded = AioProcessProvider(
             profile_name, lambda: self._session.full_config, popen=partial(credential_process.start, profile_name)
         )
-        return _with(super().providers(profile_name, disable_env_vars), bounded)
+        return _with(super().providers(profile_name, *args, **kwargs), bounded)
 
 
 def ambient_chain(session: AioSession, region: str) -> Chain:
@@ -88,8 +88,6 @@ def role_chain(session: AioSession, account: Account, region: str, source: Chain
 
 
 class _RoleProvider:
-    """Credentials of an account's role."""
-
     METHOD = AioAssumeRoleProvider.METHOD
 
     def __init__(self, session: AioSession, account: Account, region: str, source: Chain) -> None:

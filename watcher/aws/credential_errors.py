@@ -30,11 +30,11 @@ PROVIDERS = {
     "iam-role": "the instance's metadata service",
     "sso": "IAM Identity Center (SSO)",
 }
-"""What messages call those of botocore's credential providers that may take long."""
+"""Names in messages for botocore's credential providers that may take long."""
 
 
 def no_credentials_in_time(seconds: float, asked: str) -> EndpointUnreadable:
-    """The failure of a wait for credentials; `asked` is botocore's name of the last provider asked."""
+    """The failure of a wait for credentials; `asked` is botocore's name for the last provider asked."""
     source = f" from {PROVIDERS.get(asked, asked)}" if asked else ""
     return EndpointUnreadable(
         "CredentialsTimeout", f"no credentials within {format_duration(seconds)}{source}", passing=True
@@ -44,14 +44,9 @@ def no_credentials_in_time(seconds: float, asked: str) -> EndpointUnreadable:
 def credentials_failure(
     error: Exception, *, profile: str, asked: str, ca_bundle: str | None, environ: Mapping[str, str]
 ) -> EndpointUnreadable:
-    """The failure that an exception raised while credentials were loaded or a client was opened stands for.
+    """The failure for an exception raised while credentials were loaded or a client was opened.
 
-    Args:
-        error: the exception.
-        profile: the profile's name.
-        asked: botocore's name of the last provider asked; empty: none was.
-        ca_bundle: `ca_bundle` of the profile.
-        environ: the environment variables.
+    `asked` is botocore's name for the last provider asked (empty: none was), `ca_bundle` that of the profile.
     """
     name, text = type(error).__name__, excerpt(str(error))
     match error:

@@ -48,8 +48,8 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
     """
     what = f"profile {profile!r}: its credential_process {command[0] if command else ''!r}"
     try:
-        # Not by asyncio: a start that is cancelled there leaves the children of the process.
-        process = subprocess.Popen(  # noqa: ASYNC220, S603  a moment; the command is the operator's
+        # Not asyncio's: a start that is cancelled there leaves the children of the process running.
+        process = subprocess.Popen(  # noqa: ASYNC220, S603  short; the command is the operator's
             command, stdin=subprocess.DEVNULL, start_new_session=True, **pipes
         )
     except (OSError, ValueError, TypeError) as error:
@@ -60,7 +60,7 @@ async def start(profile: str, *command: str, **pipes: Any) -> CredentialProcess:
 
 
 def kill_all() -> None:
-    """Kill every process that runs, with its children: for a process that ends at once, by a signal."""
+    """Kill every running process with its children, when the daemon itself is ended by a signal."""
     started = ""
     with contextlib.suppress(OSError):  # not Linux
         started = Path("/proc/thread-self/children").read_text()
@@ -70,13 +70,12 @@ def kill_all() -> None:
 
 
 class CredentialProcess:
-    """A running process, with the interface that botocore's provider uses."""
+    """A running process, with the interface that botocore's provider uses; `what` names profile and command."""
 
     returncode = 0
     """Always 0: `communicate` raises an error for any other exit code."""
 
     def __init__(self, process: subprocess.Popen[bytes], what: str) -> None:
-        """`what` names the profile and the command."""
         self._process = process
         self._what = what
 
@@ -111,7 +110,7 @@ class CredentialProcess:
         return out, err
 
     async def _ended(self) -> None:
-        while self._process.poll() is None:  # noqa: ASYNC110  no event comes of it
+        while self._process.poll() is None:  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(POLL_SECONDS)
 
     def _failed(self, text: str) -> EndpointUnreadable:

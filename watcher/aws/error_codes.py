@@ -1,8 +1,8 @@
-"""What an error code means: whose trouble it is, and whether another try may bring an answer. Pure.
+"""What an AWS error code means: whether it concerns the target or the endpoint, and whether to retry. Pure.
 
 The codes are those of Proton's and CodeConnections' models, AWS's common errors
-(https://docs.aws.amazon.com/awssupport/latest/APIReference/CommonErrors.html), and, where a body told none, botocore's
-stand-in for it: the HTTP status as text.
+(https://docs.aws.amazon.com/awssupport/latest/APIReference/CommonErrors.html), and the HTTP status as text, which
+botocore uses for a body without a code.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STALE_CREDENTIALS = frozenset(
         "ExpiredTokenException",
         "RequestExpired",
         "TokenRefreshRequired",
-        # a key that was deleted, or a secret that was changed: there may be newer ones where they came from
+        # a deleted key or a changed secret: their source may have newer ones
         "UnrecognizedClientException",
         "InvalidClientTokenId",
         "SignatureDoesNotMatch",
@@ -68,7 +68,7 @@ SERVER = frozenset(
 
 
 def classify(code: str, message: str, status: int) -> PollFailed:
-    """The failure that AWS's error `code`, told with an HTTP `status`, stands for."""
+    """The failure for AWS's error `code` in a response with an HTTP `status`."""
     message = excerpt(message)
     if code in TARGETS_OWN:
         return TargetUnreadable(code, message)
@@ -77,7 +77,7 @@ def classify(code: str, message: str, status: int) -> PollFailed:
     if code in STALE_CREDENTIALS:
         return EndpointUnreadable(code, message, passing=True, stale_credentials=True)
     if code == "InvalidSignatureException":
-        # The rest of such a message repeats the request, its session token too.
+        # The rest of such a message repeats the request with its session token.
         skewed = bool(SKEWED.search(message))
         return EndpointUnreadable(code, message.partition("\n")[0], passing=True, stale_credentials=not skewed)
     return EndpointUnreadable(code, message, passing=code in SERVER | CLOCK_SKEW or status >= 500 or status == 408)

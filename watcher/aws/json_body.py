@@ -12,7 +12,8 @@ def body_of(content: bytes, content_type: str) -> dict[str, Any]:
     """The JSON object in an answer's body.
 
     Raises:
-        EndpointUnreadable: it is none. Whatever answered is not the API, or was cut off: this says nothing of a target.
+        EndpointUnreadable: the body has no JSON object. The answer is cut off, or not the API's: it says nothing about
+            the target.
     """
     try:
         answer = json.loads(content)
@@ -22,5 +23,5 @@ def body_of(content: bytes, content_type: str) -> dict[str, Any]:
             MALFORMED, f"the answer is not whole JSON ({len(content)} bytes, {kind})", passing=True
         ) from None
     if not isinstance(answer, dict):
-        raise EndpointUnreadable(MALFORMED, "the answer is JSON, but no object", passing=True)
+        raise EndpointUnreadable(MALFORMED, "the answer is JSON, but not an object", passing=True)
     return answer

@@ -8,19 +8,18 @@ class ProfileError(LookupError):
 
 
 def botocore_profile_region(profile: str | None) -> str | None:
-    """The region that `profile` (None: the one in AWS_PROFILE, else `default`) is configured for, if any.
+    """The configured region of `profile` (None: the one in AWS_PROFILE, else `default`), if any.
 
     Raises:
         ProfileError: there is no such profile, or the AWS configuration files cannot be read.
     """
-    # Only here, for it takes a tenth of a second and most configurations name their regions.
-    from botocore.exceptions import BotoCoreError, ProfileNotFound  # noqa: PLC0415  see above
-    from botocore.session import Session  # noqa: PLC0415  see above
+    # The import takes a tenth of a second, and most configurations name their regions.
+    from botocore import exceptions, session  # noqa: PLC0415  see above
 
     try:
-        region: str | None = Session(profile=profile).get_scoped_config().get("region")
-    except ProfileNotFound:
+        region: str | None = session.Session(profile=profile).get_scoped_config().get("region")
+    except exceptions.ProfileNotFound:
         raise ProfileError("is not in the AWS configuration files") from None
-    except BotoCoreError as error:
+    except exceptions.BotoCoreError as error:
         raise ProfileError(f"cannot be read: {type(error).__name__}") from None
     return region

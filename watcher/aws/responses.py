@@ -1,4 +1,4 @@
-"""How aiobotocore is made to hand over what AWS answered: bounded, whole, as the JSON it was.
+"""Makes aiobotocore return AWS's answers as bounded, complete bodies instead of parsed ones.
 
 botocore takes an HTML page or half a JSON body with status 200 for an empty answer, reads bodies of any length, and
 spends a fifth of a call on parsing: reading the body here is safer and faster. The classes are plugged in by the
@@ -20,17 +20,16 @@ from watcher.util.http_responses import bounded_responses
 if TYPE_CHECKING:
     from aiohttp import TCPConnector
 
-LONGEST_ANSWER = 1024 * 1024
-"""Bytes."""
+MAX_ANSWER_BYTES = 1024 * 1024
 
 
-class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells no types
-    """Reads no answer beyond its `longest` (bytes), and follows no redirect: a signed request is for one host alone."""
+class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
+    """Reads no answer longer than `longest` bytes, and follows no redirect: a request is signed for one host only."""
 
-    longest = LONGEST_ANSWER
+    longest = MAX_ANSWER_BYTES
 
     async def __aenter__(self) -> Self:
-        """Make the connector at once: certificates are read now, not while the first call is being counted."""
+        """Create the connector at once, so that certificates are not read during the first call."""
         await super().__aenter__()
         await self._get_session(None)
         return self
@@ -47,7 +46,7 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore tells
         Raises:
             EndpointUnreadable: the answer is too long.
         """
-        request.stream_output = True  # so that the body is left to us
+        request.stream_output = True  # leaves the body to this method
         response = await super().send(request)
         if int(response.headers.get("content-length", self.longest + 1)) <= self.longest:
             await response.content  # HTTP itself bounds it
@@ -87,7 +86,7 @@ class _Bounded:
             else:
                 return b"".join(chunks)
         except BaseException:
-            # What is left of the answer would be the next one's beginning.
+            # The rest of this answer would be read as the beginning of the next one.
             self._response.close()
             raise
         self._response.close()
@@ -110,16 +109,14 @@ class JsonModels(Loader):  # type: ignore[misc]  # botocore has no types
         return {**model, "metadata": {**metadata, "protocol": "json", "protocols": ["json"]}}
 
 
-class ResponseParserFactory(AioResponseParserFactory):  # type: ignore[misc]  # aiobotocore tells no types
-    """Makes the parsers of a session: ours for the sync APIs' JSON, botocore's for all else (errors, STS)."""
+class ResponseParserFactory(AioResponseParserFactory):  # type: ignore[misc]  # aiobotocore has no types
+    """Makes the parsers of a session, one for each protocol: `_JsonAnswers` for JSON, botocore's for all others."""
 
     def __init__(self) -> None:
-        """Parsers keep no state: one for each protocol will do."""
         super().__init__()
         self._parsers: dict[str, Any] = {}
 
     def create_parser(self, protocol_name: str) -> Any:
-        """The parser for a protocol."""
         if protocol_name not in self._parsers:
             parser = super().create_parser(protocol_name)
             self._parsers[protocol_name] = _JsonAnswers(parser) if protocol_name == "json" else parser
@@ -127,7 +124,7 @@ class ResponseParserFactory(AioResponseParserFactory):  # type: ignore[misc]  # 
 
 
 class _JsonAnswers:
-    """Leaves the body of a good answer as it is; `sources` knows what it means."""
+    """Returns the body of a successful answer unparsed: `sources` reads it."""
 
     def __init__(self, errors: Any) -> None:
         self._errors = errors

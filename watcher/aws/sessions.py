@@ -1,7 +1,7 @@
 """One aiobotocore session for each account: its credentials, its profile, its role.
 
 A session refreshes the credentials that can be refreshed (of a role, a container or an instance), and reads profiles
-once. A session that found no credentials is replaced after `RENEW_EVERY`, and so is one whose credentials AWS refuses
+once. A session that found no credentials is replaced after `RENEW_SECONDS`, and so is one whose credentials AWS refuses
 (`renew`).
 """
 
@@ -33,20 +33,19 @@ if TYPE_CHECKING:
 
     Credentials = tuple[str, str | None, str | None, str | None]
 
-RENEW_EVERY = 30.0
+RENEW_SECONDS = 30.0
 """Seconds between two attempts to load an account's missing, wrong or refused credentials again."""
 
-ADVISORY, MANDATORY = (120.0, 900.0), (60.0, 600.0)
-"""Seconds before credentials expire, at least and at most: from the first on newer ones are loaded at each call, from
-the second on they are waited for. The most are botocore's, which credentials of a few minutes would never leave.
+ADVISORY_SECONDS, MANDATORY_SECONDS = (120.0, 900.0), (60.0, 600.0)
+"""How long before credentials expire, at least and at most, newer ones are loaded (advisory), and calls wait for them
+(mandatory). The upper limits are botocore's; credentials that last only minutes would always be within them.
 """
 
 
 class Session:
-    """An account's session and its credentials, which all clients of the account share."""
+    """An account's session and credentials, shared by all its clients; roles are assumed in `region`."""
 
     def __init__(self, account: Account, region: str, loader: Any) -> None:
-        """Nothing is loaded yet. `region` is where roles are assumed."""
         self._account = account
         self._region = region
         self.botocore = AioSession(profile=account.profile)
@@ -89,10 +88,7 @@ class Session:
         return self._credentials
 
     def failure(self, error: Exception, asked: str = "") -> EndpointUnreadable:
-        """The failure that an exception raised while credentials were loaded or a client was opened stands for.
-
-        `asked`: the provider that credentials were being loaded from.
-        """
+        """The failure for an exception raised while a client was opened, or credentials were loaded from `asked`."""
         self.failed_at = min(self.failed_at, time.monotonic())
         profile = self.botocore.get_config_variable("profile")
         try:
@@ -127,7 +123,7 @@ class Session:
         except Exception as error:
             raise self.failure(error, self.asked) from error
         finally:
-            if self.usable:  # those that are there by now, or still
+            if self.usable:  # new credentials, or old ones that are still valid
                 self.failed_at = inf
 
     async def _loaded(self) -> Any:
@@ -147,26 +143,26 @@ class Session:
                 raise ValueError(f"the {what} is not a text of visible ASCII characters")
         if self._credentials is None and isinstance(credentials, RefreshableCredentials):
             left = credentials._seconds_remaining()  # noqa: SLF001  botocore has no setting for these
-            credentials._advisory_refresh_timeout = _within(left / 2, *ADVISORY)  # noqa: SLF001  the same
-            credentials._mandatory_refresh_timeout = _within(left / 4, *MANDATORY)  # noqa: SLF001  the same
+            credentials._advisory_refresh_timeout = _within(left / 2, *ADVISORY_SECONDS)  # noqa: SLF001  the same
+            credentials._mandatory_refresh_timeout = _within(left / 4, *MANDATORY_SECONDS)  # noqa: SLF001  the same
         return credentials
 
 
 class Sessions:
-    """Hands out the session of each account."""
+    """The sessions of all accounts."""
 
     def __init__(self) -> None:
-        """One loader for all: the service models are read once."""
         self._loader = JsonModels()
+        """Shared by all sessions, so that the service models are read once."""
         self._sessions: dict[Credentials, Session] = {}
         self._renewed: dict[Credentials, float] = {}
 
     def of(self, account: Account, region: str) -> Session:
-        """The account's session; `region` is where its role is assumed, when this is the first time."""
+        """The account's session; a new one assumes the account's role in `region`."""
         key = credentials_of(account)
         session = self._sessions.get(key)
-        if session is None or time.monotonic() - session.failed_at >= RENEW_EVERY:
-            # The faulty files or variables may have been corrected meanwhile.
+        if session is None or time.monotonic() - session.failed_at >= RENEW_SECONDS:
+            # The faulty files or variables may have been corrected.
             self._sessions[key] = session = Session(account, region, self._loader)
         return session
 
@@ -175,7 +171,7 @@ class Sessions:
         key = credentials_of(account)
         if self._sessions.get(key) is not stale:
             return True
-        if time.monotonic() - self._renewed.get(key, -inf) < RENEW_EVERY:
+        if time.monotonic() - self._renewed.get(key, -inf) < RENEW_SECONDS:
             return False
         self._renewed[key] = time.monotonic()
         del self._sessions[key]
@@ -207,6 +203,6 @@ def _within(seconds: float, least: float, most: float) -> float:
 
 
 def credentials_of(account: Account) -> Credentials:
-    """What an account's session is made from: when it changes, so does the session."""
+    """What an account's session is made from; a change replaces the session."""
     external_id = None if account.external_id is None else account.external_id.get_secret_value()
     return (account.name, account.profile, account.role_arn, external_id)

@@ -1,4 +1,4 @@
-"""Why an event was, or was not, sent to each sink: (event, its deliveries, configuration) -> what to tell. Pure."""
+"""Explains why an event was, or was not, sent to each sink. Pure."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ MUTED, NOT_ROUTED, NOT_THERE = "muted", "not routed", "not there yet"
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What became of an event at one sink, or of one reminder of it there."""
+    """The state of an event, or of one reminder of it, at one sink."""
 
     sink: str
     state: str
     """A `DeliveryState`, or why there is no delivery."""
     why: str
-    """For people; the sink's own words are in it."""
+    """For people; includes the sink's response."""
     delivery: DeliveryRecord | None = None
 
 
 def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) -> list[Explanation]:
-    """What became of `event` at each configured sink, and at each other that has a delivery of it, in this order.
+    """The state of `event` at each configured sink, then at each other sink that has a delivery of it.
 
-    `deliveries`: those of this event, in order. Where there is none, the configuration as it is now tells why.
+    `deliveries`: those of this event, in order. The current configuration explains why a sink has none.
     """
-    had: dict[str, list[DeliveryRecord]] = {sink.name: [] for sink in config.sinks}
+    by_sink: dict[str, list[DeliveryRecord]] = {sink.name: [] for sink in config.sinks}
     for delivery in deliveries:
-        had.setdefault(delivery.sink, []).append(delivery)
+        by_sink.setdefault(delivery.sink, []).append(delivery)
     configured = {sink.name: sink for sink in config.sinks}
     data = json.loads(event.body)["data"]
-    told = []
-    for name, each in had.items():
+    found = []
+    for name, each in by_sink.items():
         if name in configured and all(delivery.reminder for delivery in each):
-            told.append(_without(configured[name], event, data))
-        told += [Explanation(name, delivery.state.value, _why(delivery), delivery) for delivery in each]
-    return told
+            found.append(_without_delivery(configured[name], event, data))
+        found += [Explanation(name, delivery.state.value, _why(delivery), delivery) for delivery in each]
+    return found
 
 
-def _without(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> Explanation:
-    """Why the event itself was not for `sink`."""
+def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> Explanation:
+    """Why `sink` has no delivery of the event itself."""
     if "muted" in data:
         return Explanation(sink.name, MUTED, _muted(data["muted"]))
     reason = why_not(sink, event.type, event.subject, labels_of(data))
     if reason is not None:
-        return Explanation(sink.name, NOT_ROUTED, f"by the configuration as it is now, {reason}")
+        return Explanation(sink.name, NOT_ROUTED, f"by the current configuration, {reason}")
     return Explanation(sink.name, NOT_THERE, _not_there(sink.replay_from, parse_rfc3339(event.time)))
 
 
@@ -71,12 +71,12 @@ def _muted(mute: Mapping[str, str | None]) -> str:
 
 
 def _not_there(replay_from: datetime | None, time: datetime) -> str:
-    told = "the sink was not there yet, or was configured otherwise"
+    reason = "the sink did not exist yet, or was configured otherwise"
     if replay_from is None:
-        return f"{told}; `replay_from` lets a new sink have what was before it"
+        return f"{reason}; `replay_from` sends earlier events to a new sink"
     if replay_from > time:
-        return f"{told}; its `replay_from` begins later, at {for_people(replay_from)}"
-    return f"{told}; its `replay_from` holds for the first start of `watcher run` with it"
+        return f"{reason}; its `replay_from` begins later, at {for_people(replay_from)}"
+    return f"{reason}; its `replay_from` applies to the first start of `watcher run` with the sink"
 
 
 def _why(delivery: DeliveryRecord) -> str:
@@ -85,8 +85,8 @@ def _why(delivery: DeliveryRecord) -> str:
         case DeliveryState.WAITING:
             since = for_people(datetime.fromtimestamp(delivery.recorded, UTC))
             if not delivery.tries:
-                return f"since {since}; not tried yet: it waits for its turn"
-            return f"since {since}; the last answer: {answer}"
+                return f"since {since}; not tried yet"
+            return f"since {since}; the last response: {answer}"
         case DeliveryState.DROPPED if not delivery.reminder:
-            return f"by `deliveries drop`; the last answer: {answer}" if answer else "by `deliveries drop`"
+            return f"by `deliveries drop`; the last response: {answer}" if answer else "by `deliveries drop`"
     return answer

@@ -13,7 +13,7 @@ import structlog
 from watcher.core.ports import DeliveryState, SendOutcome, Verdict
 from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, result_of
 from watcher.delivery.batching import Batcher
-from watcher.delivery.sink_health import Pacing, SinkHealth
+from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.tracing import span
 from watcher.util.duration import format_duration
@@ -38,7 +38,8 @@ class Sender:
         """Seconds for which a delivery is tried."""
         self.batcher = Batcher(sink.name, sink.limits, store, clock)
         self.health = SinkHealth()
-        self.pacing = Pacing()
+        self.overdue_at = inf
+        """When deliveries that are too old are given up next, while the sink is down (monotonic seconds)."""
         self.last_text = ""
         """The text of the latest outcome."""
         self._sink = sink
@@ -47,8 +48,14 @@ class Sender:
         self._clock = clock
         self._observer = observer
         self._log = log.bind(sink=sink.name)
+        self._requested_until = self._spaced_until = -inf
+        """Until when nothing is sent (monotonic seconds): because the sink asked for it; because sends are spaced."""
         self._unsettled: list[DeliveryOutcome] = []
         self._settling = asyncio.Lock()
+
+    def wait(self) -> float:
+        """How many seconds to wait for the next send; 0 or less: none."""
+        return max(self._requested_until, self._spaced_until) - self._clock.monotonic()
 
     async def send(self, batch: Sequence[Delivery]) -> None:
         """Send a batch and settle its outcomes.
@@ -79,7 +86,7 @@ class Sender:
             at_least = min(error.retry_after or 0.0, LONGEST_HEEDED)
             outcomes = self._later(batch, str(error))
             if not all(map(self.health.is_own_failure, batch)):
-                self.pacing.postpone(self._clock.monotonic() + at_least)
+                self._requested_until = max(self._requested_until, self._clock.monotonic() + at_least)
         except Exception as error:  # noqa: BLE001  a bug with one event must not end the sink's worker
             self._log.exception("sink.crashed")
             outcomes = self._later(batch, f"a bug: {type(error).__name__}")
@@ -135,13 +142,13 @@ class Sender:
     def _pace(self, results: Sequence[DeliveryOutcome], share: float, *, changed: bool) -> None:
         now = self._clock.monotonic()
         if self._limits.in_order:
-            self.pacing.space(now + max(result.pause for result in results))
+            self._spaced_until = now + max(result.pause for result in results)
         elif self.health.down:
-            self.pacing.space(now + share * SPACING)
+            self._spaced_until = now + share * SPACING
         elif changed:
-            self.pacing.space(-inf)
+            self._spaced_until = -inf
         if changed:
-            self.pacing.overdue_at = now + self.give_up_after
+            self.overdue_at = now + self.give_up_after
 
     async def _retry_now(self, since: float) -> None:
         """Retry now what began to fail after `since`, when the sink last responded: it failed because it was down."""

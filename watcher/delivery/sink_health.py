@@ -1,4 +1,4 @@
-"""Whether a sink is down or failing, and when the next send to it may begin. Pure: times are passed in."""
+"""Whether a sink is down or failing. Pure: times are passed in."""
 
 from __future__ import annotations
 
@@ -78,25 +78,3 @@ class SinkHealth:
             if self.down:
                 self._failing.clear()
         return self.down is not before
-
-
-class Pacing:
-    """When the next send to a sink may begin. Times are monotonic seconds."""
-
-    def __init__(self) -> None:
-        self.overdue_at = inf
-        """When deliveries that are too old are given up next, while the sink is down."""
-        self._requested_until = self._spaced_until = -inf
-        """Until when nothing is sent: because the sink asked for it; because it is down, or its delivery pauses."""
-
-    def wait(self, now: float) -> float:
-        """How many seconds to wait for the next send; 0 or less: none."""
-        return max(self._requested_until, self._spaced_until) - now
-
-    def postpone(self, until: float) -> None:
-        """Send nothing before `until`, since the sink asked for it."""
-        self._requested_until = max(self._requested_until, until)
-
-    def space(self, until: float) -> None:
-        """Send nothing before `until`; replaces the limit of an earlier call."""
-        self._spaced_until = until

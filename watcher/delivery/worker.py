@@ -195,13 +195,13 @@ class Worker:
                 await self._news.wait()
 
     async def _begin(self) -> float:
-        limits, pacing, down = self.sink.limits, self._sender.pacing, self._sender.health.down
+        limits, down = self.sink.limits, self._sender.health.down
         room = (1 if down else limits.parallel) - len(self._sends)
         if room <= 0:
             return LOOK_SECONDS
         if down:
             await self._give_up_overdue()
-        pause = pacing.wait(self._clock.monotonic())
+        pause = self._sender.wait()
         if pause > 0:
             return self._nothing_within(pause)
         hurry = self._state is WorkerState.DRAINING
@@ -225,14 +225,14 @@ class Worker:
 
     async def _give_up_overdue(self) -> None:
         """Dead-letter what is too old: a sink that took nothing for so long could have had it."""
-        pacing, give_up_after = self._sender.pacing, self._sender.give_up_after
-        if self._clock.monotonic() < pacing.overdue_at:
+        sender, give_up_after = self._sender, self._sender.give_up_after
+        if self._clock.monotonic() < sender.overdue_at:
             return
-        pacing.overdue_at = self._clock.monotonic() + LOOK_SECONDS
+        sender.overdue_at = self._clock.monotonic() + LOOK_SECONDS
         now = self._clock.now()
-        reason = given_up(give_up_after, self._sender.last_text)
+        reason = given_up(give_up_after, sender.last_text)
         if await self._dead_letter(reason, now - timedelta(seconds=give_up_after)):
-            self._sender.health.update_ended([DeliveryState.DEAD])
+            sender.health.update_ended([DeliveryState.DEAD])
 
     async def _dead_letter_all(self) -> float:
         if self._sends:  # some of it may still be taken

@@ -30,20 +30,10 @@ LINE_SECONDS = 60.0
 """Seconds between lines: the resolution of CloudWatch."""
 
 ANSWERED = frozenset({PollOutcome.ANSWERED, PollOutcome.OLDER})
-
 UNITS = {
-    "Alive": "Count",
-    "TargetsFailed": "Count",
-    "TargetsStalled": "Count",
-    "TargetsUnreadable": "Count",
-    "EndpointsBlind": "Count",
-    "ScheduleLagSeconds": "Seconds",
-    "Polls": "Count",
-    "PollsFailed": "Count",
-    "ConfigReloadFailed": "Count",
-    "OutboxPending": "Count",
-    "OutboxOldestSeconds": "Seconds",
-    "DeadLetters": "Count",
+    **dict.fromkeys(("Alive", "TargetsFailed", "TargetsStalled", "TargetsUnreadable", "EndpointsBlind"), "Count"),
+    **dict.fromkeys(("Polls", "PollsFailed", "ConfigReloadFailed", "OutboxPending", "DeadLetters"), "Count"),
+    **dict.fromkeys(("ScheduleLagSeconds", "OutboxOldestSeconds"), "Seconds"),
 }
 """Every metric and its CloudWatch unit."""
 

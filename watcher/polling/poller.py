@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.aws.client import OPENING
+from watcher.aws.client import OPENING_SECONDS
 from watcher.core.outages import is_answer
 from watcher.core.status import active
 from watcher.errors import PollFailed, Superseded
@@ -85,7 +85,7 @@ class Poller:
         self._results.configure(self._targets, config)
         # AWS may throttle the rate down to its lowest.
         admission = ADMISSION_CALLS / (endpoint.allowed * LOWEST)
-        self._longest_poll = OPENING + config.retry.attempts * (
+        self._longest_poll = OPENING_SECONDS + config.retry.attempts * (
             max((target.timeout for target in targets), default=0.0) + config.retry.maximum + admission
         )
 

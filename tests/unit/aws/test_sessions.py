@@ -66,7 +66,7 @@ async def test_credentials_that_can_sign_are_kept_while_newer_ones_do_not_come(
 
     monkeypatch.setattr(sessions, "LOADING_SECONDS", 0.01)
 
-    monkeypatch.setattr(sessions, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(sessions, "RENEW_SECONDS", 0.0)
     known = Sessions()
     session = known.of(ACCOUNT, "us-east-1")
     session._credentials = refreshable(timedelta(minutes=12), hang)
@@ -123,7 +123,7 @@ async def test_a_session_that_fails_is_replaced_after_a_while_and_one_that_works
         with pytest.raises(EndpointUnreadable, match="ProfileNotFound"):
             await first["bad"].prepare()
         assert all_of_them.of(bad, "us-east-1") is first["bad"]
-        now += sessions.RENEW_EVERY / 2
+        now += sessions.RENEW_SECONDS / 2
     assert all_of_them.of(bad, "us-east-1") is not first["bad"]
     assert all_of_them.of(good, "us-east-1") is first["good"]
     all_of_them.drop()

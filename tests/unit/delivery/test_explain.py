@@ -34,13 +34,13 @@ def a_delivery(state: DeliveryState, answer: str | None = None, **how: Any) -> D
     [
         (a_delivery(SENT, "200 OK"), "200 OK"),
         (a_delivery(SENT), ""),
-        (a_delivery(WAITING, "503 Busy"), "since 2026-11-23 08:00:00 UTC; the last answer: 503 Busy"),
+        (a_delivery(WAITING, "503 Busy"), "since 2026-11-23 08:00:00 UTC; the last response: 503 Busy"),
         (
             a_delivery(WAITING, tries=0),
-            "since 2026-11-23 08:00:00 UTC; not tried yet: it waits for its turn",
+            "since 2026-11-23 08:00:00 UTC; not tried yet",
         ),
         (a_delivery(DEAD, "given up after 24h: 503 Busy"), "given up after 24h: 503 Busy"),
-        (a_delivery(DROPPED, "503 Busy"), "by `deliveries drop`; the last answer: 503 Busy"),
+        (a_delivery(DROPPED, "503 Busy"), "by `deliveries drop`; the last response: 503 Busy"),
         (a_delivery(DROPPED, tries=0), "by `deliveries drop`"),
     ],
 )
@@ -49,7 +49,7 @@ def test_what_a_sink_was_to_have_is_told_with_its_last_answer(delivery: Delivery
     assert (told.sink, told.state, told.why, told.delivery) == ("ops", delivery.state, why, delivery)
 
 
-NOT_THERE = "the sink was not there yet, or was configured otherwise; "
+NOT_THERE = "the sink did not exist yet, or was configured otherwise; "
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ NOT_THERE = "the sink was not there yet, or was configured otherwise; "
         (
             {"labels": {"team": "platform"}},
             "not there yet",
-            NOT_THERE + "`replay_from` lets a new sink have what was before it",
+            NOT_THERE + "`replay_from` sends earlier events to a new sink",
         ),
         (
             {"replay_from": minute(1)},
@@ -76,13 +76,13 @@ NOT_THERE = "the sink was not there yet, or was configured otherwise; "
         (
             {"replay_from": minute(0) - timedelta(hours=1)},
             "not there yet",
-            NOT_THERE + "its `replay_from` holds for the first start of `watcher run` with it",
+            NOT_THERE + "its `replay_from` applies to the first start of `watcher run` with the sink",
         ),
     ],
 )
 def test_a_sink_without_a_delivery_is_told_why(settings: dict[str, Any], state: str, why: str) -> None:
     (told,) = explain(EVENT, [], config_of(SinkSettings("ops", "webhook", **settings)))
-    expected = f"by the configuration as it is now, {why}" if state == "not routed" else why
+    expected = f"by the current configuration, {why}" if state == "not routed" else why
     assert (told.state, told.why, told.delivery) == (state, expected, None)
 
 

@@ -49,7 +49,7 @@ async def test_one_that_hangs_is_not_begun_twice_and_nobody_waits_for_ever() -> 
     counted = Counted()
     shared = SingleFlight(counted.make, 0.0, StoreSilent)
     for _ in range(3):
-        with pytest.raises(StoreSilent, match=r"did not answer within 0\.01 s"):
+        with pytest.raises(StoreSilent, match=r"did not respond within 0\.01 s"):
             await shared.get_within(0.01)
     assert counted.made == 1
     counted.let.set()
@@ -89,7 +89,7 @@ async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
         return "answer"
 
     for _ in range(6):
-        with pytest.raises(StoreSilent, match=r"did not answer within 0\.05 s"):
+        with pytest.raises(StoreSilent, match=r"did not respond within 0\.05 s"):
             await gate.run(question)
     assert len(begun) == 2
     let.set()
