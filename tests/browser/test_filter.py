@@ -109,7 +109,7 @@ async def test_the_address_keeps_the_filter_over_a_reload(page: Page) -> None:
 
 async def test_a_filter_that_nothing_passes_says_so_and_can_be_cleared(page: Page) -> None:
     await page.get_by_role("searchbox", name="Text").fill("no such thing")
-    await expect(page.get_by_text("No target passes this filter.")).to_be_visible()
+    await expect(page.get_by_text("No target matches this filter.")).to_be_visible()
     await expect(page.locator("#shown")).to_have_text("0 of 6 targets")
     await page.get_by_role("button", name="Clear the filters").click()
     await shown(page, 6)

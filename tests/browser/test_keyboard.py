@@ -40,7 +40,7 @@ async def test_filter_open_and_come_back_by_keyboard_alone(daemon: Daemon, visit
     page = await visit()
     await expect(page.locator("#answer")).to_have_text("2 of 6 targets need attention", timeout=30_000)
 
-    await tab_to(page, "Skip to the content", 1)
+    await tab_to(page, "Skip to content", 1)
     await page.keyboard.press("Enter")
     await expect(page.locator("main")).to_be_focused()
     await tab_to(page, "text")
@@ -77,7 +77,7 @@ async def test_a_reader_gets_landmarks_headings_and_a_real_table(daemon: Daemon,
     for landmark in ("banner", "main", "contentinfo", "search"):
         await expect(page.get_by_role(landmark)).to_have_count(1)
     assert await page.get_by_role("heading").all_inner_texts() == [
-        "2 of 6 targets need attention", "Targets", "Last events live", "Endpoints", "Sinks",
+        "2 of 6 targets need attention", "Targets", "Latest events live", "Endpoints", "Sinks",
     ]  # fmt: skip
     table = page.get_by_role("table", name="Targets")
     await expect(table.get_by_role("columnheader")).to_have_text(

@@ -72,7 +72,7 @@ async def test_two_thousand_targets_are_drawn_filtered_and_scrolled_without_a_st
         rounds.append(await _round(page))
     async with page.expect_response("**/api/targets", timeout=30_000):
         await page.evaluate("long.length = 0")
-    await expect(page.locator("#fresh")).to_have_text(re.compile("answered [2-4] s ago"))  # it is done with it
+    await expect(page.locator("#fresh")).to_have_text(re.compile("updated [2-4] s ago"))  # it is done with it
     refreshing = await page.evaluate("long")
     best = min(rounds, key=lambda each: each.longest)
     print(

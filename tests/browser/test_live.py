@@ -51,7 +51,7 @@ async def test_an_event_arrives_without_a_reload_and_changes_row_and_answer(
     await daemon.start()
     page = await visit()
     await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
-    await expect(page.get_by_text("Nothing was recorded yet.")).to_be_visible()
+    await expect(page.get_by_text("No event yet.")).to_be_visible()
     await expect(page.locator("#live")).to_have_text("live")
     await page.evaluate("window.same = true")
 
@@ -135,7 +135,7 @@ async def test_a_wrong_configuration_is_an_alert_until_it_is_put_right(
     daemon.file.write_text(right.replace("sqlite:///", "sqlite:////"), encoding="utf-8")
     daemon.reload.ask()
     await expect(alert).to_have_count(0, timeout=SOON)
-    await expect(page.get_by_text("New values of these keys hold from the next start on")).to_be_visible()
+    await expect(page.get_by_text("New values of these keys take effect at the next start")).to_be_visible()
     await expect(page.locator("#restart li")).to_have_text("state")
 
 
@@ -151,7 +151,7 @@ async def test_a_lost_daemon_is_said_with_its_time_and_found_again(daemon: Daemo
     alert = page.get_by_role("alert").filter(has_text="No connection to the daemon since")
     await expect(alert).to_be_visible(timeout=SOON)
     await expect(alert).to_contain_text(
-        re.compile(r"since \d\d:\d\d:\d\d UTC: .* What is shown is from \d\d:\d\d:\d\d UTC\.")
+        re.compile(r"since \d\d:\d\d:\d\d UTC: .* The page shows the state of \d\d:\d\d:\d\d UTC\.")
     )
     await expect(alert.locator("strong")).to_have_attribute("title", re.compile(r" UTC\n.* Asia/Tokyo$"))
     await expect(page.locator("#live")).to_have_text("not live")

@@ -114,6 +114,6 @@ async def test_without_its_script_the_page_says_where_else_to_look(daemon: Daemo
     daemon.configure(green(daemon.simulator))
     await daemon.start()
     page = await visit(java_script_enabled=False)
-    await expect(page.get_by_role("heading", name="This page needs its script")).to_be_visible()
+    await expect(page.get_by_role("heading", name="This page needs JavaScript")).to_be_visible()
     await expect(page.locator("noscript code")).to_be_visible()
     assert await page.get_by_role("link", name="/api/targets").get_attribute("href") == "./api/targets"

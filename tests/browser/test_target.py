@@ -75,7 +75,7 @@ async def test_a_target_tells_its_attempts_what_aws_said_and_what_became_of_its_
     await expect(facts).to_contain_text("example-org/infrastructure @ main")
     link = facts.get_by_role("link", name="4be1d2a")
     assert await link.get_attribute("href") == f"https://github.com/example-org/infrastructure/commit/{'4be1d2a0' * 5}"
-    lines = article.get_by_role("region", name="What AWS tells").get_by_role("listitem")
+    lines = article.get_by_role("region", name="AWS's sync events").get_by_role("listitem")
     await expect(lines).to_have_count(3)
     await expect(lines.last).to_contain_text("has a dependent object")
     event = article.get_by_role("region", name="Events and their deliveries").locator(".list > li")

@@ -1,7 +1,7 @@
-// The page: which part of it the address asks for, and when the daemon is asked again.
+// The page: which part of it the URL selects, and when data is loaded again.
 
-import { Refused, Stream, ask, contact } from "./daemon.js?v=HASH";
-import { el, keyed, moment, say, told } from "./dom.js?v=HASH";
+import { Refused, Stream, load, contact } from "./daemon.js?v=HASH";
+import { el, keyed, moment, setText, isolated } from "./dom.js?v=HASH";
 import { decoded } from "./filter.js?v=HASH";
 import { Overview } from "./overview.js?v=HASH";
 import { dataOf, targetOf, within } from "./paths.js?v=HASH";
@@ -10,12 +10,12 @@ import { TargetPage } from "./target.js?v=HASH";
 import { ago, hour, inZones, tick, watch } from "./time.js?v=HASH";
 import { ATTENTION, eventTitle, eventWords, plural } from "./words.js?v=HASH";
 
-const EVERY = 10_000;
-const SOONER = 2_000; // while it cannot be reached, or has not seen everything yet
-const BURST = 250;
-const MANY = 8;
-const SHARED = 1_200;
-const SAY_EVERY = 5_000;
+const REFRESH_MS = 10_000;
+const QUICK_REFRESH_MS = 2_000; // while the daemon cannot be reached, or has not seen every target yet
+const BURST_MS = 250; // events within this time are handled together
+const MAX_SINGLE = 8; // targets that are loaded one by one; more are loaded with all
+const OVERVIEW_AGE_MS = 1_200; // how old the response with all targets may be
+const ANNOUNCE_MS = 5_000;
 const NAME = "watcher";
 
 const byId = (id) => document.getElementById(id);
@@ -24,8 +24,8 @@ const overview = new Overview();
 const targetPage = new TargetPage(byId("target"));
 const events = new Events();
 let opened = null; // the id of the target whose page is shown
-let cameFrom = null; // the link that opened it
-let scrolled = 0; // where the overview was then
+let openedBy = null; // the link that opened it
+let scrolled = 0; // the scroll position of the overview then
 let counts = null;
 let run = null; // when the daemon was started
 let next = 0;
@@ -34,32 +34,32 @@ const stream = new Stream({
   last: () => events.last,
   open: (yes) => {
     showLive(yes);
-    if (!yes) soon(0);
+    if (!yes) refreshIn(0);
   },
-  config: () => soon(0),
+  config: () => refreshIn(0),
   event: (number, event) => {
-    arrived(events.add([{ number, event }]));
+    announce(events.add([{ number, event }]));
     touched(event.subject);
   },
 });
 
-// Asking again
+// Loading
 
-/** Ask for everything that is shown, and again later. Whatever fails is tried again with the rest. */
+/** Load everything that is shown, and again later, which also retries what failed. */
 async function refresh() {
   clearTimeout(next);
   const asked = [showStatus(), opened ? showTarget(opened) : showOverview()];
   await Promise.allSettled(asked);
   showContact();
-  if (!document.hidden) soon(contact.lost || counts?.not_seen ? SOONER : EVERY);
+  if (!document.hidden) refreshIn(contact.lost || counts?.not_seen ? QUICK_REFRESH_MS : REFRESH_MS);
 }
 
-function soon(milliseconds) {
+function refreshIn(milliseconds) {
   clearTimeout(next);
   next = setTimeout(refresh, milliseconds);
 }
 
-const all = (path, show) => ask(path).then(show);
+const all = (path, show) => load(path).then(show);
 
 async function showOverview() {
   await Promise.all([
@@ -74,10 +74,10 @@ async function showOverview() {
   title();
 }
 
-/** Hear of events from the last one on that is known; the last ones before are asked for. */
+/** Load the latest events, and open the stream for those that follow. */
 async function listen() {
   if (!stream.on) {
-    const { events: before } = await ask("api/events?limit=50");
+    const { events: before } = await load("api/events?limit=50");
     events.add(before);
     stream.start();
   }
@@ -85,7 +85,7 @@ async function listen() {
 
 async function showTarget(id) {
   try {
-    const [row] = await Promise.all([ask(dataOf(id)), listen()]);
+    const [row] = await Promise.all([load(dataOf(id)), listen()]);
     overview.patch(row);
     if (opened !== id) return;
     targetPage.show(row);
@@ -100,48 +100,48 @@ async function showTarget(id) {
 const changed = new Set();
 let gathering = 0;
 
-/** Something happened to a target: look at it anew, with whatever else happens just now. */
+/** Load a target again after an event, together with others that have events now. */
 function touched(subject) {
   if (!overview.known && subject !== opened) return;
   changed.add(subject);
-  gathering ||= setTimeout(lookAgain, BURST);
+  gathering ||= setTimeout(refreshChanged, BURST_MS);
 }
 
-async function lookAgain() {
+async function refreshChanged() {
   const subjects = [...changed];
   changed.clear();
   const known = subjects.every((id) => id === opened || overview.row(id));
-  if (known && subjects.length <= MANY) {
+  if (known && subjects.length <= MAX_SINGLE) {
     await Promise.allSettled(subjects.map(showTarget));
     showContact();
     title();
   } else {
-    await new Promise((done) => setTimeout(done, SHARED)); // what is told of all may be that old
+    await new Promise((done) => setTimeout(done, OVERVIEW_AGE_MS)); // until then the response may be older than the event
     await refresh();
   }
-  gathering = changed.size ? setTimeout(lookAgain, BURST) : 0;
+  gathering = changed.size ? setTimeout(refreshChanged, BURST_MS) : 0;
 }
 
-// What is said beside the targets
+// Status, notices and announcements
 
 async function showStatus() {
-  const status = await ask("api/status");
-  if (run && run !== status.started_at) startAnew();
+  const status = await load("api/status");
+  if (run && run !== status.started_at) reconnect();
   run = status.started_at;
   counts = status.counts;
   keyed(byId("run"), [[status.version, status.started_at]], () => "run", ([version, started]) =>
-    el("span", {}, el("span", {}, `version ${version}`), " · ", el("span", {}, "runs ", moment("since", started))));
+    el("span", {}, el("span", {}, `version ${version}`), " · ", el("span", {}, "running ", moment("since", started))));
   watch(byId("run"));
   notice("trouble", status.watcher.live ? null : "The daemon makes no progress", status.watcher.live ? [] : status.watcher.reasons);
   const { faults, restart_for: keys, tried_at: tried, place } = status.config;
-  notice("faults", faults.length ? `The configuration that was read at ${hour(Date.parse(tried))} is wrong; the one before it stays in force` : null, faults, Date.parse(tried));
-  notice("restart", keys.length ? "New values of these keys hold from the next start on" : null, keys);
+  notice("faults", faults.length ? `The configuration read at ${hour(Date.parse(tried))} is invalid; the previous one stays in effect` : null, faults, Date.parse(tried));
+  notice("restart", keys.length ? "New values of these keys take effect at the next start" : null, keys);
   overview.configured(place);
   title();
 }
 
-/** Another run of the daemon: its events may be others. */
-function startAnew() {
+/** The daemon was restarted, and may have other events. */
+function reconnect() {
   stream.stop();
   events.clear();
   listen().catch(() => {}); // the next refresh tries again
@@ -160,32 +160,32 @@ function notice(id, headline, lines, at = null) {
   box.replaceChildren(...(headline ? [el("p", {}, el("strong", { title: at && inZones(at) }, headline), lines.length ? ":" : "."), list(lines)] : []));
 }
 
-const list = (lines) => (lines.length ? el("ul", {}, lines.map((line) => el("li", { dir: "auto" }, told(line)))) : "");
+const list = (lines) => (lines.length ? el("ul", {}, lines.map((line) => el("li", { dir: "auto" }, isolated(line)))) : "");
 
 function showContact() {
   const { lost, answered, why } = contact;
-  const from = answered ? ` What is shown is from ${hour(answered)}.` : "";
-  notice("lost", lost ? `No connection to the daemon since ${hour(lost)}: ${why}.${from} It is tried again by itself` : null, [], lost);
+  const from = answered ? ` The page shows the state of ${hour(answered)}.` : "";
+  notice("lost", lost ? `No connection to the daemon since ${hour(lost)}: ${why}.${from} The page keeps retrying` : null, [], lost);
   document.body.classList.toggle("stale", Boolean(lost));
 }
 
-const unsaid = [];
-let saying = 0;
+const unannounced = [];
+let announcing = 0;
 
-/** Tell of new events aloud: the last of them, and how many there were, not more often than one can listen. */
-function arrived(fresh) {
-  unsaid.push(...fresh);
-  if (saying || !unsaid.length) return;
+/** Announce new events to screen readers: the latest and their number, not more often than one can listen. */
+function announce(fresh) {
+  unannounced.push(...fresh);
+  if (announcing || !unannounced.length) return;
   const speak = () => {
-    saying = 0;
-    const count = unsaid.length;
+    announcing = 0;
+    const count = unannounced.length;
     if (!count) return;
-    const { event } = unsaid.splice(0).at(-1);
+    const { event } = unannounced.splice(0).at(-1);
     const last = `${eventTitle(event)}: ${eventWords(event).word}`;
-    say(byId("said"), count === 1 ? last : `${plural(count, "new event")}; the last: ${last}`);
-    saying = setTimeout(speak, SAY_EVERY);
+    setText(byId("said"), count === 1 ? last : `${plural(count, "new event")}; the latest: ${last}`);
+    announcing = setTimeout(speak, ANNOUNCE_MS);
   };
-  saying = setTimeout(speak, BURST);
+  announcing = setTimeout(speak, BURST_MS);
 }
 
 function title(name = opened && overview.row(opened)?.title) {
@@ -206,21 +206,21 @@ function route({ focus = true } = {}) {
   byId("target").hidden = id === null;
   if (id === null) overview.readAddress();
   if (same) return;
-  if (id === null) comeBack(focus);
+  if (id === null) returnToOverview(focus);
   else {
     targetPage.open(id);
     title(decoded(id.split("/").at(-1)));
     if (focus) window.scrollTo(0, 0);
     if (focus) byId("target").querySelector("h1").focus({ preventScroll: true });
   }
-  soon(0);
+  refreshIn(0);
 }
 
-function comeBack(focus) {
+function returnToOverview(focus) {
   title();
   if (!focus) return;
   window.scrollTo(0, scrolled);
-  const place = cameFrom?.isConnected ? cameFrom : byId("answer");
+  const place = openedBy?.isConnected ? openedBy : byId("answer");
   place.focus({ preventScroll: true });
 }
 
@@ -233,7 +233,7 @@ document.addEventListener("click", (event) => {
   overview.keepFilter();
   if (link.dataset.back !== undefined && history.state?.inside) return history.back();
   if (!opened && path) {
-    cameFrom = link;
+    openedBy = link;
     scrolled = window.scrollY;
   }
   if (link.href !== location.href) history.pushState({ inside: true }, "", link.getAttribute("href"));
@@ -249,13 +249,13 @@ document.addEventListener("visibilitychange", () => {
   } else refresh();
 });
 
-// Made absolute: they are relative to the URL that the page was opened at, which changes with navigation.
+// Make relative links absolute, since navigation changes the URL that they are relative to.
 for (const link of document.querySelectorAll("[href^='.']:not([rel=stylesheet])")) link.setAttribute("href", link.href);
 
 history.scrollRestoration = "manual";
 setInterval(() => {
   tick();
-  if (contact.answered) say(byId("fresh"), `, answered ${ago((Date.now() - contact.answered) / 1000)}`);
+  if (contact.answered) setText(byId("fresh"), `, updated ${ago((Date.now() - contact.answered) / 1000)}`);
 }, 1_000);
 showLive(false);
 route({ focus: false });

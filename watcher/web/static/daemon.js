@@ -1,16 +1,16 @@
-// The daemon from here: asking it, hearing from it, and whether it can be reached.
+// The connection to the daemon: requests, the event stream, and whether it can be reached.
 
 import { at } from "./paths.js?v=HASH";
-import { hear } from "./time.js?v=HASH";
+import { setClock } from "./time.js?v=HASH";
 
-const PATIENCE = 10_000;
-const AGAIN = 5_000;
-const REASONS = { TimeoutError: "it did not answer in time", TypeError: "it cannot be reached" };
+const TIMEOUT_MS = 10_000;
+const RECONNECT_MS = 5_000;
+const REASONS = { TimeoutError: "it did not respond in time", TypeError: "it cannot be reached" };
 
-/** When it last answered, and since when it does not: milliseconds by this machine's clock. */
+/** When it last responded, and since when it does not: milliseconds by this machine's clock. */
 export const contact = { answered: 0, lost: 0, why: "" };
 
-/** It answered, and what it answered is no good to us. */
+/** An error response of the daemon, other than of a failure or a missing token. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -18,15 +18,15 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON at a path of the daemon. Raises `Refused` with the daemon's own words, or another error where it was not reached. */
-export async function ask(path) {
+/** The JSON at a path of the daemon. Throws `Refused` with the daemon's error, or another error if it was not reached. */
+export async function load(path) {
   try {
-    const answer = await fetch(at(path), { headers: { accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE) });
+    const answer = await fetch(at(path), { headers: { accept: "application/json" }, signal: AbortSignal.timeout(TIMEOUT_MS) });
     const body = await answer.json().catch(() => ({}));
-    if (answer.status >= 500 || answer.status === 401) throw new Error(body.error ?? `it answered ${answer.status}`);
+    if (answer.status >= 500 || answer.status === 401) throw new Error(body.error ?? `it responded with ${answer.status}`);
     Object.assign(contact, { answered: Date.now(), lost: 0, why: "" });
-    if (!answer.ok) throw new Refused(answer.status, body.error ?? `it answered ${answer.status}`);
-    if (body.now) hear(body.now);
+    if (!answer.ok) throw new Refused(answer.status, body.error ?? `it responded with ${answer.status}`);
+    if (body.now) setClock(body.now);
     return body;
   } catch (error) {
     if (error instanceof Refused) throw error;
@@ -36,18 +36,18 @@ export async function ask(path) {
   }
 }
 
-/** Events as they are recorded, for as long as somebody looks: a hidden page holds no connection. */
+/** Events as they are recorded. A hidden page keeps no connection. */
 export class Stream {
   #source = null;
   #again = 0;
   #on;
 
-  /** `on` has `event(number, event)`, `config()`, `open(yes)`, and `last()`: the number to go on after. */
+  /** `on` has `event(number, event)`, `config()`, `open(yes)`, and `last()`: the number of the last known event. */
   constructor(on) {
     this.#on = on;
   }
 
-  /** Whether it listens, or is about to again. */
+  /** Whether it is connected, or reconnecting. */
   get on() {
     return this.#source !== null;
   }
@@ -61,9 +61,9 @@ export class Stream {
     source.addEventListener("config", () => this.#on.config());
     source.onerror = () => {
       this.#on.open(false);
-      if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+      if (source.readyState !== EventSource.CLOSED) return; // the browser reconnects
       this.stop();
-      this.#again = setTimeout(() => this.start(), AGAIN);
+      this.#again = setTimeout(() => this.start(), RECONNECT_MS);
     };
   }
 

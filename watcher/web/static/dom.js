@@ -1,8 +1,8 @@
-// Elements from values, as text only: nothing from AWS is ever read as markup.
+// Creates elements from values, as text only: nothing from AWS is parsed as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes (false and null: left out) and children (texts and nodes; what is empty or false: left out). */
+/** An element with attributes (not for false and null) and children (texts and nodes, not for empty and false ones). */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -12,10 +12,10 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** A text of AWS or of a user: isolated, so that its direction does not turn what stands beside it. */
-export const told = (text) => el("bdi", {}, String(text));
+/** A text of AWS or of a user, isolated so that its direction does not affect the texts beside it. */
+export const isolated = (text) => el("bdi", {}, String(text));
 
-/** The shape of a standing: says by form what colour says as well. The word always stands beside it. */
+/** The icon of a status, which differs in shape as well as in colour. Its name always stands beside it. */
 export function shape(standing) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "shape");
@@ -26,30 +26,30 @@ export function shape(standing) {
   return svg;
 }
 
-/** Shape and word. */
+/** Icon and name of a status. */
 export const mark = (standing, word) =>
   el("span", { class: "standing", "data-standing": standing }, shape(standing), el("span", { class: "word" }, word));
 
-/** A link to another site, where it is one that is safe to follow; else the text alone. */
-export function outward(url, ...children) {
+/** A link to another site if it is https, else the text alone. */
+export function externalLink(url, ...children) {
   if (typeof url !== "string" || !url.startsWith("https://")) return el("span", {}, ...children);
   return el("a", { href: url, rel: "noreferrer noopener" }, ...children);
 }
 
-/** The first seven characters of a commit, linked where its repository has a page for it. */
+/** The first seven characters of a commit, linked if its page is known. */
 export function commit(sha, url) {
   if (!sha) return el("span", { class: "dim" }, "no commit");
-  return outward(url, el("code", { title: sha }, told(sha.slice(0, 7))));
+  return externalLink(url, el("code", { title: sha }, isolated(sha.slice(0, 7))));
 }
 
-/** A moment, whose text the ticker keeps (see `time.js`); `none` where there is no moment. */
+/** A time, whose text `time.js` updates; `none` is shown if there is no time. */
 export const moment = (is, iso, none = "") => el("time", { "data-is": is, datetime: iso ?? null }, iso ? "" : none);
 
 const kept = new WeakMap();
 
 /**
- * Let `list` have one node for each item, in order. What did not change is left alone, so that focus, an open
- * `details` and a reader's place survive. Tells which nodes are new.
+ * Update `list` to one node for each item, in order; returns the new nodes. Unchanged items keep their nodes, so that
+ * focus, an open `details` and the scroll position stay.
  */
 export function keyed(list, items, keyOf, build) {
   const before = kept.get(list) ?? new Map();
@@ -87,7 +87,7 @@ function inherit(old, node) {
   queueMicrotask(() => node.querySelectorAll(tag)[place]?.focus({ preventScroll: true }));
 }
 
-/** Change a text only where it differs, so that nothing is laid out, or read aloud, for nothing. */
-export function say(node, text) {
+/** Set a text if it differs, so that nothing is laid out, or read aloud, without need. */
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -1,6 +1,6 @@
-// The filter: from the address and back, and whether a row passes it. The same names and meaning as in /api/targets.
+// The filter: from the URL and back, and whether a row passes it. Names and meaning are those of /api/targets.
 
-/** What the query of an address asks for. */
+/** The filter in the query of a URL. */
 export function read(search) {
   const query = new URLSearchParams(search);
   const one = (name) => query.get(name) ?? "";
@@ -13,7 +13,7 @@ export function read(search) {
   };
 }
 
-/** The query of a filter, with its question mark; empty for one that lets everything through. */
+/** The query of a filter, with its question mark; empty if every row passes. */
 export function write(filter) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {
@@ -23,23 +23,23 @@ export function write(filter) {
   return text && `?${text}`;
 }
 
-/** What text is looked for in: everything of a row that a person can read. */
+/** The text of a row that is searched: everything that it shows. */
 export function haystack(row) {
   const labels = Object.entries(row.labels).map((pair) => pair.join("="));
   const { id, title, standing, status, sha, repository, branch, note } = row;
   return [id, title, standing, status, sha, repository, branch, note, decoded(id), ...labels].filter(Boolean).join("\n").toLowerCase();
 }
 
-/** A path as people write it. */
+/** A path without percent-encoding. */
 export function decoded(path) {
   try {
     return decodeURIComponent(path);
   } catch {
-    return path; // not everything in an address is well formed
+    return path; // it may be malformed
   }
 }
 
-/** A function that says whether a row passes; its haystack is asked for only where it matters. */
+/** A function that says whether a row passes; its haystack is made only if it is needed. */
 export function test(filter) {
   const text = filter.text.trim().toLowerCase();
   const labels = filter.label.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]);

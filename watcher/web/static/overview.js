@@ -1,6 +1,6 @@
-// The overview: the answer to "is it green?", the chips, the filter and the table.
+// The overview: the summary, the status chips, the filter and the table.
 
-import { el, say, shape } from "./dom.js?v=HASH";
+import { el, setText, shape } from "./dom.js?v=HASH";
 import { read, test, write } from "./filter.js?v=HASH";
 import { within } from "./paths.js?v=HASH";
 import { Rows } from "./rows.js?v=HASH";
@@ -16,13 +16,13 @@ export class Overview {
   #form = byId("filters");
   #filter = read(location.search);
   #place = "";
-  #told = false;
+  #loaded = false;
   #asked = 0;
   #keeping = 0;
 
   #failing = [];
 
-  /** How many targets stand how; null before they were told. */
+  /** How many targets have each status; null until they are loaded. */
   counts = null;
 
   constructor() {
@@ -46,53 +46,53 @@ export class Overview {
   }
 
   get known() {
-    return this.#told;
+    return this.#loaded;
   }
 
   row(id) {
     return this.#rows.row(id);
   }
 
-  /** Every target as /api/targets tells it. */
+  /** All targets, from /api/targets. */
   replace(rows) {
-    this.#told = true;
+    this.#loaded = true;
     this.#rows.replace(rows);
     this.#changed();
   }
 
-  /** One target as it is now. */
+  /** One target, from /api/targets/<id>. */
   patch(row) {
-    if (!this.#told) return;
+    if (!this.#loaded) return;
     this.#rows.patch(row);
     this.#changed();
   }
 
-  /** A target that is no longer watched. */
+  /** Remove a target that is no longer configured. */
   remove(id) {
     this.#rows.remove(id);
     this.#changed();
   }
 
-  /** Every sink as /api/sinks lists it. */
+  /** All sinks, from /api/sinks. */
   sinks(sinks) {
     this.#failing = sinks.filter((each) => each.configured && each.state !== null && each.state !== "up").map((each) => each.name);
-    if (this.#told) this.#answer(this.counts, this.#rows.all.length);
+    if (this.#loaded) this.#answer(this.counts, this.#rows.all.length);
   }
 
-  /** Where the configuration stands, for an empty page. */
+  /** Set the place of the configuration, which an empty page shows. */
   configured(place) {
     this.#place = place;
-    if (this.#told) this.#nothing();
+    if (this.#loaded) this.#nothing();
   }
 
-  /** Take the filter from the address. */
+  /** Read the filter from the URL. */
   readAddress() {
     this.#filter = read(location.search);
     this.#write();
     this.#apply();
   }
 
-  /** Let the address have the filter: once somebody rests from typing, or goes elsewhere. */
+  /** Write the filter to the URL, after a pause in typing or before navigation. */
   keepFilter() {
     if (!this.#keeping) return;
     clearTimeout(this.#keeping);
@@ -107,7 +107,7 @@ export class Overview {
     } else this.#set({ [control.name]: control.value });
   }
 
-  /** Change the filter; what it shows follows with the next frame, once however fast somebody types. */
+  /** Change the filter. The table follows once with the next frame, however fast the user types. */
   #set(change) {
     this.#filter = { ...this.#filter, ...change };
     if (this.#asked) return;
@@ -133,11 +133,11 @@ export class Overview {
   }
 
   #apply() {
-    if (!this.#told) return;
+    if (!this.#loaded) return;
     const shown = this.#rows.show(test(this.#filter));
     const all = this.#rows.all.length;
     const filtered = write(this.#filter) !== "";
-    say(byId("shown"), filtered ? `${number(shown)} of ${plural(all, "target")}` : plural(all, "target"));
+    setText(byId("shown"), filtered ? `${number(shown)} of ${plural(all, "target")}` : plural(all, "target"));
     byId("clear").hidden = !filtered;
     byId("table").hidden = shown === 0;
     byId("none").hidden = shown > 0;
@@ -147,7 +147,7 @@ export class Overview {
   #nothing() {
     const some = this.#rows.all.length > 0;
     const place = this.#place ? ` in ${this.#place}` : "";
-    say(byId("none"), some ? "No target passes this filter." : `Nothing is listed${place}. Add templates or stacks there.`);
+    setText(byId("none"), some ? "No target matches this filter." : `No targets are configured${place}. Add templates or stacks there.`);
   }
 
   #answer(counts, all) {
@@ -155,8 +155,8 @@ export class Overview {
     const box = byId("verdict");
     box.dataset.standing = standing;
     box.querySelector("use").setAttribute("href", `#shape-${standing}`);
-    say(byId("answer"), text);
-    say(byId("answer-detail"), detail);
+    setText(byId("answer"), text);
+    setText(byId("answer-detail"), detail);
   }
 
   #chips(counts, all) {
@@ -166,15 +166,15 @@ export class Overview {
         found ??
         el("button", { type: "button", "data-status": status, "data-standing": status, "aria-pressed": "false" },
           status ? shape(status) : null, el("span", { class: "count" }), ` ${word}`);
-      say(node.querySelector(".count"), number(count));
+      setText(node.querySelector(".count"), number(count));
       node.hidden = count === 0 && status !== "" && status !== this.#filter.status;
       if (!found) byId("standings").append(node);
     };
-    chip("", "in all", all);
+    chip("", "in total", all);
     for (const [standing, word] of Object.entries(STANDINGS)) chip(standing, word.toLowerCase(), counts[standing]);
   }
 
-  /** What can be chosen: what there is, and what is chosen though there is none of it. */
+  /** Offer the values that targets have, and those that are chosen though no target has them. */
   #choices(rows) {
     const { account, kind, label } = this.#form.elements;
     offer(account, [...rows.map((row) => row.account), this.#filter.account]);
@@ -182,7 +182,7 @@ export class Overview {
     offer(label, rows.flatMap((row) => Object.entries(row.labels).map((pair) => pair.join("="))));
   }
 
-  /** Let the controls show what the filter is. */
+  /** Write the filter to its controls. */
   #write() {
     const { text, account, kind, label } = this.#form.elements;
     if (text.value !== this.#filter.text) text.value = this.#filter.text;
@@ -202,13 +202,13 @@ export class Overview {
   }
 }
 
-/** The answer to "is it green?", from how many targets stand how. */
+/** The summary, from how many targets have each status. */
 export function verdict(counts, all) {
   const parts = (standings) =>
     standings.filter((each) => counts[each]).map((each) => `${number(counts[each])} ${STANDINGS[each].toLowerCase()}`);
   const rest = parts(["never_synced", "not_seen", "active", "succeeded"]).join(", ");
   const wrong = ATTENTION.filter((each) => counts[each]);
-  if (all === 0) return { standing: "not_seen", text: "Nothing is watched", detail: "The configuration lists no target." };
+  if (all === 0) return { standing: "not_seen", text: "No targets", detail: "The configuration has no target." };
   if (wrong.length) {
     const sum = wrong.reduce((total, each) => total + counts[each], 0);
     const need = sum === all && all > 1
@@ -221,19 +221,19 @@ export function verdict(counts, all) {
     return { standing: "not_seen", text, detail: `Nothing is wrong so far: ${rest}` };
   }
   if (counts.succeeded === all) {
-    const text = all === 1 ? "The one target is green" : `All ${plural(all, "target")} are green`;
-    return { standing: "succeeded", text, detail: "Each has its latest commit synced." };
+    const text = all === 1 ? "The target is green" : `All ${plural(all, "target")} are green`;
+    return { standing: "succeeded", text, detail: "The latest commit of each target is synced." };
   }
   const standing = counts.active ? "active" : counts.succeeded ? "succeeded" : "never_synced";
   return { standing, text: `None of ${plural(all, "target")} needs attention`, detail: rest };
 }
 
 /** The verdict on the targets, preceded by the sinks that do not accept deliveries. */
-function withSinks(said, failing) {
-  if (failing.length === 0) return said;
+function withSinks(summary, failing) {
+  if (failing.length === 0) return summary;
   const which = failing.length === 1 ? `The sink ${failing[0]} is failing` : `${plural(failing.length, "sink")} are failing`;
-  const standing = ATTENTION.includes(said.standing) ? said.standing : "failed";
-  return { ...said, standing, text: `${which}. ${said.text}` };
+  const standing = ATTENTION.includes(summary.standing) ? summary.standing : "failed";
+  return { ...summary, standing, text: `${which}. ${summary.text}` };
 }
 
 function offer(select, values) {

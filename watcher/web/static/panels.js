@@ -1,6 +1,6 @@
-// What stands beside the targets: the last events, the endpoints, the sinks.
+// The panels beside the targets: the latest events, the endpoints and the sinks.
 
-import { commit, el, keyed, mark, moment, say, told } from "./dom.js?v=HASH";
+import { commit, el, keyed, mark, moment, setText, isolated } from "./dom.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { watch } from "./time.js?v=HASH";
 import { eventTitle, eventWords, plural } from "./words.js?v=HASH";
@@ -15,23 +15,23 @@ function fill(list, empty, items, keyOf, build) {
   empty.hidden = items.length > 0;
 }
 
-/** Which event it is: two watchers on one table may give two events one number. */
+/** The identity of an event: two watchers on one table may give two events the same number. */
 const keyOf = ({ number, event }) => `${number} ${event.id}`;
 
-/** The last events, newest first; each once. */
+/** The latest events, newest first, each once. */
 export class Events {
   #events = [];
 
-  /** The number of the newest. */
+  /** The number of the newest event. */
   last = 0;
 
-  /** Forget them: another run of the daemon may count anew. */
+  /** Forget them: after a restart, numbers may begin again. */
   clear() {
     this.#events = [];
     this.last = 0;
   }
 
-  /** Take up events in any order; tells which of those that are shown are new. */
+  /** Add events in any order; returns the new ones among those that are shown. */
   add(entries) {
     const known = new Set(this.#events.map(keyOf));
     const fresh = entries.filter((entry) => !known.has(keyOf(entry)));
@@ -44,7 +44,7 @@ export class Events {
 
 function eventItem({ event }) {
   const { standing, word } = eventWords(event);
-  const title = told(eventTitle(event));
+  const title = isolated(eventTitle(event));
   const linked = event.data?.target ? el("a", { href: pageOf(event.subject) }, title) : title;
   return el("li", { "data-standing": standing },
     el("p", { class: "line" }, mark(standing, word), moment("ago", event.time)),
@@ -53,18 +53,18 @@ function eventItem({ event }) {
   );
 }
 
-/** One more thing worth knowing of an event: what AWS said when it failed, or which commit. */
+/** A detail of an event: its commit, and AWS's message if it failed. */
 export function detailOf(event) {
   const { attempt, status, error, endpoint, message, muted } = event.data ?? {};
   const silent = muted ? [" (muted)"] : [];
   if (error) {
     const many = endpoint?.targets > 1 ? [`, ${plural(endpoint.targets, "target")}`] : [];
-    return [told(`${error.code}: ${error.message}`), ...many, ...silent];
+    return [isolated(`${error.code}: ${error.message}`), ...many, ...silent];
   }
-  if (!attempt) return message ? [told(message)] : [];
+  if (!attempt) return message ? [isolated(message)] : [];
   const sha = attempt.targetRevision?.sha;
   const said = status === "FAILED" ? attempt.events?.at(-1)?.event : null;
-  return [sha ? commit(sha) : "", said ? told(`${sha ? " " : ""}${said}`) : "", ...silent];
+  return [sha ? commit(sha) : "", said ? isolated(`${sha ? " " : ""}${said}`) : "", ...silent];
 }
 
 export function showEndpoints(endpoints) {
@@ -73,17 +73,17 @@ export function showEndpoints(endpoints) {
 
 function endpointItem(each) {
   const [standing, word] = !each.tried
-    ? ["not_seen", "Not tried yet"]
+    ? ["not_seen", "Not polled yet"]
     : each.readable ? ["succeeded", "Readable"] : ["unreadable", "Unreadable"];
   const slowed = each.rate < each.allowed;
   return el("li", { "data-standing": standing },
     el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "answered ", moment("ago", each.answered_at, "never"))),
-    el("p", { class: "about" }, told(each.account), " · ", told(each.region), " · ", told(each.api)),
+    el("p", { class: "about" }, isolated(each.account), " · ", isolated(each.region), " · ", isolated(each.api)),
     el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${plural(round(each.rate), "call")} a second`,
       slowed ? ` of ${round(each.allowed)} allowed: AWS throttles` : "",
       each.poll_failures ? `, ${plural(each.poll_failures, "poll")} in a row failed` : ""),
     each.outage &&
-      el("p", { class: "problem" }, told(`${each.outage.code}: ${each.outage.message}`), " ", moment("since", each.outage.since)),
+      el("p", { class: "problem" }, isolated(`${each.outage.code}: ${each.outage.message}`), " ", moment("since", each.outage.since)),
   );
 }
 
@@ -104,20 +104,20 @@ export function showSinks(sinks) {
 function sinkItem(each) {
   const [standing, word] = each.configured
     ? (SINK_STATES[each.state] ?? ["not_seen", each.state ?? "Not started"])
-    : ["unknown", "Not configured any more"];
+    : ["unknown", "No longer configured"];
   return el("li", { "data-standing": standing },
     el("p", { class: "line" }, mark(standing, word), each.type && el("span", { class: "dim" }, each.type)),
-    el("p", { class: "about" }, told(each.name)),
+    el("p", { class: "about" }, isolated(each.name)),
     el("p", { class: "dim" },
-      each.waiting ? `${each.waiting.toLocaleString("en")} waiting` : "nothing waits",
+      each.waiting ? `${each.waiting.toLocaleString("en")} pending` : "nothing pending",
       each.oldest_waiting ? [", the oldest ", moment("since", each.oldest_waiting)] : ""),
     each.dead > 0 && el("p", { class: "problem" }, `${plural(each.dead, "dead letter")}: `, el("code", {}, "watcher deliveries --dead")),
-    each.error && el("p", { class: "problem" }, told(each.error)),
+    each.error && el("p", { class: "problem" }, isolated(each.error)),
   );
 }
 
-/** Whether events arrive as they happen. */
+/** Show whether events arrive as they are recorded. */
 export function showLive(open) {
-  say(byId("live"), open ? "live" : "not live");
+  setText(byId("live"), open ? "live" : "not live");
   byId("live").classList.toggle("on", open);
 }

@@ -6,7 +6,7 @@ const ROOT = new URL("..", import.meta.url);
 /** The URL path of one of the daemon's own paths. */
 export const at = (path) => ROOT.pathname + path;
 
-/** The daemon's own path that a link or the location points to; null if it points elsewhere. */
+/** The daemon's path of a link or a location; null if it is elsewhere. */
 export const within = ({ origin, pathname }) =>
   origin === ROOT.origin && pathname.startsWith(ROOT.pathname) ? pathname.slice(ROOT.pathname.length) : null;
 

@@ -1,8 +1,7 @@
-// The table of targets. 2,000 of them are no burden: each row is built once, and only what changed of it is touched;
-// they stand in groups, and a group that is out of view is neither styled nor laid out; what is out of view is written
-// a few milliseconds at a time.
+// The table of targets, fast with 2,000 of them: each row is built once, and only its changes are written. Rows are in
+// groups, of which those out of view are neither styled nor laid out, and are written a few milliseconds at a time.
 
-import { commit, say, told } from "./dom.js?v=HASH";
+import { commit, setText, isolated } from "./dom.js?v=HASH";
 import { haystack } from "./filter.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { inView, refresh, watch } from "./time.js?v=HASH";
@@ -20,7 +19,7 @@ const TIMES = {
   next: (row) => row.next_poll_at,
 };
 
-/** Since when it stands as it does. */
+/** When its status began. */
 export function sinceOf(row) {
   return row.unreadable?.since ?? row.since;
 }
@@ -39,7 +38,7 @@ export class Rows {
     this.#template = template;
   }
 
-  /** Every row as it was told last. */
+  /** The latest data of every row. */
   get all() {
     return [...this.#entries.values()].map((entry) => entry.row);
   }
@@ -48,7 +47,7 @@ export class Rows {
     return this.#entries.get(id)?.row;
   }
 
-  /** Let the table be these rows, in this order. */
+  /** Set all rows, in this order. */
   replace(rows) {
     const wanted = new Set(rows.map((row) => row.id));
     for (const [id, entry] of this.#entries) if (!wanted.has(id)) this.#drop(id, entry);
@@ -60,7 +59,7 @@ export class Rows {
     this.#write();
   }
 
-  /** Let one row be this, and stand where it belongs. */
+  /** Update one row, and its place in the order. */
   patch(row) {
     const before = this.row(row.id);
     const entry = this.#put(row);
@@ -73,20 +72,20 @@ export class Rows {
     if (entry) this.#drop(id, entry);
   }
 
-  /** Show only the rows that pass; tells how many do. */
+  /** Show only the rows that pass; returns their number. */
   show(passes) {
     this.#passes = passes;
     return this.#groups.reduce((shown, group) => shown + this.#sift(group), 0);
   }
 
-  /** Hide what does not pass: a group as a whole, where none of it does. */
+  /** Hide the rows that do not pass, or the whole group if none does. */
   #sift(group) {
-    const passed = group.entries.map((entry) => this.#passes(entry.row, () => hayOf(entry)));
+    const passed = group.entries.map((entry) => this.#passes(entry.row, () => haystackOf(entry)));
     const shown = passed.filter(Boolean).length;
     if (group.shown !== shown) {
       group.shown = shown;
       group.node.hidden = shown === 0;
-      group.node.style.setProperty("--rows", shown); // how high it is about, while it is out of view
+      group.node.style.setProperty("--rows", shown); // its approximate height while it is out of view
     }
     if (shown) {
       group.entries.forEach((entry, index) => {
@@ -118,7 +117,7 @@ export class Rows {
     for (const group of this.#groups) group.entries = group.entries.filter((each) => each !== entry);
   }
 
-  /** Put rows in order with few moves: what is in order is left alone, and focus stays where it is. */
+  /** Put rows in order with few moves, and keep the focus. */
   #arrange(entries) {
     const focused = this.#table.contains(document.activeElement) ? document.activeElement : null;
     const count = Math.ceil(entries.length / GROUP);
@@ -144,7 +143,7 @@ export class Rows {
     return { node, entries: [], shown: -1 };
   }
 
-  /** Write what is not yet as it was told, for a few milliseconds, and the rest a little later. */
+  /** Write pending rows for a few milliseconds, and the rest a little later. */
   #write() {
     clearTimeout(this.#writing);
     const end = performance.now() + SLICE;
@@ -153,7 +152,7 @@ export class Rows {
   }
 }
 
-function hayOf(entry) {
+function haystackOf(entry) {
   if (entry.hayOf !== entry.row) Object.assign(entry, { hay: haystack(entry.row), hayOf: entry.row });
   return entry.hay;
 }
@@ -178,7 +177,7 @@ function partsOf(node) {
   };
 }
 
-/** Let a row say what was told of it. */
+/** Write the latest data of a row. */
 function write(entry) {
   const { row, written } = entry;
   if (row === written) return;
@@ -206,12 +205,12 @@ function setTime(node, row, is, iso) {
   node.removeAttribute("title");
   node.classList.remove("old");
   const polled = row.polled_here
-    ? { answered: "not yet", next: row.tried_at ? "now" : "to come" }
+    ? { answered: "not yet", next: row.tried_at ? "now" : "scheduled" }
     : { answered: "by another watcher" };
-  say(node, polled[is] ?? "");
+  setText(node, polled[is] ?? "");
 }
 
-/** All that a row shows but its times. */
+/** Everything that a row shows except its times. */
 const faceOf = (row) =>
   JSON.stringify([
     row.standing, row.status, row.title, row.account, row.region, row.kind, row.labels, row.sha, row.commit_url,
@@ -221,15 +220,15 @@ const faceOf = (row) =>
 function paint({ node, parts }, row) {
   node.dataset.standing = row.standing;
   parts.use.setAttribute("href", `#shape-${row.standing}`);
-  say(parts.word, wordOf(row));
-  say(parts.title, row.title);
-  parts.where.replaceChildren(told(row.account), " · ", told(row.region), ` · ${row.kind}`);
-  parts.labels.replaceChildren(...Object.entries(row.labels).map(([name, value]) => told(`${name}=${value}`)));
+  setText(parts.word, wordOf(row));
+  setText(parts.title, row.title);
+  parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`);
+  parts.labels.replaceChildren(...Object.entries(row.labels).map(([name, value]) => isolated(`${name}=${value}`)));
   parts.commit.replaceChildren(commit(row.sha, row.commit_url));
-  const branch = row.branch ? [" @ ", told(row.branch)] : [];
-  parts.repository.replaceChildren(...(row.repository ? [told(row.repository), ...branch] : []));
-  say(parts.trouble, row.poll_failures ? `${plural(row.poll_failures, "poll")} failed` : "");
-  say(parts.note, noteOf(row));
+  const branch = row.branch ? [" @ ", isolated(row.branch)] : [];
+  parts.repository.replaceChildren(...(row.repository ? [isolated(row.repository), ...branch] : []));
+  setText(parts.trouble, row.poll_failures ? `${plural(row.poll_failures, "poll")} failed` : "");
+  setText(parts.note, noteOf(row));
 }
 
 /** What went wrong, in one line. */

@@ -1,6 +1,6 @@
-// One target's page: how it stands, its attempts as a timeline, AWS's own lines, its events and their deliveries.
+// The page of one target: its status, attempts, AWS's sync events, and watcher's events with their deliveries.
 
-import { commit, el, keyed, mark, moment, say, shape, told } from "./dom.js?v=HASH";
+import { commit, el, keyed, mark, moment, setText, shape, isolated } from "./dom.js?v=HASH";
 import { at, dataOf } from "./paths.js?v=HASH";
 import { noteOf, sinceOf } from "./rows.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
@@ -18,31 +18,31 @@ export class TargetPage {
     this.#article = article;
   }
 
-  /** Make place for a target that is about to be told of. */
+  /** Prepare the page of a target that is being loaded. */
   open(id) {
     if (this.id === id && this.#parts) return;
     this.id = id;
     this.#parts = null;
-    this.#article.replaceChildren(back(), el("h1", { tabindex: "-1" }, "Asking the daemon…"));
+    this.#article.replaceChildren(back(), el("h1", { tabindex: "-1" }, "Loading…"));
   }
 
-  /** The configuration has no such target. */
+  /** The target is not in the configuration. */
   missing() {
     this.#parts = null;
     this.#article.replaceChildren(back(), el("h1", { tabindex: "-1" }, "There is no such target"),
-      el("p", {}, "The configuration that is in force does not list ", el("code", { class: "id" }, told(this.id)), "."));
+      el("p", {}, "The current configuration does not have ", el("code", { class: "id" }, isolated(this.id)), "."));
   }
 
   show(row) {
     const parts = (this.#parts ??= this.#frame(row));
-    say(parts.title, row.title);
+    setText(parts.title, row.title);
     parts.verdict.dataset.standing = row.standing;
     parts.verdict.querySelector("use").setAttribute("href", `#shape-${row.standing}`);
     keyed(parts.word, [[wordOf(row), sinceOf(row)]], () => "word", ([word, since]) =>
       el("span", {}, el("strong", {}, word), " ", moment("since", since)));
     const note = noteOf(row);
     parts.note.hidden = !note;
-    say(parts.note, note);
+    setText(parts.note, note);
     keyed(parts.facts, factsOf(row), ([name]) => name, ([name, kind, ...values]) =>
       el("div", {}, el("dt", {}, name), el("dd", {}, ...valueOf(kind, values))));
     this.#list(parts.attempts, parts.noAttempts, row.attempts, (attempt) => attempt.startedAt, attemptItem);
@@ -67,9 +67,9 @@ export class TargetPage {
       attempts: el("ol", { class: "timeline" }),
       lines: el("ol", { class: "lines" }),
       events: el("ol", { class: "list" }),
-      noAttempts: el("p", { class: "empty" }, "AWS has told of no attempt yet."),
-      noLines: el("p", { class: "empty" }, "AWS tells nothing of its own about this attempt."),
-      noEvents: el("p", { class: "empty" }, "Nothing was recorded of it yet."),
+      noAttempts: el("p", { class: "empty" }, "No attempt yet."),
+      noLines: el("p", { class: "empty" }, "AWS returned no sync events for this attempt."),
+      noEvents: el("p", { class: "empty" }, "No event yet."),
     };
     parts.verdict = el("div", { class: "answer" }, shape(row.standing),
       el("div", {}, el("h1", { tabindex: "-1" }, parts.title), parts.word));
@@ -77,15 +77,15 @@ export class TargetPage {
     const badge = `${data}/badge.svg`;
     const read = this.#article.querySelector("h1") === document.activeElement;
     this.#article.replaceChildren(back(), parts.verdict, parts.note,
-      el("p", {}, el("code", { class: "id" }, told(row.id))),
-      section("facts-title", "What is known", parts.facts),
+      el("p", {}, el("code", { class: "id" }, isolated(row.id))),
+      section("facts-title", "Details", parts.facts),
       el("div", { class: "halves" },
         section("attempts-title", "Attempts", parts.attempts, parts.noAttempts),
-        section("lines-title", "What AWS tells of the latest attempt", parts.lines, parts.noLines)),
+        section("lines-title", "AWS's sync events of the latest attempt", parts.lines, parts.noLines)),
       section("target-events-title", "Events and their deliveries", parts.events, parts.noEvents),
       section("more-title", "Elsewhere", el("p", { class: "elsewhere" },
         el("img", { src: badge, alt: "Badge of this target", height: "20" }), " ",
-        el("a", { href: badge }, "badge"), ", ", el("a", { href: data }, "all of this as JSON"))));
+        el("a", { href: badge }, "badge"), ", ", el("a", { href: data }, "this page as JSON"))));
     if (read) parts.verdict.querySelector("h1").focus({ preventScroll: true });
     return parts;
   }
@@ -96,7 +96,7 @@ const back = () => el("p", { class: "back" }, el("a", { href: at(""), "data-back
 const section = (id, title, ...content) =>
   el("section", { "aria-labelledby": id }, el("h2", { id }, title), ...content);
 
-/** Name, how it is shown, and its values: what `valueOf` makes nodes of. */
+/** The facts: name, how `valueOf` shows it, and its values. */
 function factsOf(row) {
   const { interval, active_interval: active, stalled_after: stalled, timeout } = row.watching;
   const labels = Object.entries(row.labels).map((pair) => pair.join("="));
@@ -110,13 +110,13 @@ function factsOf(row) {
     ["Repository", "text", row.repository && [row.repository, row.branch].filter(Boolean).join(" @ ")],
     ["Attempt began", "moment", "at", row.started_at],
     ["Latest success", "success", row.latest_successful?.targetRevision?.sha, row.latest_successful?.startedAt],
-    ["Wanted by the repository", "commit", desired && desired !== row.sha ? desired : null],
+    ["Desired commit", "commit", desired && desired !== row.sha ? desired : null],
     ["Failed attempts in a row", "text", row.consecutive_failures || null],
     ["Answered", "moment", "answered", row.answered_at],
     ["Failed polls in a row", "text", row.poll_failures || null],
     ["Next poll", "moment", "next", row.next_poll_at],
     ["Polled", "text", `${row.polled_here ? "" : "by another watcher, "}every ${span(interval)}, while it syncs every ${span(active)}`],
-    ["Limits", "text", `stalled after ${span(stalled)}, a call takes at most ${span(timeout)}`],
+    ["Limits", "text", `stalled after ${span(stalled)}, call timeout ${span(timeout)}`],
   ];
   return facts.filter(([, kind, first, second]) => (kind === "moment" ? second : first));
 }
@@ -126,8 +126,8 @@ function valueOf(kind, values) {
   if (kind === "commit") return [commit(first, second)];
   if (kind === "moment") return [moment(first, second)];
   if (kind === "success") return [commit(first), ", begun ", moment("ago", second)];
-  if (kind === "labels") return [el("span", { class: "labels" }, values.map(told))];
-  return [told(first)];
+  if (kind === "labels") return [el("span", { class: "labels" }, values.map(isolated))];
+  return [isolated(first)];
 }
 
 function attemptItem(attempt) {
@@ -142,15 +142,15 @@ function stepItem({ status, time, type, observed }) {
   const stalled = type?.endsWith(".stalled");
   const standing = stalled ? "stalled" : standingOf(status);
   return el("li", {}, mark(standing, stalled ? "Stalled" : statusWord(status)), " ",
-    time ? moment("at", time) : "", observed === false ? el("span", { class: "dim" }, " (told by AWS afterwards)") : "");
+    time ? moment("at", time) : "", observed === false ? el("span", { class: "dim" }, " (known afterwards)") : "");
 }
 
 function lineItem(line) {
   const wrong = /error|fail/i.test(line.type ?? "");
   return el("li", { "data-standing": wrong ? "failed" : null },
-    el("p", { class: "line" }, el("span", { class: "kind" }, told(line.type || "—")), line.time ? moment("at", line.time) : ""),
+    el("p", { class: "line" }, el("span", { class: "kind" }, isolated(line.type || "—")), line.time ? moment("at", line.time) : ""),
     el("p", { dir: "auto" }, line.event ?? ""),
-    line.externalId && el("p", { class: "dim" }, told(line.externalId)));
+    line.externalId && el("p", { class: "dim" }, isolated(line.externalId)));
 }
 
 function eventItem({ number, event, sinks }) {
@@ -165,6 +165,6 @@ function eventItem({ number, event, sinks }) {
 
 function deliveryItem({ sink, state, why, tries, reminder }) {
   const tried = tries ? `, ${plural(tries, "try", "tries")}` : "";
-  return el("li", {}, mark(DELIVERIES[state] ?? "not_seen", state), " ", el("strong", {}, told(sink)),
-    el("span", { class: "dim" }, tried, reminder ? `, reminder ${reminder}` : "", why ? [": ", told(why)] : ""));
+  return el("li", {}, mark(DELIVERIES[state] ?? "not_seen", state), " ", el("strong", {}, isolated(sink)),
+    el("span", { class: "dim" }, tried, reminder ? `, reminder ${reminder}` : "", why ? [": ", isolated(why)] : ""));
 }

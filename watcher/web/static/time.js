@@ -1,16 +1,16 @@
-// Times as people say them, by the daemon's clock, kept fresh where they are in view.
+// Relative times, by the daemon's clock, updated while they are in view.
 
 let ahead = 0;
 
-/** The daemon said that it is now `iso`. */
-export function hear(iso) {
+/** Set the clock to the daemon's time. */
+export function setClock(iso) {
   ahead = Date.parse(iso) - Date.now();
 }
 
 /** Milliseconds since 1970 by the daemon's clock. */
 export const now = () => Date.now() + ahead;
 
-/** So many seconds, in one unit. */
+/** A duration in one unit. */
 export function span(seconds) {
   if (seconds < 1) return `${Math.round(seconds * 10) / 10} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
@@ -19,7 +19,7 @@ export function span(seconds) {
   return `${Math.round(seconds / 86400)} d`;
 }
 
-/** How long ago. */
+/** A time in the past. */
 export const ago = (seconds) => (seconds < 1 ? "just now" : `${span(seconds)} ago`);
 
 /** A time as `2026-11-23 08:00:00 UTC`, the form that watcher shows everywhere. */
@@ -40,7 +40,7 @@ const here = new Intl.DateTimeFormat("sv", {
 export const inZones = (milliseconds) =>
   [utc(milliseconds), timeZone === "UTC" ? "" : `${here.format(milliseconds)} ${timeZone}`].filter(Boolean).join("\n");
 
-const OLD = 12; // seconds that what is shown may be old
+const OLD = 12; // seconds that the data may be old
 
 const PHRASES = {
   ago: (age) => ago(age),
@@ -51,7 +51,7 @@ const PHRASES = {
   at: (_, then) => hour(then),
 };
 
-/** Write what a `<time>` has to say now. One with `data-late` (seconds) says when it is older than that. */
+/** Write the text of a `<time>`. One with `data-late` (seconds) is marked when it is older. */
 function write(node) {
   const then = Date.parse(node.dateTime);
   if (Number.isNaN(then)) return;
@@ -81,7 +81,7 @@ const observer = new IntersectionObserver(
   { rootMargin: "200px 0px" },
 );
 
-/** Write the times within a node, and keep them fresh while it is in view. */
+/** Write the times within a node, and update them while it is in view. */
 export function watch(host) {
   refresh(host);
   observer.observe(host);
@@ -90,7 +90,7 @@ export function watch(host) {
 /** Whether it is in view. */
 export const inView = (host) => seen.has(host);
 
-/** Let times go on: once a second, from one timer. */
+/** Update the times in view; called once a second. */
 export function tick() {
   if (document.hidden) return;
   for (const host of seen) {

@@ -1,4 +1,4 @@
-// What things are called: the standings in the order of their urgency, and the types of events.
+// Names for people: of the statuses ("standings"), in the order of urgency, and of the types of events.
 
 export const STANDINGS = {
   unreadable: "Unreadable",
@@ -13,7 +13,7 @@ export const STANDINGS = {
 
 export const RANK = Object.fromEntries(Object.keys(STANDINGS).map((standing, rank) => [standing, rank]));
 
-/** The standings that somebody has to look at. */
+/** The statuses that need attention. */
 export const ATTENTION = ["unreadable", "failed", "stalled", "unknown"];
 
 const STATUSES = {
@@ -24,7 +24,7 @@ const STATUSES = {
   FAILED: "Failed",
 };
 
-/** The standing that a status of AWS has by itself. */
+/** The status for a status of AWS. */
 export function standingOf(status) {
   if (status === "SUCCEEDED") return "succeeded";
   if (status === "FAILED") return "failed";
@@ -33,7 +33,7 @@ export function standingOf(status) {
 
 export const statusWord = (status) => STATUSES[status] ?? status ?? "";
 
-/** What a person reads of a row's standing. */
+/** The name of a row's status. */
 export function wordOf(row) {
   if (row.standing === "active") return statusWord(row.status);
   if (row.standing === "unknown") return `Unknown: ${row.status}`;
@@ -57,14 +57,14 @@ const EVENTS = {
   test: ["not_seen", "Test"],
 };
 
-/** The standing and the word of an event's type. */
+/** The status and the name of an event's type. */
 export function eventWords(event) {
   const type = event.type.replace(/^watcher\./, "");
   const [standing, word] = EVENTS[type] ?? ["unknown", type];
   return { standing, word: event.data?.recovered ? `${word}, recovered` : word };
 }
 
-/** What an event is about, for people: as a row's title. */
+/** The title of an event's subject, as that of a row. */
 export function eventTitle(event) {
   const { target, endpoint } = event.data ?? {};
   if (target?.kind === "template") return `${target.name} v${target.version} (${target.type})`;
