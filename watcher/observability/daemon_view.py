@@ -88,29 +88,19 @@ class SinkStatus:
 class DaemonView(Protocol):
     """The daemon as it is at the moment of each call; `config` may be replaced at any time."""
 
-    @property
-    def config(self) -> Config:
-        """The configuration in force."""
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of the daemon."""
-
-    @property
-    def started(self) -> datetime:
-        """When this run began."""
+    config: Config
+    """The configuration in force."""
+    clock: Clock
+    started: datetime
+    """When this run began."""
+    reader: Reader
+    """Reads history and outbox through its own connection, so that reading delays no commit."""
+    loaded: ReloadStatus
+    """The outcome of the last reload."""
 
     @property
     def records(self) -> Mapping[str, Record]:
         """The committed record of each target id and endpoint key (as text) that this daemon polls."""
-
-    @property
-    def reader(self) -> Reader:
-        """Reads history and outbox through its own connection, so that reading delays no commit."""
-
-    @property
-    def loaded(self) -> ReloadStatus:
-        """The outcome of the last reload."""
 
     def target(self, target_id: str) -> TargetStatus:
         """The polling of a configured target."""

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from watcher import __version__
 from watcher.core.model import KNOWN_STATUSES
 from watcher.core.status import outage_of, stalled
+from watcher.observability.backlog import Backlog
 from watcher.observability.daemon_view import SinkState, endpoint_unreadable, polled_here
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from watcher.core.state import Record
-    from watcher.observability.backlog import Backlog
     from watcher.observability.daemon_view import DaemonView
 
     Labels = tuple[str, ...]
@@ -108,13 +108,12 @@ def _reloads(successes: int, failures: int) -> CounterMetricFamily:
 
 
 def _outbox(sinks: Iterable[str], backlogs: Mapping[str, Backlog], now: datetime) -> list[Metric]:
-    pending = GaugeMetricFamily("watcher_outbox_pending", "Pending deliveries.", labels=["sink"])
-    oldest = GaugeMetricFamily("watcher_outbox_oldest_seconds", "Age of the oldest pending delivery.", labels=["sink"])
-    dead = GaugeMetricFamily("watcher_dead_letters", "Deliveries that were refused or given up.", labels=["sink"])
-    for sink in sinks:
-        backlog = backlogs.get(sink)
-        pending.add_metric([sink], backlog.waiting if backlog else 0)
-        since = backlog.oldest if backlog else None
-        oldest.add_metric([sink], 0.0 if since is None else max(0.0, (now - since).total_seconds()))
-        dead.add_metric([sink], backlog.dead if backlog else 0)
-    return [pending, oldest, dead]
+    of: dict[Labels, Backlog] = {(sink,): backlogs.get(sink, Backlog()) for sink in sinks}
+    pending = {key: each.waiting for key, each in of.items()}
+    ages = {key: max(0.0, (now - each.oldest).total_seconds()) if each.oldest else 0.0 for key, each in of.items()}
+    dead = {key: each.dead for key, each in of.items()}
+    return [
+        _gauge("watcher_outbox_pending", "Pending deliveries.", ("sink",), pending),
+        _gauge("watcher_outbox_oldest_seconds", "Age of the oldest pending delivery.", ("sink",), ages),
+        _gauge("watcher_dead_letters", "Deliveries that were refused or given up.", ("sink",), dead),
+    ]

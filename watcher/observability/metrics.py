@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -58,32 +59,37 @@ class Metrics(Observer):
     def __init__(self, inside: DaemonView, streams: Callable[[], int] = lambda: 0) -> None:
         self.backlogs = Backlogs(inside)
         self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
         self.content_type = "text/plain; version=0.0.4; charset=utf-8"
         self._inside = inside
         self._streams = streams
         self._gauges = _Gauges()
-        self._polls = self._counter("watcher_polls", "Polls by outcome.", (*ENDPOINT, "outcome"))
-        self._poll_seconds = self._histogram(
-            "watcher_poll_duration_seconds", "Duration of polls, with retries and the waits between.", ENDPOINT, QUICK
-        )  # fmt: skip
-        self._lag = self._histogram(
-            "watcher_schedule_lag_seconds", "How much later than due polls began.", ENDPOINT, LATE
+        self._polls = counter("watcher_polls", "Polls by outcome.", (*ENDPOINT, "outcome"))
+        self._poll_seconds = histogram(
+            "watcher_poll_duration_seconds",
+            "Duration of polls, with retries and the waits between.",
+            ENDPOINT,
+            buckets=QUICK,
         )
-        self._detection = self._histogram(
+        self._lag = histogram(
+            "watcher_schedule_lag_seconds", "How much later than due polls began.", ENDPOINT, buckets=LATE
+        )
+        self._detection = histogram(
             "watcher_detection_seconds",
             "From AWS's own time to the event. For the begin of an attempt: from its startedAt. For its end: from the "
             "newest time among its events, or from startedAt if AWS reports none. First observations and changes "
             "without a time are left out.",
-            (), DETECTED,
-        )  # fmt: skip
-        self._delivery = self._histogram(
+            buckets=DETECTED,
+        )
+        self._delivery = histogram(
             "watcher_delivery_seconds",
             "From the record of an event to its acknowledgement by the sink.",
             ("sink",),
-            DELIVERED,
+            buckets=DELIVERED,
         )
-        self._events = self._counter("watcher_events", "Recorded events.", ("type",))
-        self._deliveries = self._counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
+        self._events = counter("watcher_events", "Recorded events.", ("type",))
+        self._deliveries = counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
         ProcessCollector(registry=self.registry)
         self.registry.register(self._gauges)
         for known in EVENT_TYPES:
@@ -141,12 +147,6 @@ class Metrics(Observer):
             for labels in _children(metric):
                 if labels[0] not in sinks:
                     metric.remove(*labels)
-
-    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
-
-    def _histogram(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
-        return Histogram(name, text, labels, registry=self.registry, buckets=buckets)
 
 
 def detection(event: Event) -> float | None:
