@@ -1,4 +1,4 @@
-"""The accounts that targets and sinks belong to, and the regions of each."""
+"""The accounts of targets and sinks, and the regions of each account."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from watcher.aws.service_models import is_region
 from watcher.config.faults import suggestion
 from watcher.config.readers import quoted
-from watcher.config.schema import Account, TargetModel
+from watcher.config.schema import AccountModel, TargetModel
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 from watcher.core import settings
 
@@ -25,79 +25,79 @@ REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a configuration's meaning hangs on beside its text."""
+class Environment:
+    """What the meaning of a configuration depends on in addition to its text."""
 
     environ: Mapping[str, str]
     profile_region: Callable[[str | None], str | None]
-    """With `environ`, where a region is looked for when an account names none."""
+    """Returns the region of an AWS profile; used for an account without a region, after `environ`."""
     now: datetime
-    """What durations back from now are counted from."""
+    """The time that ages are subtracted from."""
 
 
-def ambient_region(surroundings: Surroundings, profile: str | None) -> str | None:
-    """The region set in the environment, else in `profile` (None: the ambient one); None: neither has one.
+def ambient_region(environment: Environment, profile: str | None) -> str | None:
+    """Return the region of the environment, else of `profile` (None: the ambient one); None: neither has one.
 
     Raises:
-        ValueError: a variable is set, but not to a region.
-        LookupError: the profile cannot be read, or its region is not one.
+        ValueError: the variable is not a region.
+        LookupError: the profile is unreadable, or its region is not valid.
     """
     for variable in REGION_VARIABLES:
-        if region := surroundings.environ.get(variable):
+        if region := environment.environ.get(variable):
             if not is_region(region):
                 raise ValueError(f"{variable} must be set to a valid region name (example: us-east-1)")
             return region
-    region = surroundings.profile_region(profile)
+    region = environment.profile_region(profile)
     if region and not is_region(region):
         raise LookupError(f"has the region {region!r}, which is not a valid name")
     return region or None
 
 
 class Accounts:
-    """The accounts of one file by their names; looks for a region only when a target or a sink needs one."""
+    """The accounts of one file; a region is looked for only when a target or a sink needs it."""
 
-    def __init__(self, file: File, written: Keys, surroundings: Surroundings, faults: Faults) -> None:
-        """Report what is wrong among the accounts themselves."""
+    def __init__(self, file: File, written: Keys, environment: Environment, faults: Faults) -> None:
+        """Report the faults among the accounts themselves."""
         self._rate_limit = file.rate_limit
-        self._surroundings = surroundings
+        self._environment = environment
         self._faults = faults
-        self._sound: dict[str, Account] = {}
+        self._sound: dict[str, AccountModel] = {}
         self._regions: dict[str, tuple[str, ...]] = {}
         for account in file.accounts:
             self._sound.setdefault(account.name, account)
             self._report_repeated_regions(account)
         self._names = _names_written(written)
         if not written.holds("accounts"):  # nothing in the file to validate: one account, with the ambient credentials
-            self._sound[DEFAULT] = Account.model_construct(name=DEFAULT)
+            self._sound[DEFAULT] = AccountModel.model_construct(name=DEFAULT)
 
-    def of(self, asker: TargetModel | AccountSinkModel) -> Account | None:
-        """The account that `asker` belongs to; None when a fault has been reported, here or at the account."""
+    def of(self, owner: TargetModel | AccountSinkModel) -> AccountModel | None:
+        """Return the account of `owner`; None if a fault is reported, here or at the account."""
         names = self._names
-        if asker.account is not None:
-            if names is not None and asker.account not in names:
-                self._report_no_account(asker)
-            return self._sound.get(asker.account)
+        if owner.account is not None:
+            if names is not None and owner.account not in names:
+                self._report_no_account(owner)
+            return self._sound.get(owner.account)
         if names is None:
             return None
         if len(names) == 1:
             return self._sound.get(names[0])
         if DEFAULT not in names:
             choice = ", ".join(dict.fromkeys(name.written for name in names))
-            self._faults.report(asker.place(), f"`account` is missing, and there are several; choose from {choice}")
+            self._faults.report(owner.place(), f"`account` is missing, and there are several; choose from {choice}")
         return self._sound.get(DEFAULT)
 
-    def regions(self, account: Account, asker: TargetModel | AccountSinkModel) -> tuple[str, ...]:
-        """The regions of `account`, which `asker` is the first to need; none when a fault has been reported."""
+    def regions(self, account: AccountModel, owner: TargetModel | AccountSinkModel) -> tuple[str, ...]:
+        """Return the regions of `account` for `owner`; empty if a fault is reported."""
         if account.name not in self._regions:
             listed = tuple(dict.fromkeys(account.regions))
-            self._regions[account.name] = listed or self._ambient_region(account, asker)
+            self._regions[account.name] = listed or self._ambient_region(account, owner)
         return self._regions[account.name]
 
     def completed(self) -> dict[str, settings.Account]:
-        """Every sound account, completed."""
+        """Return the settings of every account without faults."""
         return {name: self._completed(account) for name, account in self._sound.items()}
 
-    def _completed(self, account: Account) -> settings.Account:
+    def _completed(self, account: AccountModel) -> settings.Account:
         own, common = account.rate_limit, self._rate_limit
         return settings.Account(
             name=account.name,
@@ -112,11 +112,11 @@ class Accounts:
             ),
         )
 
-    def _ambient_region(self, account: Account, asker: TargetModel | AccountSinkModel) -> tuple[str, ...]:
-        """The region of the surroundings; what is wrong is reported at the account, or at `asker` if it has none."""
-        place = account.place() if account.is_written else asker.place()
+    def _ambient_region(self, account: AccountModel, owner: TargetModel | AccountSinkModel) -> tuple[str, ...]:
+        """The ambient region; faults are reported at the account, or at `owner` if the account is not in the file."""
+        place = account.place() if account.is_written else owner.place()
         try:
-            region = ambient_region(self._surroundings, account.profile)
+            region = ambient_region(self._environment, account.profile)
         except ValueError as error:
             self._faults.report(place, str(error))
             return ()
@@ -126,26 +126,26 @@ class Accounts:
             return ()
         if region:
             return (region,)
-        here = "each target" if isinstance(asker, TargetModel) else "the sink"
+        here = "each target" if isinstance(owner, TargetModel) else "the sink"
         where = "`regions` to the account" if account.is_written else f"`region` to {here}"
         self._faults.report(place, f"no region is known; add {where}, or set AWS_REGION")
         return ()
 
-    def _report_no_account(self, asker: TargetModel | AccountSinkModel) -> None:
-        written = asker.as_written("account")
+    def _report_no_account(self, owner: TargetModel | AccountSinkModel) -> None:
+        written = owner.as_written("account")
         known = [name.written for name in self._names or ()]
         close = [] if written.filled else suggestion(written, known)
         hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
-        self._faults.report(asker.place("account"), f"there is no account {quoted(written)}; {hint}")
+        self._faults.report(owner.place("account"), f"there is no account {quoted(written)}; {hint}")
 
-    def _report_repeated_regions(self, account: Account) -> None:
+    def _report_repeated_regions(self, account: AccountModel) -> None:
         for index, region in enumerate(account.regions):
             if region in account.regions[:index]:
-                self._faults.report(account.item_place("regions", index), "this region is in the list already")
+                self._faults.report(account.item_place("regions", index), "this region is already listed")
 
 
 def _names_written(written: Keys) -> list[Text] | None:
-    """The names of all accounts, wrong ones included; None if they cannot all be told."""
+    """The names of all accounts, wrong ones included; None if some are unknown."""
     if not written.holds("accounts"):
         return [scalar(DEFAULT, Place(1, 1, ""), reads=Reads.TEXT)]
     accounts = written["accounts"]

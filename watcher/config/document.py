@@ -1,4 +1,4 @@
-"""Finds the configuration's text, and makes sure that it is text before anything reads it."""
+"""Finds the configuration's text and decodes it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 4 * 1024 * 1024
+"""The size of the largest configuration that is read."""
 DEFAULT_FILE = "watcher.yaml"
 FILE_VARIABLE = "WATCHER_CONFIG"
 TEXT_VARIABLE = "WATCHER_CONFIG_YAML"
 
-# What YAML 1.1 lets stand in a text, section 5.1.
+# All but the characters that YAML 1.1 allows (section 5.1).
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A configuration as it was found; `name` is what messages call it."""
+    """A configuration as it was found; `name` is its name in messages."""
 
     name: str
     text: bytes
@@ -34,10 +35,10 @@ class Document:
 def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Document:
     """Find the configuration: `--config`, else `WATCHER_CONFIG`, else `WATCHER_CONFIG_YAML`, else ./watcher.yaml.
 
-    A variable that is set to nothing counts as not set.
+    A variable that is empty counts as not set.
 
     Raises:
-        ConfigError: there is none, or it cannot be read, or it is larger than 4 MiB.
+        ConfigError: it is missing, unreadable, or larger than 4 MiB.
     """
     if option is not None:
         return read(option, cwd, "the file given with --config")
@@ -55,10 +56,10 @@ def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Documen
 
 
 def decode(document: Document) -> str:
-    """The document's text.
+    """Return the document's text.
 
     Raises:
-        ConfigError: it is too large, is not UTF-8, or has control characters in it.
+        ConfigError: it is too large, is not UTF-8, or has control characters.
     """
     raw = _sized(document).text
     if raw.startswith(_WIDE_MARKS):
@@ -73,24 +74,24 @@ def decode(document: Document) -> str:
     if found := _UNPRINTABLE.search(text):
         line, column = _position(text[: found.start()])
         character = f"U+{ord(found.group()):04X}"
-        message = f"a control character ({character}) cannot stand in YAML; remove it, or write an escape in quotes"
+        message = f"a control character ({character}) is not allowed in YAML; remove it, or write an escape in quotes"
         raise ConfigError([Fault(document.name, line, column, "", message)])
     return text
 
 
 def _position(before: str) -> tuple[int, int]:
-    """The line and column, from 1, of what comes after `before`."""
+    """The line and column, from 1, of the character after `before`."""
     lines = re.split("\r\n|\r|\n", before)
     return len(lines), len(lines[-1]) + 1
 
 
 def read(name: str, cwd: Path, origin: str) -> Document:
-    """Read a file of at most 4 MiB; no more is read of a larger or endless one, such as /dev/zero.
+    """Return a file of at most 4 MiB; no more is read of a larger or endless one, such as /dev/zero.
 
     `origin`: how the file was found, for messages.
 
     Raises:
-        ConfigError: the file cannot be read, or is larger.
+        ConfigError: the file is unreadable, or larger.
     """
     try:
         with (cwd / name).open("rb") as file:

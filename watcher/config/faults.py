@@ -1,4 +1,4 @@
-"""Gathers what is wrong with one file, each with its place, and never with a value that may be secret."""
+"""Collects the faults of one file, each with its place and without values that may be secret."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """The faults of one file, as they are found."""
+    """The faults of one file, in the order in which they are found."""
 
     def __init__(self, file: str) -> None:
-        """Begin with none."""
         self.file = file
         self.found: list[Fault] = []
 
     def report(self, place: Place, message: str) -> None:
-        """Keep one."""
+        """Add a fault."""
         self.found.append(Fault(self.file, place.line, place.column, place.path, message))
 
-    def report_unknown(self, keys: Keys, known: Collection[str], told: Collection[str] = ()) -> None:
-        """Keep one for each of the `keys` not `known`, nor `told` of; note in `keys` which were probably meant."""
+    def report_unknown(self, keys: Keys, known: Collection[str], reported: Collection[str] = ()) -> None:
+        """Add a fault for each key that is neither `known` nor `reported`; note in `keys` which were probably meant."""
         misspelt = set()
-        for name in (keys.keys() - known).difference(told):
+        for name in (keys.keys() - known).difference(reported):
             close = suggestion(name, known)
             misspelt.update(close)
             hint = f"did you mean '{close[0]}'?" if close else f"the keys here are {', '.join(known)}"
@@ -38,7 +37,7 @@ class Faults:
         keys.misspelt = frozenset(misspelt)
 
     def take(self, value: Any, error: ValidationError) -> None:
-        """Keep what pydantic found wrong in `value`, but for what follows from a fault that is known already."""
+        """Add what pydantic found wrong in `value`, except what follows from a fault that is reported already."""
         for each in error.errors(include_url=False, include_input=False):
             if each["loc"][-1:] == ("[key]",):  # pydantic's own step to a key of a mapping whose keys have a form
                 mapping, name = _walk(value, each["loc"][:-2]), str(each["loc"][-2])
@@ -56,14 +55,14 @@ class Faults:
 
 
 def suggestion(word: str, known: Iterable[str]) -> list[str]:
-    """The one of the `known` words that was probably meant, if any."""
+    """Return the one of the `known` words that was probably meant, if any."""
     if len(word) > LONGEST:  # the search is quadratic
         return []
     return get_close_matches(word, list(known), n=1, cutoff=0.7)
 
 
 def describe(value: object) -> str:
-    """What sort of thing stands there."""
+    """Return the type of a value, with its article."""
     if isinstance(value, Keys):
         return "a mapping"
     if isinstance(value, Items):
@@ -72,7 +71,7 @@ def describe(value: object) -> str:
 
 
 def _walk(value: Any, loc: Iterable[int | str]) -> Any:
-    """The node that `loc` leads to, or the last one on the way (pydantic adds steps of its own)."""
+    """The node at `loc`, or the last one on the path to it (pydantic adds steps of its own)."""
     for step in loc:
         if isinstance(value, Keys) and step in value:
             value = value[str(step)]
@@ -90,4 +89,4 @@ def _message(kind: str, raised: object, node: Any) -> str:
         return f"this must be a list (- item), not {describe(node)}"
     if kind == "too_short":
         return "this list must not be empty"
-    return "this is not what belongs here"  # pydantic's own words may quote the value
+    return "this value is not valid here"  # pydantic's own message may quote the value

@@ -1,4 +1,4 @@
-"""The JSON Schema of a configuration, made from the models that read one."""
+"""The JSON Schema of a configuration, made from the models that read it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ _NULL = {"type": "null"}
 
 
 class _ForPeople(GenerateJsonSchema):
-    """Without what only repeats: a title that is the key, and defaults that say nothing or stand further down.
+    """Leaves out titles that repeat the key, and defaults that are None or a section.
 
-    An optional key without a value is one that is not there (`StrictModel`), so what has a default may be null.
+    An optional key without a value counts as absent (see `StrictModel`), so what has a default may be null.
     """
+
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name).removesuffix("Model")
 
     def field_title_should_be_set(self, _: object) -> bool:
         return False

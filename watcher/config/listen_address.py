@@ -1,4 +1,4 @@
-"""Where a daemon listens, by a configuration that may be wrong: its health must not hang on somebody's typing."""
+"""Finds where a daemon listens in a configuration that may be wrong: a typing error must not fail its health check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from watcher.config.document import decode
 from watcher.config.readers import split_listen
-from watcher.config.schema import Http
+from watcher.config.schema import HttpModel
 from watcher.config.tree import Keys, Text, compose
 from watcher.config.variables import fill, fill_tree
 from watcher.errors import ConfigError
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 OFF = ("off", "false", "no")
 _OFF = re.compile(r"(?m)^http:[ ]*['\"]?(?:off|false|no)\b")
 _HTTP = re.compile(r"(?m)^http:.*(?:\n(?:[ \t].*)?$)*")
-"""With the lines below that belong to it, by their indentation."""
+"""The key, and the lines below that belong to it by their indentation."""
 _LISTEN = re.compile(r"\blisten:[ ]*['\"]?([^\s,'\"]*[^\s,'\"}])")
 _COMMENT = re.compile(r"(?m)(?:^|[ \t])#.*$")
 
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  this is where such a server is asked
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not listened at
+"""The address at which a server that listens on all addresses can be reached."""
 
 
 def listening_at(document: Document | None, environ: Mapping[str, str]) -> tuple[str, int] | None:
-    """The host and port to ask a daemon at, as far as `document` tells, else the default; None: `http` is off."""
+    """Return the host and port of the daemon by `document`, else the default; None: `http` is off."""
     try:
         text = "" if document is None else decode(document)
     except ConfigError:
@@ -39,7 +40,7 @@ def listening_at(document: Document | None, environ: Mapping[str, str]) -> tuple
         http = root.get("http")
         off = isinstance(http, Text) and http.lower() in OFF
         listen = http.get("listen") if isinstance(http, Keys) else None
-    else:  # it is no YAML; yet the line may be there that tells
+    else:  # it is not YAML, yet the line may be there
         text = _COMMENT.sub("", text)
         off = _OFF.search(text) is not None
         http = _HTTP.search(text)
@@ -48,15 +49,15 @@ def listening_at(document: Document | None, environ: Mapping[str, str]) -> tuple
     if off:
         return None
     try:
-        return _asked_at(str(listen or Http().listen))
+        return _reached_at(str(listen or HttpModel().listen))
     except ValueError:
-        return _asked_at(Http().listen)
+        return _reached_at(HttpModel().listen)
 
 
-def _asked_at(listen: str) -> tuple[str, int]:
+def _reached_at(listen: str) -> tuple[str, int]:
     host, port = split_listen(listen)
-    return EVERYWHERE.get(host, host), port
+    return LOOPBACK.get(host, host), port
 
 
 def _ignore(*_: object) -> None:
-    """Whatever is wrong: `validate` tells."""
+    """Ignore faults: `validate` reports them."""

@@ -1,4 +1,4 @@
-"""What is not to be sent for a while, as a user writes it."""
+"""Mutes, as a user writes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def _listed(value: Any, handler: ValidatorFunctionWrapHandler) -> list[Any]:
-    """One for a list of one."""
+    """A single value counts as a list of one."""
     items: list[Any] = handler(Items([value]) if isinstance(value, Text) else value)
     return items
 
@@ -43,19 +43,19 @@ class _SchemaOneOrMany:
 OneOrMany = Annotated[list[T], WrapValidator(_listed), _SchemaOneOrMany()]
 
 
-class Mute(StrictModel):
-    """Events that are recorded, marked as muted, and not sent."""
+class MuteModel(StrictModel):
+    """Events that are recorded and marked as muted, but not sent."""
 
     targets: OneOrMany[Plain] = Field(default=[], examples=["prod/*", ["prod/*", "dev/*"]])
-    """Of these targets: a glob over target ids, or a list of them. None given: of all."""
+    """A glob of target ids, or a list of globs. Default: all targets."""
     events: OneOrMany[EventGlob] = Field(default=[], examples=["watcher.sync.*"])
-    """Of these types: a glob, or a list of them. None given: of all."""
+    """A glob of event types, or a list of globs. Default: all types."""
     start: Moment | None = Field(default=None, alias="from", examples=["2026-11-23T08:00:00Z"])
-    """From then on; left out: already."""
+    """When it begins. Default: it has begun."""
     until: Moment | None = Field(default=None, examples=["2026-11-23T10:00:00+01:00"])
-    """Until then; left out: as long as it stands here."""
+    """When it ends. Default: it does not end while it is configured."""
     reason: Plain | None = Field(default=None, examples=["planned maintenance"])
-    """Kept in each event that is muted."""
+    """A reason, which each muted event has."""
 
     @field_validator("until")
     @classmethod

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watcher.config.accounts import Surroundings
+from watcher.config.accounts import Environment
 from watcher.config.document import decode
 from watcher.config.faults import Faults, describe
-from watcher.config.resolve import settle
+from watcher.config.resolve import resolve
 from watcher.config.schema import file_model, sections
 from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
 from watcher.config.variables import fill_tree
@@ -51,7 +51,7 @@ def parse(
     fill_tree(root, environ, faults.report)
     model = file_model(tuple(kinds.values()), tuple(sink_types.items()))
     file = model.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
-    config = settle(file, root, Surroundings(environ, profile_region, now or datetime.now(UTC)), faults)
+    config = resolve(file, root, Environment(environ, profile_region, now or datetime.now(UTC)), faults)
     if faults.found:
         raise ConfigError(faults.found)
     return config

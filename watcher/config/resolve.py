@@ -1,4 +1,4 @@
-"""What was written, completed: each target in each of its regions, and the checks across several keys."""
+"""Turns the models of a file into settings: each target in each of its regions, and the checks across several keys."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from watcher.core.state_url import SCHEME, parse_address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from watcher.config.accounts import Surroundings
+    from watcher.config.accounts import Environment
     from watcher.config.faults import Faults
-    from watcher.config.mutes import Mute
-    from watcher.config.schema import Account, Defaults, TargetModel
+    from watcher.config.mutes import MuteModel
+    from watcher.config.schema import AccountModel, Defaults, TargetModel
     from watcher.config.sink_model import SinkModel
-    from watcher.config.tracing import Tracing
+    from watcher.config.tracing import TracingModel
     from watcher.config.tree import Keys, Place
     from watcher.core.model import Target
 
 DEFAULT_SINK = "stdout"
 """The name and the type of the sink of a configuration that lists none."""
 
-LONGEST_LABELS = 4096
+MAX_LABELS_LENGTH = 4096
 """Characters of all labels of a target: each of its events repeats them, and the size of an event is limited."""
 
 
-def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults) -> settings.Config:
-    """The settings that `file` stands for; good for use only if `faults` is empty in the end."""
-    accounts = Accounts(file, written, surroundings, faults)
+def resolve(file: File, written: Keys, environment: Environment, faults: Faults) -> settings.Config:
+    """Return the settings of `file`, which are valid only if `faults` is empty afterwards."""
+    accounts = Accounts(file, written, environment, faults)
     targets = tuple(_targets(file, accounts, faults))
     _report_repeated_names(file.accounts, "account", faults)
     _report_repeated_names(file.sinks, "sink", faults)
     report_shared_files(file, faults)
-    _report_no_region(file, surroundings, faults)
-    homes = [_home(sink, accounts, faults) for sink in file.sinks]
+    _report_no_region(file, environment, faults)
+    places = [_account_and_region(sink, accounts, faults) for sink in file.sinks]
     if not targets:
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
@@ -57,8 +57,8 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
         retry=settings.Retry(file.retry.attempts, file.retry.initial, file.retry.maximum),
         unreadable_after=file.unreadable_after,
         sinks=tuple(
-            _sink(sink, completed.get(account), region, surroundings.now)
-            for sink, (account, region) in zip(file.sinks, homes, strict=True)
+            _sink(sink, completed.get(account), region, environment.now)
+            for sink, (account, region) in zip(file.sinks, places, strict=True)
         )
         or (_default_sink(file),),
         mutes=tuple(map(_mute, file.mute)),
@@ -70,19 +70,19 @@ def settle(file: File, written: Keys, surroundings: Surroundings, faults: Faults
     )
 
 
-def _report_no_region(file: File, surroundings: Surroundings, faults: Faults) -> None:
-    """A table is in a region, as everything is."""
+def _report_no_region(file: File, environment: Environment, faults: Faults) -> None:
+    """Report a DynamoDB table whose region is unknown."""
     if not file.state.startswith(SCHEME) or parse_address(file.state).region is not None:
         return
     try:
-        known = ambient_region(surroundings, None)
+        known = ambient_region(environment, None)
     except ValueError as error:
         faults.report(file.place("state"), str(error))
         return
     except LookupError:
         known = None
     if not known:
-        faults.report(file.place("state"), "the table's region is not known; add ?region=…, or set AWS_REGION")
+        faults.report(file.place("state"), "the region of the table is not known; add ?region=…, or set AWS_REGION")
 
 
 def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]:
@@ -97,17 +97,17 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]
         repeated = [first[target.id] for target in targets if target.id in first]
         if repeated:
             place = min(repeated)
-            faults.report(written.place(), f"this target is in the list already: {place.path}, on line {place.line}")
+            faults.report(written.place(), f"this target is already listed: {place.path}, on line {place.line}")
             continue
         labels = {**file.defaults.labels, **written.labels}
-        if sum(map(len, (*labels, *labels.values()))) > LONGEST_LABELS:
-            message = f"a target's labels, with those of `defaults`, may have {LONGEST_LABELS} characters in all"
+        if sum(map(len, (*labels, *labels.values()))) > MAX_LABELS_LENGTH:
+            message = f"a target's labels, with those of `defaults`, may have {MAX_LABELS_LENGTH} characters in all"
             faults.report(written.place("labels"), message)
         first.update((target.id, written.place()) for target in targets)
         yield from targets
 
 
-def _target(written: TargetModel, account: Account, region: str, defaults: Defaults) -> Target:
+def _target(written: TargetModel, account: AccountModel, region: str, defaults: Defaults) -> Target:
     watching: dict[str, Any] = {
         key: getattr(defaults if getattr(written, key) is None else written, key)
         for key in ("interval", "active_interval", "stalled_after", "timeout", "on_first_seen")
@@ -116,18 +116,18 @@ def _target(written: TargetModel, account: Account, region: str, defaults: Defau
     return written.kind.target(account.name, region, written.identity, **watching)
 
 
-def _home(sink: SinkModel, accounts: Accounts, faults: Faults) -> tuple[str, str]:
-    """The names of the account and the region of a sink at AWS; empty for any other, or when a fault is reported."""
+def _account_and_region(sink: SinkModel, accounts: Accounts, faults: Faults) -> tuple[str, str]:
+    """The names of the account and the region of a sink at AWS; empty for another sink, or if a fault is reported."""
     if not isinstance(sink, AccountSinkModel):
         return "", ""
-    told = sink.address_region
-    if sink.region and told and sink.region != told:
-        faults.report(sink.place("region"), f"the address says {told}; leave `region` out")
+    found = sink.address_region
+    if sink.region and found and sink.region != found:
+        faults.report(sink.place("region"), f"the region in the address is {found}; remove `region`")
     account = accounts.of(sink)
     if account is None:
         return "", ""
-    if sink.region or told:
-        return account.name, sink.region or told or ""
+    if sink.region or found:
+        return account.name, sink.region or found or ""
     regions = accounts.regions(account, sink)
     if len(regions) > 1:
         choice = ", ".join(regions)
@@ -158,11 +158,11 @@ def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: d
     )
 
 
-def _mute(mute: Mute) -> settings.Mute:
+def _mute(mute: MuteModel) -> settings.Mute:
     return settings.Mute(tuple(mute.targets), tuple(mute.events), mute.start, mute.until, mute.reason)
 
 
-def _tracing(tracing: Tracing | None) -> settings.Tracing | None:
+def _tracing(tracing: TracingModel | None) -> settings.Tracing | None:
     return None if tracing is None else settings.Tracing(tracing.endpoint, dict(tracing.headers), tracing.sample)
 
 
@@ -171,23 +171,21 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
         return None
     host, port = split_listen(file.http.listen)
     if not (is_loopback(host) or file.http.token or file.http.insecure):
-        message = (
-            "other machines can reach this address: give a `token`, or say `insecure: true`, or listen on 127.0.0.1"
-        )
+        message = "other machines can reach this address: set a `token` or `insecure: true`, or listen at 127.0.0.1"
         faults.report(file.http.place("listen"), message)
     return settings.Http(host, port, file.http.token, insecure=file.http.insecure, written=file.http.is_written)
 
 
-def _report_repeated_names(named: Iterable[Account] | Iterable[SinkModel], what: str, faults: Faults) -> None:
+def _report_repeated_names(named: Iterable[AccountModel] | Iterable[SinkModel], what: str, faults: Faults) -> None:
     first: dict[str, Place] = {}
     for each in named:
         if each.name in first:
-            faults.report(each.place("name"), f"this {what} name is taken already, on line {first[each.name].line}")
+            faults.report(each.place("name"), f"this {what} name is already used on line {first[each.name].line}")
         first.setdefault(each.name, each.place("name"))
 
 
 def _report_nothing_to_watch(file: File, written: Keys, faults: Faults) -> None:
-    said = any(written.holds(key) for key in written.keys() - type(file).model_fields.keys())
-    if any(written.holds(kind.section) for kind in file.kinds) or said:
-        return  # what is wrong with these is reported; an unknown key may have been meant for one of them
-    faults.report(file.place(), f"there is nothing to watch; list what AWS syncs under {sections(file.kinds, 'or')}")
+    unknown = any(written.holds(key) for key in written.keys() - type(file).model_fields.keys())
+    if any(written.holds(kind.section) for kind in file.kinds) or unknown:
+        return  # their faults are reported, and an unknown key may have been meant for one of them
+    faults.report(file.place(), f"there is nothing to watch; list targets under {sections(file.kinds, 'or')}")

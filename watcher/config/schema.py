@@ -1,4 +1,7 @@
-"""The configuration as a user writes it: one pydantic model for each mapping."""
+"""The configuration as a user writes it: one pydantic model for each mapping.
+
+The models of targets and sinks are made from the registered kinds and types: see `file_model`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ from watcher.config.fields import (
     or_variable,
     part_schema,
 )
-from watcher.config.mutes import Mute
+from watcher.config.mutes import MuteModel
 from watcher.config.readers import part_reader, reads_off
 from watcher.config.sink_types import SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
@@ -65,20 +68,20 @@ Labels = dict[str, LabelValue]
 
 
 class Defaults(StrictModel):
-    """How targets are watched; a target may override each of these."""
+    """How targets are watched; a target may override each key."""
 
     interval: Interval = lasting("60s")
-    """Between polls of a settled target; 100ms at least."""
+    """The time between polls of a settled target; at least 100ms."""
     active_interval: Interval = lasting("10s")
-    """Between polls while the sync is unfinished (INITIATED or IN_PROGRESS); 100ms at least."""
+    """The time between polls while the sync is unfinished (INITIATED or IN_PROGRESS); at least 100ms."""
     stalled_after: Duration = lasting("30m")
-    """An unfinished attempt older than this is stalled."""
+    """An unfinished attempt that is older than this is stalled."""
     timeout: Duration = lasting("10s")
-    """For one API call, in all."""
+    """The time limit of one API call."""
     on_first_seen: OnFirstSeen = FirstSeen.FAILED
-    """Which first observations are events: of a failed sync, all, or none."""
+    """Which first observations are events: those of a failed sync, all, or none."""
     labels: Labels = Field(default={}, examples=[{"team": "platform"}])
-    """Carried in every event, for routing. A target's own labels are added to these."""
+    """Labels in every event, for routing. A target's own labels are added to these."""
 
 
 class TargetModel(StrictModel):
@@ -125,66 +128,66 @@ def target_model(kind: Kind) -> type[TargetModel]:
     return model
 
 
-class RateLimit(StrictModel):
-    """How much may be asked of each account, region and API."""
+class RateLimitModel(StrictModel):
+    """The limits of the calls to each account, region and API."""
 
     requests_per_second: Rate = 5.0
-    """Calls begun in any one second, retries included; may be below 1."""
+    """Calls per second, retries included; may be below 1."""
     concurrency: Concurrency = 10
-    """Calls under way at the same time."""
+    """Calls at the same time."""
 
 
-class AccountRateLimit(StrictModel):
-    """How much may be asked of this account, by region and API; what is not given comes from `rate_limit`."""
+class AccountRateLimitModel(StrictModel):
+    """The limits of the calls to this account, for each region and API. Defaults: those of `rate_limit`."""
 
     requests_per_second: Rate | None = None
-    """Calls begun in any one second, retries included; may be below 1."""
+    """Calls per second, retries included; may be below 1."""
     concurrency: Concurrency | None = None
-    """Calls under way at the same time."""
+    """Calls at the same time."""
 
 
-class Retry(StrictModel):
-    """One poll's attempts; the next poll starts afresh."""
+class RetryModel(StrictModel):
+    """The attempts of one poll."""
 
     attempts: Tries = 4
-    """Calls at most."""
+    """The maximum number of calls."""
     initial: Duration = lasting("500ms")
-    """The longest wait before the second call; doubled for each one after it."""
+    """The longest wait before the second call; it doubles for each further call."""
     maximum: Duration = lasting("20s")
     """The longest wait before any call."""
 
 
-class Account(StrictModel):
-    """Where credentials come from, and the regions they are for."""
+class AccountModel(StrictModel):
+    """An AWS account: the source of its credentials, and its regions."""
 
     name: OwnName
-    """What targets call it; part of their ids."""
+    """The name that targets refer to; part of their ids."""
     regions: list[Region] = Field(default=[], examples=[["us-east-1", "eu-west-1"]])
-    """None given: AWS_REGION, else AWS_DEFAULT_REGION, else the profile's region."""
+    """The regions. Default: AWS_REGION, else AWS_DEFAULT_REGION, else the profile's region."""
     role_arn: RoleArn | None = Field(default=None, examples=["arn:aws:iam::111122223333:role/watcher"])
     """A role to assume."""
     external_id: ExternalId | None = Field(default=None, examples=["${EXTERNAL_ID}"])
-    """What the role's owner asks for when it is assumed. A secret: take it from a variable."""
+    """The external ID that the role requires. A secret: take it from a variable."""
     profile: Plain | None = None
-    """A profile of the AWS configuration files; left out: the ambient credentials."""
+    """A profile of the AWS configuration files. Default: the ambient credentials."""
     endpoint_url: Url | None = Field(default=None, examples=["http://127.0.0.1:4566"])
-    """Where the AWS APIs are, if not where they always are."""
-    rate_limit: AccountRateLimit = AccountRateLimit()
-    """Overrides `rate_limit`, key by key."""
+    """The URL of the AWS APIs, if it is not AWS's own."""
+    rate_limit: AccountRateLimitModel = AccountRateLimitModel()
+    """Overrides keys of `rate_limit`."""
 
 
-class Http(StrictModel):
+class HttpModel(StrictModel):
     """Where health, metrics and the status page are served."""
 
     listen: Listen = Field(default="127.0.0.1:8080", examples=["0.0.0.0:8080", "[::1]:8080"])
-    """HOST:PORT. Other than loopback needs a token, or `insecure`."""
+    """HOST:PORT. An address other than loopback needs a token, or `insecure`."""
     token: Token | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
-    """What a reader must show. A secret: take it from a variable."""
+    """The token that clients must send. A secret: take it from a variable."""
     insecure: Boolean = False
     """Serve other machines without a token."""
 
 
-def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> Http | None:
+def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> HttpModel | None:
     if isinstance(value, Text) and not value.broken:
         if reads_off(value):
             return None
@@ -192,15 +195,13 @@ def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> Http | No
             raise ValueError(
                 f"this must be a mapping such as {{listen: 127.0.0.1:8080}}, or off, not {describe(value)}"
             )
-    http: Http = handler(value)
+    http: HttpModel = handler(value)
     return http
 
 
 class _SchemaOrOff:
-    """The schema of the mapping, or of `off`."""
-
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return or_variable(or_off(handler(Http.__pydantic_core_schema__)))
+        return or_variable(or_off(handler(HttpModel.__pydantic_core_schema__)))
 
 
 class File(StrictModel):
@@ -210,41 +211,41 @@ class File(StrictModel):
     sink_types: ClassVar[SinkTypes]
 
     defaults: Defaults = Defaults()
-    """How targets are watched; a target may override each of these."""
-    rate_limit: RateLimit = RateLimit()
-    """How much may be asked of each account, region and API."""
-    retry: Retry = Retry()
-    """One poll's attempts; the next poll starts afresh."""
+    """How targets are watched; a target may override each key."""
+    rate_limit: RateLimitModel = RateLimitModel()
+    """The limits of the calls to each account, region and API."""
+    retry: RetryModel = RetryModel()
+    """The attempts of one poll."""
     unreadable_after: Count = 3
-    """Polls in a row that fail before it is an event."""
-    accounts: list[Sound[Account]] = Field(
+    """The number of failed polls in a row that is reported as an event."""
+    accounts: list[Sound[AccountModel]] = Field(
         default=[], examples=[[{"name": "prod", "regions": ["us-east-1", "eu-west-1"]}]]
     )
-    """Where credentials come from. None given: one account, `default`, with the ambient credentials."""
+    """AWS accounts. Default: one account, `default`, with the ambient credentials."""
     sinks: list[Any] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
-    """Where events go. None given: the standard output."""
-    mute: list[Sound[Mute]] = Field(
+    """Where events are sent. Default: the standard output."""
+    mute: list[Sound[MuteModel]] = Field(
         default=[], examples=[[{"targets": "prod/*", "until": "2026-11-23T10:00:00Z", "reason": "planned maintenance"}]]
     )
-    """Events that are recorded, marked as muted, and not sent."""
+    """Events that are recorded and marked as muted, but not sent."""
     state: State = Field(
         default="sqlite:///watcher.db",
         examples=["sqlite:////var/lib/watcher/watcher.db", "dynamodb://watcher", "memory://"],
     )
-    """Where the last known state and the events are kept: sqlite:///PATH, dynamodb://TABLE, memory:// (a trial)."""
-    http: Annotated[Http | None, WrapValidator(_http_or_off), _SchemaOrOff()] = Http()
-    """Where health, metrics and the status page are served; false or off: nowhere."""
+    """Where the last known state and the events are stored: sqlite:///PATH, dynamodb://TABLE or memory://."""
+    http: Annotated[HttpModel | None, WrapValidator(_http_or_off), _SchemaOrOff()] = HttpModel()
+    """Where health, metrics and the status page are served; off: nowhere."""
     tracing: WithExtra | None = None
-    """Where traces are sent; left out: nowhere. Needs the extra `otel`."""
+    """Where traces are sent. Default: nowhere. Needs the extra `otel`."""
     state_retention: Duration = lasting("30d")
-    """How long events and settled deliveries are kept."""
+    """How long events and completed deliveries are kept."""
     shutdown_grace: Duration = lasting("20s")
-    """How long a stop may take to deliver what is due."""
+    """How long a shutdown may take to deliver what is due."""
 
     @field_validator("*", mode="wrap")
     @classmethod
     def _sound_or_default(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        """Report a wrong value and go on with the default, so that every other fault is found as well."""
+        """Report a wrong value and continue with the default, so that every other fault is found as well."""
         try:
             return handler(value)
         except ValidationError as error:
@@ -264,7 +265,7 @@ class File(StrictModel):
             if value.holds(name):
                 message = f"'{name}' is not in this version yet; it watches {sections(cls.kinds, 'and')}"
                 faults.report(value.key_places[name], message)
-        faults.report_unknown(value, cls.known_keys(), told=not_yet)
+        faults.report_unknown(value, cls.known_keys(), reported=not_yet)
 
 
 def sections(kinds: Iterable[Kind], conjunction: str) -> str:

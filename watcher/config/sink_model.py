@@ -71,7 +71,7 @@ class SinkModel(SinkOptions, StrictModel):
     remind_every: Interval | None = Field(default=None, examples=["4h"])
     """Send the last error of a target again at this interval until it is over. Default: send it once."""
     give_up_after: GiveUpAfter = lasting("24h")
-    """How long a delivery is tried before it becomes a dead letter; at least 1s."""
+    """How long a delivery is retried before it becomes a dead letter; at least 1s."""
     replay_from: MomentOrAge | None = Field(default=None, examples=["2h", "2026-11-23T08:00:00Z"])
     """Send a new sink the events recorded since then. Default: only events recorded from now on."""
 

@@ -91,4 +91,4 @@ class SinkTypes:
             if types and not suggestion(key, keys):
                 faults.report(value.key_places[key], f"`{key}` is only for sinks of type {' and '.join(types)}")
                 elsewhere.add(key)
-        faults.report_unknown(value, keys, told=elsewhere)
+        faults.report_unknown(value, keys, reported=elsewhere)

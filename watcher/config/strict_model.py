@@ -1,4 +1,4 @@
-"""What every mapping of the configuration shares: strict keys, and knowing where it was written."""
+"""The base of the models of all mappings: only known keys, and the places where values were written."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ class StrictModel(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _read(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        """Report unknown keys, take an optional key without a value as absent, and remember the place."""
+        """Report unknown keys, treat an optional key without a value as absent, and keep the place."""
         if not isinstance(value, Keys):
             return handler(value)
         cls.report_unknown(value, faults_of(info))
         present = {name: given for name, given in value.items() if cls._is_given(name, given)}
         model = handler(present)
-        model._written = value  # noqa: SLF001  our own, of the instance just made
+        model._written = value  # noqa: SLF001  of this class
         return model
 
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
-        """Report the keys that do not belong here."""
+        """Report unknown keys."""
         faults.report_unknown(value, cls.known_keys())
 
     @classmethod
     def known_keys(cls) -> Mapping[str, FieldInfo]:
-        """The keys that belong here, as they are written: `from` cannot be a field's name."""
+        """Return the known keys, as they are written: `from` cannot be the name of a field."""
         return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     @classmethod
@@ -65,29 +65,29 @@ class StrictModel(BaseModel):
 
     @property
     def is_written(self) -> bool:
-        """Whether it stands in the file at all."""
+        """Whether it is in the file."""
         return self._written is not None
 
     def place(self, key: str | None = None) -> Place:
-        """Where the value of `key` was written, or, without it, the whole."""
+        """Return where the value of `key` was written; without a key, the mapping."""
         written = self._written
         if written is None:
             return Place(1, 1, "")
         return written.place if key is None or key not in written else _place(written[key])
 
     def as_written(self, key: str) -> Text:
-        """The text value of `key`, which must have been given."""
+        """Return the text of `key`, which must have a value."""
         value: Text = (self._written or Keys())[key]
         return value
 
     def item_place(self, key: str, index: int) -> Place:
-        """Where an item of the list at `key` was written."""
+        """Return where an item of the list at `key` was written."""
         items: Items = (self._written or Keys())[key]
         return _place(items[index])
 
 
 def faults_of(info: ValidationInfo) -> Faults:
-    """Where to report what pydantic itself cannot see."""
+    """Return the faults of the file that is being validated."""
     return cast("Faults", info.context)
 
 
@@ -106,4 +106,4 @@ def _sound(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationIn
 
 T = TypeVar("T")
 Sound = Annotated[T, WrapValidator(_sound)]
-"""An item of a list that is left out when it is wrong, its faults reported: checks across the others still run."""
+"""An item of a list that is left out if it is wrong, so that checks across the other items still run."""

@@ -1,7 +1,4 @@
-"""Says in plain words what is wrong with text that is not YAML.
-
-The parser's own words are never shown, for they may quote a secret.
-"""
+"""Explains errors of YAML's syntax. The parser's own messages are never shown, since they may quote a secret."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ if TYPE_CHECKING:
 
 _UNFINISHED = "a list or mapping is not closed before this; text that begins with [ or { needs quotes"
 
-# What both parsers (libyaml's, and PyYAML's own) say, and what a person is told instead; the first that fits.
-_SAYINGS = (
+# Parts of the messages of both parsers (libyaml's and PyYAML's), and the message shown instead; the first match counts.
+_MESSAGES = (
     (
         "mapping values are not allowed",
-        "': ' cannot stand here; put text that has it in quotes, or check the indentation",
+        "': ' is not allowed here; put text that has it in quotes, or check the indentation",
     ),
     ("unexpected end of stream", "the text in quotes that begins {where} has no closing quote"),
     ("found a tab character", "a tab cannot indent; use spaces"),
@@ -32,7 +29,7 @@ _SAYINGS = (
         "could not find expected ':'",
         "a key needs ': ' and a value after it, on one line; check the line before as well",
     ),
-    ("unexpected ':'", "a ':' cannot stand here; put a space after it, or quotes around the text that has it"),
+    ("unexpected ':'", "a ':' is not allowed here; put a space after it, or quotes around the text that has it"),
     ("expected key", "this does not fit the mapping that begins {where}; check the indentation and the quotes"),
     ("expected '-' indicator", "this does not fit the list that begins {where}; check the indentation, and the '- '"),
     ("expected <block end>", "this does not fit what begins {where}; check the indentation and the quotes"),
@@ -42,7 +39,7 @@ _OTHERWISE = "this is not YAML; check the indentation, the quotes and the bracke
 
 
 def in_plain_words(error: yaml.MarkedYAMLError, text: str) -> str:
-    """What is wrong at the error's place in `text`, and what to do."""
+    """Return what is wrong at the error's place in `text`, and what to do."""
     problem, mark = error.problem or "", error.problem_mark
     if mark:
         line = (text.splitlines() or [""])[mark.line : mark.line + 1]
@@ -54,7 +51,7 @@ def in_plain_words(error: yaml.MarkedYAMLError, text: str) -> str:
         if here[:1] in {"@", "`", "%"} and "cannot start any token" in problem:
             return f"a value that begins with {here[0]} needs quotes"
     where = f"on line {error.context_mark.line + 1}" if error.context_mark else "above"
-    for saying, words in _SAYINGS:
-        if saying in problem:
-            return words.replace("{where}", where)
+    for part, message in _MESSAGES:
+        if part in problem:
+            return message.replace("{where}", where)
     return _OTHERWISE

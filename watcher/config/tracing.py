@@ -1,4 +1,4 @@
-"""Where traces are to be sent, as a user writes it."""
+"""The section `tracing`, as a user writes it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _endpoint(value: object) -> str:
 HeaderName = Annotated[str, PlainValidator(header_name("the exporter", "content-encoding")), HEADER_NAME_SCHEMA]
 
 
-class Tracing(StrictModel):
-    """Traces of polls and deliveries, by OTLP over HTTP; needs the extra `otel`."""
+class TracingModel(StrictModel):
+    """The export of traces of polls and deliveries by OTLP over HTTP; needs the extra `otel`."""
 
     endpoint: Annotated[str, PlainValidator(_endpoint), text_schema(HTTP_URL)] = Field(
         examples=["http://127.0.0.1:4318"]
@@ -41,13 +41,13 @@ class Tracing(StrictModel):
     headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
         default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
     )
-    """Sent with every export. Secrets: take them from variables."""
+    """Headers of every export. Secrets: take them from variables."""
     sample: Share = 1.0
-    """Which share of the traces is sent: 1 is all, 0.1 one in ten."""
+    """The share of the traces that is sent: 1 is all, 0.1 is one in ten."""
 
 
 def _with_extra(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    """Also say that the extra is not there, beside whatever else is wrong."""
+    """Report a missing extra in addition to other faults."""
     if isinstance(value, Keys) and not all(map(_installed, EXTRA)):
         message = "tracing needs OpenTelemetry, an extra; install it: pip install 'watcher[otel]'"
         faults_of(info).report(value.place, message)
@@ -55,11 +55,11 @@ def _with_extra(value: Any, handler: ValidatorFunctionWrapHandler, info: Validat
 
 
 def _installed(module: str) -> bool:
-    """Whether it could be imported; importing it takes time and memory."""
+    """Whether it can be imported; importing it would take time and memory."""
     try:
         return find_spec(module) is not None
-    except ImportError:  # of what it is in
+    except ImportError:  # of its package
         return False
 
 
-WithExtra = Annotated[Tracing, WrapValidator(_with_extra)]
+WithExtra = Annotated[TracingModel, WrapValidator(_with_extra)]

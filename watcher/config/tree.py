@@ -1,8 +1,8 @@
-"""The YAML text as plain text, lists and mappings that remember where they were written.
+"""Parses YAML text to a tree of text, lists and mappings that know where they were written.
 
-Nothing is converted: a scalar is the text that stands in the file, beside what YAML reads it as, and the schema decides
-what it means. Aliases, tags, merge keys, duplicate keys and deep nesting are faults already here, before anything walks
-the tree, for an alias bomb of 430 bytes explodes in whoever does.
+Nothing is converted: a scalar is the text in the file, together with the type that YAML gives it, and the schema
+decides its meaning. Aliases, tags, merge keys, duplicate keys and deep nesting are faults already here: walking the
+tree of an alias bomb of 430 bytes would never end.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Report = Callable[["Place", str], None]
 
 MAX_DEPTH = 32
+"""Levels of nesting."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = Resolver()
@@ -30,7 +31,7 @@ _NUMBER_BY_YAML_1_2 = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0
 
 
 class Reads(StrEnum):
-    """What YAML takes a scalar for, in words for messages."""
+    """The type that YAML gives to a scalar, in words for messages."""
 
     TEXT = "text"
     NUMBER = "a number"
@@ -43,7 +44,7 @@ _TAGS = {"int": Reads.NUMBER, "float": Reads.NUMBER, "bool": Reads.BOOLEAN, "nul
 
 
 class Place(NamedTuple):
-    """A place in the file: line and column from 1, and the way to it through the keys."""
+    """A place in the file: line and column from 1, and the path of keys to it."""
 
     line: int
     column: int
@@ -51,9 +52,9 @@ class Place(NamedTuple):
 
 
 class Text(str):
-    """A scalar: its value, and what stands in the file for it.
+    """A scalar: its value, and the text in the file.
 
-    `filled`: it has a variable in it, so its value must not be shown. `broken`: a fault has been reported here already.
+    `filled`: it has a variable in it, so its value must not be shown. `broken`: a fault was reported here already.
     """
 
     __slots__ = ("broken", "filled", "place", "reads", "written")
@@ -73,7 +74,7 @@ class Items(list[Any]):
 
 
 class Keys(dict[str, Any]):
-    """A mapping; `key_places` says where each key stands, `misspelt` which known keys were probably meant."""
+    """A mapping, the places of its keys, and the known keys that unknown ones are probably meant for."""
 
     place: Place
     key_places: dict[str, Place]
@@ -81,13 +82,13 @@ class Keys(dict[str, Any]):
     broken = False
 
     def holds(self, name: str) -> bool:
-        """Whether anything is written at `name`: not null, and not an empty list or mapping."""
+        """Return whether the value of `name` is neither missing nor null, nor an empty list or mapping."""
         node = self.get(name)
         return bool(node) if isinstance(node, Items | Keys) else node is not None and not is_null(node)
 
 
 def scalar(value: str, place: Place, *, reads: Reads, filled_from: str | None = None, broken: bool = False) -> Text:
-    """A scalar of the tree; `filled_from` is what was written, if variables made `value` of it."""
+    """Return a scalar of the tree; `filled_from` is the text in the file, if it has variables."""
     text = Text(value)
     text.place, text.reads, text.broken = place, reads, broken
     text.filled = filled_from is not None
@@ -96,7 +97,7 @@ def scalar(value: str, place: Place, *, reads: Reads, filled_from: str | None = 
 
 
 def reads_as(plain: str) -> Reads:
-    """What YAML takes an unquoted `plain` for: by YAML 1.1, and numbers by YAML 1.2 as well, as editors do."""
+    """Return the type of an unquoted scalar: by YAML 1.1, and of numbers by YAML 1.2 as well, as editors read them."""
     if _NUMBER_BY_YAML_1_2.fullmatch(plain):
         return Reads.NUMBER
     tag: str = _RESOLVER.resolve(yaml.ScalarNode, plain, (True, False))  # type: ignore[no-untyped-call]
@@ -104,14 +105,14 @@ def reads_as(plain: str) -> Reads:
 
 
 def is_null(node: object) -> bool:
-    """Whether YAML reads `node` as no value at all; what variables made never is."""
+    """Return whether YAML reads `node` as no value; a value made by variables is never null."""
     return isinstance(node, Text) and node.reads is Reads.NULL and not node.filled
 
 
 def compose(text: str, report: Report) -> Keys | Items | Text | None:
-    """The one document in `text`, or None: the text is empty, or is not YAML, or is nested too deep.
+    """Return the document in `text`, or None if the text is empty, is not YAML, or is nested too deep.
 
-    Every fault goes to `report`, but that the text is empty.
+    Report every fault, except that the text is empty.
     """
     loader = _LOADER(text)
     try:
@@ -135,7 +136,7 @@ class _TooDeepError(Exception):
 
 
 class _Composer:
-    """Builds the tree out of the parser's events, going no deeper than is allowed."""
+    """Builds the tree from the parser's events, down to the maximum depth."""
 
     def __init__(self, loader: Any, report: Report) -> None:
         self._next: Callable[[], Any] = loader.get_event
@@ -159,11 +160,11 @@ class _Composer:
         if depth > MAX_DEPTH:
             raise _TooDeepError(place)
         if isinstance(event, yaml.AliasEvent):
-            self._report(place, "YAML aliases (*name) are not taken; write the value out")
+            self._report(place, "YAML aliases (*name) are not supported; write the value out")
             return scalar("", place, reads=Reads.TEXT, broken=True)
         tagged = event.tag is not None
         if tagged:
-            self._report(place, "YAML tags (!name) are not taken; remove it, and put text in quotes")
+            self._report(place, "YAML tags (!name) are not supported; remove it, and put text in quotes")
         if isinstance(event, yaml.ScalarEvent):
             reads = reads_as(event.value) if event.implicit[0] else Reads.TEXT
             return scalar(event.value, place, reads=reads, broken=tagged)
@@ -197,17 +198,17 @@ class _Composer:
         return keys
 
     def _skip_value(self, place: Place, depth: int) -> None:
-        """Pass over the value of what is no key: what is wrong with it follows from that."""
+        """Pass over the value of an invalid key: its faults follow from the key's."""
         report, self._report = self._report, lambda _place, _message: None
         self._node(self._next(), place.path, depth + 1)
         self._report = report
 
     def _key(self, event: Any, keys: Keys, depth: int) -> str | None:
-        """The key that `event` begins, or None if it cannot be one; then nobody knows what else is in `keys`."""
+        """The key that `event` begins, or None if it is invalid; then `keys` is broken as a whole."""
         path = keys.place.path
         if isinstance(event, yaml.ScalarEvent) and event.tag is None:
             if event.value == "<<" and event.implicit[0]:
-                self._report(_place(event, path), "YAML merge keys (<<) are not taken; write the keys out")
+                self._report(_place(event, path), "YAML merge keys (<<) are not supported; write the keys out")
                 keys.broken = True
                 return None
             return str(event.value)
@@ -223,6 +224,6 @@ def _place(event: Any, path: str) -> Place:
 
 
 def join(path: str, key: str) -> str:
-    """The path of `key` in the mapping at `path`."""
+    """Return the path of `key` in the mapping at `path`."""
     key = key if key.isidentifier() and len(key) <= LONGEST else shown(key)
     return f"{path}.{key}" if path else key

@@ -40,5 +40,5 @@ def test_a_table_is_in_a_region(
 ) -> None:
     text = f"state: {state}\nstacks: [{{name: a, region: us-east-1}}]"
     told = [str(fault) for fault in faults(text, environ, **profiles)]
-    wrong = "watcher.yaml:1:8: state: the table's region is not known; add ?region=…, or set AWS_REGION"
+    wrong = "watcher.yaml:1:8: state: the region of the table is not known; add ?region=…, or set AWS_REGION"
     assert told == ([] if known else [wrong])
