@@ -26,18 +26,18 @@ def test_pauses_double_from_the_first_to_the_longest(failures: int, pause: float
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_a_share_of_the_longest_pause_is_kept(share: float) -> None:
+def test_a_pause_is_a_share_of_the_longest_pause(share: float) -> None:
     result = result_of(answer(failures=3, failing_since=0.0), now=10.0, share=share, give_up_after=DAY)
     assert (result.state, result.pause, result.failing) == (DeliveryState.WAITING, share * 8.0, True)
     assert result.answer == "503 Service Unavailable"
 
 
-def test_what_was_taken_was_sent_however_late() -> None:
+def test_a_taken_delivery_is_sent_however_late() -> None:
     result = result_of(answer(Verdict.TAKEN, failures=9, failing_since=0.0), now=9 * DAY, share=1.0, give_up_after=DAY)
     assert (result.state, result.pause, result.failing) == (DeliveryState.SENT, 0.0, False)
 
 
-def test_what_was_refused_for_good_is_dead_at_once_and_holds_nothing_up() -> None:
+def test_a_delivery_refused_for_good_is_dead_at_once() -> None:
     result = result_of(answer(Verdict.NEVER), now=0.0, share=1.0, give_up_after=DAY)
     assert (result.state, result.pause, result.failing) == (DeliveryState.DEAD, 0.0, False)
     assert result.answer == "refused for good: 503 Service Unavailable"
@@ -54,7 +54,7 @@ def test_what_was_refused_for_good_is_dead_at_once_and_holds_nothing_up() -> Non
         (500.0, 100.0, 0.0, False),  # the clock was set back
     ],
 )
-def test_what_could_have_been_sent_for_long_enough_is_given_up(
+def test_a_delivery_is_given_up_after_it_could_have_been_sent_for_long_enough(
     recorded: float, since: float | None, now: float, *, dead: bool
 ) -> None:
     told = answer(recorded=recorded, failing_since=since, failures=5)
@@ -66,7 +66,7 @@ def test_what_could_have_been_sent_for_long_enough_is_given_up(
         assert result.answer == "given up after 1d: 503 Service Unavailable"
 
 
-def test_a_clock_that_was_put_right_gives_nothing_up() -> None:
+def test_a_correction_of_the_clock_gives_nothing_up() -> None:
     told = answer(recorded=0.0, failing_since=1.0, failures=2)
     borne = most_borne(2, deadline=10.0)
     result = result_of(told, now=1e9, share=1.0, give_up_after=borne + 1, deadline=10.0)
@@ -75,5 +75,5 @@ def test_a_clock_that_was_put_right_gives_nothing_up() -> None:
     assert 1 + 2 + 2 * 10 <= borne < 1 + 2 + 2 * 20
 
 
-def test_what_a_sink_asks_for_is_the_least_pause() -> None:
+def test_a_pause_is_at_least_as_long_as_the_sink_asked_for() -> None:
     assert result_of(answer(), now=0.0, share=0.0, give_up_after=DAY, at_least=30.0).pause == 30.0

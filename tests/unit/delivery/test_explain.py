@@ -44,7 +44,7 @@ def a_delivery(state: DeliveryState, answer: str | None = None, **how: Any) -> D
         (a_delivery(DROPPED, tries=0), "by `deliveries drop`"),
     ],
 )
-def test_what_a_sink_was_to_have_is_told_with_its_last_answer(delivery: DeliveryRecord, why: str) -> None:
+def test_a_delivery_is_explained_by_its_state_and_the_last_response(delivery: DeliveryRecord, why: str) -> None:
     (told,) = explain(EVENT, [delivery], config_of(SinkSettings("ops", "webhook")))
     assert (told.sink, told.state, told.why, told.delivery) == ("ops", delivery.state, why, delivery)
 
@@ -80,7 +80,7 @@ NOT_THERE = "the sink did not exist yet, or was configured otherwise; "
         ),
     ],
 )
-def test_a_sink_without_a_delivery_is_told_why(settings: dict[str, Any], state: str, why: str) -> None:
+def test_a_missing_delivery_is_explained(settings: dict[str, Any], state: str, why: str) -> None:
     (told,) = explain(EVENT, [], config_of(SinkSettings("ops", "webhook", **settings)))
     expected = f"by the current configuration, {why}" if state == "not routed" else why
     assert (told.state, told.why, told.delivery) == (state, expected, None)
@@ -95,14 +95,14 @@ def test_a_sink_without_a_delivery_is_told_why(settings: dict[str, Any], state: 
         (None, False, "no reason was given"),
     ],
 )
-def test_a_muted_event_was_sent_to_nobody(reason: str | None, why: str, *, lasts: bool) -> None:
+def test_a_muted_event_has_no_delivery_at_any_sink(reason: str | None, why: str, *, lasts: bool) -> None:
     event = muted(EVENT, reason, minute(120) if lasts else None)
     sinks = SinkSettings("ops", "webhook"), SinkSettings("team", "slack", events=("*.failed",))
     told = explain(event, [], config_of(*sinks))
     assert [(each.sink, each.state, each.why) for each in told] == [("ops", "muted", why), ("team", "muted", why)]
 
 
-def test_reminders_have_a_row_each_also_of_an_event_that_was_muted_itself() -> None:
+def test_each_reminder_has_a_row_also_if_the_event_was_muted() -> None:
     config = config_of(SinkSettings("ops", "webhook"))
     first = a_delivery(SENT, "200 OK")
     again = a_delivery(SENT, "200 OK", reminder=1), a_delivery(DROPPED, "no reminder is needed any more", reminder=2)
@@ -116,7 +116,7 @@ def test_reminders_have_a_row_each_also_of_an_event_that_was_muted_itself() -> N
     assert [(each.state, each.why) for each in told][:2] == [("muted", "quiet"), ("sent", "200 OK")]
 
 
-def test_sinks_come_as_they_are_configured_and_then_those_that_are_gone() -> None:
+def test_configured_sinks_come_first_then_removed_ones() -> None:
     config = config_of(SinkSettings("b", "stdout"), SinkSettings("a", "stdout"))
     gone = "the sink is not in the configuration any more"
     deliveries = [a_delivery(SENT, sink="a"), a_delivery(DEAD, gone, sink="old")]

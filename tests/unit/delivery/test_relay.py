@@ -28,13 +28,13 @@ async def drained(house: Any, grace: float) -> float:
 
 
 @in_own_time
-async def test_with_nothing_waiting_the_relay_is_drained_at_once() -> None:
+async def test_drain_returns_at_once_when_nothing_is_pending() -> None:
     async with relaying(Scripted(), Scripted(name="y")) as house:
         assert await drained(house, 10) < 0.1
 
 
 @in_own_time
-async def test_draining_waits_for_all_that_can_still_be_sent() -> None:
+async def test_drain_waits_for_everything_that_is_due() -> None:
     sinks = Scripted(takes=2), Scripted(takes=3, limits=Limits(parallel=2), name="y")
     async with relaying(*sinks) as house:
         await house.record("a", 1, 2)
@@ -44,7 +44,7 @@ async def test_draining_waits_for_all_that_can_still_be_sent() -> None:
 
 
 @in_own_time
-async def test_draining_tries_again_what_is_due_within_the_time_that_is_left() -> None:
+async def test_drain_retries_what_is_due_within_the_grace_time() -> None:
     sink = Scripted(lambda delivery: Verdict.TAKEN if delivery.tries == 2 else Verdict.LATER)
     async with relaying(sink) as house:
         await house.record("a", 1)
@@ -53,7 +53,7 @@ async def test_draining_tries_again_what_is_due_within_the_time_that_is_left() -
 
 
 @in_own_time
-async def test_draining_does_not_wait_for_what_comes_later_than_that() -> None:
+async def test_drain_does_not_wait_for_what_is_due_after_the_grace_time() -> None:
     alone = Scripted(lambda _: SinkError("429", retry_after=100), name="alone")
     empty = Scripted(lambda _: SinkError("429", retry_after=100), name="empty")
     sick = Scripted(lambda _: Verdict.LATER, name="sick")
@@ -65,7 +65,7 @@ async def test_draining_does_not_wait_for_what_comes_later_than_that() -> None:
 
 
 @in_own_time
-async def test_draining_waits_for_what_is_under_way_whatever_else_has_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_drain_waits_for_sends_under_way_also_while_others_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.999)
     sink = Scripted(lambda delivery: Verdict.TAKEN if delivery.event.subject == "a" else Verdict.LATER,
                     Limits(parallel=2), takes={"a": 3})  # fmt: skip
@@ -79,7 +79,7 @@ async def test_draining_waits_for_what_is_under_way_whatever_else_has_to_wait(mo
 
 
 @in_own_time
-async def test_what_is_recorded_while_draining_is_waited_for() -> None:
+async def test_drain_waits_for_events_recorded_meanwhile() -> None:
     sink = Scripted(takes=1)
     async with relaying(sink) as house:
         await house.record("a", 1)
@@ -91,7 +91,7 @@ async def test_what_is_recorded_while_draining_is_waited_for() -> None:
 
 
 @in_own_time
-async def test_the_end_cuts_off_what_hangs_and_it_stays_due() -> None:
+async def test_a_send_that_hangs_at_the_end_is_cancelled_and_stays_due() -> None:
     store, sink = MemoryStore(), Scripted(lambda _: HANGS, Limits(deadline=1e9))
     async with relaying(sink, store=store) as house:
         await house.record("a", 1)
@@ -102,7 +102,7 @@ async def test_the_end_cuts_off_what_hangs_and_it_stays_due() -> None:
 
 
 @in_own_time
-async def test_what_one_cause_did_shares_a_send_and_nothing_else_does() -> None:
+async def test_only_events_of_one_cause_share_a_send() -> None:
     sink = Scripted(limits=GROUPED)
     async with relaying(sink) as house:
         await house.record_all({"a": [1], "b": [2]}, sha="bad")
@@ -116,7 +116,7 @@ async def test_what_one_cause_did_shares_a_send_and_nothing_else_does() -> None:
 
 
 @in_own_time
-async def test_what_failed_with_one_error_shares_a_send_whatever_the_commit() -> None:
+async def test_events_with_the_same_error_share_a_send_across_commits() -> None:
     sink = Scripted(limits=GROUPED)
     async with relaying(sink) as house:
         for number, subject in enumerate("abcd"):
@@ -139,7 +139,7 @@ async def test_grouping_keeps_the_order_within_a_subject() -> None:
 
 
 @in_own_time
-async def test_a_group_that_was_not_taken_stays_together() -> None:
+async def test_a_group_that_failed_is_retried_as_a_group() -> None:
     sink = Scripted(limits=GROUPED)
     sink.answer = lambda _: Verdict.LATER if len(sink.sends) < 3 else Verdict.TAKEN
     async with relaying(sink) as house:
@@ -149,7 +149,7 @@ async def test_a_group_that_was_not_taken_stays_together() -> None:
 
 
 @in_own_time
-async def test_one_that_breaks_its_groups_message_goes_alone_in_the_end() -> None:
+async def test_an_event_that_makes_its_group_fail_is_sent_alone() -> None:
     sink = Scripted(lambda delivery: ValueError("a bug") if delivery.event.subject == "c" else Verdict.TAKEN, GROUPED)
     async with relaying(sink) as house:
         await house.record_all({subject: [1] for subject in "abcd"}, sha="bad")
@@ -160,7 +160,7 @@ async def test_one_that_breaks_its_groups_message_goes_alone_in_the_end() -> Non
 
 
 @in_own_time
-async def test_a_failing_event_does_not_keep_a_group_from_its_turn() -> None:
+async def test_a_failing_event_does_not_delay_a_group() -> None:
     sink = Scripted(lambda delivery: Verdict.LATER if delivery.event.subject == "p" else Verdict.TAKEN, GROUPED)
     async with relaying(sink) as house:
         await house.record("p", 1, sha="poison")
@@ -171,7 +171,7 @@ async def test_a_failing_event_does_not_keep_a_group_from_its_turn() -> None:
 
 
 @in_own_time
-async def test_nobody_waits_for_a_group_while_the_daemon_stops() -> None:
+async def test_no_event_waits_for_its_group_while_the_daemon_stops() -> None:
     sink = Scripted(limits=GROUPED)
     async with relaying(sink) as house:
         await house.record_all({"a": [1], "b": [2]}, sha="bad")
@@ -182,7 +182,7 @@ async def test_nobody_waits_for_a_group_while_the_daemon_stops() -> None:
 
 
 @in_own_time
-async def test_reminders_of_one_cause_share_a_send_but_not_with_its_news() -> None:
+async def test_reminders_share_a_send_with_each_other_but_not_with_events() -> None:
     store, sink = MemoryStore(), Scripted(limits=GROUPED)
     async with relaying(sink, store=store) as house:
         await house.record_all({"a": [1], "b": [2]}, sha="bad")
@@ -201,7 +201,7 @@ def _told(deliveries: Sequence[Delivery]) -> list[str]:
 
 
 @in_own_time
-async def test_a_sink_that_cannot_be_closed_is_replaced_all_the_same() -> None:
+async def test_a_sink_is_replaced_also_if_closing_it_fails() -> None:
     class Stubborn(Scripted):
         async def close(self) -> None:
             raise OSError("no")
@@ -220,7 +220,7 @@ async def test_a_sink_that_cannot_be_closed_is_replaced_all_the_same() -> None:
 
 
 @in_own_time
-async def test_a_sink_that_is_to_go_is_closed_also_when_nobody_waits_for_it_any_more() -> None:
+async def test_close_closes_a_sink_whose_removal_was_cancelled() -> None:
     """The daemon is told to stop while a reload waits for a send."""
     sink = Scripted(lambda _: HANGS, limits=Limits(deadline=600.0))
     async with relaying(sink) as house:
@@ -236,7 +236,7 @@ async def test_a_sink_that_is_to_go_is_closed_also_when_nobody_waits_for_it_any_
 
 
 @in_own_time
-async def test_what_a_sink_that_is_to_go_was_given_is_waited_for_as_long_as_it_may_take() -> None:
+async def test_remove_sinks_waits_for_sends_under_way_up_to_their_deadline() -> None:
     sink = Scripted(takes=300.0, limits=Limits(deadline=600.0))
     async with relaying(sink) as house:
         await house.record("s", 1)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @lanes
 @in_own_time
-async def test_order_within_a_subject_is_kept_whatever_is_answered(limits: Limits) -> None:
+async def test_the_order_within_a_subject_is_kept_for_any_response(limits: Limits) -> None:
     chance = random.Random(7)
     verdicts: list[Verdict | Exception | str | None] = [*Verdict, Verdict.TAKEN, SinkError("not now"), None, HANGS]
     sink = Scripted(lambda _: chance.choice(verdicts), limits, takes=0.3)
@@ -50,7 +50,7 @@ async def test_order_within_a_subject_is_kept_whatever_is_answered(limits: Limit
 
 
 @in_own_time
-async def test_different_subjects_go_in_parallel_and_one_subjects_one_by_one() -> None:
+async def test_subjects_are_sent_in_parallel_and_events_of_one_subject_one_by_one() -> None:
     sink = Scripted(limits=Limits(parallel=4), takes=1.0)
     async with relaying(sink) as house:
         await house.record_all({subject: [1] for subject in SUBJECTS[:8]})
@@ -63,7 +63,7 @@ async def test_different_subjects_go_in_parallel_and_one_subjects_one_by_one() -
 
 
 @in_own_time
-async def test_a_sink_that_takes_batches_gets_them_full_and_of_different_subjects() -> None:
+async def test_batches_are_full_and_have_different_subjects() -> None:
     sink = Scripted(limits=Limits(batch=10, parallel=2), takes=1.0)
     async with relaying(sink) as house:
         await house.record_all({subject: [1, 2] for subject in SUBJECTS})
@@ -73,7 +73,7 @@ async def test_a_sink_that_takes_batches_gets_them_full_and_of_different_subject
 
 @pytest.mark.parametrize("limits", [each for each in LANES if each.parallel > 1], ids=["4x1", "4x10"])
 @in_own_time
-async def test_what_hangs_takes_only_a_part_of_the_room(limits: Limits) -> None:
+async def test_sends_that_hang_take_only_some_of_the_parallel_sends(limits: Limits) -> None:
     """A sink that does other work is not down, and its other subjects wait for nobody."""
     sink = Scripted(lambda delivery: HANGS if delivery.event.subject in SUBJECTS else Verdict.TAKEN, limits)
     async with relaying(sink) as house:
@@ -91,7 +91,7 @@ def _took(sink: Scripted, number: int) -> bool:
 
 
 @in_own_time
-async def test_a_bug_that_is_over_leaves_no_trace_in_how_batches_are_made() -> None:
+async def test_batches_are_full_again_after_a_bug_has_ended() -> None:
     sink = Scripted(lambda _: ValueError("a bug") if len(sink.sends) == 1 else Verdict.TAKEN, Limits(batch=12))
     async with relaying(sink) as house:
         await house.record_all({subject: [1] for subject in SUBJECTS})
@@ -102,7 +102,7 @@ async def test_a_bug_that_is_over_leaves_no_trace_in_how_batches_are_made() -> N
 
 
 @in_own_time
-async def test_of_those_in_order_only_the_first_counts_as_tried_when_none_was_taken() -> None:
+async def test_only_the_first_counts_as_tried_when_a_batch_in_order_fails() -> None:
     sink = Scripted(lambda _: SinkError("full"), Limits(batch=10, in_order=True))
     async with relaying(sink) as house:
         await house.record("a", 1, 2, 3)

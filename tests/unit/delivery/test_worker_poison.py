@@ -50,7 +50,7 @@ def tries_of(sink: Scripted, subject: str) -> int:
 @pytest.mark.parametrize("poison", [1, 4, 12])
 @pytest.mark.parametrize("limits", [WEBHOOK, SLACK, NOTIFY, BUS], ids=["webhook", "slack", "notify", "bus"])
 @in_own_time
-async def test_what_is_refused_again_and_again_delays_nobody(limits: Limits, poison: int) -> None:
+async def test_events_that_are_refused_for_good_delay_no_other_subject(limits: Limits, poison: int) -> None:
     sink = poisoned(Verdict.LATER, limits)
     async with relaying(sink) as house:
         late = await delays(house, sink, poison, 300)
@@ -66,7 +66,7 @@ async def test_what_is_refused_again_and_again_delays_nobody(limits: Limits, poi
     ("limits", "poison"), [(WEBHOOK, 4), (WEBHOOK, 12), (SLACK, 2), (SLACK, 4)], ids=lambda value: str(value)[:20]
 )
 @in_own_time
-async def test_what_hangs_delays_others_only_while_it_is_new(limits: Limits, poison: int) -> None:
+async def test_events_that_hang_delay_others_only_at_first(limits: Limits, poison: int) -> None:
     sink = poisoned(HANGS, limits)
     async with relaying(sink) as house:
         late = await delays(house, sink, poison, 400)
@@ -78,7 +78,7 @@ async def test_what_hangs_delays_others_only_while_it_is_new(limits: Limits, poi
 
 @pytest.mark.parametrize("limits", [WEBHOOK, SLACK, NOTIFY], ids=["webhook", "slack", "notify"])
 @in_own_time
-async def test_one_for_which_the_sink_asks_for_peace_again_and_again_is_left_alone_by_itself(limits: Limits) -> None:
+async def test_a_retry_after_for_one_failing_subject_pauses_only_that_subject(limits: Limits) -> None:
     sink = poisoned(ASKS, limits)
     async with relaying(sink) as house:
         late = await delays(house, sink, 1, 300)
@@ -93,7 +93,7 @@ async def test_one_for_which_the_sink_asks_for_peace_again_and_again_is_left_alo
     "limits", [WEBHOOK, SLACK, BUS, Limits(batch=100, in_order=True)], ids=["webhook", "slack", "bus", "in order"]
 )
 @in_own_time
-async def test_what_waits_at_a_dead_sink_is_given_up_in_time_however_much_it_is(limits: Limits) -> None:
+async def test_everything_pending_for_a_dead_sink_is_given_up_in_time(limits: Limits) -> None:
     sink = Scripted(lambda _: SinkError("no route"), limits)
     async with relaying(sink, give_up_after=60) as house:
         await house.record_all({f"s{i}": range(5) for i in range(300)})
@@ -130,7 +130,7 @@ async def test_a_sink_that_takes_anything_gives_up_only_what_it_does_not_take() 
 
 
 @in_own_time
-async def test_the_reason_of_what_is_given_up_is_what_the_sink_said_last() -> None:
+async def test_a_given_up_delivery_has_the_sinks_last_response_as_reason() -> None:
     sink = Scripted(lambda _: SinkError("no route"), WEBHOOK)
     async with relaying(sink, give_up_after=5) as house:
         for number in range(20):

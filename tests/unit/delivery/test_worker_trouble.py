@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("limits", [Limits(), Limits(batch=10, in_order=True)], ids=["lanes", "in order"])
 @pytest.mark.parametrize("share", [0.25, 0.999])
 @in_own_time
-async def test_pauses_double_up_to_the_longest_and_are_a_random_part_of_that(
+async def test_pauses_are_a_random_part_of_a_limit_that_doubles_up_to_a_maximum(
     share: float, limits: Limits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.random", lambda: share)
@@ -54,7 +54,7 @@ async def test_pauses_double_up_to_the_longest_and_are_a_random_part_of_that(
 
 
 @in_own_time
-async def test_a_pause_is_over_in_time_also_while_another_subject_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pause_ends_in_time_while_another_subject_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.2)
     answers = {"hangs": HANGS, "fails": Verdict.LATER}
     sink = Scripted(lambda delivery: answers[delivery.event.subject], Limits(parallel=3, deadline=100))
@@ -64,7 +64,7 @@ async def test_a_pause_is_over_in_time_also_while_another_subject_hangs(monkeypa
 
 
 @in_own_time
-async def test_subjects_that_fail_one_by_one_do_not_come_back_at_the_same_time() -> None:
+async def test_subjects_that_failed_one_by_one_are_not_retried_at_the_same_time() -> None:
     sink = Scripted(lambda delivery: Verdict.TAKEN if delivery.event.subject == "sound" else Verdict.LATER)
     async with relaying(sink) as house:
         for subject in ("a", "b", "sound"):
@@ -95,7 +95,7 @@ async def test_a_sink_that_refuses_everything_is_failing_also_after_a_restart_un
 
 @pytest.mark.parametrize(("subject", "state"), [("sound", "up"), ("other", "failing")])
 @in_own_time
-async def test_a_sink_that_takes_nothing_for_now_is_failing_also_after_a_restart(subject: str, state: str) -> None:
+async def test_a_sink_that_takes_nothing_is_failing_also_after_a_restart(subject: str, state: str) -> None:
     sink, store = (
         Scripted(lambda each: Verdict.TAKEN if each.event.subject == "sound" else Verdict.LATER),
         MemoryStore(),
@@ -112,7 +112,7 @@ async def test_a_sink_that_takes_nothing_for_now_is_failing_also_after_a_restart
 
 
 @in_own_time
-async def test_a_sink_that_is_put_back_is_not_failing_for_what_was_left_when_it_was_removed() -> None:
+async def test_a_sink_that_is_added_again_is_not_failing_because_of_its_removal() -> None:
     store = MemoryStore()
     async with relaying(Scripted(lambda _: Verdict.LATER), store=store) as house:
         await house.record("a", 1)
@@ -124,7 +124,7 @@ async def test_a_sink_that_is_put_back_is_not_failing_for_what_was_left_when_it_
 
 
 @in_own_time
-async def test_what_is_not_taken_for_long_enough_is_a_dead_letter_and_its_subject_goes_on() -> None:
+async def test_a_delivery_that_is_too_old_becomes_a_dead_letter_and_its_subject_goes_on() -> None:
     sink = Scripted(lambda delivery: Verdict.LATER if number_of(delivery) == 1 else Verdict.TAKEN)
     async with relaying(sink, give_up_after=600) as house:
         await house.record("a", 1, 2)
@@ -138,7 +138,7 @@ async def test_what_is_not_taken_for_long_enough_is_a_dead_letter_and_its_subjec
 
 
 @in_own_time
-async def test_a_refused_event_is_a_dead_letter_at_once() -> None:
+async def test_a_refused_event_becomes_a_dead_letter_at_once() -> None:
     sink = Scripted(lambda delivery: Verdict.NEVER if number_of(delivery) == 1 else Verdict.TAKEN)
     async with relaying(sink) as house:
         await house.record("a", 1, 2)
@@ -150,7 +150,7 @@ async def test_a_refused_event_is_a_dead_letter_at_once() -> None:
 
 @lanes
 @in_own_time
-async def test_a_sink_that_asked_to_be_left_alone_is(limits: Limits) -> None:
+async def test_nothing_is_sent_while_the_sink_asked_for_a_pause(limits: Limits) -> None:
     sink = Scripted(lambda _: SinkError("429", retry_after=120), limits)
     async with relaying(sink) as house:
         await house.record("a", 1)
@@ -164,7 +164,7 @@ async def test_a_sink_that_asked_to_be_left_alone_is(limits: Limits) -> None:
 
 @pytest.mark.parametrize("fault", [Verdict.LATER, SinkError("no route")], ids=["each event", "the sink"])
 @in_own_time
-async def test_a_sink_that_is_down_is_left_in_peace_however_much_waits(fault: Any) -> None:
+async def test_sends_to_a_sink_that_is_down_are_spaced_however_much_is_pending(fault: Any) -> None:
     sink = Scripted(lambda _: fault, Limits(parallel=4))
     async with relaying(sink) as house:
         await house.record_all({f"s{i}": [1] for i in range(500)})
@@ -175,9 +175,7 @@ async def test_a_sink_that_is_down_is_left_in_peace_however_much_waits(fault: An
 @lanes
 @pytest.mark.parametrize("fault", [Verdict.LATER, SinkError("no route")], ids=["each event", "the sink"])
 @in_own_time
-async def test_a_sink_that_is_down_is_tried_now_and_then_and_once_it_is_back_gets_everything(
-    limits: Limits, fault: Any
-) -> None:
+async def test_a_sink_that_is_down_is_retried_and_gets_everything_once_it_is_up(limits: Limits, fault: Any) -> None:
     sink = Scripted(lambda _: fault, limits)
     async with relaying(sink) as house:
         await house.record_all({f"s{i}": range(3) for i in range(60)})
@@ -194,7 +192,7 @@ async def test_a_sink_that_is_down_is_tried_now_and_then_and_once_it_is_back_get
 
 
 @in_own_time
-async def test_a_receiver_that_is_gone_leaves_dead_letters_of_what_waits_and_what_comes() -> None:
+async def test_pending_and_later_events_become_dead_letters_when_the_receiver_is_gone() -> None:
     sink = Scripted(lambda delivery: SinkGone("410 Gone") if delivery.event.subject == "s1" else Verdict.TAKEN,
                     Limits(parallel=2), takes={"s0": 2, "s1": 1})  # fmt: skip
     async with relaying(sink, other := Scripted(name="y")) as house:
@@ -214,7 +212,7 @@ async def test_a_receiver_that_is_gone_leaves_dead_letters_of_what_waits_and_wha
 
 
 @in_own_time
-async def test_a_sink_that_is_closed_ends_its_worker_alone_and_keeps_what_waits() -> None:
+async def test_a_closed_sink_ends_only_its_worker_and_keeps_pending_events() -> None:
     sink, other = Scripted(lambda _: SinkClosed("nobody reads")), Scripted(name="y")
     async with relaying(sink, other) as house:
         await house.record("a", 1, 2)
@@ -231,7 +229,7 @@ async def test_a_sink_that_is_closed_ends_its_worker_alone_and_keeps_what_waits(
 
 
 @in_own_time
-async def test_the_relay_ends_when_no_sink_takes_anything_more() -> None:
+async def test_the_relay_ends_when_every_sink_is_closed() -> None:
     async with relaying(Scripted(lambda _: SinkClosed("nobody reads"))) as house:
         await house.record("a", 1)
         async with asyncio.timeout(1):
@@ -239,7 +237,7 @@ async def test_the_relay_ends_when_no_sink_takes_anything_more() -> None:
 
 
 @in_own_time
-async def test_a_sink_in_trouble_changes_nothing_for_another() -> None:
+async def test_a_failing_sink_does_not_affect_another() -> None:
     sinks = [
         Scripted(lambda _: HANGS, Limits(deadline=30), name="hangs"),
         Scripted(lambda _: SinkError("no"), name="fails"),
@@ -253,7 +251,7 @@ async def test_a_sink_in_trouble_changes_nothing_for_another() -> None:
 
 
 @in_own_time
-async def test_in_order_means_that_nothing_overtakes() -> None:
+async def test_nothing_overtakes_in_a_sink_that_takes_everything_in_order() -> None:
     """A sink of lines: what it did not answer to is sent again, from where it stopped."""
     chance = random.Random(3)
     sink = Scripted(limits=Limits(batch=10, in_order=True))
@@ -307,7 +305,7 @@ class Flaky(MemoryStore):
 
 
 @in_own_time
-async def test_a_store_that_fails_is_asked_again_and_nothing_is_sent_twice_for_it() -> None:
+async def test_settling_is_retried_while_the_store_fails_and_nothing_is_sent_twice() -> None:
     sink = Scripted(limits=Limits(parallel=2))
     async with relaying(sink, store=Flaky(asking=3, settling=3)) as house:
         await house.record("a", 1, 2)
@@ -317,7 +315,7 @@ async def test_a_store_that_fails_is_asked_again_and_nothing_is_sent_twice_for_i
 
 
 @in_own_time
-async def test_what_is_answered_while_the_store_is_busy_shares_a_commit() -> None:
+async def test_outcomes_that_arrive_during_a_commit_share_the_next_one() -> None:
     store = Flaky(slow=1.0)
     sink = Scripted(limits=Limits(parallel=8), takes=0.1)
     async with relaying(sink, store=store) as house:
@@ -327,7 +325,7 @@ async def test_what_is_answered_while_the_store_is_busy_shares_a_commit() -> Non
 
 
 @in_own_time
-async def test_nothing_counts_as_sent_before_the_sink_said_so() -> None:
+async def test_nothing_counts_as_sent_before_the_sink_has_acknowledged_it() -> None:
     store, sink = MemoryStore(), Scripted(takes=5)
     async with relaying(sink, store=store) as house:
         await house.record("a", 1)
@@ -353,7 +351,7 @@ async def test_a_bug_in_the_store_ends_the_relay_instead_of_sending_for_ever() -
 
 
 @in_own_time
-async def test_what_somebody_lets_be_tried_anew_is_found_without_news() -> None:
+async def test_a_requeued_delivery_is_found_without_a_wake_up() -> None:
     sink = Scripted(lambda _: Verdict.TAKEN)
     async with relaying(sink) as house:
         await asyncio.sleep(60)
@@ -362,7 +360,7 @@ async def test_what_somebody_lets_be_tried_anew_is_found_without_news() -> None:
 
 
 @in_own_time
-async def test_a_clock_that_is_set_back_or_forward_holds_nothing_up() -> None:
+async def test_a_clock_that_is_set_back_or_forward_delays_nothing() -> None:
     sink = Scripted(lambda _: Verdict.LATER)
     async with relaying(sink) as house:
         await house.record_all({subject: [1] for subject in SUBJECTS[:2]})
@@ -373,7 +371,7 @@ async def test_a_clock_that_is_set_back_or_forward_holds_nothing_up() -> None:
 
 
 @in_own_time
-async def test_a_store_that_does_not_tell_what_waits_is_told_of_until_it_does() -> None:
+async def test_a_store_that_cannot_be_read_is_reported_until_it_can() -> None:
     sink = Scripted(lambda _: Verdict.TAKEN)
     async with relaying(sink) as house:
         heads = house.store.lane_heads
