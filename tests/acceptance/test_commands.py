@@ -72,7 +72,7 @@ async def test_a_wrong_configuration_names_every_fault_with_its_place(alone: Sit
     assert second.startswith(f"{wrong}:4:31: stacks[0].interval: ")
 
 
-async def test_a_configuration_that_is_not_there_is_told(alone: Site) -> None:
+async def test_a_missing_configuration_is_named(alone: Site) -> None:
     code, _, said = await alone.run("validate", "--config", "nowhere.yaml")
     assert code == 78
     assert "nowhere.yaml" in said
@@ -92,7 +92,7 @@ async def test_wrong_usage_is_64(alone: Site, arguments: str) -> None:
     assert said
 
 
-async def test_in_check_whatever_is_wrong_is_3(alone: Site) -> None:
+async def test_check_exits_with_3_on_any_error(alone: Site) -> None:
     assert (await alone.run("check", "--nope"))[0] == 3
     alone.config.write_text(WRONG, encoding="utf-8")
     assert (await alone.run("check"))[0] == 3
@@ -106,7 +106,7 @@ async def test_help_of_every_command_has_examples(alone: Site) -> None:
         assert "schema" in command or "Examples:" in printed, command
 
 
-async def test_validate_tells_the_load(alone: Site) -> None:
+async def test_validate_shows_the_load(alone: Site) -> None:
     code, printed, _ = await alone.run("validate", "--json")
     assert code == 0
     told = json.loads(printed)
@@ -121,7 +121,7 @@ async def test_validate_tells_the_load(alone: Site) -> None:
     assert (told["http"], "not served: `http` is off" in printed) == (None, True)
 
 
-async def test_validate_tells_where_the_page_is_and_no_token(alone: Site) -> None:
+async def test_validate_shows_the_url_of_the_page_and_no_token(alone: Site) -> None:
     alone.configure((NETWORK,), "http: {listen: '[::1]:9090', token: a-token-of-mine}")
     for how in ((), ("--json",)):
         code, printed, said = await alone.run("validate", *how)
@@ -137,7 +137,7 @@ async def test_schemas_are_json_schemas(alone: Site) -> None:
         Draft202012Validator.check_schema(json.loads(printed))
 
 
-async def test_check_tells_the_worst_by_its_exit_code(site: Site, simulator: Simulator) -> None:
+async def test_the_exit_code_of_check_is_that_of_the_worst_target(site: Site, simulator: Simulator) -> None:
     """0 all well, 1 stalled, 2 failed, 3 unreadable; 2 beats 3 beats 1."""
     gone = stack("default", "us-east-1", "gone")
     site.configure((NETWORK, WEB, gone))
@@ -163,7 +163,7 @@ async def check(site: Site) -> tuple[int, str, list[str]]:
     return code, told["result"], [target["result"] for target in told["targets"]]
 
 
-async def test_without_a_state_there_is_nothing_to_look_at_or_to_change(alone: Site) -> None:
+async def test_commands_on_deliveries_and_events_fail_when_there_is_no_state(alone: Site) -> None:
     commands = "deliveries", "deliveries retry", "deliveries drop 1", "events explain 1"
     for code, printed, said in await asyncio.gather(*(alone.run(*command.split()) for command in commands)):
         assert (code, printed) == (73, "")
@@ -171,7 +171,7 @@ async def test_without_a_state_there_is_nothing_to_look_at_or_to_change(alone: S
     assert not alone.state.exists()
 
 
-async def test_status_and_events_look_at_a_running_daemon(site: Site, simulator: Simulator) -> None:
+async def test_status_and_events_show_the_state_of_a_running_daemon(site: Site, simulator: Simulator) -> None:
     code, _, said = await look_before_the_start(site)
     assert code == 73
     assert "there is no state yet" in said
@@ -249,7 +249,7 @@ async def events(site: Site, *arguments: str) -> list[dict[str, object]]:
     return told
 
 
-async def test_events_follow_goes_on_with_those_to_come(site: Site, simulator: Simulator) -> None:
+async def test_events_follow_prints_new_events(site: Site, simulator: Simulator) -> None:
     site.configure((NETWORK,))
     simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
     daemon = site.start()
@@ -270,7 +270,7 @@ async def lines(child: Child, count: int) -> None:
     await until(lambda: child.printed().count(b"\n") == count, f"{count} lines")
 
 
-async def test_simulate_is_watched_by_check_and_run(alone: Site) -> None:
+async def test_check_and_run_watch_simulate(alone: Site) -> None:
     """All by commands: no part of this test's own process is asked."""
     scenario = alone.folder / "scenario.yaml"
     scenario.write_text(
@@ -302,7 +302,7 @@ async def test_the_module_runs_like_the_command(alone: Site) -> None:
     assert (code, printed.split()[0]) == (0, "watcher,")
 
 
-async def test_no_secret_is_told_by_any_command(site: Site, simulator: Simulator) -> None:
+async def test_no_command_prints_a_secret(site: Site, simulator: Simulator) -> None:
     """Neither of the configuration nor of the environment, though the world refuses and repeats what it can."""
     external, token = "external-id-never-to-be-told", "session-token-never-to-be-told"
     site.environment |= {

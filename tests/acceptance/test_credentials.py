@@ -50,7 +50,7 @@ def printing(key: str) -> str:
     return f"""echo '{{"Version": 1, "AccessKeyId": "{key}", "SecretAccessKey": "{SECRET}"}}'"""
 
 
-async def test_a_hangup_looks_for_credentials_anew_and_no_command_outlives_the_daemon(
+async def test_sighup_loads_credentials_again_and_no_command_outlives_the_daemon(
     site: Site, simulator: Simulator
 ) -> None:
     simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
@@ -98,7 +98,7 @@ async def test_a_command_that_a_signal_ends_leaves_no_process(site: Site, number
 
 
 @pytest.mark.parametrize("command", [("status", "--json"), ("state", "init")], ids=" ".join)
-async def test_a_command_that_looks_into_a_table_without_credentials_says_one_sentence(
+async def test_a_command_that_reads_a_table_without_credentials_prints_one_sentence(
     site: Site, command: tuple[str, ...]
 ) -> None:
     helper(site, "echo 'no session' >&2; exit 4")

@@ -79,7 +79,7 @@ async def reach(site: Site, daemon: Child, where: str, rows: int) -> None:
     assert daemon.running, daemon.said()
 
 
-async def test_a_dead_end_from_waiting_to_dead_letters_to_sent(
+async def test_deliveries_become_dead_letters_and_are_sent_when_requeued(
     site: Site, simulator: Simulator, receiver: Receiver
 ) -> None:
     """The receiver takes nothing, the events wait and die, are tried anew, and arrive, or are dropped."""
@@ -130,7 +130,7 @@ async def test_a_dead_end_from_waiting_to_dead_letters_to_sent(
     assert await daemon.stopped() == 0
 
 
-async def test_no_daemon_is_needed_to_list_to_retry_and_to_drop(
+async def test_deliveries_are_listed_requeued_and_dropped_without_a_daemon(
     site: Site, simulator: Simulator, receiver: Receiver
 ) -> None:
     """What was changed meanwhile holds at the next start, for the sinks that are still there."""
@@ -178,7 +178,9 @@ async def test_no_daemon_is_needed_to_list_to_retry_and_to_drop(
     assert stays in said
 
 
-async def test_what_waits_is_summed_up_beyond_the_limit(site: Site, simulator: Simulator, receiver: Receiver) -> None:
+async def test_the_summary_counts_waiting_deliveries_beyond_the_limit(
+    site: Site, simulator: Simulator, receiver: Receiver
+) -> None:
     await receiver.stop()
     site.configure((NETWORK,), sinks(OUT, webhook(receiver.url())), "shutdown_grace: 100ms")
     daemon = site.start()
@@ -228,7 +230,7 @@ def alone(places: Places) -> Site:
     return site
 
 
-async def test_test_sink_sends_one_event_past_the_store_and_the_routing(alone: Site, receiver: Receiver) -> None:
+async def test_test_sink_sends_one_event_without_store_and_routing(alone: Site, receiver: Receiver) -> None:
     alone.configure((NETWORK,), sinks(webhook(receiver.url(), "events: ['*.failed']")))
     code, printed, said = await alone.run("test-sink", "ops")
     assert (code, printed, said) == (0, "ops (webhook) accepted the test event: 200 OK\n", "")
@@ -248,7 +250,7 @@ async def test_test_sink_sends_one_event_past_the_store_and_the_routing(alone: S
         (410, "ops (webhook) did not accept the test event: it answered 410 Gone: come back"),
     ],
 )
-async def test_test_sink_says_why_an_event_was_not_taken(
+async def test_test_sink_shows_why_an_event_was_not_accepted(
     alone: Site, receiver: Receiver, status: int, why: str
 ) -> None:
     """Once, at once: one try is what a test is."""
@@ -296,7 +298,7 @@ async def test_test_sink_shows_the_message_as_a_person_reads_it(alone: Site, rec
     assert (await alone.run("test-sink", "own"))[1].splitlines()[0] == "  Hello test/own"
 
 
-async def test_an_unknown_sink_is_told_with_those_that_there_are(alone: Site) -> None:
+async def test_an_unknown_sink_is_refused_with_the_names_of_the_sinks(alone: Site) -> None:
     alone.configure((NETWORK,), sinks(OUT, "{name: log, type: file, path: events.jsonl}"))
     store = SqliteStore(alone.state)  # as a daemon leaves it that saw nothing
     await store.open()

@@ -48,7 +48,7 @@ async def test_a_daemon_prepares_its_table_and_calls_nothing_that_its_role_does_
     assert needed <= set(actions(stack.statements("TaskRole")))
 
 
-async def test_a_table_that_is_not_there_ends_the_daemon_with_what_to_do(
+async def test_a_missing_table_ends_the_daemon_with_what_to_do(
     places: Places, simulator: Simulator, ministack: Emulator
 ) -> None:
     site = places(simulator)
@@ -63,7 +63,7 @@ def answered(url: str) -> int:
         return int(answer.status)
 
 
-async def test_a_start_waits_for_a_table_that_does_not_answer_and_can_be_told_to_end(
+async def test_a_start_waits_for_a_table_that_does_not_respond_and_ends_on_a_signal(
     places: Places, simulator: Simulator
 ) -> None:
     site = places(simulator)

@@ -89,7 +89,7 @@ async def test_a_healthy_daemon_and_one_that_is_not_there(watched: Site, port: i
     code, _, said = await watched.run("healthcheck")
     assert code == 1
     assert f"http://127.0.0.1:{port}/livez does not respond" in said
-    assert "is `watcher run` running" in said
+    assert "`watcher run` is running" in said
     child = watched.start()
     await listening(child)
     await watched.polled(child, 2)
@@ -102,7 +102,9 @@ async def test_a_healthy_daemon_and_one_that_is_not_there(watched: Site, port: i
     assert (await watched.run("healthcheck"))[0] == 1
 
 
-async def test_a_typing_mistake_in_the_configuration_does_not_make_the_daemon_ill(watched: Site, port: int) -> None:
+async def test_a_typing_mistake_in_the_configuration_does_not_make_the_daemon_unhealthy(
+    watched: Site, port: int
+) -> None:
     """Or an orchestrator would end a daemon that works, and start one that cannot."""
     watched.configure((NETWORK,), f"http: {{listen: '127.0.0.1:{port}'}}")
     child = watched.start()
@@ -122,7 +124,7 @@ async def test_without_http_healthcheck_fails(watched: Site) -> None:
     assert (code, said) == (1, "watcher: `http` is off in the configuration, so the daemon cannot be asked\n")
 
 
-async def test_it_is_live_but_not_ready_while_the_store_takes_nothing(
+async def test_the_daemon_is_live_but_not_ready_while_the_store_fails(
     watched: Site, simulator: Simulator, port: int
 ) -> None:
     watched.configure((NETWORK, WEB), f"http: {{listen: '127.0.0.1:{port}'}}")
@@ -145,7 +147,7 @@ async def test_it_is_live_but_not_ready_while_the_store_takes_nothing(
     assert await child.stopped() == 0
 
 
-async def test_an_address_that_is_asked_for_must_be_had(watched: Site) -> None:
+async def test_a_configured_address_that_is_in_use_ends_the_start(watched: Site) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         watched.configure((NETWORK,), f"http: {{listen: '{address}'}}")
@@ -157,7 +159,7 @@ async def test_an_address_that_is_asked_for_must_be_had(watched: Site) -> None:
     )
 
 
-async def test_one_that_nobody_asked_for_need_not_be(watched: Site) -> None:
+async def test_the_default_address_may_be_in_use(watched: Site) -> None:
     """Two daemons on one machine, without a word on HTTP in either configuration, both watch."""
     with taken_by_somebody(8080):
         watched.configure((NETWORK,), "http:")
@@ -194,7 +196,7 @@ async def test_cloudwatch_metrics_are_lines_among_the_logs(watched: Site) -> Non
 
 
 @pytest.mark.parametrize("err", ["a pipe without a reader", "/dev/full"])
-async def test_metrics_that_nobody_takes_end_nothing(watched: Site, err: str) -> None:
+async def test_the_daemon_goes_on_when_metrics_cannot_be_written(watched: Site, err: str) -> None:
     watched.configure((NETWORK, WEB))
     prefix = [sys.executable, "-c", FAST_EMF]
     if err == "/dev/full":
@@ -224,7 +226,7 @@ async def test_metrics_that_nobody_takes_end_nothing(watched: Site, err: str) ->
     ],
     ids=["no HTTP", "elsewhere", "nothing", "another's", "cut short", "ill", "odd reasons", "deep"],
 )
-async def test_only_a_daemon_that_says_so_is_well(watched: Site, answer: bytes) -> None:
+async def test_healthcheck_fails_unless_the_daemon_says_that_it_is_healthy(watched: Site, answer: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer % port if b"%d" in answer else answer)

@@ -179,9 +179,7 @@ async def test_targets_come_and_go_and_those_that_stay_notice_nothing(site: Site
     assert site.query("SELECT subject FROM record ORDER BY subject") == [(NETWORK.id,), (WEB.id,)]
 
 
-async def test_an_endpoint_that_failed_is_asked_through_what_is_configured_now(
-    site: Site, simulator: Simulator
-) -> None:
+async def test_a_failed_endpoint_is_polled_with_the_new_configuration(site: Site, simulator: Simulator) -> None:
     simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
     accounts = "accounts: [{{name: default, regions: [us-east-1], endpoint_url: '{}'}}]"
     site.configure((NETWORK,), accounts.format("http://127.0.0.1:1"))
@@ -193,7 +191,7 @@ async def test_an_endpoint_that_failed_is_asked_through_what_is_configured_now(
     assert await child.stopped() == 0
 
 
-async def test_a_sink_that_is_taken_off_leaves_dead_letters_and_others_go_on(site: Site, simulator: Simulator) -> None:
+async def test_a_removed_sink_leaves_dead_letters_and_others_go_on(site: Site, simulator: Simulator) -> None:
     simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T))
     dead = "{name: hook, type: webhook, url: 'http://127.0.0.1:1/', allow_http: true, allow_private: true}"
     site.configure((NETWORK,), f"sinks: [{{name: out, type: stdout}}, {dead}]")
@@ -210,7 +208,7 @@ async def test_a_sink_that_is_taken_off_leaves_dead_letters_and_others_go_on(sit
     ]  # fmt: skip
 
 
-async def test_a_sink_that_is_new_gets_what_comes_and_what_it_asked_for(site: Site, simulator: Simulator) -> None:
+async def test_a_new_sink_gets_new_events_and_those_since_its_replay_from(site: Site, simulator: Simulator) -> None:
     simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T))
     site.configure((NETWORK,))
     child = site.start()
@@ -254,7 +252,7 @@ async def test_the_page_follows_its_address_and_a_taken_one_refuses_the_whole_ed
     assert await child.stopped() == 0
 
 
-async def test_what_needs_a_restart_is_said_and_left(site: Site, simulator: Simulator) -> None:
+async def test_a_change_that_needs_a_restart_is_logged_and_not_applied(site: Site, simulator: Simulator) -> None:
     simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
     site.configure((NETWORK,))
     child = site.start()

@@ -184,7 +184,7 @@ async def test_an_attempt_under_way_when_the_daemon_ends_goes_on_at_the_next_sta
     assert event["data"]["sequence"] == 2
 
 
-async def test_two_daemons_on_one_file_are_told_apart(told: Site) -> None:
+async def test_a_second_daemon_on_one_state_file_is_refused(told: Site) -> None:
     """The second says so, names the file, and goes; the first goes on."""
     first = told.start()
     await told.polled(first, 2)

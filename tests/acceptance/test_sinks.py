@@ -191,7 +191,7 @@ async def test_a_muted_event_is_recorded_and_marked_and_not_sent(
     assert site.query("SELECT DISTINCT id FROM delivery JOIN event USING (number)") == [(sent["id"],)]
 
 
-async def test_a_sink_for_errors_has_nothing_else(site: Site, simulator: Simulator, consumers: Consumers) -> None:
+async def test_a_sink_for_errors_gets_only_errors(site: Site, simulator: Simulator, consumers: Consumers) -> None:
     everything = await consumers("everything")
     errors = await consumers("errors", sound, Wants(), "min_severity: error")
     configure(site, [NETWORK], everything, errors)

@@ -75,7 +75,7 @@ async def test_a_table_is_made_once_and_then_found_to_be_right(site: Site, table
     assert (await site.run("deliveries"))[0] == 0
 
 
-async def test_a_table_that_cannot_be_used_is_told_in_words(site: Site, table: str) -> None:
+async def test_a_table_that_cannot_be_used_is_reported_without_a_traceback(site: Site, table: str) -> None:
     configure(site, table.replace("http://127.0.0.1:", "http://127.0.0.1:1"))
     for command in (("state", "init"), ("status",), ("run",), ("state", "export", "x.jsonl")):
         code, _, said = await site.run(*command)
@@ -190,9 +190,7 @@ async def test_an_import_of_a_file_without_end_is_refused(site: Site) -> None:
     assert not site.state.exists()
 
 
-async def test_an_import_that_is_interrupted_is_no_success(
-    site: Site, table: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_interrupted_import_fails(site: Site, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is it mixed with the one that comes while it lives; the next one begins anew."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")

@@ -114,7 +114,7 @@ async def test_a_disk_that_fills_up_stops_the_polling_until_there_is_room_and_lo
     assert told.query("PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_a_full_disk_at_the_start_is_told(small_disk: Path, told: Site) -> None:
+async def test_a_full_disk_at_the_start_is_reported(small_disk: Path, told: Site) -> None:
     filler = fill(small_disk)
     code, _, said = await told.run()
     assert code == 73, said
@@ -126,7 +126,7 @@ async def test_a_full_disk_at_the_start_is_told(small_disk: Path, told: Site) ->
     assert await child.stopped() == 0
 
 
-async def test_a_read_only_disk_is_told(small_disk: Path, told: Site) -> None:
+async def test_a_read_only_disk_is_reported(small_disk: Path, told: Site) -> None:
     child = told.start()
     await told.polled(child, 2)
     assert await child.stopped() == 0
@@ -168,7 +168,7 @@ def of_a_newer_watcher(file: Path) -> None:
         (of_a_newer_watcher, f"written by a newer watcher (schema {VERSION + 7}, this one knows {VERSION})"),
     ],
 )
-async def test_a_file_that_is_no_state_is_told_and_left_as_it_is(
+async def test_a_file_that_is_not_a_state_file_is_reported_and_left_unchanged(
     told: Site, harm: Callable[[Path], None], words: str
 ) -> None:
     child = told.start()
@@ -186,14 +186,14 @@ async def test_a_file_that_is_no_state_is_told_and_left_as_it_is(
         assert told.state.read_bytes() == before
 
 
-async def test_a_directory_in_the_place_of_the_file_is_told(told: Site) -> None:
+async def test_a_directory_in_place_of_the_state_file_is_reported(told: Site) -> None:
     told.state.mkdir()
     code, _, said = await told.run()
     assert code == 73
     assert said.strip().splitlines()[-1] == f"watcher: {told.state}: is a directory; name a file under `state`"
 
 
-async def test_a_directory_that_is_not_there_is_told(told: Site) -> None:
+async def test_a_missing_directory_is_reported(told: Site) -> None:
     told.state = told.folder / "nowhere" / "watcher.db"
     told.configure((NETWORK,))
     code, _, said = await told.run()
@@ -203,7 +203,7 @@ async def test_a_directory_that_is_not_there_is_told(told: Site) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_file_that_may_not_be_written_is_told(told: Site) -> None:
+async def test_a_state_file_without_permission_to_write_is_reported(told: Site) -> None:
     told.state.touch(0o444)
     told.folder.chmod(0o555)
     code, _, said = await told.run()

@@ -61,7 +61,7 @@ async def test_a_role_is_watched_beyond_the_expiry_of_its_credentials(places: Pl
         await simulator.stop()
 
 
-async def test_credentials_that_expire_are_told_and_are_taken_anew_when_the_file_is_rotated(
+async def test_expired_credentials_are_reported_and_replaced_when_the_file_is_rotated(
     site: Site, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a restart: the endpoint becomes unreadable, and readable again."""

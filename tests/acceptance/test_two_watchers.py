@@ -147,7 +147,7 @@ async def all_of(field_: Field, key: str) -> None:
     await until(polls, f"everything polled by {key}; {field_.said()}")
 
 
-async def test_one_that_cannot_reach_the_table_polls_nothing_and_says_so_while_the_other_goes_on(
+async def test_a_daemon_that_cannot_reach_the_table_polls_nothing_and_reports_it_while_the_other_goes_on(
     places: Places, ministack: Emulator
 ) -> None:
     world = random_world(4, seconds=1.0, stacks=1, templates=1)

@@ -49,13 +49,12 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
 
 def check_rows(findings: Iterable[Finding]) -> list[Row]:
     """Return a row for each finding."""
-    return [_row(finding) for finding in findings]
-
-
-def _row(finding: Finding) -> Row:
-    error, attempt = finding.error, finding.snapshot.latest if finding.snapshot else None
-    note = last_failure(attempt) if error is None else f"{error.code}: {error.message}"
-    return Row(finding.target, finding.status, attempt, note)
+    rows = []
+    for finding in findings:
+        error, attempt = finding.error, finding.snapshot.latest if finding.snapshot else None
+        note = f"{error.code}: {error.message}" if error else last_failure(attempt)
+        rows.append(Row(finding.target, finding.status, attempt, note))
+    return rows
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

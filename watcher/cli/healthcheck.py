@@ -80,7 +80,7 @@ def _ask(url: str) -> tuple[bool, str]:
     except (HTTPException, OSError, ValueError) as error:
         return False, (
             f"watcher: {shown} does not respond ({printable(str(error) or type(error).__name__)}); "
-            "is `watcher run` running, and at this address? --url names another one"
+            "check that `watcher run` is running and listens there, or pass another address as --url"
         )
     health = _parsed(body)
     if health is None:

@@ -244,7 +244,7 @@ SECOND = f"prod/eu-west-1/stack/network  {WHY}, sha-88, first seen, 3 failures i
         (80, "prod/eu-west-1/", ["09:30:00 UTC  sync.failed        stack/network", f"  {WHY}, sha-8…"]),
     ],
 )
-def test_an_event_is_when_what_its_id_of_which_target_and_why_in_two_lines_at_most(
+def test_an_event_is_printed_with_time_type_id_target_and_cause_in_two_lines_at_most(
     terminal: Callable[..., Terminal], columns: int, within: str, lines: list[str]
 ) -> None:
     event = sync_event(NETWORK, replace(a_failure(WHY), consecutive_failures=3), sequence=1, now=NOW)
@@ -264,10 +264,10 @@ def test_an_event_that_is_explained_is_shown_whole(terminal: Callable[..., Termi
     assert shown.getvalue().count("word") == 100
 
 
-@pytest.mark.parametrize(("reason", "told"), [("maintenance", "muted: maintenance"), (None, "muted")])
-def test_an_event_that_was_muted_is_marked(reason: str | None, told: str) -> None:
+@pytest.mark.parametrize(("reason", "text"), [("maintenance", "muted: maintenance"), (None, "muted")])
+def test_an_event_that_was_muted_is_marked(reason: str | None, text: str) -> None:
     event = muted(sync_event(NETWORK, a_failure("no file"), sequence=1, now=NOW), reason, None)
-    assert event_text(json.loads(event.body)).plain.endswith(f", {told}")
+    assert event_text(json.loads(event.body)).plain.endswith(f", {text}")
 
 
 def test_a_test_event_is_a_line_too() -> None:
@@ -291,8 +291,8 @@ def test_findings_and_records_as_json_say_what_the_tables_say() -> None:
     assert unreadable["error"]["code"] == "AccessDeniedException"
 
     known = Known(an_attempt(1, IN_PROGRESS), minute(1), stalled=minute(1))
-    told = record_to_json(WEB, Record(known, 2))
-    assert (told["seen"], told["status"], told["stalled"], told["sequence"]) == (True, "IN_PROGRESS", True, 2)
+    text = record_to_json(WEB, Record(known, 2))
+    assert (text["seen"], text["status"], text["stalled"], text["sequence"]) == (True, "IN_PROGRESS", True, 2)
     unseen = record_to_json(WEB, None)
     assert (unseen["seen"], unseen["status"], unseen["attempt"], unseen["sequence"]) == (False, None, None, 0)
 
@@ -313,7 +313,7 @@ def a_backlog(*deliveries: DeliveryRecord, **how: Any) -> Backlog:
 
 
 @pytest.mark.parametrize(
-    ("backlog", "told"),
+    ("backlog", "text"),
     [
         (a_backlog(), "ops: nothing waiting, no dead letters"),
         (a_backlog(configured=False), "ops (not in the configuration): nothing waiting, no dead letters"),
@@ -328,12 +328,12 @@ def a_backlog(*deliveries: DeliveryRecord, **how: Any) -> Backlog:
         ),
     ],
 )
-def test_a_line_sums_up_what_a_sink_did_not_take(
-    terminal: Callable[..., Terminal], backlog: Backlog, told: str
+def test_a_line_summarizes_the_backlog_of_a_sink(
+    terminal: Callable[..., Terminal], backlog: Backlog, text: str
 ) -> None:
     shown = terminal(60)
     print_backlog(backlog, NOW)
-    assert shown.getvalue().splitlines()[0] == told
+    assert shown.getvalue().splitlines()[0] == text
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -357,7 +357,7 @@ def test_deliveries_fit_the_terminal_and_their_ids_and_errors_are_whole(
     )
 
 
-def test_what_a_sink_answered_alike_is_one_row(terminal: Callable[..., Terminal]) -> None:
+def test_deliveries_with_the_same_response_are_one_row(terminal: Callable[..., Terminal]) -> None:
     shown = terminal(200)
     refused = "415 Unsupported Media Type"
     many = [
@@ -391,26 +391,26 @@ def test_an_explanation_is_a_row_for_each_sink_and_each_reminder(terminal: Calla
     shown = terminal(200)
     sent = a_delivery(DeliveryState.SENT, "200 OK", tries=2, ended=minute(31).timestamp())
     again = replace(sent, reminder=1, ended=minute(60).timestamp())
-    told = [
+    text = [
         Explanation("ops", "sent", "200 OK", sent),
         Explanation("ops", "sent", "200 OK", again),
         Explanation("team", "not routed", "its `events` do not match"),
     ]
-    print_table(explanations_table(told))
+    print_table(explanations_table(text))
     assert rows(shown) == [
         ["SINK", "STATE", "WHEN", "TRIES", "NOTE"],
         ["ops", "SENT", "2026-11-23", "08:31:00", "UTC", "2", "200", "OK"],
         ["ops", "SENT", "(reminder", "1)", "2026-11-23", "09:00:00", "UTC", "2", "200", "OK"],
         ["team", "NOT", "ROUTED", "its", "`events`", "do", "not", "match"],
     ]
-    assert explanation_to_json(told[1]) == {
+    assert explanation_to_json(text[1]) == {
         "sink": "ops", "state": "sent", "why": "200 OK", "reminder": 1, "recorded": "2026-11-23T08:30:00Z", "tries": 2,
         "tried": "2026-11-23T09:25:00Z", "ended": "2026-11-23T09:00:00Z", "answer": "200 OK",
     }  # fmt: skip
-    assert [key for key, value in explanation_to_json(told[2]).items() if value is not None] == ["sink", "state", "why"]
+    assert [key for key, value in explanation_to_json(text[2]).items() if value is not None] == ["sink", "state", "why"]
 
 
-def test_what_a_sink_answered_is_shown_without_secrets_and_cannot_forge_a_line(
+def test_responses_of_sinks_are_shown_without_secrets_and_cannot_forge_a_line(
     terminal: Callable[..., Terminal],
 ) -> None:
     remember(SECRET)

@@ -1,4 +1,4 @@
-"""What AWS says is another's text: it calls nobody, hides no link, marks nothing up, forges no line, no header."""
+"""Text from AWS in messages mentions nobody, hides no link, has no markup, forges no line and no header."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_any_text_becomes_one_clean_line_within_its_limit(text: str, limit: int)
         "feature/x-1", "v2.0~rc1", "C:\\path", "50% (of 3)", "é漢🚨", "[CAPABILITY_NAMED_IAM]",
     ],
 )  # fmt: skip
-def test_what_is_harmless_is_shown_as_it_is(text: str) -> None:
+def test_harmless_text_is_shown_unchanged(text: str) -> None:
     assert for_text(one_line(text)) == text
     assert for_slack(one_line(text)) == text.replace("<", "&lt;")
 

@@ -181,7 +181,7 @@ def test_a_notification_of_a_group_that_shares_nothing_has_the_places_of_its_tar
         ),
     ],
 )
-def test_how_a_group_was_seen_is_said_where_it_is_true_of_all(reason: Reason, said: str) -> None:
+def test_a_group_mentions_how_it_was_observed_if_it_holds_for_all(reason: Reason, said: str) -> None:
     usual, unusual = sync(), [sync(reason=reason), sync(target=NETWORK, reason=reason)]
     assert message_of(bodies(*unusual)).lead.endswith(f" {said}")
     for some in ([usual, *unusual], [*unusual, usual]):

@@ -1,6 +1,6 @@
 """What a person reads of each type of event, as files to be looked at: `snapshots/TYPE.txt` (mail), `.json` (Slack).
 
-Rewrite them with WRITE_SNAPSHOTS=1 in the environment, and read the difference as somebody who was just woken by it.
+Rewrite them with WRITE_SNAPSHOTS=1 in the environment, and read the difference as a person on call would at night.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def test_there_is_a_snapshot_of_every_type_of_event() -> None:
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_a_mail_is_as_it_was_looked_at(name: str) -> None:
+def test_a_mail_equals_its_snapshot(name: str) -> None:
     events = bodies(*EVENTS[name])
     text = plain(message_of(events))
     assert is_as_kept(SNAPSHOTS / f"{name}.txt", f"Subject: {text.title}\nSNS: {subject(events[0])}\n\n{text.body}")
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_a_slack_message_is_as_it_was_looked_at(name: str) -> None:
+def test_a_slack_message_equals_its_snapshot(name: str) -> None:
     payload = slack_payload(message_of(bodies(*EVENTS[name])))
     assert is_as_kept(SNAPSHOTS / f"{name}.json", json.dumps(payload, indent=1, ensure_ascii=False) + "\n")

@@ -51,7 +51,7 @@ def rendered(source: str, escape: str = "text") -> str:
         ("{{ message.facts[1].url }}", "https://github.com/example-org/platform-templates"),
     ],
 )  # fmt: skip
-def test_a_template_says_it_in_its_own_words(source: str, text: str) -> None:
+def test_a_template_renders_the_event_and_the_built_in_message(source: str, text: str) -> None:
     assert rendered(source) == text
 
 
@@ -60,12 +60,12 @@ def test_the_samples_are_of_every_type() -> None:
 
 
 @pytest.mark.parametrize("escape", ["slack", "text"])
-def test_a_good_template_is_found_good_for_every_type_of_event(escape: str) -> None:
+def test_a_valid_template_passes_the_check_for_every_type_of_event(escape: str) -> None:
     source = "{{ message.title }}\n{{ event.time }} {% for e in events %}{{ e.id }}{% endfor %}"
     assert check(source, escape=escape, types=EVERY) is None
 
 
-def test_a_template_is_tried_only_with_what_it_may_be_given() -> None:
+def test_a_template_is_checked_only_with_the_types_that_its_sink_gets() -> None:
     source = "{{ event.data.attempt.startedAt }}{% for e in events %} {{ e.data.attempt.status }}{% endfor %}"
     assert check(source, escape="text", types=["watcher.sync.failed", "watcher.sync.stalled"]) is None
     said = check(source, escape="text", types=["watcher.sync.failed", "watcher.target.readable"])
@@ -92,7 +92,7 @@ def test_a_template_is_tried_only_with_what_it_may_be_given() -> None:
         ("x" * 16_385, r"longer than 16384"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line_with_the_templates_own(source: str, wrong: str) -> None:
+def test_a_faulty_template_is_reported_in_one_line_with_the_line_of_the_template(source: str, wrong: str) -> None:
     said = check(source, escape="text", types=EVERY)
     assert said is not None
     assert re.search(wrong, said)
@@ -122,7 +122,7 @@ def test_what_is_wrong_is_said_in_one_line_with_the_templates_own(source: str, w
         "{{ event.data.target.name|safe }}",
     ],
 )
-def test_what_leads_out_of_the_sandbox_is_refused(source: str) -> None:
+def test_an_escape_from_the_sandbox_is_refused(source: str) -> None:
     with pytest.raises(BadTemplateError):
         rendered(source)
 
@@ -176,7 +176,7 @@ def test_what_leads_out_of_the_sandbox_is_refused(source: str) -> None:
     ],
     ids=lambda source: source.removeprefix(LONG).removeprefix(WIDE)[:60],
 )  # fmt: skip
-def test_what_would_fill_the_memory_or_never_end_is_stopped(source: str) -> None:
+def test_a_template_that_would_fill_the_memory_or_never_end_is_stopped(source: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(BadTemplateError):
@@ -204,7 +204,7 @@ def test_what_would_fill_the_memory_or_never_end_is_stopped(source: str) -> None
 
     ],
 )  # fmt: skip
-def test_what_templates_need_is_within_the_bounds(source: str, text: str) -> None:
+def test_ordinary_templates_are_within_the_bounds(source: str, text: str) -> None:
     assert rendered(source) == text
 
 
@@ -301,14 +301,14 @@ def test_a_template_that_fails_for_one_event_loses_nothing() -> None:
     assert "The sink's template failed, so this is the built-in message: line 1: " in message.note
 
 
-def test_a_group_is_given_whole() -> None:
+def test_a_template_gets_all_events_of_a_group() -> None:
     template = Template("{{ events|length }} {{ event.subject }} {{ (events|last).subject }}", escape="text")
     text, _ = render_or_built_in(template, bodies(*failures(100)), SAMPLES_NOW)
     assert text == "100 prod/eu-west-1/template/SERVICE/service-0/1 prod/eu-west-1/template/SERVICE/service-99/1"
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_of_a_long_attempt_the_last_is_given(newest_first: bool) -> None:  # noqa: FBT001  a row of the table
+def test_a_template_gets_the_last_events_of_a_long_attempt(newest_first: bool) -> None:  # noqa: FBT001  a row of the table
     (event,) = bodies(sync(attempt(FAILED)))
     said = [{"type": "x", "event": f"step {number}", "time": f"2026-11-23T08:{number:02}:00Z"} for number in range(60)]
     event["data"]["attempt"]["events"] = said[::-1] if newest_first else said

@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
 
 
+COLOURS = {
+    "failed": CRITICAL,
+    "succeeded": GOOD,
+    "readable": GOOD,
+    "stalled": WARNING,
+    "unreadable": UNKNOWN,
+    "unknown": UNKNOWN,
+}
+"""By the last word of an event's type."""
+
+
 class EventPrinter:
     """Prints events as they arrive: as JSON Lines, or for people, in at most two lines of the terminal.
 
@@ -56,7 +67,7 @@ def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") 
     kind, subject = event["type"].removeprefix("watcher."), printable(event["subject"])
     when, notes = moment(event["time"]), printable(", ".join(filter(None, _notes(event))))
     line = Text(f"{when[11:] if within else when}  ", "dim")
-    line.append(f"{kind:<17}  ", _event_colour(kind))
+    line.append(f"{kind:<17}  ", COLOURS.get(kind.rpartition(".")[2], CALM))
     first, second = (subject.removeprefix(within), "") if within else (event["id"], subject)
     line.append(first)
     rest = Text(second)
@@ -88,15 +99,3 @@ def _notes(event: dict[str, Any]) -> Iterator[str | None]:
         yield f"{data['error']['code']}: {data['error']['message']}"
     if "muted" in data:
         yield f"muted: {data['muted']['reason']}" if data["muted"]["reason"] else "muted"
-
-
-def _event_colour(kind: str) -> str:
-    if kind.endswith(".failed"):
-        return CRITICAL
-    if kind.endswith((".succeeded", ".readable")):
-        return GOOD
-    if kind.endswith(".stalled"):
-        return WARNING
-    if kind.endswith((".unreadable", ".unknown")):
-        return UNKNOWN
-    return CALM
