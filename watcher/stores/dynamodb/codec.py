@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.stores.dynamodb import items
 from watcher.stores.dynamodb.items import EventKey, Item, Key, sound
 from watcher.stores.lane_index import Place, Row
 
@@ -32,25 +33,20 @@ def event_key(item: Item) -> EventKey:
     return EventKey(item["number"], item["subject"], item["id"])
 
 
-def delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
-    """Return the item of a delivery; `more`: further attributes, None to leave one out."""
-    place = row.place
-    values: dict[str, Any] = {
-        "subject": place.subject, "sink": place.sink, "number": place.number, "reminder": place.reminder,
-        "id": row.event_id, "recorded": row.recorded,
-        **{name: getattr(row, name) for name in _ROW},
-    } | more  # fmt: skip
-    if row.after:
-        values["after"] = row.after
-    if values["answer"] is not None:
-        values["answer"] = sound(values["answer"])
-    return at(key, {name: value for name, value in values.items() if value is not None})
+def waiting_item(row: Row) -> Item:
+    """Return the item of a waiting delivery."""
+    return _delivery_item(items.waiting(row.place), row)
 
 
-def ended_item(key: Key, row: Row, ended: float | None, answer: str | None, **more: Value) -> Item:
-    """Return the item of a delivery that has ended, without its lane's failures."""
-    lane = dict.fromkeys(("failures", "since", "next_try"))
-    return delivery_item(key, row, ended=ended, answer=answer, **lane, **more)
+def ended_item(row: Row, state: DeliveryState, ended: float | None, answer: str | None) -> Item:
+    """Return the item of a delivery that has ended, without its lane's failures.
+
+    A dead letter keeps its place among those of its subject.
+    """
+    ends = {"ended": ended, "answer": answer, "failures": None, "since": None, "next_try": None}
+    if state is DeliveryState.DEAD:
+        return _delivery_item(items.dead(row.place), row, **ends)
+    return _delivery_item(items.settled(row.event_id, row.place), row, state=state.value, **ends)
 
 
 def row_of(item: Item, seen: float) -> Row:
@@ -91,3 +87,14 @@ def ended_at(item: Item) -> float:
 def at(key: Key, values: Item) -> Item:
     """Return an item with a key."""
     return {"k": key.k, "s": key.s, **values}
+
+
+def _delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
+    """Return an item of a delivery; `more`: further attributes, None to leave one out."""
+    values: dict[str, Any] = {
+        **row.place._asdict(), "id": row.event_id, "recorded": row.recorded, "after": row.after or None,
+        **{name: getattr(row, name) for name in _ROW},
+    } | more  # fmt: skip
+    if values["answer"] is not None:
+        values["answer"] = sound(values["answer"])
+    return at(key, {name: value for name, value in values.items() if value is not None})

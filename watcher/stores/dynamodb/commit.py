@@ -70,7 +70,7 @@ async def prepare(
 
     `number` returns the next event's number, above the subject's last one.
     """
-    tx, subject, shard = uuid4().hex, entry.subject, shard_of(entry.subject)
+    tx, subject = uuid4().hex, entry.subject
     last = 0 if known is None else known.number
     puts: list[Operation] = []
     rows: list[Row] = []
@@ -92,15 +92,15 @@ async def prepare(
     # One more for what is left, if not all deliveries fit.
     room = MOST_WRITTEN - 1 - len(puts)
     fit = rows if len(rows) <= room else rows[: room - 1]
-    puts += [Put(codec.delivery_item(items.waiting(shard, row.place), row), ABSENT) for row in fit]
+    puts += [Put(codec.waiting_item(row), ABSENT) for row in fit]
     wrote = [items.sort_of(row.place) for row in fit]
-    owed = owing(shard, subject, rows[len(fit) :])
+    owed = owing(subject, rows[len(fit) :])
     if owed is not None:
         puts.append(Put(owed))
         wrote.append(owed["s"])
     # A daemon that reads the state must find what was written with it (`Table.agreed`).
     slim["wrote"] = wrote
-    state_item = codec.at(items.state(shard, subject), slim | text)
+    state_item = codec.at(items.state(subject), slim | text)
     puts.insert(0, Put(state_item, condition, values))
     parts = {name: value for name, value in text.items() if name in {"parts", "count"}}
     return Prepared(entry, tx, known, puts, rows, Version(tx, last, entry.record, slim | parts), numbers, owed)
@@ -117,7 +117,7 @@ async def carry_out(table: Table, prepared: Prepared) -> None:
     try:
         await table.transact(prepared.operations, prepared.tx)
     except (RefusedError, UnknownOutcomeError) as error:
-        found = await table.get(items.state(shard_of(prepared.entry.subject), prepared.entry.subject))
+        found = await table.get(items.state(prepared.entry.subject))
         tx = None if found is None else found["tx"]
         if tx == prepared.tx:
             await table.agreed(written_with(found))
@@ -138,12 +138,12 @@ def written_with(item: Item | None) -> list[Key]:
     return [Key(partition, sort) for sort in wrote]
 
 
-def owing(shard: int, subject: str, rows: list[Row]) -> Item | None:
+def owing(subject: str, rows: list[Row]) -> Item | None:
     """Return a note of deliveries that are still to be written, for the partition of the waiting ones."""
     if not rows:
         return None
     number = rows[0].place.number
-    key = Key(f"O#{shard}", f"{items.lanes(subject)}{items.OWED}{number:020}")
+    key = Key(f"O#{shard_of(subject)}", f"{items.lanes(subject)}{items.OWED}{number:020}")
     owed = [f"{row.place.number}{items.OWED}{row.event_id}{items.OWED}{row.place.sink}" for row in rows]
     return codec.at(key, {"subject": subject, "owed": owed, "recorded": rows[0].recorded, "tx": uuid4().hex})
 

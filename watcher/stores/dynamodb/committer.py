@@ -175,7 +175,7 @@ class Committer:
             self._hours.add(hour)
 
     async def _reload(self, subject: str) -> tuple[str, Record | None]:
-        found = await self._contents.record_of(await self._table.get(items.state(shard_of(subject), subject)))
+        found = await self._contents.record_of(await self._table.get(items.state(subject)))
         if found is not None:
             await self._table.agreed(written_with(found[2]))
         await self._lanes.read_subject(subject)
@@ -189,7 +189,7 @@ class Committer:
         return subject, found[1]
 
     async def _forget(self, subject: str) -> None:
-        key = items.state(shard_of(subject), subject)
+        key = items.state(subject)
         item = await self._table.get(key)
         if item is not None:
             with contextlib.suppress(RefusedError):  # another daemon still polls it

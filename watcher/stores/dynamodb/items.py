@@ -145,19 +145,19 @@ def sort_of(place: Place) -> str:
     return f"{lane(place.subject, place.sink)}{place.number:020}{_BETWEEN}{place.reminder:06}"
 
 
-def state(shard: int, subject: str) -> Key:
+def state(subject: str) -> Key:
     """Return the key of a subject's state."""
-    return Key(f"T#{shard}", part(subject))
+    return Key(f"T#{shard_of(subject)}", part(subject))
 
 
-def waiting(shard: int, place: Place) -> Key:
+def waiting(place: Place) -> Key:
     """Return the key of a waiting delivery."""
-    return Key(f"O#{shard}", sort_of(place))
+    return Key(f"O#{shard_of(place.subject)}", sort_of(place))
 
 
-def dead(shard: int, place: Place) -> Key:
+def dead(place: Place) -> Key:
     """Return the key of a dead letter."""
-    return Key(f"D#{shard}", sort_of(place))
+    return Key(f"D#{shard_of(place.subject)}", sort_of(place))
 
 
 def settled(event_id: str, place: Place) -> Key:

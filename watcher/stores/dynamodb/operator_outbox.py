@@ -70,23 +70,15 @@ def touched(key: EventKey) -> Operation:
 
 
 def ended(row: Row, now: float, state: DeliveryState, answer: str | None) -> list[Operation]:
-    """Move a waiting delivery to where it ends; a dead letter keeps its place among those of its subject."""
-    place, shard = row.place, shard_of(row.place.subject)
-    if state is DeliveryState.DEAD:
-        key, more = items.dead(shard, place), {}
-    else:
-        key, more = items.settled(row.event_id, place), {"state": state.value}
-    return [Delete(items.waiting(shard, place), PRESENT), Put(codec.ended_item(key, row, now, answer, **more))]
+    """Return the operations that end a waiting delivery."""
+    return [Delete(items.waiting(row.place), PRESENT), Put(codec.ended_item(row, state, now, answer))]
 
 
 def _requeued(row: Row) -> list[Operation]:
-    shard = shard_of(row.place.subject)
-    item = codec.delivery_item(items.waiting(shard, row.place), row)
-    return [Delete(items.dead(shard, row.place), PRESENT), Put(item, ABSENT), touched(EventKey.of(row))]
+    put = Put(codec.waiting_item(row), ABSENT)
+    return [Delete(items.dead(row.place), PRESENT), put, touched(EventKey.of(row))]
 
 
 def _dropped(item: Item, now: float) -> list[Operation]:
     row = codec.row_of(item, 0.0)
-    state, key = DeliveryState.DROPPED.value, items.settled(row.event_id, row.place)
-    dropped = codec.ended_item(key, row, now, row.answer, state=state)
-    return [Delete(items.key_of(item), PRESENT), Put(dropped)]
+    return [Delete(items.key_of(item), PRESENT), Put(codec.ended_item(row, DeliveryState.DROPPED, now, row.answer))]

@@ -104,13 +104,12 @@ class Retention:
         if event is None or not wanted(event):
             return False
         row = Row(Place(key.subject, sink, key.number, 0), key.id, float(item["recorded"]))
-        shard = shard_of(key.subject)
-        had = [items.waiting(shard, row.place), items.dead(shard, row.place), items.settled(key.id, row.place)]
+        had = [items.waiting(row.place), items.dead(row.place), items.settled(key.id, row.place)]
         return not await self._table.get_all(had) and await self._let_wait(row)
 
     async def _let_wait(self, row: Row) -> bool:
         """Let an old event wait for a sink; returns False if the event was pruned, or waits already."""
-        put = Put(codec.delivery_item(items.waiting(shard_of(row.place.subject), row.place), row), ABSENT)
+        put = Put(codec.waiting_item(row), ABSENT)
         if not await self._table.try_transact([put, touched(EventKey.of(row))]):
             return False
         self._lanes.add(row)

@@ -61,17 +61,17 @@ class ShardLanes:
 
     async def write_owed(self, note: Item) -> list[Row]:
         """Write the deliveries that a commit left for later, step by step; any daemon that reads the note continues."""
-        shard, subject, rows = shard_of(str(note["subject"])), str(note["subject"]), commit.owed_rows(note)
+        subject, rows = note["subject"], commit.owed_rows(note)
         key, before = items.key_of(note), note
         for start in range(0, len(rows), MOST_WRITTEN - 1):
             some, rest = rows[start : start + MOST_WRITTEN - 1], rows[start + MOST_WRITTEN - 1 :]
-            left, unchanged = commit.owing(shard, subject, rest), ("tx = :tx", {":tx": before["tx"]})
+            left, unchanged = commit.owing(subject, rest), ("tx = :tx", {":tx": before["tx"]})
             if left is None:
                 last: Operation = Delete(key, *unchanged)
             else:
                 before = left | key._asdict()
                 last = Put(before, *unchanged)
-            puts = [Put(codec.delivery_item(items.waiting(shard, row.place), row)) for row in some]
+            puts = [Put(codec.waiting_item(row)) for row in some]
             if not await self.table.try_transact([last, *puts]):
                 break  # another daemon writes them now, and they are read soon
         return rows
@@ -83,7 +83,7 @@ class ShardLanes:
         """
         there, seen, more = {row.place for row in rows}, rows, list[Row]()
         while wanted := [before for row in seen if (before := row.before) is not None and before not in there]:
-            found = await self.table.agreed([items.waiting(shard_of(place.subject), place) for place in wanted])
+            found = await self.table.agreed([items.waiting(place) for place in wanted])
             seen = [codec.row_of(item, begun) for item in found.values()]
             there |= {row.place for row in seen}
             more += seen
@@ -91,7 +91,6 @@ class ShardLanes:
 
     async def _written_with(self, note: Item, begun: float) -> list[Row]:
         """Return the deliveries that a commit wrote beside its note of those still owed."""
-        subject = str(note["subject"])
-        state = await self.table.get(items.state(shard_of(subject), subject))
+        state = await self.table.get(items.state(note["subject"]))
         found = await self.table.agreed(commit.written_with(state))
         return [codec.row_of(item, begun) for item in found.values() if "sink" in item]

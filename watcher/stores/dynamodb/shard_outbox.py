@@ -209,7 +209,7 @@ async def _in_batches(each: Sequence[T], work: Callable[[Sequence[T]], Awaitable
 
 
 def _waiting(row: Row) -> Key:
-    return items.waiting(shard_of(row.place.subject), row.place)
+    return items.waiting(row.place)
 
 
 def _settling(result: DeliveryOutcome, row: Row, now: float) -> list[Operation]:

@@ -15,7 +15,7 @@ from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import chunked_text, codec, commit, items, schema
 from watcher.stores.dynamodb.client import RefusedError
-from watcher.stores.dynamodb.items import META, SHARDS, EventKey, shard_of
+from watcher.stores.dynamodb.items import META, SHARDS, EventKey
 from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import gather
@@ -161,7 +161,7 @@ class DynamoMover(DynamoReader):
         async def write(part: State) -> None:
             values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
             text = await chunked_text.kept(self.table, state.dump(part.record))
-            await self.table.put(codec.at(items.state(shard_of(part.subject), part.subject), values | text))
+            await self.table.put(codec.at(items.state(part.subject), values | text))
 
         await gather(map(write, names.states.values()))
 
@@ -224,13 +224,10 @@ def _sending(item: Item) -> Sending:
 
 
 def _delivery(part: Sending, event: EventKey, recorded: float) -> Item:
-    place, shard = Place(part.subject, part.sink, event.number, part.reminder), shard_of(part.subject)
+    place = Place(part.subject, part.sink, event.number, part.reminder)
     row = Row(
         place, event.id, recorded, part.tries, part.tried, part.answer, part.failures, part.since, part.next_try
     )  # fmt: skip
     if part.state is DeliveryState.WAITING:
-        return codec.delivery_item(items.waiting(shard, place), row)
-    if part.state is DeliveryState.DEAD:
-        return codec.ended_item(items.dead(shard, place), row, part.ended, part.answer)
-    settled = items.settled(event.id, place)
-    return codec.ended_item(settled, row, part.ended, part.answer, state=part.state.value)
+        return codec.waiting_item(row)
+    return codec.ended_item(row, part.state, part.ended, part.answer)
