@@ -83,7 +83,7 @@ export class TargetPage {
         section("attempts-title", "Attempts", parts.attempts, parts.noAttempts),
         section("lines-title", "AWS's sync events of the latest attempt", parts.lines, parts.noLines)),
       section("target-events-title", "Events and their deliveries", parts.events, parts.noEvents),
-      section("more-title", "Elsewhere", el("p", { class: "elsewhere" },
+      section("more-title", "More", el("p", { class: "elsewhere" },
         el("img", { src: badge, alt: "Badge of this target", height: "20" }), " ",
         el("a", { href: badge }, "badge"), ", ", el("a", { href: data }, "this page as JSON"))));
     if (read) parts.verdict.querySelector("h1").focus({ preventScroll: true });
@@ -108,14 +108,14 @@ function factsOf(row) {
     ["Labels", "labels", ...labels],
     ["Commit", "commit", row.sha, row.commit_url],
     ["Repository", "text", row.repository && [row.repository, row.branch].filter(Boolean).join(" @ ")],
-    ["Attempt began", "moment", "at", row.started_at],
+    ["Attempt started", "moment", "at", row.started_at],
     ["Latest success", "success", row.latest_successful?.targetRevision?.sha, row.latest_successful?.startedAt],
     ["Desired commit", "commit", desired && desired !== row.sha ? desired : null],
     ["Failed attempts in a row", "text", row.consecutive_failures || null],
     ["Answered", "moment", "answered", row.answered_at],
     ["Failed polls in a row", "text", row.poll_failures || null],
     ["Next poll", "moment", "next", row.next_poll_at],
-    ["Polled", "text", `${row.polled_here ? "" : "by another watcher, "}every ${span(interval)}, while it syncs every ${span(active)}`],
+    ["Polled", "text", `${row.polled_here ? "" : "by another watcher, "}every ${span(interval)}, every ${span(active)} during a sync`],
     ["Limits", "text", `stalled after ${span(stalled)}, call timeout ${span(timeout)}`],
   ];
   return facts.filter(([, kind, first, second]) => (kind === "moment" ? second : first));
@@ -125,7 +125,7 @@ function valueOf(kind, values) {
   const [first, second] = values;
   if (kind === "commit") return [commit(first, second)];
   if (kind === "moment") return [moment(first, second)];
-  if (kind === "success") return [commit(first), ", begun ", moment("ago", second)];
+  if (kind === "success") return [commit(first), ", started ", moment("ago", second)];
   if (kind === "labels") return [el("span", { class: "labels" }, values.map(isolated))];
   return [isolated(first)];
 }
@@ -134,7 +134,7 @@ function attemptItem(attempt) {
   const standing = standingOf(attempt.status);
   return el("li", { "data-standing": standing },
     el("p", { class: "line" }, mark(standing, statusWord(attempt.status)), commit(attempt.sha, attempt.commit_url)),
-    el("p", { class: "dim" }, "begun ", moment("at", attempt.startedAt), ", ", moment("ago", attempt.startedAt)),
+    el("p", { class: "dim" }, "started ", moment("at", attempt.startedAt), ", ", moment("ago", attempt.startedAt)),
     el("ol", { class: "steps" }, attempt.steps.map((step) => stepItem(step))));
 }
 
@@ -159,7 +159,7 @@ function eventItem({ number, event, sinks }) {
     el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, moment("ago", event.time), `, number ${number}`)),
     el("p", { class: "dim" }, ...detailOf(event)),
     el("ul", { class: "deliveries", "aria-label": `Deliveries of event ${number}` }, sinks.map(deliveryItem)),
-    el("details", {}, el("summary", {}, `Event ${number} as it is sent`),
+    el("details", {}, el("summary", {}, `Event ${number} as JSON`),
       el("pre", { tabindex: "0", "aria-label": `JSON of event ${number}` }, JSON.stringify(event, null, 2))));
 }
 
