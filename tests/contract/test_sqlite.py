@@ -315,7 +315,7 @@ async def test_a_link_to_a_state_file_leads_to_the_same_lock(tmp_path: Path) -> 
     first = SqliteStore(tmp_path / "state.db")
     await first.open()
     (tmp_path / "link.db").symlink_to(tmp_path / "state.db")
-    with pytest.raises(StoreLocked, match="another watcher"):
+    with pytest.raises(StoreLocked, match="another daemon"):
         await SqliteStore(tmp_path / "link.db").open()
     await first.close()
 

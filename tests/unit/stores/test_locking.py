@@ -134,7 +134,7 @@ def test_a_lock_is_one_daemons_and_says_whose(tmp_path: Path) -> None:
     path = tmp_path / "watcher.db.lock"
     first, second = FileLock(path), FileLock(path)
     first.take()
-    with pytest.raises(StoreLocked, match=rf"watcher\.db: another watcher \(process {os.getpid()}\) keeps its state"):
+    with pytest.raises(StoreLocked, match=rf"watcher\.db: another daemon \(process {os.getpid()}\) uses it"):
         second.take()
     first.release()
     first.release()

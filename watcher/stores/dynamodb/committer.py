@@ -79,7 +79,7 @@ class Committer:
             self._prepared.pop(id(entry), None)
         conflicts = [subject for subject, done in zip(groups, kept, strict=True) if not done]
         if conflicts:
-            raise StoreConflict(f"{self._table.address}: another watcher wrote the state of {conflicts[0]}", conflicts)
+            raise StoreConflict(f"{self._table.address}: another daemon wrote the state of {conflicts[0]}", conflicts)
 
     async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
         """Read subjects again, with their waiting deliveries; a subject without a state is left out."""
