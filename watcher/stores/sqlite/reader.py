@@ -91,8 +91,13 @@ class SqliteReader:
         sql = " UNION ALL ".join(
             f"SELECT sink, '{state}', count(*) FROM delivery WHERE {one_of([state])} GROUP BY sink" for state in states
         )
-        rows = await self.database.query(lambda connection: connection.execute(sql).fetchall())
-        return {(checked(SINK, [sink])[0], DeliveryState(state)): count for sink, state, count in rows}
+        # Within the query, so that a row of another form is a StoreError.
+        return await self.database.query(
+            lambda connection: {
+                (checked(SINK, [sink])[0], DeliveryState(state)): count
+                for sink, state, count in connection.execute(sql)
+            }
+        )
 
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
         sql = "SELECT number, id, type, subject, time, body FROM event WHERE id = ? ORDER BY number"
