@@ -53,7 +53,7 @@ def deliveries(
     """Show the pending deliveries and dead letters of each sink, oldest first.
 
     A pending delivery has the state WAITING: it is retried until the sink accepts it. A dead letter has the state DEAD:
-    the sink rejected it for good, or it was given up. Deliveries to a sink with the same state and the same answer are
+    the sink rejected it, or it was given up. Deliveries to a sink with the same state and the same answer are
     shown as one row; --json lists each of them.
     """
     if context.invoked_subcommand is not None:
@@ -108,7 +108,7 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
 def drop(config: str | None, sink: str | None, event_id: str) -> int:
     """Cancel an event's pending deliveries and dead letters.
 
-    Those of one sink with --sink, else of all sinks. A canceled delivery is never sent.
+    They are never sent. --sink limits this to one sink.
     """
     count = asyncio.run(drop_deliveries(load_config(config), event_id, sink))
     click.echo(f"Canceled {count} {'delivery' if count == 1 else 'deliveries'}.")

@@ -55,8 +55,8 @@ REMOVED_VARIABLES = (
 def demo(seconds: float | None, seed: int, pace: float, *, as_json: bool, verbose: bool) -> int:
     """Run the daemon against a simulated AWS; no AWS account needed.
 
-    Both run in this process, with a random scenario. Events are printed as they happen, and at the end the status of
-    every target.
+    Both run in this process, with a random scenario. Events are printed as they happen, and the status of every target
+    at the end.
     """
     logs.set_up(verbose=verbose, quiet=not verbose)
     return until_stopped(lambda stop: play(stop, seed=seed, pace=pace, seconds=seconds, as_json=as_json))

@@ -40,8 +40,8 @@ MAX_BYTES = 65_536
 def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
     """Exit with 0 if the running daemon is healthy, else with 1.
 
-    The daemon's /livez is asked. Of the configuration only `http` is read, and faults elsewhere do not matter. A daemon
-    that refused a change of `http.listen` still listens at its old address: pass that as --url.
+    Asks the daemon's /livez. Only `http` is read from the configuration, so errors elsewhere in it do not matter. A
+    daemon that rejected a change of `http.listen` still listens at its old address: pass that as --url.
     """
     base = url or _configured_url(config)
     if base is None:
