@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Every process of the tests reads what one of them compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format bench soak page lock clean
+.PHONY: demo test check format bench soak page mutants lock clean
 
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
@@ -41,6 +41,12 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	npm ci --no-audit --no-fund --prefix tests/browser
 	@touch $@
 
+# Changes the pure code in many small ways, and reports the changes that its unit tests do not notice. It takes an hour;
+# `make mutants ARGS='watcher.core.diff.*'` tries one module.
+mutants: .venv/ready .venv-mutants/ready
+	.venv-mutants/bin/mutmut run --max-children 2 $(ARGS)
+	.venv-mutants/bin/mutmut results
+
 # The environment is made again whenever what it is made from changes.
 .venv/ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -57,6 +63,15 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	  --requirement requirements/ministack.txt
 	@touch $@
 
+# mutmut alone; the tests import the rest from .venv, but watcher itself from the mutated copy.
+.venv-mutants/ready: requirements/mutants.txt .venv/ready
+	$(PYTHON) -m venv --clear .venv-mutants
+	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement requirements/mutants.txt
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > "$$(.venv-mutants/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dev.pth"
+	@touch $@
+
 # Only a maintainer needs this: it asks for uv, and writes the locked requirements again.
 LOCKED := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links --python-version 3.11
@@ -68,6 +83,7 @@ lock:
 	  --output-file requirements/image.txt pyproject.toml
 	echo hatchling | $(LOCKED) --constraint requirements/dev.txt --output-file requirements/build.txt -
 	echo ministack | $(LOCKED) --output-file requirements/ministack.txt -
+	echo mutmut | $(LOCKED) --constraint requirements/dev.txt --output-file requirements/mutants.txt -
 
 clean:
-	rm -rf .venv .venv-ministack tests/browser/node_modules
+	rm -rf .venv .venv-ministack .venv-mutants mutants tests/browser/node_modules

@@ -75,5 +75,22 @@ def test_a_correction_of_the_clock_gives_nothing_up() -> None:
     assert 1 + 2 + 2 * 10 <= borne < 1 + 2 + 2 * 20
 
 
+@pytest.mark.parametrize(
+    ("verdict", "now", "state", "text"),
+    [
+        (Verdict.TAKEN, 1.0, DeliveryState.SENT, "503 Service Unavailable"),
+        (Verdict.NEVER, 1.0, DeliveryState.DEAD, "refused for good: 503 Service Unavailable"),
+        (Verdict.LATER, 1.0, DeliveryState.WAITING, "503 Service Unavailable"),
+        (Verdict.LATER, DAY, DeliveryState.DEAD, "given up after 1d: 503 Service Unavailable"),
+    ],
+)
+def test_an_outcome_has_its_delivery_and_the_text_of_the_response(
+    verdict: Verdict, now: float, state: DeliveryState, text: str
+) -> None:
+    sent = answer(verdict, failing_since=0.0, failures=9)
+    result = result_of(sent, now=now, share=1.0, give_up_after=DAY)
+    assert (result.delivery, result.state, result.answer) == (sent.delivery, state, text)
+
+
 def test_a_pause_is_at_least_as_long_as_the_sink_asked_for() -> None:
     assert result_of(answer(), now=0.0, share=0.0, give_up_after=DAY, at_least=30.0).pause == 30.0

@@ -92,6 +92,24 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
         load(text)
 
 
+@pytest.mark.parametrize(("subject", "name"), [("", "state"), ("a/b", "the state of a/b")])
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[]", "{} cannot be "),
+        ('{"form":2}', "{} of form 2, where this version knows 1"),
+        ('{"form":1,"sequence":"7","known":null,"outage":null}', "{}.sequence cannot be "),
+        (
+            dump(Record(Known(None, EIGHT))).replace('"taken":[]', '"taken":[["2026-11-23T08:00:00Z",1,null]]'),
+            "{} is not a state: TypeE",
+        ),
+    ],
+)
+def test_a_message_about_a_state_names_its_subject(text: str, wrong: str, subject: str, name: str) -> None:
+    with pytest.raises(ValueError, match=wrong.format(name)):
+        load(text, subject)
+
+
 @pytest.mark.parametrize("text", ["", "{", "no"])
 def test_what_is_no_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="Expecting"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.delivery.relaying import an_event
-from watcher.core.ports import Delivery, DeliveryState, SendOutcome, Verdict
+from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState, SendOutcome, Verdict
 from watcher.delivery.sink_health import SUSPICIOUS_FAILURES, SinkHealth
 from watcher.observability.backlog import Backlog
 from watcher.observability.daemon_view import SinkStatus
@@ -116,3 +116,29 @@ def test_failures_of_a_subject_do_not_count_while_others_get_through() -> None:
     assert not any(health.update([each], now=60.0, sink_error=True) for each in old)
     assert all(health.is_own_failure(each.delivery) for each in old)
     assert health.update([answer(subject="new")], now=61.0, sink_error=True)
+
+
+def test_the_third_subject_that_fails_makes_a_sink_down_and_the_third_failure_of_one_makes_it_failing() -> None:
+    health = SinkHealth()
+    assert [health.update([answer(subject=subject)], now=1.0) for subject in "abc"] == [False, False, True]
+    one = SinkHealth()
+    states = [str(one.update([answer(failures=failures)], now=1.0) or one.state) for failures in range(3)]
+    assert states == ["up", "up", "failing"]
+
+
+def test_a_failure_since_the_moment_of_the_last_response_is_not_the_deliverys_own() -> None:
+    health = SinkHealth()
+    health.update([answer(Verdict.TAKEN)], now=50.0)
+    owns = [health.is_own_failure(answer(failing_since=since).delivery) for since in (49.0, 50.0, 51.0)]
+    assert owns == [True, False, False]
+
+
+@pytest.mark.parametrize(("recorded", "tries", "state"), [(50.0, 3, "up"), (51.0, 3, "failing"), (51.0, 2, "up")])
+def test_a_waiting_delivery_of_an_earlier_run_makes_a_sink_failing_if_it_was_recorded_after_the_last_success(
+    recorded: float, tries: int, state: str
+) -> None:
+    health = SinkHealth()
+    for ended, earlier, its_tries in ((50.0, SENT, 1), (None, WAITING, tries)):
+        at = 1.0 if ended else recorded
+        health.restore(DeliveryRecord(an_event(1, "a"), "x", earlier, 0, at, its_tries, at, ended, "503"))
+    assert health.state == state
