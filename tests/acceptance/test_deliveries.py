@@ -247,7 +247,7 @@ async def test_test_sink_sends_one_event_without_store_and_routing(alone: Site, 
     [
         (503, "ops (webhook) did not accept the test event: 503 Service Unavailable: come back"),
         (400, "ops (webhook) rejected the test event: 400 Bad Request: come back"),
-        (410, "ops (webhook) did not accept the test event: it answered 410 Gone: come back"),
+        (410, "ops (webhook) did not accept the test event: it responded 410 Gone: come back"),
     ],
 )
 async def test_test_sink_shows_why_an_event_was_not_accepted(

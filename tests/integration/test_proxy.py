@@ -192,7 +192,7 @@ async def test_what_goes_wrong_with_a_proxy_names_it_and_hides_its_password() ->
     with pytest.raises(SinkError) as unknown:
         await try_once("https://receiver.invalid/T0P", proxy=SecretStr("http://proxy.invalid:3128"))
     through = f"receiver.invalid, through the proxy {where}: "
-    assert str(refused.value) == f"{through}the proxy answered 407 who is [redacted]\\x1b[31m"
+    assert str(refused.value) == f"{through}the proxy responded 407 who is [redacted]\\x1b[31m"
     assert str(gone.value) == f"{through}no connection to the proxy: Connection refused"
     assert str(unknown.value).endswith("the proxy proxy.invalid:3128: the proxy's name cannot be resolved")
 

@@ -20,7 +20,7 @@ from watcher import __version__
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError, SinkGone
 from watcher.sinks.http_response import Response, retry_after, verdict
-from watcher.sinks.poster import Unanswered
+from watcher.sinks.poster import UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -223,7 +223,7 @@ async def test_an_answer_that_repeats_a_secret_in_another_form_is_kept_without_i
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_receiver_that_asks_to_be_left_alone_is(receiver: Receiver, status: int) -> None:
     receiver.script.append(Reply(status, {"Retry-After": "17"}, b"slow down"))
-    with pytest.raises(SinkError, match=f"it answered {status} .*: slow down") as raised:
+    with pytest.raises(SinkError, match=f"it responded {status} .*: slow down") as raised:
         await try_once(receiver.url())
     assert raised.value.retry_after == 17
 
@@ -274,21 +274,21 @@ async def test_a_cut_connection_is_tried_again_later(receiver: Receiver, cut: Cu
     receiver.script.append(Reply(cut=cut))
     answer = await try_once(receiver.url())
     assert answer.verdict is Verdict.LATER
-    assert answer.text == f"127.0.0.1:{receiver.port}: it cut the connection before it answered"
+    assert answer.text == f"127.0.0.1:{receiver.port}: it cut the connection before it responded"
     assert len(receiver.received) == (cut is Cut.AFTER)
 
 
 async def test_a_receiver_that_does_not_answer_is_tried_again_later(receiver: Receiver) -> None:
     receiver.script.append(Reply(hang=True))
     answer = await try_once(receiver.url("/T0P"), timeout=QUICK)
-    assert (answer.verdict, answer.text) == (Verdict.LATER, f"127.0.0.1:{receiver.port}: no answer within 1 s")
+    assert (answer.verdict, answer.text) == (Verdict.LATER, f"127.0.0.1:{receiver.port}: no response within 1 s")
 
 
 async def test_a_receiver_that_is_not_there_is_no_events_fault(receiver: Receiver) -> None:
     await receiver.stop()
     with pytest.raises(SinkError, match="no connection: Connection refused") as raised:
         await try_once(receiver.url("/T0P"))
-    assert not isinstance(raised.value, Unanswered)
+    assert not isinstance(raised.value, UnansweredError)
     assert "T0P" not in f"{raised.value}{raised.value.__cause__}"
 
 

@@ -17,12 +17,15 @@ from tests.integration.webhooks import QUICK, a_delivery, resolve_to, sending, t
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.sinks import poster as posting
+from watcher.sinks.http import HttpOptions
 from watcher.sinks.poster import Poster
 from watcher.util.http_responses import MOST_RESPONSES, _Responses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
+
+OPTIONS = HttpOptions.model_construct(name="ops", timeout=30.0)
 
 
 @pytest.fixture
@@ -94,12 +97,12 @@ async def test_a_name_that_leads_to_this_machines_own_address_is_refused(monkeyp
     """As an injected interface has it; an address of documentation, to which nothing is sent."""
     monkeypatch.setattr(posting, "own_addresses", lambda: frozenset({"203.0.113.7"}))
     resolve_to(monkeypatch, "203.0.113.7")
-    with pytest.raises(SinkError, match=r"203\.0\.113\.7 is this machine's own address; `allow_private: true`"):
+    with pytest.raises(SinkError, match=r"203\.0\.113\.7 is this machine's own address; set `allow_private: true`"):
         await try_once("http://receiver.example:9/", allow_private=False)
 
 
 async def test_a_name_with_several_refused_addresses_tells_of_each() -> None:
-    poster = Poster("https://localhost:9/", timeout=30)
+    poster = Poster("https://localhost:9/", OPTIONS)
     with pytest.raises(SinkError, match=r"loopback") as raised:
         await poster.post(b"", {})
     assert "Multiple" not in str(raised.value)
@@ -145,7 +148,7 @@ async def test_an_endless_body_is_read_for_64_kib_and_cut(receiver: Receiver, st
 
 async def test_4_kib_of_an_answers_first_line_are_kept(receiver: Receiver) -> None:
     receiver.script.append(Reply(500, body=b"\n \n" + b"x" * 100_000 + b"\ny"))
-    poster = Poster(receiver.url(), timeout=30, allow_http=True, allow_private=True)
+    poster = Poster(receiver.url(), OPTIONS.model_copy(update={"allow_http": True, "allow_private": True}))
     response = await poster.post(b"{}", {})
     await poster.close()
     assert response.text == "x" * 4_096
@@ -165,7 +168,7 @@ async def test_endless_headers_are_cut(receiver: Receiver, header: bytes) -> Non
         (answer,) = await sink.send([a_delivery()])
         await receiver.until_true(lambda: receiver.broken_off == 1)
     assert answer.verdict is Verdict.LATER
-    assert "its headers are too many or too long" in answer.text
+    assert "too many or too long headers" in answer.text
 
 
 async def test_an_endless_header_line_is_cut(receiver: Receiver) -> None:
@@ -181,7 +184,7 @@ async def test_an_endless_header_line_is_cut(receiver: Receiver) -> None:
 async def test_interim_answers_without_end_are_cut(receiver: Receiver) -> None:
     receiver.script.append(Reply(raw=lambda: itertools.repeat(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)))
     answer = await try_once(receiver.url())
-    assert (answer.verdict, "its answer is not HTTP" in answer.text) == (Verdict.LATER, True)
+    assert (answer.verdict, "its response is not HTTP" in answer.text) == (Verdict.LATER, True)
 
 
 async def test_some_interim_answers_are_skipped(receiver: Receiver) -> None:
@@ -211,7 +214,7 @@ async def test_headers_that_drip_are_cut_at_the_time_out(receiver: Receiver) -> 
 
     receiver.script.append(Reply(raw=drip, pace=0.02))
     answer = await try_once(receiver.url(), timeout=QUICK)
-    assert (answer.verdict, answer.text) == (Verdict.LATER, f"127.0.0.1:{receiver.port}: no answer within 1 s")
+    assert (answer.verdict, answer.text) == (Verdict.LATER, f"127.0.0.1:{receiver.port}: no response within 1 s")
 
 
 async def test_a_body_that_drips_or_is_cut_leaves_the_status_standing(receiver: Receiver) -> None:

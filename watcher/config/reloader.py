@@ -1,8 +1,8 @@
-"""Takes up another configuration while the daemon runs: when it is asked to, and when the text has changed.
+"""Reloads the configuration while the daemon runs: on request, and when the text has changed.
 
-The text itself is looked at, since bind mounts and network disks tell nothing of changes. It is read and checked whole,
-off the loop, before anything is touched: a wrong one changes nothing. A changed one is taken up when it was the same
-twice, so that one that is still being written is not.
+The text itself is compared, since bind mounts and network disks do not report changes. It is read and checked as a
+whole, off the loop, before anything changes: a configuration with faults has no effect. A changed text is loaded once
+it was the same twice, so that a file that is still being written is not.
 """
 
 from __future__ import annotations
@@ -26,112 +26,112 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LOOK_EVERY = 2.0
-"""Seconds between looks at the text."""
+READ_INTERVAL_SECONDS = 2.0
+"""The time between two readings of the text."""
 
-READING = 30.0
-"""Seconds that reading it may take: a network disk may hang."""
+MAX_READ_SECONDS = 30.0
+"""The time limit of reading the text: a network disk may hang."""
 
-SHOWN = 20
-"""Faults that are kept at most; `watcher validate` tells all."""
+MAX_FAULTS = 20
+"""The number of faults that are kept; `watcher validate` shows all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadStatus:
-    """The configuration that is in force, and what became of the last try to load another."""
+    """The configuration in force, and the result of the last try to load another."""
 
     at: datetime
-    """When the one in force was taken up."""
+    """When the configuration in force was loaded."""
     tried: datetime
-    """When one was last read that differed."""
+    """When a different configuration was last read."""
     faults: tuple[str, ...] = ()
-    """What was wrong with that one, which was therefore left alone; empty: it is in force."""
+    """The faults of that configuration; empty: it is in force."""
     restart_for: tuple[str, ...] = ()
-    """Keys whose new values hold only from the next start on."""
+    """Keys whose new values apply only after a restart."""
     successes: int = 0
     failures: int = 0
-    """How often another one was taken up, or left alone, in this run."""
+    """How many reloads succeeded and failed in this run."""
 
 
 class Reload:
-    """Watches where the configuration came from."""
+    """Watches the text of the configuration."""
 
     def __init__(
         self,
         locate: Callable[[], Document],
         parse: Callable[[Document], Config],
         apply: Callable[[Config], Awaitable[tuple[str, ...]]],
-        tell: Callable[[ReloadStatus], None],
+        report: Callable[[ReloadStatus], None],
         clock: Clock,
     ) -> None:
-        """Nothing is looked at before `run`.
+        """Nothing is read before `run`.
 
         Args:
-            locate: finds the text; raises ConfigError when there is none.
-            parse: what the text means; raises ConfigError with every fault.
-            apply: takes a configuration up; returns the keys that need a restart; raises ServiceUnreachable, before
-                anything has changed, when an address cannot be had.
-            tell: is told what became of it.
-            clock: what time it is.
+            locate: returns the text; raises ConfigError if there is none.
+            parse: returns the settings of a text; raises ConfigError with every fault.
+            apply: puts settings into force and returns the keys that need a restart; raises ServiceUnreachable, before
+                anything has changed, if it cannot listen at an address.
+            report: called with the result of each reload.
+            clock: the time.
         """
         self._locate = locate
         self._parse = parse
         self._apply = apply
-        self._tell = tell
+        self._report = report
         self._clock = clock
         self._loaded = ReloadStatus(clock.now(), clock.now())
         self._asked = asyncio.Event()
-        self._looking: asyncio.Future[Document] | None = None
+        self._reading: asyncio.Future[Document] | None = None
 
     def ask(self) -> None:
-        """Read it now, also if it has not changed."""
+        """Reload now, even if the text has not changed."""
         self._asked.set()
 
     async def run(self, current: Document | None) -> None:
-        """Look for ever; `current` is the text in force."""
+        """Watch until cancelled; `current` is the text in force."""
         handled: Document | str | None = current
         before: Document | str | None = current
         while True:
             asked = await self._wait()
-            seen = await self._look()
+            seen = await self._read()
             if asked or (seen != handled and seen == before):
                 handled = seen
-                await self._take_up(seen)
+                await self._load(seen)
             before = seen
 
     async def _wait(self) -> bool:
-        """Until it is time to look; whether that was asked for."""
+        """Wait for the next reading; return whether it was requested."""
         try:
-            async with asyncio.timeout(LOOK_EVERY):
+            async with asyncio.timeout(READ_INTERVAL_SECONDS):
                 await self._asked.wait()
         except TimeoutError:
             return False
         self._asked.clear()
         return True
 
-    async def _look(self) -> Document | str:
-        """The text as it is now, or why it cannot be had."""
-        # A look that hangs is waited for again: beginning another each time would end with no thread left.
-        if self._looking is None:
-            self._looking = off_loop(self._locate, "configuration")
+    async def _read(self) -> Document | str:
+        """Return the text as it is now, or why it is unreadable."""
+        # A reading that hangs is awaited again: starting another each time would use up all threads.
+        if self._reading is None:
+            self._reading = off_loop(self._locate, "configuration")
         try:
-            async with asyncio.timeout(READING):
-                found: Document | str = await asyncio.shield(self._looking)
+            async with asyncio.timeout(MAX_READ_SECONDS):
+                found: Document | str = await asyncio.shield(self._reading)
         except TimeoutError:
-            return f"the configuration could not be read within {READING:g} s; does its disk answer?"
+            return f"the configuration could not be read within {MAX_READ_SECONDS:g} s; does its disk answer?"
         except ConfigError as error:
             found = str(error)
-        except Exception as error:  # noqa: BLE001  whatever the system says, the watch goes on
+        except Exception as error:  # noqa: BLE001  no error of the system may end the watch
             found = f"the configuration could not be read: {error}"
-        self._looking = None
+        self._reading = None
         return found
 
-    async def _take_up(self, seen: Document | str) -> None:
+    async def _load(self, seen: Document | str) -> None:
         try:
             if isinstance(seen, str):
                 self._reject(seen.splitlines())
                 return
-            async with asyncio.timeout(READING):
+            async with asyncio.timeout(MAX_READ_SECONDS):
                 config = await off_loop(lambda: self._parse(seen), "configuration")
             restart_for = await self._apply(config)
         except ConfigError as error:
@@ -139,20 +139,22 @@ class Reload:
         except ServiceUnreachable as error:
             self._reject([str(error)])
         except TimeoutError:
-            self._reject([f"the configuration could not be checked within {READING:g} s; is it very large?"])
+            self._reject([f"the configuration could not be checked within {MAX_READ_SECONDS:g} s; is it very large?"])
         except Exception as error:  # a bug in reading must not end the watch
             log.exception("config.crashed")
             self._reject([f"a bug: {type(error).__name__}"])
         else:
             now = self._clock.now()
             self._loaded = ReloadStatus(now, now, (), restart_for, self._loaded.successes + 1, self._loaded.failures)
-            self._tell(self._loaded)
+            self._report(self._loaded)
 
     def _reject(self, faults: list[str]) -> None:
-        """Say what is wrong, and leave everything as it is."""
-        more = [f"and {len(faults) - SHOWN} more; `watcher validate` tells all"] if len(faults) > SHOWN else []
-        shown = (*faults[:SHOWN], *more)
+        """Log and keep the faults; nothing else changes."""
+        more = (
+            [f"and {len(faults) - MAX_FAULTS} more; `watcher validate` shows all"] if len(faults) > MAX_FAULTS else []
+        )
+        shown = (*faults[:MAX_FAULTS], *more)
         log.error("config.rejected", faults=shown, consequence="the previous configuration stays in force")
         failures = self._loaded.failures + 1
         self._loaded = replace(self._loaded, tried=self._clock.now(), faults=shown, failures=failures)
-        self._tell(self._loaded)
+        self._report(self._loaded)

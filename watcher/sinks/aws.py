@@ -43,7 +43,6 @@ class AwsOptions(AccountSinkModel):
     """The time limit of one call."""
 
     def build(self, settings: SinkSettings, sessions: Sessions) -> AwsSink:
-        """Return the sink."""
         from watcher.sinks.aws_sender import AwsSink
 
         return AwsSink(self, settings, sessions)

@@ -39,7 +39,6 @@ class AwsSink:
     """Sends events in calls of up to ten, each of which AWS answers for itself."""
 
     def __init__(self, options: AwsOptions, settings: SinkSettings, sessions: Sessions) -> None:
-        """Nothing is opened before the first send."""
         assert settings.account is not None  # noqa: S101  the configuration resolves both for sinks at AWS
         assert settings.region is not None  # noqa: S101  the same
         self.name = settings.name
@@ -132,7 +131,6 @@ class RefusedError(SinkError):
     """AWS refused a call as a whole, for its content."""
 
     def __init__(self, text: str, code: str, message: str) -> None:
-        """Keep AWS's code and message."""
         super().__init__(text)
         self.code = code
         self.message = message

@@ -98,7 +98,6 @@ class FileOptions(SinkModel):
     """The number of older files that are kept."""
 
     def build(self, settings: SinkSettings, sessions: Sessions) -> FileSink:
-        """Return the sink."""
         return FileSink(self)
 
     def written_files(self) -> Mapping[str, str]:
@@ -127,7 +126,6 @@ class FileSink:
     limits = Limits(batch=100, in_order=True, deadline=DEADLINE_SECONDS)
 
     def __init__(self, options: FileOptions) -> None:
-        """Nothing is opened before the first send."""
         self.name = options.name
         self._file = RotatedFile(Path(options.path), options.max_size, options.keep)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"file {options.name}")
@@ -147,10 +145,10 @@ class FileSink:
 
 
 class RotatedFile:
-    """A file of lines that others may remove or rotate as well. Blocks; one thread at a time."""
+    """A file of lines that other processes may remove or rotate as well. It blocks; use it in one thread."""
 
     def __init__(self, path: Path, max_size: int, keep: int) -> None:
-        """Nothing is opened before the first `append`. A line may be longer than `max_size`, and is then alone."""
+        """Nothing is opened before the first `append`. A line longer than `max_size` is alone in its file."""
         self._path = path
         self._max_size = max_size
         self._keep = keep
@@ -158,7 +156,7 @@ class RotatedFile:
         self._lines = Lines(-1)
 
     def append(self, lines: Sequence[tuple[object, bytes]]) -> int:
-        """Write lines under the keys that tell a repeat of one from another; how many are on the disk by now.
+        """Write lines, each with a key by which a repeat is recognized, and return how many are on the disk.
 
         Raises:
             SinkError: none is.
@@ -171,26 +169,25 @@ class RotatedFile:
                 self._lines.write(key, line)
                 written += 1
         except OSError as error:
-            # With something to acknowledge, the error can wait: the next try meets it again.
+            # If some lines are written, the error can wait: the next try meets it again.
             if not written:
                 raise SinkError(f"{self._path}: {_why(error)}") from error
         self._sync()
         return written
 
     def close(self) -> None:
-        """Let go of the file."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
     def _open(self) -> None:
-        # Again, until it is known to be the path's own: another process may rotate it before the lock is had.
+        # Again, until it is known to be the file at the path: another process may rotate it before it is locked.
         while self._descriptor is None or not self._still_there(self._descriptor):
             self.close()
             self._open_once()
 
     def _open_once(self) -> None:
-        # Neither led elsewhere by a link, nor held up by a pipe without a reader.
+        # Do not follow a link, and do not block on a pipe without a reader.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(self._path, flags, MODE)
         with contextlib.ExitStack() as failed:
@@ -209,35 +206,35 @@ class RotatedFile:
             return False
 
     def _rotate_before(self, more: int) -> None:
-        """Begin a new file where the next `more` bytes would make this one too large."""
+        """Begin a new file if the next `more` bytes would make this one too large."""
         assert self._descriptor is not None  # noqa: S101  it was opened just now
         size = os.fstat(self._descriptor).st_size
         if not size or size + more <= self._max_size or self._lines.torn:
             return
         self._sync()
-        if self._still_there(self._descriptor):  # otherwise another's file stands there by now
+        if self._still_there(self._descriptor):  # otherwise another process has rotated it
             self._shift()
-        # Should another process have begun the next file, it is that one's: only the rest of the lines has to wait.
+        # If another process has begun the next file, it is locked: the rest of the lines has to wait.
         self._open()
 
     def _shift(self) -> None:
         if not self._keep:
             self._path.unlink()
             return
-        # After a rotation that was cut short there is a gap: only what is before it moves.
+        # After an interrupted rotation there is a gap: only the files before it move.
         old = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._keep + 1))]
         last = next((number for number, path in enumerate(old) if not os.path.lexists(path)), self._keep)
         for number in range(last, 0, -1):
             old[number - 1].replace(old[number])
 
     def _sync(self) -> None:
-        """Raises SinkError when what was written is not on the disk, or will not be found there."""
+        """Raise SinkError if the lines are not on the disk, or the file has no name any more."""
         if self._descriptor is None:  # a rotation could not open the next file; it synced this one before
             return
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            # What the disk did not take may be gone from memory too, and a second fsync would not say so.
+            # What the disk did not accept may be gone from memory too, and a second fsync would not report it.
             with contextlib.suppress(OSError):
                 self.close()
             raise SinkError(f"{self._path}: {_why(error)}") from error

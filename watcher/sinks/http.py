@@ -113,15 +113,7 @@ class HttpOptions(SinkModel):
         """Return what posts to the URL; `secrets`: values that are hidden where the receiver repeats them."""
         from watcher.sinks.poster import Poster
 
-        return Poster(
-            _plain(self.url),
-            timeout=self.timeout,
-            ca_file=self.ca_file,
-            allow_http=self.allow_http,
-            allow_private=self.allow_private,
-            proxy=self.proxy,
-            secrets=secrets,
-        )
+        return Poster(_plain(self.url), self, secrets)
 
 
 def _plain(url: str | SecretStr) -> str:

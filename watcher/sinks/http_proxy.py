@@ -1,4 +1,4 @@
-"""Which proxy, if any, a sink posts through."""
+"""Chooses the proxy that a sink posts through."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 
-def proxy_for(url: str, wanted: SecretStr | Literal[False] | None) -> URL | None:
-    """The proxy for `url`: `wanted`; if that is None, the environment's; None: no proxy, as when `wanted` is False.
+def proxy_for(url: str, configured: SecretStr | Literal[False] | None) -> URL | None:
+    """Return the proxy for `url`: `configured`, or if that is None, the environment's; None: no proxy.
 
-    The environment's is read from HTTPS_PROXY, HTTP_PROXY and NO_PROXY as botocore does it, so that calls to AWS and
-    posts use the same proxy. The proxy's credentials are redacted everywhere from now on.
+    HTTPS_PROXY, HTTP_PROXY and NO_PROXY are read as botocore does it, so that calls to AWS and posts use the same
+    proxy. The proxy's credentials are redacted everywhere from now on.
 
     Raises:
         SinkError: the environment's value is not the URL of an HTTP proxy.
     """
-    if wanted is False:
+    if configured is False:
         return None
-    if wanted is None:
+    if configured is None:
         written = ProxyConfiguration(get_environ_proxies(url)).proxy_url_for(url)
     else:
-        written = wanted.get_secret_value()
+        written = configured.get_secret_value()
     if not written:
         return None
     try:

@@ -13,13 +13,13 @@ from watcher.errors import SinkError, SinkGone
 from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.redaction import excerpt, printable
 
-TEXT_LIMIT = 200
-"""Bytes of an answer that are kept for people."""
+MAX_TEXT_BYTES = 200
+"""Bytes of a response that are kept for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a receiver answered."""
+    """A receiver's response."""
 
     status: int
     reason: str = ""
@@ -29,13 +29,13 @@ class Response:
     """The seconds in its `Retry-After`."""
 
     def __str__(self) -> str:
-        """For people: the status line and the beginning of the body, without secrets."""
+        """Return the status line and the beginning of the body, without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
-        return printable(excerpt(f"{status}: {self.text}" if self.text else status, TEXT_LIMIT))
+        return printable(excerpt(f"{status}: {self.text}" if self.text else status, MAX_TEXT_BYTES))
 
 
 def first_line(body: str) -> str:
-    """The first non-blank line, cut to `LONGEST_TEXT` characters, since the search for secrets takes time. Pure."""
+    """Return the first non-blank line, cut to `LONGEST_TEXT` characters since the search for secrets takes time."""
     return next((line.strip()[:LONGEST_TEXT] for line in body.splitlines() if not line.isspace() and line), "")
 
 
@@ -44,10 +44,10 @@ FINAL = frozenset({400, 413, 414, 415, 422})
 
 
 def verdict(response: Response) -> tuple[Verdict, str]:
-    """What an answer means for the one delivery that was sent, and its text for people. Pure.
+    """Return what a response means for the delivery that was sent, and its text for people.
 
     Raises:
-        SinkError: 429 or 503 with `Retry-After`: the sink must not be sent any event for that long.
+        SinkError: 429 or 503 with `Retry-After`: nothing may be sent to the sink for that long.
         SinkGone: 410: the receiver accepts no more events.
     """
     text = str(response)
@@ -55,10 +55,10 @@ def verdict(response: Response) -> tuple[Verdict, str]:
         case status if 200 <= status < 300:
             return Verdict.TAKEN, text
         case 410:
-            raise SinkGone(f"it answered {text}")
+            raise SinkGone(f"it responded {text}")
         case 429 | 503:
             if response.retry_after is not None:
-                raise SinkError(f"it answered {text}", retry_after=response.retry_after)
+                raise SinkError(f"it responded {text}", retry_after=response.retry_after)
             return Verdict.LATER, text
         case status if 300 <= status < 400:
             return Verdict.LATER, f"{replace(response, text='')}: redirects are not followed"
@@ -66,7 +66,7 @@ def verdict(response: Response) -> tuple[Verdict, str]:
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """The seconds in a `Retry-After` header (RFC 9110, 10.2.3), at most an hour; None: missing or malformed. Pure."""
+    """Return the seconds in a `Retry-After` header (RFC 9110, 10.2.3), at most an hour; None: missing or malformed."""
     if value is None:
         return None
     with suppress(ValueError, OverflowError):

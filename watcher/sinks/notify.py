@@ -69,7 +69,6 @@ class NotifyOptions(TextOptions):
         return value
 
     def build(self, settings: SinkSettings, sessions: Sessions) -> NotifySink:
-        """Return the sink."""
         return NotifySink(self)
 
     def preview(self, event: Mapping[str, Any]) -> str:
@@ -84,7 +83,6 @@ class NotifySink:
     """Sends each message to every URL; a retry goes only to the URLs that did not take it."""
 
     def __init__(self, options: NotifyOptions) -> None:
-        """Nothing is loaded or opened before the first send."""
         self.name = options.name
         self.limits = Limits(batch=options.max_group, deadline=options.timeout, group_wait=options.group_wait)
         # A little before the deadline, so that the results of the other URLs are returned.

@@ -66,7 +66,6 @@ class NotifyUrl:
     """A URL, and the deliveries that it has taken in this run. Only its scheme is shown: the rest is secret."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is loaded before the first send."""
         self._url = url
         self._plugin: Any = None
         scheme = url.partition(":")[0].lower()

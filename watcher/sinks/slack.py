@@ -42,7 +42,6 @@ class SlackOptions(HttpOptions, TextOptions):
     """The message's text (jinja2). Default: the built-in text."""
 
     def build(self, settings: SinkSettings, sessions: Sessions) -> SlackSink:
-        """Return the sink."""
         return SlackSink(self)
 
     def preview(self, event: Mapping[str, Any]) -> str:
@@ -56,7 +55,6 @@ class SlackSink:
     """Sends one message for one event or, with `group_wait`, for the events of one cause."""
 
     def __init__(self, options: SlackOptions) -> None:
-        """Nothing is opened before the first send."""
         self.name = options.name
         self.limits = Limits(
             batch=options.max_group,

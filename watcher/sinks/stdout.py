@@ -41,7 +41,6 @@ class StdoutOptions(SinkModel):
     """The type of the sink."""
 
     def build(self, settings: SinkSettings, sessions: Sessions) -> StdoutSink:
-        """Return the sink."""
         return StdoutSink(self.name)
 
 
@@ -51,7 +50,6 @@ class StdoutSink:
     limits = Limits(batch=100, in_order=True, deadline=DEADLINE_SECONDS)
 
     def __init__(self, name: str) -> None:
-        """Nothing is written yet."""
         self.name = name
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stdout")
         self._ending = threading.Event()
@@ -64,8 +62,8 @@ class StdoutSink:
         self._thread.shutdown(wait=False)
 
     def _send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
-        if sys.__stdout__ is None:  # it was closed before we began, and its number is another file's by now
-            raise SinkClosed("there is no standard output")
+        if sys.__stdout__ is None:  # it was closed before the start, and its number may be another file's by now
+            raise SinkClosed("the standard output is closed")
         written: list[SendOutcome] = []
         try:
             for delivery in deliveries:
@@ -73,10 +71,10 @@ class StdoutSink:
                 STDOUT.write(key, delivery.body.encode(), self._ending.is_set)
                 written.append(SendOutcome(delivery, Verdict.TAKEN, "written"))
         except OSError as error:
-            # With something to acknowledge, the error can wait: the next try meets it again.
+            # If some lines are written, the error can wait: the next try meets it again.
             if not written:
                 if error.errno in (errno.EPIPE, errno.EBADF):
-                    raise SinkClosed("standard output was closed by its reader") from error
+                    raise SinkClosed("the standard output was closed by its reader") from error
                 raise SinkError(f"standard output: {error.strerror}") from error
         except EndingError:
             if not written:

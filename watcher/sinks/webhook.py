@@ -81,7 +81,6 @@ class WebhookOptions(HttpOptions):
     """Headers of every post. Secrets: take them from variables."""
 
     def build(self, settings: SinkSettings, sessions: Sessions) -> WebhookSink:
-        """Return the sink."""
         return WebhookSink(self)
 
 
@@ -89,7 +88,6 @@ class WebhookSink:
     """Sends each delivery in a post of its own."""
 
     def __init__(self, options: WebhookOptions) -> None:
-        """Nothing is opened before the first send."""
         from watcher.sinks.webhook_request import Requests
 
         self.name = options.name

@@ -78,7 +78,7 @@ class Daemon:
 
 @pytest.fixture
 async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    monkeypatch.setattr(reloader, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(reloader, "READ_INTERVAL_SECONDS", 0.01)
     made = Daemon(tmp_path / "watcher.yaml")
     running = asyncio.create_task(made.reload.run(Document(str(made.file), FIRST.encode())))
     yield made
@@ -113,7 +113,7 @@ async def test_a_file_that_is_still_being_written_is_waited_for(daemon: Daemon) 
 async def test_when_it_is_asked_for_it_is_read_at_once_also_unchanged(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reloader, "LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(reloader, "READ_INTERVAL_SECONDS", 3600.0)
     await daemon.looked(0)  # the last one of its own accord; then it waits for an hour
     daemon.reload.ask()
     await until(lambda: daemon.applied)
@@ -156,7 +156,7 @@ async def test_a_file_replaced_by_another_as_bind_mounts_and_editors_do_is_seen(
 async def test_a_thousand_faults_are_not_all_kept(daemon: Daemon) -> None:
     daemon.file.write_text("stacks:\n" + "  - {nam: a}\n" * 1000)
     await until(lambda: daemon.told)
-    assert len(daemon.told[0].faults) == reloader.SHOWN + 1
+    assert len(daemon.told[0].faults) == reloader.MAX_FAULTS + 1
     assert daemon.told[0].faults[-1].startswith("and 980 more")
 
 
@@ -190,7 +190,7 @@ async def test_a_directory_that_cannot_be_looked_into_ends_nothing(daemon: Daemo
 
 
 async def test_a_disk_that_hangs_for_long_costs_one_thread(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reloader, "READING", 0.01)
+    monkeypatch.setattr(reloader, "MAX_READ_SECONDS", 0.01)
     daemon.hang = threading.Event()
     await until(lambda: daemon.told)
     looks = daemon.looks
@@ -204,7 +204,7 @@ async def test_a_disk_that_hangs_for_long_costs_one_thread(daemon: Daemon, monke
 async def test_a_disk_that_hangs_is_told_of_and_holds_up_nothing(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reloader, "READING", 0.02)
+    monkeypatch.setattr(reloader, "MAX_READ_SECONDS", 0.02)
     daemon.hang = threading.Event()
     await until(lambda: daemon.told)
     assert "does its disk answer" in daemon.told[0].faults[0]
