@@ -150,7 +150,10 @@ class Worker:
                 self._news.clear()
                 if self._bug is not None:
                     raise self._bug
-                await self._rest(max(await self._turn(), MIN_WAIT_SECONDS))
+                wait = await self._turn()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(wait, MIN_WAIT_SECONDS)):
+                        await self._news.wait()
         finally:
             self._round_began_at = None
             for send in self._sends:
@@ -188,11 +191,6 @@ class Worker:
             self._log.info("sink.store_recovered")
         self.trouble = None
         return wait
-
-    async def _rest(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
 
     async def _begin(self) -> float:
         limits, down = self.sink.limits, self._sender.health.down
@@ -261,17 +259,15 @@ class Worker:
     def _ended(self, send: asyncio.Task[None]) -> None:
         del self._sends[send]
         error = None if send.cancelled() else send.exception()
-        if isinstance(error, SinkClosed | SinkGone):
-            self._end(error)
-        else:
-            self._bug = self._bug or error
+        match error:
+            case SinkClosed():
+                self._state, self._end_reason = WorkerState.CLOSED, str(error)
+            case SinkGone() if self._state in (WorkerState.RUNNING, WorkerState.DRAINING):
+                self._state, self._end_reason = WorkerState.GONE, str(error)
+                consequence = "its events become dead letters until the next start"
+                self._log.error("sink.gone", error=str(error), consequence=consequence)
+            case SinkGone():  # it is retiring, or gone already
+                pass
+            case _:
+                self._bug = self._bug or error
         self._news.set()
-
-    def _end(self, error: SinkClosed | SinkGone) -> None:
-        if isinstance(error, SinkClosed):
-            self._state = WorkerState.CLOSED
-        elif self._state in (WorkerState.RUNNING, WorkerState.DRAINING):
-            self._state = WorkerState.GONE
-            consequence = "its events become dead letters until the next start"
-            self._log.error("sink.gone", error=str(error), consequence=consequence)
-        self._end_reason = str(error)
