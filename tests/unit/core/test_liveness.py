@@ -30,3 +30,18 @@ def test_what_is_not_a_moment_is_no_mark(mark: object) -> None:
 
 def test_a_mark_is_in_seconds_since_1970() -> None:
     assert moment_of(NOW.timestamp()) == NOW
+
+
+@pytest.mark.parametrize(
+    ("mark", "moment"),
+    [
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (0.5, datetime(1970, 1, 1, 0, 0, 0, 500_000, UTC)),
+        (-1, None),
+        (1e11, None),
+        ("0", None),
+        (None, None),
+    ],
+)
+def test_a_mark_is_a_time_if_it_is_a_possible_number_of_seconds(mark: object, moment: datetime | None) -> None:
+    assert moment_of(mark) == moment

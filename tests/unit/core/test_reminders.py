@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, Severity, rfc3339
 from watcher.core.ports import ReminderRequest
-from watcher.core.reminders import Wrong, wishes, wrong_with
+from watcher.core.reminders import Wrong, due, wishes, wrong_with
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.core.state import Known, Outage, Record
 from watcher.sources.codeconnections import stack
@@ -113,3 +114,39 @@ def test_of_an_endpoint_that_cannot_be_read_is_spoken_and_not_of_its_targets() -
 
 def test_what_is_no_longer_configured_is_not_spoken_of() -> None:
     assert wishes(replace(CONFIG, targets=(TEMPLATE,)), {STACK.id: FAILING}, minute(5)) == []
+
+
+SYNC = {"attempt": {"startedAt": "2026-11-23T08:00:00Z"}}
+ERROR = {"error": {"since": "2026-11-23T08:00:00Z"}}
+MUTED = {**SYNC, "muted": {"reason": None, "until": None}}
+
+
+@pytest.mark.parametrize(
+    ("data", "last", "now", "number"),
+    [
+        (SYNC, (0, 100.0), 159.0, None),
+        (SYNC, (0, 100.0), 160.0, 1),
+        (SYNC, (4, 100.0), 160.0, 5),
+        (ERROR, (1, 100.0), 160.0, 2),
+        ({"attempt": {"startedAt": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
+        ({"error": {"since": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
+        ({"attempt": None, "error": None}, (0, 100.0), 160.0, None),
+        (SYNC, None, 160.0, None),
+        (MUTED, None, 109.0, None),
+        (MUTED, None, 110.0, 1),
+    ],
+    ids=["too-early", "first", "fifth", "outage", "another-attempt", "another-outage", "neither", "before-the-sink",
+         "muted-too-early", "muted"],
+)  # fmt: skip
+def test_a_reminder_is_due_an_interval_after_the_last_delivery_of_the_requested_event(
+    data: dict[str, Any], last: tuple[int, float] | None, now: float, number: int | None
+) -> None:
+    wish = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
+    assert due(wish, json.dumps({"data": data}), 50.0, last, now) == number
+
+
+@pytest.mark.parametrize("body", ["[]", '{"data":[]}', '{"data":{"attempt":1}}', '{"data":{"error":1}}'])
+def test_a_body_that_is_not_an_event_is_named_in_the_error(body: str) -> None:
+    wish = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
+    with pytest.raises(ValueError, match=r"event\.body"):
+        due(wish, body, 50.0, None, 160.0)

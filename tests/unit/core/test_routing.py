@@ -141,6 +141,8 @@ def recorded(**data: Any) -> Event:
         (recorded(), {"labels": {"team": "platform"}}, True),
         (recorded(), {"labels": {"team": "other"}}, False),
         (recorded(), {"events": ("*.stalled",)}, False),
+        (recorded(), {"targets": ("prod/*",)}, True),
+        (recorded(), {"targets": ("test/*",)}, False),
         (recorded(muted={"reason": None, "until": None}), {}, False),
         (replace(FAILED, body='{"data": {"endpoint": {}}}'), {}, True),
         (replace(FAILED, body='{"data": {"endpoint": {}}}'), {"labels": {"team": "platform"}}, False),
