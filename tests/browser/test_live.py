@@ -111,7 +111,7 @@ async def test_a_burst_of_events_is_read_aloud_once(daemon: Daemon, visit: Calla
     await expect(page.locator("#answer")).to_have_text("All 30 targets need attention")
     heard = await page.evaluate("heard")
     assert 1 <= len(heard) <= 3
-    assert any("new events; the last: stack-" in text for text in heard)
+    assert any("new events; the latest: stack-" in text for text in heard)
 
 
 async def test_a_wrong_configuration_is_an_alert_until_it_is_put_right(
@@ -127,7 +127,7 @@ async def test_a_wrong_configuration_is_an_alert_until_it_is_put_right(
     daemon.file.write_text(right.replace("rate_limit", "rate_limits"), encoding="utf-8")
     assert daemon.reload
     daemon.reload.ask()
-    alert = page.get_by_role("alert").filter(has_text="The configuration that was read")
+    alert = page.get_by_role("alert").filter(has_text="The configuration read")
     await expect(alert).to_be_visible(timeout=SOON)
     await expect(alert).to_contain_text("unknown key 'rate_limits'; did you mean 'rate_limit'?")
     await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
