@@ -160,7 +160,7 @@ async def test_a_daemon_that_cannot_reach_the_table_polls_nothing_and_reports_it
         for child in children:
             await until_ready(child)
         first.proxy.cut()
-        await until_unready(children[0], "the leases in the state table cannot be kept")
+        await until_unready(children[0], "the leases in the state table cannot be renewed")
         await all_of(field_, children[1].key)
         await until_ready(children[1])
         calls = len(field_.simulator.calls)
