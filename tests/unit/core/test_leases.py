@@ -131,6 +131,21 @@ def test_one_who_leaves_takes_nothing_and_notices_what_it_lost() -> None:
     assert plan(table("a.bb"), silent={"b": TERM}, held=(0, 1), leaving=True) == Plan(lost=(1,))
 
 
+def test_one_who_leaves_knows_the_others() -> None:
+    assert plan(table("aabb"), leaving=True) == Plan(others=frozenset("b"))
+
+
+def test_a_daemon_does_not_steal_from_itself_however_long_it_was_silent() -> None:
+    assert plan(table("aa", gone="a"), silent={"a": TERM}).steal == {}
+
+
+def test_a_daemon_of_which_no_silence_is_known_is_alive_at_the_shortest_term() -> None:
+    made = decide("a", table("aabb"), {}, (0, 1), shards=SHARDS, term=1.0)
+    assert made == Plan(others=frozenset("b"))
+    assert decide("a", table("a.bb"), {}, (0,), shards=SHARDS, term=1.0).acquire == (1,)
+    assert decide("a", table("aabb", gone="b"), {}, (0, 1), shards=SHARDS, term=1.0).steal == {}
+
+
 @pytest.mark.parametrize(("watchers", "most"), [(0, 16), (1, 16), (2, 8), (3, 6), (5, 4), (16, 1), (40, 1)])
 def test_shares_cover_every_shard(watchers: int, most: int) -> None:
     assert share(16, watchers) == most

@@ -110,6 +110,8 @@ def test_of_an_endpoint_that_cannot_be_read_is_spoken_and_not_of_its_targets() -
     assert wishes(CONFIG, blind, minute(5)) == [of_endpoint]
     found = wishes(CONFIG, {**blind, STACK.id: FAILING}, minute(5))
     assert sorted(wish.subject for wish in found) == sorted([str(PROTON), STACK.id])
+    first = replace(CONFIG, targets=(TEMPLATE, STACK))
+    assert {wish.subject for wish in wishes(first, {**blind, STACK.id: FAILING}, minute(5))} == {str(PROTON), STACK.id}
 
 
 def test_what_is_no_longer_configured_is_not_spoken_of() -> None:
