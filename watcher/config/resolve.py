@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
     from watcher.config.accounts import Environment
     from watcher.config.faults import Faults
-    from watcher.config.mutes import MuteModel
     from watcher.config.schema import AccountModel, Defaults, TargetModel
     from watcher.config.sink_model import SinkModel
-    from watcher.config.tracing import TracingModel
     from watcher.config.tree import Keys, Place
     from watcher.core.model import Target
 
@@ -49,7 +47,7 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
         if sink.remind_every is not None and sink.remind_every >= file.state_retention:
             message = "this must be shorter than `state_retention`, after which the event is not kept"
             faults.report(sink.place("remind_every"), message)
-    completed = accounts.completed()
+    completed, tracing = accounts.completed(), file.tracing
     return settings.Config(
         place=faults.file,
         accounts=completed,
@@ -61,12 +59,15 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
             for sink, (account, region) in zip(file.sinks, places, strict=True)
         )
         or (_default_sink(file),),
-        mutes=tuple(map(_mute, file.mute)),
+        mutes=tuple(
+            settings.Mute(tuple(mute.targets), tuple(mute.events), mute.start, mute.until, mute.reason)
+            for mute in file.mute
+        ),
         state=file.state,
         http=_http(file, faults),
         state_retention=file.state_retention,
         shutdown_grace=file.shutdown_grace,
-        tracing=_tracing(file.tracing),
+        tracing=settings.Tracing(tracing.endpoint, dict(tracing.headers), tracing.sample) if tracing else None,
     )
 
 
@@ -156,14 +157,6 @@ def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: d
         region=region or None,
         options=sink,
     )
-
-
-def _mute(mute: MuteModel) -> settings.Mute:
-    return settings.Mute(tuple(mute.targets), tuple(mute.events), mute.start, mute.until, mute.reason)
-
-
-def _tracing(tracing: TracingModel | None) -> settings.Tracing | None:
-    return None if tracing is None else settings.Tracing(tracing.endpoint, dict(tracing.headers), tracing.sample)
 
 
 def _http(file: File, faults: Faults) -> settings.Http | None:

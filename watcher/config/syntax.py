@@ -11,24 +11,15 @@ _UNFINISHED = "a list or mapping is not closed before this; text that begins wit
 
 # Parts of the messages of both parsers (libyaml's and PyYAML's), and the message shown instead; the first match counts.
 _MESSAGES = (
-    (
-        "mapping values are not allowed",
-        "': ' is not allowed here; put text that has it in quotes, or check the indentation",
-    ),
+    ("mapping values are not allowed", "': ' is not allowed here; put the text in quotes, or check the indentation"),
     ("unexpected end of stream", "the text in quotes that begins {where} has no closing quote"),
     ("found a tab character", "a tab cannot indent; use spaces"),
     ("unknown escape character", "in double quotes \\ begins an escape; write \\\\, or use single quotes"),
-    ("expected ',' or ']'", "the list that begins {where} has no closing ], or an item of it needs quotes or a comma"),
-    (
-        "expected ',' or '}'",
-        "the mapping that begins {where} has no closing }, or a value in it needs quotes or a comma",
-    ),
+    ("expected ',' or ']'", "the list that begins {where} has no closing ], or an item needs quotes or a comma"),
+    ("expected ',' or '}'", "the mapping that begins {where} has no closing }, or a value needs quotes or a comma"),
     ("expected the node content", _UNFINISHED),
     ("expected node content", _UNFINISHED),
-    (
-        "could not find expected ':'",
-        "a key needs ': ' and a value after it, on one line; check the line before as well",
-    ),
+    ("could not find expected ':'", "a key needs ': ' and a value on the same line; check the line before as well"),
     ("unexpected ':'", "a ':' is not allowed here; put a space after it, or quotes around the text that has it"),
     ("expected key", "this does not fit the mapping that begins {where}; check the indentation and the quotes"),
     ("expected '-' indicator", "this does not fit the list that begins {where}; check the indentation, and the '- '"),

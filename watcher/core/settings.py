@@ -80,7 +80,7 @@ class SinkOptions:
         return {}
 
     def may_write(self, path: str) -> bool:
-        """Return whether the sink may write to the file, which is False if that would destroy something else."""
+        """Return whether the sink may write to the file: False if that would destroy something else."""
         return True
 
     def preview(self, event: Mapping[str, Any]) -> str:

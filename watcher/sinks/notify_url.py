@@ -92,9 +92,9 @@ class NotifyUrl:
             return "apprise cannot use this URL"
         sender = import_module("apprise").Apprise(asset=self._plugin.asset)
         sender.add(self._plugin)
-        _ERRORS.code = ""
+        _ERRORS.of_thread.code = ""
         if not sender.notify(title=text.title, body=text.body, notify_type=tone.value, body_format="text"):
-            return f"not taken{_ERRORS.code}"
+            return f"not taken{_ERRORS.of_thread.code}"
         self.taken.update(dict.fromkeys(ids))
         while len(self.taken) > MAX_REMEMBERED:
             del self.taken[next(iter(self.taken))]
@@ -106,20 +106,12 @@ class _ErrorCodes(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._here = threading.local()
-
-    @property
-    def code(self) -> str:
-        """The last code that was logged on this thread."""
-        return getattr(self._here, "code", "")
-
-    @code.setter
-    def code(self, code: str) -> None:
-        self._here.code = code
+        self.of_thread = threading.local()
+        """Its `code` is the last one that was logged on this thread."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if found := re.search(r"\berror=(\d{3})\b", record.getMessage()):
-            self.code = f" (error {found[1]})"
+            self.of_thread.code = f" (error {found[1]})"
 
 
 _ERRORS = _ErrorCodes()

@@ -14,7 +14,7 @@ from watcher.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
     from watcher.errors import Fault
 
 SURROUNDINGS = {"AWS_REGION": "us-east-1"}

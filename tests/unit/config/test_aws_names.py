@@ -13,7 +13,7 @@ from watcher.aws.service_models import is_region, text_rule
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
     from watcher.errors import Fault
 
 SESSION = botocore.session.get_session()

@@ -13,7 +13,7 @@ from watcher.config.capacity import allowed_rate, kept_interval, load_report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
 
 
 @pytest.mark.parametrize(

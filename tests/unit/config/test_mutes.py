@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.config import Mute
+from watcher.core.settings import Mute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
 
 EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

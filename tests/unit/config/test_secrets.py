@@ -11,7 +11,7 @@ from watcher.config.secrets import secrets_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
     from watcher.errors import Fault
 
 SECRET = "hunter2"

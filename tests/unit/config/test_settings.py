@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.config import RateLimit, Retry
 from watcher.core.model import FirstSeen
+from watcher.core.settings import RateLimit, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
     from watcher.errors import Fault
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "watcher.yaml"

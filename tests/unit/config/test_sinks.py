@@ -13,16 +13,16 @@ import pytest
 import trustme
 from standardwebhooks.webhooks import Webhook
 
-from watcher.config import SinkSettings
 from watcher.config.sink_model import ROUTABLE
 from watcher.core.model import Severity
+from watcher.core.settings import SinkSettings
 from watcher.messages.template import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
     from watcher.errors import Fault
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)

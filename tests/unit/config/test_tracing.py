@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
     from watcher.errors import Fault
 
 STACK = "\nstacks: [{name: x}]"

@@ -16,7 +16,7 @@ from watcher.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.config import Config
+    from watcher.core.settings import Config
     from watcher.errors import Fault
 
 ENVIRON = {"A": "a", "EMPTY": "", "NESTED": "${A}", "AWS_REGION": "us-east-1"}
