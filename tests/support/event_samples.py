@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.diff import Change, Reason
-from watcher.core.events import outage_event, sync_event, trial_event, with_reminder
+from watcher.core.events import outage_event, sync_event, trial_event
+from watcher.core.extensions import with_reminder
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey
 from watcher.core.state import Outage
 from watcher.messages import compose

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from watcher.aws.service_models import is_region
 from watcher.config.faults import suggestion
 from watcher.config.readers import quoted
-from watcher.config.schema import AccountModel, TargetModel
+from watcher.config.schema import AccountModel
+from watcher.config.target_model import TargetModel
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 from watcher.core import settings
 

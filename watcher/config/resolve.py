@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from watcher.config.accounts import Environment
     from watcher.config.faults import Faults
-    from watcher.config.schema import AccountModel, Defaults, TargetModel
+    from watcher.config.schema import AccountModel, Defaults
     from watcher.config.sink_model import SinkModel
+    from watcher.config.target_model import TargetModel
     from watcher.config.tree import Keys, Place
     from watcher.core.model import Target
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import (
     Field,
     GetJsonSchemaHandler,
-    PlainValidator,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -29,7 +28,6 @@ from watcher.config.fields import (
     Duration,
     ExternalId,
     Interval,
-    LabelValue,
     Listen,
     OnFirstSeen,
     OwnName,
@@ -44,12 +42,12 @@ from watcher.config.fields import (
     lasting,
     or_off,
     or_variable,
-    part_schema,
 )
 from watcher.config.mutes import MuteModel
-from watcher.config.readers import part_reader, reads_off
+from watcher.config.readers import reads_off
 from watcher.config.sink_types import SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
+from watcher.config.target_model import Labels, TargetModel, target_model
 from watcher.config.tracing import WithExtra
 from watcher.config.tree import Keys, Text, is_null
 from watcher.core.kinds import Kind
@@ -63,8 +61,6 @@ if TYPE_CHECKING:
 
 NOT_YET = frozenset({"service_instances", "repositories", "discover"})
 """Keys of a later version: each is a fault that says so."""
-
-Labels = dict[str, LabelValue]
 
 
 class Defaults(StrictModel):
@@ -82,50 +78,6 @@ class Defaults(StrictModel):
     """Which first observations are events: those of a failed sync, all, or none."""
     labels: Labels = Field(default={}, examples=[{"team": "platform"}])
     """Labels in every event, for routing. A target's own labels are added to these."""
-
-
-class TargetModel(StrictModel):
-    """The keys that every target has; the parts of its identity are added by `target_model`."""
-
-    kind: ClassVar[Kind]
-
-    name: str
-    """The name in AWS."""
-    account: Plain | None = None
-    """The account, by its name under `accounts`. Default: the only account, or the one named `default`."""
-    region: Region | None = Field(default=None, examples=["eu-west-1"])
-    """The region. Default: each region of the account."""
-    interval: Interval | None = None
-    """The time between polls of this target when it is settled."""
-    active_interval: Interval | None = None
-    """The time between polls of this target while its sync is unfinished."""
-    stalled_after: Duration | None = None
-    """An unfinished attempt of this target that is older than this is stalled."""
-    timeout: Duration | None = None
-    """The time limit of one API call about this target."""
-    on_first_seen: OnFirstSeen | None = None
-    """Which first observations of this target are events."""
-    labels: Labels = Field(default={}, examples=[{"team": "platform"}])
-    """Labels that are added to those of `defaults`."""
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """The values of the parts of the identity, by name."""
-        return {part.name: getattr(self, part.name) for part in self.kind.identity}
-
-
-def target_model(kind: Kind) -> type[TargetModel]:
-    """Return the model of a target of this kind."""
-    parts: dict[str, Any] = {
-        part.name: (
-            Annotated[str, PlainValidator(part_reader(kind, part)), part_schema(part)],
-            Field(description=part.description, examples=[part.example]),
-        )
-        for part in kind.identity
-    }
-    model = create_model(kind.name.capitalize(), __base__=TargetModel, __doc__=kind.description, **parts)
-    model.kind = kind
-    return model
 
 
 class RateLimitModel(StrictModel):

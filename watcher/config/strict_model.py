@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 class StrictModel(BaseModel):
     """A mapping with known keys. The validation context is the file's `Faults`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        defer_build=True,  # most models are only parts or bases of others
+    )
 
     _written: Keys | None = PrivateAttr(default=None)
 

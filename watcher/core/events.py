@@ -25,6 +25,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from watcher.core.diff import Reason
+from watcher.core.extensions import extended
 from watcher.core.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
 from watcher.core.state import attempt_to_json
 from watcher.util.bounded_text import bounded
@@ -161,18 +162,9 @@ def outage_event(
     return _event(event_type, name, _source(subject.account, subject.region), identity, data, now)
 
 
-def with_reminder(body: str, count: int) -> str:
-    """Return the CloudEvent `body` as its `count`-th reminder, with the extension attribute `reminder`."""
-    return _extended(body, reminder=count)
-
-
 def with_trace(event: Event, traceparent: str | None) -> Event:
     """Return `event` with the extension attribute `traceparent`, the span of the poll; unchanged if that is None."""
-    return event if traceparent is None else replace(event, body=_extended(event.body, traceparent=traceparent))
-
-
-def _extended(body: str, **attributes: str | int) -> str:
-    return json.dumps({**json.loads(body), **attributes})
+    return event if traceparent is None else replace(event, body=extended(event.body, traceparent=traceparent))
 
 
 def muted(event: Event, reason: str | None, until: datetime | None) -> Event:

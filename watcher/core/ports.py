@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from watcher.core.events import with_reminder
+from watcher.core.extensions import with_reminder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watcher.core.diff import Change, Reason
-from watcher.core.events import outage_event, sync_event, trial_event, with_reminder
+from watcher.core.events import outage_event, sync_event, trial_event
+from watcher.core.extensions import with_reminder
 from watcher.core.model import (
     FAILED,
     IN_PROGRESS,

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_schema import event_schema, event_schema_text
-from watcher.core.events import MAX_EVENT_BYTES, muted, outage_event, sync_event, trial_event, with_reminder
+from watcher.core.events import MAX_EVENT_BYTES, muted, outage_event, sync_event, trial_event
+from watcher.core.extensions import with_reminder
 from watcher.core.model import EVENT_TYPES, FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Attempt, EndpointKey
 from watcher.core.ports import Delivery
 from watcher.core.state import Outage
