@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
 
 from watcher.aws.service_models import REGION
-from watcher.config import readers
+from watcher.config import readers, url_readers
 from watcher.config.readers import accepted, duration_from, matching, one_of
 from watcher.config.variables import VARIABLE
 from watcher.core.model import FirstSeen
@@ -71,9 +71,9 @@ RoleArn = Annotated[
     ),
     text_schema(_ROLE),
 ]
-Url = Annotated[str, PlainValidator(readers.endpoint_url), text_schema(HTTP_URL)]
-State = Annotated[str, PlainValidator(readers.state_url), text_schema(r"^(sqlite:///.+|dynamodb://.+|memory://)$")]
-Listen = Annotated[str, PlainValidator(readers.listen_address), text_schema(r"^.+:[0-9]{1,5}$")]
+Url = Annotated[str, PlainValidator(url_readers.endpoint_url), text_schema(HTTP_URL)]
+State = Annotated[str, PlainValidator(url_readers.state_url), text_schema(r"^(sqlite:///.+|dynamodb://.+|memory://)$")]
+Listen = Annotated[str, PlainValidator(url_readers.listen_address), text_schema(r"^.+:[0-9]{1,5}$")]
 Interval = Annotated[float, PlainValidator(duration_from(0.1)), DURATION_SCHEMA]
 Duration = Annotated[float, PlainValidator(duration_from(0)), DURATION_SCHEMA]
 Rate = Annotated[float, PlainValidator(readers.number(0.1, 1000, whole=False)), _number_schema("number", 0.1, 1000)]

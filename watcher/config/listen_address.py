@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from watcher.config.document import decode
-from watcher.config.readers import split_listen
 from watcher.config.schema import HttpModel
 from watcher.config.tree import Keys, Text, compose
+from watcher.config.url_readers import split_listen
 from watcher.config.variables import fill, fill_tree
 from watcher.errors import ConfigError
 

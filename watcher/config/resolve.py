@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.config.accounts import Accounts, ambient_region
 from watcher.config.files import report_shared_files
-from watcher.config.readers import is_loopback, split_listen
 from watcher.config.schema import File, sections
 from watcher.config.sink_model import AccountSinkModel
+from watcher.config.url_readers import is_loopback, split_listen
 from watcher.core import settings
 from watcher.core.state_url import SCHEME, parse_address
 

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, Vali
 
 from watcher.config.fields import HTTP_URL, Secret, Share, text_schema
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
-from watcher.config.readers import http_url
 from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys
+from watcher.config.url_readers import http_url
 from watcher.core.settings import TRACES_PATH
 
 EXTRA = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.botocore")

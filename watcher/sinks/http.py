@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
 
 from watcher.config.fields import Boolean, Duration, lasting, or_off, or_variable, text_schema
-from watcher.config.readers import http_url, printable, quoted, reads_off
+from watcher.config.readers import printable, quoted, reads_off
 from watcher.config.sink_model import SinkModel
 from watcher.config.tree import Reads, Text
+from watcher.config.url_readers import http_url
 from watcher.config.urls import secret_parts
 from watcher.util.ip_addresses import host_refusal
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PlainValidator, SecretStr
 
 from watcher.config.fields import HTTP_URL, text_schema
-from watcher.config.readers import http_url
+from watcher.config.url_readers import http_url
 from watcher.core.ports import Limits, SendOutcome
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonS
 
 from watcher.config.fields import HTTP_URL, Secret, or_variable, text_schema
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
-from watcher.config.readers import http_url, meant_as_text, one_of
+from watcher.config.readers import meant_as_text, one_of
+from watcher.config.url_readers import http_url
 from watcher.core.ports import Limits, SendOutcome
 from watcher.sinks.http import HttpOptions
 
