@@ -91,7 +91,7 @@ async def test_a_queue_that_is_not_there_makes_no_dead_letters(
     [
         (200, "<html>Please log in</html>", "not whole JSON"),
         (200, '{"Successful": [{"Id": "', "not whole JSON"),
-        (200, "[]", "no object"),
+        (200, "[]", "not an object"),
         (204, "", "not whole JSON"),
         (302, "", "302"),
         (500, "<html>", "500"),
@@ -174,8 +174,8 @@ async def test_an_entry_counts_by_its_own_id_alone(faulty: Faulty, sinks: Sinks,
     answers = await sinks("sqs", url, queue=f"{url}/000000000000/syncs").send(sent)
     assert [(answer.delivery, answer.verdict, answer.text) for answer in answers] == [
         (taken, Verdict.TAKEN, "6"),
-        (twice, Verdict.LATER, "the answer tells of it 2 times, not once"),
-        (strange, Verdict.LATER, "the answer tells of it 0 times, not once"),
+        (twice, Verdict.LATER, "the answer has 2 entries for it, not one"),
+        (strange, Verdict.LATER, "the answer has 0 entries for it, not one"),
         (throttled, Verdict.LATER, "RequestThrottled: too many"),
         (wrong, Verdict.NEVER, "InvalidMessageContents: no such character"),
     ]
