@@ -360,8 +360,8 @@ def explored(machine: type[SeveralWatchers], url: str, examples: int, steps: int
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing rests for long."""
     for name in (
-        "polling.recorder.FIRST_PAUSE",
-        "polling.recorder.LONGEST_PAUSE",
+        "polling.recorder.MIN_PAUSE_SECONDS",
+        "polling.recorder.MAX_PAUSE_SECONDS",
         "delivery.sender.STORE_PAUSE_SECONDS",
         "delivery.worker.STORE_PAUSE_SECONDS",
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.support.crashing_stores import STORES, Sound
@@ -37,7 +36,7 @@ class Overtaking(Sound):
         await super().settle(results, now)
         for result in results:
             if result.state is DeliveryState.WAITING:
-                await self._in_transaction(partial(_pass, result.delivery))
+                await self.database.change(_pass, result.delivery)
 
 
 class LaterIsTaken(Sound):
@@ -48,7 +47,7 @@ class LaterIsTaken(Sound):
         await super().settle([replace(each, state=DeliveryState.SENT, failing=False) for each in results], now)
 
 
-def _pass(delivery: Delivery, connection: sqlite3.Connection) -> None:
+def _pass(connection: sqlite3.Connection, delivery: Delivery) -> None:
     connection.execute(
         """UPDATE lane SET next_try = 0, number = (
              SELECT min(number) FROM delivery
