@@ -19,14 +19,10 @@ WatcherError
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from watcher.util.bounded_text import bounded
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
 
 MALFORMED = "MalformedAnswer"
 """The error code for an answer that does not have the form that the API documents."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from watcher.app.lifecycle import App
@@ -10,6 +11,9 @@ from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
 from watcher.cluster.lease_keeper import Tenure
 from watcher.cluster.membership import Membership
+from watcher.core.model import EndpointKey
+from watcher.core.ports import Clock, Sink
+from watcher.core.settings import Config
 from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
@@ -22,11 +26,6 @@ from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from watcher.core.model import EndpointKey
-    from watcher.core.ports import Clock, Sink
-    from watcher.core.settings import Config
     from watcher.observability.observer import Observer
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.config.reloader import ReloadStatus
+from watcher.core.model import EndpointKey
+from watcher.core.ports import Clock, Reader
+from watcher.core.settings import Config
+from watcher.core.state import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from watcher.cluster.membership import Membership
-    from watcher.core.model import EndpointKey
-    from watcher.core.ports import Clock, Reader
-    from watcher.core.settings import Config
-    from watcher.core.state import Record
     from watcher.delivery.relay import Relay
     from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
     from watcher.polling.manager import PollerManager

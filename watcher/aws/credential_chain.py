@@ -23,12 +23,11 @@ from aiobotocore.utils import create_nested_client
 from botocore.exceptions import NoCredentialsError
 
 from watcher.aws import credential_process
+from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
-
-    from watcher.core.settings import Account
 
 ROLE_SESSION = "watcher"
 

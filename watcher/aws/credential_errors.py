@@ -5,7 +5,7 @@ Pure, except that it checks the files named by the AWS configuration.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from botocore import exceptions as botocore_errors
 
@@ -14,9 +14,6 @@ from watcher.aws.named_files import ca_fault, config_faults, variable_naming
 from watcher.errors import EndpointUnreadable
 from watcher.util.duration import format_duration
 from watcher.util.redaction import excerpt
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LOADING_SECONDS = 30.0
 """Seconds that loading credentials may take."""

@@ -11,14 +11,11 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
 from watcher.errors import EndpointUnreadable
 from watcher.util.duration import format_duration
 from watcher.util.redaction import excerpt
-
-if TYPE_CHECKING:
-    from typing import IO
 
 PROCESS_SECONDS = 25.0
 """Seconds that a process may run."""

@@ -7,9 +7,10 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -17,9 +18,6 @@ from watcher import __version__
 from watcher.errors import ConfigError, UsageError, WatcherError
 from watcher.util.redaction import printable, redact
 from watcher.util.shapes import is_unicode
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 USAGE, UNWRITTEN, BUG, UNKNOWN = 64, 69, 70, 3
 

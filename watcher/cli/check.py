@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,6 @@ from watcher.polling.check import check as poll_all
 from watcher.polling.check import worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from watcher.polling.check import Finding
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,17 +13,14 @@ from watcher.aws.profiles import botocore_profile_region
 from watcher.cli.options import find_config
 from watcher.config import parser
 from watcher.config.secrets import secrets_of
+from watcher.core.settings import Config
 from watcher.observability import logs
 from watcher.sinks import SINKS
 from watcher.sources import KINDS
 from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
     from watcher.config.document import Document
-    from watcher.core.settings import Config
 
 
 def load_config(option: str | None) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import click
 
@@ -12,20 +12,15 @@ from watcher.cli.configuration import load_config
 from watcher.cli.options import config_option, examples, only_config, print_note, refuse_unknown_sink
 from watcher.cli.output.deliveries import Backlog, print_backlog, print_backlog_json
 from watcher.cli.state_reading import liveness_of, opened
-from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, Outbox, Reader
+from watcher.core.settings import Config
 from watcher.errors import UsageError
 from watcher.messages.phrases import counted
 from watcher.stores import outbox_for, reader_for
 from watcher.util.clock import SystemClock
 from watcher.util.redaction import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from watcher.core.ports import DeliveryRecord, Outbox, Reader
-    from watcher.core.settings import Config
-
-    Counts = Mapping[tuple[str, DeliveryState], int]
+Counts = Mapping[tuple[str, DeliveryState], int]
 
 sink_option = click.option("--sink", metavar="NAME", help="Only deliveries to this sink.")
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,9 @@ from watcher.cli.output.events import EventPrinter
 from watcher.cli.output.targets import print_targets, status_rows
 from watcher.cli.stopping import until_stopped
 from watcher.config.document import Document
-from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.core.model import Target
+from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.settings import Config
 from watcher.errors import SinkClosed
 from watcher.observability import logs
 from watcher.simulator.generator import generate
@@ -29,12 +32,7 @@ from watcher.simulator.server import Simulator
 from watcher.simulator.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from watcher.app.lifecycle import App
-    from watcher.core.model import Target
-    from watcher.core.ports import Delivery
-    from watcher.core.settings import Config
 
 ACCOUNT, REGION = "demo", "us-east-1"
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from watcher.cli.output.deliveries import explanation_to_json, explanations_tabl
 from watcher.cli.output.events import EventPrinter
 from watcher.cli.state_reading import liveness_of, opened
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
-from watcher.core.ports import DeliveryQuery, EventQuery
+from watcher.core.ports import DeliveryQuery, EventQuery, Reader
+from watcher.core.settings import Config
 from watcher.delivery.explain import explain as explain_event
 from watcher.errors import UsageError
 from watcher.sources.subjects import subject_matches
@@ -28,11 +30,7 @@ from watcher.util.globs import matches
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-
     from watcher.core.events import Event
-    from watcher.core.ports import Reader
-    from watcher.core.settings import Config
     from watcher.delivery.explain import Explanation
 
 FOLLOW_SECONDS, FOLLOW_TABLE_SECONDS = 0.5, 5.0

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import click
 
 from watcher.cli.options import config_option, examples, find_config
-from watcher.config.listen_address import listening_at
 from watcher.errors import ConfigError
 from watcher.util.redaction import printable
 
@@ -53,6 +52,8 @@ def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
 
 
 def _configured_url(config: str | None) -> str | None:
+    from watcher.config.listen_address import listening_at  # noqa: PLC0415  --url needs no configuration
+
     document: Document | None
     try:
         document = find_config(config)

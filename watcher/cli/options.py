@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,6 @@ from watcher.errors import UsageError
 from watcher.util.duration import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
     from click.decorators import FC
 
     from watcher.config.document import Document

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,9 +19,6 @@ from watcher.config.reloader import Reload
 from watcher.observability import logs
 from watcher.observability.emf import Emf
 from watcher.util.rlimits import allow_more_files
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
 
 
 @click.command(

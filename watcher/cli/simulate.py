@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
 
 import click
 
@@ -15,9 +15,6 @@ from watcher.simulator.generator import generate
 from watcher.simulator.scenario_parser import load_scenario
 from watcher.simulator.server import Simulator
 from watcher.simulator.world import World
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 @click.command(

@@ -6,7 +6,6 @@ import asyncio
 import json
 from math import inf
 from textwrap import indent
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,16 +13,13 @@ from watcher.aws.sessions import Sessions
 from watcher.cli.configuration import load_config
 from watcher.cli.options import config_option, examples, refuse_unknown_sink, verbose_option
 from watcher.core.events import trial_event
-from watcher.core.ports import Delivery, Verdict
+from watcher.core.ports import Delivery, SendOutcome, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import ServiceUnreachable, SinkError
 from watcher.observability import logs
 from watcher.util.clock import SystemClock
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable, redact
-
-if TYPE_CHECKING:
-    from watcher.core.ports import SendOutcome
-    from watcher.core.settings import SinkSettings
 
 
 @click.command("test-sink", epilog=examples("watcher test-sink ops", "watcher test-sink ops --verbose"))

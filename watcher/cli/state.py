@@ -7,9 +7,10 @@ import json
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -17,6 +18,7 @@ from watcher.cli.configuration import load_config
 from watcher.cli.options import config_option, examples, only_config
 from watcher.cli.state_reading import opened
 from watcher.config.files import files_in_use
+from watcher.core.settings import Config
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError, UsageError
 from watcher.stores import mover_for
@@ -26,10 +28,6 @@ from watcher.stores.transfer import HEADER, Recorded, Sending, State, lines, par
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
-
-    from watcher.core.settings import Config
     from watcher.stores.transfer import Part
 
 NOUNS = {State: ("state", "states"), Recorded: ("event", "events"), Sending: ("delivery", "deliveries")}

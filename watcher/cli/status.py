@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,11 +12,9 @@ from watcher.cli.options import config_option, examples, json_option
 from watcher.cli.output.console import ago, print_json
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.cli.state_reading import liveness_of, opened
+from watcher.core.liveness import Liveness
 from watcher.core.model import for_people, rfc3339
 from watcher.stores import reader_for
-
-if TYPE_CHECKING:
-    from watcher.core.liveness import Liveness
 
 
 @click.command(epilog=examples("watcher status", "watcher status --json"))

@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.aws.credential_process import kill_all
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
 
 REPEATED_SIGNAL_SECONDS = 0.5
 """A second signal within this time repeats the first: `timeout` signals its child and then the whole process group."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.core.model import EndpointKey
+from watcher.core.ports import Sharded
+from watcher.core.settings import Config
+from watcher.core.state import Record
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from watcher.core.model import EndpointKey
-    from watcher.core.ports import Sharded
-    from watcher.core.settings import Config
-    from watcher.core.state import Record
     from watcher.delivery.relay import Relay
     from watcher.polling.manager import PollerManager
     from watcher.polling.recorder import Recorder

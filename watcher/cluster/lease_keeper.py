@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Collection, Mapping
 from math import inf
-from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.core.leases import Plan, Silence, decide
+from watcher.core.leases import Lease, Plan, Seen, Silence, decide
+from watcher.core.ports import Clock, Leasing, ShardOwner
 from watcher.errors import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from watcher.core.leases import Lease, Seen
-    from watcher.core.ports import Clock, Leasing, ShardOwner
 
 log = structlog.get_logger()
 

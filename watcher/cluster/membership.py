@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.cluster.handover import Handover
 from watcher.cluster.lease_keeper import LeaseKeeper
+from watcher.core.model import EndpointKey
+from watcher.core.ports import Sharded
+from watcher.core.settings import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from watcher.cluster.lease_keeper import Tenure
-    from watcher.core.model import EndpointKey
-    from watcher.core.ports import Sharded
-    from watcher.core.settings import Config
     from watcher.delivery.relay import Relay
     from watcher.polling.manager import PollerManager
     from watcher.polling.recorder import Recorder

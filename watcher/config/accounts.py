@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.aws.service_models import is_region
@@ -14,9 +16,6 @@ from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 from watcher.core import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
     from watcher.config.faults import Faults
     from watcher.config.schema import File
     from watcher.config.sink_model import AccountSinkModel

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor, fsum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from watcher.core.model import EndpointKey
-    from watcher.core.settings import Config
+from watcher.core.model import EndpointKey
+from watcher.core.settings import Config
 
 
 @dataclass(frozen=True, slots=True)

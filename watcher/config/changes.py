@@ -6,12 +6,10 @@ A sink is replaced only if what it is built from changes; its routing and `give_
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.config.sink_model import ROUTING
-
-if TYPE_CHECKING:
-    from watcher.core.settings import Account, Config, SinkSettings
+from watcher.core.settings import Account, Config, SinkSettings
 
 AT_START = ("state", "tracing")
 """Keys that are only read at the start."""

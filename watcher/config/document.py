@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from watcher.errors import ConfigError, Fault
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 MAX_BYTES = 4 * 1024 * 1024
 """The size of the largest configuration that is read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,6 @@ from watcher.errors import Fault
 from watcher.util.quoting import LONGEST, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
     from pydantic import ValidationError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
 
@@ -10,11 +10,9 @@ from watcher.aws.service_models import REGION
 from watcher.config import readers, url_readers
 from watcher.config.readers import accepted, duration_from, matching, one_of
 from watcher.config.variables import VARIABLE
+from watcher.core.kinds import IdentityPart
 from watcher.core.model import FirstSeen
 from watcher.util import duration
-
-if TYPE_CHECKING:
-    from watcher.core.kinds import IdentityPart
 
 
 def lasting(written: str) -> Any:

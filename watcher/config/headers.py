@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from pydantic import SecretStr, WithJsonSchema
 
 from watcher.util.quoting import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _OWNED = ("content-type", "content-length", "host", "transfer-encoding", "connection")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -10,14 +11,11 @@ from pydantic_core import to_jsonable_python
 
 from watcher.config.schema import file_model
 from watcher.config.strict_model import StrictModel
+from watcher.core.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import core_schema
-
-    from watcher.core.kinds import Kind
 
 
 _NULL = {"type": "null"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from watcher.config.document import decode
@@ -13,8 +14,6 @@ from watcher.config.variables import fill, fill_tree
 from watcher.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from watcher.config.document import Document
 
 OFF = ("off", "false", "no")

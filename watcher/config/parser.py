@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,12 @@ from watcher.config.resolve import resolve
 from watcher.config.schema import file_model, sections
 from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
 from watcher.config.variables import fill_tree
+from watcher.core.kinds import Kind
+from watcher.core.settings import Config
 from watcher.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from watcher.config.document import Document
-    from watcher.core.kinds import Kind
-    from watcher.core.settings import Config
 
 
 def parse(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from watcher.aws.service_models import is_region, text_rule
 from watcher.config.faults import describe, suggestion
 from watcher.config.tree import Reads, Text, is_null
+from watcher.core.kinds import IdentityPart, Kind
 from watcher.util import duration
 from watcher.util.quoting import LONGEST, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from watcher.core.kinds import IdentityPart, Kind
 
 MAX_NAME_LENGTH = 128
 """Characters of an account's or a sink's name: every event repeats it, and the size of an event is limited."""

@@ -8,21 +8,20 @@ it was the same twice, so that a file that is still being written is not.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.core.ports import Clock
+from watcher.core.settings import Config
 from watcher.errors import ConfigError, ServiceUnreachable
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
     from watcher.config.document import Document
-    from watcher.core.ports import Clock
-    from watcher.core.settings import Config
 
 log = structlog.get_logger()
 

@@ -5,6 +5,7 @@ The models of targets and sinks are made from the registered kinds and types: se
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -54,8 +55,6 @@ from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 

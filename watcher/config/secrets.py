@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
-from watcher.core.settings import Account, Http, SinkOptions, SinkSettings, Tracing
-
-if TYPE_CHECKING:
-    from watcher.core.settings import Config
+from watcher.core.settings import Account, Config, Http, SinkOptions, SinkSettings, Tracing
 
 MIN_HEADER_LENGTH = 12
 """Characters of a header's value from which it counts as a secret; the sender itself hides shorter ones, too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from watcher.config.strict_model import faults_of
 from watcher.config.tree import Keys, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
     from pydantic.json_schema import JsonSchemaValue
 
     from watcher.config.faults import Faults

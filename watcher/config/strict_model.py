@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
@@ -20,8 +21,6 @@ from pydantic_core import PydanticOmit
 from watcher.config.tree import Items, Keys, Place, Text, is_null
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic.fields import FieldInfo
 
     from watcher.config.faults import Faults

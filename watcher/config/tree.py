@@ -8,8 +8,9 @@ tree of an alias bomb of 430 bytes would never end.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from yaml.resolver import Resolver
@@ -17,10 +18,7 @@ from yaml.resolver import Resolver
 from watcher.config.syntax import in_plain_words
 from watcher.util.quoting import LONGEST, shown
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Report = Callable[["Place", str], None]
+Report = Callable[["Place", str], None]
 
 MAX_DEPTH = 32
 """Levels of nesting."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 from urllib.parse import unquote, unquote_plus, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def secret_parts(url: str, *, value: int, segment: int) -> Iterator[str]:

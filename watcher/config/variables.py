@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from watcher.config.tree import Items, Keys, Reads, Text, reads_as, scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from watcher.config.tree import Report
 
 VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"

@@ -22,16 +22,11 @@ The rules; `Reason` names those that cause a change. Each change is one event:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from watcher.core.model import FAILED, KNOWN_STATUSES, SUCCEEDED, FirstSeen
+from watcher.core.model import FAILED, KNOWN_STATUSES, SUCCEEDED, Attempt, FirstSeen, Revision, Snapshot
 from watcher.core.state import Known, Taken
-
-if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-
-    from watcher.core.model import Attempt, Revision, Snapshot
 
 ROLLBACK_ANSWERS = 3
 """How many consecutive answers must show the same older attempt before it is accepted as a rollback."""

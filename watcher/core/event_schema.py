@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from watcher.core.events import DATASCHEMA
+from watcher.core.kinds import Kind
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from watcher.core.kinds import Kind
 
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _TEXT = {"type": "string"}

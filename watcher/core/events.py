@@ -16,28 +16,22 @@ events than fit, the first and the last are kept, and `attempt.events_omitted` c
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from watcher.core.diff import Reason
+from watcher.core.diff import Change, Reason
 from watcher.core.extensions import extended
-from watcher.core.model import TEST_EVENT, EndpointKey, path_segment, rfc3339
-from watcher.core.state import attempt_to_json
+from watcher.core.model import TEST_EVENT, EndpointKey, Target, path_segment, rfc3339
+from watcher.core.state import Outage, attempt_to_json
 from watcher.util.bounded_text import bounded
 from watcher.util.shapes import NONE, Each, Nullable, Optional, check, is_moment, is_time, parse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
-    from watcher.core.diff import Change
-    from watcher.core.model import Target
-    from watcher.core.state import Outage
 
 DATASCHEMA = "urn:watcher:event:1"
 

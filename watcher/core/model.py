@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,15 +10,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from watcher.core.kinds import Kind
 
-    Revision = Mapping[str, str | None]
-    """A commit as the API sends it, with its fields in camelCase (`sha`, `branch`, `directory`, …); None: not sent."""
+Revision = Mapping[str, str | None]
+"""A commit as the API sends it, with its fields in camelCase (`sha`, `branch`, `directory`, …); None: not sent."""
 
-    SyncEvent = Mapping[str, str | None]
-    """One event of an attempt: `type`, `event`, `externalId`, `time` (RFC 3339); None: not sent."""
+SyncEvent = Mapping[str, str | None]
+"""One event of an attempt: `type`, `event`, `externalId`, `time` (RFC 3339); None: not sent."""
 
 
 class FirstSeen(StrEnum):

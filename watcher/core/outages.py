@@ -8,14 +8,10 @@ counts as that target's own: otherwise no event would ever report it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from watcher.core.state import Outage
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
 
 OWN, ALONE = 3, 1
 """What a failure counts as the target's own: an error about the target, and one of the endpoint for this target alone.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from watcher.core.extensions import with_reminder
+from watcher.core.leases import Lease, Seen
+from watcher.core.state import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
-
     from watcher.core.events import Event
-    from watcher.core.leases import Lease, Seen
-    from watcher.core.state import Record
 
 
 class Clock(Protocol):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
 
 from watcher.core.model import FAILED, rfc3339
 from watcher.core.ports import ReminderRequest
 from watcher.core.routing import muted_by, why_not
+from watcher.core.settings import Config
+from watcher.core.state import Record
 from watcher.util.shapes import Optional, parse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
-
-    from watcher.core.settings import Config
-    from watcher.core.state import Record
 
 
 class Wrong(NamedTuple):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
 
-from watcher.core.ports import DeliveryOutcome, DeliveryState, Verdict
+from watcher.core.ports import DeliveryOutcome, DeliveryState, SendOutcome, Verdict
 from watcher.util.duration import format_duration
-
-if TYPE_CHECKING:
-    from watcher.core.ports import SendOutcome
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.core.model import Severity, severity
+from watcher.core.settings import Mute, SinkSettings
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
     from watcher.core.events import Event
-    from watcher.core.settings import Mute, SinkSettings
 
 
 def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from watcher.core.model import Severity
+from watcher.core.model import EndpointKey, Severity, Target
+from watcher.core.ports import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
-
     from pydantic import SecretStr
 
     from watcher.aws.sessions import Sessions
-    from watcher.core.model import EndpointKey, Target
-    from watcher.core.ports import Sink
 
 GIVE_UP_AFTER_SECONDS = 86400.0
 """How long a delivery is tried unless the sink's `give_up_after` is set."""

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
-from watcher.core.model import Attempt, parse_rfc3339, rfc3339
+from watcher.core.model import Attempt, Revision, parse_rfc3339, rfc3339
 from watcher.util.shapes import NONE, Each, Optional, check, parse
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from watcher.core.model import Revision
 
 FORM = 1
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from watcher.core.model import Attempt
-    from watcher.core.state import Known, Outage, Record
+from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Attempt
+from watcher.core.state import Known, Outage, Record
 
 
 class Status(StrEnum):

@@ -7,15 +7,11 @@ room for sends at the same time, since they may be slow to fail.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from math import inf
-from typing import TYPE_CHECKING
 
+from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
 from watcher.delivery.grouping import causes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
-    from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
 
 WINDOW = 500
 """Deliveries that are searched for those of one cause."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from watcher.messages.cause import cause_text, without_names_and_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from watcher.core.events import Event
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.core.liveness import MARK_SECONDS
+from watcher.core.ports import Store
 from watcher.core.reminders import wishes
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
-    from watcher.core.ports import Store
     from watcher.delivery.relay import Relay
     from watcher.observability.daemon_view import DaemonView
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.core.ports import DeliveryState, SendOutcome, Verdict
+from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
 from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, result_of
 from watcher.delivery.batching import Batcher
 from watcher.delivery.sink_health import SinkHealth
@@ -19,9 +20,6 @@ from watcher.observability.tracing import span
 from watcher.util.duration import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Sink, Store
     from watcher.observability.observer import Observer
 
 log = structlog.get_logger()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from math import inf
-from typing import TYPE_CHECKING
 
-from watcher.core.ports import DeliveryState, Verdict
+from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState, SendOutcome, Verdict
 from watcher.observability.daemon_view import SinkState
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from watcher.core.ports import Delivery, DeliveryRecord, SendOutcome
 
 SUSPICIOUS_FAILURES = 3
 """A sink is down after this many subjects began to fail without a success between them, and failing after this many

@@ -6,25 +6,22 @@ Pending deliveries stay in the store; in memory are only those that are being se
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.ports import Clock, Delivery, DeliveryQuery, DeliveryState, Sink, Store
 from watcher.core.retry_policy import REMOVED, given_up
 from watcher.delivery.sender import STORE_PAUSE_SECONDS, Sender
 from watcher.errors import SinkClosed, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkState, SinkStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
-
-    from watcher.core.ports import Clock, Delivery, Sink, Store
     from watcher.observability.observer import Observer
 
 log = structlog.get_logger()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from watcher.messages.sanitize import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 MAX_CAUSE = 300
 """Characters of a text from AWS that are shown."""

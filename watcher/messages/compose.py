@@ -6,7 +6,9 @@ there are no words for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 
 from watcher.messages.cause import cause_text, ordered_sync_events, without_names_and_ids
 from watcher.messages.facts import facts, sync_events
@@ -15,11 +17,7 @@ from watcher.messages.message import Fact, Message, Tone
 from watcher.messages.phrases import last_word, moment, titled, what, where
 from watcher.messages.sanitize import one_line
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 MAX_TARGETS, MAX_LINE = 20, 140
 """Targets that a message lists, and characters of each line: Slack takes 3000 in one section."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from watcher.core.model import Revision
 from watcher.messages.cause import MAX_CAUSE, cause_text, ordered_sync_events
 from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
 from watcher.messages.phrases import between, length, moment
 from watcher.messages.sanitize import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from watcher.core.model import Revision
 
 MAX_SYNC_EVENTS = 5
 """AWS's events of an attempt that are shown, the last ones."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from watcher.core.model import rfc3339
 from watcher.messages.phrases import between, counted, last_word, length, ordinal
 from watcher.messages.sanitize import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
 
 
 def lead(event: Mapping[str, Any], now: datetime) -> list[str]:

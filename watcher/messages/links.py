@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from watcher.core.model import Revision
+from watcher.core.model import Revision
 
 _HOSTS = {
     "GITHUB": ("https://github.com/{}", "/commit/{}"),

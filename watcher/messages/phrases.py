@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.core.model import for_people, parse_rfc3339
 from watcher.messages.sanitize import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_NAME = 60
 """Characters of a name that are shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,6 @@ from watcher.messages.compose import title
 from watcher.messages.sanitize import ascii_line, for_text, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from watcher.messages.message import Fact, Message
 
 MAX_SUBJECT = 99

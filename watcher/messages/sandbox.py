@@ -9,6 +9,7 @@ memory but takes very long to traverse.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -21,8 +22,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from watcher.messages.syntax import CHARGED, CONCAT, EACH, FILTERS, TESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from jinja2 import Environment
     from jinja2.runtime import Context
 

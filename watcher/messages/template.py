@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from functools import cache, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,6 @@ from watcher.messages.sanitize import ESCAPES, one_line
 from watcher.messages.syntax import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
-    from datetime import datetime
-
     from watcher.messages.message import Message
 
 MAX_SOURCE, MAX_OUTPUT = 16_384, 16_384

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.ports import DeliveryQuery, DeliveryState, Reader
 from watcher.errors import StoreSilent
 from watcher.util.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from watcher.core.ports import Reader
     from watcher.observability.daemon_view import DaemonView
 
 KEEP_SECONDS, KEEP_TABLE_SECONDS = 3.0, 50.0

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-    from datetime import datetime
+from watcher.core.model import EndpointKey, Target
+from watcher.core.ports import Clock, Reader
+from watcher.core.settings import Config
+from watcher.core.state import Record
 
+if TYPE_CHECKING:
     from watcher.config.reloader import ReloadStatus
-    from watcher.core.model import EndpointKey, Target
-    from watcher.core.ports import Clock, Reader
-    from watcher.core.settings import Config
-    from watcher.core.state import Record
     from watcher.observability.backlog import Backlog
 
 SLICE = 200

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from watcher.core.model import Target
 from watcher.core.status import Status, standing
 from watcher.errors import StoreError
 from watcher.observability.backlog import Backlogs
@@ -18,10 +21,6 @@ from watcher.observability.logs import Stderr
 from watcher.observability.observer import Observer, PollOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
-    from watcher.core.model import Target
     from watcher.observability.backlog import Backlog
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.observer import Poll

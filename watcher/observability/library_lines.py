@@ -9,16 +9,13 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import dataclass
 from math import inf
 from threading import RLock, Timer
-from typing import TYPE_CHECKING
 
 from watcher.errors import WatcherError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
 
 QUIET_SECONDS = 60.0
 """A streak ends after so many seconds without its line, or after `GAPS` times its longest pause if that is longer."""

@@ -11,17 +11,14 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 import structlog
 
 from watcher.observability.library_lines import StreakHandler
 from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.redaction import HIDDEN, excerpt, printable, redact, remember
-
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
 
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 

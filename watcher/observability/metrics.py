@@ -8,6 +8,7 @@ left the configuration are removed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,22 +22,18 @@ from prometheus_client import (
     generate_latest,
 )
 
-from watcher.core.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, parse_rfc3339
-from watcher.core.ports import DeliveryState
+from watcher.core.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, Target, parse_rfc3339
+from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
+from watcher.core.settings import Config
 from watcher.errors import StoreError
 from watcher.observability.backlog import Backlogs
 from watcher.observability.gauges import ENDPOINT, gauges
 from watcher.observability.observer import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
     from prometheus_client.core import Metric
 
     from watcher.core.events import Event
-    from watcher.core.model import Target
-    from watcher.core.ports import DeliveryOutcome, Entry
-    from watcher.core.settings import Config
     from watcher.observability.backlog import Backlog
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.observer import Poll

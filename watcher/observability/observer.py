@@ -5,18 +5,13 @@ An observer is called on the event loop between the steps of a poll: it must be 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from watcher.errors import TargetUnreadable
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from watcher.core.model import Target
-    from watcher.core.ports import DeliveryOutcome, Entry
-    from watcher.errors import PollFailed
+from watcher.core.model import Target
+from watcher.core.ports import DeliveryOutcome, Entry
+from watcher.errors import PollFailed, TargetUnreadable
 
 
 class PollOutcome(StrEnum):

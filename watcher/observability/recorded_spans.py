@@ -6,6 +6,7 @@ Loaded where tracing is configured.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from watcher.observability.tracing import Span
 from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from opentelemetry.trace import Span as OtelSpan
     from opentelemetry.trace import Tracer
 

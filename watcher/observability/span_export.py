@@ -6,6 +6,7 @@ Loaded where tracing is configured.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,8 +18,6 @@ from watcher.observability.library_lines import StreakHandler
 from watcher.util.redaction import excerpt, hider
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from opentelemetry.util.types import Attributes
 
 log = structlog.get_logger()

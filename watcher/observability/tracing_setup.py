@@ -9,7 +9,6 @@ import asyncio
 import logging
 from contextlib import suppress
 from threading import Thread
-from typing import TYPE_CHECKING
 
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -21,12 +20,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
+from watcher.core.settings import Tracing as Settings
 from watcher.observability.recorded_spans import SpanRecorder
 from watcher.observability.span_export import RedactingExporter, log_export_failures
 from watcher.observability.tracing import record_with
-
-if TYPE_CHECKING:
-    from watcher.core.settings import Tracing as Settings
 
 log = structlog.get_logger()
 

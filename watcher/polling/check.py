@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from watcher.aws.sessions import Sessions
+from watcher.core.model import Snapshot, Target
+from watcher.core.settings import Config
 from watcher.core.status import Status, attempt_standing
 from watcher.errors import PollFailed
 from watcher.polling.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from watcher.core.model import Snapshot, Target
-    from watcher.core.settings import Config
 
 
 class CheckResult(IntEnum):

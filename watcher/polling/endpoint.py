@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,17 +18,15 @@ from watcher.aws.call_errors import call_failure
 from watcher.aws.client import Client
 from watcher.aws.json_body import body_of
 from watcher.aws.sessions import credentials_of
+from watcher.core.model import EndpointKey, Snapshot, Target
+from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.retry import always, attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from watcher.aws.client import LeasedClient
     from watcher.aws.sessions import Sessions
-    from watcher.core.model import EndpointKey, Snapshot, Target
-    from watcher.core.settings import Account, Retry
 
 
 MAX_SKEW = timedelta(hours=1)

@@ -6,6 +6,7 @@ One loop selects the next target that is due; each poll is a task of its own. `P
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING
@@ -13,7 +14,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.aws.client import OPENING_SECONDS
+from watcher.core.model import Target
 from watcher.core.outages import is_answer
+from watcher.core.ports import Clock
+from watcher.core.settings import Config
 from watcher.core.status import active
 from watcher.errors import PollFailed, Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
@@ -24,11 +28,6 @@ from watcher.polling.results import PollResults
 from watcher.polling.schedule import Schedule, first_due, next_due, taken_over_due
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from watcher.core.model import Target
-    from watcher.core.ports import Clock
-    from watcher.core.settings import Config
     from watcher.observability.observer import Observer
     from watcher.polling.endpoint import Endpoint
     from watcher.polling.recorder import Recorder

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.core.outages import is_answer, lengthen, lengthen_target
+from watcher.core.diff import Outcome
+from watcher.core.model import EndpointKey, Snapshot, Target
+from watcher.core.outages import FailureStreak, is_answer, lengthen, lengthen_target
+from watcher.core.ports import Clock
+from watcher.core.settings import Config
+from watcher.core.state import Record
+from watcher.errors import PollFailed
 from watcher.observability.tracing import traceparent
 from watcher.polling.freshness import History
 from watcher.polling.observations import (
@@ -19,15 +26,6 @@ from watcher.polling.observations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from watcher.core.diff import Outcome
-    from watcher.core.model import EndpointKey, Snapshot, Target
-    from watcher.core.outages import FailureStreak
-    from watcher.core.ports import Clock
-    from watcher.core.settings import Config
-    from watcher.core.state import Record
-    from watcher.errors import PollFailed
     from watcher.polling.observations import Observation
     from watcher.polling.recorder import Recorder
 

@@ -5,17 +5,13 @@ The first try is made without tenacity, which would add a tenth to the cost of a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from watcher.core.model import Snapshot
+from watcher.core.settings import Retry
 from watcher.errors import PollFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from watcher.core.model import Snapshot
-    from watcher.core.settings import Retry
 
 
 def always() -> bool:

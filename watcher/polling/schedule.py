@@ -8,12 +8,9 @@ alternate with settled ones.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from math import ceil
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
 
 GRAIN_SECONDS = 0.1
 """The grid's unit, or the 200th part of an interval if that is less. Targets that are due at the same time are polled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,17 +12,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from watcher.core.model import parse_rfc3339
+from watcher.core.model import Attempt, Snapshot, parse_rfc3339
 from watcher.simulator.keys import key_of
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from botocore.model import Shape
-
-    from watcher.core.model import Attempt, Snapshot
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 CORAL = "com.amazon.coral.service"

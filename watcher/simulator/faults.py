@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.simulator import aws_json
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    MakeAnswer = Callable[[], Mapping[str, Any]]
-    """Makes the correct answer, in camelCase."""
-    MakeReply = Callable[["Fault", str, MakeAnswer], "Reply"]
+MakeAnswer = Callable[[], Mapping[str, Any]]
+"""Makes the correct answer, in camelCase."""
+MakeReply = Callable[["Fault", str, MakeAnswer], "Reply"]
 
 HUGE_BYTES = 1_300_000
 """The least size of the answer of the fault `huge`: more than the 1 MiB that the watcher accepts."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
-from typing import TYPE_CHECKING
 
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, SyncEvent
 from watcher.simulator.faults import Fault
 from watcher.simulator.scenario import FaultWindow, Scenario
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from watcher.core.model import SyncEvent
 
 ORGANISATION = "example-org"
 ROUNDS = 12

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from watcher.core.kinds import Kind
 from watcher.core.model import Target
-
-if TYPE_CHECKING:
-    from watcher.core.kinds import Kind
 
 
 def key_of(kind: Kind, identity: tuple[tuple[str, str], ...]) -> str:

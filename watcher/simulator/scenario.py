@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from watcher.core.model import Target
 
-    from watcher.core.model import Target
+if TYPE_CHECKING:
     from watcher.simulator.faults import Fault
     from watcher.simulator.timeline import Subject, Timeline
 

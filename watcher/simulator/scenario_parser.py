@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import PydanticOmit
@@ -16,6 +17,7 @@ from watcher.config.fields import Boolean, Count, Duration, Plain, Rate, Region,
 from watcher.config.readers import part_reader
 from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.tree import Keys, Place, compose
+from watcher.core.kinds import Kind
 from watcher.core.model import FAILED
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
@@ -23,11 +25,6 @@ from watcher.simulator.scenario import FaultWindow, Role, Scenario, Throttle
 from watcher.simulator.timeline import NewAttempt, Scene, Stale, Status, Subject, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from watcher.core.kinds import Kind
 
 PROVIDERS = ("GitHub", "GitHubEnterpriseServer", "Bitbucket", "GitLab", "GitLabSelfManaged", "AzureDevOps")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
@@ -19,9 +19,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from watcher.simulator.aws_json import ApiError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 TOLERANCE = timedelta(minutes=5)
 """The largest difference between a signature's time and the clock, as at AWS."""

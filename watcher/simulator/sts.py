@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -16,8 +17,6 @@ from watcher.simulator.scenario import Role
 from watcher.simulator.signing import TemporaryCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from watcher.simulator.signing import Keyring
 
 XML = "text/xml"

@@ -12,13 +12,12 @@ from datetime import UTC, datetime
 from hashlib import sha1
 from typing import TYPE_CHECKING, Literal
 
-from watcher.core.model import SUCCEEDED, Attempt, Snapshot, Target, rfc3339
+from watcher.core.kinds import Kind
+from watcher.core.model import SUCCEEDED, Attempt, Snapshot, SyncEvent, Target, rfc3339
 from watcher.simulator.keys import key_of
 from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
-    from watcher.core.kinds import Kind
-    from watcher.core.model import SyncEvent
     from watcher.simulator.faults import Fault
 
 MAX_ATTEMPTS = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
@@ -12,15 +13,13 @@ from pydantic import Field
 
 from watcher.config.fields import Duration, Url, lasting
 from watcher.config.sink_model import AccountSinkModel
+from watcher.core.ports import Delivery, SendOutcome
+from watcher.core.settings import SinkSettings
 from watcher.sinks.aws_answers import outcomes_by_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from watcher.aws.sessions import Sessions
     from watcher.core.events import Event
-    from watcher.core.ports import Delivery, SendOutcome
-    from watcher.core.settings import SinkSettings
     from watcher.sinks.aws_sender import AwsSink
 
 _MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")

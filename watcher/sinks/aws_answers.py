@@ -7,16 +7,12 @@ an answer that says nothing about it (a page of HTML, half a body, another's id)
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from watcher.core.ports import SendOutcome, Verdict
+from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from watcher.core.ports import Delivery
 
 MAX_TEXT_BYTES = 500
 """How much of AWS's text is kept."""

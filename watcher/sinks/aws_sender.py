@@ -7,6 +7,7 @@ other. No error of botocore leaves this module.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -16,17 +17,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from watcher.aws.call_errors import refusal
 from watcher.aws.client import Client
 from watcher.aws.json_body import body_of
-from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import PollFailed, SinkError
 from watcher.sinks.aws_answers import blames_call, shown, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from watcher.aws.client import LeasedClient
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Delivery
-    from watcher.core.settings import SinkSettings
     from watcher.sinks.aws import AwsOptions, Entry
 
 BATCH = 10

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
 from watcher.config.fields import text_schema
 from watcher.config.readers import accepted
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import SendOutcome, Verdict
+from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.sinks.aws import AwsOptions, Entry
 from watcher.sinks.aws_answers import members, outcome_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from watcher.core.ports import Delivery
 
 Bus = Annotated[
     str,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,16 +19,13 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from watcher.config.fields import Count, or_variable, text_schema
 from watcher.config.readers import printable, quoted, single
 from watcher.config.sink_model import SinkModel
-from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.sinks.rotated_file import RotatedFile
 from watcher.util.size import FORM_IN_WORDS, PATTERN, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Delivery
-    from watcher.core.settings import SinkSettings
 
 DEADLINE_SECONDS = 60.0
 """How long a disk may take for one batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,8 +19,6 @@ from watcher.config.urls import secret_parts
 from watcher.util.ip_addresses import host_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
     from watcher.sinks.poster import Poster
 
 MAX_CA_FILE_BYTES = 4 * 1024 * 1024

@@ -7,11 +7,8 @@ import os
 import select
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 POLL_SECONDS = 0.2
 """Seconds between checks for the daemon's end, while a reader has no room."""

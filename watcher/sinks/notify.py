@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, field_validator
@@ -15,7 +16,8 @@ from pydantic import Field, PlainValidator, SecretStr, field_validator
 from watcher.config.fields import Duration, lasting, text_schema
 from watcher.config.readers import printable
 from watcher.config.tree import Text as Scalar
-from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line
@@ -25,11 +27,7 @@ from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Delivery
-    from watcher.core.settings import SinkSettings
     from watcher.messages.message import Tone
 
 MAX_TITLE_LENGTH = 150

@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 import string
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -51,8 +52,6 @@ from watcher.util.ip_addresses import host_refusal, refusal
 from watcher.util.redaction import HIDDEN, hider
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
     from aiohttp import AddrInfoType, ClientResponse
 
     from watcher.sinks.http import HttpOptions

@@ -11,14 +11,11 @@ import errno
 import fcntl
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from watcher.errors import SinkError
 from watcher.sinks.lines import Lines
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MODE = 0o640
 """The permissions of a new file, before the umask: events describe other people's repositories."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, SecretStr
 
 from watcher.config.fields import HTTP_URL, text_schema
 from watcher.config.url_readers import http_url
-from watcher.core.ports import Limits, SendOutcome
+from watcher.core.ports import Delivery, Limits, SendOutcome
+from watcher.core.settings import SinkSettings
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
 from watcher.sinks.http import HttpOptions
@@ -18,11 +20,7 @@ from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Delivery
-    from watcher.core.settings import SinkSettings
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
 from watcher.config.fields import text_schema
 from watcher.config.readers import matching
+from watcher.core.ports import Delivery
 from watcher.messages.plain import subject
 from watcher.sinks.aws import AwsOptions, Entry, attributes, fifo
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from watcher.core.ports import Delivery
 
 _TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:(?=[^:]{1,256}$)[_0-9A-Za-z-]+(\.fifo)?$"
 

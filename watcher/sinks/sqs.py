@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator
@@ -11,12 +12,8 @@ from pydantic import Field, PlainValidator
 from watcher.aws.service_models import is_region
 from watcher.config.fields import text_schema
 from watcher.config.readers import matching
+from watcher.core.ports import Delivery
 from watcher.sinks.aws import AwsOptions, Entry, attributes, fifo
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from watcher.core.ports import Delivery
 
 _QUEUE = r"^https?://[^/?#@ ]+/[0-9]+/(?=[^/]{1,80}$)[_0-9A-Za-z-]+(\.fifo)?$"
 _QUEUE_HOST = re.compile(r"sqs(?:-fips)?\.([a-z0-9-]+)\..+")

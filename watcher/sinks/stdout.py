@@ -10,20 +10,18 @@ import asyncio
 import errno
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from watcher.config.sink_model import SinkModel
-from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.core.settings import SinkSettings
 from watcher.errors import SinkClosed, SinkError
 from watcher.sinks.lines import EndingError, Lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Delivery
-    from watcher.core.settings import SinkSettings
 
 DEADLINE_SECONDS = 86_400.0
 """A reader such as a pager may stall for as long as it likes; `close` ends a send all the same."""

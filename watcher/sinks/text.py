@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,8 +15,6 @@ from watcher.core.routing import why_not
 from watcher.core.settings import SinkSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from watcher.messages.message import Message
 
 MAX_GROUP = 100

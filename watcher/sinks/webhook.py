@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,15 +13,12 @@ from watcher.config.fields import HTTP_URL, Secret, or_variable, text_schema
 from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
 from watcher.config.readers import meant_as_text, one_of
 from watcher.config.url_readers import http_url
-from watcher.core.ports import Limits, SendOutcome
+from watcher.core.ports import Delivery, Limits, SendOutcome
+from watcher.core.settings import SinkSettings
 from watcher.sinks.http import HttpOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Delivery
-    from watcher.core.settings import SinkSettings
 
 PARALLEL = 8
 """Posts under way at the same time, of different targets."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from cloudevents.core.bindings.http import to_binary_event
 from cloudevents.core.formats.json import JSONFormat
@@ -10,11 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 from multidict import CIMultiDict
 from standardwebhooks.webhooks import Webhook
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from watcher.core.ports import Delivery
+from watcher.core.ports import Delivery
 
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from watcher.core.kinds import Kind
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
-
-if TYPE_CHECKING:
-    from watcher.core.kinds import Kind
 
 KINDS: dict[str, Kind] = {
     "template": TEMPLATE,

@@ -7,19 +7,15 @@ status and `startedAt`, without which nothing is known of the target; faults in 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from watcher.core.model import Attempt, Snapshot, rfc3339
+from watcher.core.model import Attempt, Revision, Snapshot, SyncEvent, rfc3339
 from watcher.errors import MALFORMED, TargetUnreadable
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from watcher.core.model import Revision, SyncEvent
 
 T = TypeVar("T")
 

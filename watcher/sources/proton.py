@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.core.kinds import IdentityPart, Kind
+from watcher.core.model import Target
 from watcher.sources.parsing import camel, snapshot_reader
-
-if TYPE_CHECKING:
-    from watcher.core.model import Target
 
 REVISION = ("repositoryProvider", "repositoryName", "branch", "directory", "sha")
 """The members of a revision."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.ports import Outbox, Reader, Store
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Outbox, Reader, Store
     from watcher.stores.dynamodb.transfer import DynamoMover
     from watcher.stores.sqlite.transfer import SqliteMover
 

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING
 
 from watcher.core import reminders
 from watcher.core.events import fitting
-from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState
+from watcher.core.ports import (
+    Delivery,
+    DeliveryOutcome,
+    DeliveryQuery,
+    DeliveryRecord,
+    DeliveryState,
+    Entry,
+    EventQuery,
+    ReminderRequest,
+)
 from watcher.core.retry_policy import REMOVED
+from watcher.core.state import Record
 from watcher.sources.subjects import subject_matches
 from watcher.stores.lane_index import Index, Place, Row
 from watcher.stores.lanes import OVER
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
-
     from watcher.core.events import Event
-    from watcher.core.ports import DeliveryOutcome, DeliveryQuery, Entry, EventQuery, ReminderRequest
-    from watcher.core.state import Record
 
 
 @dataclass(frozen=True, slots=True)

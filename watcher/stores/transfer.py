@@ -7,19 +7,16 @@ stand in their order; each store gives them numbers of its own.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.core import state
 from watcher.core.events import Event, check_event
 from watcher.core.ports import DeliveryState
+from watcher.core.state import Record
 from watcher.errors import StoreError, UsageError
 from watcher.util.shapes import Each, Optional, check, is_moment, is_unicode, parse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from watcher.core.state import Record
 
 FORM = 1
 

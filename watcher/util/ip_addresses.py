@@ -6,12 +6,9 @@ are allowed, since internal receivers are common.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from socket import inet_aton
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Container
 
 AWS_LOCAL = IPv6Network("fd00:ec2::/32")
 """AWS's services for an instance: metadata (::254), credentials of EKS pods (::23), DNS, time."""

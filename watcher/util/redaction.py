@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable
 
 from watcher.util.bounded_text import CUT, LONGEST_TEXT, bounded
 from watcher.util.secret_search import Secret, SecretSearch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
 
 HIDDEN = "[redacted]"
 

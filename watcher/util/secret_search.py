@@ -12,14 +12,11 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    Origin = Callable[[int], tuple[int, int]]
+Origin = Callable[[int], tuple[int, int]]
 
 CUT_FROM = 8
 """Bytes from which on a beginning or an end of a secret is hidden as well, in any case."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from watcher.core.model import rfc3339
+from watcher.core.model import Target, rfc3339
 from watcher.core.ports import DeliveryQuery, EventQuery
+from watcher.core.settings import Config
 from watcher.core.status import standing
 from watcher.errors import StoreSilent
 from watcher.util.single_flight import Gate, SingleFlight
@@ -16,14 +18,9 @@ from watcher.web.peers import PeerRecords
 from watcher.web.responses import Response, error_response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from multidict import MultiMapping
 
     from watcher.core.events import Event
-    from watcher.core.model import Target
-    from watcher.core.settings import Config
     from watcher.observability.backlog import Backlogs
     from watcher.observability.daemon_view import DaemonView
     from watcher.web.health import Health

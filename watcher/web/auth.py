@@ -10,13 +10,10 @@ import base64
 import binascii
 import hmac
 import re
+from collections.abc import Collection
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from watcher.web.responses import error_response
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 CHALLENGES = ('Bearer realm="watcher"', 'Basic realm="watcher", charset="UTF-8"')
 """The challenges of a response with status 401: RFC 6750 and RFC 7617."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
 
 from watcher.core.status import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LABEL = "sync"
 

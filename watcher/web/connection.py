@@ -8,6 +8,7 @@ must not have a body, so none is parsed or decompressed: both would cost more th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -18,8 +19,6 @@ from watcher.web.limits import client_of
 from watcher.web.responses import HEADERS, JSON, SLICE_BYTES, error_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiohttp.abc import AbstractStreamWriter
 
 log = structlog.get_logger()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import lru_cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from weakref import WeakValueDictionary
 import structlog
 from aiohttp import HttpVersion11
 
+from watcher.core.settings import Config
 from watcher.errors import StoreError
 from watcher.util.redaction import redact
 from watcher.web import assets, auth, query, routes
@@ -23,11 +25,8 @@ from watcher.web.routes import Route
 from watcher.web.stream import MAX_STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
-
     from aiohttp import web
 
-    from watcher.core.settings import Config
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.metrics import Metrics
     from watcher.web.stream import Hub

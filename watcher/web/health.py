@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from watcher.errors import StoreError, StoreSilent
@@ -10,8 +11,6 @@ from watcher.web import views
 from watcher.web.responses import Response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.metrics import Metrics
 

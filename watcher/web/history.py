@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.model import parse_rfc3339, rfc3339
+from watcher.core.model import Revision, parse_rfc3339, rfc3339
+from watcher.core.ports import DeliveryRecord
+from watcher.core.settings import Config
+from watcher.core.state import Known
 from watcher.delivery.explain import explain
 from watcher.messages.links import links
 from watcher.util.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from watcher.core.events import Event
-    from watcher.core.model import Revision
-    from watcher.core.ports import DeliveryRecord
-    from watcher.core.settings import Config
-    from watcher.core.state import Known
 
 
 def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any]]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_network
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_CONNECTIONS = 2000
 

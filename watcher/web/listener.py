@@ -6,24 +6,23 @@ import asyncio
 import os
 import resource
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from watcher.core.settings import Config
 from watcher.errors import ServiceUnreachable
 from watcher.web.connection import Connection
 from watcher.web.connections import Connections
 from watcher.web.limits import max_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
 
-    from watcher.core.settings import Config
     from watcher.web.handler import Handler
 
 MAX_SURPLUS = 64

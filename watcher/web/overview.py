@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.model import rfc3339
+from watcher.core.model import Target, rfc3339
+from watcher.core.state import Record
 from watcher.core.status import Status, rank
 from watcher.util.single_flight import SingleFlight
 from watcher.web.responses import Response
 from watcher.web.views import committed_row, polling_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from watcher.core.model import Target
-    from watcher.core.state import Record
     from watcher.observability.daemon_view import DaemonView
     from watcher.web.peers import PeerRecords
     from watcher.web.query import Filter

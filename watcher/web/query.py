@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, parse_rfc3339, path_segment
@@ -14,9 +15,6 @@ from watcher.core.status import Status
 from watcher.sources import KINDS
 from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
 
 MAX_EVENTS, MAX_EVENT_CHARACTERS = 1000, 4 * 1024 * 1024
 """The events of one response, and the sum of their bodies; a single event may be longer."""

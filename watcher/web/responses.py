@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 JSON = "application/json; charset=utf-8"
 

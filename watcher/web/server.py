@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watcher.core.settings import Http
 from watcher.errors import ServiceUnreachable
 from watcher.web.handler import Handler
 from watcher.web.listener import Listener
 
 if TYPE_CHECKING:
-    from watcher.core.settings import Http
     from watcher.observability.daemon_view import DaemonView
     from watcher.observability.metrics import Metrics
     from watcher.web.stream import Hub

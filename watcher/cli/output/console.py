@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container
+from datetime import datetime
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from watcher.util.duration import format_duration
-
-if TYPE_CHECKING:
-    from collections.abc import Container
-    from datetime import datetime
 
 UNLIMITED = 100_000
 """Columns of a pipe."""

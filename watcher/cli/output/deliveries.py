@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,14 @@ from rich.text import Text
 
 from watcher.cli.output.console import CRITICAL, GOOD, WARNING, ago, console, table_of
 from watcher.core.model import for_people, rfc3339
-from watcher.core.ports import DeliveryState
+from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.messages.cause import without_names_and_ids
 from watcher.messages.phrases import counted
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table
 
-    from watcher.core.ports import DeliveryRecord
     from watcher.delivery.explain import Explanation
 
 COLOURS: dict[str, str] = {

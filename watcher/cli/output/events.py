@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,8 +17,6 @@ from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from watcher.core.events import Event
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
 from watcher.core.events import target_to_json
-from watcher.core.model import rfc3339
-from watcher.core.state import attempt_to_json
+from watcher.core.model import Attempt, Target, rfc3339
+from watcher.core.settings import Config
+from watcher.core.state import Record, attempt_to_json
 from watcher.core.status import Status, last_failure, outage_of, rank, stalled, standing, summary
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
     from rich.table import Table
-
-    from watcher.core.model import Attempt, Target
-    from watcher.core.settings import Config
-    from watcher.core.state import Record
 
 WIDE = 110
 """Columns of a terminal that has room for commits."""

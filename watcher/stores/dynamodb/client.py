@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -18,14 +19,12 @@ from watcher.aws.profiles import ProfileError, botocore_profile_region
 from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Sessions
 from watcher.core.settings import Account
+from watcher.core.state_url import Address
 from watcher.errors import PollFailed, StoreError
 from watcher.util.redaction import excerpt, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from watcher.aws.client import LeasedClient
-    from watcher.core.state_url import Address
 
 CALL_SECONDS = 5.0
 """For one call in total."""

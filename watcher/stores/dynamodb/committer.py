@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
+from collections.abc import Awaitable, Collection, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.core.ports import DeliveryState
+from watcher.core.ports import DeliveryState, Entry
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import chunked_text, items
@@ -31,10 +33,6 @@ from watcher.stores.dynamodb.table import Put, gather
 from watcher.stores.lanes import OVER
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Sequence
-    from datetime import datetime
-
-    from watcher.core.ports import Entry
     from watcher.stores.dynamodb.contents import Contents
     from watcher.stores.dynamodb.items import Item
     from watcher.stores.dynamodb.retention import Retention

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from watcher.core import state
 from watcher.core.events import check_event
 from watcher.core.ports import DeliveryState
+from watcher.core.state import Record
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.chunked_text import TornTextError, text_of
@@ -16,10 +18,7 @@ from watcher.stores.dynamodb.items import SHARDS, shard_of
 from watcher.stores.dynamodb.table import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
     from watcher.core.events import Event
-    from watcher.core.state import Record
     from watcher.stores.dynamodb.items import EventKey, Item
     from watcher.stores.dynamodb.table import Table
 

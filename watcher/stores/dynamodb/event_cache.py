@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from watcher.core.events import Event
     from watcher.stores.dynamodb.contents import Contents
     from watcher.stores.dynamodb.items import EventKey

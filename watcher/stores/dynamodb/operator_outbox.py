@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryState
@@ -12,9 +14,6 @@ from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Put, Update, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from datetime import datetime
-
     from watcher.stores.dynamodb.items import Item
     from watcher.stores.dynamodb.table import Operation
     from watcher.stores.lane_index import Row

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.core.events import fitting
 from watcher.core.liveness import moment_of
-from watcher.core.ports import DeliveryState
+from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery
+from watcher.core.state import Record
+from watcher.core.state_url import Address
 from watcher.sources.subjects import matches_one_id, subject_matches
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller
@@ -18,14 +22,8 @@ from watcher.stores.dynamodb.table import MOST_READ, Table, gather
 from watcher.util.globs import matches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
-    from datetime import datetime
-
     from watcher.aws.sessions import Sessions
     from watcher.core.events import Event
-    from watcher.core.ports import DeliveryQuery, DeliveryRecord, EventQuery
-    from watcher.core.state import Record
-    from watcher.core.state_url import Address
     from watcher.stores.dynamodb.items import Item
 
 PAGE = 200

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING
 
 from watcher.core import reminders
-from watcher.core.ports import DeliveryState
+from watcher.core.ports import DeliveryState, ReminderRequest
 from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.items import EventKey, Key, shard_of
 from watcher.stores.dynamodb.operator_outbox import touched
@@ -16,11 +18,7 @@ from watcher.stores.lane_index import Place, Row
 from watcher.stores.lanes import OVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
-
     from watcher.core.events import Event
-    from watcher.core.ports import ReminderRequest
     from watcher.stores.dynamodb.contents import Contents
     from watcher.stores.dynamodb.items import Item
     from watcher.stores.dynamodb.shard_lanes import ShardLanes

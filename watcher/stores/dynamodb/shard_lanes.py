@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from watcher.stores.dynamodb import codec, commit, items
@@ -11,8 +12,6 @@ from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put
 from watcher.stores.lane_index import Index, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from watcher.stores.dynamodb.items import Item
     from watcher.stores.dynamodb.table import Operation, Table
 

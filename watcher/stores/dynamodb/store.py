@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.core.ports import Sharded
 from watcher.core.retry_policy import REMOVED
+from watcher.core.state_url import Address
 from watcher.stores.dynamodb import codec, items, schema
 from watcher.stores.dynamodb.committer import Committer
 from watcher.stores.dynamodb.event_cache import EventCache
@@ -26,12 +30,7 @@ from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from datetime import datetime
-
     from watcher.aws.sessions import Sessions
-    from watcher.core.ports import Sharded
-    from watcher.core.state_url import Address
     from watcher.stores.dynamodb.table import Table
 
 log = structlog.get_logger()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -23,8 +24,6 @@ from watcher.stores.lane_index import Place, Row
 from watcher.stores.transfer import Recorded, Sending, Sinks, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
-
     from watcher.stores.dynamodb.items import Item, Value
     from watcher.stores.transfer import Part
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
@@ -29,10 +31,6 @@ from watcher.stores.sqlite.locking import (
 )
 from watcher.stores.sqlite.migrations import STEPS, VERSION, check, refuse_unknown, version_of
 from watcher.util.globs import matches
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 log = structlog.get_logger()
 

@@ -9,13 +9,10 @@ import os
 import re
 import sqlite3
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from watcher.errors import StoreError, StoreLocked
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs",
            "fuse.sshfs", "fuse.s3fs", "fuse.glusterfs", "fuse.rclone", "beegfs", "gpfs")  # fmt: skip

@@ -5,13 +5,10 @@ A step that has been released is never changed; a change is a step more.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sqlite3
+from pathlib import Path
 
 from watcher.errors import StoreError
-
-if TYPE_CHECKING:
-    import sqlite3
-    from pathlib import Path
 
 STEPS: tuple[tuple[str, ...], ...] = (
     (

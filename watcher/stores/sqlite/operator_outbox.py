@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import sqlite3
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
 
 from watcher.core.ports import DeliveryState
 from watcher.stores.sqlite import outbox
 from watcher.stores.sqlite.reader import SqliteReader
 from watcher.stores.sqlite.rows import one_of
-
-if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Collection, Sequence
-    from datetime import datetime
 
 
 class SqliteOutbox(SqliteReader):

@@ -5,20 +5,16 @@ The row of a lane (`stores.lanes`) points to its oldest delivery.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 from watcher.core import reminders
 from watcher.core.events import Event
-from watcher.core.ports import Delivery, DeliveryState
+from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
 from watcher.core.retry_policy import LONGEST_HEEDED
 from watcher.stores.lanes import OVER, OVERDUE, seconds_until
 from watcher.stores.sqlite.rows import DELIVERY, checked, numbered
-
-if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Collection, Iterable, Sequence
-
-    from watcher.core.ports import DeliveryOutcome, ReminderRequest
 
 CHUNK = 5000
 """Rows that one transaction changes at most, so that a commit never waits long."""

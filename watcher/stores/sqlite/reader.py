@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from watcher.core import state
 from watcher.core.events import Event, check_event, fitting
 from watcher.core.liveness import moment_of
-from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery
+from watcher.core.state import Record
 from watcher.sources.subjects import matches_one_id
 from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.rows import RECORD, SINK, checked, numbered, one_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from datetime import datetime
-    from pathlib import Path
-
-    from watcher.core.ports import DeliveryQuery, EventQuery
-    from watcher.core.state import Record
 
 
 class SqliteReader:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from watcher.core.events import Event, check_event
+from watcher.core.ports import DeliveryState
 from watcher.util.shapes import Optional, check, is_moment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from watcher.core.ports import DeliveryState
 
 SINK = {"sink": str}
 DELIVERY = {"recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int}

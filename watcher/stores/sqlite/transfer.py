@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.core import state
@@ -12,10 +15,6 @@ from watcher.stores.sqlite.rows import numbered
 from watcher.stores.transfer import Recorded, Sending, Sinks, State
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import AsyncIterator, Iterable, Iterator
-    from pathlib import Path
-
     from watcher.stores.transfer import Part
 
 
