@@ -62,8 +62,5 @@ def test_the_map_has_every_wing_in_the_order_of_the_layers() -> None:
     wings = {wing.strip() for layer in layers for wing in layer.split("|")}
     listed = set(re.findall(r"(?m)^\| \[`(\w+)(?:\.py)?`\]\(\w+(?:\.py)?\) \|", MAP))
     assert listed == wings
-    assert wings == {path.stem for path in WATCHER.iterdir() if path.suffix == ".py" or path.is_dir()} - {
-        "__init__",
-        "__main__",
-        "__pycache__",
-    }
+    modules = [path for path in WATCHER.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    assert wings == {path.stem for path in modules} - {"__init__", "__main__"}
