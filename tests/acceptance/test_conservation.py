@@ -1,4 +1,4 @@
-"""Nothing is lost: random worlds, and a daemon that is killed again and again (contract, section 6)."""
+"""Nothing is lost: random worlds, and a daemon that is killed again and again."""
 
 from __future__ import annotations
 

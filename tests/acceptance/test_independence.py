@@ -1,4 +1,4 @@
-"""A dead sink changes nothing for the others (contract, section 6)."""
+"""A dead sink changes nothing for the others."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ async def test_targets_come_and_go_and_those_that_stay_notice_nothing(site: Site
     told = [(event["subject"], event["data"]["sequence"], event["data"]["first_seen"]) for event in site.kept()]
     assert sorted(told[:2]) == [(NETWORK.id, 1, True), (WEB.id, 1, True)]
     assert told[2:] == [(more.id, 1, True), (WEB.id, 1, True), (NETWORK.id, 2, False)]
-    # The same change again is known by its id (contract, section 6).
+    # The same change again is known by its id.
     assert len({event["id"] for event in site.kept()}) == 4
     assert site.query("SELECT subject FROM record ORDER BY subject") == [(NETWORK.id,), (WEB.id,)]
 

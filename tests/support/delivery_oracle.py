@@ -1,4 +1,4 @@
-"""Judges what became of every event at one sink (contract, section 6): what was recorded, beside what arrived. Pure.
+"""Judges what became of every event at one sink: what was recorded, beside what arrived. Pure.
 
 An event that a sink was to have is there, or is its dead letter; nothing else is. A target's events arrived in the
 order in which they were recorded, whatever failed between; a repeat has the same id and the same bytes.

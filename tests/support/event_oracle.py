@@ -1,4 +1,4 @@
-"""Judges whether anything was lost (contract, section 6): what arrived, beside what the world showed. Pure.
+"""Judges whether anything was lost: what arrived, beside what the world showed. Pure.
 
 It knows nothing of how the watcher works, only what is promised: everything that must have arrived did, in `sequence`
 order from 1 without gaps; a repeat is the same event; nothing is claimed that was not shown.
