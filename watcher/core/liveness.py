@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from watcher.util.shapes import is_moment
 
 MARK_SECONDS = 30.0
 """Seconds between the marks that a daemon leaves in its store while it polls every endpoint, also without changes."""
@@ -11,15 +14,10 @@ MARK_SECONDS = 30.0
 SILENT_SECONDS = 3 * MARK_SECONDS
 """A store that has had no mark for so many seconds is no longer updated; two late marks are tolerated."""
 
-_NO_MOMENT = 1e11
-"""Seconds since 1970 that no clock reaches."""
 
-
-def moment_of(mark: object) -> datetime | None:
+def moment_of(mark: Any) -> datetime | None:
     """Return the time of a mark, which a store has in seconds since 1970; None: no mark, or not a possible time."""
-    if not isinstance(mark, (int, float)) or not 0 <= mark < _NO_MOMENT:
-        return None
-    return datetime.fromtimestamp(mark, UTC)
+    return datetime.fromtimestamp(mark, UTC) if is_moment(mark) else None
 
 
 @dataclass(frozen=True, slots=True)

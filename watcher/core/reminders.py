@@ -11,6 +11,7 @@ from watcher.core.ports import ReminderRequest
 from watcher.core.routing import muted_by, why_not
 from watcher.core.settings import Config
 from watcher.core.state import Record
+from watcher.core.status import stalled
 from watcher.util.shapes import Optional, parse
 
 
@@ -23,12 +24,11 @@ class Wrong(NamedTuple):
 
 def wishes(config: Config, records: Mapping[str, Record], now: datetime) -> list[ReminderRequest]:
     """Return the reminders that sinks request; none of what is muted at `now`."""
-    sinks = [sink for sink in config.sinks if sink.remind_every is not None]
     return [
         ReminderRequest(sink.name, subject, wrong.type, wrong.moment, sink.remind_every)
         for subject, labels, wrong in _wrong(config, records)
         if muted_by(config.mutes, wrong.type, subject, now) is None
-        for sink in sinks
+        for sink in config.sinks
         if sink.remind_every is not None and why_not(sink, wrong.type, subject, labels) is None
     ]
 
@@ -71,6 +71,6 @@ def wrong_with(record: Record) -> Wrong | None:
         return None
     if attempt.status == FAILED:
         return Wrong("watcher.sync.failed", rfc3339(attempt.started_at))
-    if attempt.unfinished and record.known.stalled == attempt.started_at:
+    if stalled(record.known):
         return Wrong("watcher.sync.stalled", rfc3339(attempt.started_at))
     return None

@@ -121,7 +121,7 @@ class Endpoint:
         """Return an admission that is not used."""
         self._slots.release()
 
-    async def fetch(self, target: Target, *, again: Callable[[], bool] = lambda: True) -> Snapshot:
+    async def fetch(self, target: Target, *, again: Callable[[], bool] = always) -> Snapshot:
         """Return the sync status of a target, whose first call was admitted; it is retried while `again()` is true.
 
         Raises:
