@@ -1,6 +1,6 @@
 """Polling in virtual time: the real schedule and diff, or plain round robin, over a world whose times are known.
 
-Calls are spaced as the throttle spaces them, take a fixed time, and see the world in its middle.
+Calls are spaced as the rate limiter spaces them, take a fixed time, and see the world in its middle.
 """
 
 from __future__ import annotations

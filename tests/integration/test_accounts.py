@@ -119,8 +119,8 @@ async def test_the_rate_holds_for_each_endpoint_retries_included(
     begun: list[float] = []
     acquire = RateLimiter.acquire
 
-    async def acquired(throttle: RateLimiter) -> None:
-        await acquire(throttle)
+    async def acquired(limiter: RateLimiter) -> None:
+        await acquire(limiter)
         begun.append(time.monotonic())
 
     monkeypatch.setattr(RateLimiter, "acquire", acquired)

@@ -45,10 +45,10 @@ class RunningDaemon:
         return self.recorder.records
 
     def target(self, target_id: str) -> TargetStatus:
-        return self.polling.look(target_id)
+        return self.polling.target_status(target_id)
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
-        return self.polling.looks()
+        return self.polling.endpoint_statuses()
 
     def sinks(self) -> Mapping[str, SinkStatus]:
         return self.relay.statuses({sink.name: sink.type for sink in self.config.sinks})

@@ -50,7 +50,8 @@ class Handover:
 
     def restricted(self, config: Config) -> Config:
         """Return `config` with only the targets of the held shards."""
-        return restricted(config, self._shards, self.held)
+        keys = {key for key in config.endpoints() if self._shards.shard_of(str(key)) in self.held}
+        return replace(config, targets=tuple(target for target in config.targets if target.endpoint in keys))
 
     async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
         found = await asyncio.gather(*map(self._shards.load, shards), return_exceptions=True)
@@ -82,7 +83,7 @@ class Handover:
         await self._unload(shards)
 
     async def wind_down(self, shard: int) -> None:
-        await self._polling.left(self._stop_polling([shard]))
+        await self._polling.quiet(self._stop_polling([shard]))
         await self._unload([shard])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SENDING_SECONDS):
@@ -106,12 +107,6 @@ class Handover:
         await self._recorder.drop(gone)
         for shard in shards:
             self._shards.unload(shard)
-
-
-def restricted(config: Config, shards: Sharded, held: Collection[int]) -> Config:
-    """Return `config` with only the targets whose endpoint belongs to a held shard."""
-    keys = {key for key in config.endpoints() if shards.shard_of(str(key)) in held}
-    return replace(config, targets=tuple(target for target in config.targets if target.endpoint in keys))
 
 
 def _subjects(config: Config) -> set[str]:

@@ -42,13 +42,13 @@ class Endpoint:
         account: Account,
         sessions: Sessions,
         retry: Retry,
-        throttle: RateLimiter | None = None,
+        rate_limiter: RateLimiter | None = None,
         may: Callable[[], bool] = always,
     ) -> None:
         """The client is opened by the first call.
 
-        `throttle`: a rate limiter in which other calls to the same API count as well. `may`: whether a call may begin
-        now; another daemon may be taking this endpoint over.
+        `rate_limiter`: one in which other calls to the same API count as well. `may`: whether a call may begin now;
+        another daemon may be taking this endpoint over.
         """
         self.key = key
         self.account = account
@@ -56,7 +56,7 @@ class Endpoint:
         self._retry = retry
         self._concurrency = account.rate_limit.concurrency
         self._slots = asyncio.Semaphore(self._concurrency)
-        self._throttle = throttle or RateLimiter(account.rate_limit.requests_per_second)
+        self._rate_limiter = rate_limiter or RateLimiter(account.rate_limit.requests_per_second)
         self._client = Client(
             key.api, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=self._concurrency
         )
@@ -68,12 +68,12 @@ class Endpoint:
     @property
     def rate(self) -> float:
         """The calls a second that may begin now: less than configured while AWS throttles."""
-        return self._throttle.rate
+        return self._rate_limiter.rate
 
     @property
     def allowed(self) -> float:
         """The configured calls a second."""
-        return self._throttle.allowed
+        return self._rate_limiter.allowed
 
     def serves(self, account: Account) -> bool:
         """Return whether its client can be used for `account` as now configured; only the rate may differ."""
@@ -92,7 +92,7 @@ class Endpoint:
         """Continue for an account that it `serves`, with another rate and other retries."""
         self.account = account
         self._retry = retry
-        self._throttle.resize(account.rate_limit.requests_per_second)
+        self._rate_limiter.resize(account.rate_limit.requests_per_second)
 
     def forget(self, target_ids: Iterable[str]) -> None:
         """Drop the cached answers of these targets."""
@@ -110,7 +110,7 @@ class Endpoint:
             while True:
                 # Before the rate limiter: a call that it admits must begin at once, or two calls come too close.
                 prepared = await self._client.prepare()
-                await self._throttle.acquire()
+                await self._rate_limiter.acquire()
                 if not prepared or self._client.is_open:  # the session may have been dropped meanwhile
                     return
         except asyncio.CancelledError:
@@ -168,11 +168,11 @@ class Endpoint:
             snapshot = await self._ask(target)
         except PollFailed as error:
             if error.throttled:
-                self._throttle.slow_down(begun)
+                self._rate_limiter.slow_down(begun)
             elif isinstance(error, TargetUnreadable):
-                self._throttle.speed_up()
+                self._rate_limiter.speed_up()
             raise
-        self._throttle.speed_up()
+        self._rate_limiter.speed_up()
         return snapshot
 
     async def _ask(self, target: Target) -> Snapshot:

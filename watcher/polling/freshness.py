@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 
-class History:
+class Freshness:
     """The last poll and the last answer of each target, and of all together."""
 
     def __init__(self) -> None:

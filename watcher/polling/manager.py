@@ -47,7 +47,7 @@ class PollerManager:
         self._observer = observer
         self.endpoints: dict[EndpointKey, Endpoint] = {}
         self._pollers: dict[EndpointKey, Poller] = {}
-        self._throttles: dict[EndpointKey, RateLimiter] = {}
+        self._rate_limiters: dict[EndpointKey, RateLimiter] = {}
         """Rate limiters by endpoint, also of removed ones: an endpoint that comes back continues with its own."""
         self._leaving: set[Endpoint] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -76,15 +76,15 @@ class PollerManager:
             self._pollers.pop(key).reconfigure(endpoint, (), config)
             self._retire(endpoint)
         for key, targets in groups.items():
-            self._take_up(key, targets, config, taken_over=taken_over)
+            self._reconfigure_endpoint(key, targets, config, taken_over=taken_over)
         self._sessions.keep(config.accounts.values())
 
-    def look(self, target_id: str) -> TargetStatus:
+    def target_status(self, target_id: str) -> TargetStatus:
         """Return how the polling of a target goes; nothing is known here if another daemon polls it."""
         home = self._homes.get(target_id)
         return _NOT_POLLED_HERE if home is None else self._pollers[home].target_status(target_id)
 
-    def looks(self) -> Mapping[EndpointKey, EndpointStatus]:
+    def endpoint_statuses(self) -> Mapping[EndpointKey, EndpointStatus]:
         """Return how the polling of each endpoint goes."""
         return {key: poller.endpoint_status() for key, poller in self._pollers.items()}
 
@@ -92,7 +92,7 @@ class PollerManager:
         """Return why pollers make no progress, for people; empty: all do."""
         return [reason for poller in self._pollers.values() if (reason := poller.stuck())]
 
-    async def left(self, keys: Collection[EndpointKey]) -> None:
+    async def quiet(self, keys: Collection[EndpointKey]) -> None:
         """Wait until the last calls to removed endpoints have ended."""
         for endpoint in [endpoint for endpoint in self._leaving if endpoint.key in keys]:
             await endpoint.quiet()
@@ -102,7 +102,9 @@ class PollerManager:
             with contextlib.suppress(Exception):  # the others must be closed as well
                 await endpoint.close()
 
-    def _take_up(self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool) -> None:
+    def _reconfigure_endpoint(
+        self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool
+    ) -> None:
         account, before = config.accounts[key.account], self.endpoints.get(key)
         if before is not None and before.serves(account):
             before.reconfigure(account, config.retry)
@@ -118,15 +120,15 @@ class PollerManager:
         )
         self._pollers[key] = poller
         if taken_over:
-            self._throttles[key].rest()
+            self._rate_limiters[key].rest()
         if self._group is not None:
             self._group.create_task(poller.run())
 
     def _endpoint(self, key: EndpointKey, account: Account, config: Config) -> Endpoint:
         rate = account.rate_limit.requests_per_second
-        throttle = self._throttles.setdefault(key, RateLimiter(rate))
-        throttle.resize(rate)
-        return Endpoint(key, account, self._sessions, config.retry, throttle, lambda: self._may(key))
+        rate_limiter = self._rate_limiters.setdefault(key, RateLimiter(rate))
+        rate_limiter.resize(rate)
+        return Endpoint(key, account, self._sessions, config.retry, rate_limiter, lambda: self._may(key))
 
     def _retire(self, endpoint: Endpoint) -> None:
         """Close the client of an endpoint when its last call has ended."""

@@ -58,7 +58,7 @@ class Poller:
         *,
         taken_over: bool = False,
     ) -> None:
-        """`run` starts the polling. `taken_over`: another watcher polled these targets until now."""
+        """`run` starts the polling. `taken_over`: another daemon polled these targets until now."""
         self._first_due = taken_over_due if taken_over else first_due
         self._recorder = recorder
         self._clock = clock
@@ -121,16 +121,16 @@ class Poller:
         if due is not None and self._results.endpoint_unreadable:
             due = max(due, self._probe_at)
         next_poll = None if due is None else self._clock.now() + timedelta(seconds=due - self._clock.monotonic())
-        answered, tried = self._results.history.of(target_id)
+        answered, tried = self._results.freshness.of(target_id)
         return TargetStatus(answered, tried, next_poll, self._results.failures(target_id))
 
     def endpoint_status(self) -> EndpointStatus:
         """Return how the polling of the endpoint goes."""
-        history = self._results.history
+        freshness = self._results.freshness
         return EndpointStatus(
             targets=len(self._targets),
-            tried=history.tried is not None,
-            answered=history.heard,
+            tried=freshness.tried is not None,
+            answered=freshness.heard,
             rate=self._endpoint.rate,
             allowed=self._endpoint.allowed,
             failures=self._results.endpoint_failures,
@@ -256,21 +256,21 @@ class Poller:
 
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll a target once and record the result; return the outcome, and the error if it failed."""
-        results, history = self._results, self._results.history
+        results, freshness = self._results, self._results.freshness
         try:
             # While the endpoint is unreadable a poll is one call: the next probe is its second try. A target that left
-            # the configuration, or is polled by another watcher by now, is not tried again.
+            # the configuration, or is polled by another daemon by now, is not tried again.
             snapshot = await endpoint.fetch(
                 target, again=lambda: not results.endpoint_unreadable and target.id in self._targets
             )
         except PollFailed as error:
-            history.failed(target.id, self._clock.now(), answered=is_answer(error))
+            freshness.failed(target.id, self._clock.now(), answered=is_answer(error))
             if endpoint.asks_as(self._endpoint):  # a client that is no longer configured need not work
                 await results.failed(target, error)
             return outcome_of(error), str(error)
         if not endpoint.asks_as(self._endpoint):  # and its answers may not be true of the configured one
             return PollOutcome.ANSWERED, ""
-        history.answered(target.id, self._clock.now())
+        freshness.answered(target.id, self._clock.now())
         ignored = await results.answered(target, snapshot)
         return PollOutcome.OLDER if ignored else PollOutcome.ANSWERED, ""
 

@@ -16,7 +16,7 @@ from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import PollFailed
 from watcher.observability.tracing import traceparent
-from watcher.polling.freshness import History
+from watcher.polling.freshness import Freshness
 from watcher.polling.observations import (
     entry_of,
     observe_answer,
@@ -37,7 +37,7 @@ class PollResults:
 
     def __init__(self, endpoint: EndpointKey, recorder: Recorder, clock: Clock) -> None:
         """`configure` must be called before the first result."""
-        self.history = History()
+        self.freshness = Freshness()
         self._endpoint = endpoint
         self._subject = str(endpoint)
         self._recorder = recorder
@@ -63,7 +63,7 @@ class PollResults:
         for target_id in target_ids:
             self._streaks.pop(target_id, None)
             self._incomplete.discard(target_id)
-            self.history.forget(target_id)
+            self.freshness.forget(target_id)
 
     @property
     def endpoint_unreadable(self) -> bool:
@@ -84,7 +84,7 @@ class PollResults:
         """Record an answer; return whether it was ignored because it is older than what is known.
 
         Raises:
-            Superseded: another watcher recorded a newer state.
+            Superseded: another daemon recorded a newer state.
         """
         self._answers += 1
         before = self._recorder.record_of(target.id)
@@ -99,7 +99,7 @@ class PollResults:
         """Count a failure, and record the outage that begins with it.
 
         Raises:
-            Superseded: another watcher recorded a newer state.
+            Superseded: another daemon recorded a newer state.
         """
         now = self._clock.now()
         if is_answer(error):

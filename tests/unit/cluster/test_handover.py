@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.unit.polling.test_manager import config
 from watcher.aws.sessions import Sessions
-from watcher.cluster.handover import Handover, restricted
+from watcher.cluster.handover import Handover
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
@@ -66,12 +67,12 @@ class House:
         self.store = Sharded()
         self.relay = Relay(self.store, [], clock)
         self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
-        nothing = restricted(self.config, self.store, ())
+        nothing = replace(self.config, targets=())
         self.polling = PollerManager(nothing, Sessions(), self.recorder, clock, observer)
         self.handover = Handover(self.store, lambda: self.config, self.polling, self.recorder, self.relay)
 
     def polled(self) -> set[str]:
-        return {key.account for key in self.polling.looks()}
+        return {key.account for key in self.polling.endpoint_statuses()}
 
 
 @asynccontextmanager
@@ -97,7 +98,7 @@ async def test_what_is_gained_is_read_and_polled_and_nothing_else(house: House) 
     assert house.polled() == {"prod"}
     assert house.recorder.records == {A: Record(sequence=3)}
     assert house.store.loaded == {PROD}
-    assert house.polling.look(D) == NOT_POLLED
+    assert house.polling.target_status(D) == NOT_POLLED
 
 
 async def test_what_cannot_be_read_keeps_nobody_from_what_can(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +124,8 @@ async def test_what_is_configured_no_more_is_forgotten_by_whoever_gains_it_and_b
 
 async def test_calls_of_whoever_polled_before_count_in_the_rate(house: House) -> None:
     await house.handover.gain([PROD])
-    (throttle,) = house.polling._throttles.values()
-    assert throttle._wait() > 0.9
+    (rate_limiter,) = house.polling._rate_limiters.values()
+    assert rate_limiter._wait() > 0.9
 
 
 async def test_what_is_lost_is_polled_no_more_and_not_known_but_still_kept(house: House) -> None:

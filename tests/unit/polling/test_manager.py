@@ -113,11 +113,11 @@ async def test_an_edit_puts_no_poll_off(house: House) -> None:
 
 
 async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
-    house.poller()._results.history.answered(B, SystemClock().now())
+    house.poller()._results.freshness.answered(B, SystemClock().now())
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     assert house.dues()[B] is None
-    assert house.poller()._results.history.of(B) == (None, None)
-    assert house.polling.look(B) == TargetStatus(
+    assert house.poller()._results.freshness.of(B) == (None, None)
+    assert house.polling.target_status(B) == TargetStatus(
         answered=None, tried=None, next_poll=None, failures=0, polled_here=False
     )
 
@@ -148,25 +148,25 @@ async def test_a_client_is_made_anew_only_for_what_it_is_made_from(
     house: House, edit: tuple[str, str], *, anew: bool
 ) -> None:
     key = house.poller()._endpoint.key
-    before, throttle = house.polling.endpoints[key], house.polling._throttles[key]
+    before, rate_limiter = house.polling.endpoints[key], house.polling._rate_limiters[key]
     house.edit(edit)
     assert (house.polling.endpoints[key] is not before) is anew
     assert house.poller()._endpoint is house.polling.endpoints[key]
-    assert house.polling.endpoints[key]._throttle is throttle, "its rate counts the calls of the one before"
+    assert house.polling.endpoints[key]._rate_limiter is rate_limiter, "its rate counts the calls of the one before"
 
 
 async def test_the_rate_is_the_one_that_is_configured_now(house: House) -> None:
     house.edit(("retry:", "rate_limit: {requests_per_second: 3}\nretry:"))
-    assert {look.allowed for look in house.polling.looks().values()} == {3.0}
+    assert {status.allowed for status in house.polling.endpoint_statuses().values()} == {3.0}
 
 
 async def test_an_endpoint_that_comes_back_has_not_got_its_rate_anew(house: House) -> None:
     key = house.poller("dev")._endpoint.key
-    throttle = house.polling._throttles[key]
+    rate_limiter = house.polling._rate_limiters[key]
     house.edit(("  - {name: d, account: dev}\n", ""))
-    assert key not in house.polling.looks()
+    assert key not in house.polling.endpoint_statuses()
     house.edit()
-    assert house.polling.endpoints[key]._throttle is throttle
+    assert house.polling.endpoints[key]._rate_limiter is rate_limiter
 
 
 async def test_sessions_of_credentials_that_nobody_has_any_more_are_let_go(house: House) -> None:
@@ -218,8 +218,8 @@ async def test_a_failure_of_one_that_has_left_is_no_failure_of_the_one_that_come
     poller._schedule.discard([B])
     await poller._poll(endpoint, target, 0.0)
     house.edit()
-    assert house.polling.look(B).failures == 0
-    assert house.polling.look(B).tried is None
+    assert house.polling.target_status(B).failures == 0
+    assert house.polling.target_status(B).tried is None
 
 
 async def test_what_the_former_client_answers_after_a_change_says_nothing(house: House) -> None:
@@ -234,7 +234,7 @@ async def test_what_the_former_client_answers_after_a_change_says_nothing(house:
     endpoint.fetch = fetch  # type: ignore[method-assign,assignment]
     poller._schedule.discard([B])
     await poller._poll(endpoint, target, 0.0)
-    assert house.polling.look(B).answered is None
+    assert house.polling.target_status(B).answered is None
     assert poller._recorder.records == {}
     assert house.dues()[B] is not None
 

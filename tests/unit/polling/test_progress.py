@@ -124,7 +124,7 @@ def a_poller(answers: object, monkeypatch: pytest.MonkeyPatch) -> Poller:
 
     async def admitted() -> None:
         await endpoint._slots.acquire()
-        await asyncio.sleep(10.0)  # the rate's own wait; the throttle keeps real time
+        await asyncio.sleep(10.0)  # the rate's own wait; the rate limiter keeps real time
 
     monkeypatch.setattr(endpoint, "fetch", fetch)
     monkeypatch.setattr(endpoint, "admit", hang if answers == "admission" else admitted)

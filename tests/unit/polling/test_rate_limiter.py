@@ -38,7 +38,7 @@ class VirtualTime:
 
 @pytest.fixture
 def virtual(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
-    """Virtual time for the throttle, and for the library below it."""
+    """Virtual time for the limiter, and for the library below it."""
     clock = VirtualTime()
     monkeypatch.setattr(asyncio_throttle.throttler, "time", clock)
     monkeypatch.setattr(asyncio_throttle.throttler, "asyncio", clock)
@@ -47,12 +47,12 @@ def virtual(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     return clock
 
 
-async def begun(throttle: RateLimiter, seconds: float, now: Callable[[], float]) -> list[float]:
+async def begun(limiter: RateLimiter, seconds: float, now: Callable[[], float]) -> list[float]:
     """When calls were let through by a backlog of so many seconds."""
     starts = []
     end = now() + seconds
     while now() < end:
-        await throttle.acquire()
+        await limiter.acquire()
         starts.append(now())
     return starts
 
@@ -135,11 +135,11 @@ async def test_the_rate_holds_and_is_used_in_real_time(rate: float, seconds: flo
 
 
 async def test_calls_begin_in_the_order_they_asked(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(20)
+    limiter = RateLimiter(20)
     order = []
 
     async def call(number: int) -> None:
-        await throttle.acquire()
+        await limiter.acquire()
         order.append(number)
 
     waiting: list[Awaitable[None]] = [call(number) for number in range(50)]
@@ -148,65 +148,65 @@ async def test_calls_begin_in_the_order_they_asked(virtual: VirtualTime) -> None
 
 
 async def test_one_who_gives_up_waiting_costs_no_call_and_holds_nobody_up(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(1)
-    await throttle.acquire()
-    async with throttle._turn:
-        impatient = asyncio.create_task(throttle.acquire())
+    limiter = RateLimiter(1)
+    await limiter.acquire()
+    async with limiter._turn:
+        impatient = asyncio.create_task(limiter.acquire())
         await asyncio.sleep(0)
         impatient.cancel()
     with pytest.raises(asyncio.CancelledError):
         await impatient
     before = virtual.now
-    await throttle.acquire()
+    await limiter.acquire()
     assert virtual.now - before == pytest.approx(MARGIN, abs=0.02)
 
 
 def test_a_burst_of_throttling_answers_halves_the_rate_once(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(100)
+    limiter = RateLimiter(100)
     sent = virtual.now
     for _ in range(20):
         virtual.now += 0.01
-        throttle.slow_down(sent)
-    assert throttle.rate == pytest.approx(100 * DECREASE)
+        limiter.slow_down(sent)
+    assert limiter.rate == pytest.approx(100 * DECREASE)
 
 
 async def test_a_lower_rate_holds_and_climbs_back(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(100)
-    throttle.slow_down(virtual.now)
-    starts = await begun(throttle, 4, virtual.monotonic)
+    limiter = RateLimiter(100)
+    limiter.slow_down(virtual.now)
+    starts = await begun(limiter, 4, virtual.monotonic)
     assert 0.95 * 50 / 100 <= share_used(starts, 100) <= 50 / 100
 
     # A call that was begun since is throttled too: half of the half.
-    throttle.slow_down(virtual.now)
-    assert throttle.rate == pytest.approx(25)
+    limiter.slow_down(virtual.now)
+    assert limiter.rate == pytest.approx(25)
 
     # Each second of good answers gives back a part of what is allowed.
     for _ in range(25):
-        throttle.speed_up()
-    assert throttle.rate == pytest.approx(25 + 100 * INCREASE, rel=0.1)
+        limiter.speed_up()
+    assert limiter.rate == pytest.approx(25 + 100 * INCREASE, rel=0.1)
 
 
 async def test_the_rate_climbs_back_to_what_is_allowed_and_never_above(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(20)
-    throttle.slow_down(virtual.now)
+    limiter = RateLimiter(20)
+    limiter.slow_down(virtual.now)
     starts = []
     end = virtual.now + 15
     while virtual.now < end:
-        await throttle.acquire()
+        await limiter.acquire()
         starts.append(virtual.now)
-        throttle.speed_up()
-        assert throttle.rate <= 20
-    assert throttle.rate == 20
+        limiter.speed_up()
+        assert limiter.rate <= 20
+    assert limiter.rate == 20
     assert most_within(starts, 1) <= 20
     assert most_within(starts[:10], 1) <= 11
 
 
 def test_however_often_it_is_throttled_some_of_the_rate_is_left(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(100)
+    limiter = RateLimiter(100)
     for _ in range(50):
         virtual.now += 1
-        throttle.slow_down(virtual.now)
-    assert throttle.rate == pytest.approx(100 * LOWEST)
+        limiter.slow_down(virtual.now)
+    assert limiter.rate == pytest.approx(100 * LOWEST)
 
 
 @pytest.mark.parametrize(("before", "after"), [(20, 5), (5, 20), (1000, 1), (1, 1000), (5, 0.2), (0.2, 5), (7, 59)])
@@ -214,38 +214,38 @@ async def test_a_rate_that_is_changed_has_no_second_that_neither_would_allow(
     virtual: VirtualTime, before: float, after: float
 ) -> None:
     for moment in (0.3, 0.5, 1.1, 5.05):
-        throttle = RateLimiter(before)
-        starts = await begun(throttle, moment, virtual.monotonic)
-        throttle.resize(after)
-        assert (throttle.allowed, throttle.rate) == (after, after)
-        following = await begun(throttle, max(3.0, 4 / after), virtual.monotonic)
+        limiter = RateLimiter(before)
+        starts = await begun(limiter, moment, virtual.monotonic)
+        limiter.resize(after)
+        assert (limiter.allowed, limiter.rate) == (after, after)
+        following = await begun(limiter, max(3.0, 4 / after), virtual.monotonic)
         assert following[0] - starts[-1] >= max(1.0, 1 / after)
         assert most_within(following, 1) <= max(after, 1)
         assert share_used(following, after) >= 0.9
 
 
 async def test_what_aws_throttles_stays_throttled_when_the_rate_is_changed(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(100)
-    throttle.slow_down(virtual.monotonic())
-    throttle.resize(10)
-    assert throttle.rate == 10 * DECREASE
+    limiter = RateLimiter(100)
+    limiter.slow_down(virtual.monotonic())
+    limiter.resize(10)
+    assert limiter.rate == 10 * DECREASE
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 3, 50])
 async def test_after_a_rest_no_call_counts_in_one_second_with_one_that_another_watcher_began_before(
     virtual: VirtualTime, rate: float
 ) -> None:
-    throttle = RateLimiter(rate)
-    throttle.rest()
+    limiter = RateLimiter(rate)
+    limiter.rest()
     rested = virtual.now
-    starts = await begun(throttle, 10 / rate, virtual.monotonic)
+    starts = await begun(limiter, 10 / rate, virtual.monotonic)
     assert starts[0] - rested >= max(1.0, 1 / rate)
     assert starts[0] - rested <= max(1.0, 1 / rate) * 1.05
 
 
 async def test_who_waits_for_a_low_rate_has_a_higher_one_at_once(virtual: VirtualTime) -> None:
-    throttle = RateLimiter(0.05)
-    await throttle.acquire()
+    limiter = RateLimiter(0.05)
+    await limiter.acquire()
     begun = virtual.monotonic()
     sleep, slept = virtual.sleep, 0
 
@@ -253,9 +253,9 @@ async def test_who_waits_for_a_low_rate_has_a_higher_one_at_once(virtual: Virtua
         nonlocal slept
         slept += 1
         if slept == 2:
-            throttle.resize(5)
+            limiter.resize(5)
         await sleep(seconds)
 
     rate_limiter.sleep = raised  # type: ignore[attr-defined]
-    await throttle.acquire()
+    await limiter.acquire()
     assert virtual.monotonic() - begun < 2.0
