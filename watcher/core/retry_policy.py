@@ -7,31 +7,31 @@ from math import inf
 from watcher.core.ports import DeliveryOutcome, DeliveryState, SendOutcome, Verdict
 from watcher.util.duration import format_duration
 
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 300.0
-"""Seconds: full jitter up to the first, doubled up to the longest, after each failure of a subject in a row."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 300.0
+"""The limits of the pause after a failed try: the first, which doubles with each failure of a subject in a row, up to
+the longest. The pause is a random share of its limit (full jitter)."""
 
-LONGEST_HEEDED = 3600.0
-"""Seconds that a sink is left alone at most when it asks for it."""
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""The longest pause that a sink may ask for."""
 
 REMOVED = "the sink is not in the configuration any more"
 """The recorded answer of a delivery that became a dead letter because its sink was removed."""
 
-SPACING = 5.0
-"""Seconds between sends to a sink that is down, at most: somebody's next event may be the one that gets through."""
+SPACING_SECONDS = 5.0
+"""The longest time between two sends to a sink that is down: the next event may be the one that it accepts."""
 
 
 def longest_pause(failures: int) -> float:
-    """The most seconds before the next try, after so many failures before this one."""
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures, 20))
+    """Return the limit of the pause after a failed try, in seconds; `failures` is how many tries failed before it."""
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 20))
 
 
-def most_borne(failures: int, deadline: float) -> float:
-    """The most seconds that so many tries can have taken, of at most `deadline` each.
+def longest_series(failures: int, deadline: float) -> float:
+    """Return the most seconds that so many failed tries can have taken, if each took at most `deadline` seconds.
 
-    A clock that was put right between two of them may tell of many more.
+    The wall clock may show much more time, if it was corrected between two of them.
     """
-    return sum(map(longest_pause, range(failures))) + failures * (deadline + SPACING)
+    return sum(map(longest_pause, range(failures))) + failures * (deadline + SPACING_SECONDS)
 
 
 def result_of(
@@ -43,12 +43,19 @@ def result_of(
     at_least: float = 0.0,
     deadline: float = inf,
 ) -> DeliveryOutcome:
-    """What `answer`, given at `now`, means for its delivery's future.
+    """Return the new state of a delivery after one try.
 
-    `share` (0 to 1) is the random part of the longest pause that is kept: one for all that failed together, so that
-    they come together again. A delivery is given up when it could have been sent for `give_up_after` seconds: since
-    it was recorded, or since its subject began to fail, whichever is later. A pause is `at_least` so long; a try took
-    `deadline` seconds at most.
+    A delivery is given up when it could have been sent for `give_up_after` seconds: since it was recorded, or since its
+    subject began to fail, whichever is later.
+
+    Args:
+        answer: the outcome of the try.
+        now: when the try ended, in seconds since 1970.
+        share: the random share (0 to 1) of the longest pause; the same for all deliveries that failed together, so that
+            they are tried together again.
+        give_up_after: the seconds after which the delivery is given up.
+        at_least: the seconds that the pause lasts at least.
+        deadline: the most seconds that a try takes.
     """
     delivery = answer.delivery
     if answer.verdict is Verdict.TAKEN:
@@ -56,13 +63,13 @@ def result_of(
     if answer.verdict is Verdict.NEVER:
         return DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused for good: {answer.text}")
     since = max(delivery.recorded, now if delivery.failing_since is None else delivery.failing_since)
-    if min(now - since, most_borne(delivery.failures, deadline)) >= give_up_after:
-        # What follows of its subject has its turn at once: it may be what the sink takes, or be as late itself.
+    if min(now - since, longest_series(delivery.failures, deadline)) >= give_up_after:
+        # No pause: the next delivery of the subject may be accepted, or be as late itself.
         return DeliveryOutcome(delivery, DeliveryState.DEAD, given_up(give_up_after, answer.text), failing=True)
     pause = max(at_least, share * longest_pause(delivery.failures))
     return DeliveryOutcome(delivery, DeliveryState.WAITING, answer.text, pause, failing=True)
 
 
 def given_up(give_up_after: float, text: str) -> str:
-    """Why a delivery is a dead letter although it was not refused."""
+    """Return the recorded answer of a delivery that became a dead letter although the sink did not refuse it."""
     return f"given up after {format_duration(give_up_after)}: {text}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
-from watcher.core.retry_policy import LONGEST_HEEDED, SPACING, result_of
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, result_of
 from watcher.delivery.batching import Batcher
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
@@ -81,7 +81,7 @@ class Sender:
             raise
         except SinkError as error:
             sink_error = True
-            at_least = min(error.retry_after or 0.0, LONGEST_HEEDED)
+            at_least = min(error.retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
             outcomes = self._later(batch, str(error))
             if not all(map(self.health.is_own_failure, batch)):
                 self._requested_until = max(self._requested_until, self._clock.monotonic() + at_least)
@@ -142,7 +142,7 @@ class Sender:
         if self._limits.in_order:
             self._spaced_until = now + max(result.pause for result in results)
         elif self.health.down:
-            self._spaced_until = now + share * SPACING
+            self._spaced_until = now + share * SPACING_SECONDS
         elif changed:
             self._spaced_until = -inf
         if changed:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from watcher.core.ports import Verdict
-from watcher.core.retry_policy import LONGEST_HEEDED
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
 from watcher.errors import SinkError, SinkGone
 from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.redaction import excerpt, printable
@@ -71,7 +71,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return None
     with suppress(ValueError, OverflowError):
         seconds = int(value) if value.isascii() and value.isdigit() else _until(value, now)
-        return min(max(0.0, float(seconds)), LONGEST_HEEDED)
+        return min(max(0.0, float(seconds)), MAX_RETRY_AFTER_SECONDS)
     return None
 
 

@@ -6,7 +6,7 @@ failed has a `next_try` in seconds since 1970; it is 0 if the lane may be tried 
 
 from __future__ import annotations
 
-from watcher.core.retry_policy import LONGEST_HEEDED
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
 
 OVERDUE = 1.0
 """A `next_try` long ago, and yet not 0: the lane is failing."""
@@ -20,4 +20,4 @@ def seconds_until(next_try: float, now: float) -> float:
     A `next_try` further away than the longest pause was planned before the clock was set back: the lane is due.
     """
     wait = next_try - now
-    return 0.0 if wait > LONGEST_HEEDED else max(0.0, wait)
+    return 0.0 if wait > MAX_RETRY_AFTER_SECONDS else max(0.0, wait)

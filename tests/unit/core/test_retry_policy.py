@@ -8,7 +8,13 @@ import pytest
 
 from tests.unit.delivery.relaying import an_event
 from watcher.core.ports import Delivery, DeliveryState, SendOutcome, Verdict
-from watcher.core.retry_policy import FIRST_PAUSE, LONGEST_PAUSE, longest_pause, most_borne, result_of
+from watcher.core.retry_policy import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    longest_pause,
+    longest_series,
+    result_of,
+)
 
 DAY = 86400.0
 
@@ -22,7 +28,7 @@ def answer(verdict: Verdict = Verdict.LATER, subject: str = "a", **delivery: Any
 )
 def test_pauses_double_from_the_first_to_the_longest(failures: int, pause: float) -> None:
     assert longest_pause(failures) == pause
-    assert FIRST_PAUSE <= pause <= LONGEST_PAUSE
+    assert FIRST_PAUSE_SECONDS <= pause <= LONGEST_PAUSE_SECONDS
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -68,7 +74,7 @@ def test_a_delivery_is_given_up_after_it_could_have_been_sent_for_long_enough(
 
 def test_a_correction_of_the_clock_gives_nothing_up() -> None:
     told = answer(recorded=0.0, failing_since=1.0, failures=2)
-    borne = most_borne(2, deadline=10.0)
+    borne = longest_series(2, deadline=10.0)
     result = result_of(told, now=1e9, share=1.0, give_up_after=borne + 1, deadline=10.0)
     assert result.state is DeliveryState.WAITING
     assert result_of(told, now=1e9, share=1.0, give_up_after=borne, deadline=10.0).state is DeliveryState.DEAD

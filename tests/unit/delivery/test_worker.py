@@ -22,7 +22,7 @@ from tests.unit.delivery.relaying import (
     relaying,
 )
 from watcher.core.ports import DeliveryQuery, Limits, Verdict
-from watcher.core.retry_policy import SPACING
+from watcher.core.retry_policy import SPACING_SECONDS
 from watcher.errors import SinkError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def test_sends_that_hang_take_only_some_of_the_parallel_sends(limits: Limi
         for number in range(200):
             await house.record("sound", number)
             # At first nothing works, and then a send may still hold them together; after that each goes alone.
-            await house.until(partial(_took, sink, number), 2 * (DEADLINE + SPACING) if number < 100 else 0.1)
+            await house.until(partial(_took, sink, number), 2 * (DEADLINE + SPACING_SECONDS) if number < 100 else 0.1)
             await asyncio.sleep(0.25)
 
 
@@ -149,5 +149,5 @@ async def test_many_that_hang_leave_room_for_one_that_works(limits: Limits) -> N
         await house.until(lambda: {*SUBJECTS} == {name for send in sink.sends for name in send.subjects}, 200)
         for number in range(8):
             await house.record("sound", number)
-            await house.until(partial(_took, sink, number), 2 * (DEADLINE + SPACING))
+            await house.until(partial(_took, sink, number), 2 * (DEADLINE + SPACING_SECONDS))
             await asyncio.sleep(30)

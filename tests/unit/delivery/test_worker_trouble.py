@@ -22,7 +22,7 @@ from tests.unit.delivery.relaying import (
     relaying,
 )
 from watcher.core.ports import Entry, Limits, Verdict
-from watcher.core.retry_policy import LONGEST_PAUSE, REMOVED, SPACING
+from watcher.core.retry_policy import LONGEST_PAUSE_SECONDS, REMOVED, SPACING_SECONDS
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
@@ -48,7 +48,7 @@ async def test_pauses_are_a_random_part_of_a_limit_that_doubles_up_to_a_maximum(
         await house.record("a", 1)
         await house.until(lambda: len(sink.sends) == 13, 3600)
     pauses = [later.at - earlier.at for earlier, later in pairwise(sink.sends)]
-    longest = [min(LONGEST_PAUSE, 2.0**n) for n in range(12)]
+    longest = [min(LONGEST_PAUSE_SECONDS, 2.0**n) for n in range(12)]
     # A pause that is nearly over may last a moment longer, until the worker looks again.
     assert pauses == pytest.approx([share * pause for pause in longest], abs=0.05)
 
@@ -128,7 +128,7 @@ async def test_a_delivery_that_is_too_old_becomes_a_dead_letter_and_its_subject_
     sink = Scripted(lambda delivery: Verdict.LATER if number_of(delivery) == 1 else Verdict.TAKEN)
     async with relaying(sink, give_up_after=600) as house:
         await house.record("a", 1, 2)
-        await house.quiet(600 + LONGEST_PAUSE + 2 * LONGEST_PAUSE)
+        await house.quiet(600 + LONGEST_PAUSE_SECONDS + 2 * LONGEST_PAUSE_SECONDS)
         (dead,) = await house.dead()
         assert dead.answer == "given up after 10m: it said later"
         assert (number_of(dead), dead.tries) == (1, len(sink.sends) - 1)
@@ -169,7 +169,7 @@ async def test_sends_to_a_sink_that_is_down_are_spaced_however_much_is_pending(f
     async with relaying(sink) as house:
         await house.record_all({f"s{i}": [1] for i in range(500)})
         await asyncio.sleep(200)
-        assert 200 / SPACING < len(sink.sends) < 3 * 200 / SPACING
+        assert 200 / SPACING_SECONDS < len(sink.sends) < 3 * 200 / SPACING_SECONDS
 
 
 @lanes
@@ -183,9 +183,9 @@ async def test_a_sink_that_is_down_is_retried_and_gets_everything_once_it_is_up(
         begun, sink.most_under_way = len(sink.sends), 0
         await asyncio.sleep(400)
         assert sink.most_under_way == 1
-        assert 400 / LONGEST_PAUSE < len(sink.sends) - begun < 3 * 400 / SPACING
+        assert 400 / LONGEST_PAUSE_SECONDS < len(sink.sends) - begun < 3 * 400 / SPACING_SECONDS
         sink.answer = lambda _: Verdict.TAKEN
-        await house.until(lambda: bool(sink.taken), LONGEST_PAUSE)
+        await house.until(lambda: bool(sink.taken), LONGEST_PAUSE_SECONDS)
         await house.quiet(1)
     for i in range(60):
         assert sink.taken_of(f"s{i}") == [0, 1, 2]

@@ -12,7 +12,7 @@ from typing import Any
 from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
-from watcher.core.retry_policy import LONGEST_HEEDED
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
 from watcher.stores.lanes import OVER, OVERDUE, seconds_until
 from watcher.stores.sqlite.rows import DELIVERY, checked, numbered
 
@@ -61,7 +61,7 @@ def lane_heads(
 ) -> list[Delivery]:
     """The deliveries to try next: the oldest of each lane that is due."""
     skipped = {f"skip{at}": subject for at, subject in enumerate(skip)}
-    values = {"sink": sink, "now": now, "longest": now + LONGEST_HEEDED, "limit": limit, **skipped}
+    values = {"sink": sink, "now": now, "longest": now + MAX_RETRY_AFTER_SECONDS, "limit": limit, **skipped}
     # Skipped subjects are left out before their events are read.
     others = f"lane.subject NOT IN ({', '.join(f':{name}' for name in skipped)})"
 
