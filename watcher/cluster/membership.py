@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from watcher.polling.recorder import Recorder
 
 SHARED_GRACE_SECONDS = 2.0
-"""For the last deliveries at the end, when another daemon continues with the rest."""
+"""How long the last deliveries may take at the end, when another daemon continues with the rest."""
 
 
 class Membership:

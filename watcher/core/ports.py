@@ -1,4 +1,4 @@
-"""Every interface: the clock, stores, sinks and sources, and the values that cross them."""
+"""Every interface: the clock, stores, their shards and leases, and sinks; and the values that cross them."""
 
 from __future__ import annotations
 
@@ -118,9 +118,10 @@ class DeliveryOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ReminderRequest:
-    """A sink is to be reminded `every` so many seconds of what is wrong with a subject.
+    """Asks to remind a sink of a subject's problem, `every` so many seconds.
 
-    It repeats the last event of this type, if its attempt's `startedAt`, or its outage's `since`, is `moment`.
+    A reminder repeats the subject's last event of this `type`, if the `startedAt` of its attempt, or the `since` of its
+    error, is `moment`.
     """
 
     sink: str

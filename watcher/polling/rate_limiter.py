@@ -25,10 +25,10 @@ WASTE = 0.02
 allows."""
 
 MIN_SLEEP_SECONDS = 0.001
-"""The shortest sleep that the event loop keeps, and how much too late a window ends."""
+"""The shortest sleep that the event loop keeps: each window ends so much too late."""
 
 EARLY_SECONDS = 0.003
-"""How long before the end of a window the throttler waits for it by itself: a long sleep may end so much late."""
+"""How long before the end of a window the throttler waits by itself, since a long sleep may end that much too late."""
 
 RECHECK_SECONDS = 0.25
 """How long a call waits before it checks whether the rate has changed."""

@@ -11,7 +11,7 @@ SHARDS = 4
 
 
 def table(owners: str, *, leaving: str = "", gone: str = "") -> Seen:
-    """Shards by owner, one letter each ("." is nobody's); every letter but those `gone`, and a visitor `v`, beats."""
+    """Shards by owner, one letter each ("." is nobody's); every owner that is not `gone`, or is `leaving`, beats."""
     leases = {shard: Lease(None if owner == "." else owner, 3) for shard, owner in enumerate(owners)}
     beating = set(owners) - {".", *gone} | {*leaving}
     return Seen(leases, {watcher: Beat(7, watcher in leaving) for watcher in beating})
