@@ -861,6 +861,7 @@ async def test_events_and_deliveries_that_watcher_never_writes_are_reported(watc
         (body | {"number": "1"}, "the item.number cannot be"),
         (waiting | {"tries": "many"}, "the item.tries cannot be"),
         (waiting | {"state": "odd"}, "the item.state cannot be"),
+        (waiting | {"owed": "odd"}, "the item.owed cannot be"),
         (waiting | {"recorded": -1}, "the item.recorded cannot be"),
     ):
         await write(table, odd)

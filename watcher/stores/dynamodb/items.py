@@ -265,17 +265,18 @@ _STATES = ("waiting", "sent", "dead", "dropped")
 _TEXT = {"text": Optional((str, bytes)), "parts": Optional(str), "count": Optional(int)}
 _NAMED = {"number": int, "id": str, "subject": str}
 _SHOWN = {**_NAMED, "type": str, "time": str, "recorded": is_moment}
+_OWED = Each(list, str)
 _FORMS: dict[str, Any] = {
     "T": {"subject": str, "tx": Optional(str), "n": Optional(int), **_TEXT},
     "E": _SHOWN | _TEXT,
     "H": _SHOWN,
     "X": _NAMED,
-    "O": {"subject": str, "recorded": is_moment, "owed": Each(list, str)},
+    "O": {"subject": str, "recorded": is_moment, "owed": _OWED, "tx": str},
     "P": {"text": (str, bytes)},
 }
 _DELIVERY = {
     **_NAMED, "sink": str, "reminder": int, "recorded": is_moment, "state": Optional(str), "tries": Optional(int),
     "tried": Optional(is_moment), "ended": Optional(is_moment), "answer": Optional(str), "failures": Optional(int),
-    "since": Optional(is_moment), "next_try": Optional(is_moment), "after": Optional(int),
+    "since": Optional(is_moment), "next_try": Optional(is_moment), "after": Optional(int), "owed": Optional(_OWED),
 }  # fmt: skip
 """The attributes by the first letter of the partition (`_FORMS`), and of deliveries in any partition."""
