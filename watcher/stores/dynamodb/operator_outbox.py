@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryState
 from watcher.stores.dynamodb import codec, items
-from watcher.stores.dynamodb.items import EventKey, Key, shard_of
+from watcher.stores.dynamodb.items import EventKey, shard_of
+from watcher.stores.dynamodb.lease_table import lease
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Put, Update, gather
 
@@ -60,7 +61,7 @@ class DynamoOutbox(DynamoReader):
         try:
             return sum(await gather(change(key, each) for key, each in by_event.items()))
         finally:
-            await gather(self.table.update(Key("L", f"S#{shard}"), "ADD news :one", {":one": 1}) for shard in shards)
+            await gather(self.table.update(lease(shard), "ADD news :one", {":one": 1}) for shard in shards)
 
 
 def touched(key: EventKey) -> Operation:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.core import state
+from watcher.core.leases import Beat
 from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import chunked_text, codec, commit, items, schema
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.items import META, SHARDS, EventKey
-from watcher.stores.dynamodb.lease_table import LeaseTable
+from watcher.stores.dynamodb.lease_table import LEASES, WATCHER, LeaseTable, seen_in
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import gather
 from watcher.stores.lane_index import Place, Row
@@ -191,8 +192,8 @@ class DynamoMover(DynamoReader):
             if not now:
                 return
 
-    async def _counters(self) -> dict[str, int]:
-        return {str(item["s"]): item.get("n", 0) for item in await self.table.query("L", "W#")}
+    async def _counters(self) -> Mapping[str, Beat]:
+        return seen_in(await self.table.query(LEASES, WATCHER)).watchers
 
 
 class _Names:
