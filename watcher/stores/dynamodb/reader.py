@@ -99,8 +99,8 @@ class DynamoReader:
             key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]), reverse=query.newest
         )
         bodies = await self.contents.events_at([codec.event_key(item) for item in found[: query.limit]])
-        told = [(item, bodies.get(codec.event_key(item))) for item in found[: query.limit]]
-        return [codec.record_of(item, event) for item, event in told if event is not None]
+        pairs = [(item, bodies.get(codec.event_key(item))) for item in found[: query.limit]]
+        return [codec.record_of(item, event) for item, event in pairs if event is not None]
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         items = await self.contents.undelivered("OD")
