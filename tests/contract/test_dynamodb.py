@@ -594,11 +594,11 @@ async def test_an_old_watcher_goes_on_with_its_sink_when_the_one_that_removed_it
 
 async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watchers: Watchers) -> None:
     first, second = await watchers(2)
-    wish = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 1.0)
+    request = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 1.0)
     for number in range(8):
         await first.commit([entry("a", number)], NOW)
         await first.settle([sent(each) for each in await first.lane_heads("x", NOW, 9)], NOW)
-        await asyncio.gather(first.remind([wish], after(60)), second.prune(after(30), 9))
+        await asyncio.gather(first.remind([request], after(60)), second.prune(after(30), 9))
         waits = await first.lane_heads("x", after(60), 9)
         found = await second.find(event(number).id)
         assert len(found) >= len(waits)

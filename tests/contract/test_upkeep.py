@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 DEAD = DeliveryQuery(states=[DeliveryState.DEAD])
-WISH = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 100.0)
+REQUEST = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 100.0)
 
 
 async def deliver(store: Store, seconds: float, sink: str = "x") -> list[str]:
@@ -90,14 +90,14 @@ async def test_a_reminder_is_due_when_its_time_is_over_and_counts(store: Store) 
     await store.commit([entry("a", 1)], NOW)
     first = event(1).id
     assert await deliver(store, 10) == [first]
-    assert await store.remind([WISH], after(109)) == 0
-    assert await store.remind([WISH], after(110)) == 1
-    assert await store.remind([WISH], after(500)) == 0  # it waits
+    assert await store.remind([REQUEST], after(109)) == 0
+    assert await store.remind([REQUEST], after(110)) == 1
+    assert await store.remind([REQUEST], after(500)) == 0  # it waits
     reminder = await only(store, now=after(500))
     assert (reminder.reminder, reminder.event, reminder.recorded) == (1, event(1), NOW.timestamp())
     assert await deliver(store, 500) == [f"{first}-reminder-1"]
-    assert await store.remind([WISH], after(599)) == 0
-    assert await store.remind([WISH], after(600)) == 1
+    assert await store.remind([REQUEST], after(599)) == 0
+    assert await store.remind([REQUEST], after(600)) == 1
     assert await deliver(store, 600) == [f"{first}-reminder-2"]
     assert [(told.reminder, told.state) for told in await reminders(store)] == [
         (1, DeliveryState.SENT),
@@ -109,24 +109,24 @@ async def test_a_reminder_is_due_when_its_time_is_over_and_counts(store: Store) 
 async def test_what_was_given_up_is_reminded_of_as_well(store: Store) -> None:
     await store.commit([entry("a", 1)], NOW)
     await store.settle([given_up(await only(store))], after(50))
-    assert await store.remind([WISH], after(149)) == 0
-    assert await store.remind([WISH], after(150)) == 1
+    assert await store.remind([REQUEST], after(149)) == 0
+    assert await store.remind([REQUEST], after(150)) == 1
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "other",
     [
-        replace(WISH, sink="y"),
-        replace(WISH, subject="b"),
-        replace(WISH, type="watcher.sync.stalled"),
-        replace(WISH, moment="2026-11-23T12:00:00Z"),
+        replace(REQUEST, sink="y"),
+        replace(REQUEST, subject="b"),
+        replace(REQUEST, type="watcher.sync.stalled"),
+        replace(REQUEST, moment="2026-11-23T12:00:00Z"),
     ],
 )
-async def test_there_is_no_reminder_of_what_a_sink_was_not_told(store: Store, wish: ReminderRequest) -> None:
+async def test_there_is_no_reminder_of_what_a_sink_was_not_told(store: Store, other: ReminderRequest) -> None:
     await store.commit([entry("a", 1)], NOW)
     await deliver(store, 0)
-    assert await store.remind([wish], after(5000)) == 0
-    assert await store.remind([WISH, wish], after(5000)) == 1
+    assert await store.remind([other], after(5000)) == 0
+    assert await store.remind([REQUEST, other], after(5000)) == 1
 
 
 async def test_an_outage_is_told_from_another_by_when_it_began(store: Store) -> None:
@@ -145,14 +145,14 @@ async def test_there_is_no_reminder_while_a_subjects_news_waits(store: Store) ->
     await store.commit([entry("a", 1, 2)], NOW)
     first, _ = await store.due("x", 2)
     await store.settle([sent(first)], NOW)
-    assert await store.remind([WISH], after(5000)) == 0
+    assert await store.remind([REQUEST], after(5000)) == 0
 
 
 async def test_a_newer_event_calls_a_reminder_off_even_one_under_way(store: Store) -> None:
     await store.commit([entry("a", 1, sinks="xy")], NOW)
     await deliver(store, 0)
     await deliver(store, 0, "y")
-    assert await store.remind([WISH, replace(WISH, sink="y")], after(100)) == 2
+    assert await store.remind([REQUEST, replace(REQUEST, sink="y")], after(100)) == 2
     under_way = await only(store, now=after(100))
     await store.commit([Entry("a", Record(sequence=5))], after(101))  # a state without an event calls nothing off
     assert await only(store, now=after(101)) == under_way
@@ -169,13 +169,13 @@ async def test_a_reminder_that_waits_and_is_not_wished_for_any_more_is_called_of
     await store.commit([entry("a", 1, sinks="xy")], NOW)
     await deliver(store, 0)
     await deliver(store, 0, "y")
-    assert await store.remind([WISH, replace(WISH, sink="y")], after(100)) == 2
-    assert await store.remind([replace(WISH, sink="y")], after(110)) == 0
+    assert await store.remind([REQUEST, replace(REQUEST, sink="y")], after(100)) == 2
+    assert await store.remind([replace(REQUEST, sink="y")], after(110)) == 0
     told = {each.sink: (each.state, each.answer) for each in await reminders(store)}
     assert told == {"x": (DeliveryState.DROPPED, OVER), "y": (DeliveryState.WAITING, None)}
     assert await store.lane_heads("x", after(110), 10) == []
-    assert await store.remind([WISH], after(209)) == 0
-    assert await store.remind([WISH], after(210)) == 1
+    assert await store.remind([REQUEST], after(209)) == 0
+    assert await store.remind([REQUEST], after(210)) == 1
 
 
 async def test_what_was_recorded_before_a_time_is_buried_and_the_rest_goes_on(store: Store) -> None:
@@ -207,14 +207,14 @@ async def test_only_what_fails_since_a_time_is_hastened(store: Store) -> None:
 async def test_a_muted_event_is_reminded_of_for_the_first_time_when_the_mute_is_over(store: Store) -> None:
     muted = event(1, muted={"reason": None, "until": None})
     await store.commit([Entry("a", Record(), [(muted, [])])], NOW)
-    assert await store.remind([WISH], after(99)) == 0
-    assert await store.remind([WISH], after(100)) == 1
+    assert await store.remind([REQUEST], after(99)) == 0
+    assert await store.remind([REQUEST], after(100)) == 1
     assert await deliver(store, 100) == [f"{muted.id}-reminder-1"]
 
 
 async def test_what_was_recorded_before_a_sink_was_there_is_not_reminded_of(store: Store) -> None:
     await store.commit([entry("a", 1, sinks=())], NOW)
-    assert await store.remind([WISH], after(5000)) == 0
+    assert await store.remind([REQUEST], after(5000)) == 0
 
 
 async def test_pruning_keeps_what_ended_lately_and_what_waits(store: Store) -> None:
@@ -233,11 +233,11 @@ async def test_an_event_that_is_still_reminded_of_outlives_its_time_and_old_remi
     await store.commit([entry("a", 1)], NOW)
     await deliver(store, 0)
     for count in range(1, 4):
-        assert await store.remind([WISH], after(200 * count)) == 1
+        assert await store.remind([REQUEST], after(200 * count)) == 1
         assert await deliver(store, 200 * count) == [f"{event(1).id}-reminder-{count}"]
     assert await store.prune(after(500), 10) == 0
     assert [told.reminder for told in await store.deliveries(DeliveryQuery())] == [0, 3]
-    assert await store.remind([WISH], after(800)) == 1
+    assert await store.remind([REQUEST], after(800)) == 1
     assert await store.prune(after(5000), 10) == 0
     assert await deliver(store, 800) == [f"{event(1).id}-reminder-4"]
     assert await store.prune(after(5000), 10) == 1

@@ -26,7 +26,7 @@ from tests.support.event_oracle import Fact, NotConservedError, all_accounted_fo
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
-from watcher.core.reminders import wishes
+from watcher.core.reminders import reminder_requests
 from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.delivery.relay import Relay
 from watcher.observability.observer import Observers
@@ -281,7 +281,7 @@ class Watching(RuleBasedStateMachine):
 
     async def _remind(self) -> None:
         now = self.clock.now()
-        await self.store.remind(wishes(CONFIG, self.recorder.records, now), now)
+        await self.store.remind(reminder_requests(CONFIG, self.recorder.records, now), now)
 
     async def _told(self, states: Collection[DeliveryState]) -> list[DeliveryRecord]:
         return await self.store.deliveries(DeliveryQuery(states, "lanes", limit=100_000))

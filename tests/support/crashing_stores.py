@@ -51,10 +51,10 @@ class Sound(SqliteStore):
         await super().settle(results, now)
         self._at("settling is done")
 
-    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
+    async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
         """What is to be sent once more."""
-        self._at("reminding begins", telling=bool(wishes))
-        count = await super().remind(wishes, now)
+        self._at("reminding begins", telling=bool(requests))
+        count = await super().remind(requests, now)
         self._at("reminding is done", telling=bool(count))
         return count
 

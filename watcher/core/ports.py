@@ -305,7 +305,7 @@ class Store(Reader, Protocol):
     async def mark_alive(self, now: datetime) -> None:
         """Record that a daemon keeps the store up to date as of `now`; the mark is not exported."""
 
-    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
+    async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
         """Queue the reminders that are due, and return how many; cancel waiting ones that are not requested."""
 
 

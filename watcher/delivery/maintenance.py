@@ -10,7 +10,7 @@ import structlog
 
 from watcher.core.liveness import MARK_SECONDS
 from watcher.core.ports import Store
-from watcher.core.reminders import wishes
+from watcher.core.reminders import reminder_requests
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Maintenance:
             every = [sink.remind_every for sink in self._inside.config.sinks if sink.remind_every is not None]
             await asyncio.sleep(min([MAX_REMIND_SECONDS, *(each / 20 for each in every)]))
             config, now, gone = self._inside.config, self._inside.clock.now(), self._relay.gone()
-            wanted = [wish for wish in wishes(config, self._inside.records, now) if wish.sink not in gone]
+            requests = reminder_requests(config, self._inside.records, now)
+            wanted = [request for request in requests if request.sink not in gone]
             try:
                 if await self._store.remind(wanted, now):
                     self._relay.wake()

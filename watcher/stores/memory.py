@@ -96,11 +96,11 @@ class MemoryOutbox:
             self._add(place)
         return len(chosen)
 
-    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
-        wished = {(wish.sink, wish.subject) for wish in wishes}
-        over = [row for row in self._index.reminders() if (row.place.sink, row.place.subject) not in wished]
+    async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
+        requested = {(request.sink, request.subject) for request in requests}
+        over = [row for row in self._index.reminders() if (row.place.sink, row.place.subject) not in requested]
         self._end(over, DeliveryState.DROPPED, OVER, now.timestamp())
-        return sum(self._remind(wish, now.timestamp()) for wish in wishes)
+        return sum(self._remind(request, now.timestamp()) for request in requests)
 
     async def prune(self, before: datetime, limit: int) -> int:
         moment = before.timestamp()
@@ -129,24 +129,24 @@ class MemoryOutbox:
             self._index.remove(row.place, failing=failing)
         return len(rows)
 
-    def _remind(self, wish: ReminderRequest, moment: float) -> int:
-        meant = (wish.subject, wish.type)
+    def _remind(self, request: ReminderRequest, moment: float) -> int:
+        meant = (request.subject, request.type)
         number = next(
             (n for n, (_, event) in reversed(self._events.items()) if (event.subject, event.type) == meant), 0
         )
-        if not number or self._index.waits(wish.sink, wish.subject):
+        if not number or self._index.waits(request.sink, request.subject):
             return 0
         # Nothing of the subject waits, so each of its deliveries has ended.
         ended = [
             (place.reminder, ended.at)
             for place, ended in self._ended.items()
-            if (place.number, place.sink) == (number, wish.sink)
+            if (place.number, place.sink) == (number, request.sink)
         ]
         recorded, event = self._events[number]
-        count = reminders.due(wish, event.body, recorded, max(ended, default=None), moment)
+        count = reminders.due(request, event.body, recorded, max(ended, default=None), moment)
         if count is None:
             return 0
-        self._add(Place(wish.subject, wish.sink, number, count))
+        self._add(Place(request.subject, request.sink, number, count))
         return 1
 
     def _delivery(self, row: Row) -> Delivery:

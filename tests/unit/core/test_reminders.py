@@ -11,7 +11,7 @@ import pytest
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, Severity, rfc3339
 from watcher.core.ports import ReminderRequest
-from watcher.core.reminders import Wrong, due, wishes, wrong_with
+from watcher.core.reminders import Problem, due, problem_of, reminder_requests
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.core.state import Known, Outage, Record
 from watcher.sources.codeconnections import stack
@@ -41,34 +41,34 @@ def known(status: str, **rest: Any) -> Record:
 
 
 FAILING = known(FAILED)
-FAILED_WISH = ReminderRequest("ops", STACK.id, "watcher.sync.failed", rfc3339(minute(1)), 14400.0)
+FAILED_REQUEST = ReminderRequest("ops", STACK.id, "watcher.sync.failed", rfc3339(minute(1)), 14400.0)
 
 
 @pytest.mark.parametrize(
-    ("record", "wrong"),
+    ("record", "problem"),
     [
         (Record(), None),
         (Record(Known(None, minute(2))), None),
         (known(SUCCEEDED), None),
         (known(IN_PROGRESS), None),
         (known("ODD"), None),
-        (FAILING, Wrong("watcher.sync.failed", "2026-11-23T08:01:00Z")),
-        (known(QUEUED, stalled=minute(1)), Wrong("watcher.sync.stalled", "2026-11-23T08:01:00Z")),
+        (FAILING, Problem("watcher.sync.failed", "2026-11-23T08:01:00Z")),
+        (known(QUEUED, stalled=minute(1)), Problem("watcher.sync.stalled", "2026-11-23T08:01:00Z")),
         (known(QUEUED, stalled=minute(0)), None),  # another attempt stalled
         (known(SUCCEEDED, stalled=minute(1)), None),
-        (known(FAILED, stalled=minute(1)), Wrong("watcher.sync.failed", "2026-11-23T08:01:00Z")),
-        (Record(outage=OUTAGE), Wrong("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
-        (replace(FAILING, outage=OUTAGE), Wrong("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
+        (known(FAILED, stalled=minute(1)), Problem("watcher.sync.failed", "2026-11-23T08:01:00Z")),
+        (Record(outage=OUTAGE), Problem("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
+        (replace(FAILING, outage=OUTAGE), Problem("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
     ],
 )
-def test_what_is_wrong_with_a_target_is_what_its_record_says(record: Record, wrong: Wrong | None) -> None:
-    assert wrong_with(record) == wrong
+def test_the_problem_of_a_target_is_read_from_its_record(record: Record, problem: Problem | None) -> None:
+    assert problem_of(record) == problem
 
 
 def test_only_sinks_that_ask_for_it_are_reminded() -> None:
-    assert wishes(CONFIG, {STACK.id: FAILING, TEMPLATE.id: known(SUCCEEDED)}, minute(5)) == [FAILED_WISH]
-    assert wishes(replace(CONFIG, sinks=CONFIG.sinks[1:]), {STACK.id: FAILING}, minute(5)) == []
-    assert wishes(CONFIG, {}, minute(5)) == []
+    assert reminder_requests(CONFIG, {STACK.id: FAILING, TEMPLATE.id: known(SUCCEEDED)}, minute(5)) == [FAILED_REQUEST]
+    assert reminder_requests(replace(CONFIG, sinks=CONFIG.sinks[1:]), {STACK.id: FAILING}, minute(5)) == []
+    assert reminder_requests(CONFIG, {}, minute(5)) == []
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_only_sinks_that_ask_for_it_are_reminded() -> None:
 )
 def test_a_sink_is_reminded_of_what_is_routed_to_it(asked_for: dict[str, Any], *, wanted: bool) -> None:
     config = replace(CONFIG, sinks=(replace(SINK, **asked_for),))
-    assert wishes(config, {STACK.id: FAILING}, minute(5)) == ([FAILED_WISH] if wanted else [])
+    assert reminder_requests(config, {STACK.id: FAILING}, minute(5)) == ([FAILED_REQUEST] if wanted else [])
 
 
 @pytest.mark.parametrize(
@@ -100,22 +100,23 @@ def test_a_sink_is_reminded_of_what_is_routed_to_it(asked_for: dict[str, Any], *
     ],
 )
 def test_of_what_is_muted_now_nobody_is_reminded(mute: Mute, *, muted: bool) -> None:
-    found = wishes(replace(CONFIG, mutes=(mute,)), {STACK.id: FAILING}, minute(5))
-    assert found == ([] if muted else [FAILED_WISH])
+    found = reminder_requests(replace(CONFIG, mutes=(mute,)), {STACK.id: FAILING}, minute(5))
+    assert found == ([] if muted else [FAILED_REQUEST])
 
 
 def test_of_an_endpoint_that_cannot_be_read_is_spoken_and_not_of_its_targets() -> None:
     blind = {TEMPLATE.id: FAILING, str(PROTON): Record(outage=OUTAGE)}
     of_endpoint = ReminderRequest("ops", str(PROTON), "watcher.endpoint.unreadable", rfc3339(minute(3)), 14400.0)
-    assert wishes(CONFIG, blind, minute(5)) == [of_endpoint]
-    found = wishes(CONFIG, {**blind, STACK.id: FAILING}, minute(5))
-    assert sorted(wish.subject for wish in found) == sorted([str(PROTON), STACK.id])
+    assert reminder_requests(CONFIG, blind, minute(5)) == [of_endpoint]
+    found = reminder_requests(CONFIG, {**blind, STACK.id: FAILING}, minute(5))
+    assert sorted(request.subject for request in found) == sorted([str(PROTON), STACK.id])
     first = replace(CONFIG, targets=(TEMPLATE, STACK))
-    assert {wish.subject for wish in wishes(first, {**blind, STACK.id: FAILING}, minute(5))} == {str(PROTON), STACK.id}
+    found = reminder_requests(first, {**blind, STACK.id: FAILING}, minute(5))
+    assert {request.subject for request in found} == {str(PROTON), STACK.id}
 
 
 def test_what_is_no_longer_configured_is_not_spoken_of() -> None:
-    assert wishes(replace(CONFIG, targets=(TEMPLATE,)), {STACK.id: FAILING}, minute(5)) == []
+    assert reminder_requests(replace(CONFIG, targets=(TEMPLATE,)), {STACK.id: FAILING}, minute(5)) == []
 
 
 SYNC = {"attempt": {"startedAt": "2026-11-23T08:00:00Z"}}
@@ -143,12 +144,12 @@ MUTED = {**SYNC, "muted": {"reason": None, "until": None}}
 def test_a_reminder_is_due_an_interval_after_the_last_delivery_of_the_requested_event(
     data: dict[str, Any], last: tuple[int, float] | None, now: float, number: int | None
 ) -> None:
-    wish = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
-    assert due(wish, json.dumps({"data": data}), 50.0, last, now) == number
+    request = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
+    assert due(request, json.dumps({"data": data}), 50.0, last, now) == number
 
 
 @pytest.mark.parametrize("body", ["[]", '{"data":[]}', '{"data":{"attempt":1}}', '{"data":{"error":1}}'])
 def test_a_body_that_is_not_an_event_is_named_in_the_error(body: str) -> None:
-    wish = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
+    request = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
     with pytest.raises(ValueError, match=r"event\.body"):
-        due(wish, body, 50.0, None, 160.0)
+        due(request, body, 50.0, None, 160.0)

@@ -189,8 +189,8 @@ async def test_reminders_share_a_send_with_each_other_but_not_with_events() -> N
         await house.quiet(31)
         await house.record("c", 3, sha="bad")
         await asyncio.sleep(25)
-        wishes = [ReminderRequest("x", subject, "watcher.sync.failed", "T", 10.0) for subject in "abc"]
-        assert await store.remind(wishes, house.clock.now()) == 2
+        requests = [ReminderRequest("x", subject, "watcher.sync.failed", "T", 10.0) for subject in "abc"]
+        assert await store.remind(requests, house.clock.now()) == 2
         house.relay.wake()
         await house.quiet(31)
     assert [_told(send.deliveries) for send in sink.sends] == [["a", "b"], ["a again", "b again"], ["c"]]

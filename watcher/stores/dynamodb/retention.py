@@ -63,14 +63,14 @@ class Retention:
                 done += sum(await gather(self._replayed(item, sink, wanted) for item in old[start : start + STEP]))
         return done
 
-    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
+    async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
         """Remind, and cancel the reminders that wait in the held shards and are no longer requested."""
-        wished, moment = {(wish.sink, wish.subject) for wish in wishes}, now.timestamp()
-        over = [row for row in self._index.reminders() if (row.place.sink, row.place.subject) not in wished]
+        requested, moment = {(request.sink, request.subject) for request in requests}, now.timestamp()
+        over = [row for row in self._index.reminders() if (row.place.sink, row.place.subject) not in requested]
         await gather(self._outbox.end(row, moment, DeliveryState.DROPPED, OVER) for row in over)
-        current = set(wishes)
-        self._not_before = {wish: at for wish, at in self._not_before.items() if wish in current}
-        return sum(await gather(self._remind(wish, moment) for wish in wishes))
+        current = set(requests)
+        self._not_before = {request: at for request, at in self._not_before.items() if request in current}
+        return sum(await gather(self._remind(request, moment) for request in requests))
 
     async def prune(self, before: datetime, limit: int) -> int:
         moment, done = before.timestamp(), 0
@@ -94,7 +94,7 @@ class Retention:
 
     def subject_changed(self, subject: str) -> None:
         """Forget when the next reminders of a subject are due: it has new events."""
-        self._not_before = {wish: at for wish, at in self._not_before.items() if wish.subject != subject}
+        self._not_before = {request: at for request, at in self._not_before.items() if request.subject != subject}
 
     async def _replayed(self, item: Item, sink: str, wanted: Callable[[Event], bool]) -> bool:
         key = codec.event_key(item)
@@ -113,22 +113,25 @@ class Retention:
         self._lanes.add(row)
         return True
 
-    async def _remind(self, wish: ReminderRequest, now: float) -> int:
-        if self._index.waits(wish.sink, wish.subject) or now < self._not_before.get(wish, -inf) <= now + wish.every:
+    async def _remind(self, request: ReminderRequest, now: float) -> int:
+        if (
+            self._index.waits(request.sink, request.subject)
+            or now < self._not_before.get(request, -inf) <= now + request.every
+        ):
             return 0
-        found = await self._last_event(wish.subject, wish.type)
+        found = await self._last_event(request.subject, request.type)
         if found is None:
             return 0
         key, event, recorded = found
-        ended = await self._deliveries_of(key, wish.sink)
+        ended = await self._deliveries_of(key, request.sink)
         last = max(ended, default=None)
-        count = reminders.due(wish, event.body, recorded, last, now)
+        count = reminders.due(request, event.body, recorded, last, now)
         if count is None:
-            due = (last[1] if last else recorded) + wish.every
-            self._not_before[wish] = due if due > now else now + LOOK_AGAIN_SECONDS
+            due = (last[1] if last else recorded) + request.every
+            self._not_before[request] = due if due > now else now + LOOK_AGAIN_SECONDS
             return 0
-        row = Row(Place(wish.subject, wish.sink, key.number, count), key.id, recorded)
-        self._not_before.pop(wish, None)
+        row = Row(Place(request.subject, request.sink, key.number, count), key.id, recorded)
+        self._not_before.pop(request, None)
         return int(await self._let_wait(row))
 
     async def _last_event(self, subject: str, kind: str) -> tuple[EventKey, Event, float] | None:

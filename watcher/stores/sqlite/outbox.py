@@ -143,35 +143,37 @@ def call_off_reminders(connection: sqlite3.Connection, subject: str, now: float,
         advance(connection, lane, subject)
 
 
-def remind(connection: sqlite3.Connection, wishes: Iterable[ReminderRequest], now: float) -> int:
+def remind(connection: sqlite3.Connection, requests: Iterable[ReminderRequest], now: float) -> int:
     """Let reminders that are due wait, and cancel those no longer requested; returns how many now wait."""
-    wished = {(wish.sink, wish.subject) for wish in wishes}
+    requested = {(request.sink, request.subject) for request in requests}
     waiting = connection.execute(
         """SELECT DISTINCT sink, subject FROM delivery INDEXED BY delivery_reminder
            WHERE reminder > 0 AND state = 'waiting'"""
     ).fetchall()
-    for sink, subject in set(waiting) - wished:
+    for sink, subject in set(waiting) - requested:
         call_off_reminders(connection, subject, now, sink)
-    return sum(_remind(connection, wish, now) for wish in wishes)
+    return sum(_remind(connection, request, now) for request in requests)
 
 
-def _remind(connection: sqlite3.Connection, wish: ReminderRequest, now: float) -> int:
+def _remind(connection: sqlite3.Connection, request: ReminderRequest, now: float) -> int:
     """Add the reminder that is requested, if it is time; returns how many (1 or 0)."""
-    if connection.execute("SELECT 1 FROM lane WHERE sink = ? AND subject = ?", (wish.sink, wish.subject)).fetchone():
+    if connection.execute(
+        "SELECT 1 FROM lane WHERE sink = ? AND subject = ?", (request.sink, request.subject)
+    ).fetchone():
         return 0
     row = connection.execute(
         "SELECT number, recorded, body FROM event WHERE subject = ? AND type = ? ORDER BY number DESC LIMIT 1",
-        (wish.subject, wish.type),
+        (request.subject, request.type),
     ).fetchone()
     if row is None:
         return 0
     number, recorded, body = row
     last = connection.execute(
         "SELECT reminder, ended FROM delivery WHERE sink = ? AND number = ? ORDER BY reminder DESC LIMIT 1",
-        (wish.sink, number),
+        (request.sink, number),
     ).fetchone()
-    count = reminders.due(wish, body, recorded, last, now)
-    return 0 if count is None else add(connection, number, wish.subject, [wish.sink], count)
+    count = reminders.due(request, body, recorded, last, now)
+    return 0 if count is None else add(connection, number, request.subject, [request.sink], count)
 
 
 def replay(connection: sqlite3.Connection, sink: str, since: float, wanted: Callable[[Event], bool]) -> int:

@@ -81,8 +81,8 @@ class SqliteStore(SqliteReader):
         sql, moment = "INSERT OR REPLACE INTO alive VALUES (1, ?)", now.timestamp()
         await self.database.change(lambda connection: connection.execute(sql, (moment,)))
 
-    async def remind(self, wishes: Sequence[ReminderRequest], now: datetime) -> int:
-        return await self.database.change(outbox.remind, wishes, now.timestamp())
+    async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
+        return await self.database.change(outbox.remind, requests, now.timestamp())
 
 
 def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:
