@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -78,14 +78,14 @@ class SinkTypes:
 
     def _report_unknown(self, value: Keys, model: type[SinkModel], faults: Faults) -> None:
         """Report the keys that a sink of this type does not have; without a type, those that no sink has."""
-        keys: Collection[str] = model.known_keys()
-        if not value.keys() - set(keys):
+        keys = model.known_keys().keys()
+        if value.keys() <= keys:
             return
         by_type = {name: self.model(name).known_keys() for name in self._registered}
         if model is SinkModel:
             keys = dict.fromkeys(key for known in by_type.values() for key in known).keys()
         elsewhere = set()
-        for key in value.keys() - set(keys):
+        for key in value.keys() - keys:
             types = [name for name, known in by_type.items() if key in known]
             if types and not suggestion(key, keys):
                 faults.report(value.key_places[key], f"`{key}` is only for sinks of type {' and '.join(types)}")

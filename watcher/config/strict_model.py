@@ -46,7 +46,8 @@ class StrictModel(BaseModel):
         if not isinstance(value, Keys):
             return handler(value)
         cls.report_unknown(value, faults_of(info))
-        present = {name: given for name, given in value.items() if cls._is_given(name, given)}
+        known = cls.known_keys()
+        present = {name: given for name, given in value.items() if name in known and cls._is_given(known[name], given)}
         model = handler(present)
         model._written = value  # noqa: SLF001  of this class
         return model
@@ -62,10 +63,7 @@ class StrictModel(BaseModel):
         return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     @classmethod
-    def _is_given(cls, name: str, value: Any) -> bool:
-        field = cls.known_keys().get(name)
-        if field is None:
-            return False
+    def _is_given(cls, field: FieldInfo, value: Any) -> bool:
         return field.is_required() or not is_null(value)
 
     @property

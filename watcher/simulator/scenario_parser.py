@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import PydanticOmit
@@ -25,6 +25,9 @@ from watcher.simulator.scenario import FaultWindow, Role, Scenario, Throttle
 from watcher.simulator.timeline import NewAttempt, Scene, Stale, Status, Subject, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 PROVIDERS = ("GitHub", "GitHubEnterpriseServer", "Bitbucket", "GitLab", "GitLabSelfManaged", "AzureDevOps")
 
@@ -76,13 +79,8 @@ class _Entry(StrictModel):
     """A mapping whose keys may be keywords of Python (`for`, `from`), which are aliases of its fields."""
 
     @classmethod
-    def report_unknown(cls, value: Keys, faults: Faults) -> None:
-        faults.report_unknown(value, [field.alias or name for name, field in cls.model_fields.items()])
-
-    @classmethod
-    def _is_given(cls, name: str, value: Any) -> bool:
-        aliased = name in {field.alias for field in cls.model_fields.values()}
-        return aliased or super()._is_given(name, value)
+    def _is_given(cls, field: FieldInfo, value: Any) -> bool:
+        return field.alias is not None or super()._is_given(field, value)
 
 
 class _Lasting(_Entry):
