@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.aws.service_models import is_region
-from watcher.config.faults import suggestion
+from watcher.config.faults import choice
 from watcher.config.readers import quoted
 from watcher.config.schema import AccountModel
 from watcher.config.target_model import TargetModel
@@ -134,9 +134,8 @@ class Accounts:
     def _report_no_account(self, owner: TargetModel | AccountSinkModel) -> None:
         written = owner.as_written("account")
         known = [name.written for name in self._names or ()]
-        close = [] if written.filled else suggestion(written, known)
-        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
-        self._faults.report(owner.place("account"), f"there is no account {quoted(written)}; {hint}")
+        message = f"there is no account {quoted(written)}; {choice(written, known)}"
+        self._faults.report(owner.place("account"), message)
 
     def _report_repeated_regions(self, account: AccountModel) -> None:
         for index, region in enumerate(account.regions):

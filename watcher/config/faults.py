@@ -54,10 +54,18 @@ class Faults:
 
 
 def suggestion(word: str, known: Iterable[str]) -> list[str]:
-    """Return the one of the `known` words that was probably meant, if any."""
+    """Return the one of the `known` words that was probably meant, if any; none for a value made by variables."""
     if len(word) > LONGEST:  # the search is quadratic
         return []
+    if isinstance(word, Text) and word.filled:  # a similar word would reveal it
+        return []
     return get_close_matches(word, list(known), n=1, cutoff=0.7)
+
+
+def choice(word: str, known: Collection[str]) -> str:
+    """Return what to write instead of `word`, for messages: the word that was probably meant, else all of them."""
+    close = suggestion(word, known)
+    return f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
 
 
 def describe(value: object) -> str:
@@ -80,7 +88,7 @@ def _walk(value: Any, loc: Iterable[int | str]) -> Any:
 
 
 def _message(kind: str, raised: object, node: Any) -> str:
-    if isinstance(raised, ValueError):  # one of our own, from `fields`
+    if isinstance(raised, ValueError):  # a reader's own, with a message for people
         return str(raised)
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
         return f"this must be a mapping (key: value), not {describe(node)}"

@@ -9,7 +9,7 @@ from math import inf
 from pydantic import SecretStr
 
 from watcher.aws.service_models import is_region, text_rule
-from watcher.config.faults import describe, suggestion
+from watcher.config.faults import choice, describe
 from watcher.config.tree import Reads, Text, is_null
 from watcher.core.kinds import IdentityPart, Kind
 from watcher.util import duration
@@ -200,9 +200,7 @@ def one_of(words: Sequence[str]) -> Callable[[object], str]:
     def read(value: object) -> str:
         text = meant_as_text(value)
         if text not in words:
-            close = [] if text.filled else suggestion(text, words)
-            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(words)}"
-            raise ValueError(f"{quoted(text)} is not a valid value; {hint}")
+            raise ValueError(f"{quoted(text)} is not a valid value; {choice(text, words)}")
         return str(text)
 
     return read

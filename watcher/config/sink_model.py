@@ -18,10 +18,10 @@ from watcher.config.fields import (
     or_variable,
     text_schema,
 )
-from watcher.config.readers import duration_from, one_of, printable, quoted
+from watcher.config.readers import duration_from, meant_as_text, one_of, printable, quoted
 from watcher.config.strict_model import StrictModel
 from watcher.config.timestamps import MomentOrAge
-from watcher.config.tree import Keys, Text
+from watcher.config.tree import Keys
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.core.settings import SinkOptions
 from watcher.util.globs import matches
@@ -40,7 +40,7 @@ def _event_glob(value: object) -> str:
     text = printable(value)
     if any(matches(known, text) for known in ROUTABLE):
         return text
-    close = [] if isinstance(value, Text) and value.filled else suggestion(text, ROUTABLE)
+    close = suggestion(meant_as_text(value), ROUTABLE)
     hint = f"did you mean {close[0]}?" if close else "examples: watcher.sync.failed, watcher.target.unreadable"
     raise ValueError(f"{quoted(value)} matches no event type; {hint}")
 

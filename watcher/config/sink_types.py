@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import PydanticOmit, core_schema
 
-from watcher.config.faults import suggestion
+from watcher.config.faults import choice, suggestion
 from watcher.config.readers import meant_as_text, quoted
 from watcher.config.sink_model import SinkModel
 from watcher.config.strict_model import faults_of
-from watcher.config.tree import Keys, Text
+from watcher.config.tree import Keys
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -64,17 +64,12 @@ class SinkTypes:
         try:
             if (name := meant_as_text(written)) in self._registered:
                 return self.model(name)
-            fault = self._unknown_type(written)
+            fault = f"there is no sink of type {quoted(written)}; {choice(name, self._registered)}"
         except ValueError as error:
             fault = str(error)
         if not written.broken:
             faults.report(written.place, fault)
         raise PydanticOmit
-
-    def _unknown_type(self, written: Text) -> str:
-        close = [] if written.filled else suggestion(written, self._registered)
-        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(self._registered)}"
-        return f"there is no sink of type {quoted(written)}; {hint}"
 
     def _report_unknown(self, value: Keys, model: type[SinkModel], faults: Faults) -> None:
         """Report the keys that a sink of this type does not have; without a type, those that no sink has."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import PydanticOmit
 
-from watcher.config.faults import Faults, suggestion
+from watcher.config.faults import Faults, choice
 from watcher.config.fields import Boolean, Count, Duration, Plain, Rate, Region, RoleArn
 from watcher.config.readers import part_reader
 from watcher.config.strict_model import Sound, StrictModel, faults_of
@@ -58,8 +58,7 @@ def load_scenario(text: str, name: str) -> Scenario:
 def _choice(words: tuple[str, ...]) -> AfterValidator:
     def check(word: str) -> str:
         if word not in words:
-            close = suggestion(word, words)
-            raise ValueError(f"did you mean {close[0]}?" if close else f"choose from {', '.join(words)}")
+            raise ValueError(choice(word, words))
         return word
 
     return AfterValidator(check)
