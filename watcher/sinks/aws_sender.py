@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
     from watcher.sinks.aws import AwsOptions, Entry
 
+Part = list[tuple[Delivery, dict[str, Any]]]
+"""What one call sends: deliveries, each with its entry."""
+
 BATCH = 10
 """Entries in one call, at all three services."""
 MAX_BATCH_BYTES = 256 * 1024
@@ -59,25 +62,25 @@ class AwsSink:
 
     async def _each(self, parts: Sequence[Part]) -> list[SendOutcome]:
         """Return all outcomes; a part whose call failed is due later, unless all of them failed."""
-        outcomes = await asyncio.gather(*map(self._put, parts))
-        errors = [outcome for outcome in outcomes if isinstance(outcome, SinkError)]
+        results = await asyncio.gather(*map(self._put, parts))
+        errors = [result for result in results if isinstance(result, SinkError)]
         if errors and len(errors) == len(parts):
             raise errors[0]
-        answers: list[SendOutcome] = []
-        for part, outcome in zip(parts, outcomes, strict=True):
-            if isinstance(outcome, SinkError):
-                answers += [SendOutcome(delivery, Verdict.LATER, str(outcome)) for delivery, _ in part]
+        outcomes: list[SendOutcome] = []
+        for part, result in zip(parts, results, strict=True):
+            if isinstance(result, SinkError):
+                outcomes += [SendOutcome(delivery, Verdict.LATER, str(result)) for delivery, _ in part]
             else:
-                answers += outcome
-        return answers
+                outcomes += result
+        return outcomes
 
     async def _put(self, part: Part) -> list[SendOutcome] | SinkError:
         try:
             answer = await self._call(self._options.request([entry for _, entry in part]))
             return self._options.read(answer, [delivery for delivery, _ in part])
-        except RefusedError as refusal:
+        except RefusedError as refused:
             if len(part) == 1:
-                return [SendOutcome(part[0][0], verdict(refusal.code, refusal.message), str(refusal))]
+                return [SendOutcome(part[0][0], verdict(refused.code, refused.message), str(refused))]
             try:
                 return await self._each([[one] for one in part])
             except SinkError as error:
@@ -120,9 +123,6 @@ class AwsSink:
         if error.operation_name == self._options.operation and blames_call(failure.code):
             return RefusedError(text, failure.code, failure.message)
         return SinkError(text)
-
-
-Part = list[tuple["Delivery", dict[str, Any]]]
 
 
 class RefusedError(SinkError):
