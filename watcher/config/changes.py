@@ -44,7 +44,7 @@ def difference(old: Config, new: Config) -> Difference:
         changed_targets=sum(has[each] != had[each] for each in has.keys() & had.keys()),
         leaving_sinks=frozenset(name for name, built in before.items() if after.get(name) != built),
         coming_sinks=tuple(sink for sink in new.sinks if before.get(sink.name) != after[sink.name]),
-        restart_for=tuple(key for key in AT_START if getattr(old, key, None) != getattr(new, key, None)),
+        restart_for=tuple(key for key in AT_START if getattr(old, key) != getattr(new, key)),
     )
 
 
