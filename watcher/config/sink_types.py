@@ -62,11 +62,13 @@ class SinkTypes:
             return SinkModel
         written = value["type"]
         try:
-            if (name := meant_as_text(written)) in self._registered:
-                return self.model(name)
-            fault = f"there is no sink of type {quoted(written)}; {choice(name, self._registered)}"
+            name = meant_as_text(written)
         except ValueError as error:
             fault = str(error)
+        else:
+            if name in self._registered:
+                return self.model(name)
+            fault = f"there is no sink of type {quoted(written)}; {choice(name, self._registered)}"
         if not written.broken:
             faults.report(written.place, fault)
         raise PydanticOmit
