@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import botocore.session
 import pytest
 
-from tests.integration.receiver import Receiver
+from tests.integration.receiver import receiving
 from tests.integration.webhooks import a_delivery
 from watcher.aws.sessions import Sessions
 from watcher.config.document import Document
@@ -48,16 +48,12 @@ def configured(kinds: Mapping[str, Kind], text: str) -> Config:
 
 
 async def test_the_sink_posts_a_message(kinds: Mapping[str, Kind]) -> None:
-    receiver = Receiver()
-    await receiver.start()
-    try:
+    async with receiving() as receiver:
         sink = f"name: chat, type: mattermost, url: {receiver.url()}, allow_http: true, allow_private: true, proxy: off"
         config = configured(kinds, f"stacks: [{{name: network}}]\nsinks: [{{{sink}}}]\n")
         built = config.sinks[0].options.build(config.sinks[0], Sessions())
         (outcome,) = await built.send([a_delivery()])
         await built.close()
-    finally:
-        await receiver.stop()
     assert outcome.verdict is Verdict.TAKEN
     assert "test" in receiver.received[0].event["text"]
 

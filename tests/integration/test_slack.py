@@ -21,6 +21,7 @@ from watcher.sinks.slack import SlackOptions, SlackSink
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.support.emulators import Faulty
     from watcher.core.events import Event
 
 PATH = "/services/T000/B000/very-secret"
@@ -34,33 +35,26 @@ class Channel:
     text: str = "ok"
     headers: dict[str, str] = field(default_factory=dict)
     posted: list[dict[str, Any]] = field(default_factory=list)
-    port: int = 0
+    url: str = ""
 
     async def take(self, request: web.Request) -> web.Response:
-        assert request.path == PATH
+        assert (request.method, request.path) == ("POST", PATH)
         assert request.headers["Content-Type"] == "application/json; charset=utf-8"
         self.posted.append(await request.json())
         return web.Response(status=self.status, text=self.text, headers=self.headers)
 
 
 @pytest.fixture
-async def channel() -> AsyncIterator[Channel]:
+async def channel(faulty: Faulty) -> Channel:
     made = Channel()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", made.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.port = runner.addresses[0][1]
-    yield made
-    await runner.cleanup()
+    made.url = await faulty(made.take) + PATH
+    return made
 
 
 @asynccontextmanager
 async def sink_to(channel: Channel, **altered: Any) -> AsyncIterator[SlackSink]:
     options: dict[str, Any] = {
-        "url": SecretStr(f"http://127.0.0.1:{channel.port}{PATH}"),
+        "url": SecretStr(channel.url),
         "template": None,
         "group_wait": 0.0,
         "allow_http": True,

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from tests.support.event_samples import HOSTILE
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 
 if TYPE_CHECKING:
     from tests.support.emulators import Deliveries, Emulator, Faulty, Sinks
-
-
-HOSTILE = "\x00\x01 \ud800 \uffff \U0001f4a5 <b>&amp; \u2028 'quoted' \\ \x7f"
 
 
 async def test_a_raw_subscription_gets_the_events_byte_for_byte(

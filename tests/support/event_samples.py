@@ -27,6 +27,8 @@ WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "stor
 NETWORK = stack("default", "us-east-1", "network")
 ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
 SHA = "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
+HOSTILE = "\x00\x01 \ud800 \uffff \U0001f4a5 <b>&amp; \u2028 'quoted' \\ \x7f"
+"""A text that XML, JSON and HTML each escape differently, with characters that XML forbids."""
 DENIED = Outage(minute(0), "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
 
 
