@@ -205,6 +205,14 @@ async def test_slow_readers_of_different_answers_hold_little(large: Site, monkey
     assert b"200" in (await filtered(large, "127.0.0.1"))[1]
 
 
+async def test_health_answers_though_responses_hold_all_memory(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert site.server._handler
+    monkeypatch.setattr(site.server._handler, "_held", HeldBodies(0))
+    assert (await site.get("/api/targets"))[0] == 503
+    for path in ("/livez", "/readyz"):
+        assert (await site.get(path))[0] == 200
+
+
 async def filtered(site: Site, client: str) -> tuple[bytes, bytes]:
     """The body of all targets that a filter leaves, and the response's first line."""
     head, _, body = (await asked(site, b"/api/targets?text=stack", client)).partition(b"\r\n\r\n")
@@ -386,6 +394,26 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
         assert (await site.get("/api/targets"))[0] == 200
         for _, writer in held:
             writer.close()
+
+
+async def test_a_surplus_connection_gets_its_response_and_its_body_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as a body is waited for, it would take the place of another one that asks about health."""
+    monkeypatch.setattr(listener, "max_connections", lambda _files: 1)
+    async with serving(tmp_path) as site:
+        stream = await connect(site)
+        stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: site.hub.streams == 1)
+        monkeypatch.setattr("watcher.web.connection.LINGER_SECONDS", 2 * PATIENCE)
+        for path, status in ((b"/api/targets", b"503"), (b"/livez", b"413")):
+            reader, writer = await connect(site)
+            writer.write(b"GET %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n" % path)
+            response = await ended(reader)
+            assert response.startswith(b"HTTP/1.1 %b " % status)
+            assert b"Connection: close" in response
+            writer.close()
+        stream[1].close()
 
 
 @pytest.mark.parametrize(("files", "most"), [(64, 16), (1024, 318), (65_536, 2000), (resource.RLIM_INFINITY, 2000)])

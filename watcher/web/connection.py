@@ -45,11 +45,8 @@ MAX_HEAD_BYTES = 32 * 1024
 class Connection(web.RequestHandler):
     """A connection that knows since when it waits for its client.
 
-    `opened` is called once `client` is known, `closed` when the connection is lost. A `surplus` connection exceeds the
-    limits: it gets one response and is closed.
+    `opened` is called once `client` is known, `closed` when the connection is lost.
     """
-
-    surplus = False
 
     def __init__(
         self, server: web.Server, opened: Callable[[Connection], None], closed: Callable[[Connection], None]
@@ -64,6 +61,7 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self.client = ""
+        self.surplus = False
         self._opened = opened
         self._closed = closed
         self._began = loop.time()
@@ -82,6 +80,11 @@ class Connection(web.RequestHandler):
         peer = transport.get_extra_info("peername")
         self.client = client_of(peer[0] if peer else "")
         self._opened(self)
+
+    def mark_surplus(self) -> None:
+        """Note that the connection exceeds the limits: it gets one response and is closed, with any body unread."""
+        self.surplus = True
+        self._lingering_time = 0.0
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)

@@ -127,6 +127,8 @@ class Handler:
             response = error_response(500, "a bug in watcher; please report the details in its log")
         if not isinstance(response, Response):
             return response
+        if route in routes.HEALTH:
+            return await send(request, response)
         with self._held.by(client_of(request.remote or ""), response.body) as has_room:
             return await send(request, response if has_room else TOO_MUCH_HELD)
 

@@ -103,7 +103,7 @@ class Listener:
         await _until(lambda: not (self._connections or self._surplus), ABORT_SECONDS)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        surplus = request.protocol in self._surplus
+        surplus = isinstance(request.protocol, Connection) and request.protocol.surplus
         response = await self._handler.respond(request, self.token, self._names, surplus=surplus)
         if surplus:
             response.force_close()
@@ -118,7 +118,7 @@ class Listener:
             oldest = next((each for each in self._surplus if each.idle), None) or next(iter(self._surplus))
             oldest.abort()
             self._closed(oldest)
-        connection.surplus = True
+        connection.mark_surplus()
         self._surplus[connection] = None
 
     def _closed(self, connection: Connection) -> None:

@@ -26,7 +26,8 @@ class Route(StrEnum):
 
 
 HEALTH = frozenset({Route.LIVEZ, Route.READYZ})
-"""Routes that need no token and do not wait for other requests: an orchestrator restarts the daemon if they fail."""
+"""Routes that need no token, do not wait for other requests, and are not refused for the memory that other responses
+take: an orchestrator restarts the daemon if they fail."""
 
 _EXACT = {route.value: route for route in Route if "{" not in route.value}
 _PREFIXES = {
