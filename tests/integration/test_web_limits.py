@@ -66,6 +66,15 @@ async def asked(site: Site, path: bytes, client: str = "127.0.0.1", host: bytes 
     return response
 
 
+def slow_client(site: Site, request: bytes) -> socket.socket:
+    """A client that has sent the request, and for which the system receives a few kilobytes until they are read."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(site.address)
+    client.sendall(request)
+    return client
+
+
 async def ended(reader: asyncio.StreamReader) -> bytes:
     """What came until the server ended the connection, which it did."""
     async with asyncio.timeout(PATIENCE):
@@ -121,13 +130,7 @@ async def test_who_keeps_a_connection_and_is_silent_may_ask_again(site: Site) ->
 @pytest.mark.usefixtures("impatient")
 async def test_who_takes_nothing_of_its_answer_is_cut_off(large: Site) -> None:
     await large.get("/api/targets")
-    sockets = []
-    for _ in range(20):
-        each = socket.socket()
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        each.connect(large.address)
-        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8)
-        sockets.append(each)
+    sockets = [slow_client(large, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(20)]
     await until(lambda: sum(each.writing_paused for each in connections(large)) >= 20)
     await until(lambda: not any(each.writing_paused for each in connections(large)))
     assert (await large.get("/livez"))[0] == 200
@@ -137,12 +140,9 @@ async def test_who_takes_nothing_of_its_answer_is_cut_off(large: Site) -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_who_reads_slowly_but_reads_gets_it_all(large: Site) -> None:
-    each = socket.socket()
-    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    each.connect(large.address)
+    each = slow_client(large, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     each.setblocking(False)  # noqa: FBT003  the socket's own way
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(each, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     begun, whole = loop.time(), b""
     async with asyncio.timeout(PATIENCE):
         while piece := await loop.sock_recv(each, 20_000):
@@ -160,13 +160,7 @@ async def test_slow_readers_hold_little(large: Site) -> None:
     _, answer, _ = await large.get("/api/targets")
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    sockets = []
-    for _ in range(50):
-        each = socket.socket()
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        each.connect(large.address)
-        each.sendall(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8)
-        sockets.append(each)
+    sockets = [slow_client(large, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(50)]
     await until(lambda: sum(each.writing_paused for each in connections(large)) >= 50)
     held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
@@ -188,13 +182,8 @@ async def test_slow_readers_of_different_answers_hold_little(large: Site, monkey
         made(self, transport)
 
     monkeypatch.setattr(Connection, "connection_made", made_with_little_room)
-    sockets = []
-    for _ in range(6):
-        each = socket.socket()
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        each.connect(large.address)
-        each.sendall(b"GET /api/targets?text=stack HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        sockets.append(each)
+    request = b"GET /api/targets?text=stack HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    sockets = [slow_client(large, request) for _ in range(6)]
     await until(lambda: sum(each.writing_paused for each in connections(large)) == 2)
     await until(lambda: sum(each.idle for each in connections(large)) >= 4)
     assert b"503" in (await filtered(large, "127.0.0.1"))[1]
