@@ -16,6 +16,8 @@ from watcher.core.diff import Change, Reason, diff
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen, Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from watcher.core.diff import Outcome
     from watcher.core.state import Known
 
@@ -47,16 +49,26 @@ def line(change: Change) -> str:
     return " ".join(parts)
 
 
-def outcomes(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[Outcome]:
-    """What comes of the answers, one after the other, of which none is old enough to have stalled."""
+def outcomes_at(
+    polls: Iterable[tuple[float, Answer]],
+    stalled_after: timedelta = timedelta(minutes=30),
+    on_first_seen: FirstSeen = FirstSeen.FAILED,
+) -> list[Outcome]:
+    """What comes of the answers, one after the other, each with the minute in which it was given."""
     known: Known | None = None
     results = []
-    for number, answer in enumerate(answers):
-        now = minute(100 + number)
-        result = diff(known, snapshot_of(answer), now=now, on_first_seen=on_first_seen, stalled_after=NEVER)
+    for at, answer in polls:
+        result = diff(
+            known, snapshot_of(answer), now=minute(at), on_first_seen=on_first_seen, stalled_after=stalled_after
+        )
         results.append(result)
         known = result.known
     return results
+
+
+def outcomes(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[Outcome]:
+    """What comes of the answers, one after the other, of which none is old enough to have stalled."""
+    return outcomes_at(enumerate(answers, start=100), NEVER, on_first_seen)
 
 
 def told(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[list[str]]:
@@ -342,22 +354,13 @@ def test_rule_7_more_events_within_an_attempt_are_kept_and_are_no_event() -> Non
 def test_stalled_is_told_once_for_each_unfinished_attempt(
     minutes: list[int], statuses: list[str], expected: list[list[str]]
 ) -> None:
-    known: Known | None = None
-    lines = []
-    for now, status in zip(minutes, statuses, strict=True):
-        outcome = diff(known, snapshot_of((1, status)), now=minute(now), stalled_after=timedelta(minutes=30))
-        lines.append(list(map(line, outcome.changes)))
-        known = outcome.known
-    assert lines == expected
+    polls = [(now, (1, status)) for now, status in zip(minutes, statuses, strict=True)]
+    assert [list(map(line, outcome.changes)) for outcome in outcomes_at(polls)] == expected
 
 
 def test_stalled_is_told_again_of_another_attempt() -> None:
-    known: Known | None = None
-    lines: list[str] = []
-    for now, number in ((1, 1), (31, 1), (32, 32), (61, 32), (62, 32), (63, 32)):
-        outcome = diff(known, snapshot_of((number, QUEUED)), now=minute(now), stalled_after=timedelta(minutes=30))
-        lines += map(line, outcome.changes)
-        known = outcome.known
+    polls = [(now, (number, QUEUED)) for now, number in ((1, 1), (31, 1), (32, 32), (61, 32), (62, 32), (63, 32))]
+    lines = [line(change) for outcome in outcomes_at(polls) for change in outcome.changes]
     assert lines == ["stalled 1", "queued 32 new", "stalled 32"]
 
 
@@ -381,24 +384,18 @@ def test_stalled_is_told_again_of_another_attempt() -> None:
 def test_the_first_success_after_a_stalled_attempt_has_recovered(
     answers: list[tuple[int, Answer]], expected: str
 ) -> None:
-    told = ""
-    known: Known | None = None
-    for now, answer in ((1, (1, IN_PROGRESS)), (31, (1, IN_PROGRESS)), *((at + 2, answer) for at, answer in answers)):
-        outcome = diff(known, snapshot_of(answer), now=minute(now), stalled_after=timedelta(minutes=30))
-        told = " ".join(map(line, outcome.changes))
-        known = outcome.known
-    assert told == expected
+    stalled: list[tuple[float, Answer]] = [(1, (1, IN_PROGRESS)), (31, (1, IN_PROGRESS))]
+    last = outcomes_at([*stalled, *((at + 2, answer) for at, answer in answers)])[-1]
+    assert " ".join(map(line, last.changes)) == expected
 
 
 @pytest.mark.parametrize("missed", [1, 2])
 def test_a_success_between_two_polls_after_a_stalled_attempt_has_recovered(missed: int) -> None:
-    known: Known | None = None
-    for now, answer in ((1, (1, QUEUED)), (31, (1, QUEUED)), (32, (3, QUEUED, missed)), (33, (3, SUCCEEDED, missed))):
-        outcome = diff(known, snapshot_of(answer), now=minute(now), stalled_after=timedelta(minutes=30))
-        known = outcome.known
-        if now == 32:
-            assert [change.recovered for change in outcome.changes] == [True, False]
-    assert [change.recovered for change in outcome.changes] == [False]
+    polls: list[tuple[float, Answer]] = [
+        (1, (1, QUEUED)), (31, (1, QUEUED)), (32, (3, QUEUED, missed)), (33, (3, SUCCEEDED, missed))
+    ]  # fmt: skip
+    recovered = [[change.recovered for change in outcome.changes] for outcome in outcomes_at(polls)]
+    assert recovered[2:] == [[True, False], [False]]
 
 
 def test_stalled_is_not_told_for_an_answer_that_is_ignored_or_has_no_attempt() -> None:

@@ -381,7 +381,7 @@ def test_the_schema_refuses_an_event_with_a_part_of_another_type(event: Event) -
 
 
 @events
-def test_the_schema_refuses_an_event_with_a_part_that_the_contract_does_not_know(event: Event) -> None:
+def test_the_schema_refuses_an_event_with_a_part_that_it_does_not_know(event: Event) -> None:
     for path in members(body_of(event)):
         if {*path[:-1]} & {"labels", "desired_state", "initialRevision", "targetRevision"}:
             continue
@@ -408,7 +408,7 @@ def test_the_schema_refuses_an_event_with_a_part_that_the_contract_does_not_know
         (("data", "previous_status"), 5),
     ],
 )
-def test_the_schema_refuses_values_that_the_contract_does_not_know(path: tuple[str, ...], value: object) -> None:
+def test_the_schema_refuses_values_that_it_does_not_know(path: tuple[str, ...], value: object) -> None:
     body = body_of(event_of())
     inside(body, path)[path[-1]] = value
     assert not VALIDATOR.is_valid(body)
