@@ -1,4 +1,4 @@
-"""Whose turn it is, and what becomes of a try: the same in every store (`protocols.Store`)."""
+"""Whose turn it is, and what becomes of a try: the same in every store (`core.ports.Store`)."""
 
 from __future__ import annotations
 

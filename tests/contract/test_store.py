@@ -1,4 +1,4 @@
-"""One promise, kept by every store (`protocols.Store`)."""
+"""One promise, kept by every store (`core.ports.Store`)."""
 
 from __future__ import annotations
 

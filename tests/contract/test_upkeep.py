@@ -1,4 +1,4 @@
-"""Sinks that come and go, reminders, and history that ends: the same in every store (`protocols.Store`)."""
+"""Sinks that come and go, reminders, and history that ends: the same in every store (`core.ports.Store`)."""
 
 from __future__ import annotations
 
