@@ -24,7 +24,6 @@ _REVISION = {
     "required": ["sha", "branch", "directory", "repositoryName"],
     "additionalProperties": _TEXT_OR_NULL,
 }
-
 _OMITTED = {
     "type": "integer",
     "minimum": 1,
@@ -35,7 +34,6 @@ _REMINDER = {
     "minimum": 1,
     "description": "An extension attribute: this is the event's reminder with this number, since it still holds.",
 }
-
 _TRACEPARENT = {
     "type": "string",
     "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
@@ -52,7 +50,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         "title": "watcher event",
         "description": "A CloudEvents 1.0 event, structured mode.",
         **_object(
-            _optional={"reminder": _REMINDER, "traceparent": _TRACEPARENT},
+            {"reminder": _REMINDER, "traceparent": _TRACEPARENT},
             specversion={"const": "1.0"},
             id={
                 "type": "string",
@@ -88,7 +86,7 @@ def _data(**properties: Any) -> dict[str, Any]:
         **_object(reason=_or_null(_TEXT), until=_or_null(_TIME)),
         "description": "The event was muted: it was recorded, and sent to no sink.",
     }
-    return _object(_optional={"muted": muted}, **properties, sequence=_SEQUENCE)
+    return _object({"muted": muted}, **properties, sequence=_SEQUENCE)
 
 
 def _sync(target: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +117,7 @@ def _sync(target: dict[str, Any]) -> dict[str, Any]:
         previous_attempt=_or_null(_object(startedAt=_TIME, status=_TEXT, sha=_TEXT_OR_NULL)),
         desired_state=_or_null(_REVISION),
         latest_successful=_or_null(_object(startedAt=_TIME, sha=_TEXT_OR_NULL)),
-    )  # fmt: skip
+    )
 
 
 def _over(**subject: Any) -> dict[str, Any]:
@@ -159,11 +157,12 @@ def _error() -> dict[str, Any]:
     return _object(code=_TEXT, message=_TEXT, attempts=attempts, since=_TIME)
 
 
-def _object(_optional: dict[str, Any] | None = None, **properties: Any) -> dict[str, Any]:
+def _object(optional: dict[str, Any] | None = None, /, **properties: Any) -> dict[str, Any]:
+    """Return the schema of an object that has `properties`, and may have `optional` ones."""
     return {
         "type": "object",
         "required": list(properties),
-        "properties": {**properties, **(_optional or {})},
+        "properties": {**properties, **(optional or {})},
         "additionalProperties": False,
     }
 
