@@ -85,8 +85,7 @@ class NotifySink:
         self.limits = Limits(batch=options.max_group, deadline=options.timeout, group_wait=options.group_wait)
         # A little before the deadline, so that the results of the other URLs are returned.
         self._timeout = options.timeout - min(1.0, options.timeout / 10)
-        self._has_title = options.title_template is not None
-        self._title = Renderer(options.title_template, "text")
+        self._title = None if options.title_template is None else Renderer(options.title_template, "text")
         self._body = Renderer(options.template, "text")
         urls = [url.get_secret_value() for url in options.urls]
         remember(*urls)
@@ -132,13 +131,17 @@ class NotifySink:
 
     def _text(self, events: Sequence[dict[str, Any]]) -> tuple[Tone, Text]:
         body, message = self._body.render(events)
-        title, noted = self._title.render(events)
         built_in = plain(message)
+        title = built_in.title
         if body is None:
             body = built_in.body
-        if title is None and self._has_title:
-            body += f"\n\n{for_text(noted.note)}"  # the note that the title's template failed
-        return message.tone, Text(built_in.title if title is None else one_line(title, MAX_TITLE_LENGTH), body)
+        if self._title is not None:
+            text, noted = self._title.render(events)
+            if text is None:
+                body += f"\n\n{for_text(noted.note)}"  # the note that the title's template failed
+            else:
+                title = one_line(text, MAX_TITLE_LENGTH)
+        return message.tone, Text(title, body)
 
 
 def _outcome(delivery: Delivery, results: Mapping[NotifyUrl, str]) -> SendOutcome:
