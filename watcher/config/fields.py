@@ -21,12 +21,12 @@ def lasting(written: str) -> Any:
 
 
 def or_off(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of `schema`, or of `off`."""
+    """Return the schema of what `schema` allows, and of `off`."""
     return {"anyOf": [schema, {"enum": [False, "off"]}]}
 
 
 def or_variable(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of `schema`, or of a text with a variable in it."""
+    """Return the schema of what `schema` allows, and of a text with a variable in it."""
     return {"anyOf": [schema, {"type": "string", "pattern": VARIABLE}]}
 
 

@@ -30,7 +30,7 @@ def header_name(sender: str, *also: str) -> Callable[[object], str]:
 
 
 def distinct(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    """Return the headers, none of which may be there twice in letters of another case."""
+    """Return the headers, no two of which may have names that differ only in case."""
     first: dict[str, str] = {}
     for name in headers:
         if (other := first.setdefault(name.lower(), name)) != name:

@@ -156,7 +156,7 @@ class _SchemaOrOff:
 
 
 class File(StrictModel):
-    """The configuration of watcher. Make it complete by `file_model`."""
+    """The configuration of watcher; `file_model` adds its lists of targets and sinks."""
 
     kinds: ClassVar[tuple[Kind, ...]]
     sink_types: ClassVar[SinkTypes]

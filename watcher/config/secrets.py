@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from watcher.core.settings import Account, Config, Http, SinkOptions, SinkSettings, Tracing
 
 MIN_HEADER_LENGTH = 12
-"""Characters of a header's value from which it counts as a secret; the sender itself hides shorter ones, too."""
+"""The shortest value of a header that counts as a secret; the sender itself hides shorter ones, too."""
 
 
 def secrets_of(config: Config) -> Iterator[str]:

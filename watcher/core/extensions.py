@@ -1,4 +1,7 @@
-"""Adds CloudEvents extension attributes to an event's JSON; apart from `events`, so that `ports` loads no library."""
+"""Adds CloudEvents extension attributes to an event's JSON.
+
+It is apart from `events` so that `ports` does not load the library of CloudEvents.
+"""
 
 from __future__ import annotations
 

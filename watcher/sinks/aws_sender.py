@@ -37,7 +37,7 @@ MAX_BATCH_BYTES = 256 * 1024
 
 
 class AwsSink:
-    """Sends events in calls of up to ten, each of which AWS answers for itself."""
+    """Sends events in calls of up to ten; AWS answers for each event."""
 
     def __init__(self, options: AwsOptions, settings: SinkSettings, sessions: Sessions) -> None:
         assert settings.account is not None  # noqa: S101  the configuration resolves both for sinks at AWS
@@ -61,7 +61,11 @@ class AwsSink:
         await self._client.close()
 
     async def _each(self, parts: Sequence[Part]) -> list[SendOutcome]:
-        """Return all outcomes; a part whose call failed is due later, unless all of them failed."""
+        """Return the outcomes of all deliveries; those of a call that failed are due later.
+
+        Raises:
+            SinkError: all calls failed.
+        """
         results = await asyncio.gather(*map(self._put, parts))
         errors = [result for result in results if isinstance(result, SinkError)]
         if errors and len(errors) == len(parts):

@@ -25,7 +25,7 @@ MAX_CA_FILE_BYTES = 4 * 1024 * 1024
 """The size of the largest file of certificates that is read."""
 
 MIN_VALUE_LENGTH, MIN_SEGMENT_LENGTH = 8, 16
-"""Characters of a value in a URL's query, and of a segment of its path, from which it is hidden everywhere.
+"""The shortest value in a URL's query, and the shortest segment of its path, that are hidden everywhere.
 
 The poster hides shorter ones, too, where the receiver repeats them.
 """
@@ -72,7 +72,7 @@ Proxy = Annotated[
 
 
 class HttpOptions(SinkModel):
-    """The options of a sink that posts to a URL; each type says of which form `url` is."""
+    """The options of a sink that posts to a URL; each type defines the form of `url`."""
 
     allow_http: Boolean = False
     """Also post without TLS: anyone on the way can read and change it."""

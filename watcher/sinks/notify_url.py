@@ -1,4 +1,4 @@
-"""One apprise URL: whether apprise can use it, and a blocking send to it, without what apprise says about secrets."""
+"""Checks apprise URLs, and sends to one of them. What apprise logs is not shown: it repeats their secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9]{1,19}")
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without apprise's warnings and log while it loads and reads URLs: its log repeats their content."""
+    """Silence apprise's warnings and log while it loads and reads URLs: its log repeats their content."""
     log = logging.getLogger("apprise")
     was, log.disabled = log.disabled, True
     try:

@@ -67,11 +67,11 @@ MAX_HEADERS = 100
 """Headers of a response."""
 
 MIN_VALUE_LENGTH, MIN_SEGMENT_LENGTH = 4, 8
-"""Characters of a value in the URL's query, and of a segment of its path, from which it is hidden in the response."""
+"""The shortest value in the URL's query, and the shortest segment of its path, that are hidden in the response."""
 
 
 class UnansweredError(SinkError):
-    """The receiver was reached but sent no whole response: it may have the event, which may be the cause."""
+    """The receiver was reached but sent no whole response: it may have the event, and the event may be the cause."""
 
 
 class Poster:

@@ -68,7 +68,7 @@ class RotatedFile:
             os.close(descriptor)
 
     def _open(self) -> None:
-        # Again, until it is known to be the file at the path: another process may rotate it before it is locked.
+        # Repeat until the open file is the one at the path: another process may rotate it before it is locked.
         while self._descriptor is None or not self._still_there(self._descriptor):
             self.close()
             self._open_once()

@@ -65,7 +65,7 @@ class Renderer:
     """Makes the text of messages by a user's template, if there is one."""
 
     def __init__(self, source: str | None, escape: Literal["slack", "text"]) -> None:
-        """Compile the template; `escape`: where the text goes."""
+        """Compile the template; `escape`: where the text is shown."""
         from watcher.messages.template import Template, render_or_built_in
 
         self._render = render_or_built_in
