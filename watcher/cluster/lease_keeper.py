@@ -24,7 +24,7 @@ RENEWALS_PER_TERM = 4
 """A renewal without a response by the time of the next is given up."""
 
 READS_PER_TERM = 10
-"""While other daemons live: a lease that one releases is acquired soon."""
+"""Reads while other daemons live, so that a lease that one of them releases is acquired soon."""
 
 RELEASE_SECONDS = 3.0
 """How long releasing everything may take at the end; a lease that is not released is free after a term."""

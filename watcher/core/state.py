@@ -14,6 +14,7 @@ from watcher.core.model import Attempt, Revision, parse_rfc3339, rfc3339
 from watcher.util.shapes import NONE, Each, Optional, check, parse
 
 FORM = 1
+"""The version of the stored form; it is increased by a change that earlier versions cannot read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,16 @@ from urllib.parse import parse_qsl, urlsplit
 from watcher.util.duration import parse_duration
 
 SQLITE, SCHEME = "sqlite:///", "dynamodb://"
+"""How `state` begins for a file and for a table."""
+
 FORM = "this must be dynamodb://TABLE, or dynamodb://TABLE?region=REGION&endpoint_url=URL"
+"""The message about an address that cannot be parsed."""
+
+MIN_TERM_SECONDS, MAX_TERM_SECONDS = 1.0, 300.0
+"""The limits of `term`."""
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _REGION = re.compile(r"[a-z0-9-]+")
-MIN_TERM_SECONDS, MAX_TERM_SECONDS = 1.0, 300.0
-
 _KEYS = ("region", "endpoint_url", "leases", "term")
 
 
