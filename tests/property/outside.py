@@ -1,9 +1,13 @@
-"""Consumers whose answers are chosen for them: what one has taken, nothing can take back."""
+"""Consumers whose answers are chosen for them, and a daemon's polls and sends until they are done or it crashes.
+
+What a consumer has taken, nothing can take back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +16,15 @@ from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from watcher.core.ports import Delivery
     from watcher.delivery.worker import Worker
+    from watcher.polling.recorder import Recorder
+
+
+class CrashError(BaseException):
+    """The process ended here."""
 
 
 class Lines:
@@ -85,6 +94,22 @@ class Lanes:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+async def polls_all(recorder: Recorder, polls: Iterable[Awaitable[Any]]) -> None:
+    """Await `polls` while the recorder commits their results; raises what ends either of them."""
+    recording: asyncio.Future[Any] = asyncio.create_task(recorder.run())
+    polling: asyncio.Future[Any] = asyncio.gather(*polls)
+    try:
+        await asyncio.wait([recording, polling], return_when=asyncio.FIRST_COMPLETED)
+        if recording.done():
+            recording.result()
+        await polling
+    finally:
+        for work in (recording, polling):
+            work.cancel()
+            with suppress(asyncio.CancelledError, CrashError):
+                await work
 
 
 async def sends_all(worker: Worker, rounds: int) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.property.outside import Lanes, Lines, Says, sends_all
+from tests.property.outside import CrashError, Lanes, Lines, Says, polls_all, sends_all
 from tests.support.crashing_stores import STORES
 from tests.support.event_oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
 from watcher.aws.sessions import Sessions
@@ -67,10 +66,6 @@ crash_soon = st.none() | st.integers(1, 4)
 """The same, of what has only so many."""
 later = st.sampled_from([0, 0, 100, 1000])
 """Seconds that pass: what failed is tried again, and given up in the end."""
-
-
-class CrashError(BaseException):
-    """The process ended here."""
 
 
 class _Clock:
@@ -253,20 +248,9 @@ class Watching(RuleBasedStateMachine):
 
     async def _poll(self, polled: list[int]) -> None:
         answers = [(TARGETS[which], Snapshot(None, self.world[which], self.succeeded[which])) for which in polled]
-        recording: asyncio.Future[Any] = asyncio.create_task(self.recorder.run())
-        polling: asyncio.Future[Any] = asyncio.gather(
-            *(self.poller._results.answered(target, snapshot) for target, snapshot in answers)
+        await polls_all(
+            self.recorder, [self.poller._results.answered(target, snapshot) for target, snapshot in answers]
         )
-        try:
-            await asyncio.wait([recording, polling], return_when=asyncio.FIRST_COMPLETED)
-            if recording.done():
-                recording.result()
-            await polling
-        finally:
-            for work in (recording, polling):
-                work.cancel()
-                with suppress(asyncio.CancelledError, CrashError):
-                    await work
 
     async def _deliver(self) -> int:
         sender = self.relay._workers["stdout"]._sender

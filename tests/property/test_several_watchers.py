@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.property.outside import Lanes, Says, sends_all
-from tests.property.test_nothing_is_lost import CONFIG, REVISION, START, TARGETS, CrashError, _Clock
+from tests.property.outside import CrashError, Lanes, Says, polls_all, sends_all
+from tests.property.test_nothing_is_lost import CONFIG, REVISION, START, TARGETS, _Clock
 from tests.support.broken_tables import OneByOne, unconditional
 from tests.support.dynamodb_tables import address, made
 from tests.support.event_oracle import Fact, NotConservedError, judge, same_as_kept
@@ -130,21 +130,8 @@ class Watcher:
     async def stop(self) -> None:
         await self.store.close()
 
-    async def poll(self, polled: Sequence[int]) -> bool:
-        """Whether all of it was kept, and not only found to be superseded."""
-        recording = asyncio.create_task(self.recorder.run())
-        polling = asyncio.gather(*map(self._poll_one, polled))
-        try:
-            await asyncio.wait([recording, polling], return_when=asyncio.FIRST_COMPLETED)
-            if recording.done():
-                recording.result()
-            await polling
-        finally:
-            for work in (recording, polling):
-                work.cancel()
-                with suppress(asyncio.CancelledError, CrashError):
-                    await work
-        return True
+    async def poll(self, polled: Sequence[int]) -> None:
+        await polls_all(self.recorder, map(self._poll_one, polled))
 
     async def _poll_one(self, at: int) -> None:
         while True:
