@@ -1,4 +1,4 @@
-"""A store of each kind, and the words in which its promise is told."""
+"""A store of each kind, and helpers to write what it must do."""
 
 from __future__ import annotations
 

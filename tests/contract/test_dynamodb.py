@@ -1,4 +1,4 @@
-"""What only the DynamoDB store promises: several watchers, requests of unknown fate, tables that are not right."""
+"""What only the DynamoDB store promises: several daemons, requests of unknown outcome, tables that are not right."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ async def history(table: Address) -> list[int]:
         return [int(kept.id, 16) for _, kept in await reader.events(EventQuery(limit=1000))]
 
 
-async def test_whoever_comes_second_commits_nothing_and_is_told_which(watchers: Watchers, table: Address) -> None:
+async def test_a_commit_on_an_outdated_state_raises_a_conflict_that_names_the_subject(
+    watchers: Watchers, table: Address
+) -> None:
     first, second = await watchers(2)
     await first.commit([Entry("a", ONE, [(event(1), ["x"])])], NOW)
     with pytest.raises(StoreConflict) as conflict:
@@ -83,7 +85,7 @@ async def test_whoever_comes_second_commits_nothing_and_is_told_which(watchers: 
     assert await second.records() == {"a": ONE, "b": THREE}
 
 
-async def test_whoever_lost_learns_what_was_found_with_all_that_waits_of_it(watchers: Watchers) -> None:
+async def test_reload_returns_the_state_of_another_daemon_and_reads_its_deliveries(watchers: Watchers) -> None:
     """So order holds: its own event comes after those that it did not know of."""
     first, second = await watchers(2)
     await first.commit([Entry("a", ONE, [(event(1), ["x"])])], NOW)
@@ -97,7 +99,7 @@ async def test_whoever_lost_learns_what_was_found_with_all_that_waits_of_it(watc
         await first.commit([Entry("a", THREE)], NOW)
 
 
-async def test_what_was_found_before_what_is_known_by_now_is_not_kept(watchers: Watchers) -> None:
+async def test_a_poll_that_began_before_the_known_state_is_not_committed(watchers: Watchers) -> None:
     """A shard was lost and gained again while a poll was under way."""
     first, second = await watchers(2)
     await first.commit([Entry("a", ONE)], NOW)
@@ -109,7 +111,7 @@ async def test_what_was_found_before_what_is_known_by_now_is_not_kept(watchers: 
     await first.commit([Entry("b", TWO, [(event(1, "b"), ["x"])], follows=ONE)], NOW)
 
 
-async def test_a_state_that_was_forgotten_and_found_anew_is_another_one(watchers: Watchers) -> None:
+async def test_a_commit_on_a_state_that_was_deleted_and_written_again_raises_a_conflict(watchers: Watchers) -> None:
     first, second = await watchers(2)
     await first.commit([Entry("a", ONE)], NOW)
     await second.reload(["a"])
@@ -120,7 +122,7 @@ async def test_a_state_that_was_forgotten_and_found_anew_is_another_one(watchers
 
 
 @pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST, Fate.BROKEN, Fate.NO_JSON])
-async def test_a_commit_whose_fate_is_unknown_is_kept_once(
+async def test_a_commit_of_unknown_outcome_is_recorded_once(
     gated: DynamoStore, gate: Gate, table: Address, fate: Fate
 ) -> None:
     entries = [Entry("a", ONE, [(event(1), ["x"])]), Entry("b", ONE, [(event(2, "b"), ["x"])])]
@@ -178,7 +180,7 @@ async def test_a_request_that_arrives_before_its_repeat_is_the_repeat(
     assert await history(table) == [1]
 
 
-async def test_a_watcher_that_was_paused_overwrites_nothing(
+async def test_a_daemon_that_was_paused_overwrites_nothing(
     gated: DynamoStore, gate: Gate, table: Address, watchers: Watchers
 ) -> None:
     """Its request is late, and another watcher has gone on meanwhile."""
@@ -193,7 +195,7 @@ async def test_a_watcher_that_was_paused_overwrites_nothing(
 
 
 @pytest.mark.parametrize("fate", [Fate.THROTTLED, Fate.DENIED])
-async def test_a_table_that_takes_nothing_loses_nothing(
+async def test_nothing_is_lost_while_the_table_refuses_writes(
     gated: DynamoStore, gate: Gate, table: Address, fate: Fate
 ) -> None:
     entries = [entry("a", 1), entry("b", 2)]
@@ -207,7 +209,7 @@ async def test_a_table_that_takes_nothing_loses_nothing(
     assert sorted(await history(table)) == [1, 2]
 
 
-async def test_one_subject_that_cannot_be_written_is_tried_again_and_the_others_are_not(
+async def test_only_the_subject_that_could_not_be_written_is_written_again(
     gated: DynamoStore, gate: Gate, table: Address
 ) -> None:
     entries = [entry(name, number) for number, name in enumerate("abc")]
@@ -242,7 +244,7 @@ async def test_an_answer_that_never_comes_is_not_waited_for(
     await server.wait_closed()
 
 
-async def test_nobody_there_is_a_message_for_people(table: Address) -> None:
+async def test_an_endpoint_that_does_not_answer_raises_a_store_error(table: Address) -> None:
     with pytest.raises(StoreError, match=r"^dynamodb://.*: GetItem: "):
         await DynamoStore(replace(table, endpoint_url="http://127.0.0.1:9")).open()
 
@@ -355,7 +357,7 @@ async def test_another_form_is_not_touched(table: Address, change: dict[str, Any
         await made(table)
 
 
-async def test_a_table_without_ttl_is_used_and_told_of(
+async def test_a_table_without_ttl_is_used_with_a_warning(
     ministack: Emulator, table: Address, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ministack.client("dynamodb").update_time_to_live(
@@ -402,7 +404,7 @@ async def test_more_sinks_than_fit_into_one_transaction_all_have_the_event_once(
     assert [numbers(await second.due(sink, 9)) for sink in sinks] == [[1, 2]] * 250
 
 
-async def test_what_was_left_of_such_a_commit_is_taken_up_by_whoever_reads_it(
+async def test_deliveries_left_by_such_a_commit_are_written_by_the_daemon_that_reads_them(
     gated: DynamoStore, gate: Gate, watchers: Watchers
 ) -> None:
     sinks = [f"sink-{number}" for number in range(250)]
@@ -413,7 +415,7 @@ async def test_what_was_left_of_such_a_commit_is_taken_up_by_whoever_reads_it(
     assert [numbers(await other.due(sink, 9)) for sink in sinks] == [[1]] * 250
 
 
-async def test_names_of_any_length_and_make_have_their_place(watchers: Watchers) -> None:
+async def test_subjects_and_sinks_may_have_names_of_any_length_and_characters(watchers: Watchers) -> None:
     (store,) = await watchers(1)
     names = ["a/b/stack/" + "n" * 3000, "a/b/stack/" + "n" * 3001, "a/b/stack/%F0%9F%98%80"]
     for number, name in enumerate(names):
@@ -440,7 +442,7 @@ async def test_clocks_that_differ_by_minutes_change_no_order(watchers: Watchers,
     assert numbers(await behind.lane_heads("x", NOW, 1)) == [1]
 
 
-async def test_what_another_watcher_settled_is_neither_handed_out_nor_settled_again(watchers: Watchers) -> None:
+async def test_a_delivery_settled_by_another_daemon_is_neither_returned_nor_settled_again(watchers: Watchers) -> None:
     first, second = await watchers(2)
     await first.commit([entry("a", 1, 2), entry("b", 3)], NOW)
     await gather_all(second)
@@ -463,7 +465,7 @@ async def gather_all(store: DynamoStore) -> None:
 
 
 @pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST])
-async def test_a_settlement_whose_fate_is_unknown_may_be_repeated(
+async def test_settling_with_an_unknown_outcome_may_be_repeated(
     gated: DynamoStore, gate: Gate, table: Address, fate: Fate
 ) -> None:
     await gated.commit([entry("a", 1), entry("b", 2)], NOW)
@@ -477,7 +479,7 @@ async def test_a_settlement_whose_fate_is_unknown_may_be_repeated(
         assert {each.state for each in await reader.deliveries(DeliveryQuery())} == {DeliveryState.SENT}
 
 
-async def test_what_is_added_while_a_shard_is_read_is_not_lost_from_sight(gated: DynamoStore, gate: Gate) -> None:
+async def test_a_delivery_added_while_its_shard_is_read_stays_in_the_index(gated: DynamoStore, gate: Gate) -> None:
     await gated.commit([entry("a", 1)], NOW)
     for number in range(2, 30):
         reading = asyncio.create_task(gated.loaded.refresh(shard_of("a")))
@@ -489,7 +491,7 @@ async def test_what_is_added_while_a_shard_is_read_is_not_lost_from_sight(gated:
         assert await ids(gated) == [number]
 
 
-async def test_an_operators_changes_are_seen_by_whoever_looks_again(watchers: Watchers, table: Address) -> None:
+async def test_refresh_sees_an_operators_changes(watchers: Watchers, table: Address) -> None:
     first, _ = await watchers(2)
     await first.register_sinks(["x"], NOW)
     await first.commit([entry("a", 1), entry("b", 2)], NOW)
@@ -518,7 +520,7 @@ async def test_a_delivery_that_is_settled_after_its_shard_was_lost_is_settled(ta
         assert await ids(store) == [2]
 
 
-async def test_nothing_of_a_shard_is_handed_out_while_its_lease_is_not_sure(table: Address) -> None:
+async def test_no_delivery_is_returned_while_the_lease_of_its_shard_is_uncertain(table: Address) -> None:
     good = {shard_of("a")}
     async with opened(DynamoStore(replace(table, leases=True), may_deliver=good.__contains__)) as store:
         await store.loaded.load(shard_of("a"))
@@ -533,7 +535,7 @@ async def test_nothing_of_a_shard_is_handed_out_while_its_lease_is_not_sure(tabl
         assert await ids(store) == [1]
 
 
-async def test_what_waits_for_a_sink_of_another_configuration_is_left_to_it(watchers: Watchers) -> None:
+async def test_deliveries_to_a_sink_of_another_configuration_stay_pending(watchers: Watchers) -> None:
     """A rolling deployment brings a sink: the old watcher may come to hold what waits for it."""
     old, new = await watchers(2)
     await old.register_sinks(["x"], NOW)
@@ -545,7 +547,7 @@ async def test_what_waits_for_a_sink_of_another_configuration_is_left_to_it(watc
     assert await ids(new, "new") == [1]
 
 
-async def test_what_an_old_watcher_leaves_for_a_removed_sink_is_given_up_by_the_new_one(
+async def test_deliveries_that_an_old_daemon_leaves_for_a_removed_sink_become_dead_letters(
     watchers: Watchers, table: Address
 ) -> None:
     old, new = await watchers(2)
@@ -561,7 +563,7 @@ async def test_what_an_old_watcher_leaves_for_a_removed_sink_is_given_up_by_the_
     assert [(letter.sink, letter.answer) for letter in dead] == [("old", REMOVED)]
 
 
-async def test_what_waits_for_a_sink_that_is_about_to_be_taken_up_is_left_to_it(watchers: Watchers) -> None:
+async def test_deliveries_to_a_sink_about_to_be_registered_stay_pending(watchers: Watchers) -> None:
     """A reload routes to a new sink before the sinks that go have answered, and a start replays before it takes up."""
     reloading, old, starting = await watchers(3)
     for each in (reloading, old):
@@ -578,7 +580,7 @@ async def test_what_waits_for_a_sink_that_is_about_to_be_taken_up_is_left_to_it(
     assert await old.waiting() == {"x": 1, "replayed": 1}, "the last start wins"
 
 
-async def test_an_old_watcher_goes_on_with_its_sink_when_the_one_that_removed_it_is_rolled_back(
+async def test_an_old_daemon_delivers_to_its_sink_when_the_one_that_removed_it_is_rolled_back(
     watchers: Watchers,
 ) -> None:
     old, new, former = await watchers(3)
@@ -592,7 +594,7 @@ async def test_an_old_watcher_goes_on_with_its_sink_when_the_one_that_removed_it
     assert await ids(old, "old") == [1]
 
 
-async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watchers: Watchers) -> None:
+async def test_an_event_that_gets_a_reminder_while_it_is_pruned_stays(watchers: Watchers) -> None:
     first, second = await watchers(2)
     request = ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 1.0)
     for number in range(8):
@@ -605,7 +607,7 @@ async def test_an_event_that_is_reminded_of_at_the_moment_of_its_end_stays(watch
         await first.settle([sent(each) for each in waits], after(60))
 
 
-async def test_a_poll_that_changes_nothing_asks_the_table_for_nothing(gated: DynamoStore, gate: Gate) -> None:
+async def test_a_poll_that_changes_nothing_sends_no_request_to_the_table(gated: DynamoStore, gate: Gate) -> None:
     await gated.commit([entry("a", 1)], NOW)
     before = len(gate.seen)
     await gated.next_try("x", NOW)
@@ -645,7 +647,7 @@ async def test_two_events_of_one_commit_keep_their_order_though_only_the_second_
     assert numbers(await second.lane_heads("x", NOW, 5)) == [1]
 
 
-async def test_tries_are_counted_once_though_their_settlement_is_repeated(gated: DynamoStore, gate: Gate) -> None:
+async def test_tries_are_counted_once_when_settling_is_repeated(gated: DynamoStore, gate: Gate) -> None:
     await gated.commit([entry(f"subject {number}", number) for number in range(1, 23)], NOW)
     results = [later(head) for head in await gated.lane_heads("x", NOW, 100)]
     assert len(results) == 22
@@ -698,7 +700,7 @@ async def test_what_was_committed_without_an_answer_stays_whole_though_another_w
     assert text in waits.event.body
 
 
-async def test_no_number_is_too_great_to_be_asked_for(watchers: Watchers) -> None:
+async def test_events_may_be_queried_after_any_number(watchers: Watchers) -> None:
     (store,) = await watchers(1)
     await store.commit([entry("a", 1)], NOW)
     assert await store.events(EventQuery(after=2**63 - 1, newest=False)) == []
@@ -714,8 +716,8 @@ async def test_dead_letters_of_one_event_are_all_requeued(watchers: Watchers, ta
         assert await outbox.requeue([event(1).id], None, NOW) == 12
 
 
-async def test_an_event_that_is_not_whole_holds_up_nobody(watchers: Watchers, table: Address) -> None:
-    """Somebody deleted a part of it, or a table was restored in the midst of a commit."""
+async def test_an_incomplete_event_delays_no_other_delivery(watchers: Watchers, table: Address) -> None:
+    """A part of it was deleted, or the table was restored to a time during a commit."""
     (store,) = await watchers(1)
     text = "".join(os.urandom(400_000).hex())
     await store.commit(
@@ -754,11 +756,11 @@ async def test_a_streak_goes_on_with_what_was_requeued_meanwhile(watchers: Watch
     await other.loaded.refresh(shard_of("a"))
     for each in (store, other):
         assert await each.lane_heads("x", NOW, 1) == []
-        (revived,) = await each.lane_heads("x", after(10), 1)
-        assert (revived.event.id, revived.failing_since, revived.failures) == (event(1).id, NOW.timestamp(), 1)
+        (requeued,) = await each.lane_heads("x", after(10), 1)
+        assert (requeued.event.id, requeued.failing_since, requeued.failures) == (event(1).id, NOW.timestamp(), 1)
 
 
-async def test_whoever_reads_a_state_waits_for_the_rest_of_its_transaction(
+async def test_a_daemon_that_reads_a_state_waits_for_the_rest_of_its_transaction(
     watchers: Watchers, gated: DynamoStore, gate: Gate
 ) -> None:
     """AWS may show a state before the deliveries that were written with it: they are asked for together, and then read.
@@ -793,7 +795,7 @@ async def test_a_repeat_is_the_same_request_by_the_same_token(gated: DynamoStore
     assert len({*sent_out}) == 1
 
 
-async def test_of_two_who_settle_one_delivery_the_first_is_right(watchers: Watchers) -> None:
+async def test_the_first_of_two_outcomes_of_one_delivery_counts(watchers: Watchers) -> None:
     """Both had it in hand: one was refused what the other one's sink took."""
     first, second = await watchers(2)
     await first.commit([entry("a", 1)], NOW)
@@ -806,7 +808,7 @@ async def test_of_two_who_settle_one_delivery_the_first_is_right(watchers: Watch
     assert await second.waiting() == {}
 
 
-async def test_an_event_does_not_end_that_was_reminded_of_since_it_was_found_to_be_needed_no_more(
+async def test_an_event_is_not_pruned_if_it_got_a_reminder_after_it_was_found_unneeded(
     watchers: Watchers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = await watchers(2)

@@ -1,4 +1,4 @@
-"""Whose turn it is, and what becomes of a try: the same in every store (`core.ports.Store`)."""
+"""Which deliveries are next, and what the outcome of a try changes: the same in every store (`core.ports.Store`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_heads_are_the_oldest_of_each_subject_in_the_order_recorded(store:
     assert await store.lane_heads("z", NOW, 10) == []
 
 
-async def test_a_head_tells_all_that_is_known_of_its_delivery(store: Store) -> None:
+async def test_a_head_has_all_attributes_of_its_delivery(store: Store) -> None:
     await store.commit([entry("a", 1)], NOW)
     first = await only(store)
     assert (first.sink, first.recorded, first.reminder, first.tries) == ("x", NOW.timestamp(), 0, 0)
@@ -84,7 +84,7 @@ async def test_a_clock_set_back_lets_what_failed_be_tried_at_once(store: Store) 
         (later, DeliveryState.WAITING, False),
     ],
 )
-async def test_a_delivery_ends_as_its_result_says(
+async def test_a_delivery_ends_in_the_state_of_its_outcome(
     store: Store, settled: Callable[[Delivery], DeliveryOutcome], state: DeliveryState, *, ended: bool
 ) -> None:
     await store.commit([entry("a", 1, sinks="xy")], NOW)
@@ -179,7 +179,7 @@ async def test_when_a_sink_works_again_its_failed_ones_come_at_once_and_only_its
 
 
 async def test_what_ended_meanwhile_stays_as_it_ended(store: Store) -> None:
-    """It was buried while it was under way: what its sink then answered changes nothing."""
+    """It became a dead letter while it was under way: its outcome changes nothing."""
     await store.commit([entry("a", 1), entry("b", 2)], NOW)
     a, b = await store.lane_heads("x", NOW, 2)
     await store.dead_letter("x", "no more", NOW)
@@ -190,7 +190,7 @@ async def test_what_ended_meanwhile_stays_as_it_ended(store: Store) -> None:
     assert (numbers([fresh]), fresh.failures, fresh.tries) == ([3], 0, 0)
 
 
-async def test_deliveries_are_told_by_sink_with_the_oldest_first(store: Store) -> None:
+async def test_deliveries_are_returned_by_sink_with_the_oldest_first(store: Store) -> None:
     await store.commit([entry("b", 1, sinks="yx"), entry("a", 2, sinks="y"), entry("b", 3, sinks="xy")], NOW)
     await store.settle([refused((await store.due("y", 1))[0])], after(1))
     everything = await store.deliveries(DeliveryQuery())

@@ -52,22 +52,22 @@ async def operator(store: SqliteStore, tmp_path: Path) -> AsyncIterator[SqliteOu
     await made.close()
 
 
-async def test_a_revived_dead_letter_is_tried_before_what_came_after_it(
+async def test_a_requeued_dead_letter_is_tried_before_later_deliveries(
     store: SqliteStore, operator: SqliteOutbox
 ) -> None:
     await store.commit([entry("a", 1, 2, 3, sinks="xy")], NOW)
     await store.settle([refused(await only(store))], NOW)
     await store.settle([later(await only(store), 300)], NOW)
     assert await operator.requeue([f"{1:032x}"], "x", after(1)) == 1
-    revived = await only(store, now=after(1))
-    assert (numbers([revived]), revived.tries, revived.failures) == ([1], 1, 0)
+    requeued = await only(store, now=after(1))
+    assert (numbers([requeued]), requeued.tries, requeued.failures) == ([1], 1, 0)
     (told,) = await operator.deliveries(DeliveryQuery(sink="x", event_id=f"{1:032x}"))
     assert (told.state, told.ended, told.answer) == (DeliveryState.WAITING, None, "refused for good: 400")
     assert await operator.requeue([], None, after(2)) == 0
     assert numbers(await store.due("x", 10)) == [1, 2, 3]
 
 
-async def test_reminders_that_were_given_up_stay_so(store: SqliteStore, operator: SqliteOutbox) -> None:
+async def test_reminders_that_became_dead_letters_are_not_requeued(store: SqliteStore, operator: SqliteOutbox) -> None:
     await store.register_sinks(["x"], NOW)
     await store.commit([entry("a", 1)], NOW)
     await store.settle([sent((await store.due("x", 1))[0])], NOW)
@@ -76,7 +76,7 @@ async def test_reminders_that_were_given_up_stay_so(store: SqliteStore, operator
     assert await operator.requeue([], None, after(120)) == 0
 
 
-async def test_a_revived_delivery_has_all_its_time_again(store: SqliteStore, operator: SqliteOutbox) -> None:
+async def test_a_requeued_delivery_has_all_its_time_again(store: SqliteStore, operator: SqliteOutbox) -> None:
     await store.commit([entry("a", 1)], NOW)
     await store.settle([later(await only(store))], NOW)
     await store.settle([given_up(await only(store, now=after(50)))], after(50))
@@ -84,17 +84,15 @@ async def test_a_revived_delivery_has_all_its_time_again(store: SqliteStore, ope
     assert (await only(store, now=after(100))).failing_since is None
 
 
-async def test_dead_letters_are_revived_of_all_events_or_some_and_of_all_sinks_or_one(
-    store: SqliteStore, operator: SqliteOutbox
-) -> None:
-    async def bury_all() -> None:
+async def test_requeue_selects_dead_letters_by_events_and_sink(store: SqliteStore, operator: SqliteOutbox) -> None:
+    async def dead_letter_all() -> None:
         await store.dead_letter("x", "no", NOW)
         await store.dead_letter("y", "no", NOW)
 
     await store.commit([entry(name, i, sinks="xy") for i, name in enumerate("abc")], NOW)
-    await bury_all()
+    await dead_letter_all()
     assert await operator.requeue([], "y", NOW) == 3
-    await bury_all()
+    await dead_letter_all()
     assert await operator.requeue([f"{0:032x}", f"{2:032x}"], None, NOW) == 4
     assert numbers(await store.lane_heads("x", NOW, 10)) == [0, 2]
     assert await operator.requeue([], None, NOW) == 2
@@ -103,7 +101,7 @@ async def test_dead_letters_are_revived_of_all_events_or_some_and_of_all_sinks_o
 async def test_dead_letters_of_a_removed_sink_stay_dead_until_it_is_back(
     store: SqliteStore, operator: SqliteOutbox
 ) -> None:
-    """Nobody would look after them."""
+    """No worker would deliver them."""
     await store.commit([entry("a", 1)], NOW)
     await store.register_sinks(["y"], NOW)
     assert await operator.requeue([], None, NOW) == 0

@@ -90,7 +90,9 @@ async def moved(source: str, target: str) -> None:
 
 @pytest.mark.parametrize("source", ["sqlite", "dynamodb"])
 @pytest.mark.parametrize("target", ["sqlite", "dynamodb"])
-async def test_everything_moves(addresses: dict[str, list[str]], source: str, target: str) -> None:
+async def test_an_import_restores_everything_exported(
+    addresses: dict[str, list[str]], source: str, target: str
+) -> None:
     first, second = addresses[source][0], addresses[target][1]
     await filled(first)
     await moved(first, second)
@@ -100,7 +102,7 @@ async def test_everything_moves(addresses: dict[str, list[str]], source: str, ta
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
-async def test_what_moved_goes_on_where_it_was(addresses: dict[str, list[str]], kind: str) -> None:
+async def test_deliveries_go_on_after_an_import_where_they_were(addresses: dict[str, list[str]], kind: str) -> None:
     first, second = addresses["sqlite"][0], addresses[kind][1]
     await filled(first)
     await moved(first, second)
@@ -159,7 +161,7 @@ async def test_an_import_that_was_cut_off_can_only_be_repeated(addresses: dict[s
     assert await held(target) == await held(source)
 
 
-async def test_what_a_killed_watcher_still_owed_moves_as_well(
+async def test_deliveries_that_a_killed_daemon_still_owed_are_exported(
     addresses: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An event for more sinks than fit into one transaction."""
@@ -222,7 +224,7 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
         ),
     ],
 )
-def test_half_a_file_or_another_is_refused(change: Callable[[list[str]], list[str]], message: str) -> None:
+def test_an_incomplete_or_foreign_file_is_refused(change: Callable[[list[str]], list[str]], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         list(parts(broken(change), "state.jsonl"))
 
@@ -273,7 +275,7 @@ NESTED = json.dumps({**json.loads(event(1).body), "data": []})
         (line("1" * 5000), "Exceeds the limit"),
     ],
 )
-def test_a_line_that_no_watcher_wrote_is_refused_with_its_place(second: str, message: str) -> None:
+def test_a_line_that_watcher_never_writes_is_refused_with_its_place(second: str, message: str) -> None:
     first, *_ = lines([])
     with pytest.raises(UsageError, match=f"^state.jsonl:2: this is not an export of watcher: .*{message}"):
         list(parts([first, second], "state.jsonl"))

@@ -307,7 +307,7 @@ async def _ended(work: Coroutine[Any, Any, Any]) -> BaseException | None:
 
 
 class Unconditional(SeveralWatchers):
-    """Broken: a state is written whoever wrote it before."""
+    """Broken: a state is also written over that of another daemon."""
 
     async def _begin(self) -> None:
         self.patch = pytest.MonkeyPatch()

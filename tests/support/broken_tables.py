@@ -1,4 +1,4 @@
-"""A DynamoDB store that is wrong on purpose, in the two ways on which its promise hangs: what the oracle must catch."""
+"""A DynamoDB store without its condition, or without its transactions: the oracles must catch both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _sound = commit.prepare
 
 
 async def unconditional(*arguments: Any) -> commit.Prepared:
-    """Broken: a state is written whoever wrote it before."""
+    """Broken: a state is also written over that of another daemon."""
     prepared = await _sound(*arguments)
     prepared.operations[0] = replace(prepared.operations[0], condition="", values=None)
     return prepared

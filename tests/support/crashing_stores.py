@@ -1,7 +1,7 @@
-"""Stores that can be ended between any two of their steps, one sound and four that are broken on purpose.
+"""Stores whose process may end between any two of their steps: one sound, and four that are broken on purpose.
 
-`step` is called by name at each place where a process may end; it returns, or never does. The broken ones are what the
-oracle must catch.
+`step` is called with the name of each place where a process may end; it returns, or never does. `event_oracle` must
+catch the broken ones.
 """
 
 from __future__ import annotations

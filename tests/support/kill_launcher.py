@@ -1,7 +1,7 @@
 """Runs the command, or the command in a process that ends itself by SIGKILL at a place named by the environment.
 
-usage: launcher.py STORE COMMAND…, with CRASH_AT="PLACE:N": the N-th time that the store (see `crashing` and
-`breaking`) comes there. One of `broken_tables` is only broken. STORE may be empty.
+usage: launcher.py STORE COMMAND…, with CRASH_AT="PLACE:N": the N-th time that the store (see `crashing_stores`
+and `broken_stores`) comes there. One of `broken_tables` is only broken. STORE may be empty.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import watcher.stores.sqlite.store
-from tests.support.broken_sinks import BREAKING
+from tests.support.broken_stores import BREAKING
 from tests.support.broken_tables import TABLES
 from watcher.__main__ import main
 

@@ -1,4 +1,4 @@
-"""Each event is told once to whoever follows the history, also one that comes to stand among those told before."""
+"""A cursor returns each event once, also one that is recorded late."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def events(*numbers: int) -> list[tuple[int, Event]]:
     return [(number, Event(f"id {number}", "type", "subject", "", "{}")) for number in numbers]
 
 
-def test_where_none_is_late_a_number_says_it_all() -> None:
+def test_a_cursor_without_late_events_returns_greater_numbers() -> None:
     told = EventCursor(4, late=0)
     assert told.advance(events(3, 4, 5, 7)) == events(5, 7)
     assert (told.since, told.last, [*told.keys]) == (7, 7, [])
     assert told.advance(events(6, 7)) == []
 
 
-def test_one_that_is_late_is_told_and_the_others_not_again() -> None:
+def test_a_late_event_is_returned_and_the_others_not_again() -> None:
     told = EventCursor(100, late=50)
     assert told.advance(events(120)) == events(120)
     assert told.since == 70
@@ -29,14 +29,14 @@ def test_one_that_is_late_is_told_and_the_others_not_again() -> None:
     assert told.advance(events(69)) == []
 
 
-def test_two_may_have_one_number() -> None:
+def test_two_events_with_one_number_are_both_returned() -> None:
     told, (first,) = EventCursor(0, late=10), events(5)
     second = (5, Event("another", "type", "subject", "", "{}"))
     assert told.advance([first]) == [first]
     assert told.advance([first, second]) == [second]
 
 
-def test_a_copy_goes_its_own_way() -> None:
+def test_a_copy_advances_by_itself() -> None:
     told = EventCursor(0, late=10)
     told.advance(events(5))
     copy = told.copy()
@@ -45,7 +45,7 @@ def test_a_copy_goes_its_own_way() -> None:
 
 
 @given(st.lists(st.integers(1, 60), unique=True))
-def test_whatever_comes_no_later_than_it_may_is_told_once(order: list[int]) -> None:
+def test_every_event_that_is_late_by_less_than_the_limit_is_returned_once(order: list[int]) -> None:
     """Recorded in any order in which none comes more than `late` after a greater one, and looked at after each."""
     late = 10
     recorded: list[int] = []

@@ -1,4 +1,4 @@
-"""What waits in the held shards, in memory: what a page shows is weighed against what happened while it was read."""
+"""The index of waiting deliveries: pages of the table do not undo what was added or settled while they were read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def everything(_: Place) -> bool:
     return True
 
 
-def test_a_page_tells_what_waits_and_what_does_no_more() -> None:
+def test_replace_adds_and_removes_as_a_page_shows() -> None:
     made = index(1, 2)
     step = made.begin()
     made.replace([row(2), row(3)], step, everything)
@@ -32,7 +32,7 @@ def test_a_page_tells_what_waits_and_what_does_no_more() -> None:
     assert waits(made) == [2, 3]
 
 
-def test_what_was_added_while_a_page_was_read_is_kept_though_the_page_does_not_show_it() -> None:
+def test_a_delivery_added_while_a_page_was_read_stays_though_the_page_lacks_it() -> None:
     made = index(1)
     step = made.begin()
     made.add(row(2))
@@ -40,7 +40,7 @@ def test_what_was_added_while_a_page_was_read_is_kept_though_the_page_does_not_s
     assert waits(made) == [1, 2]
 
 
-def test_what_was_settled_while_a_page_was_read_does_not_come_back_by_it() -> None:
+def test_a_delivery_removed_while_a_page_was_read_stays_removed() -> None:
     made = index(1, 2)
     step = made.begin()
     made.remove(row(1).place)
@@ -48,18 +48,18 @@ def test_what_was_settled_while_a_page_was_read_does_not_come_back_by_it() -> No
     made.end(step)
     assert waits(made) == [2]
     later = made.begin()
-    made.replace([row(1), row(2)], later, everything)  # revived since
+    made.replace([row(1), row(2)], later, everything)  # requeued since
     assert waits(made) == [1, 2]
 
 
-def test_a_page_covers_only_its_own() -> None:
+def test_replace_leaves_lanes_that_the_page_does_not_cover() -> None:
     made = index(1)
     made.add(row(5, subject="b"))
     made.replace([], made.begin(), lambda place: place.subject == "a")
     assert waits(made) == [5]
 
 
-def test_tries_are_those_of_whoever_tried_more_often() -> None:
+def test_replace_keeps_the_greater_number_of_tries() -> None:
     made = Index()
     made.add(row(1, tries=2))
     made.add(row(2, tries=0))
@@ -67,7 +67,7 @@ def test_tries_are_those_of_whoever_tried_more_often() -> None:
     assert [each.tries for each in made.due("x")] == [2, 3]
 
 
-def test_the_reminders_of_a_subject_are_its_own() -> None:
+def test_reminders_are_returned_by_subject() -> None:
     made = index(1)
     for each in (row(1, reminder=1), row(2, reminder=3, subject="b")):
         made.add(each)

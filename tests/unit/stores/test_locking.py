@@ -81,7 +81,7 @@ def failure(path: Path, statement: str) -> sqlite3.Error:
     pytest.fail("SQLite took it")
 
 
-def test_what_sqlite_says_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_explain_names_the_remedy_for_an_error_of_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "watcher.db"
     assert "it cannot be opened; is its directory there" in explain(path, failure(path, "select 1"))
     path.write_text("no database, but as long as a header would be" * 10)
@@ -90,7 +90,7 @@ def test_what_sqlite_says_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert told.endswith("(file is not a database)")
 
 
-def test_a_file_that_another_holds_is_told(tmp_path: Path) -> None:
+def test_explain_names_a_file_that_another_process_holds(tmp_path: Path) -> None:
     path = tmp_path / "watcher.db"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("create table t (x)")
@@ -118,7 +118,7 @@ def test_extended_codes_mean_what_their_primary_means(code: int, meaning: str) -
     assert explain(Path("a.db"), error).endswith("(what SQLite said)")
 
 
-def test_an_error_that_is_not_foreseen_is_told_as_it_is() -> None:
+def test_explain_returns_an_unknown_error_as_it_is() -> None:
     assert explain(Path("a.db"), sqlite3.OperationalError("no such table: t")) == "a.db: no such table: t"
 
 

@@ -1,4 +1,4 @@
-"""Sinks that come and go, reminders, and history that ends: the same in every store (`core.ports.Store`)."""
+"""Sinks that come and go, reminders, replayed and pruned events: the same in every store (`core.ports.Store`)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_the_sinks_of_the_last_start_are_known(store: Store) -> None:
     assert set(await store.registered_sinks()) == {"y", "z"}
 
 
-async def test_what_waits_for_a_removed_sink_becomes_dead_letters_that_say_so(store: Store) -> None:
+async def test_pending_deliveries_of_a_removed_sink_become_dead_letters_that_say_so(store: Store) -> None:
     await store.register_sinks(["x", "y"], NOW)
     await store.commit([entry("a", 1, 2, sinks="xy"), entry("b", 3, sinks="x")], NOW)
     assert await store.register_sinks(["y"], after(5)) == 3
@@ -53,7 +53,7 @@ async def test_what_waits_for_a_removed_sink_becomes_dead_letters_that_say_so(st
     assert await store.register_sinks(["y"], after(6)) == 0
 
 
-async def test_burying_ends_all_that_waits_for_one_sink_whatever_its_streak(store: Store) -> None:
+async def test_dead_letter_ends_all_pending_deliveries_of_one_sink_whatever_their_streak(store: Store) -> None:
     await store.commit([entry("a", 1, 2, sinks="xy"), entry("b", 3, sinks="x")], NOW)
     await store.settle([later((await store.lane_heads("x", NOW, 1))[0])], NOW)
     assert await store.dead_letter("x", "410 Gone", after(5)) == 3
@@ -106,7 +106,7 @@ async def test_a_reminder_is_due_when_its_time_is_over_and_counts(store: Store) 
     assert len(await store.events(EventQuery())) == 1
 
 
-async def test_what_was_given_up_is_reminded_of_as_well(store: Store) -> None:
+async def test_remind_adds_reminders_of_dead_letters(store: Store) -> None:
     await store.commit([entry("a", 1)], NOW)
     await store.settle([given_up(await only(store))], after(50))
     assert await store.remind([REQUEST], after(149)) == 0
@@ -122,14 +122,16 @@ async def test_what_was_given_up_is_reminded_of_as_well(store: Store) -> None:
         replace(REQUEST, moment="2026-11-23T12:00:00Z"),
     ],
 )
-async def test_there_is_no_reminder_of_what_a_sink_was_not_told(store: Store, other: ReminderRequest) -> None:
+async def test_remind_adds_no_reminder_of_an_event_that_a_sink_did_not_get(
+    store: Store, other: ReminderRequest
+) -> None:
     await store.commit([entry("a", 1)], NOW)
     await deliver(store, 0)
     assert await store.remind([other], after(5000)) == 0
     assert await store.remind([REQUEST, other], after(5000)) == 1
 
 
-async def test_an_outage_is_told_from_another_by_when_it_began(store: Store) -> None:
+async def test_outages_are_distinguished_by_when_they_began(store: Store) -> None:
     kind = "watcher.target.unreadable"
     told = event(1, "a", kind, error={"code": "X", "message": "", "since": MOMENT})
     body = json.loads(told.body)
@@ -148,7 +150,7 @@ async def test_there_is_no_reminder_while_a_subjects_news_waits(store: Store) ->
     assert await store.remind([REQUEST], after(5000)) == 0
 
 
-async def test_a_newer_event_calls_a_reminder_off_even_one_under_way(store: Store) -> None:
+async def test_a_newer_event_cancels_a_reminder_even_one_under_way(store: Store) -> None:
     await store.commit([entry("a", 1, sinks="xy")], NOW)
     await deliver(store, 0)
     await deliver(store, 0, "y")
@@ -165,7 +167,7 @@ async def test_a_newer_event_calls_a_reminder_off_even_one_under_way(store: Stor
     assert await store.lane_heads("y", after(103), 10) == []
 
 
-async def test_a_reminder_that_waits_and_is_not_wished_for_any_more_is_called_off(store: Store) -> None:
+async def test_a_pending_reminder_that_is_no_longer_requested_is_cancelled(store: Store) -> None:
     await store.commit([entry("a", 1, sinks="xy")], NOW)
     await deliver(store, 0)
     await deliver(store, 0, "y")
@@ -178,7 +180,7 @@ async def test_a_reminder_that_waits_and_is_not_wished_for_any_more_is_called_of
     assert await store.remind([REQUEST], after(210)) == 1
 
 
-async def test_what_was_recorded_before_a_time_is_buried_and_the_rest_goes_on(store: Store) -> None:
+async def test_dead_letter_before_a_time_leaves_later_deliveries_pending(store: Store) -> None:
     await store.commit([entry("a", 1, sinks="xy"), entry("b", 2)], NOW)
     await store.commit([entry("a", 3), entry("c", 4)], after(60))
     assert await store.dead_letter("x", "given up", after(90), before=after(-1)) == 0
@@ -188,14 +190,14 @@ async def test_what_was_recorded_before_a_time_is_buried_and_the_rest_goes_on(st
     assert dict(await store.waiting()) == {"x": 2, "y": 1}
 
 
-async def test_what_a_clock_that_ran_ahead_recorded_is_judged_by_its_own_time(store: Store) -> None:
+async def test_dead_letter_compares_the_time_recorded_though_a_clock_ran_ahead(store: Store) -> None:
     await store.commit([entry("a", 1)], after(500))
     await store.commit([entry("b", 2)], after(10))
     assert await store.dead_letter("x", "given up", after(90), before=after(30)) == 1
     assert numbers(await store.deliveries(DEAD)) == [2]
 
 
-async def test_only_what_fails_since_a_time_is_hastened(store: Store) -> None:
+async def test_retry_now_makes_only_lanes_due_that_failed_since_a_time(store: Store) -> None:
     await store.commit([entry("a", 1), entry("b", 2)], NOW)
     a, b = await store.lane_heads("x", NOW, 2)
     await store.settle([later(a, 200)], NOW)
@@ -204,7 +206,7 @@ async def test_only_what_fails_since_a_time_is_hastened(store: Store) -> None:
     assert numbers(await store.lane_heads("x", after(60), 10)) == [2]
 
 
-async def test_a_muted_event_is_reminded_of_for_the_first_time_when_the_mute_is_over(store: Store) -> None:
+async def test_a_muted_event_gets_its_first_reminder_when_the_mute_ends(store: Store) -> None:
     muted = event(1, muted={"reason": None, "until": None})
     await store.commit([Entry("a", Record(), [(muted, [])])], NOW)
     assert await store.remind([REQUEST], after(99)) == 0
@@ -212,7 +214,7 @@ async def test_a_muted_event_is_reminded_of_for_the_first_time_when_the_mute_is_
     assert await deliver(store, 100) == [f"{muted.id}-reminder-1"]
 
 
-async def test_what_was_recorded_before_a_sink_was_there_is_not_reminded_of(store: Store) -> None:
+async def test_an_event_recorded_before_its_sink_was_added_gets_no_reminder(store: Store) -> None:
     await store.commit([entry("a", 1, sinks=())], NOW)
     assert await store.remind([REQUEST], after(5000)) == 0
 
@@ -229,7 +231,7 @@ async def test_pruning_keeps_what_ended_lately_and_what_waits(store: Store) -> N
     assert numbers(await store.due("x", 10)) == [4]
 
 
-async def test_an_event_that_is_still_reminded_of_outlives_its_time_and_old_reminders_do_not(store: Store) -> None:
+async def test_prune_keeps_an_event_with_recent_reminders_and_deletes_old_reminders(store: Store) -> None:
     await store.commit([entry("a", 1)], NOW)
     await deliver(store, 0)
     for count in range(1, 4):

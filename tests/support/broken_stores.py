@@ -1,4 +1,4 @@
-"""Stores that keep a sink's answers wrongly, on purpose: what the oracle of fates must catch."""
+"""Stores that record the outcomes of sends wrongly on purpose: `delivery_oracle` must catch them."""
 
 from __future__ import annotations
 
