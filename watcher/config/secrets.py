@@ -1,9 +1,10 @@
-"""Finds the secret values of a configuration, so that they can be hidden everywhere."""
+"""Finds the secret values of a configuration, and the secret parts of a URL, so that they can be hidden."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -17,6 +18,22 @@ def secrets_of(config: Config) -> Iterator[str]:
     """Yield the secret values of `config`, in any part of it."""
     for part in (*config.accounts.values(), config.http, config.tracing, *config.sinks):
         yield from _secrets_in(part)
+
+
+def secret_parts(url: str, *, value: int, segment: int) -> Iterator[str]:
+    """Yield the query values and path segments that have at least so many characters, as they are written and decoded.
+
+    In a webhook's URL, often everything but the host is secret.
+    """
+    parts = urlsplit(url)
+    for pair in parts.query.split("&"):
+        name, _, text = pair.partition("=")
+        text = text or name  # `?TOKEN`
+        if len(text) >= value:
+            yield from dict.fromkeys((text, unquote_plus(text)))
+    for one in parts.path.split("/"):
+        if len(one) >= segment:
+            yield from dict.fromkeys((one, unquote(one)))
 
 
 def _secrets_in(value: object) -> Iterator[str]:

@@ -12,10 +12,10 @@ from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonS
 
 from watcher.config.fields import Boolean, Duration, lasting, or_off, or_variable, text_schema
 from watcher.config.readers import printable, quoted, reads_off
+from watcher.config.secrets import secret_parts
 from watcher.config.sink_model import SinkModel
 from watcher.config.tree import Reads, Text
 from watcher.config.url_readers import http_url
-from watcher.config.urls import secret_parts
 from watcher.util.ip_addresses import host_refusal
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from yarl import URL
 
 from watcher import __version__
 from watcher.aws.named_files import system_ca_fault
-from watcher.config.urls import secret_parts
+from watcher.config.secrets import secret_parts
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.observability.tracing import propagated, span
