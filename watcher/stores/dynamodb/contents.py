@@ -91,7 +91,7 @@ class Contents:
         kinds = "".join(
             kind for kind, state in (("O", DeliveryState.WAITING), ("D", DeliveryState.DEAD)) if state in states
         )
-        found = await self.undelivered(kinds, event_id)
+        found = await self.undelivered(kinds, event_id) if kinds else []
         if _SETTLED & set(states):
             if event_id is not None:
                 found += await self.table.query(items.by_id(event_id), "D")
