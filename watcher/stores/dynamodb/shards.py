@@ -77,10 +77,10 @@ class Shards:
 
     async def _dead_letter_removed(self) -> None:
         """Give up the deliveries for removed sinks, which a daemon with another configuration may have left."""
-        waiting = self._lanes.index.sinks
-        if not self._sinks.may_lack(waiting()):
+        index = self._lanes.index
+        if not self._sinks.may_lack(index.sinks()):
             return
         known = await self._sinks.known()
-        for sink in [sink for sink in waiting() if sink not in known]:
+        for sink in [sink for sink in index.sinks() if sink not in known]:
             count = await self._outbox.dead_letter(sink, REMOVED, datetime.now(UTC))
             log.warning("sink.removed", dead_letters=count, sink=sink)
