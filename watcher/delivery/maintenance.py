@@ -35,8 +35,8 @@ UNREADY_SECONDS = 1.0
 class Maintenance:
     """Each task runs for ever, and reads the configuration in force each time."""
 
-    def __init__(self, inside: DaemonView, store: Store, relay: Relay) -> None:
-        self._inside = inside
+    def __init__(self, daemon: DaemonView, store: Store, relay: Relay) -> None:
+        self._daemon = daemon
         self._store = store
         self._relay = relay
 
@@ -44,7 +44,7 @@ class Maintenance:
         """Delete history that is older than `state_retention`."""
         while True:
             await asyncio.sleep(PRUNE_SECONDS)
-            before = self._inside.clock.now() - timedelta(seconds=self._inside.config.state_retention)
+            before = self._daemon.clock.now() - timedelta(seconds=self._daemon.config.state_retention)
             try:
                 pruned = PRUNE_STEP
                 while pruned == PRUNE_STEP:
@@ -56,11 +56,11 @@ class Maintenance:
     async def mark_alive(self) -> None:
         """Mark the store as up to date while every endpoint is polled."""
         while True:
-            if self._inside.stuck() or self._inside.unready():
+            if self._daemon.stuck() or self._daemon.unready():
                 await asyncio.sleep(UNREADY_SECONDS)
                 continue
             try:
-                await self._store.mark_alive(self._inside.clock.now())
+                await self._store.mark_alive(self._daemon.clock.now())
             except StoreError as error:
                 consequence = "`watcher status` shows the state as older than it is"
                 log.warning("store.mark_failed", error=str(error), consequence=consequence)
@@ -69,10 +69,10 @@ class Maintenance:
     async def remind(self) -> None:
         """Add reminders to the outbox for sinks with `remind_every`, and cancel those that are no longer needed."""
         while True:
-            every = [sink.remind_every for sink in self._inside.config.sinks if sink.remind_every is not None]
+            every = [sink.remind_every for sink in self._daemon.config.sinks if sink.remind_every is not None]
             await asyncio.sleep(min([MAX_REMIND_SECONDS, *(each / 20 for each in every)]))
-            config, now, gone = self._inside.config, self._inside.clock.now(), self._relay.gone()
-            requests = reminder_requests(config, self._inside.records, now)
+            config, now, gone = self._daemon.config, self._daemon.clock.now(), self._relay.gone()
+            requests = reminder_requests(config, self._daemon.records, now)
             wanted = [request for request in requests if request.sink not in gone]
             try:
                 if await self._store.remind(wanted, now):

@@ -35,10 +35,10 @@ class Backlog:
 class Backlogs:
     """The backlogs of all sinks that have one, configured or not."""
 
-    def __init__(self, inside: DaemonView) -> None:
-        self._inside = inside
+    def __init__(self, daemon: DaemonView) -> None:
+        self._daemon = daemon
         # Only a table can have other writers.
-        self._shared = SingleFlight(self._read, KEEP_TABLE_SECONDS if inside.reader.late else KEEP_SECONDS, StoreSilent)
+        self._shared = SingleFlight(self._read, KEEP_TABLE_SECONDS if daemon.reader.late else KEEP_SECONDS, StoreSilent)
 
     async def get(self) -> Mapping[str, Backlog]:
         """Return the backlogs by sink.
@@ -53,7 +53,7 @@ class Backlogs:
         self._shared.close()
 
     async def _read(self) -> Mapping[str, Backlog]:
-        reader = self._inside.reader
+        reader = self._daemon.reader
         counts = await reader.counts()
         return {
             sink: Backlog(

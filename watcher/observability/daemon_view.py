@@ -118,9 +118,9 @@ class DaemonView(Protocol):
         """Why it is not ready: it starts or stops, an endpoint was not tried yet, or the store fails."""
 
 
-async def polled_here(view: DaemonView) -> AsyncIterator[tuple[Target, Record | None]]:
+async def polled_here(daemon: DaemonView) -> AsyncIterator[tuple[Target, Record | None]]:
     """Yield each target that this daemon polls and its record, with a turn for other tasks every few targets."""
-    targets, records, here = view.config.targets, view.records, view.endpoints().keys()
+    targets, records, here = daemon.config.targets, daemon.records, daemon.endpoints().keys()
     for start in range(0, len(targets), SLICE):
         for target in targets[start : start + SLICE]:
             if target.endpoint in here:
@@ -128,7 +128,7 @@ async def polled_here(view: DaemonView) -> AsyncIterator[tuple[Target, Record | 
         await asyncio.sleep(0)
 
 
-def endpoint_unreadable(view: DaemonView, key: EndpointKey) -> bool:
+def endpoint_unreadable(daemon: DaemonView, key: EndpointKey) -> bool:
     """Whether an outage of the endpoint is recorded."""
-    record = view.records.get(str(key))
+    record = daemon.records.get(str(key))
     return record is not None and record.outage is not None

@@ -44,13 +44,13 @@ class Emf(Observer):
     """
 
     def __init__(
-        self, inside: DaemonView, namespace: str, service: str = "watcher", write: Callable[[str], object] | None = None
+        self, daemon: DaemonView, namespace: str, service: str = "watcher", write: Callable[[str], object] | None = None
     ) -> None:
-        self._inside = inside
+        self._daemon = daemon
         self._namespace = namespace
         self._service = service
         self._write = write or Stderr().write
-        self._backlogs = Backlogs(inside)
+        self._backlogs = Backlogs(daemon)
         self._polls = self._failed = 0
         self._lag = 0.0
 
@@ -69,7 +69,7 @@ class Emf(Observer):
 
     async def line(self) -> str:
         """Return the next line and reset the counters; a store that cannot be read leaves its metrics out."""
-        inside = self._inside
+        daemon = self._daemon
         counts = await self._count()
         try:
             backlogs: Mapping[str, Backlog] | None = await self._backlogs.get()
@@ -80,13 +80,13 @@ class Emf(Observer):
             "TargetsFailed": counts[Status.FAILED],
             "TargetsStalled": counts[Status.STALLED],
             "TargetsUnreadable": counts[Status.UNREADABLE],
-            "EndpointsBlind": sum(endpoint_unreadable(inside, key) for key in inside.endpoints()),
+            "EndpointsBlind": sum(endpoint_unreadable(daemon, key) for key in daemon.endpoints()),
             "ScheduleLagSeconds": round(max(0.0, self._lag), 3),
             "Polls": self._polls,
             "PollsFailed": self._failed,
-            "ConfigReloadFailed": int(bool(inside.loaded.faults)),
+            "ConfigReloadFailed": int(bool(daemon.loaded.faults)),
         }
-        now = inside.clock.now()
+        now = daemon.clock.now()
         if backlogs is not None:
             values |= _outbox(backlogs, now)
         self._polls = self._failed = 0
@@ -96,8 +96,8 @@ class Emf(Observer):
     async def _count(self) -> Mapping[Status, int]:
         """The number of targets polled here by status."""
         counts = dict.fromkeys(Status, 0)
-        async for target, record in polled_here(self._inside):
-            counts[standing(record, self._inside.records.get(str(target.endpoint)))] += 1
+        async for target, record in polled_here(self._daemon):
+            counts[standing(record, self._daemon.records.get(str(target.endpoint)))] += 1
         return counts
 
 

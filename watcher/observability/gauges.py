@@ -30,17 +30,17 @@ STATUSES = (*sorted(KNOWN_STATUSES), UNKNOWN, NEVER_SYNCED, NOT_SEEN)
 """Every value of the label `status`."""
 
 
-async def gauges(inside: DaemonView, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
+async def gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
     """All gauges; those of the outbox are left out if `backlogs` is None."""
-    statuses, stalls, unreadable = await _count(inside)
-    loaded = inside.loaded
+    statuses, stalls, unreadable = await _count(daemon)
+    loaded = daemon.loaded
     readable: dict[Labels, bool] = {
-        (key.account, key.region, key.api): not endpoint_unreadable(inside, key) for key in inside.endpoints()
+        (key.account, key.region, key.api): not endpoint_unreadable(daemon, key) for key in daemon.endpoints()
     }
-    looks = inside.sinks()
+    sinks = daemon.sinks()
     if backlogs is not None:
-        looks = {name: look.beside(backlogs.get(name)) for name, look in looks.items()}
-    up: dict[Labels, bool] = {(name,): look.state == SinkState.UP for name, look in looks.items()}
+        sinks = {name: status.beside(backlogs.get(name)) for name, status in sinks.items()}
+    up: dict[Labels, bool] = {(name,): status.state == SinkState.UP for name, status in sinks.items()}
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
         _gauge(
@@ -63,23 +63,23 @@ async def gauges(inside: DaemonView, backlogs: Mapping[str, Backlog] | None, str
         _reloads(loaded.successes, loaded.failures),
     ]
     if backlogs is not None:
-        found += _outbox([sink.name for sink in inside.config.sinks], backlogs, inside.clock.now())
+        found += _outbox([sink.name for sink in daemon.config.sinks], backlogs, daemon.clock.now())
     return found
 
 
-async def _count(inside: DaemonView) -> tuple[Counter[Labels], Counter[Labels], Counter[Labels]]:
+async def _count(daemon: DaemonView) -> tuple[Counter[Labels], Counter[Labels], Counter[Labels]]:
     """The targets by kind and status; the stalled ones, and those that cannot be read, by kind.
 
     Each target is counted only by the daemon that polls it, so that a sum over all daemons is right.
     """
-    kinds = sorted({target.kind.name for target in inside.config.targets})
+    kinds = sorted({target.kind.name for target in daemon.config.targets})
     statuses: Counter[Labels] = Counter({(kind, status): 0 for kind in kinds for status in STATUSES})
     stalls: Counter[Labels] = Counter({(kind,): 0 for kind in kinds})
     unreadable = stalls.copy()
-    async for target, record in polled_here(inside):
+    async for target, record in polled_here(daemon):
         statuses[target.kind.name, _status(record)] += 1
         stalls[target.kind.name,] += stalled(record.known if record else None)
-        outage = outage_of(record, inside.records.get(str(target.endpoint)))
+        outage = outage_of(record, daemon.records.get(str(target.endpoint)))
         unreadable[target.kind.name,] += outage is not None
     return statuses, stalls, unreadable
 

@@ -51,15 +51,15 @@ DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics(Observer):
-    """Counts what happens to the daemon `inside`; `streams` returns the number of open event streams."""
+    """Counts what happens in the daemon; `streams` returns the number of open event streams."""
 
-    def __init__(self, inside: DaemonView, streams: Callable[[], int] = lambda: 0) -> None:
-        self.backlogs = Backlogs(inside)
+    def __init__(self, daemon: DaemonView, streams: Callable[[], int] = lambda: 0) -> None:
+        self.backlogs = Backlogs(daemon)
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
         self.content_type = "text/plain; version=0.0.4; charset=utf-8"
-        self._inside = inside
+        self._daemon = daemon
         self._streams = streams
         self._gauges = _Gauges()
         self._polls = counter("watcher_polls", "Polls by outcome.", (*ENDPOINT, "outcome"))
@@ -110,7 +110,7 @@ class Metrics(Observer):
                     self._detection.observe(seconds)
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
-        now = self._inside.clock.now().timestamp()
+        now = self._daemon.clock.now().timestamp()
         for result in results:
             delivery = result.delivery
             if result.state in OUTCOMES:
@@ -124,8 +124,8 @@ class Metrics(Observer):
             backlogs: Mapping[str, Backlog] | None = await self.backlogs.get()
         except StoreError:
             backlogs = None
-        self._remove_series(self._inside.config)
-        self._gauges.families = await gauges(self._inside, backlogs, self._streams())
+        self._remove_series(self._daemon.config)
+        self._gauges.families = await gauges(self._daemon, backlogs, self._streams())
         return generate_latest(self.registry)
 
     def close(self) -> None:
