@@ -6,7 +6,7 @@ import aiohttp
 from botocore import exceptions as botocore_errors
 
 from watcher.aws.error_codes import classify
-from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
+from watcher.errors import MALFORMED, EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.util.duration import format_duration
 from watcher.util.redaction import excerpt
 
@@ -41,4 +41,4 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
             return EndpointUnreadable("CredentialRetrievalError", text, passing=True)
         case botocore_errors.BotoCoreError():
             return EndpointUnreadable(name.removesuffix("Error"), text)
-    return EndpointUnreadable("MalformedAnswer", f"the answer could not be read: {name}: {text}")
+    return EndpointUnreadable(MALFORMED, f"the answer could not be read: {name}: {text}")
