@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from watcher.app.lifecycle import App
 from watcher.app.sink_changes import SinkChanges
@@ -17,16 +16,13 @@ from watcher.core.settings import Config
 from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
-from watcher.observability.observer import Observers
+from watcher.observability.observer import Observer, Observers
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
-
-if TYPE_CHECKING:
-    from watcher.observability.observer import Observer
 
 
 def build(

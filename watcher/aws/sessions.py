@@ -19,7 +19,7 @@ from aiobotocore.session import AioSession
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from watcher.aws.credential_chain import ambient_chain, role_chain
+from watcher.aws.credential_chain import Chain, ambient_chain, role_chain
 from watcher.aws.credential_errors import LOADING_SECONDS, credentials_failure
 from watcher.aws.responses import JsonModels, ResponseParserFactory
 from watcher.errors import EndpointUnreadable
@@ -28,7 +28,6 @@ from watcher.util.single_flight import SingleFlight
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.aws.credential_chain import Chain
     from watcher.core.settings import Account
 
     Credentials = tuple[str, str | None, str | None, str | None]

@@ -10,20 +10,14 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from watcher.core.model import Target
 from watcher.core.status import Status, standing
 from watcher.errors import StoreError
-from watcher.observability.backlog import Backlogs
-from watcher.observability.daemon_view import endpoint_unreadable, polled_here
+from watcher.observability.backlog import Backlog, Backlogs
+from watcher.observability.daemon_view import DaemonView, endpoint_unreadable, polled_here
 from watcher.observability.logs import Stderr
-from watcher.observability.observer import Observer, PollOutcome
-
-if TYPE_CHECKING:
-    from watcher.observability.backlog import Backlog
-    from watcher.observability.daemon_view import DaemonView
-    from watcher.observability.observer import Poll
+from watcher.observability.observer import Observer, Poll, PollOutcome
 
 LINE_SECONDS = 60.0
 """Seconds between lines: the resolution of CloudWatch."""

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from watcher import __version__
 from watcher.core.model import KNOWN_STATUSES
 from watcher.core.status import outage_of, stalled
 from watcher.observability.backlog import Backlog
-from watcher.observability.daemon_view import SinkState, endpoint_unreadable, polled_here
+from watcher.observability.daemon_view import DaemonView, SinkState, endpoint_unreadable, polled_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from prometheus_client.core import Metric
-
     from watcher.core.state import Record
-    from watcher.observability.daemon_view import DaemonView
 
     Labels = tuple[str, ...]
 

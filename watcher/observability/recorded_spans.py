@@ -11,16 +11,14 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import Span as OtelSpan
+from opentelemetry.trace import SpanKind, StatusCode, Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from watcher.observability.tracing import Span
 from watcher.util.redaction import excerpt
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span as OtelSpan
-    from opentelemetry.trace import Tracer
-
     from watcher.core.events import Event
 
 _NAMES = {
