@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from watcher import __version__
-from watcher.app.retry import repeat_until_stored
+from watcher.app.store_retry import repeat_until_stored
 from watcher.config.changes import AT_START, difference
 from watcher.errors import ServiceUnreachable, StoreError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.app.retry import repeat_until_stored
+from watcher.app.store_retry import repeat_until_stored
 from watcher.core.ports import Clock, Sink, Store
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config, SinkSettings
