@@ -29,7 +29,7 @@ MALFORMED = "MalformedAnswer"
 
 
 class WatcherError(Exception):
-    """`exit_code` is that of a command that ends with the error: those of sysexits.h."""
+    """A command that ends with the error has its `exit_code`, one of sysexits.h."""
 
     exit_code = 70
 

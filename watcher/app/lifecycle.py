@@ -153,12 +153,13 @@ class App:
 
     async def _supervise(self, stop: asyncio.Event, beside: Sequence[Task]) -> None:
         """Run all tasks until one ends; then stop polling, deliver what is due, and end the others."""
-        membership, upkeep = self._membership, self.maintenance
+        membership, maintenance = self._membership, self.maintenance
         recording = asyncio.create_task(self.recorder.run(), name="recorder")
         relaying = asyncio.create_task(self.relay.run(), name="relay")
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        others = [asyncio.create_task(each()) for each in (upkeep.prune, upkeep.mark_alive, upkeep.remind, *beside)]
+        periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind)
+        others = [asyncio.create_task(each()) for each in (*periodic, *beside)]
         leases = [] if membership is None else [asyncio.create_task(membership.run(), name="leases")]
         tasks = (recording, relaying, polling, stopping, *others, *leases)
         self.view.stage = ""

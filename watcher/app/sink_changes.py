@@ -23,7 +23,10 @@ log = structlog.get_logger()
 
 
 class SinkChanges:
-    """`sessions`: for new sinks at AWS; None: the sinks were given, and do not follow the configuration."""
+    """Changes the sinks at the start and at reloads.
+
+    `sessions` are for new sinks that call AWS; None: the sinks were passed to `build`, and no reload changes them.
+    """
 
     def __init__(self, store: Store, relay: Relay, recorder: Recorder, clock: Clock, sessions: Sessions | None) -> None:
         self._store = store

@@ -1,8 +1,8 @@
 """Selects the next batches of deliveries for a sink.
 
 Only the oldest pending delivery of a subject may be sent, and none of its subject while it is under way; a sink that
-takes everything in order gets its deliveries in that order instead. Deliveries that failed before never fill all the
-room for sends at the same time, since they may be slow to fail.
+takes everything in order gets its deliveries in that order instead. Deliveries that failed before take up half of the
+parallel sends at most, or come last where sends go one at a time: they may be slow to fail again.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Batcher:
 
     @property
     def _most_failing(self) -> int:
-        """How many of the sends under way at the same time may have deliveries that failed before."""
+        """How many of the parallel sends may have deliveries that failed before."""
         return max(1, self._limits.parallel // 2)
 
     def _batches(self, due: Sequence[Delivery], under_way: Collection[str]) -> list[Sequence[Delivery]]:

@@ -52,7 +52,7 @@ class Sender:
         self._settling = asyncio.Lock()
 
     def wait(self) -> float:
-        """How many seconds to wait for the next send; 0 or less: none."""
+        """Seconds until the next send may begin; 0 or less: it may begin now."""
         return max(self._requested_until, self._spaced_until) - self._clock.monotonic()
 
     async def send(self, batch: Sequence[Delivery]) -> None:

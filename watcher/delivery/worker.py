@@ -263,7 +263,7 @@ class Worker:
                 self._state, self._end_reason = WorkerState.GONE, str(error)
                 consequence = "its events become dead letters until the next start"
                 self._log.error("sink.gone", error=str(error), consequence=consequence)
-            case SinkGone():  # it is retiring, or gone already
+            case SinkGone():  # it is retiring or closed, or gone already
                 pass
             case _:
                 self._bug = self._bug or error

@@ -1,4 +1,4 @@
-"""How many deliveries are pending or dead for each sink, read from a table once a minute, else every few seconds."""
+"""Counts the pending and dead deliveries of each sink: in a table about once a minute, else every few seconds."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ async def gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, str
         _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
         _gauge(
             "watcher_config_reload_success",
-            "Whether the last read one is in force.",
+            "Whether the configuration that was read last is in force.",
             (),
             {(): not loaded.faults},
         ),
