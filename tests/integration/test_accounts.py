@@ -42,7 +42,7 @@ async def test_a_role_is_assumed_with_its_external_id_and_again_before_it_expire
     await simulator.stop()
 
 
-async def test_a_role_that_is_refused_is_its_endpoints_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_role_makes_its_endpoint_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     simulator = Simulator(Scenario("roles", roles=(Role(ROLE, "between-us"),)))
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", await simulator.start())
     account = Account(
@@ -59,7 +59,7 @@ async def test_a_role_that_is_refused_is_its_endpoints_trouble(monkeypatch: pyte
 
 
 async def test_credentials_that_were_rotated_on_disk_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """AWS refuses the old ones; the daemon reads the file again and nobody hears of it."""
+    """AWS refuses the old ones; the daemon reads the file again and sends no event."""
     simulator = Simulator(Scenario("rotation", keys={"NEWKEY": "new-secret", "OLDKEY": "old-secret"}))
     await simulator.start()
     profile = tmp_path / "credentials"
@@ -82,14 +82,14 @@ async def test_credentials_that_were_rotated_on_disk_are_found(monkeypatch: pyte
     await simulator.stop()
 
 
-async def test_a_profile_that_is_not_there_is_told(simulator: Simulator) -> None:
+async def test_a_missing_profile_is_reported(simulator: Simulator) -> None:
     account = Account("default", ("us-east-1",), profile="nobody", endpoint_url=simulator.url)
     async with running(simulator, a_config(None, [a_stack()], accounts={"default": account})) as watch:
         await watch.until(lambda: len(watch.caught.events) == 1)
         assert watch.caught.events[0]["data"]["error"]["code"] == "ProfileNotFound"
 
 
-async def test_no_credentials_at_all_are_told(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_credentials_are_reported(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     async with running(simulator, a_config(simulator.url, [a_stack()])) as watch:

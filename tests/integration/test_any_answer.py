@@ -1,4 +1,4 @@
-"""Whatever answers in AWS's place, in its status, headers and body: a poll ends with an answer or with a PollFailed."""
+"""Any response in AWS's place, in status, headers and body: a poll ends with an answer or with a PollFailed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials that are not there, or only by asking a person: what is reported, and what goes on beside it."""
+"""Credentials that are missing or ask for a person's input: what is reported, and what goes on meanwhile."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def watching(simulator: Simulator, **more: Any) -> AsyncIterator[Watch]:
 
 
 async def unreadable(watch: Watch, code: str, *parts: str) -> None:
-    """Until the endpoint is unreadable, for this reason."""
+    """Wait until the endpoint is unreadable for this reason."""
     await watch.until(lambda: len(watch.caught.events) == 1)
     (event,) = watch.caught.events
     assert event["type"] == "watcher.endpoint.unreadable"
@@ -191,10 +191,10 @@ async def test_a_command_that_does_not_exist_is_named_and_found_when_it_is_corre
         await watch.until(lambda: "endpoint.readable" in watch.kinds())
 
 
-async def test_after_a_reload_by_hand_everything_is_looked_for_anew(
+async def test_forgotten_credentials_are_loaded_again_at_the_next_call(
     simulator: Simulator, aws_config: AwsConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also credentials that AWS takes: a profile may be somebody else's by now."""
+    """Also credentials that AWS accepts: the profile may have others by now."""
     monkeypatch.setattr(sessions, "RENEW_SECONDS", 3600.0)
     keys = "[profile team]\naws_access_key_id = {}\naws_secret_access_key = {}\n"
     aws_config(keys.format("test", "test-secret"))

@@ -1,4 +1,4 @@
-"""Every fault of the stand-in, as a target's first answer and in the middle of its life: nothing false is told."""
+"""Every fault of the simulator, as a target's first answer and later: no event is wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_fault_is_tried() -> None:
 
 @pytest.mark.parametrize("when", ["first", "later"])
 @pytest.mark.parametrize("fault", sorted(set(TARGETS_OWN) | set(ENDPOINTS)))
-async def test_a_fault_changes_no_state_and_is_told_once(simulator: Simulator, fault: str, when: str) -> None:
+async def test_a_fault_changes_no_state_and_is_reported_once(simulator: Simulator, fault: str, when: str) -> None:
     timeout = HANGING.get(fault, 30.0)
     targets = [a_template(timeout=timeout), a_stack(timeout=timeout)]
     whose = "target" if fault in TARGETS_OWN else "endpoint"
@@ -113,10 +113,10 @@ async def test_a_failed_attempt_is_reported_whatever_else_is_wrong_in_it_which_i
 
 
 @pytest.mark.parametrize("fault", ["access_denied", "hang", "http_500", "html"])
-async def test_one_target_that_fails_where_others_are_answered_is_told_as_its_own_trouble(
+async def test_a_target_that_fails_while_others_are_answered_is_unreadable_by_itself(
     simulator: Simulator, fault: str
 ) -> None:
-    """Otherwise nobody would hear of it: the endpoint as a whole is readable."""
+    """Otherwise there would be no event: the endpoint as a whole is readable."""
     bad, good = a_stack("bad", timeout=HANGING.get(fault, 30.0)), a_stack("good")
     async with running(simulator, a_config(simulator.url, [bad, good], retry=Retry(1, 0.01, 0.02))) as watch:
         watch.show(bad, "SUCCEEDED", 1)

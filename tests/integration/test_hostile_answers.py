@@ -137,7 +137,7 @@ async def test_a_long_timeout_is_the_targets_own(simulator: Simulator) -> None:
 
 
 async def test_polls_under_way_give_up_when_their_endpoint_is_unreadable(simulator: Simulator) -> None:
-    """Contract, section 5, rule 8: one target at a time, also for what had begun before."""
+    """An unreadable endpoint is probed by one target at a time, also if other polls had begun before."""
     targets = [a_stack(f"stack-{number}") for number in range(30)]
     simulator.world.fault(None, "server_error")
     config = a_config(simulator.url, targets, retry=Retry(20, 0.2, 0.4), unreadable_after=1)

@@ -1,4 +1,4 @@
-"""What Prometheus and CloudWatch are told, of a daemon with a real store."""
+"""Metrics for Prometheus and CloudWatch of a daemon with a real store."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_every_type_of_event_is_there_from_the_start(metrics: Metrics) -> 
     assert all(value(samples, "watcher_events_total", type=each) == 0 for each in EVENT_TYPES)
 
 
-async def test_what_is_so_is_looked_up_at_each_scrape(peek: Peek, metrics: Metrics) -> None:
+async def test_gauges_are_computed_at_each_scrape(peek: Peek, metrics: Metrics) -> None:
     await live(peek, metrics)
     web = target_of(peek, "web")
     await peek.see(target_of(peek, "shop"), attempt(1, "INVENTED_BY_AWS"))
@@ -203,7 +203,7 @@ async def test_many_scrapes_ask_the_store_once(peek: Peek, metrics: Metrics, mon
     assert asked == [1]
 
 
-async def test_detection_is_measured_where_aws_tells_the_time(peek: Peek) -> None:
+async def test_detection_is_measured_if_aws_reports_a_time(peek: Peek) -> None:
     shop = target_of(peek, "shop")
     late = peek.clock.now() - BEGAN
 
@@ -275,7 +275,7 @@ async def test_an_emf_line_is_what_cloudwatch_takes(peek: Peek) -> None:
     assert len(directive["Metrics"]) <= 100
 
 
-async def test_emf_tells_what_alarms_need_and_counts_anew_after_each_line(peek: Peek) -> None:
+async def test_an_emf_line_has_what_alarms_need_and_resets_the_counters(peek: Peek) -> None:
     emf = Emf(peek, "watcher")
     network, web = target_of(peek, "network"), target_of(peek, "web")
     emf.begun(network, 10.0, 11.5)
@@ -309,6 +309,6 @@ async def test_emf_writes_a_line_each_time(peek: Peek, monkeypatch: pytest.Monke
     assert all(line.endswith("}\n") and json.loads(line)["Alive"] == 1 for line in lines)
 
 
-def test_only_what_is_known_is_embedded() -> None:
+def test_embedded_lists_each_metric_with_its_unit() -> None:
     form = json.loads(embedded({"Alive": 1}, "n", "s", BEGAN))
     assert form["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "Alive", "Unit": "Count"}]

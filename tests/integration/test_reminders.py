@@ -1,4 +1,4 @@
-"""Reminders of a running daemon stop when nobody is to have them any more, also those that wait."""
+"""Reminders of a running daemon stop when they are no longer wanted, pending ones included."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REMINDED = SinkSettings("pager", "stdout", remind_every=0.2)
 
 @dataclass
 class Pager:
-    """A sink that answers as it is told."""
+    """A sink that responds with `answer`."""
 
     answer: Callable[[Delivery], Verdict]
     name: str = "pager"

@@ -1,4 +1,4 @@
-"""Contract, section 5, rule by rule, through the real client over a real socket, for both kinds of target."""
+"""The rules of `watcher.core.diff`, one by one, and those of outages: with the real client over a real socket."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_an_attempt_with_many_events_is_kept_whole_and_sent_within_bounds(
     assert [each["event"] for each in known.attempt.events] == lines
 
 
-async def test_rule_8_one_event_for_an_endpoint_however_many_targets_share_it(simulator: Simulator) -> None:
+async def test_an_unreadable_endpoint_is_one_event_for_any_number_of_targets(simulator: Simulator) -> None:
     targets = [a_stack(f"stack-{number}") for number in range(20)]
     config = a_config(simulator.url, targets)
     async with running(simulator, config) as watch:
@@ -165,7 +165,7 @@ async def test_rule_8_one_event_for_an_endpoint_however_many_targets_share_it(si
         assert len({call.target for call in list(simulator.calls)[seen:]}) == 20
 
 
-async def test_rule_9_a_target_that_was_taken_out_is_forgotten(simulator: Simulator, tmp_path: Path) -> None:
+async def test_the_state_of_a_removed_target_is_deleted(simulator: Simulator, tmp_path: Path) -> None:
     one, other = a_stack("one"), a_stack("other")
     config = a_config(simulator.url, [one, other], state=f"sqlite:///{tmp_path / 'state.db'}")
     async with running(simulator, config) as watch:
@@ -181,7 +181,7 @@ async def test_rule_9_a_target_that_was_taken_out_is_forgotten(simulator: Simula
     assert again["data"]["first_seen"] is True
 
 
-async def test_stalled_is_told_once_for_each_attempt(simulator: Simulator, target: Target) -> None:
+async def test_rule_8_stalled_is_one_event_for_each_attempt(simulator: Simulator, target: Target) -> None:
     impatient = replace(target, stalled_after=60.0)
     async with running(simulator, a_config(simulator.url, [impatient])) as watch:
         await shown(watch, impatient, "IN_PROGRESS", 1)
@@ -195,14 +195,14 @@ async def test_stalled_is_told_once_for_each_attempt(simulator: Simulator, targe
         assert [event["data"]["recovered"] for event in watch.caught.events] == [False, True, False, False]
 
 
-async def test_a_status_that_nobody_knows_is_told_as_it_came(watch: Watch, target: Target) -> None:
+async def test_an_unknown_status_is_reported_unchanged(watch: Watch, target: Target) -> None:
     await shown(watch, target, "SUCCEEDED", 1)
     await shown(watch, target, "PAUSED_BY_AWS", 2)
     (event,) = await watch.events(1)
     assert (event["type"], event["data"]["status"]) == ("watcher.sync.unknown", "PAUSED_BY_AWS")
 
 
-async def test_a_restart_tells_nothing_twice_and_misses_nothing_between(
+async def test_a_restart_repeats_no_event_and_finds_changes_made_meanwhile(
     simulator: Simulator, target: Target, tmp_path: Path
 ) -> None:
     config = a_config(simulator.url, [target], state=f"sqlite:///{tmp_path / 'state.db'}")
@@ -216,7 +216,7 @@ async def test_a_restart_tells_nothing_twice_and_misses_nothing_between(
     assert event["data"]["sequence"] == 2
 
 
-async def test_a_watcher_that_lost_its_state_tells_the_same_change_by_the_same_id(
+async def test_a_daemon_without_its_state_sends_the_same_change_with_the_same_id(
     simulator: Simulator, target: Target
 ) -> None:
     ids = []

@@ -1,4 +1,4 @@
-"""Traces, as a collector gets them: polls and deliveries, aiobotocore's calls below; and when there is no collector."""
+"""Traces as a collector receives them: polls and deliveries with aiobotocore's calls; and without a collector."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ UNBOUNDED = 600.0
 
 
 @asynccontextmanager
-async def traced(settings: Tracing, patience: float = 10.0) -> AsyncIterator[None]:
-    """Tracing at work until the block ends; then everything was sent, or the time is over."""
+async def traced(settings: Tracing, shutdown: float = 10.0) -> AsyncIterator[None]:
+    """Trace until the block ends; then every span was sent, or `shutdown` seconds are over."""
     at_work = tracing_setup.Tracing(settings, "1.2.3")
     try:
         yield
     finally:
-        await at_work.shutdown(patience)
+        await at_work.shutdown(shutdown)
 
 
 async def polled(simulator: Simulator, collector: Collector, *targets: Target, polls: int = 3) -> None:
-    """A daemon polls each of these so often and is stopped; what it traced was sent."""
+    """Run a daemon until it polled each of these so often, and stop it; its spans were sent."""
     config = a_config(simulator.url, targets, tracing=Tracing(collector.endpoint))
     async with running(simulator, config) as watch:
         await watch.until(lambda: len({call.target for call in simulator.calls}) == len(targets))
@@ -181,7 +181,7 @@ async def delivered(
     answer: str = "",
     store: str = "memory://",
 ) -> DeliveryRecord:
-    """A daemon tells a sink of a sync that failed, until its delivery is in this state, and is stopped."""
+    """Run a daemon that delivers a failed sync until the delivery is in this state, and stop it."""
     target = a_stack()
     simulator.world.show(target, attempt(target, "FAILED", at(1)))
     traces = Tracing(collector.endpoint)
@@ -283,7 +283,7 @@ async def test_a_delivery_that_is_not_taken_says_why(
     assert "not today" in (delivery.failed or "")
 
 
-async def test_a_delivery_that_nobody_answers_says_why(simulator: Simulator) -> None:
+async def test_the_span_of_a_delivery_without_a_response_has_the_reason(simulator: Simulator) -> None:
     async with collecting() as collector:
         sink = a_sink("webhook", url=f"http://127.0.0.1:{unused_port()}/", allow_http=True, allow_private=True)
         await delivered(simulator, collector, sink, DeliveryState.WAITING, "no connection")
@@ -315,7 +315,7 @@ async def test_headers_arrive_and_are_in_no_log_whatever_the_collector_says(capl
 
 
 async def test_what_aws_says_is_exported_without_secrets_and_tracebacks(simulator: Simulator, faulty: Faulty) -> None:
-    """The instrumentation tells an error as it came, as a status and as an event."""
+    """The instrumentation records an error verbatim, as a status and as an event."""
     remember(TOKEN)
 
     async def answer(_: web.Request) -> web.Response:
@@ -343,7 +343,7 @@ async def test_what_aws_says_is_exported_without_secrets_and_tracebacks(simulato
 async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
     simulator: Simulator, collector_is: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Spans are exported as soon as there are some, so that the exporter has its trouble while polls go on."""
+    """Spans are exported at once, so that the exporter fails while polls go on."""
     monkeypatch.setattr(tracing_setup, "EXPORT_SECONDS", 0.1)
     monkeypatch.setattr(tracing_setup, "EXPORT_TIMEOUT_SECONDS", UNBOUNDED)
     target = a_stack()
@@ -367,7 +367,7 @@ async def test_without_a_collector_the_daemon_polls_on_and_stops_in_time(
 async def test_spans_that_cannot_be_sent_are_dropped_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing_setup, "EXPORT_TIMEOUT_SECONDS", 0.3)
     with capture_logs() as logs:
-        async with collecting(*[Reply(hang=True)] * 99) as collector, traced(Tracing(collector.endpoint), patience=0.2):
+        async with collecting(*[Reply(hang=True)] * 99) as collector, traced(Tracing(collector.endpoint), shutdown=0.2):
             for _ in range(3 * tracing_setup.MAX_QUEUED_SPANS):
                 with tracing.span("poll stack"):
                     pass

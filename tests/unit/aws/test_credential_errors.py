@@ -121,7 +121,7 @@ def test_a_ca_bundle_that_cannot_be_used_is_named(
     assert seen.code == ("InvalidCABundle" if told else "ConnectionFailed")
 
 
-def test_a_configuration_file_that_is_named_and_missing_is_told_where_nothing_was_found(
+def test_missing_credentials_report_a_named_configuration_file_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = tmp_path / "config"

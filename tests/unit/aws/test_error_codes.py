@@ -1,4 +1,4 @@
-"""What AWS's error codes mean: whose trouble, and whether to try again."""
+"""What AWS's error codes mean: whether they concern the target or the endpoint, and whether to retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A relay in time of its own: hours pass in no time, and a sink does as it is told."""
+"""Runs a relay on a clock that jumps to the next timer, with sinks whose responses a test scripts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SUBJECTS = [f"s{i}" for i in range(12)]
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Jumps to the next moment at which something is to happen."""
+    """Jumps to the time of the next timer instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Send:
 
     @property
     def subjects(self) -> list[str]:
-        """Of its deliveries."""
+        """The subjects of its deliveries."""
         return [delivery.event.subject for delivery in self.deliveries]
 
 
@@ -110,7 +110,7 @@ class Scripted:
     answer: Callable[[Delivery], Verdict | Exception | str | None] = lambda _: Verdict.TAKEN
     limits: Limits = field(default_factory=Limits)
     takes: float | Mapping[str, float] = 0.0
-    """Seconds of each send, or of one whose first delivery is of a subject."""
+    """Seconds that each send takes, or each send whose first delivery is of a subject."""
     name: str = "x"
     sends: list[Send] = field(default_factory=list)
     taken: list[tuple[float, Delivery]] = field(default_factory=list)
@@ -159,7 +159,7 @@ def number_of(delivery: Delivery | DeliveryRecord) -> int:
 
 
 def an_event(number: int, subject: str, sha: str = "", said: str = "") -> Event:
-    """With a `sha`, what that commit did to the subject; `said`: what AWS said of it."""
+    """A failed sync. `sha`: its commit; `said`: AWS's line about it."""
     events = [{"type": "ERROR", "event": said, "time": "T"}] if said else []
     data = {"status": "FAILED", "attempt": {"startedAt": "T", "targetRevision": {"sha": sha}, "events": events}}
     kind = "watcher.sync.failed"
@@ -168,7 +168,7 @@ def an_event(number: int, subject: str, sha: str = "", said: str = "") -> Event:
 
 @dataclass
 class House:
-    """A relay at work."""
+    """A running relay with its store and clock."""
 
     store: Store
     clock: Clock
@@ -177,11 +177,11 @@ class House:
     running: asyncio.Task[None]
 
     async def record(self, subject: str, *numbers: int, sha: str = "", said: str = "") -> None:
-        """Events of a subject, for all sinks."""
+        """Record events of a subject, for all sinks."""
         await self.record_all({subject: numbers}, sha=sha, said=said)
 
     async def record_all(self, subjects: dict[str, Sequence[int]], *, sha: str = "", said: str = "") -> None:
-        """In one commit."""
+        """Record events of several subjects in one commit."""
         entries = [
             Entry(subject, Record(), [(an_event(number, subject, sha, said), tuple(self.sinks)) for number in numbers])
             for subject, numbers in subjects.items()
@@ -190,14 +190,14 @@ class House:
         self.relay.wake()
 
     async def until(self, condition: Callable[[], bool], within: float) -> None:
-        """Let time pass until it holds."""
+        """Let time pass until the condition holds."""
         end = passed() + within
         while not condition():
             assert passed() < end, f"not within {within} s"
             await asyncio.sleep(0.02)
 
     async def quiet(self, within: float) -> None:
-        """Let time pass until nothing waits."""
+        """Let time pass until no delivery is pending."""
         end = passed() + within
         while await self.store.waiting():
             assert passed() < end, f"still waiting after {within} s: {await self.store.waiting()}"

@@ -1,4 +1,4 @@
-"""How the relay ends, and how events of one cause share a message."""
+"""The relay: draining, closing, replacing sinks, and events of one cause that share a send."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ async def test_a_sink_is_replaced_also_if_closing_it_fails() -> None:
 
 @in_own_time
 async def test_close_closes_a_sink_whose_removal_was_cancelled() -> None:
-    """The daemon is told to stop while a reload waits for a send."""
+    """The daemon is asked to stop while a reload waits for a send."""
     sink = Scripted(lambda _: HANGS, limits=Limits(deadline=600.0))
     async with relaying(sink) as house:
         await house.record("s", 1)

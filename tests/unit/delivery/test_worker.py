@@ -1,4 +1,4 @@
-"""Each sink's worker: order within a subject, room for all, and that nobody is delayed by another's poison."""
+"""A sink's worker: order within a subject, parallel sends, and that a delivery that fails delays no other subject."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_batches_are_full_and_have_different_subjects() -> None:
 @pytest.mark.parametrize("limits", [each for each in LANES if each.parallel > 1], ids=["4x1", "4x10"])
 @in_own_time
 async def test_sends_that_hang_take_only_some_of_the_parallel_sends(limits: Limits) -> None:
-    """A sink that does other work is not down, and its other subjects wait for nobody."""
+    """A sink that takes other subjects is not down, and those do not wait for the ones that hang."""
     sink = Scripted(lambda delivery: HANGS if delivery.event.subject in SUBJECTS else Verdict.TAKEN, limits)
     async with relaying(sink) as house:
         await house.record_all({subject: [1] for subject in SUBJECTS})

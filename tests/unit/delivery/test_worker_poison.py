@@ -1,4 +1,4 @@
-"""What a sink never takes delays nobody else's, and what nobody takes is given up in time."""
+"""Events that a sink never takes delay no other subject, and are given up in time."""
 
 from __future__ import annotations
 

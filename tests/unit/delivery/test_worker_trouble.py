@@ -1,4 +1,4 @@
-"""A worker whose sink, or store, is in trouble: pauses, patience, and what ends."""
+"""A worker whose sink or store fails: pauses, retries, dead letters, and when it ends."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ async def test_a_failing_sink_does_not_affect_another() -> None:
 
 @in_own_time
 async def test_nothing_overtakes_in_a_sink_that_takes_everything_in_order() -> None:
-    """A sink of lines: what it did not answer to is sent again, from where it stopped."""
+    """A sink of lines: deliveries without an outcome are sent again, from the first of them."""
     chance = random.Random(3)
     sink = Scripted(limits=Limits(batch=10, in_order=True))
     sink.answer = _until_it_stops(sink, chance)
@@ -279,7 +279,7 @@ def _until_it_stops(sink: Scripted, chance: random.Random) -> Callable[[Delivery
 
 
 class Flaky(MemoryStore):
-    """Fails as often as it is told, and counts what it keeps."""
+    """A store that fails a given number of times, and counts what it settles."""
 
     def __init__(
         self, *, asking: int = 0, settling: int = 0, slow: float = 0.0, fault: Exception | None = None

@@ -1,4 +1,4 @@
-"""What watcher exposes at `/metrics`, and a reader of PromQL that tells what of it an expression asks for."""
+"""The metrics at `/metrics`, and a reader of PromQL that returns which of them an expression uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alert rules ask for what watcher exposes, tell what to do, and do as they say."""
+"""The alert rules use metrics that are exposed, describe a remedy, and fire when they should."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_no_alert_ends_because_its_series_went_away(rule: dict[str, Any]) -> Non
 
 
 @RULE
-def test_a_rule_waits_says_how_bad_it_is_and_tells_what_to_do(rule: dict[str, Any]) -> None:
+def test_a_rule_has_a_wait_a_severity_and_a_remedy(rule: dict[str, Any]) -> None:
     assert re.fullmatch(r"[1-9]\d*m", rule["for"])
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(rule["annotations"]) == {"summary", "description"}
@@ -76,7 +76,7 @@ def test_a_rule_waits_says_how_bad_it_is_and_tells_what_to_do(rule: dict[str, An
 
 
 @RULE
-def test_what_a_rule_tells_names_labels_that_its_series_have(rule: dict[str, Any]) -> None:
+def test_the_annotations_of_a_rule_use_labels_that_its_series_have(rule: dict[str, Any]) -> None:
     told = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
     question = read(own(rule["expr"]))
     assert told <= SCRAPED.union(*(EXPOSED[name] for name in question.metrics))
@@ -90,7 +90,7 @@ def test_a_rule_is_tried_both_ways(name: str) -> None:
 
 
 def test_lateness_is_compared_with_a_bound_that_the_histogram_has() -> None:
-    """Beyond its last bound a histogram tells nothing, and between two it guesses."""
+    """Beyond its last bound a histogram shows nothing, and between two it interpolates."""
     threshold = float(own(rules()["WatcherLate"]["expr"]).rpartition(">")[2])
     assert threshold in LATE[:-1]
 

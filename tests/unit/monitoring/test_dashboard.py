@@ -1,4 +1,4 @@
-"""The dashboard asks for what watcher exposes, and can be read and imported as it is."""
+"""The dashboard uses metrics that are exposed, and can be read and imported as it is."""
 
 from __future__ import annotations
 

@@ -38,5 +38,5 @@ def test_metrics_and_groups_are_found_in_an_expression(expression: str, metrics:
         ),
     ],
 )
-def test_what_is_not_exposed_is_told(expression: str, said: list[str]) -> None:
+def test_metrics_and_labels_that_are_not_exposed_are_reported(expression: str, said: list[str]) -> None:
     assert faults(expression) == said

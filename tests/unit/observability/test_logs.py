@@ -1,4 +1,4 @@
-"""Logs, as a child process writes them: into a pipe, on a terminal, and where nobody reads."""
+"""Logs as a child process writes them: into a pipe, to a terminal, and to a stderr that is closed, unread or full."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_without_a_terminal_every_line_is_json(piped: list[dict[str, Any]]) -> N
     assert all(line["timestamp"].endswith("Z") for line in piped)
 
 
-def test_what_is_bound_and_what_is_nested_is_told_without_secrets(piped: list[dict[str, Any]]) -> None:
+def test_bound_and_nested_values_are_logged_without_secrets(piped: list[dict[str, Any]]) -> None:
     told = {name: value for name, value in piped[0].items() if name != "timestamp"}
     hidden = "[redacted]"
     assert told == {
@@ -135,7 +135,7 @@ def test_with_no_color_a_terminal_gets_none() -> None:
     [("", ["info", "error", "critical"]), ("verbose=True", ["debug", "info", "error", "critical"]),
      ("quiet=True", ["critical"])],
 )  # fmt: skip
-def test_how_much_is_told_of_our_own(options: str, ours: list[str]) -> None:
+def test_verbose_and_quiet_set_the_level_of_our_own_lines(options: str, ours: list[str]) -> None:
     story = "for level in ('debug', 'info', 'error', 'critical'): getattr(log, level)('a.b')"
     done = run(story, options, stderr=subprocess.PIPE)
     assert [json.loads(line)["level"] for line in done.stderr.splitlines()] == ours

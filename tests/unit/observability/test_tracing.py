@@ -1,4 +1,4 @@
-"""Spans by themselves: nothing while tracing is off; else what they tell, where they stand, and what is hidden."""
+"""Spans without a daemon: none while tracing is off; else their attributes, their parents, and what is redacted."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ async def test_spans_of_tasks_that_go_on_side_by_side_do_not_mix(kept: InMemoryS
 # Troubles.
 
 
-def test_the_same_trouble_is_logged_once_with_its_end_and_what_the_collector_was_told_is_hidden(
+def test_equal_export_failures_are_logged_once_with_their_end_and_without_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
