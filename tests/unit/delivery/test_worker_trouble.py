@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.delivery.relaying import (
     HANGS,
@@ -209,6 +210,21 @@ async def test_pending_and_later_events_become_dead_letters_when_the_receiver_is
         assert not await house.dead("y")
     assert len(sink.sends) == 2
     assert len(other.taken) == 2 * len(SUBJECTS) + 1
+
+
+@in_own_time
+async def test_the_dead_letters_of_a_receiver_that_is_gone_are_one_line_for_each_commit() -> None:
+    many = [f"s{number}" for number in range(1000)]
+    with capture_logs() as logs:
+        async with relaying(Scripted(lambda _: SinkGone("410 Gone"), Limits(parallel=4))) as house:
+            await house.record_all({subject: [1] for subject in many})
+            await house.quiet(5)
+            await house.record_all({subject: [2] for subject in many})
+            await house.quiet(5)
+            await asyncio.sleep(3600)
+    assert [(line["event"], line.get("deliveries")) for line in logs] == [
+        ("sink.gone", None), ("delivery.dead_lettered", 1000), ("delivery.dead_lettered", 1000)
+    ]  # fmt: skip
 
 
 @in_own_time
