@@ -1,4 +1,4 @@
-"""What another configuration changes, by its text: a table of edits."""
+"""What a new configuration changes, by a table of edits of its text."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_the_same_text_changes_nothing() -> None:
         ("accounts:", "mute: [{targets: 'prod/*', reason: x}]\naccounts:"),
     ],
 )
-def test_what_others_look_at_makes_no_sink_and_no_target_anew(edit: tuple[str, str]) -> None:
+def test_routing_and_comments_replace_no_sink_and_no_target(edit: tuple[str, str]) -> None:
     change = after(edit)
     assert names(change) == (set(), [])
     assert (change.forgotten, change.new_targets, change.changed_targets) == ((), 0, 0)
 
 
-def test_a_target_that_goes_is_forgotten_with_its_endpoint_when_that_was_its_last() -> None:
+def test_a_removed_target_is_forgotten_with_its_endpoint_if_it_was_the_last() -> None:
     assert after(("  - {name: web, type: SERVICE, version: 2, account: prod}\n", "  []\n")).forgotten == (
         "prod/us-east-1/proton",
         "prod/us-east-1/template/SERVICE/web/2",
@@ -72,7 +72,7 @@ def test_a_target_that_goes_is_forgotten_with_its_endpoint_when_that_was_its_las
     )
 
 
-def test_targets_that_are_new_or_watched_otherwise_are_counted() -> None:
+def test_new_and_changed_targets_are_counted() -> None:
     change = after(
         ("- {name: shop, account: dev}", "- {name: shop, account: dev, interval: 5m}\n  - {name: new, account: prod}")
     )
@@ -88,14 +88,14 @@ def test_targets_that_are_new_or_watched_otherwise_are_counted() -> None:
         (("name: hook", "name: other"), {"hook"}, ["other"]),
         (("  - {name: out, type: stdout, replay_from: 2h}\n", ""), {"out"}, []),
         (("sinks:", "sinks:\n  - {name: more, type: file, path: more.jsonl}"), set(), ["more"]),
-        # A sink at AWS is made anew with its account's credentials, and not with its account's rate.
+        # A sink at AWS is replaced if its account's credentials change, but not if the account's rate changes.
         (("role/a", "role/b"), {"queue"}, ["queue"]),
         (('role/a"', 'role/a", rate_limit: {requests_per_second: 1}'), set(), []),
     ],
 )  # fmt: skip
-def test_a_sink_is_made_anew_for_what_it_is_made_from(edit: tuple[str, str], goes: set[str], comes: list[str]) -> None:
+def test_a_sink_is_replaced_if_its_own_keys_change(edit: tuple[str, str], goes: set[str], comes: list[str]) -> None:
     assert names(after(edit)) == (goes, comes)
 
 
-def test_what_holds_from_the_next_start_only_is_named() -> None:
+def test_keys_that_apply_only_after_a_restart_are_returned() -> None:
     assert after(("stacks:", "state: sqlite:///other.db\nstacks:")).restart_for == ("state",)

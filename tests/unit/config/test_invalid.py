@@ -1,4 +1,4 @@
-"""Every file in `invalid` is refused with exactly the faults in the .txt beside it, no more and no less."""
+"""Every file in `invalid` has exactly the faults in the .txt beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILES = sorted((Path(__file__).parent / "invalid").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_fault_is_told_at_once_with_its_place(file: Path, faults: Callable[..., list[Fault]]) -> None:
+def test_every_fault_is_reported_at_once_with_its_place(file: Path, faults: Callable[..., list[Fault]]) -> None:
     expected = file.with_suffix(".txt").read_text(encoding="utf-8")
     assert "".join(f"{fault}\n" for fault in faults(file.read_bytes())) == expected
 
@@ -39,6 +39,6 @@ def test_a_table_is_in_a_region(
     faults: Callable[..., list[Fault]], environ: dict[str, str], profiles: dict[str, str], state: str, *, known: bool
 ) -> None:
     text = f"state: {state}\nstacks: [{{name: a, region: us-east-1}}]"
-    told = [str(fault) for fault in faults(text, environ, **profiles)]
+    found = [str(fault) for fault in faults(text, environ, **profiles)]
     wrong = "watcher.yaml:1:8: state: the region of the table is not known; add ?region=…, or set AWS_REGION"
-    assert told == ([] if known else [wrong])
+    assert found == ([] if known else [wrong])

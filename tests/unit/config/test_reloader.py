@@ -1,4 +1,4 @@
-"""When another configuration is taken up, and when it is left alone: real files, looked at often."""
+"""When the text of a configuration is loaded and when it is not: real files, read often."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ WRONG = "stacks: [{nam: a}]\n"
 
 @dataclass
 class Daemon:
-    """What a `Reload` takes configurations up for."""
+    """The callbacks of a `Reload`, and what it called them with."""
 
     file: Path
     applied: list[list[str]] = field(default_factory=list)
-    told: list[ReloadStatus] = field(default_factory=list)
+    reports: list[ReloadStatus] = field(default_factory=list)
     parsed: int = 0
-    looks: int = 0
+    readings: int = 0
     hang: threading.Event | None = None
     refuse: Exception | None = None
     fails: Exception | None = None
     writing: list[str] = field(default_factory=list)
-    """What the file has at each of the next looks."""
+    """The text of the file at each of the next readings."""
     restart_for: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.file.write_text(FIRST)
-        self.reload = Reload(self.locate, self.parse, self.apply, self.told.append, SystemClock())
+        self.reload = Reload(self.locate, self.parse, self.apply, self.reports.append, SystemClock())
 
     def locate(self) -> Document:
-        self.looks += 1
+        self.readings += 1
         if self.hang is not None:
             self.hang.wait(30)
         if self.fails is not None:
@@ -70,10 +70,10 @@ class Daemon:
         self.applied.append([target.name for target in config.targets])
         return self.restart_for
 
-    async def looked(self, times: int) -> None:
-        """Wait for so many looks that begin after now."""
-        looks = self.looks
-        await until(lambda: self.looks > looks + times)
+    async def read_again(self, times: int) -> None:
+        """Wait for so many readings that begin after now."""
+        before = self.readings
+        await until(lambda: self.readings > before + times)
 
 
 @pytest.fixture
@@ -88,18 +88,18 @@ async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 async def test_what_has_not_changed_is_not_read_again(daemon: Daemon) -> None:
-    await daemon.looked(5)
+    await daemon.read_again(5)
     daemon.file.touch()
-    await daemon.looked(5)
-    assert (daemon.parsed, daemon.told) == (0, [])
+    await daemon.read_again(5)
+    assert (daemon.parsed, daemon.reports) == (0, [])
 
 
-async def test_a_changed_file_is_taken_up_once(daemon: Daemon) -> None:
+async def test_a_changed_file_is_loaded_once(daemon: Daemon) -> None:
     daemon.file.write_text(SECOND)
-    await until(lambda: daemon.told)
-    await daemon.looked(5)
+    await until(lambda: daemon.reports)
+    await daemon.read_again(5)
     assert daemon.applied == [["a", "b"]]
-    assert [(told.faults, told.successes, told.failures) for told in daemon.told] == [((), 1, 0)]
+    assert [(report.faults, report.successes, report.failures) for report in daemon.reports] == [((), 1, 0)]
 
 
 async def test_a_file_that_is_still_being_written_is_waited_for(daemon: Daemon) -> None:
@@ -107,42 +107,42 @@ async def test_a_file_that_is_still_being_written_is_waited_for(daemon: Daemon) 
     daemon.writing = [f"stacks: [{{name: a{number}}}]\n" for number in range(40)]
     await until(lambda: daemon.applied)
     assert daemon.applied == [["a39"]]
-    assert len(daemon.told) == 1
+    assert len(daemon.reports) == 1
 
 
-async def test_when_it_is_asked_for_it_is_read_at_once_also_unchanged(
+async def test_a_requested_reload_is_immediate_even_if_the_file_is_unchanged(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reloader, "READ_INTERVAL_SECONDS", 3600.0)
-    await daemon.looked(0)  # the last one of its own accord; then it waits for an hour
+    await daemon.read_again(0)  # the last one that was not requested; then it waits for an hour
     daemon.reload.ask()
     await until(lambda: daemon.applied)
     assert daemon.applied == [["a"]]
 
 
-async def test_a_wrong_file_changes_nothing_and_is_told_of_once_with_its_places(daemon: Daemon) -> None:
+async def test_a_wrong_file_changes_nothing_and_is_reported_once_with_its_places(daemon: Daemon) -> None:
     daemon.file.write_text(WRONG)
-    await until(lambda: daemon.told)
-    await daemon.looked(5)
+    await until(lambda: daemon.reports)
+    await daemon.read_again(5)
     assert daemon.applied == []
-    (told,) = daemon.told
-    assert told.failures == 1
-    assert any(":1:11: stacks[0].nam: unknown key 'nam'; did you mean 'name'?" in fault for fault in told.faults)
+    (report,) = daemon.reports
+    assert report.failures == 1
+    assert any(":1:11: stacks[0].nam: unknown key 'nam'; did you mean 'name'?" in fault for fault in report.faults)
     daemon.file.write_text(FIRST)
-    await until(lambda: len(daemon.told) == 2)
-    assert (daemon.told[1].faults, daemon.told[1].successes, daemon.told[1].failures) == ((), 1, 1)
-    assert daemon.told[1].at > daemon.told[0].at
+    await until(lambda: len(daemon.reports) == 2)
+    assert (daemon.reports[1].faults, daemon.reports[1].successes, daemon.reports[1].failures) == ((), 1, 1)
+    assert daemon.reports[1].at > daemon.reports[0].at
 
 
-async def test_a_file_that_is_gone_is_a_fault_and_one_that_is_back_is_none(daemon: Daemon) -> None:
+async def test_a_missing_file_is_a_fault_until_it_is_back(daemon: Daemon) -> None:
     daemon.file.unlink()
-    await until(lambda: daemon.told)
-    await daemon.looked(5)
-    assert "no such file" in daemon.told[0].faults[0]
-    assert len(daemon.told) == 1
+    await until(lambda: daemon.reports)
+    await daemon.read_again(5)
+    assert "no such file" in daemon.reports[0].faults[0]
+    assert len(daemon.reports) == 1
     daemon.file.write_text(FIRST)
-    await until(lambda: len(daemon.told) == 2)
-    assert daemon.told[1].faults == ()
+    await until(lambda: len(daemon.reports) == 2)
+    assert daemon.reports[1].faults == ()
 
 
 async def test_a_file_replaced_by_another_as_bind_mounts_and_editors_do_is_seen(daemon: Daemon) -> None:
@@ -155,59 +155,59 @@ async def test_a_file_replaced_by_another_as_bind_mounts_and_editors_do_is_seen(
 
 async def test_a_thousand_faults_are_not_all_kept(daemon: Daemon) -> None:
     daemon.file.write_text("stacks:\n" + "  - {nam: a}\n" * 1000)
-    await until(lambda: daemon.told)
-    assert len(daemon.told[0].faults) == reloader.MAX_FAULTS + 1
-    assert daemon.told[0].faults[-1].startswith("and 980 more")
+    await until(lambda: daemon.reports)
+    assert len(daemon.reports[0].faults) == reloader.MAX_FAULTS + 1
+    assert daemon.reports[0].faults[-1].startswith("and 980 more")
 
 
 @pytest.mark.parametrize(
     ("error", "said"), [(ServiceUnreachable("the address is taken"), "the address is taken"), (KeyError("x"), "a bug")]
 )
-async def test_what_cannot_be_taken_up_is_told(daemon: Daemon, error: Exception, said: str) -> None:
+async def test_a_configuration_that_cannot_be_applied_is_reported(daemon: Daemon, error: Exception, said: str) -> None:
     daemon.refuse = error
     daemon.file.write_text(SECOND)
-    await until(lambda: daemon.told)
-    assert said in daemon.told[0].faults[0]
+    await until(lambda: daemon.reports)
+    assert said in daemon.reports[0].faults[0]
     daemon.refuse = None
     daemon.reload.ask()
     await until(lambda: daemon.applied)
-    assert daemon.told[-1].faults == ()
+    assert daemon.reports[-1].faults == ()
 
 
-async def test_keys_that_need_a_restart_are_told(daemon: Daemon) -> None:
+async def test_keys_that_need_a_restart_are_reported(daemon: Daemon) -> None:
     daemon.restart_for = ("state",)
     daemon.file.write_text(SECOND)
-    await until(lambda: daemon.told)
-    assert daemon.told[0].restart_for == ("state",)
+    await until(lambda: daemon.reports)
+    assert daemon.reports[0].restart_for == ("state",)
 
 
-async def test_a_directory_that_cannot_be_looked_into_ends_nothing(daemon: Daemon) -> None:
+async def test_an_unreadable_directory_does_not_end_the_watch(daemon: Daemon) -> None:
     daemon.fails = PermissionError(13, "Permission denied")
-    await until(lambda: daemon.told)
-    assert daemon.told[0].faults == ("the configuration could not be read: [Errno 13] Permission denied",)
+    await until(lambda: daemon.reports)
+    assert daemon.reports[0].faults == ("the configuration could not be read: [Errno 13] Permission denied",)
     daemon.fails = None
-    await until(lambda: daemon.told[-1].faults == ())
+    await until(lambda: daemon.reports[-1].faults == ())
 
 
 async def test_a_disk_that_hangs_for_long_costs_one_thread(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reloader, "MAX_READ_SECONDS", 0.01)
     daemon.hang = threading.Event()
-    await until(lambda: daemon.told)
-    looks = daemon.looks
-    await asyncio.sleep(0.3)  # thirty times as long as a look is waited for
-    assert daemon.looks == looks
+    await until(lambda: daemon.reports)
+    before = daemon.readings
+    await asyncio.sleep(0.3)  # thirty times the time limit of a reading
+    assert daemon.readings == before
     hang, daemon.hang = daemon.hang, None
     hang.set()
-    await daemon.looked(3)
+    await daemon.read_again(3)
 
 
-async def test_a_disk_that_hangs_is_told_of_and_holds_up_nothing(
+async def test_a_disk_that_hangs_is_reported_and_delays_nothing_else(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reloader, "MAX_READ_SECONDS", 0.02)
     daemon.hang = threading.Event()
-    await until(lambda: daemon.told)
-    assert "does its disk answer" in daemon.told[0].faults[0]
+    await until(lambda: daemon.reports)
+    assert "does its disk answer" in daemon.reports[0].faults[0]
     hang, daemon.hang = daemon.hang, None
     hang.set()
-    await until(lambda: daemon.told[-1].faults == ())
+    await until(lambda: daemon.reports[-1].faults == ())

@@ -1,4 +1,4 @@
-"""Nothing secret stands in a message, whatever is wrong with it or around it."""
+"""No message shows a secret, whatever is wrong with the secret or with the text around it."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_settings_hold_secrets_so_that_they_do_not_print(read: Callable[..., Con
     assert "hush" not in repr(read(EVERY_SECRET))
 
 
-def test_what_a_library_thinks_of_a_url_is_not_logged(
+def test_what_apprise_logs_about_a_url_is_not_logged(
     faults: Callable[..., list[Fault]], caplog: pytest.LogCaptureFixture
 ) -> None:
     (fault,) = faults(f"sinks: [{{name: a, type: notify, urls: ['slack://{SECRET}']}}]\nstacks: [{{name: x}}]")

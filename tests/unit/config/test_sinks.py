@@ -179,7 +179,7 @@ def test_what_is_allowed_may_be_reached(keys: str, sink: Callable[..., SinkSetti
     assert sink(f"type: webhook, {keys}").options.url.startswith("http")
 
 
-def test_certificates_are_looked_at_when_the_configuration_is_read(
+def test_certificates_are_loaded_when_the_configuration_is_read(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     sink: Callable[..., SinkSettings],
