@@ -9,7 +9,8 @@ const SHOWN = 50;
 
 const byId = (id) => document.getElementById(id);
 
-function fill(list, empty, items, keyOf, build) {
+/** Update a list to `items`, or show that it is empty. */
+export function fill(list, empty, items, keyOf, build) {
   keyed(list, items, keyOf, build).forEach(watch);
   list.hidden = items.length === 0;
   empty.hidden = items.length > 0;

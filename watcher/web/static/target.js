@@ -4,7 +4,7 @@ import { commit, el, keyed, mark, moment, setText, shape, isolated } from "./dom
 import { at, dataOf } from "./paths.js?v=HASH";
 import { noteOf, sinceOf } from "./rows.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
-import { detailOf } from "./panels.js?v=HASH";
+import { detailOf, fill } from "./panels.js?v=HASH";
 import { eventWords, plural, standingOf, statusWord, wordOf } from "./words.js?v=HASH";
 
 const DELIVERIES = { sent: "succeeded", waiting: "active", dead: "failed", dropped: "never_synced" };
@@ -45,17 +45,11 @@ export class TargetPage {
     setText(parts.note, note);
     keyed(parts.facts, factsOf(row), ([name]) => name, ([name, kind, ...values]) =>
       el("div", {}, el("dt", {}, name), el("dd", {}, ...valueOf(kind, values))));
-    this.#list(parts.attempts, parts.noAttempts, row.attempts, (attempt) => attempt.startedAt, attemptItem);
+    fill(parts.attempts, parts.noAttempts, row.attempts, (attempt) => attempt.startedAt, attemptItem);
     const lines = (row.attempt?.events ?? []).map((line, index) => ({ ...line, index }));
-    this.#list(parts.lines, parts.noLines, lines, (line) => line.index, lineItem);
-    this.#list(parts.events, parts.noEvents, row.events, (entry) => entry.number, eventItem);
+    fill(parts.lines, parts.noLines, lines, (line) => line.index, lineItem);
+    fill(parts.events, parts.noEvents, row.events, (entry) => entry.number, eventItem);
     for (const host of [parts.verdict, parts.facts]) watch(host);
-  }
-
-  #list(list, empty, items, keyOf, build) {
-    keyed(list, items, keyOf, build).forEach(watch);
-    list.hidden = items.length === 0;
-    empty.hidden = items.length > 0;
   }
 
   #frame(row) {
