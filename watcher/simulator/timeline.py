@@ -82,7 +82,7 @@ class NewAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The attempt takes a status, a `new_attempt` if there is one. `events` are added to those that it has.
+    """The current attempt, or `new_attempt` if there is one, gets a status. `events` are added to those that it has.
 
     `latest_successful` is what `latestSuccessfulSync` has: `kept` as AWS keeps it, `absent`, or the `previous` one.
     """
@@ -146,7 +146,7 @@ class State:
 
 
 def initial_state(subject: Subject, timeline: Timeline, epoch: float, moment: float) -> State:
-    """The state at the begin of the first scene. `epoch`: moment 0, in seconds since 1970."""
+    """The state at the beginning of the first scene. `epoch`: moment 0, in seconds since 1970."""
     first = subject.revision(_sha(subject, 0))
     return _enter(subject, timeline, epoch, State(0, moment, snapshot=Snapshot(first, None, None)))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 HEAD_SECONDS = 10.0
-"""From the connection's begin, or the first byte of a request's head, to the end of the head."""
+"""From the beginning of the connection, or the first byte of a request's head, to the end of the head."""
 
 SURPLUS_HEAD_SECONDS = 1.0
 """The same for a surplus connection."""

@@ -7,7 +7,7 @@ import { Rows } from "./rows.js?v=HASH";
 import { ATTENTION, STANDINGS, plural } from "./words.js?v=HASH";
 
 const byId = (id) => document.getElementById(id);
-const REST = 150;
+const KEEP_MS = 150; // the pause in typing after which the filter is written to the URL
 
 const number = (count) => count.toLocaleString("en");
 
@@ -114,7 +114,7 @@ export class Overview {
     this.#asked = requestAnimationFrame(() => {
       this.#asked = 0;
       clearTimeout(this.#keeping);
-      this.#keeping = setTimeout(() => this.keepFilter(), REST);
+      this.#keeping = setTimeout(() => this.keepFilter(), KEEP_MS);
       this.#write();
       this.#apply();
     });
