@@ -23,7 +23,7 @@ import pytest
 from tests.benchmarks.children import Child as Process
 from tests.benchmarks.figures import markdown
 from tests.benchmarks.worlds import restless
-from tests.support.load_clients import Neighbours, Receiver, total
+from tests.support.load_clients import Clients, Receiver, total
 from tests.support.process_stats import Footprint, processor_time
 from tests.support.waiting import until
 
@@ -83,15 +83,15 @@ async def test_memory_files_threads_and_database_stay_flat_and_nothing_is_lost(p
             child = site.start(out=subprocess.DEVNULL)
             await until(lambda: child.logged("http.started") or not child.running, "the page")
             assert child.running, child.said()
-            neighbours = Neighbours(child.logged("http.started")[0]["url"], PACE)
-            readings = await _watch(site, child, neighbours, edit, length)
+            clients = Clients(child.logged("http.started")[0]["url"], PACE)
+            readings = await _watch(site, child, clients, edit, length)
             code = await child.stopped()
-            done = neighbours.done + receiver.done
-            print(f"\n{_report(readings, done, child)}\nnot answered: {dict(neighbours.failed)}")
+            done = clients.done + receiver.done
+            print(f"\n{_report(readings, done, child)}\nnot answered: {dict(clients.failed)}")
     assert code == 0
     assert not receiver.missing
-    assert not neighbours.missing
-    assert not neighbours.failed
+    assert not clients.missing
+    assert not clients.failed
     level = [reading for reading in readings if reading.at >= WARM]
     assert len(child.logged("config.rejected")) > 0 < len(child.logged("config.reloaded"))
     assert median(reading.polls / reading.at for reading in level) > 0.8 * TARGETS * PACE / INTERVAL
@@ -114,17 +114,17 @@ def _in_a_week(readings: Sequence[Reading], of: Callable[[Reading], float]) -> f
 
 
 async def _watch(
-    site: Site, child: Child, neighbours: Neighbours, edit: Callable[[int], None], length: float
+    site: Site, child: Child, clients: Clients, edit: Callable[[int], None], length: float
 ) -> list[Reading]:
     """What was read in so many of our seconds, while everybody uses it."""
-    living, reloading = asyncio.create_task(neighbours.live()), asyncio.create_task(_reload(child, edit))
+    living, reloading = asyncio.create_task(clients.live()), asyncio.create_task(_reload(child, edit))
     began, readings = time.monotonic(), []
     while (at := time.monotonic() - began) < length:
         assert child.running, child.said()
         for task in (living, reloading):
             if task.done():
                 task.result()
-        readings.append(await asyncio.to_thread(_read, site, child, neighbours.url, at))
+        readings.append(await asyncio.to_thread(_read, site, child, clients.url, at))
         if len(readings) % SAID_EVERY == 1:
             print(readings[-1], flush=True)
         await asyncio.sleep(READ_EVERY)

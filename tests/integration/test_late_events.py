@@ -1,4 +1,4 @@
-"""A history that several watchers write: whoever follows it hears each event, also one with a smaller number."""
+"""Several watchers write one history: a reader that follows it gets each event, also one with a smaller number."""
 
 from __future__ import annotations
 

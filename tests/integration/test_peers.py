@@ -1,4 +1,4 @@
-"""What one of several watchers tells of the targets that another one polls."""
+"""What the HTTP side of one of several watchers shows of the targets that another one polls."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Reads:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    """`there` is polled by another watcher, which saw it fail."""
+    """Another watcher polls `there`, and saw it fail."""
     async with serving(tmp_path, TWO_REGIONS) as site:
         here, there = targets_of(site.peek)
         await site.peek.see(here, attempt(0, "SUCCEEDED"))
@@ -168,7 +168,7 @@ async def test_a_record_older_than_the_events_adds_nothing_to_them(site: Site) -
 
 
 async def seen_elsewhere(peek: Peek, target: Target, status: str) -> None:
-    """The other watcher saw its second attempt so."""
+    """The other watcher records this status of its second attempt."""
     peek.records = await peek.reader.records()
     await peek.see(target, attempt(7, status))
     moved(peek, target)
@@ -241,7 +241,7 @@ async def test_two_daemons_on_one_table_each_tell_all_and_count_their_own(
 
 
 def shared_out(watches: list[Watch]) -> bool:
-    """Each polls some, together all, and everything that is polled was answered."""
+    """Whether each watcher polls some targets, both together all, and each of these has been answered."""
     looks = [watch.app.view.endpoints() for watch in watches]
     parts = [set(look) for look in looks]
     tried = all(each.answered for look in looks for each in look.values())
@@ -249,7 +249,7 @@ def shared_out(watches: list[Watch]) -> bool:
 
 
 async def rows_of(http: aiohttp.ClientSession, watch: Watch, count: int) -> list[dict[str, Any]]:
-    """Once nothing is unseen."""
+    """Wait until every target was seen."""
 
     async def all_seen() -> list[dict[str, Any]] | None:
         async with http.get(f"{watch.app.web.url}/api/targets") as answer:

@@ -1,4 +1,4 @@
-"""The stand-in for AWS over a real socket, asked by the real client: each fault gives what it should."""
+"""The simulator over a real socket, called by the real client: each fault has the effect that it should."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def poll(simulator: Simulator, target: Target, **how: Any) -> dict[str, An
 
 
 def conforms(shape: Any, value: Any, path: str = "") -> None:
-    """Fail unless `value` is what the model promises: every required member, no unknown one, the right types."""
+    """Fail unless `value` matches the model: every required member, no unknown one, the right types."""
     if shape.type_name == "structure":
         assert set(value) <= set(shape.members), f"{path}: unknown members"
         assert set(shape.required_members) <= set(value), f"{path}: missing members"

@@ -1,4 +1,4 @@
-"""Who may look, what is asked, and what stands on every answer."""
+"""Access to the HTTP server: Host, token and methods; the headers of every response; changes of its address."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_health_needs_no_token(tmp_path: Path) -> None:
 async def test_a_request_that_is_addressed_to_another_name_is_refused_before_all_else(
     tmp_path: Path, path: str
 ) -> None:
-    """As a web page asks that has its own name rebound to this address."""
+    """A web page that has rebound its own name to this address sends that name as Host."""
     async with serving(tmp_path, token=SecretStr(TOKEN)) as site:
         port = site.address[1]
         for host in ("evil.example", f"evil.example:{port}", "192.0.2.1"):
@@ -182,7 +182,7 @@ async def test_the_pages_files_are_kept_for_ever_by_their_hash(site: Site) -> No
 
 
 async def test_every_page_asks_for_the_same_files_wherever_the_daemon_is(site: Site) -> None:
-    """A reverse proxy may have it below any path: addresses are relative to that of the page."""
+    """A reverse proxy may serve the page below any path, so its URLs are relative."""
     _, shell, _ = await site.get("/")
     wanted = addresses(shell, "https://example.com/any/path/")
     assert all(address.startswith("https://example.com/any/path/") for address in wanted)
@@ -193,7 +193,7 @@ async def test_every_page_asks_for_the_same_files_wherever_the_daemon_is(site: S
 
 
 def addresses(page: str, at: str) -> list[str]:
-    """What a page at this address links to and asks for."""
+    """The URLs of the links and requests of a page at this URL."""
     return [urljoin(at, each) for each in re.findall(r'(?:href|src)="([^"#][^"]*)"', page)]
 
 
@@ -242,7 +242,7 @@ async def test_the_daemon_is_told_of_as_it_is(site: Site) -> None:
 
 
 class Broken:
-    """A store that does not do what it should: it raises `error`, or never answers (None)."""
+    """A broken store: each call raises `error`, or never returns (None)."""
 
     def __init__(self, error: Exception | None) -> None:
         self._error = error
@@ -391,7 +391,7 @@ async def test_another_token_ends_the_streams_of_the_one_before(tmp_path: Path) 
 
 
 def held_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
-    """Let the store tell of events only once the second is set; the first says that it was asked."""
+    """Hold up the store's events: the first event is set when they are requested, the second releases them."""
     events, asked, go = site.peek.reader.events, asyncio.Event(), asyncio.Event()
 
     async def slow(query: EventQuery) -> Any:
@@ -450,7 +450,7 @@ async def test_a_target_that_leaves_while_it_is_told_of_is_not_there(
         return await events(query)
 
     def configured(target_id: str) -> Any:
-        """As the daemon's own, it knows no other."""
+        """Like the daemon's own method, it raises KeyError for a target that is not configured."""
         return {target.id: looked(target.id) for target in site.peek.config.targets}[target_id]
 
     monkeypatch.setattr(site.peek.reader, "events", left_meanwhile)

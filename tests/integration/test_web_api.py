@@ -1,4 +1,4 @@
-"""`/api` is what its document says: every route, over a daemon full of awkward facts, against the schemas."""
+"""The responses of `/api` match the OpenAPI document: every route, for a daemon with awkward data."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def fill(site: Site) -> None:
-    """Everything that can be the matter."""
+    """A daemon with a target for each kind of trouble."""
     peek = site.peek
     remember(SECRET)
     by_name = {(target.account, target.region, target.name): target for target in peek.config.targets}
@@ -113,7 +113,7 @@ def schema_of(route: str, status: int) -> dict[str, Any]:
 
 
 def hold(route: str, status: int, body: Any) -> None:
-    """`body` is what the document says."""
+    """Check a body against the schema that the document has for it."""
     absolute = json.loads(json.dumps(schema_of(route, status)).replace('"#/', '"urn:api#/'))
     Draft202012Validator(absolute, registry=REGISTRY, format_checker=FormatChecker()).validate(body)
 
@@ -128,7 +128,7 @@ def test_each_route_is_documented_and_no_other() -> None:
 
 
 def test_no_object_of_ours_may_have_what_is_not_documented() -> None:
-    """Or the other tests would let undocumented fields through."""
+    """Otherwise the other tests would accept undocumented fields."""
 
     def objects(schema: Any) -> list[Mapping[str, Any]]:
         inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()

@@ -1,4 +1,4 @@
-"""What the HTTP side bears: slow ones, broken ones, too many at once; while polls are not kept waiting."""
+"""The limits of the HTTP server: slow, broken and too many clients, which must not delay polls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def large(tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same limits, in a shorter time."""
+    """Make the limits of time short."""
     monkeypatch.setattr("watcher.web.connection.HEAD_SECONDS", 0.3)
     monkeypatch.setattr("watcher.web.connection.UNREAD_SECONDS", 0.5)
     monkeypatch.setattr(listener, "REAP_SECONDS", 0.05)
@@ -58,7 +58,7 @@ async def connect(site: Site, client: str = "127.0.0.1") -> Streams:
 
 
 async def asked(site: Site, path: bytes, client: str = "127.0.0.1", host: bytes = b"localhost") -> bytes:
-    """The response on a connection of its own."""
+    """The response to a request on a connection of its own."""
     reader, writer = await connect(site, client)
     writer.write(b"GET %b HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % (path, host))
     response = await ended(reader)
@@ -66,17 +66,8 @@ async def asked(site: Site, path: bytes, client: str = "127.0.0.1", host: bytes 
     return response
 
 
-def slow_client(site: Site, request: bytes) -> socket.socket:
-    """A client that has sent the request, and for which the system receives a few kilobytes until they are read."""
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.connect(site.address)
-    client.sendall(request)
-    return client
-
-
 async def ended(reader: asyncio.StreamReader) -> bytes:
-    """What came until the server ended the connection, which it did."""
+    """Everything that is received until the server closes the connection, which it must."""
     async with asyncio.timeout(PATIENCE):
         try:
             return await reader.read()
@@ -130,7 +121,7 @@ async def test_who_keeps_a_connection_and_is_silent_may_ask_again(site: Site) ->
 @pytest.mark.usefixtures("impatient")
 async def test_who_takes_nothing_of_its_answer_is_cut_off(large: Site) -> None:
     await large.get("/api/targets")
-    sockets = [slow_client(large, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(20)]
+    sockets = [large.slow_client(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(20)]
     await until(lambda: sum(each.writing_paused for each in connections(large)) >= 20)
     await until(lambda: not any(each.writing_paused for each in connections(large)))
     assert (await large.get("/livez"))[0] == 200
@@ -140,7 +131,7 @@ async def test_who_takes_nothing_of_its_answer_is_cut_off(large: Site) -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_who_reads_slowly_but_reads_gets_it_all(large: Site) -> None:
-    each = slow_client(large, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    each = large.slow_client(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     each.setblocking(False)  # noqa: FBT003  the socket's own way
     loop = asyncio.get_running_loop()
     begun, whole = loop.time(), b""
@@ -156,11 +147,11 @@ async def test_who_reads_slowly_but_reads_gets_it_all(large: Site) -> None:
 
 
 async def test_slow_readers_hold_little(large: Site) -> None:
-    """Not each a copy of a large answer: a hundred kilobytes each, beside the shared one with what it is made of."""
+    """They share the body of a large response: each takes at most 100 KB besides it and what it is built from."""
     _, answer, _ = await large.get("/api/targets")
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    sockets = [slow_client(large, b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(50)]
+    sockets = [large.slow_client(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(50)]
     await until(lambda: sum(each.writing_paused for each in connections(large)) >= 50)
     held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
@@ -170,20 +161,20 @@ async def test_slow_readers_hold_little(large: Site) -> None:
 
 
 async def test_slow_readers_of_different_answers_hold_little(large: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is filtered is made for each of them: they get a part of the memory that is left, as of connections."""
+    """A filtered response is built for each client, which may hold a share of the free memory, as of connections."""
     body, _ = await filtered(large, "127.0.0.1")
     assert large.server._handler
     monkeypatch.setattr(large.server._handler, "_held", HeldBodies(4 * len(body)))
     made = Connection.connection_made
 
     def made_with_little_room(self: Connection, transport: asyncio.BaseTransport) -> None:
-        """The system would take megabytes off the daemon's hands."""
+        """Keep the system from buffering megabytes for the daemon."""
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         made(self, transport)
 
     monkeypatch.setattr(Connection, "connection_made", made_with_little_room)
     request = b"GET /api/targets?text=stack HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    sockets = [slow_client(large, request) for _ in range(6)]
+    sockets = [large.slow_client(request) for _ in range(6)]
     await until(lambda: sum(each.writing_paused for each in connections(large)) == 2)
     await until(lambda: sum(each.idle for each in connections(large)) >= 4)
     assert b"503" in (await filtered(large, "127.0.0.1"))[1]
@@ -203,7 +194,7 @@ async def test_health_answers_though_responses_hold_all_memory(site: Site, monke
 
 
 async def filtered(site: Site, client: str) -> tuple[bytes, bytes]:
-    """The body of all targets that a filter leaves, and the response's first line."""
+    """The body of a response with a filter that matches every target, and its status line."""
     head, _, body = (await asked(site, b"/api/targets?text=stack", client)).partition(b"\r\n\r\n")
     return body, head.partition(b"\r\n")[0]
 
@@ -291,7 +282,7 @@ async def test_an_announced_body_is_refused_and_whatever_follows_it_is_dropped(
 @pytest.mark.alone
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_compressed_body_costs_what_it_weighs(large: Site, chunked: bool) -> None:  # noqa: FBT001
-    """The longest turn of the loop, in processor time, while sixteen clients send bytes, beside the same ones plain."""
+    """Sixteen clients send the same bytes, plain and as gzip; the longest iterations of the loop, in processor time."""
     packer = zlib.compressobj(9, wbits=31)
     first, each = (packer.compress(bytes(2**23)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     bomb = first + 127 * each
@@ -409,7 +400,7 @@ async def test_a_surplus_connection_gets_its_response_and_its_body_is_not_waited
 async def test_connections_leave_files_for_the_calls_of_aws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, most: int
 ) -> None:
-    """Of 45 endpoints with ten calls at a time, also after the configuration has changed."""
+    """45 endpoints make ten calls at a time each; the limit follows a change of the configuration."""
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, files))
     names = [f"account-{number}" for number in range(45)]
     accounts = [f"  - {{name: {name}, regions: [us-east-1]}}" for name in names]
@@ -510,7 +501,7 @@ async def test_the_healthcheck_passes_beside_more_idle_connections_than_there_ma
 
 @pytest.mark.alone
 async def test_the_loop_turns_while_a_thousand_read(large: Site) -> None:
-    """Polls share it: between two turns of theirs, readers cost little processor time."""
+    """Polls share the loop: between two of its iterations, readers take little processor time."""
     turns: list[float] = []
     stop = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Server-Sent Events: to everyone who listens, each event once, in order, from where they were."""
+"""Server-Sent Events: each client gets each event once, in order, after the last one that it has."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def happen(site: Site, count: int, first: int = 1) -> None:
-    """So many events."""
+    """Record this many events."""
     (target,) = site.peek.config.targets
     if target.id not in site.peek.records:
         await site.peek.see(target, attempt(0, "SUCCEEDED"))
@@ -40,14 +40,14 @@ async def happen(site: Site, count: int, first: int = 1) -> None:
 
 
 class Listening:
-    """One who listens."""
+    """A client of a stream."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
         self.opened_at = -1
 
     async def message(self) -> dict[str, str]:
-        """The next message, or comment (under the empty name), as fields."""
+        """The fields of the next message; a comment has the empty name."""
         fields: dict[str, str] = {}
         async with asyncio.timeout(PATIENCE):
             while line := (await self._answer.content.readline()).decode().rstrip("\n"):
@@ -92,7 +92,7 @@ async def test_only_what_is_to_come_unless_it_is_asked_for_more(site: Site) -> N
 
 
 async def test_a_stream_that_was_quiet_goes_on_where_it_opened(site: Site) -> None:
-    """As a browser does whose connection ends before the first event: it comes back with the id it was given."""
+    """A browser whose connection ends before the first event reconnects with the id of the first message."""
     async with listening(site) as empty:
         assert empty.opened_at == 0
     await happen(site, 5)
@@ -219,12 +219,8 @@ async def test_a_store_that_fails_meanwhile_costs_no_event(site: Site, monkeypat
 
 
 def open_stream(site: Site, query: str = "") -> socket.socket:
-    """A stream that nobody reads."""
-    each = socket.socket()
-    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    each.connect(site.address)
-    each.sendall(f"GET /api/stream{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    return each
+    """A stream whose client reads nothing."""
+    return site.slow_client(f"GET /api/stream{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
 
 async def test_the_end_is_not_held_by_a_hundred_streams_nor_by_half_a_request(site: Site) -> None:
@@ -250,7 +246,7 @@ async def test_the_end_is_not_held_by_who_takes_nothing(site: Site) -> None:
 
 
 def stuck(site: Site) -> list[Any]:
-    """The connections whose reader does not take what waits for it."""
+    """The connections that wait for their client to read."""
     assert site.server._listener
     connections = site.server._listener._connections
     return [each for each in connections if each.transport and each.writing_paused]

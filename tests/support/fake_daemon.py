@@ -1,8 +1,9 @@
-"""The inside of a daemon, for tests of the HTTP side: a real store, real records and events; only looks are given."""
+"""A fake daemon for tests of the HTTP side: the store, records and events are real, and tests set the statuses."""
 
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -47,14 +48,14 @@ stacks:
 
 
 def config_of(text: str, state: str) -> Config:
-    """The configuration that `text` is."""
+    """The configuration in `text`, with its state at `state`."""
     return parse(Document("watcher.yaml", f"{text}\nstate: {state}\n".encode()), {}, lambda _: None)
 
 
 def attempt(
     minute: float, status: str, *lines: str, sha: str = "62c0ffee00", revision: Mapping[str, str] | None = None
 ) -> Attempt:
-    """One that started in that minute after eight."""
+    """An attempt that started this many minutes after `BEGAN`."""
     began = BEGAN + timedelta(minutes=minute)
     told = {"repositoryProvider": "GITHUB", "repositoryName": "org/templates", "branch": "main", "sha": sha}
     events = tuple(
@@ -65,7 +66,7 @@ def attempt(
 
 @dataclass
 class Peek:
-    """See `watcher.observability.daemon_view.DaemonView`."""
+    """A `DaemonView` (`watcher.observability.daemon_view`) whose statuses tests set."""
 
     config: Config
     store: Store
@@ -78,7 +79,7 @@ class Peek:
     sink_looks: dict[str, SinkStatus] = field(default_factory=dict)
     endpoint_looks: dict[EndpointKey, EndpointStatus] = field(default_factory=dict)
     away: set[EndpointKey] = field(default_factory=set)
-    """The endpoints that another watcher polls."""
+    """The endpoints that another watcher on the table polls."""
     observers: list[Any] = field(default_factory=list)
     why_stuck: list[str] = field(default_factory=list)
     why_unready: list[str] = field(default_factory=list)
@@ -110,7 +111,7 @@ class Peek:
     async def see(
         self, target: Target, latest: Attempt | None, *, sinks: Sequence[str] = (), success: Attempt | None = None
     ) -> list[Event]:
-        """AWS answered so: the real diff, events and commit."""
+        """Record an answer of AWS by the real diff and commit, and return its events."""
         record = self.records.get(target.id, Record())
         now = self.clock.now()
         outcome = diff(record.known, Snapshot(None, latest, success), now=now, stalled_after=timedelta(days=999))
@@ -122,7 +123,7 @@ class Peek:
         return events
 
     async def fail(self, subject: Target | EndpointKey, outage: Outage, *, sinks: Sequence[str] = ()) -> None:
-        """It cannot be read."""
+        """Record that a target or an endpoint is unreadable."""
         key = subject.id if hasattr(subject, "id") else str(subject)
         record = self.records.get(key, Record())
         event = outage_event(subject, outage, sequence=record.sequence + 1, now=self.clock.now(), over=False)
@@ -137,7 +138,7 @@ class Peek:
 
 @dataclass
 class Site:
-    """A server of it."""
+    """A server of a fake daemon, and a client for it."""
 
     peek: Peek
     server: WebServer
@@ -155,8 +156,16 @@ class Site:
         host, _, port = self.url.removeprefix("http://").rpartition(":")
         return host, int(port)
 
+    def slow_client(self, request: bytes) -> socket.socket:
+        """A client that has sent a request, and whose system receives only a few kilobytes before they are read."""
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(self.address)
+        client.sendall(request)
+        return client
+
     async def get(self, path: str, **how: Any) -> tuple[int, Any, Mapping[str, str]]:
-        """Status, body (JSON or text), headers. The path is sent as it is."""
+        """The status, the body (JSON or text) and the headers of a response. The path is sent as it is."""
         from yarl import URL  # noqa: PLC0415  only for this
 
         async with self.http.get(URL(self.url + path, encoded=True), **how) as answer:
@@ -167,7 +176,7 @@ class Site:
 
 @asynccontextmanager
 async def peeking(folder: Path, text: str = STACKS, state: str | None = None) -> AsyncIterator[Peek]:
-    """An inside with a store in a file, or where `state` says."""
+    """A fake daemon with a store in a file, or at `state`."""
     state = state or f"sqlite:///{folder / 'watcher.db'}"
     store = store_for(state)
     await store.open()
@@ -184,7 +193,7 @@ async def peeking(folder: Path, text: str = STACKS, state: str | None = None) ->
 async def serving(
     folder: Path, text: str = STACKS, token: SecretStr | None = None, state: str | None = None
 ) -> AsyncIterator[Site]:
-    """A server on loopback, as the daemon has it."""
+    """A server on loopback, wired as in the daemon."""
     async with peeking(folder, text, state) as peek:
         hub = Hub(peek)
         metrics = Metrics(peek, lambda: hub.streams)

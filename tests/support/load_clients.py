@@ -1,6 +1,6 @@
-"""Who uses a daemon while it runs for long: a page in a browser, Prometheus, a health check, the receiver of a webhook.
+"""The clients of a daemon in a long run: a page in a browser, Prometheus, a health check, and a webhook's receiver.
 
-They go by the world's time, which runs `pace` times as fast as ours, and count what they do.
+Their intervals are in simulated time, which runs `pace` times as fast as real time. They count what they do.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 LOOK, SCRAPE, CHECK, REOPEN = 30.0, 15.0, 30.0, 3600.0
-"""Seconds of the world: between a page's looks, Prometheus's scrapes, health checks, and pages that are opened anew."""
+"""Simulated seconds between a page's refreshes, scrapes by Prometheus, health checks, and reopenings of the page."""
 
 OUT_EVERY, OUT_FOR = 12 * 3600.0, 3600.0
-"""Seconds of the world: between outages of the webhook's receiver, and how long they last."""
+"""Simulated seconds between the beginnings of the receiver's outages, and how long one lasts."""
 
 POISON = 50
-"""One event in so many is refused for good."""
+"""One event in this many is refused for good."""
 
 SHOWN = ("/api/status", "/api/targets", "/api/endpoints", "/api/sinks")
 
 
 class Receiver:
-    """Takes a webhook's events, is out now and then, refuses some for good, and knows whether any is missing."""
+    """Receives a webhook's events, has outages, refuses some events for good, and records missing sequences."""
 
     def __init__(self, pace: float, uncounted: str) -> None:
-        """Subjects that contain `uncounted` come and go, and begin to count anew."""
+        """The sequences of subjects that contain `uncounted` may start again, and are not checked."""
         self.pace = pace
         self.url = ""
         self.done: Counter[str] = Counter()
@@ -42,7 +42,7 @@ class Receiver:
         self._began = 0.0
 
     async def __aenter__(self) -> Self:
-        """Listen."""
+        """Start to listen."""
         app = web.Application()
         app.router.add_post("/hook", self._hook)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -53,7 +53,7 @@ class Receiver:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Listen no more."""
+        """Stop listening."""
         await self._runner.cleanup()
 
     async def _hook(self, request: web.Request) -> web.Response:
@@ -75,11 +75,11 @@ class Receiver:
         return web.Response()
 
 
-class Neighbours:
-    """Everybody who asks the daemon at `url` over HTTP, with a token if it wants one."""
+class Clients:
+    """The HTTP clients of the daemon at `url`, which needs no token."""
 
     def __init__(self, url: str, pace: float) -> None:
-        """Nobody asks before `live`."""
+        """Nothing is requested before `live`."""
         self.url, self.pace = url, pace
         self.done: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
@@ -87,7 +87,7 @@ class Neighbours:
         self._number = 0
 
     async def live(self) -> None:
-        """Ask, until cancelled."""
+        """Send requests until cancelled."""
         async with ClientSession(self.url, timeout=ClientTimeout(total=30)) as session, asyncio.TaskGroup() as all_:
             all_.create_task(self._every(LOOK, lambda: self._look(session)))
             all_.create_task(self._every(SCRAPE, lambda: self._ask(session, "/metrics", "scrapes")))
@@ -95,7 +95,7 @@ class Neighbours:
             all_.create_task(self._listen(session))
 
     async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
-        """On the beat; what came late is made up for."""
+        """Run `do` at fixed times, however long it takes; runs that are late follow at once."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -117,7 +117,7 @@ class Neighbours:
             self.failed[f"{path}: {error!r}"] += 1
 
     async def _listen(self, session: ClientSession) -> None:
-        """Hear every event, each time from the last one on that was heard."""
+        """Receive every event, resuming after the last one when the stream ends."""
         while True:
             try:
                 async with asyncio.timeout(REOPEN / self.pace):

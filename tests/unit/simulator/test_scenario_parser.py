@@ -1,4 +1,4 @@
-"""A scenario file: what it says, and every fault in it with its place."""
+"""A scenario file: how it is parsed, and every fault in it with its place."""
 
 from __future__ import annotations
 

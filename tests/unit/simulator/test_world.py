@@ -1,4 +1,4 @@
-"""The world: which faults hide a timeline, what throttles it, and what an oracle can know beforehand."""
+"""The world: which faults hide a timeline, what throttles calls, and which statuses are known beforehand."""
 
 from __future__ import annotations
 

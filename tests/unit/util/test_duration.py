@@ -1,4 +1,4 @@
-"""Durations: what is taken, what is not and why, and the way back."""
+"""Durations: which are accepted, which are refused and why, and how they are formatted."""
 
 from __future__ import annotations
 

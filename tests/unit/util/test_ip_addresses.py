@@ -1,4 +1,4 @@
-"""What answers only because the asker is this machine is refused, in every form in which it can be written."""
+"""Hosts that are reachable only from this machine are refused, in every form in which they can be written."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_an_address_of_this_machine_or_of_many_is_refused(address: str, words: s
 
 
 def forms(address: str) -> dict[str, str]:
-    """Every way in which an IPv6 address carries an IPv4 address."""
+    """Every form of an IPv6 address that contains an IPv4 address."""
     number = int(IPv4Address(address))
     return {
         "mapped": f"::ffff:{address}",
@@ -114,7 +114,7 @@ def test_a_host_is_refused_for_what_it_says_of_itself(host: str, words: str | No
 
 
 def test_the_addresses_of_this_machine_are_found() -> None:
-    """Those by which it would leave for elsewhere are among them; no packet is sent."""
+    """The addresses that packets to other hosts would come from are among them; no packet is sent."""
     assert "127.0.0.1" in own_addresses()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out, suppress(OSError):
         out.connect(("192.0.2.254", 9))

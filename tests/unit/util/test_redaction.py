@@ -1,4 +1,4 @@
-"""No secret is shown, whatever it is wrapped in; and nothing that a terminal would act on."""
+"""No secret is shown, however it is encoded, and no character that a terminal would interpret."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY_ID = "ASIAIOSFODNN7EXAMPLE"
 
 @pytest.fixture(autouse=True)
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test has remembered, the next one does not know."""
+    """Forget the secrets of one test before the next."""
     monkeypatch.setattr(redaction, "_remembered", redaction._Remembered())
 
 
@@ -268,7 +268,7 @@ def test_any_secret_is_hidden_whatever_each_of_its_letters_is_written_as(
 
 
 def cost(text: str) -> float:
-    """Seconds of the processor, at the least of three times."""
+    """The least processor time of three runs, in seconds."""
 
     def once() -> float:
         begun = time.process_time()

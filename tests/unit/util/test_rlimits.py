@@ -1,4 +1,4 @@
-"""How many files the process may have open, where the system does not do what it says."""
+"""The limit of open files, on systems that refuse what their hard limit allows."""
 
 from __future__ import annotations
 

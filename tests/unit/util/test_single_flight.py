@@ -1,4 +1,4 @@
-"""What is made once for many, and the gate before what may hang."""
+"""Computations that are shared, and the gate for calls that may hang."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from watcher.util.single_flight import Gate, SingleFlight
 
 
 class Counted:
-    """Makes numbers, when it is let."""
+    """Computes numbers, when the test lets it."""
 
     def __init__(self) -> None:
         self.made = 0

@@ -1,4 +1,4 @@
-"""Who may look."""
+"""Which hosts and tokens give access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A target's standing as a picture."""
+"""A target's status as a badge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of parameters, beside what the server takes: the same, value by value."""
+"""The OpenAPI document allows the same values of parameters as the server."""
 
 from __future__ import annotations
 

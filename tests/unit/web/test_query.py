@@ -1,4 +1,4 @@
-"""What is asked for in a URL."""
+"""Target ids and parameters in URLs."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_globs_of_types_are_resolved_so_that_the_store_matches_none() -> None:
 
 
 def test_what_is_asked_for_costs_little_memory_for_long() -> None:
-    """A process keeps few globs compiled, however many different ones are asked for: one may take 28 KB."""
+    """Few compiled globs are cached, however many different ones are requested: one may take 28 KB."""
     for number in range(3000):
         matches("prod/us-east-1/stack/network", f"{number}*")
     assert _matcher.cache_info().currsize <= 1024
@@ -128,7 +128,7 @@ def test_what_is_asked_for_costs_little_memory_for_long() -> None:
 
 @pytest.mark.alone
 def test_the_worst_globs_of_types_cost_little() -> None:
-    """In processor time, beside as many letters of text to look for."""
+    """In processor time, compared with a text to search for of the same length."""
 
     def cost(pairs: list[tuple[str, str]], ask: Callable[[list[tuple[str, str]]], object]) -> float:
         begun = time.thread_time()

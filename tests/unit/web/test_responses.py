@@ -1,4 +1,4 @@
-"""How answers go out, as far as it can be told without a socket."""
+"""How responses are encoded, as far as a test needs no socket."""
 
 from __future__ import annotations
 
