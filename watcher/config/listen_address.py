@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from watcher.config.document import decode
-from watcher.config.schema import HttpModel
 from watcher.config.tree import Keys, Text, compose
-from watcher.config.url_readers import split_listen
+from watcher.config.url_readers import DEFAULT_LISTEN, split_listen
 from watcher.config.variables import fill, fill_tree
 from watcher.errors import ConfigError
 
@@ -48,9 +47,9 @@ def listening_at(document: Document | None, environ: Mapping[str, str]) -> tuple
     if off:
         return None
     try:
-        return _reached_at(str(listen or HttpModel().listen))
+        return _reached_at(str(listen or DEFAULT_LISTEN))
     except ValueError:
-        return _reached_at(HttpModel().listen)
+        return _reached_at(DEFAULT_LISTEN)
 
 
 def _reached_at(listen: str) -> tuple[str, int]:

@@ -51,6 +51,7 @@ from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.target_model import Labels, TargetModel, target_model
 from watcher.config.tracing import WithExtra
 from watcher.config.tree import Keys, Text, is_null
+from watcher.config.url_readers import DEFAULT_LISTEN
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
 
@@ -130,7 +131,7 @@ class AccountModel(StrictModel):
 class HttpModel(StrictModel):
     """Where health, metrics and the status page are served."""
 
-    listen: Listen = Field(default="127.0.0.1:8080", examples=["0.0.0.0:8080", "[::1]:8080"])
+    listen: Listen = Field(default=DEFAULT_LISTEN, examples=["0.0.0.0:8080", "[::1]:8080"])
     """HOST:PORT. An address other than loopback needs a token, or `insecure`."""
     token: Token | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
     """The token that clients must send. A secret: take it from a variable."""

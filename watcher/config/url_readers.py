@@ -10,6 +10,9 @@ from watcher.aws.service_models import is_region
 from watcher.config.readers import meant_as_text, printable, quoted
 from watcher.core.state_url import SCHEME, parse_address
 
+DEFAULT_LISTEN = "127.0.0.1:8080"
+"""Where a daemon listens unless `http.listen` says otherwise."""
+
 _AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9]*)?")
 """A user, a host and a port (RFC 3986, section 3.2), without percent-escapes in the name: it could not be resolved."""
 
