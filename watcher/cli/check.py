@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, examples, json_option, verbose_option
+from watcher.cli.options import config_option, examples, json_option, load_config, verbose_option
 from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import Row, print_targets
 from watcher.core.events import target_to_json

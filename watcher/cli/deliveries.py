@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import click
 
-from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, examples, only_config, print_note, refuse_unknown_sink
+from watcher.cli.options import config_option, examples, load_config, only_config, print_note, refuse_unknown_sink
 from watcher.cli.output.deliveries import Backlog, print_backlog, print_backlog_json
 from watcher.cli.state_reading import liveness_of, opened
 from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, Outbox, Reader

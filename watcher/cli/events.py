@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, duration_option, examples, json_option, only_config, print_note
+from watcher.cli.options import (
+    config_option,
+    duration_option,
+    examples,
+    json_option,
+    load_config,
+    only_config,
+    print_note,
+)
 from watcher.cli.output.console import print_json, print_table
 from watcher.cli.output.deliveries import explanation_to_json, explanations_table
 from watcher.cli.output.events import EventPrinter

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from click.decorators import FC
 
     from watcher.config.document import Document
+    from watcher.core.settings import Config
 
 
 def _config_of_group(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
@@ -85,6 +86,17 @@ def find_config(option: str | None, cwd: Path | None = None) -> Document:
         UsageError: the working directory was removed.
     """
     return locate(option, os.environ, cwd or working_directory())
+
+
+def load_config(option: str | None) -> Config:
+    """Read the configuration; see `configuration.load_config`.
+
+    Raises:
+        ConfigError: the configuration is wrong or missing.
+    """
+    from watcher.cli import configuration  # noqa: PLC0415  `--help` needs neither pydantic nor structlog
+
+    return configuration.load_config(option)
 
 
 def working_directory() -> Path:

@@ -10,8 +10,7 @@ from textwrap import indent
 import click
 
 from watcher.aws.sessions import Sessions
-from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, examples, refuse_unknown_sink, verbose_option
+from watcher.cli.options import config_option, examples, load_config, refuse_unknown_sink, verbose_option
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.core.settings import SinkSettings

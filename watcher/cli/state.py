@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, examples, only_config
+from watcher.cli.options import config_option, examples, load_config, only_config
 from watcher.cli.state_reading import opened
 from watcher.config.files import files_in_use
 from watcher.core.settings import Config
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError, UsageError
 from watcher.stores import mover_for
-from watcher.stores.dynamodb.schema import init as create_table
-from watcher.stores.dynamodb.table import Table
 from watcher.stores.transfer import HEADER, Recorded, Sending, State, lines, parts
 from watcher.util.redaction import printable
 
@@ -73,6 +70,9 @@ async def prepare(address: str) -> list[str]:
     """
     if not address.startswith(SCHEME):
         return [f"{address} needs no preparation; `watcher run` creates what it needs."]
+
+    from watcher.stores.dynamodb.schema import init as create_table  # noqa: PLC0415  loads aiobotocore
+    from watcher.stores.dynamodb.table import Table  # noqa: PLC0415  as above
 
     table = Table(parse_address(address))
     try:

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, examples, json_option
+from watcher.cli.options import config_option, examples, json_option, load_config
 from watcher.cli.output.console import ago, print_json
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.cli.state_reading import liveness_of, opened

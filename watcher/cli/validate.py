@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from watcher.cli.configuration import load_config
-from watcher.cli.options import config_option, examples, json_option
+from watcher.cli.options import config_option, examples, json_option, load_config
 from watcher.cli.output.console import GOOD, WARNING, print_json, print_table, table_of
 from watcher.config.capacity import load_report
 from watcher.messages.phrases import counted

@@ -31,3 +31,16 @@ print(*(name for name in sys.modules if name.startswith("watcher.")))"""
     loaded = said.splitlines()[-1].split()
     assert {"watcher.cli", "watcher.errors"} <= {*loaded}
     assert not [name for name in loaded if name.startswith(("watcher.cli.", "watcher.core", "watcher.config"))]
+
+
+def test_a_commands_help_loads_only_what_prints_it() -> None:
+    commands = ["deliveries", "events", "healthcheck", "state", "status", "validate"]
+    script = f"""import sys
+from watcher.cli import cli
+for command in {commands}:
+    cli.main([command, "--help"], prog_name="watcher", standalone_mode=False)
+print(*sys.modules)"""
+    said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    loaded = {*said.splitlines()[-1].split()}
+    assert {f"watcher.cli.{command}" for command in commands} <= loaded
+    assert not {"pydantic", "structlog", "aiobotocore"} & loaded
