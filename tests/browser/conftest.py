@@ -1,4 +1,4 @@
-"""What every browser test starts from: the real daemon, a real browser, and an ear for everything it complains of."""
+"""Fixtures of the browser tests: the real daemon, and a real browser in which every error and warning is noted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PHONE = {"width": 375, "height": 740}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything beside this file needs a browser, and is left out unless asked for."""
+    """Mark every test of this folder: it needs a browser, and runs only with `-m page`."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.page)
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    """Not started yet; ended however the test ends."""
+    """A daemon that is not started yet, and is stopped after the test."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "page")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-page-tests")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -54,7 +54,7 @@ async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """Where the browser is."""
+    """The path of the browser."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not there; Debian's package `chromium` has it")
     return CHROMIUM

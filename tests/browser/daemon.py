@@ -1,4 +1,4 @@
-"""The real daemon for the browser tests: `app.build` over the stand-in for AWS, its pages on a free port."""
+"""The real daemon for the browser tests: `app.build` over the simulator, with its page on a free port."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUICK = "{interval: 200ms, active_interval: 200ms}"
 
 
 class Daemon:
-    """A stand-in for AWS, and at most one run of the daemon at a time, which keeps its state and its address."""
+    """A simulator, and at most one run of the daemon at a time; a later run has the same state and address."""
 
     def __init__(self, folder: Path, simulator: Simulator | None = None) -> None:
         self.simulator = simulator or Simulator(Scenario("page"))
@@ -47,7 +47,7 @@ class Daemon:
 
     @property
     def address(self) -> str:
-        """Of this run, or the last."""
+        """The host and port of this run, or of the last one."""
         return f"127.0.0.1:{self._port}"
 
     def configure(self, targets: Iterable[Target], *more: str, defaults: str = QUICK) -> None:
@@ -99,7 +99,7 @@ class Daemon:
         self._port = int(self.url.rpartition(":")[2])
 
     async def stop(self) -> None:
-        """End this run in good order."""
+        """Shut it down gracefully."""
         if self._running:
             self._stop.set()
             await self._running
@@ -116,7 +116,7 @@ class Daemon:
 
 
 def quoted(text: str) -> str:
-    """`text` as YAML and JSON both read it."""
+    """`text` in quotes, as YAML and JSON both read it."""
     return '"' + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else escaped(c) for c in text) + '"'
 
 

@@ -1,4 +1,4 @@
-"""Filtering: what is shown, the address that keeps it, and that it means the same as in the API."""
+"""The filter: which rows it shows, the URL that keeps it, and that the API selects the same targets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = "#table tbody tr:visible .title"
 
 @pytest.fixture
 async def page(daemon: Daemon, visit: Callable[..., Any]) -> Page:
-    """The overview, once everything in it stands as it is meant to."""
+    """The overview, once every target has the status that it is meant to have."""
     daemon.configure(everything(daemon.simulator), "unreadable_after: 1")
     await daemon.start()
     page: Page = await visit()

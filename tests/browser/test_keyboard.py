@@ -1,4 +1,4 @@
-"""Everything can be done without a mouse, and one always sees where one is."""
+"""The page can be used without a mouse, and the focus is always visible."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ TO_PAINT = """(value) => new Promise((done) => {
     channel.port2.postMessage(null);
   });
 })"""
-"""From a changed filter to the moment after the frame that shows it."""
+"""Milliseconds from a change of the filter to the end of the frame that shows it."""
 
 
 ROUNDS = 5
@@ -87,7 +87,7 @@ async def test_two_thousand_targets_are_drawn_filtered_and_scrolled_without_a_st
 
 @dataclass(frozen=True)
 class Round:
-    """Milliseconds: from a filter to its paint, the median; the slowest key stroke; tasks of more than 50."""
+    """In milliseconds: the median from a filter to its paint, the slowest key stroke, and the tasks longer than 50."""
 
     painted: float
     stroke: float

@@ -1,4 +1,4 @@
-"""Events arrive while somebody looks; a wrong configuration and a lost daemon are said, and pass by themselves."""
+"""An open page shows new events, an invalid configuration and a lost daemon, and when these are over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.browser.daemon import Daemon
 
 SOON = 3_000
-"""Less than the ten seconds after which everything is asked for again."""
+"""Less than the ten seconds after which everything is loaded again."""
 
 
 NEAR = "allow_http: true, allow_private: true"
@@ -29,7 +29,7 @@ NEAR = "allow_http: true, allow_private: true"
 
 @asynccontextmanager
 async def refusing(status: int) -> AsyncIterator[str]:
-    """The address of a receiver that answers everything with `status`."""
+    """The URL of a receiver that responds to everything with `status`."""
 
     async def refuse(_: web.BaseRequest) -> web.Response:
         return web.Response(status=status)
@@ -169,7 +169,7 @@ async def test_a_lost_daemon_is_said_with_its_time_and_found_again(daemon: Daemo
 
 
 async def test_a_stream_that_was_quiet_loses_nothing_over_a_restart(daemon: Daemon, visit: Callable[..., Any]) -> None:
-    """A browser comes back after three seconds with the id that it got on opening; the event is recorded before."""
+    """A browser reconnects after three seconds with the id of the first message; the event is recorded before."""
     targets = green(daemon.simulator)
     daemon.configure(targets)
     await daemon.start()

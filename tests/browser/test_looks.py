@@ -1,4 +1,4 @@
-"""Both themes, a phone and a desk: nothing scrolls sideways, and axe-core finds nothing to complain of."""
+"""Both themes, on a phone and on a desktop: nothing scrolls sideways, and axe-core finds no violation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AXE = "axe.run(document, { resultTypes: ['violations', 'incomplete'] })"
 
 
 async def violations(page: Page, axe: str) -> list[str]:
-    """What axe-core finds wrong, each with its first place."""
+    """The violations that axe-core finds, each with its first place."""
     await page.evaluate(axe)
     found = await page.evaluate(AXE)
     assert len(found["passes"]) > 20, "axe-core did not look"

@@ -31,7 +31,7 @@ NGINX = Path("/usr/sbin/nginx")
 
 @pytest.fixture(scope="session")
 def nginx() -> Path:
-    """Where the reverse proxy is."""
+    """The path of the reverse proxy."""
     if not NGINX.exists():
         pytest.skip(f"{NGINX} is not there; Debian's package `nginx` has it")
     return NGINX
@@ -39,7 +39,7 @@ def nginx() -> Path:
 
 @pytest.fixture
 async def proxied(nginx: Path, daemon: Daemon, tmp_path: Path) -> AsyncIterator[str]:
-    """The daemon's address at nginx; other paths of nginx are not the daemon's."""
+    """The daemon's URL at nginx, whose other paths are not the daemon's."""
     daemon.simulator.world.show(ODD, attempt(ODD, SUCCEEDED, time.time()))
     daemon.configure([*green(daemon.simulator, 3), ODD])
     await daemon.start()
@@ -70,7 +70,7 @@ async def proxied(nginx: Path, daemon: Daemon, tmp_path: Path) -> AsyncIterator[
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """One of which no request may fail, and whose requests all go below the daemon's path."""
+    """A page none of whose requests may fail, or leave the daemon's path."""
     wrong: list[Any] = []
     context = await browser.new_context(viewport=DESK)
     made = await context.new_page()

@@ -1,4 +1,4 @@
-"""What comes from AWS, or from a configuration, is text: it runs nothing, and asks nobody else for anything."""
+"""Texts from AWS and from the configuration are shown as text: they run nothing, and cause no request to others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def test_hostile_texts_are_shown_as_they_are_and_run_nothing(daemon: Daemon, visit: Callable[..., Any]) -> None:
-    """That no other host was asked, and no policy was broken, is looked at after every test."""
+    """The fixture checks after every test that no other host got a request, and that no policy was violated."""
     targets = hostile(daemon.simulator)
     daemon.configure(targets, "unreadable_after: 1")
     await daemon.start()

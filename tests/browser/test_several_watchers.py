@@ -35,7 +35,7 @@ TARGETS = [stack("prod", region, f"network-{region}", labels={"team": "platform"
 async def other(
     daemon: Daemon, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Daemon]:
-    """The second watcher; both have their share by now."""
+    """The second watcher, once both have their share of the shards."""
     monkeypatch.setattr(peers, "KEPT_INCOMPLETE_SECONDS", 0.5)
     for number, target in enumerate(TARGETS):
         began = time.time() - 600 * (number + 1)
@@ -61,7 +61,7 @@ def shared_out(*daemons: Daemon) -> bool:
 
 
 def places(page: Page, row: str) -> tuple[Any, Any]:
-    """Of a target's row: when it was answered, and when it is polled next."""
+    """Two texts of a target's row: when it was answered, and when it is polled next."""
     found = page.locator(f"#table tbody tr[data-id='{row}']")
     return found.locator(".c-answered"), found.locator(".c-next")
 

@@ -1,4 +1,4 @@
-"""A target's page: opened from the overview and by its address, with its attempts, AWS's lines, events, deliveries."""
+"""A target's page, opened from the overview and by its URL: attempts, AWS's sync events, events and deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stand-in for AWS shows in the browser tests: a house with everything in it, a large one, a hostile one."""
+"""The targets of the browser tests: a few with most statuses, many, and some with hostile names and messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TOLD = (
 
 
 def everything(simulator: Simulator) -> list[Target]:
-    """One target for most of the standings; returns all of them."""
+    """Configure a target for most of the statuses, and return them."""
     show, now = simulator.world.show, time.time()
     show(NETWORK, attempt(NETWORK, SUCCEEDED, now - 5 * HOUR, "6d05c818" * 5))
     show(ORDERS, attempt(ORDERS, FAILED, now - 2 * HOUR, "4be1d2a0" * 5, events=TOLD))
@@ -48,7 +48,7 @@ def everything(simulator: Simulator) -> list[Target]:
 
 
 def green(simulator: Simulator, count: int = 4) -> list[Target]:
-    """So many stacks, all of them well."""
+    """This many stacks, all of them succeeded."""
     stacks = [stack("prod", REGION, f"stack-{number}") for number in range(count)]
     for number, each in enumerate(stacks):
         simulator.world.show(each, attempt(each, SUCCEEDED, time.time() - HOUR * (number + 1)))
@@ -56,7 +56,7 @@ def green(simulator: Simulator, count: int = 4) -> list[Target]:
 
 
 def many(simulator: Simulator, count: int = 2000) -> list[Target]:
-    """A large house over several accounts, some of it broken."""
+    """Many targets in several accounts, some of them failed."""
     stacks = [
         stack(
             ("prod", "staging", "shared")[number % 3],
