@@ -46,10 +46,10 @@ def bench(*, quick: bool) -> str:
             )
         ]
     return (
-        f"**Processor time for one poll**, as fast as each goes, ten calls at a time, {TARGETS} targets "
-        f"(the daemon's in two regions, since one is allowed {WATCH.rate:.0f} calls a second at most); one answer in "
-        f"{CHANGES_EVERY} is a change, which the daemon commits and delivers; an attempt has "
-        f"{len(HISTORY)} events. Median of {turns} turns (and from where to where).\n\n"
+        f"**Processor time for one poll.** Each program polls {TARGETS} targets as fast as it can, with ten calls at a "
+        f"time; the daemon's targets are in two regions, because one region is limited to {WATCH.rate:,.0f} calls a "
+        f"second. One answer in {CHANGES_EVERY} is a change, which the daemon commits and delivers. An attempt has "
+        f"{len(HISTORY)} sync events. {turns} turns.\n\n"
         + markdown(["", "µs a poll", "daemon's share of it, turn by turn", "polls a second"], rows)
     )
 

@@ -1,11 +1,13 @@
-"""The daemon as a process: everything of `watcher run` but the command line, and a look at when its polls began."""
+"""The daemon as a process: `watcher run` without its command line; records when polls began."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.parent import Parent, metered, resident
+from tests.benchmarks.parent import Parent, metered
+from tests.support.process_stats import Footprint
 from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def main() -> None:
-    """Watch, measure, reply, and end in good order.
+    """Watch, measure, reply, and shut down.
 
     The job has the configuration (`yaml`), and for how many seconds to measure (`seconds`) after how many (`warm`).
     Without `warm` the measuring begins when every target has been polled.
@@ -46,7 +48,7 @@ async def main() -> None:
     spent: dict[str, Any] = await metered(lambda: len(polls), job.get("warm", 2.0), job["seconds"])
     measured = polls[len(polls) - int(spent["calls"]) :]
     reply = spent | {
-        "memory": resident(),
+        "memory": Footprint.of(os.getpid()).resident,
         "begun": [begun for _, begun in polls],
         "late": [begun - due for due, begun in measured],
     }

@@ -36,11 +36,11 @@ def bench(*, quick: bool) -> str:
         ]
     size = len(next(failures(SUBJECTS)).body)
     return (
-        f"**Delivery** from a store on the disk, of events of {SUBJECTS} targets, {size / 1000:.1f} KB each, that were "
-        "recorded before; beside a loop that sends the same bytes to the same receiver over the same client, in the "
-        "same batches and as many at a time, and keeps no account: of `write`, `flush` and (for `file`) `fsync`, of "
-        "aiohttp, of apprise, of aiobotocore. The receiver is another process, and stands in for AWS too. "
-        f"Median of {turns} turns.\n\n" + markdown(HEADINGS, rows)
+        f"**Throughput** from a store on disk. The events were recorded before; they come from {SUBJECTS} targets and "
+        f"have {size / 1000:.1f} KB each. The bare loop sends the same bytes to the same receiver through the same "
+        "client (`write`, `flush` and, for `file`, `fsync`; aiohttp; apprise; aiobotocore), in the same batches and "
+        "with the same concurrency, but records nothing. The receiver is another process, which also stands in for "
+        f"AWS. {turns} turns.\n\n" + markdown(HEADINGS, rows)
     )
 
 

@@ -1,4 +1,4 @@
-"""How long after a sync began or ended the watcher tells of it, beside round robin at the same rate."""
+"""How long after a sync starts or ends there is an event, beside round robin at the same rate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.children import Child, once
 from tests.benchmarks.figures import markdown, percentile
-from tests.benchmarks.virtual import CALL, Delays, Told, World, delays, round_robin, watch
+from tests.benchmarks.virtual import CALL, Delays, Reported, World, delays, round_robin, watch
 from tests.benchmarks.worlds import REGION, Pattern, Watch, configuration, settled
 from watcher.core.ports import EventQuery
 from watcher.stores import reader_for
@@ -35,11 +35,11 @@ SHORT = 30.0
 """For the run in real time: as many regions, each with a rate of its own, and busier, so that it shows enough syncs."""
 
 
-HEADINGS = ["", "start, mean", "start, 99th percentile", "end, mean", "end, 99th percentile", "syncs", "never told of"]
+HEADINGS = ["", "start, mean", "start, 99th percentile", "end, mean", "end, 99th percentile", "syncs", "never reported"]
 
 
 def bench(*, quick: bool) -> str:
-    """The table in virtual time, and the one that holds it against real time; both come about side by side."""
+    """The table in virtual time, and the one that compares it with real time; both are measured at the same time."""
     count, rate = 100, 5
     until = 60.0 if quick else 110.0
     pattern = Pattern(OFTEN, SHORT, count / rate, until)
@@ -50,17 +50,18 @@ def bench(*, quick: bool) -> str:
         rows = [row for (many, fast), hours in HOURS.items() for row in _rows(many, fast, hours / shorter)]
         worlds = [World(count, pattern, region) for region in REGIONS]
         syncs = {target_id: each for world in worlds for target_id, each in world.syncs.items()}
-        virtual = [told for world in worlds for told in watch(world, how)]
+        virtual = [reported for world in worlds for reported in watch(world, how)]
         held = [("real time", real.result()), ("virtual time", virtual)]
     return (
-        f"**Delay of detection** in seconds, in virtual time over the real schedule and diff: each target is synced "
-        f"every {EVERY / 3600:g} h for {LENGTH:g} s (give or take a half), polled every {INTERVAL:g} s or, while its "
-        f"sync is under way, {ACTIVE_INTERVAL:g} s, as far as the rate allows; a call takes {CALL * 1000:g} ms.\n\n"
+        f"**Detection**: delay in seconds from the start and the end of a sync until its event, in virtual time, with "
+        f"the real schedule and the real diff. Each target is synced every {EVERY / 3600:g} h for {LENGTH:g} s (both "
+        f"vary by half). It is polled every {INTERVAL:g} s, or every {ACTIVE_INTERVAL:g} s while its sync is running, "
+        f"as far as the rate allows. A call takes {CALL * 1000:g} ms.\n\n"
         + markdown(HEADINGS, rows)
-        + f"\n\nThe same of the daemon itself against the simulator, {until:.0f} s of real time, beside virtual time "
-        f"over the very same world: {len(REGIONS)} regions of {count} targets at {rate} a second each, synced every "
-        f"{OFTEN / 60:g} min for {SHORT:g} s.\n\n"
-        + markdown(HEADINGS, [[name, *_row(delays(syncs, told, until - count / rate))] for name, told in held])
+        + f"\n\nThe same for the daemon itself against the simulator, for {until:.0f} s of real time, beside virtual "
+        f"time over exactly the same world: {len(REGIONS)} regions of {count} targets at {rate} calls a second each, "
+        f"synced every {OFTEN / 60:g} min for {SHORT:g} s.\n\n"
+        + markdown(HEADINGS, [[name, *_row(delays(syncs, reported, until - count / rate))] for name, reported in held])
     )
 
 
@@ -70,18 +71,18 @@ def _rows(count: int, rate: int, hours: float) -> Iterator[list[object]]:
     until = hours * 3600 + 4 * round_trip
     for name, poll in (("watcher", watch), ("round robin", round_robin)):
         world = World(count, Pattern(EVERY, LENGTH, 2 * round_trip, until), REGION)
-        told = poll(world, Watch(rate, INTERVAL, ACTIVE_INTERVAL))
-        yield [f"{count:,} at {rate} a second: {name}", *_row(delays(world.syncs, told, until - 2 * round_trip))]
+        reported = poll(world, Watch(rate, INTERVAL, ACTIVE_INTERVAL))
+        yield [f"{count:,} at {rate} a second: {name}", *_row(delays(world.syncs, reported, until - 2 * round_trip))]
 
 
 def _row(found: Delays) -> list[object]:
     figures = [
         f"{figure:.1f}" for each in (found.starts, found.ends) for figure in (mean(each), percentile(each, 0.99))
     ]
-    return [*figures, len(found.ends), found.untold]
+    return [*figures, len(found.ends), found.unreported]
 
 
-async def _real(count: int, pattern: Pattern, how: Watch) -> list[Told]:
+async def _real(count: int, pattern: Pattern, how: Watch) -> list[Reported]:
     """Every event of the daemon, its times as seconds since the world began."""
     with Child("server", {"syncing": (count, pattern, REGIONS)}) as server, tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "detection.db"
@@ -95,9 +96,9 @@ async def _real(count: int, pattern: Pattern, how: Watch) -> list[Told]:
             events = await reader.events(EventQuery(types=("watcher.sync.*",), limit=1_000_000))
         finally:
             await reader.close()
-    told = []
+    reported = []
     for _, event in events:
         data = json.loads(event.body)["data"]
         started, at = (datetime.fromisoformat(time).timestamp() for time in (data["attempt"]["startedAt"], event.time))
-        told.append(Told(event.subject, started - epoch, data["status"] == "SUCCEEDED", at - epoch))
-    return told
+        reported.append(Reported(event.subject, started - epoch, data["status"] == "SUCCEEDED", at - epoch))
+    return reported

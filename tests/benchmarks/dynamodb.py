@@ -60,7 +60,7 @@ def _emulator(folder: Path) -> Iterator[str]:
 
 
 def _month(url: str, folder: Path, *, quick: bool) -> str:
-    """Three tables at once: of one daemon and of two with nothing to tell, and of one with much."""
+    """Three tables at once: of one daemon and of two without events, and of one with many events."""
     seconds, interval = (10.0, 10.0) if quick else (120.0, 60.0)
     with ExitStack() as stack:
         still, busy = (
@@ -81,18 +81,18 @@ def _month(url: str, folder: Path, *, quick: bool) -> str:
         one = watching("one", quiet, TARGETS // len(REGIONS), interval)
         pair = [watching("two", quiet, TARGETS // len(REGIONS), interval) for _ in range(2)]
         changes = watching("changes", restless, 50, 1.0, prune=True)
-        alone, both, told = one.reply(), [child.reply() for child in pair], changes.reply()
+        alone, both, many = one.reply(), [child.reply() for child in pair], changes.reply()
     _refuse_writes_of_polls([alone, *both])
     idle = _rate(alone["units"], alone["wall"])
     two = tuple(sum(each) for each in zip(*(_rate(part["units"], part["wall"]) for part in both), strict=True))
-    spent = _rate(told["units"], told["wall"])
-    event = tuple((now - rest) * told["wall"] / told["events"] for now, rest in zip(spent, idle, strict=True))
-    end = tuple(units / told["pruned"] for units in _rate(told["pruning"], 1.0))
-    size = told["bytes"] / told["pruned"]
-    return _told_month(idle, two, event, end, size, seconds)
+    spent = _rate(many["units"], many["wall"])
+    event = tuple((now - rest) * many["wall"] / many["events"] for now, rest in zip(spent, idle, strict=True))
+    end = tuple(units / many["pruned"] for units in _rate(many["pruning"], 1.0))
+    size = many["bytes"] / many["pruned"]
+    return _month_table(idle, two, event, end, size, seconds)
 
 
-def _told_month(
+def _month_table(
     idle: Sequence[float], two: Sequence[float], event: Sequence[float], end: Sequence[float], size: float,
     seconds: float,
 ) -> str:  # fmt: skip
@@ -103,20 +103,20 @@ def _told_month(
     storage = gigabytes * (KEPT + RECOVERY)
     rows = [
         [f"{TARGETS:,} targets polled once a minute, nothing changes", "0", "0", "0.00"],
-        _row("one watcher: signs of life, looks at leases and at what waits, metrics", month),
-        _row(f"{DAILY:,} events a day to one sink, from the change to their end after {RETENTION} days", events),
-        [f"{gigabytes:.2f} GB kept, and their point-in-time recovery", "", "", f"{storage:.2f}"],
-        ["**one watcher, together**", "", "", f"**{_dollars(month) + _dollars(events) + storage:.2f}**"],
-        _row("a second one, that shares the targets", second),
+        _row("one daemon: heartbeats, reads of leases and of pending deliveries, metrics", month),
+        _row(f"{DAILY:,} events a day to one sink, from the change until they expire after {RETENTION} days", events),
+        [f"{gigabytes:.2f} GB stored, and its point-in-time recovery", "", "", f"{storage:.2f}"],
+        ["**one daemon, in all**", "", "", f"**{_dollars(month) + _dollars(events) + storage:.2f}**"],
+        _row("a second daemon that shares the targets", second),
     ]
     return (
-        f"**A month of the DynamoDB store**, of 730 hours: capacity units, counted by AWS's rules from what the daemon "
-        f"sends and is answered (by ministack, an emulator) in {seconds:.0f} s of watching {TARGETS:,} targets in "
-        f"{len(REGIONS)} regions, with metrics for CloudWatch; and money at us-east-1's list prices on demand, in "
-        "force since November 2024 ($0.625 a million units written, $0.125 read, $0.25 a GB, $0.20 for its recovery). "
-        f"An event takes {event[1]:.0f} units written and {event[0]:.1f} read until it is delivered, {end[1]:.0f} and "
-        f"{end[0]:.0f} when it ends, and {size / 1000:.1f} KB meanwhile.\n\n"
-        + markdown(["", "units read", "units written", "$ a month"], rows)
+        "**Cost of a month** of 730 hours. The capacity units are counted by AWS's rules from the daemon's requests "
+        f"and the responses to them, in {seconds:.0f} s of watching {TARGETS:,} targets in {len(REGIONS)} regions with "
+        "metrics for CloudWatch; the table is one of ministack, an emulator. Prices are us-east-1's on-demand list "
+        "prices since November 2024: $0.625 for a million units written, $0.125 for a million units read, $0.25 for a "
+        f"GB, and $0.20 for a GB's recovery. An event takes {event[1]:.0f} units written and {event[0]:.1f} read until "
+        f"it is delivered, and {end[1]:.0f} written and {end[0]:.0f} read when it expires; until then it takes "
+        f"{size / 1000:.1f} KB.\n\n" + markdown(["", "units read", "units written", "$ a month"], rows)
     )
 
 
@@ -140,34 +140,34 @@ def _commits(url: str, folder: Path, *, quick: bool) -> str:
             shown = [spread(pace[name], ".0f") for name in ("dynamodb", "sqlite")]
             rows.append([f"{together} at a time", *shown, ratio(pace["dynamodb"], pace["sqlite"])])
     return (
-        "**Events committed in a second**, each with its target's state and one delivery: SQLite with a synced commit "
-        "on this machine's disk; for DynamoDB ministack, an emulator in Python on the same two cores, so that its time "
-        f"is not AWS's. Median of {turns} turns.\n\n"
-        + markdown(["targets that changed", "DynamoDB", "SQLite", "DynamoDB / SQLite, turn by turn"], rows)
+        "**Commits**: events committed in a second, each with its target's state and one delivery. SQLite syncs each "
+        "commit to this machine's disk. DynamoDB is ministack, an emulator in Python on the same cores, so its times "
+        f"are not AWS's. {turns} turns.\n\n"
+        + markdown(["targets changed", "DynamoDB", "SQLite", "DynamoDB / SQLite, turn by turn"], rows)
     )
 
 
 def _takeover(url: str, *, quick: bool) -> str:
     pairs, turns = (1, 1) if quick else (4, 5)
     took = once("takeover", {"url": url, "pairs": pairs, "turns": turns})
-    what = {
+    names = {
         "SIGTERM": "SIGTERM: a deployment",
         "SIGKILL": "SIGKILL: a crash",
         "SIGTERM after a crash": "SIGTERM, after a crash that day",
     }
     rows = [
         [
-            told,
+            name,
             len(took[way]),
             *(f"{percentile(took[way], share):.1f}" for share in (0.5, 0.99)),
             f"{min(took[way]):.1f}",
         ]
-        for way, told in what.items()
+        for way, name in names.items()
     ]
     return (
-        "**Takeover**, in seconds: from the signal to one of two daemons on a table until the other one has asked "
-        "every endpoint that was the first one's, at the usual term of 10 s; a second of it is the rest that keeps the "
-        f"rate limit. Pairs of daemons beside each other: {pairs}, over ministack.\n\n"
+        "**Takeover**: seconds from the signal to one of two daemons on a table until the other daemon has called "
+        "every endpoint of the first, with the default `term` of 10 s. One second of it is a pause that keeps the rate "
+        f"limit. {pairs} pairs of daemons ran at the same time, on ministack.\n\n"
         + markdown(["", "turns", "median", "99th percentile", "shortest"], rows)
     )
 

@@ -1,4 +1,4 @@
-"""Configurations that a daemon is to take up one after the other: chosen ones, and right and wrong ones at random."""
+"""Configurations for one reload after the other: chosen ones, and random ones, valid and invalid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HTTP = ("off", "{listen: 127.0.0.1:0}", "{listen: 127.0.0.1:0, token: a-token-of
 
 @dataclass(frozen=True)
 class Edit:
-    """What is peculiar to one configuration. `kept` of the targets are in it; `wrong` is a line that must not be."""
+    """How one configuration differs from the plain one. `kept`: number of targets; `wrong`: a line that is invalid."""
 
     interval: float
     label: str = ""
@@ -46,22 +46,22 @@ class Editor:
     folder: Path
     targets: Sequence[Target]
     polls: float
-    """A second, as a rule; ten times as many are allowed."""
+    """Polls a second, unless the edit changes it; ten times as many are allowed."""
     aws: str
     hook: str = ""
 
     @property
     def file(self) -> Path:
-        """Where they are written to."""
+        """The file of the configuration."""
         return self.folder / "watcher.yaml"
 
     @property
     def plain(self) -> Edit:
-        """One with no peculiarities."""
+        """The plain configuration."""
         return Edit(len(self.targets) / self.polls)
 
     def any(self, chance: Random) -> Edit:
-        """One at random, wrong every third time."""
+        """A random edit, invalid every third time."""
         another = chance.random() < 0.5
         return Edit(
             interval=self.plain.interval * chance.choice([0.8, 1.0]),
@@ -76,7 +76,7 @@ class Editor:
         )
 
     def write(self, edit: Edit) -> None:
-        """Let this one be in the file."""
+        """Write the configuration to the file."""
         sinks = [
             f"  - {{name: lines, type: file, path: '{self.folder / 'lines'}', max_size: 1MiB, keep: {edit.file}}}",
             f"  - {{name: hook, type: webhook, url: '{self.hook}', allow_http: true, allow_private: true}}",

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Parent:
-    """Whoever gave the job. Standard output is the line to it; what else is written there goes nowhere."""
+    """The process that gave the job. Standard output is the connection to it; other writes to it are discarded."""
 
     def __init__(self) -> None:
         self._out = os.fdopen(os.dup(1), "w")
@@ -27,12 +26,12 @@ class Parent:
         os.close(nowhere)
 
     def hear(self) -> Any:
-        """The next thing it says; None when it has nothing more to say."""
+        """Return its next message; None when it has closed the connection."""
         line = sys.stdin.readline()
         return json.loads(line) if line else None
 
     def reply(self, what: object) -> None:
-        """Say something to it."""
+        """Send it a message."""
         self._out.write(json.dumps(what) + "\n")
         self._out.flush()
 
@@ -56,7 +55,7 @@ class Reading(NamedTuple):
 
 
 async def metered(calls: Callable[[], int], warm: float, seconds: float) -> dict[str, float]:
-    """What `seconds` cost, after `warm` seconds that are not counted; `calls` tells how many there were so far."""
+    """What `seconds` cost, after `warm` seconds that are not counted; `calls` returns their number so far."""
     await asyncio.sleep(warm)
     mark = Reading.now(calls())
     await asyncio.sleep(seconds)
@@ -65,7 +64,7 @@ async def metered(calls: Callable[[], int], warm: float, seconds: float) -> dict
 
 @contextmanager
 def standard_output_read() -> Iterator[None]:
-    """Somebody reads what is written to standard output: a process behind a pipe."""
+    """A process behind a pipe reads what is written to standard output."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
         assert reader.stdin
         os.dup2(reader.stdin.fileno(), 1)
@@ -73,9 +72,3 @@ def standard_output_read() -> Iterator[None]:
             yield
         finally:
             os.close(1)
-
-
-def resident() -> int:
-    """Bytes of memory that this process has resident now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""How much of an allowed rate a backlog uses, and whether it is ever passed."""
+"""How much of the allowed rate a backlog uses, and whether it is ever exceeded."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def bench(*, quick: bool) -> str:
                     len(arrived),
                 ]
             )
-    return f"**Use of an allowed rate** under a backlog, for {seconds:.0f} s.\n\n" + markdown(
+    return f"**Use of the allowed rate** under a backlog, for {seconds:.0f} s.\n\n" + markdown(
         ["allowed a second", "% used", "most begun in one second", "most arrived in one second", "calls in all"], rows
     )

@@ -1,7 +1,7 @@
-"""Many who ask the daemon over HTTP, as a process: sound readers, slow ones, broken ones, streams.
+"""Many HTTP clients of the daemon as a process: well-behaved readers, slow and broken clients, streams.
 
-Told whom to ask, how many they are and for how long, it says when everybody is there (`begun`), when the measuring is
-over (`over`), and then what came of it.
+The job names the daemon's address, the number of clients of each sort, and how long to measure. The process replies
+`begun` when all clients are connected, `over` when the measurement has ended, and then the result.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where events go, as a process: webhooks, and AWS as far as it answers batches, both without doing anything.
+"""The receiver of events as a process: webhooks, and the batch calls of AWS. It accepts everything and does nothing.
 
-Its job may be empty. Asked for `arrivals`, it tells when each event that was posted to `/hook` since the last time
-came first, by `webhook-id`. What is posted to `/hang` is never answered.
+Its job may be empty. `arrivals` returns by `webhook-id` when each event that was posted to `/hook` since the last
+question first arrived. A post to `/hang` is never answered.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MESSAGE_ID = "62c0ffee-62c0-ffee-62c0-ffee62c0ffee"
 
 
 class Receiver:
-    """Keeps nothing but when events came."""
+    """Records when events arrived, and nothing else."""
 
     def __init__(self) -> None:
         self.arrivals: dict[str, float] = {}
@@ -65,7 +65,7 @@ def publish_batch(form: str) -> str:
 
 
 async def main() -> None:
-    """Answer until the parent has nothing more to say."""
+    """Answer until the parent closes the connection."""
     parent, receiver = Parent(), Receiver()
     parent.hear()
     app = web.Application()

@@ -1,4 +1,4 @@
-"""The relay as a process: the daemon's own wiring with its real store, and nobody who polls.
+"""The relay as a process: the daemon with its real store, but without polling.
 
 Every job has a `database` and its `sinks` as in a configuration.
 """
@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import time
 from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.parent import Parent, Reading, resident, standard_output_read
+from tests.benchmarks.parent import Parent, Reading, standard_output_read
 from tests.benchmarks.recorded import entry, failures, record, small
 from tests.benchmarks.worlds import REGION
+from tests.support.process_stats import Footprint
 from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
@@ -93,7 +95,7 @@ async def wait(parent: Parent, job: dict[str, Any]) -> None:
     async with relaying(app):
         opened = time.monotonic() - begun
         await asyncio.sleep(job["seconds"])
-        memory, most = resident(), 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        memory, most = Footprint.of(os.getpid()).resident, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         tried = await app.store.deliveries(DeliveryQuery(sink=job["sinks"][0]["name"], limit=1))
     parent.reply({"opened": opened, "memory": memory, "peak": max(memory, most), "tries": tried[0].tries})
 

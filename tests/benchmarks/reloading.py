@@ -1,4 +1,4 @@
-"""What taking up another configuration costs: in memory after many edits, in time and lateness of polls at once."""
+"""What a reload of the configuration costs: memory after many reloads; time, and lateness of polls, of one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bench(*, quick: bool) -> str:
 
 
 def _levels(levels: Sequence[int]) -> str:
-    """What the daemon is after many reloads."""
+    """Memory, files, threads and tasks of the daemon after many reloads."""
     rows, wrong, done, chance = [], 0, 0, Random(4)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -67,14 +67,15 @@ def _levels(levels: Sequence[int]) -> str:
                 rows.append([*row, f"{found['calls']:,.0f}"])
     headings = ["after reloads", "resident memory (MB)", "files", "threads", "tasks", "polls so far"]
     return (
-        f"**Reloads**, one after the other: targets, labels, intervals, accounts, regions, sinks and `http` at random, "
-        f"{done - wrong} right and {wrong} wrong, of {TARGETS} targets at {POLLS:.0f} polls a second, half of which "
-        f"bring an event. Before each look the first configuration is in force again.\n\n{markdown(headings, rows)}"
+        f"**Reloads**: {done} reloads, one after the other, of random edits to targets, labels, intervals, accounts, "
+        f"regions, sinks and `http`: {done - wrong} valid and {wrong} invalid, with {TARGETS} targets at {POLLS:.0f} "
+        "polls a second, half of which cause an event. Before each measurement the first configuration is loaded "
+        f"again.\n\n{markdown(headings, rows)}"
     )
 
 
 def _times(turns: int) -> str:
-    """What one costs."""
+    """What one reload costs."""
     found: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder, Child("server", {"settled": ("stack", LARGE, NEWS_EVERY)}) as server:
         editor = Editor(Path(folder), settled("stack", LARGE).targets(), LARGE_POLLS, server.reply())
@@ -90,9 +91,9 @@ def _times(turns: int) -> str:
                     "nothing": {},
                     "labels of all targets": {"label": f"turn-{turn}"},
                     "the interval of all targets": {"interval": editor.plain.interval * (0.9 if turn % 2 else 1.1)},
-                    "a key is misspelt": {"wrong": "stakcs: []"},
-                    "1,000 targets less": {"wrong": "", "kept": LARGE // 2},
-                    "1,000 targets more, never seen": {"kept": LARGE},
+                    "a misspelt key": {"wrong": "stakcs: []"},
+                    "1,000 targets removed": {"wrong": "", "kept": LARGE // 2},
+                    "1,000 targets added": {"kept": LARGE},
                 }
                 for name, change in changes.items():
                     edit = replace(edit, **change)
@@ -101,21 +102,21 @@ def _times(turns: int) -> str:
                     time.sleep(AFTER)
                     found.setdefault(name, []).append({**daemon.ask("look"), "seconds": seconds})
                 time.sleep(FIRST_POLLS_SECONDS)  # the new ones are looked at meanwhile
-    headings = ["what differs", "takes (ms)", "processor time (ms)", "polls late, median (ms)", "99th percentile (ms)",
+    headings = ["what changes", "takes (ms)", "processor time (ms)", "polls late, median (ms)", "99th percentile (ms)",
                 "polls missed"]  # fmt: skip
     return (
-        f"**One reload** of {LARGE:,} targets at {LARGE_POLLS:.0f} polls a second, from asking to its being in force; "
-        f"processor time and lateness are those of the reload and the {AFTER:g} s after it, with the polls in them. "
-        f"Median of {turns} turns.\n\n{markdown(headings, [_row(name, each) for name, each in found.items()])}"
+        f"**One reload** of {LARGE:,} targets at {LARGE_POLLS:.0f} polls a second, from the request until the new "
+        f"configuration is used. Processor time and lateness are those of the reload and the {AFTER:g} s after it, "
+        f"polls included. {turns} turns.\n\n{markdown(headings, [_row(name, each) for name, each in found.items()])}"
     )
 
 
 def _reload(daemon: Child, editor: Editor, edit: Edit) -> float:
-    """Have one taken up, or refused if it is wrong; the seconds that it took."""
+    """Have an edit applied, or refused if it is invalid; the seconds that this took."""
     editor.write(edit)
     told = daemon.ask("reload")
     if told["right"] == bool(edit.wrong):
-        raise RuntimeError(f"{edit}: it was {'taken up' if told['right'] else 'refused'}")
+        raise RuntimeError(f"{edit}: it was {'applied' if told['right'] else 'refused'}")
     return float(told["seconds"])
 
 

@@ -40,8 +40,9 @@ def bench(*, quick: bool) -> str:
             wait_for_even_polls(interval, STARTING + seconds)
             rows.append(_row(size, first, daemon(targets[:size], 2 * PACE, interval, seconds, warm=WARM)))
     return (
-        f"**Growth**: one endpoint, {PACE:.0f} polls a second where {2 * PACE:.0f} are allowed, "
-        f"measured for {seconds:.0f} s. The idleness is that after the first look.\n\n"
+        f"**Growth**: one endpoint, {PACE:.0f} polls a second where {2 * PACE:.0f} are allowed, measured for "
+        f'{seconds:.0f} s. The idle share is measured after the first poll of every target. "Late" is the time from '
+        "when a poll was due until it began.\n\n"
         + markdown(
             [
                 "targets",

@@ -1,6 +1,6 @@
-"""The stand-in for AWS as a process.
+"""The simulated AWS as a process.
 
-Asked for `calls`, it tells when those since the last time arrived; asked for `epoch`, when its moment 0 was.
+`calls` returns when the calls since the last question arrived, `epoch` the time at which its world began.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.support.simulator import Simulator
 
 
 async def main() -> None:
-    """Answer until the parent has nothing more to say."""
+    """Answer until the parent closes the connection."""
     parent, over = Parent(), asyncio.Event()
     simulator = Simulator(world(parent.hear()))
 

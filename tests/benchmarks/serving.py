@@ -1,7 +1,8 @@
-"""The daemon as a process that serves its pages and takes up edits, as `watcher run` does, and tells how it is.
+"""The daemon as a process that serves its page and reloads its configuration, as `watcher run` does.
 
-The job names the configuration's file (`config`). Once every target was polled it tells its URL. Then `mark` begins to
-measure anew, `look` tells what was measured since, and `reload` reads the file again and tells what became of that.
+The job names the configuration's file (`config`). Once every target was polled, the process replies with its URL. Then
+`mark` starts a measurement, `look` returns what was measured since, and `reload` reads the file again and returns the
+result.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Watch(Observers):
-    """How late polls began, and how many did not."""
+    """How late polls began, and how many were missed."""
 
     def __init__(self, unseen: set[str]) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Watch(Observers):
 
 
 async def main() -> None:
-    """Watch until the parent has nothing more to say."""
+    """Run until the parent closes the connection."""
     parent, stop = Parent(), asyncio.Event()
     place = parent.hear()["config"]
     logs.set_up()
@@ -60,11 +61,11 @@ async def main() -> None:
     app = build(config, observers=[watch])
     asked = 0.0
 
-    def told(loaded: ReloadStatus) -> None:
+    def reloaded(loaded: ReloadStatus) -> None:
         app.reloaded(loaded)
         parent.reply({"seconds": time.monotonic() - asked, "right": not loaded.faults})
 
-    reload = Reload(partial(find_config, place), read_config, app.apply, told, app.view.clock)
+    reload = Reload(partial(find_config, place), read_config, app.apply, reloaded, app.view.clock)
     mark = Reading.now(0)
 
     def hear() -> None:

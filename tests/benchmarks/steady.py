@@ -52,13 +52,13 @@ def bench(*, quick: bool) -> str:
     names = {
         "twice": f"daemon, {2 * PACE:.0f} calls a second allowed",
         "just": f"daemon, {PACE:.0f} allowed",
-        "paced": "aiobotocore as it comes, evenly paced, and nothing else",
+        "paced": "plain aiobotocore calls, evenly paced, and nothing else",
         "first": f"a task for each target, `Throttler({PACE:.0f})`, tenacity: in its first {INTERVAL:.0f} s",
         "later": f"the same, later: {PACE:.0f} at once, each second",
     }
     return (
         f"**Share of one core** at {PACE:.0f} polls a second over {TARGETS:,} targets "
-        f"(every {INTERVAL:.0f} s), measured for {seconds:.0f} s. Median of {turns} turns.\n\n"
+        f"(each every {INTERVAL:.0f} s), measured for {seconds:.0f} s. {turns} turns.\n\n"
         + markdown(
             ["", "% of a core", "daemon's share of it, turn by turn", "polls a second"],
             [

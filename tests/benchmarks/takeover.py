@@ -1,4 +1,4 @@
-"""How long it takes until one of two daemons on a table watches what the other one did, which was told to end."""
+"""How long it takes until one of two daemons on a table polls the endpoints of the other, which gets a signal."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ CALL = 0.1
 STALLED_AFTER = timedelta(hours=1)
 
 
-class Told(NamedTuple):
-    """An event: which target's attempt, whether it was over then, and when that was told."""
+class Reported(NamedTuple):
+    """An event: the attempt of a target, whether it was finished, and when this was reported."""
 
     target_id: str
     started: float
@@ -50,7 +50,7 @@ class Watched:
     timeline: Timeline
     state: State
     known: Known | None = None
-    told: list[Told] = field(default_factory=list)
+    reported: list[Reported] = field(default_factory=list)
 
     def poll(self, seen: float, answered: float) -> bool:
         """Take the answer that showed the world as it was at `seen`; whether a sync is under way."""
@@ -59,7 +59,7 @@ class Watched:
         self.known = outcome.known
         for change in outcome.changes:
             started = change.attempt.started_at.timestamp()
-            self.told.append(Told(self.target_id, started, change.attempt.status == SUCCEEDED, answered))
+            self.reported.append(Reported(self.target_id, started, change.attempt.status == SUCCEEDED, answered))
         return self.known.attempt is not None and self.known.attempt.unfinished
 
 
@@ -76,12 +76,12 @@ class World:
             for subject, timeline in scenario.timelines
         }
 
-    def told(self) -> list[Told]:
+    def reported(self) -> list[Reported]:
         """Every event."""
-        return [told for watched in self.targets.values() for told in watched.told]
+        return [reported for watched in self.targets.values() for reported in watched.reported]
 
 
-def watch(world: World, how: Watch) -> list[Told]:
+def watch(world: World, how: Watch) -> list[Reported]:
     """Poll as the daemon does; `Poller` is this with a real clock, a real client and a store."""
     schedule, now = Schedule(), 0.0
     under_way: list[tuple[float, float, float, str]] = []
@@ -107,10 +107,10 @@ def watch(world: World, how: Watch) -> list[Told]:
             world.until if due_next is None else max(due_next, allowed),
             under_way[0][0] if under_way else world.until,
         )
-    return world.told()
+    return world.reported()
 
 
-def round_robin(world: World, how: Watch) -> list[Told]:
+def round_robin(world: World, how: Watch) -> list[Reported]:
     """Poll one after the other, over and over, with all of the rate."""
     spacing, now = _spacing(how), 0.0
     for watched in cycle(world.targets.values()):
@@ -118,7 +118,7 @@ def round_robin(world: World, how: Watch) -> list[Told]:
             break
         watched.poll(now + CALL / 2, now + CALL)
         now += spacing
-    return world.told()
+    return world.reported()
 
 
 def _spacing(how: Watch) -> float:
@@ -127,23 +127,23 @@ def _spacing(how: Watch) -> float:
 
 
 class Delays(NamedTuple):
-    """Seconds from the world's changes to the events that told of them, and how many changes nothing told of."""
+    """Seconds from the world's changes to their events, and how many syncs were not reported from start to end."""
 
     starts: list[float]
     ends: list[float]
-    untold: int
+    unreported: int
 
 
-def delays(syncs: Mapping[str, Sequence[Sync]], told: Sequence[Told], until: float) -> Delays:
-    """How late the syncs that were over well before `until` were told of.
+def delays(syncs: Mapping[str, Sequence[Sync]], reported: Sequence[Reported], until: float) -> Delays:
+    """How late the syncs that ended well before `until` were reported.
 
-    A start is told of by the first event of its attempt, an end by the first that says that it is over.
+    The first event of an attempt reports its start; the first event that says that it is finished, its end.
     """
     first: dict[tuple[str, int], float] = {}
     over: dict[tuple[str, int], float] = {}
     begins = {target_id: [sync.begin for sync in each] for target_id, each in syncs.items()}
-    for event in sorted(told, key=lambda event: event.at):
-        # AWS tells its times to the millisecond.
+    for event in sorted(reported, key=lambda event: event.at):
+        # AWS rounds its times to milliseconds.
         key = event.target_id, bisect_right(begins[event.target_id], event.started + 0.01) - 1
         first.setdefault(key, event.at)
         if event.over:
@@ -152,7 +152,7 @@ def delays(syncs: Mapping[str, Sequence[Sync]], told: Sequence[Told], until: flo
     return Delays(
         starts=[first[key] - sync.begin for key, sync in wanted if key in first],
         ends=[over[key] - sync.end for key, sync in wanted if key in over],
-        untold=sum(key not in first or key not in over for key, _ in wanted),
+        unreported=sum(key not in first or key not in over for key, _ in wanted),
     )
 
 

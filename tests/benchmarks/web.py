@@ -1,4 +1,4 @@
-"""What the daemon's polls feel of those who look at it over HTTP: nobody, a thousand readers, bad ones among them."""
+"""How requests to the daemon's page and API affect its polls: none, or a thousand readers beside broken clients."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ NEWS_EVERY = 2
 READERS = 1000
 OTHERS = {"slow": 50, "broken": 50, "streams": 100}
 PAUSES = {"readers that pause 5 s": 5.0, "readers without a pause": 0.0}
-NOBODY = "nobody"
+NO_READERS = "no readers"
 CALM = 3.0
-"""Seconds after everybody left."""
+"""Seconds between the end of the requests and the next measurement."""
 
 
 def bench(*, quick: bool) -> str:
-    """The tables: everything is asked for of 100 targets, and then the list of 2,000."""
+    """The tables: all paths of a daemon with 100 targets, and the list of 2,000 targets."""
     turns, seconds = (1, 4.0) if quick else (3, 12.0)
     parts = [_of(100, PATHS, turns, seconds), _of(2000, ("/api/targets",), turns, seconds)]
     return (
-        f"**Readers**: {POLLS:.0f} polls a second, half of which bring an event, while {READERS:,} readers (eight in "
-        "ten take gzip) each keep a connection and ask again and again. Beside them "
-        f"{OTHERS['slow']} take {SLOW_BYTES} bytes every {SLOW_PAUSE:g} s, {OTHERS['broken']} send half requests, "
-        f"garbage, heads without end and resets, one after the other, and {OTHERS['streams']} listen to `/api/stream`. "
-        f"One daemon for each table, the readers in another process; {turns} turns of {seconds:.0f} s each.\n\n"
-        + "\n\n".join(parts)
+        f"**Readers**: the daemon makes {POLLS:.0f} polls a second, half of which cause an event. {READERS:,} readers "
+        "(eight in ten accept gzip) each keep a connection and send one request after the other. Beside them, "
+        f"{OTHERS['slow']} clients read {SLOW_BYTES} bytes every {SLOW_PAUSE:g} s, {OTHERS['broken']} send incomplete "
+        f"requests, garbage, endless headers and resets, and {OTHERS['streams']} listen to `/api/stream`. All clients "
+        f"are in another process. {turns} turns of {seconds:.0f} s for each row.\n\n" + "\n\n".join(parts)
     )
 
 
@@ -76,7 +75,7 @@ def _of(size: int, paths: tuple[str, ...], turns: int, seconds: float) -> str:
 
             look(None)
             for _ in range(turns):
-                for name, pause in {NOBODY: None, **PAUSES}.items():
+                for name, pause in {NO_READERS: None, **PAUSES}.items():
                     found.setdefault(name, []).append(look(pause))
                     time.sleep(CALM)
             after = daemon.ask("look")
@@ -93,7 +92,7 @@ def _table(size: int, paths: tuple[str, ...], found: dict[str, list[dict[str, An
         took = [second for each in turns for second in each.get("took", ())]
         rows.append([
             name, spread(late[0.5][name], ".1f"), spread(late[0.99][name], ".1f"),
-            ratio(late[0.99][name], late[0.99][NOBODY]), sum(each["missed"] for each in turns),
+            ratio(late[0.99][name], late[0.99][NO_READERS]), sum(each["missed"] for each in turns),
             f"{sum(each['calls'] for each in turns) / sum(each['wall'] for each in turns):.1f}",
             spread([each["cpu"] / each["wall"] * 100 for each in turns], ".0f"),
             f"{len(took) / len(turns) / seconds:,.0f}" if took else "",
@@ -102,23 +101,24 @@ def _table(size: int, paths: tuple[str, ...], found: dict[str, list[dict[str, An
             sum(sum(each["wrong"].values()) for each in turns) if took else "",
         ])  # fmt: skip
     headings = [
-        f"{size:,} targets; {'the whole mix' if len(paths) > 1 else paths[0]}", "late, median (ms)",
-        "late, 99th percentile (ms)", "of that with nobody, turn by turn", "polls missed", "polls a second",
-        "% of a core", "answers a second", "answered within, median (ms)", "99th percentile (ms)", "failed",
+        f"{size:,} targets; {'all paths' if len(paths) > 1 else f'`{paths[0]}`'}", "late, median (ms)",
+        "late, 99th percentile (ms)", "relative to no readers, turn by turn", "polls missed", "polls a second",
+        "% of a core", "responses a second", "response time, median (ms)", "99th percentile (ms)", "failed",
     ]  # fmt: skip
     return markdown(headings, rows)
 
 
 def _levels(found: dict[str, list[dict[str, Any]]], after: dict[str, Any]) -> str:
-    before = found[NOBODY][0]
+    before = found[NO_READERS][0]
     full = [each for turns in zip(*(found[name] for name in PAUSES), strict=True) for each in turns]
     heard = sum(len(stream) for each in full for stream in each["streams"])
     failures: Counter[str] = sum((Counter(each["wrong"]) for each in full), Counter())
     memory = ", ".join(f"{each['resident'] / 1e6:.0f}" for each in full)
     return (
-        f"Resident memory {before['resident'] / 1e6:.0f} MB before, then after each load {memory}, and "
-        f"{after['resident'] / 1e6:.0f} when all had left; files {before['files']}, then {after['files']}; tasks "
-        f"{before['tasks']}, then {after['tasks']}. {sum(len(each['streams']) for each in full):,} streams heard "
-        f"{heard:,} events; {sum(each['wrong_streams'] for each in full)} of them missed one, had one twice, out of "
-        f"order, or not whole.{f' What failed: {dict(failures)}.' if failures else ''}"
+        f"Resident memory: {before['resident'] / 1e6:.0f} MB before, {memory} after each load, "
+        f"{after['resident'] / 1e6:.0f} after all clients had left; files: {before['files']} before, {after['files']} "
+        f"after; tasks: {before['tasks']} before, {after['tasks']} after. "
+        f"{sum(len(each['streams']) for each in full):,} streams received {heard:,} events; "
+        f"{sum(each['wrong_streams'] for each in full)} streams missed an event, or received one twice, incomplete or "
+        f"out of order.{f' Failures: {dict(failures)}.' if failures else ''}"
     )

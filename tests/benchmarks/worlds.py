@@ -116,7 +116,7 @@ def syncing(count: int, pattern: Pattern, region: str) -> tuple[Scenario, Mappin
             syncs.append(Sync(begin, end))
             begin = max(end + 1, begin + chance.uniform(0.5, 1.5) * pattern.every)
         timelines.append((subject, _timeline(syncs)))
-        known[subject.watched("default", region).id] = syncs
+        known[subject.target("default", region).id] = syncs
     return Scenario("syncing", tuple(timelines)), known
 
 
