@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from watcher import __version__
+from watcher.app.sink_changes import SinkChanges
 from watcher.app.store_retry import repeat_until_stored
+from watcher.app.view import RunningDaemon
+from watcher.aws.sessions import Sessions
 from watcher.config.changes import AT_START, difference
+from watcher.config.reloader import ReloadStatus
+from watcher.core.ports import Reader, Store
+from watcher.core.settings import Config, Http
+from watcher.delivery.maintenance import Maintenance
 from watcher.errors import ServiceUnreachable, StoreError
+from watcher.observability.metrics import Metrics
+from watcher.observability.observer import Observers
+from watcher.observability.tracing_setup import Tracing
+from watcher.web.server import WebServer
+from watcher.web.stream import Hub
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
-
-    from watcher.app.sink_changes import SinkChanges
-    from watcher.app.view import RunningDaemon
-    from watcher.aws.sessions import Sessions
-    from watcher.config.reloader import ReloadStatus
-    from watcher.core.ports import Reader, Store
-    from watcher.core.settings import Config, Http
-    from watcher.delivery.maintenance import Maintenance
-    from watcher.observability.metrics import Metrics
-    from watcher.observability.observer import Observers
-    from watcher.observability.tracing_setup import Tracing
-    from watcher.web.server import WebServer
-    from watcher.web.stream import Hub
-
-    Task = Callable[[], Coroutine[Any, Any, None]]
+Task = Callable[[], Coroutine[Any, Any, None]]
 
 log = structlog.get_logger()
 

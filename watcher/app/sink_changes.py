@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.app.store_retry import repeat_until_stored
+from watcher.aws.sessions import Sessions
+from watcher.config.changes import Difference
 from watcher.core.ports import Clock, Sink, Store
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config, SinkSettings
-
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
-    from watcher.config.changes import Difference
-    from watcher.delivery.relay import Relay
-    from watcher.polling.recorder import Recorder
+from watcher.delivery.relay import Relay
+from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
 

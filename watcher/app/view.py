@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from watcher.cluster.membership import Membership
 from watcher.config.reloader import ReloadStatus
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Clock, Reader
 from watcher.core.settings import Config
 from watcher.core.state import Record
-
-if TYPE_CHECKING:
-    from watcher.cluster.membership import Membership
-    from watcher.delivery.relay import Relay
-    from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
-    from watcher.polling.manager import PollerManager
-    from watcher.polling.recorder import Recorder
+from watcher.delivery.relay import Relay
+from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
+from watcher.polling.manager import PollerManager
+from watcher.polling.recorder import Recorder
 
 
 @dataclass(eq=False)

@@ -16,6 +16,7 @@ from aiobotocore.config import AioConfig
 from watcher import __version__
 from watcher.aws.credential_errors import no_credentials_in_time
 from watcher.aws.responses import BoundedSession
+from watcher.aws.sessions import Session, Sessions
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
 from watcher.util.duration import format_duration
@@ -23,8 +24,6 @@ from watcher.util.redaction import remember
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
-
-    from watcher.aws.sessions import Session, Sessions
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
 KEEPALIVE_SECONDS = 45.0

@@ -12,8 +12,9 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Iterable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiobotocore.session import AioSession
 from botocore.credentials import RefreshableCredentials
@@ -22,15 +23,11 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from watcher.aws.credential_chain import Chain, ambient_chain, role_chain
 from watcher.aws.credential_errors import LOADING_SECONDS, credentials_failure
 from watcher.aws.responses import JsonModels, ResponseParserFactory
+from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
 from watcher.util.single_flight import SingleFlight
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from watcher.core.settings import Account
-
-    Credentials = tuple[str, str | None, str | None, str | None]
+Credentials = tuple[str, str | None, str | None, str | None]
 
 RENEW_SECONDS = 30.0
 """Seconds between two attempts to load an account's missing, wrong or refused credentials again."""

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -18,12 +17,10 @@ from watcher.core.model import EndpointKey
 from watcher.core.ports import Sharded
 from watcher.core.settings import Config
 from watcher.core.state import Record
+from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
-
-if TYPE_CHECKING:
-    from watcher.delivery.relay import Relay
-    from watcher.polling.manager import PollerManager
-    from watcher.polling.recorder import Recorder
+from watcher.polling.manager import PollerManager
+from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
 

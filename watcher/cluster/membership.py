@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.cluster.handover import Handover
-from watcher.cluster.lease_keeper import LeaseKeeper
+from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Sharded
 from watcher.core.settings import Config
-
-if TYPE_CHECKING:
-    from watcher.cluster.lease_keeper import Tenure
-    from watcher.delivery.relay import Relay
-    from watcher.polling.manager import PollerManager
-    from watcher.polling.recorder import Recorder
+from watcher.delivery.relay import Relay
+from watcher.polling.manager import PollerManager
+from watcher.polling.recorder import Recorder
 
 SHARED_GRACE_SECONDS = 2.0
 """How long the last deliveries may take at the end, when another daemon continues with the rest."""

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from watcher.aws.service_models import is_region
-from watcher.config.faults import choice
+from watcher.config.faults import Faults, choice
 from watcher.config.readers import quoted
-from watcher.config.schema import AccountModel
+from watcher.config.schema import AccountModel, File
+from watcher.config.sink_model import AccountSinkModel
 from watcher.config.target_model import TargetModel
 from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
 from watcher.core import settings
-
-if TYPE_CHECKING:
-    from watcher.config.faults import Faults
-    from watcher.config.schema import File
-    from watcher.config.sink_model import AccountSinkModel
 
 DEFAULT = "default"
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")

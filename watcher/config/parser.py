@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from watcher.config.accounts import Environment
-from watcher.config.document import decode
+from watcher.config.document import Document, decode
 from watcher.config.faults import Faults, describe
 from watcher.config.resolve import resolve
 from watcher.config.schema import file_model, sections
@@ -16,9 +15,6 @@ from watcher.config.variables import fill_tree
 from watcher.core.kinds import Kind
 from watcher.core.settings import Config
 from watcher.errors import ConfigError
-
-if TYPE_CHECKING:
-    from watcher.config.document import Document
 
 
 def parse(

@@ -11,17 +11,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.config.document import Document
 from watcher.core.ports import Clock
 from watcher.core.settings import Config
 from watcher.errors import ConfigError, ServiceUnreachable
 from watcher.util.threads import off_loop
-
-if TYPE_CHECKING:
-    from watcher.config.document import Document
 
 log = structlog.get_logger()
 

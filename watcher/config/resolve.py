@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from watcher.config.accounts import Accounts, ambient_region
+from watcher.config.accounts import Accounts, Environment, ambient_region
+from watcher.config.faults import Faults
 from watcher.config.files import report_shared_files
-from watcher.config.schema import File, sections
-from watcher.config.sink_model import AccountSinkModel
+from watcher.config.schema import AccountModel, Defaults, File, sections
+from watcher.config.sink_model import AccountSinkModel, SinkModel
+from watcher.config.target_model import TargetModel
+from watcher.config.tree import Keys, Place
 from watcher.config.url_readers import is_loopback, split_listen
 from watcher.core import settings
 from watcher.core.model import Target
 from watcher.core.state_url import SCHEME, parse_address
-
-if TYPE_CHECKING:
-    from watcher.config.accounts import Environment
-    from watcher.config.faults import Faults
-    from watcher.config.schema import AccountModel, Defaults
-    from watcher.config.sink_model import SinkModel
-    from watcher.config.target_model import TargetModel
-    from watcher.config.tree import Keys, Place
 
 DEFAULT_SINK = "stdout"
 """The name and the type of the sink of a configuration that lists none."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from watcher.config.faults import suggestion
+from watcher.config.faults import Faults, suggestion
 from watcher.config.fields import (
     DURATION_SCHEMA,
     Interval,
@@ -25,9 +25,6 @@ from watcher.config.tree import Keys
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.core.settings import SinkOptions
 from watcher.util.globs import matches
-
-if TYPE_CHECKING:
-    from watcher.config.faults import Faults
 
 ROUTABLE = (*EVENT_TYPES, "watcher.sync.blocked", "watcher.sync.unblocked", TEST_EVENT)
 """The types of events that may be routed, including two that are reserved and not emitted yet."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import PydanticOmit, core_schema
 
-from watcher.config.faults import choice, suggestion
+from watcher.config.faults import Faults, choice, suggestion
 from watcher.config.readers import meant_as_text, quoted
 from watcher.config.sink_model import SinkModel
 from watcher.config.strict_model import faults_of
@@ -17,8 +17,6 @@ from watcher.config.tree import Keys
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
-
-    from watcher.config.faults import Faults
 
 
 class SinkTypes:

@@ -18,12 +18,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticOmit
 
+from watcher.config.faults import Faults
 from watcher.config.tree import Items, Keys, Place, Text, is_null
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-
-    from watcher.config.faults import Faults
 
 
 class StrictModel(BaseModel):

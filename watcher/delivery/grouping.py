@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from watcher.core.events import Event
 from watcher.messages.cause import cause_text, without_names_and_ids
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
 
 
 def causes_of(event: Event) -> tuple[str, ...]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.core.liveness import MARK_SECONDS
 from watcher.core.ports import Store
 from watcher.core.reminders import reminder_requests
+from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
-
-if TYPE_CHECKING:
-    from watcher.delivery.relay import Relay
-    from watcher.observability.daemon_view import DaemonView
+from watcher.observability.daemon_view import DaemonView
 
 log = structlog.get_logger()
 

@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.core.ports import Clock, Sink, Store
 from watcher.core.settings import GIVE_UP_AFTER_SECONDS
 from watcher.delivery.worker import Worker
+from watcher.observability.daemon_view import SinkStatus
 from watcher.observability.observer import Observer
-
-if TYPE_CHECKING:
-    from watcher.observability.daemon_view import SinkStatus
 
 log = structlog.get_logger()
 

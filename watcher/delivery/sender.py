@@ -7,7 +7,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,11 +15,9 @@ from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, 
 from watcher.delivery.batching import Batcher
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
+from watcher.observability.observer import Observer
 from watcher.observability.tracing import span
 from watcher.util.duration import format_duration
-
-if TYPE_CHECKING:
-    from watcher.observability.observer import Observer
 
 log = structlog.get_logger()
 

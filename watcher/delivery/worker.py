@@ -11,7 +11,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from math import inf
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,9 +19,7 @@ from watcher.core.retry_policy import REMOVED, given_up
 from watcher.delivery.sender import STORE_PAUSE_SECONDS, Sender
 from watcher.errors import SinkClosed, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkState, SinkStatus
-
-if TYPE_CHECKING:
-    from watcher.observability.observer import Observer
+from watcher.observability.observer import Observer
 
 log = structlog.get_logger()
 

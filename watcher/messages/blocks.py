@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from watcher.messages.message import Tone
+from watcher.messages.message import Fact, Message, Tone
 from watcher.messages.sanitize import for_slack
-
-if TYPE_CHECKING:
-    from watcher.messages.message import Fact, Message
 
 MAX_BLOCKS, MAX_HEADER, MAX_SECTION = 50, 150, 3000
 """Blocks of a message, characters of a header and of a section: https://docs.slack.dev/reference/block-kit/blocks."""

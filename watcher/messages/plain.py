@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.messages.compose import title
+from watcher.messages.message import Fact, Message
 from watcher.messages.sanitize import ascii_line, for_text, one_line
-
-if TYPE_CHECKING:
-    from watcher.messages.message import Fact, Message
 
 MAX_SUBJECT = 99
 """Characters of a subject line: SNS's `Publish` takes fewer than 100."""

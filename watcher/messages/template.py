@@ -8,19 +8,17 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cache, lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError, TemplateSyntaxError
 
 from watcher.messages.compose import message_for
+from watcher.messages.message import Message
 from watcher.messages.samples import SAMPLES_NOW, samples
 from watcher.messages.sandbox import Budget, Fields, Values, environment, within
 from watcher.messages.sanitize import ESCAPES, one_line
 from watcher.messages.syntax import parsed
-
-if TYPE_CHECKING:
-    from watcher.messages.message import Message
 
 MAX_SOURCE, MAX_OUTPUT = 16_384, 16_384
 """Characters of a template, and of the text that it renders."""

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from watcher import __version__
 from watcher.core.model import KNOWN_STATUSES
+from watcher.core.state import Record
 from watcher.core.status import outage_of, stalled
 from watcher.observability.backlog import Backlog
 from watcher.observability.daemon_view import DaemonView, SinkState, endpoint_unreadable, polled_here
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
-    from watcher.core.state import Record
-
-    Labels = tuple[str, ...]
+Labels = tuple[str, ...]
 
 ENDPOINT = ("account", "region", "api")
 UNKNOWN, NEVER_SYNCED, NOT_SEEN = "UNKNOWN", "NEVER_SYNCED", "NOT_SEEN"

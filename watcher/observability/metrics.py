@@ -22,19 +22,18 @@ from prometheus_client import (
     generate_latest,
 )
 
+from watcher.core.events import Event
 from watcher.core.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, Target, parse_rfc3339
 from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
 from watcher.core.settings import Config
 from watcher.errors import StoreError
 from watcher.observability.backlog import Backlog, Backlogs
+from watcher.observability.daemon_view import DaemonView
 from watcher.observability.gauges import ENDPOINT, gauges
 from watcher.observability.observer import Observer, Poll
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
-
-    from watcher.core.events import Event
-    from watcher.observability.daemon_view import DaemonView
 
 # Otherwise each counter has an undocumented gauge beside it.
 disable_created_metrics()  # type: ignore[no-untyped-call]

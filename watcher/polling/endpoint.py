@@ -12,22 +12,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 from watcher.aws.call_errors import call_failure
-from watcher.aws.client import Client
+from watcher.aws.client import Client, LeasedClient
 from watcher.aws.json_body import body_of
-from watcher.aws.sessions import credentials_of
+from watcher.aws.sessions import Sessions, credentials_of
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.retry import always, attempt
-
-if TYPE_CHECKING:
-    from watcher.aws.client import LeasedClient
-    from watcher.aws.sessions import Sessions
-
 
 MAX_SKEW = timedelta(hours=1)
 """The largest accepted difference between AWS's clock and this one; AWS refuses signatures after a few minutes."""

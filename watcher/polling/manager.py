@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.aws.sessions import Sessions
 from watcher.core.model import EndpointKey, Target
 from watcher.core.ports import Clock
 from watcher.core.settings import Account, Config
-from watcher.observability.daemon_view import TargetStatus
+from watcher.observability.daemon_view import EndpointStatus, TargetStatus
+from watcher.observability.observer import Observer
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.rate_limiter import RateLimiter
-
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
-    from watcher.observability.daemon_view import EndpointStatus
-    from watcher.observability.observer import Observer
-    from watcher.polling.recorder import Recorder
-
+from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
 

@@ -12,19 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from watcher.core.diff import Outcome, diff
-from watcher.core.events import muted, outage_event, sync_event, with_trace
+from watcher.core.events import Event, muted, outage_event, sync_event, with_trace
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
 from watcher.core.routing import muted_by, route
 from watcher.core.settings import Mute, SinkSettings
 from watcher.core.state import Record
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from math import inf
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,16 +20,13 @@ from watcher.core.settings import Config
 from watcher.core.status import active
 from watcher.errors import PollFailed, Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
-from watcher.observability.observer import Poll, PollOutcome, outcome_of
+from watcher.observability.observer import Observer, Poll, PollOutcome, outcome_of
 from watcher.observability.tracing import span
+from watcher.polling.endpoint import Endpoint
 from watcher.polling.rate_limiter import LOWEST
+from watcher.polling.recorder import Recorder
 from watcher.polling.results import PollResults
 from watcher.polling.schedule import Schedule, first_due, next_due, taken_over_due
-
-if TYPE_CHECKING:
-    from watcher.observability.observer import Observer
-    from watcher.polling.endpoint import Endpoint
-    from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
 

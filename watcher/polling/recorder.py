@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 
+from watcher.core.ports import Clock, Entry, Store
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
+from watcher.observability.observer import Observer
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-
-    from watcher.core.ports import Clock, Entry, Store
-    from watcher.observability.observer import Observer
-
-    Batch = Sequence[tuple["Sequence[Entry] | Forgetting", asyncio.Future[None]]]
+Batch = Sequence[tuple["Sequence[Entry] | Forgetting", asyncio.Future[None]]]
 
 log = structlog.get_logger()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -18,16 +17,14 @@ from watcher.errors import PollFailed
 from watcher.observability.tracing import traceparent
 from watcher.polling.freshness import Freshness
 from watcher.polling.observations import (
+    Observation,
     entry_of,
     observe_answer,
     observe_endpoint_answer,
     observe_endpoint_failure,
     observe_failure,
 )
-
-if TYPE_CHECKING:
-    from watcher.polling.observations import Observation
-    from watcher.polling.recorder import Recorder
+from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from watcher.simulator.faults import Fault
-    from watcher.simulator.scenario import FaultWindow, Throttle
+from watcher.simulator.faults import Fault
+from watcher.simulator.scenario import FaultWindow, Throttle
 
 
 @dataclass(slots=True)

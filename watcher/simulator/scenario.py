@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from watcher.core.model import Target
-
-if TYPE_CHECKING:
-    from watcher.simulator.faults import Fault
-    from watcher.simulator.timeline import Subject, Timeline
+from watcher.simulator.faults import Fault
+from watcher.simulator.timeline import Subject, Timeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -21,10 +21,8 @@ from aiohttp import web
 from watcher.errors import ServiceUnreachable, UsageError
 from watcher.simulator import aws_json, signing, sts
 from watcher.simulator.faults import Reply, Transmission, error_reply
+from watcher.simulator.world import World
 from watcher.sources.proton import TEMPLATE
-
-if TYPE_CHECKING:
-    from watcher.simulator.world import World
 
 DRIP_SECONDS = 0.1
 """The time between two bytes of the fault `drip`."""

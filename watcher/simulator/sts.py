@@ -6,7 +6,6 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 from uuid import uuid4
 from xml.sax.saxutils import escape
@@ -14,10 +13,7 @@ from xml.sax.saxutils import escape
 from watcher.simulator.aws_json import ApiError
 from watcher.simulator.faults import Reply
 from watcher.simulator.scenario import Role
-from watcher.simulator.signing import TemporaryCredentials
-
-if TYPE_CHECKING:
-    from watcher.simulator.signing import Keyring
+from watcher.simulator.signing import Keyring, TemporaryCredentials
 
 XML = "text/xml"
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"

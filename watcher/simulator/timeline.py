@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha1
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from watcher.core.kinds import Kind
 from watcher.core.model import SUCCEEDED, Attempt, Snapshot, SyncEvent, Target, rfc3339
+from watcher.simulator.faults import Fault
 from watcher.simulator.keys import key_of
 from watcher.sources.proton import TEMPLATE
-
-if TYPE_CHECKING:
-    from watcher.simulator.faults import Fault
 
 MAX_ATTEMPTS = 8
 """Attempts that are kept for stale replicas."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from watcher.core.model import Snapshot
 from watcher.simulator import aws_json
 from watcher.simulator.fault_schedule import FaultSchedule
 from watcher.simulator.faults import Reply, error_reply
+from watcher.simulator.scenario import Scenario
 from watcher.simulator.timeline import State, Subject, Timeline, advance, after_call, initial_state
 from watcher.sources.codeconnections import STACK
-
-if TYPE_CHECKING:
-    from watcher.simulator.scenario import Scenario
 
 
 @dataclass(slots=True)

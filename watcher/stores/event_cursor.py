@@ -7,17 +7,14 @@ that were returned before.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+from watcher.core.events import Event
+from watcher.core.ports import EventQuery, Reader
 
-    from watcher.core.events import Event
-    from watcher.core.ports import EventQuery, Reader
-
-    Found = tuple[int, Event]
-    """An event with its number."""
+Found = tuple[int, Event]
+"""An event with its number."""
 
 
 class EventCursor:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
-from typing import TYPE_CHECKING
 
 from watcher.core import reminders
-from watcher.core.events import fitting
+from watcher.core.events import Event, fitting
 from watcher.core.ports import (
     Delivery,
     DeliveryOutcome,
@@ -27,9 +26,6 @@ from watcher.sources.subjects import subject_matches
 from watcher.stores.lane_index import Index, Place, Row
 from watcher.stores.lanes import OVER
 from watcher.util.globs import matches
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
 
 
 @dataclass(frozen=True, slots=True)

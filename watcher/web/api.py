@@ -6,25 +6,23 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.events import Event
 from watcher.core.model import Target, rfc3339
 from watcher.core.ports import DeliveryQuery, EventQuery
 from watcher.core.settings import Config
 from watcher.core.status import standing
 from watcher.errors import StoreSilent
+from watcher.observability.backlog import Backlogs
+from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import Gate, SingleFlight
 from watcher.web import badge, history, query, views
+from watcher.web.health import Health
 from watcher.web.overview import Overview
 from watcher.web.peers import PeerRecords
-from watcher.web.responses import Response, error_response, json_response
+from watcher.web.responses import Compressor, Response, error_response, json_response
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
-
-    from watcher.core.events import Event
-    from watcher.observability.backlog import Backlogs
-    from watcher.observability.daemon_view import DaemonView
-    from watcher.web.health import Health
-    from watcher.web.responses import Compressor
 
 MAX_QUERIES, QUERY_SECONDS = 4, 10.0
 """Queries to the store at a time, and how long one may take."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from watcher.web.connection import Connection
 from watcher.web.limits import may_have_more
-
-if TYPE_CHECKING:
-    from watcher.web.connection import Connection
 
 MAX_SEARCHED = 64
 """Connections that are searched for an idle one; the next search begins with others."""

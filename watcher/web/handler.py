@@ -15,6 +15,8 @@ from aiohttp import HttpVersion11
 
 from watcher.core.settings import Config
 from watcher.errors import StoreError
+from watcher.observability.daemon_view import DaemonView
+from watcher.observability.metrics import Metrics
 from watcher.util.redaction import redact
 from watcher.web import assets, auth, query, routes
 from watcher.web.api import Api
@@ -22,14 +24,10 @@ from watcher.web.health import Health
 from watcher.web.limits import HeldBodies, OnePerIteration, client_of, may_have_more
 from watcher.web.responses import Compressor, Response, accepts_gzip, error_response, send
 from watcher.web.routes import Route
-from watcher.web.stream import MAX_STREAMS
+from watcher.web.stream import MAX_STREAMS, Hub
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-    from watcher.observability.daemon_view import DaemonView
-    from watcher.observability.metrics import Metrics
-    from watcher.web.stream import Hub
 
 log = structlog.get_logger()
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from watcher.errors import StoreError, StoreSilent
+from watcher.observability.daemon_view import DaemonView
+from watcher.observability.metrics import Metrics
 from watcher.util.single_flight import SingleFlight
 from watcher.web import views
 from watcher.web.responses import Response, json_response
-
-if TYPE_CHECKING:
-    from watcher.observability.daemon_view import DaemonView
-    from watcher.observability.metrics import Metrics
 
 PROBE_KEPT_SECONDS, PROBE_SECONDS = 2.0, 2.0
 """How long the result of a probe of the store is used, and how long one may take."""

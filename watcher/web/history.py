@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from watcher.core.events import Event
 from watcher.core.model import Revision, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
@@ -13,9 +14,6 @@ from watcher.core.state import Known
 from watcher.delivery.explain import explain
 from watcher.messages.links import links
 from watcher.util.redaction import redact
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
 
 
 def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any]]:

@@ -16,14 +16,13 @@ from watcher.core.settings import Config
 from watcher.errors import ServiceUnreachable
 from watcher.web.connection import Connection
 from watcher.web.connections import Connections
+from watcher.web.handler import Handler
 from watcher.web.limits import max_connections
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
-
-    from watcher.web.handler import Handler
 
 MAX_SURPLUS = 64
 """Connections above the limit that get a response at a time; a newer one replaces the oldest."""

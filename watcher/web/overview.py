@@ -8,20 +8,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.core.model import Target, rfc3339
 from watcher.core.state import Record
 from watcher.core.status import Status, rank
+from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
-from watcher.web.responses import Response
+from watcher.web.peers import PeerRecords
+from watcher.web.query import Filter
+from watcher.web.responses import Compressor, Response
 from watcher.web.views import committed_row, polling_row
-
-if TYPE_CHECKING:
-    from watcher.observability.daemon_view import DaemonView
-    from watcher.web.peers import PeerRecords
-    from watcher.web.query import Filter
-    from watcher.web.responses import Compressor
 
 KEPT_SECONDS = 1.0
 """How long the rows are used."""

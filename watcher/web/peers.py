@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,10 +10,8 @@ from watcher.core.model import EndpointKey, Target
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import StoreError, StoreSilent
+from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
-
-if TYPE_CHECKING:
-    from watcher.observability.daemon_view import DaemonView
 
 log = structlog.get_logger()
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from watcher.core.settings import Http
 from watcher.errors import ServiceUnreachable
+from watcher.observability.daemon_view import DaemonView
+from watcher.observability.metrics import Metrics
 from watcher.web.handler import Handler
 from watcher.web.listener import Listener
-
-if TYPE_CHECKING:
-    from watcher.observability.daemon_view import DaemonView
-    from watcher.observability.metrics import Metrics
-    from watcher.web.stream import Hub
-
+from watcher.web.stream import Hub
 
 CLOSE_SECONDS = 2.0
 """For responses that are being sent at an address that is no longer configured."""

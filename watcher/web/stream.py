@@ -10,21 +10,17 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
-from watcher.core.events import fitting
+from watcher.core.events import Event, fitting
 from watcher.core.ports import Entry, EventQuery
 from watcher.errors import StoreError
+from watcher.observability.daemon_view import DaemonView
 from watcher.observability.observer import Observer
 from watcher.stores.event_cursor import EventCursor, cursor_at_end
 from watcher.web.responses import HEADERS
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
-    from watcher.observability.daemon_view import DaemonView
 
 log = structlog.get_logger()
 

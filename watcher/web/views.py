@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher import __version__
 from watcher.core.events import target_to_json
@@ -12,12 +12,9 @@ from watcher.core.model import EndpointKey, Target, rfc3339
 from watcher.core.state import Outage, Record, attempt_to_json
 from watcher.core.status import active, last_failure, outage_of, stalled, standing
 from watcher.messages.links import links, repository_name
-from watcher.observability.daemon_view import SinkState
+from watcher.observability.backlog import Backlog
+from watcher.observability.daemon_view import DaemonView, EndpointStatus, SinkState, SinkStatus, TargetStatus
 from watcher.util.redaction import excerpt, redact
-
-if TYPE_CHECKING:
-    from watcher.observability.backlog import Backlog
-    from watcher.observability.daemon_view import DaemonView, EndpointStatus, SinkStatus, TargetStatus
 
 MAX_NOTE_BYTES = 500
 """The length of AWS's text about a failure."""

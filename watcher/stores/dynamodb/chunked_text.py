@@ -7,15 +7,11 @@ parts of a write that never came to its end.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.errors import StoreError
 from watcher.stores.dynamodb.items import LONGEST, Item, Key, packed, unpacked
-from watcher.stores.dynamodb.table import gather
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.table import Table
+from watcher.stores.dynamodb.table import Table, gather
 
 
 class TornTextError(StoreError):

@@ -6,14 +6,14 @@ import asyncio
 import os
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import call_failure, refusal
-from watcher.aws.client import Client
+from watcher.aws.client import Client, LeasedClient
 from watcher.aws.json_body import body_of
 from watcher.aws.profiles import ProfileError, botocore_profile_region
 from watcher.aws.responses import BoundedSession
@@ -22,9 +22,6 @@ from watcher.core.settings import Account
 from watcher.core.state_url import Address
 from watcher.errors import PollFailed, StoreError
 from watcher.util.redaction import excerpt, printable
-
-if TYPE_CHECKING:
-    from watcher.aws.client import LeasedClient
 
 CALL_SECONDS = 5.0
 """For one call in total."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.stores.dynamodb import items
-from watcher.stores.dynamodb.items import EventKey, Item, Key, sound
+from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, sound
 from watcher.stores.lane_index import Place, Row
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.items import Value
 
 _ROW = ("tries", "tried", "answer", "failures", "since", "next_try")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.core import state
@@ -17,13 +16,9 @@ from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
-from watcher.stores.dynamodb.items import EventKey, Key, shard_of
-from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Put
+from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of
+from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Operation, Put, Table
 from watcher.stores.lane_index import Place, Row
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.items import Item, Value
-    from watcher.stores.dynamodb.table import Operation, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -28,17 +27,14 @@ from watcher.stores.dynamodb.commit import (
     prepare,
     written_with,
 )
-from watcher.stores.dynamodb.items import shard_of
+from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb.items import Item, shard_of
+from watcher.stores.dynamodb.retention import Retention
+from watcher.stores.dynamodb.shard_lanes import ShardLanes
+from watcher.stores.dynamodb.shard_outbox import ShardOutbox
+from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import Put, gather
 from watcher.stores.lanes import OVER
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.contents import Contents
-    from watcher.stores.dynamodb.items import Item
-    from watcher.stores.dynamodb.retention import Retention
-    from watcher.stores.dynamodb.shard_lanes import ShardLanes
-    from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-    from watcher.stores.dynamodb.sink_registry import SinkRegistry
 
 log = structlog.get_logger()
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.core import state
-from watcher.core.events import check_event
+from watcher.core.events import Event, check_event
 from watcher.core.ports import DeliveryState
 from watcher.core.state import Record
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.chunked_text import TornTextError, text_of
-from watcher.stores.dynamodb.items import SHARDS, shard_of
-from watcher.stores.dynamodb.table import gather
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
-    from watcher.stores.dynamodb.items import EventKey, Item
-    from watcher.stores.dynamodb.table import Table
+from watcher.stores.dynamodb.items import SHARDS, EventKey, Item, shard_of
+from watcher.stores.dynamodb.table import Table, gather
 
 log = structlog.get_logger()
 

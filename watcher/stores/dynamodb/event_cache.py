@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from watcher.core.events import Event
-    from watcher.stores.dynamodb.contents import Contents
-    from watcher.stores.dynamodb.items import EventKey
+from watcher.core.events import Event
+from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb.items import EventKey
 
 MAX_CHARACTERS = 16 * 1024 * 1024
 """Characters of event bodies kept in memory."""

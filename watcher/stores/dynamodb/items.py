@@ -26,13 +26,11 @@ import zlib
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from watcher.sources import KINDS
+from watcher.stores.lane_index import Place, Row
 from watcher.util.shapes import Each, Optional, check, is_moment
-
-if TYPE_CHECKING:
-    from watcher.stores.lane_index import Place, Row
 
 FORM = 1
 """The version of all this."""

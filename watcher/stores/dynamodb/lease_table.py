@@ -7,20 +7,14 @@ owner's counter has still not moved; so an owner that renews, and then reads, ha
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping
 
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.stores.dynamodb.client import RefusedError
-from watcher.stores.dynamodb.items import Key
-from watcher.stores.dynamodb.table import ConditionCheck, Update
+from watcher.stores.dynamodb.items import Item, Key, Value
+from watcher.stores.dynamodb.table import ConditionCheck, Table, Update
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from watcher.stores.dynamodb.items import Item, Value
-    from watcher.stores.dynamodb.table import Table
-
-    Values = dict[str, Value]
+Values = dict[str, Value]
 
 LEASES = "L"
 """The partition of leases and counters."""

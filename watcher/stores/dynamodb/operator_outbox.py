@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from watcher.core.ports import DeliveryState
 from watcher.stores.dynamodb import codec, items
-from watcher.stores.dynamodb.items import EventKey, shard_of
+from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lease_table import lease
 from watcher.stores.dynamodb.reader import DynamoReader
-from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Put, Update, gather
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.items import Item
-    from watcher.stores.dynamodb.table import Operation
-    from watcher.stores.lane_index import Row
+from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Operation, Put, Update, gather
+from watcher.stores.lane_index import Row
 
 
 class DynamoOutbox(DynamoReader):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from watcher.core.events import fitting
+from watcher.aws.sessions import Sessions
+from watcher.core.events import Event, fitting
 from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery
 from watcher.core.state import Record
@@ -16,15 +16,10 @@ from watcher.sources.subjects import matches_one_id, subject_matches
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.contents import Contents
-from watcher.stores.dynamodb.items import SHARDS, EventKey
+from watcher.stores.dynamodb.items import SHARDS, EventKey, Item
 from watcher.stores.dynamodb.schema import check
 from watcher.stores.dynamodb.table import MOST_READ, Table, gather
 from watcher.util.globs import matches
-
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
-    from watcher.core.events import Event
-    from watcher.stores.dynamodb.items import Item
 
 PAGE = 200
 """Places in the history that are read at a time."""

@@ -6,25 +6,20 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import inf
-from typing import TYPE_CHECKING
 
 from watcher.core import reminders
+from watcher.core.events import Event
 from watcher.core.ports import DeliveryState, ReminderRequest
 from watcher.stores.dynamodb import chunked_text, codec, items
-from watcher.stores.dynamodb.items import EventKey, Key, shard_of
+from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
 from watcher.stores.dynamodb.operator_outbox import touched
-from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, gather
+from watcher.stores.dynamodb.shard_lanes import ShardLanes
+from watcher.stores.dynamodb.shard_outbox import ShardOutbox
+from watcher.stores.dynamodb.sink_registry import SinkRegistry
+from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Operation, Put, gather
 from watcher.stores.lane_index import Place, Row
 from watcher.stores.lanes import OVER
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
-    from watcher.stores.dynamodb.contents import Contents
-    from watcher.stores.dynamodb.items import Item
-    from watcher.stores.dynamodb.shard_lanes import ShardLanes
-    from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-    from watcher.stores.dynamodb.sink_registry import SinkRegistry
-    from watcher.stores.dynamodb.table import Operation
 
 STEP = 50
 """Events that are looked at together."""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.client import NoTableError, RefusedError
+from watcher.stores.dynamodb.client import Caller, NoTableError, RefusedError
 from watcher.stores.dynamodb.items import FORM, META, SHARDS
-from watcher.stores.dynamodb.table import ABSENT
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.client import Caller
-    from watcher.stores.dynamodb.table import Table
+from watcher.stores.dynamodb.table import ABSENT, Table
 
 log = structlog.get_logger()
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from watcher.stores.dynamodb import codec, commit, items
-from watcher.stores.dynamodb.items import shard_of
-from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put
+from watcher.stores.dynamodb.items import Item, shard_of
+from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Operation, Put, Table
 from watcher.stores.lane_index import Index, Row
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.items import Item
-    from watcher.stores.dynamodb.table import Operation, Table
 
 
 class ShardLanes:

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from math import inf
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import structlog
 
-from watcher.core.ports import Delivery, DeliveryState
+from watcher.core.events import Event
+from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState
 from watcher.stores.dynamodb import items
 from watcher.stores.dynamodb.chunked_text import TornTextError, text_of
-from watcher.stores.dynamodb.items import EventKey, shard_of
+from watcher.stores.dynamodb.event_cache import EventCache
+from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of
 from watcher.stores.dynamodb.operator_outbox import ended
-from watcher.stores.dynamodb.table import PRESENT, Update, gather
+from watcher.stores.dynamodb.shard_lanes import ShardLanes
+from watcher.stores.dynamodb.table import PRESENT, Operation, Update, gather
 from watcher.stores.lane_index import Place, Row
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-    from datetime import datetime
-    from typing import Any, TypeVar
-
-    from watcher.core.events import Event
-    from watcher.core.ports import DeliveryOutcome
-    from watcher.stores.dynamodb.event_cache import EventCache
-    from watcher.stores.dynamodb.items import Item, Key, Value
-    from watcher.stores.dynamodb.shard_lanes import ShardLanes
-    from watcher.stores.dynamodb.table import Operation
-
-    T = TypeVar("T")
-    Pending = tuple[DeliveryOutcome, Row, list[Operation]]
+T = TypeVar("T")
+Pending = tuple[DeliveryOutcome, Row, list[Operation]]
 
 log = structlog.get_logger()
 

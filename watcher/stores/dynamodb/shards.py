@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.errors import StoreError
+from watcher.stores.dynamodb.committer import Committer
 from watcher.stores.dynamodb.items import SHARDS, shard_of
 from watcher.stores.dynamodb.lease_table import LeaseTable
+from watcher.stores.dynamodb.shard_lanes import ShardLanes
+from watcher.stores.dynamodb.shard_outbox import ShardOutbox
+from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import Table
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.committer import Committer
-    from watcher.stores.dynamodb.shard_lanes import ShardLanes
-    from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-    from watcher.stores.dynamodb.sink_registry import SinkRegistry
 
 log = structlog.get_logger()
 

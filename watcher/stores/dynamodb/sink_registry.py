@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from watcher.stores.dynamodb import codec, items
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.contents import Contents
-    from watcher.stores.dynamodb.items import Value
+from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb.items import Value
 
 
 class SinkRegistry:

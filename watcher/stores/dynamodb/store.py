@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.aws.sessions import Sessions
 from watcher.core.ports import Sharded
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state_url import Address
@@ -27,11 +27,7 @@ from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.shards import Shards
 from watcher.stores.dynamodb.sink_registry import SinkRegistry
-from watcher.stores.dynamodb.table import gather
-
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
-    from watcher.stores.dynamodb.table import Table
+from watcher.stores.dynamodb.table import Table, gather
 
 log = structlog.get_logger()
 

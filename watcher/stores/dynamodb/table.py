@@ -7,16 +7,13 @@ import re
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from watcher.core.state_url import Address
 from watcher.errors import StoreError
 from watcher.stores.dynamodb.client import Caller, RefusedError
-from watcher.stores.dynamodb.items import Item, Key, checked, decode, encode, key_of
+from watcher.stores.dynamodb.items import Item, Key, Value, checked, decode, encode, key_of
 from watcher.util.redaction import printable
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.items import Value
 
 MOST_READ, MOST_WRITTEN, MOST_AT_ONCE = 100, 100, 16
 """Items in one BatchGetItem, in one transaction; requests under way at the same time."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from watcher.core import state
@@ -17,16 +16,12 @@ from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import chunked_text, codec, commit, items, schema
 from watcher.stores.dynamodb.client import RefusedError
-from watcher.stores.dynamodb.items import META, SHARDS, EventKey
+from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Item, Value
 from watcher.stores.dynamodb.lease_table import LEASES, WATCHER, LeaseTable, seen_in
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import gather
 from watcher.stores.lane_index import Place, Row
-from watcher.stores.transfer import Recorded, Sending, Sinks, State
-
-if TYPE_CHECKING:
-    from watcher.stores.dynamodb.items import Item, Value
-    from watcher.stores.transfer import Part
+from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 TOGETHER = 50
 

@@ -6,17 +6,14 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from math import inf
-from typing import TYPE_CHECKING
 
 from watcher.core import state
+from watcher.core.events import Event
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, ReminderRequest
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.stores.sqlite import outbox
 from watcher.stores.sqlite.reader import SqliteReader
-
-if TYPE_CHECKING:
-    from watcher.core.events import Event
 
 EVER = 1e12
 """Seconds since 1970 that no clock will show."""

@@ -5,17 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from watcher.core import state
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
 from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.rows import numbered
-from watcher.stores.transfer import Recorded, Sending, Sinks, State
-
-if TYPE_CHECKING:
-    from watcher.stores.transfer import Part
+from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 
 class SqliteMover:
