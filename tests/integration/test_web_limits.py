@@ -80,6 +80,14 @@ def connections(site: Site) -> set[Any]:
     return site.server._listener._connections
 
 
+async def slow_readers(site: Site, count: int) -> list[socket.socket]:
+    """Clients that read nothing of eight large responses each, once the server waits for all of them."""
+    request = b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8
+    sockets = [site.slow_client(request) for _ in range(count)]
+    await until(lambda: sum(each.writing_paused for each in connections(site)) >= count)
+    return sockets
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("begun", [b"", b"GET /livez HTTP/1.1\r\n", b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: "])
 async def test_who_does_not_finish_asking_is_cut_off(site: Site, begun: bytes) -> None:
@@ -121,8 +129,7 @@ async def test_who_keeps_a_connection_and_is_silent_may_ask_again(site: Site) ->
 @pytest.mark.usefixtures("impatient")
 async def test_who_takes_nothing_of_its_answer_is_cut_off(large: Site) -> None:
     await large.get("/api/targets")
-    sockets = [large.slow_client(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(20)]
-    await until(lambda: sum(each.writing_paused for each in connections(large)) >= 20)
+    sockets = await slow_readers(large, 20)
     await until(lambda: not any(each.writing_paused for each in connections(large)))
     assert (await large.get("/livez"))[0] == 200
     for each in sockets:
@@ -151,8 +158,7 @@ async def test_slow_readers_hold_little(large: Site) -> None:
     _, answer, _ = await large.get("/api/targets")
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    sockets = [large.slow_client(b"GET /api/targets HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8) for _ in range(50)]
-    await until(lambda: sum(each.writing_paused for each in connections(large)) >= 50)
+    sockets = await slow_readers(large, 50)
     held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert held < 50 * 100_000 + 4 * len(json.dumps(answer))
@@ -394,6 +400,42 @@ async def test_a_surplus_connection_gets_its_response_and_its_body_is_not_waited
             assert b"Connection: close" in response
             writer.close()
         stream[1].close()
+
+
+async def test_surplus_connections_of_one_client_keep_no_other_from_asking_about_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "max_connections", lambda _files: 1)  # and four surplus ones
+    async with serving(tmp_path) as site:
+        stream = await connect(site)
+        stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: site.hub.streams == 1)
+        reader, writer = await connect(site, "127.0.0.2")
+        flood = [await connect(site) for _ in range(20)]
+        assert site.server._listener
+        assert len(site.server._listener._surplus) <= 4
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await ended(reader)).startswith(b"HTTP/1.1 200 ")
+        for _, each in [stream, *flood]:
+            each.close()
+        writer.close()
+
+
+async def test_a_surplus_connection_that_sends_a_long_head_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "max_connections", lambda _files: 1)
+    async with serving(tmp_path) as site:
+        stream = await connect(site)
+        stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: site.hub.streams == 1)
+        monkeypatch.setattr("watcher.web.connection.SURPLUS_HEAD_SECONDS", 2 * PATIENCE)
+        reader, writer = await connect(site)
+        lines = b"".join(b"X%d: %b\r\n" % (number, b"y" * 4000) for number in range(3))
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + lines)
+        assert await ended(reader) == b""
+        for _, each in [stream, (reader, writer)]:
+            each.close()
 
 
 @pytest.mark.parametrize(("files", "most"), [(64, 16), (1024, 318), (65_536, 2000), (resource.RLIM_INFINITY, 2000)])

@@ -1,4 +1,4 @@
-"""One connection and its limits: the size of a request, and the time to send it and to read the response.
+"""Connections and their limits: how many, the size of a request, and the time to send it and to read the response.
 
 aiohttp limits each line of a request and closes idle connections. It does not limit the sum of the lines, a request
 that is sent byte by byte, or a response that is not read: this class does (`late` is called every second). Requests
@@ -8,14 +8,16 @@ must not have a body, so none is parsed or decompressed: both would cost more th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiohttp import EMPTY_PAYLOAD, web
 from aiohttp.http import HttpProcessingError
 
-from watcher.web.limits import client_of
+from watcher.web.limits import client_of, may_have_more
 from watcher.web.responses import HEADERS, JSON, SLICE_BYTES, error_response
 
 if TYPE_CHECKING:
@@ -25,9 +27,6 @@ log = structlog.get_logger()
 
 HEAD_SECONDS = 10.0
 """From the beginning of the connection, or the first byte of a request's head, to the end of the head."""
-
-SURPLUS_HEAD_SECONDS = 1.0
-"""The same for a surplus connection."""
 
 IDLE_SECONDS = 30.0
 """Between two requests."""
@@ -40,6 +39,12 @@ LINGER_SECONDS = 2.0
 
 MAX_HEAD_BYTES = 32 * 1024
 """Buffered bytes of requests that are incomplete, or wait behind others on their connection."""
+
+SURPLUS_HEAD_SECONDS, SURPLUS_HEAD_BYTES = 1.0, 8 * 1024
+"""The limits of a surplus connection's head."""
+
+MAX_SEARCHED = 64
+"""Connections that are searched for an idle one; the next search begins with others."""
 
 
 class Connection(web.RequestHandler):
@@ -67,6 +72,7 @@ class Connection(web.RequestHandler):
         self._began = loop.time()
         self._head_since: float | None = self._began
         self._head_bytes = 0
+        self._head_limits = HEAD_SECONDS, MAX_HEAD_BYTES
         self._refused = False
         """Whether a request announced a body: nothing after its head is parsed."""
         self._writer: AbstractStreamWriter | None = None
@@ -84,6 +90,7 @@ class Connection(web.RequestHandler):
     def mark_surplus(self) -> None:
         """Note that the connection exceeds the limits: it gets one response and is closed, with any body unread."""
         self.surplus = True
+        self._head_limits = SURPLUS_HEAD_SECONDS, SURPLUS_HEAD_BYTES
         self._lingering_time = 0.0
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -110,7 +117,7 @@ class Connection(web.RequestHandler):
         # While enough requests are queued, aiohttp buffers the rest of the data.
         held = self._request_count == before or self._buffer_paused
         self._head_bytes = self._head_bytes + len(data) if held else 0
-        if self._head_bytes > MAX_HEAD_BYTES:
+        if self._head_bytes > self._head_limits[1]:
             self.abort()
 
     @property
@@ -136,7 +143,7 @@ class Connection(web.RequestHandler):
 
     def late(self, now: float) -> bool:
         """Whether the client took too long; `now` in seconds of the loop's clock, in calls about a second apart."""
-        limit = SURPLUS_HEAD_SECONDS if self.surplus else HEAD_SECONDS
+        limit = self._head_limits[0]
         if self.transport is None:
             return now - self._began > limit
         if self._head_since is not None and self.waits and now - self._head_since > limit:
@@ -172,3 +179,65 @@ class Connection(web.RequestHandler):
         error = kw.get("exc_info")
         if not isinstance(error, (web.RequestPayloadError, HttpProcessingError)):
             log.error("http.crashed", what=args[0] if args else "", exc_info=error)
+
+
+class Connections:
+    """Open connections in the order of their last requests, the oldest first. Each client may have a share of them."""
+
+    def __init__(self) -> None:
+        self._all: OrderedDict[Connection, None] = OrderedDict()
+        self._of: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def have_room(self, client: str, most: int) -> bool:
+        """Whether `client` may have one more of at most `most` connections; closes an idle one if that makes room.
+
+        An idle connection never keeps another one out: one of the client's own is closed or, if all places are in use,
+        one of a client that has more connections.
+        """
+        own = len(self._of.get(client, ()))
+        if may_have_more(own, len(self), most):
+            return True
+        if own and self._close_idle(self._of[client], 0):
+            return True
+        return len(self) >= most and self._close_idle(self._all, own)
+
+    def make_room(self, client: str, most: int) -> None:
+        """Close a connection if `client` may have no other one: an idle one, else its own oldest, else the oldest."""
+        if not self.have_room(client, most):
+            self.close(next(iter(self._of.get(client, self._all))))
+
+    def _close_idle(self, among: Iterable[Connection], own: int) -> bool:
+        for connection in [*islice(among, MAX_SEARCHED)]:
+            if connection.idle and len(self._of[connection.client]) > own:
+                self.close(connection)
+                return True
+            self.move_to_end(connection)
+        return False
+
+    def add(self, connection: Connection) -> None:
+        """Add an open connection."""
+        self._all[connection] = self._of[connection.client][connection] = None
+
+    def move_to_end(self, connection: Connection) -> None:
+        """Move a connection that just had a request to the end of the order."""
+        if connection in self._all:
+            self._all.move_to_end(connection)
+            self._of[connection.client].move_to_end(connection)
+
+    def close(self, connection: Connection) -> None:
+        """Close a connection at once."""
+        connection.abort()
+        self.discard(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """Remove a closed connection; may be called more than once."""
+        if connection in self._all:
+            del self._all[connection], self._of[connection.client][connection]
+            if not self._of[connection.client]:
+                del self._of[connection.client]

@@ -14,8 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from watcher.core.settings import Config
 from watcher.errors import ServiceUnreachable
-from watcher.web.connection import Connection
-from watcher.web.connections import Connections
+from watcher.web.connection import Connection, Connections
 from watcher.web.handler import Handler
 from watcher.web.limits import max_connections
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
 
 MAX_SURPLUS = 64
-"""Connections above the limit that get a response at a time; a newer one replaces the oldest."""
+"""Connections above the limit that get a response at a time; a newer one replaces an older one."""
 
 ACCEPTED_AT_ONCE = 32
 """Connections that are accepted before other tasks of the loop run."""
@@ -50,8 +49,7 @@ class Listener:
         self._handler = handler
         # A client that disconnects cancels its request.
         self._server = web.Server(self._respond, request_factory=self._request, handler_cancellation=True)
-        self._connections = Connections()
-        self._surplus: dict[Connection, None] = {}
+        self._connections, self._surplus = Connections(), Connections()
         self._limit: tuple[Config | None, int] = (None, 0)
         self._listening: asyncio.Server | None = None
         self._reaper: asyncio.Task[None] | None = None
@@ -112,17 +110,14 @@ class Listener:
         most = self._max_connections()
         if self._connections.have_room(connection.client, most):
             self._connections.add(connection)
-            return
-        if len(self._surplus) >= min(MAX_SURPLUS, max(4, most // 4)):
-            oldest = next((each for each in self._surplus if each.idle), None) or next(iter(self._surplus))
-            oldest.abort()
-            self._closed(oldest)
-        connection.mark_surplus()
-        self._surplus[connection] = None
+        else:
+            connection.mark_surplus()
+            self._surplus.make_room(connection.client, min(MAX_SURPLUS, max(4, most // 4)))
+            self._surplus.add(connection)
 
     def _closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        self._surplus.pop(connection, None)
+        self._surplus.discard(connection)
 
     def _max_connections(self) -> int:
         """How many connections may be open, by the number of AWS calls of the current configuration."""
