@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from watcher.config.faults import Faults
-from watcher.config.schema import File
 from watcher.core.settings import Config
 from watcher.core.state_url import SQLITE
+
+if TYPE_CHECKING:
+    from watcher.config.faults import Faults
+    from watcher.config.schema import File  # loads pydantic
 
 _OF_A_DATABASE = ("", "-wal", "-shm", "-journal", ".lock")
 """The suffixes of the files that belong to a database."""

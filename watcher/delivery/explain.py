@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from watcher.core.events import Event
 from watcher.core.model import for_people, parse_rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.routing import labels_of, why_not
 from watcher.core.settings import Config, SinkSettings
+
+if TYPE_CHECKING:
+    from watcher.core.events import Event  # loads cloudevents
 
 MUTED, NOT_ROUTED, NOT_THERE = "muted", "not routed", "not there yet"
 """Why a sink has no delivery of an event."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from watcher.core.events import Event
 from watcher.core.ports import EventQuery, Reader
 
-Found = tuple[int, Event]
+if TYPE_CHECKING:
+    from watcher.core.events import Event  # loads cloudevents
+
+Found = tuple[int, "Event"]
 """An event with its number."""
 
 
