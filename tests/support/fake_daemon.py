@@ -93,7 +93,7 @@ class Peek:
             key: self.endpoint_looks.get(
                 key, EndpointStatus(len(targets), tried=True, answered=BEGAN, rate=5.0, allowed=5.0, failures=0)
             )
-            for key, targets in self.config.endpoints().items()
+            for key, targets in self.config.endpoints.items()
             if key not in self.away
         }
 

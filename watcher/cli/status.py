@@ -34,7 +34,7 @@ def status(config: str | None, *, as_json: bool) -> int:
     records, liveness = asyncio.run(read())
     as_of, now = liveness.as_of, liveness.now
     if as_json:
-        endpoints = [str(key) for key in settings.endpoints()]
+        endpoints = [str(key) for key in settings.endpoints]
         print_json(
             {
                 "as_of": None if as_of is None else rfc3339(as_of),

@@ -47,7 +47,7 @@ class Handover:
 
     def restricted(self, config: Config) -> Config:
         """Return `config` with only the targets of the held shards."""
-        keys = {key for key in config.endpoints() if self._shards.shard_of(str(key)) in self.held}
+        keys = {key for key in config.endpoints if self._shards.shard_of(str(key)) in self.held}
         return replace(config, targets=tuple(target for target in config.targets if target.endpoint in keys))
 
     async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
@@ -92,11 +92,11 @@ class Handover:
 
     def _stop_polling(self, shards: Collection[int]) -> Collection[EndpointKey]:
         """Stop polling for these shards; returns their endpoints."""
-        before = self.restricted(self._config()).endpoints().keys()
+        before = self.restricted(self._config()).endpoints.keys()
         self.held -= {*shards}
         config = self.restricted(self._config())
         self._polling.reconfigure(config)
-        return before - config.endpoints().keys()
+        return before - config.endpoints.keys()
 
     async def _unload(self, shards: Collection[int]) -> None:
         """Drop these shards from memory once what was observed of them is recorded."""
@@ -107,4 +107,4 @@ class Handover:
 
 
 def _subjects(config: Config) -> set[str]:
-    return {*(target.id for target in config.targets), *map(str, config.endpoints())}
+    return {*(target.id for target in config.targets), *map(str, config.endpoints)}

@@ -28,7 +28,7 @@ class EndpointLoad:
 def load_report(config: Config) -> list[EndpointLoad]:
     """Return the load of each endpoint, in the order of their names."""
     report = []
-    for key, targets in sorted(config.endpoints().items(), key=lambda item: str(item[0])):
+    for key, targets in sorted(config.endpoints.items(), key=lambda item: str(item[0])):
         intervals = [target.interval for target in targets]
         allowed = allowed_rate(config.accounts[key.account].rate_limit.requests_per_second)
         asked = fsum(1 / interval for interval in intervals)

@@ -5,11 +5,9 @@ A sink is replaced only if what it is built from changes; its routing and `give_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
 
-from watcher.config.sink_model import ROUTING
-from watcher.core.settings import Account, Config, SinkSettings
+from watcher.core.settings import Config, RateLimit, SinkSettings
 
 AT_START = ("state", "tracing")
 """Keys that are only read at the start."""
@@ -33,13 +31,11 @@ class Difference:
 
 def difference(old: Config, new: Config) -> Difference:
     """Return what changes when `new` replaces `old`."""
-    had = {target.id: target for target in old.targets}
-    has = {target.id: target for target in new.targets}
-    subjects = [{*config_targets, *map(str, config.endpoints())} for config_targets, config in ((had, old), (has, new))]
-    before = {sink.name: _built_from(sink) for sink in old.sinks}
-    after = {sink.name: _built_from(sink) for sink in new.sinks}
+    had, has = old.targets_by_id, new.targets_by_id
+    forgotten = {*had, *map(str, old.endpoints)} - {*has, *map(str, new.endpoints)}
+    before, after = ({sink.name: _built_from(sink) for sink in config.sinks} for config in (old, new))
     return Difference(
-        forgotten=tuple(sorted(subjects[0] - subjects[1])),
+        forgotten=tuple(sorted(forgotten)),
         new_targets=len(has.keys() - had.keys()),
         changed_targets=sum(has[each] != had[each] for each in has.keys() & had.keys()),
         leaving_sinks=frozenset(name for name, built in before.items() if after.get(name) != built),
@@ -48,18 +44,8 @@ def difference(old: Config, new: Config) -> Difference:
     )
 
 
-def _built_from(sink: SinkSettings) -> dict[str, Any]:
+def _built_from(sink: SinkSettings) -> tuple[object, ...]:
     """What a sink is built from, in a form that can be compared."""
-    made: dict[str, Any] = {
-        field.name: getattr(sink, field.name)
-        for field in fields(sink)
-        if field.name not in ROUTING and field.name not in ("options", "account")
-    }
-    made["account"] = None if sink.account is None else _credentials(sink.account)
-    made["options"] = sink.options.built_from()
-    return made
-
-
-def _credentials(account: Account) -> tuple[Any, ...]:
-    """The parts of an account that a sink's client is built from: rate and regions only concern targets."""
-    return account.name, account.role_arn, account.external_id, account.profile, account.endpoint_url
+    # An account's rate and regions concern targets alone.
+    account = sink.account and replace(sink.account, regions=(), rate_limit=RateLimit())
+    return sink.type, sink.region, account, sink.options.built_from()

@@ -49,7 +49,7 @@ def due(request: ReminderRequest, body: str, recorded: float, last: tuple[int, f
 
 
 def _problems(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[str, Mapping[str, str], Problem]]:
-    for endpoint, targets in config.endpoints().items():
+    for endpoint, targets in config.endpoints.items():
         blind = records.get(str(endpoint))
         if blind is not None and blind.outage is not None:
             # Nothing is known of its targets now, so they get no reminders.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from watcher.core.model import EndpointKey, Severity, Target
@@ -149,7 +150,7 @@ class Tracing:
         return self.endpoint.rstrip("/") + TRACES_PATH
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which have no room for cached properties
 class Config:
     """A whole configuration; `place` is its name in messages: the file, or the variable."""
 
@@ -166,8 +167,14 @@ class Config:
     mutes: tuple[Mute, ...] = ()
     tracing: Tracing | None = None
 
+    @cached_property
+    def targets_by_id(self) -> Mapping[str, Target]:
+        """The targets by id."""
+        return {target.id: target for target in self.targets}
+
+    @cached_property
     def endpoints(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
-        """Return the targets, grouped by endpoint."""
+        """The targets, grouped by endpoint."""
         groups: dict[EndpointKey, list[Target]] = {}
         for target in self.targets:
             groups.setdefault(target.endpoint, []).append(target)

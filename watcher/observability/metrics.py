@@ -131,7 +131,7 @@ class Metrics(Observer):
 
     def _remove_series(self, config: Config) -> None:
         """Remove the series of endpoints and sinks that left the configuration."""
-        endpoints = {(key.account, key.region, key.api) for key in config.endpoints()}
+        endpoints = {(key.account, key.region, key.api) for key in config.endpoints}
         sinks = {sink.name for sink in config.sinks}
         for metric in (self._polls, self._poll_seconds, self._lag):
             for labels in _children(metric):

@@ -66,7 +66,7 @@ def worst(results: Iterable[CheckResult]) -> CheckResult:
 async def check(config: Config, now: datetime) -> list[Finding]:
     """Poll every target once, with the configured rates and retries; return a finding for each, in their order."""
     sessions = Sessions()
-    endpoints = {key: Endpoint(key, config.accounts[key.account], sessions, config.retry) for key in config.endpoints()}
+    endpoints = {key: Endpoint(key, config.accounts[key.account], sessions, config.retry) for key in config.endpoints}
 
     async def poll(target: Target) -> Finding:
         endpoint = endpoints[target.endpoint]

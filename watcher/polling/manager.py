@@ -64,7 +64,7 @@ class PollerManager:
 
         `taken_over`: another daemon polled the new endpoints until now, and its last calls count in the rate.
         """
-        groups = config.endpoints()
+        groups = config.endpoints
         self._homes = {target.id: key for key, targets in groups.items() for target in targets}
         for key in self._pollers.keys() - groups.keys():
             endpoint = self.endpoints.pop(key)

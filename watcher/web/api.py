@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.events import Event
 from watcher.core.model import Target, rfc3339
 from watcher.core.ports import DeliveryQuery, EventQuery
-from watcher.core.settings import Config
 from watcher.core.status import standing
 from watcher.errors import StoreSilent
 from watcher.observability.backlog import Backlogs
@@ -54,7 +52,6 @@ class Api:
         self._endpoints = SingleFlight(self._all_endpoints, KEPT_SECONDS)
         self._sinks = SingleFlight(self._all_sinks, KEPT_SECONDS)
         self._gate = Gate(MAX_QUERIES, QUERY_SECONDS, StoreSilent)
-        self._by_id: tuple[Config | None, Mapping[str, Target]] = (None, {})
 
     def close(self) -> None:
         """Cancel what is running."""
@@ -73,7 +70,7 @@ class Api:
 
     async def target(self, raw: str, parameters: MultiMapping[str]) -> Response:
         """Everything about one target, or its badge; `raw` is the rest of the path."""
-        targets = self._targets()
+        targets = self._daemon.config.targets_by_id
         found = query.target_id(raw, targets)
         if found is None and raw.endswith(BADGE):
             found = query.target_id(raw.removesuffix(BADGE), targets)
@@ -122,7 +119,7 @@ class Api:
         found = await self._gate.run(lambda: reader.events(wanted))
         explained = [await self._explained(number, event) for number, event in reversed(found[-SHOWN_EVENTS:])]
         records = await self._peers.records()
-        if target.id not in self._targets():
+        if target.id not in self._daemon.config.targets_by_id:
             return None
         record = records.get(target.id)
         return {
@@ -144,10 +141,3 @@ class Api:
         status = standing(records.get(target.id), records.get(str(target.endpoint)))
         svg = badge.badge(status, target.title)
         return Response(svg.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
-
-    def _targets(self) -> Mapping[str, Target]:
-        """The configured targets by id."""
-        config = self._daemon.config
-        if self._by_id[0] is not config:
-            self._by_id = config, {target.id: target for target in config.targets}
-        return self._by_id[1]

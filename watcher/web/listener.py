@@ -124,7 +124,7 @@ class Listener:
         config = self._handler.config
         if self._limit[0] is not config:
             files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            calls = sum(config.accounts[key.account].rate_limit.concurrency for key in config.endpoints())
+            calls = sum(config.accounts[key.account].rate_limit.concurrency for key in config.endpoints)
             free = files if files == resource.RLIM_INFINITY else max(0, files - calls)
             self._limit = config, max_connections(free)
         return self._limit[1]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 import structlog
 
-from watcher.core.model import EndpointKey, Target
-from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
@@ -33,11 +31,10 @@ class PeerRecords:
         self._reads = SingleFlight(self._read, KEPT_SECONDS, StoreSilent)
         self._known: dict[str, Record] = {}
         self._failed = False
-        self._groups: tuple[Config | None, Mapping[EndpointKey, tuple[Target, ...]]] = (None, {})
 
     async def records(self) -> Mapping[str, Record]:
         """By target id, and by endpoint key as text; those of others are at most about a minute old."""
-        groups = self._configured()
+        groups = self._daemon.config.endpoints
         away = groups.keys() - self._daemon.endpoints().keys()
         if not away:
             self._known = {}
@@ -63,12 +60,6 @@ class PeerRecords:
 
     async def _read(self) -> None:
         found = await self._daemon.reader.records()
-        subjects = {target.id for target in self._daemon.config.targets} | {*map(str, self._configured())}
-        self._known = {subject: record for subject, record in found.items() if subject in subjects}
-
-    def _configured(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
-        """The targets by endpoint, grouped once for each configuration."""
         config = self._daemon.config
-        if self._groups[0] is not config:
-            self._groups = config, config.endpoints()
-        return self._groups[1]
+        subjects = config.targets_by_id.keys() | {*map(str, config.endpoints)}
+        self._known = {subject: record for subject, record in found.items() if subject in subjects}
