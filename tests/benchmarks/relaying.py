@@ -111,7 +111,7 @@ async def pace(parent: Parent, job: dict[str, Any]) -> None:
             for _ in range(many):
                 event = next(events)
                 recorded[event.id] = time.monotonic()
-                recording.create_task(app.recorder.record([entry(event, names)]))
+                recording.create_task(app.recorder.record(entry(event, names)))
                 due += 1 / job["rate"]
                 await asyncio.sleep(due - time.monotonic())
             async with asyncio.timeout(ENOUGH):

@@ -65,14 +65,7 @@ def observe_failure(
     return _outage_begins(target, before, streak, now)
 
 
-def observe_endpoint_answer(
-    endpoint: EndpointKey, before: Record, now: datetime, *, targets: int
-) -> Observation | None:
-    """Return the end of the outage of an endpoint that answered; None: there was no outage."""
-    return _outage_ends(endpoint, before, now, targets)
-
-
-def observe_endpoint_failure(
+def observe_endpoint(
     endpoint: EndpointKey,
     before: Record,
     streak: FailureStreak | None,
@@ -81,11 +74,13 @@ def observe_endpoint_failure(
     unreadable_after: int,
     targets: int,
 ) -> Observation | None:
-    """Return the outage of an endpoint that begins with the last failure of `streak`; None: none begins.
+    """Return the outage of an endpoint that begins with the last failure of `streak`, or that has ended.
 
-    `streak` is None if an answer has ended it meanwhile.
+    `streak` is None after an answer. The function returns None if no outage begins or ends.
     """
-    if before.outage is not None or streak is None or streak.failures < unreadable_after:
+    if streak is None:
+        return _outage_ends(endpoint, before, now, targets)
+    if before.outage is not None or streak.failures < unreadable_after:
         return None
     return _outage_begins(endpoint, before, streak, now, targets)
 

@@ -14,7 +14,6 @@ import structlog
 
 from watcher.aws.client import OPENING_SECONDS
 from watcher.core.model import Target
-from watcher.core.outages import is_answer
 from watcher.core.ports import Clock
 from watcher.core.settings import Config
 from watcher.core.status import active
@@ -117,16 +116,15 @@ class Poller:
         if due is not None and self._results.endpoint_unreadable:
             due = max(due, self._probe_at)
         next_poll = None if due is None else self._clock.now() + timedelta(seconds=due - self._clock.monotonic())
-        answered, tried = self._results.freshness.of(target_id)
-        return TargetStatus(answered, tried, next_poll, self._results.failures(target_id))
+        polls = self._results.polls_of(target_id)
+        return TargetStatus(polls.answered, polls.tried, next_poll, polls.failures)
 
     def endpoint_status(self) -> EndpointStatus:
         """Return how the polling of the endpoint goes."""
-        freshness = self._results.freshness
         return EndpointStatus(
             targets=len(self._targets),
-            tried=freshness.tried is not None,
-            answered=freshness.heard,
+            tried=self._results.tried,
+            answered=self._results.heard,
             rate=self._endpoint.rate,
             allowed=self._endpoint.allowed,
             failures=self._results.endpoint_failures,
@@ -252,7 +250,7 @@ class Poller:
 
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll a target once and record the result; return the outcome, and the error if it failed."""
-        results, freshness = self._results, self._results.freshness
+        results = self._results
         try:
             # While the endpoint is unreadable a poll is one call: the next probe is its second try. A target that left
             # the configuration, or is polled by another daemon by now, is not tried again.
@@ -260,13 +258,11 @@ class Poller:
                 target, again=lambda: not results.endpoint_unreadable and target.id in self._targets
             )
         except PollFailed as error:
-            freshness.failed(target.id, self._clock.now(), answered=is_answer(error))
             if endpoint.asks_as(self._endpoint):  # a client that is no longer configured need not work
                 await results.failed(target, error)
             return outcome_of(error), str(error)
         if not endpoint.asks_as(self._endpoint):  # and its answers may not be true of the configured one
             return PollOutcome.ANSWERED, ""
-        freshness.answered(target.id, self._clock.now())
         ignored = await results.answered(target, snapshot)
         return PollOutcome.OLDER if ignored else PollOutcome.ANSWERED, ""
 

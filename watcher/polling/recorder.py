@@ -21,8 +21,6 @@ from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observability.observer import Observer
 
-Batch = Sequence[tuple["Sequence[Entry] | Forgetting", asyncio.Future[None]]]
-
 log = structlog.get_logger()
 
 T = TypeVar("T")
@@ -36,6 +34,16 @@ MAX_ENTRIES = 500
 HUNG_SECONDS = 60.0
 """How long a commit may take before it is reported as hung."""
 
+_NOTHING = Record()
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """Subjects to forget, in turn with results; their states are deleted in the store as well, unless `kept`."""
+
+    subjects: Collection[str]
+    kept: bool = False
+
 
 class Recorder:
     """The only writer of states and events. `records` has what was committed, and nothing else."""
@@ -43,12 +51,13 @@ class Recorder:
     def __init__(self, store: Store, clock: Clock, on_events: Callable[[], None], observer: Observer) -> None:
         """`on_events` is called after each commit that held an event."""
         self.records: dict[str, Record] = {}
+        self.trouble: str | None = None
+        """The error of the last commit; None: it succeeded."""
         self._store = store
         self._clock = clock
         self._on_events = on_events
         self._observer = observer
-        self._waiting: list[tuple[Sequence[Entry] | Forgetting, asyncio.Future[None]]] = []
-        self._trouble: str | None = None
+        self._waiting: list[tuple[Entry | Forgetting, asyncio.Future[None]]] = []
         self._committing_since: float | None = None
         self._work = asyncio.Event()
         self._writable = asyncio.Event()
@@ -83,30 +92,25 @@ class Recorder:
         """Wait while commits fail."""
         await self._writable.wait()
 
-    async def record(self, entries: Sequence[Entry]) -> None:
-        """Commit `entries` together; return when they are committed.
+    async def record(self, entry: Entry) -> None:
+        """Return when `entry` is committed.
 
         Raises:
-            Superseded: another daemon changed one of their subjects; `records` has its state now.
+            Superseded: another daemon changed its subject; `records` has its state now.
         """
-        await self._in_turn(entries)
+        await self._in_turn(entry)
 
     async def forget(self, subjects: Collection[str]) -> None:
         """Delete the states of `subjects`, after everything that was recorded before; return when that is done."""
         await self._in_turn(Forgetting(subjects))
 
-    async def _in_turn(self, work: Sequence[Entry] | Forgetting) -> None:
+    async def _in_turn(self, work: Entry | Forgetting) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # possibly nothing awaits it
+        done.add_done_callback(asyncio.Future.exception)  # possibly nothing awaits it
         self._waiting.append((work, done))
         self._idle.clear()
         self._work.set()
         await asyncio.shield(done)
-
-    @property
-    def trouble(self) -> str | None:
-        """The error of the last commit; None: it succeeded."""
-        return self._trouble
 
     def stuck(self) -> str | None:
         """Return why nothing is committed, for people, or None. A failing commit is not a reason: `trouble` has it."""
@@ -129,57 +133,47 @@ class Recorder:
         """Commit results until cancelled."""
         while True:
             await self._work.wait()
-            batch = self._batch()
-            if not batch:
+            batch: list[tuple[Entry, asyncio.Future[None]]] = []
+            for work, done in self._waiting[:MAX_ENTRIES]:
+                if isinstance(work, Forgetting):
+                    if not batch:
+                        await self._forget(work, done)
+                    break
+                batch.append((work, done))
+            if batch:
+                await self._keep(batch)
+            if not self._waiting:
                 self._work.clear()
                 self._idle.set()
-                continue
-            first = batch[0][0]
-            if isinstance(first, Forgetting):
-                await self._forget(first)
-            else:
-                await self._keep(batch)
 
-    async def _forget(self, work: Forgetting) -> None:
+    async def _forget(self, work: Forgetting, done: asyncio.Future[None]) -> None:
         if not work.kept:
             await self._retry(partial(self._store.forget, work.subjects))
-        ((_, done),) = self._take_committed(1)
+        self._take_committed(1)
         for subject in work.subjects:
             self.records.pop(subject, None)
-        if not done.done():
-            done.set_result(None)
+        done.set_result(None)
 
-    async def _keep(self, batch: Batch) -> None:
-        groups = [(work, done) for work, done in batch if not isinstance(work, Forgetting)]
-        entries = [entry for group, _ in groups for entry in group]
-        superseded = await self._retry(partial(self._commit, entries))
+    async def _keep(self, batch: Sequence[tuple[Entry, asyncio.Future[None]]]) -> None:
+        superseded = await self._retry(partial(self._commit, [entry for entry, _ in batch]))
         self._take_committed(len(batch))
-        kept = [entry for entry in entries if entry.subject not in superseded]
-        self.records.update((entry.subject, entry.record) for entry in kept)
-        for group, done in groups:
-            if not done.done() and superseded.isdisjoint(entry.subject for entry in group):
-                done.set_result(None)
+        kept = [(entry, done) for entry, done in batch if entry.subject not in superseded]
+        for entry, done in kept:
+            self.records[entry.subject] = entry.record
+            done.set_result(None)
         if kept:
-            self._observer.recorded(kept)
-        if any(entry.events for entry in kept):
+            self._observer.recorded([entry for entry, _ in kept])
+        if any(entry.events for entry, _ in kept):
             self._on_events()
         if superseded:
             await self._reload(superseded)
-        for _, done in groups:
+        for _, done in batch:
             if not done.done():
                 done.set_exception(Superseded("another daemon recorded it first"))
 
-    def _take_committed(self, count: int) -> Batch:
+    def _take_committed(self, count: int) -> None:
         """Remove committed results from the list: only now, so that the results of a cancelled commit still wait."""
-        over = self._waiting[:count]
         del self._waiting[:count]
-        return over
-
-    def _batch(self) -> Batch:
-        """Return the first results that may share a commit: those before the next `Forgetting`, or that one alone."""
-        batch = self._waiting[:MAX_ENTRIES]
-        ends = next((at for at, (work, _) in enumerate(batch) if isinstance(work, Forgetting)), len(batch))
-        return batch[: max(1, ends)]
 
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""
@@ -206,7 +200,7 @@ class Recorder:
                 kept = await keep()
             except StoreError as error:
                 failures += 1
-                self._trouble = str(error)
+                self.trouble = str(error)
                 if failures == 1:
                     self._writable.clear()
                     log.warning(
@@ -215,7 +209,7 @@ class Recorder:
                 self._committing_since = None
                 await self._rest(min(MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
             else:
-                self._trouble = None
+                self.trouble = None
                 if failures:
                     self._writable.set()
                     log.info("store.write_recovered", failures=failures)
@@ -230,14 +224,3 @@ class Recorder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._draining.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class Forgetting:
-    """Subjects to forget, in turn with results; their states are deleted in the store as well, unless `kept`."""
-
-    subjects: Collection[str]
-    kept: bool = False
-
-
-_NOTHING = Record()

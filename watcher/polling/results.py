@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -15,13 +18,11 @@ from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import PollFailed
 from watcher.observability.tracing import traceparent
-from watcher.polling.freshness import Freshness
 from watcher.polling.observations import (
     Observation,
     entry_of,
     observe_answer,
-    observe_endpoint_answer,
-    observe_endpoint_failure,
+    observe_endpoint,
     observe_failure,
 )
 from watcher.polling.recorder import Recorder
@@ -29,38 +30,52 @@ from watcher.polling.recorder import Recorder
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class TargetPolls:
+    """What this run knows of the polls of a target."""
+
+    tried: datetime | None = None
+    """When it was last polled."""
+    answered: datetime | None = None
+    """When it was last answered for."""
+    streak: FailureStreak | None = None
+    incomplete: bool = False
+    """Its last answer had members that were treated as absent."""
+
+    @property
+    def failures(self) -> int:
+        """How many polls have failed in a row."""
+        return 0 if self.streak is None else self.streak.failures
+
+
 class PollResults:
     """Compares each answer and each failure with the record of its target and of the endpoint, and records changes."""
 
     def __init__(self, endpoint: EndpointKey, recorder: Recorder, clock: Clock) -> None:
         """`configure` must be called before the first result."""
-        self.freshness = Freshness()
+        self.tried = False
+        """Whether any target was polled."""
+        self.heard: datetime | None = None
+        """When the endpoint last answered, also if with an error about a target."""
         self._endpoint = endpoint
         self._subject = str(endpoint)
         self._recorder = recorder
         self._clock = clock
-        self._targets: Mapping[str, Target] = {}
+        self._polls: defaultdict[str, TargetPolls] = defaultdict(TargetPolls)
         self._endpoint_streak: FailureStreak | None = None
-        self._streaks: dict[str, FailureStreak] = {}
         self._answers = 0
-        self._incomplete: set[str] = set()
-        """Targets whose last answer had members that were treated as absent."""
         self._endpoint_lock = asyncio.Lock()
         self._log = log.bind(endpoint=self._subject)
 
     def configure(self, targets: Mapping[str, Target], config: Config) -> None:
         """Set the targets whose results are recorded, by id, and the settings that apply to them."""
         self._targets = targets
-        self._unreadable_after = config.unreadable_after
-        self._sinks = config.sinks
-        self._mutes = config.mutes
+        self._config = config
 
     def forget(self, target_ids: Iterable[str]) -> None:
         """Drop what this run knows of targets that are no longer polled."""
         for target_id in target_ids:
-            self._streaks.pop(target_id, None)
-            self._incomplete.discard(target_id)
-            self.freshness.forget(target_id)
+            self._polls.pop(target_id, None)
 
     @property
     def endpoint_unreadable(self) -> bool:
@@ -72,10 +87,9 @@ class PollResults:
         """How many polls of the endpoint failed since its last answer."""
         return 0 if self._endpoint_streak is None else self._endpoint_streak.failures
 
-    def failures(self, target_id: str) -> int:
-        """Return how many polls of a target have failed in a row."""
-        streak = self._streaks.get(target_id)
-        return 0 if streak is None else streak.failures
+    def polls_of(self, target_id: str) -> TargetPolls:
+        """Return what this run knows of the polls of a target."""
+        return self._polls.get(target_id) or TargetPolls()
 
     async def answered(self, target: Target, snapshot: Snapshot) -> bool:
         """Record an answer; return whether it was ignored because it is older than what is known.
@@ -83,11 +97,14 @@ class PollResults:
         Raises:
             Superseded: another daemon recorded a newer state.
         """
+        now, polls = self._clock.now(), self._polls[target.id]
+        self.tried, self.heard, polls.tried, polls.answered = True, now, now, now
         self._answers += 1
         before = self._recorder.record_of(target.id)
-        observation, outcome = observe_answer(target, before, snapshot, self._clock.now())
-        self._log_answer(target, outcome, snapshot.odd)
-        await self._endpoint_answered()
+        observation, outcome = observe_answer(target, before, snapshot, now)
+        self._log_answer(target, polls, outcome, snapshot)
+        polls.streak, polls.incomplete = None, bool(snapshot.odd)
+        await self._note_endpoint(None)
         if observation.record != before:
             await self._record_target(target, before, observation)
         return outcome.ignored
@@ -98,62 +115,52 @@ class PollResults:
         Raises:
             Superseded: another daemon recorded a newer state.
         """
-        now = self._clock.now()
+        now, polls = self._clock.now(), self._polls[target.id]
+        self.tried, polls.tried = True, now
         if is_answer(error):
+            self.heard = now
             self._answers += 1
-        streak = lengthen_target(self._streaks.get(target.id), error, now, answers=self._answers)
-        self._streaks[target.id] = streak
+        polls.streak = streak = lengthen_target(polls.streak, error, now, answers=self._answers)
         if streak.failures == 1:
             self._log.warning("poll.failed", target=target.id, code=error.code, error=error.message)
-        if is_answer(error):
-            await self._endpoint_answered()
-        else:
-            await self._endpoint_failed(error)
+        await self._note_endpoint(None if is_answer(error) else error)
         before = self._recorder.record_of(target.id)
         observation = observe_failure(
             target,
             before,
             streak,
             now,
-            unreadable_after=self._unreadable_after,
+            unreadable_after=self._config.unreadable_after,
             endpoint_unreadable=self.endpoint_unreadable,
         )
         if observation is not None:
             self._log.error("target.unreadable", target=target.id, code=streak.code, polls=streak.failures)
             await self._record_target(target, before, observation)
 
-    async def _endpoint_answered(self) -> None:
-        self._endpoint_streak = None
-        if not self.endpoint_unreadable:
+    async def _note_endpoint(self, error: PollFailed | None) -> None:
+        """Record the outage of the endpoint that begins with a poll's `error`, or ends with an answer (None)."""
+        streak = None if error is None else lengthen(self._endpoint_streak, error, self._clock.now())
+        self._endpoint_streak = streak
+        if self.endpoint_unreadable == (self.endpoint_failures >= self._config.unreadable_after):
             return
-        async with self._endpoint_lock:  # another poll may be recording the same change
-            before = self._recorder.record_of(self._subject)
-            observation = observe_endpoint_answer(self._endpoint, before, self._clock.now(), targets=len(self._targets))
-            if observation is not None and before.outage is not None:
-                self._log.info("endpoint.readable", since=before.outage.since.isoformat())
-                await self._record_endpoint(before, observation)
-
-    async def _endpoint_failed(self, error: PollFailed) -> None:
-        self._endpoint_streak = lengthen(self._endpoint_streak, error, self._clock.now())
-        if self._endpoint_streak.failures < self._unreadable_after or self.endpoint_unreadable:
-            return
-        async with self._endpoint_lock:  # and this streak may have ended meanwhile
+        async with self._endpoint_lock:  # another poll may be recording the same change, or have ended the streak
             before, streak = self._recorder.record_of(self._subject), self._endpoint_streak
-            observation = observe_endpoint_failure(
+            observation = observe_endpoint(
                 self._endpoint,
                 before,
                 streak,
                 self._clock.now(),
-                unreadable_after=self._unreadable_after,
+                unreadable_after=self._config.unreadable_after,
                 targets=len(self._targets),
             )
-            if observation is not None and streak is not None:
+            if observation is None:
+                return
+            if streak is not None:
                 self._log.error("endpoint.unreadable", code=streak.code, error=streak.message, polls=streak.failures)
-                await self._record_endpoint(before, observation)
-
-    async def _record_endpoint(self, before: Record, observation: Observation) -> None:
-        if self._targets:
-            await self._record(self._subject, before, observation, {})
+            elif before.outage is not None:
+                self._log.info("endpoint.readable", since=before.outage.since.isoformat())
+            if self._targets:
+                await self._record(self._subject, before, observation, {})
 
     async def _record_target(self, target: Target, before: Record, observation: Observation) -> None:
         """Record an observation, unless its target has left the configuration meanwhile: then it is forgotten."""
@@ -168,23 +175,20 @@ class PollResults:
             observation,
             self._clock.now(),
             labels=labels,
-            sinks=self._sinks,
-            mutes=self._mutes,
+            sinks=self._config.sinks,
+            mutes=self._config.mutes,
             traceparent=traceparent() if observation.events else None,
         )
-        await self._recorder.record([entry])
+        await self._recorder.record(entry)
 
-    def _log_answer(self, target: Target, outcome: Outcome, odd: Sequence[str]) -> None:
-        streak = self._streaks.pop(target.id, None)
-        if streak is not None:
-            self._log.info("poll.recovered", target=target.id, failures=streak.failures)
-        if odd and target.id not in self._incomplete:
+    def _log_answer(self, target: Target, polls: TargetPolls, outcome: Outcome, snapshot: Snapshot) -> None:
+        if polls.streak is not None:
+            self._log.info("poll.recovered", target=target.id, failures=polls.failures)
+        if snapshot.odd and not polls.incomplete:
             consequence = "these members are treated as absent; the status of the attempt still counts"
-            self._log.warning("answer.parts_ignored", target=target.id, wrong=odd, consequence=consequence)
-            self._incomplete.add(target.id)
-        elif not odd and target.id in self._incomplete:
+            self._log.warning("answer.parts_ignored", target=target.id, wrong=snapshot.odd, consequence=consequence)
+        elif polls.incomplete and not snapshot.odd:
             self._log.info("answer.recovered", target=target.id)
-            self._incomplete.discard(target.id)
         if outcome.ignored and outcome.known.older_answers == 1:
             self._log.info("answer.ignored", target=target.id, reason="it shows an older attempt than the last answer")
         for change in outcome.changes:

@@ -140,7 +140,7 @@ async def test_what_is_lost_is_polled_no_more_and_not_known_but_still_kept(house
 
 async def test_what_was_seen_before_a_shard_is_given_back_is_kept_first(house: House) -> None:
     await house.handover.gain([PROD])
-    recording = asyncio.create_task(house.recorder.record([Entry(A, Record(sequence=4))]))
+    recording = asyncio.create_task(house.recorder.record(Entry(A, Record(sequence=4))))
     await asyncio.sleep(0)
     await house.handover.wind_down(PROD)
     await recording

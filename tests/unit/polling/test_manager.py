@@ -113,10 +113,11 @@ async def test_an_edit_puts_no_poll_off(house: House) -> None:
 
 
 async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
-    house.poller()._results.freshness.answered(B, SystemClock().now())
+    polls = house.poller()._results._polls
+    polls[B].answered = SystemClock().now()
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     assert house.dues()[B] is None
-    assert house.poller()._results.freshness.of(B) == (None, None)
+    assert B not in polls
     assert house.polling.target_status(B) == TargetStatus(
         answered=None, tried=None, next_poll=None, failures=0, polled_here=False
     )
@@ -184,11 +185,11 @@ async def test_what_was_recorded_before_a_target_was_forgotten_does_not_come_bac
     """A poll whose result waits for its commit when the target leaves the configuration."""
     store = MemoryStore()
     recorder = Recorder(store, SystemClock(), lambda: None, Observers())
-    recording = asyncio.create_task(recorder.record([Entry(A, Record()), Entry(B, Record())]))
+    recording = [asyncio.create_task(recorder.record(Entry(subject, Record()))) for subject in (A, B)]
     forgetting = asyncio.create_task(recorder.forget([A]))
-    later = asyncio.create_task(recorder.record([Entry(C, Record())]))
+    later = asyncio.create_task(recorder.record(Entry(C, Record())))
     running = asyncio.create_task(recorder.run())
-    await asyncio.gather(recording, forgetting, later)
+    await asyncio.gather(*recording, forgetting, later)
     assert set(recorder.records) == {B, C}
     assert set(await store.records()) == {B, C}
     running.cancel()

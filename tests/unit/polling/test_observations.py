@@ -19,8 +19,7 @@ from watcher.polling.observations import (
     Observation,
     entry_of,
     observe_answer,
-    observe_endpoint_answer,
-    observe_endpoint_failure,
+    observe_endpoint,
     observe_failure,
 )
 from watcher.sources.codeconnections import stack
@@ -158,14 +157,15 @@ def test_a_target_becomes_unreadable_after_enough_failures_of_its_own(
         (Record(), 1, False),
         (Record(), None, False),
         (Record(None, 4, OUTAGE), 2, False),
+        (Record(None, 4, OUTAGE), 1, False),
     ],
-    ids=["enough", "more-than-enough", "too-few", "answered-meanwhile", "known"],
+    ids=["enough", "more-than-enough", "too-few", "answered-meanwhile", "known", "known-and-too-few"],
 )
 def test_an_endpoint_becomes_unreadable_after_enough_failures_without_an_answer(
     before: Record, failures: int | None, *, begins: bool
 ) -> None:
     streak = None if failures is None else FailureStreak(minute(1), "AccessDenied", "no", failures)
-    found = observe_endpoint_failure(ENDPOINT, before, streak, minute(9), unreadable_after=2, targets=12)
+    found = observe_endpoint(ENDPOINT, before, streak, minute(9), unreadable_after=2, targets=12)
     if not begins:
         assert found is None
         return
@@ -177,14 +177,14 @@ def test_an_endpoint_becomes_unreadable_after_enough_failures_without_an_answer(
 
 
 def test_an_answer_ends_the_outage_of_its_endpoint() -> None:
-    found = observe_endpoint_answer(ENDPOINT, Record(None, 4, OUTAGE), minute(9), targets=12)
+    found = observe_endpoint(ENDPOINT, Record(None, 4, OUTAGE), None, minute(9), unreadable_after=2, targets=12)
     assert found is not None
     assert found.record == Record(None, 5)
     assert found.events == (outage_event(ENDPOINT, OUTAGE, sequence=5, now=minute(9), over=True, targets=12),)
 
 
 def test_an_answer_of_a_readable_endpoint_is_no_observation() -> None:
-    assert observe_endpoint_answer(ENDPOINT, Record(None, 4), minute(9), targets=12) is None
+    assert observe_endpoint(ENDPOINT, Record(None, 4), None, minute(9), unreadable_after=2, targets=12) is None
 
 
 ALL = SinkSettings("all", "stdout")

@@ -50,7 +50,7 @@ async def test_a_commit_that_never_ends_is_stuck_and_one_that_fails_is_not() -> 
     store = MemoryStore()
     recorder = Recorder(store, Clock(), lambda: None, Observers())
     async with running(recorder.run()):
-        failing = asyncio.create_task(recorder.record([Entry("a", Record())]))
+        failing = asyncio.create_task(recorder.record(Entry("a", Record())))
         store.commit = _raise  # type: ignore[method-assign]  # a disk that says that it is full
         await asyncio.sleep(10 * HUNG_SECONDS)
         assert recorder.stuck() is None
@@ -135,7 +135,7 @@ def a_poller(answers: object, monkeypatch: pytest.MonkeyPatch) -> Poller:
 
 
 def store_at_once(recorder: Recorder) -> Any:
-    async def record(entries: list[Entry]) -> None:
-        recorder.records.update({entry.subject: entry.record for entry in entries})
+    async def record(entry: Entry) -> None:
+        recorder.records[entry.subject] = entry.record
 
     return record

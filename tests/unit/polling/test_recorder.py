@@ -41,7 +41,7 @@ async def test_what_could_not_be_kept_is_tried_again_at_once_when_the_daemon_is_
     store = Full()
     recorder = Recorder(store, Clock(), lambda: None, Observers())
     running = asyncio.create_task(recorder.run())
-    recording = asyncio.create_task(recorder.record([Entry("a", Record())]))
+    recording = asyncio.create_task(recorder.record(Entry("a", Record())))
     await asyncio.sleep(120)
     assert 120 / MAX_PAUSE_SECONDS <= len(store.tries) < 20
     draining, begun = asyncio.create_task(recorder.drained()), passed()
@@ -90,7 +90,7 @@ async def test_what_another_watcher_wrote_meanwhile_is_learnt_and_the_rest_is_ke
     told: list[str] = []
     recorder = Recorder(store, Clock(), lambda: told.append("news"), Observers())
     running = asyncio.create_task(recorder.run())
-    both = [asyncio.create_task(recorder.record([Entry(subject, MINE)])) for subject in "ab"]
+    both = [asyncio.create_task(recorder.record(Entry(subject, MINE))) for subject in "ab"]
     with pytest.raises(Superseded):
         await both[0]
     await both[1]
@@ -100,7 +100,7 @@ async def test_what_another_watcher_wrote_meanwhile_is_learnt_and_the_rest_is_ke
     assert recorder.trouble is None
     # It is never tried blindly again; what follows what was learnt is kept.
     assert store.commits == 1
-    await recorder.record([Entry("a", NEW)])
+    await recorder.record(Entry("a", NEW))
     assert recorder.records["a"] == NEW
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -113,7 +113,7 @@ async def test_what_is_dropped_stays_in_the_store_and_what_is_adopted_is_known()
     recorder = Recorder(store, Clock(), lambda: None, Observers())
     running = asyncio.create_task(recorder.run())
     recorder.adopt({"a": MINE, "b": THEIRS})
-    recording = asyncio.create_task(recorder.record([Entry("a", NEW)]))
+    recording = asyncio.create_task(recorder.record(Entry("a", NEW)))
     await asyncio.sleep(0)
     await recorder.drop(["a"])
     assert recording.done()
