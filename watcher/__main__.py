@@ -10,12 +10,14 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
-from types import FrameType
 
 TYPE_CHECKING = False  # importing typing would delay the handlers
 
-Handler = Callable[[int, FrameType | None], object] | signal.Handlers
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+    Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 DAEMONS = ("run", "simulate", "demo")
 

@@ -137,8 +137,7 @@ async def test_a_state_command_that_waits_for_a_table_ends_with_130(site: Site, 
         site.configure([NETWORK], f'state: "dynamodb://watcher?region=us-east-1&endpoint_url={url}"')
         child = site.start("state", *command)
         silent.settimeout(60)
-        connection, _ = silent.accept()
-        child.signal(signal.SIGTERM)
-        assert await child.ended() == 130
-        connection.close()
+        with silent.accept()[0]:
+            child.signal(signal.SIGTERM)
+            assert await child.ended() == 130
     await until(lambda: not (site.folder / "state.jsonl").exists(), "nothing being written")

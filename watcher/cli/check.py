@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from watcher.cli.options import config_option, examples, json_option, load_config, verbose_option
 from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import Row, print_targets
+from watcher.cli.stopping import run_to_end
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Status, last_failure
@@ -36,7 +36,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     logs.set_up(verbose=verbose)
     settings = load_config(config)
     now = datetime.now(UTC)
-    findings = asyncio.run(poll_all(settings, now))
+    findings = run_to_end(poll_all(settings, now))
     result = worst(finding.result for finding in findings)
     if as_json:
         print_json({"result": result.name.lower(), "targets": [finding_to_json(finding) for finding in findings]})

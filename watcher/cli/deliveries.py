@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -11,6 +10,7 @@ import click
 from watcher.cli.options import config_option, examples, load_config, only_config, print_note, refuse_unknown_sink
 from watcher.cli.output.deliveries import Backlog, print_backlog, print_backlog_json
 from watcher.cli.state_reading import liveness_of, opened
+from watcher.cli.stopping import run_to_end
 from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, Outbox, Reader
 from watcher.core.settings import Config
 from watcher.errors import UsageError
@@ -55,7 +55,7 @@ def deliveries(
         return 0
 
     settings = load_config(config)
-    found = asyncio.run(backlogs(settings, sink, limit, dead=dead))
+    found = run_to_end(backlogs(settings, sink, limit, dead=dead))
     if as_json and not any(backlog.deliveries for backlog in found):
         print_note("there are no dead letters" if dead else "there are no pending deliveries and no dead letters")
     for backlog in found:
@@ -81,7 +81,7 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
 
     A running daemon sends them within seconds; otherwise they are sent after the next start.
     """
-    count, kept = asyncio.run(requeue(load_config(config), ids, sink))
+    count, kept = run_to_end(requeue(load_config(config), ids, sink))
     if kept and not count:
         raise UsageError(kept)
     click.echo(f"Requeued {counted(count, 'dead letter')}." if count else "There are no dead letters.")
@@ -104,7 +104,7 @@ def drop(config: str | None, sink: str | None, event_id: str) -> int:
 
     They are never sent. --sink limits this to one sink.
     """
-    count = asyncio.run(drop_deliveries(load_config(config), event_id, sink))
+    count = run_to_end(drop_deliveries(load_config(config), event_id, sink))
     click.echo(f"Canceled {count} {'delivery' if count == 1 else 'deliveries'}.")
     return 0
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +25,7 @@ from watcher.cli.output.console import print_json, print_table
 from watcher.cli.output.deliveries import explanation_to_json, explanations_table
 from watcher.cli.output.events import EventPrinter
 from watcher.cli.state_reading import liveness_of, opened
+from watcher.cli.stopping import run_to_end
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.core.ports import DeliveryQuery, EventQuery, Reader
 from watcher.core.settings import Config
@@ -84,7 +85,11 @@ def events(
     settings = load_config(config)
     query = EventQuery(target=target, types=full, since=after, limit=limit)
     work = _show(settings, query, EventPrinter(as_json=as_json), follow=follow)
-    asyncio.run(_until_interrupted(work) if follow else work)
+    if not follow:
+        run_to_end(work)
+        return 0
+    with contextlib.suppress(KeyboardInterrupt):
+        run_to_end(work, signal.SIGTERM)
     return 0
 
 
@@ -101,14 +106,6 @@ async def _show(settings: Config, query: EventQuery, printer: EventPrinter, *, f
             selected = query.target or query.types or query.since
             why = "no recorded event matches" if selected else "no event has been recorded"
             print_note("; ".join([why, *notes]))
-
-
-async def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
@@ -154,7 +151,7 @@ def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
     event is not for this sink.
     """
     settings = load_config(config)
-    found = asyncio.run(_explain(settings, event_id))
+    found = run_to_end(_explain(settings, event_id))
     if as_json:
         print_json(
             [

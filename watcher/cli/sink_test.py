@@ -11,6 +11,7 @@ import click
 
 from watcher.aws.sessions import Sessions
 from watcher.cli.options import config_option, examples, load_config, refuse_unknown_sink, verbose_option
+from watcher.cli.stopping import run_to_end
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.core.settings import SinkSettings
@@ -40,7 +41,7 @@ def sink_test(config: str | None, name: str, *, verbose: bool) -> int:
     err = sink.options.prints
     if message := sink.options.preview(json.loads(event.body)):
         click.echo(_safe(indent(message, "  ")), err=err)
-    outcome = asyncio.run(_send(sink, Delivery(0, name, event, now.timestamp())))
+    outcome = run_to_end(_send(sink, Delivery(0, name, event, now.timestamp())))
     what = f"{name} ({sink.type})"
     if outcome.verdict is not Verdict.TAKEN:
         how = "rejected" if outcome.verdict is Verdict.NEVER else "did not accept"

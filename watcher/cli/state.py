@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import tempfile
@@ -16,6 +15,7 @@ import click
 
 from watcher.cli.options import config_option, examples, load_config, only_config
 from watcher.cli.state_reading import opened
+from watcher.cli.stopping import run_to_end
 from watcher.config.files import files_in_use
 from watcher.core.settings import Config
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
@@ -57,7 +57,7 @@ def init(config: str | None) -> int:
     The table gets on-demand capacity, point-in-time recovery and TTL. A table with a different key, or with items of
     another program, is refused. A state file needs no preparation.
     """
-    for line in asyncio.run(prepare(load_config(config).state)):
+    for line in run_to_end(prepare(load_config(config).state)):
         click.echo(line)
     return 0
 
@@ -94,7 +94,7 @@ def export(config: str | None, name: str) -> int:
     try:
         _refuse_other(path, name, settings)
         _refuse_absent(settings.state)
-        found = asyncio.run(_read_all(settings.state))
+        found = run_to_end(_read_all(settings.state))
         _write(path, lines(found))
     except OSError as error:
         raise UsageError(f"{printable(name)}: the file cannot be written: {error.strerror}") from error
@@ -161,7 +161,7 @@ def import_(config: str | None, name: str) -> int:
     address = load_config(config).state
     # The whole file is checked before anything is written.
     found = [*_parts(name)]
-    asyncio.run(_fill(address, found))
+    run_to_end(_fill(address, found))
     click.echo(f"Imported {_counts(found)} from {printable(name)}.")
     return 0
 

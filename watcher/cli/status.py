@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from watcher.cli.options import config_option, examples, json_option, load_confi
 from watcher.cli.output.console import ago, print_json
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.cli.state_reading import liveness_of, opened
+from watcher.cli.stopping import run_to_end
 from watcher.core.liveness import Liveness
 from watcher.core.model import for_people, rfc3339
 from watcher.stores import reader_for
@@ -31,7 +31,7 @@ def status(config: str | None, *, as_json: bool) -> int:
         async with opened(reader_for(settings.state)) as reader:
             return await reader.records(), await liveness_of(reader, settings.state)
 
-    records, liveness = asyncio.run(read())
+    records, liveness = run_to_end(read())
     as_of, now = liveness.as_of, liveness.now
     if as_json:
         endpoints = [str(key) for key in settings.endpoints]

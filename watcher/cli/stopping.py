@@ -1,4 +1,4 @@
-"""Runs a command that goes on until a signal stops it."""
+"""Runs the coroutine of a command: one that ends by itself, or one that a signal stops."""
 
 from __future__ import annotations
 
@@ -8,12 +8,49 @@ import os
 import signal
 from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from watcher.aws.credential_process import kill_all
 
+T = TypeVar("T")
+
 REPEATED_SIGNAL_SECONDS = 0.5
 """A second signal within this time repeats the first: `timeout` signals its child and then the whole process group."""
+
+
+def run_to_end(work: Coroutine[Any, Any, T], *numbers: signal.Signals) -> T:
+    """Run `work` as `asyncio.run` does and return its result.
+
+    SIGINT, and each signal in `numbers`, cancels it and raises `KeyboardInterrupt`; a second raises it at once.
+
+    asyncio would cancel in the signal handler, and so in the middle of any callback: one that then sets the result of a
+    future that has just been cancelled fails with `InvalidStateError`. Here the loop cancels, between two callbacks.
+    """
+    interrupted = False
+
+    async def supervised() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def handle(*received: Any) -> None:
+            nonlocal interrupted
+            if interrupted:
+                signal.default_int_handler(*received)
+            interrupted = True
+            loop.call_soon_threadsafe(task.cancel)  # type: ignore[union-attr]
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *numbers)}
+        try:
+            return await work
+        finally:
+            # asyncio's own handler of SIGINT would refer to this task, which has ended.
+            for number, handler in (before | {signal.SIGINT: signal.default_int_handler}).items():
+                signal.signal(number, handler)
+
+    try:
+        return asyncio.run(supervised())
+    finally:
+        if interrupted:
+            raise KeyboardInterrupt
 
 
 def until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:

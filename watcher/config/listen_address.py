@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from watcher.config.document import Document, decode
+from watcher.config.document import decode
 from watcher.config.tree import Keys, Text, compose
 from watcher.config.url_readers import DEFAULT_LISTEN, split_listen
 from watcher.config.variables import fill, fill_tree
 from watcher.errors import ConfigError
+
+if TYPE_CHECKING:
+    from watcher.config.document import Document
 
 OFF = ("off", "false", "no")
 _OFF = re.compile(r"(?m)^http:[ ]*['\"]?(?:off|false|no)\b")

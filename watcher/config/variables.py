@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from watcher.config.tree import Items, Keys, Reads, Report, Text, reads_as, scalar
+from watcher.config.tree import Items, Keys, Reads, Text, reads_as, scalar
+
+if TYPE_CHECKING:
+    from watcher.config.tree import Report
 
 VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 """The form of a variable, in the dialect that Python and JSON Schema share."""
