@@ -6,15 +6,19 @@ The form has a version, and is the same in every store.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from watcher.core.model import Attempt, Revision, parse_rfc3339, rfc3339
 from watcher.util.shapes import NONE, Each, Optional, check, parse
 
 FORM = 1
 """The version of the stored form; it is increased by a change that earlier versions cannot read."""
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,45 +82,13 @@ class Record:
 
 def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
     """Return `attempt` with the API's fields in camelCase and its times in UTC."""
-    return {
-        "startedAt": rfc3339(attempt.started_at),
-        "status": attempt.status,
-        "target": attempt.target,
-        "initialRevision": _revision_to_json(attempt.initial_revision),
-        "targetRevision": _revision_to_json(attempt.target_revision),
-        "events": [dict(event) for event in attempt.events],
-    }
-
-
-def attempt_from_json(form: dict[str, Any]) -> Attempt:
-    """Return the attempt that `attempt_to_json` wrote."""
-    return Attempt(
-        started_at=parse_rfc3339(form["startedAt"]),
-        status=form["status"],
-        target=form["target"],
-        initial_revision=form["initialRevision"],
-        target_revision=form["targetRevision"],
-        events=tuple(form["events"]),
-    )
+    form: dict[str, Any] = _ATTEMPT.write(attempt)
+    return form
 
 
 def dump(record: Record) -> str:
     """Return `record` as the text that a store keeps."""
-    known, outage = record.known, record.outage
-    form = {
-        "form": FORM,
-        "sequence": record.sequence,
-        "known": None if known is None else _known_to_json(known),
-        "outage": None
-        if outage is None
-        else {
-            "since": rfc3339(outage.since),
-            "code": outage.code,
-            "message": outage.message,
-            "attempts": outage.attempts,
-        },
-    }
-    return json.dumps(form, separators=(",", ":"))
+    return _encode({"form": FORM, "sequence": record.sequence, **_RECORD.write(record)})
 
 
 def load(text: str, subject: str = "") -> Record:
@@ -129,79 +101,65 @@ def load(text: str, subject: str = "") -> Record:
     form = parse(text, {}, name)
     if form.get("form") != FORM:
         raise ValueError(f"{name} of form {form.get('form')!r}, where this version knows {FORM}")
-    check(form, _RECORD, name)
+    if isinstance(form.get("known"), dict):
+        form["known"].setdefault("has_stalled", False)  # added to form 1 later
+    check(form, _RECORD.form, name)
     try:
-        outage = form["outage"]
-        return Record(
-            known=None if form["known"] is None else _known_from_json(form["known"]),
-            sequence=form["sequence"],
-            outage=None if outage is None else Outage(**{**outage, "since": parse_rfc3339(outage["since"])}),
-        )
+        record: Record = _RECORD.read(form)
     except (KeyError, OverflowError, TypeError) as error:
         raise ValueError(f"{name} is not a state: {error!r}") from error
+    return record
 
 
-def _known_to_json(known: Known) -> dict[str, Any]:
-    return {
-        "attempt": None if known.attempt is None else attempt_to_json(known.attempt),
-        "since": rfc3339(known.since),
-        "desired_state": _revision_to_json(known.desired_state),
-        "latest_successful": None if known.latest_successful is None else attempt_to_json(known.latest_successful),
-        "missing": known.missing,
-        "failures": known.failures,
-        "last_failure": _time_to_json(known.last_failure),
-        "last_success": _time_to_json(known.last_success),
-        "stalled": _time_to_json(known.stalled),
-        "has_stalled": known.has_stalled,
-        "older": _time_to_json(known.older),
-        "older_answers": known.older_answers,
-        "taken": [[rfc3339(taken.started_at), taken.status, taken.times] for taken in known.taken],
-    }
+class _Codec(NamedTuple):
+    """How JSON keeps the values of one type: the form that is checked, and how a value is written and read."""
+
+    form: Any
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
 
 
-def _known_from_json(form: dict[str, Any]) -> Known:
-    attempt, successful = form["attempt"], form["latest_successful"]
-    return Known(
-        attempt=None if attempt is None else attempt_from_json(attempt),
-        since=parse_rfc3339(form["since"]),
-        desired_state=form["desired_state"],
-        latest_successful=None if successful is None else attempt_from_json(successful),
-        missing=form["missing"],
-        failures=form["failures"],
-        last_failure=_time_from_json(form["last_failure"]),
-        last_success=_time_from_json(form["last_success"]),
-        stalled=_time_from_json(form["stalled"]),
-        has_stalled=form.get("has_stalled", False),  # added to form 1 later
-        older=_time_from_json(form["older"]),
-        older_answers=form["older_answers"],
-        taken=tuple(Taken(parse_rfc3339(at), str(status), int(times)) for at, status, times in form["taken"]),
-    )
+def _object(kind: type[Any], key: Callable[[str], str] = str) -> _Codec:
+    """Return the codec of a dataclass by its annotations; `key` names a field in JSON.
+
+    A field may be null if it may be None. Other keys are allowed, since a later version may add some.
+    """
+    parts = [(field.name, key(field.name), _CODECS[str(field.type).removesuffix(" | None")]) for field in fields(kind)]
+    nullable = {field.name for field in fields(kind) if str(field.type).endswith(" | None")}
+    writers = [(name, key, codec.write) for name, key, codec in parts]
+    readers = [(name, key, codec.read) for name, key, codec in parts]
+
+    def write(value: Any) -> dict[str, Any]:
+        return {key: None if (part := getattr(value, name)) is None else to(part) for name, key, to in writers}
+
+    def read(form: dict[str, Any]) -> Any:
+        return kind(**{name: None if (part := form[key]) is None else of(part) for name, key, of in readers})
+
+    form = {key: Optional(codec.form) if name in nullable else codec.form for name, key, codec in parts}
+    return _Codec(form, write, read)
 
 
-def _revision_to_json(revision: Revision | None) -> dict[str, str | None] | None:
-    return None if revision is None else dict(revision)
+def _camel(name: str) -> str:
+    return re.sub("_(.)", lambda found: found[1].upper(), name)
 
 
-def _time_to_json(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(moment)
+def _same(value: Any) -> Any:
+    return value
 
 
-def _time_from_json(text: str | None) -> datetime | None:
-    return None if text is None else parse_rfc3339(text)
-
-
-_REVISION = Optional(Each(dict, (str, NONE)))
-_ATTEMPT = {
-    "startedAt": str, "status": str, "target": (str, NONE), "initialRevision": _REVISION, "targetRevision": _REVISION,
-    "events": Each(list, Each(dict, (str, NONE))),
-}  # fmt: skip
-_KNOWN = {
-    "attempt": Optional(_ATTEMPT), "since": str, "desired_state": _REVISION, "latest_successful": Optional(_ATTEMPT),
-    "missing": bool, "failures": int, "last_failure": (str, NONE), "last_success": (str, NONE), "stalled": (str, NONE),
-    "older": (str, NONE), "older_answers": int, "taken": Each(list, list),
-}  # fmt: skip
-_RECORD = {
-    "sequence": int, "known": Optional(_KNOWN),
-    "outage": Optional({"since": str, "code": str, "message": str, "attempts": int}),
-}  # fmt: skip
-"""The form of a stored state; other keys are allowed, since a later version may add some."""
+_TEXTS = Each(dict, (str, NONE))
+_CODECS = {
+    **{kind.__name__: _Codec(kind, _same, _same) for kind in (str, int, bool)},
+    "datetime": _Codec(str, rfc3339, parse_rfc3339),
+    "Revision": _Codec(_TEXTS, dict, _same),
+    "tuple[SyncEvent, ...]": _Codec(Each(list, _TEXTS), lambda events: list(map(dict, events)), tuple),
+    "tuple[Taken, ...]": _Codec(
+        Each(list, list),
+        lambda taken: [[rfc3339(each.started_at), each.status, each.times] for each in taken],
+        lambda form: tuple(Taken(parse_rfc3339(at), str(status), int(times)) for at, status, times in form),
+    ),
+}
+"""By the annotations of the fields of a record."""
+_CODECS["Attempt"] = _ATTEMPT = _object(Attempt, _camel)
+_CODECS["Known"], _CODECS["Outage"] = _object(Known), _object(Outage)
+_RECORD = _object(Record)
