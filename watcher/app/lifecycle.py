@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -23,9 +23,11 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
-from watcher.observability.tracing_setup import Tracing
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
+
+if TYPE_CHECKING:
+    from watcher.observability.tracing_setup import Tracing  # loads OpenTelemetry, an extra
 
 Task = Callable[[], Coroutine[Any, Any, None]]
 
