@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import refusal
-from watcher.aws.client import Client
+from watcher.aws.client import Client, LeasedClient
 from watcher.aws.json_body import body_of
+from watcher.aws.sessions import Sessions
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.settings import SinkSettings
 from watcher.errors import PollFailed, SinkError
-from watcher.sinks.aws_answers import blames_call, shown, verdict
+from watcher.sinks.aws import AwsOptions, Entry, blames_call, shown, verdict
 
-if TYPE_CHECKING:
-    from watcher.aws.client import LeasedClient
-    from watcher.aws.sessions import Sessions
-    from watcher.sinks.aws import AwsOptions, Entry
-
-Part = list[tuple[Delivery, dict[str, Any]]]
+Part = list[tuple[Delivery, Entry]]
 """What one call sends: deliveries, each with its entry."""
 
 BATCH = 10
@@ -66,31 +62,27 @@ class AwsSink:
         Raises:
             SinkError: all calls failed.
         """
-        results = await asyncio.gather(*map(self._put, parts))
-        errors = [result for result in results if isinstance(result, SinkError)]
-        if errors and len(errors) == len(parts):
-            raise errors[0]
+        results = await asyncio.gather(*map(self._put, parts), return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        for error in errors:
+            if len(errors) == len(parts) or not isinstance(error, SinkError):
+                raise error
         outcomes: list[SendOutcome] = []
         for part, result in zip(parts, results, strict=True):
-            if isinstance(result, SinkError):
+            if isinstance(result, BaseException):
                 outcomes += [SendOutcome(delivery, Verdict.LATER, str(result)) for delivery, _ in part]
             else:
                 outcomes += result
         return outcomes
 
-    async def _put(self, part: Part) -> list[SendOutcome] | SinkError:
+    async def _put(self, part: Part) -> list[SendOutcome]:
         try:
             answer = await self._call(self._options.request([entry for _, entry in part]))
-            return self._options.read(answer, [delivery for delivery, _ in part])
         except RefusedError as refused:
-            if len(part) == 1:
-                return [SendOutcome(part[0][0], verdict(refused.code, refused.message), str(refused))]
-            try:
+            if len(part) > 1:
                 return await self._each([[one] for one in part])
-            except SinkError as error:
-                return error
-        except SinkError as error:
-            return error
+            return [SendOutcome(part[0][0], refused.verdict, str(refused))]
+        return self._options.read(answer, [delivery for delivery, _ in part])
 
     async def _call(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Make one call and return its answer.
@@ -114,7 +106,9 @@ class AwsSink:
         except PollFailed as error:
             raise SinkError(f"{self._options.operation}: {shown(str(error))}") from error
         except Exception as error:
-            raise SinkError(f"{self._options.operation}: {_shown_error(error)}") from error
+            known = isinstance(error, (BotoCoreError, aiohttp.ClientError, OSError))
+            text = shown(f"{'' if known else 'the answer could not be read: '}{type(error).__name__}: {error}")
+            raise SinkError(f"{self._options.operation}: {text}") from error
         finally:
             await self._client.give_back(lease)
 
@@ -125,17 +119,16 @@ class AwsSink:
         text = f"{error.operation_name}: {shown(str(failure))}"
         # Another call on the way there (AssumeRole) may be refused in the same words.
         if error.operation_name == self._options.operation and blames_call(failure.code):
-            return RefusedError(text, failure.code, failure.message)
+            return RefusedError(text, verdict(failure.code, failure.message))
         return SinkError(text)
 
 
 class RefusedError(SinkError):
-    """AWS refused a call as a whole, for its content."""
+    """AWS refused a call as a whole, for its content. `verdict`: what that means for an event that was alone in it."""
 
-    def __init__(self, text: str, code: str, message: str) -> None:
+    def __init__(self, text: str, verdict: Verdict) -> None:
         super().__init__(text)
-        self.code = code
-        self.message = message
+        self.verdict = verdict
 
 
 def batches(entries: Iterable[tuple[Delivery, Entry]]) -> list[Part]:
@@ -161,8 +154,3 @@ def size(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(size, value))
     return 14  # a time: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
-
-
-def _shown_error(error: Exception) -> str:
-    known = isinstance(error, (BotoCoreError, aiohttp.ClientError, OSError))
-    return shown(f"{'' if known else 'the answer could not be read: '}{type(error).__name__}: {error}")

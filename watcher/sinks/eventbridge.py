@@ -11,8 +11,7 @@ from watcher.config.fields import text_schema
 from watcher.config.readers import accepted
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Delivery, SendOutcome, Verdict
-from watcher.sinks.aws import AwsOptions, Entry
-from watcher.sinks.aws_answers import members, outcome_of
+from watcher.sinks.aws import AwsOptions, Entry, members, outcome_of
 
 Bus = Annotated[
     str,

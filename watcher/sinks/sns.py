@@ -12,7 +12,7 @@ from watcher.config.fields import text_schema
 from watcher.config.readers import matching
 from watcher.core.ports import Delivery
 from watcher.messages.plain import subject
-from watcher.sinks.aws import AwsOptions, Entry, attributes, fifo
+from watcher.sinks.aws import AwsOptions, Entry, message
 
 _TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:(?=[^:]{1,256}$)[_0-9A-Za-z-]+(\.fifo)?$"
 
@@ -40,13 +40,7 @@ class SnsOptions(AwsOptions):
         return self.topic.split(":")[3]
 
     def entry(self, delivery: Delivery) -> Entry:
-        return {
-            "Id": delivery.id,
-            "Message": delivery.body,
-            "Subject": subject(json.loads(delivery.body)),
-            "MessageAttributes": attributes(delivery.event),
-            **fifo(self.topic, delivery),
-        }
+        return message(self.topic, delivery, Message=delivery.body, Subject=subject(json.loads(delivery.body)))
 
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
         return {"TopicArn": self.topic, "PublishBatchRequestEntries": entries}

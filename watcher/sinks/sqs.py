@@ -13,7 +13,7 @@ from watcher.aws.service_models import is_region
 from watcher.config.fields import text_schema
 from watcher.config.readers import matching
 from watcher.core.ports import Delivery
-from watcher.sinks.aws import AwsOptions, Entry, attributes, fifo
+from watcher.sinks.aws import AwsOptions, Entry, message
 
 _QUEUE = r"^https?://[^/?#@ ]+/[0-9]+/(?=[^/]{1,80}$)[_0-9A-Za-z-]+(\.fifo)?$"
 _QUEUE_HOST = re.compile(r"sqs(?:-fips)?\.([a-z0-9-]+)\..+")
@@ -44,12 +44,7 @@ class SqsOptions(AwsOptions):
         return host[1] if host and is_region(host[1]) else None
 
     def entry(self, delivery: Delivery) -> Entry:
-        return {
-            "Id": delivery.id,
-            "MessageBody": delivery.body,
-            "MessageAttributes": attributes(delivery.event),
-            **fifo(self.queue, delivery),
-        }
+        return message(self.queue, delivery, MessageBody=delivery.body)
 
     def request(self, entries: Sequence[Entry]) -> dict[str, Any]:
         return {"QueueUrl": self.queue, "Entries": entries}

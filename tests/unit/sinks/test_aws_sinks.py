@@ -15,8 +15,7 @@ from watcher.core.events import Event, outage_event, trial_event
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Delivery, Verdict
 from watcher.core.state import Outage
-from watcher.sinks.aws import attributes, fifo
-from watcher.sinks.aws_answers import verdict
+from watcher.sinks.aws import attributes, message, verdict
 from watcher.sinks.aws_sender import MAX_BATCH_BYTES, batches, size
 from watcher.sinks.eventbridge import EventBridgeOptions
 from watcher.sinks.sns import SnsOptions
@@ -141,8 +140,9 @@ def test_a_test_event_is_of_no_account() -> None:
 @pytest.mark.parametrize("place", ["https://sqs.us-east-1.amazonaws.com/1/syncs", "arn:aws:sns:us-east-1:1:syncs"])
 def test_only_fifo_has_groups(place: str) -> None:
     delivery = a_delivery(an_event())
-    assert fifo(place, delivery) == {}
-    assert fifo(f"{place}.fifo", delivery) == {
+    standard = {"Id": delivery.id, "MessageAttributes": attributes(delivery.event)}
+    assert message(place, delivery) == standard
+    assert message(f"{place}.fifo", delivery) == standard | {
         "MessageGroupId": "default/us-east-1/stack/network",
         "MessageDeduplicationId": "0" * 32,
     }
@@ -150,13 +150,13 @@ def test_only_fifo_has_groups(place: str) -> None:
 
 def test_a_reminder_is_no_repeat_of_its_event() -> None:
     event = an_event()
-    ids = {fifo(".fifo", a_delivery(event, reminder))["MessageDeduplicationId"] for reminder in (0, 1, 12)}
+    ids = {message(".fifo", a_delivery(event, reminder))["MessageDeduplicationId"] for reminder in (0, 1, 12)}
     assert ids == {event.id, f"{event.id}-reminder-1", f"{event.id}-reminder-12"}
 
 
 @pytest.mark.parametrize("subject", ["x" * 129, "a subject with spaces", "é", ""])
 def test_a_subject_that_is_no_message_group_has_one_of_its_own(subject: str) -> None:
-    groups = {fifo(".fifo", a_delivery(an_event(text)))["MessageGroupId"] for text in (subject, f"{subject}2")}
+    groups = {message(".fifo", a_delivery(an_event(text)))["MessageGroupId"] for text in (subject, f"{subject}2")}
     assert len(groups) == 2
     assert all(len(group) <= 128 and group.isascii() and group.isalnum() for group in groups if group != "2")
 
