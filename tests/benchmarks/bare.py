@@ -21,8 +21,7 @@ from tests.benchmarks.recorded import failures
 from tests.benchmarks.worlds import REGION
 from watcher.sinks.aws_sender import BATCH
 from watcher.sinks.stdout import StdoutSink
-from watcher.sinks.webhook import PARALLEL
-from watcher.sinks.webhook_request import STRUCTURED
+from watcher.sinks.webhook import PARALLEL, STRUCTURED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence

@@ -1,14 +1,22 @@
 """`notify`: messages to chat, mail and pagers by apprise (the extra `notify`), to each URL on a thread of its own.
 
 apprise blocks for as long as the receiver likes. So its threads are daemon threads: none delays the end of the program,
-and a URL whose last call still hangs is not called again before that call returns.
+and a URL whose last call still hangs is not called again before that call returns. What apprise logs is not shown: it
+repeats the secrets of its URLs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import logging
+import re
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, field_validator
@@ -21,7 +29,6 @@ from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line
-from watcher.sinks.notify_url import TAKEN, NotifyUrl, installed_apprise, url_fault
 from watcher.sinks.text import Renderer, TextOptions, TextTemplate
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
@@ -33,14 +40,50 @@ if TYPE_CHECKING:
 MAX_TITLE_LENGTH = 150
 """Characters of a title."""
 
+MAX_REMEMBERED = 10_000
+"""Deliveries that a URL is known to have taken, so that another URL's failure does not repeat them there."""
+
+TAKEN = "taken"
+"""The result of a send that the receiver accepted."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence apprise's warnings and log while it loads and reads URLs."""
+    log = logging.getLogger("apprise")
+    was, log.disabled = log.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = was
+
+
+def installed_apprise() -> ModuleType | None:
+    """Return the library, or None if the extra is not installed. It is slow to load."""
+    with _quiet(), suppress(ImportError):
+        return import_module("apprise")
+    return None
+
 
 def _apprise_url(value: object) -> SecretStr:
-    text = printable(value, secret=True)
-    apprise = installed_apprise()  # None: reported at the sink's `type`
+    url = printable(value, secret=True)
+    apprise = installed_apprise()
+    if apprise is None:  # reported at the sink's `type`
+        return SecretStr(url)
+    with _quiet():
+        if apprise.Apprise.instantiate(url) is not None:
+            return SecretStr(url)
+        scheme = url[: max(0, url.find("://"))].lower()
+        if scheme in apprise.NotificationManager():
+            raise ValueError(
+                f"apprise cannot use this {scheme}:// URL: a part of it is missing or malformed, or apprise needs a "
+                "further package for it"
+            )
     filled = isinstance(value, Scalar) and value.filled
-    if apprise is not None and (fault := url_fault(apprise, text, show_scheme=not filled)):
-        raise ValueError(fault)
-    return SecretStr(text)
+    shown = f" {scheme}://" if not filled and re.fullmatch(r"[a-z][a-z0-9]{1,19}", scheme) else ""
+    raise ValueError(f"apprise knows no service of this{shown} URL; it must be one of its own, such as mailto://…")
 
 
 class NotifyOptions(TextOptions):
@@ -70,11 +113,9 @@ class NotifyOptions(TextOptions):
         return NotifySink(self)
 
     def preview(self, event: Mapping[str, Any]) -> str:
-        """Return the title and the text of the templates, else those of the built-in message."""
-        body, message = Renderer(self.template, "text").render([event])
-        title, _ = Renderer(self.title_template, "text").render([event])
-        built_in = plain(message)
-        return f"{title or built_in.title}\n\n{body or built_in.body}"
+        """Return the title and the text of the message."""
+        _, text = NotifySink(self).message([event])
+        return f"{text.title}\n\n{text.body}"
 
 
 class NotifySink:
@@ -114,12 +155,11 @@ class NotifySink:
         left = [delivery for delivery in deliveries if delivery.id not in url.taken]
         if not left:
             return TAKEN
-        tone, text = await off_loop(lambda: self._text([json.loads(delivery.body) for delivery in left]), "template")
+        tone, text = await off_loop(lambda: self.message([json.loads(delivery.body) for delivery in left]), "template")
         if url.busy:
             return "its last call still hangs"
         url.busy = True
-        ids = [delivery.id for delivery in left]
-        future = off_loop(lambda: url.send(text, tone, ids), "notify")
+        future = off_loop(lambda: url.send(text, tone, [delivery.id for delivery in left]), "notify")
         self._waiting.add(future)
         try:
             async with asyncio.timeout(self._timeout):
@@ -129,7 +169,8 @@ class NotifySink:
         finally:
             self._waiting.discard(future)
 
-    def _text(self, events: Sequence[dict[str, Any]]) -> tuple[Tone, Text]:
+    def message(self, events: Sequence[Mapping[str, Any]]) -> tuple[Tone, Text]:
+        """Return the message for the events, by the templates or built in. It may take seconds."""
         body, message = self._body.render(events)
         built_in = plain(message)
         title = built_in.title
@@ -150,3 +191,76 @@ def _outcome(delivery: Delivery, results: Mapping[NotifyUrl, str]) -> SendOutcom
         return SendOutcome(delivery, Verdict.TAKEN, "taken by " + ", ".join(url.scheme for url in results))
     text = ", ".join(f"{url.scheme}: {results[url] if url in left else TAKEN}" for url in results)
     return SendOutcome(delivery, Verdict.LATER, text)
+
+
+class NotifyUrl:
+    """A URL, and the deliveries that it has taken in this run. Only its scheme is shown: the rest is secret."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._plugin: Any = None
+        scheme = url.partition(":")[0].lower()
+        self.scheme = scheme if re.fullmatch(r"[a-z0-9]{1,20}", scheme) else "a URL"
+        self.taken: dict[str, None] = {}
+        self.busy = False
+
+    def send(self, text: Text, tone: Tone, ids: Sequence[str]) -> str:
+        """Send a message, however long that takes, and return the result for people. Call it in a thread.
+
+        A success counts even if the caller no longer waits for it.
+        """
+        try:
+            self._plugin = self._plugin or _plugin(self._url)
+            if self._plugin is None:
+                return "apprise cannot use this URL"
+            sender = import_module("apprise").Apprise(asset=self._plugin.asset)
+            sender.add(self._plugin)
+            _ERRORS.of_thread.code = ""
+            if not sender.notify(title=text.title, body=text.body, notify_type=tone.value, body_format="text"):
+                return f"not taken{_ERRORS.of_thread.code}"
+            self.taken.update(dict.fromkeys(ids))
+            while len(self.taken) > MAX_REMEMBERED:
+                del self.taken[next(iter(self.taken))]
+        except Exception as error:  # noqa: BLE001  a plugin's own bug; its message may have the URL in it
+            return f"apprise failed with {type(error).__name__}"
+        else:
+            return TAKEN
+        finally:
+            self.busy = False
+
+
+class _ErrorCodes(logging.Handler):
+    """Keeps the error code of what apprise logs, and nothing else: the rest has URLs and receivers' texts in it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.of_thread = threading.local()
+        """Its `code` is the last one that was logged on this thread."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if found := re.search(r"\berror=(\d{3})\b", record.getMessage()):
+            self.of_thread.code = f" (error {found[1]})"
+
+
+_ERRORS = _ErrorCodes()
+_LOADING = threading.Lock()
+
+
+def _plugin(url: str) -> Any:
+    """Apprise's plugin for `url`, or None if it has none. The first call is slow and logs a lot."""
+    with _LOADING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        log = logging.getLogger("apprise")
+        log.handlers, log.propagate = [_ERRORS], False
+        apprise = import_module("apprise")
+        asset = apprise.AppriseAsset(
+            app_id="watcher", app_desc="watcher", app_url="", async_mode=False, pgp_autogen=False, pem_autogen=False
+        )
+        plugin = apprise.Apprise.instantiate(url, asset=asset)
+        if plugin is not None and "overflow=" not in url:
+            # The most important text comes first: where there is little room, the rest may be lost.
+            plugin.overflow_mode = apprise.OverflowMode.TRUNCATE
+        if plugin is not None and "format=" not in url:
+            # The text is plain: as HTML none of its lines would be wrapped on a telephone.
+            plugin.notify_format = apprise.NotifyFormat.TEXT
+        return plugin

@@ -124,15 +124,17 @@ class Poster:
                 raise self._explain(error) from None
         return response  # also if its body was cut short: the status is what counts
 
-    async def deliver(self, body: bytes, headers: Mapping[str, str]) -> tuple[Verdict, str]:
+    async def deliver(self, body: bytes, *headers: Mapping[str, str]) -> tuple[Verdict, str]:
         """Make one try and return what it means for the delivery; see `verdict`, also for what it raises.
 
-        Without a response it is LATER rather than a failure of the sink, since the event may be the cause.
+        Without a response it is LATER rather than a failure of the sink, since the event may be the cause. Later
+        `headers` replace earlier ones of the same name, in any case.
         """
         try:
             with span("POST", client=True, method="POST", **self._span_attributes) as traced:
-                sent = CIMultiDict(headers)
-                sent.update(propagated())
+                sent: CIMultiDict[str] = CIMultiDict()
+                for each in (*headers, propagated()):
+                    sent.update(each)
                 response = await self.post(body, sent)
                 traced.status(response.status)
             return verdict(response)

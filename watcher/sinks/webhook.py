@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PARALLEL = 8
 """Posts under way at the same time, of different targets."""
+
+STRUCTURED = "application/cloudevents+json; charset=utf-8"
+"""The type of a body that is a whole CloudEvent."""
 
 _PREFIX = "whsec_"
 """The optional prefix of a secret of the Standard Webhooks scheme; base64 follows."""
@@ -87,21 +90,42 @@ class WebhookSink:
     """Sends each delivery in a post of its own."""
 
     def __init__(self, options: WebhookOptions) -> None:
-        from watcher.sinks.webhook_request import Requests
+        from standardwebhooks.webhooks import Webhook
 
         self.name = options.name
         self.limits = Limits(parallel=PARALLEL, deadline=options.send_deadline)
-        headers = {name: value.get_secret_value() for name, value in options.headers.items()}
+        self._encode = binary_request if options.mode == "binary" else structured_request
+        self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         secrets = [secret.get_secret_value() for secret in (options.secret, *options.secrets) if secret is not None]
-        self._requests = Requests(binary=options.mode == "binary", headers=headers, secrets=secrets)
-        bare = [secret.rpartition("_")[2] for secret in secrets]  # without whsec_
-        self._poster = options.poster([*headers.values(), *secrets, *bare])
+        self._signers = [Webhook(secret) for secret in secrets]
+        bare = [secret.removeprefix(_PREFIX) for secret in secrets]
+        self._poster = options.poster([*self._headers.values(), *secrets, *bare])
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         (delivery,) = deliveries
-        headers, body = self._requests.request(delivery, datetime.now(UTC))
-        verdict, text = await self._poster.deliver(body, headers)
-        return [SendOutcome(delivery, verdict, text)]
+        now = datetime.now(UTC)
+        headers, body = self._encode(delivery)
+        webhook = {"webhook-id": delivery.id, "webhook-timestamp": str(int(now.timestamp()))}
+        if self._signers:
+            text = body.decode()
+            webhook["webhook-signature"] = " ".join(one.sign(delivery.id, now, text) for one in self._signers)
+        verdict, answer = await self._poster.deliver(body, self._headers, headers, webhook)
+        return [SendOutcome(delivery, verdict, answer)]
 
     async def close(self) -> None:
         await self._poster.close()
+
+
+def structured_request(delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
+    """Return the headers, and as the body the whole CloudEvent."""
+    return {"Content-Type": STRUCTURED}, delivery.body.encode()
+
+
+def binary_request(delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
+    """Return the CloudEvent's attributes as `ce-` headers, and as the body its data."""
+    from cloudevents.core.bindings.http import to_binary_event
+    from cloudevents.core.formats.json import JSONFormat
+    from cloudevents.core.v1.event import CloudEvent
+
+    message = to_binary_event(JSONFormat().read(CloudEvent, delivery.body))
+    return message.headers, message.body
