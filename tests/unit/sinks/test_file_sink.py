@@ -17,8 +17,7 @@ import pytest
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, Verdict
 from watcher.errors import SinkError
-from watcher.sinks.file import FileOptions, FileSink
-from watcher.sinks.rotated_file import RotatedFile
+from watcher.sinks.file import FileOptions, FileSink, RotatedFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
