@@ -129,7 +129,7 @@ async def test_a_wrong_configuration_is_an_alert_until_it_is_put_right(
     daemon.reload.ask()
     alert = page.get_by_role("alert").filter(has_text="The configuration read")
     await expect(alert).to_be_visible(timeout=SOON)
-    await expect(alert).to_contain_text("unknown key 'rate_limits'; did you mean 'rate_limit'?")
+    await expect(alert).to_contain_text("unknown key; did you mean 'rate_limit'?")
     await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
 
     daemon.file.write_text(right.replace("sqlite:///", "sqlite:////"), encoding="utf-8")

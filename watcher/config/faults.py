@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.config.tree import Items, Keys, Place, Text, join
 from watcher.errors import Fault
-from watcher.util.quoting import LONGEST, shown
+from watcher.util.quoting import LONGEST
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -32,7 +32,7 @@ class Faults:
             close = suggestion(name, known)
             misspelt.update(close)
             hint = f"did you mean '{close[0]}'?" if close else f"the keys here are {', '.join(known)}"
-            self.report(keys.key_places[name], f"unknown key {shown(name)}; {hint}")
+            self.report(keys.key_places[name], f"unknown key; {hint}")
         keys.misspelt = frozenset(misspelt)
 
     def take(self, value: Any, error: ValidationError) -> None:

@@ -215,7 +215,7 @@ class File(StrictModel):
         not_yet = NOT_YET - cls.known_keys().keys()
         for name in not_yet & value.keys():
             if value.holds(name):
-                message = f"'{name}' is not in this version yet; it watches {sections(cls.kinds, 'and')}"
+                message = f"this key is not in this version yet; it watches {sections(cls.kinds, 'and')}"
                 faults.report(value.key_places[name], message)
         faults.report_unknown(value, cls.known_keys(), reported=not_yet)
 

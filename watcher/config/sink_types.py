@@ -83,6 +83,6 @@ class SinkTypes:
         for key in value.keys() - keys:
             types = [name for name, known in by_type.items() if key in known]
             if types and not suggestion(key, keys):
-                faults.report(value.key_places[key], f"`{key}` is only for sinks of type {' and '.join(types)}")
+                faults.report(value.key_places[key], f"this key is only for sinks of type {' and '.join(types)}")
                 elsewhere.add(key)
         faults.report_unknown(value, keys, reported=elsewhere)

@@ -188,7 +188,7 @@ class _Composer:
             path = join(place.path, name)
             value = self._node(self._next(), path, depth + 1)
             if name in keys:
-                message = f"the key {shown(name)} is given twice; the first is on line {keys.key_places[name].line}"
+                message = f"this key is given twice; the first is on line {keys.key_places[name].line}"
                 self._report(_place(event, path), message)
                 continue
             keys[name] = value

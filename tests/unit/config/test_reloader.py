@@ -127,7 +127,7 @@ async def test_a_wrong_file_changes_nothing_and_is_reported_once_with_its_places
     assert daemon.applied == []
     (report,) = daemon.reports
     assert report.failures == 1
-    assert any(":1:11: stacks[0].nam: unknown key 'nam'; did you mean 'name'?" in fault for fault in report.faults)
+    assert any(":1:11: stacks[0].nam: unknown key; did you mean 'name'?" in fault for fault in report.faults)
     daemon.file.write_text(FIRST)
     await until(lambda: len(daemon.reports) == 2)
     assert (daemon.reports[1].faults, daemon.reports[1].successes, daemon.reports[1].failures) == ((), 1, 1)

@@ -63,7 +63,7 @@ def test_the_example_names_every_fault() -> None:
     ("text", "fault"),
     [
         ("", "s.yaml:1:1: a scenario must be a mapping with at least `templates` or `stacks`"),
-        ("stack: []", "s.yaml:1:1: stack: unknown key 'stack'; did you mean 'stacks'?"),
+        ("stack: []", "s.yaml:1:1: stack: unknown key; did you mean 'stacks'?"),
         ("stacks:\n- {name: n}", "s.yaml:2:3: stacks[0].life: this key is missing"),
         (
             "stacks:\n- {name: n, life: [{fault: hangs}]}",
@@ -71,7 +71,7 @@ def test_the_example_names_every_fault() -> None:
         ),
         (
             "stacks:\n- {name: n, life: [{stale: 1, call: 3}]}",
-            "s.yaml:2:31: stacks[0].life[0].call: unknown key 'call'; did you mean 'calls'?",
+            "s.yaml:2:31: stacks[0].life[0].call: unknown key; did you mean 'calls'?",
         ),
         (
             "stacks:\n- {name: n, life: [{status: FAILED}]}",
