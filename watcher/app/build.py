@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from watcher.app.lifecycle import App
 from watcher.app.sink_changes import SinkChanges
@@ -53,25 +54,16 @@ def build(
     made = [each.options.build(each, sessions) for each in config.sinks] if sinks is None else sinks
     relay = Relay(store, made, clock, {sink.name: sink.give_up_after for sink in config.sinks}, observer)
     recorder = Recorder(store, clock, relay.wake, observer)
-    polling = PollerManager(config, sessions, recorder, clock, observer, may_poll)
+    # Of a shared table, a daemon polls what it has leased: nothing yet.
+    to_poll = config if store.shards is None else replace(config, targets=())
+    polling = PollerManager(to_poll, sessions, recorder, clock, observer, may_poll)
     if store.shards is not None:
         membership = Membership(store.shards, tenure, lambda: daemon.config, polling, recorder, relay)
-        polling.reconfigure(membership.restricted(config))
     daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership)
     hub = Hub(daemon)
     metrics = Metrics(daemon, lambda: hub.streams)
     for each in (metrics, hub, *observers):
         observer.add(each)
     web = WebServer(daemon, metrics, hub)
-    return App(
-        view=daemon,
-        store=store,
-        reader=reader,
-        sessions=sessions,
-        sink_changes=SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None),
-        maintenance=Maintenance(daemon, store, relay),
-        observers=observer,
-        metrics=metrics,
-        hub=hub,
-        web=web,
-    )
+    changes = SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None)
+    return App(daemon, store, reader, sessions, changes, Maintenance(daemon, store, relay), observer, metrics, hub, web)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from watcher import __version__
-from watcher.app.sink_changes import SinkChanges
-from watcher.app.store_retry import repeat_until_stored
+from watcher.app.sink_changes import SinkChanges, repeat_until_stored
 from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
 from watcher.config.changes import AT_START, difference
@@ -35,9 +34,6 @@ log = structlog.get_logger()
 
 CLOSE_SECONDS = 5.0
 """Seconds beyond the grace time for closing what is open."""
-
-LAST_SPANS_SECONDS = 2.0
-"""Seconds beyond that for sending the remaining spans."""
 
 LISTEN_RETRY_SECONDS = 30.0
 """Seconds between tries to listen at an address that the configuration does not name."""
@@ -238,7 +234,7 @@ class App:
                 await self.store.close()  # last, since it truncates the write-ahead log
                 self.sessions.close()
         if self._tracing is not None:
-            await self._tracing.shutdown(LAST_SPANS_SECONDS)
+            await self._tracing.shutdown(2.0)  # seconds beyond that, for the remaining spans
 
 
 class _StoppedError(Exception):

@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
-from watcher.app.store_retry import repeat_until_stored
 from watcher.aws.sessions import Sessions
 from watcher.config.changes import Difference
 from watcher.core.ports import Clock, Sink, Store
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config, SinkSettings
 from watcher.delivery.relay import Relay
+from watcher.errors import StoreError
 from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, eq=False)
 class SinkChanges:
-    """Changes the sinks at the start and at reloads.
+    """Changes the sinks at the start and at reloads."""
 
-    `sessions` are for new sinks that call AWS; None: the sinks were passed to `build`, and no reload changes them.
-    """
-
-    def __init__(self, store: Store, relay: Relay, recorder: Recorder, clock: Clock, sessions: Sessions | None) -> None:
-        self._store = store
-        self._relay = relay
-        self._recorder = recorder
-        self._clock = clock
-        self._sessions = sessions
+    store: Store
+    relay: Relay
+    recorder: Recorder
+    clock: Clock
+    sessions: Sessions | None
+    """For new sinks that call AWS; None: the sinks were passed to `build`, and no reload changes them."""
 
     async def register(self, sinks: Sequence[SinkSettings]) -> None:
         """Register the configured sinks: replay events to new ones, dead-letter what is pending for removed ones."""
-        known = await self._store.registered_sinks()
+        known = await self.store.registered_sinks()
         for sink in sinks:
             if sink.name not in known and sink.replay_from is not None:
-                replayed = await self._store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
+                replayed = await self.store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
                 log.info("sink.replayed", sink=sink.name, events=replayed)
-        if count := await self._store.register_sinks([sink.name for sink in sinks], self._clock.now()):
+        if count := await self.store.register_sinks([sink.name for sink in sinks], self.clock.now()):
             log.warning("sink.removed", dead_letters=count, remedy="list them with `watcher deliveries --dead`")
 
     def made(self, change: Difference) -> Sequence[Sink]:
         """The sinks that are new, or made from other settings; not yet opened."""
-        sessions = self._sessions
+        sessions = self.sessions
         return [] if sessions is None else [each.options.build(each, sessions) for each in change.coming_sinks]
 
     async def apply(self, config: Config, change: Difference, coming: Sequence[Sink], forgotten: Sequence[str]) -> None:
@@ -52,18 +52,42 @@ class SinkChanges:
 
         What was routed to a removed sink is recorded before the sink is taken off the list.
         """
-        if self._sessions is None:
-            await self._recorder.forget(forgotten)
+        if self.sessions is None:
+            await self.recorder.forget(forgotten)
             return
         for sink in config.sinks:
-            self._relay.set_give_up_after(sink.name, sink.give_up_after)
-        with self._relay.changing():
+            self.relay.set_give_up_after(sink.name, sink.give_up_after)
+        with self.relay.changing():
             try:
-                await self._relay.remove_sinks(change.leaving_sinks)
-                await self._recorder.forget(forgotten)
+                await self.relay.remove_sinks(change.leaving_sinks)
+                await self.recorder.forget(forgotten)
                 await repeat_until_stored(
                     lambda: self.register(config.sinks), "config.deferred", "the new sinks wait until the store works"
                 )
             finally:
                 for made, settings in zip(coming, change.coming_sinks, strict=True):
-                    self._relay.add_sink(made, settings.give_up_after)
+                    self.relay.add_sink(made, settings.give_up_after)
+
+
+async def repeat_until_stored(
+    step: Callable[[], Awaitable[None]],
+    event: str,
+    consequence: str,
+    give_up: Callable[[StoreError], bool] = lambda _: False,
+) -> None:
+    """Repeat `step` once a second until the store works; each new reason is logged once, as `event`.
+
+    Raises:
+        StoreError: the step failed, and `give_up` returned true for the error.
+    """
+    logged = ""
+    while True:
+        try:
+            return await step()
+        except StoreError as error:
+            if give_up(error):
+                raise
+            if str(error) != logged:
+                logged = str(error)
+                log.warning(event, error=logged, consequence=consequence)
+            await asyncio.sleep(1.0)
