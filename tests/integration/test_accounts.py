@@ -142,10 +142,10 @@ async def test_a_throttled_rate_is_lowered_and_climbs_back(simulator: Simulator)
     async with running(simulator, a_config(simulator.url, target, unreadable_after=1000)) as watch:
         (endpoint,) = watch.app.polling.endpoints.values()
         await watch.polls(1)
-        assert endpoint.rate == 200
+        assert endpoint.rate_limiter.rate == 200
         simulator.world.limit(20)
-        await watch.until(lambda: endpoint.rate < 60)
+        await watch.until(lambda: endpoint.rate_limiter.rate < 60)
         simulator.world.limit(100_000)
-        lowered = endpoint.rate
-        await watch.until(lambda: endpoint.rate > 2 * lowered)
-        assert endpoint.rate <= 200
+        lowered = endpoint.rate_limiter.rate
+        await watch.until(lambda: endpoint.rate_limiter.rate > 2 * lowered)
+        assert endpoint.rate_limiter.rate <= 200

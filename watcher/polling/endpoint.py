@@ -47,46 +47,34 @@ class Endpoint:
         self.key = key
         self.account = account
         self.may = may
+        self.rate_limiter = rate_limiter or RateLimiter(account.rate_limit.requests_per_second)
         self._retry = retry
-        self._concurrency = account.rate_limit.concurrency
-        self._slots = asyncio.Semaphore(self._concurrency)
-        self._rate_limiter = rate_limiter or RateLimiter(account.rate_limit.requests_per_second)
+        concurrency = account.rate_limit.concurrency
+        self._slots = asyncio.Semaphore(concurrency)
         self._client = Client(
-            key.api, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=self._concurrency
+            key.api, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=concurrency
         )
         self._answers: dict[str, tuple[bytes, Snapshot]] = {}
         self._fetches = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @property
-    def rate(self) -> float:
-        """The calls a second that may begin now: less than configured while AWS throttles."""
-        return self._rate_limiter.rate
-
-    @property
-    def allowed(self) -> float:
-        """The configured calls a second."""
-        return self._rate_limiter.allowed
+    def asks_as(self, account: Account) -> bool:
+        """Return whether it calls the AWS of `account`, with its credentials, so that its results hold for that."""
+        mine = self.account
+        return mine is account or (
+            mine.endpoint_url == account.endpoint_url and credentials_of(mine) == credentials_of(account)
+        )
 
     def serves(self, account: Account) -> bool:
         """Return whether its client can be used for `account` as now configured; only the rate may differ."""
-        here, there = self.account, account
-        return (here.endpoint_url, here.rate_limit.concurrency, credentials_of(here)) == (
-            there.endpoint_url, there.rate_limit.concurrency, credentials_of(there),
-        )  # fmt: skip
-
-    def asks_as(self, other: Endpoint) -> bool:
-        """Return whether both call the same AWS with the same credentials, so that each one's results hold for both."""
-        return (self.account.endpoint_url, credentials_of(self.account)) == (
-            other.account.endpoint_url, credentials_of(other.account),
-        )  # fmt: skip
+        return self.asks_as(account) and self.account.rate_limit.concurrency == account.rate_limit.concurrency
 
     def reconfigure(self, account: Account, retry: Retry) -> None:
         """Continue for an account that it `serves`, with another rate and other retries."""
         self.account = account
         self._retry = retry
-        self._rate_limiter.resize(account.rate_limit.requests_per_second)
+        self.rate_limiter.resize(account.rate_limit.requests_per_second)
 
     def forget(self, target_ids: Iterable[str]) -> None:
         """Drop the cached answers of these targets."""
@@ -104,7 +92,7 @@ class Endpoint:
             while True:
                 # Before the rate limiter: a call that it admits must begin at once, or two calls come too close.
                 prepared = await self._client.prepare()
-                await self._rate_limiter.acquire()
+                await self.rate_limiter.acquire()
                 if not prepared or self._client.is_open:  # the session may have been dropped meanwhile
                     return
         except asyncio.CancelledError:
@@ -130,10 +118,19 @@ class Endpoint:
             if not admitted:
                 await self.admit()
             admitted = False
+            begun = time.monotonic()
             try:
-                return await self._call(target)
+                snapshot = await self._ask(target)
+            except PollFailed as error:
+                if error.throttled:
+                    self.rate_limiter.slow_down(begun)
+                elif isinstance(error, TargetUnreadable):
+                    self.rate_limiter.speed_up()
+                raise
             finally:
                 self._slots.release()
+            self.rate_limiter.speed_up()
+            return snapshot
 
         self._fetches += 1
         self._idle.clear()
@@ -148,26 +145,8 @@ class Endpoint:
         """Wait until no `fetch` is under way."""
         await self._idle.wait()
 
-    async def retire(self) -> None:
-        """Close the client as soon as no `fetch` is under way."""
-        await self.quiet()
-        await self.close()
-
     async def close(self) -> None:
         await self._client.close()
-
-    async def _call(self, target: Target) -> Snapshot:
-        begun = time.monotonic()
-        try:
-            snapshot = await self._ask(target)
-        except PollFailed as error:
-            if error.throttled:
-                self._rate_limiter.slow_down(begun)
-            elif isinstance(error, TargetUnreadable):
-                self._rate_limiter.speed_up()
-            raise
-        self._rate_limiter.speed_up()
-        return snapshot
 
     async def _ask(self, target: Target) -> Snapshot:
         """Make one call, which takes no longer than the target's timeout in all."""

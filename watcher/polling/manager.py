@@ -11,7 +11,7 @@ import structlog
 from watcher.aws.sessions import Sessions
 from watcher.core.model import EndpointKey, Target
 from watcher.core.ports import Clock
-from watcher.core.settings import Account, Config
+from watcher.core.settings import Config
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.observability.observer import Observer
 from watcher.polling.endpoint import Endpoint
@@ -40,7 +40,6 @@ class PollerManager:
         self._recorder = recorder
         self._clock = clock
         self._observer = observer
-        self.endpoints: dict[EndpointKey, Endpoint] = {}
         self._pollers: dict[EndpointKey, Poller] = {}
         self._rate_limiters: dict[EndpointKey, RateLimiter] = {}
         """Rate limiters by endpoint, also of removed ones: an endpoint that comes back continues with its own."""
@@ -67,12 +66,17 @@ class PollerManager:
         groups = config.endpoints
         self._homes = {target.id: key for key, targets in groups.items() for target in targets}
         for key in self._pollers.keys() - groups.keys():
-            endpoint = self.endpoints.pop(key)
-            self._pollers.pop(key).reconfigure(endpoint, (), config)
-            self._retire(endpoint)
+            poller = self._pollers.pop(key)
+            poller.reconfigure(poller.endpoint, (), config)
+            self._retire(poller.endpoint)
         for key, targets in groups.items():
             self._reconfigure_endpoint(key, targets, config, taken_over=taken_over)
         self._sessions.keep(config.accounts.values())
+
+    @property
+    def endpoints(self) -> dict[EndpointKey, Endpoint]:
+        """The endpoints that are polled now."""
+        return {key: poller.endpoint for key, poller in self._pollers.items()}
 
     def target_status(self, target_id: str) -> TargetStatus:
         """Return how the polling of a target goes; nothing is known here if another daemon polls it."""
@@ -100,30 +104,26 @@ class PollerManager:
     def _reconfigure_endpoint(
         self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool
     ) -> None:
-        account, before = config.accounts[key.account], self.endpoints.get(key)
-        if before is not None and before.serves(account):
-            before.reconfigure(account, config.retry)
-        else:
-            self.endpoints[key] = self._endpoint(key, account, config)
-            if before is not None:
-                self._retire(before)
-        if key in self._pollers:
-            self._pollers[key].reconfigure(self.endpoints[key], targets, config)
+        account, poller = config.accounts[key.account], self._pollers.get(key)
+        if poller is not None and poller.endpoint.serves(account):
+            poller.endpoint.reconfigure(account, config.retry)
+            poller.reconfigure(poller.endpoint, targets, config)
             return
-        poller = Poller(
-            self.endpoints[key], targets, config, self._recorder, self._clock, self._observer, taken_over=taken_over
-        )
-        self._pollers[key] = poller
-        if taken_over:
-            self._rate_limiters[key].rest()
-        if self._group is not None:
-            self._group.create_task(poller.run())
-
-    def _endpoint(self, key: EndpointKey, account: Account, config: Config) -> Endpoint:
         rate = account.rate_limit.requests_per_second
         rate_limiter = self._rate_limiters.setdefault(key, RateLimiter(rate))
         rate_limiter.resize(rate)
-        return Endpoint(key, account, self._sessions, config.retry, rate_limiter, lambda: self._may(key))
+        endpoint = Endpoint(key, account, self._sessions, config.retry, rate_limiter, lambda: self._may(key))
+        if poller is not None:
+            self._retire(poller.endpoint)
+            poller.reconfigure(endpoint, targets, config)
+            return
+        self._pollers[key] = poller = Poller(
+            endpoint, targets, config, self._recorder, self._clock, self._observer, taken_over=taken_over
+        )
+        if taken_over:
+            rate_limiter.rest()
+        if self._group is not None:
+            self._group.create_task(poller.run())
 
     def _retire(self, endpoint: Endpoint) -> None:
         """Close the client of an endpoint when its last call has ended."""
@@ -132,8 +132,9 @@ class PollerManager:
             self._group.create_task(self._retired(endpoint))
 
     async def _retired(self, endpoint: Endpoint) -> None:
+        await endpoint.quiet()
         try:
-            await endpoint.retire()
+            await endpoint.close()
         except Exception:  # it concerns no other endpoint
             log.exception("endpoint.close_failed", endpoint=str(endpoint.key))
         self._leaving.discard(endpoint)

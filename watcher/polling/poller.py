@@ -74,11 +74,11 @@ class Poller:
         self._configure(endpoint, targets, config)
 
     def _configure(self, endpoint: Endpoint, targets: Sequence[Target], config: Config) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._targets = {target.id: target for target in targets}
         self._results.configure(self._targets, config)
         # AWS may throttle the rate down to its lowest.
-        admission = ADMISSION_CALLS / (endpoint.allowed * LOWEST)
+        admission = ADMISSION_CALLS / (endpoint.rate_limiter.allowed * LOWEST)
         self._longest_poll = OPENING_SECONDS + config.retry.attempts * (
             max((target.timeout for target in targets), default=0.0) + config.retry.maximum + admission
         )
@@ -88,7 +88,7 @@ class Poller:
 
         With no targets `run` ends as soon as the polls under way are over.
         """
-        before, previous = self._targets, self._endpoint
+        before, previous = self._targets, self.endpoint
         self._configure(endpoint, targets, config)
         gone = before.keys() - self._targets.keys()
         self._results.forget(gone)
@@ -125,8 +125,8 @@ class Poller:
             targets=len(self._targets),
             tried=self._results.tried,
             answered=self._results.heard,
-            rate=self._endpoint.rate,
-            allowed=self._endpoint.allowed,
+            rate=self.endpoint.rate_limiter.rate,
+            allowed=self.endpoint.rate_limiter.allowed,
             failures=self._results.endpoint_failures,
         )
 
@@ -138,7 +138,7 @@ class Poller:
         late = self._clock.monotonic() - self._progress_by
         if late < 0:
             return None
-        return f"{self._endpoint.key}: the polling has not gone on for {late + STUCK_SECONDS:.0f} s"
+        return f"{self.endpoint.key}: the polling has not gone on for {late + STUCK_SECONDS:.0f} s"
 
     async def run(self) -> None:
         """Poll until no targets are left; when cancelled, cancel the polls under way."""
@@ -157,7 +157,10 @@ class Poller:
     def _plan_first_polls(self, targets: Collection[Target], now: float) -> None:
         count = len(targets)
         self._schedule.fill(
-            (self._first_due(target.id, target.interval, now, count=count, rate=self._endpoint.allowed), target.id)
+            (
+                self._first_due(target.id, target.interval, now, count=count, rate=self.endpoint.rate_limiter.allowed),
+                target.id,
+            )
             for target in targets
         )
 
@@ -165,7 +168,7 @@ class Poller:
         """Begin one poll, or wait until one may be due."""
         self._progress_by = inf  # the recorder reports a store that takes nothing
         await self._recorder.writable()
-        if not self._endpoint.may():
+        if not self.endpoint.may():
             await asyncio.sleep(RECHECK_SECONDS)
             return
         self._changed.clear()
@@ -190,13 +193,13 @@ class Poller:
 
     async def _poll_next(self, admission: asyncio.Event) -> None:
         """Wait for an admission and poll the most overdue target, in one task: an admitted call must begin at once."""
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         try:
             await endpoint.admit()
         finally:
             admission.set()
         # The target is selected only now: the wait may have been long, and the configuration may have changed.
-        current = endpoint is self._endpoint and endpoint.may()
+        current = endpoint is self.endpoint and endpoint.may()
         taken = self._schedule.take(self._clock.monotonic()) if current else None
         if taken is None:
             endpoint.dismiss()
@@ -242,7 +245,7 @@ class Poller:
             current = self._targets.get(target.id)
             if current is None:
                 self._results.forget([target.id])
-                self._endpoint.forget([target.id])
+                self.endpoint.forget([target.id])
             elif outcome is PollOutcome.SUPERSEDED and not self._results.endpoint_unreadable:
                 self._schedule.add(current.id, self._clock.monotonic(), active=True)
             else:
@@ -258,10 +261,10 @@ class Poller:
                 target, again=lambda: not results.endpoint_unreadable and target.id in self._targets
             )
         except PollFailed as error:
-            if endpoint.asks_as(self._endpoint):  # a client that is no longer configured need not work
+            if endpoint.asks_as(self.endpoint.account):  # a client that is no longer configured need not work
                 await results.failed(target, error)
             return outcome_of(error), str(error)
-        if not endpoint.asks_as(self._endpoint):  # and its answers may not be true of the configured one
+        if not endpoint.asks_as(self.endpoint.account):  # and its answers may not be true of the configured one
             return PollOutcome.ANSWERED, ""
         ignored = await results.answered(target, snapshot)
         return PollOutcome.OLDER if ignored else PollOutcome.ANSWERED, ""

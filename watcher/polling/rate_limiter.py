@@ -65,7 +65,8 @@ class RateLimiter:
     """Lets calls begin within a rate (in calls a second), in the order in which they asked."""
 
     def __init__(self, rate: float) -> None:
-        self._rate = rate
+        self.allowed = rate
+        """The calls a second that may begin while AWS does not throttle."""
         calls, self._window = windows(rate)
         self._throttler = Throttler(rate_limit=calls, period=self._window)
         # The throttler wakes each of its waiters again and again: only one waits there, and only near the end.
@@ -79,18 +80,13 @@ class RateLimiter:
     @property
     def rate(self) -> float:
         """The calls a second that may begin now."""
-        return self._rate * self._share
-
-    @property
-    def allowed(self) -> float:
-        """The calls a second that may begin while AWS does not throttle."""
-        return self._rate
+        return self.allowed * self._share
 
     def resize(self, rate: float) -> None:
         """Change the rate, after a rest: calls begun at the previous rate must not count in a second of the new one."""
-        if rate == self._rate:
+        if rate == self.allowed:
             return
-        self._rate = rate
+        self.allowed = rate
         if self._begun:
             self._rest_until = max(self._rest_until, self._begun[-1] + self._longest)
         calls, self._window = windows(rate)
@@ -105,7 +101,7 @@ class RateLimiter:
     @property
     def _longest(self) -> float:
         """The seconds in which calls are counted."""
-        return max(1.0, 1 / self._rate) * MARGIN
+        return max(1.0, 1 / self.allowed) * MARGIN
 
     async def acquire(self) -> None:
         """Wait until a call may begin."""

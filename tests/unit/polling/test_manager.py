@@ -148,12 +148,12 @@ async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_tu
 async def test_a_client_is_made_anew_only_for_what_it_is_made_from(
     house: House, edit: tuple[str, str], *, anew: bool
 ) -> None:
-    key = house.poller()._endpoint.key
+    key = house.poller().endpoint.key
     before, rate_limiter = house.polling.endpoints[key], house.polling._rate_limiters[key]
     house.edit(edit)
     assert (house.polling.endpoints[key] is not before) is anew
-    assert house.poller()._endpoint is house.polling.endpoints[key]
-    assert house.polling.endpoints[key]._rate_limiter is rate_limiter, "its rate counts the calls of the one before"
+    assert house.poller().endpoint is house.polling.endpoints[key]
+    assert house.polling.endpoints[key].rate_limiter is rate_limiter, "its rate counts the calls of the one before"
 
 
 async def test_the_rate_is_the_one_that_is_configured_now(house: House) -> None:
@@ -162,12 +162,12 @@ async def test_the_rate_is_the_one_that_is_configured_now(house: House) -> None:
 
 
 async def test_an_endpoint_that_comes_back_has_not_got_its_rate_anew(house: House) -> None:
-    key = house.poller("dev")._endpoint.key
+    key = house.poller("dev").endpoint.key
     rate_limiter = house.polling._rate_limiters[key]
     house.edit(("  - {name: d, account: dev}\n", ""))
     assert key not in house.polling.endpoint_statuses()
     house.edit()
-    assert house.polling.endpoints[key]._rate_limiter is rate_limiter
+    assert house.polling.endpoints[key].rate_limiter is rate_limiter
 
 
 async def test_sessions_of_credentials_that_nobody_has_any_more_are_let_go(house: House) -> None:
@@ -209,7 +209,7 @@ async def test_a_configuration_that_comes_before_the_first_turn_plans_nothing_tw
 
 async def test_a_failure_of_one_that_has_left_is_no_failure_of_the_one_that_comes_back(house: House) -> None:
     poller = house.poller()
-    target, endpoint = poller._targets[B], poller._endpoint
+    target, endpoint = poller._targets[B], poller.endpoint
 
     async def fetch(*_: object, **__: object) -> None:
         house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
@@ -226,7 +226,7 @@ async def test_a_failure_of_one_that_has_left_is_no_failure_of_the_one_that_come
 async def test_what_the_former_client_answers_after_a_change_says_nothing(house: House) -> None:
     """Its account may be another one by now."""
     poller = house.poller()
-    target, endpoint = poller._targets[B], poller._endpoint
+    target, endpoint = poller._targets[B], poller.endpoint
 
     async def fetch(*_: object, **__: object) -> object:
         house.edit(("http://127.0.0.1:1", "http://127.0.0.1:2"))
@@ -241,9 +241,9 @@ async def test_what_the_former_client_answers_after_a_change_says_nothing(house:
 
 
 async def test_a_client_that_is_let_go_before_it_was_open_stays_closed(house: House) -> None:
-    key = house.poller()._endpoint.key
+    key = house.poller().endpoint.key
     old = house.polling.endpoints[key]
     house.edit(("http://127.0.0.1:1", "http://127.0.0.1:2"))
-    await old.retire()
+    await old.close()
     await old.prepare()
     assert old._client._current is None
