@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.diff import Change, Reason
 from watcher.core.events import outage_event, sync_event, trial_event
-from watcher.core.extensions import with_reminder
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
 from watcher.core.state import Outage
 from watcher.messages import compose
 from watcher.sources.codeconnections import stack
@@ -80,7 +79,7 @@ def trial() -> Event:
 
 
 def reminder(event: Event, count: int) -> Event:
-    return replace(event, body=with_reminder(event.body, count))
+    return replace(event, body=extended(event.body, reminder=count))
 
 
 def failures(count: int) -> list[Event]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from watcher.cli.options import print_note
 from watcher.cli.output.console import ago
-from watcher.core.liveness import Liveness
+from watcher.core.status import Liveness
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from watcher.cli.output.console import ago, print_json
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.cli.state_reading import liveness_of, opened
 from watcher.cli.stopping import run_to_end
-from watcher.core.liveness import Liveness
 from watcher.core.model import for_people, rfc3339
+from watcher.core.status import Liveness
 from watcher.stores import reader_for
 
 

@@ -27,8 +27,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from watcher.core.diff import Change, Reason
-from watcher.core.extensions import extended
-from watcher.core.model import TEST_EVENT, EndpointKey, Target, path_segment, rfc3339
+from watcher.core.model import TEST_EVENT, EndpointKey, Target, extended, path_segment, rfc3339
 from watcher.core.state import Outage, attempt_to_json
 from watcher.util.bounded_text import bounded
 from watcher.util.shapes import NONE, Each, Nullable, Optional, check, is_moment, is_time, parse

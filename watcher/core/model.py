@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -165,6 +166,11 @@ class Snapshot:
     """When the answer was sent, by the clock of the server; None: not known."""
     odd: tuple[str, ...] = field(default=(), compare=False)
     """The first few members that are treated as absent: they are missing, or not what the API promises."""
+
+
+def extended(body: str, **attributes: str | int) -> str:
+    """Return the CloudEvent `body` with further extension attributes."""
+    return json.dumps({**json.loads(body), **attributes})
 
 
 def path_segment(text: str) -> str:

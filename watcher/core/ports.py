@@ -9,8 +9,8 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from watcher.core.extensions import with_reminder
 from watcher.core.leases import Lease, Seen
+from watcher.core.model import extended
 from watcher.core.state import Record
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Delivery:
     @property
     def body(self) -> str:
         """The CloudEvent as it is sent: the same bytes on every try."""
-        return with_reminder(self.event.body, self.reminder) if self.reminder else self.event.body
+        return extended(self.event.body, reminder=self.reminder) if self.reminder else self.event.body
 
 
 class Verdict(StrEnum):

@@ -1,13 +1,23 @@
-"""The status of a target in one word, worst first. Pure."""
+"""The status of a target in one word, worst first; and whether a daemon still updates the state. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Attempt
 from watcher.core.state import Known, Outage, Record
+from watcher.util.shapes import is_moment
+
+MARK_SECONDS = 30.0
+"""Seconds between the marks that a daemon leaves in its store while it polls every endpoint, also without changes."""
+
+SILENT_SECONDS = 3 * MARK_SECONDS
+"""A store that has had no mark for so many seconds is no longer updated; two late marks are tolerated."""
 
 
 class Status(StrEnum):
@@ -91,3 +101,22 @@ def last_failure(attempt: Attempt | None) -> str:
     if attempt is None or attempt.status != FAILED:
         return ""
     return next((text for event in reversed(attempt.events) if (text := event.get("event"))), "")
+
+
+def moment_of(mark: Any) -> datetime | None:
+    """Return the time of a mark, which a store has in seconds since 1970; None: no mark, or not a possible time."""
+    return datetime.fromtimestamp(mark, UTC) if is_moment(mark) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """The age of a store's last mark at one moment."""
+
+    as_of: datetime | None
+    """When a daemon last marked the store; None: never since the store was created or imported."""
+    now: datetime
+
+    @property
+    def silent(self) -> bool:
+        """Whether no daemon updates the store."""
+        return self.as_of is None or self.now - self.as_of > timedelta(seconds=SILENT_SECONDS)

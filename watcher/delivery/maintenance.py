@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import structlog
 
-from watcher.core.liveness import MARK_SECONDS
 from watcher.core.ports import Store
 from watcher.core.reminders import reminder_requests
+from watcher.core.status import MARK_SECONDS
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import DaemonView

@@ -8,7 +8,6 @@ from typing import Any
 
 from watcher.core.diff import Change, Reason
 from watcher.core.events import outage_event, sync_event, trial_event
-from watcher.core.extensions import with_reminder
 from watcher.core.model import (
     FAILED,
     IN_PROGRESS,
@@ -17,6 +16,7 @@ from watcher.core.model import (
     SUCCEEDED,
     Attempt,
     EndpointKey,
+    extended,
 )
 from watcher.core.state import Outage
 from watcher.sources.codeconnections import stack
@@ -50,7 +50,7 @@ def samples() -> tuple[dict[str, Any], ...]:
         for subject in (WEB, NETWORK, ENDPOINT)
         for over in (False, True)
     ]
-    reminder = json.loads(with_reminder(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), 2))
+    reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
     return (*synced, *stalled, *outages, json.loads(trial_event("ops", _after(0)).body), reminder)
 
 

@@ -15,8 +15,17 @@ from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_schema import event_schema, event_schema_text
 from watcher.core.events import MAX_EVENT_BYTES, muted, outage_event, sync_event, trial_event
-from watcher.core.extensions import with_reminder
-from watcher.core.model import EVENT_TYPES, FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Attempt, EndpointKey
+from watcher.core.model import (
+    EVENT_TYPES,
+    FAILED,
+    IN_PROGRESS,
+    INITIATED,
+    QUEUED,
+    SUCCEEDED,
+    Attempt,
+    EndpointKey,
+    extended,
+)
 from watcher.core.ports import Delivery
 from watcher.core.state import Outage
 from watcher.sources import KINDS
@@ -299,7 +308,7 @@ def test_an_event_is_at_most_200_kib_and_keeps_the_first_and_the_last_sync_event
         last = (len(kept) + 1) // 2
         assert numbers == [*range(len(kept) - last), *range(count - last, count)]
     # What is added later has room, too, and no more is left out than has to be.
-    marked = with_reminder(muted(event, "é" * 9_000, minute(60)).body, 999)
+    marked = extended(muted(event, "é" * 9_000, minute(60)).body, reminder=999)
     assert len(marked) <= MAX_EVENT_BYTES
     assert not omitted or len(marked) > MAX_EVENT_BYTES - 2_500
 
@@ -416,14 +425,14 @@ def test_the_schema_refuses_values_that_it_does_not_know(path: tuple[str, ...], 
 
 def test_a_reminder_is_the_same_event_with_its_count() -> None:
     event = event_of()
-    reminder = json.loads(with_reminder(event.body, 3))
+    reminder = json.loads(extended(event.body, reminder=3))
     assert reminder.pop("reminder") == 3
     assert reminder == body_of(event)
     for count in (1, 10**6):
-        VALIDATOR.validate(json.loads(with_reminder(event.body, count)))
+        VALIDATOR.validate(json.loads(extended(event.body, reminder=count)))
     for wrong in (0, -1):
-        assert not VALIDATOR.is_valid(json.loads(with_reminder(event.body, wrong)))
-    told = JSONFormat().read(None, with_reminder(event.body, 3))
+        assert not VALIDATOR.is_valid(json.loads(extended(event.body, reminder=wrong)))
+    told = JSONFormat().read(None, extended(event.body, reminder=3))
     assert told.get_extension("reminder") == 3
 
 
@@ -431,7 +440,7 @@ def test_a_delivery_is_its_event_to_the_letter_and_a_reminder_is_told_from_it() 
     event = event_of()
     delivery, reminder = Delivery(1, "ops", event), Delivery(1, "ops", event, reminder=2)
     assert (delivery.id, delivery.body) == (event.id, event.body)
-    assert (reminder.id, reminder.body) == (f"{event.id}-reminder-2", with_reminder(event.body, 2))
+    assert (reminder.id, reminder.body) == (f"{event.id}-reminder-2", extended(event.body, reminder=2))
     assert reminder.body == replace(reminder, tries=7).body
 
 

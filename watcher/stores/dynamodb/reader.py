@@ -8,10 +8,10 @@ from datetime import datetime
 
 from watcher.aws.sessions import Sessions
 from watcher.core.events import Event, fitting
-from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery
 from watcher.core.state import Record
 from watcher.core.state_url import Address
+from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id, subject_matches
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller

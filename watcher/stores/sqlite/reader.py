@@ -9,9 +9,9 @@ from typing import Any
 
 from watcher.core import state
 from watcher.core.events import Event, check_event, fitting
-from watcher.core.liveness import moment_of
 from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery
 from watcher.core.state import Record
+from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id
 from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.rows import RECORD, SINK, checked, numbered, one_of
