@@ -17,6 +17,7 @@ import structlog
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, ReminderRequest
 from watcher.errors import StoreError, StoreLocked
+from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite import outbox
 from watcher.stores.sqlite.migrations import STEPS
 from watcher.stores.sqlite.operator_outbox import SqliteOutbox
@@ -543,3 +544,13 @@ async def test_a_state_file_of_length_zero_is_used_with_a_warning(tmp_path: Path
         await store.open()
         await store.close()
     assert [line["event"] for line in logged] == (["store.created"] if empty else [])
+
+
+async def test_state_in_memory_makes_no_file_and_takes_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = MemoryStore(), MemoryStore()
+    for store in (first, second):
+        await store.open()
+        await store.commit([entry("a", 1)], NOW)
+        assert numbers(await store.due("x", 10)) == [1]
+        assert os.listdir(tmp_path) == []  # noqa: PTH208

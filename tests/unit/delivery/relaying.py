@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from watcher.core.ports import Delivery, DeliveryRecord, Sink, Store
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
+MOMENT = START.isoformat()
 HANGS = "it never answers"
 
 DEADLINE = 2.0
@@ -160,10 +161,12 @@ def number_of(delivery: Delivery | DeliveryRecord) -> int:
 
 def an_event(number: int, subject: str, sha: str = "", said: str = "") -> Event:
     """A failed sync. `sha`: its commit; `said`: AWS's line about it."""
-    events = [{"type": "ERROR", "event": said, "time": "T"}] if said else []
-    data = {"status": "FAILED", "attempt": {"startedAt": "T", "targetRevision": {"sha": sha}, "events": events}}
-    kind = "watcher.sync.failed"
-    return Event(f"{number:032x}", kind, subject, "T", json.dumps({"type": kind, "subject": subject, "data": data}))
+    events = [{"type": "ERROR", "event": said, "time": MOMENT}] if said else []
+    attempt = {"startedAt": MOMENT, "status": "FAILED", "targetRevision": {"sha": sha}, "events": events}
+    flags = dict.fromkeys(("observed", "first_seen", "recovered", "recreated"), False)
+    data = {"status": "FAILED", "consecutive_failures": 1, "attempt": attempt, **flags}
+    attributes = {"id": f"{number:032x}", "type": "watcher.sync.failed", "subject": subject, "time": MOMENT}
+    return Event(**attributes, body=json.dumps({**attributes, "data": data}))
 
 
 @dataclass

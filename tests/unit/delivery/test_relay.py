@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.delivery.relaying import HANGS, Scripted, in_own_time, number_of, passed, relaying
+from tests.unit.delivery.relaying import HANGS, MOMENT, Scripted, in_own_time, number_of, passed, relaying
 from watcher.core.ports import Limits, ReminderRequest, Verdict
 from watcher.errors import SinkError
 from watcher.stores.memory import MemoryStore
@@ -189,7 +189,7 @@ async def test_reminders_share_a_send_with_each_other_but_not_with_events() -> N
         await house.quiet(31)
         await house.record("c", 3, sha="bad")
         await asyncio.sleep(25)
-        requests = [ReminderRequest("x", subject, "watcher.sync.failed", "T", 10.0) for subject in "abc"]
+        requests = [ReminderRequest("x", subject, "watcher.sync.failed", MOMENT, 10.0) for subject in "abc"]
         assert await store.remind(requests, house.clock.now()) == 2
         house.relay.wake()
         await house.quiet(31)

@@ -74,7 +74,7 @@ class Shared(MemoryStore):
         theirs = [entry for entry in entries if entry.record == MINE and entry.subject == "a"]
         await super().commit([entry for entry in entries if entry not in theirs], now)
         if theirs:
-            self._records["a"] = THEIRS
+            await super().commit([Entry("a", THEIRS)], now)
             raise StoreConflict("another watcher wrote a", ["a"])
 
     async def reload(self, subjects: Collection[str]) -> dict[str, Record]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.unit.delivery.relaying import Clock, in_own_time, passed
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot
-from watcher.core.ports import EventQuery
+from watcher.core.ports import Entry, EventQuery
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
 from watcher.core.state import Known, Record
 from watcher.errors import StoreConflict
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import pytest
 
     from watcher.core.model import Target
-    from watcher.core.ports import Entry
 
 TARGET = stack("default", "us-east-1", "a", interval=600.0, on_first_seen=FirstSeen.ALL)
 BEGUN = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -47,7 +46,7 @@ class Shared(MemoryStore):
     async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
         self.follows += [entry.follows for entry in entries]
         if len(self.follows) == 1:
-            self._records[TARGET.id] = FOUND
+            await super().commit([Entry(TARGET.id, FOUND)], now)
             raise StoreConflict("another watcher wrote it", [TARGET.id])
         await super().commit(entries, now)
 

@@ -50,6 +50,7 @@ class Database:
         """`mode`: `ro` only reads; `rw` changes beside a daemon; `rwc` is the daemon, which creates and migrates it."""
         self.path = path
         self._mode = mode
+        self._address = f"{path.absolute().as_uri()}?mode={mode}"
         self._lock = FileLock(beside(path, ".lock")) if mode == "rwc" else None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._files: Mapping[Path, tuple[int, int]] = {}
@@ -89,7 +90,7 @@ class Database:
             return work()
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, checked)
+            return await self.submit(checked)
         except sqlite3.Error as error:
             raise StoreError(explain(self.path, error)) from error
         except OSError as error:
@@ -97,6 +98,10 @@ class Database:
         except ValueError as error:
             raise StoreError(f"{self.path}: what it holds cannot be read ({error}); restore the file, or move it away "
                              "to start empty") from error  # fmt: skip
+
+    async def submit(self, work: Callable[[], T]) -> T:
+        """Run `work` where the connection is used."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def query(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **more: P.kwargs) -> T:
         """Run `work` on the thread, with the connection."""
@@ -124,7 +129,7 @@ class Database:
         refuse_unusable(self.path)
         if not has_content(self.path):
             raise StoreError(f"{self.path}: there is no state yet; `watcher run` makes it at its first start")
-        self._connect()
+        self._connect(self._address)
         version = version_of(self.connection)
         refuse_unknown(version, self.path)
         if version < VERSION:
@@ -138,7 +143,7 @@ class Database:
                 log.warning("store.created", path=str(self.path),
                             consequence="the first poll of every target counts as its first observation",
                             remedy="if it had state before, stop watcher and restore the file")  # fmt: skip
-            self._connect()
+            self._connect(self._address)
             check(self.connection, self.path)
             network = on_network(self.path)
             if network is not None:
@@ -146,7 +151,6 @@ class Database:
                             consequence="commits are slower: a write-ahead log is not safe there")  # fmt: skip
             self.connection.execute(f"PRAGMA journal_mode = {'DELETE' if network else 'WAL'}")
             self.connection.execute("PRAGMA synchronous = FULL")
-            self.connection.execute("PRAGMA foreign_keys = ON")
             self._migrate()
         except BaseException:
             if hasattr(self, "connection"):
@@ -155,9 +159,11 @@ class Database:
             lock.release()
             raise
 
-    def _connect(self) -> None:
-        address = f"{self.path.absolute().as_uri()}?mode={self._mode}"
-        self.connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    def _connect(self, address: str, *, own_thread: bool = True) -> None:
+        self.connection = sqlite3.connect(
+            address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=own_thread
+        )
+        self.connection.execute("PRAGMA foreign_keys = ON")
         self.connection.create_function("glob_match", 2, matches, deterministic=True)
         self.connection.create_function("subject_matches", 2, subject_matches, deterministic=True)
 

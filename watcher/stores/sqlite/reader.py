@@ -26,7 +26,12 @@ class SqliteReader:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path, self.mode)
-        self.open, self.close = self.database.open, self.database.close
+
+    async def open(self) -> None:
+        await self.database.open()
+
+    async def close(self) -> None:
+        await self.database.close()
 
     async def records(self) -> dict[str, Record]:
         sql = "SELECT subject, state FROM record"
