@@ -16,7 +16,7 @@ from tests.browser.worlds import green
 from tests.support.simulator import attempt
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.sources.codeconnections import stack
-from watcher.web import peers
+from watcher.web import overview
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,7 +36,7 @@ async def other(
     daemon: Daemon, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Daemon]:
     """The second watcher, once both have their share of the shards."""
-    monkeypatch.setattr(peers, "KEPT_INCOMPLETE_SECONDS", 0.5)
+    monkeypatch.setattr(overview, "PEERS_KEPT_INCOMPLETE_SECONDS", 0.5)
     for number, target in enumerate(TARGETS):
         began = time.time() - 600 * (number + 1)
         shown = attempt(target, FAILED if number == 1 else SUCCEEDED, began, "4be1d2a9c0ffee", events=("No template",))

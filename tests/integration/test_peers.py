@@ -22,8 +22,8 @@ from watcher.observability import backlog
 from watcher.observability.emf import Emf
 from watcher.observability.metrics import Metrics
 from watcher.sources.codeconnections import stack
-from watcher.web import peers
-from watcher.web.peers import PeerRecords
+from watcher.web import overview
+from watcher.web.overview import PeerRecords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -114,7 +114,7 @@ async def test_the_table_is_read_once_a_minute_and_only_for_who_asks(site: Site,
 async def test_what_is_missing_in_the_table_is_looked_for_sooner(
     site: Site, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "KEPT_INCOMPLETE_SECONDS", 0.0)
+    monkeypatch.setattr(overview, "PEERS_KEPT_INCOMPLETE_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     _, there = targets_of(site.peek)
     await site.peek.store.forget([there.id])
@@ -143,7 +143,7 @@ async def test_what_goes_elsewhere_stays_as_it_was_seen_last(site: Site, reads: 
 async def test_a_table_that_cannot_be_read_hides_nothing_that_was_known(
     site: Site, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(overview, "PEERS_KEPT_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     known = PeerRecords(site.peek)
     before = await known.records()
@@ -209,7 +209,7 @@ async def test_a_table_is_not_asked_at_each_scrape(
 async def test_two_daemons_on_one_table_each_tell_all_and_count_their_own(
     tables: Tables, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "KEPT_INCOMPLETE_SECONDS", 0.1)
+    monkeypatch.setattr(overview, "PEERS_KEPT_INCOMPLETE_SECONDS", 0.1)
     table = await tables()
     targets = [stack("default", region, f"stack-{region}", **FAST) for region in REGIONS]
     for number, target in enumerate(targets):

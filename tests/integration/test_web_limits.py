@@ -19,7 +19,7 @@ from tests.support.fake_daemon import Site, config_of, serving
 from tests.support.waiting import PATIENCE, until
 from watcher.web import listener
 from watcher.web.connection import Connection
-from watcher.web.limits import HeldBodies
+from watcher.web.limits import Shares
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -170,7 +170,7 @@ async def test_slow_readers_of_different_answers_hold_little(large: Site, monkey
     """A filtered response is built for each client, which may hold a share of the free memory, as of connections."""
     body, _ = await filtered(large, "127.0.0.1")
     assert large.server._handler
-    monkeypatch.setattr(large.server._handler, "_held", HeldBodies(4 * len(body)))
+    monkeypatch.setattr(large.server._handler, "_held", Shares(4 * len(body)))
     made = Connection.connection_made
 
     def made_with_little_room(self: Connection, transport: asyncio.BaseTransport) -> None:
@@ -193,7 +193,7 @@ async def test_slow_readers_of_different_answers_hold_little(large: Site, monkey
 
 async def test_health_answers_though_responses_hold_all_memory(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert site.server._handler
-    monkeypatch.setattr(site.server._handler, "_held", HeldBodies(0))
+    monkeypatch.setattr(site.server._handler, "_held", Shares(0))
     assert (await site.get("/api/targets"))[0] == 503
     for path in ("/livez", "/readyz"):
         assert (await site.get(path))[0] == 200

@@ -14,6 +14,7 @@ from tests.support.fake_daemon import Site, attempt, serving
 from tests.support.waiting import PATIENCE, until
 from watcher.core.ports import EventQuery
 from watcher.web import stream
+from watcher.web.limits import Shares
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -188,7 +189,8 @@ async def test_silence_is_broken_by_a_comment(site: Site, monkeypatch: pytest.Mo
 
 
 async def test_one_stream_too_many_is_told_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.web.handler.MAX_STREAMS", 5)  # three for one client
+    assert site.server._handler
+    monkeypatch.setattr(site.server._handler, "_streams", Shares(5))  # three for one client
     async with listening(site), listening(site):
         async with listening(site):
             status, body, headers = await site.get("/api/stream")

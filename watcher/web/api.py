@@ -1,29 +1,29 @@
-"""The responses of `/api`."""
+"""The responses about the daemon: `/api`, health and metrics."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from watcher.core.events import Event
 from watcher.core.model import Target, rfc3339
 from watcher.core.ports import DeliveryQuery, EventQuery
 from watcher.core.status import standing
-from watcher.errors import StoreSilent
-from watcher.observability.backlog import Backlogs
+from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
+from watcher.observability.metrics import Metrics
+from watcher.util.redaction import redact
 from watcher.util.single_flight import Gate, SingleFlight
-from watcher.web import badge, history, query, views
-from watcher.web.health import Health
-from watcher.web.overview import Overview
-from watcher.web.peers import PeerRecords
+from watcher.web import badge, query, views
+from watcher.web.overview import Overview, PeerRecords
 from watcher.web.responses import Compressor, Response, error_response, json_response
-
-if TYPE_CHECKING:
-    from multidict import MultiMapping
 
 MAX_QUERIES, QUERY_SECONDS = 4, 10.0
 """Queries to the store at a time, and how long one may take."""
+
+PROBE_KEPT_SECONDS, PROBE_SECONDS = 2.0, 2.0
+"""How long the result of a probe of the store is used, and how long one may take."""
 
 ATTEMPT_EVENTS, ATTEMPT_CHARACTERS = 50, 512 * 1024
 """The recorded events from which a target's attempts are derived, and their size."""
@@ -32,21 +32,24 @@ SHOWN_EVENTS, SHOWN_DELIVERIES = 20, 200
 """The events of a target, and the deliveries of one event."""
 
 KEPT_SECONDS = 1.0
-"""How long the responses about endpoints and sinks are used."""
+"""How long metrics and the responses about endpoints and sinks are used."""
 
 BADGE = "/badge.svg"
 
+Pairs = Collection[tuple[str, str]]
+"""The parameters of a query."""
 
 NOT_CONFIGURED = error_response(404, "no such target in the configuration; /api/targets lists all with their IDs")
 
 
 class Api:
-    """Each method responds to one route; it raises QueryError for a parameter, StoreError for the store."""
+    """Each method responds to one path; it raises QueryError for a parameter, StoreError for the store."""
 
-    def __init__(self, daemon: DaemonView, backlogs: Backlogs, health: Health, compressor: Compressor) -> None:
+    def __init__(self, daemon: DaemonView, metrics: Metrics, compressor: Compressor) -> None:
         self._daemon = daemon
-        self._backlogs = backlogs
-        self._health = health
+        self._metrics = metrics
+        self._exposition = SingleFlight(metrics.expose, KEPT_SECONDS)
+        self._probe = SingleFlight(self._probe_store, PROBE_KEPT_SECONDS, StoreSilent)
         self._peers = PeerRecords(daemon)
         self._overview = Overview(daemon, self._peers, compressor)
         self._endpoints = SingleFlight(self._all_endpoints, KEPT_SECONDS)
@@ -55,20 +58,32 @@ class Api:
 
     def close(self) -> None:
         """Cancel what is running."""
-        for each in (self._overview, self._endpoints, self._sinks, self._peers):
+        for each in (self._exposition, self._probe, self._overview, self._endpoints, self._sinks, self._peers):
             each.close()
 
-    async def status(self, parameters: MultiMapping[str]) -> Response:
+    def live(self) -> Response:
+        """`/livez`: the loop turns if there is a response at all; without the store, and without waiting."""
+        return _health(self._daemon.stuck())
+
+    async def ready(self) -> Response:
+        """`/readyz`: a store that cannot be read is a reason, too."""
+        return _health(await self._unready())
+
+    async def metrics(self) -> Response:
+        """`/metrics`."""
+        return Response(await self._exposition.get(), self._metrics.content_type)
+
+    async def status(self, pairs: Pairs) -> Response:
         """The current configuration, and how many targets have each status."""
-        query.parameters(parameters.items())
-        counts, unready = await self._overview.counts(), await self._health.unready()
+        query.parameters(pairs)
+        counts, unready = await self._overview.counts(), await self._unready()
         return json_response(views.status_view(self._daemon, counts, self._daemon.stuck(), unready))
 
-    async def targets(self, parameters: MultiMapping[str]) -> Response:
+    async def targets(self, pairs: Pairs) -> Response:
         """A row for each target that matches the parameters."""
-        return await self._overview.response(query.targets_filter(parameters.items()) if parameters else None)
+        return await self._overview.response(query.targets_filter(pairs) if pairs else None)
 
-    async def target(self, raw: str, parameters: MultiMapping[str]) -> Response:
+    async def target(self, raw: str, pairs: Pairs) -> Response:
         """Everything about one target, or its badge; `raw` is the rest of the path."""
         targets = self._daemon.config.targets_by_id
         found = query.target_id(raw, targets)
@@ -78,24 +93,24 @@ class Api:
                 return await self._badge(targets[found])
         if found is None:
             return NOT_CONFIGURED
-        query.parameters(parameters.items())
+        query.parameters(pairs)
         details = await self._details(targets[found])
         return NOT_CONFIGURED if details is None else json_response(details)
 
-    async def endpoints(self, parameters: MultiMapping[str]) -> Response:
+    async def endpoints(self, pairs: Pairs) -> Response:
         """A row for each account, region and API."""
-        query.parameters(parameters.items())
+        query.parameters(pairs)
         return await self._endpoints.get()
 
-    async def sinks(self, parameters: MultiMapping[str]) -> Response:
+    async def sinks(self, pairs: Pairs) -> Response:
         """A row for each sink."""
-        query.parameters(parameters.items())
+        query.parameters(pairs)
         return await self._sinks.get()
 
-    async def events(self, parameters: MultiMapping[str]) -> Response:
+    async def events(self, pairs: Pairs) -> Response:
         """Recorded events."""
         now, reader = self._daemon.clock.now(), self._daemon.reader
-        wanted = query.events_query(parameters.items(), now)
+        wanted = query.events_query(pairs, now)
         found = await self._gate.run(lambda: reader.events(wanted))
         last = found[-1][0] if found else None
         if wanted.newest:
@@ -104,12 +119,23 @@ class Api:
         texts = ",".join(f'{{"number":{number},"event":{event.body}}}' for number, event in found)
         return Response(f'{{"now":"{rfc3339(now)}","events":[{texts}],"last":{json.dumps(last)}}}'.encode())
 
+    async def _probe_store(self) -> None:
+        await self._daemon.reader.find("")
+
+    async def _unready(self) -> list[str]:
+        reasons = list(self._daemon.unready())
+        try:
+            await self._probe.get_within(PROBE_SECONDS)
+        except StoreError as error:
+            reasons.append(str(error))
+        return reasons
+
     async def _all_endpoints(self) -> Response:
         daemon = self._daemon
         return json_response(views.endpoints_view(daemon.endpoints(), daemon.records, daemon.clock.now()))
 
     async def _all_sinks(self) -> Response:
-        backlogs = await self._backlogs.get()
+        backlogs = await self._metrics.backlogs.get()
         return json_response(views.sinks_view(self._daemon.sinks(), backlogs, self._daemon.clock.now()))
 
     async def _details(self, target: Target) -> dict[str, Any] | None:
@@ -125,7 +151,7 @@ class Api:
         return {
             **self._overview.row(target, records),
             **views.target_view(target, record),
-            "attempts": history.attempts((event for _, event in found), record.known if record else None),
+            "attempts": views.attempts((event for _, event in found), record.known if record else None),
             "events": explained,
         }
 
@@ -134,10 +160,14 @@ class Api:
         found = await self._gate.run(lambda: reader.deliveries(wanted))
         # The same change may have been recorded twice, after a state that was lost.
         deliveries = [delivery for delivery in found if delivery.event == event]
-        return history.explained(number, event, deliveries, self._daemon.config)
+        return views.explained(number, event, deliveries, self._daemon.config)
 
     async def _badge(self, target: Target) -> Response:
         records = await self._peers.records()
         status = standing(records.get(target.id), records.get(str(target.endpoint)))
         svg = badge.badge(status, target.title)
         return Response(svg.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
+
+
+def _health(reasons: Sequence[str]) -> Response:
+    return json_response({"ok": not reasons, "reasons": [*map(redact, reasons)]}, 503 if reasons else 200)

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import lru_cache, partial
 from importlib import resources
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import structlog
-from aiohttp import HttpVersion11
+from aiohttp import HttpVersion11, web
 
 from watcher.core.settings import Config
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.metrics import Metrics
 from watcher.util.redaction import redact
-from watcher.web import assets, auth, query, routes
+from watcher.web import assets, auth, query
 from watcher.web.api import Api
-from watcher.web.health import Health
-from watcher.web.limits import HeldBodies, OnePerIteration, client_of, may_have_more
+from watcher.web.connection import Connection
+from watcher.web.limits import OnePerIteration, Shares
 from watcher.web.responses import Compressor, Response, accepts_gzip, error_response, send
-from watcher.web.routes import Route
 from watcher.web.stream import MAX_STREAMS, Hub
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 log = structlog.get_logger()
 
@@ -36,6 +30,14 @@ MAX_AT_A_TIME = 16
 
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """The bodies of all responses that are being sent."""
+
+HEALTH = frozenset({"/livez", "/readyz"})
+"""Paths that need no token, do not wait for other requests, and are not refused for the memory that other responses
+take: an orchestrator restarts the daemon if they fail."""
+
+STREAM = "/api/stream"
+
+_PREFIXES = {"/targets/": "/targets/{id}", "/static/": "/static/{file}", "/api/targets/": "/api/targets/{id}"}
 
 TOO_MANY_CONNECTIONS = error_response(503, "too many connections; try again in a moment", [("Retry-After", "1")])
 TOO_MUCH_HELD = error_response(
@@ -49,11 +51,10 @@ class Handler:
 
     def __init__(self, daemon: DaemonView, metrics: Metrics, hub: Hub) -> None:
         self._daemon = daemon
-        self._health = health = Health(daemon, metrics)
         self._hub = hub
         self._compressor = Compressor()
-        self._api = api = Api(daemon, metrics.backlogs, health, self._compressor)
-        self._assets = assets.load()
+        self._api = api = Api(daemon, metrics, self._compressor)
+        files = assets.load()
         document = Response(
             resources.files("watcher.web").joinpath("openapi.json").read_bytes(),
             headers=[("Cache-Control", "no-cache")],
@@ -61,25 +62,28 @@ class Handler:
         self._places = asyncio.Semaphore(MAX_AT_A_TIME)
         self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._pacing, self._health_pacing = OnePerIteration(), OnePerIteration()
-        self._streams: Counter[str] = Counter()
-        self._held = HeldBodies(MAX_HELD_BYTES)
-        shell = lru_cache(query.MAX_ID_SLASHES + 1)(self._shell)
-        self._responses: Mapping[Route, Callable[[web.BaseRequest, str], Response | Awaitable[Response]]] = {
-            Route.LIVEZ: lambda _request, _rest: health.live(),
-            Route.READYZ: lambda _request, _rest: health.ready(),
-            Route.METRICS: lambda _request, _rest: health.metrics(),
-            Route.PAGE: lambda _request, _rest: shell(0),
-            Route.TARGET_PAGE: lambda _request, rest: shell(rest.count("/") + 1),
-            Route.STATIC: lambda request, rest: self._assets.file(
+        self._streams, self._held = Shares(MAX_STREAMS), Shares(MAX_HELD_BYTES)
+
+        @lru_cache(query.MAX_ID_SLASHES + 1)
+        def shell(depth: int) -> Response:
+            return files.shell(depth) if depth <= query.MAX_ID_SLASHES else NOT_FOUND
+
+        self._responses: Mapping[str, Callable[[web.BaseRequest, str], Response | Awaitable[Response]]] = {
+            "/livez": lambda _request, _rest: api.live(),
+            "/readyz": lambda _request, _rest: api.ready(),
+            "/metrics": lambda _request, _rest: api.metrics(),
+            "/": lambda _request, _rest: shell(0),
+            "/targets/{id}": lambda _request, rest: shell(rest.count("/") + 1),
+            "/static/{file}": lambda request, rest: files.file(
                 rest, request.query.get("v"), request.headers.get("If-None-Match", "")
             ),
-            Route.STATUS: lambda request, _rest: api.status(request.query),
-            Route.TARGETS: lambda request, _rest: api.targets(request.query),
-            Route.TARGET: lambda request, rest: api.target(rest, request.query),
-            Route.ENDPOINTS: lambda request, _rest: api.endpoints(request.query),
-            Route.SINKS: lambda request, _rest: api.sinks(request.query),
-            Route.EVENTS: lambda request, _rest: api.events(request.query),
-            Route.OPENAPI: lambda _request, _rest: document,
+            "/api/status": lambda request, _rest: api.status(request.query.items()),
+            "/api/targets": lambda request, _rest: api.targets(request.query.items()),
+            "/api/targets/{id}": lambda request, rest: api.target(rest, request.query.items()),
+            "/api/endpoints": lambda request, _rest: api.endpoints(request.query.items()),
+            "/api/sinks": lambda request, _rest: api.sinks(request.query.items()),
+            "/api/events": lambda request, _rest: api.events(request.query.items()),
+            "/api/openapi.json": lambda _request, _rest: document,
         }
 
     @property
@@ -89,31 +93,36 @@ class Handler:
 
     def close(self) -> None:
         """Cancel the responses that are being made."""
-        self._health.close()
         self._api.close()
         self._compressor.close()
 
     async def respond(
-        self, request: web.BaseRequest, token: str | None, names: Collection[str], *, surplus: bool
+        self, request: web.BaseRequest, connection: Connection, token: str | None, names: Collection[str]
     ) -> web.StreamResponse:
-        """Respond to a request, which needs `token`; on a `surplus` connection only about health.
+        """Respond to a request, which needs `token`; on a surplus connection only about health.
 
         Raises:
             ConnectionError: the connection was lost.
         """
-        route, rest = routes.find(request.rel_url.raw_path) or (None, "")
-        check = partial(_refusal, request, route, token, names)
+        path, rest = _find(request.rel_url.raw_path)
+        check = partial(_refusal, request, path, token, names)
         try:
-            if surplus and route not in routes.HEALTH:
+            if connection.surplus and path not in HEALTH:
                 response: Response | web.StreamResponse = TOO_MANY_CONNECTIONS
-            elif route is Route.STREAM:
+            elif path == STREAM:
                 await self._pacing.wait()
-                response = check() or await self._stream(request)
-            elif route in routes.HEALTH:
+                response = check() or await self._stream(request, connection.client)
+            elif path in HEALTH:
                 await self._health_pacing.wait()
-                response = check() or await self._respond(route, request, rest)
+                response = check() or await self._respond(path, request, rest)
             else:
-                response = await self._respond_in_turn(request, route, rest, check)
+                # One client may have half of all places.
+                places = self._clients.setdefault(connection.client, asyncio.Semaphore(MAX_AT_A_TIME // 2))
+                async with places, self._places:
+                    await self._pacing.wait()
+                    response = check() or await self._respond(path, request, rest)
+                    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+                        response = await self._compressor.compressed(response)
         except query.QueryError as error:
             response = error_response(400, str(error))
         except StoreError as error:
@@ -121,54 +130,42 @@ class Handler:
         except ConnectionError:
             raise
         except Exception:
-            log.exception("http.crashed", route=route)
+            log.exception("http.crashed", route=path)
             response = error_response(500, "a bug in watcher; please report the details in its log")
         if not isinstance(response, Response):
             return response
-        if route in routes.HEALTH:
+        if path in HEALTH:
             return await send(request, response)
-        with self._held.by(client_of(request.remote or ""), response.body) as has_room:
+        with self._held.taken(connection.client, response.body, len(response.body)) as has_room:
             return await send(request, response if has_room else TOO_MUCH_HELD)
 
-    async def _respond_in_turn(
-        self, request: web.BaseRequest, route: Route | None, rest: str, check: Callable[[], Response | None]
-    ) -> Response:
-        client = client_of(request.remote or "")
-        # One client may have half of all places.
-        async with self._clients.setdefault(client, asyncio.Semaphore(MAX_AT_A_TIME // 2)), self._places:
-            await self._pacing.wait()
-            refusal = check()
-            if refusal is not None or route is None:
-                return refusal or NOT_FOUND
-            response = await self._respond(route, request, rest)
-            if accepts_gzip(request.headers.get("Accept-Encoding", "")):
-                response = await self._compressor.compressed(response)
-            return response
-
-    async def _respond(self, route: Route, request: web.BaseRequest, rest: str) -> Response:
-        response = self._responses[route](request, rest)
+    async def _respond(self, path: str, request: web.BaseRequest, rest: str) -> Response:
+        if path not in self._responses:
+            return NOT_FOUND
+        response = self._responses[path](request, rest)
         return response if isinstance(response, Response) else await response
 
-    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse | Response:
+    async def _stream(self, request: web.BaseRequest, client: str) -> web.StreamResponse | Response:
         after = query.stream_after(request.query.items(), request.headers.get("Last-Event-ID"))
-        client = client_of(request.remote or "")
-        if not may_have_more(self._streams[client], self._hub.streams, MAX_STREAMS):
+        with self._streams.taken(client, request) as has_room:
+            if has_room:
+                return await self._hub.serve(request, after)
             error = f"{self._hub.streams} streams are open already; close one, or use /api/events"
             return error_response(503, error, [("Retry-After", "30")])
-        self._streams[client] += 1
-        try:
-            return await self._hub.serve(request, after)
-        finally:
-            self._streams[client] -= 1
-            self._streams += Counter()  # drops clients without streams
-
-    def _shell(self, depth: int) -> Response:
-        return self._assets.shell(depth) if depth <= query.MAX_ID_SLASHES else NOT_FOUND
 
 
-def _refusal(
-    request: web.BaseRequest, route: Route | None, token: str | None, names: Collection[str]
-) -> Response | None:
+def _find(raw_path: str) -> tuple[str, str]:
+    """The path as the OpenAPI document has it, and the value of its `{…}`, which is still percent-encoded.
+
+    A badge is found as `/api/targets/{id}`: whether `…/badge.svg` is a target of that name depends on the targets.
+    """
+    for prefix, path in _PREFIXES.items():
+        if raw_path.startswith(prefix) and raw_path != prefix:
+            return path, raw_path.removeprefix(prefix)
+    return raw_path, ""
+
+
+def _refusal(request: web.BaseRequest, path: str, token: str | None, names: Collection[str]) -> Response | None:
     """The response to a request that must be refused, or None."""
     hosts = request.headers.getall("Host", [])
     if len(hosts) > 1 or (not hosts and request.version >= HttpVersion11):  # RFC 9112, section 3.2
@@ -176,7 +173,7 @@ def _refusal(
     local = request.protocol.sockname
     if not auth.addressed_here(request.host, local[0] if isinstance(local, tuple) else "", names):
         return auth.WRONG_HOST
-    if route not in routes.HEALTH and not auth.authorized(request.headers.get("Authorization"), token):
+    if path not in HEALTH and not auth.authorized(request.headers.get("Authorization"), token):
         return error_response(
             401,
             "a token is needed (`http.token`): send it as a bearer token, or as the password of basic authentication",

@@ -36,38 +36,39 @@ def max_connections(files: int) -> int:
     return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(16, min(MAX_CONNECTIONS, files - RESERVED_FILES))
 
 
-class HeldBodies:
-    """The response bodies that are in memory until their last client has received them: at most `most` bytes.
+class Shares:
+    """What clients use of something of which there is `most`, such as the memory for response bodies.
 
-    A shared body counts once. A client may hold more as long as it holds less than what is free (`may_have_more`).
+    What several use, such as a shared body, counts once. A client may use more as long as it uses less than what is
+    free (`may_have_more`).
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._readers: Counter[int] = Counter()
+        self._users: Counter[int] = Counter()
         self._of: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._sizes: dict[int, int] = {}
 
     @contextmanager
-    def by(self, client: str, body: bytes) -> Iterator[bool]:
-        """Count `body` for `client` within the `with` block, if there is room; the value is whether there is."""
-        key, own = id(body), self._of[client]
-        held = key in self._readers or may_have_more(
+    def taken(self, client: str, thing: object, size: int = 1) -> Iterator[bool]:
+        """Count `thing` for `client` within the `with` block, if there is room; the value is whether there is."""
+        key, own = id(thing), self._of[client]
+        has_room = key in self._users or may_have_more(
             sum(map(self._sizes.__getitem__, own)), sum(self._sizes.values()), self._most
         )
-        if held:
-            self._sizes[key] = len(body)
-            self._readers[key] += 1
+        if has_room:
+            self._sizes[key] = size
+            self._users[key] += 1
             own[key] += 1
         try:
-            yield held
+            yield has_room
         finally:
-            if held:
-                for readers in (self._readers, own):
-                    readers[key] -= 1
-                    if not readers[key]:
-                        del readers[key]
-                if key not in self._readers:
+            if has_room:
+                for users in (self._users, own):
+                    users[key] -= 1
+                    if not users[key]:
+                        del users[key]
+                if key not in self._users:
                     del self._sizes[key]
             if not own:
                 self._of.pop(client, None)

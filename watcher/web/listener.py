@@ -7,7 +7,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -100,9 +100,9 @@ class Listener:
         await _until(lambda: not (self._connections or self._surplus), ABORT_SECONDS)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        surplus = isinstance(request.protocol, Connection) and request.protocol.surplus
-        response = await self._handler.respond(request, self.token, self._names, surplus=surplus)
-        if surplus:
+        connection = cast("Connection", request.protocol)
+        response = await self._handler.respond(request, connection, self.token, self._names)
+        if connection.surplus:
             response.force_close()
         return response
 
@@ -137,9 +137,9 @@ class Listener:
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        if isinstance(protocol, Connection):
-            protocol.writes(writer)
-            self._connections.move_to_end(protocol)
+        connection = cast("Connection", protocol)
+        connection.writes(writer)
+        self._connections.move_to_end(connection)
         return web.BaseRequest(_in_origin_form(message), payload, protocol, writer, task, asyncio.get_running_loop())
 
     async def _reap(self) -> None:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+import structlog
+
 from watcher.core.model import Target, rfc3339
 from watcher.core.state import Record
 from watcher.core.status import Status, rank
+from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
-from watcher.web.peers import PeerRecords
 from watcher.web.query import Filter
 from watcher.web.responses import Compressor, Response
 from watcher.web.views import committed_row, polling_row
@@ -25,6 +27,58 @@ KEPT_SECONDS = 1.0
 
 SLICE = 100
 """Targets that are processed before other tasks of the loop run."""
+
+PEERS_KEPT_SECONDS, PEERS_KEPT_INCOMPLETE_SECONDS = 60.0, 10.0
+"""How long the records of others are used; the latter while some of their targets have no record yet."""
+
+PEERS_READ_SECONDS = 2.0
+"""How long a response waits for a read of them; after that, it has the previous ones."""
+
+log = structlog.get_logger()
+
+
+class PeerRecords:
+    """All records, this watcher's own and those that others on its table poll; it reads only for a request."""
+
+    def __init__(self, daemon: DaemonView) -> None:
+        self._daemon = daemon
+        self._reads = SingleFlight(self._read, PEERS_KEPT_SECONDS, StoreSilent)
+        self._known: dict[str, Record] = {}
+        self._failed = False
+
+    async def records(self) -> Mapping[str, Record]:
+        """By target id, and by endpoint key as text; those of others are at most about a minute old."""
+        groups = self._daemon.config.endpoints
+        away = groups.keys() - self._daemon.endpoints().keys()
+        if not away:
+            self._known = {}
+            return self._daemon.records
+        # A target that never answered has no record, but its endpoint may have one.
+        incomplete = any(
+            target.id not in self._known and str(key) not in self._known for key in away for target in groups[key]
+        )
+        try:
+            await self._reads.get_within(
+                PEERS_READ_SECONDS, PEERS_KEPT_INCOMPLETE_SECONDS if incomplete else PEERS_KEPT_SECONDS
+            )
+            self._failed = False
+        except StoreError as error:
+            if not self._failed:
+                log.warning("http.peer_read_failed", error=str(error), consequence="their last known state is shown")
+            self._failed = True
+        # A target that another watcher takes over keeps its last record until the next read.
+        self._known = {**self._known, **self._daemon.records}
+        return self._known
+
+    def close(self) -> None:
+        """Cancel what is running."""
+        self._reads.close()
+
+    async def _read(self) -> None:
+        found = await self._daemon.reader.records()
+        config = self._daemon.config
+        subjects = config.targets_by_id.keys() | {*map(str, config.endpoints)}
+        self._known = {subject: record for subject, record in found.items() if subject in subjects}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +134,7 @@ class Overview:
             await asyncio.sleep(0)
         rows.sort(key=lambda each: (rank(each[0]["standing"]), each[0]["id"]))
         if len(self._committed) > len(targets):
-            ids = {target.id for target in targets}
+            ids = self._daemon.config.targets_by_id
             self._committed = {key: kept for key, kept in self._committed.items() if key in ids}
 
         async def whole() -> Response:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from watcher.web.limits import HeldBodies, client_of, max_connections, may_have_more
+from watcher.web.limits import Shares, client_of, max_connections, may_have_more
 from watcher.web.responses import accepts_gzip
 
 
@@ -52,19 +52,19 @@ def test_each_client_gets_half_of_what_the_ones_before_left() -> None:
 
 
 def test_bodies_that_are_being_read_leave_room_for_others() -> None:
-    held, bodies = HeldBodies(100), [b"%020d" % number for number in range(9)]
+    held, bodies = Shares(100), [b"%020d" % number for number in range(9)]
     with ExitStack() as readers:
 
         def takes(client: str, body: bytes) -> bool:
-            return readers.enter_context(held.by(client, body))
+            return readers.enter_context(held.taken(client, body, len(body)))
 
         assert [takes("a", body) for body in bodies[:4]] == [True, True, True, False]
         assert takes("b", bodies[4])
         assert takes("a", bodies[4])  # it is there already
         assert not takes("a", bodies[5])
-        with held.by("c", bodies[6]) as room:
+        with held.taken("c", bodies[6], len(bodies[6])) as room:
             assert room
         assert takes("c", bodies[7])
         assert not takes("d", bodies[8])
-    with held.by("a", bodies[8]) as room:
+    with held.taken("a", bodies[8], len(bodies[8])) as room:
         assert room
