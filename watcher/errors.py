@@ -1,21 +1,4 @@
-"""Every error that the program raises on purpose; each message says what happened, where, and what to do.
-
-WatcherError
- ├─ UsageError            64  the command line is wrong
- ├─ ServiceUnreachable    69  an external service that a command needs does not respond
- ├─ StoreError            73  the state store cannot be used
- │   ├─ StoreLocked       73  another daemon uses it
- │   ├─ StoreSilent           it did not respond in time
- │   └─ StoreConflict         another daemon changed some of the subjects
- ├─ ConfigError           78  the configuration is wrong
- ├─ PollFailed            a poll got no valid answer; it changes no state
- │   ├─ TargetUnreadable      for a reason that concerns only the target: not found, invalid
- │   └─ EndpointUnreadable    for a reason that all targets of the endpoint share
- ├─ Superseded            another daemon recorded the subject first
- └─ SinkError             a sink did not take a delivery
-     ├─ SinkClosed        and takes nothing more in this run: the reader of stdout has gone
-     └─ SinkGone          and refuses everything for good: a webhook answered 410
-"""
+"""Every error that the program raises on purpose; each message says what happened, where, and what to do."""
 
 from __future__ import annotations
 
@@ -61,9 +44,8 @@ class StoreSilent(StoreError):
     """The state store did not respond within `seconds`."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(
-            f"the state store did not respond within {seconds:g} s; check its disk, or the network path to its table"
-        )
+        remedy = "check its disk, or the network path to its table"
+        super().__init__(f"the state store did not respond within {seconds:g} s; {remedy}")
 
 
 class StoreConflict(StoreError):
@@ -120,8 +102,7 @@ class PollFailed(WatcherError):
         throttled: bool = False,
         stale_credentials: bool = False,
     ) -> None:
-        self.code = bounded(code)
-        self.message = bounded(message)
+        self.code, self.message = bounded(code), bounded(message)
         super().__init__(f"{self.code}: {self.message}" if message else self.code)
         self.passing = passing
         self.throttled = throttled
@@ -145,8 +126,8 @@ class SinkError(WatcherError):
 
 
 class SinkClosed(SinkError):
-    """The sink takes nothing more in this run."""
+    """The sink takes nothing more in this run: the reader of stdout has gone."""
 
 
 class SinkGone(SinkError):
-    """The receiver refuses everything for good: its deliveries become dead letters until the next start."""
+    """The receiver refuses everything for good (HTTP 410): its deliveries become dead letters until the next start."""
