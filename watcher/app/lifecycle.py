@@ -155,7 +155,7 @@ class App:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind)
         others = [asyncio.create_task(each()) for each in (*periodic, *beside)]
-        leases = [] if membership is None else [asyncio.create_task(membership.run(), name="leases")]
+        leases = [] if membership is None else [asyncio.create_task(membership.keeper.run(), name="leases")]
         tasks = (recording, relaying, polling, stopping, *others, *leases)
         self.view.stage = ""
         try:
@@ -165,7 +165,7 @@ class App:
             self.view.stage = "it is stopping"
             log.info("watcher.shutdown_started", grace=self.view.config.shutdown_grace)
             if membership is not None:
-                await membership.resign()
+                await membership.keeper.resign()
             for task in (*others, polling):
                 await _cancel(task)
             await self._drain()
@@ -173,7 +173,7 @@ class App:
             for task in tasks:
                 await _cancel(task)
             if membership is not None:
-                await membership.release_all()
+                await membership.keeper.release_all()
 
     async def _drain(self) -> None:
         """Commit what was observed and deliver what is due, within the grace time."""

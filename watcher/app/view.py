@@ -60,5 +60,5 @@ class RunningDaemon:
             reasons.append(f"the state store cannot be written: {self.recorder.trouble}")
         if self.relay.trouble is not None:
             reasons.append(f"the state store cannot be read for pending deliveries: {self.relay.trouble}")
-        reasons += [] if self.membership is None else self.membership.unready()
+        reasons += [] if self.membership is None else self.membership.keeper.unready()
         return [*reasons, *(f"{key} was not tried yet" for key, status in self.endpoints().items() if not status.tried)]

@@ -1,25 +1,40 @@
-"""The endpoints that this daemon is responsible for in a state table that several daemons share."""
+"""One daemon's share of a state table: begins and ends polling, recording and delivering for its shards.
+
+A gained shard is read before its targets are polled; a lost one is polled no more before it is forgotten. One
+endpoint's targets are all of one shard, so one daemon at a time polls an endpoint, with all of its rate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from uuid import uuid4
 
-from watcher.cluster.handover import Handover
+import structlog
+
 from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Sharded
 from watcher.core.settings import Config
+from watcher.core.state import Record
 from watcher.delivery.relay import Relay
+from watcher.errors import StoreError
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
+
+log = structlog.get_logger()
+
+SENDING_SECONDS = 5.0
+"""How long deliveries under way are waited for before their shard is released: after that they are repeated."""
 
 SHARED_GRACE_SECONDS = 2.0
 """How long the last deliveries may take at the end, when another daemon continues with the rest."""
 
 
 class Membership:
-    """One daemon's share of the shards; `run` keeps it."""
+    """Acts for the held shards, which `keeper.run` gains and loses."""
 
     def __init__(
         self,
@@ -31,15 +46,15 @@ class Membership:
         relay: Relay,
     ) -> None:
         """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force."""
+        self.held: frozenset[int] = frozenset()
         self._shards = shards
         self._tenure = tenure
-        handover, me = Handover(shards, config, polling, recorder, relay), uuid4().hex
-        self._keeper = keeper = LeaseKeeper(
-            me, shards.leases(me), handover, tenure, count=shards.count, term=shards.term
-        )
-        self.restricted, self.mine = handover.restricted, handover.mine
-        self.run, self.resign, self.release_all = keeper.run, keeper.resign, keeper.release_all
-        self.unready = keeper.unready
+        self._config = config
+        self._polling = polling
+        self._recorder = recorder
+        self._relay = relay
+        me = uuid4().hex
+        self.keeper = LeaseKeeper(me, shards.leases(me), self, tenure, count=shards.count, term=shards.term)
 
     def may_poll(self, key: EndpointKey) -> bool:
         """Return whether this daemon may poll an endpoint at this moment."""
@@ -47,4 +62,72 @@ class Membership:
 
     def grace(self, longest: float) -> float:
         """Return for how many seconds deliveries go on at the end."""
-        return min(longest, SHARED_GRACE_SECONDS) if self._keeper.others else longest
+        return min(longest, SHARED_GRACE_SECONDS) if self.keeper.others else longest
+
+    def mine(self, subjects: Iterable[str]) -> list[str]:
+        """Return the subjects that belong to a held shard."""
+        return [subject for subject in subjects if self._shards.shard_of(subject) in self.held]
+
+    def restricted(self, config: Config) -> Config:
+        """Return `config` with only the targets of the held shards."""
+        keys = {key for key in config.endpoints if self._shards.shard_of(str(key)) in self.held}
+        return replace(config, targets=tuple(target for target in config.targets if target.endpoint in keys))
+
+    async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
+        found = await asyncio.gather(*map(self._shards.load, shards), return_exceptions=True)
+        loaded: dict[int, dict[str, Record]] = {}
+        unread: dict[int, str] = {}
+        for shard, records in zip(shards, found, strict=True):
+            if isinstance(records, StoreError):
+                unread[shard] = str(records)
+            elif isinstance(records, BaseException):
+                raise records
+            else:
+                loaded[shard] = records
+        if not loaded:
+            return unread
+        known = {subject: record for each in loaded.values() for subject, record in each.items()}
+        gone = known.keys() - _subjects(self._config())
+        if gone:
+            # The state of a target that is no longer configured is deleted.
+            await self._recorder.forget(gone)
+            log.info("state.forgotten", subjects=len(gone))
+        self._recorder.adopt({subject: record for subject, record in known.items() if subject not in gone})
+        self.held |= loaded.keys()
+        self._polling.reconfigure(self.restricted(self._config()), taken_over=True)
+        self._relay.wake()
+        return unread
+
+    async def lose(self, shards: Collection[int]) -> None:
+        self._stop_polling(shards)
+        await self._unload(shards)
+
+    async def wind_down(self, shard: int) -> None:
+        await self._polling.quiet(self._stop_polling([shard]))
+        await self._unload([shard])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SENDING_SECONDS):
+                await self._relay.quiet(lambda subject: self._shards.shard_of(subject) == shard)
+
+    async def refresh(self, shards: Collection[int]) -> None:
+        await asyncio.gather(*map(self._shards.refresh, shards))
+        self._relay.wake()
+
+    def _stop_polling(self, shards: Collection[int]) -> Collection[EndpointKey]:
+        """Stop polling for these shards; returns their endpoints."""
+        before = self.restricted(self._config()).endpoints.keys()
+        self.held -= {*shards}
+        config = self.restricted(self._config())
+        self._polling.reconfigure(config)
+        return before - config.endpoints.keys()
+
+    async def _unload(self, shards: Collection[int]) -> None:
+        """Drop these shards from memory once what was observed of them is recorded."""
+        gone = [subject for subject in _subjects(self._config()) if self._shards.shard_of(subject) in shards]
+        await self._recorder.drop(gone)
+        for shard in shards:
+            self._shards.unload(shard)
+
+
+def _subjects(config: Config) -> set[str]:
+    return {*(target.id for target in config.targets), *map(str, config.endpoints)}

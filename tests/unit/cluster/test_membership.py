@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.cluster.leasing import Line, Table
 from tests.unit.polling.test_manager import config
 from watcher.aws.sessions import Sessions
-from watcher.cluster.handover import Handover
+from watcher.cluster.lease_keeper import Tenure
+from watcher.cluster.membership import Membership
 from watcher.core.ports import Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
@@ -41,6 +43,10 @@ class Sharded(MemoryStore):
         super().__init__()
         self.loaded: set[int] = set()
         self.refreshed: list[int] = []
+        self.count, self.term = 2, 10.0
+
+    def leases(self, me: str) -> Line:
+        return Line(Table(), me)
 
     def shard_of(self, subject: str) -> int:
         return PROD if subject.startswith("prod/") else DEV
@@ -69,7 +75,9 @@ class House:
         self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
         nothing = replace(self.config, targets=())
         self.polling = PollerManager(nothing, Sessions(), self.recorder, clock, observer)
-        self.handover = Handover(self.store, lambda: self.config, self.polling, self.recorder, self.relay)
+        self.membership = Membership(
+            self.store, Tenure(clock), lambda: self.config, self.polling, self.recorder, self.relay
+        )
 
     def polled(self) -> set[str]:
         return {key.account for key in self.polling.endpoint_statuses()}
@@ -94,7 +102,7 @@ async def house() -> AsyncIterator[House]:
 async def test_what_is_gained_is_read_and_polled_and_nothing_else(house: House) -> None:
     await house.store.commit([Entry(A, Record(sequence=3)), Entry(D, Record(sequence=5))], NOW)
     assert house.polled() == set()
-    await house.handover.gain([PROD])
+    await house.membership.gain([PROD])
     assert house.polled() == {"prod"}
     assert house.recorder.records == {A: Record(sequence=3)}
     assert house.store.loaded == {PROD}
@@ -110,28 +118,28 @@ async def test_what_cannot_be_read_keeps_nobody_from_what_can(house: House, monk
         return await load(shard)
 
     monkeypatch.setattr(house.store, "load", failing)
-    assert await house.handover.gain([PROD, DEV]) == {DEV: "of a later form"}
-    assert (house.handover.held, house.polled()) == ({PROD}, {"prod"})
+    assert await house.membership.gain([PROD, DEV]) == {DEV: "of a later form"}
+    assert (house.membership.held, house.polled()) == ({PROD}, {"prod"})
 
 
 async def test_what_is_configured_no_more_is_forgotten_by_whoever_gains_it_and_by_nobody_else(house: House) -> None:
     elsewhere = "dev/us-east-1/stack/gone"
     await house.store.commit([Entry(each, Record(sequence=1)) for each in (A, GONE, elsewhere)], NOW)
-    await house.handover.gain([PROD])
+    await house.membership.gain([PROD])
     assert set(await house.store.records()) == {A, elsewhere}
     assert set(house.recorder.records) == {A}
 
 
 async def test_calls_of_whoever_polled_before_count_in_the_rate(house: House) -> None:
-    await house.handover.gain([PROD])
+    await house.membership.gain([PROD])
     (rate_limiter,) = house.polling._rate_limiters.values()
     assert rate_limiter._wait() > 0.9
 
 
 async def test_what_is_lost_is_polled_no_more_and_not_known_but_still_kept(house: House) -> None:
     await house.store.commit([Entry(A, Record(sequence=3)), Entry(D, Record(sequence=5))], NOW)
-    await house.handover.gain([PROD, DEV])
-    await house.handover.lose([PROD])
+    await house.membership.gain([PROD, DEV])
+    await house.membership.lose([PROD])
     assert house.polled() == {"dev"}
     assert house.recorder.records == {D: Record(sequence=5)}
     assert house.store.loaded == {DEV}
@@ -139,20 +147,20 @@ async def test_what_is_lost_is_polled_no_more_and_not_known_but_still_kept(house
 
 
 async def test_what_was_seen_before_a_shard_is_given_back_is_kept_first(house: House) -> None:
-    await house.handover.gain([PROD])
+    await house.membership.gain([PROD])
     recording = asyncio.create_task(house.recorder.record(Entry(A, Record(sequence=4))))
     await asyncio.sleep(0)
-    await house.handover.wind_down(PROD)
+    await house.membership.wind_down(PROD)
     await recording
     assert await house.store.records() == {A: Record(sequence=4)}
     assert A not in house.recorder.records
 
 
 async def test_a_shard_is_not_given_back_while_a_call_is_under_way(house: House) -> None:
-    await house.handover.gain([PROD])
+    await house.membership.gain([PROD])
     endpoint = next(iter(house.polling.endpoints.values()))
     endpoint._idle.clear()
-    giving = asyncio.create_task(house.handover.wind_down(PROD))
+    giving = asyncio.create_task(house.membership.wind_down(PROD))
     await asyncio.sleep(0.05)
     assert house.polled() == set()
     assert not giving.done()
@@ -162,14 +170,14 @@ async def test_a_shard_is_not_given_back_while_a_call_is_under_way(house: House)
 
 
 async def test_a_reload_reaches_what_is_held_only(house: House) -> None:
-    await house.handover.gain([DEV])
+    await house.membership.gain([DEV])
     house.config = config(("{name: d, account: dev}", "{name: e, account: dev}"))
-    house.polling.reconfigure(house.handover.restricted(house.config))
+    house.polling.reconfigure(house.membership.restricted(house.config))
     assert house.polled() == {"dev"}
-    assert house.handover.mine([A, D]) == [D]
+    assert house.membership.mine([A, D]) == [D]
 
 
 async def test_what_an_operator_changed_is_looked_at_again(house: House) -> None:
-    await house.handover.gain([PROD])
-    await house.handover.refresh([PROD])
+    await house.membership.gain([PROD])
+    await house.membership.refresh([PROD])
     assert house.store.refreshed == [PROD]
