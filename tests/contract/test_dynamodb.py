@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
 from tests.support.dynamodb_tables import Fate, Tables, address, made
-from watcher.cli.state_reading import opened
+from watcher.cli.running import opened
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Known, Record

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
-from watcher.cli.state_reading import opened
+from watcher.cli.running import opened
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.state import Known, Outage, Record
 from watcher.errors import StoreError, UsageError

@@ -14,7 +14,7 @@ from tests.integration.test_web_stream import listening
 from tests.support.fake_daemon import serving
 from tests.support.waiting import until
 from watcher.cli.events import _recorded
-from watcher.cli.state_reading import opened
+from watcher.cli.running import opened
 from watcher.core.ports import EventQuery
 from watcher.core.state_url import parse_address
 from watcher.stores import reader_for

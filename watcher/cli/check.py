@@ -11,7 +11,7 @@ import click
 from watcher.cli.options import config_option, examples, json_option, load_config, verbose_option
 from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import Row, print_targets
-from watcher.cli.stopping import run_to_end
+from watcher.cli.running import run_to_end
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Status, last_failure

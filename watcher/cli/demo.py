@@ -20,7 +20,7 @@ from watcher.cli.configuration import parse
 from watcher.cli.options import duration_option, examples, pace_option, seed_option, verbose_option
 from watcher.cli.output.events import EventPrinter
 from watcher.cli.output.targets import print_targets, status_rows
-from watcher.cli.stopping import until_stopped
+from watcher.cli.running import until_stopped
 from watcher.config.document import Document
 from watcher.core.model import Target
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict

@@ -24,8 +24,7 @@ from watcher.cli.options import (
 from watcher.cli.output.console import print_json, print_table
 from watcher.cli.output.deliveries import explanation_to_json, explanations_table
 from watcher.cli.output.events import EventPrinter
-from watcher.cli.state_reading import liveness_of, opened
-from watcher.cli.stopping import run_to_end
+from watcher.cli.running import liveness_of, opened, run_to_end
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.core.ports import DeliveryQuery, EventQuery, Reader
 from watcher.core.settings import Config

@@ -14,7 +14,7 @@ import click
 from watcher.app.build import build
 from watcher.cli.configuration import read_config
 from watcher.cli.options import config_option, examples, find_config, verbose_option, working_directory
-from watcher.cli.stopping import until_stopped
+from watcher.cli.running import until_stopped
 from watcher.config.reloader import Reload
 from watcher.observability import logs
 from watcher.observability.emf import Emf

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from watcher.cli.options import examples, pace_option, seed_option, verbose_option, working_directory
-from watcher.cli.stopping import until_stopped
+from watcher.cli.running import until_stopped
 from watcher.config.document import decode, read
 from watcher.errors import ConfigError
 from watcher.observability import logs

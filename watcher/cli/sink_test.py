@@ -11,7 +11,7 @@ import click
 
 from watcher.aws.sessions import Sessions
 from watcher.cli.options import config_option, examples, load_config, refuse_unknown_sink, verbose_option
-from watcher.cli.stopping import run_to_end
+from watcher.cli.running import run_to_end
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.core.settings import SinkSettings

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from watcher.cli.options import config_option, examples, load_config, only_config
-from watcher.cli.state_reading import opened
-from watcher.cli.stopping import run_to_end
+from watcher.cli.running import opened, run_to_end
 from watcher.config.files import files_in_use
 from watcher.core.settings import Config
 from watcher.core.state_url import SCHEME, SQLITE, parse_address

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from watcher.cli.options import config_option, examples, json_option, load_config
-from watcher.cli.output.console import ago, print_json
+from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
-from watcher.cli.state_reading import liveness_of, opened
-from watcher.cli.stopping import run_to_end
+from watcher.cli.running import liveness_of, opened, run_to_end
 from watcher.core.model import for_people, rfc3339
 from watcher.core.status import Liveness
 from watcher.stores import reader_for
+from watcher.util.duration import ago
 
 
 @click.command(epilog=examples("watcher status", "watcher status --json"))

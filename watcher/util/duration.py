@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from watcher.util.quoting import LONGEST, shown
 
@@ -52,3 +53,12 @@ def format_duration(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return roughly how long ago `moment` was, in one or two units."""
+    seconds = max(1, round((now - moment).total_seconds()))
+    for unit in (86400, 3600, 60):
+        if seconds >= 2 * unit:
+            return format_duration(float(seconds // unit * unit))
+    return format_duration(float(seconds))

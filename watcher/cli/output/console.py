@@ -9,14 +9,11 @@ import json
 import os
 import sys
 from collections.abc import Container
-from datetime import datetime
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
-
-from watcher.util.duration import format_duration
 
 UNLIMITED = 100_000
 """Columns of a pipe."""
@@ -55,12 +52,3 @@ def table_of(*columns: str, fold: Container[str] = ("NOTE", "ENDPOINT", "")) -> 
         minimum = NOTE_WIDTH if column == "NOTE" else None
         table.add_column(column, no_wrap=column not in fold, overflow="fold", min_width=minimum)
     return table
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Return roughly how long ago `moment` was, in one or two units."""
-    seconds = max(1, round((now - moment).total_seconds()))
-    for unit in (86400, 3600, 60):
-        if seconds >= 2 * unit:
-            return format_duration(float(seconds // unit * unit))
-    return format_duration(float(seconds))

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from watcher.cli.output.console import CRITICAL, GOOD, WARNING, ago, console, table_of
+from watcher.cli.output.console import CRITICAL, GOOD, WARNING, console, table_of
 from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.messages.cause import without_names_and_ids
 from watcher.messages.phrases import counted
+from watcher.util.duration import ago
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
-from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, ago, console, table_of
+from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, console, table_of
 from watcher.core.events import target_to_json
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
 from watcher.core.state import Record, attempt_to_json
 from watcher.core.status import Status, last_failure, outage_of, rank, stalled, standing, summary
+from watcher.util.duration import ago
 from watcher.util.redaction import printable
 
 if TYPE_CHECKING:

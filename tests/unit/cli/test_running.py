@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from watcher.cli.stopping import run_to_end
+from watcher.cli.running import run_to_end
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,4 +1,4 @@
-"""Runs the coroutine of a command: one that ends by itself, or one that a signal stops."""
+"""Runs the coroutine of a command, and opens the state for it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from watcher.aws.credential_process import kill_all
+from watcher.cli.options import print_note
+from watcher.core.status import Liveness
+from watcher.util.duration import ago
+from watcher.util.redaction import printable, redact
+
+if TYPE_CHECKING:
+    from watcher.core.ports import Reader
+    from watcher.stores.sqlite.transfer import SqliteMover
+
+    Opened = TypeVar("Opened", bound=Reader | SqliteMover)
 
 T = TypeVar("T")
 
@@ -55,6 +65,7 @@ def run_to_end(work: Coroutine[Any, Any, T], *numbers: signal.Signals) -> T:
 
 def until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
     """Run `work` with an event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    from watcher.aws.credential_process import kill_all  # noqa: PLC0415  only daemons need it in a signal handler
 
     async def supervised() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -78,3 +89,33 @@ def until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) ->
 
     asyncio.run(supervised())
     return 0
+
+
+async def liveness_of(reader: Reader, address: str) -> Liveness:
+    """Return how old the state is; print a warning on stderr if no daemon keeps `address` up to date.
+
+    Raises:
+        StoreError: the state cannot be read.
+    """
+    liveness = Liveness(await reader.alive_at(), datetime.now(UTC))
+    if liveness.silent:
+        since = " yet" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
+        print_note(
+            f"no daemon has updated {printable(redact(address))}{since}: the output may be out of date; check that "
+            "`watcher run` is running"
+        )
+    return liveness
+
+
+@contextlib.asynccontextmanager
+async def opened(store: Opened) -> AsyncIterator[Opened]:
+    """Open `store`, or a view of it, for the `async with` block.
+
+    Raises:
+        StoreError: there is no state yet, or it cannot be used.
+    """
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
