@@ -12,7 +12,7 @@ from watcher.config.readers import quoted
 from watcher.config.schema import AccountModel, File
 from watcher.config.sink_model import AccountSinkModel
 from watcher.config.target_model import TargetModel
-from watcher.config.tree import Items, Keys, Place, Reads, Text, scalar
+from watcher.config.tree import Items, Keys, Place, Text
 from watcher.core import settings
 
 DEFAULT = "default"
@@ -116,7 +116,7 @@ class Accounts:
             self._faults.report(place, str(error))
             return ()
         except LookupError as error:
-            whose = f"the AWS profile {quoted(account.as_written('profile'))}" if account.profile else "the AWS profile"
+            whose = f"the AWS profile {quoted(account.written('profile'))}" if account.profile else "the AWS profile"
             self._faults.report(account.place("profile") if account.profile else place, f"{whose} {error}")
             return ()
         if region:
@@ -127,7 +127,7 @@ class Accounts:
         return ()
 
     def _report_no_account(self, owner: TargetModel | AccountSinkModel) -> None:
-        written = owner.as_written("account")
+        written = owner.written("account")
         known = [name.written for name in self._names or ()]
         message = f"there is no account {quoted(written)}; {choice(written, known)}"
         self._faults.report(owner.place("account"), message)
@@ -135,13 +135,13 @@ class Accounts:
     def _report_repeated_regions(self, account: AccountModel) -> None:
         for index, region in enumerate(account.regions):
             if region in account.regions[:index]:
-                self._faults.report(account.item_place("regions", index), "this region is already listed")
+                self._faults.report(account.place("regions", index), "this region is already listed")
 
 
 def _names_written(written: Keys) -> list[Text] | None:
     """The names of all accounts, wrong ones included; None if some are unknown."""
     if not written.holds("accounts"):
-        return [scalar(DEFAULT, Place(1, 1, ""), reads=Reads.TEXT)]
+        return [Text(DEFAULT, Place(1, 1, ""))]
     accounts = written["accounts"]
     if not isinstance(accounts, Items):
         return None

@@ -35,16 +35,16 @@ def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Documen
     A variable that is empty counts as not set.
 
     Raises:
-        ConfigError: it is missing, unreadable, or larger than 4 MiB.
+        ConfigError: it is missing or unreadable.
     """
     if option is not None:
         return read(option, cwd, "the file given with --config")
     if named := environ.get(FILE_VARIABLE):
         return read(named, cwd, f"the file named by {FILE_VARIABLE}")
     if text := environ.get(TEXT_VARIABLE):
-        return _sized(Document(TEXT_VARIABLE, text.encode("utf-8", "surrogateescape")))
+        return Document(TEXT_VARIABLE, text.encode("utf-8", "surrogateescape"))
     if not (cwd / DEFAULT_FILE).exists():
-        raise _unreadable(
+        raise _fault(
             DEFAULT_FILE,
             f"no configuration: there is no {DEFAULT_FILE} in {cwd}; write one, or name one with --config or "
             f"{FILE_VARIABLE}, or put the YAML text itself in {TEXT_VARIABLE}",
@@ -58,58 +58,47 @@ def decode(document: Document) -> str:
     Raises:
         ConfigError: it is too large, is not UTF-8, or has control characters.
     """
-    raw = _sized(document).text
+    raw = document.text
+    if len(raw) > MAX_BYTES:
+        raise _fault(document.name, "larger than 4 MiB; is it the right file?")
     if raw.startswith(_WIDE_MARKS):
-        raise _unreadable(document.name, "this is UTF-16 or UTF-32 text; save the file as UTF-8")
+        raise _fault(document.name, "this is UTF-16 or UTF-32 text; save the file as UTF-8")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = _position(raw[: error.start].decode("utf-8", "replace"))
-        raise ConfigError(
-            [Fault(document.name, line, column, "", "this is not UTF-8 text; save the file as UTF-8")]
-        ) from None
+        before = raw[: error.start].decode("utf-8", "replace")
+        raise _fault(document.name, "this is not UTF-8 text; save the file as UTF-8", before) from None
     if found := _UNPRINTABLE.search(text):
-        line, column = _position(text[: found.start()])
         character = f"U+{ord(found.group()):04X}"
         message = f"a control character ({character}) is not allowed in YAML; remove it, or write an escape in quotes"
-        raise ConfigError([Fault(document.name, line, column, "", message)])
+        raise _fault(document.name, message, text[: found.start()])
     return text
 
 
-def _position(before: str) -> tuple[int, int]:
-    """The line and column, from 1, of the character after `before`."""
-    lines = re.split("\r\n|\r|\n", before)
-    return len(lines), len(lines[-1]) + 1
-
-
 def read(name: str, cwd: Path, origin: str) -> Document:
-    """Return a file of at most 4 MiB; no more is read of a larger or endless one, such as /dev/zero.
+    """Return a file; of one that is too large for `decode`, or endless as /dev/zero, only the beginning.
 
     `origin`: how the file was found, for messages.
 
     Raises:
-        ConfigError: the file is unreadable, or larger.
+        ConfigError: the file is unreadable.
     """
     try:
         with (cwd / name).open("rb") as file:
-            return _sized(Document(name, file.read(MAX_BYTES + 1)))
+            return Document(name, file.read(MAX_BYTES + 1))
     except FileNotFoundError:
-        raise _unreadable(name, f"no such file ({origin}, looked for in {cwd}); check the path") from None
+        raise _fault(name, f"no such file ({origin}, looked for in {cwd}); check the path") from None
     except IsADirectoryError:
         message = f"this is a directory ({origin}); name the file in it, such as {name.rstrip('/')}/{DEFAULT_FILE}"
-        raise _unreadable(name, message) from None
+        raise _fault(name, message) from None
     except PermissionError:
-        raise _unreadable(name, f"no permission to read it ({origin}); make it readable to this user") from None
+        raise _fault(name, f"no permission to read it ({origin}); make it readable to this user") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise _unreadable(name, f"cannot be read ({origin}): {reason}") from None
+        raise _fault(name, f"cannot be read ({origin}): {reason}") from None
 
 
-def _sized(document: Document) -> Document:
-    if len(document.text) > MAX_BYTES:
-        raise _unreadable(document.name, "larger than 4 MiB; is it the right file?")
-    return document
-
-
-def _unreadable(name: str, message: str) -> ConfigError:
-    return ConfigError([Fault(name, 1, 1, "", message)])
+def _fault(name: str, message: str, before: str = "") -> ConfigError:
+    """A fault at the character after `before`."""
+    lines = re.split("\r\n|\r|\n", before)
+    return ConfigError([Fault(name, len(lines), len(lines[-1]) + 1, "", message)])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from watcher.config.tree import Items, Keys, Place, Text, join
+from watcher.config.tree import Items, Keys, Node, Place, Text, join
 from watcher.errors import Fault
 from watcher.util.quoting import LONGEST
 
@@ -35,30 +35,27 @@ class Faults:
             self.report(keys.key_places[name], f"unknown key; {hint}")
         keys.misspelt = frozenset(misspelt)
 
-    def take(self, value: Any, error: ValidationError) -> None:
+    def take(self, value: Node, error: ValidationError) -> None:
         """Add what pydantic found wrong in `value`, except what follows from a fault that is reported already."""
         for each in error.errors(include_url=False, include_input=False):
-            if each["loc"][-1:] == ("[key]",):  # pydantic's own step to a key of a mapping whose keys have a form
-                mapping, name = _walk(value, each["loc"][:-2]), str(each["loc"][-2])
-                self.report(mapping.key_places[name], _message(each["type"], each.get("ctx", {}).get("error"), name))
+            of_key = each["loc"][-1:] == ("[key]",)  # pydantic's own step to a key of a mapping whose keys have a form
+            loc = each["loc"][:-1] if of_key else each["loc"]
+            node, name = walk(value, loc[:-1] if of_key else loc), str(loc[-1]) if loc else ""
+            message = _message(each["type"], each.get("ctx", {}).get("error"), node)
+            if of_key and isinstance(node, Keys):
+                self.report(node.key_places[name], message)
+            elif node.broken:
                 continue
-            node = _walk(value, each["loc"])
-            if getattr(node, "broken", False):
-                continue
-            if each["type"] == "missing":
-                name = str(each["loc"][-1])
-                if name not in getattr(node, "misspelt", ()):
-                    self.report(node.place._replace(path=join(node.place.path, name)), "this key is missing")
-            else:
-                self.report(node.place, _message(each["type"], each.get("ctx", {}).get("error"), node))
+            elif each["type"] != "missing":
+                self.report(node.place, message)
+            elif isinstance(node, Keys) and name not in node.misspelt:
+                self.report(node.place._replace(path=join(node.place.path, name)), "this key is missing")
 
 
 def suggestion(word: str, known: Iterable[str]) -> list[str]:
     """Return the one of the `known` words that was probably meant, if any; none for a value made by variables."""
-    if len(word) > LONGEST:  # the search is quadratic
-        return []
-    if isinstance(word, Text) and word.filled:  # a similar word would reveal it
-        return []
+    if len(word) > LONGEST or (isinstance(word, Text) and word.filled):
+        return []  # the search is quadratic, and a similar word would reveal the variable's value
     return get_close_matches(word, list(known), n=1, cutoff=0.7)
 
 
@@ -77,17 +74,17 @@ def describe(value: object) -> str:
     return value.reads.value if isinstance(value, Text) and not value.filled else "text"
 
 
-def _walk(value: Any, loc: Iterable[int | str]) -> Any:
-    """The node at `loc`, or the last one on the path to it (pydantic adds steps of its own)."""
+def walk(node: Node, loc: Iterable[int | str]) -> Node:
+    """Return the node at `loc`, or the last one on the path to it: pydantic adds steps of its own."""
     for step in loc:
-        if isinstance(value, Keys) and step in value:
-            value = value[str(step)]
-        elif isinstance(value, Items) and isinstance(step, int):
-            value = value[step]
-    return value
+        if isinstance(node, Keys) and step in node:
+            node = node[str(step)]
+        elif isinstance(node, Items) and isinstance(step, int):
+            node = node[step]
+    return node
 
 
-def _message(kind: str, raised: object, node: Any) -> str:
+def _message(kind: str, raised: object, node: Node) -> str:
     if isinstance(raised, ValueError):  # a reader's own, with a message for people
         return str(raised)
     if kind in {"model_type", "dict_type", "model_attributes_type"}:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
 
 from watcher.aws.service_models import REGION
 from watcher.config import readers, url_readers
+from watcher.config.listen_address import listen_address
 from watcher.config.readers import accepted, duration_from, matching, one_of
 from watcher.config.variables import VARIABLE
 from watcher.core.kinds import IdentityPart
@@ -36,6 +39,11 @@ def text_schema(pattern: str | None = None, **more: Any) -> WithJsonSchema:
     return WithJsonSchema(or_variable(schema | {"pattern": pattern}) if pattern else schema)
 
 
+def choice_schema(words: Iterable[str]) -> WithJsonSchema:
+    """Return the JSON Schema of one of these words."""
+    return WithJsonSchema(or_variable({"enum": list(words)}))
+
+
 def _number_schema(kind: Literal["integer", "number"], least: float, most: float) -> WithJsonSchema:
     return WithJsonSchema(or_variable({"type": kind, "minimum": least, "maximum": most}))
 
@@ -43,10 +51,9 @@ def _number_schema(kind: Literal["integer", "number"], least: float, most: float
 HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$"
 """A URL of a host without a user, in the dialect that Python and JSON Schema share."""
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
-DURATION_SCHEMA = WithJsonSchema(
-    or_variable({"type": "string", "pattern": duration.PATTERN}) | {"examples": ["500ms", "30s", "5m", "1h30m"]}
-)
-
+_DURATION: dict[str, Any] = {"type": "string", "pattern": duration.PATTERN}
+DURATION_SCHEMA = WithJsonSchema(or_variable(_DURATION) | {"examples": ["500ms", "30s", "5m", "1h30m"]})
+_TIME: dict[str, Any] = {"type": "string", "pattern": readers.TIME}
 
 Plain = Annotated[str, PlainValidator(readers.printable), text_schema(minLength=1)]
 OwnName = Annotated[str, PlainValidator(readers.own_name), text_schema(minLength=1, maxLength=readers.MAX_NAME_LENGTH)]
@@ -71,7 +78,7 @@ RoleArn = Annotated[
 ]
 Url = Annotated[str, PlainValidator(url_readers.endpoint_url), text_schema(HTTP_URL)]
 State = Annotated[str, PlainValidator(url_readers.state_url), text_schema(r"^(sqlite:///.+|dynamodb://.+|memory://)$")]
-Listen = Annotated[str, PlainValidator(url_readers.listen_address), text_schema(r"^.+:[0-9]{1,5}$")]
+Listen = Annotated[str, PlainValidator(listen_address), text_schema(r"^.+:[0-9]{1,5}$")]
 Interval = Annotated[float, PlainValidator(duration_from(0.1)), DURATION_SCHEMA]
 Duration = Annotated[float, PlainValidator(duration_from(0)), DURATION_SCHEMA]
 Rate = Annotated[float, PlainValidator(readers.number(0.1, 1000, whole=False)), _number_schema("number", 0.1, 1000)]
@@ -80,17 +87,21 @@ Concurrency = Annotated[int, PlainValidator(readers.number(1, 1000, whole=True))
 Count = Concurrency
 Tries = Annotated[int, PlainValidator(readers.number(1, 20, whole=True)), _number_schema("integer", 1, 20)]
 Boolean = Annotated[bool, PlainValidator(readers.boolean), WithJsonSchema(or_variable({"type": "boolean"}))]
-OnFirstSeen = Annotated[
-    FirstSeen,
-    PlainValidator(lambda value: FirstSeen(one_of(list(FirstSeen))(value))),
-    WithJsonSchema(or_variable({"enum": list(FirstSeen)})),
+OnFirstSeen = Annotated[FirstSeen, PlainValidator(one_of(list(FirstSeen))), choice_schema(FirstSeen)]
+Moment = Annotated[datetime, PlainValidator(readers.moment), WithJsonSchema(or_variable(_TIME))]
+MomentOrAge = Annotated[
+    datetime | float,
+    PlainValidator(readers.moment_or_age),
+    WithJsonSchema(or_variable({"anyOf": [_DURATION, _TIME]})),
 ]
+"""A time, or the seconds of a duration before now."""
+HEADER_NAME_SCHEMA = WithJsonSchema({"type": "string", "pattern": url_readers.HEADER_NAME})
 
 
 def part_schema(part: IdentityPart) -> WithJsonSchema:
     """Return the JSON Schema of what `part_reader` reads."""
     if part.choices:
-        return WithJsonSchema(or_variable({"enum": list(part.choices)}))
+        return choice_schema(part.choices)
     if not part.number:
         return text_schema(minLength=1)
     number = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(0|[1-9][0-9]*)$"}]}

@@ -15,10 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from watcher.config.fields import Plain
+from watcher.config.fields import Moment, Plain
 from watcher.config.sink_model import EventGlob
 from watcher.config.strict_model import StrictModel
-from watcher.config.timestamps import Moment
 from watcher.config.tree import Items, Text
 
 if TYPE_CHECKING:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from math import inf
+from typing import TypeVar
 
 from pydantic import SecretStr
 
@@ -17,6 +19,13 @@ from watcher.util.quoting import LONGEST, shown
 
 MAX_NAME_LENGTH = 128
 """Characters of an account's or a sink's name: every event repeats it, and the size of an event is limited."""
+
+_LOCAL_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+TIME = rf"^{_LOCAL_TIME}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+"""A time with its zone (RFC 3339, section 5.6), in the dialect that Python and JSON Schema share."""
+_TIME_EXAMPLE = "2026-11-23T08:00:00Z"
+
+W = TypeVar("W", bound=str)
 
 
 def quoted(value: object) -> str:
@@ -159,6 +168,31 @@ def duration_from(shortest: float, longest: float = inf, *, zero: bool = False) 
     return read
 
 
+def moment(value: object) -> datetime:
+    """Return a time in UTC, written in quotes or not: a date to YAML is fine here."""
+    text = single(value, f"a time such as {_TIME_EXAMPLE}")
+    if len(text) <= LONGEST and re.fullmatch(_LOCAL_TIME, text):
+        raise ValueError(f"{quoted(text)} has no time zone; add Z (for UTC) or an offset such as +01:00")
+    if len(text) <= LONGEST and re.fullmatch(TIME, text):
+        try:
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):  # the 30th of February, or a year that UTC's calendar does not have
+            pass
+    raise ValueError(f"{quoted(text)} is not a valid time (example: {_TIME_EXAMPLE})")
+
+
+def moment_or_age(value: object) -> datetime | float:
+    """Return a time, or the seconds of a duration before now."""
+    text = single(value, f"a duration such as 2h, or a time such as {_TIME_EXAMPLE}")
+    if re.match(r"[0-9]{4}-", text):
+        return moment(text)
+    try:
+        return duration.parse_duration(text)
+    except ValueError:
+        written = quoted(text)
+    raise ValueError(f"{written} is neither a duration (example: 2h) nor a time (example: {_TIME_EXAMPLE})")
+
+
 def number(least: float, most: float, *, whole: bool) -> Callable[[object], float]:
     """Return a reader of a number from `least` to `most`."""
     what = f"a {'whole ' if whole else ''}number from {least:g} to {most:g}"
@@ -194,14 +228,15 @@ def reads_off(value: object) -> bool:
     return isinstance(value, Text) and (value == "off" or (value.reads is Reads.BOOLEAN and not reads_true(value)))
 
 
-def one_of(words: Sequence[str]) -> Callable[[object], str]:
+def one_of(words: Sequence[W]) -> Callable[[object], W]:
     """Return a reader of one of these words."""
 
-    def read(value: object) -> str:
+    def read(value: object) -> W:
         text = meant_as_text(value)
-        if text not in words:
-            raise ValueError(f"{quoted(text)} is not a valid value; {choice(text, words)}")
-        return str(text)
+        for word in words:
+            if word == text:
+                return word
+        raise ValueError(f"{quoted(text)} is not a valid value; {choice(text, words)}")
 
     return read
 

@@ -9,11 +9,11 @@ from typing import Any
 from watcher.config.accounts import Accounts, Environment, ambient_region
 from watcher.config.faults import Faults
 from watcher.config.files import report_shared_files
+from watcher.config.listen_address import is_loopback, split_listen
 from watcher.config.schema import AccountModel, Defaults, File, sections
 from watcher.config.sink_model import AccountSinkModel, SinkModel
 from watcher.config.target_model import TargetModel
 from watcher.config.tree import Keys, Place
-from watcher.config.url_readers import is_loopback, split_listen
 from watcher.core import settings
 from watcher.core.model import Target
 from watcher.core.state_url import SCHEME, parse_address

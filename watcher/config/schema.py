@@ -44,6 +44,7 @@ from watcher.config.fields import (
     or_off,
     or_variable,
 )
+from watcher.config.listen_address import DEFAULT_LISTEN
 from watcher.config.mutes import MuteModel
 from watcher.config.readers import reads_off
 from watcher.config.sink_types import SinkTypes
@@ -51,7 +52,6 @@ from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.target_model import Labels, TargetModel, target_model
 from watcher.config.tracing import WithExtra
 from watcher.config.tree import Keys, Text, is_null
-from watcher.config.url_readers import DEFAULT_LISTEN
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator
 
 from watcher.config.faults import Faults, suggestion
 from watcher.config.fields import (
     DURATION_SCHEMA,
     Interval,
     LabelValue,
+    MomentOrAge,
     OwnName,
     Plain,
     Region,
+    choice_schema,
     lasting,
-    or_variable,
     text_schema,
 )
 from watcher.config.readers import duration_from, meant_as_text, one_of, printable, quoted
 from watcher.config.strict_model import StrictModel
-from watcher.config.timestamps import MomentOrAge
 from watcher.config.tree import Keys
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.core.settings import SinkOptions
@@ -43,11 +43,7 @@ def _event_glob(value: object) -> str:
 
 
 EventGlob = Annotated[str, PlainValidator(_event_glob), text_schema(minLength=1)]
-MinSeverity = Annotated[
-    Severity,
-    PlainValidator(lambda value: Severity(one_of(list(Severity))(value))),
-    WithJsonSchema(or_variable({"enum": list(Severity)})),
-]
+MinSeverity = Annotated[Severity, PlainValidator(one_of(list(Severity))), choice_schema(Severity)]
 GiveUpAfter = Annotated[float, PlainValidator(duration_from(1)), DURATION_SCHEMA]
 
 

@@ -13,7 +13,7 @@ from watcher.config.faults import Faults, choice, suggestion
 from watcher.config.readers import meant_as_text, quoted
 from watcher.config.sink_model import SinkModel
 from watcher.config.strict_model import faults_of
-from watcher.config.tree import Keys
+from watcher.config.tree import Keys, Node
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -42,7 +42,7 @@ class SinkTypes:
         schemas = {name: handler(self.model(name).__pydantic_core_schema__) for name in self._registered}
         return {"anyOf": [{**schema, "title": name} for name, schema in schemas.items()]}
 
-    def _read(self, value: object, info: ValidationInfo) -> SinkModel:
+    def _read(self, value: Node, info: ValidationInfo) -> SinkModel:
         """The sink that `value` describes; the faults of a wrong one are reported, and it is left out."""
         faults = faults_of(info)
         model = self._model_for(value, faults)
@@ -54,7 +54,7 @@ class SinkTypes:
             faults.take(value, error)
             raise PydanticOmit from None
 
-    def _model_for(self, value: object, faults: Faults) -> type[SinkModel]:
+    def _model_for(self, value: Node, faults: Faults) -> type[SinkModel]:
         """The model of the type that `value` names; without a type, of what all sinks have."""
         if not isinstance(value, Keys) or "type" not in value:
             return SinkModel

@@ -18,8 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticOmit
 
-from watcher.config.faults import Faults
-from watcher.config.tree import Items, Keys, Place, Text, is_null
+from watcher.config.faults import Faults, walk
+from watcher.config.tree import Keys, Node, Place, is_null
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -70,32 +70,19 @@ class StrictModel(BaseModel):
         """Whether it is in the file."""
         return self._written is not None
 
-    def place(self, key: str | None = None) -> Place:
-        """Return where the value of `key` was written; without a key, the mapping."""
-        written = self._written
-        if written is None:
-            return Place(1, 1, "")
-        return written.place if key is None or key not in written else _place(written[key])
+    def written(self, *path: str | int) -> Any:
+        """Return the node at `path` (keys and indexes), or the last one on the path to it."""
+        return self._written and walk(self._written, path)
 
-    def as_written(self, key: str) -> Text:
-        """Return the text of `key`, which must have a value."""
-        value: Text = (self._written or Keys())[key]
-        return value
-
-    def item_place(self, key: str, index: int) -> Place:
-        """Return where an item of the list at `key` was written."""
-        items: Items = (self._written or Keys())[key]
-        return _place(items[index])
+    def place(self, *path: str | int) -> Place:
+        """Return the place of that node."""
+        node: Node | None = self.written(*path)
+        return Place(1, 1, "") if node is None else node.place
 
 
 def faults_of(info: ValidationInfo) -> Faults:
     """Return the faults of the file that is being validated."""
     return cast("Faults", info.context)
-
-
-def _place(node: Any) -> Place:
-    place: Place = node.place
-    return place
 
 
 def _sound(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:

@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
-from watcher.config.fields import HTTP_URL, Secret, Share, text_schema
-from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
+from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Secret, Share, text_schema
 from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys
-from watcher.config.url_readers import http_url
+from watcher.config.url_readers import distinct, header_name, http_url
 from watcher.core.settings import TRACES_PATH
 
 EXTRA = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.botocore")

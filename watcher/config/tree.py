@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import yaml
 from yaml.resolver import Resolver
@@ -18,7 +18,8 @@ from yaml.resolver import Resolver
 from watcher.config.syntax import in_plain_words
 from watcher.util.quoting import LONGEST, shown
 
-Report = Callable[["Place", str], None]
+Node: TypeAlias = "Keys | Items | Text"
+Report: TypeAlias = Callable[["Place", str], None]
 
 MAX_DEPTH = 32
 """Levels of nesting."""
@@ -63,15 +64,24 @@ class Text(str):
     filled: bool
     broken: bool
 
+    def __new__(
+        cls, value: str, place: Place, reads: Reads = Reads.TEXT, *, written: str | None = None, broken: bool = False
+    ) -> Self:
+        """`written`: the text in the file, if it has variables."""
+        text = super().__new__(cls, value)
+        text.place, text.reads, text.broken = place, reads, broken
+        text.filled, text.written = written is not None, value if written is None else written
+        return text
 
-class Items(list[Any]):
+
+class Items(list[Node]):
     """A sequence."""
 
     place: Place
     broken = False
 
 
-class Keys(dict[str, Any]):
+class Keys(dict[str, Node]):
     """A mapping, the places of its keys, and the known keys that unknown ones are probably meant for."""
 
     place: Place
@@ -83,15 +93,6 @@ class Keys(dict[str, Any]):
         """Return whether the value of `name` is neither missing nor null, nor an empty list or mapping."""
         node = self.get(name)
         return bool(node) if isinstance(node, Items | Keys) else node is not None and not is_null(node)
-
-
-def scalar(value: str, place: Place, *, reads: Reads, filled_from: str | None = None, broken: bool = False) -> Text:
-    """Return a scalar of the tree; `filled_from` is the text in the file, if it has variables."""
-    text = Text(value)
-    text.place, text.reads, text.broken = place, reads, broken
-    text.filled = filled_from is not None
-    text.written = value if filled_from is None else filled_from
-    return text
 
 
 def reads_as(plain: str) -> Reads:
@@ -107,7 +108,7 @@ def is_null(node: object) -> bool:
     return isinstance(node, Text) and node.reads is Reads.NULL and not node.filled
 
 
-def compose(text: str, report: Report) -> Keys | Items | Text | None:
+def compose(text: str, report: Report) -> Node | None:
     """Return the document in `text`, or None if the text is empty, is not YAML, or is nested too deep.
 
     Report every fault, except that the text is empty.
@@ -116,7 +117,7 @@ def compose(text: str, report: Report) -> Keys | Items | Text | None:
     try:
         return _Composer(loader, report).document()
     except _TooDeepError as error:
-        report(error.place._replace(path=""), f"nested more than {MAX_DEPTH} levels deep, which no configuration needs")
+        report(error.args[0], f"nested more than {MAX_DEPTH} levels deep, which no configuration needs")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1, "") if mark else Place(1, 1, "")
@@ -129,8 +130,7 @@ def compose(text: str, report: Report) -> Keys | Items | Text | None:
 
 
 class _TooDeepError(Exception):
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    """Its argument is the place."""
 
 
 class _Composer:
@@ -141,31 +141,31 @@ class _Composer:
         self._peek: Callable[[], Any] = loader.peek_event
         self._report = report
 
-    def document(self) -> Keys | Items | Text | None:
+    def document(self) -> Node | None:
         self._next()  # the stream's start
         if isinstance(self._peek(), yaml.StreamEndEvent):
             return None
         self._next()  # the document's start
-        root: Keys | Items | Text = self._node(self._next(), "", 0)
+        root = self._node(self._next(), "", 0)
         self._next()  # the document's end
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
             self._report(_place(after, ""), "a second YAML document begins here; a configuration is one document")
         return root
 
-    def _node(self, event: Any, path: str, depth: int) -> Any:
-        place = _place(event, path)
+    def _node(self, event: Any, path: str, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise _TooDeepError(place)
+            raise _TooDeepError(_place(event, ""))
+        place = _place(event, path)
         if isinstance(event, yaml.AliasEvent):
             self._report(place, "YAML aliases (*name) are not supported; write the value out")
-            return scalar("", place, reads=Reads.TEXT, broken=True)
+            return Text("", place, broken=True)
         tagged = event.tag is not None
         if tagged:
             self._report(place, "YAML tags (!name) are not supported; remove it, and put text in quotes")
         if isinstance(event, yaml.ScalarEvent):
             reads = reads_as(event.value) if event.implicit[0] else Reads.TEXT
-            return scalar(event.value, place, reads=reads, broken=tagged)
+            return Text(event.value, place, reads, broken=tagged)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._items(place, depth)
         return self._keys(place, depth)
@@ -188,11 +188,10 @@ class _Composer:
             path = join(place.path, name)
             value = self._node(self._next(), path, depth + 1)
             if name in keys:
-                message = f"this key is given twice; the first is on line {keys.key_places[name].line}"
-                self._report(_place(event, path), message)
-                continue
-            keys[name] = value
-            keys.key_places[name] = _place(event, path)
+                first = keys.key_places[name].line
+                self._report(_place(event, path), f"this key is given twice; the first is on line {first}")
+            else:
+                keys[name], keys.key_places[name] = value, _place(event, path)
         return keys
 
     def _skip_value(self, place: Place, depth: int) -> None:

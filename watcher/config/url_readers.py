@@ -1,17 +1,21 @@
-"""Reads URLs and addresses to listen at; see `readers`."""
+"""Reads URLs, and the names of the headers that a user adds to requests; see `readers`."""
 
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from watcher.aws.service_models import is_region
-from watcher.config.readers import meant_as_text, printable, quoted
+from watcher.config.readers import printable
 from watcher.core.state_url import SCHEME, parse_address
+from watcher.util.quoting import shown
 
-DEFAULT_LISTEN = "127.0.0.1:8080"
-"""Where a daemon listens unless `http.listen` says otherwise."""
+HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+_OWNED_HEADERS = ("content-type", "content-length", "host", "transfer-encoding", "connection")
+
+Headers = TypeVar("Headers", bound=Mapping[str, object])
 
 _AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9]*)?")
 """A user, a host and a port (RFC 3986, section 3.2), without percent-escapes in the name: it could not be resolved."""
@@ -52,36 +56,24 @@ def state_url(value: object) -> str:
     return text
 
 
-def split_listen(listen: str) -> tuple[str, int]:
-    """Return the host and the port of `HOST:PORT` or `[IPv6]:PORT`.
+def header_name(sender: str, *also: str) -> Callable[[object], str]:
+    """Return a reader of a header's name; `sender` and `also` (prefixes in lower case) name what is set elsewhere."""
 
-    Raises:
-        ValueError: `listen` has another form.
-    """
-    host, _, port = listen.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = str(ip_address(host[1:-1]))
-    elif not re.fullmatch(r"[0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?", host):
-        raise ValueError("no host")
-    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError("no port")
-    return host, int(port)
+    def read(value: object) -> str:
+        name = str(value)
+        if not re.fullmatch(HEADER_NAME, name):
+            raise ValueError(f"{shown(name)} is not a valid header name; use letters, digits and !#$%&'*+.^_`|~-")
+        if name.lower() in _OWNED_HEADERS or name.lower().startswith(also):
+            raise ValueError(f"the header {shown(name)} is set by {sender} itself; remove it")
+        return name
+
+    return read
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach `host`."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def listen_address(value: object) -> str:
-    """Return an address to listen at: `HOST:PORT` or `[IPv6]:PORT`."""
-    text = meant_as_text(value)
-    try:
-        split_listen(text)
-    except ValueError:
-        examples = "127.0.0.1:8080, 0.0.0.0:8080, or in quotes '[::1]:8080'"
-        raise ValueError(f"{quoted(text)} is not a valid HOST:PORT (examples: {examples})") from None
-    return str(text)
+def distinct(headers: Headers) -> Headers:
+    """Return the headers, no two of which may have names that differ only in case."""
+    first: dict[str, str] = {}
+    for name in headers:
+        if (other := first.setdefault(name.lower(), name)) != name:
+            raise ValueError(f"the headers {shown(other)} and {shown(name)} are the same; remove one")
+    return headers

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
-from watcher.config.tree import Items, Keys, Reads, Text, reads_as, scalar
-
-if TYPE_CHECKING:
-    from watcher.config.tree import Report
+from watcher.config.tree import Keys, Node, Reads, Report, Text, reads_as
 
 VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 """The form of a variable, in the dialect that Python and JSON Schema share."""
@@ -47,14 +43,14 @@ def fill(text: str, environ: Mapping[str, str], fault: Callable[[str], None]) ->
     return _TOKEN.sub(value, text)
 
 
-def fill_tree(node: Any, environ: Mapping[str, str], report: Report) -> Any:
+def fill_tree(node: Node, environ: Mapping[str, str], report: Report) -> Node:
     """Return `node` with the variables in its values filled in; a scalar with a fault is marked as broken."""
     if isinstance(node, Text):
         return _fill_scalar(node, environ, report) if "${" in node else node
     if isinstance(node, Keys):
         for key, value in node.items():
             node[key] = fill_tree(value, environ, report)
-    elif isinstance(node, Items):
+    else:
         node[:] = [fill_tree(item, environ, report) for item in node]
     return node
 
@@ -64,13 +60,8 @@ def _fill_scalar(node: Text, environ: Mapping[str, str], report: Report) -> Text
     value = fill(node, environ, faults.append)
     for message in dict.fromkeys(faults):
         report(node.place, message)
-    if _is_literal(node):
-        return scalar(value, node.place, reads=node.reads, broken=node.broken)
+    if all(token["literal"] for token in _TOKEN.finditer(node)):  # `$${`, and no variable
+        return Text(value, node.place, node.reads, broken=node.broken)
     # In { } a variable must stand in quotes, so quotes do not make text of a number here.
     reads = reads_as(value) if value else Reads.TEXT
-    return scalar(value, node.place, reads=reads, filled_from=node.written, broken=node.broken or bool(faults))
-
-
-def _is_literal(node: Text) -> bool:
-    """Whether it has `$${` and no variable."""
-    return all(token["literal"] for token in _TOKEN.finditer(node))
+    return Text(value, node.place, reads, written=node.written, broken=node.broken or bool(faults))

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr
 
-from watcher.config.fields import HTTP_URL, Secret, or_variable, text_schema
-from watcher.config.headers import HEADER_NAME_SCHEMA, distinct, header_name
+from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Secret, choice_schema, text_schema
 from watcher.config.readers import meant_as_text, one_of
-from watcher.config.url_readers import http_url
+from watcher.config.url_readers import distinct, header_name, http_url
 from watcher.core.ports import Delivery, Limits, SendOutcome
 from watcher.core.settings import SinkSettings
 from watcher.sinks.http import HttpOptions
@@ -55,11 +54,7 @@ def _signing_secret(value: object) -> SecretStr:
 SigningSecret = Annotated[SecretStr, PlainValidator(_signing_secret), text_schema(_SECRET)]
 HeaderName = Annotated[str, PlainValidator(header_name("the sink", "webhook-", "ce-")), HEADER_NAME_SCHEMA]
 _MODES = ("structured", "binary")
-Mode = Annotated[
-    Literal["structured", "binary"],
-    PlainValidator(one_of(_MODES)),
-    WithJsonSchema(or_variable({"enum": list(_MODES)})),
-]
+Mode = Annotated[Literal["structured", "binary"], PlainValidator(one_of(_MODES)), choice_schema(_MODES)]
 
 
 class WebhookOptions(HttpOptions):

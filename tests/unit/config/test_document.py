@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def refusal(option: str | None, environ: Mapping[str, str], cwd: Path) -> str:
     with pytest.raises(ConfigError) as refused:
-        locate(option, environ, cwd)
+        decode(locate(option, environ, cwd))
     return str(refused.value)
 
 
