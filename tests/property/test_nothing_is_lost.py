@@ -253,7 +253,7 @@ class Watching(RuleBasedStateMachine):
         )
 
     async def _deliver(self) -> int:
-        sender = self.relay._workers["stdout"]._sender
+        sender = self.relay._workers["stdout"].sender
         before = len(self.outside.arrived)
         for batch in await sender.batcher.next(1, [], down=False, hurry=False):
             await sender.send(batch)

@@ -1,4 +1,4 @@
-"""Selects the next batches of deliveries for a sink.
+"""Selects the next batches of deliveries for a sink, and the events that share one message (`group_wait`).
 
 Only the oldest pending delivery of a subject may be sent, and none of its subject while it is under way; a sink that
 takes everything in order gets its deliveries in that order instead. Deliveries that failed before take up half of the
@@ -7,11 +7,14 @@ parallel sends at most, or come last where sends go one at a time: they may be s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import inf
+from typing import Any
 
+from watcher.core.events import Event
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
-from watcher.delivery.grouping import causes_of
+from watcher.messages.cause import cause_text, without_names_and_ids
 
 WINDOW = 500
 """Deliveries that are searched for those of one cause."""
@@ -45,8 +48,7 @@ class Batcher:
         subjects = {delivery.event.subject for delivery in under_way}
         failing = self._most_failing * limits.batch - sum(delivery.failures > 0 for delivery in under_way)
         window = WINDOW if limits.group_wait or down else room * limits.batch
-        sound_first = down or limits.parallel == 1
-        for most in (0, max(0, failing)) if sound_first else (max(0, failing),):
+        for most in (0, max(0, failing)) if down or limits.parallel == 1 else (max(0, failing),):
             heads = await self._store.lane_heads(self._sink, self._clock.now(), window, subjects, most)
             if limits.group_wait:
                 chosen = self._of_one_cause(heads, hurry=hurry)
@@ -91,3 +93,31 @@ class Batcher:
         causes = [causes_of(head.event) for head in alike]
         groups = [[head for head, others in zip(alike, causes, strict=True) if cause in others] for cause in causes[0]]
         return max(groups, key=len)[: self._limits.batch]
+
+
+def causes_of(event: Event) -> tuple[str, ...]:
+    """The event's causes, the most certain first: two events with a common cause may share a message.
+
+    A sync's causes are its commit (repository, branch and sha) and, if it failed, AWS's last line about it, for any
+    target. The causes of `unreadable` and `readable` are the error code at that account, region and API, and the error
+    at any place. Only events of the same type have a cause in common. Any other event has a cause of its own.
+    """
+    try:
+        causes = [*_causes(event.type, json.loads(event.body)["data"])]
+    except (AttributeError, KeyError, TypeError):  # of a form that this version does not know
+        causes = []
+    return tuple(json.dumps([event.type, *cause]) for cause in causes or [[event.subject, event.id]])
+
+
+def _causes(type_: str, data: Mapping[str, Any]) -> Iterator[list[str]]:
+    if type_.startswith("watcher.sync.") and "attempt" in data:
+        revision = data["attempt"]["targetRevision"] or {}
+        # The same commit in a fork, or in another owner's repository of the same name, is another cause.
+        parts = ("repositoryProvider", "providerType", "ownerId", "repositoryName", "branch", "sha")
+        if revision.get("sha"):
+            yield [data["status"], *(revision.get(part, "") for part in parts)]
+    elif "error" in data:
+        where = data.get("endpoint") or data["target"]
+        yield [where["account"], where["region"], where.get("api") or where["kind"], data["error"]["code"]]
+    if text := cause_text(type_, data):
+        yield ["error", without_names_and_ids(text, data)]

@@ -16,9 +16,6 @@ from watcher.core.settings import Config, SinkSettings
 if TYPE_CHECKING:
     from watcher.core.events import Event  # loads cloudevents
 
-MUTED, NOT_ROUTED, NOT_THERE = "muted", "not routed", "not there yet"
-"""Why a sink has no delivery of an event."""
-
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -26,7 +23,7 @@ class Explanation:
 
     sink: str
     state: str
-    """A `DeliveryState`, or why there is no delivery."""
+    """A `DeliveryState`, or why there is no delivery: "muted", "not routed" or "not there yet"."""
     why: str
     """For people; includes the sink's response."""
     delivery: DeliveryRecord | None = None
@@ -37,10 +34,10 @@ def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) 
 
     `deliveries`: those of this event, in order. The current configuration explains why a sink has none.
     """
-    by_sink: dict[str, list[DeliveryRecord]] = {sink.name: [] for sink in config.sinks}
+    configured = {sink.name: sink for sink in config.sinks}
+    by_sink: dict[str, list[DeliveryRecord]] = {name: [] for name in configured}
     for delivery in deliveries:
         by_sink.setdefault(delivery.sink, []).append(delivery)
-    configured = {sink.name: sink for sink in config.sinks}
     data = json.loads(event.body)["data"]
     found = []
     for name, each in by_sink.items():
@@ -53,28 +50,20 @@ def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) 
 def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> Explanation:
     """Why `sink` has no delivery of the event itself."""
     if "muted" in data:
-        return Explanation(sink.name, MUTED, _muted(data["muted"]))
-    reason = why_not(sink, event.type, event.subject, labels_of(data))
-    if reason is not None:
-        return Explanation(sink.name, NOT_ROUTED, f"by the current configuration, {reason}")
-    return Explanation(sink.name, NOT_THERE, _not_there(sink.replay_from, parse_rfc3339(event.time)))
-
-
-def _muted(mute: Mapping[str, str | None]) -> str:
-    parts = [
-        mute["reason"] or "no reason was given",
-        f"until {for_people(parse_rfc3339(mute['until']))}" if mute["until"] else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
-def _not_there(replay_from: datetime | None, time: datetime) -> str:
-    reason = "the sink did not exist yet, or was configured otherwise"
-    if replay_from is None:
-        return f"{reason}; `replay_from` sends earlier events to a new sink"
-    if replay_from > time:
-        return f"{reason}; its `replay_from` begins later, at {for_people(replay_from)}"
-    return f"{reason}; its `replay_from` applies to the first start of `watcher run` with the sink"
+        reason, until = data["muted"]["reason"] or "no reason was given", data["muted"]["until"]
+        return Explanation(
+            sink.name, "muted", f"{reason}, until {for_people(parse_rfc3339(until))}" if until else reason
+        )
+    unmatched = why_not(sink, event.type, event.subject, labels_of(data))
+    if unmatched is not None:
+        return Explanation(sink.name, "not routed", f"by the current configuration, {unmatched}")
+    if sink.replay_from is None:
+        hint = "`replay_from` sends earlier events to a new sink"
+    elif sink.replay_from > parse_rfc3339(event.time):
+        hint = f"its `replay_from` begins later, at {for_people(sink.replay_from)}"
+    else:
+        hint = "its `replay_from` applies to the first start of `watcher run` with the sink"
+    return Explanation(sink.name, "not there yet", f"the sink did not exist yet, or was configured otherwise; {hint}")
 
 
 def _why(delivery: DeliveryRecord) -> str:

@@ -16,14 +16,8 @@ from watcher.observability.daemon_view import DaemonView
 
 log = structlog.get_logger()
 
-PRUNE_SECONDS = 60.0
-"""Seconds between two prunings."""
-
 PRUNE_STEP = 500
 """Events in one transaction, so that no commit waits long."""
-
-MAX_REMIND_SECONDS = 30.0
-"""Seconds between two looks for reminders, at most."""
 
 UNREADY_SECONDS = 1.0
 """Seconds between two looks whether every endpoint is polled, while one is not."""
@@ -40,12 +34,10 @@ class Maintenance:
     async def prune(self) -> None:
         """Delete history that is older than `state_retention`."""
         while True:
-            await asyncio.sleep(PRUNE_SECONDS)
+            await asyncio.sleep(60)
             before = self._daemon.clock.now() - timedelta(seconds=self._daemon.config.state_retention)
             try:
-                pruned = PRUNE_STEP
-                while pruned == PRUNE_STEP:
-                    pruned = await self._store.prune(before, PRUNE_STEP)
+                while await self._store.prune(before, PRUNE_STEP) == PRUNE_STEP:  # noqa: ASYNC110  nothing to wait for
                     await asyncio.sleep(0.1)
             except StoreError as error:
                 log.warning("store.prune_failed", error=str(error))
@@ -67,9 +59,9 @@ class Maintenance:
         """Add reminders to the outbox for sinks with `remind_every`, and cancel those that are no longer needed."""
         while True:
             every = [sink.remind_every for sink in self._daemon.config.sinks if sink.remind_every is not None]
-            await asyncio.sleep(min([MAX_REMIND_SECONDS, *(each / 20 for each in every)]))
-            config, now, gone = self._daemon.config, self._daemon.clock.now(), self._relay.gone()
-            requests = reminder_requests(config, self._daemon.records, now)
+            await asyncio.sleep(min([30.0, *(each / 20 for each in every)]))
+            now, gone = self._daemon.clock.now(), self._relay.gone()
+            requests = reminder_requests(self._daemon.config, self._daemon.records, now)
             wanted = [request for request in requests if request.sink not in gone]
             try:
                 if await self._store.remind(wanted, now):

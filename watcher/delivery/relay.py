@@ -97,7 +97,7 @@ class Relay:
     def set_give_up_after(self, name: str, seconds: float) -> None:
         """Try each delivery to a sink for so many seconds."""
         if name in self._workers:
-            self._workers[name].set_give_up_after(seconds)
+            self._workers[name].sender.give_up_after = seconds
 
     async def remove_sinks(self, names: Collection[str]) -> None:
         """Remove and close sinks, each as soon as its sends under way have ended."""

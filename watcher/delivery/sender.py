@@ -6,12 +6,13 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from math import inf
 
 import structlog
 
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
-from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, result_of
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, given_up, result_of
 from watcher.delivery.batching import Batcher
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 STORE_PAUSE_SECONDS = 1.0
 """Seconds before the store is asked again after it failed."""
 
+OVERDUE_SECONDS = 5.0
+"""Seconds between looks for deliveries that are too old, while the sink is down."""
+
 
 class Sender:
     """Sends to one sink; keeps its health and the pacing of its sends."""
@@ -33,10 +37,6 @@ class Sender:
         """Seconds for which a delivery is tried."""
         self.batcher = Batcher(sink.name, sink.limits, store, clock)
         self.health = SinkHealth()
-        self.overdue_at = inf
-        """When deliveries that are too old are given up next, while the sink is down (monotonic seconds)."""
-        self.last_text = ""
-        """The text of the latest outcome."""
         self._sink = sink
         self._limits = sink.limits
         self._store = store
@@ -45,6 +45,8 @@ class Sender:
         self._log = log.bind(sink=sink.name)
         self._requested_until = self._spaced_until = -inf
         """Until when nothing is sent (monotonic seconds): because the sink asked for it; because sends are spaced."""
+        self._overdue_at = inf
+        """When deliveries that are too old are given up next, while the sink is down (monotonic seconds)."""
         self._unsettled: list[DeliveryOutcome] = []
         self._settling = asyncio.Lock()
 
@@ -88,6 +90,22 @@ class Sender:
             self._isolate(batch)
         await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
 
+    async def give_up_overdue(self) -> None:
+        """Dead-letter what is too old: a sink that took nothing for so long could have had it."""
+        if self._clock.monotonic() < self._overdue_at:
+            return
+        self._overdue_at = self._clock.monotonic() + OVERDUE_SECONDS
+        too_old = self._clock.now() - timedelta(seconds=self.give_up_after)
+        if await self.dead_letter(given_up(self.give_up_after, self.health.error), too_old):
+            self.health.update_ended([DeliveryState.DEAD])
+
+    async def dead_letter(self, reason: str, before: datetime | None = None) -> int:
+        """Dead-letter all pending deliveries, or those recorded before a time; returns how many."""
+        count = await self._store.dead_letter(self._sink.name, reason, self._clock.now(), before)
+        if count:
+            self._log.error("delivery.dead_lettered", deliveries=count, error=reason)
+        return count
+
     def _later(self, batch: Sequence[Delivery], text: str) -> Sequence[SendOutcome]:
         # Of those in order only the first was tried.
         tried = batch[:1] if self._limits.in_order else batch
@@ -112,7 +130,6 @@ class Sender:
             )
             for outcome in outcomes
         ]
-        self.last_text = outcomes[-1].text
         responded_at = self.health.responded_at
         changed = self.health.update(outcomes, now=now, sink_error=sink_error)
         self.health.update_ended([result.state for result in results])
@@ -143,7 +160,7 @@ class Sender:
         elif changed:
             self._spaced_until = -inf
         if changed:
-            self.overdue_at = now + self.give_up_after
+            self._overdue_at = now + self.give_up_after
 
     async def _retry_now(self, since: float) -> None:
         """Retry now what began to fail after `since`, when the sink last responded: it failed because it was down."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
 from enum import Enum, auto
 from math import inf
 
 import structlog
 
 from watcher.core.ports import Clock, Delivery, DeliveryQuery, DeliveryState, Sink, Store
-from watcher.core.retry_policy import REMOVED, given_up
+from watcher.core.retry_policy import REMOVED
 from watcher.delivery.sender import STORE_PAUSE_SECONDS, Sender
 from watcher.errors import SinkClosed, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkState, SinkStatus
@@ -28,15 +27,6 @@ LOOK_SECONDS = 5.0
 
 STUCK_SECONDS = 60.0
 """Seconds for one round of the loop after which the worker counts as stuck."""
-
-MAX_DEADLINE_SECONDS = 900.0
-"""A sink with a longer deadline is waited for `MARGIN_SECONDS` only when it is removed."""
-
-MARGIN_SECONDS = 10.0
-"""Seconds beyond a sink's deadline that are waited for it when it is removed."""
-
-MIN_WAIT_SECONDS = 0.01
-"""Every wait takes at least this long, so that the loop does not spin for what is due in a moment."""
 
 
 class WorkerState(Enum):
@@ -58,6 +48,7 @@ class Worker:
 
     def __init__(self, sink: Sink, store: Store, clock: Clock, give_up_after: float, observer: Observer) -> None:
         self.sink = sink
+        self.sender = Sender(sink, store, clock, give_up_after, observer)
         self.idle = asyncio.Event()
         """Set while no delivery is pending that could be sent now, or within the time that is left."""
         self.trouble: str | None = None
@@ -65,7 +56,6 @@ class Worker:
         self._store = store
         self._clock = clock
         self._log = log.bind(sink=sink.name)
-        self._sender = Sender(sink, store, clock, give_up_after, observer)
         self._state = WorkerState.RUNNING
         self._end_reason = ""
         """Why the state is CLOSED or GONE."""
@@ -91,17 +81,13 @@ class Worker:
     def retires_within(self) -> float:
         """Seconds that the sends under way may take when the sink is removed."""
         deadline = self.sink.limits.deadline
-        return deadline + MARGIN_SECONDS if deadline <= MAX_DEADLINE_SECONDS else MARGIN_SECONDS
-
-    def set_give_up_after(self, seconds: float) -> None:
-        """Try each delivery for so many seconds."""
-        self._sender.give_up_after = seconds
+        return 10.0 + (deadline if deadline <= 900.0 else 0.0)  # a pager may take a day
 
     def status(self, type_: str) -> SinkStatus:
         """The status of the sink, whose type is `type_`."""
         if self.closed or self.gone:
             return SinkStatus(type_, SinkState.CLOSED if self.closed else SinkState.GONE, self._end_reason)
-        return SinkStatus(type_, self._sender.health.state, self._sender.health.error)
+        return SinkStatus(type_, self.sender.health.state, self.sender.health.error)
 
     def stuck(self) -> str | None:
         """Why the loop makes no progress; None: it does, also while the sink does not respond."""
@@ -146,7 +132,8 @@ class Worker:
                     raise self._bug
                 wait = await self._turn()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(max(wait, MIN_WAIT_SECONDS)):
+                    # The loop does not spin for what is due in a moment.
+                    async with asyncio.timeout(max(wait, 0.01)):
                         await self._news.wait()
         finally:
             self._round_began_at = None
@@ -167,14 +154,14 @@ class Worker:
         with suppress(StoreError):  # the next deliveries will show it
             for record in [*await self._store.deliveries(ended), *await self._store.deliveries(waiting)]:
                 if record.answer != REMOVED:  # a removal does not concern the sink's health
-                    self._sender.health.restore(record)
+                    self.sender.health.restore(record)
 
     async def _turn(self) -> float:
         """Begin the sends that may begin; returns the seconds until the next look, unless there is news."""
         if self._state is WorkerState.RETIRING:
             return LOOK_SECONDS
         try:
-            wait = await (self._dead_letter_all() if self.gone else self._begin())
+            wait = await self._begin()
         except StoreError as error:
             if self.trouble is None:
                 consequence = "sending pauses until the store works"
@@ -187,19 +174,22 @@ class Worker:
         return wait
 
     async def _begin(self) -> float:
-        limits, down = self.sink.limits, self._sender.health.down
-        room = (1 if down else limits.parallel) - len(self._sends)
+        down = self.sender.health.down
+        room = (1 if down or self.gone else self.sink.limits.parallel) - len(self._sends)
         if room <= 0:
             return LOOK_SECONDS
+        if self.gone:
+            await self.sender.dead_letter(self._end_reason)
+            return self._nothing_within(inf)
         if down:
-            await self._give_up_overdue()
-        pause = self._sender.wait()
+            await self.sender.give_up_overdue()
+        pause = self.sender.wait()
         if pause > 0:
             return self._nothing_within(pause)
         hurry = self._state is WorkerState.DRAINING
-        batches = await self._sender.batcher.next(room, self._under_way(), down=down, hurry=hurry)
+        batches = await self.sender.batcher.next(room, self._under_way(), down=down, hurry=hurry)
         for batch in batches:
-            send = asyncio.create_task(self._sender.send(batch), name=f"send {self.sink.name}")
+            send = asyncio.create_task(self.sender.send(batch), name=f"send {self.sink.name}")
             self._sends[send] = batch
             send.add_done_callback(self._ended)
         if len(batches) >= room:
@@ -213,32 +203,7 @@ class Worker:
         # What was left though it may be tried now waits for a send to end, or for others of its cause.
         if under_way:
             return LOOK_SECONDS
-        return max(0.0, min(LOOK_SECONDS, self._sender.batcher.group_at - self._clock.monotonic()))
-
-    async def _give_up_overdue(self) -> None:
-        """Dead-letter what is too old: a sink that took nothing for so long could have had it."""
-        sender, give_up_after = self._sender, self._sender.give_up_after
-        if self._clock.monotonic() < sender.overdue_at:
-            return
-        sender.overdue_at = self._clock.monotonic() + LOOK_SECONDS
-        now = self._clock.now()
-        reason = given_up(give_up_after, sender.last_text)
-        if await self._dead_letter(reason, now - timedelta(seconds=give_up_after)):
-            sender.health.update_ended([DeliveryState.DEAD])
-
-    async def _dead_letter_all(self) -> float:
-        if self._sends:  # some of it may still be taken
-            return LOOK_SECONDS
-        await self._dead_letter(self._end_reason)
-        if not self._news.is_set():
-            self.idle.set()
-        return LOOK_SECONDS
-
-    async def _dead_letter(self, reason: str, before: datetime | None = None) -> int:
-        count = await self._store.dead_letter(self.sink.name, reason, self._clock.now(), before)
-        if count:
-            self._log.error("delivery.dead_lettered", deliveries=count, error=reason)
-        return count
+        return max(0.0, min(LOOK_SECONDS, self.sender.batcher.group_at - self._clock.monotonic()))
 
     def _under_way(self) -> list[Delivery]:
         return [delivery for batch in self._sends.values() for delivery in batch]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.event_samples import ENDPOINT, EVENTS, NETWORK, WEB, alike, attempt, failures, outage, sync, trial
 from watcher.core.model import FAILED, SUCCEEDED, EndpointKey
-from watcher.delivery.grouping import causes_of
+from watcher.delivery.batching import causes_of
 
 if TYPE_CHECKING:
     from watcher.core.events import Event

@@ -17,7 +17,7 @@ from watcher.core.event_schema import event_schema
 from watcher.core.events import sync_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, FirstSeen
 from watcher.core.state import Record
-from watcher.delivery.grouping import causes_of
+from watcher.delivery.batching import causes_of
 from watcher.messages.blocks import slack_payload
 from watcher.messages.compose import message_for
 from watcher.messages.plain import plain
