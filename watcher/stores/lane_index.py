@@ -1,27 +1,24 @@
-"""An index in memory of the waiting deliveries: which one is next in its lane and at its sink. Pure.
+"""An index in memory of the waiting deliveries in a table: which one is next in its lane and at its sink. Pure.
 
 It holds keys and how tries went, no bodies. Of each lane it knows everything that waits up to the newest delivery that
-it knows of, so the oldest of them is the oldest there is. Where the deliveries are in a table, rows that were read from
-it while a delivery was added or settled do not undo that.
+it knows of, so the oldest of them is the oldest there is. Rows that were read from the table while a delivery was added
+or settled do not undo that.
 """
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
 from watcher.stores.lanes import OVERDUE, seconds_until
 
-Turn = tuple[int, int]
-"""The numbers of the event and of the reminder: the order within a lane."""
-
 
 class Place(NamedTuple):
-    """Identifies a delivery."""
+    """Identifies a delivery; those of one lane are in the order of their places."""
 
     subject: str
     sink: str
@@ -57,31 +54,18 @@ class Row:
         return self.place._replace(number=self.after) if self.after else None
 
     @property
-    def turn(self) -> Turn:
-        """Its position in its lane."""
-        return (self.place.number, self.place.reminder)
-
-    @property
     def order(self) -> tuple[int, str, int]:
         """Its position among all of a sink; two daemons may give two subjects' events one number."""
         return (self.place.number, self.place.subject, self.place.reminder)
-
-
-@dataclass(slots=True)
-class _Lane:
-    rows: dict[Turn, Row] = field(default_factory=dict)
-    turns: list[Turn] = field(default_factory=list)
-
-    @property
-    def head(self) -> Row:
-        return self.rows[self.turns[0]]
 
 
 class Index:
     """The waiting deliveries by sink and subject."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, dict[str, _Lane]] = defaultdict(dict)
+        self._rows: dict[Place, Row] = {}
+        self._lanes: dict[str, dict[str, list[Place]]] = defaultdict(dict)
+        """By sink and subject, each with the oldest delivery first."""
         self._gone: dict[Place, int] = {}
         """When deliveries were removed: rows that were read before may still show them."""
         self._step = 0
@@ -109,11 +93,11 @@ class Index:
     def replace(self, rows: Iterable[Row], step: int, covered: Callable[[Place], bool]) -> None:
         """Replace the lanes that a reading since `step` `covered` by what it showed."""
         found = {row.place: row for row in rows if self._gone.get(row.place, -1) < step}
-        for known in [row for row in self.rows() if covered(row.place)]:
+        for known in [row for row in self._rows.values() if covered(row.place)]:
             if known.place not in found and known.step < step:
                 self._take(known.place)
         for place, row in found.items():
-            known_row = self.get(place)
+            known_row = self._rows.get(place)
             if known_row is None:
                 row.step = step
                 self._put(row)
@@ -125,49 +109,43 @@ class Index:
 
     def get(self, place: Place) -> Row | None:
         """Return a delivery if it waits."""
-        lane = self._lanes[place.sink].get(place.subject)
-        return None if lane is None else lane.rows.get((place.number, place.reminder))
+        return self._rows.get(place)
 
     def remove(self, place: Place, *, failing: bool = False) -> Row | None:
         """Remove a delivery; returns the next one of its lane if the lane goes on `failing`."""
-        lane = self._lanes[place.sink].get(place.subject)
-        ended = None if lane is None else lane.rows.get((place.number, place.reminder))
         self._step += 1
         if self._reads:
             self._gone[place] = self._step
-        if lane is None or ended is None:
+        ended = self._rows.get(place)
+        if ended is None:
             return None
-        led = lane.head is ended
+        led = self.head(place) is ended
         self._take(place)
-        if not lane.turns:
+        if not self.waits(place.sink, place.subject):
             return None
-        head = lane.head
-        if failing and not led:
-            return head  # an operator revived it meanwhile, and it has the lane's streak already (`failed`)
-        if failing:
+        head = self.head(place)
+        if not failing:
+            head.failures, head.since, head.next_try = 0, None, 0.0
+            return None
+        if led:  # otherwise an operator revived `head` meanwhile, and it has the lane's streak already (`failed`)
             head.failures, head.since, head.next_try = ended.failures, ended.since, ended.next_try
-            return head
-        head.failures, head.since, head.next_try = 0, None, 0.0
-        return None
+        return head
 
     def drop(self, covered: Callable[[Place], bool]) -> None:
         """Remove everything that is `covered`."""
-        for row in [row for row in self.rows() if covered(row.place)]:
-            self._take(row.place)
+        for place in [*filter(covered, self._rows)]:
+            self._take(place)
 
-    def failed(self, place: Place, now: float, pause: float) -> Row | None:
+    def failed(self, place: Place, now: float, pause: float) -> None:
         """Record a failed try: its lane rests for `pause` seconds."""
-        row = self.get(place)
-        if row is None:
-            return None
-        head = self._lanes[place.sink][place.subject].head
-        head.failures, head.next_try = head.failures + 1, now + pause
-        head.since = now if head.since is None else head.since
-        return row
+        if place in self._rows:
+            head = self.head(place)
+            head.failures, head.next_try = head.failures + 1, now + pause
+            head.since = now if head.since is None else head.since
 
-    def head(self, row: Row) -> Row:
-        """Return the oldest delivery of the lane of `row`."""
-        return self._lanes[row.place.sink][row.place.subject].head
+    def head(self, place: Place) -> Row:
+        """Return the oldest delivery of the lane of `place`."""
+        return self._rows[self._lanes[place.sink][place.subject][0]]
 
     def waits(self, sink: str, subject: str) -> bool:
         """Return whether a lane has waiting deliveries."""
@@ -175,31 +153,25 @@ class Index:
 
     def due(self, sink: str) -> list[Row]:
         """Return the waiting deliveries of a sink, the oldest first."""
-        return sorted(
-            (row for lane in self._lanes[sink].values() for row in lane.rows.values()), key=lambda row: row.order
-        )
+        rows = (self._rows[place] for lane in self._lanes[sink].values() for place in lane)
+        return sorted(rows, key=lambda row: row.order)
 
     def lane_heads(
         self, sink: str, now: float, limit: int, skip: Collection[str], failing: int | None, may: Callable[[str], bool]
     ) -> list[Row]:
         """Return the oldest deliveries of lanes that are due, and that `may` be delivered now; see `ports.Store`."""
-        heads = [lane.head for subject, lane in self._lanes[sink].items() if subject not in skip and may(subject)]
+        heads = self._heads(sink, skip, may)
         failed = [row for row in heads if row.next_try > 0 and not seconds_until(row.next_try, now)]
         failed.sort(key=lambda row: row.next_try)
         ready = failed[:failing] + [row for row in heads if row.next_try == 0]
         return sorted(ready, key=lambda row: row.order)[:limit]
 
     def next_try(self, sink: str, now: float, skip: Collection[str], may: Callable[[str], bool]) -> float | None:
-        moments = [
-            lane.head.next_try for subject, lane in self._lanes[sink].items() if subject not in skip and may(subject)
-        ]
-        if not moments:
-            return None
-        return seconds_until(min(moments), now)
+        soonest = min((row.next_try for row in self._heads(sink, skip, may)), default=None)
+        return None if soonest is None else seconds_until(soonest, now)
 
     def retry_now(self, sink: str, since: float) -> None:
-        for lane in self._lanes[sink].values():
-            head = lane.head
+        for head in self._heads(sink, (), lambda _: True):
             if head.since is not None and head.since >= since and head.next_try:
                 head.next_try = OVERDUE
 
@@ -209,36 +181,31 @@ class Index:
 
     def counts(self) -> dict[str, int]:
         """Return the number of waiting deliveries by sink."""
-        return dict(Counter(row.place.sink for row in self.rows()))
+        return dict(Counter(place.sink for place in self._rows))
 
     def reminders(self, subject: str | None = None) -> list[Row]:
         """Return the waiting reminders of a subject (None: of all)."""
-        if subject is None:
-            return [row for row in self.rows() if row.place.reminder]
-        lanes = [of_sink[subject] for of_sink in self._lanes.values() if subject in of_sink]
-        return [row for lane in lanes for row in lane.rows.values() if row.place.reminder]
+        lanes = [self._rows] if subject is None else [each.get(subject, ()) for each in self._lanes.values()]
+        return [self._rows[place] for lane in lanes for place in lane if place.reminder]
 
     def newest(self) -> int:
         """Return the greatest event number; 0 if nothing waits."""
-        return max((row.place.number for row in self.rows()), default=0)
+        return max((place.number for place in self._rows), default=0)
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the waiting deliveries."""
-        for lanes in self._lanes.values():
-            for lane in lanes.values():
-                yield from lane.rows.values()
+    def _heads(self, sink: str, skip: Collection[str], may: Callable[[str], bool]) -> list[Row]:
+        lanes = self._lanes[sink].items()
+        return [self._rows[lane[0]] for subject, lane in lanes if subject not in skip and may(subject)]
 
     def _put(self, row: Row) -> None:
-        lane = self._lanes[row.place.sink].setdefault(row.place.subject, _Lane())
-        if row.turn not in lane.rows:
-            insort(lane.turns, row.turn)
-        lane.rows[row.turn] = row
+        place = row.place
+        if place not in self._rows:
+            insort(self._lanes[place.sink].setdefault(place.subject, []), place)
+        self._rows[place] = row
 
     def _take(self, place: Place) -> None:
+        del self._rows[place]
         lanes = self._lanes[place.sink]
         lane = lanes[place.subject]
-        turn = (place.number, place.reminder)
-        del lane.rows[turn]
-        lane.turns.remove(turn)
-        if not lane.turns:
+        del lane[bisect_left(lane, place)]
+        if not lane:
             del lanes[place.subject]

@@ -186,7 +186,7 @@ class ShardOutbox:
             return False
 
     def _delivery(self, row: Row, event: Event) -> Delivery:
-        place, head = row.place, self._index.head(row)
+        place, head = row.place, self._index.head(row.place)
         return Delivery(
             place.number, place.sink, event, row.recorded, place.reminder, row.tries, head.since, head.failures
         )
