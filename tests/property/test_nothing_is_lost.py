@@ -240,7 +240,7 @@ class Watching(RuleBasedStateMachine):
         self.recorder = Recorder(self.store, self.clock, self.relay.wake, Observers())
         await self.recorder.load([target.id for target in TARGETS])
         endpoint = Endpoint(TARGETS[0].endpoint, CONFIG.accounts["default"], Sessions(), CONFIG.retry)
-        self.poller = Poller(endpoint, TARGETS, CONFIG, self.recorder, self.clock, Observers())
+        self.poller = Poller(endpoint, TARGETS, CONFIG, self.recorder)
 
     async def _restart(self) -> None:
         await self.store.close()

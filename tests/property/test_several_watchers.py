@@ -125,7 +125,7 @@ class Watcher:
         self.recorder.adopt(records)
         endpoint = Endpoint(TARGETS[0].endpoint, CONFIG.accounts["default"], Sessions(), CONFIG.retry)
         config = replace(CONFIG, sinks=(CONFIG.sinks[1],))
-        self.poller = Poller(endpoint, TARGETS, config, self.recorder, clock, Observers())
+        self.poller = Poller(endpoint, TARGETS, config, self.recorder)
 
     async def stop(self) -> None:
         await self.store.close()

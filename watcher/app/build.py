@@ -56,7 +56,7 @@ def build(
     recorder = Recorder(store, clock, relay.wake, observer)
     # Of a shared table, a daemon polls what it has leased: nothing yet.
     to_poll = config if store.shards is None else replace(config, targets=())
-    polling = PollerManager(to_poll, sessions, recorder, clock, observer, may_poll)
+    polling = PollerManager(to_poll, sessions, recorder, may_poll)
     if store.shards is not None:
         membership = Membership(store.shards, tenure, lambda: daemon.config, polling, recorder, relay)
     daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership)

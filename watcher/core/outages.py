@@ -7,7 +7,7 @@ counts as that target's own: otherwise no event would ever report it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.core.state import Outage
@@ -29,7 +29,7 @@ class FailureStreak:
     message: str
     failures: int = 1
     own: int = 0
-    """How much they count as the target's own, in units of `ALONE`; 0 for an endpoint."""
+    """How much they count as the subject's own, in units of `ALONE`."""
     answers: int = 0
     """How many answers for any target the endpoint had given at the last of them."""
 
@@ -38,11 +38,13 @@ class FailureStreak:
         return Outage(self.since, self.code, self.message, self.failures)
 
 
-def lengthen(streak: FailureStreak | None, error: PollFailed, now: datetime) -> FailureStreak:
+def lengthen(
+    streak: FailureStreak | None, error: PollFailed, now: datetime, *, own: int = OWN, answers: int = 0
+) -> FailureStreak:
     """Return the streak of an endpoint with one more failure."""
-    if streak is None:
-        return FailureStreak(now, error.code, error.message)
-    return replace(streak, code=error.code, message=error.message, failures=streak.failures + 1)
+    failures, counted = (0, 0) if streak is None else (streak.failures, streak.own)
+    since = now if streak is None else streak.since
+    return FailureStreak(since, error.code, error.message, failures + 1, counted + own, answers)
 
 
 def lengthen_target(streak: FailureStreak | None, error: PollFailed, now: datetime, *, answers: int) -> FailureStreak:
@@ -52,8 +54,7 @@ def lengthen_target(streak: FailureStreak | None, error: PollFailed, now: dateti
     """
     alone = streak is not None and answers > streak.answers and not error.throttled
     own = OWN if isinstance(error, TargetUnreadable) else ALONE if alone else 0
-    longer = lengthen(streak, error, now)
-    return replace(longer, own=longer.own + own, answers=answers)
+    return lengthen(streak, error, now, own=own, answers=answers)
 
 
 def is_answer(error: PollFailed) -> bool:

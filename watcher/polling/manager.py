@@ -10,10 +10,8 @@ import structlog
 
 from watcher.aws.sessions import Sessions
 from watcher.core.model import EndpointKey, Target
-from watcher.core.ports import Clock
 from watcher.core.settings import Config
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
-from watcher.observability.observer import Observer
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.rate_limiter import RateLimiter
@@ -30,16 +28,12 @@ class PollerManager:
         config: Config,
         sessions: Sessions,
         recorder: Recorder,
-        clock: Clock,
-        observer: Observer,
         may: Callable[[EndpointKey], bool] = lambda _: True,
     ) -> None:
         """`run` starts the polling. `may`: whether an endpoint may be polled now."""
         self._may = may
         self._sessions = sessions
         self._recorder = recorder
-        self._clock = clock
-        self._observer = observer
         self._pollers: dict[EndpointKey, Poller] = {}
         self._rate_limiters: dict[EndpointKey, RateLimiter] = {}
         """Rate limiters by endpoint, also of removed ones: an endpoint that comes back continues with its own."""
@@ -117,9 +111,7 @@ class PollerManager:
             self._retire(poller.endpoint)
             poller.reconfigure(endpoint, targets, config)
             return
-        self._pollers[key] = poller = Poller(
-            endpoint, targets, config, self._recorder, self._clock, self._observer, taken_over=taken_over
-        )
+        self._pollers[key] = poller = Poller(endpoint, targets, config, self._recorder, taken_over=taken_over)
         if taken_over:
             rate_limiter.rest()
         if self._group is not None:

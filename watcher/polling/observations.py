@@ -33,7 +33,7 @@ class Observation:
 
 def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: datetime) -> tuple[Observation, Outcome]:
     """Return what an answer means for its target, and how it compares with what was known."""
-    observation = _outage_ends(target, before, now) or Observation(before)
+    observation = observe_recovery(target, before, now) or Observation(before)
     outcome = diff(
         before.known,
         snapshot,
@@ -51,49 +51,26 @@ def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: date
 
 
 def observe_failure(
-    target: Target,
+    subject: Target | EndpointKey,
     before: Record,
     streak: FailureStreak,
     now: datetime,
     *,
     unreadable_after: int,
-    endpoint_unreadable: bool,
+    targets: int = 1,
 ) -> Observation | None:
-    """Return the outage of a target that begins with the last failure of `streak`; None: none begins."""
-    if before.outage is not None or endpoint_unreadable or streak.own < OWN * unreadable_after:
+    """Return the outage that begins with the last failure of `streak`; None: none begins."""
+    if before.outage is not None or streak.own < OWN * unreadable_after:
         return None
-    return _outage_begins(target, before, streak, now)
-
-
-def observe_endpoint(
-    endpoint: EndpointKey,
-    before: Record,
-    streak: FailureStreak | None,
-    now: datetime,
-    *,
-    unreadable_after: int,
-    targets: int,
-) -> Observation | None:
-    """Return the outage of an endpoint that begins with the last failure of `streak`, or that has ended.
-
-    `streak` is None after an answer. The function returns None if no outage begins or ends.
-    """
-    if streak is None:
-        return _outage_ends(endpoint, before, now, targets)
-    if before.outage is not None or streak.failures < unreadable_after:
-        return None
-    return _outage_begins(endpoint, before, streak, now, targets)
-
-
-def _outage_begins(
-    subject: Target | EndpointKey, before: Record, streak: FailureStreak, now: datetime, targets: int = 1
-) -> Observation:
     outage, sequence = streak.outage(), before.sequence + 1
     event = outage_event(subject, outage, sequence=sequence, now=now, over=False, targets=targets)
     return Observation(replace(before, outage=outage, sequence=sequence), (event,))
 
 
-def _outage_ends(subject: Target | EndpointKey, before: Record, now: datetime, targets: int = 1) -> Observation | None:
+def observe_recovery(
+    subject: Target | EndpointKey, before: Record, now: datetime, *, targets: int = 1
+) -> Observation | None:
+    """Return the end of the outage of a subject that was answered for; None: there was no outage."""
     if before.outage is None:
         return None
     sequence = before.sequence + 1

@@ -14,29 +14,22 @@ import structlog
 
 from watcher.aws.client import OPENING_SECONDS
 from watcher.core.model import Target
-from watcher.core.ports import Clock
 from watcher.core.settings import Config
 from watcher.core.status import active
 from watcher.errors import PollFailed, Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
-from watcher.observability.observer import Observer, Poll, PollOutcome, outcome_of
+from watcher.observability.observer import Poll, PollOutcome, outcome_of
 from watcher.observability.tracing import span
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.rate_limiter import LOWEST
 from watcher.polling.recorder import Recorder
 from watcher.polling.results import PollResults
-from watcher.polling.schedule import Schedule, first_due, next_due, taken_over_due
+from watcher.polling.schedule import Schedule, first_due, next_due
 
 log = structlog.get_logger()
 
 STUCK_SECONDS = 60.0
 """How much longer than expected any step may take before the poller is reported as stuck."""
-
-RECHECK_SECONDS = 0.1
-"""Seconds between checks whether an endpoint may be polled again."""
-
-ADMISSION_CALLS = 3
-"""How many calls at the lowest rate one admission may have to wait for."""
 
 
 class Poller:
@@ -48,18 +41,16 @@ class Poller:
         targets: Sequence[Target],
         config: Config,
         recorder: Recorder,
-        clock: Clock,
-        observer: Observer,
         *,
         taken_over: bool = False,
     ) -> None:
         """`run` starts the polling. `taken_over`: another daemon polled these targets until now."""
-        self._first_due = taken_over_due if taken_over else first_due
+        self._taken_over = taken_over
         self._recorder = recorder
-        self._clock = clock
-        self._observer = observer
+        self._clock = recorder.clock
+        self._observer = recorder.observer
         self._schedule = Schedule()
-        self._results = PollResults(endpoint.key, recorder, clock)
+        self._results = PollResults(endpoint.key, recorder)
         self._changed = asyncio.Event()
         """A poll ended, or the configuration changed: the loop must look again."""
         self._polls: set[asyncio.Task[None]] = set()
@@ -77,8 +68,8 @@ class Poller:
         self.endpoint = endpoint
         self._targets = {target.id: target for target in targets}
         self._results.configure(self._targets, config)
-        # AWS may throttle the rate down to its lowest.
-        admission = ADMISSION_CALLS / (endpoint.rate_limiter.allowed * LOWEST)
+        # AWS may throttle the rate down to its lowest, and an admission wait for three calls.
+        admission = 3 / (endpoint.rate_limiter.allowed * LOWEST)
         self._longest_poll = OPENING_SECONDS + config.retry.attempts * (
             max((target.timeout for target in targets), default=0.0) + config.retry.maximum + admission
         )
@@ -156,11 +147,9 @@ class Poller:
 
     def _plan_first_polls(self, targets: Collection[Target], now: float) -> None:
         count = len(targets)
+        rate, taken_over = self.endpoint.rate_limiter.allowed, self._taken_over
         self._schedule.fill(
-            (
-                self._first_due(target.id, target.interval, now, count=count, rate=self.endpoint.rate_limiter.allowed),
-                target.id,
-            )
+            (first_due(target.id, target.interval, now, count=count, rate=rate, taken_over=taken_over), target.id)
             for target in targets
         )
 
@@ -169,7 +158,7 @@ class Poller:
         self._progress_by = inf  # the recorder reports a store that takes nothing
         await self._recorder.writable()
         if not self.endpoint.may():
-            await asyncio.sleep(RECHECK_SECONDS)
+            await asyncio.sleep(0.1)
             return
         self._changed.clear()
         wait = self._seconds_until_due()

@@ -20,18 +20,8 @@ from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # it has n
 MARGIN = 1.022
 """The length of a window, as a multiple of its share of a second."""
 
-WASTE = 0.02
-"""The share of the calls that dividing a second may cost; with `MARGIN`, less than the 5 % that the second rule
-allows."""
-
 MIN_SLEEP_SECONDS = 0.001
 """The shortest sleep that the event loop keeps: each window ends so much too late."""
-
-EARLY_SECONDS = 0.003
-"""How long before the end of a window the throttler waits by itself, since a long sleep may end that much too late."""
-
-RECHECK_SECONDS = 0.25
-"""How long a call waits before it checks whether the rate has changed."""
 
 DECREASE = 0.5
 """The share of the rate that is left after a throttling answer."""
@@ -47,16 +37,14 @@ def windows(rate: float) -> tuple[int, float]:
     """Return how many calls a window has, and its length in seconds, for a rate in calls a second.
 
     Below one call a second a window has one call in its period. Above, whole calls count: 2.5 is limited as 2. The
-    second is divided as finely as `WASTE` allows: calls that do not divide evenly are lost, and a millisecond at the
-    end of each window.
+    second is divided as finely as 2 % of the calls pay for (with `MARGIN`, less than the 5 % that the second rule
+    allows): lost are the calls that do not divide evenly, and a millisecond at the end of each window.
     """
     if rate < 1:
         return 1, MARGIN / rate
     calls = floor(rate)
     finest = max(
-        count
-        for count in range(1, calls + 1)
-        if 1 - calls // count * count / calls + count * MIN_SLEEP_SECONDS <= WASTE
+        count for count in range(1, calls + 1) if 1 - calls // count * count / calls + count * MIN_SLEEP_SECONDS <= 0.02
     )
     return calls // finest, MARGIN / finest
 
@@ -108,19 +96,22 @@ class RateLimiter:
         async with self._turn:
             while True:
                 while (wait := self._wait()) > 0:  # noqa: ASYNC110  nothing signals that the time has come
-                    await sleep(min(wait, RECHECK_SECONDS))
+                    await sleep(min(wait, 0.25))  # the rate may change meanwhile
                 await self._throttler.acquire()  # type: ignore[no-untyped-call]  # it has no type hints
                 if self._rest_until <= time.monotonic():  # the rate has not changed meanwhile
                     break
             self._begun.append(time.monotonic())
 
     def _wait(self) -> float:
-        """Return the seconds for which the throttler would admit no call."""
+        """Return the seconds for which the throttler need not be asked: those in which it would admit no call.
+
+        The last 3 ms of a window it waits by itself, since a long sleep may end that much too late.
+        """
         now = time.monotonic()
         rest = self._rest_until - now
         if len(self._begun) < (self._begun.maxlen or 0):
             return rest
-        return float(max(rest, self._begun[0] + self._throttler.period - now - EARLY_SECONDS))
+        return float(max(rest, self._begun[0] + self._throttler.period - now - 0.003))
 
     def slow_down(self, begun: float) -> None:
         """Decrease the rate, since AWS throttled a call that was begun at `begun` (`time.monotonic`).

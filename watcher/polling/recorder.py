@@ -54,9 +54,9 @@ class Recorder:
         self.trouble: str | None = None
         """The error of the last commit; None: it succeeded."""
         self._store = store
-        self._clock = clock
+        self.clock = clock
         self._on_events = on_events
-        self._observer = observer
+        self.observer = observer
         self._waiting: list[tuple[Entry | Forgetting, asyncio.Future[None]]] = []
         self._committing_since: float | None = None
         self._work = asyncio.Event()
@@ -115,7 +115,7 @@ class Recorder:
     def stuck(self) -> str | None:
         """Return why nothing is committed, for people, or None. A failing commit is not a reason: `trouble` has it."""
         since = self._committing_since
-        if since is None or (late := self._clock.monotonic() - since) < HUNG_SECONDS:
+        if since is None or (late := self.clock.monotonic() - since) < HUNG_SECONDS:
             return None
         return f"a commit has not ended for {late:.0f} s: does the disk of `state` answer?"
 
@@ -162,7 +162,7 @@ class Recorder:
             self.records[entry.subject] = entry.record
             done.set_result(None)
         if kept:
-            self._observer.recorded([entry for entry, _ in kept])
+            self.observer.recorded([entry for entry, _ in kept])
         if any(entry.events for entry, _ in kept):
             self._on_events()
         if superseded:
@@ -178,7 +178,7 @@ class Recorder:
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""
         try:
-            await self._store.commit(entries, self._clock.now())
+            await self._store.commit(entries, self.clock.now())
         except StoreConflict as error:
             return error.subjects
         return frozenset()
@@ -195,7 +195,7 @@ class Recorder:
         """Call `keep` until it succeeds, and return its result."""
         failures = 0
         while True:
-            self._committing_since = self._clock.monotonic()
+            self._committing_since = self.clock.monotonic()
             try:
                 kept = await keep()
             except StoreError as error:

@@ -13,7 +13,6 @@ import structlog
 from watcher.core.diff import Outcome
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.outages import FailureStreak, is_answer, lengthen, lengthen_target
-from watcher.core.ports import Clock
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import PollFailed
@@ -22,8 +21,8 @@ from watcher.polling.observations import (
     Observation,
     entry_of,
     observe_answer,
-    observe_endpoint,
     observe_failure,
+    observe_recovery,
 )
 from watcher.polling.recorder import Recorder
 
@@ -51,7 +50,7 @@ class TargetPolls:
 class PollResults:
     """Compares each answer and each failure with the record of its target and of the endpoint, and records changes."""
 
-    def __init__(self, endpoint: EndpointKey, recorder: Recorder, clock: Clock) -> None:
+    def __init__(self, endpoint: EndpointKey, recorder: Recorder) -> None:
         """`configure` must be called before the first result."""
         self.tried = False
         """Whether any target was polled."""
@@ -60,7 +59,7 @@ class PollResults:
         self._endpoint = endpoint
         self._subject = str(endpoint)
         self._recorder = recorder
-        self._clock = clock
+        self._clock = recorder.clock
         self._polls: defaultdict[str, TargetPolls] = defaultdict(TargetPolls)
         self._endpoint_streak: FailureStreak | None = None
         self._answers = 0
@@ -104,7 +103,7 @@ class PollResults:
         observation, outcome = observe_answer(target, before, snapshot, now)
         self._log_answer(target, polls, outcome, snapshot)
         polls.streak, polls.incomplete = None, bool(snapshot.odd)
-        await self._note_endpoint(None)
+        await self._note_endpoint(None, now)
         if observation.record != before:
             await self._record_target(target, before, observation)
         return outcome.ignored
@@ -123,36 +122,29 @@ class PollResults:
         polls.streak = streak = lengthen_target(polls.streak, error, now, answers=self._answers)
         if streak.failures == 1:
             self._log.warning("poll.failed", target=target.id, code=error.code, error=error.message)
-        await self._note_endpoint(None if is_answer(error) else error)
+        await self._note_endpoint(None if is_answer(error) else error, now)
+        if self.endpoint_unreadable:
+            return  # one cause is one event
         before = self._recorder.record_of(target.id)
-        observation = observe_failure(
-            target,
-            before,
-            streak,
-            now,
-            unreadable_after=self._config.unreadable_after,
-            endpoint_unreadable=self.endpoint_unreadable,
-        )
+        observation = observe_failure(target, before, streak, now, unreadable_after=self._config.unreadable_after)
         if observation is not None:
             self._log.error("target.unreadable", target=target.id, code=streak.code, polls=streak.failures)
             await self._record_target(target, before, observation)
 
-    async def _note_endpoint(self, error: PollFailed | None) -> None:
+    async def _note_endpoint(self, error: PollFailed | None, now: datetime) -> None:
         """Record the outage of the endpoint that begins with a poll's `error`, or ends with an answer (None)."""
-        streak = None if error is None else lengthen(self._endpoint_streak, error, self._clock.now())
-        self._endpoint_streak = streak
-        if self.endpoint_unreadable == (self.endpoint_failures >= self._config.unreadable_after):
+        enough, targets = self._config.unreadable_after, len(self._targets)
+        self._endpoint_streak = None if error is None else lengthen(self._endpoint_streak, error, now)
+        if self.endpoint_unreadable == (self.endpoint_failures >= enough):
             return
         async with self._endpoint_lock:  # another poll may be recording the same change, or have ended the streak
             before, streak = self._recorder.record_of(self._subject), self._endpoint_streak
-            observation = observe_endpoint(
-                self._endpoint,
-                before,
-                streak,
-                self._clock.now(),
-                unreadable_after=self._config.unreadable_after,
-                targets=len(self._targets),
-            )
+            if streak is None:
+                observation = observe_recovery(self._endpoint, before, now, targets=targets)
+            else:
+                observation = observe_failure(
+                    self._endpoint, before, streak, now, unreadable_after=enough, targets=targets
+                )
             if observation is None:
                 return
             if streak is not None:

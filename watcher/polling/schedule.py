@@ -34,27 +34,19 @@ def on_grid(target_id: str, interval: float, now: float) -> float:
     return due if due > now else due + interval
 
 
-def first_due(target_id: str, interval: float, now: float, *, count: int, rate: float) -> float:
-    """Return when a target is due first after a start.
+def first_due(
+    target_id: str, interval: float, now: float, *, count: int, rate: float, taken_over: bool = False
+) -> float:
+    """Return when a target is due first after a start at `now`.
 
-    Args:
-        target_id: the target.
-        interval: the seconds between its polls.
-        now: the time of the start.
-        count: how many targets share the endpoint.
-        rate: the calls a second that the endpoint allows; first polls take half of them.
+    First polls take half of the `rate` (calls a second) that the endpoint allows its `count` targets. A target that
+    another daemon polled until now (`taken_over`) is due within a quarter of an interval, if the rate allows: even if
+    an interval had passed at the handover, the target is not polled for less than two.
     """
     spread = max(FIRST_POLLS_SECONDS, 2 * count / rate)
+    if taken_over:
+        spread = min(interval / 4, spread)
     return now + phase(target_id) * spread if spread < interval else on_grid(target_id, interval, now)
-
-
-def taken_over_due(target_id: str, interval: float, now: float, *, count: int, rate: float) -> float:
-    """Return when a target is due first that another daemon polled until `now`; the arguments are those of `first_due`.
-
-    It is within a quarter of an interval, if the rate allows: even if an interval had passed at the handover, the
-    target is not polled for less than two.
-    """
-    return now + phase(target_id) * min(interval / 4, max(FIRST_POLLS_SECONDS, 2 * count / rate))
 
 
 def next_due(target_id: str, interval: float, now: float, *, late: float) -> float:

@@ -74,7 +74,7 @@ class House:
         self.relay = Relay(self.store, [], clock)
         self.recorder = Recorder(self.store, clock, self.relay.wake, observer)
         nothing = replace(self.config, targets=())
-        self.polling = PollerManager(nothing, Sessions(), self.recorder, clock, observer)
+        self.polling = PollerManager(nothing, Sessions(), self.recorder)
         self.membership = Membership(
             self.store, Tenure(clock), lambda: self.config, self.polling, self.recorder, self.relay
         )

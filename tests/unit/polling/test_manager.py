@@ -54,7 +54,7 @@ class House:
         clock, sessions = SystemClock(), Sessions()
         recorder = Recorder(MemoryStore(), clock, lambda: None, Observers())
         self.sessions = sessions
-        self.polling = PollerManager(config(), sessions, recorder, clock, Observers())
+        self.polling = PollerManager(config(), sessions, recorder)
         for poller in self.polling._pollers.values():
             poller._plan_first_polls([*poller._targets.values()], clock.monotonic())
 

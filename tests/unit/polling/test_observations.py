@@ -12,15 +12,16 @@ import pytest
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.core.events import outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
-from watcher.core.outages import OWN, FailureStreak
+from watcher.core.outages import OWN, FailureStreak, lengthen
 from watcher.core.settings import Mute, SinkSettings
 from watcher.core.state import Known, Outage, Record
+from watcher.errors import EndpointUnreadable
 from watcher.polling.observations import (
     Observation,
     entry_of,
     observe_answer,
-    observe_endpoint,
     observe_failure,
+    observe_recovery,
 )
 from watcher.sources.codeconnections import stack
 
@@ -120,25 +121,22 @@ def test_events_of_an_answer_have_the_time_of_this_clock_and_a_new_state_that_of
 
 
 @pytest.mark.parametrize(
-    ("before", "own", "endpoint_unreadable", "begins"),
+    ("before", "own", "begins"),
     [
-        (Record(FAILING, 7), 2 * OWN, False, True),
-        (Record(), 2 * OWN, False, True),
-        (Record(FAILING, 7), 2 * OWN + 1, False, True),
-        (Record(FAILING, 7), 2 * OWN - 1, False, False),
-        (Record(FAILING, 7), 0, False, False),
-        (Record(FAILING, 7), 2 * OWN, True, False),
-        (Record(FAILING, 7, OUTAGE), 2 * OWN, False, False),
+        (Record(FAILING, 7), 2 * OWN, True),
+        (Record(), 2 * OWN, True),
+        (Record(FAILING, 7), 2 * OWN + 1, True),
+        (Record(FAILING, 7), 2 * OWN - 1, False),
+        (Record(FAILING, 7), 0, False),
+        (Record(FAILING, 7, OUTAGE), 2 * OWN, False),
     ],
-    ids=["enough", "enough-at-first", "more-than-enough", "too-few", "the-endpoints", "endpoint-unreadable", "known"],
+    ids=["enough", "enough-at-first", "more-than-enough", "too-few", "the-endpoints", "known"],
 )
 def test_a_target_becomes_unreadable_after_enough_failures_of_its_own(
-    before: Record, own: int, *, endpoint_unreadable: bool, begins: bool
+    before: Record, own: int, *, begins: bool
 ) -> None:
     streak = FailureStreak(minute(1), "ValidationException", "not valid", failures=4, own=own)
-    found = observe_failure(
-        TARGET, before, streak, minute(9), unreadable_after=2, endpoint_unreadable=endpoint_unreadable
-    )
+    found = observe_failure(TARGET, before, streak, minute(9), unreadable_after=2)
     if not begins:
         assert found is None
         return
@@ -155,36 +153,38 @@ def test_a_target_becomes_unreadable_after_enough_failures_of_its_own(
         (Record(), 2, True),
         (Record(None, 4), 3, True),
         (Record(), 1, False),
-        (Record(), None, False),
         (Record(None, 4, OUTAGE), 2, False),
         (Record(None, 4, OUTAGE), 1, False),
     ],
-    ids=["enough", "more-than-enough", "too-few", "answered-meanwhile", "known", "known-and-too-few"],
+    ids=["enough", "more-than-enough", "too-few", "known", "known-and-too-few"],
 )
 def test_an_endpoint_becomes_unreadable_after_enough_failures_without_an_answer(
-    before: Record, failures: int | None, *, begins: bool
+    before: Record, failures: int, *, begins: bool
 ) -> None:
-    streak = None if failures is None else FailureStreak(minute(1), "AccessDenied", "no", failures)
-    found = observe_endpoint(ENDPOINT, before, streak, minute(9), unreadable_after=2, targets=12)
+    streak = None
+    for number in range(1, failures + 1):
+        streak = lengthen(streak, EndpointUnreadable("AccessDenied", "no"), minute(number))
+    assert streak is not None
+    found = observe_failure(ENDPOINT, before, streak, minute(9), unreadable_after=2, targets=12)
     if not begins:
         assert found is None
         return
     assert found is not None
-    outage = Outage(minute(1), "AccessDenied", "no", failures or 0)
+    outage = Outage(minute(1), "AccessDenied", "no", failures)
     number = before.sequence + 1
     assert found.record == Record(None, number, outage)
     assert found.events == (outage_event(ENDPOINT, outage, sequence=number, now=minute(9), over=False, targets=12),)
 
 
 def test_an_answer_ends_the_outage_of_its_endpoint() -> None:
-    found = observe_endpoint(ENDPOINT, Record(None, 4, OUTAGE), None, minute(9), unreadable_after=2, targets=12)
+    found = observe_recovery(ENDPOINT, Record(None, 4, OUTAGE), minute(9), targets=12)
     assert found is not None
     assert found.record == Record(None, 5)
     assert found.events == (outage_event(ENDPOINT, OUTAGE, sequence=5, now=minute(9), over=True, targets=12),)
 
 
 def test_an_answer_of_a_readable_endpoint_is_no_observation() -> None:
-    assert observe_endpoint(ENDPOINT, Record(None, 4), None, minute(9), unreadable_after=2, targets=12) is None
+    assert observe_recovery(ENDPOINT, Record(None, 4), minute(9), targets=12) is None
 
 
 ALL = SinkSettings("all", "stdout")

@@ -131,7 +131,7 @@ def a_poller(answers: object, monkeypatch: pytest.MonkeyPatch) -> Poller:
     store = MemoryStore()
     recorder = Recorder(store, Clock(), lambda: None, Observers())
     recorder.record = store_at_once(recorder)  # type: ignore[method-assign]
-    return Poller(endpoint, TARGETS, config, recorder, Clock(), Observers())
+    return Poller(endpoint, TARGETS, config, recorder)
 
 
 def store_at_once(recorder: Recorder) -> Any:

@@ -66,7 +66,7 @@ def test_a_superseded_poll_is_made_again_at_once_on_what_is_known_by_then(monkey
     @in_own_time
     async def test() -> None:
         store, polls = Shared(), Polls()
-        recorder = Recorder(store, Clock(), lambda: None, Observers())
+        recorder = Recorder(store, Clock(), lambda: None, polls)
         account = Account("default", ("us-east-1",), rate_limit=RateLimit(100, 1))
         config = Config(
             place="test", accounts={"default": account}, targets=(TARGET,), retry=Retry(), unreadable_after=3,
@@ -82,7 +82,7 @@ def test_a_superseded_poll_is_made_again_at_once_on_what_is_known_by_then(monkey
         monkeypatch.setattr(endpoint, "fetch", fetch)
         monkeypatch.setattr(endpoint, "admit", endpoint._slots.acquire)
         monkeypatch.setattr(endpoint, "prepare", lambda: asyncio.sleep(0))
-        poller = Poller(endpoint, (TARGET,), config, recorder, Clock(), polls)
+        poller = Poller(endpoint, (TARGET,), config, recorder)
         tasks = [asyncio.create_task(each) for each in (recorder.run(), poller.run())]
         await asyncio.sleep(300)
         for task in tasks:
