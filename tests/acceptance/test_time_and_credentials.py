@@ -18,8 +18,8 @@ from tests.support.waiting import until
 from watcher.aws import sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.observability.observer import Observers
+from watcher.simulator.credentials import TemporaryCredentials
 from watcher.simulator.scenario import Role, Scenario
-from watcher.simulator.signing import TemporaryCredentials
 from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:

@@ -141,7 +141,7 @@ async def test_both_services_answer_in_their_own_spelling(simulator: Simulator) 
 async def test_answers_have_the_models_shape(simulator: Simulator, target: Target) -> None:
     simulator.world.show(target, attempt(target, FAILED, T + 60, events=("Failed to parse",)))
     reply = simulator.world.answer(REGION, target.api, target.id.split("/", 2)[2])
-    operation = aws_json.model(target.api).operation_model(aws_json.POLLS[target.api])
+    operation = aws_json.model(target.api).operation_model(target.kind.operation)
     conforms(operation.output_shape, json.loads(reply.body))
     assert len(json.loads(reply.body)) == 3
 

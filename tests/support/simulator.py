@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.core.model import SUCCEEDED, Attempt, Snapshot, rfc3339
 from watcher.simulator import server, world
-from watcher.simulator.fault_schedule import CountedWindow
+from watcher.simulator.aws_json import key_of
 from watcher.simulator.faults import Fault
-from watcher.simulator.keys import key_of
 from watcher.simulator.scenario import FaultWindow, Throttle
 from watcher.simulator.timeline import (
     Scene,
@@ -21,7 +20,7 @@ from watcher.simulator.timeline import (
     datetime_at,
     initial_state,
 )
-from watcher.simulator.world import SimulatedTarget
+from watcher.simulator.world import CountedWindow, SimulatedTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from watcher.core.model import Attempt, Snapshot, parse_rfc3339
-from watcher.simulator.keys import key_of
+from watcher.core.kinds import Kind
+from watcher.core.model import Attempt, Snapshot, Target, parse_rfc3339
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
 
@@ -30,8 +30,13 @@ KINDS = {kind.api: kind for kind in (TEMPLATE, STACK)}
 SERVICES = {api: api for api in KINDS} | {"codestar-connections": STACK.api}
 """The APIs by service name; CodeConnections also has its older one."""
 
-POLLS = {api: kind.operation for api, kind in KINDS.items()}
-"""The operation of each API that the simulator answers."""
+INVALID = {TEMPLATE.api: "ValidationException", STACK.api: "InvalidInputException"}
+"""The code of the error for wrong input, by API."""
+
+
+def key_of(kind: Kind, identity: tuple[tuple[str, str], ...]) -> str:
+    """How the simulator calls a target: its id without account and region, such as `stack/network`."""
+    return Target(kind, "", "", identity).id.removeprefix("//")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +60,14 @@ def _description(service: str) -> Mapping[str, Any]:
 
 
 @cache
-def services() -> Mapping[str, str]:
-    """The services by the prefix of `X-Amz-Target`, also in the short form of AWS's JavaScript SDK."""
-    prefixes = {model(service).metadata["targetPrefix"]: service for service in SERVICES}
-    return prefixes | {prefix.rpartition(".")[2]: service for prefix, service in prefixes.items()}
-
-
-@lru_cache(maxsize=64)
-def operation(target: str) -> tuple[str, str] | None:
-    """The service and the operation that `X-Amz-Target` names; None if the simulator does not answer it."""
-    prefix, _, name = target.rpartition(".")
-    service = services().get(prefix)
-    return (service, name) if service and name == POLLS[SERVICES[service]] else None
+def operations() -> Mapping[str, tuple[str, str]]:
+    """The service and the operation by `X-Amz-Target`, also in the short form of AWS's JavaScript SDK."""
+    found = {}
+    for service, api in SERVICES.items():
+        prefix, operation = model(service).metadata["targetPrefix"], KINDS[api].operation
+        for each in (prefix, prefix.rpartition(".")[2]):
+            found[f"{each}.{operation}"] = service, operation
+    return found
 
 
 @lru_cache(maxsize=65536)
@@ -82,7 +83,7 @@ def requested_key(api: str, body: bytes) -> str:
         raise ApiError("SerializationException", "") from None
     if not isinstance(request, dict):
         raise ApiError("SerializationException", "Start of structure or map found where not expected.")
-    shape = model(api).operation_model(POLLS[api]).input_shape
+    shape = model(api).operation_model(KINDS[api].operation).input_shape
     violations = []
     for name, member in shape.members.items():
         value = request.get(name)
@@ -99,8 +100,7 @@ def requested_key(api: str, body: bytes) -> str:
             ]
     if violations:
         count = f"{len(violations)} validation error{'s' * (len(violations) > 1)} detected: "
-        code = "ValidationException" if api == TEMPLATE.api else "InvalidInputException"
-        raise ApiError(code, count + "; ".join(violations))
+        raise ApiError(INVALID[api], count + "; ".join(violations))
     kind = KINDS[api]
     return key_of(kind, tuple((part.name, request[part.parameter]) for part in kind.identity))
 
@@ -121,7 +121,9 @@ def _violations(shape: Shape, value: str) -> Iterator[str]:
 def error(service: str, code: str, message: str) -> tuple[int, bytes]:
     """An error's HTTP status and body; one that is not in the model is sent with 400, as AWS's front end does."""
     described = model(service)
-    shape = {shape.name: shape for shape in described.operation_model(POLLS[SERVICES[service]]).error_shapes}.get(code)
+    shape = {
+        shape.name: shape for shape in described.operation_model(KINDS[SERVICES[service]].operation).error_shapes
+    }.get(code)
     if shape is None:
         return 400, json.dumps({"__type": f"{CORAL}#{code}", "message": message}).encode()
     server_fault = _description(service)["shapes"][code].get("fault")  # ServiceModel drops it
@@ -141,9 +143,9 @@ def answer(snapshot: Snapshot) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part}
 
 
-def encode(api: str, fields: Mapping[str, Any]) -> bytes:
+def encode(service: str, fields: Mapping[str, Any]) -> bytes:
     """The JSON of an answer in camelCase; CodeConnections gets PascalCase."""
-    return json.dumps(fields if api == TEMPLATE.api else _pascal(fields), separators=(",", ":")).encode()
+    return json.dumps(fields if service == TEMPLATE.api else _pascal(fields), separators=(",", ":")).encode()
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

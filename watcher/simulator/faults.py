@@ -43,15 +43,6 @@ class Reply:
     status: int = 200
     content_type: str | None = aws_json.CONTENT_TYPE
     transmission: Transmission = Transmission.WHOLE
-    error: tuple[str, str] | None = None
-    """The code and the message, if the reply is an error of AWS."""
-
-    def by(self, service: str) -> Reply:
-        """The reply as `service` sends it: CodeConnections encodes errors differently under its older name."""
-        if self.error is None:
-            return self
-        status, body = aws_json.error(service, *self.error)
-        return replace(self, status=status, body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +56,23 @@ class Fault:
         if self.name not in FAULTS:
             raise ValueError(f"there is no fault {self.name!r}; known: {', '.join(FAULTS)}")
 
-    def applied(self, api: str, correct: MakeAnswer) -> Reply:
-        """The reply of `api` with this fault."""
-        return replace(FAULTS[self.name](self, api, correct), kind=self.name)
+    def applied(self, service: str, correct: MakeAnswer) -> Reply:
+        """The reply of `service` with this fault."""
+        return replace(FAULTS[self.name](self, service, correct), kind=self.name)
 
 
 def error_reply(service: str, code: str, message: str) -> Reply:
     """An error as `service` sends it: as its model says, or as every AWS JSON API does for other errors."""
-    return Reply(code, b"", error=(code, message)).by(service)
+    status, body = aws_json.error(service, code, message)
+    return Reply(code, body, status)
 
 
-def _error(code: str | Mapping[str, str], message: str) -> MakeReply:
-    return lambda _, api, __: error_reply(api, code if isinstance(code, str) else code[api], message)
+def _error(code: str, message: str) -> MakeReply:
+    return lambda _, service, __: error_reply(service, code, message)
+
+
+def _invalid(_: Fault, service: str, __: MakeAnswer) -> Reply:
+    return error_reply(service, aws_json.INVALID[aws_json.SERVICES[service]], "The input is not valid.")
 
 
 def _raw(status: int, body: bytes = b"", content_type: str | None = aws_json.CONTENT_TYPE) -> MakeReply:
@@ -88,29 +84,29 @@ def _html(status: int, title: bytes) -> MakeReply:
 
 
 def _transmitted(transmission: Transmission) -> MakeReply:
-    return lambda _, api, correct: Reply("", aws_json.encode(api, correct()), transmission=transmission)
+    return lambda _, service, correct: Reply("", aws_json.encode(service, correct()), transmission=transmission)
 
 
-def _half(_: Fault, api: str, correct: MakeAnswer) -> Reply:
-    body = aws_json.encode(api, correct())
+def _half(_: Fault, service: str, correct: MakeAnswer) -> Reply:
+    body = aws_json.encode(service, correct())
     return Reply("", body[: len(body) // 2])
 
 
-def _huge(_: Fault, api: str, correct: MakeAnswer) -> Reply:
-    body = aws_json.encode(api, correct())
+def _huge(_: Fault, service: str, correct: MakeAnswer) -> Reply:
+    body = aws_json.encode(service, correct())
     return Reply("", body + b" " * (HUGE_BYTES - len(body)))  # valid JSON, and no field is wrong
 
 
-def _edited(edit: Callable[[dict[str, Any], str], None]) -> MakeReply:
-    def reply(fault: Fault, api: str, correct: MakeAnswer) -> Reply:
+def _edited(edit: Callable[[dict[str, Any], str], None], at: str | None = None) -> MakeReply:
+    def reply(fault: Fault, service: str, correct: MakeAnswer) -> Reply:
         answer = json.loads(json.dumps(correct()))
-        *way, last = fault.at.split(".")
+        *way, last = (at or fault.at).split(".")
         inner: Any = answer
         for step in way:
             inner = inner.get(step) if isinstance(inner, dict) else None
         if isinstance(inner, dict) and last in inner:
             edit(inner, last)
-        return Reply("", aws_json.encode(api, answer))
+        return Reply("", aws_json.encode(service, answer))
 
     return reply
 
@@ -123,14 +119,9 @@ def _mistype(fields: dict[str, Any], name: str) -> None:
     fields[name] = 17 if isinstance(fields[name], str) else "not of the right type"
 
 
-def _unknown_status(_: Fault, api: str, correct: MakeAnswer) -> Reply:
-    answer = dict(correct())
-    if answer.get("latestSync"):
-        answer["latestSync"] = {**answer["latestSync"], "status": "PAUSED_BY_MAINTENANCE"}
-    return Reply("", aws_json.encode(api, answer))
+def _pause(fields: dict[str, Any], name: str) -> None:
+    fields[name] = "PAUSED_BY_MAINTENANCE"
 
-
-INVALID = {"proton": "ValidationException", "codeconnections": "InvalidInputException"}
 
 FAULTS: Mapping[str, MakeReply] = {
     # errors of the service's model
@@ -138,7 +129,7 @@ FAULTS: Mapping[str, MakeReply] = {
     "throttling": _error("ThrottlingException", "Rate exceeded"),
     "access_denied": _error("AccessDeniedException", "User is not authorized to perform this action on the resource."),
     "not_found": _error("ResourceNotFoundException", "The resource was not found."),
-    "validation": _error(INVALID, "The input is not valid."),
+    "validation": _invalid,
     # errors of every AWS service
     "expired_credentials": _error("ExpiredTokenException", "The security token included in the request is expired"),
     "skewed_clock": _error(
@@ -158,7 +149,7 @@ FAULTS: Mapping[str, MakeReply] = {
     "huge": _huge,
     "missing_field": _edited(_drop),
     "wrong_type": _edited(_mistype),
-    "unknown_status": _unknown_status,
+    "unknown_status": _edited(_pause, at="latestSync.status"),
     # faults of the connection
     "cut": _transmitted(Transmission.CUT),
     "reset": _transmitted(Transmission.RESET),

@@ -66,12 +66,7 @@ def _choice(words: tuple[str, ...]) -> AfterValidator:
 
 FaultName = Annotated[Plain, _choice(tuple(FAULTS))]
 _TYPE, _NAME, _VERSION = (PlainValidator(part_reader(TEMPLATE, part)) for part in TEMPLATE.identity)
-TypeOfTemplate = Annotated[str, _TYPE]
-TemplateName = Annotated[str, _NAME]
-Version = Annotated[str, _VERSION]
-StackName = Annotated[str, PlainValidator(part_reader(STACK, STACK.identity[0]))]
-ApiName = Annotated[Plain, _choice((TEMPLATE.api, STACK.api))]
-Provider = Annotated[Plain, _choice(PROVIDERS)]
+_STACK_NAME = PlainValidator(part_reader(STACK, STACK.identity[0]))
 
 
 class _Entry(StrictModel):
@@ -164,17 +159,17 @@ class _Window(_Faulty):
 
 
 class _WideWindow(_Window):
-    api: ApiName | None = None
+    api: Annotated[Plain, _choice((TEMPLATE.api, STACK.api))] | None = None
     region: Region | None = None
 
 
 class _Target(_Entry):
-    name: StackName
+    name: Annotated[str, _STACK_NAME]
     life: list[Annotated[Any, PlainValidator(_entry)]]
     region: Region | None = None
     repository: Plain = "example-org/infrastructure"
     branch: Plain = "main"
-    provider: Provider = "GitHub"
+    provider: Annotated[Plain, _choice(PROVIDERS)] = "GitHub"
     directory: Plain | None = None
     repeat: Boolean = False
     faults: tuple[Sound[_Window], ...] = ()
@@ -204,9 +199,9 @@ class _Target(_Entry):
 
 
 class _Template(_Target):
-    name: TemplateName
-    type: TypeOfTemplate
-    version: Version
+    name: Annotated[str, _NAME]
+    type: Annotated[str, _TYPE]
+    version: Annotated[str, _VERSION]
 
     def subject(self) -> Subject:
         return self._subject(TEMPLATE, (("type", self.type), ("name", self.name), ("version", self.version)))

@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from watcher.errors import ServiceUnreachable, UsageError
-from watcher.simulator import aws_json, signing, sts
+from watcher.simulator import aws_json, credentials
 from watcher.simulator.faults import Reply, Transmission, error_reply
 from watcher.simulator.world import World
 from watcher.sources.proton import TEMPLATE
@@ -43,12 +43,12 @@ class Call(NamedTuple):
     """
 
     at: float
-    region: str
-    api: str
-    operation: str
-    target: str
-    answer: str
-    access_key: str
+    region: str = ""
+    api: str = ""
+    operation: str = ""
+    target: str = ""
+    answer: str = ""
+    access_key: str = ""
 
 
 class Simulator:
@@ -62,7 +62,7 @@ class Simulator:
         self.world = world
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self.url = ""
-        self._keyring = signing.Keyring(world.scenario.keys)
+        self._keyring = credentials.Keyring(world.scenario.keys)
         self._stopping = asyncio.Event()
         self._runner: web.ServerRunner | None = None
 
@@ -107,41 +107,34 @@ class Simulator:
         """The reply to a request, which is checked in the order in which AWS does it."""
         arrived = time.monotonic()
         headers = request.headers
-        signed = signing.Request(request.method, request.path_qs, headers, body)
         if _is_cbor(request):
             log.warning("simulator.cbor_refused", path=request.path, content_type=headers.get("Content-Type", ""))
             reply = Reply("UnsupportedMediaType", CBOR_REFUSED, 415, "application/json")
-            return Call(arrived, "", "", "", "", reply.kind, ""), reply
+            return Call(arrived, answer=reply.kind), reply
+        target = headers.get("X-Amz-Target", "")
         if headers.get("Content-Type", "").startswith(FORM) and "X-Amz-Target" not in headers:
-            return self._assume_role(arrived, signed)
-        operation_name = headers.get("X-Amz-Target", "")
-        found = aws_json.operation(operation_name) if request.method == "POST" else None
-        if found is None:
-            reply = error_reply(
-                TEMPLATE.api, "UnknownOperationException", f"The simulator does not answer {operation_name!r}."
-            )
-            return Call(arrived, "", "", operation_name, "", reply.kind, ""), reply
-        service, operation = found
-        api = aws_json.SERVICES[service]
+            service = api = "sts"
+            operation = "AssumeRole"
+        elif request.method == "POST" and (found := aws_json.operations().get(target)):
+            service, operation = found
+            api = aws_json.SERVICES[service]
+        else:
+            message = f"The simulator does not answer {target!r}."
+            reply = error_reply(TEMPLATE.api, "UnknownOperationException", message)
+            return Call(arrived, operation=target, answer=reply.kind), reply
         region = access_key = key = ""
         try:
-            signer = self._keyring.signer(service, signed, time.time())
-            region, access_key = signer.region, signer.access_key
-            key = aws_json.requested_key(api, body)
-            reply = self.world.answer(region, api, key).by(service)
-        except aws_json.ApiError as failure:
-            reply = error_reply(service, failure.code, failure.message)
+            signature = self._keyring.verified(service, request, body, time.time())
+            region, access_key = signature.region, signature.access_key
+            if service == "sts":
+                reply = credentials.assume_role(body, self.world.scenario.roles, self._keyring, time.time())
+            else:
+                key = aws_json.requested_key(api, body)
+                reply = self.world.answer(region, service, key)
+        except aws_json.ApiError as error:
+            is_sts = service == "sts"
+            reply = credentials.sts_error(error) if is_sts else error_reply(service, error.code, error.message)
         return Call(arrived, region, api, operation, key, reply.kind, access_key), reply
-
-    def _assume_role(self, arrived: float, request: signing.Request) -> tuple[Call, Reply]:
-        region = access_key = ""
-        try:
-            signer = self._keyring.signer("sts", request, time.time())
-            region, access_key = signer.region, signer.access_key
-            reply = sts.assume_role(request.body, self.world.scenario.roles, self._keyring, time.time())
-        except aws_json.ApiError as failure:
-            reply = sts.error_reply(failure)
-        return Call(arrived, region, "sts", "AssumeRole", "", reply.kind, access_key), reply
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         headers = {"x-amzn-RequestId": str(uuid4())}

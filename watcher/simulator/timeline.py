@@ -14,8 +14,8 @@ from typing import Literal
 
 from watcher.core.kinds import Kind
 from watcher.core.model import SUCCEEDED, Attempt, Snapshot, SyncEvent, Target, rfc3339
+from watcher.simulator.aws_json import key_of
 from watcher.simulator.faults import Fault
-from watcher.simulator.keys import key_of
 from watcher.sources.proton import TEMPLATE
 
 MAX_ATTEMPTS = 8

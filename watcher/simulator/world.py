@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from watcher.core.model import Snapshot
 from watcher.simulator import aws_json
-from watcher.simulator.fault_schedule import FaultSchedule
-from watcher.simulator.faults import Reply, error_reply
-from watcher.simulator.scenario import Scenario
+from watcher.simulator.faults import Fault, Reply, error_reply
+from watcher.simulator.scenario import FaultWindow, Scenario, Throttle
 from watcher.simulator.timeline import State, Subject, Timeline, advance, after_call, initial_state
 from watcher.sources.codeconnections import STACK
+
+
+@dataclass(slots=True)
+class CountedWindow:
+    """A window, and the calls that it applied to so far."""
+
+    window: FaultWindow
+    calls: int = 0
+
+
+class FaultSchedule:
+    """The fault windows, of which the first that is active wins, and a token bucket for each region and API."""
+
+    def __init__(self, windows: Iterable[FaultWindow], throttle: Throttle | None) -> None:
+        self.windows = [CountedWindow(window) for window in windows]
+        self.throttle = throttle
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        """The tokens of each bucket, and the moment at which it had them."""
+
+    def fault_for(self, region: str, api: str, key: str, moment: float) -> Fault | None:
+        """The fault of this call, which is counted."""
+        for each in self.windows:
+            window = each.window
+            if window.begin <= moment < window.end and window.applies_to(key, api, region):
+                each.calls += 1
+                if window.strikes(each.calls):
+                    return window.fault
+        return None
+
+    def exceeds_rate(self, region: str, api: str, moment: float) -> bool:
+        """Whether this call is throttled; if not, it takes a token."""
+        if self.throttle is None:
+            return False
+        tokens, since = self._buckets.get((region, api), (self.throttle.burst, moment))
+        gained = max(0.0, moment - since) * self.throttle.requests_per_second
+        tokens = min(self.throttle.burst, tokens + gained)
+        self._buckets[region, api] = (tokens - 1 if tokens >= 1 else tokens), moment
+        return tokens < 1
 
 
 @dataclass(slots=True)
@@ -48,26 +85,26 @@ class World:
         """Seconds since the start."""
         return self._clock() - self._epoch if self._started else 0.0
 
-    def answer(self, region: str, api: str, key: str) -> Reply:
+    def answer(self, region: str, service: str, key: str) -> Reply:
         """The reply to one call for a target; the call counts for faults and scenes that last a number of calls."""
-        moment = self.now()
+        moment, api = self.now(), aws_json.SERVICES[service]
         if self._schedule.exceeds_rate(region, api, moment):
-            return error_reply(api, "ThrottlingException", "Rate exceeded")
+            return error_reply(service, "ThrottlingException", "Rate exceeded")
         fault = self._schedule.fault_for(region, api, key, moment)
         target = self._target(region, key)
         if fault:
             # A scene that lasts a number of calls counts only those that see it.
-            return fault.applied(api, lambda: aws_json.answer(self._advance(target, moment)) if target else {})
+            return fault.applied(service, lambda: aws_json.answer(self._advance(target, moment)) if target else {})
         if target is None:
             name = key.rsplit("/", 1)[-1] if api == STACK.api else key.split("/")[2]
-            return error_reply(api, "ResourceNotFoundException", f"The resource {name} was not found.")
+            return error_reply(service, "ResourceNotFoundException", f"The resource {name} was not found.")
         snapshot = self._advance(target, moment)
         target.state = after_call(target.timeline, target.state)
         if target.state.fault:
-            return target.state.fault.applied(api, lambda: aws_json.answer(snapshot))
+            return target.state.fault.applied(service, lambda: aws_json.answer(snapshot))
         if target.sent is None or target.sent[0] is not snapshot:
             status = snapshot.latest.status if snapshot.latest else "UNSYNCED"
-            target.sent = (snapshot, Reply(status, aws_json.encode(api, aws_json.answer(snapshot))))
+            target.sent = (snapshot, Reply(status, aws_json.encode(service, aws_json.answer(snapshot))))
         return target.sent[1]
 
     def _target(self, region: str, key: str) -> SimulatedTarget | None:
