@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from watcher.core.model import Attempt, Revision, parse_rfc3339, rfc3339
-from watcher.util.shapes import NONE, Each, Optional, check, parse
+from watcher.util.shapes import MAX_INTEGER, NONE, Each, Optional, check, parse
 
 FORM = 1
 """The version of the stored form; it is increased by a change that earlier versions cannot read."""
@@ -103,7 +103,7 @@ def load(text: str, subject: str = "") -> Record:
         raise ValueError(f"{name} of form {form.get('form')!r}, where this version knows {FORM}")
     if isinstance(form.get("known"), dict):
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
-    check(form, _RECORD.form, name)
+    check(form, _FORM, name)
     try:
         record: Record = _RECORD.read(form)
     except (KeyError, OverflowError, TypeError) as error:
@@ -147,6 +147,10 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _is_taken(value: Any) -> bool:
+    return isinstance(value, list) and [*map(type, value)] == [str, str, int] and 0 <= value[2] <= MAX_INTEGER
+
+
 _TEXTS = Each(dict, (str, NONE))
 _CODECS = {
     **{kind.__name__: _Codec(kind, _same, _same) for kind in (str, int, bool)},
@@ -154,12 +158,13 @@ _CODECS = {
     "Revision": _Codec(_TEXTS, dict, _same),
     "tuple[SyncEvent, ...]": _Codec(Each(list, _TEXTS), lambda events: list(map(dict, events)), tuple),
     "tuple[Taken, ...]": _Codec(
-        Each(list, list),
+        Each(list, _is_taken),
         lambda taken: [[rfc3339(each.started_at), each.status, each.times] for each in taken],
-        lambda form: tuple(Taken(parse_rfc3339(at), str(status), int(times)) for at, status, times in form),
+        lambda form: tuple(Taken(parse_rfc3339(at), status, times) for at, status, times in form),
     ),
 }
 """By the annotations of the fields of a record."""
 _CODECS["Attempt"] = _ATTEMPT = _object(Attempt, _camel)
 _CODECS["Known"], _CODECS["Outage"] = _object(Known), _object(Outage)
 _RECORD = _object(Record)
+_FORM = {"form": int, **_RECORD.form}

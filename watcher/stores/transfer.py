@@ -97,65 +97,64 @@ def parts(file: Iterable[str], name: str) -> Iterator[Part]:
         UsageError: the file is not an export, has a later form, or is incomplete.
     """
     keys: set[tuple[object, ...]] = set()
-    ended, number = False, 0
+    number = 0
     for number, line in enumerate(file, 1):
         try:
             form = parse(line, None, "the line")
             if number == 1:
-                _check(form, name)
-            elif not ended and isinstance(form, dict) and "end" in form:
-                _check_end(form["end"], len(keys))
-                ended = True
-            else:
-                part = _part(form)
-                _add_key(part, keys, late=ended)
-                yield part
+                _check_version(form, name)
+                continue
+            kind, values = _checked(form)
+            _add_key(kind, values, keys)
+            if kind != "end":
+                yield _part(kind, values)
         except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"{name}:{number}: this is not an export of watcher: {error}; export the state again"
             ) from error
     if not number:
         raise UsageError(f"{name}: the file is empty; export the state again")
-    if not ended:
+    if ("end",) not in keys:
         raise UsageError(f"{name}:{number}: the file ends too early; export the state again")
 
 
-def _add_key(part: Part, keys: set[tuple[object, ...]], *, late: bool) -> None:
-    if late:
-        raise ValueError("something follows the end")
-    if (key := _key(part)) in keys:
-        raise ValueError("it repeats an earlier line")
-    if isinstance(part, Sending) and (Recorded, part.number, part.subject) not in keys:
-        raise ValueError(f"the event of the delivery {part.number} is missing")
-    keys.add(key)
-
-
-def _check_end(end: Any, count: int) -> None:
-    if end != count:
-        raise ValueError(f"the end counts {end} lines, where there are {count}")
-
-
-def _check(form: Any, name: str) -> None:
+def _check_version(form: Any, name: str) -> None:
     if not isinstance(form, dict) or HEADER not in form:
         raise ValueError("its first line names no form")
     found = form[HEADER]
+    check(found, int, HEADER)
     if found != FORM:
         raise UsageError(
             f"{name}: written by another version of watcher (form {found!r}, this one knows {FORM}); use that version"
         )
 
 
-def _key(part: Part) -> tuple[object, ...]:
-    """Return the key of a part, which may occur only once in a file."""
-    match part:
-        case Sinks():
-            return (Sinks,)
-        case State():
-            return State, part.subject
-        case Recorded():
-            return Recorded, part.number, part.event.subject
-        case Sending():
-            return Sending, part.number, part.subject, part.sink, part.reminder
+def _checked(form: Any) -> tuple[str, Any]:
+    """Return the kind and the values of a line, which have the form that watcher writes."""
+    if not isinstance(form, dict) or len(form) != 1:
+        raise ValueError("it is not an object with one key")
+    ((kind, values),) = form.items()
+    known = _FORMS.get(kind)
+    if known is None:
+        raise ValueError(f"there is no {kind!r} in this form")
+    check(values, known, kind)
+    if isinstance(known, dict) and (strange := sorted(values.keys() - known.keys())):
+        raise ValueError(f"`{kind}` has {strange[0]!r}, which this version does not know")
+    return kind, values
+
+
+def _add_key(kind: str, values: Any, keys: set[tuple[object, ...]]) -> None:
+    """Add what names a line, which may occur only once in a file."""
+    key = (kind, *(values[name] for name in _KEYS[kind]))
+    if ("end",) in keys:
+        raise ValueError("something follows the end")
+    if key in keys:
+        raise ValueError("it repeats an earlier line")
+    if kind == "end" and values != len(keys):
+        raise ValueError(f"the end counts {values} lines, where there are {len(keys)}")
+    if kind == "delivery" and ("event", values["number"], values["subject"]) not in keys:
+        raise ValueError(f"the event of the delivery {values['number']} is missing")
+    keys.add(key)
 
 
 def _written(part: Part) -> tuple[str, Any]:
@@ -170,24 +169,10 @@ def _written(part: Part) -> tuple[str, Any]:
             return "delivery", asdict(part)
 
 
-def _part(form: Any) -> Part:
-    """Return the part in a line.
-
-    Raises:
-        ValueError: the line is not a part of this form.
-    """
-    if not isinstance(form, dict) or len(form) != 1:
-        raise ValueError("it is not an object with one key")
-    ((kind, values),) = form.items()
-    known = _FORMS.get(kind)
-    if known is None:
-        raise ValueError(f"there is no {kind!r} in this form")
-    check(values, known, kind)
-    if kind == "sinks":
-        return Sinks(tuple(dict.fromkeys(values)))
-    if strange := sorted(values.keys() - known.keys()):
-        raise ValueError(f"`{kind}` has {strange[0]!r}, which this version does not know")
+def _part(kind: str, values: Any) -> Part:
     match kind:
+        case "sinks":
+            return Sinks(tuple(dict.fromkeys(values)))
         case "state":
             return State(values["subject"], state.load(json.dumps(values["record"])))
         case "event":
@@ -207,4 +192,9 @@ _FORMS: dict[str, Any] = {
         "tried": Optional(is_moment), "ended": Optional(is_moment), "answer": Optional(is_unicode), "failures": int,
         "since": Optional(is_moment), "next_try": is_moment,
     },
+    "end": int,
 }  # fmt: skip
+
+_KEYS = {"sinks": (), "state": ("subject",), "event": ("number", "subject"),
+         "delivery": ("number", "subject", "sink", "reminder"), "end": ()}  # fmt: skip
+"""What names a line of each kind."""

@@ -85,6 +85,12 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
     assert load(text.replace('"has_stalled":false,', "")) == record
 
 
+def _known(**changes: object) -> str:
+    form = json.loads(dump(Record(Known(None, EIGHT))))
+    form["known"] |= changes
+    return json.dumps(form)
+
+
 @pytest.mark.parametrize("form", [0, 2, None, "1"])
 def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
     text = json.dumps({**json.loads(dump(Record())), "form": form})
@@ -99,10 +105,13 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
         ("[]", "{} cannot be "),
         ('{"form":2}', "{} of form 2, where this version knows 1"),
         ('{"form":1,"sequence":"7","known":null,"outage":null}', "{}.sequence cannot be "),
-        (
-            dump(Record(Known(None, EIGHT))).replace('"taken":[]', '"taken":[["2026-11-23T08:00:00Z",1,null]]'),
-            "{} is not a state: TypeE",
-        ),
+        ('{"form":true,"sequence":7,"known":null,"outage":null}', "{}.form cannot be true"),
+        (_known(taken=[["2026-11-23T08:00:00Z", 1, None]]), r"{}.known.taken\[0\] cannot be "),
+        (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", "2"]]), r"{}.known.taken\[0\] cannot be "),
+        (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", 2.5]]), r"{}.known.taken\[0\] cannot be "),
+        (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", -1]]), r"{}.known.taken\[0\] cannot be "),
+        (_known(taken=[["2026-11-23T08:00:00Z", "FAILED"]]), r"{}.known.taken\[0\] cannot be "),
+        (_known(has_stalled="yes"), "{}.known.has_stalled cannot be "),
     ],
 )
 def test_a_message_about_a_state_names_its_subject(text: str, wrong: str, subject: str, name: str) -> None:
