@@ -93,19 +93,12 @@ class Accounts:
         return {name: self._completed(account) for name, account in self._sound.items()}
 
     def _completed(self, account: AccountModel) -> settings.Account:
-        own, common = account.rate_limit, self._rate_limit
-        return settings.Account(
-            name=account.name,
-            regions=self._regions.get(account.name, tuple(account.regions)),
-            role_arn=account.role_arn,
-            external_id=account.external_id,
-            profile=account.profile,
-            endpoint_url=account.endpoint_url,
-            rate_limit=settings.RateLimit(
-                common.requests_per_second if own.requests_per_second is None else own.requests_per_second,
-                common.concurrency if own.concurrency is None else own.concurrency,
-            ),
-        )
+        rate_limit = self._rate_limit.model_dump() | account.rate_limit.model_dump(exclude_none=True)
+        completed = {
+            "regions": self._regions.get(account.name, tuple(account.regions)),
+            "rate_limit": settings.RateLimit(**rate_limit),
+        }
+        return settings.Account(**(account.model_dump() | completed))
 
     def _ambient_region(self, account: AccountModel, owner: TargetModel | AccountSinkModel) -> tuple[str, ...]:
         """The ambient region; faults are reported at the account, or at `owner` if the account is not in the file."""

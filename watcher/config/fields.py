@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import Field, GetJsonSchemaHandler, PlainValidator, SecretStr, WithJsonSchema
 
 from watcher.aws.service_models import REGION
 from watcher.config import readers, url_readers
@@ -31,6 +32,16 @@ def or_off(schema: dict[str, Any]) -> dict[str, Any]:
 def or_variable(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of what `schema` allows, and of a text with a variable in it."""
     return {"anyOf": [schema, {"type": "string", "pattern": VARIABLE}]}
+
+
+@dataclass(frozen=True)
+class SchemaOf:
+    """An annotation for pydantic: `change` turns the JSON Schema of the annotated type into another."""
+
+    change: Callable[[dict[str, Any]], dict[str, Any]]
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return self.change(handler(schema))
 
 
 def text_schema(pattern: str | None = None, **more: Any) -> WithJsonSchema:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from watcher.config.accounts import Accounts, Environment, ambient_region
 from watcher.config.faults import Faults
 from watcher.config.files import report_shared_files
 from watcher.config.listen_address import is_loopback, split_listen
-from watcher.config.schema import AccountModel, Defaults, File, sections
-from watcher.config.sink_model import AccountSinkModel, SinkModel
-from watcher.config.target_model import TargetModel
+from watcher.config.schema import AccountModel, File, sections
+from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
 from watcher.config.tree import Keys, Place
 from watcher.core import settings
 from watcher.core.model import Target
@@ -42,27 +40,24 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
         if sink.remind_every is not None and sink.remind_every >= file.state_retention:
             message = "this must be shorter than `state_retention`, after which the event is not kept"
             faults.report(sink.place("remind_every"), message)
-    completed, tracing = accounts.completed(), file.tracing
+    completed = accounts.completed()
     return settings.Config(
         place=faults.file,
         accounts=completed,
         targets=targets,
-        retry=settings.Retry(file.retry.attempts, file.retry.initial, file.retry.maximum),
+        retry=settings.Retry(**file.retry.model_dump()),
         unreadable_after=file.unreadable_after,
         sinks=tuple(
             _sink(sink, completed.get(account), region, environment.now)
             for sink, (account, region) in zip(file.sinks, places, strict=True)
         )
         or (_default_sink(file),),
-        mutes=tuple(
-            settings.Mute(tuple(mute.targets), tuple(mute.events), mute.start, mute.until, mute.reason)
-            for mute in file.mute
-        ),
+        mutes=tuple(settings.Mute(**mute.model_dump()) for mute in file.mute),
         state=file.state,
         http=_http(file, faults),
         state_retention=file.state_retention,
         shutdown_grace=file.shutdown_grace,
-        tracing=settings.Tracing(tracing.endpoint, dict(tracing.headers), tracing.sample) if tracing else None,
+        tracing=settings.Tracing(**file.tracing.model_dump()) if file.tracing else None,
     )
 
 
@@ -84,32 +79,26 @@ def _report_no_region(file: File, environment: Environment, faults: Faults) -> N
 def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]:
     """Every target in each of its regions, once."""
     first: dict[str, Place] = {}
+    defaults = file.defaults.model_dump()
     for written in file.targets:
         account = accounts.of(written)
         if account is None:
             continue
         regions = (written.region,) if written.region else accounts.regions(account, written)
-        targets = [_target(written, account, region, file.defaults) for region in regions]
+        labels = {**file.defaults.labels, **written.labels}
+        own = written.model_dump(include=set(defaults), exclude_none=True)
+        watching = {**defaults, **own, "labels": labels}
+        targets = [written.kind.target(account.name, region, written.identity, **watching) for region in regions]
         repeated = [first[target.id] for target in targets if target.id in first]
         if repeated:
             place = min(repeated)
             faults.report(written.place(), f"this target is already listed: {place.path}, on line {place.line}")
             continue
-        labels = {**file.defaults.labels, **written.labels}
         if sum(map(len, (*labels, *labels.values()))) > MAX_LABELS_LENGTH:
             message = f"a target's labels, with those of `defaults`, may have {MAX_LABELS_LENGTH} characters in all"
             faults.report(written.place("labels"), message)
         first.update((target.id, written.place()) for target in targets)
         yield from targets
-
-
-def _target(written: TargetModel, account: AccountModel, region: str, defaults: Defaults) -> Target:
-    watching: dict[str, Any] = {
-        key: getattr(defaults if getattr(written, key) is None else written, key)
-        for key in ("interval", "active_interval", "stalled_after", "timeout", "on_first_seen")
-    }
-    watching["labels"] = {**defaults.labels, **written.labels}
-    return written.kind.target(account.name, region, written.identity, **watching)
 
 
 def _account_and_region(sink: SinkModel, accounts: Accounts, faults: Faults) -> tuple[str, str]:
@@ -137,21 +126,10 @@ def _default_sink(file: File) -> settings.SinkSettings:
 
 
 def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: datetime) -> settings.SinkSettings:
-    since = sink.replay_from
-    return settings.SinkSettings(
-        name=sink.name,
-        type=sink.type,
-        events=tuple(sink.events),
-        targets=tuple(sink.targets),
-        labels=dict(sink.labels),
-        min_severity=sink.min_severity,
-        remind_every=sink.remind_every,
-        give_up_after=sink.give_up_after,
-        replay_from=since if since is None or isinstance(since, datetime) else now - timedelta(seconds=since),
-        account=account,
-        region=region or None,
-        options=sink,
-    )
+    routing = sink.model_dump(include={"name", "type", *ROUTING})
+    if isinstance(sink.replay_from, float):
+        routing["replay_from"] = now - timedelta(seconds=sink.replay_from)
+    return settings.SinkSettings(**routing, account=account, region=region or None, options=sink)
 
 
 def _http(file: File, faults: Faults) -> settings.Http | None:

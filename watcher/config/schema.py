@@ -7,57 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
+from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
+    BeforeValidator,
     Field,
-    GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
-    WrapValidator,
     create_model,
     field_validator,
+    model_validator,
 )
 
+from watcher.config import fields
 from watcher.config.faults import Faults, describe
-from watcher.config.fields import (
-    Boolean,
-    Concurrency,
-    Count,
-    Duration,
-    ExternalId,
-    Interval,
-    Listen,
-    OnFirstSeen,
-    OwnName,
-    Plain,
-    Rate,
-    Region,
-    RoleArn,
-    State,
-    Token,
-    Tries,
-    Url,
-    lasting,
-    or_off,
-    or_variable,
-)
+from watcher.config.fields import SchemaOf, lasting, or_off, or_variable
 from watcher.config.listen_address import DEFAULT_LISTEN
-from watcher.config.mutes import MuteModel
 from watcher.config.readers import reads_off
-from watcher.config.sink_types import SinkTypes
+from watcher.config.sink_model import EventGlob, SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.target_model import Labels, TargetModel, target_model
 from watcher.config.tracing import WithExtra
-from watcher.config.tree import Keys, Text, is_null
+from watcher.config.tree import Keys, Text
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
-
-if TYPE_CHECKING:
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
 
 NOT_YET = frozenset({"service_instances", "repositories", "discover"})
 """Keys of a later version: each is a fault that says so."""
@@ -66,15 +42,15 @@ NOT_YET = frozenset({"service_instances", "repositories", "discover"})
 class Defaults(StrictModel):
     """How targets are watched; a target may override each key."""
 
-    interval: Interval = lasting("60s")
+    interval: fields.Interval = lasting("60s")
     """The time between polls of a settled target; at least 100ms."""
-    active_interval: Interval = lasting("10s")
+    active_interval: fields.Interval = lasting("10s")
     """The time between polls while the sync is unfinished (INITIATED or IN_PROGRESS); at least 100ms."""
-    stalled_after: Duration = lasting("30m")
+    stalled_after: fields.Duration = lasting("30m")
     """An unfinished attempt that is older than this is stalled."""
-    timeout: Duration = lasting("10s")
+    timeout: fields.Duration = lasting("10s")
     """The time limit of one API call."""
-    on_first_seen: OnFirstSeen = FirstSeen.FAILED
+    on_first_seen: fields.OnFirstSeen = FirstSeen.FAILED
     """Which first observations are events: those of a failed sync, all, or none."""
     labels: Labels = Field(default={}, examples=[{"team": "platform"}])
     """Labels in every event, for routing. A target's own labels are added to these."""
@@ -83,46 +59,46 @@ class Defaults(StrictModel):
 class RateLimitModel(StrictModel):
     """The limits of the calls to each account, region and API."""
 
-    requests_per_second: Rate = 5.0
+    requests_per_second: fields.Rate = 5.0
     """Calls per second, retries included; may be below 1."""
-    concurrency: Concurrency = 10
+    concurrency: fields.Concurrency = 10
     """Calls at the same time."""
 
 
 class AccountRateLimitModel(StrictModel):
     """The limits of the calls to this account, for each region and API. Defaults: those of `rate_limit`."""
 
-    requests_per_second: Rate | None = None
+    requests_per_second: fields.Rate | None = None
     """Calls per second, retries included; may be below 1."""
-    concurrency: Concurrency | None = None
+    concurrency: fields.Concurrency | None = None
     """Calls at the same time."""
 
 
 class RetryModel(StrictModel):
     """The attempts of one poll."""
 
-    attempts: Tries = 4
+    attempts: fields.Tries = 4
     """The maximum number of calls."""
-    initial: Duration = lasting("500ms")
+    initial: fields.Duration = lasting("500ms")
     """The longest wait before the second call; it doubles for each further call."""
-    maximum: Duration = lasting("20s")
+    maximum: fields.Duration = lasting("20s")
     """The longest wait before any call."""
 
 
 class AccountModel(StrictModel):
     """An AWS account: the source of its credentials, and its regions."""
 
-    name: OwnName
+    name: fields.OwnName
     """The name that targets refer to; part of their ids."""
-    regions: list[Region] = Field(default=[], examples=[["us-east-1", "eu-west-1"]])
+    regions: list[fields.Region] = Field(default=[], examples=[["us-east-1", "eu-west-1"]])
     """The regions. Default: AWS_REGION, else AWS_DEFAULT_REGION, else the profile's region."""
-    role_arn: RoleArn | None = Field(default=None, examples=["arn:aws:iam::111122223333:role/watcher"])
+    role_arn: fields.RoleArn | None = Field(default=None, examples=["arn:aws:iam::111122223333:role/watcher"])
     """A role to assume."""
-    external_id: ExternalId | None = Field(default=None, examples=["${EXTERNAL_ID}"])
+    external_id: fields.ExternalId | None = Field(default=None, examples=["${EXTERNAL_ID}"])
     """The external ID that the role requires. A secret: take it from a variable."""
-    profile: Plain | None = None
+    profile: fields.Plain | None = None
     """A profile of the AWS configuration files. Default: the ambient credentials."""
-    endpoint_url: Url | None = Field(default=None, examples=["http://127.0.0.1:4566"])
+    endpoint_url: fields.Url | None = Field(default=None, examples=["http://127.0.0.1:4566"])
     """The URL of the AWS APIs, if it is not AWS's own."""
     rate_limit: AccountRateLimitModel = AccountRateLimitModel()
     """Overrides keys of `rate_limit`."""
@@ -131,29 +107,63 @@ class AccountModel(StrictModel):
 class HttpModel(StrictModel):
     """Where health, metrics and the status page are served."""
 
-    listen: Listen = Field(default=DEFAULT_LISTEN, examples=["0.0.0.0:8080", "[::1]:8080"])
+    listen: fields.Listen = Field(default=DEFAULT_LISTEN, examples=["0.0.0.0:8080", "[::1]:8080"])
     """HOST:PORT. An address other than loopback needs a token, or `insecure`."""
-    token: Token | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
+    token: fields.Token | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
     """The token that clients must send. A secret: take it from a variable."""
-    insecure: Boolean = False
+    insecure: fields.Boolean = False
     """Serve other machines without a token."""
 
 
-def _http_or_off(value: Any, handler: ValidatorFunctionWrapHandler) -> HttpModel | None:
+def _http_or_off(value: Any) -> Any:
+    if reads_off(value):
+        return None
     if isinstance(value, Text) and not value.broken:
-        if reads_off(value):
-            return None
-        if not is_null(value):
-            raise ValueError(
-                f"this must be a mapping such as {{listen: 127.0.0.1:8080}}, or off, not {describe(value)}"
-            )
-    http: HttpModel = handler(value)
-    return http
+        raise ValueError(f"this must be a mapping such as {{listen: 127.0.0.1:8080}}, or off, not {describe(value)}")
+    return value
 
 
-class _SchemaOrOff:
-    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return or_variable(or_off(handler(HttpModel.__pydantic_core_schema__)))
+HttpOrOff = Annotated[
+    Annotated[HttpModel, SchemaOf(lambda http: or_variable(or_off(http)))] | None, BeforeValidator(_http_or_off)
+]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, Text) else value
+
+
+T = TypeVar("T")
+OneOrMany = Annotated[tuple[T, ...], BeforeValidator(_as_list), SchemaOf(lambda many: {"anyOf": [many["items"], many]})]
+"""A list; a single value counts as a list of one."""
+
+
+class MuteModel(StrictModel):
+    """Events that are recorded and marked as muted, but not sent."""
+
+    targets: OneOrMany[fields.Plain] = Field(default=(), examples=["prod/*", ["prod/*", "dev/*"]])
+    """A glob of target ids, or a list of globs. Default: all targets."""
+    events: OneOrMany[EventGlob] = Field(default=(), examples=["watcher.sync.*"])
+    """A glob of event types, or a list of globs. Default: all types."""
+    start: fields.Moment | None = Field(default=None, alias="from", examples=["2026-11-23T08:00:00Z"])
+    """When it begins. Default: it has begun."""
+    until: fields.Moment | None = Field(default=None, examples=["2026-11-23T10:00:00+01:00"])
+    """When it ends. Default: it does not end while it is configured."""
+    reason: fields.Plain | None = Field(default=None, examples=["planned maintenance"])
+    """A reason, which each muted event has."""
+
+    @field_validator("until")
+    @classmethod
+    def _after_start(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        start = info.data.get("start")
+        if until is not None and start is not None and until <= start:
+            raise ValueError("`until` must be later than `from`")
+        return until
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if not self.targets and not self.events:
+            raise ValueError('say what is muted: `targets`, `events`, or both; everything is targets: "*"')
+        return self
 
 
 class File(StrictModel):
@@ -168,7 +178,7 @@ class File(StrictModel):
     """The limits of the calls to each account, region and API."""
     retry: RetryModel = RetryModel()
     """The attempts of one poll."""
-    unreadable_after: Count = 3
+    unreadable_after: fields.Count = 3
     """The number of failed polls in a row that is reported as an event."""
     accounts: list[Sound[AccountModel]] = Field(
         default=[], examples=[[{"name": "prod", "regions": ["us-east-1", "eu-west-1"]}]]
@@ -180,18 +190,18 @@ class File(StrictModel):
         default=[], examples=[[{"targets": "prod/*", "until": "2026-11-23T10:00:00Z", "reason": "planned maintenance"}]]
     )
     """Events that are recorded and marked as muted, but not sent."""
-    state: State = Field(
+    state: fields.State = Field(
         default="sqlite:///watcher.db",
         examples=["sqlite:////var/lib/watcher/watcher.db", "dynamodb://watcher", "memory://"],
     )
     """Where the last known state and the events are stored: sqlite:///PATH, dynamodb://TABLE or memory://."""
-    http: Annotated[HttpModel | None, WrapValidator(_http_or_off), _SchemaOrOff()] = HttpModel()
+    http: HttpOrOff = HttpModel()
     """Where health, metrics and the status page are served; off: nowhere."""
     tracing: WithExtra | None = None
     """Where traces are sent. Default: nowhere. Needs the extra `otel`."""
-    state_retention: Duration = lasting("30d")
+    state_retention: fields.Duration = lasting("30d")
     """How long events and completed deliveries are kept."""
-    shutdown_grace: Duration = lasting("20s")
+    shutdown_grace: fields.Duration = lasting("20s")
     """How long a shutdown may take to deliver what is due."""
 
     @field_validator("*", mode="wrap")

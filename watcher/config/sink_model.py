@@ -1,27 +1,27 @@
-"""The keys that every sink has: its name, what is routed to it, and for how long a delivery is tried."""
+"""The keys that every sink has, and the list `sinks`, whose items are read by the models of their types."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator
-
-from watcher.config.faults import Faults, suggestion
-from watcher.config.fields import (
-    DURATION_SCHEMA,
-    Interval,
-    LabelValue,
-    MomentOrAge,
-    OwnName,
-    Plain,
-    Region,
-    choice_schema,
-    lasting,
-    text_schema,
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
 )
+from pydantic_core import CoreSchema, PydanticOmit, core_schema
+
+from watcher.config import fields
+from watcher.config.faults import Faults, choice, suggestion
+from watcher.config.fields import DURATION_SCHEMA, choice_schema, lasting, text_schema
 from watcher.config.readers import duration_from, meant_as_text, one_of, printable, quoted
-from watcher.config.strict_model import StrictModel
-from watcher.config.tree import Keys
+from watcher.config.strict_model import StrictModel, faults_of
+from watcher.config.tree import Keys, Node
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
 from watcher.core.settings import SinkOptions
 from watcher.util.globs import matches
@@ -51,21 +51,21 @@ class SinkModel(SinkOptions, StrictModel):
     """The keys that every sink has. The model of each type of sink adds its own."""
 
     type: str
-    name: OwnName
+    name: fields.OwnName
     """The sink's name in messages, in metrics and in `test-sink NAME`."""
-    events: list[EventGlob] = Field(default=[], examples=[["watcher.sync.failed", "watcher.*.unreadable"]])
+    events: tuple[EventGlob, ...] = Field(default=(), examples=[["watcher.sync.failed", "watcher.*.unreadable"]])
     """Globs of event types to send. Default: all types."""
-    targets: list[Plain] = Field(default=[], examples=[["prod/*"]])
+    targets: tuple[fields.Plain, ...] = Field(default=(), examples=[["prod/*"]])
     """Globs of the ids of targets whose events are sent. Default: all targets."""
-    labels: dict[str, LabelValue] = Field(default={}, examples=[{"team": "platform"}])
+    labels: dict[str, fields.LabelValue] = Field(default={}, examples=[{"team": "platform"}])
     """Send only events of targets that have all of these labels."""
     min_severity: MinSeverity = Severity.INFO
     """`error`: send only what went wrong (failed, stalled, blocked, unreadable); `info`: send all events."""
-    remind_every: Interval | None = Field(default=None, examples=["4h"])
+    remind_every: fields.Interval | None = Field(default=None, examples=["4h"])
     """Send the last error of a target again at this interval until it is over. Default: send it once."""
     give_up_after: GiveUpAfter = lasting("24h")
     """How long a delivery is retried before it becomes a dead letter; at least 1s."""
-    replay_from: MomentOrAge | None = Field(default=None, examples=["2h", "2026-11-23T08:00:00Z"])
+    replay_from: fields.MomentOrAge | None = Field(default=None, examples=["2h", "2026-11-23T08:00:00Z"])
     """Send a new sink the events recorded since then. Default: only events recorded from now on."""
 
     @classmethod
@@ -80,12 +80,78 @@ class SinkModel(SinkOptions, StrictModel):
 class AccountSinkModel(SinkModel):
     """The keys of a sink that calls AWS with the credentials of an account."""
 
-    account: Plain | None = None
+    account: fields.Plain | None = None
     """The account, by its name under `accounts`. Default: the only account, or the one named `default`."""
-    region: Region | None = Field(default=None, examples=["eu-west-1"])
+    region: fields.Region | None = Field(default=None, examples=["eu-west-1"])
     """The region. Default: the region in the address, else the only region of the account."""
 
     @property
     def address_region(self) -> str | None:
         """The region that the sink's address names; None: it names none."""
         return None
+
+
+class SinkTypes:
+    """An annotation for pydantic: a sink of one of the `registered` types, whose model is imported when it is needed.
+
+    `registered` has the place of each type's model: `package.module:Class`.
+    """
+
+    def __init__(self, registered: Mapping[str, str]) -> None:
+        self._registered = registered
+
+    def model(self, name: str) -> type[SinkModel]:
+        model: type[SinkModel] = resolve_name(self._registered[name])
+        return model
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schemas = {name: handler(self.model(name).__pydantic_core_schema__) for name in self._registered}
+        return {"anyOf": [{**schema, "title": name} for name, schema in schemas.items()]}
+
+    def _read(self, value: Node, info: ValidationInfo) -> SinkModel:
+        """The sink that `value` describes; the faults of a wrong one are reported, and it is left out."""
+        faults = faults_of(info)
+        model = self._model_for(value, faults)
+        if isinstance(value, Keys):
+            self._report_unknown(value, model, faults)
+        try:
+            return model.model_validate(value, context=faults)
+        except ValidationError as error:
+            faults.take(value, error)
+            raise PydanticOmit from None
+
+    def _model_for(self, value: Node, faults: Faults) -> type[SinkModel]:
+        """The model of the type that `value` names; without a type, of what all sinks have."""
+        if not isinstance(value, Keys) or "type" not in value:
+            return SinkModel
+        written = value["type"]
+        try:
+            name = meant_as_text(written)
+        except ValueError as error:
+            fault = str(error)
+        else:
+            if name in self._registered:
+                return self.model(name)
+            fault = f"there is no sink of type {quoted(written)}; {choice(name, self._registered)}"
+        if not written.broken:
+            faults.report(written.place, fault)
+        raise PydanticOmit
+
+    def _report_unknown(self, value: Keys, model: type[SinkModel], faults: Faults) -> None:
+        """Report the keys that a sink of this type does not have; without a type, those that no sink has."""
+        keys = model.known_keys().keys()
+        if value.keys() <= keys:
+            return
+        by_type = {name: self.model(name).known_keys() for name in self._registered}
+        if model is SinkModel:
+            keys = dict.fromkeys(key for known in by_type.values() for key in known).keys()
+        elsewhere = set()
+        for key in value.keys() - keys:
+            types = [name for name, known in by_type.items() if key in known]
+            if types and not suggestion(key, keys):
+                faults.report(value.key_places[key], f"this key is only for sinks of type {' and '.join(types)}")
+                elsewhere.add(key)
+        faults.report_unknown(value, keys, reported=elsewhere)
