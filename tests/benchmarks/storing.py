@@ -20,6 +20,7 @@ from watcher.observability.emf import Emf
 from watcher.stores import store_for
 from watcher.stores.dynamodb.items import hour_of, number_at
 from watcher.stores.dynamodb.store import DynamoStore
+from watcher.stores.dynamodb.table import Put
 
 if TYPE_CHECKING:
     from watcher.app.lifecycle import App
@@ -103,7 +104,7 @@ async def _had_events(app: App, seconds: float) -> None:
     assert isinstance(app.store, DynamoStore)
     now = app.view.clock.now().timestamp()
     hours = {hour_of(number_at(now - ago)) for ago in range(0, int(seconds), 3600)}
-    await asyncio.gather(*(app.store.table.put({"k": "H", "s": hour}) for hour in hours))
+    await asyncio.gather(*(app.store.table.write(Put({"k": "H", "s": hour})) for hour in hours))
 
 
 def main() -> None:

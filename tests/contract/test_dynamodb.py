@@ -22,7 +22,7 @@ from watcher.stores.dynamodb.items import META, SHARDS, shard_of
 from watcher.stores.dynamodb.operator_outbox import DynamoOutbox
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.store import DynamoStore
-from watcher.stores.dynamodb.table import Table
+from watcher.stores.dynamodb.table import Delete, Put, Table, Update
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -348,7 +348,7 @@ async def test_a_table_that_was_made_elsewhere_is_prepared_by_the_daemons_that_c
 )
 async def test_another_form_is_not_touched(table: Address, change: dict[str, Any], message: str) -> None:
     raw = Table(table)
-    await raw.update(META, "SET form = :f", change)
+    await raw.write(Update(META, "", change, "SET form = :f"))
     await raw.close()
     for unusable in (DynamoStore(table), DynamoReader(table), DynamoOutbox(table)):
         with pytest.raises(StoreError, match=message):
@@ -726,7 +726,7 @@ async def test_an_incomplete_event_delays_no_other_delivery(watchers: Watchers, 
     store._outbox._events._events.clear()
     parts = Table(table)
     torn = [items.key_of(item) async for item in parts.scan("P#")]
-    await parts.delete(torn[0])
+    await parts.write(Delete(torn[0]))
     await parts.close()
     assert numbers(await store.lane_heads("x", NOW, 9)) == [2]
     assert await store.waiting() == {"x": 1}
@@ -848,7 +848,7 @@ async def test_a_state_that_watcher_never_writes_is_reported_with_its_key(
 
 async def write(table: Address, item: items.Item) -> None:
     raw = Table(table)
-    await raw.put(item)
+    await raw.write(Put(item))
     await raw.close()
 
 

@@ -15,7 +15,7 @@ from watcher.core.state_url import Address
 from watcher.stores.dynamodb.items import SHARDS
 from watcher.stores.dynamodb.lease_table import LeaseTable, lease
 from watcher.stores.dynamodb.schema import init
-from watcher.stores.dynamodb.table import Table
+from watcher.stores.dynamodb.table import Table, Update
 from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ async def test_what_was_given_back_is_taken_anew_with_the_next_epoch(a: LeaseTab
 
 
 async def test_a_shard_of_which_only_an_operator_s_news_is_known_can_be_taken(table: Table, a: LeaseTable) -> None:
-    await table.update(lease(3), "ADD news :one", {":one": 1})
+    await table.write(Update(lease(3), "", {":one": 1}, "ADD news :one"))
     seen = (await a.read()).leases[3]
     assert seen == Lease(None, 0, 1)
     assert await a.acquire(3, seen) == Lease("a", 1, 1)
-    await table.update(lease(3), "ADD news :one", {":one": 1})
+    await table.write(Update(lease(3), "", {":one": 1}, "ADD news :one"))
     assert (await a.read()).leases == {3: Lease("a", 1, 2)}
 
 

@@ -311,7 +311,7 @@ class Unconditional(SeveralWatchers):
 
     async def _begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("watcher.stores.dynamodb.committer.prepare", unconditional)
+        self.patch.setattr("watcher.stores.dynamodb.commit.prepare", unconditional)
         await super()._begin()
 
     async def _end(self) -> None:

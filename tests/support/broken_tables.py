@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import watcher.stores.dynamodb.committer
 import watcher.stores.dynamodb.reader
 from watcher.stores.dynamodb import commit
 from watcher.stores.dynamodb.table import Table
@@ -44,7 +43,7 @@ class _Slowly(OneByOne):
 
 
 def _forget_the_condition() -> None:
-    watcher.stores.dynamodb.committer.prepare = unconditional  # type: ignore[attr-defined]
+    commit.prepare = unconditional  # type: ignore[attr-defined]
 
 
 def _tear_transactions() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from botocore import xform_name
@@ -55,7 +55,7 @@ BY_ANOTHER_NAME = {
     # A transaction needs the permissions of what is in it; "Using IAM with DynamoDB transactions" in its guide.
     "dynamodb:TransactGetItems": {"dynamodb:GetItem"},
     "dynamodb:TransactWriteItems": {
-        f"dynamodb:{kind.__name__.removesuffix('Item')}Item" for kind in get_args(table.Operation)
+        f"dynamodb:{kind.__name__.removesuffix('Item')}Item" for kind in table.Operation.__subclasses__()
     },
 }
 """Where the permission is not named as the call is."""
@@ -100,7 +100,7 @@ def assumes() -> set[str]:
 
 
 OPERATORS = {
-    "schema._init", "schema._made", "schema._turn_on_ttl", "schema._turn_on_recovery",  # `state init`
+    "schema._init", "schema._description", "schema._turn_on_ttl", "schema._turn_on_recovery",  # `state init`
 }  # fmt: skip
 """The functions of the store that no daemon comes to."""
 

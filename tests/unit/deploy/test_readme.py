@@ -22,7 +22,8 @@ def test_what_state_init_needs_beside_the_tasks_role_is_told() -> None:
     paragraph = TEXT.split("`state init` is for people")[1].split("\n\n")[0]
     made = [stored()[name] for name in OPERATORS if name.startswith("schema.")]
     item = {"dynamodb:GetItem", "dynamodb:PutItem"}
-    assert set(re.findall(r"dynamodb:\w+", paragraph)) == set().union(*made, item, stored()["table.scan"])
+    shared = stored()["table.scan"] | stored()["schema._ttl_is_on"]
+    assert set(re.findall(r"dynamodb:\w+", paragraph)) == set().union(*made, item, shared)
 
 
 @pytest.mark.parametrize(("role", "text"), [("TaskRole", TASK), ("ExecutionRole", EXECUTION)])

@@ -10,8 +10,11 @@ import zlib
 from uuid import uuid4
 
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.items import LONGEST, Item, Key, packed, unpacked
-from watcher.stores.dynamodb.table import Table, gather
+from watcher.stores.dynamodb.items import Item, Key
+from watcher.stores.dynamodb.table import Delete, Put, Table, gather
+
+COMPRESSED = 4096  # characters from which a text is compressed
+LONGEST = 300 * 1024  # bytes of a text in one item
 
 
 class TornTextError(StoreError):
@@ -20,16 +23,17 @@ class TornTextError(StoreError):
 
 async def kept(table: Table, text: str) -> Item:
     """Write the parts of `text`, if it is long; returns the attributes that hold it."""
-    whole = packed(text)
-    if len(whole) <= LONGEST:
-        return {"text": whole}
-    content = zlib.compress(text.encode("utf-8", "surrogatepass")) if isinstance(whole, str) else whole
-    name = uuid4().hex
-    parts = [content[start : start + LONGEST] for start in range(0, len(content), LONGEST)]
+    if len(text) < COMPRESSED:
+        return {"text": text}
+    content = zlib.compress(text.encode("utf-8", "surrogatepass"))
+    if len(content) <= LONGEST:
+        return {"text": content}
+    item = {"parts": uuid4().hex, "count": -(-len(content) // LONGEST)}
     await gather(
-        table.put({"k": f"P#{name}", "s": f"{number:06}", "text": content}) for number, content in enumerate(parts)
+        table.write(Put({**key._asdict(), "text": content[start : start + LONGEST]}))
+        for key, start in zip(_parts(item), range(0, len(content), LONGEST), strict=True)
     )
-    return {"parts": name, "count": len(parts)}
+    return item
 
 
 async def text_of(table: Table, item: Item) -> str:
@@ -39,29 +43,23 @@ async def text_of(table: Table, item: Item) -> str:
         TornTextError: some of its parts are missing.
         StoreError: it is damaged.
     """
+    keys = _parts(item)
+    found = await table.get_all(keys)
+    if len(found) < len(keys):
+        raise TornTextError(f"{table.address}: a part of {item['k']!r} {item['s']!r} is not there")
     try:
-        return await _text_of(table, item)
-    except (KeyError, ValueError, zlib.error) as error:
+        content = b"".join(found[key]["text"] for key in keys) if keys else item["text"]
+        return content if isinstance(content, str) else zlib.decompress(content).decode("utf-8", "surrogatepass")
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise StoreError(
             f"{table.address}: the text of {item['k']!r} {item['s']!r} cannot be read ({error!r}); restore the table "
             "to an earlier time, or delete that item"
         ) from error
 
 
-async def _text_of(table: Table, item: Item) -> str:
-    if "parts" not in item:
-        return unpacked(item["text"])
-    keys = _parts(item)
-    found = await table.get_all(keys)
-    if len(found) < len(keys):
-        raise TornTextError(f"{table.address}: a part of {item['k']!r} {item['s']!r} is not there")
-    parts = [found[key]["text"] for key in keys]
-    return unpacked(b"".join(part for part in parts if isinstance(part, bytes)))
-
-
 async def forget(table: Table, item: Item | None) -> None:
     """Delete the parts of an item that was deleted."""
-    await gather(table.delete(key) for key in _parts(item or {}))
+    await gather(table.write(Delete(key)) for key in _parts(item or {}))
 
 
 def _parts(item: Item) -> list[Key]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.stores.dynamodb import items
-from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, sound
+from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of, sound
+from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Update
 from watcher.stores.lane_index import Place, Row
 
 _ROW = ("tries", "tried", "answer", "failures", "since", "next_try")
+UNDELIVERED = {"O": DeliveryState.WAITING, "D": DeliveryState.DEAD}
+"""The states of deliveries by the kind of their partition; those of others are written in the items."""
 
 
 def event_items(key: EventKey, event: Event, recorded: float, text: Item) -> tuple[Item, Item, Item]:
@@ -46,21 +50,32 @@ def ended_item(row: Row, state: DeliveryState, ended: float | None, answer: str 
     return _delivery_item(items.settled(row.event_id, row.place), row, state=state.value, **ends)
 
 
-def row_of(item: Item, seen: float) -> Row:
+def end(row: Row, now: float, state: DeliveryState, answer: str | None) -> list[Operation]:
+    """Return the operations that end a waiting delivery."""
+    return [Delete(items.waiting(row.place), PRESENT), Put(ended_item(row, state, now, answer))]
+
+
+def touch(key: EventKey) -> Operation:
+    """Mark an event for which a delivery waits again: a daemon that found it unneeded must read it once more."""
+    return Update(key.body, PRESENT, {":one": 1}, "ADD touched :one")
+
+
+def row_of(item: Item, seen: float = 0.0) -> Row:
     """Return the delivery in an item; `seen`: when it was read (monotonic seconds)."""
     values: dict[str, Any] = {name: item[name] for name in (*_ROW, "after") if name in item}
     values |= {name: float(values[name]) for name in ("tried", "since", "next_try") if name in values}
-    return Row(place_of(item), item["id"], float(item["recorded"]), seen=seen, **values)
+    place = Place(item["subject"], item["sink"], item["number"], item["reminder"])
+    return Row(place, item["id"], float(item["recorded"]), seen=seen, **values)
 
 
-def place_of(item: Item) -> Place:
-    """Return which delivery an item is of."""
-    return Place(item["subject"], item["sink"], item["number"], item["reminder"])
+def order_of(item: Item) -> tuple[Any, ...]:
+    """Return the position of a delivery among all: by sink, and then as its sink gets them."""
+    return item["sink"], item["number"], item["subject"], item["reminder"]
 
 
 def record_of(item: Item, event: Event) -> DeliveryRecord:
     """Return the delivery in an item, with what became of it."""
-    row, ended = row_of(item, 0.0), ended_at(item) if "ended" in item else None
+    row, ended = row_of(item), ended_at(item) if "ended" in item else None
     return DeliveryRecord(
         event, row.place.sink, state_of(item), row.place.reminder, row.recorded, row.tries, row.tried, ended, row.answer
     )  # fmt: skip
@@ -68,17 +83,36 @@ def record_of(item: Item, event: Event) -> DeliveryRecord:
 
 def state_of(item: Item) -> DeliveryState:
     """Return the state of a delivery: by its partition, or as written in the item."""
-    match item["k"][0]:
-        case "O":
-            return DeliveryState.WAITING
-        case "D":
-            return DeliveryState.DEAD
-    return DeliveryState(item["state"])
+    return UNDELIVERED.get(item["k"][0]) or DeliveryState(item["state"])
 
 
 def ended_at(item: Item) -> float:
     """Return when a delivery ended, in seconds since 1970."""
     return float(item.get("ended", 0))
+
+
+def written_with(state: Item | None) -> list[Key]:
+    """Return the keys of the deliveries that were written in one transaction with a state."""
+    if state is None or not isinstance(wrote := state.get("wrote"), list):
+        return []
+    return [Key(f"O#{shard_of(state['subject'])}", sort) for sort in wrote]
+
+
+def owing(rows: list[Row]) -> Item | None:
+    """Return a note of a subject's deliveries that are still to be written, for the partition of the waiting ones."""
+    if not rows:
+        return None
+    subject, number = rows[0].place.subject, rows[0].place.number
+    key = Key(f"O#{shard_of(subject)}", f"{items.lanes(subject)}{items.OWED}{number:020}")
+    owed = [f"{row.place.number}{items.OWED}{row.event_id}{items.OWED}{row.place.sink}" for row in rows]
+    return at(key, {"subject": subject, "owed": owed, "recorded": rows[0].recorded, "tx": uuid4().hex})
+
+
+def owed_rows(note: Item) -> list[Row]:
+    """Return the deliveries in such a note."""
+    notes = [text.split(items.OWED, 2) for text in note["owed"]]
+    recorded = float(note["recorded"])
+    return [Row(Place(note["subject"], sink, int(number), 0), id_, recorded) for number, id_, sink in notes]
 
 
 def at(key: Key, values: Item) -> Item:

@@ -1,35 +1,55 @@
-"""One subject's new state with the events that it caused, as one transaction; and whether it was carried out.
+"""Commits what the pollers found: each subject's state with its events and their deliveries, as one transaction.
 
 The state is written on condition that it is still the one that this daemon knows: `tx`, the name of the transaction
 that wrote it, is never used twice. The state also keeps the number of the subject's last event, so that numbers grow
-whatever the clocks say.
+whatever the clocks say. A commit that may have been carried out or not is repeated as the same transaction, as long as
+its entry is the same object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
+import structlog
+
 from watcher.core import state
-from watcher.core.ports import Entry
+from watcher.core.ports import DeliveryState, Entry
 from watcher.core.state import Record
+from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
-from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of
-from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Operation, Put, Table
+from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb.items import EventKey, Item, shard_of
+from watcher.stores.dynamodb.retention import Retention
+from watcher.stores.dynamodb.shard_lanes import ShardLanes
+from watcher.stores.dynamodb.shard_outbox import ShardOutbox
+from watcher.stores.dynamodb.sink_registry import SinkRegistry
+from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Operation, Put, Table, gather
 from watcher.stores.lane_index import Place, Row
+from watcher.stores.lanes import OVER
+
+log = structlog.get_logger()
+
+MAX_COLLISIONS = 5
+"""Tries with other numbers, where those of a forgotten state are in the way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The state of a subject that this daemon knows: the transaction that wrote it, and its last event's number."""
+    """The state of a subject that this daemon knows, and its item without the text."""
 
-    tx: str
-    number: int
     record: Record
     item: Item
-    """As it is in the table, without its text."""
+
+    @classmethod
+    def of(cls, record: Record, item: Item) -> Version:
+        """Return the version in an item."""
+        return cls(record, {name: item[name] for name in ("tx", "n", "parts", "count") if name in item})
 
 
 @dataclass(slots=True)
@@ -37,15 +57,14 @@ class Prepared:
     """A transaction, the same for all its repeats."""
 
     entry: Entry
-    tx: str
     known: Version | None
+    version: Version
     operations: list[Operation]
     rows: list[Row]
-    version: Version
-    numbers: Sequence[int] = ()
-    """Its events'."""
-    owed: Item | None = None
-    """What did not fit: the deliveries that follow once this is done (`owing`)."""
+    hours: set[str]
+    """The hours of its events."""
+    owed: Item | None
+    """What did not fit: a note of the deliveries that follow once this is done."""
     done: bool = False
 
 
@@ -64,40 +83,33 @@ async def prepare(
 
     `number` returns the next event's number, above the subject's last one.
     """
-    tx, subject = uuid4().hex, entry.subject
-    last = 0 if known is None else known.number
+    last = known.item.get("n", 0) if known else 0
     puts: list[Operation] = []
     rows: list[Row] = []
-    numbers: list[int] = []
+    hours: set[str] = set()
     before: dict[str, int] = {}
     for event, sinks in entry.events:
         last = number(last)
-        numbers.append(last)
-        key = EventKey(last, subject, event.id)
+        hours.add(items.hour_of(last))
         text = await chunked_text.kept(table, event.body)
+        key = EventKey(last, entry.subject, event.id)
         puts += [Put(item, ABSENT) for item in codec.event_items(key, event, now, text)]
         for sink in dict.fromkeys(sinks):
-            rows.append(Row(Place(subject, sink, last, 0), event.id, now, after=before.get(sink, 0)))
+            rows.append(Row(Place(entry.subject, sink, last, 0), event.id, now, after=before.get(sink, 0)))
             before[sink] = last
-    slim: Item = {"subject": subject, "tx": tx, "n": last}
     text = await chunked_text.kept(table, state.dump(entry.record))
-    condition = "tx = :tx" if known else ABSENT
-    values: dict[str, Value] | None = {":tx": known.tx} if known else None
-    # One more for what is left, if not all deliveries fit.
+    # One more for the state, and one for what is left if not all deliveries fit.
     room = MOST_WRITTEN - 1 - len(puts)
     fit = rows if len(rows) <= room else rows[: room - 1]
-    puts += [Put(codec.waiting_item(row), ABSENT) for row in fit]
-    wrote = [items.sort_of(row.place) for row in fit]
-    owed = owing(subject, rows[len(fit) :])
-    if owed is not None:
-        puts.append(Put(owed))
-        wrote.append(owed["s"])
+    waiting = [codec.waiting_item(row) for row in fit]
+    owed = codec.owing(rows[len(fit) :])
     # A daemon that reads the state must find what was written with it (`Table.agreed`).
-    slim["wrote"] = wrote
-    state_item = codec.at(items.state(subject), slim | text)
-    puts.insert(0, Put(state_item, condition, values))
-    parts = {name: value for name, value in text.items() if name in {"parts", "count"}}
-    return Prepared(entry, tx, known, puts, rows, Version(tx, last, entry.record, slim | parts), numbers, owed)
+    wrote = [item["s"] for item in [*waiting, *([owed] if owed else [])]]
+    values = {"subject": entry.subject, "tx": uuid4().hex, "n": last, "wrote": wrote}
+    item = codec.at(items.state(entry.subject), values | text)
+    unchanged = Put(item, "tx = :tx", {":tx": known.item["tx"]}) if known else Put(item, ABSENT)
+    puts = [unchanged, *puts, *(Put(each, ABSENT) for each in waiting), *([Put(owed)] if owed else [])]
+    return Prepared(entry, known, Version.of(entry.record, item), puts, rows, hours, owed)
 
 
 async def carry_out(table: Table, prepared: Prepared) -> None:
@@ -108,42 +120,175 @@ async def carry_out(table: Table, prepared: Prepared) -> None:
         CollisionError: an event's place is taken.
         StoreError: it is not known to be done; the same transaction may be repeated.
     """
+    name = prepared.version.item["tx"]
     try:
-        await table.transact(prepared.operations, prepared.tx)
+        await table.transact(prepared.operations, name)
     except (RefusedError, UnknownOutcomeError) as error:
         found = await table.get(items.state(prepared.entry.subject))
-        tx = None if found is None else found["tx"]
-        if tx == prepared.tx:
-            await table.agreed(written_with(found))
+        tx = found and found["tx"]
+        if tx == name:
+            await table.agreed(codec.written_with(found))
             return
-        if tx != (None if prepared.known is None else prepared.known.tx):
+        if tx != (prepared.known and prepared.known.item["tx"]):
             raise ConflictError from error
         if isinstance(error, RefusedError):
             raise CollisionError from error
         raise
 
 
-def written_with(item: Item | None) -> list[Key]:
-    """Return the keys of the deliveries that were written in one transaction with a state."""
-    wrote = (item or {}).get("wrote", ())
-    if item is None or not isinstance(wrote, list):
-        return []
-    partition = f"O#{shard_of(item['subject'])}"
-    return [Key(partition, sort) for sort in wrote]
+class Committer:
+    """Knows which version of each state this daemon has read or written."""
+
+    def __init__(
+        self, contents: Contents, lanes: ShardLanes, outbox: ShardOutbox, sinks: SinkRegistry, retention: Retention
+    ) -> None:
+        self._table = contents.table
+        self._contents = contents
+        self._lanes = lanes
+        self._outbox = outbox
+        self._sinks = sinks
+        self._retention = retention
+        self._versions: dict[str, Version] = {}
+        self._prepared: dict[int, Prepared] = {}
+        """By the identity of their entries, which they keep alive."""
+        self._last_number = 0
+        """The greatest number that this daemon gave to an event, or saw."""
+        self._hours: set[str] = set()
+        """Those that it has listed in the history."""
+
+    async def commit(self, entries: Sequence[Entry], now: datetime) -> None:
+        """Commit each subject's entries by themselves, so that a repeat continues where it was."""
+        groups: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            groups[entry.subject].append(entry)
+        kept = await gather(self._commit_all(group, now.timestamp()) for group in groups.values())
+        for entry in entries:
+            self._prepared.pop(id(entry), None)
+        conflicts = [subject for subject, done in zip(groups, kept, strict=True) if not done]
+        if conflicts:
+            raise StoreConflict(f"{self._table.address}: another daemon wrote the state of {conflicts[0]}", conflicts)
+
+    async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
+        """Read subjects again, with their waiting deliveries; a subject without a state is left out."""
+        found = await gather(map(self._reload, dict.fromkeys(subjects)))
+        return {subject: record for subject, record in found if record is not None}
+
+    async def forget(self, subjects: Collection[str]) -> None:
+        await gather(map(self._forget, dict.fromkeys(subjects)))
+
+    async def load(self, shard: int) -> dict[str, Record]:
+        """Read the states of a shard, and then its waiting deliveries."""
+        # States first: whatever was committed by then waits, or was delivered, when what waits is read.
+        found = await self._table.query(f"T#{shard}")
+        states = [each for each in await gather(map(self._contents.record_of, found)) if each is not None]
+        await self._table.agreed(key for _, _, item in states for key in codec.written_with(item))
+        await self._lanes.read(shard)
+        self._versions |= {subject: Version.of(record, item) for subject, record, item in states}
+        self._last_number = max(self._last_number, self._lanes.index.newest())
+        return {subject: record for subject, record, _ in states}
+
+    def unload(self, shard: int) -> None:
+        """Forget which versions of a shard's states this daemon knows."""
+        self._versions = {key: version for key, version in self._versions.items() if shard_of(key) != shard}
+
+    async def _commit_all(self, entries: Sequence[Entry], now: float) -> bool:
+        """Commit a subject's entries in turn; returns False if another daemon wrote its state."""
+        try:
+            for entry in entries:
+                await self._commit(entry, now)
+        except ConflictError:
+            return False
+        return True
+
+    async def _commit(self, entry: Entry, now: float) -> None:
+        for _ in range(MAX_COLLISIONS):
+            prepared = self._prepared.get(id(entry)) or await self._prepare(entry, now)
+            if prepared.done:
+                return
+            for hour in prepared.hours - self._hours:  # an hour is listed before there is an event in it
+                await self._table.write(Put({"k": "H", "s": hour}))
+                self._hours.add(hour)
+            await self._sinks.announce({row.place.sink for row in prepared.rows})
+            try:
+                await carry_out(self._table, prepared)
+            except CollisionError:
+                self._last_number += 1_000_000
+                await self._discard(prepared)
+            except ConflictError:
+                await self._discard(prepared)
+                raise
+            else:
+                await self._committed(prepared, now)
+                return
+        raise StoreError(f"{self._table.address}: no place is free for the events of {entry.subject}")
+
+    async def _prepare(self, entry: Entry, now: float) -> Prepared:
+        known = self._versions.get(entry.subject)
+        if entry.follows not in (None, known.record if known else Record()):
+            raise ConflictError  # it was found before what is known by now
+        prepared = await prepare(self._table, entry, known, now, lambda last: self._number(now, last))
+        self._prepared[id(entry)] = prepared
+        return prepared
+
+    async def _discard(self, prepared: Prepared) -> None:
+        """Delete the parts of long texts of a transaction that can no longer be carried out."""
+        del self._prepared[id(prepared.entry)]
+        wrote = [each.target for each in prepared.operations if isinstance(each.target, dict)]
+        await _tidy(self._forget_texts([item for item in wrote if "parts" in item]))
+
+    async def _committed(self, prepared: Prepared, now: float) -> None:
+        subject = prepared.entry.subject
+        if prepared.owed is not None:
+            await self._lanes.write_owed(prepared.owed)
+        prepared.done = True
+        self._versions[subject] = prepared.version
+        if self._lanes.holds(subject):
+            reminders = self._lanes.index.reminders(subject)
+            for row in prepared.rows:
+                self._lanes.add(row)
+            if prepared.entry.events:
+                self._retention.subject_changed(subject)
+                await _tidy(gather(self._outbox.end(row, now, DeliveryState.DROPPED, OVER) for row in reminders))
+        if prepared.known is not None:
+            await _tidy(chunked_text.forget(self._table, prepared.known.item))
+
+    def _number(self, now: float, last: int) -> int:
+        """Return the next event's number: above the subject's last one, whatever the clocks say."""
+        self._last_number = max(items.number_at(now), self._last_number + 1, last + 1)
+        return self._last_number
+
+    async def _reload(self, subject: str) -> tuple[str, Record | None]:
+        found = await self._contents.record_of(await self._table.get(items.state(subject)))
+        if found is not None:
+            await self._table.agreed(codec.written_with(found[2]))
+        await self._lanes.read_subject(subject)
+        if found is not None:
+            self._versions[subject] = Version.of(*found[1:])
+            return subject, found[1]
+        if self._versions.pop(subject, None) is not None:
+            log.warning("state.lost", subject=subject, consequence="the next poll counts as the first observation",
+                        reason="the table is new, or a daemon with another configuration deleted it")  # fmt: skip
+        return subject, None
+
+    async def _forget(self, subject: str) -> None:
+        key = items.state(subject)
+        item = await self._table.get(key)
+        if item is not None:
+            with contextlib.suppress(RefusedError):  # another daemon still polls it
+                await self._table.write(Delete(key, "tx = :tx", {":tx": item["tx"]}))
+            await _tidy(chunked_text.forget(self._table, item))
+        self._versions.pop(subject, None)
+
+    async def _forget_texts(self, discarded: Sequence[Item]) -> None:
+        # Another daemon may have written on top of what was committed though its response was lost.
+        there = await self._table.agreed(items.key_of(item) for item in discarded)
+        kept = {item.get("parts") for item in there.values()}
+        await gather(chunked_text.forget(self._table, item) for item in discarded if item["parts"] not in kept)
 
 
-def owing(subject: str, rows: list[Row]) -> Item | None:
-    """Return a note of deliveries that are still to be written, for the partition of the waiting ones."""
-    if not rows:
-        return None
-    number = rows[0].place.number
-    key = Key(f"O#{shard_of(subject)}", f"{items.lanes(subject)}{items.OWED}{number:020}")
-    owed = [f"{row.place.number}{items.OWED}{row.event_id}{items.OWED}{row.place.sink}" for row in rows]
-    return codec.at(key, {"subject": subject, "owed": owed, "recorded": rows[0].recorded, "tx": uuid4().hex})
-
-
-def owed_rows(item: Item) -> list[Row]:
-    """Return the deliveries in such a note."""
-    notes = [text.split(items.OWED, 2) for text in item["owed"]]
-    recorded = float(item["recorded"])
-    return [Row(Place(item["subject"], sink, int(number), 0), id_, recorded) for number, id_, sink in notes]
+async def _tidy(work: Awaitable[object]) -> None:
+    """Clean up after a commit; a failure must not make the commit look undone."""
+    try:
+        await work
+    except StoreError as error:
+        log.debug("store.tidy_failed", error=str(error))

@@ -22,7 +22,7 @@ An event's body is there once, however many sinks wait for it; so what waits is 
 from __future__ import annotations
 
 import base64
-import zlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -40,12 +40,6 @@ SHARDS = 16
 Value = str | int | float | bytes | list[str]
 Item = dict[str, Any]
 """The attributes of an item, as `checked`."""
-
-COMPRESSED = 4096
-"""Characters from which a text is compressed."""
-
-LONGEST = 300 * 1024
-"""Bytes of a text in one item at most (DynamoDB takes 400 KB); what is longer is cut into parts."""
 
 END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1e6)
 """A number that no event reaches: no hour is later."""
@@ -104,10 +98,10 @@ class EventKey(NamedTuple):
 
 
 @lru_cache(1 << 16)
-def shard_of(subject: str, shards: int = SHARDS) -> int:
+def shard_of(subject: str) -> int:
     """Return the shard of a target or an endpoint: by the endpoint, of whose rate one daemon thus has all."""
     digest = sha256("/".join(endpoint_of(subject)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") % shards
+    return int.from_bytes(digest[:8], "big") % SHARDS
 
 
 def endpoint_of(subject: str) -> tuple[str, ...]:
@@ -188,26 +182,15 @@ def key_of(item: Item) -> Key:
     return Key(str(item["k"]), str(item["s"]))
 
 
-def packed(text: str) -> bytes | str:
-    """Return a long text compressed, and a short one as it is."""
-    return text if len(text) < COMPRESSED else zlib.compress(text.encode("utf-8", "surrogatepass"))
-
-
-def unpacked(value: Value) -> str:
-    """Return the text that `packed` got."""
-    if isinstance(value, bytes):
-        return zlib.decompress(value).decode("utf-8", "surrogatepass")
-    return str(value)
-
-
 def sound(text: str) -> str:
     """Return `text` as DynamoDB accepts it: a lone surrogate becomes a question mark."""
     return text.encode("utf-8", "replace").decode()
 
 
-def encode(item: Item) -> dict[str, Any]:
-    """Return an item, or values, in the form of DynamoDB's API."""
-    return {name: _encode(value) for name, value in item.items()}
+def encode(item: Mapping[str, Value] | Key) -> dict[str, Any]:
+    """Return an item, a key or values in the form of DynamoDB's API."""
+    values = item._asdict() if isinstance(item, Key) else item
+    return {name: _encode(value) for name, value in values.items()}
 
 
 def decode(item: dict[str, Any]) -> Item:

@@ -6,15 +6,14 @@ owner's counter has still not moved; so an owner that renews, and then reads, ha
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection, Iterable, Mapping
 
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.items import Item, Key, Value
-from watcher.stores.dynamodb.table import ConditionCheck, Table, Update
-
-Values = dict[str, Value]
+from watcher.stores.dynamodb.table import ABSENT, ConditionCheck, Delete, Table, Update
 
 LEASES = "L"
 """The partition of leases and counters."""
@@ -23,9 +22,6 @@ SHARD, WATCHER = "S#", "W#"
 
 EXPIRY_SECONDS = 86400
 """After this DynamoDB deletes the counter of a daemon that was killed."""
-
-_TAKING = "SET #owner = :me, epoch = :next"
-_UNCHANGED = "#owner = :owner AND epoch = :epoch"
 
 
 class LeaseTable:
@@ -38,58 +34,43 @@ class LeaseTable:
 
     async def renew(self, *, leaving: bool) -> None:
         """Increase the counter; it is never set, so that a renewal that arrives late moves it, too."""
-        values: Values = {":one": 1, ":leaving": int(leaving), ":ttl": int(time.time()) + EXPIRY_SECONDS}
-        await self._table.update(life(self._me), "SET leaving = :leaving, #ttl = :ttl ADD #n :one", values)
+        values = {":one": 1, ":leaving": int(leaving), ":ttl": int(time.time()) + EXPIRY_SECONDS}
+        renewal = "SET leaving = :leaving, #ttl = :ttl ADD #n :one"
+        await self._table.write(Update(life(self._me), "", values, renewal))
 
     async def read(self) -> Seen:
         return seen_in(await self._table.query(LEASES))
 
     async def acquire(self, shard: int, seen: Lease | None) -> Lease | None:
-        """Acquire a lease; one that never had an owner has no epoch, though it may have news."""
-        epoch, news = (0, 0) if seen is None else (seen.epoch, seen.news)
-        values: Values = {":me": self._me, ":next": epoch + 1}
-        if epoch:
-            values[":epoch"] = epoch
-        unchanged = f"attribute_not_exists(#owner) AND {'epoch = :epoch' if epoch else 'attribute_not_exists(epoch)'}"
+        seen = seen or Lease(None, 0)
         try:
-            await self._table.update(lease(shard), _TAKING, values, unchanged)
+            await self._table.write(self._taking(shard, seen))
         except RefusedError:
             return None
-        return Lease(self._me, epoch + 1, news)
+        return self._taken(seen)
 
     async def steal(self, owner: str, shards: Collection[int], seen: Seen) -> Mapping[int, Lease]:
-        wanted = {shard: seen.leases[shard] for shard in shards}
-        thefts = [
-            Update(
-                lease(shard),
-                _TAKING,
-                {":me": self._me, ":next": each.epoch + 1, ":owner": owner, ":epoch": each.epoch},
-                _UNCHANGED,
-            )
-            for shard, each in wanted.items()
-        ]
+        thefts = [self._taking(shard, seen.leases[shard]) for shard in shards]
         beat = seen.watchers.get(owner)
-        unmoved = (
-            ConditionCheck(life(owner), "attribute_not_exists(k)")
-            if beat is None
-            else ConditionCheck(life(owner), "#n = :n", {":n": beat.count})
-        )
-        try:
-            await self._table.transact([unmoved, *thefts])
-        except RefusedError:
-            return {}
-        return {shard: Lease(self._me, each.epoch + 1, each.news) for shard, each in wanted.items()}
+        unmoved = ("#n = :n", {":n": beat.count}) if beat else (ABSENT,)
+        stolen = await self._table.try_transact([ConditionCheck(life(owner), *unmoved), *thefts])
+        return {shard: self._taken(seen.leases[shard]) for shard in shards} if stolen else {}
 
     async def release(self, shard: int, mine: Lease) -> None:
         """Release a lease; one that was stolen meanwhile stays as it is."""
-        values: Values = {":owner": self._me, ":epoch": mine.epoch}
-        try:
-            await self._table.update(lease(shard), "REMOVE #owner", values, _UNCHANGED)
-        except RefusedError:
-            return
+        with contextlib.suppress(RefusedError):
+            await self._table.write(Update(lease(shard), *_unchanged(mine), "REMOVE #owner"))
 
     async def resign(self) -> None:
-        await self._table.delete(life(self._me))
+        await self._table.write(Delete(life(self._me)))
+
+    def _taking(self, shard: int, seen: Lease) -> Update:
+        unchanged, values = _unchanged(seen)
+        values |= {":me": self._me, ":next": seen.epoch + 1}
+        return Update(lease(shard), unchanged, values, "SET #owner = :me, epoch = :next")
+
+    def _taken(self, seen: Lease) -> Lease:
+        return Lease(self._me, seen.epoch + 1, seen.news)
 
 
 def lease(shard: int) -> Key:
@@ -107,14 +88,21 @@ def seen_in(items: Iterable[Item]) -> Seen:
     leases: dict[int, Lease] = {}
     watchers: dict[str, Beat] = {}
     for item in items:
-        sort = str(item["s"])
+        sort, owner = str(item["s"]), item.get("owner")
         if sort.startswith(SHARD):
-            owner = item.get("owner")
             known = None if owner is None else str(owner)
             leases[int(sort.removeprefix(SHARD))] = Lease(known, _number(item, "epoch"), _number(item, "news"))
         elif sort.startswith(WATCHER):
             watchers[sort.removeprefix(WATCHER)] = Beat(_number(item, "n"), bool(item.get("leaving")))
     return Seen(leases, watchers)
+
+
+def _unchanged(seen: Lease) -> tuple[str, dict[str, Value]]:
+    """Return the condition that a lease is as it was seen; one that never had an owner has no epoch, but maybe news."""
+    owner = "#owner = :owner" if seen.owner else "attribute_not_exists(#owner)"
+    epoch = "epoch = :epoch" if seen.epoch else "attribute_not_exists(epoch)"
+    values = {":owner": seen.owner, ":epoch": seen.epoch}
+    return f"{owner} AND {epoch}", {name: value for name, value in values.items() if value}
 
 
 def _number(item: Item, name: str) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from watcher.aws.sessions import Sessions
 from watcher.core.events import Event, fitting
@@ -16,9 +17,9 @@ from watcher.sources.subjects import matches_one_id, subject_matches
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.contents import Contents
-from watcher.stores.dynamodb.items import SHARDS, EventKey, Item
+from watcher.stores.dynamodb.items import EventKey, Item
 from watcher.stores.dynamodb.schema import check
-from watcher.stores.dynamodb.table import MOST_READ, Table, gather
+from watcher.stores.dynamodb.table import MOST_READ, Table, batches, gather
 from watcher.util.globs import matches
 
 PAGE = 200
@@ -32,9 +33,6 @@ as much as signatures allow (five minutes from AWS's, to either side)."""
 class DynamoReader:
     """Reads what any daemon has written to the table."""
 
-    prepares = False
-    """Whether a table that was never used is made ready for use."""
-
     late = items.number_at(LATE)
 
     def __init__(self, address: Address, sessions: Sessions | None = None, table: Table | None = None) -> None:
@@ -43,24 +41,20 @@ class DynamoReader:
         self.contents = Contents(self.table)
 
     async def open(self) -> None:
-        """Look whether the table can be used.
-
-        Raises:
-            StoreError: there is none, or it is not as it must be.
-        """
         try:
-            await check(self.table, preparing=self.prepares)
+            await self._prepare()
         except BaseException:
             await self.table.close()
             raise
 
     async def close(self) -> None:
-        """Close the connections."""
         await self.table.close()
 
+    async def _prepare(self) -> None:
+        await check(self.table)
+
     async def records(self) -> dict[str, Record]:
-        shards = await gather(self.table.query(f"T#{shard}") for shard in range(SHARDS))
-        found = await gather(self.contents.record_of(item) for shard in shards for item in shard)
+        found = await gather(map(self.contents.record_of, await self.contents.shards("T")))
         return {subject: record for subject, record, _ in filter(None, found)}
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
@@ -73,38 +67,26 @@ class DynamoReader:
                     break
         keys = sorted(map(codec.event_key, found), reverse=query.newest)
         events: list[tuple[int, Event]] = []
-        for start in range(0, len(keys), MOST_READ):
-            some = keys[start : start + MOST_READ]
-            bodies = await self.contents.events_at(some)
-            there = [(key.number, bodies[key]) for key in some if key in bodies]
-            kept = fitting([*events, *there], query.size)
-            full, events = len(kept) < len(events) + len(there), kept
-            if full:
+        for some in batches(keys, MOST_READ):
+            events += await self._numbered(some)
+            count, events = len(events), fitting(events, query.size)
+            if len(events) < count:
                 break
         return events[::-1] if query.newest else events
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        states = frozenset(query.states or DeliveryState)
-        found = [
-            item
-            for item in await self.contents.deliveries(query.event_id, states)
-            if codec.state_of(item) in states and query.sink in (None, item["sink"])
-        ]
-        found.sort(
-            key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]), reverse=query.newest
-        )
-        bodies = await self.contents.events_at([codec.event_key(item) for item in found[: query.limit]])
-        pairs = [(item, bodies.get(codec.event_key(item))) for item in found[: query.limit]]
-        return [codec.record_of(item, event) for item, event in pairs if event is not None]
+        found = await self.contents.deliveries(query.event_id, query.states or [*DeliveryState])
+        wanted = [item for item in found if query.sink in (None, item["sink"])]
+        wanted = sorted(wanted, key=codec.order_of, reverse=query.newest)[: query.limit]
+        events = await self.contents.events_at(map(codec.event_key, wanted))
+        return [codec.record_of(item, events[key]) for item in wanted if (key := codec.event_key(item)) in events]
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
-        items = await self.contents.undelivered("OD")
-        return Counter((str(item["sink"]), codec.state_of(item)) for item in items)
+        found = await self.contents.undelivered("OD")
+        return Counter((str(item["sink"]), codec.state_of(item)) for item in found)
 
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
-        keys = await self.contents.keys_of(event_id)
-        bodies = await self.contents.events_at(keys)
-        return [(key.number, bodies[key]) for key in keys if key in bodies]
+        return await self._numbered(await self.contents.keys_of(event_id))
 
     async def registered_sinks(self) -> Collection[str]:
         return await self.contents.sinks("sinks")
@@ -112,6 +94,10 @@ class DynamoReader:
     async def alive_at(self) -> datetime | None:
         item = await self.table.get(items.ALIVE)
         return moment_of((item or {}).get("at"))
+
+    async def _numbered(self, keys: Sequence[EventKey]) -> list[tuple[int, Event]]:
+        events = await self.contents.events_at(keys)
+        return [(key.number, events[key]) for key in keys if key in events]
 
     async def _history(self, query: EventQuery) -> AsyncIterator[Item]:
         """Places of events from which all that are wanted can be chosen, in the order that the query asks for."""
@@ -121,15 +107,14 @@ class DynamoReader:
             first = max(first, items.number_at(query.since.timestamp()))
         if first >= items.END:
             return
-        since, page = f"{first:020}", min(PAGE, query.limit)
+        pages = partial(self.table.pages, newest=query.newest)
+        since = f"{first:020}"
         if query.target is not None and matches_one_id(query.target):
-            async for item in self.table.pages(
-                items.history(query.target), newest=query.newest, since=since, page=page
-            ):
+            async for item in pages(items.history(query.target), since=since, page=min(PAGE, query.limit)):
                 yield item
             return
-        async for listed in self.table.pages("H", newest=query.newest, since=items.hour_of(first)):
-            async for item in self.table.pages(f"H#{listed['s']!s}", newest=query.newest, since=since, page=PAGE):
+        async for listed in pages("H", since=items.hour_of(first)):
+            async for item in pages(f"H#{listed['s']!s}", since=since, page=PAGE):
                 yield item
 
 

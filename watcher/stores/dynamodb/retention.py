@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import islice
 from math import inf
 
 from watcher.core import reminders
@@ -13,15 +14,14 @@ from watcher.core.ports import DeliveryState, ReminderRequest
 from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
-from watcher.stores.dynamodb.operator_outbox import touched
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.sink_registry import SinkRegistry
-from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Operation, Put, gather
+from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, batches, gather
 from watcher.stores.lane_index import Place, Row
 from watcher.stores.lanes import OVER
 
-STEP = 50
+BATCH = 50
 """Events that are looked at together."""
 
 DAY_SECONDS = 86400.0
@@ -50,12 +50,10 @@ class Retention:
         first = items.number_at(moment)
         await self._sinks.announce({sink})
         for hour in await self._contents.hours():
-            if hour < items.hour_of(first):
-                continue
-            places = [item async for item in self._table.pages(f"H#{hour}", since=f"{first:020}")]
-            old = [item for item in places if float(item["recorded"]) >= moment]
-            for start in range(0, len(old), STEP):
-                done += sum(await gather(self._replayed(item, sink, wanted) for item in old[start : start + STEP]))
+            if hour >= items.hour_of(first):
+                places = [item async for item in self._table.pages(f"H#{hour}", since=f"{first:020}")]
+                for some in batches([item for item in places if float(item["recorded"]) >= moment], BATCH):
+                    done += sum(await gather(self._replayed(item, sink, wanted) for item in some))
         return done
 
     async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
@@ -74,17 +72,16 @@ class Retention:
                 break
             places = [item async for item in self._table.pages(f"H#{hour}")]
             left = len(places)
-            old = [item for item in places if float(item["recorded"]) < moment]
-            while old and done < limit:
-                # No more at a time than may still end, so that no more do.
-                some, old = old[: min(STEP, limit - done)], old[min(STEP, limit - done) :]
-                ended = sum(await gather(self._prune(codec.event_key(item), moment) for item in some))
-                done, left = done + ended, left - ended
+            old = iter([codec.event_key(item) for item in places if float(item["recorded"]) < moment])
+            # No more at a time than may still be deleted, so that no more are.
+            while some := [*islice(old, min(BATCH, limit - done))]:
+                deleted = sum(await gather(self._prune(key, moment) for key in some))
+                done, left = done + deleted, left - deleted
             if done >= limit:
                 return done
             # A daemon that writes into an hour lists it once; so it stays listed until no daemon can write into it.
             if not left and hour < items.hour_of(items.number_at(moment - DAY_SECONDS)):
-                await self._table.delete(Key("H", hour))
+                await self._table.write(Delete(Key("H", hour)))
         return done
 
     def subject_changed(self, subject: str) -> None:
@@ -103,78 +100,68 @@ class Retention:
     async def _let_wait(self, row: Row) -> bool:
         """Let an old event wait for a sink; returns False if the event was pruned, or waits already."""
         put = Put(codec.waiting_item(row), ABSENT)
-        if not await self._table.try_transact([put, touched(EventKey.of(row))]):
-            return False
-        self._lanes.add(row)
-        return True
+        done = await self._table.try_transact([put, codec.touch(EventKey.of(row))])
+        if done:
+            self._lanes.add(row)
+        return done
 
-    async def _remind(self, request: ReminderRequest, now: float) -> int:
-        if (
-            self._index.waits(request.sink, request.subject)
-            or now < self._not_before.get(request, -inf) <= now + request.every
-        ):
-            return 0
-        found = await self._last_event(request.subject, request.type)
-        if found is None:
-            return 0
-        key, event, recorded = found
-        ended = await self._deliveries_of(key, request.sink)
-        last = max(ended, default=None)
-        count = reminders.due(request, event.body, recorded, last, now)
+    async def _remind(self, request: ReminderRequest, now: float) -> bool:
+        early = now < self._not_before.get(request, -inf) <= now + request.every
+        if early or self._index.waits(request.sink, request.subject):
+            return False
+        item = await self._last_event(request.subject, request.type)
+        if item is None:
+            return False
+        key, recorded = codec.event_key(item), float(item["recorded"])
+        last = max(await self._ended_deliveries(key, request.sink), default=None)
+        count = reminders.due(request, await chunked_text.text_of(self._table, item), recorded, last, now)
         if count is None:
             due = (last[1] if last else recorded) + request.every
             self._not_before[request] = due if due > now else now + LOOK_AGAIN_SECONDS
-            return 0
-        row = Row(Place(request.subject, request.sink, key.number, count), key.id, recorded)
+            return False
         self._not_before.pop(request, None)
-        return int(await self._let_wait(row))
+        return await self._let_wait(Row(Place(request.subject, request.sink, key.number, count), key.id, recorded))
 
-    async def _last_event(self, subject: str, kind: str) -> tuple[EventKey, Event, float] | None:
-        """Return a subject's last event of a type, and when it was recorded."""
+    async def _last_event(self, subject: str, kind: str) -> Item | None:
         async for item in self._table.pages(items.history(subject), newest=True, page=4):
             if item["type"] == kind and item["subject"] == subject:
-                event = codec.event_of(item, await chunked_text.text_of(self._table, item))
-                return codec.event_key(item), event, float(item["recorded"])
+                return item
         return None
 
-    async def _deliveries_of(self, key: EventKey, sink: str) -> list[tuple[int, float]]:
-        """Return the ended deliveries of an event to a sink: the reminder's count, and when it ended."""
-        dead = f"{items.lane(key.subject, sink)}{key.number:020}"
-        settled, letters = await asyncio.gather(
-            self._table.query(items.by_id(key.id), f"D\x1f{dead}"),
-            self._table.query(f"D#{shard_of(key.subject)}", dead),
+    async def _ended_deliveries(self, key: EventKey, sink: str) -> list[tuple[int, float]]:
+        """Return the ended deliveries of an event to a sink: the reminder's number, and when it ended."""
+        prefix = f"{items.lane(key.subject, sink)}{key.number:020}"
+        settled, dead = await asyncio.gather(
+            self._table.query(items.by_id(key.id), f"D\x1f{prefix}"),
+            self._table.query(f"D#{shard_of(key.subject)}", prefix),
         )
-        return [(codec.place_of(item).reminder, codec.ended_at(item)) for item in (*settled, *letters)]
+        return [(item["reminder"], codec.ended_at(item)) for item in (*settled, *dead)]
 
     async def _prune(self, key: EventKey, before: float) -> bool:
         """Delete an old event with its ended deliveries unless it is still needed; returns whether it was deleted."""
         if self._ended.get(key, -inf) >= before:
             return False
         event = await self._table.get(key.body)
-        waiting, letters, settled = await asyncio.gather(
+        waiting, dead, settled = await asyncio.gather(
             self._contents.undelivered_of("O", key.subject),
             self._contents.undelivered_of("D", key.subject),
             self._table.query(items.by_id(key.id), "D"),
         )
-        mine = [item for item in (*letters, *settled) if codec.event_key(item) == key]
-        recent = [moment for item in mine if (moment := codec.ended_at(item)) >= before]
+        mine = [item for item in (*dead, *settled) if codec.event_key(item) == key]
+        recent = max((moment for item in mine if (moment := codec.ended_at(item)) >= before), default=None)
         old = [item for item in mine if codec.ended_at(item) < before]
-        if recent or any(codec.event_key(item) == key for item in waiting):
-            if recent:
-                self._ended[key] = max(recent)
-            await gather(self._table.delete(items.key_of(item)) for item in old if item["reminder"])
+        if recent is not None:
+            self._ended[key] = recent
+        if recent is not None or any(codec.event_key(item) == key for item in waiting):
+            await gather(self._table.write(Delete(items.key_of(item))) for item in old if item["reminder"])
             return False
         self._ended.pop(key, None)
-        places: list[Operation] = [Delete(key.in_history), Delete(key.by_id)]
-        places += [Delete(items.key_of(item)) for item in old[: MOST_WRITTEN - 3]]
         seen = (event or {}).get("touched")
-        unchanged = (
-            Delete(key.body, "touched = :t", {":t": seen})
-            if seen
-            else Delete(key.body, "attribute_not_exists(touched)")
-        )
-        if not await self._table.try_transact([unchanged, *places]):
+        untouched = ("touched = :t", {":t": seen}) if seen else ("attribute_not_exists(touched)",)
+        places = [Delete(key.body, *untouched), Delete(key.in_history), Delete(key.by_id)]
+        places += [Delete(items.key_of(item)) for item in old]
+        if not await self._table.try_transact(places[:MOST_WRITTEN]):
             return False
-        await gather(self._table.delete(items.key_of(item)) for item in old[MOST_WRITTEN - 3 :])
+        await gather(map(self._table.write, places[MOST_WRITTEN:]))
         await chunked_text.forget(self._table, event)
         return True

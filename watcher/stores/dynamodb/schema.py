@@ -6,24 +6,19 @@ import asyncio
 import contextlib
 from typing import Any
 
-import structlog
-
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.client import Caller, NoTableError, RefusedError
+from watcher.stores.dynamodb.client import NoTableError, RefusedError
 from watcher.stores.dynamodb.items import FORM, META, SHARDS
-from watcher.stores.dynamodb.table import ABSENT, Table
-
-log = structlog.get_logger()
+from watcher.stores.dynamodb.table import ABSENT, Put, Table
 
 KEYS = [{"AttributeName": "k", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}]
 TYPES = [{"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "s", "AttributeType": "S"}]
 TTL = "ttl"
 
 CREATION_SECONDS = 120.0
-"""How long AWS may take to create the table, and to make it ready for backups."""
+"""How long AWS may take to create the table, and to make it ready for backups; looked at every `CHECK_SECONDS`."""
 
 CHECK_SECONDS = 0.5
-"""Between checks whether it has."""
 
 
 async def check(table: Table, *, importing: bool = False, preparing: bool = False) -> None:
@@ -37,15 +32,12 @@ async def check(table: Table, *, importing: bool = False, preparing: bool = Fals
     """
     try:
         meta = await table.get(META)
-    except NoTableError:
-        raise
     except StoreError as error:
         if "ValidationException" in str(error):
             raise _wrong_keys(table) from error
         raise
     if meta is None and preparing:
-        if not await table.any():
-            await _prepare(table)
+        await _prepare(table)
         meta = await table.get(META)  # another process may have prepared it at the same moment
     if meta is None:
         raise StoreError(f"{table.address}: it is there, and not yet watcher's; `watcher state init` prepares it")
@@ -79,28 +71,26 @@ async def init(table: Table) -> list[str]:
 
 
 async def _init(table: Table) -> list[str]:
-    done, caller, name = [], table.caller, table.address.table
-    try:
-        response = await caller.call("DescribeTable", {"TableName": name})
-    except NoTableError:
-        wanted = {"TableName": name, "KeySchema": KEYS, "AttributeDefinitions": TYPES, "BillingMode": "PAY_PER_REQUEST"}
+    done, found = [], await _description(table)
+    if found is None:
+        wanted = {"KeySchema": KEYS, "AttributeDefinitions": TYPES, "BillingMode": "PAY_PER_REQUEST"}
         try:
-            await caller.call("CreateTable", wanted, within=CREATION_SECONDS)
+            await table.call("CreateTable", wanted, within=CREATION_SECONDS)
             done.append("the table was made, with capacity on demand")
         except StoreError as error:
             if "ResourceInUse" not in str(error):
                 raise  # another process creates it at this moment
-        response = await _made(caller, name)
-    found = {(each["AttributeName"], each["KeyType"]) for each in response["Table"]["KeySchema"]}
-    types = {each["AttributeName"]: each["AttributeType"] for each in response["Table"]["AttributeDefinitions"]}
-    if found != {("k", "HASH"), ("s", "RANGE")} or (types.get("k"), types.get("s")) != ("S", "S"):
+        found = await _made(table)
+    keys = {(each["AttributeName"], each["KeyType"]) for each in found["KeySchema"]}
+    types = {each["AttributeName"]: each["AttributeType"] for each in found["AttributeDefinitions"]}
+    if keys != {("k", "HASH"), ("s", "RANGE")} or (types.get("k"), types.get("s")) != ("S", "S"):
         raise _wrong_keys(table)
     if await table.get(META) is None:
-        if await table.any() and await table.get(META) is None:
+        await _prepare(table)
+        if await table.get(META) is None:
             raise StoreError(
                 f"{table.address}: there are items in it that are not watcher's; name another table under `state`"
             )
-        await _prepare(table)
         done.append(f"it was prepared for watcher (form {FORM})")
     await check(table)
     if await _turn_on_ttl(table):
@@ -113,54 +103,58 @@ async def _init(table: Table) -> list[str]:
 async def missing_ttl(table: Table) -> bool:
     """Return whether TTL is known to be off; without permission to read it, it is taken to be on."""
     try:
-        response = await table.caller.call("DescribeTimeToLive", {"TableName": table.address.table})
+        return not await _ttl_is_on(table)
     except StoreError:
         return False
-    return not _ttl_is_on(response)
 
 
 async def _prepare(table: Table) -> None:
-    with contextlib.suppress(RefusedError):  # another process just did
-        await table.put({"k": META.k, "s": META.s, "form": FORM, "shards": SHARDS}, ABSENT)
+    """Make a table without items watcher's."""
+    if not await table.any():
+        with contextlib.suppress(RefusedError):  # another process just did
+            await table.write(Put({"k": META.k, "s": META.s, "form": FORM, "shards": SHARDS}, ABSENT))
 
 
-async def _made(caller: Caller, name: str) -> dict[str, Any]:
+async def _description(table: Table) -> dict[str, Any] | None:
+    try:
+        return dict((await table.call("DescribeTable"))["Table"])
+    except NoTableError:
+        return None
+
+
+async def _made(table: Table) -> dict[str, Any]:
+    """Return the description of the table once it can be used."""
     async with asyncio.timeout(CREATION_SECONDS):
         while True:
-            try:
-                response = await caller.call("DescribeTable", {"TableName": name})
-            except NoTableError:
-                response = {}
-            if response.get("Table", {}).get("TableStatus") == "ACTIVE":
-                return response
+            found = await _description(table)
+            if found is not None and found.get("TableStatus") == "ACTIVE":
+                return found
             await asyncio.sleep(CHECK_SECONDS)
 
 
 async def _turn_on_ttl(table: Table) -> bool:
-    name = table.address.table
-    if _ttl_is_on(await table.caller.call("DescribeTimeToLive", {"TableName": name})):
+    if await _ttl_is_on(table):
         return False
     wanted = {"Enabled": True, "AttributeName": TTL}
-    await table.caller.call("UpdateTimeToLive", {"TableName": name, "TimeToLiveSpecification": wanted})
+    await table.call("UpdateTimeToLive", {"TimeToLiveSpecification": wanted})
     return True
 
 
-def _ttl_is_on(response: dict[str, Any]) -> bool:
-    ttl = response.get("TimeToLiveDescription", {})
+async def _ttl_is_on(table: Table) -> bool:
+    ttl = (await table.call("DescribeTimeToLive")).get("TimeToLiveDescription", {})
     return ttl.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"} and ttl.get("AttributeName") == TTL
 
 
 async def _turn_on_recovery(table: Table) -> bool:
-    name = table.address.table
-    response = await table.caller.call("DescribeContinuousBackups", {"TableName": name})
+    response = await table.call("DescribeContinuousBackups")
     recovery = response.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
         return False
-    wanted = {"TableName": name, "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
+    wanted = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
     async with asyncio.timeout(CREATION_SECONDS):
         while True:
             try:
-                await table.caller.call("UpdateContinuousBackups", wanted)
+                await table.call("UpdateContinuousBackups", wanted)
             except StoreError as error:
                 if "ContinuousBackupsUnavailable" not in str(error):
                     raise

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from watcher.stores.dynamodb import codec, commit, items
+from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.items import Item, shard_of
-from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Operation, Put, Table
+from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put, Table
 from watcher.stores.lane_index import Index, Row
 
 
@@ -40,33 +40,30 @@ class ShardLanes:
         step = self.index.begin()
         try:
             begun = time.monotonic()
-            found = await self.table.query(f"O#{shard}", "" if subject is None else items.lanes(subject))
+            found = await self.table.query(f"O#{shard}", items.lanes(subject) if subject else "")
             rows = [codec.row_of(item, begun) for item in found if "sink" in item]
             for note in [item for item in found if "owed" in item]:
                 rows += await self._written_with(note, begun)
                 rows += await self.write_owed(note)
             rows += await self._missed_predecessors(rows, begun)
-            if subject is not None:
-                self.index.replace(rows, step, lambda place: place.subject == subject)
-            else:
-                self.index.replace(rows, step, lambda place: shard_of(place.subject) == shard)
+            self.index.replace(
+                rows, step, lambda place: place.subject == subject if subject else shard_of(place.subject) == shard
+            )
         finally:
             self.index.end(step)
 
     async def write_owed(self, note: Item) -> list[Row]:
         """Write the deliveries that a commit left for later, step by step; any daemon that reads the note continues."""
-        subject, rows = note["subject"], commit.owed_rows(note)
-        key, before = items.key_of(note), note
-        for start in range(0, len(rows), MOST_WRITTEN - 1):
-            some, rest = rows[start : start + MOST_WRITTEN - 1], rows[start + MOST_WRITTEN - 1 :]
-            left, unchanged = commit.owing(subject, rest), ("tx = :tx", {":tx": before["tx"]})
+        rows = rest = codec.owed_rows(note)
+        while rest:
+            some, rest = rest[: MOST_WRITTEN - 1], rest[MOST_WRITTEN - 1 :]
+            unchanged, left = ("tx = :tx", {":tx": note["tx"]}), codec.owing(rest)
             if left is None:
-                last: Operation = Delete(key, *unchanged)
+                change: Put | Delete = Delete(items.key_of(note), *unchanged)
             else:
-                before = left | key._asdict()
-                last = Put(before, *unchanged)
-            puts = [Put(codec.waiting_item(row)) for row in some]
-            if not await self.table.try_transact([last, *puts]):
+                note = left | items.key_of(note)._asdict()
+                change = Put(note, *unchanged)
+            if not await self.table.try_transact([change, *(Put(codec.waiting_item(row)) for row in some)]):
                 break  # another daemon writes them now, and they are read soon
         return rows
 
@@ -77,7 +74,7 @@ class ShardLanes:
         """
         there, seen, more = {row.place for row in rows}, rows, list[Row]()
         while wanted := [before for row in seen if (before := row.before) is not None and before not in there]:
-            found = await self.table.agreed([items.waiting(place) for place in wanted])
+            found = await self.table.agreed(map(items.waiting, wanted))
             seen = [codec.row_of(item, begun) for item in found.values()]
             there |= {row.place for row in seen}
             more += seen
@@ -86,5 +83,5 @@ class ShardLanes:
     async def _written_with(self, note: Item, begun: float) -> list[Row]:
         """Return the deliveries that a commit wrote beside its note of those still owed."""
         state = await self.table.get(items.state(note["subject"]))
-        found = await self.table.agreed(commit.written_with(state))
+        found = await self.table.agreed(codec.written_with(state))
         return [codec.row_of(item, begun) for item in found.values() if "sink" in item]

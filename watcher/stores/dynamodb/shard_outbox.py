@@ -12,13 +12,11 @@ import structlog
 
 from watcher.core.events import Event
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState
-from watcher.stores.dynamodb import items
-from watcher.stores.dynamodb.chunked_text import TornTextError, text_of
-from watcher.stores.dynamodb.event_cache import EventCache
-from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of
-from watcher.stores.dynamodb.operator_outbox import ended
+from watcher.stores.dynamodb import codec, items
+from watcher.stores.dynamodb.contents import EventCache
+from watcher.stores.dynamodb.items import EventKey, Value, shard_of
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
-from watcher.stores.dynamodb.table import PRESENT, Operation, Update, gather
+from watcher.stores.dynamodb.table import PRESENT, Operation, Update, batches, gather
 from watcher.stores.lane_index import Place, Row
 
 T = TypeVar("T")
@@ -26,7 +24,7 @@ Pending = tuple[DeliveryOutcome, Row, list[Operation]]
 
 log = structlog.get_logger()
 
-TOGETHER, ABREAST = 20, 4
+BATCH, PARALLEL = 20, 4
 """Deliveries that are settled in one transaction; transactions at once where there are many."""
 
 
@@ -48,7 +46,7 @@ class ShardOutbox:
         self._lanes = lanes
         self._index = lanes.index
         self._events = events
-        self._may_deliver = may_deliver
+        self._may: Callable[[str], bool] = lambda subject: may_deliver(shard_of(subject))
         self._trusted_seconds = trusted_seconds
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
@@ -79,13 +77,13 @@ class ShardOutbox:
     async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
         """Record outcomes; a delivery that another daemon settled meanwhile stays as it is."""
         moment = now.timestamp()
-        pending: list[Pending] = []
-        for result in results:
-            row = self._row(result.delivery)
+        pending: list[Pending] = [
+            (result, row, _settling(result, row, moment))
+            for result in results
+            if (row := self._row(result.delivery)) is not None
             # A try that is written already, by this or by another daemon, is not counted once more.
-            counted = row is not None and row.tries > result.delivery.tries
-            if row is not None and not (counted and result.state is DeliveryState.WAITING):
-                pending.append((result, row, _settling(result, row, moment)))
+            and not (row.tries > result.delivery.tries and result.state is DeliveryState.WAITING)
+        ]
         await _in_batches(pending, lambda batch: self._settle_together(batch, moment))
 
     async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
@@ -96,7 +94,7 @@ class ShardOutbox:
 
     async def end(self, row: Row, now: float, state: DeliveryState, answer: str | None) -> bool:
         """End a waiting delivery; returns whether it still waited."""
-        done = await self._table.try_transact(ended(row, now, state, answer))
+        done = await self._table.try_transact(codec.end(row, now, state, answer))
         self._index.remove(row.place)
         return done
 
@@ -121,12 +119,11 @@ class ShardOutbox:
             self._index.failed(row.place, now, result.pause)
         if result.state is DeliveryState.WAITING:
             return
-        following = self._index.remove(row.place, failing=result.failing)
-        if following is not None:
+        if following := self._index.remove(row.place, failing=result.failing):
             await self._table.try_transact([_inheriting(following)])
 
     async def _dead_letter_together(self, rows: Sequence[Row], now: float, reason: str) -> int:
-        operations = [each for row in rows for each in ended(row, now, DeliveryState.DEAD, reason)]
+        operations = [each for row in rows for each in codec.end(row, now, DeliveryState.DEAD, reason)]
         if await self._table.try_transact(operations):
             for row in rows:
                 self._index.remove(row.place)
@@ -144,15 +141,12 @@ class ShardOutbox:
             failures=delivery.failures, since=delivery.failing_since,
         )  # fmt: skip
 
-    def _may(self, subject: str) -> bool:
-        return self._may_deliver(shard_of(subject))
-
     async def _confirm_pending(self, choose: Callable[[], list[Row]]) -> list[Delivery]:
         """Return the deliveries that `choose` finds in the index, those that still wait by the table."""
         while True:
             rows = choose()
             begun = time.monotonic()
-            old = {_waiting(row): row for row in rows if row.seen < begun - self._trusted_seconds}
+            old = {items.waiting(row.place): row for row in rows if row.seen < begun - self._trusted_seconds}
             found = await self._table.get_all(old)
             for row in old.values():
                 row.seen = begun
@@ -171,19 +165,11 @@ class ShardOutbox:
 
     async def _look_for_event(self, row: Row) -> None:
         """Drop a delivery whose event was deleted from the table; it may also be seen a moment before its event."""
-        waits, body = _waiting(row), EventKey.of(row).body
-        found = await self._table.agreed([waits, body])
-        if waits not in found:
+        if not await self._table.agreed([items.waiting(row.place)]):
             self._index.remove(row.place)
-        elif not await self._readable(found.get(body)):
+        elif not await self._events.events_at([EventKey.of(row)]):
             log.error("delivery.event_missing", event_id=row.event_id, subject=row.place.subject)
             await self.end(row, row.recorded, DeliveryState.DROPPED, "its event is not in the table, or not all of it")
-
-    async def _readable(self, event: Item | None) -> bool:
-        try:
-            return event is not None and bool(await text_of(self._table, event))
-        except TornTextError:
-            return False
 
     def _delivery(self, row: Row, event: Event) -> Delivery:
         place, head = row.place, self._index.head(row.place)
@@ -194,37 +180,29 @@ class ShardOutbox:
 
 async def _in_batches(each: Sequence[T], work: Callable[[Sequence[T]], Awaitable[Any]]) -> list[Any]:
     """Do `work` on a few batches at once: commits and heartbeats find room beside it."""
-    batches = [each[start : start + TOGETHER] for start in range(0, len(each), TOGETHER)]
-    done: list[Any] = []
-    for start in range(0, len(batches), ABREAST):
-        done += await gather(map(work, batches[start : start + ABREAST]))
-    return done
-
-
-def _waiting(row: Row) -> Key:
-    return items.waiting(row.place)
+    return [done for some in batches(batches(each, BATCH), PARALLEL) for done in await gather(map(work, some))]
 
 
 def _settling(result: DeliveryOutcome, row: Row, now: float) -> list[Operation]:
     """Return the operations that record the outcome of a try."""
     if result.state is not DeliveryState.WAITING:
         tried = Row(row.place, row.event_id, row.recorded, row.tries + 1, now)
-        return ended(tried, now, result.state, result.answer)
+        return codec.end(tried, now, result.state, result.answer)
     values: dict[str, Value] = {":one": 1, ":now": now, ":answer": items.sound(result.answer), ":tries": row.tries}
-    expression = "SET tries = tries + :one, tried = :now, answer = :answer"
+    change = "SET tries = tries + :one, tried = :now, answer = :answer"
     if result.failing:
-        expression += ", failures = :failures, since = :since, next_try = :next"
+        change += ", failures = :failures, since = :since, next_try = :next"
         since = now if row.since is None else row.since
         values |= {":failures": row.failures + 1, ":since": since, ":next": now + result.pause}
     # A repeat of what was written counts no try twice.
-    return [Update(_waiting(row), expression, values, f"{PRESENT} AND tries = :tries")]
+    return [Update(items.waiting(row.place), f"{PRESENT} AND tries = :tries", values, change)]
 
 
 def _inheriting(row: Row) -> Operation:
     """Return the operation by which a delivery takes over its lane's failures."""
     values: dict[str, Value] = {":failures": row.failures, ":next": row.next_try}
-    expression = "SET failures = :failures, next_try = :next"
+    change = "SET failures = :failures, next_try = :next"
     if row.since is not None:
         values[":since"] = row.since
-        expression += ", since = :since"
-    return Update(_waiting(row), expression, values)
+        change += ", since = :since"
+    return Update(items.waiting(row.place), PRESENT, values, change)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.contents import Contents
-from watcher.stores.dynamodb.items import Value
+from watcher.stores.dynamodb.table import Put, Update
 
 
 class SinkRegistry:
@@ -24,26 +24,21 @@ class SinkRegistry:
         `register` follows later: a sink's history is replayed first, and a reload waits until the sinks that leave have
         answered.
         """
-        if self._own.issuperset(sinks):
-            return
-        coming = sorted(frozenset(sinks) - self._own)
-        values: dict[str, Value] = {":none": [], ":coming": coming}
-        append = "SET coming = list_append(if_not_exists(coming, :none), :coming)"
-        await self._contents.table.update(items.SINKS, append, values)
-        self._own |= frozenset(coming)
+        if coming := sorted(frozenset(sinks) - self._own):
+            append = "SET coming = list_append(if_not_exists(coming, :none), :coming)"
+            await self._contents.table.write(Update(items.SINKS, "", {":none": [], ":coming": coming}, append))
+            self._own |= frozenset(coming)
 
     async def register(self, sinks: Collection[str]) -> None:
         """Make these the registered sinks."""
-        await self._contents.table.put(codec.at(items.SINKS, {"sinks": sorted(sinks)}))
+        await self._contents.table.write(Put(codec.at(items.SINKS, {"sinks": sorted(sinks)})))
         self._own, self._registered = frozenset(sinks), True
 
-    def may_lack(self, sinks: Collection[str]) -> bool:
-        """Return whether some of `sinks` may be removed ones; not before the first `register`."""
-        return self._registered and not self._own.issuperset(sinks)
-
-    async def known(self) -> frozenset[str]:
-        """Return the sinks of this daemon, and those that others have registered or announced.
+    async def removed(self, sinks: Collection[str]) -> list[str]:
+        """Return those of `sinks` that no daemon has registered or announced; none before the first `register`.
 
         In a rolling deployment two configurations are in use: a delivery for a sink of the other one is left to it.
         """
-        return self._own | await self._contents.sinks("sinks", "coming")
+        others = [sink for sink in sinks if sink not in self._own] if self._registered else []
+        known = await self._contents.sinks("sinks", "coming") if others else frozenset[str]()
+        return [sink for sink in others if sink not in known]

@@ -9,25 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 
 from watcher.aws.sessions import Sessions
 from watcher.core.ports import Sharded
 from watcher.core.retry_policy import REMOVED
+from watcher.core.state import Record
 from watcher.core.state_url import Address
+from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
-from watcher.stores.dynamodb.committer import Committer
-from watcher.stores.dynamodb.event_cache import EventCache
-from watcher.stores.dynamodb.items import SHARDS
+from watcher.stores.dynamodb.commit import Committer
+from watcher.stores.dynamodb.contents import EventCache
+from watcher.stores.dynamodb.items import SHARDS, shard_of
+from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-from watcher.stores.dynamodb.shards import Shards
 from watcher.stores.dynamodb.sink_registry import SinkRegistry
-from watcher.stores.dynamodb.table import Table, gather
+from watcher.stores.dynamodb.table import Put, Table, gather
 
 log = structlog.get_logger()
 
@@ -37,8 +39,6 @@ REFRESH_SECONDS, REFRESH_WITHOUT_LEASES_SECONDS = 60.0, 5.0
 
 class DynamoStore(DynamoReader):
     """The store of one daemon; each part implements some of the methods of the port."""
-
-    prepares = True
 
     def __init__(
         self,
@@ -58,17 +58,15 @@ class DynamoStore(DynamoReader):
         """
         super().__init__(address, sessions, table)
         self._leases = address.leases
-        self._sinks = SinkRegistry(self.contents)
-        self._lanes = ShardLanes(self.table)
+        self._sinks = sinks = SinkRegistry(self.contents)
+        self._lanes = lanes = ShardLanes(self.table)
+        may = may_deliver if address.leases and may_deliver else lanes.held.__contains__
         # With leases no other daemon settles what was read.
-        trusted = REFRESH_SECONDS if address.leases else 0.0
-        may = may_deliver if address.leases else None
-        self._outbox = outbox = ShardOutbox(
-            self._lanes, EventCache(self.contents), may or self._lanes.held.__contains__, trusted
-        )
-        retention = Retention(self.contents, self._lanes, outbox, self._sinks)
-        committer = Committer(self.contents, self._lanes, outbox, self._sinks, retention)
-        self.loaded = Shards(self._lanes, committer, outbox, self._sinks)
+        trusted_seconds = REFRESH_SECONDS if address.leases else 0.0
+        self._outbox = outbox = ShardOutbox(lanes, EventCache(self.contents), may, trusted_seconds)
+        retention = Retention(self.contents, lanes, outbox, sinks)
+        committer = Committer(self.contents, lanes, outbox, sinks, retention)
+        self.loaded = Shards(lanes, committer, outbox, sinks)
         self.shards: Sharded | None = self.loaded if address.leases else None
         self._refreshing: asyncio.Task[None] | None = None
         self.commit, self.reload, self.forget = committer.commit, committer.reload, committer.forget
@@ -77,25 +75,17 @@ class DynamoStore(DynamoReader):
         self.dead_letter = outbox.dead_letter
         self.replay, self.remind, self.prune = retention.replay, retention.remind, retention.prune
 
-    async def open(self) -> None:
-        """Check the table, and begin to keep what is held up to date.
-
-        Raises:
-            StoreError: there is no table, or it is not as it must be.
-        """
-        await super().open()
-        try:
-            if await schema.missing_ttl(self.table):
-                log.warning("store.ttl_disabled", table=self.table.address.table,
-                            remedy="turn it on with `watcher state init`",
-                            consequence="membership items of daemons that were killed stay in the table")  # fmt: skip
-            if not self._leases:
-                log.warning("store.leases_disabled", remedy="remove leases=off from `state`: it is only for tests",
-                            consequence="every daemon polls every target, beyond the rate limit")  # fmt: skip
-                await gather(map(self.loaded.load, range(SHARDS)))
-        except BaseException:
-            await self.table.close()
-            raise
+    async def _prepare(self) -> None:
+        """Check the table, and begin to keep what is held up to date."""
+        await schema.check(self.table, preparing=True)
+        if await schema.missing_ttl(self.table):
+            log.warning("store.ttl_disabled", table=self.table.address.table,
+                        remedy="turn it on with `watcher state init`",
+                        consequence="membership items of daemons that were killed stay in the table")  # fmt: skip
+        if not self._leases:
+            log.warning("store.leases_disabled", remedy="remove leases=off from `state`: it is only for tests",
+                        consequence="every daemon polls every target, beyond the rate limit")  # fmt: skip
+            await gather(map(self.loaded.load, range(SHARDS)))
         seconds = REFRESH_SECONDS if self._leases else REFRESH_WITHOUT_LEASES_SECONDS
         self._refreshing = asyncio.create_task(self.loaded.keep_refreshed(seconds), name="store refresh")
 
@@ -112,4 +102,62 @@ class DynamoStore(DynamoReader):
         return sum([await self._outbox.dead_letter(sink, REMOVED, now) for sink in removed])
 
     async def mark_alive(self, now: datetime) -> None:
-        await self.table.put(codec.at(items.ALIVE, {"at": now.timestamp()}))
+        await self.table.write(Put(codec.at(items.ALIVE, {"at": now.timestamp()})))
+
+
+class Shards:
+    """The shards in memory. With leases nothing is held until `load`; without, everything from the start."""
+
+    count = SHARDS
+
+    def __init__(self, lanes: ShardLanes, committer: Committer, outbox: ShardOutbox, sinks: SinkRegistry) -> None:
+        self._lanes = lanes
+        self._committer = committer
+        self._outbox = outbox
+        self._sinks = sinks
+
+    @property
+    def term(self) -> float:
+        """Seconds of silence after which a daemon's leases are free."""
+        return self._lanes.table.address.term
+
+    def leases(self, me: str) -> LeaseTable:
+        """Return the leases for the daemon `me`; their calls do not wait behind the store's."""
+        return LeaseTable(Table(self._lanes.table.address, self._lanes.table.caller), me)
+
+    @staticmethod
+    def shard_of(subject: str) -> int:
+        return shard_of(subject)
+
+    async def load(self, shard: int) -> dict[str, Record]:
+        records = await self._committer.load(shard)
+        self._lanes.held.add(shard)
+        await self._dead_letter_removed()
+        return records
+
+    def unload(self, shard: int) -> None:
+        """Drop a shard from memory; what is under way still ends as it may."""
+        self._lanes.held.discard(shard)
+        self._lanes.index.drop(lambda place: shard_of(place.subject) == shard)
+        self._committer.unload(shard)
+
+    async def refresh(self, shard: int) -> None:
+        if shard in self._lanes.held:
+            await self._lanes.read(shard)
+        await self._dead_letter_removed()
+
+    async def keep_refreshed(self, seconds: float) -> None:
+        """Refresh the held shards every so many seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            for shard in list(self._lanes.held):
+                try:
+                    await self.refresh(shard)
+                except StoreError as error:  # whatever needs the table reports the error itself
+                    log.debug("store.refresh_failed", error=str(error))
+
+    async def _dead_letter_removed(self) -> None:
+        """Give up the deliveries for removed sinks, which a daemon with another configuration may have left."""
+        for sink in await self._sinks.removed(self._lanes.index.sinks()):
+            count = await self._outbox.dead_letter(sink, REMOVED, datetime.now(UTC))
+            log.warning("sink.removed", dead_letters=count, sink=sink)

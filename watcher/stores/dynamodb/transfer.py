@@ -14,16 +14,16 @@ from watcher.core import state
 from watcher.core.leases import Beat
 from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
-from watcher.stores.dynamodb import chunked_text, codec, commit, items, schema
+from watcher.stores.dynamodb import chunked_text, codec, items, schema
 from watcher.stores.dynamodb.client import RefusedError
-from watcher.stores.dynamodb.items import META, SHARDS, EventKey, Item, Value
+from watcher.stores.dynamodb.items import META, EventKey, Item, Value
 from watcher.stores.dynamodb.lease_table import LEASES, WATCHER, LeaseTable, seen_in
 from watcher.stores.dynamodb.reader import DynamoReader
-from watcher.stores.dynamodb.table import gather
+from watcher.stores.dynamodb.table import Delete, Put, Update, batches, gather
 from watcher.stores.lane_index import Place, Row
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
-TOGETHER = 50
+BATCH = 50
 
 KINDS = ("T#", "E#", "H", "X#", "O#", "D#", "P#")
 """The beginnings of the partitions that an import fills."""
@@ -35,18 +35,10 @@ READS_PER_TERM = 4
 class DynamoMover(DynamoReader):
     """Reads or writes a whole table that no daemon uses."""
 
-    async def open(self) -> None:
-        """Check that the table can be used, and that no daemon uses it.
-
-        Raises:
-            StoreError: the table does not exist, or a daemon uses it.
-        """
-        try:
-            await schema.check(self.table, importing=True, preparing=True)
-            await self._refuse_daemons()
-        except BaseException:
-            await self.table.close()
-            raise
+    async def _prepare(self) -> None:
+        """Check that the table can be used, and that no daemon uses it."""
+        await schema.check(self.table, importing=True, preparing=True)
+        await self._refuse_daemons()
 
     async def read(self) -> AsyncIterator[Part]:
         """Yield everything in the order of an export."""
@@ -54,27 +46,26 @@ class DynamoMover(DynamoReader):
         yield Sinks(tuple(sorted(await self.registered_sinks())))
         for subject, record in sorted((await self.records()).items()):
             yield State(subject, record)
-        known: dict[EventKey, None] = {}
+        known: set[EventKey] = set()
         for hour in await self.contents.hours():
             places = sorted([codec.event_key(item) async for item in self.table.pages(f"H#{hour}")])
-            for start in range(0, len(places), TOGETHER):
-                some = places[start : start + TOGETHER]
-                whole = await self.table.get_all([key.body for key in some])
-                for key in some:
-                    if key.body in whole:
-                        item = whole[key.body]
-                        event = codec.event_of(item, await chunked_text.text_of(self.table, item))
-                        known[key] = None
-                        yield Recorded(key.number, float(item["recorded"]), event)
-        found = await self.contents.deliveries(None, list(DeliveryState))
-        found.sort(key=lambda item: (item["sink"], item["number"], item["subject"], item["reminder"]))
-        for item in found:
+            for some in batches(places, BATCH):
+                found = await self.table.get_all(key.body for key in some)
+                for key in [key for key in some if key.body in found]:
+                    item = found[key.body]
+                    event = codec.event_of(item, await chunked_text.text_of(self.table, item))
+                    known.add(key)
+                    yield Recorded(key.number, float(item["recorded"]), event)
+        for item in sorted(await self.contents.deliveries(None, [*DeliveryState]), key=codec.order_of):
             if codec.event_key(item) in known:
-                yield _sending(item)
-        for row in await self._owed():
-            if EventKey.of(row) in known:
-                place = row.place
-                yield Sending(place.number, place.subject, place.sink, place.reminder, DeliveryState.WAITING)
+                kind = codec.state_of(item)
+                ended = None if kind is DeliveryState.WAITING else codec.ended_at(item)
+                yield _sending(codec.row_of(item), kind, ended)
+        # Not written yet: a daemon was killed after a commit for very many sinks.
+        for note in await self.contents.shards("O"):
+            for row in codec.owed_rows(note) if "owed" in note else ():
+                if EventKey.of(row) in known:
+                    yield _sending(row, DeliveryState.WAITING)
 
     async def write(self, parts: Iterable[Part]) -> None:
         """Write everything into an empty table, or one with an import that was cut off.
@@ -90,14 +81,10 @@ class DynamoMover(DynamoReader):
             if cut_off:
                 await self._clear()
             names = _Names()
-            batch: list[Part] = []
-            for part in parts:
-                batch.append(part)
-                if len(batch) == TOGETHER:
-                    await self._write(batch, names)
-                    batch = []
-            await self._write(batch, names)
-            await self._write_states(names)
+            for batch in batches(parts, BATCH):
+                await self._write(batch, names)
+            # States are last: each has the number of its subject's last event.
+            await gather(self._write_state(each, names) for each in names.states)
         finally:
             renewing.cancel()
             await asyncio.wait([renewing])
@@ -112,14 +99,14 @@ class DynamoMover(DynamoReader):
         unchanged = "importing = :before" if before else "attribute_not_exists(importing)"
         values: dict[str, Value] = {":mark": mark} | ({":before": before} if before else {})
         try:
-            await self.table.update(META, "SET importing = :mark", values, unchanged)
+            await self.table.write(Update(META, unchanged, values, "SET importing = :mark"))
         except RefusedError:
             raise StoreError(f"{self.table.address}: another import has just begun; wait for its end") from None
         return bool(before)
 
     async def _end(self, mark: str) -> None:
         try:
-            await self.table.update(META, "REMOVE importing", {":mark": mark}, "importing = :mark")
+            await self.table.write(Update(META, "importing = :mark", {":mark": mark}, "REMOVE importing"))
         except RefusedError:
             raise StoreError(
                 f"{self.table.address}: another import came between, and both have written; empty the table, or make "
@@ -139,42 +126,29 @@ class DynamoMover(DynamoReader):
             match part:
                 case Sinks(sinks):
                     puts.append(codec.at(items.SINKS, {"sinks": list(sinks)}))
-                case State(subject):
-                    names.states[subject] = part
-                case Recorded(number, recorded, event):
-                    key = names.number(number, recorded, event.subject, event.id)
+                case State():
+                    names.states.append(part)
+                case Recorded(_, recorded, event):
+                    key = names.add(part)
                     text = await chunked_text.kept(self.table, event.body)
                     puts += codec.event_items(key, event, recorded, text)
                     puts.append({"k": "H", "s": items.hour_of(key.number)})
                 case Sending():
-                    puts.append(_delivery(part, *names.keys[part.number, part.subject]))
-        await gather(self.table.put(item) for item in puts)
+                    puts.append(_delivery(part, *names.events[part.number, part.subject]))
+        await gather(self.table.write(Put(item)) for item in puts)
 
-    async def _write_states(self, names: _Names) -> None:
-        """Write the states last: each has the number of its subject's last event."""
-
-        async def write(part: State) -> None:
-            values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
-            text = await chunked_text.kept(self.table, state.dump(part.record))
-            await self.table.put(codec.at(items.state(part.subject), values | text))
-
-        await gather(map(write, names.states.values()))
-
-    async def _owed(self) -> list[Row]:
-        """Return the waiting deliveries not written yet: a daemon was killed after a commit for very many sinks."""
-        shards = await gather(self.table.query(f"O#{shard}") for shard in range(SHARDS))
-        return [row for shard in shards for item in shard if "owed" in item for row in commit.owed_rows(item)]
+    async def _write_state(self, part: State, names: _Names) -> None:
+        values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
+        text = await chunked_text.kept(self.table, state.dump(part.record))
+        await self.table.write(Put(codec.at(items.state(part.subject), values | text)))
 
     async def _empty(self) -> bool:
-        if await self.events(EventQuery(limit=1)):
-            return False
-        return not any(await gather(self.table.query(f"{kind}#{at}") for kind in "TO" for at in range(SHARDS)))
+        return not await self.events(EventQuery(limit=1)) and not await self.contents.shards("TO")
 
     async def _clear(self) -> None:
         """Delete what an import that was cut off has written: this one may have other contents."""
         for kind in KINDS:
-            keys = [items.key_of(item) async for item in self.table.scan(kind)]
-            await gather(map(self.table.delete, keys))
+            await gather([self.table.write(Delete(items.key_of(item))) async for item in self.table.scan(kind)])
 
     async def _refuse_daemons(self) -> None:
         """Refuse a table with a moving counter; that of a daemon that was killed stays, and does not move."""
@@ -195,22 +169,20 @@ class _Names:
     """The numbers of imported events: those of the moments at which they were recorded, in their order."""
 
     def __init__(self) -> None:
-        self.keys: dict[tuple[int, str], tuple[EventKey, float]] = {}
+        self.events: dict[tuple[int, str], tuple[EventKey, float]] = {}
         self.last: dict[str, int] = {}
-        self.states: dict[str, State] = {}
+        self.states: list[State] = []
         self._number = 0
 
-    def number(self, number: int, recorded: float, subject: str, event_id: str) -> EventKey:
-        self._number = max(items.number_at(recorded), self._number + 1)
-        key = EventKey(self._number, subject, event_id)
-        self.keys[number, subject] = key, recorded
-        self.last[subject] = self._number
+    def add(self, part: Recorded) -> EventKey:
+        self._number = max(items.number_at(part.recorded), self._number + 1)
+        key = EventKey(self._number, part.event.subject, part.event.id)
+        self.events[part.number, key.subject] = key, part.recorded
+        self.last[key.subject] = self._number
         return key
 
 
-def _sending(item: Item) -> Sending:
-    row, kind = codec.row_of(item, 0.0), codec.state_of(item)
-    ended = None if kind is DeliveryState.WAITING else codec.ended_at(item)
+def _sending(row: Row, kind: DeliveryState, ended: float | None = None) -> Sending:
     place = row.place
     return Sending(
         place.number, place.subject, place.sink, place.reminder, kind, row.tries, row.tried, ended, row.answer,
