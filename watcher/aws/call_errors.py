@@ -1,17 +1,37 @@
-"""Maps exceptions of botocore, aiobotocore and the network to `PollFailed`; an unforeseen one also fails the poll."""
+"""Maps exceptions of botocore, aiobotocore and the network to `PollFailed`: those of calls, and of loading credentials.
+
+An unforeseen one also fails the poll. Pure, except that it checks the files named by the AWS configuration.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import aiohttp
 from botocore import exceptions as botocore_errors
 
 from watcher.aws.error_codes import classify
+from watcher.aws.profiles import ca_fault, config_faults, variable_naming
 from watcher.errors import MALFORMED, EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.util.duration import format_duration
 from watcher.util.redaction import excerpt
 
 CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
 """Errors of the connection to AWS, including those of the local system."""
+
+LOADING_SECONDS = 30.0
+"""Seconds that loading credentials may take."""
+
+PROVIDERS = {
+    "assume-role": "STS (AssumeRole)",
+    "assume-role-with-web-identity": "STS (AssumeRoleWithWebIdentity)",
+    "container-role": "the container's credentials server",
+    "custom-process": "`credential_process`",
+    "env": "the environment",
+    "iam-role": "the instance's metadata service",
+    "sso": "IAM Identity Center (SSO)",
+}
+"""Names in messages for botocore's credential providers that may take long."""
 
 
 def refusal(error: botocore_errors.ClientError) -> PollFailed:
@@ -42,3 +62,58 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
         case botocore_errors.BotoCoreError():
             return EndpointUnreadable(name.removesuffix("Error"), text)
     return EndpointUnreadable(MALFORMED, f"the answer could not be read: {name}: {text}")
+
+
+def no_credentials_in_time(seconds: float, asked: str) -> EndpointUnreadable:
+    """The failure of a wait for credentials; `asked` is botocore's name for the last provider asked."""
+    source = f" from {PROVIDERS.get(asked, asked)}" if asked else ""
+    return EndpointUnreadable(
+        "CredentialsTimeout", f"no credentials within {format_duration(seconds)}{source}", passing=True
+    )
+
+
+def credentials_failure(
+    error: Exception, *, profile: str, asked: str, ca_bundle: str | None, environ: Mapping[str, str]
+) -> EndpointUnreadable:
+    """The failure for an exception raised while credentials were loaded or a client was opened.
+
+    `asked` is botocore's name for the last provider asked (empty: none was), `ca_bundle` that of the profile.
+    """
+    name, text = type(error).__name__, excerpt(str(error))
+    match error:
+        case EndpointUnreadable():
+            return error
+        case TimeoutError():
+            return no_credentials_in_time(LOADING_SECONDS, asked)
+        case botocore_errors.ClientError():
+            refused = refusal(error)
+            return EndpointUnreadable(
+                refused.code, f"{error.operation_name}: {refused.message}", passing=refused.passing
+            )
+        case botocore_errors.SSOError() | botocore_errors.TokenRetrievalError():
+            return _login("SSOLoginRequired", profile, "aws sso login", text)
+        case botocore_errors.LoginRefreshRequired() | botocore_errors.LoginTokenLoadError():
+            return _login("LoginRequired", profile, "aws login", text)
+        case (
+            botocore_errors.NoCredentialsError()
+            | botocore_errors.ProfileNotFound()
+            | botocore_errors.InvalidConfigError()
+        ):
+            return EndpointUnreadable(name.removesuffix("Error"), "; ".join([text, *config_faults(environ)]))
+        case _ if isinstance(error, CONNECTION) and (fault := ca_fault(environ, ca_bundle)):
+            return EndpointUnreadable("InvalidCABundle", fault)
+        case OSError(filename=str(path)) if path:
+            where = variable_naming(environ, path) or f"profile {profile!r}: "
+            return EndpointUnreadable("CredentialRetrievalError", f"{where}{path}: {error.strerror}")
+        case _ if isinstance(error, (*CONNECTION, botocore_errors.BotoCoreError)):
+            known = call_failure(error, 0)
+            return EndpointUnreadable(known.code, known.message, passing=known.passing)
+    code, what = "InvalidConfig", "no client can be made"
+    if asked:
+        code, what = "CredentialRetrievalError", f"what {PROVIDERS.get(asked, asked)} returned could not be read"
+    return EndpointUnreadable(code, f"profile {profile!r}: {what}: {name}: {text}")
+
+
+def _login(code: str, profile: str, command: str, text: str) -> EndpointUnreadable:
+    remedy = f"run `{command} --profile {profile}` as the user that watcher runs as"
+    return EndpointUnreadable(code, f"profile {profile!r} asks for a login: {text.rstrip('.')}; {remedy}")

@@ -14,7 +14,7 @@ from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
 
 from watcher import __version__
-from watcher.aws.credential_errors import no_credentials_in_time
+from watcher.aws.call_errors import no_credentials_in_time
 from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Session, Sessions
 from watcher.core.settings import Account
@@ -35,12 +35,11 @@ OPENING_SECONDS = 30.0
 
 @dataclass(eq=False, slots=True)
 class LeasedClient:
-    """botocore's client and its number of calls under way; closed once it is retired and the last call has ended."""
+    """botocore's client and its number of calls under way; closed once it was replaced and the last call has ended."""
 
     session: Session
     api: Any
     calls: int = 0
-    retired: bool = False
 
 
 class Client:
@@ -101,10 +100,9 @@ class Client:
 
     async def give_back(self, lent: LeasedClient | None) -> None:
         """End a lease; None is ignored."""
-        if lent is None:
-            return
-        lent.calls -= 1
-        await self._close_retired(lent)
+        if lent is not None:
+            lent.calls -= 1
+            await self._close_replaced(lent)
 
     def renew(self, lent: LeasedClient) -> bool:
         """Load newer credentials at the next call; returns whether there may be any."""
@@ -113,8 +111,8 @@ class Client:
     async def close(self) -> None:
         """Close the client for good; calls under way fail."""
         self._closed = True
-        if self._current is not None:
-            lent, self._current = self._current, None
+        lent, self._current = self._current, None
+        if lent is not None:
             await lent.api.close()
 
     async def _prepared(self, session: Session) -> LeasedClient:
@@ -122,11 +120,14 @@ class Client:
             await session.prepare()
             async with self._opening:
                 self._refuse_closed()
-                if self._current is not None and self._current.session is not session:
-                    await self._retire()
-                if self._current is None:
-                    self._current = await self._opened(session)
-                return self._current
+                before = self._current
+                if before is not None and before.session is session:
+                    return before
+                self._current = None
+                if before is not None:
+                    await self._close_replaced(before)
+                self._current = opened = await self._opened(session)
+                return opened
         except (ConnectionError, EndpointUnreadable):
             raise
         except Exception as error:
@@ -162,14 +163,8 @@ class Client:
         api.meta.events.register(f"before-send.{service}", _Remembering(session.botocore))
         return LeasedClient(session, api)
 
-    async def _retire(self) -> None:
-        if self._current is not None:
-            lent, self._current = self._current, None
-            lent.retired = True
-            await self._close_retired(lent)
-
-    async def _close_retired(self, lent: LeasedClient) -> None:
-        if lent.retired and lent.calls == 0:
+    async def _close_replaced(self, lent: LeasedClient) -> None:
+        if lent is not self._current and lent.calls == 0:
             await lent.api.close()
 
 

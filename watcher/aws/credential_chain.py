@@ -20,7 +20,6 @@ from aiobotocore.credentials import (
     create_credential_resolver,
 )
 from aiobotocore.utils import create_nested_client
-from botocore.exceptions import NoCredentialsError
 
 from watcher.aws import credential_process
 from watcher.core.settings import Account
@@ -81,39 +80,20 @@ def ambient_chain(session: AioSession, region: str) -> Chain:
     return Chain(_with(providers, assume_role, by_method[AioProcessProvider.METHOD]))
 
 
-def role_chain(session: AioSession, account: Account, region: str, source: Chain) -> Chain:
-    """The chain of one provider: the account's role, assumed in `region` with the credentials of `source`."""
-    return Chain([_RoleProvider(session, account, region, source)])
-
-
-class _RoleProvider:
-    METHOD = AioAssumeRoleProvider.METHOD
-
-    def __init__(self, session: AioSession, account: Account, region: str, source: Chain) -> None:
-        self._session = session
-        self._account = account
-        self._region = region
-        self._source = source
-
-    async def load(self) -> Any:
-        """Return the role's credentials, which botocore refreshes before they expire.
-
-        Raises:
-            NoCredentialsError: `source` has no credentials to assume the role with.
-        """
-        source = await self._source.load_credentials()
-        if source is None:
-            raise NoCredentialsError
-        extra = {"RoleSessionName": ROLE_SESSION}
-        if self._account.external_id is not None:
-            extra["ExternalId"] = self._account.external_id.get_secret_value()
-        fetcher = AioAssumeRoleCredentialFetcher(
-            client_creator=partial(self._session.create_client, region_name=self._region),
-            source_credentials=source,
-            role_arn=self._account.role_arn,
-            extra_args=extra,
-        )
-        return AioDeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method=self.METHOD)
+def assumed_role(session: AioSession, account: Account, region: str, source: Any) -> Any:
+    """The credentials of the account's role, assumed in `region` with those of `source`; botocore refreshes them."""
+    extra = {"RoleSessionName": ROLE_SESSION}
+    if account.external_id is not None:
+        extra["ExternalId"] = account.external_id.get_secret_value()
+    fetcher = AioAssumeRoleCredentialFetcher(
+        client_creator=partial(session.create_client, region_name=region),
+        source_credentials=source,
+        role_arn=account.role_arn,
+        extra_args=extra,
+    )
+    return AioDeferredRefreshableCredentials(
+        refresh_using=fetcher.fetch_credentials, method=AioAssumeRoleProvider.METHOD
+    )
 
 
 def _with(providers: list[Any], *others: Any) -> list[Any]:

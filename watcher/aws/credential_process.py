@@ -20,16 +20,7 @@ from watcher.util.redaction import excerpt
 PROCESS_SECONDS = 25.0
 """Seconds that a process may run."""
 
-KILLED_SECONDS = 1.0
-"""Seconds to wait for the end of a process that was killed; longer only if the kernel blocks it."""
-
-POLL_SECONDS = 0.01
-"""Seconds between two looks at whether a process that closed its pipes has ended."""
-
 MAX_OUTPUT_BYTES = 64 * 1024
-
-MAX_ERROR_LETTERS = 300
-"""Characters of the last line on stderr that are reported."""
 
 _groups: set[int] = set()
 """The process groups that are running."""
@@ -98,17 +89,17 @@ class CredentialProcess:
                 task.cancel()
             _kill(process.pid)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(KILLED_SECONDS):
+                async with asyncio.timeout(1.0):  # only a process that the kernel blocks takes longer
                     await self._ended()
         code = process.returncode
         if code != 0:
             last = err.decode(errors="replace").strip().rpartition("\n")[2]
-            raise self._failed(f"ended with {code}: {excerpt(last, MAX_ERROR_LETTERS) or 'nothing on stderr'}")
+            raise self._failed(f"ended with {code}: {excerpt(last, 300) or 'nothing on stderr'}")
         return out, err
 
     async def _ended(self) -> None:
         while self._process.poll() is None:  # noqa: ASYNC110  there is no event to wait for
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(0.01)
 
     def _failed(self, text: str) -> EndpointUnreadable:
         return EndpointUnreadable("CredentialProcessFailed", f"{self._what} {text}", passing=True)

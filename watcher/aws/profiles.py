@@ -1,6 +1,18 @@
-"""The region of an AWS profile, as botocore reads it from the AWS configuration files."""
+"""The AWS configuration: the region of a profile, and faults of the files that variables and profiles name.
+
+The errors of botocore and ssl do not name the file.
+"""
 
 from __future__ import annotations
+
+import errno
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+CONFIG_VARIABLES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 
 
 class ProfileError(LookupError):
@@ -23,3 +35,64 @@ def botocore_profile_region(profile: str | None) -> str | None:
     except exceptions.BotoCoreError as error:
         raise ProfileError(f"cannot be read: {type(error).__name__}") from None
     return region
+
+
+def ca_fault(environ: Mapping[str, str], of_profile: str | None) -> str | None:
+    """What is wrong with the CA certificates that verify AWS; None: nothing.
+
+    `of_profile`: the profile's `ca_bundle`. The order is botocore's: AWS_CA_BUNDLE, the profile, REQUESTS_CA_BUNDLE.
+    """
+    first, second = ((f"the variable {name}", environ.get(name)) for name in CA_VARIABLES)
+    for what, path in (first, ("`ca_bundle` of the AWS profile", of_profile), second):
+        if path:
+            fault = certificates_fault(path)
+            return fault and f"{what} names {path}: {fault}"
+    return None
+
+
+def system_ca_fault(environ: Mapping[str, str]) -> str | None:
+    """What is wrong with the file in SSL_CERT_FILE; None: nothing. OpenSSL does not report that the file is missing."""
+    path = environ.get("SSL_CERT_FILE")
+    fault = path and certificates_fault(path)
+    return f"the variable SSL_CERT_FILE names {path}: {fault}" if fault else None
+
+
+def config_faults(environ: Mapping[str, str]) -> list[str]:
+    """The AWS configuration files that cannot be read, and those that a variable names and that do not exist."""
+    faults = []
+    for name, usual in CONFIG_VARIABLES.items():
+        path = environ.get(name)
+        error = _reading_error(path or usual)
+        if error and path:
+            faults.append(f"the variable {name} names {path}: {error.strerror}")
+        elif error and not isinstance(error, FileNotFoundError):
+            faults.append(f"{usual}: {error.strerror}")
+    return faults
+
+
+def variable_naming(environ: Mapping[str, str], path: str) -> str:
+    """The beginning of a message: the AWS variable that names this file; empty: none does."""
+    return next(
+        (f"the variable {name} names " for name, value in environ.items() if value == path and "AWS" in name), ""
+    )
+
+
+def certificates_fault(path: str) -> str | None:
+    """Why no certificates can be loaded from a file; None: they can be."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return "not a file of PEM certificates"
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or "not a path"
+    return None
+
+
+def _reading_error(path: str) -> OSError | None:
+    try:
+        with Path(path).expanduser().open("rb"):
+            return None
+    except RuntimeError:  # the user has no home directory
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    except OSError as error:
+        return error

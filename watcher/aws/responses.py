@@ -7,6 +7,9 @@ client's public settings (`http_session_cls`, the components `response_parser_fa
 
 from __future__ import annotations
 
+import json
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 from aiobotocore.awsrequest import AioAWSResponse
@@ -14,7 +17,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.parsers import AioResponseParserFactory
 from botocore.loaders import Loader
 
-from watcher.errors import EndpointUnreadable
+from watcher.errors import MALFORMED, EndpointUnreadable
 from watcher.util.http_responses import bounded_responses
 
 if TYPE_CHECKING:
@@ -37,8 +40,9 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
     async def _create_connector(self, proxy_url: str | None) -> TCPConnector:
         return bounded_responses(await super()._create_connector(proxy_url))
 
-    async def _get_session(self, proxy_url: str | None) -> _Direct:
-        return _Direct(await super()._get_session(proxy_url))
+    async def _get_session(self, proxy_url: str | None) -> SimpleNamespace:
+        session = await super()._get_session(proxy_url)
+        return SimpleNamespace(request=partial(session.request, allow_redirects=False))
 
     async def send(self, request: Any) -> AioAWSResponse:
         """Send a request and read its answer.
@@ -58,16 +62,6 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         return whole
 
 
-class _Direct:
-    """A client session whose requests end at the first answer."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-
-    def request(self, *arguments: Any, **options: Any) -> Any:
-        return self._session.request(*arguments, **options, allow_redirects=False)
-
-
 class _Bounded:
     """A response whose `read` gives up on a body that is too long."""
 
@@ -76,21 +70,19 @@ class _Bounded:
         self._longest = longest
 
     async def read(self) -> bytes:
-        chunks, length = [], 0
+        body = bytearray()
         try:
             async for chunk in self._response.content.iter_any():
-                length += len(chunk)
-                if length > self._longest:
-                    break
-                chunks.append(chunk)
-            else:
-                return b"".join(chunks)
+                body += chunk
+                if len(body) > self._longest:
+                    raise EndpointUnreadable(  # noqa: TRY301  the response is closed on the way
+                        "AnswerTooLong", f"the answer is longer than {self._longest} bytes"
+                    )
         except BaseException:
             # The rest of this answer would be read as the beginning of the next one.
             self._response.close()
             raise
-        self._response.close()
-        raise EndpointUnreadable("AnswerTooLong", f"the answer is longer than {self._longest} bytes")
+        return bytes(body)
 
 
 class JsonModels(Loader):  # type: ignore[misc]  # botocore has no types
@@ -152,3 +144,22 @@ class _JsonAnswers:
             "date": headers.get("date"),
             "ResponseMetadata": {},
         }
+
+
+def body_of(content: bytes, content_type: str) -> dict[str, Any]:
+    """The JSON object in an answer's body.
+
+    Raises:
+        EndpointUnreadable: the body has no JSON object. The answer is cut off, or not the API's: it says nothing about
+            the target.
+    """
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        kind = content_type.partition(";")[0].strip() or "no content type"
+        raise EndpointUnreadable(
+            MALFORMED, f"the answer is not whole JSON ({len(content)} bytes, {kind})", passing=True
+        ) from None
+    if not isinstance(answer, dict):
+        raise EndpointUnreadable(MALFORMED, "the answer is JSON, but not an object", passing=True)
+    return answer

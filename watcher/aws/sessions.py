@@ -20,8 +20,8 @@ from aiobotocore.session import AioSession
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from watcher.aws.credential_chain import Chain, ambient_chain, role_chain
-from watcher.aws.credential_errors import LOADING_SECONDS, credentials_failure
+from watcher.aws.call_errors import LOADING_SECONDS, credentials_failure
+from watcher.aws.credential_chain import Chain, ambient_chain, assumed_role
 from watcher.aws.responses import JsonModels, ResponseParserFactory
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
@@ -127,12 +127,12 @@ class Session:
         credentials = self._credentials
         if credentials is None:
             self._chain = chain = ambient_chain(self.botocore, self._region)
-            if self._account.role_arn is not None:
-                chain = role_chain(self.botocore, self._account, self._region, chain)
             credentials = await chain.load_credentials()
             if credentials is None:
                 raise NoCredentialsError
-            self._chain.asked = credentials.method
+            if self._account.role_arn is not None:
+                credentials = assumed_role(self.botocore, self._account, self._region, credentials)
+            chain.asked = credentials.method
         frozen = await credentials.get_frozen_credentials()
         for what, value in (("access key", frozen.access_key), ("secret key", frozen.secret_key)):
             if not isinstance(value, str) or not re.fullmatch("[!-~]+", value):

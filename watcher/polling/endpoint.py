@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from watcher.aws.call_errors import call_failure
 from watcher.aws.client import Client, LeasedClient
-from watcher.aws.json_body import body_of
+from watcher.aws.responses import body_of
 from watcher.aws.sessions import Sessions, credentials_of
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.settings import Account, Retry

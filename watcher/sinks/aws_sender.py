@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import refusal
 from watcher.aws.client import Client, LeasedClient
-from watcher.aws.json_body import body_of
+from watcher.aws.responses import body_of
 from watcher.aws.sessions import Sessions
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.settings import SinkSettings

@@ -39,7 +39,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from watcher import __version__
-from watcher.aws.named_files import system_ca_fault
+from watcher.aws.profiles import system_ca_fault
 from watcher.config.secrets import secret_parts
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore import exceptions as botocore_errors
 
-from watcher.aws.credential_errors import credentials_failure
-from watcher.aws.named_files import ca_fault, config_faults
+from watcher.aws.call_errors import credentials_failure
+from watcher.aws.profiles import ca_fault, config_faults
 from watcher.errors import EndpointUnreadable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.aws.json_body import body_of
+from watcher.aws.responses import body_of
 from watcher.core.diff import diff
 from watcher.core.model import Attempt, Snapshot
 from watcher.core.state import Record, dump, load
