@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import pytest
 from tests.integration.receiver import receiving
 from tests.integration.webhooks import a_delivery
 from watcher.aws.sessions import Sessions
+from watcher.config.accounts import Environment
 from watcher.config.document import Document
 from watcher.config.json_schema import json_schema
 from watcher.config.parser import parse
@@ -44,7 +46,8 @@ def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Kind]
 
 def configured(kinds: Mapping[str, Kind], text: str) -> Config:
     document = Document("watcher.yaml", text.encode())
-    return parse(document, {"AWS_REGION": "us-east-1"}, lambda _: None, kinds, SINK_TYPES)
+    environment = Environment({"AWS_REGION": "us-east-1"}, lambda _: None, datetime.now(UTC))
+    return parse(document, environment, kinds, SINK_TYPES)
 
 
 async def test_the_sink_posts_a_message(kinds: Mapping[str, Kind]) -> None:

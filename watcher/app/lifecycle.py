@@ -14,8 +14,7 @@ from watcher import __version__
 from watcher.app.sink_changes import SinkChanges, repeat_until_stored
 from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
-from watcher.config.changes import AT_START, difference
-from watcher.config.reloader import ReloadStatus
+from watcher.config.reloader import AT_START, ReloadStatus, difference
 from watcher.core.ports import Reader, Store
 from watcher.core.settings import Config, Http
 from watcher.delivery.maintenance import Maintenance

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from watcher.aws.sessions import Sessions
-from watcher.config.changes import Difference
+from watcher.config.reloader import Difference
 from watcher.core.ports import Clock, Sink, Store
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Config, SinkSettings

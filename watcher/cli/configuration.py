@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,6 +12,7 @@ import structlog
 from watcher.aws.profiles import botocore_profile_region
 from watcher.cli.options import find_config
 from watcher.config import parser
+from watcher.config.accounts import Environment
 from watcher.config.secrets import secrets_of
 from watcher.core.settings import Config
 from watcher.observability import logs
@@ -54,4 +55,4 @@ def parse(
     now: datetime | None = None,
 ) -> Config:
     """Return the settings that `document` describes, with the registered kinds and types; see `config.parser.parse`."""
-    return parser.parse(document, environ, profile_region, KINDS, SINKS, now)
+    return parser.parse(document, Environment(environ, profile_region, now or datetime.now(UTC)), KINDS, SINKS)

@@ -24,8 +24,12 @@ class Environment:
     """What the meaning of a configuration depends on in addition to its text."""
 
     environ: Mapping[str, str]
+    """The values of variables, and the ambient region."""
     profile_region: Callable[[str | None], str | None]
-    """Returns the region of an AWS profile; used for an account without a region, after `environ`."""
+    """Returns the region of an AWS profile (None: the ambient one), or raises LookupError if there is no such profile.
+
+    It is called only if nothing else names a region.
+    """
     now: datetime
     """The time that ages are subtracted from."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 
 from watcher.config.accounts import Environment
 from watcher.config.document import Document, decode
@@ -18,23 +17,15 @@ from watcher.errors import ConfigError
 
 
 def parse(
-    document: Document,
-    environ: Mapping[str, str],
-    profile_region: Callable[[str | None], str | None],
-    kinds: Mapping[str, Kind],
-    sink_types: Mapping[str, str],
-    now: datetime | None = None,
+    document: Document, environment: Environment, kinds: Mapping[str, Kind], sink_types: Mapping[str, str]
 ) -> Config:
     """Return the settings that `document` describes.
 
     Args:
         document: the YAML text.
-        environ: the values of variables, and the ambient region.
-        profile_region: returns the region of an AWS profile (None: the ambient one), or raises LookupError if there
-            is no such profile; called only if nothing else names a region.
+        environment: what its meaning depends on in addition.
         kinds: the kinds of targets by name.
         sink_types: the place of each type's model, as `package.module:Class`.
-        now: the time that ages are subtracted from; default: the wall clock's.
 
     Raises:
         ConfigError: with every fault, in the order of the file.
@@ -43,10 +34,10 @@ def parse(
     root = _mapping(decode(document), kinds, faults)
     if root is None:
         raise ConfigError(faults.found)
-    fill_tree(root, environ, faults.report)
+    fill_tree(root, environment.environ, faults.report)
     model = file_model(tuple(kinds.values()), tuple(sink_types.items()))
     file = model.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
-    config = resolve(file, root, Environment(environ, profile_region, now or datetime.now(UTC)), faults)
+    config = resolve(file, root, environment, faults)
     if faults.found:
         raise ConfigError(faults.found)
     return config

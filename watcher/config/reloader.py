@@ -1,4 +1,4 @@
-"""Reloads the configuration while the daemon runs: on request, and when the text has changed.
+"""Reloads the configuration while the daemon runs (on request, and when the text has changed); what a new one changes.
 
 The text itself is compared, since bind mounts and network disks do not report changes. It is read and checked as a
 whole, off the loop, before anything changes: a configuration with faults has no effect. A changed text is loaded once
@@ -16,7 +16,7 @@ import structlog
 
 from watcher.config.document import Document
 from watcher.core.ports import Clock
-from watcher.core.settings import Config
+from watcher.core.settings import Config, RateLimit, SinkSettings
 from watcher.errors import ConfigError, ServiceUnreachable
 from watcher.util.threads import off_loop
 
@@ -30,6 +30,9 @@ MAX_READ_SECONDS = 30.0
 
 MAX_FAULTS = 20
 """The number of faults that are kept; `watcher validate` shows all."""
+
+AT_START = ("state", "tracing")
+"""Keys that are only read at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +52,25 @@ class ReloadStatus:
     """How many reloads succeeded and failed in this run."""
 
 
+@dataclass(eq=False)
 class Reload:
-    """Watches the text of the configuration."""
+    """Watches the text of the configuration; nothing is read before `run`."""
 
-    def __init__(
-        self,
-        locate: Callable[[], Document],
-        parse: Callable[[Document], Config],
-        apply: Callable[[Config], Awaitable[tuple[str, ...]]],
-        report: Callable[[ReloadStatus], None],
-        clock: Clock,
-    ) -> None:
-        """Nothing is read before `run`.
+    locate: Callable[[], Document]
+    """Returns the text; raises ConfigError if there is none."""
+    parse: Callable[[Document], Config]
+    """Returns the settings of a text; raises ConfigError with every fault."""
+    apply: Callable[[Config], Awaitable[tuple[str, ...]]]
+    """Puts settings into force and returns the keys that need a restart.
 
-        Args:
-            locate: returns the text; raises ConfigError if there is none.
-            parse: returns the settings of a text; raises ConfigError with every fault.
-            apply: puts settings into force and returns the keys that need a restart; raises ServiceUnreachable, before
-                anything has changed, if it cannot listen at an address.
-            report: called with the result of each reload.
-            clock: the time.
-        """
-        self._locate = locate
-        self._parse = parse
-        self._apply = apply
-        self._report = report
-        self._clock = clock
-        self._loaded = ReloadStatus(clock.now(), clock.now())
+    Raises ServiceUnreachable, before anything has changed, if it cannot listen at an address.
+    """
+    report: Callable[[ReloadStatus], None]
+    """Receives the result of each reload."""
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        self._loaded = ReloadStatus(self.clock.now(), self.clock.now())
         self._asked = asyncio.Event()
         self._reading: asyncio.Future[Document] | None = None
 
@@ -109,7 +104,7 @@ class Reload:
         """Return the text as it is now, or why it is unreadable."""
         # A reading that hangs is awaited again: starting another each time would use up all threads.
         if self._reading is None:
-            self._reading = off_loop(self._locate, "configuration")
+            self._reading = off_loop(self.locate, "configuration")
         try:
             async with asyncio.timeout(MAX_READ_SECONDS):
                 found: Document | str = await asyncio.shield(self._reading)
@@ -128,8 +123,8 @@ class Reload:
                 self._reject(seen.splitlines())
                 return
             async with asyncio.timeout(MAX_READ_SECONDS):
-                config = await off_loop(lambda: self._parse(seen), "configuration")
-            restart_for = await self._apply(config)
+                config = await off_loop(lambda: self.parse(seen), "configuration")
+            restart_for = await self.apply(config)
         except ConfigError as error:
             self._reject([str(fault) for fault in error.faults])
         except ServiceUnreachable as error:
@@ -140,17 +135,57 @@ class Reload:
             log.exception("config.crashed")
             self._reject([f"a bug: {type(error).__name__}"])
         else:
-            now = self._clock.now()
+            now = self.clock.now()
             self._loaded = ReloadStatus(now, now, (), restart_for, self._loaded.successes + 1, self._loaded.failures)
-            self._report(self._loaded)
+            self.report(self._loaded)
 
     def _reject(self, faults: list[str]) -> None:
         """Log and keep the faults; nothing else changes."""
-        more = (
-            [f"and {len(faults) - MAX_FAULTS} more; `watcher validate` shows all"] if len(faults) > MAX_FAULTS else []
-        )
-        shown = (*faults[:MAX_FAULTS], *more)
+        shown = tuple(faults[:MAX_FAULTS])
+        if more := faults[MAX_FAULTS:]:
+            shown += (f"and {len(more)} more; `watcher validate` shows all",)
         log.error("config.rejected", faults=shown, consequence="the previous configuration stays in force")
         failures = self._loaded.failures + 1
-        self._loaded = replace(self._loaded, tried=self._clock.now(), faults=shown, failures=failures)
-        self._report(self._loaded)
+        self._loaded = replace(self._loaded, tried=self.clock.now(), faults=shown, failures=failures)
+        self.report(self._loaded)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a new configuration changes; everything else goes on."""
+
+    forgotten: tuple[str, ...]
+    """The subjects of targets and endpoints that are no longer watched."""
+    new_targets: int
+    changed_targets: int
+    leaving_sinks: frozenset[str]
+    """Sinks that are removed or replaced."""
+    coming_sinks: tuple[SinkSettings, ...]
+    """Sinks that are added or replaced."""
+    restart_for: tuple[str, ...]
+    """Keys whose new values apply only after a restart."""
+
+
+def difference(old: Config, new: Config) -> Difference:
+    """Return what changes when `new` replaces `old`.
+
+    A sink is replaced only if what it is built from changes; its routing and `give_up_after` are not part of that.
+    """
+    had, has = old.targets_by_id, new.targets_by_id
+    forgotten = {*had, *map(str, old.endpoints)} - {*has, *map(str, new.endpoints)}
+    before, after = ({sink.name: _built_from(sink) for sink in config.sinks} for config in (old, new))
+    return Difference(
+        forgotten=tuple(sorted(forgotten)),
+        new_targets=len(has.keys() - had.keys()),
+        changed_targets=sum(has[each] != had[each] for each in has.keys() & had.keys()),
+        leaving_sinks=frozenset(name for name, built in before.items() if after.get(name) != built),
+        coming_sinks=tuple(sink for sink in new.sinks if before.get(sink.name) != after[sink.name]),
+        restart_for=tuple(key for key in AT_START if getattr(old, key) != getattr(new, key)),
+    )
+
+
+def _built_from(sink: SinkSettings) -> tuple[object, ...]:
+    """What a sink is built from, in a form that can be compared."""
+    # An account's rate and regions concern targets alone.
+    account = sink.account and replace(sink.account, regions=(), rate_limit=RateLimit())
+    return sink.type, sink.region, account, sink.options.built_from()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from watcher.core.settings import Account, Config, Http, SinkOptions, SinkSettings, Tracing
+from watcher.core.settings import Config, SinkOptions
 
 MIN_HEADER_LENGTH = 12
 """The shortest value of a header that counts as a secret; the sender itself hides shorter ones, too."""
@@ -37,20 +37,19 @@ def secret_parts(url: str, *, value: int, segment: int) -> Iterator[str]:
 
 
 def _secrets_in(value: object) -> Iterator[str]:
-    if isinstance(value, SecretStr):
-        yield value.get_secret_value()
-        return
+    inner: Iterable[object] = ()
     if isinstance(value, SinkOptions):
         yield from value.secret_texts()
-    inner: Iterator[object] = iter(())
-    if isinstance(value, Account | Http | SinkSettings | Tracing):
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif is_dataclass(value):
         inner = (getattr(value, field.name) for field in fields(value))
     elif isinstance(value, BaseModel):
-        inner = (each for _, each in value)
+        inner = dict(value).values()
     elif isinstance(value, Mapping):
         # Headers: hiding a short and common one, `X-Env: prod`, everywhere would make messages unreadable.
         inner = (each for each in value.values() if isinstance(each, SecretStr) and len(each) >= MIN_HEADER_LENGTH)
     elif isinstance(value, list | tuple):
-        inner = iter(value)
+        inner = value
     for each in inner:
         yield from _secrets_in(each)

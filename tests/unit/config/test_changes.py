@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from watcher.cli.configuration import parse
-from watcher.config.changes import Difference, difference
 from watcher.config.document import Document
+from watcher.config.reloader import Difference, difference
 
 BASE = """
 accounts:
