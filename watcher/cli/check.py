@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,11 +16,8 @@ from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Status, last_failure
 from watcher.observability import logs
+from watcher.polling.check import Finding, worst
 from watcher.polling.check import check as poll_all
-from watcher.polling.check import worst
-
-if TYPE_CHECKING:
-    from watcher.polling.check import Finding
 
 
 @click.command(epilog=examples("watcher check", "watcher check --json | jq '.targets[] | select(.result != \"ok\")'"))

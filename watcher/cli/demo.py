@@ -9,9 +9,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -31,17 +30,9 @@ from watcher.simulator.generator import generate
 from watcher.simulator.server import Simulator
 from watcher.simulator.world import World
 
-if TYPE_CHECKING:
-    from watcher.app.lifecycle import App
-
 ACCOUNT, REGION = "demo", "us-east-1"
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo-secret", "AWS_EC2_METADATA_DISABLED": "true"}
-
-REMOVED_VARIABLES = (
-    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL",
-)  # fmt: skip
-"""They would lead the daemon away from the simulator."""
 
 
 @click.command(epilog=examples("watcher demo --for 30s", "watcher demo --json | jq .type"))
@@ -63,15 +54,10 @@ def demo(seconds: float | None, seed: int, pace: float, *, as_json: bool, verbos
 async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | None, as_json: bool) -> None:
     """Run the demo until `stop` is set, or for `seconds` if given.
 
-    Args:
-        stop: ends the demo.
-        seed: of the random scenario.
-        pace: the scenario's speed as a multiple of real time.
-        seconds: how long; None until stopped.
-        as_json: print only the events, as JSON Lines.
+    `seed` is that of the random scenario; `pace` is its speed as a multiple of real time.
     """
-    for name in REMOVED_VARIABLES:
-        os.environ.pop(name, None)
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL"):
+        os.environ.pop(name, None)  # it would lead the daemon away from the simulator
     os.environ |= CREDENTIALS
     simulator = Simulator(World(generate(seed, pace=pace)))
     url = await simulator.start()
@@ -85,19 +71,19 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
                 asyncio.get_running_loop().call_later(seconds, stop.set)
             sink = _PrintingSink(EventPrinter(as_json=as_json, within=f"{ACCOUNT}/{REGION}/"))
             app = build(config, sinks=[sink])
-            await app.run(stop, partial(_print_page_url, app, quiet=as_json))
+
+            async def print_page_url() -> None:
+                if not as_json:
+                    click.echo(f"Status page: {app.web.url}")
+                await asyncio.Event().wait()
+
+            await app.run(stop, print_page_url)
             if not as_json:
                 click.echo(f"\n{sink.printed} events, {len(simulator.calls)} API calls. Current status:")
                 now = datetime.now(UTC)
                 print_targets(status_rows(config, app.recorder.records, now), now)
     finally:
         await simulator.stop()
-
-
-async def _print_page_url(app: App, *, quiet: bool) -> None:
-    if not quiet:
-        click.echo(f"Status page: {app.web.url}")
-    await asyncio.Event().wait()
 
 
 def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float) -> Config:

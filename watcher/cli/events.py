@@ -20,7 +20,7 @@ from watcher.cli.options import (
     load_config,
     only_config,
     print_note,
-)
+)  # fmt: skip
 from watcher.cli.output.console import print_json, print_table
 from watcher.cli.output.deliveries import explanation_to_json, explanations_table
 from watcher.cli.output.events import EventPrinter
@@ -40,14 +40,8 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
     from watcher.delivery.explain import Explanation
 
-FOLLOW_SECONDS, FOLLOW_TABLE_SECONDS = 0.5, 5.0
-"""Pause between two reads of `events --follow`; each read of a table costs money."""
-
 FOLLOW_PAGE = 500
-"""Events of one such read."""
-
-MAX_DELIVERIES = 10_000
-"""Deliveries that `events explain` reads of one event."""
+"""Events of one read of `events --follow`."""
 
 
 @click.group(
@@ -131,7 +125,7 @@ async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> Async
     while True:
         for _, event in cursor.advance(await reader.events(cursor.unseen(query, FOLLOW_PAGE))):
             yield event
-        await asyncio.sleep(FOLLOW_TABLE_SECONDS if reader.late else FOLLOW_SECONDS)
+        await asyncio.sleep(5.0 if reader.late else 0.5)  # each read of a table costs money
 
 
 @events.command(
@@ -149,8 +143,7 @@ def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
     For each sink: the state of the delivery, when it was last tried, how often, and what the sink answered; or why the
     event is not for this sink.
     """
-    settings = load_config(config)
-    found = run_to_end(_explain(settings, event_id))
+    found = run_to_end(_explain(load_config(config), event_id))
     if as_json:
         print_json(
             [
@@ -166,14 +159,10 @@ def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
 
 
 async def _explain(settings: Config, event_id: str) -> list[tuple[Event, Sequence[Explanation]]]:
-    """Return the event with its explanations, once for each time that it was recorded.
-
-    Raises:
-        UsageError: it was never recorded, or is no longer stored.
-    """
+    """Return the event with its explanations, once for each time that it was recorded."""
     async with opened(reader_for(settings.state)) as reader:
         found = [event for _, event in await reader.find(event_id)]
-        deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=MAX_DELIVERIES))
+        deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=10_000))
     if not found:
         raise UsageError(f"no recorded event has the ID {printable(event_id)}; `watcher events` shows the IDs")
     return [

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -14,15 +13,6 @@ import click
 from watcher.cli.options import config_option, examples, find_config
 from watcher.errors import ConfigError
 from watcher.util.redaction import printable
-
-if TYPE_CHECKING:
-    from watcher.config.document import Document
-
-TIMEOUT_SECONDS = 4.0
-"""Less than a container's health check usually allows."""
-
-MAX_BYTES = 65_536
-"""Bytes of a response that are read."""
 
 
 @click.command(
@@ -33,9 +23,8 @@ MAX_BYTES = 65_536
 @config_option
 @click.option("--url", metavar="URL", envvar="WATCHER_URL",
               help="The daemon's address; also $WATCHER_URL. Default: `http.listen` of the configuration.")  # fmt: skip
-@click.option(
-    "--ready", is_flag=True, help="Exit with 0 only if every endpoint was tried and the store works (/readyz)."
-)
+@click.option("--ready", is_flag=True,
+              help="Exit with 0 only if every endpoint was tried and the store works (/readyz).")  # fmt: skip
 def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
     """Exit with 0 if the running daemon is healthy, else with 1.
 
@@ -54,11 +43,9 @@ def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
 def _configured_url(config: str | None) -> str | None:
     from watcher.config.listen_address import listening_at  # noqa: PLC0415  --url needs no configuration
 
-    document: Document | None
-    try:
+    document = None
+    with suppress(ConfigError):
         document = find_config(config)
-    except ConfigError:
-        document = None
     at = listening_at(document, os.environ)
     if at is None:
         return None
@@ -74,28 +61,23 @@ def _ask(url: str) -> tuple[bool, str]:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return False, f"watcher: {shown} is not a valid URL (example: http://127.0.0.1:8080)"
         connection_type = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        with closing(connection_type(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)) as connection:
+        # The seconds are less than a container's health check usually allows.
+        with closing(connection_type(parts.hostname, parts.port, timeout=4.0)) as connection:
             connection.request("GET", parts.path)
             response = connection.getresponse()
-            status, body = response.status, response.read(MAX_BYTES)
+            status, body = response.status, response.read(65_536)
     except (HTTPException, OSError, ValueError) as error:
         return False, (
             f"watcher: {shown} does not respond ({printable(str(error) or type(error).__name__)}); "
             "check that `watcher run` is running and listens there, or pass another address as --url"
         )
-    health = _parsed(body)
-    if health is None:
+    health = None
+    with suppress(ValueError, RecursionError):
+        health = json.loads(body)
+    if not isinstance(health, dict):
         return False, f"watcher: {shown} responded with {status}, but not as watcher does; is it another program?"
     if status == 200 and health.get("ok") is True:
         return True, "ok"
     given = health.get("reasons")
     reasons = "; ".join(map(str, given)) if isinstance(given, list) else ""
     return False, f"watcher: {shown} responded with {status}: {printable(reasons or 'no reason given')}"
-
-
-def _parsed(body: bytes) -> dict[str, Any] | None:
-    try:
-        health = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return health if isinstance(health, dict) else None

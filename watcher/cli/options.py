@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
 def _config_of_group(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
     """Return `--config`, which may also stand before the name of a subcommand."""
-    if value is None and context.parent is not None:
-        given: str | None = context.parent.params.get("config")
-        return given
-    return value
+    return value if context.parent is None or value is not None else context.parent.params.get("config")
 
 
 def _seconds(_: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -55,8 +52,7 @@ def duration_option(flag: str, name: str, text: str) -> Callable[[FC], FC]:
 
 
 def _refuse_nan(_: click.Context, parameter: click.Parameter, value: float) -> float:
-    """Return `value`; click accepts `nan` as a number in every range."""
-    if math.isnan(value):
+    if math.isnan(value):  # click accepts it as a number in every range
         raise click.BadParameter("'nan' is not a number", param_hint=parameter.opts[0])
     return value
 
@@ -89,11 +85,7 @@ def find_config(option: str | None, cwd: Path | None = None) -> Document:
 
 
 def load_config(option: str | None) -> Config:
-    """Read the configuration; see `configuration.load_config`.
-
-    Raises:
-        ConfigError: the configuration is wrong or missing.
-    """
+    """Read the configuration; see `configuration.load_config`."""
     from watcher.cli import configuration  # noqa: PLC0415  `--help` needs neither pydantic nor structlog
 
     return configuration.load_config(option)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import click
 
@@ -20,11 +20,8 @@ from watcher.core.settings import Config
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError, UsageError
 from watcher.stores import mover_for
-from watcher.stores.transfer import HEADER, Recorded, Sending, State, lines, parts
+from watcher.stores.transfer import HEADER, Part, Recorded, Sending, State, lines, parts
 from watcher.util.redaction import printable
-
-if TYPE_CHECKING:
-    from watcher.stores.transfer import Part
 
 NOUNS = {State: ("state", "states"), Recorded: ("event", "events"), Sending: ("delivery", "deliveries")}
 
@@ -62,11 +59,7 @@ def init(config: str | None) -> int:
 
 
 async def prepare(address: str) -> list[str]:
-    """Create what `address` needs; return what was done, for people.
-
-    Raises:
-        StoreError: it exists and cannot be used, or creating it is not allowed.
-    """
+    """Create what `address` needs; return what was done, for people."""
     if not address.startswith(SCHEME):
         return [f"{address} needs no preparation; `watcher run` creates what it needs."]
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.text import Text
 
 from watcher.cli.options import config_option, examples, json_option, load_config
-from watcher.cli.output.console import GOOD, WARNING, print_json, print_table, table_of
-from watcher.config.capacity import load_report
+from watcher.cli.output.console import GOOD, WARNING, Table, print_json, print_table
+from watcher.config.capacity import EndpointLoad, load_report
 from watcher.messages.phrases import counted
 from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from watcher.config.capacity import EndpointLoad
 
 
 @click.command(epilog=examples("watcher validate", "watcher validate --config prod.yaml --json"))
@@ -50,8 +45,7 @@ def validate(config: str | None, *, as_json: bool) -> int:
 
 
 def _table(report: Sequence[EndpointLoad]) -> Table:
-    """Return the table of `validate`."""
-    table = table_of("ENDPOINT", "TARGETS", "CALLS/S", "LIMIT", "")
+    table = Table("ENDPOINT", "TARGETS", "CALLS/S", "LIMIT", "")
     for load in report:
         if load.kept_interval is None:
             note = Text("within the limit", GOOD)

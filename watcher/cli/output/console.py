@@ -12,8 +12,8 @@ from collections.abc import Container
 from typing import Any
 
 import click
+from rich import table
 from rich.console import Console
-from rich.table import Table
 
 UNLIMITED = 100_000
 """Columns of a pipe."""
@@ -21,18 +21,10 @@ UNLIMITED = 100_000
 GOOD, WARNING, CRITICAL, UNKNOWN, CALM = "green", "yellow", "bold red", "magenta", "cyan"
 """Colours by their meaning."""
 
-NOTE_WIDTH = 20
-"""Columns that a note has at least."""
-
 
 def print_json(value: Any) -> None:
     """Print one JSON document to stdout."""
     click.echo(json.dumps(value, indent=2))
-
-
-def print_table(table: Table) -> None:
-    """Print a table to stdout."""
-    console().print(table)
 
 
 def console() -> Console:
@@ -45,10 +37,16 @@ def console() -> Console:
                    color_system=None if plain else "auto", width=width, soft_wrap=False)  # fmt: skip
 
 
-def table_of(*columns: str, fold: Container[str] = ("NOTE", "ENDPOINT", "")) -> Table:
-    """Return an empty table with these columns; those in `fold` are wrapped where there is little room."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        minimum = NOTE_WIDTH if column == "NOTE" else None
-        table.add_column(column, no_wrap=column not in fold, overflow="fold", min_width=minimum)
-    return table
+class Table(table.Table):
+    """A table with these columns; those in `fold` are wrapped where there is little room."""
+
+    def __init__(self, *columns: str, fold: Container[str] = ("NOTE", "ENDPOINT", "")) -> None:
+        super().__init__(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for column in columns:
+            minimum = 20 if column == "NOTE" else None
+            self.add_column(column, no_wrap=column not in fold, overflow="fold", min_width=minimum)
+
+
+def print_table(shown: Table) -> None:
+    """Print a table to stdout."""
+    console().print(shown)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from watcher.cli.output.console import CRITICAL, GOOD, WARNING, console, table_of
+from watcher.cli.output.console import CRITICAL, GOOD, WARNING, Table, console
 from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.messages.cause import without_names_and_ids
@@ -20,15 +20,9 @@ from watcher.util.duration import ago
 from watcher.util.redaction import printable, redact
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from watcher.delivery.explain import Explanation
 
-COLOURS: dict[str, str] = {
-    DeliveryState.SENT: GOOD,
-    DeliveryState.WAITING: WARNING,
-    DeliveryState.DEAD: CRITICAL,
-}
+COLOURS: dict[str, str] = {DeliveryState.SENT: GOOD, DeliveryState.WAITING: WARNING, DeliveryState.DEAD: CRITICAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ def print_backlog_json(backlog: Backlog) -> None:
 
 def explanations_table(explanations: Sequence[Explanation]) -> Table:
     """Return the table of `events explain`: a row for each sink, and for each reminder."""
-    table = table_of("SINK", "STATE", "WHEN", "TRIES", "NOTE", fold=("SINK", "STATE", "NOTE"))
+    table = Table("SINK", "STATE", "WHEN", "TRIES", "NOTE", fold=("SINK", "STATE", "NOTE"))
     for each in explanations:
         delivery = each.delivery
         moment = None if delivery is None else delivery.ended or delivery.tried
@@ -77,33 +71,26 @@ def explanations_table(explanations: Sequence[Explanation]) -> Table:
 
 def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as `events explain --json` prints it; without a delivery its fields are null."""
-    delivery = explanation.delivery
-    return {
-        "sink": explanation.sink,
-        "state": explanation.state,
-        "why": redact(explanation.why),
-        "reminder": delivery.reminder if delivery else None,
-        "recorded": _time(delivery.recorded) if delivery else None,
-        "tries": delivery.tries if delivery else None,
-        "tried": _time(delivery.tried) if delivery else None,
-        "ended": _time(delivery.ended) if delivery else None,
-        "answer": redact(delivery.answer) if delivery and delivery.answer else None,
-    }
+    shown = {"sink": explanation.sink, "state": explanation.state, "why": redact(explanation.why)}
+    if explanation.delivery is None:
+        return shown | dict.fromkeys(("reminder", "recorded", "tries", "tried", "ended", "answer"))
+    return shown | _progress(explanation.delivery, "answer") | {"ended": _time(explanation.delivery.ended)}
 
 
 def _delivery_to_json(delivery: DeliveryRecord) -> dict[str, Any]:
     event = delivery.event
+    shown = {"id": event.id, "sink": delivery.sink, "state": delivery.state.value}
+    return shown | {"type": event.type, "subject": event.subject} | _progress(delivery, "error")
+
+
+def _progress(delivery: DeliveryRecord, response: str) -> dict[str, Any]:
+    """Return how a delivery goes; `response` is the name of the field with the sink's response."""
     return {
-        "id": event.id,
-        "sink": delivery.sink,
-        "state": delivery.state.value,
-        "type": event.type,
-        "subject": event.subject,
         "recorded": _time(delivery.recorded),
         "reminder": delivery.reminder,
         "tries": delivery.tries,
         "tried": _time(delivery.tried),
-        "error": redact(delivery.answer) if delivery.answer else None,
+        response: redact(delivery.answer) if delivery.answer else None,
     }
 
 
@@ -125,7 +112,7 @@ def _deliveries_table(deliveries: Sequence[DeliveryRecord], now: datetime) -> Ta
     groups: dict[tuple[str, str], list[DeliveryRecord]] = {}
     for delivery in deliveries:
         groups.setdefault((delivery.state, without_names_and_ids(delivery.answer or "", {})), []).append(delivery)
-    table = table_of("STATE", "COUNT", "OLDEST EVENT", "NOTE")
+    table = Table("STATE", "COUNT", "OLDEST EVENT", "NOTE")
     for (state, _), group in groups.items():
         note = "; ".join(filter(None, [redact(group[0].answer or ""), _group_note(group, now)]))
         colour = COLOURS.get(state, "dim")

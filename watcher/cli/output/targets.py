@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, console, table_of
+from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, Table, console
 from watcher.core.events import target_to_json
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
@@ -17,33 +17,20 @@ from watcher.core.status import Status, last_failure, outage_of, rank, stalled, 
 from watcher.util.duration import ago
 from watcher.util.redaction import printable
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 WIDE = 110
 """Columns of a terminal that has room for commits."""
 
-MAX_STATUS = 24
-"""Characters of a status that are shown: a long one must leave room for the other columns."""
-
-_COLOURS = {
-    Status.UNREADABLE: UNKNOWN,
-    Status.FAILED: CRITICAL,
-    Status.STALLED: WARNING,
-    Status.UNKNOWN: UNKNOWN,
-    Status.NEVER_SYNCED: "dim",
-    Status.NOT_SEEN: "dim",
-    Status.ACTIVE: CALM,
-    Status.SUCCEEDED: GOOD,
+_SHOWN: dict[Status, tuple[str, str]] = {
+    Status.UNREADABLE: (UNKNOWN, "UNREADABLE"),
+    Status.FAILED: (CRITICAL, ""),
+    Status.STALLED: (WARNING, "STALLED"),
+    Status.UNKNOWN: (UNKNOWN, ""),
+    Status.NEVER_SYNCED: ("dim", "NEVER SYNCED"),
+    Status.NOT_SEEN: ("dim", "NOT SEEN YET"),
+    Status.ACTIVE: (CALM, ""),
+    Status.SUCCEEDED: (GOOD, ""),
 }
-
-_WORDS = {
-    Status.UNREADABLE: "UNREADABLE",
-    Status.STALLED: "STALLED",
-    Status.NEVER_SYNCED: "NEVER SYNCED",
-    Status.NOT_SEEN: "NOT SEEN YET",
-}
-"""Shown instead of AWS's own word."""
+"""The colour of each status, and the words that are shown instead of AWS's own."""
 
 
 class Row(NamedTuple):
@@ -101,19 +88,16 @@ def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
     wide = console().width >= WIDE
     places = {(row.target.account, row.target.region) for row in rows}
     columns = ("STATUS", "TARGET", "AGE", *(["COMMIT"] if wide else []), "NOTE")
-    table = table_of(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
+    table = Table(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
     for row in rows:
-        attempt, word = row.attempt, _WORDS.get(row.standing)
+        attempt, (colour, words) = row.attempt, _SHOWN[row.standing]
+        status = words or printable(attempt.status if attempt else "")
         table.add_row(
-            Text(word or _shown(attempt.status if attempt else ""), _COLOURS[row.standing]),
+            # A long status must leave room for the other columns.
+            Text(status if len(status) <= 24 else f"{status[:23]}…", colour),
             row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2],
             "" if attempt is None else ago(attempt.started_at, now),
             *(["" if attempt is None else printable(attempt.sha[:8])] if wide else []),
             printable(row.note),
         )
     return table
-
-
-def _shown(status: str) -> str:
-    shown = printable(status)
-    return shown if len(shown) <= MAX_STATUS else shown[: MAX_STATUS - 1] + "…"
