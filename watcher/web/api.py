@@ -19,20 +19,11 @@ from watcher.web import badge, query, views
 from watcher.web.overview import Overview, PeerRecords
 from watcher.web.responses import Compressor, Response, error_response, json_response
 
-MAX_QUERIES, QUERY_SECONDS = 4, 10.0
-"""Queries to the store at a time, and how long one may take."""
-
-PROBE_KEPT_SECONDS, PROBE_SECONDS = 2.0, 2.0
-"""How long the result of a probe of the store is used, and how long one may take."""
-
-ATTEMPT_EVENTS, ATTEMPT_CHARACTERS = 50, 512 * 1024
-"""The recorded events from which a target's attempts are derived, and their size."""
-
-SHOWN_EVENTS, SHOWN_DELIVERIES = 20, 200
-"""The events of a target, and the deliveries of one event."""
-
-KEPT_SECONDS = 1.0
-"""How long metrics and the responses about endpoints and sinks are used."""
+MAX_QUERIES, QUERY_SECONDS = 4, 10.0  # queries to the store at a time, and how long one may take
+PROBE_KEPT_SECONDS, PROBE_SECONDS = 2.0, 2.0  # how long a probe of the store is used, and how long it may take
+ATTEMPT_EVENTS, ATTEMPT_CHARACTERS = 50, 512 * 1024  # the recorded events that a target's attempts are derived from
+SHOWN_EVENTS, SHOWN_DELIVERIES = 20, 200  # the events of a target, and the deliveries of one event
+KEPT_SECONDS = 1.0  # how long metrics and the responses about endpoints and sinks are used
 
 BADGE = "/badge.svg"
 

@@ -39,9 +39,7 @@ class Assets:
 
     def shell(self, depth: int) -> Response:
         """The page, whose script reads the URL; `depth`: how many folders the URL is below the root."""
-        shell = self.files.get(SHELL)
-        if shell is None:
-            return error_response(404, "this build of watcher has no status page; see /api/targets")
+        shell = self.files[SHELL]
         body = shell.body.replace(HERE, b'"' + b"../" * depth) if depth else shell.body
         return replace(shell, body=body, headers=[("Cache-Control", "no-cache")], gzipped=_gzipped(body))
 

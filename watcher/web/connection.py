@@ -25,23 +25,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HEAD_SECONDS = 10.0
-"""From the beginning of the connection, or the first byte of a request's head, to the end of the head."""
-
-IDLE_SECONDS = 30.0
-"""Between two requests."""
-
-UNREAD_SECONDS = 20.0
-"""Without progress of a client that reads a response."""
-
-LINGER_SECONDS = 2.0
-"""For reading and dropping a refused body, so that the client gets to read the response."""
-
-MAX_HEAD_BYTES = 32 * 1024
-"""Buffered bytes of requests that are incomplete, or wait behind others on their connection."""
-
-SURPLUS_HEAD_SECONDS, SURPLUS_HEAD_BYTES = 1.0, 8 * 1024
-"""The limits of a surplus connection's head."""
+HEAD_SECONDS = 10.0  # from the start of the connection, or the first byte of a request's head, to the head's end
+IDLE_SECONDS = 30.0  # between two requests
+UNREAD_SECONDS = 20.0  # without progress of a client that reads a response
+LINGER_SECONDS = 2.0  # for reading and dropping a refused body, so that the client gets to read the response
+MAX_HEAD_BYTES = 32 * 1024  # buffered, of requests that are incomplete or wait behind others on their connection
+SURPLUS_HEAD_SECONDS, SURPLUS_HEAD_BYTES = 1.0, 8 * 1024  # the limits of a surplus connection's head
 
 MAX_SEARCHED = 64
 """Connections that are searched for an idle one; the next search begins with others."""

@@ -19,7 +19,7 @@ from watcher.util.redaction import redact
 from watcher.web import assets, auth, query
 from watcher.web.api import Api
 from watcher.web.connection import Connection
-from watcher.web.limits import OnePerIteration, Shares
+from watcher.web.limits import Shares
 from watcher.web.responses import Compressor, Response, accepts_gzip, error_response, send
 from watcher.web.stream import MAX_STREAMS, Hub
 
@@ -61,7 +61,7 @@ class Handler:
         )
         self._places = asyncio.Semaphore(MAX_AT_A_TIME)
         self._clients: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._pacing, self._health_pacing = OnePerIteration(), OnePerIteration()
+        self._turns, self._health_turns = asyncio.Lock(), asyncio.Lock()
         self._streams, self._held = Shares(MAX_STREAMS), Shares(MAX_HELD_BYTES)
 
         @lru_cache(query.MAX_ID_SLASHES + 1)
@@ -110,16 +110,16 @@ class Handler:
             if connection.surplus and path not in HEALTH:
                 response: Response | web.StreamResponse = TOO_MANY_CONNECTIONS
             elif path == STREAM:
-                await self._pacing.wait()
+                await _next_iteration(self._turns)
                 response = check() or await self._stream(request, connection.client)
             elif path in HEALTH:
-                await self._health_pacing.wait()
+                await _next_iteration(self._health_turns)
                 response = check() or await self._respond(path, request, rest)
             else:
                 # One client may have half of all places.
                 places = self._clients.setdefault(connection.client, asyncio.Semaphore(MAX_AT_A_TIME // 2))
                 async with places, self._places:
-                    await self._pacing.wait()
+                    await _next_iteration(self._turns)
                     response = check() or await self._respond(path, request, rest)
                     if accepts_gzip(request.headers.get("Accept-Encoding", "")):
                         response = await self._compressor.compressed(response)
@@ -152,6 +152,12 @@ class Handler:
                 return await self._hub.serve(request, after)
             error = f"{self._hub.streams} streams are open already; close one, or use /api/events"
             return error_response(503, error, [("Retry-After", "30")])
+
+
+async def _next_iteration(turns: asyncio.Lock) -> None:
+    """Return in an iteration of the event loop of its own: one request starts in each, in order of arrival."""
+    async with turns:
+        await asyncio.sleep(0)
 
 
 def _find(raw_path: str) -> tuple[str, str]:

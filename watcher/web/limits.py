@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -72,15 +71,3 @@ class Shares:
                     del self._sizes[key]
             if not own:
                 self._of.pop(client, None)
-
-
-class OnePerIteration:
-    """Lets one request start in each iteration of the event loop; the others wait in order of arrival."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    async def wait(self) -> None:
-        """Return in an iteration of the loop in which no other request starts."""
-        async with self._lock:
-            await asyncio.sleep(0)

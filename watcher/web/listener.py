@@ -23,20 +23,11 @@ if TYPE_CHECKING:
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.streams import StreamReader
 
-MAX_SURPLUS = 64
-"""Connections above the limit that get a response at a time; a newer one replaces an older one."""
-
-ACCEPTED_AT_ONCE = 32
-"""Connections that are accepted before other tasks of the loop run."""
-
-BACKLOG = 1024
-"""Connections that the system holds meanwhile."""
-
-REAP_SECONDS = 1.0
-"""Between two checks for late clients."""
-
-ABORT_SECONDS = 0.2
-"""The part of the grace time in which aborted connections may end."""
+MAX_SURPLUS = 64  # connections above the limit that get a response at a time; a newer one replaces an older one
+ACCEPTED_AT_ONCE = 32  # connections that are accepted before other tasks of the loop run
+BACKLOG = 1024  # connections that the system holds meanwhile
+REAP_SECONDS = 1.0  # between two checks for late clients
+ABORT_SECONDS = 0.2  # the part of the grace time in which aborted connections may end
 
 
 class Listener:

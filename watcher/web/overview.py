@@ -22,17 +22,11 @@ from watcher.web.query import Filter
 from watcher.web.responses import Compressor, Response
 from watcher.web.views import committed_row, polling_row
 
-KEPT_SECONDS = 1.0
-"""How long the rows are used."""
-
-SLICE = 100
-"""Targets that are processed before other tasks of the loop run."""
-
-PEERS_KEPT_SECONDS, PEERS_KEPT_INCOMPLETE_SECONDS = 60.0, 10.0
-"""How long the records of others are used; the latter while some of their targets have no record yet."""
-
-PEERS_READ_SECONDS = 2.0
-"""How long a response waits for a read of them; after that, it has the previous ones."""
+KEPT_SECONDS = 1.0  # how long the rows are used
+SLICE = 100  # targets that are processed before other tasks of the loop run
+PEERS_KEPT_SECONDS = 60.0  # how long the records of others are used
+PEERS_KEPT_INCOMPLETE_SECONDS = 10.0  # the same while some of their targets have no record yet
+PEERS_READ_SECONDS = 2.0  # how long a response waits for a read of them; after that, it has the previous ones
 
 log = structlog.get_logger()
 

@@ -16,18 +16,10 @@ from watcher.sources import KINDS
 from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
 
-MAX_EVENTS, MAX_EVENT_CHARACTERS = 1000, 4 * 1024 * 1024
-"""The events of one response, and the sum of their bodies; a single event may be longer."""
-
-MAX_REPEATS, MAX_CHARACTERS = 50, 1000
-"""How often a parameter may be given, and its length."""
-
-MAX_TYPES, MAX_TYPE_CHARACTERS = 16, 32
-"""The same for `type`, whose globs are expensive."""
-
-MAX_ID_CHARACTERS, MAX_ID_SLASHES = 2000, 9
-"""The size of an id that is percent-encoded twice; one slash is that of `/badge.svg`."""
-
+MAX_EVENTS, MAX_EVENT_CHARACTERS = 1000, 4 * 1024 * 1024  # of one response; a single event may be longer
+MAX_REPEATS, MAX_CHARACTERS = 50, 1000  # how often a parameter may be given, and its length
+MAX_TYPES, MAX_TYPE_CHARACTERS = 16, 32  # the same for `type`, whose globs are expensive
+MAX_ID_CHARACTERS, MAX_ID_SLASHES = 2000, 9  # of an id that is encoded twice; one slash is that of `/badge.svg`
 MAX_NUMBER = 2**63 - 1
 
 STATUS = r"^[A-Z][A-Z0-9_]*$"
@@ -44,28 +36,31 @@ class QueryError(ValueError):
     """A parameter is wrong; the message names it, and says what to write."""
 
 
-Parameters = dict[str, list[str]]
-
-
-def parameters(pairs: Iterable[tuple[str, str]], *, once: Sequence[str] = (), many: Sequence[str] = ()) -> Parameters:
-    """The parameters of a query by name, each in a list.
+def parameters(
+    pairs: Iterable[tuple[str, str]], *, once: Sequence[str] = (), many: str = ""
+) -> tuple[dict[str, str], list[str]]:
+    """The values of the parameters that may be given `once`, by name, and those of the one that may be repeated.
 
     Raises:
-        QueryError: a parameter is unknown, too long, or given too often: those of `once` may be given once.
+        QueryError: a parameter is unknown, too long, or given too often.
     """
-    found: Parameters = {}
-    known = (*once, *many)
+    single: dict[str, str] = {}
+    repeated: list[str] = []
+    known = (*once, many) if many else once
     for name, value in pairs:
         if name not in known:
             hint = f"choose from {', '.join(known)}" if known else "there are none for this path"
             raise QueryError(f"{_shown(name)}: unknown parameter; {hint}")
-        if name in once and name in found:
+        if name in single:
             raise QueryError(f"{name}: may be given once only")
         most, longest = (MAX_TYPES, MAX_TYPE_CHARACTERS) if name == "type" else (MAX_REPEATS, MAX_CHARACTERS)
-        if len(value) > longest or len(found.get(name, ())) >= most:
+        if len(value) > longest or (name == many and len(repeated) >= most):
             raise QueryError(f"{name}: may be given at most {most} times, with at most {longest} characters each")
-        found.setdefault(name, []).append(value)
-    return found
+        if name == many:
+            repeated.append(value)
+        else:
+            single[name] = value
+    return single, repeated
 
 
 def target_id(raw: str, known: Container[str]) -> str | None:
@@ -115,34 +110,31 @@ def haystack(row: Mapping[str, Any]) -> str:
 
 def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:
     """The filter in a query of `/api/targets`; raises QueryError."""
-    found = parameters(pairs, once=("account", "kind", "status", "text"), many=("label",))
-    kind, status = _one(found, "kind"), _one(found, "status")
+    given, labels = parameters(pairs, once=("account", "kind", "status", "text"), many="label")
+    kind, status = given.get("kind"), given.get("status")
     if kind is not None and kind not in KINDS:
         raise QueryError(f"kind: {_shown(kind)} is not a valid kind; choose from {', '.join(KINDS)}")
     if status is not None and status not in list(Status) and not re.fullmatch(STATUS, status):
         raise QueryError(
             f"status: {_shown(status)} is neither one of {', '.join(Status)} nor a status of AWS (example: FAILED)"
         )
-    labels = []
-    for label in found.get("label", []):
+    for label in labels:
         if not re.search(LABEL, label):
             raise QueryError(f"label: {_shown(label)} is not a valid label; write NAME=VALUE")
-        name, _, value = label.partition("=")
-        labels.append((name, value))
-    return Filter(_one(found, "account"), kind, status, tuple(labels), (_one(found, "text") or "").strip().lower())
+    wanted = tuple((name, value) for name, _, value in (label.partition("=") for label in labels))
+    return Filter(given.get("account"), kind, status, wanted, given.get("text", "").strip().lower())
 
 
 def events_query(pairs: Iterable[tuple[str, str]], now: datetime) -> EventQuery:
     """The query of `/api/events` for the store; raises QueryError."""
-    found = parameters(pairs, once=("target", "since", "after", "limit"), many=("type",))
-    since, after, limit = _one(found, "since"), _one(found, "after"), _one(found, "limit")
+    given, types = parameters(pairs, once=("target", "since", "after", "limit"), many="type")
     return EventQuery(
-        target=_one(found, "target"),
-        types=_types(found.get("type", [])),
-        since=None if since is None else _moment("since", since, now),
-        after=0 if after is None else _number("after", after, 0, MAX_NUMBER),
-        limit=50 if limit is None else _number("limit", limit, 1, MAX_EVENTS),
-        newest=after is None,
+        target=given.get("target"),
+        types=_types(types),
+        since=_moment("since", given["since"], now) if "since" in given else None,
+        after=_number("after", given.get("after", "0"), 0, MAX_NUMBER),
+        limit=_number("limit", given.get("limit", "50"), 1, MAX_EVENTS),
+        newest="after" not in given,
         size=MAX_EVENT_CHARACTERS,
     )
 
@@ -153,11 +145,10 @@ def stream_after(pairs: Iterable[tuple[str, str]], last_event_id: str | None) ->
     Raises:
         QueryError: a parameter or `Last-Event-ID` is wrong.
     """
-    found = parameters(pairs, once=("after",))
+    given, _ = parameters(pairs, once=("after",))
     if last_event_id:  # a browser that reconnects sends it, and it is newer than the URL
         return _number("Last-Event-ID", last_event_id, 0, MAX_NUMBER)
-    after = _one(found, "after")
-    return None if after is None else _number("after", after, 0, MAX_NUMBER)
+    return _number("after", given["after"], 0, MAX_NUMBER) if "after" in given else None
 
 
 def _types(globs: Sequence[str]) -> tuple[str, ...]:
@@ -185,10 +176,6 @@ def _number(name: str, text: str, least: int, most: int) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most:
         return int(text)
     raise QueryError(f"{name}: {_shown(text)} is not a whole number from {least} to {most}")
-
-
-def _one(found: Parameters, name: str) -> str | None:
-    return found[name][0] if name in found else None
 
 
 def _shown(text: str) -> str:

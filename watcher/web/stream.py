@@ -19,37 +19,18 @@ from watcher.core.ports import Entry, EventQuery
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.observer import Observer
-from watcher.stores.event_cursor import EventCursor, cursor_at_end
+from watcher.stores.event_cursor import EventCursor, Found, cursor_at_end
 from watcher.web.responses import HEADERS
 
 log = structlog.get_logger()
 
-MAX_STREAMS = 200
-"""Streams at a time; one client may have half of them."""
-
-KEEP_ALIVE_SECONDS = 15.0
-"""Silence after which a comment keeps the connection alive through proxies."""
-
-RECENT_EVENTS, RECENT_CHARACTERS = 1000, 16 * 1024 * 1024
-"""The events that all streams share."""
-
-FEED_EVENTS, FEED_CHARACTERS = 500, 4 * 1024 * 1024
-"""The events that are read at once for all streams; a single event may be longer."""
-
-PAGE_EVENTS, PAGE_CHARACTERS = 20, 256 * 1024
-"""The events that one stream holds."""
-
-MAX_READERS = 4
-"""Streams that read from the store at a time."""
-
-RETRY_MILLISECONDS = 3000
-"""When a browser reconnects."""
-
-PEER_SECONDS = 5.0
-"""Between two reads of what other watchers on the table recorded."""
-
-Found = tuple[int, "Event"]
-"""An event and its number."""
+MAX_STREAMS = 200  # at a time; one client may have half of them
+KEEP_ALIVE_SECONDS = 15.0  # of silence, after which a comment keeps the connection alive through proxies
+RECENT_EVENTS, RECENT_CHARACTERS = 1000, 16 * 1024 * 1024  # the events that all streams share
+FEED_EVENTS, FEED_CHARACTERS = 500, 4 * 1024 * 1024  # read at once for all streams; a single event may be longer
+PAGE_EVENTS, PAGE_CHARACTERS = 20, 256 * 1024  # the events that one stream holds
+MAX_READERS = 4  # streams that read from the store at a time
+PEER_SECONDS = 5.0  # between two reads of what other watchers on the table recorded
 
 
 @dataclass(slots=True)
@@ -150,7 +131,7 @@ class Hub(Observer):
 
         # An id without data dispatches no event, but an `EventSource` resumes from it (HTML standard, 9.2.6). The
         # client may have no id yet, or one of a store that was lost.
-        await write(f"retry: {RETRY_MILLISECONDS}\nid: {position.cursor.last}\n: watcher\n\n".encode())
+        await write(f"retry: 3000\nid: {position.cursor.last}\n: watcher\n\n".encode())  # in milliseconds
         while not self._closing and epoch == self._epoch:
             changed = self._changed  # before reading, so that no event is missed
             if reloads != self._reloads:

@@ -30,12 +30,8 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
     attempt = known.attempt if known else None
     revision = (attempt.target_revision if attempt else None) or {}
     return {
-        "id": target.id,
+        **_fields(target, "id", "account", "region", "name", "title", "interval"),
         "kind": target.kind.name,
-        "account": target.account,
-        "region": target.region,
-        "name": target.name,
-        "title": target.title,
         "labels": dict(target.labels),
         "status": attempt.status if attempt else None,
         "standing": standing(record, endpoint).value,
@@ -49,7 +45,6 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "repository": repository_name(revision) or None,
         "branch": revision.get("branch") or None,
         "note": excerpt(last_failure(attempt), MAX_NOTE_BYTES),
-        "interval": target.interval,
         "active": active(known),
     }
 
@@ -75,12 +70,7 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
         "desired_state": dict(known.desired_state) if known and known.desired_state is not None else None,
         "latest_successful": attempt_to_json(successful) if successful else None,
         "sequence": record.sequence if record else 0,
-        "watching": {
-            "interval": target.interval,
-            "active_interval": target.active_interval,
-            "stalled_after": target.stalled_after,
-            "timeout": target.timeout,
-        },
+        "watching": _fields(target, "interval", "active_interval", "stalled_after", "timeout"),
     }
 
 
@@ -97,7 +87,7 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
         if attempt is None:
             continue
         shown = found.setdefault(attempt["startedAt"], {"startedAt": attempt["startedAt"], "steps": []})
-        shown |= _fields(attempt["status"], attempt["targetRevision"])
+        shown |= _attempt_fields(attempt["status"], attempt["targetRevision"])
         shown["steps"].append(
             {
                 "status": "STALLED" if event.type == "watcher.sync.stalled" else attempt["status"],
@@ -116,11 +106,11 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
             if shown["status"] != latest.status:
                 step = {"status": latest.status, "time": rfc3339(known.since)}
                 steps.append({**step, "event_id": None, "type": None, "observed": True})
-            shown |= _fields(latest.status, latest.target_revision)
+            shown |= _attempt_fields(latest.status, latest.target_revision)
     return sorted(found.values(), key=lambda each: parse_rfc3339(each["startedAt"]), reverse=True)
 
 
-def _fields(status: str, revision: Revision | None) -> dict[str, Any]:
+def _attempt_fields(status: str, revision: Revision | None) -> dict[str, Any]:
     revision = revision or {}
     return {"sha": revision.get("sha") or None, "commit_url": links(revision)[1], "status": status}
 
@@ -155,15 +145,10 @@ def _endpoint(key: EndpointKey, status: EndpointStatus, record: Record | None) -
     outage = record.outage if record else None
     return {
         "id": str(key),
-        "account": key.account,
-        "region": key.region,
-        "api": key.api,
-        "targets": status.targets,
+        **_fields(key, "account", "region", "api"),
+        **_fields(status, "targets", "tried", "rate", "allowed"),
         "readable": outage is None,
-        "tried": status.tried,
         "answered_at": time_or_none(status.answered),
-        "rate": status.rate,
-        "allowed": status.allowed,
         "poll_failures": status.failures,
         "outage": None if outage is None else _outage(outage),
     }
@@ -218,6 +203,10 @@ def status_view(
     }
 
 
+def _fields(value: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
+
+
 def time_or_none(moment: datetime | None) -> str | None:
     """A time in JSON."""
     return None if moment is None else rfc3339(moment)
@@ -233,8 +222,7 @@ def _unreadable(record: Record | None, endpoint: Record | None) -> dict[str, Any
 
 def _outage(outage: Outage) -> dict[str, Any]:
     return {
-        "code": outage.code,
+        **_fields(outage, "code", "attempts"),
         "message": redact(outage.message),
         "since": rfc3339(outage.since),
-        "attempts": outage.attempts,
     }
