@@ -124,7 +124,7 @@ class App:
                 self._tracing = Tracing(config.tracing, __version__)
             endpoints = self.view.endpoints()
             if self._membership is None:
-                await self.recorder.load([*(target.id for target in config.targets), *map(str, endpoints)])
+                await self.recorder.load(config.subjects)
             await self._open_with_retries(lambda: self.sink_changes.register(config.sinks), stop)
             if self.reader is not self.store:
                 await self._open_with_retries(self.reader.open, stop)

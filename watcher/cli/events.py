@@ -106,8 +106,7 @@ def _cannot_match(query: EventQuery, settings: Config) -> Iterator[str]:
     for pattern in query.types:
         if not any(matches(known, pattern) for known in (*EVENT_TYPES, TEST_EVENT)):
             yield f"no event type matches --type {pattern!r}"
-    subjects = (*(target.id for target in settings.targets), *map(str, settings.endpoints))
-    if query.target is not None and not any(subject_matches(subject, query.target) for subject in subjects):
+    if query.target is not None and not any(subject_matches(subject, query.target) for subject in settings.subjects):
         yield f"no target in the configuration has an id or name that matches --target {query.target!r}"
 
 

@@ -87,7 +87,7 @@ class Membership:
         if not loaded:
             return unread
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
-        gone = known.keys() - _subjects(self._config())
+        gone = known.keys() - self._config().subjects
         if gone:
             # The state of a target that is no longer configured is deleted.
             await self._recorder.forget(gone)
@@ -123,11 +123,7 @@ class Membership:
 
     async def _unload(self, shards: Collection[int]) -> None:
         """Drop these shards from memory once what was observed of them is recorded."""
-        gone = [subject for subject in _subjects(self._config()) if self._shards.shard_of(subject) in shards]
+        gone = [subject for subject in self._config().subjects if self._shards.shard_of(subject) in shards]
         await self._recorder.drop(gone)
         for shard in shards:
             self._shards.unload(shard)
-
-
-def _subjects(config: Config) -> set[str]:
-    return {*(target.id for target in config.targets), *map(str, config.endpoints)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import Target
@@ -34,7 +35,7 @@ class IdentityPart:
     """Whether it is a whole number, which YAML may read as one."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """A kind of target. Each is described once, in a file under `watcher/sources/`."""
 
@@ -58,16 +59,13 @@ class Kind:
     """The parameters that are the same in every request."""
     title: str = "{name}"
     """The format of the short text that people know a target by, with the parts of the identity."""
-    method: str = field(init=False, default="")
-    """The method of botocore's client for the operation: `get_resource_sync_status`."""
 
-    def __post_init__(self) -> None:
-        """Derive the method once."""
-        method = re.sub(r"(?<!^)(?=[A-Z])", "_", self.operation).lower()
-        object.__setattr__(self, "method", method)
+    @cached_property
+    def method(self) -> str:
+        """The method of botocore's client for the operation: `get_resource_sync_status`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.operation).lower()
 
     def __str__(self) -> str:
-        """Return the name."""
         return self.name
 
     def target(self, account: str, region: str, identity: Mapping[str, str], **watching: Any) -> Target:

@@ -8,7 +8,7 @@ nothing is lost rests on the store's conditional writes alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import ceil, inf
 
@@ -129,25 +129,10 @@ def decide(
     if len(mine) > most:
         return Plan(lost, resume, release=max(mine & set(held), default=None), others=others)
     room = most - len(mine)
-    free = [shard for shard in range(shards) if (lease := seen.leases.get(shard)) is None or lease.owner is None]
-    acquire = tuple(free[:room])
-    steal = _of_the_silent(me, seen, silent, term=term, room=room - len(acquire))
+    owners = {shard: lease.owner for shard, lease in sorted(seen.leases.items()) if lease.owner is not None}
+    acquire = tuple([shard for shard in range(shards) if shard not in owners][:room])
+    dead = [shard for shard, owner in owners.items() if owner != me and silent.get(owner, 0.0) >= term]
+    steal: dict[str, tuple[int, ...]] = {}
+    for shard in dead[: room - len(acquire)]:
+        steal[owners[shard]] = *steal.get(owners[shard], ()), shard
     return Plan(lost, resume, acquire, steal, others=others)
-
-
-def _of_the_silent(
-    me: str, seen: Seen, silent: Mapping[str, float], *, term: float, room: int
-) -> dict[str, tuple[int, ...]]:
-    """Return up to `room` shards whose owners have been silent for a term, by owner."""
-    found: dict[str, list[int]] = {}
-    for shard, owner in _owned_by_others(me, seen):
-        if room > 0 and silent.get(owner, 0.0) >= term:
-            found.setdefault(owner, []).append(shard)
-            room -= 1
-    return {owner: tuple(each) for owner, each in found.items()}
-
-
-def _owned_by_others(me: str, seen: Seen) -> Iterable[tuple[int, str]]:
-    for shard, lease in sorted(seen.leases.items()):
-        if lease.owner is not None and lease.owner != me:
-            yield shard, lease.owner

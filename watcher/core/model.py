@@ -34,19 +34,10 @@ QUEUED = "QUEUED"
 SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 
-EVENT_TYPES = (
-    "watcher.sync.initiated",
-    "watcher.sync.in_progress",
-    "watcher.sync.queued",
-    "watcher.sync.succeeded",
-    "watcher.sync.failed",
-    "watcher.sync.unknown",
-    "watcher.sync.stalled",
-    "watcher.target.unreadable",
-    "watcher.target.readable",
-    "watcher.endpoint.unreadable",
-    "watcher.endpoint.readable",
-)
+_SYNC_EVENTS = ("initiated", "in_progress", "queued", "succeeded", "failed", "unknown", "stalled")
+_OUTAGE_EVENTS = ("target.unreadable", "target.readable", "endpoint.unreadable", "endpoint.readable")
+
+EVENT_TYPES = (*(f"watcher.sync.{each}" for each in _SYNC_EVENTS), *(f"watcher.{each}" for each in _OUTAGE_EVENTS))
 """The types of the events that are emitted."""
 
 TEST_EVENT = "watcher.test"
@@ -60,12 +51,9 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
-_ERRORS = frozenset({"failed", "stalled", "blocked", "unreadable"})
-
-
 def severity(event_type: str) -> Severity:
     """Return the severity of an event by its type."""
-    return Severity.ERROR if event_type.rpartition(".")[2] in _ERRORS else Severity.INFO
+    return Severity.ERROR if event_type.endswith((".failed", ".stalled", ".blocked", ".unreadable")) else Severity.INFO
 
 
 UNFINISHED = frozenset({INITIATED, IN_PROGRESS, QUEUED})

@@ -179,3 +179,8 @@ class Config:
         for target in self.targets:
             groups.setdefault(target.endpoint, []).append(target)
         return {key: tuple(targets) for key, targets in groups.items()}
+
+    @cached_property
+    def subjects(self) -> frozenset[str]:
+        """The subjects of all events: of each target and each endpoint."""
+        return frozenset((*self.targets_by_id, *map(str, self.endpoints)))

@@ -37,13 +37,8 @@ class Status(StrEnum):
     SUCCEEDED = "succeeded"
 
 
-_RANKS = {status: rank for rank, status in enumerate(Status)}
-
-
-def rank(status: Status) -> int:
-    """Return the place of a status in the order: 0 is the worst."""
-    return _RANKS[status]
-
+RANKS = {status: rank for rank, status in enumerate(Status)}
+"""The place of each status in the order: 0 is the worst."""
 
 _PHRASES = {Status.UNKNOWN: "with an unknown status", Status.ACTIVE: "syncing"}
 

@@ -14,7 +14,7 @@ import structlog
 
 from watcher.core.model import Target, rfc3339
 from watcher.core.state import Record
-from watcher.core.status import Status, rank
+from watcher.core.status import RANKS, Status
 from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
@@ -70,8 +70,7 @@ class PeerRecords:
 
     async def _read(self) -> None:
         found = await self._daemon.reader.records()
-        config = self._daemon.config
-        subjects = config.targets_by_id.keys() | {*map(str, config.endpoints)}
+        subjects = self._daemon.config.subjects
         self._known = {subject: record for subject, record in found.items() if subject in subjects}
 
 
@@ -126,7 +125,7 @@ class Overview:
             part = [self.row(target, records) for target in targets[start : start + SLICE]]
             rows += [(row, json.dumps(row, separators=(",", ":"))) for row in part]
             await asyncio.sleep(0)
-        rows.sort(key=lambda each: (rank(each[0]["standing"]), each[0]["id"]))
+        rows.sort(key=lambda each: (RANKS[each[0]["standing"]], each[0]["id"]))
         if len(self._committed) > len(targets):
             ids = self._daemon.config.targets_by_id
             self._committed = {key: kept for key, kept in self._committed.items() if key in ids}

@@ -11,13 +11,13 @@ from tests.unit.conftest import an_attempt, minute
 from watcher.core.state import Known, Outage, Record
 from watcher.core.status import (
     MARK_SECONDS,
+    RANKS,
     Liveness,
     Status,
     active,
     last_failure,
     moment_of,
     outage_of,
-    rank,
     stalled,
     standing,
     summary,
@@ -71,7 +71,7 @@ def test_its_own_outage_is_told_before_its_endpoints() -> None:
 
 def test_ranks_are_in_the_order_in_which_people_are_to_see_them() -> None:
     told = ["unreadable", "failed", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
-    assert sorted(Status, key=rank) == told
+    assert sorted(Status, key=RANKS.__getitem__) == told
 
 
 def test_an_attempt_is_stalled_only_by_its_own_beginning() -> None:

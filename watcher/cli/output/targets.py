@@ -13,7 +13,7 @@ from watcher.core.events import target_to_json
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
 from watcher.core.state import Record, attempt_to_json
-from watcher.core.status import Status, last_failure, outage_of, rank, stalled, standing, summary
+from watcher.core.status import RANKS, Status, last_failure, outage_of, stalled, standing, summary
 from watcher.util.duration import ago
 from watcher.util.redaction import printable
 
@@ -77,7 +77,7 @@ def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
     screen = console()
     screen.print(Text(summary(row.standing for row in rows) + about, "bold"), soft_wrap=True)
     screen.print()
-    screen.print(_targets_table(sorted(rows, key=lambda row: (rank(row.standing), row.target.id)), now))
+    screen.print(_targets_table(sorted(rows, key=lambda row: (RANKS[row.standing], row.target.id)), now))
 
 
 def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
