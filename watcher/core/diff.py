@@ -66,9 +66,8 @@ class Change:
     @property
     def new_attempt(self) -> bool:
         """Whether the attempt differs from the one known before."""
-        if self.reason is Reason.FIRST_SEEN:
-            return False
-        return self.previous is None or self.attempt.started_at != self.previous.started_at
+        differs = self.previous is None or self.attempt.started_at != self.previous.started_at
+        return differs and self.reason is not Reason.FIRST_SEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +101,17 @@ def diff(
         return Outcome(_never_synced(known, snapshot, now))
     if known is None:
         return _first_observation(latest, snapshot, now, on_first_seen)
-    if known.attempt is not None and latest.started_at < known.attempt.started_at:
-        outcome = _older_attempt(known, latest, snapshot, now)
-        if outcome.ignored:
-            return outcome
-    else:
-        outcome = _same_or_new_attempt(known, latest, snapshot, now)
-    return _check_stalled(outcome, now, stalled_after)
+    is_older = known.attempt is not None and latest.started_at < known.attempt.started_at
+    outcome = (_older_attempt if is_older else _same_or_new_attempt)(known, latest, snapshot, now)
+    return outcome if outcome.ignored else _check_stalled(outcome, now, stalled_after)
 
 
 def _never_synced(known: Known | None, snapshot: Snapshot, now: datetime) -> Known:
     """Rule 6. What was known is kept, so that the same attempt in a later answer is not a change."""
     if known is None:
         return Known(None, now, snapshot.desired_state, snapshot.latest_successful)
-    return replace(
-        known,
-        desired_state=snapshot.desired_state,
-        missing=known.attempt is not None,
-        older=None,
-        older_answers=0,
-    )
+    missing = known.attempt is not None
+    return replace(known, desired_state=snapshot.desired_state, missing=missing, older=None, older_answers=0)
 
 
 def _first_observation(latest: Attempt, snapshot: Snapshot, now: datetime, on_first_seen: FirstSeen) -> Outcome:
@@ -244,7 +234,5 @@ def _count(taken: tuple[Taken, ...], attempt: Attempt) -> tuple[Taken, ...]:
 
 
 def _times(taken: tuple[Taken, ...], attempt: Attempt) -> int:
-    for entry in taken:
-        if (entry.started_at, entry.status) == (attempt.started_at, attempt.status):
-            return entry.times
-    return 0
+    same = (entry for entry in taken if (entry.started_at, entry.status) == (attempt.started_at, attempt.status))
+    return next((entry.times for entry in same), 0)

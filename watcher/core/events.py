@@ -19,6 +19,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -39,8 +40,6 @@ MAX_EVENT_BYTES = 200 * 1024
 
 RESERVED_BYTES = 5 * 1024
 """Bytes of these that are reserved for later additions to an event: the mute, the trace, the number of the reminder."""
-
-_JSON = JSONFormat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +104,14 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
     }
     event_type = f"watcher.{change.type}"
     identity = [target.id, event_type, rfc3339(attempt.started_at), attempt.status, change.times]
-    source = _source(target.account, target.region)
-    event = _event(event_type, target.id, source, identity, data, now)
-    if len(event.body) > MAX_EVENT_BYTES - RESERVED_BYTES:
+    build = partial(_event, event_type, target.id, _source(target.account, target.region), identity, data, now)
+    event, longest = build(), MAX_EVENT_BYTES - RESERVED_BYTES
+    if len(event.body) > longest:
         events = attempt_data["events"]
         attempt_data |= {"events": [], "events_omitted": len(events)}
-        empty = _event(event_type, target.id, source, identity, data, now)
-        kept = first_and_last(events, MAX_EVENT_BYTES - RESERVED_BYTES - len(empty.body))
+        kept = first_and_last(events, longest - len(build().body))
         attempt_data |= {"events": kept, "events_omitted": len(events) - len(kept)}
-        event = _event(event_type, target.id, source, identity, data, now)
+        event = build()
     return event
 
 
@@ -133,15 +131,11 @@ def outage_event(
     subject: Target | EndpointKey, outage: Outage, *, sequence: int, now: datetime, over: bool, targets: int = 1
 ) -> Event:
     """Return the event that a target or an endpoint cannot be read, or (`over`) that it can be read again."""
-    error = {
-        "code": outage.code,
-        "message": outage.message,
-        "attempts": outage.attempts,
-        "since": rfc3339(outage.since),
-    }
+    since = rfc3339(outage.since)
+    error = {"code": outage.code, "message": outage.message, "attempts": outage.attempts, "since": since}
     data: dict[str, Any] = {"error": error, "sequence": sequence}
     if over:
-        data["since"] = rfc3339(outage.since)
+        data["since"] = since
         data["lasted_seconds"] = round(max(0.0, (now - outage.since).total_seconds()), 3)
     what = "readable" if over else "unreadable"
     if isinstance(subject, EndpointKey):
@@ -151,8 +145,8 @@ def outage_event(
     else:
         data = {"target": target_to_json(subject), **data}
         event_type, name = f"watcher.target.{what}", subject.id
-    identity = [name, event_type, rfc3339(outage.since)]
-    return _event(event_type, name, _source(subject.account, subject.region), identity, data, now)
+    source = _source(subject.account, subject.region)
+    return _event(event_type, name, source, [name, event_type, since], data, now)
 
 
 def with_trace(event: Event, traceparent: str | None) -> Event:
@@ -194,7 +188,6 @@ def _event(
     event_type: str, subject: str, source: str, identity: list[Any], data: dict[str, Any], now: datetime
 ) -> Event:
     event_id = sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()[:32]
-    time = rfc3339(now)
     attributes = {
         "specversion": "1.0",
         "id": event_id,
@@ -205,7 +198,7 @@ def _event(
         "datacontenttype": "application/json",
         "dataschema": DATASCHEMA,
     }
-    return Event(event_id, event_type, subject, time, _JSON.write(CloudEvent(attributes, data)).decode())
+    return Event(event_id, event_type, subject, rfc3339(now), JSONFormat().write(CloudEvent(attributes, data)).decode())
 
 
 _ATTRIBUTES = {"id": str, "type": str, "subject": str, "time": is_time}

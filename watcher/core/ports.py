@@ -218,6 +218,9 @@ class Reader(Protocol):
     async def find(self, event_id: str) -> list[tuple[int, Event]]:
         """Return the recorded events with this id: several if the same change was observed again after a lost state."""
 
+    async def registered_sinks(self) -> Collection[str]:
+        """Return the sinks that were last given to `Store.register_sinks`."""
+
     async def alive_at(self) -> datetime | None:
         """Return when a daemon last called `Store.mark_alive`; None: never since the store was created or imported."""
 
@@ -227,9 +230,6 @@ class Reader(Protocol):
 
 class Outbox(Reader, Protocol):
     """What an operator may change while a daemon runs."""
-
-    async def registered_sinks(self) -> Collection[str]:
-        """Return the sinks that were last given to `Store.register_sinks`."""
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         """Make dead letters of these events (empty: all), for one sink or all, wait again; return how many.
@@ -286,9 +286,6 @@ class Store(Reader, Protocol):
 
         An event stays while a delivery of it waits, or ended later than `before`.
         """
-
-    async def registered_sinks(self) -> Collection[str]:
-        """Return the sinks that were last given to `register_sinks`."""
 
     async def retry_now(self, sink: str, since: float = -inf) -> None:
         """Make subjects that have failed since then (seconds since 1970) due, because the sink has recovered."""
