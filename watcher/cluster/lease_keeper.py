@@ -93,7 +93,10 @@ class LeaseKeeper:
                 await self._round()
                 if self._acting is not None and self._acting.done():
                     self._acting.result()
-                await self._rest(self._pause())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._hurry.wait()
+                self._hurry.clear()
         finally:
             await self._end_acting()
 
@@ -117,18 +120,11 @@ class LeaseKeeper:
                 await self._leasing.resign()
             log.info("leases.released", shards=len(mine | left))
         except (StoreError, TimeoutError) as error:
-            log.warning(
-                "leases.release_failed", error=str(error) or "no response", consequence="others wait until they expire"
-            )
+            text, consequence = str(error) or "no response", "others wait until they expire"
+            log.warning("leases.release_failed", error=text, consequence=consequence)
 
     async def _release_each(self, mine: Mapping[int, Lease]) -> None:
         await asyncio.gather(*(self._leasing.release(shard, lease) for shard, lease in mine.items()))
-
-    async def _rest(self, pause: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._hurry.wait()
-        self._hurry.clear()
 
     def _pause(self) -> float:
         """Return the seconds until the next round: few while there are others to share with, or leases to acquire."""
@@ -198,16 +194,11 @@ class LeaseKeeper:
         for owner, shards in plan.steal.items():
             stolen = await self._leasing.steal(owner, shards, seen)
             if stolen:
-                log.warning(
-                    "leases.stolen",
-                    owner=owner,
-                    shards=[*stolen],
-                    reason="the owner did not renew them for a whole term",
-                )
+                reason = "the owner did not renew them for a whole term"
+                log.warning("leases.stolen", owner=owner, shards=[*stolen], reason=reason)
             acquired |= stolen
-        now = self._clock.monotonic()
         self._tenure.leases |= acquired
-        self._acquired |= dict.fromkeys(acquired, now)
+        self._acquired |= dict.fromkeys(acquired, self._clock.monotonic())
         return [*acquired]
 
     async def _gain(self, shards: Collection[int], seen: Seen) -> None:
@@ -215,9 +206,7 @@ class LeaseKeeper:
             self._unread = {}
             return
         known, self._unread = self._unread, await self._owner.gain(shards)
-        for shard in shards:
-            lease = seen.leases.get(shard)
-            self._news[shard] = 0 if lease is None else lease.news
+        self._news |= {shard: lease.news if (lease := seen.leases.get(shard)) else 0 for shard in shards}
         gained = sorted({*shards} - self._unread.keys())
         if gained:
             log.info("leases.gained", shards=gained, held=len(self._owner.held))

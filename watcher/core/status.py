@@ -54,11 +54,7 @@ def standing(record: Record | None, endpoint: Record | None) -> Status:
     """Return the status of a target, by its own record and that of its endpoint."""
     if outage_of(record, endpoint) is not None:
         return Status.UNREADABLE
-    return sync_standing(record.known if record else None)
-
-
-def sync_standing(known: Known | None) -> Status:
-    """Return the status of a sync by the last accepted answer, whether or not the target can be read now."""
+    known = record.known if record else None
     return Status.NOT_SEEN if known is None else attempt_standing(known.attempt, overdue=stalled(known))
 
 

@@ -21,7 +21,6 @@ from watcher.core.status import (
     stalled,
     standing,
     summary,
-    sync_standing,
 )
 
 OWN = Outage(minute(0), "ResourceNotFoundException", "no such template", 3)
@@ -60,7 +59,7 @@ def test_what_must_be_known_first_wins(record: Record | None, endpoint: Record |
 def test_without_its_outage_a_target_stands_as_it_was_last_seen() -> None:
     record = Record(known("FAILED"), outage=OWN)
     assert standing(record, None) is Status.UNREADABLE
-    assert sync_standing(record.known) is Status.FAILED
+    assert standing(replace(record, outage=None), None) is Status.FAILED
 
 
 def test_its_own_outage_is_told_before_its_endpoints() -> None:
