@@ -172,10 +172,9 @@ def difference(old: Config, new: Config) -> Difference:
     A sink is replaced only if what it is built from changes; its routing and `give_up_after` are not part of that.
     """
     had, has = old.targets_by_id, new.targets_by_id
-    forgotten = {*had, *map(str, old.endpoints)} - {*has, *map(str, new.endpoints)}
     before, after = ({sink.name: _built_from(sink) for sink in config.sinks} for config in (old, new))
     return Difference(
-        forgotten=tuple(sorted(forgotten)),
+        forgotten=tuple(sorted(old.subjects - new.subjects)),
         new_targets=len(has.keys() - had.keys()),
         changed_targets=sum(has[each] != had[each] for each in has.keys() & had.keys()),
         leaving_sinks=frozenset(name for name, built in before.items() if after.get(name) != built),
