@@ -10,9 +10,8 @@ import pytest
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
-from watcher.core.retry_policy import REMOVED
+from watcher.core.retry_policy import OVER, REMOVED
 from watcher.core.state import Record
-from watcher.stores.lanes import OVER
 
 if TYPE_CHECKING:
     from watcher.core.ports import DeliveryRecord, Store

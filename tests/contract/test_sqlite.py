@@ -20,9 +20,8 @@ from watcher.errors import StoreError, StoreLocked
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite import outbox
 from watcher.stores.sqlite.migrations import STEPS
-from watcher.stores.sqlite.operator_outbox import SqliteOutbox
 from watcher.stores.sqlite.reader import SqliteReader
-from watcher.stores.sqlite.store import SqliteStore
+from watcher.stores.sqlite.store import SqliteOutbox, SqliteStore
 from watcher.stores.sqlite.transfer import SqliteMover
 from watcher.stores.transfer import Recorded
 

@@ -33,7 +33,7 @@ from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
 from watcher.sources.codeconnections import stack
-from watcher.stores.sqlite.operator_outbox import SqliteOutbox
+from watcher.stores.sqlite.store import SqliteOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine

@@ -17,6 +17,12 @@ MAX_RETRY_AFTER_SECONDS = 3600.0
 REMOVED = "the sink is not in the configuration any more"
 """The recorded answer of a delivery that became a dead letter because its sink was removed."""
 
+OVER = "no reminder is needed any more"
+"""The recorded answer of a reminder that was dropped."""
+
+OVERDUE = 1.0
+"""A `next_try` long ago, and yet not 0: the lane is failing."""
+
 SPACING_SECONDS = 5.0
 """The longest time between two sends to a sink that is down: the next event may be the one that it accepts."""
 
@@ -32,6 +38,15 @@ def longest_series(failures: int, deadline: float) -> float:
     The wall clock may show much more time, if it was corrected between two of them.
     """
     return sum(map(longest_pause, range(failures))) + failures * (deadline + SPACING_SECONDS)
+
+
+def seconds_until(next_try: float, now: float) -> float:
+    """Return the seconds until a lane whose last try failed is due; `next_try` is 0 for any other lane.
+
+    A `next_try` further away than the longest pause was planned before the clock was set back: the lane is due.
+    """
+    wait = next_try - now
+    return 0.0 if wait > MAX_RETRY_AFTER_SECONDS else max(0.0, wait)
 
 
 def result_of(

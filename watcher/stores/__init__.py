@@ -68,7 +68,7 @@ def outbox_for(address: str) -> Outbox:
     if address.startswith(SCHEME):
         outbox = _load("dynamodb.operator_outbox").DynamoOutbox(parse_address(address))
     else:
-        outbox = _load("sqlite.operator_outbox").SqliteOutbox(_file(address))
+        outbox = _load("sqlite.store").SqliteOutbox(_file(address))
     return outbox
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from watcher.stores.lanes import OVERDUE, seconds_until
+from watcher.core.retry_policy import OVERDUE, seconds_until
 
 
 class Place(NamedTuple):

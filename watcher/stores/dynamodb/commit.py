@@ -19,6 +19,7 @@ import structlog
 
 from watcher.core import state
 from watcher.core.ports import DeliveryState, Entry
+from watcher.core.retry_policy import OVER
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import chunked_text, codec, items
@@ -31,7 +32,6 @@ from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Operation, Put, Table, gather
 from watcher.stores.lane_index import Place, Row
-from watcher.stores.lanes import OVER
 
 log = structlog.get_logger()
 

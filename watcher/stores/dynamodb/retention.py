@@ -11,6 +11,7 @@ from math import inf
 from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryState, ReminderRequest
+from watcher.core.retry_policy import OVER
 from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
@@ -19,7 +20,6 @@ from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, batches, gather
 from watcher.stores.lane_index import Place, Row
-from watcher.stores.lanes import OVER
 
 BATCH = 50
 """Events that are looked at together."""

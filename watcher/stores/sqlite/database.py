@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +23,8 @@ from watcher.stores.sqlite.locking import (
     FileLock,
     beside,
     explain,
+    files_of,
     has_content,
-    identities,
     make,
     on_network,
     refuse_replaced,
@@ -53,7 +54,7 @@ class Database:
         self._address = f"{path.absolute().as_uri()}?mode={mode}"
         self._lock = FileLock(beside(path, ".lock")) if mode == "rwc" else None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
-        self._files: Mapping[Path, tuple[int, int]] = {}
+        self._files: Mapping[Path, os.stat_result] = {}
         """The open files, which must not be replaced; empty while the database is not open."""
 
     async def open(self) -> None:
@@ -64,7 +65,7 @@ class Database:
         """
         lock = self._lock
         await self.run(self._open if lock is None else lambda: self._open_own(lock))
-        self._files = await self.run(lambda: identities(self.path))
+        self._files = await self.run(lambda: files_of(self.path))
 
     async def close(self) -> None:
         """Close the file; a query of a reader is interrupted, while a change is waited for."""

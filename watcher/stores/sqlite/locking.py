@@ -10,6 +10,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import Mapping
+from os.path import samestat
 from pathlib import Path
 
 from watcher.errors import StoreError, StoreLocked
@@ -87,7 +88,8 @@ class FileLock:
         """
         if self._descriptor is not None:
             held = os.fstat(self._descriptor)
-            if identity(self._path) != (held.st_dev, held.st_ino):
+            found = _status(self._path)
+            if found is None or not samestat(found, held):
                 self.release()
         if self._descriptor is None:
             self.take()
@@ -108,7 +110,7 @@ def make(path: Path) -> bool:
     if has_content(path):
         return False
     log = beside(path, "-wal")
-    found = identity(path) is not None
+    found = _status(path) is not None
     if has_content(log):
         raise StoreError(
             f"{path}: the file is {'empty' if found else 'not there'}, but {log} has changes; restore the file, or "
@@ -121,25 +123,14 @@ def make(path: Path) -> bool:
 
 def has_content(path: Path) -> bool:
     """Return whether a file that is not empty exists at `path`, after symbolic links."""
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False
+    found = _status(path)
+    return found is not None and found.st_size > 0
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of the file at `path`, after symbolic links; None: there is no file."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def identities(database: Path) -> dict[Path, tuple[int, int]]:
-    """Return the existing files of a database, each with its current `identity`."""
+def files_of(database: Path) -> dict[Path, os.stat_result]:
+    """Return the existing files of a database, each with its identity."""
     files = [database, *(beside(database, ending) for ending in ("-wal", "-shm"))]
-    return {file: found for file in files if (found := identity(file)) is not None}
+    return {file: found for file in files if (found := _status(file)) is not None}
 
 
 def beside(database: Path, ending: str) -> Path:
@@ -148,7 +139,7 @@ def beside(database: Path, ending: str) -> Path:
     return real.with_name(real.name + ending)
 
 
-def refuse_replaced(files: Mapping[Path, tuple[int, int]]) -> None:
+def refuse_replaced(files: Mapping[Path, os.stat_result]) -> None:
     """Check that `files` have the identity they had when they were opened: writes to a removed file would be lost.
 
     Raises:
@@ -162,14 +153,21 @@ def refuse_replaced(files: Mapping[Path, tuple[int, int]]) -> None:
             )
 
 
-def _change(file: Path, opened: tuple[int, int]) -> str | None:
-    found = identity(file)
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _change(file: Path, opened: os.stat_result) -> str | None:
+    found = _status(file)
     if found is None:
         return "removed"
-    if found != opened:
+    if not samestat(found, opened):
         return "replaced"
     # A write-ahead log may be empty.
-    return None if has_content(file) or file.name.endswith("-wal") else "emptied"
+    return None if found.st_size or file.name.endswith("-wal") else "emptied"
 
 
 def refuse_unusable(path: Path) -> None:

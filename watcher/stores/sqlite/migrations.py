@@ -79,12 +79,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
 
 VERSION = len(STEPS)
 
-TABLES = (
-    frozenset({"record", "event", "delivery"}),
-    frozenset({"record", "event", "delivery", "lane", "sink"}),
-    frozenset({"record", "event", "delivery", "lane", "sink", "alive"}),
-)
-"""The tables that exist after each step."""
+TABLES = {"record": 1, "event": 1, "delivery": 1, "lane": 2, "sink": 2, "alive": 3}
+"""The tables, each with the step that creates it."""
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -108,8 +104,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if version == 0 and found:
         raise StoreError(f"{path}: is another program's database; name another file under `state`")
-    lacking = TABLES[version - 1] - found if version > 0 else ()
-    if lacking:
+    if lacking := {table for table, step in TABLES.items() if step <= version} - found:
         raise StoreError(
             f"{path}: lacks the table {', '.join(sorted(lacking))}; restore the file, or move it away to start empty. "
             "It was not changed"

@@ -1,6 +1,7 @@
 """The events and deliveries in SQL: which delivery is next, and what became of it.
 
-The row of a lane (`stores.lanes`) points to its oldest delivery.
+The row of a lane points to its oldest delivery, the only one that may be tried. A lane whose last try failed has a
+`next_try` in seconds since 1970; it is 0 if the lane may be tried at any time.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from typing import Any
 from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
-from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
-from watcher.stores.lanes import OVER, OVERDUE, seconds_until
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, OVER, OVERDUE, seconds_until
 from watcher.stores.sqlite.rows import DELIVERY, checked, numbered
 
 CHUNK = 5000
