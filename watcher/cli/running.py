@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from time import monotonic
@@ -48,13 +49,14 @@ def run_to_end(work: Coroutine[Any, Any, T], *numbers: signal.Signals) -> T:
             interrupted = True
             loop.call_soon_threadsafe(task.cancel)  # type: ignore[union-attr]
 
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *numbers)}
+        in_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *numbers) if in_main}
         try:
             return await work
         finally:
             # asyncio's own handler of SIGINT would refer to this task, which has ended.
-            for number, handler in (before | {signal.SIGINT: signal.default_int_handler}).items():
-                signal.signal(number, handler)
+            for number, handler in before.items():
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else handler)
 
     try:
         return asyncio.run(supervised())

@@ -56,3 +56,7 @@ def test_a_result_is_returned_and_an_error_is_raised_as_it_is() -> None:
     assert run_to_end(asyncio.sleep(0, "result")) == "result"
     with pytest.raises(ValueError, match="wrong"):
         run_to_end(fail())
+
+
+async def test_a_command_runs_in_another_thread_too() -> None:
+    assert await asyncio.to_thread(run_to_end, asyncio.sleep(0, "result")) == "result"
