@@ -13,8 +13,8 @@ from botocore import exceptions as botocore_errors
 from watcher.aws.error_codes import classify
 from watcher.aws.profiles import ca_fault, config_faults, variable_naming
 from watcher.errors import MALFORMED, EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.util.duration import format_duration
 from watcher.util.redaction import excerpt
+from watcher.util.units import format_duration
 
 CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
 """Errors of the connection to AWS, including those of the local system."""

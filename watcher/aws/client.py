@@ -19,8 +19,8 @@ from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Session, Sessions
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable
-from watcher.util.duration import format_duration
 from watcher.util.redaction import remember
+from watcher.util.units import format_duration
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession

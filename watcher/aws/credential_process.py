@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from watcher.errors import EndpointUnreadable
-from watcher.util.duration import format_duration
 from watcher.util.redaction import excerpt
+from watcher.util.units import format_duration
 
 PROCESS_SECONDS = 25.0
 """Seconds that a process may run."""

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from watcher.config.document import locate
 from watcher.errors import UsageError
-from watcher.util.duration import parse_duration
+from watcher.util.units import parse_duration
 
 if TYPE_CHECKING:
     from click.decorators import FC

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from watcher.cli.options import print_note
 from watcher.core.status import Liveness
-from watcher.util.duration import ago
 from watcher.util.redaction import printable, redact
+from watcher.util.units import ago
 
 if TYPE_CHECKING:
     from watcher.core.ports import Reader

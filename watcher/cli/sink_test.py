@@ -18,8 +18,8 @@ from watcher.core.settings import SinkSettings
 from watcher.errors import ServiceUnreachable, SinkError
 from watcher.observability import logs
 from watcher.util.clock import SystemClock
-from watcher.util.duration import format_duration
 from watcher.util.redaction import printable, redact
+from watcher.util.units import format_duration
 
 
 @click.command("test-sink", epilog=examples("watcher test-sink ops", "watcher test-sink ops --verbose"))

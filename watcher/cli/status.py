@@ -13,7 +13,7 @@ from watcher.cli.running import liveness_of, opened, run_to_end
 from watcher.core.model import for_people, rfc3339
 from watcher.core.status import Liveness
 from watcher.stores import reader_for
-from watcher.util.duration import ago
+from watcher.util.units import ago
 
 
 @click.command(epilog=examples("watcher status", "watcher status --json"))

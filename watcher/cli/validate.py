@@ -12,8 +12,8 @@ from watcher.cli.options import config_option, examples, json_option, load_confi
 from watcher.cli.output.console import GOOD, WARNING, Table, print_json, print_table
 from watcher.config.capacity import EndpointLoad, load_report
 from watcher.messages.phrases import counted
-from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
+from watcher.util.units import format_duration
 
 
 @click.command(epilog=examples("watcher validate", "watcher validate --config prod.yaml --json"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.config.tree import Items, Keys, Node, Place, Text, join
 from watcher.errors import Fault
-from watcher.util.quoting import LONGEST
+from watcher.util.bounded_text import LONGEST_SHOWN
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -54,7 +54,7 @@ class Faults:
 
 def suggestion(word: str, known: Iterable[str]) -> list[str]:
     """Return the one of the `known` words that was probably meant, if any; none for a value made by variables."""
-    if len(word) > LONGEST or (isinstance(word, Text) and word.filled):
+    if len(word) > LONGEST_SHOWN or (isinstance(word, Text) and word.filled):
         return []  # the search is quadratic, and a similar word would reveal the variable's value
     return get_close_matches(word, list(known), n=1, cutoff=0.7)
 

@@ -16,12 +16,12 @@ from watcher.config.readers import accepted, duration_from, matching, one_of
 from watcher.config.variables import VARIABLE
 from watcher.core.kinds import IdentityPart
 from watcher.core.model import FirstSeen
-from watcher.util import duration
+from watcher.util import units
 
 
 def lasting(written: str) -> Any:
     """Return a field with a default duration: in seconds for the program, as text in the JSON Schema."""
-    return Field(default=duration.parse_duration(written), json_schema_extra={"default": written})
+    return Field(default=units.parse_duration(written), json_schema_extra={"default": written})
 
 
 def or_off(schema: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _number_schema(kind: Literal["integer", "number"], least: float, most: float
 HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$"
 """A URL of a host without a user, in the dialect that Python and JSON Schema share."""
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
-_DURATION: dict[str, Any] = {"type": "string", "pattern": duration.PATTERN}
+_DURATION: dict[str, Any] = {"type": "string", "pattern": units.DURATION}
 DURATION_SCHEMA = WithJsonSchema(or_variable(_DURATION) | {"examples": ["500ms", "30s", "5m", "1h30m"]})
 _TIME: dict[str, Any] = {"type": "string", "pattern": readers.TIME}
 

@@ -14,8 +14,8 @@ from watcher.aws.service_models import is_region, text_rule
 from watcher.config.faults import choice, describe
 from watcher.config.tree import Reads, Text, is_null
 from watcher.core.kinds import IdentityPart, Kind
-from watcher.util import duration
-from watcher.util.quoting import LONGEST, shown
+from watcher.util import units
+from watcher.util.bounded_text import LONGEST_SHOWN, shown
 
 MAX_NAME_LENGTH = 128
 """Characters of an account's or a sink's name: every event repeats it, and the size of an event is limited."""
@@ -51,7 +51,7 @@ def meant_as_text(value: object, *, secret: bool = False) -> Text:
         return text
     if secret:
         raise ValueError(f"YAML reads this as {text.reads.value}; put it in quotes")
-    written = text[:LONGEST]
+    written = text[:LONGEST_SHOWN]
     raise ValueError(f'YAML reads {written} as {text.reads.value}; to mean the text, write "{written}" in quotes')
 
 
@@ -154,15 +154,15 @@ def duration_from(shortest: float, longest: float = inf, *, zero: bool = False) 
     def read(value: object) -> float:
         text = single(value, "a duration such as 30s")
         try:
-            seconds = duration.parse_duration(text, zero=zero)
+            seconds = units.parse_duration(text, zero=zero)
         except ValueError:
             if not text.filled:
                 raise
-            raise ValueError(f"{quoted(text)} is not a valid duration; it must be {duration.FORM_IN_WORDS}") from None
+            raise ValueError(f"{quoted(text)} is not a valid duration; it must be {units.DURATION_IN_WORDS}") from None
         if seconds < shortest:
-            raise ValueError(f"{quoted(text)} is too short; the shortest is {duration.format_duration(shortest)}")
+            raise ValueError(f"{quoted(text)} is too short; the shortest is {units.format_duration(shortest)}")
         if seconds > longest:
-            raise ValueError(f"{quoted(text)} is too long; the longest is {duration.format_duration(longest)}")
+            raise ValueError(f"{quoted(text)} is too long; the longest is {units.format_duration(longest)}")
         return seconds
 
     return read
@@ -171,9 +171,9 @@ def duration_from(shortest: float, longest: float = inf, *, zero: bool = False) 
 def moment(value: object) -> datetime:
     """Return a time in UTC, written in quotes or not: a date to YAML is fine here."""
     text = single(value, f"a time such as {_TIME_EXAMPLE}")
-    if len(text) <= LONGEST and re.fullmatch(_LOCAL_TIME, text):
+    if len(text) <= LONGEST_SHOWN and re.fullmatch(_LOCAL_TIME, text):
         raise ValueError(f"{quoted(text)} has no time zone; add Z (for UTC) or an offset such as +01:00")
-    if len(text) <= LONGEST and re.fullmatch(TIME, text):
+    if len(text) <= LONGEST_SHOWN and re.fullmatch(TIME, text):
         try:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
         except (ValueError, OverflowError):  # the 30th of February, or a year that UTC's calendar does not have
@@ -187,7 +187,7 @@ def moment_or_age(value: object) -> datetime | float:
     if re.match(r"[0-9]{4}-", text):
         return moment(text)
     try:
-        return duration.parse_duration(text)
+        return units.parse_duration(text)
     except ValueError:
         written = quoted(text)
     raise ValueError(f"{written} is neither a duration (example: 2h) nor a time (example: {_TIME_EXAMPLE})")

@@ -16,7 +16,7 @@ import yaml
 from yaml.resolver import Resolver
 
 from watcher.config.syntax import in_plain_words
-from watcher.util.quoting import LONGEST, shown
+from watcher.util.bounded_text import LONGEST_SHOWN, shown
 
 Node: TypeAlias = "Keys | Items | Text"
 Report: TypeAlias = Callable[["Place", str], None]
@@ -222,5 +222,5 @@ def _place(event: Any, path: str) -> Place:
 
 def join(path: str, key: str) -> str:
     """Return the path of `key` in the mapping at `path`."""
-    key = key if key.isidentifier() and len(key) <= LONGEST else shown(key)
+    key = key if key.isidentifier() and len(key) <= LONGEST_SHOWN else shown(key)
     return f"{path}.{key}" if path else key

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from watcher.aws.service_models import is_region
 from watcher.config.readers import printable
 from watcher.core.state_url import SCHEME, parse_address
-from watcher.util.quoting import shown
+from watcher.util.bounded_text import shown
 
 HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _OWNED_HEADERS = ("content-type", "content-length", "host", "transfer-encoding", "connection")

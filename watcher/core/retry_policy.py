@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from watcher.core.ports import DeliveryOutcome, DeliveryState, SendOutcome, Verdict
-from watcher.util.duration import format_duration
+from watcher.util.units import format_duration
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 300.0
 """The limits of the pause after a failed try: the first, which doubles with each failure of a subject in a row, up to

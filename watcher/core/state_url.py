@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import parse_qsl, urlsplit
 
-from watcher.util.duration import parse_duration
+from watcher.util.units import parse_duration
 
 SQLITE, SCHEME = "sqlite:///", "dynamodb://"
 """How `state` begins for a file and for a table."""

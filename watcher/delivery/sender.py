@@ -18,7 +18,7 @@ from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.observer import Observer
 from watcher.observability.tracing import span
-from watcher.util.duration import format_duration
+from watcher.util.units import format_duration
 
 log = structlog.get_logger()
 

@@ -27,7 +27,7 @@ from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.sinks.lines import Lines
-from watcher.util.size import FORM_IN_WORDS, PATTERN, parse_size
+from watcher.util.units import SIZE, SIZE_IN_WORDS, parse_size
 
 if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
@@ -75,10 +75,10 @@ def _size(value: object) -> int:
     except ValueError:
         if not text.filled:
             raise
-    raise ValueError(f"{quoted(text)} is not a valid size; it must be {FORM_IN_WORDS}")
+    raise ValueError(f"{quoted(text)} is not a valid size; it must be {SIZE_IN_WORDS}")
 
 
-Size = Annotated[int, PlainValidator(_size), WithJsonSchema(or_variable({"type": "string", "pattern": PATTERN}))]
+Size = Annotated[int, PlainValidator(_size), WithJsonSchema(or_variable({"type": "string", "pattern": SIZE}))]
 
 
 class FileOptions(SinkModel):

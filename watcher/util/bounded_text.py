@@ -1,4 +1,4 @@
-"""Limits the length of texts from outside, and marks those that were cut. Pure."""
+"""Limits the length of texts from outside, and quotes them in messages. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from bisect import bisect_right
 
 LONGEST_TEXT = 4096
 """Bytes of one text from outside, as JSON writes it in ASCII."""
+
+LONGEST_SHOWN = 60
+"""Characters of a text in quotes."""
 
 CUT = "… [cut]"
 """The end of a text that was cut."""
@@ -19,6 +22,14 @@ def bounded(text: str, longest: int = LONGEST_TEXT) -> str:
         return text
     room = longest - _size(CUT)
     return text[: bisect_right(range(longest), room, key=lambda length: _size(text[:length])) - 1] + CUT
+
+
+def shown(text: str) -> str:
+    """`text` in quotes: shortened, on one line, without the user and password of a URL."""
+    begin, end = text.find("//"), text.rfind("@")
+    if 0 <= begin < end:
+        text = f"{text[:begin]}//***{text[end:]}"
+    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}…")
 
 
 def _size(text: str) -> int:

@@ -6,7 +6,9 @@ are allowed, since internal receivers are common.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from socket import inet_aton
 
@@ -40,20 +42,8 @@ _LAST_32_BITS = (
 _ISATAP = (0x00005EFE, 0x02005EFE)
 """The 32 bits before the IPv4 address at the end of an ISATAP address, in any network (RFC 5214)."""
 
-
-LOOPBACK_NAMES = frozenset(
-    {
-        "localhost",
-        "localhost.localdomain",
-        "localhost4",
-        "localhost4.localdomain4",
-        "localhost6",
-        "localhost6.localdomain6",
-        "ip6-localhost",
-        "ip6-loopback",
-    }
-)
-"""Names of the loopback addresses in the hosts files of common systems."""
+_LOOPBACK_NAME = re.compile(r".*\.localhost|localhost([46]?)(\.localdomain\1)?|ip6-(localhost|loopback)")
+"""Names of the loopback addresses (RFC 6761), and in the hosts files of common systems."""
 
 METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
 """Names that resolve to 169.254.169.254 within Google Cloud and Amazon EC2, for a proxy as well."""
@@ -66,18 +56,15 @@ def host_refusal(host: str, own: Container[str] = ()) -> str | None:
     resolvers accept: `127.1`, `0x7f000001`, `2130706433`.
     """
     name = host.rstrip(".").lower()
-    if name in LOOPBACK_NAMES or name.endswith(".localhost"):
+    if _LOOPBACK_NAME.fullmatch(name):
         return "is this machine"
     if name in METADATA_NAMES:
         return "is a cloud's metadata service"
-    try:
+    with suppress(ValueError):
         return refusal(str(ip_address(name)), own)
-    except ValueError:
-        pass
-    try:
+    with suppress(OSError):
         return refusal(str(IPv4Address(inet_aton(name))), own)
-    except OSError:
-        return None
+    return None
 
 
 def refusal(address: str, own: Container[str] = ()) -> str | None:
@@ -120,8 +107,7 @@ def _carried(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     """The IPv4 addresses that an IPv6 address may be routed to."""
     if address.version == 4:
         return []
-    last = IPv4Address(address.packed[-4:])
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
     if any(address in network for network in _LAST_32_BITS) or int.from_bytes(address.packed[8:12], "big") in _ISATAP:
-        found.append(last)
+        found.append(IPv4Address(address.packed[-4:]))
     return [carried for carried in found if carried is not None]

@@ -24,18 +24,16 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Optional:
-    """A key that may be missing or, with `null`, null."""
+class Nullable:
+    """A value that may be null."""
 
     form: Any
     null: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Nullable:
-    """A value that may be null."""
-
-    form: Any
+class Optional(Nullable):
+    """A key that may be missing or, with `null`, null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def check(value: Any, form: Any, name: str) -> None:
         ValueError: it has another shape; the message names the part and its value.
     """
     if isinstance(form, Nullable):
-        if value is not None:
+        if value is not None or not form.null:
             check(value, form.form, name)
         return
     if not _accepts(form, value):
@@ -98,11 +96,9 @@ def check(value: Any, form: Any, name: str) -> None:
             check(each, form.form, f"{name}[{key!r}]")
     elif isinstance(form, dict):
         for key, of_key in form.items():
-            optional = of_key if isinstance(of_key, Optional) else None
             if key in value:
-                if not (optional and optional.null and value[key] is None):
-                    check(value[key], optional.form if optional else of_key, f"{name}.{key}")
-            elif not optional:
+                check(value[key], of_key, f"{name}.{key}")
+            elif not isinstance(of_key, Optional):
                 raise ValueError(f"{name} has no {key!r}")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,21 +18,12 @@ def off_loop(work: Callable[[], T], name: str) -> asyncio.Future[T]:
     future: asyncio.Future[T] = loop.create_future()
 
     def run() -> None:
-        done: Future[T] = Future()
         try:
-            done.set_result(work())
+            settle = partial(future.set_result, work())
         except Exception as error:  # noqa: BLE001  it is raised where the result is awaited
-            done.set_exception(error)
+            settle = partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop has ended before
-            loop.call_soon_threadsafe(settle, done)
-
-    def settle(done: Future[T]) -> None:
-        if future.done():
-            return
-        if error := done.exception():
-            future.set_exception(error)
-        else:
-            future.set_result(done.result())
+            loop.call_soon_threadsafe(lambda: None if future.done() else settle())
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future

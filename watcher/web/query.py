@@ -13,8 +13,8 @@ from watcher.core.model import EVENT_TYPES, TEST_EVENT, parse_rfc3339, path_segm
 from watcher.core.ports import EventQuery
 from watcher.core.status import Status
 from watcher.sources import KINDS
-from watcher.util.duration import parse_duration
 from watcher.util.globs import matches
+from watcher.util.units import parse_duration
 
 MAX_EVENTS, MAX_EVENT_CHARACTERS = 1000, 4 * 1024 * 1024  # of one response; a single event may be longer
 MAX_REPEATS, MAX_CHARACTERS = 50, 1000  # how often a parameter may be given, and its length

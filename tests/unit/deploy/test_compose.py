@@ -14,7 +14,7 @@ from watcher.cli import cli
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.simulator.generator import generate
-from watcher.util.duration import parse_duration
+from watcher.util.units import parse_duration
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]

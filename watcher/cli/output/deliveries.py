@@ -16,8 +16,8 @@ from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.messages.cause import without_names_and_ids
 from watcher.messages.phrases import counted
-from watcher.util.duration import ago
 from watcher.util.redaction import printable, redact
+from watcher.util.units import ago
 
 if TYPE_CHECKING:
     from watcher.delivery.explain import Explanation

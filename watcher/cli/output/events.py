@@ -13,8 +13,8 @@ from rich.text import Text
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
 from watcher.core.model import FAILED
 from watcher.messages.phrases import moment
-from watcher.util.duration import format_duration
 from watcher.util.redaction import printable
+from watcher.util.units import format_duration
 
 if TYPE_CHECKING:
     from watcher.core.events import Event

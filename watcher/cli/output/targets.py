@@ -14,8 +14,8 @@ from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
 from watcher.core.state import Record, attempt_to_json
 from watcher.core.status import RANKS, Status, last_failure, outage_of, stalled, standing, summary
-from watcher.util.duration import ago
 from watcher.util.redaction import printable
+from watcher.util.units import ago
 
 WIDE = 110
 """Columns of a terminal that has room for commits."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.util.duration import format_duration, parse_duration
+from watcher.util.units import format_duration, parse_duration
 
 ONE_MILLISECOND_TO_TEN_YEARS = st.integers(1, 3650 * 86_400_000)
 
