@@ -86,7 +86,8 @@ def watch(world: World, how: Watch) -> list[Reported]:
     schedule, now = Schedule(), 0.0
     under_way: list[tuple[float, float, float, str]] = []
     count = len(world.targets)
-    schedule.fill((first_due(name, how.interval, now, count=count, rate=how.rate), name) for name in world.targets)
+    for name in world.targets:
+        schedule.add(name, first_due(name, how.interval, now, count=count, rate=how.rate), active=False)
     spacing, allowed = _spacing(how), 0.0
     while now < world.until:
         while under_way and under_way[0][0] <= now:

@@ -77,7 +77,6 @@ async def check(config: Config, now: datetime) -> list[Finding]:
             return Finding(target, Status.UNREADABLE, error=error)
 
     try:
-        await asyncio.gather(*(endpoint.prepare() for endpoint in endpoints.values()))
         return await asyncio.gather(*map(poll, config.targets))
     finally:
         for endpoint in endpoints.values():

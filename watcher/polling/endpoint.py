@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
+
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from watcher.aws.call_errors import call_failure
 from watcher.aws.client import Client, LeasedClient
@@ -21,10 +23,11 @@ from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
-from watcher.polling.retry import always, attempt
 
-MAX_SKEW = timedelta(hours=1)
-"""The largest accepted difference between AWS's clock and this one; AWS refuses signatures after a few minutes."""
+
+def always() -> bool:
+    """Return True: the default for conditions."""
+    return True
 
 
 class Endpoint:
@@ -80,10 +83,6 @@ class Endpoint:
         """Drop the cached answers of these targets."""
         for target_id in target_ids:
             self._answers.pop(target_id, None)
-
-    async def prepare(self) -> None:
-        """Open the client before a call; if that fails, the call reports it."""
-        await self._client.prepare()
 
     async def admit(self) -> None:
         """Wait until one call may begin. `fetch` or `dismiss` must follow."""
@@ -185,6 +184,38 @@ class Endpoint:
         return snapshot
 
 
+async def attempt(
+    call: Callable[[], Awaitable[Snapshot]], settings: Retry, again: Callable[[], bool] = always
+) -> Snapshot:
+    """Return the answer of `call`, tried up to `settings.attempts` times, with full jitter, while `again()` is true.
+
+    The first try is made without tenacity, which would add a tenth to the cost of a call that succeeds.
+
+    Raises:
+        PollFailed: the failure of the last try.
+    """
+    try:
+        return await call()
+    except PollFailed as error:
+        last = error
+    async for trial in AsyncRetrying(
+        stop=stop_after_attempt(settings.attempts),
+        wait=wait_random_exponential(multiplier=settings.initial, max=settings.maximum),
+        retry=retry_if_exception(lambda error: isinstance(error, PollFailed) and error.passing and again()),
+        reraise=True,
+    ):
+        with trial:
+            # The first try has already failed; and `again` may have changed during the pause.
+            if trial.retry_state.attempt_number == 1 or not again():
+                raise last
+            try:
+                return await call()
+            except PollFailed as error:
+                last = error
+                raise
+    raise last
+
+
 def _failure(error: Exception, target: Target) -> PollFailed:
     """Return the failure that an exception of the call for `target` stands for."""
     failure = call_failure(error, target.timeout)
@@ -196,9 +227,14 @@ def _failure(error: Exception, target: Target) -> PollFailed:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """Return the time of a `Date` header; None: not a date, or further than `MAX_SKEW` from this clock."""
+    """Return the time of a `Date` header; None: not a date, or more than an hour from this clock.
+
+    AWS refuses signatures after a few minutes.
+    """
     try:
         moment = parsedate_to_datetime(text or "")
-        return moment.astimezone(UTC) if moment.tzinfo and abs(moment - datetime.now(UTC)) <= MAX_SKEW else None
+        return (
+            moment.astimezone(UTC) if moment.tzinfo and abs(moment - datetime.now(UTC)) <= timedelta(hours=1) else None
+        )
     except (ValueError, OverflowError):
         return None

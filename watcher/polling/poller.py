@@ -146,12 +146,10 @@ class Poller:
             await asyncio.gather(*self._polls, return_exceptions=True)
 
     def _plan_first_polls(self, targets: Collection[Target], now: float) -> None:
-        count = len(targets)
-        rate, taken_over = self.endpoint.rate_limiter.allowed, self._taken_over
-        self._schedule.fill(
-            (first_due(target.id, target.interval, now, count=count, rate=rate, taken_over=taken_over), target.id)
-            for target in targets
-        )
+        count, rate = len(targets), self.endpoint.rate_limiter.allowed
+        for target in targets:
+            due = first_due(target.id, target.interval, now, count=count, rate=rate, taken_over=self._taken_over)
+            self._schedule.add(target.id, due, active=False)
 
     async def _dispatch(self) -> None:
         """Begin one poll, or wait until one may be due."""

@@ -8,7 +8,7 @@ alternate with settled ones.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from hashlib import blake2b
 from math import ceil
 
@@ -69,12 +69,6 @@ class Schedule:
 
     def __len__(self) -> int:
         return len(self._due)
-
-    def fill(self, settled: Iterable[tuple[float, str]]) -> None:
-        """Add many settled targets, each a due time and an id."""
-        self._settled.extend(settled)
-        heapq.heapify(self._settled)
-        self._due.update((target_id, due) for due, target_id in self._settled)
 
     def add(self, target_id: str, due: float, *, active: bool) -> None:
         """Schedule a target for `due`; `active`: its sync is under way."""

@@ -245,5 +245,5 @@ async def test_a_client_that_is_let_go_before_it_was_open_stays_closed(house: Ho
     old = house.polling.endpoints[key]
     house.edit(("http://127.0.0.1:1", "http://127.0.0.1:2"))
     await old.close()
-    await old.prepare()
+    await old._client.prepare()
     assert old._client._current is None

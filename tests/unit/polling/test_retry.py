@@ -10,7 +10,7 @@ import pytest
 from tests.unit.conftest import a_snapshot
 from watcher.core.settings import Retry
 from watcher.errors import EndpointUnreadable, TargetUnreadable
-from watcher.polling.retry import attempt
+from watcher.polling.endpoint import attempt
 
 if TYPE_CHECKING:
     from watcher.core.model import Snapshot

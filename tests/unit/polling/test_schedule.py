@@ -121,13 +121,15 @@ def test_nothing_is_taken_before_it_is_due() -> None:
 def test_what_is_filled_in_and_what_is_added_wait_together() -> None:
     schedule = Schedule()
     schedule.add("b", 2, active=False)
-    schedule.fill([(3, "c"), (1, "a")])
+    schedule.add("c", 3, active=False)
+    schedule.add("a", 1, active=False)
     assert [schedule.take(10) for _ in range(4)] == [(1, "a"), (2, "b"), (3, "c"), None]
 
 
 def test_the_most_overdue_goes_first() -> None:
     schedule = Schedule()
-    schedule.fill([(3, "c"), (1, "a"), (2, "b")])
+    for due, target_id in ((3, "c"), (1, "a"), (2, "b")):
+        schedule.add(target_id, due, active=False)
     assert [schedule.take(100) for _ in range(3)] == [(1, "a"), (2, "b"), (3, "c")]
 
 
@@ -156,7 +158,8 @@ def test_active_targets_have_every_second_turn_while_settled_ones_wait(
 def test_under_a_backlog_every_target_is_served_once_before_any_is_served_again() -> None:
     schedule = Schedule()
     targets = IDS[:500]
-    schedule.fill((first_due(target_id, 10, 0, count=500, rate=10), target_id) for target_id in targets)
+    for target_id in targets:
+        schedule.add(target_id, first_due(target_id, 10, 0, count=500, rate=10), active=False)
     served = []
     for turn in range(4000):
         now = turn / 10
@@ -175,7 +178,8 @@ def test_under_a_backlog_every_target_is_served_once_before_any_is_served_again(
 def test_neither_starves_when_active_targets_alone_are_too_many() -> None:
     schedule = Schedule()
     active, settled = IDS[:200], IDS[200:400]
-    schedule.fill((0.0, target_id) for target_id in settled)
+    for target_id in settled:
+        schedule.add(target_id, 0.0, active=False)
     for target_id in active:
         schedule.add(target_id, 0.0, active=True)
     turns: Counter[str] = Counter()
@@ -212,10 +216,9 @@ class World:
     def delays(self, *, active_first: bool, until: float = 4500) -> tuple[float, float]:
         """The mean delay from the end of a sync to its detection, and active polls' share while settled ones wait."""
         schedule = Schedule()
-        schedule.fill(
-            (first_due(target, self.interval, 0, count=len(self.targets), rate=self.rate), target)
-            for target in self.targets
-        )
+        for target in self.targets:
+            due = first_due(target, self.interval, 0, count=len(self.targets), rate=self.rate)
+            schedule.add(target, due, active=False)
         seen: dict[str, float] = {}
         active: set[str] = set()
         delays, turns, active_turns = [], 0, 0
@@ -260,7 +263,8 @@ def test_the_end_of_a_sync_is_detected_in_less_than_half_the_time_of_plain_round
 
 def test_those_that_leave_have_no_turn_and_the_others_keep_theirs() -> None:
     schedule = Schedule()
-    schedule.fill((float(number), f"t{number}") for number in range(100))
+    for number in range(100):
+        schedule.add(f"t{number}", float(number), active=False)
     for number in range(100, 120):
         schedule.add(f"t{number}", number / 2, active=True)
     gone = {f"t{number}" for number in range(0, 120, 3)}

@@ -81,7 +81,6 @@ def test_a_superseded_poll_is_made_again_at_once_on_what_is_known_by_then(monkey
 
         monkeypatch.setattr(endpoint, "fetch", fetch)
         monkeypatch.setattr(endpoint, "admit", endpoint._slots.acquire)
-        monkeypatch.setattr(endpoint, "prepare", lambda: asyncio.sleep(0))
         poller = Poller(endpoint, (TARGET,), config, recorder)
         tasks = [asyncio.create_task(each) for each in (recorder.run(), poller.run())]
         await asyncio.sleep(300)
