@@ -11,19 +11,15 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from watcher.messages.cause import cause_text, ordered_sync_events, without_names_and_ids
-from watcher.messages.facts import facts, sync_events
-from watcher.messages.lead import lead, reservations
+from watcher.messages.details import facts, lead, reservations, sync_events
 from watcher.messages.message import Fact, Message, Tone
 from watcher.messages.phrases import last_word, moment, titled, what, where
 from watcher.messages.sanitize import one_line
 
 T = TypeVar("T")
 
-MAX_TARGETS, MAX_LINE = 20, 140
-"""Targets that a message lists, and characters of each line: Slack takes 3000 in one section."""
-
-MAX_NAMES = 3
-"""Targets that a notification names."""
+MAX_TARGETS, MAX_LINE, MAX_NAMES = 20, 140, 3
+"""Targets that a message lists, characters of each line (Slack takes 3000 in all), targets a notification names."""
 
 _TONES = {
     "failed": Tone.FAILURE,

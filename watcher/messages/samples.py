@@ -8,16 +8,7 @@ from typing import Any
 
 from watcher.core.diff import Change, Reason
 from watcher.core.events import outage_event, sync_event, trial_event
-from watcher.core.model import (
-    FAILED,
-    IN_PROGRESS,
-    INITIATED,
-    QUEUED,
-    SUCCEEDED,
-    Attempt,
-    EndpointKey,
-    extended,
-)
+from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Attempt, EndpointKey, extended
 from watcher.core.state import Outage
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
@@ -26,6 +17,7 @@ WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "stor
 NETWORK = stack("default", "us-east-1", "network")
 ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
 
+_UNKNOWN = "ROLLED_BACK"
 _STARTED = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SAMPLES_NOW = _STARTED + timedelta(days=1)
 """The time at which messages for the samples are composed."""
@@ -40,7 +32,7 @@ def samples() -> tuple[dict[str, Any], ...]:
     synced = [
         _sync(target, status, reason)
         for target in (WEB, NETWORK)
-        for status in (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED, "ROLLED_BACK")
+        for status in (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED, _UNKNOWN)
         for reason in (Reason.STATUS, Reason.FIRST_SEEN)
     ]
     stalled = [_sync(target, IN_PROGRESS, Reason.STALLED) for target in (WEB, NETWORK)]
@@ -56,39 +48,30 @@ def samples() -> tuple[dict[str, Any], ...]:
 
 def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:
     where = {**(_PROTON if target is WEB else _CODECONNECTIONS), "branch": "main", "directory": f"/{target.name}"}
-    lines: dict[str, tuple[str, ...]] = {FAILED: ("Sync started", "Failed to parse schema.yaml: line 14")}
-    attempt = Attempt(
-        _STARTED,
-        status,
-        target.name,
-        {**where, "sha": _OLD},
-        {**where, "sha": _NEW},
-        tuple(
-            {"type": status, "event": line, "time": f"2026-11-23T08:00:{12 * number:02}Z"}
-            for number, line in enumerate(lines.get(status, ("Sync started",)), start=1)
-        ),
+    old, new = where | {"sha": _OLD}, where | {"sha": _NEW}
+    texts = ["Sync started", *(["Failed to parse schema.yaml: line 14"] if status == FAILED else [])]
+    lines = tuple(
+        {"type": status, "event": text, "time": f"2026-11-23T08:00:{12 * number:02}Z"}
+        for number, text in enumerate(texts, start=1)
     )
-    before = Attempt(_after(-86400), SUCCEEDED, target.name, {**where, "sha": _OLD}, {**where, "sha": _OLD})
+    attempt = Attempt(_STARTED, status, target.name, old, new, lines)
+    before = Attempt(_after(-86400), SUCCEEDED, target.name, old, old)
     first = reason is Reason.FIRST_SEEN
+    what = "stalled" if reason is Reason.STALLED else "unknown" if status == _UNKNOWN else status.lower()
     change = Change(
         reason=reason,
-        type="sync.stalled" if reason is Reason.STALLED else _type(status),
+        type=f"sync.{what}",
         attempt=attempt,
         previous=None if first else before,
         times=1,
         consecutive_failures=2 if status == FAILED else 0,
         recovered=status == SUCCEEDED and not first,
-        desired_state=None if first else {**where, "sha": _NEW},
+        desired_state=None if first else new,
         latest_successful=None if first else before,
     )
     now = _after(1860 if reason is Reason.STALLED else 30)
     event: dict[str, Any] = json.loads(sync_event(target, change, sequence=7, now=now).body)
     return event
-
-
-def _type(status: str) -> str:
-    known = (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED)
-    return f"sync.{status.lower()}" if status in known else "sync.unknown"
 
 
 def _after(seconds: float) -> datetime:

@@ -37,7 +37,7 @@ _CHARACTERS_PER_STEP, _STEPS_PER_CHECK = 32, 100
 _MAX_NUMBER = 10**15
 """The largest number that operators accept; powers and products of larger ones would fill the memory."""
 
-_MAX_NUMERAL, _MAX_TRIMMED = 100, 100
+_MAX_ARGUMENT = 100
 """Characters of a text that `int` and `float` read, and of the argument of `trim`."""
 
 
@@ -138,13 +138,13 @@ def _paid(value: Any) -> Any:
 
 
 def _short(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise _too_long()
+    _refuse_long(len(text))
     return text
 
 
-def _too_long() -> TemplateError:
-    return TemplateError(f"a text has more than {MAX_TEXT} characters")
+def _refuse_long(characters: int) -> None:
+    if characters > MAX_TEXT:
+        raise TemplateError(f"a text has more than {MAX_TEXT} characters")
 
 
 def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -205,20 +205,17 @@ def _join(environment: Environment, values: Iterable[Any], d: str = "", attribut
 
 
 def _joined(values: Iterable[Any], between: str = "") -> str:
-    parts: list[str] = []
-    room = MAX_TEXT
+    parts, length = [], 0
     for value in values:
         parts.append(shown(value))
-        room -= len(parts[-1]) + len(between)
-        if room < 0:
-            raise _too_long()
+        length += len(parts[-1]) + len(between)
+        _refuse_long(length)
     return between.join(parts)
 
 
 def _replace(text: object, old: str, new: str) -> str:
     text = shown(text)
-    if len(text) + text.count(old) * (len(new) - len(old)) > MAX_TEXT:
-        raise _too_long()
+    _refuse_long(len(text) + text.count(old) * (len(new) - len(old)))
     return text.replace(old, new)
 
 
@@ -227,8 +224,8 @@ def _round(number: float, precision: int = 0) -> float:
 
 
 def _trim(value: object, chars: str | None = None) -> str:
-    if chars is not None and len(chars) > _MAX_TRIMMED:
-        raise TemplateError(f"the argument of trim may have at most {_MAX_TRIMMED} characters")
+    if chars is not None and len(chars) > _MAX_ARGUMENT:
+        raise TemplateError(f"the argument of trim may have at most {_MAX_ARGUMENT} characters")
     return filters.do_trim(shown(value), chars)
 
 
@@ -237,7 +234,7 @@ def _numeral(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def call(value: Any, default: float = 0, *args: int) -> Any:
-        return default if isinstance(value, str) and len(value) > _MAX_NUMERAL else function(value, default, *args)
+        return default if isinstance(value, str) and len(value) > _MAX_ARGUMENT else function(value, default, *args)
 
     return call
 

@@ -84,12 +84,10 @@ def _rendered(template: Compiled, events: Sequence[Any], message: Any, budget: B
     except Exception as error:  # noqa: BLE001  whatever a template does wrong
         raise BadTemplateError(_one_line(error)) from None
     text = "".join(parts).strip()
-    if room < 0 or not text:
-        raise BadTemplateError(
-            f"line 1: the rendered text is longer than {MAX_OUTPUT} characters"
-            if text
-            else "line 1: the rendered text is empty"
-        )
+    if not text:
+        raise BadTemplateError("line 1: the rendered text is empty")
+    if room < 0:
+        raise BadTemplateError(f"line 1: the rendered text is longer than {MAX_OUTPUT} characters")
     return text
 
 
@@ -119,10 +117,9 @@ def check(source: str, *, escape: str, types: Container[str]) -> str | None:
     budget = Budget()
     every = [sample for sample in _samples(escape) if sample[0]["type"] in types]
     for group in filter(None, (*([sample] for sample in every), every[:3])):
-        events, given, messages = zip(*group, strict=True)
-        message = (
-            messages[0] if len(group) == 1 else _harmless(asdict(message_for(events, SAMPLES_NOW)), ESCAPES[escape])
-        )
+        events, given, (message, *others) = zip(*group, strict=True)
+        if others:
+            message = _harmless(asdict(message_for(events, SAMPLES_NOW)), ESCAPES[escape])
         try:
             _rendered(compiled, given, message, budget)
         except BadTemplateError as error:
