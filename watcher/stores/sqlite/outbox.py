@@ -14,7 +14,8 @@ from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, OVER, OVERDUE, seconds_until
-from watcher.stores.sqlite.rows import DELIVERY, checked, numbered
+from watcher.stores.sqlite.reader import checked, numbered
+from watcher.util.shapes import Optional, is_moment
 
 CHUNK = 5000
 """Rows that one transaction changes at most, so that a commit never waits long."""
@@ -22,6 +23,8 @@ CHUNK = 5000
 
 _FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
              failures"""
+
+_DELIVERY = {"recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int}
 
 _HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
              JOIN delivery ON delivery.sink = lane.sink AND delivery.number = lane.number
@@ -249,4 +252,4 @@ def _last_recorded(connection: sqlite3.Connection, before: float) -> int:
 
 def _delivery(row: Sequence[Any]) -> Delivery:
     number, sink, *fields = row
-    return Delivery(number, sink, Event(*fields[:5]), *checked(DELIVERY, fields[5:]))
+    return Delivery(number, sink, Event(*fields[:5]), *checked(_DELIVERY, fields[5:]))

@@ -1,8 +1,8 @@
-"""Read access to a state file, for commands and pages; another process may be writing."""
+"""Reads a state file and its rows, for commands and pages; another process may be writing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,12 @@ from watcher.core.state import Record
 from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id
 from watcher.stores.sqlite.database import Database
-from watcher.stores.sqlite.rows import RECORD, SINK, checked, numbered, one_of
+from watcher.util.shapes import Optional, check, is_moment
+
+_DELIVERY = {
+    "sink": str, "state": str, "reminder": int, "recorded": is_moment, "tries": int, "tried": Optional(is_moment),
+    "ended": Optional(is_moment), "answer": Optional(str),
+}  # fmt: skip
 
 
 class SqliteReader:
@@ -74,17 +79,7 @@ class SqliteReader:
             f"FROM delivery {_index(query)} JOIN event ON event.number = delivery.number WHERE {' AND '.join(where)} "
             f"ORDER BY sink{way}, delivery.number{way}, reminder{way} LIMIT :limit"
         )
-        return await self.database.query(
-            lambda connection: [
-                DeliveryRecord(
-                    check_event(Event(*row[:5])),
-                    checked(SINK, row[5:6])[0],
-                    DeliveryState(row[6]),
-                    *checked(RECORD, row[7:]),
-                )
-                for row in connection.execute(sql, values)
-            ]
-        )
+        return await self.database.query(lambda connection: [*map(_delivery, connection.execute(sql, values))])
 
     async def counts(self) -> Mapping[tuple[str, DeliveryState], int]:
         # One query for each state, so that each uses the index of just its rows.
@@ -95,7 +90,7 @@ class SqliteReader:
         # Within the query, so that a row of another form is a StoreError.
         return await self.database.query(
             lambda connection: {
-                (checked(SINK, [sink])[0], DeliveryState(state)): count
+                (*checked({"sink": str}, [sink]), DeliveryState(state)): count
                 for sink, state, count in connection.execute(sql)
             }
         )
@@ -111,6 +106,36 @@ class SqliteReader:
     async def alive_at(self) -> datetime | None:
         row = await self.database.query(lambda connection: connection.execute("SELECT at FROM alive").fetchone())
         return moment_of(row and row[0])
+
+
+def numbered(row: Sequence[Any]) -> tuple[int, Event]:
+    """Return the number and the event in a row that begins with the number.
+
+    Raises:
+        ValueError: the row is not an event.
+    """
+    number, *fields = row
+    return number, check_event(Event(*fields), f"event {number}")
+
+
+def checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
+    """Return `values` of a row if they have the `forms` of their columns.
+
+    Raises:
+        ValueError: a value has another form.
+    """
+    check(dict(zip(forms, values, strict=True)), forms, "delivery")
+    return values
+
+
+def one_of(states: Iterable[DeliveryState]) -> str:
+    """Return a condition with its values written out: bound ones could not use the index of just these rows."""
+    return " OR ".join(f"state = '{state}'" for state in states).join("()")
+
+
+def _delivery(row: Sequence[Any]) -> DeliveryRecord:
+    sink, state, *others = checked(_DELIVERY, row[5:])
+    return DeliveryRecord(check_event(Event(*row[:5])), sink, DeliveryState(state), *others)
 
 
 def _index(query: DeliveryQuery) -> str:

@@ -15,8 +15,7 @@ from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, 
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.stores.sqlite import outbox
-from watcher.stores.sqlite.reader import SqliteReader
-from watcher.stores.sqlite.rows import one_of
+from watcher.stores.sqlite.reader import SqliteReader, one_of
 
 EVER = 1e12
 """Seconds since 1970 that no clock will show."""

@@ -10,7 +10,7 @@ from watcher.core import state
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
 from watcher.stores.sqlite.database import Database
-from watcher.stores.sqlite.rows import numbered
+from watcher.stores.sqlite.reader import numbered
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 
