@@ -57,7 +57,7 @@ def parse_address(text: str) -> Address:
     given = dict(pairs)
     strange = next((key for key in given if key not in _KEYS), None)
     if strange is not None:
-        near = get_close_matches(strange, _KEYS, 1)
+        near = get_close_matches(strange, _KEYS)
         meant = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(_KEYS)}"
         raise ValueError(f"unknown key after the question mark; {meant}")
     if len(given) < len(pairs):

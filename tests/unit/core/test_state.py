@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
+from watcher.core import state
 from watcher.core.model import FAILED, Attempt, parse_rfc3339, rfc3339
 from watcher.core.state import FORM, Known, Outage, Record, Taken, attempt_to_json, dump, load
+from watcher.util.shapes import NONE, Each, Optional
 
 moments = st.datetimes(timezones=st.just(UTC))
 # Lone surrogates included: JSON may bring them.
@@ -136,6 +139,25 @@ def test_an_attempt_has_the_apis_fields_in_camel_case() -> None:
         "targetRevision": a_revision("sha-1"),
         "events": [{"type": "SYNC", "event": "could not clone", "time": "2026-11-23T08:00:01Z"}],
     }
+
+
+def test_the_form_of_an_object_follows_its_annotations() -> None:
+    """Built here once more: mutation testing does not reach what is built when the module is loaded."""
+    codec = state._object(Attempt, state._camel)
+    attempt = replace(an_attempt(1, FAILED, "could not clone"), target=None, initial_revision=None)
+    form = attempt_to_json(attempt)
+    assert codec.form == {
+        "startedAt": str,
+        "status": str,
+        "target": Optional(str),
+        "initialRevision": Optional(Each(dict, (str, NONE))),
+        "targetRevision": Optional(Each(dict, (str, NONE))),
+        "events": Each(list, Each(dict, (str, NONE))),
+    }
+    assert codec.write(attempt) == form
+    assert (form["target"], form["initialRevision"]) == (None, None)
+    assert codec.read(form) == attempt
+    assert state._object(Outage).form == {"since": str, "code": str, "message": str, "attempts": int}
 
 
 @pytest.mark.parametrize(
