@@ -104,17 +104,17 @@ class World(world.World):
             end=float("inf") if seconds is None else self.now() + seconds,
             calls=calls,
         )
-        self._schedule.windows.insert(0, CountedWindow(window))
+        self.windows.insert(0, CountedWindow(window))
 
     def clear(self) -> None:
         """End every fault and the throttle."""
-        self._schedule.windows.clear()
-        self._schedule.throttle = None
+        self.windows.clear()
+        self.throttle = None
 
     def limit(self, requests_per_second: float, burst: int | None = None) -> None:
         """Throttle each region and API from now on."""
-        self._schedule.throttle = Throttle(requests_per_second, burst or max(1, round(requests_per_second)))
-        self._schedule._buckets.clear()
+        self.throttle = Throttle(requests_per_second, burst or max(1, round(requests_per_second)))
+        self._buckets.clear()
 
     def timeline(self, target: Target, until: float) -> list[Shown]:
         """What polls can see of the target up to the moment `until`.
@@ -131,9 +131,7 @@ class World(world.World):
             raise KeyError(target.id)
         if found.timeline is HELD or any(scene.calls is not None for scene in found.timeline.scenes):
             raise ValueError(f"what {target.id} shows does not depend on time alone")
-        windows = [
-            each.window for each in self._schedule.windows if each.window.calls is None and not each.window.after
-        ]
+        windows = [each.window for each in self.windows if each.window.calls is None and not each.window.after]
         hidden = [
             (window.begin, window.end)
             for window in windows

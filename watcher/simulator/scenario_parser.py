@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import PydanticOmit
@@ -164,6 +164,7 @@ class _WideWindow(_Window):
 
 
 class _Target(_Entry):
+    kind: ClassVar[Kind] = STACK
     name: Annotated[str, _STACK_NAME]
     life: list[Annotated[Any, PlainValidator(_entry)]]
     region: Region | None = None
@@ -175,10 +176,8 @@ class _Target(_Entry):
     faults: tuple[Sound[_Window], ...] = ()
 
     def subject(self) -> Subject:
-        return self._subject(STACK, (("name", self.name),))
-
-    def _subject(self, kind: Kind, identity: tuple[tuple[str, str], ...]) -> Subject:
-        return Subject(kind, identity, self.region, self.repository, self.branch, self.provider, self.directory)
+        identity = tuple((part.name, getattr(self, part.name)) for part in self.kind.identity)
+        return Subject(self.kind, identity, self.region, self.repository, self.branch, self.provider, self.directory)
 
     def timeline(self) -> Timeline:
         return Timeline(tuple(scene for entry in self.life for scene in entry.scenes()), self.repeat)
@@ -199,17 +198,18 @@ class _Target(_Entry):
 
 
 class _Template(_Target):
+    kind: ClassVar[Kind] = TEMPLATE
     name: Annotated[str, _NAME]
     type: Annotated[str, _TYPE]
     version: Annotated[str, _VERSION]
-
-    def subject(self) -> Subject:
-        return self._subject(TEMPLATE, (("type", self.type), ("name", self.name), ("version", self.version)))
 
 
 class _Throttle(_Entry):
     requests_per_second: Rate
     burst: Count | None = None
+
+    def throttle(self) -> Throttle:
+        return Throttle(self.requests_per_second, self.burst or max(1, round(self.requests_per_second)))
 
 
 class _Key(_Entry):
@@ -243,10 +243,6 @@ class _Scenario(_Entry):
 
     def scenario(self, name: str) -> Scenario:
         targets = (*self.templates, *self.stacks)
-        limit = self.throttle
-        throttle = None
-        if limit:
-            throttle = Throttle(limit.requests_per_second, limit.burst or max(1, round(limit.requests_per_second)))
         windows = [
             each.window(key=target.subject().key, region=target.region) for target in targets for each in target.faults
         ]
@@ -255,7 +251,7 @@ class _Scenario(_Entry):
             name,
             tuple((target.subject(), target.timeline()) for target in targets),
             tuple(windows),
-            throttle,
+            self.throttle.throttle() if self.throttle else None,
             {key.access_key: key.secret for key in self.keys},
             tuple(Role(role.arn, role.external_id, role.lifetime) for role in self.roles),
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from watcher.core.model import Snapshot
 from watcher.simulator import aws_json
 from watcher.simulator.faults import Fault, Reply, error_reply
-from watcher.simulator.scenario import FaultWindow, Scenario, Throttle
+from watcher.simulator.scenario import FaultWindow, Scenario
 from watcher.simulator.timeline import State, Subject, Timeline, advance, after_call, initial_state
 from watcher.sources.codeconnections import STACK
 
@@ -20,36 +20,6 @@ class CountedWindow:
 
     window: FaultWindow
     calls: int = 0
-
-
-class FaultSchedule:
-    """The fault windows, of which the first that is active wins, and a token bucket for each region and API."""
-
-    def __init__(self, windows: Iterable[FaultWindow], throttle: Throttle | None) -> None:
-        self.windows = [CountedWindow(window) for window in windows]
-        self.throttle = throttle
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
-        """The tokens of each bucket, and the moment at which it had them."""
-
-    def fault_for(self, region: str, api: str, key: str, moment: float) -> Fault | None:
-        """The fault of this call, which is counted."""
-        for each in self.windows:
-            window = each.window
-            if window.begin <= moment < window.end and window.applies_to(key, api, region):
-                each.calls += 1
-                if window.strikes(each.calls):
-                    return window.fault
-        return None
-
-    def exceeds_rate(self, region: str, api: str, moment: float) -> bool:
-        """Whether this call is throttled; if not, it takes a token."""
-        if self.throttle is None:
-            return False
-        tokens, since = self._buckets.get((region, api), (self.throttle.burst, moment))
-        gained = max(0.0, moment - since) * self.throttle.requests_per_second
-        tokens = min(self.throttle.burst, tokens + gained)
-        self._buckets[region, api] = (tokens - 1 if tokens >= 1 else tokens), moment
-        return tokens < 1
 
 
 @dataclass(slots=True)
@@ -67,7 +37,11 @@ class World:
 
     def __init__(self, scenario: Scenario, clock: Callable[[], float] = time.time) -> None:
         self.scenario = scenario
-        self._schedule = FaultSchedule(scenario.fault_windows, scenario.throttle)
+        self.windows = [CountedWindow(window) for window in scenario.fault_windows]
+        """The first one that is active wins."""
+        self.throttle = scenario.throttle
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        """By region and API: the tokens, and the moment at which there were so many."""
         self._clock = clock
         self._epoch = clock()
         self._started = False
@@ -88,9 +62,9 @@ class World:
     def answer(self, region: str, service: str, key: str) -> Reply:
         """The reply to one call for a target; the call counts for faults and scenes that last a number of calls."""
         moment, api = self.now(), aws_json.SERVICES[service]
-        if self._schedule.exceeds_rate(region, api, moment):
+        if self._exceeds_rate(region, api, moment):
             return error_reply(service, "ThrottlingException", "Rate exceeded")
-        fault = self._schedule.fault_for(region, api, key, moment)
+        fault = self._fault_for(region, api, key, moment)
         target = self._target(region, key)
         if fault:
             # A scene that lasts a number of calls counts only those that see it.
@@ -106,6 +80,26 @@ class World:
             status = snapshot.latest.status if snapshot.latest else "UNSYNCED"
             target.sent = (snapshot, Reply(status, aws_json.encode(service, aws_json.answer(snapshot))))
         return target.sent[1]
+
+    def _fault_for(self, region: str, api: str, key: str, moment: float) -> Fault | None:
+        """The fault of this call, which is counted."""
+        for each in self.windows:
+            window = each.window
+            if window.begin <= moment < window.end and window.applies_to(key, api, region):
+                each.calls += 1
+                if window.strikes(each.calls):
+                    return window.fault
+        return None
+
+    def _exceeds_rate(self, region: str, api: str, moment: float) -> bool:
+        """Whether this call is throttled; if not, it takes a token."""
+        if self.throttle is None:
+            return False
+        tokens, since = self._buckets.get((region, api), (self.throttle.burst, moment))
+        gained = max(0.0, moment - since) * self.throttle.requests_per_second
+        tokens = min(self.throttle.burst, tokens + gained)
+        self._buckets[region, api] = (tokens - 1 if tokens >= 1 else tokens), moment
+        return tokens < 1
 
     def _target(self, region: str, key: str) -> SimulatedTarget | None:
         target = self._targets.get((region, key))
