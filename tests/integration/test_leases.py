@@ -54,7 +54,7 @@ async def test_a_beat_moves_the_counter_and_tells_who_leaves(a: LeaseTable, b: L
     assert (await b.read()).watchers.keys() == {"b"}
 
 
-async def test_one_of_many_gets_a_shard_that_nobody_has(table: Table) -> None:
+async def test_one_of_many_acquires_a_shard_without_an_owner(table: Table) -> None:
     crowd = [LeaseTable(table, str(number)) for number in range(8)]
     taken = await asyncio.gather(*(each.acquire(3, None) for each in crowd))
     winners = [had for had in taken if had is not None]
@@ -62,7 +62,7 @@ async def test_one_of_many_gets_a_shard_that_nobody_has(table: Table) -> None:
     assert (await crowd[0].read()).leases == {3: winners[0]}
 
 
-async def test_what_was_given_back_is_taken_anew_with_the_next_epoch(a: LeaseTable, b: LeaseTable) -> None:
+async def test_a_released_shard_is_acquired_with_the_next_epoch(a: LeaseTable, b: LeaseTable) -> None:
     first = await a.acquire(3, None)
     assert first == Lease("a", 1)
     assert await b.acquire(3, None) is None
@@ -72,7 +72,7 @@ async def test_what_was_given_back_is_taken_anew_with_the_next_epoch(a: LeaseTab
     assert await b.acquire(3, seen) == Lease("b", 2)
     assert await a.acquire(3, seen) is None, "what was seen then is not so any more"
     await a.release(3, first)
-    assert (await a.read()).leases == {3: Lease("b", 2)}, "nobody gives what another one has"
+    assert (await a.read()).leases == {3: Lease("b", 2)}, "no daemon releases what another one has"
 
 
 async def test_a_shard_of_which_only_an_operator_s_news_is_known_can_be_taken(table: Table, a: LeaseTable) -> None:

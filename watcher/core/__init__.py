@@ -1,1 +1,1 @@
-"""The domain as pure values and functions; imports `util` and the standard library only."""
+"""The domain as pure values and functions; imports `util`, `errors`, `cloudevents` and the standard library only."""

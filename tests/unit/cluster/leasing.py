@@ -133,7 +133,7 @@ class Acting:
         self.history.append(("wind down", shard))
 
     async def refresh(self, shards: Collection[int]) -> None:
-        self.history += [("look again", shard) for shard in shards]
+        self.history += [("refresh", shard) for shard in shards]
 
 
 class Watcher:

@@ -94,7 +94,7 @@ def test_a_watcher_that_ends_while_it_acquires_or_releases_leaves_no_lease_behin
 
 
 @in_own_time
-async def test_one_that_is_told_to_end_while_it_gains_goes_on_to_beat_though_the_table_is_silent_for_a_while() -> None:
+async def test_a_daemon_that_ends_while_it_gains_keeps_renewing_although_the_table_is_silent_for_a_while() -> None:
     table = Table()
     a = Watcher(table, "a")
     a.acting.loading = TERM
@@ -125,7 +125,7 @@ async def test_of_more_watchers_than_shards_those_that_hold_nothing_are_ready_an
 
 
 @in_own_time
-async def test_a_table_that_was_made_anew_is_shared_anew() -> None:
+async def test_a_table_that_was_created_again_is_shared_again() -> None:
     table = Table()
     a, b = Watcher(table, "a"), Watcher(table, "b")
     await until(lambda: len(a.acts()) == len(b.acts()) == SHARDS // 2, 30.0)
@@ -165,12 +165,12 @@ async def test_one_that_cannot_reach_the_table_holds_nothing_after_its_term_and_
     a.line.cut = False
     await until(lambda: everything_held(a), SOON)
     assert a.keeper.unready() == []
-    assert a.acting.history == [("gain", shard) for shard in range(SHARDS)], "nobody else had it meanwhile"
+    assert a.acting.history == [("gain", shard) for shard in range(SHARDS)], "no other daemon had it meanwhile"
     await a.kill()
 
 
 @in_own_time
-async def test_one_that_was_stopped_past_its_term_gives_way_to_whoever_took_its_shards() -> None:
+async def test_a_daemon_that_was_stopped_for_a_term_gives_way_to_those_that_took_its_shards() -> None:
     table = Table()
     a, b = Watcher(table, "a"), Watcher(table, "b")
     await until(lambda: everything_held(a, b), 30.0)
@@ -217,7 +217,7 @@ async def test_a_shard_that_could_not_be_read_is_tried_again() -> None:
 
 
 @in_own_time
-async def test_a_shard_that_cannot_be_read_holds_up_no_other_and_is_told() -> None:
+async def test_a_shard_that_cannot_be_read_delays_no_other_and_is_reported() -> None:
     table = Table()
     a = Watcher(table, "a")
     a.acting.unreadable = frozenset({3})
@@ -236,22 +236,22 @@ async def test_an_operator_s_news_is_seen_to_once() -> None:
     await until(lambda: everything_held(a), SOON)
     table.leases[3] = replace(table.leases[3], news=1)
     await asyncio.sleep(2 * TERM)
-    assert [entry for entry in a.acting.history if entry[0] == "look again"] == [("look again", 3)]
+    assert [entry for entry in a.acting.history if entry[0] == "refresh"] == [("look again", 3)]
     await a.kill()
 
 
 async def _live(seed: int, minutes: float) -> tuple[int, float]:
-    """Watchers come, go, are killed, stopped and cut off: how often two acted for one shard, and how often nobody."""
+    """Watchers come, go, are killed, stopped and cut off: how often two acted for one shard, and how often none."""
     chance, table = random.Random(seed), Table()
     watchers = [Watcher(table, f"{n}") for n in range(2)]
-    number, twice, nobody, looks = 2, 0, 0, 0
+    number, twice, unserved, looks = 2, 0, 0, 0
     end, next_event = passed() + 60 * minutes, passed() + TERM
     tasks = []
     while passed() < end:
         await asyncio.sleep(0.1)
         acted = [watcher.may() for watcher in watchers]
         twice += sum(len(one & other) for i, one in enumerate(acted) for other in acted[:i])
-        nobody += SHARDS - len(set().union(*acted))
+        unserved += SHARDS - len(set().union(*acted))
         looks += SHARDS
         if passed() < next_event:
             continue
@@ -281,16 +281,16 @@ async def _live(seed: int, minutes: float) -> tuple[int, float]:
     assert not alive or everything_held(*alive), "in the end everything is held"
     for watcher in alive:
         await watcher.kill()
-    return twice, nobody / looks
+    return twice, unserved / looks
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_no_two_ever_may_act_for_one_shard_whatever_becomes_of_them(seed: int) -> None:
     @in_own_time
     async def live() -> None:
-        twice, nobody = await _live(seed, minutes=8)
+        twice, unserved = await _live(seed, minutes=8)
         assert twice == 0
-        assert nobody < 0.5
+        assert unserved < 0.5
 
     live()
 

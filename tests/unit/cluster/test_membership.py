@@ -109,7 +109,9 @@ async def test_what_is_gained_is_read_and_polled_and_nothing_else(house: House) 
     assert house.polling.target_status(D) == NOT_POLLED
 
 
-async def test_what_cannot_be_read_keeps_nobody_from_what_can(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_shard_that_cannot_be_read_does_not_keep_others_from_being_gained(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load = house.store.load
 
     async def failing(shard: int) -> dict[str, Record]:
@@ -122,7 +124,7 @@ async def test_what_cannot_be_read_keeps_nobody_from_what_can(house: House, monk
     assert (house.membership.held, house.polled()) == ({PROD}, {"prod"})
 
 
-async def test_what_is_configured_no_more_is_forgotten_by_whoever_gains_it_and_by_nobody_else(house: House) -> None:
+async def test_only_the_daemon_that_gains_a_shard_forgets_its_targets_that_are_not_configured(house: House) -> None:
     elsewhere = "dev/us-east-1/stack/gone"
     await house.store.commit([Entry(each, Record(sequence=1)) for each in (A, GONE, elsewhere)], NOW)
     await house.membership.gain([PROD])
@@ -130,7 +132,7 @@ async def test_what_is_configured_no_more_is_forgotten_by_whoever_gains_it_and_b
     assert set(house.recorder.records) == {A}
 
 
-async def test_calls_of_whoever_polled_before_count_in_the_rate(house: House) -> None:
+async def test_calls_of_the_daemon_that_polled_before_count_in_the_rate(house: House) -> None:
     await house.membership.gain([PROD])
     (rate_limiter,) = house.polling._rate_limiters.values()
     assert rate_limiter._wait() > 0.9

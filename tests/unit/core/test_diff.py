@@ -1,7 +1,7 @@
 """When there is an event: the rules of `core.diff`, one by one.
 
 An answer is written as (number of its attempt, status) or (number, status, number of the latest successful attempt),
-or None where nothing ever synced; what is told of it, as a line such as `failed 2 new failures=1`.
+or None where nothing ever synced; what is reported of it, as a line such as `failed 2 new failures=1`.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def outcomes(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> l
     return outcomes_at(enumerate(answers, start=100), NEVER, on_first_seen)
 
 
-def told(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[list[str]]:
-    """What is told of each answer."""
+def reported(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[list[str]]:
+    """What is reported of each answer."""
     return [list(map(line, each.changes)) for each in outcomes(*answers, on_first_seen=on_first_seen)]
 
 
@@ -96,22 +96,22 @@ def told(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[
         (FirstSeen.NONE, ODD, []),
     ],
 )
-def test_rule_1_a_first_observation_is_told_as_configured(
+def test_rule_1_a_first_observation_is_reported_as_configured(
     on_first_seen: FirstSeen, status: str, expected: list[str]
 ) -> None:
-    assert told((1, status), on_first_seen=on_first_seen) == [expected]
+    assert reported((1, status), on_first_seen=on_first_seen) == [expected]
 
 
 @pytest.mark.parametrize("on_first_seen", list(FirstSeen))
-def test_rule_1_what_was_not_told_at_first_sight_is_known_all_the_same(on_first_seen: FirstSeen) -> None:
-    assert told((1, FAILED), (1, FAILED), (2, SUCCEEDED), on_first_seen=on_first_seen)[1:] == [
+def test_rule_1_what_was_not_reported_at_first_sight_is_known_all_the_same(on_first_seen: FirstSeen) -> None:
+    assert reported((1, FAILED), (1, FAILED), (2, SUCCEEDED), on_first_seen=on_first_seen)[1:] == [
         [],
         ["succeeded 2 new recovered"],
     ]
 
 
 def test_rule_1_an_older_success_beside_the_first_attempt_is_no_news() -> None:
-    assert told((2, FAILED, 1), (2, FAILED, 1), (3, IN_PROGRESS, 1), on_first_seen=FirstSeen.ALL) == [
+    assert reported((2, FAILED, 1), (2, FAILED, 1), (3, IN_PROGRESS, 1), on_first_seen=FirstSeen.ALL) == [
         ["failed 2 first_seen failures=1"],
         [],
         ["in_progress 3 new"],
@@ -147,8 +147,8 @@ def test_rule_2_another_status_of_the_same_attempt_is_one_event(before: str, aft
     assert all(change.previous == first.known.attempt for change in second.changes)
 
 
-def test_rule_2_a_status_that_comes_back_is_told_again_and_counted() -> None:
-    assert told(*((1, status) for status in (QUEUED, INITIATED, QUEUED, INITIATED, QUEUED, SUCCEEDED))) == [
+def test_rule_2_a_status_that_comes_back_is_reported_again_and_counted() -> None:
+    assert reported(*((1, status) for status in (QUEUED, INITIATED, QUEUED, INITIATED, QUEUED, SUCCEEDED))) == [
         [],
         ["initiated 1"],
         ["queued 1 times=2"],
@@ -159,8 +159,8 @@ def test_rule_2_a_status_that_comes_back_is_told_again_and_counted() -> None:
 
 
 def test_rule_2_one_attempt_that_fails_twice_is_one_failure() -> None:
-    assert told((1, FAILED), (1, SUCCEEDED), (1, FAILED))[-1] == ["failed 1 failures=1 times=2"]
-    assert told((1, FAILED), (1, IN_PROGRESS), (1, FAILED), (2, FAILED)) == [
+    assert reported((1, FAILED), (1, SUCCEEDED), (1, FAILED))[-1] == ["failed 1 failures=1 times=2"]
+    assert reported((1, FAILED), (1, IN_PROGRESS), (1, FAILED), (2, FAILED)) == [
         ["failed 1 first_seen failures=1"],
         ["in_progress 1"],
         ["failed 1 failures=1 times=2"],
@@ -187,12 +187,12 @@ def test_rule_3_a_new_attempt_is_one_event_whatever_its_status(before: str, afte
 
 
 def test_rule_3_an_attempt_a_microsecond_later_is_another_one() -> None:
-    assert told((1, SUCCEEDED), (1 + 1 / 60_000_000, SUCCEEDED))[1][0].startswith("succeeded")
+    assert reported((1, SUCCEEDED), (1 + 1 / 60_000_000, SUCCEEDED))[1][0].startswith("succeeded")
 
 
-def test_rule_3_failures_are_counted_across_attempts_and_recovery_is_told_once() -> None:
+def test_rule_3_failures_are_counted_across_attempts_and_recovery_is_reported_once() -> None:
     story = [(1, SUCCEEDED), (2, FAILED), (3, IN_PROGRESS), (3, FAILED), (4, FAILED), (5, QUEUED), (5, SUCCEEDED)]
-    assert told(*story, (6, SUCCEEDED), (7, FAILED)) == [
+    assert reported(*story, (6, SUCCEEDED), (7, FAILED)) == [
         [],
         ["failed 2 new failures=1"],
         ["in_progress 3 new"],
@@ -217,8 +217,8 @@ def test_rule_3_failures_are_counted_across_attempts_and_recovery_is_told_once()
     ],
     ids=["after", "before-another-success", "after-a-failure", "the-known-one", "the-failed-one", "never-synced"],
 )
-def test_rule_4_a_success_between_two_polls_is_told_first(answers: list[Answer], expected: list[str]) -> None:
-    assert told(*answers)[-1] == expected
+def test_rule_4_a_success_between_two_polls_is_reported_first(answers: list[Answer], expected: list[str]) -> None:
+    assert reported(*answers)[-1] == expected
 
 
 @pytest.mark.parametrize(
@@ -237,8 +237,8 @@ def test_rule_4_a_success_between_two_polls_is_told_first(answers: list[Answer],
         [(1, SUCCEEDED), (2, IN_PROGRESS)],
     ],
 )
-def test_rule_4_a_success_is_not_told_twice_nor_while_it_is_the_latest(answers: list[Answer]) -> None:
-    assert "missed_success" not in " ".join(told(*answers)[-1])
+def test_rule_4_a_success_is_not_reported_twice_nor_while_it_is_the_latest(answers: list[Answer]) -> None:
+    assert "missed_success" not in " ".join(reported(*answers)[-1])
 
 
 def test_rule_4_what_was_known_never_synced_and_had_a_success_then_has_it_still() -> None:
@@ -285,7 +285,7 @@ def test_rule_4_the_attempt_after_a_missed_success_follows_it() -> None:
 def test_rule_5_an_older_answer_is_ignored_until_the_third_in_a_row(
     answers: list[Answer], expected: list[list[str]]
 ) -> None:
-    assert told((5, SUCCEEDED), *answers)[1:] == expected
+    assert reported((5, SUCCEEDED), *answers)[1:] == expected
 
 
 def test_rule_5_an_ignored_answer_says_so_and_leaves_what_is_known() -> None:
@@ -297,12 +297,12 @@ def test_rule_5_an_ignored_answer_says_so_and_leaves_what_is_known() -> None:
 
 
 def test_rule_5_an_ignored_answer_tells_no_missed_success() -> None:
-    assert told((5, IN_PROGRESS), (3, FAILED, 2)) == [[], []]
+    assert reported((5, IN_PROGRESS), (3, FAILED, 2)) == [[], []]
 
 
 def test_rule_6_a_target_that_never_synced_is_no_event_and_its_first_attempt_is_new() -> None:
-    assert told(None, None, (1, SUCCEEDED), on_first_seen=FirstSeen.ALL) == [[], [], ["succeeded 1 new"]]
-    assert told(None, (1, FAILED), on_first_seen=FirstSeen.NONE) == [[], ["failed 1 new failures=1"]]
+    assert reported(None, None, (1, SUCCEEDED), on_first_seen=FirstSeen.ALL) == [[], [], ["succeeded 1 new"]]
+    assert reported(None, (1, FAILED), on_first_seen=FirstSeen.NONE) == [[], ["failed 1 new failures=1"]]
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_rule_6_a_target_that_never_synced_is_no_event_and_its_first_attempt_is_
 def test_rule_6_an_answer_without_an_attempt_after_there_was_one(
     answers: list[Answer], expected: list[list[str]]
 ) -> None:
-    assert told((5, FAILED), *answers)[1:] == expected
+    assert reported((5, FAILED), *answers)[1:] == expected
 
 
 def test_rule_7_more_events_within_an_attempt_are_kept_and_are_no_event() -> None:
@@ -351,14 +351,14 @@ def test_rule_7_more_events_within_an_attempt_are_kept_and_are_no_event() -> Non
     ids=["not-yet", "on-the-dot", "once", "once-for-all-statuses", "with-a-change", "not-at-first-sight", "ended",
          "settled", "unknown-status"],
 )  # fmt: skip
-def test_stalled_is_told_once_for_each_unfinished_attempt(
+def test_stalled_is_reported_once_for_each_unfinished_attempt(
     minutes: list[int], statuses: list[str], expected: list[list[str]]
 ) -> None:
     polls = [(now, (1, status)) for now, status in zip(minutes, statuses, strict=True)]
     assert [list(map(line, outcome.changes)) for outcome in outcomes_at(polls)] == expected
 
 
-def test_stalled_is_told_again_of_another_attempt() -> None:
+def test_stalled_is_reported_again_of_another_attempt() -> None:
     polls = [(now, (number, QUEUED)) for now, number in ((1, 1), (31, 1), (32, 32), (61, 32), (62, 32), (63, 32))]
     lines = [line(change) for outcome in outcomes_at(polls) for change in outcome.changes]
     assert lines == ["stalled 1", "queued 32 new", "stalled 32"]
@@ -398,7 +398,7 @@ def test_a_success_between_two_polls_after_a_stalled_attempt_has_recovered(misse
     assert recovered[2:] == [[True, False], [False]]
 
 
-def test_stalled_is_not_told_for_an_answer_that_is_ignored_or_has_no_attempt() -> None:
+def test_stalled_is_not_reported_for_an_answer_that_is_ignored_or_has_no_attempt() -> None:
     known = diff(None, snapshot_of((5, QUEUED)), now=minute(5), stalled_after=timedelta(minutes=30)).known
     for answer in ((1, QUEUED), None):
         assert not diff(known, snapshot_of(answer), now=minute(500), stalled_after=timedelta(minutes=30)).changes
@@ -409,7 +409,7 @@ def test_since_is_when_the_status_was_first_seen() -> None:
     assert [each.known.since for each in stories] == [minute(100 + n) for n in (0, 0, 2, 2, 4, 4)]
 
 
-def test_a_change_carries_what_the_answer_told_beside_its_attempt() -> None:
+def test_a_change_carries_what_the_answer_reported_beside_its_attempt() -> None:
     change = outcomes((1, SUCCEEDED), (3, FAILED, 2))[-1].changes[-1]
     assert change.desired_state == a_snapshot(None).desired_state
     assert change.latest_successful == an_attempt(2)

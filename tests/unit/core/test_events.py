@@ -171,7 +171,7 @@ def test_a_stacks_first_event_to_the_letter() -> None:
         (Reason.RECREATED, {"first_seen": False, "new_attempt": True, "observed": True, "recreated": True}),
     ],
 )
-def test_the_reason_of_a_change_is_told_by_flags(reason: Reason, flags: dict[str, bool]) -> None:
+def test_the_reason_of_a_change_is_shown_by_flags(reason: Reason, flags: dict[str, bool]) -> None:
     data = body_of(event_of(reason=reason, previous=an_attempt(0)))["data"]
     assert {name: data[name] for name in flags} == flags
 
@@ -214,11 +214,11 @@ def test_an_id_is_of_the_target_the_type_the_attempt_its_status_and_the_times() 
 
 
 def test_an_outages_id_is_of_its_subject_its_type_and_when_it_began() -> None:
-    def told(subject: Target | EndpointKey = NETWORK, *, over: bool = False, **altered: Any) -> str:
+    def id_of(subject: Target | EndpointKey = NETWORK, *, over: bool = False, **altered: Any) -> str:
         return outage_event(subject, replace(OUTAGE, **altered), sequence=1, now=NOW, over=over).id
 
-    same = {told(), told(code="Timeout", message="other", attempts=9)}
-    others = {told(ENVIRONMENT), told(ENDPOINT), told(over=True), told(since=minute(1))}
+    same = {id_of(), id_of(code="Timeout", message="other", attempts=9)}
+    others = {id_of(ENVIRONMENT), id_of(ENDPOINT), id_of(over=True), id_of(since=minute(1))}
     assert len(same) == 1
     assert len(same | others) == 5
 
@@ -324,9 +324,9 @@ def test_an_event_of_the_longest_texts_keeps_a_first_and_a_last_sync_event(lette
     attempt = Attempt(minute(1), text, text, revision, revision, (line,) * 85)
     event = event_of(attempt=attempt, previous=attempt, desired_state=revision, latest_successful=attempt)
     assert len(event.body) <= MAX_EVENT_BYTES
-    told = body_of(event)["data"]["attempt"]
-    assert len(told["events"]) >= 2
-    assert len(told["events"]) + told["events_omitted"] == 85
+    attempt = body_of(event)["data"]["attempt"]
+    assert len(attempt["events"]) >= 2
+    assert len(attempt["events"]) + attempt["events_omitted"] == 85
 
 
 def every_type() -> list[Event]:
@@ -435,11 +435,11 @@ def test_a_reminder_is_the_same_event_with_its_count() -> None:
         VALIDATOR.validate(json.loads(extended(event.body, reminder=count)))
     for wrong in (0, -1):
         assert not VALIDATOR.is_valid(json.loads(extended(event.body, reminder=wrong)))
-    told = JSONFormat().read(None, extended(event.body, reminder=3))
-    assert told.get_extension("reminder") == 3
+    read = JSONFormat().read(None, extended(event.body, reminder=3))
+    assert read.get_extension("reminder") == 3
 
 
-def test_a_delivery_is_its_event_to_the_letter_and_a_reminder_is_told_from_it() -> None:
+def test_a_delivery_is_its_event_to_the_letter_and_a_reminder_differs_from_it() -> None:
     event = event_of()
     delivery, reminder = Delivery(1, "ops", event), Delivery(1, "ops", event, reminder=2)
     assert (delivery.id, delivery.body) == (event.id, event.body)

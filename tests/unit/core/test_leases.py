@@ -11,7 +11,7 @@ SHARDS = 4
 
 
 def table(owners: str, *, leaving: str = "", gone: str = "") -> Seen:
-    """Shards by owner, one letter each ("." is nobody's); every owner that is not `gone`, or is `leaving`, beats."""
+    """Shards by owner, one letter each ("." has no owner); every owner that is not `gone`, or is `leaving`, beats."""
     leases = {shard: Lease(None if owner == "." else owner, 3) for shard, owner in enumerate(owners)}
     beating = set(owners) - {".", *gone} | {*leaving}
     return Seen(leases, {watcher: Beat(7, watcher in leaving) for watcher in beating})
@@ -43,7 +43,7 @@ def plan(
         ),
         ("half each is left alone", table("aabb"), {}, Plan(others=frozenset("b"))),
         (
-            "whoever comes gets a share, one at a time",
+            "a daemon that joins gets a share, one shard at a time",
             with_visitor(table("aaaa"), "b"),
             {},
             Plan(release=3, others=frozenset("b")),
@@ -88,13 +88,13 @@ def plan(
             Plan(steal={"c": (2,)}, others=frozenset("b")),
         ),
         (
-            "what is nobody's goes first",
+            "shards without an owner go first",
             table("a.cb"),
             {"c": TERM + 1},
             Plan(acquire=(1,), others=frozenset("b")),
         ),
         (
-            "of several that are silent, each is told",
+            "of several that are silent, each is named",
             table("abcd"),
             {"b": TERM, "c": TERM, "d": TERM},
             Plan(steal={"b": (1,), "c": (2,), "d": (3,)}),
@@ -108,15 +108,15 @@ def plan(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_what_a_look_means(name: str, seen: Seen, silent: dict[str, float], expected: Plan) -> None:
+def test_what_a_read_means(name: str, seen: Seen, silent: dict[str, float], expected: Plan) -> None:
     assert plan(seen, silent=silent) == expected
 
 
-def test_what_somebody_else_took_is_lost() -> None:
+def test_a_shard_that_another_daemon_took_is_lost() -> None:
     assert plan(table("abbb"), held=(0, 1)).lost == (1,)
 
 
-def test_what_cannot_be_taken_up_keeps_nobody_from_a_share() -> None:
+def test_only_a_shard_that_is_held_is_released() -> None:
     seen = with_visitor(table("aaaa"), "b")
     assert plan(seen, held=(0, 1, 2)) == Plan(resume=(3,), release=2, others=frozenset("b"))
     assert plan(seen, held=()).release is None
@@ -127,11 +127,11 @@ def test_what_is_mine_by_the_table_and_not_held_is_resumed() -> None:
     assert plan(table("aa.."), held=(0,)) == Plan(resume=(1,), acquire=(2, 3))
 
 
-def test_one_who_leaves_takes_nothing_and_notices_what_it_lost() -> None:
+def test_a_leaving_daemon_acquires_nothing_and_notices_what_it_lost() -> None:
     assert plan(table("a.bb"), silent={"b": TERM}, held=(0, 1), leaving=True) == Plan(lost=(1,))
 
 
-def test_one_who_leaves_knows_the_others() -> None:
+def test_a_leaving_daemon_knows_the_others() -> None:
     assert plan(table("aabb"), leaving=True) == Plan(others=frozenset("b"))
 
 
@@ -166,7 +166,7 @@ def test_what_a_killed_watcher_left_behind_is_no_life() -> None:
     assert plan(seen, silent=silence.since(101.0)) == Plan(acquire=(0, 1, 2, 3))
 
 
-def test_whoever_holds_nothing_is_counted_as_soon_as_it_was_seen_to_move() -> None:
+def test_a_daemon_without_shards_is_counted_as_soon_as_it_was_seen_to_move() -> None:
     silence = Silence()
     silence.note(Seen({}, {"b": Beat(1)}), 100.0)
     silence.note(Seen({}, {"b": Beat(2)}), 102.0)
@@ -174,21 +174,21 @@ def test_whoever_holds_nothing_is_counted_as_soon_as_it_was_seen_to_move() -> No
     assert plan(seen, silent=silence.since(103.0)) == Plan(acquire=(0, 1), others=frozenset("b"))
 
 
-def test_whoever_comes_later_lives_from_its_first_beat_on() -> None:
+def test_a_daemon_that_joins_later_lives_from_its_first_beat_on() -> None:
     silence = Silence()
     silence.note(Seen({}, {"a": Beat(1)}), 100.0)
     silence.note(Seen({}, {"a": Beat(1), "b": Beat(1)}), 101.0)
     assert silence.since(102.0)["b"] == 1.0
 
 
-def test_whoever_takes_its_first_shard_is_silent_from_then_on() -> None:
+def test_a_daemon_that_acquires_its_first_shard_is_silent_from_then_on() -> None:
     silence = Silence()
     silence.note(Seen({}, {"b": Beat(1)}), 100.0)
     silence.note(Seen({0: Lease("b", 1)}, {"b": Beat(1)}), 101.0)
     assert silence.since(104.0) == {"b": 3.0}
 
 
-def test_whoever_came_back_was_not_silent() -> None:
+def test_a_daemon_that_came_back_was_not_silent() -> None:
     silence = Silence()
     silence.note(Seen({0: Lease("b", 1)}, {}), 100.0)
     silence.note(Seen({0: Lease("b", 1)}, {"b": Beat(5)}), 120.0)
@@ -202,7 +202,7 @@ def test_an_owner_that_says_nothing_of_itself_is_silent_from_the_first_look_on()
     assert silence.since(111.0) == {"b": 11.0}
 
 
-def test_whoever_has_gone_is_forgotten() -> None:
+def test_a_daemon_that_has_gone_is_forgotten() -> None:
     silence = Silence()
     silence.note(Seen({}, {"b": Beat(1)}), 100.0)
     silence.note(Seen({}, {}), 101.0)

@@ -99,7 +99,7 @@ def test_a_sink_is_reminded_of_what_is_routed_to_it(asked_for: dict[str, Any], *
         (Mute(events=("*.failed",)), True),
     ],
 )
-def test_of_what_is_muted_now_nobody_is_reminded(mute: Mute, *, muted: bool) -> None:
+def test_of_what_is_muted_now_no_sink_is_reminded(mute: Mute, *, muted: bool) -> None:
     found = reminder_requests(replace(CONFIG, mutes=(mute,)), {STACK.id: FAILING}, minute(5))
     assert found == ([] if muted else [FAILED_REQUEST])
 

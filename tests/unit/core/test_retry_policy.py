@@ -63,8 +63,8 @@ def test_a_delivery_refused_for_good_is_dead_at_once() -> None:
 def test_a_delivery_is_given_up_after_it_could_have_been_sent_for_long_enough(
     recorded: float, since: float | None, now: float, *, dead: bool
 ) -> None:
-    told = answer(recorded=recorded, failing_since=since, failures=5)
-    result = result_of(told, now=now, share=1.0, give_up_after=DAY)
+    tried = answer(recorded=recorded, failing_since=since, failures=5)
+    result = result_of(tried, now=now, share=1.0, give_up_after=DAY)
     assert result.state is (DeliveryState.DEAD if dead else DeliveryState.WAITING)
     assert result.failing
     assert result.pause == (0.0 if dead else 32.0)  # what follows a dead letter has its turn at once
@@ -73,12 +73,12 @@ def test_a_delivery_is_given_up_after_it_could_have_been_sent_for_long_enough(
 
 
 def test_a_correction_of_the_clock_gives_nothing_up() -> None:
-    told = answer(recorded=0.0, failing_since=1.0, failures=2)
-    borne = longest_series(2, deadline=10.0)
-    result = result_of(told, now=1e9, share=1.0, give_up_after=borne + 1, deadline=10.0)
+    tried = answer(recorded=0.0, failing_since=1.0, failures=2)
+    longest = longest_series(2, deadline=10.0)
+    result = result_of(tried, now=1e9, share=1.0, give_up_after=longest + 1, deadline=10.0)
     assert result.state is DeliveryState.WAITING
-    assert result_of(told, now=1e9, share=1.0, give_up_after=borne, deadline=10.0).state is DeliveryState.DEAD
-    assert 1 + 2 + 2 * 10 <= borne < 1 + 2 + 2 * 20
+    assert result_of(tried, now=1e9, share=1.0, give_up_after=longest, deadline=10.0).state is DeliveryState.DEAD
+    assert 1 + 2 + 2 * 10 <= longest < 1 + 2 + 2 * 20
 
 
 @pytest.mark.parametrize(

@@ -93,15 +93,15 @@ def test_what_went_wrong_is_an_error_and_the_rest_information(event_type: str, *
         ({"labels": {"team": "a", "tier": "1", "owner": "me"}}, "its `labels` ask for team=a, owner=me"),
     ],
 )
-def test_why_a_sink_is_not_to_have_an_event_is_told(asked_for: dict[str, Any], why: str | None) -> None:
+def test_why_a_sink_is_not_to_have_an_event_is_given(asked_for: dict[str, Any], why: str | None) -> None:
     sink = SinkSettings("ops", "stdout", **asked_for)
     assert why_not(sink, FAILED.type, FAILED.subject, {"team": "platform", "tier": "1"}) == why
 
 
-def test_that_an_event_is_not_severe_enough_is_told() -> None:
+def test_that_an_event_is_not_severe_enough_is_given() -> None:
     sink = SinkSettings("ops", "stdout", min_severity=Severity.ERROR)
-    told = why_not(sink, "watcher.sync.queued", FAILED.subject, {})
-    assert told == "its `min_severity` is error, and watcher.sync.queued is info"
+    why = why_not(sink, "watcher.sync.queued", FAILED.subject, {})
+    assert why == "its `min_severity` is error, and watcher.sync.queued is info"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_mute_holds_back_what_it_names_from_its_beginning_to_before_its_end(mu
     assert muted_by([mute], FAILED.type, FAILED.subject, minute(5)) == (mute if holds else None)
 
 
-def test_the_first_mute_that_holds_is_told() -> None:
+def test_the_first_mute_that_holds_is_given() -> None:
     mutes = [Mute(events=("*.stalled",), reason="no"), Mute(reason="first"), Mute(reason="second")]
     assert muted_by(mutes, FAILED.type, FAILED.subject, minute(5)) == mutes[1]
     assert muted_by([], FAILED.type, FAILED.subject, minute(5)) is None

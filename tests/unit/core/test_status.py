@@ -62,15 +62,15 @@ def test_without_its_outage_a_target_stands_as_it_was_last_seen() -> None:
     assert standing(replace(record, outage=None), None) is Status.FAILED
 
 
-def test_its_own_outage_is_told_before_its_endpoints() -> None:
+def test_its_own_outage_is_shown_before_its_endpoints() -> None:
     assert outage_of(Record(outage=OWN), Record(outage=SHARED)) is OWN
     assert outage_of(Record(), Record(outage=SHARED)) is SHARED
     assert outage_of(None, None) is None
 
 
 def test_ranks_are_in_the_order_in_which_people_are_to_see_them() -> None:
-    told = ["unreadable", "failed", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
-    assert sorted(Status, key=RANKS.__getitem__) == told
+    order = ["unreadable", "failed", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
+    assert sorted(Status, key=RANKS.__getitem__) == order
 
 
 def test_an_attempt_is_stalled_only_by_its_own_beginning() -> None:
@@ -87,7 +87,7 @@ def test_what_aws_does_not_show_any_more_is_not_active() -> None:
     assert not active(None)
 
 
-def test_the_last_word_is_told_of_a_failure_only() -> None:
+def test_the_last_text_is_that_of_a_failure_only() -> None:
     assert last_failure(an_attempt(1, "FAILED", "first", "last")) == "last"
     assert last_failure(an_attempt(1, "FAILED")) == ""
     assert last_failure(an_attempt(1, "SUCCEEDED", "fine")) == ""
