@@ -64,7 +64,9 @@ class Accounts:
         self._regions: dict[str, tuple[str, ...]] = {}
         for account in file.accounts:
             self._sound.setdefault(account.name, account)
-            self._report_repeated_regions(account)
+            for index, region in enumerate(account.regions):
+                if region in account.regions[:index]:
+                    faults.report(account.place("regions", index), "this region is already listed")
         self._names = _names_written(written)
         if not written.holds("accounts"):  # nothing in the file to validate: one account, with the ambient credentials
             self._sound[DEFAULT] = AccountModel.model_construct(name=DEFAULT)
@@ -74,15 +76,17 @@ class Accounts:
         names = self._names
         if owner.account is not None:
             if names is not None and owner.account not in names:
-                self._report_no_account(owner)
+                name = owner.written("account")
+                message = f"there is no account {quoted(name)}; {choice(name, [known.written for known in names])}"
+                self._faults.report(owner.place("account"), message)
             return self._sound.get(owner.account)
         if names is None:
             return None
         if len(names) == 1:
             return self._sound.get(names[0])
         if DEFAULT not in names:
-            choice = ", ".join(dict.fromkeys(name.written for name in names))
-            self._faults.report(owner.place(), f"`account` is missing, and there are several; choose from {choice}")
+            several = ", ".join(dict.fromkeys(name.written for name in names))
+            self._faults.report(owner.place(), f"`account` is missing, and there are several; choose from {several}")
         return self._sound.get(DEFAULT)
 
     def regions(self, account: AccountModel, owner: TargetModel | AccountSinkModel) -> tuple[str, ...]:
@@ -94,15 +98,13 @@ class Accounts:
 
     def completed(self) -> dict[str, settings.Account]:
         """Return the settings of every account without faults."""
-        return {name: self._completed(account) for name, account in self._sound.items()}
-
-    def _completed(self, account: AccountModel) -> settings.Account:
-        rate_limit = self._rate_limit.model_dump() | account.rate_limit.model_dump(exclude_none=True)
-        completed = {
-            "regions": self._regions.get(account.name, tuple(account.regions)),
-            "rate_limit": settings.RateLimit(**rate_limit),
-        }
-        return settings.Account(**(account.model_dump() | completed))
+        completed = {}
+        for name, account in self._sound.items():
+            limits = self._rate_limit.model_dump() | account.rate_limit.model_dump(exclude_none=True)
+            own = account.model_dump(exclude={"regions", "rate_limit"})
+            regions = self._regions.get(name, tuple(account.regions))
+            completed[name] = settings.Account(**own, regions=regions, rate_limit=settings.RateLimit(**limits))
+        return completed
 
     def _ambient_region(self, account: AccountModel, owner: TargetModel | AccountSinkModel) -> tuple[str, ...]:
         """The ambient region; faults are reported at the account, or at `owner` if the account is not in the file."""
@@ -122,17 +124,6 @@ class Accounts:
         where = "`regions` to the account" if account.is_written else f"`region` to {here}"
         self._faults.report(place, f"no region is known; add {where}, or set AWS_REGION")
         return ()
-
-    def _report_no_account(self, owner: TargetModel | AccountSinkModel) -> None:
-        written = owner.written("account")
-        known = [name.written for name in self._names or ()]
-        message = f"there is no account {quoted(written)}; {choice(written, known)}"
-        self._faults.report(owner.place("account"), message)
-
-    def _report_repeated_regions(self, account: AccountModel) -> None:
-        for index, region in enumerate(account.regions):
-            if region in account.regions[:index]:
-                self._faults.report(account.place("regions", index), "this region is already listed")
 
 
 def _names_written(written: Keys) -> list[Text] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -25,10 +25,17 @@ class Faults:
         """Add a fault."""
         self.found.append(Fault(self.file, place.line, place.column, place.path, message))
 
-    def report_unknown(self, keys: Keys, known: Collection[str], reported: Collection[str] = ()) -> None:
-        """Add a fault for each key that is neither `known` nor `reported`; note in `keys` which were probably meant."""
+    def report_unknown(self, keys: Keys, known: Collection[str], reasons: Mapping[str, str | None] = {}) -> None:
+        """Add a fault for each key that is not `known`; note in `keys` which were probably meant.
+
+        `reasons`: messages about some such keys; None: nothing is wrong with it.
+        """
         misspelt = set()
-        for name in (keys.keys() - known).difference(reported):
+        for name in keys.keys() - known:
+            if name in reasons:
+                if message := reasons[name]:
+                    self.report(keys.key_places[name], message)
+                continue
             close = suggestion(name, known)
             misspelt.update(close)
             hint = f"did you mean '{close[0]}'?" if close else f"the keys here are {', '.join(known)}"

@@ -215,17 +215,14 @@ def boolean(value: object) -> bool:
     text = single(value, "true or false")
     if text.reads is not Reads.BOOLEAN:
         raise ValueError("this must be true or false, without quotes")
-    return reads_true(text)
-
-
-def reads_true(text: Text) -> bool:
-    """Return the value of a boolean: `on` and `yes` are true in YAML 1.1."""
-    return text.lower() in {"true", "yes", "on"}
+    return not reads_off(text)
 
 
 def reads_off(value: object) -> bool:
     """Return whether `value` turns something off: `off` is false in YAML 1.1, and text in YAML 1.2."""
-    return isinstance(value, Text) and (value == "off" or (value.reads is Reads.BOOLEAN and not reads_true(value)))
+    if not isinstance(value, Text):
+        return False
+    return value == "off" or (value.reads is Reads.BOOLEAN and value.lower() in {"false", "no", "off"})
 
 
 def one_of(words: Sequence[W]) -> Callable[[object], W]:

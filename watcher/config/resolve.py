@@ -31,7 +31,8 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
     _report_repeated_names(file.sinks, "sink", faults)
     report_shared_files(file, faults)
     _report_no_region(file, environment, faults)
-    places = [_account_and_region(sink, accounts, faults) for sink in file.sinks]
+    default_sink = file.sink_types.model(DEFAULT_SINK).model_construct(name=DEFAULT_SINK, type=DEFAULT_SINK)
+    sinks = [(sink, *_account_and_region(sink, accounts, faults)) for sink in file.sinks or [default_sink]]
     if not targets:
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
@@ -47,11 +48,7 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
         targets=targets,
         retry=settings.Retry(**file.retry.model_dump()),
         unreadable_after=file.unreadable_after,
-        sinks=tuple(
-            _sink(sink, completed.get(account), region, environment.now)
-            for sink, (account, region) in zip(file.sinks, places, strict=True)
-        )
-        or (_default_sink(file),),
+        sinks=tuple(_sink(sink, completed.get(account), region, environment.now) for sink, account, region in sinks),
         mutes=tuple(settings.Mute(**mute.model_dump()) for mute in file.mute),
         state=file.state,
         http=_http(file, faults),
@@ -118,11 +115,6 @@ def _account_and_region(sink: SinkModel, accounts: Accounts, faults: Faults) -> 
         choice = ", ".join(regions)
         faults.report(sink.place(), f"`region` is missing, and its account has several; choose from {choice}")
     return account.name, regions[0] if regions else ""
-
-
-def _default_sink(file: File) -> settings.SinkSettings:
-    options = file.sink_types.model(DEFAULT_SINK).model_construct(name=DEFAULT_SINK, type=DEFAULT_SINK)
-    return settings.SinkSettings(DEFAULT_SINK, DEFAULT_SINK, options=options)
 
 
 def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: datetime) -> settings.SinkSettings:

@@ -222,12 +222,9 @@ class File(StrictModel):
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
         """Report unknown keys, and keys of a later version as such."""
-        not_yet = NOT_YET - cls.known_keys().keys()
-        for name in not_yet & value.keys():
-            if value.holds(name):
-                message = f"this key is not in this version yet; it watches {sections(cls.kinds, 'and')}"
-                faults.report(value.key_places[name], message)
-        faults.report_unknown(value, cls.known_keys(), reported=not_yet)
+        message = f"this key is not in this version yet; it watches {sections(cls.kinds, 'and')}"
+        not_yet = {name: message if value.holds(name) else None for name in NOT_YET}
+        faults.report_unknown(value, cls.known_keys(), not_yet)
 
 
 def sections(kinds: Iterable[Kind], conjunction: str) -> str:

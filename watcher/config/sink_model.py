@@ -148,10 +148,8 @@ class SinkTypes:
         by_type = {name: self.model(name).known_keys() for name in self._registered}
         if model is SinkModel:
             keys = dict.fromkeys(key for known in by_type.values() for key in known).keys()
-        elsewhere = set()
-        for key in value.keys() - keys:
-            types = [name for name, known in by_type.items() if key in known]
-            if types and not suggestion(key, keys):
-                faults.report(value.key_places[key], f"this key is only for sinks of type {' and '.join(types)}")
-                elsewhere.add(key)
-        faults.report_unknown(value, keys, reported=elsewhere)
+        types = {key: [name for name, known in by_type.items() if key in known] for key in value}
+        faults.report_unknown(value, keys, {
+            key: f"this key is only for sinks of type {' and '.join(names)}"
+            for key, names in types.items() if names and not suggestion(key, keys)
+        })  # fmt: skip
