@@ -236,7 +236,7 @@ async def test_an_operator_s_news_is_seen_to_once() -> None:
     await until(lambda: everything_held(a), SOON)
     table.leases[3] = replace(table.leases[3], news=1)
     await asyncio.sleep(2 * TERM)
-    assert [entry for entry in a.acting.history if entry[0] == "refresh"] == [("look again", 3)]
+    assert [entry for entry in a.acting.history if entry[0] == "refresh"] == [("refresh", 3)]
     await a.kill()
 
 
