@@ -12,7 +12,6 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
-from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.parsers import AioResponseParserFactory
 from botocore.loaders import Loader
@@ -21,6 +20,7 @@ from watcher.errors import MALFORMED, EndpointUnreadable
 from watcher.util.http_responses import bounded_responses
 
 if TYPE_CHECKING:
+    from aiobotocore.awsrequest import AioAWSResponse
     from aiohttp import TCPConnector
 
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -52,37 +52,26 @@ class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has n
         """
         request.stream_output = True  # leaves the body to this method
         response = await super().send(request)
-        if int(response.headers.get("content-length", self.longest + 1)) <= self.longest:
-            await response.content  # HTTP itself bounds it
-            return response
-        whole = AioAWSResponse(
-            response.url, response.status_code, response.headers, _Bounded(response.raw, self.longest)
-        )
-        await whole.content
-        return whole
+        if int(response.headers.get("content-length", self.longest + 1)) > self.longest:  # HTTP itself bounds others
+            response.raw = SimpleNamespace(read=partial(_bounded_body, response.raw, self.longest))
+        await response.content
+        return response
 
 
-class _Bounded:
-    """A response whose `read` gives up on a body that is too long."""
-
-    def __init__(self, response: Any, longest: int) -> None:
-        self._response = response
-        self._longest = longest
-
-    async def read(self) -> bytes:
-        body = bytearray()
-        try:
-            async for chunk in self._response.content.iter_any():
-                body += chunk
-                if len(body) > self._longest:
-                    raise EndpointUnreadable(  # noqa: TRY301  the response is closed on the way
-                        "AnswerTooLong", f"the answer is longer than {self._longest} bytes"
-                    )
-        except BaseException:
-            # The rest of this answer would be read as the beginning of the next one.
-            self._response.close()
-            raise
-        return bytes(body)
+async def _bounded_body(response: Any, longest: int) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > longest:
+                raise EndpointUnreadable(  # noqa: TRY301  the response is closed on the way
+                    "AnswerTooLong", f"the answer is longer than {longest} bytes"
+                )
+    except BaseException:
+        # The rest of this answer would be read as the beginning of the next one.
+        response.close()
+        raise
+    return bytes(body)
 
 
 class JsonModels(Loader):  # type: ignore[misc]  # botocore has no types

@@ -43,7 +43,7 @@ class Session:
 
     def __init__(self, account: Account, region: str, loader: Any) -> None:
         self._account = account
-        self._region = region
+        self.region = region
         self.botocore = AioSession(profile=account.profile)
         self.botocore.register_component("data_loader", loader)
         self.botocore.register_component("response_parser_factory", ResponseParserFactory())
@@ -51,6 +51,8 @@ class Session:
         self._credentials: Any = None
         self._chain: Chain | None = None
         self._loading: SingleFlight[None] = SingleFlight(self._load, keep=0.0)
+        self.renewed_at = -inf
+        """When it replaced a session whose credentials AWS refused (monotonic seconds); `-inf`: it did not."""
         self.failed_at = inf
         """Since when loading credentials fails (monotonic seconds); `inf`: it does not."""
 
@@ -126,12 +128,12 @@ class Session:
         """Credentials that can sign now."""
         credentials = self._credentials
         if credentials is None:
-            self._chain = chain = ambient_chain(self.botocore, self._region)
+            self._chain = chain = ambient_chain(self.botocore, self.region)
             credentials = await chain.load_credentials()
             if credentials is None:
                 raise NoCredentialsError
             if self._account.role_arn is not None:
-                credentials = assumed_role(self.botocore, self._account, self._region, credentials)
+                credentials = assumed_role(self.botocore, self._account, self.region, credentials)
             chain.asked = credentials.method
         frozen = await credentials.get_frozen_credentials()
         for what, value in (("access key", frozen.access_key), ("secret key", frozen.secret_key)):
@@ -151,7 +153,6 @@ class Sessions:
         self._loader = JsonModels()
         """Shared by all sessions, so that the service models are read once."""
         self._sessions: dict[Credentials, Session] = {}
-        self._renewed: dict[Credentials, float] = {}
 
     def of(self, account: Account, region: str) -> Session:
         """The account's session; a new one assumes the account's role in `region`."""
@@ -167,10 +168,11 @@ class Sessions:
         key = credentials_of(account)
         if self._sessions.get(key) is not stale:
             return True
-        if time.monotonic() - self._renewed.get(key, -inf) < RENEW_SECONDS:
+        now = time.monotonic()
+        if now - stale.renewed_at < RENEW_SECONDS:
             return False
-        self._renewed[key] = time.monotonic()
-        del self._sessions[key]
+        self._sessions[key] = renewed = Session(account, stale.region, self._loader)
+        renewed.renewed_at = now
         return True
 
     def keep(self, accounts: Iterable[Account]) -> None:
@@ -179,14 +181,11 @@ class Sessions:
         Calls that are under way go on.
         """
         wanted = {credentials_of(account) for account in accounts}
-        for key in [key for key in self._sessions if key not in wanted and any(key[1:])]:
-            del self._sessions[key]
-        self._renewed = {key: at for key, at in self._renewed.items() if key in self._sessions}
+        self._sessions = {key: each for key, each in self._sessions.items() if key in wanted or not any(key[1:])}
 
     def drop(self) -> None:
         """Drop all sessions, so that profiles, credentials and certificates are loaded again at the next call."""
         self._sessions.clear()
-        self._renewed.clear()
 
     def close(self) -> None:
         """Stop loading credentials."""

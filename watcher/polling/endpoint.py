@@ -197,6 +197,8 @@ async def attempt(
     try:
         return await call()
     except PollFailed as error:
+        if not error.passing or not again():
+            raise
         last = error
     async for trial in AsyncRetrying(
         stop=stop_after_attempt(settings.attempts),
@@ -233,8 +235,7 @@ def _http_date(text: str | None) -> datetime | None:
     """
     try:
         moment = parsedate_to_datetime(text or "")
-        return (
-            moment.astimezone(UTC) if moment.tzinfo and abs(moment - datetime.now(UTC)) <= timedelta(hours=1) else None
-        )
+        near = moment.tzinfo and abs(moment - datetime.now(UTC)) <= timedelta(hours=1)
+        return moment.astimezone(UTC) if near else None
     except (ValueError, OverflowError):
         return None

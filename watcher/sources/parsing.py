@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, TypeVar
 
 from watcher.core.model import Attempt, Revision, Snapshot, SyncEvent, rfc3339
@@ -18,9 +17,6 @@ from watcher.util.bounded_text import bounded
 from watcher.util.redaction import excerpt
 
 T = TypeVar("T")
-
-MAX_NOTED = 5
-"""The number of members treated as absent that are named for one answer."""
 
 _ODD = (TypeError, ValueError, OverflowError, OSError)
 """The exceptions of reading a value of another type or out of range."""
@@ -40,26 +36,24 @@ def pascal(name: str) -> str:
 
 
 def snapshot_reader(spell: Callable[[str], str], revision: Sequence[str]) -> Callable[[dict[str, Any]], Snapshot]:
-    """Return `snapshot_of` for one service."""
-    return partial(snapshot_of, spell=spell, revision=revision)
-
-
-def snapshot_of(answer: dict[str, Any], spell: Callable[[str], str], revision: Sequence[str]) -> Snapshot:
-    """Return the snapshot in an answer. Missing or malformed members are treated as absent, and named in `odd`.
+    """Return the function that reads the snapshot in an answer of one service.
 
     `spell` turns a name in camelCase into the service's spelling; `revision` has the names of a revision's members.
-
-    Raises:
-        TargetUnreadable: the status or `startedAt` of an attempt is missing or malformed.
+    Missing or malformed members are treated as absent, and named in `odd`; without the status or `startedAt` of an
+    attempt, the function raises TargetUnreadable.
     """
-    reader = _Reader(spell, revision)
-    name = spell("desiredState")
-    return Snapshot(
-        latest=reader.attempt(answer, spell("latestSync")),
-        latest_successful=reader.attempt(answer, spell("latestSuccessfulSync")),
-        desired_state=None if answer.get(name) is None else reader.member(answer, name, reader.revision),
-        odd=tuple(reader.odd),
-    )
+
+    def snapshot_of(answer: dict[str, Any]) -> Snapshot:
+        reader = _Reader(spell, revision)
+        name = spell("desiredState")
+        return Snapshot(
+            latest=reader.attempt(answer, spell("latestSync")),
+            latest_successful=reader.attempt(answer, spell("latestSuccessfulSync")),
+            desired_state=None if answer.get(name) is None else reader.member(answer, name, reader.revision),
+            odd=tuple(reader.odd),
+        )
+
+    return snapshot_of
 
 
 def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
@@ -129,7 +123,7 @@ class _Reader:
         return event if any(event.values()) else {}
 
     def _note(self, text: str) -> None:
-        if len(self.odd) < MAX_NOTED:
+        if len(self.odd) < 5:  # more would be too long for a log line
             self.odd.append(text)
 
 
