@@ -1,6 +1,6 @@
-"""Consumers whose answers are chosen for them, and a daemon's polls and sends until they are done or it crashes.
+"""What surrounds a daemon: a clock, targets, and consumers whose answers are chosen for them.
 
-What a consumer has taken, nothing can take back.
+What a consumer has taken, nothing can take back. Also a daemon's polls and sends until they are done or it crashes.
 """
 
 from __future__ import annotations
@@ -8,12 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tests.support.event_oracle import Arrival
+from tests.support.event_oracle import Arrival, Fact
+from watcher.core.model import SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339
 from watcher.core.ports import Limits, SendOutcome, Verdict
+from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.errors import SinkError
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -21,6 +26,72 @@ if TYPE_CHECKING:
     from watcher.core.ports import Delivery
     from watcher.delivery.worker import Worker
     from watcher.polling.recorder import Recorder
+
+
+START = datetime(2026, 11, 23, 8, tzinfo=UTC)
+TARGETS = [
+    stack("default", "us-east-1", name, on_first_seen=FirstSeen.ALL, stalled_after=1e9) for name in ("a", "b", "c")
+]
+SINKS = (SinkSettings("stdout", "stdout"), SinkSettings("lanes", "webhook", remind_every=60.0, give_up_after=900.0))
+CONFIG = Config(
+    place="test",
+    accounts={"default": Account("default", ("us-east-1",))},
+    targets=tuple(TARGETS),
+    retry=Retry(),
+    unreadable_after=3,
+    sinks=SINKS,
+    state="",
+    http=None,
+    state_retention=86400.0,
+    shutdown_grace=1.0,
+)
+REVISION = {"sha": "a" * 40, "branch": "main", "directory": "/", "repositoryName": "org/templates"}
+
+
+class Clock:
+    """Goes on by a second whenever it is looked at."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+
+    def now(self) -> datetime:
+        self.seconds += 1
+        return START + timedelta(days=1, seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return float(self.seconds)
+
+
+class World:
+    """What AWS shows of the targets, and has shown."""
+
+    def __init__(self) -> None:
+        self.latest: list[Attempt | None] = [None] * len(TARGETS)
+        self.succeeded: list[Attempt | None] = [None] * len(TARGETS)
+        self.shown: set[Fact] = set()
+        self._moment = START
+
+    def go_on(self, which: int, status: str, *, again: bool) -> None:
+        """The latest attempt of a target takes a status; a new one does if it has ended, or `again`."""
+        attempt = self.latest[which]
+        if attempt is None or not attempt.unfinished or again:
+            self._moment += timedelta(seconds=1)
+            attempt = Attempt(self._moment, status, "a", REVISION, REVISION)
+        else:
+            attempt = replace(attempt, status=status)
+        self.latest[which] = attempt
+        if status == SUCCEEDED:
+            self.succeeded[which] = attempt
+        self.shown |= self.facts([which])
+
+    def snapshot(self, which: int) -> Snapshot:
+        """What a poll of a target is answered."""
+        return Snapshot(None, self.latest[which], self.succeeded[which])
+
+    def facts(self, polled: Iterable[int]) -> set[Fact]:
+        """What polls of these targets show."""
+        found = [(TARGETS[which].id, attempt) for which in polled if (attempt := self.latest[which])]
+        return {Fact(subject, rfc3339(attempt.started_at), attempt.status) for subject, attempt in found}
 
 
 class CrashError(BaseException):

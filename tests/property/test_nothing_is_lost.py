@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,45 +18,36 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.property.outside import CrashError, Lanes, Lines, Says, polls_all, sends_all
+from tests.property.outside import (
+    CONFIG,
+    SINKS,
+    TARGETS,
+    Clock,
+    CrashError,
+    Lanes,
+    Lines,
+    Says,
+    World,
+    polls_all,
+    sends_all,
+)
 from tests.support.crashing_stores import STORES
 from tests.support.event_oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
 from watcher.aws.sessions import Sessions
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, FirstSeen, Snapshot, rfc3339
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
 from watcher.core.reminders import reminder_requests
-from watcher.core.settings import Account, Config, Retry, SinkSettings
 from watcher.delivery.relay import Relay
 from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
-from watcher.sources.codeconnections import stack
 from watcher.stores.sqlite.store import SqliteOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine
 
     from watcher.core.ports import DeliveryRecord
-
-START = datetime(2026, 11, 23, 8, tzinfo=UTC)
-TARGETS = [
-    stack("default", "us-east-1", name, on_first_seen=FirstSeen.ALL, stalled_after=1e9) for name in ("a", "b", "c")
-]
-SINKS = (SinkSettings("stdout", "stdout"), SinkSettings("lanes", "webhook", remind_every=60.0, give_up_after=900.0))
-CONFIG = Config(
-    place="test",
-    accounts={"default": Account("default", ("us-east-1",))},
-    targets=tuple(TARGETS),
-    retry=Retry(),
-    unreadable_after=3,
-    sinks=SINKS,
-    state="",
-    http=None,
-    state_retention=86400.0,
-    shutdown_grace=1.0,
-)
-REVISION = {"sha": "a" * 40, "branch": "main", "directory": "/", "repositoryName": "org/templates"}
 
 which = st.sampled_from(range(len(TARGETS)))
 crash_after = st.none() | st.integers(1, 12)
@@ -66,18 +56,6 @@ crash_soon = st.none() | st.integers(1, 4)
 """The same, of what has only so many."""
 later = st.sampled_from([0, 0, 100, 1000])
 """Seconds that pass: what failed is tried again, and given up in the end."""
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds = 0
-
-    def now(self) -> datetime:
-        self.seconds += 1
-        return START + timedelta(days=1, seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return float(self.seconds)
 
 
 class Watching(RuleBasedStateMachine):
@@ -89,16 +67,13 @@ class Watching(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="watcher-stateful-")
         self.runner = asyncio.Runner()
-        self.clock = _Clock()
+        self.clock = Clock()
         self.outside = Lines(self.step)
         self.lanes = Lanes(self.step)
         self.revived: set[str] = set()
         self.dropped: set[str] = set()
         self.left: int | None = None
-        self.moment = START
-        self.world: list[Attempt | None] = [None] * len(TARGETS)
-        self.succeeded: list[Attempt | None] = [None] * len(TARGETS)
-        self.shown: set[Fact] = set()
+        self.world = World()
         self.must: set[Fact] = set()
         self.runner.run(self._begin())
 
@@ -116,16 +91,7 @@ class Watching(RuleBasedStateMachine):
     )
     def the_world_goes_on(self, which: int, status: str, again: bool, crash: int | None) -> None:  # noqa: FBT001  hypothesis names it
         """An attempt takes a status, or a new one begins; it may (unless `crash` is 0) be seen at once."""
-        attempt = self.world[which]
-        if attempt is None or not attempt.unfinished or again:
-            self.moment += timedelta(seconds=1)
-            attempt = Attempt(self.moment, status, "a", REVISION, REVISION)
-        else:
-            attempt = Attempt(attempt.started_at, status, "a", REVISION, REVISION)
-        self.world[which] = attempt
-        if status == SUCCEEDED:
-            self.succeeded[which] = attempt
-        self.shown.add(self._fact(which, attempt))
+        self.world.go_on(which, status, again=again)
         if crash != 0:
             self._live([which], crash)
 
@@ -182,7 +148,7 @@ class Watching(RuleBasedStateMachine):
     @invariant()
     def what_has_arrived_is_in_order(self) -> None:
         """At every moment, not only in the end."""
-        judge(self.outside.arrived, must=(), shown=self.shown)
+        judge(self.outside.arrived, must=(), shown=self.world.shown)
         judge_lanes(self.lanes.arrived, revived=self.revived)
 
     def teardown(self) -> None:
@@ -192,8 +158,8 @@ class Watching(RuleBasedStateMachine):
             while self.runner.run(self._deliver()):
                 pass
             self._empty_the_lanes()
-            self.must |= {self._fact(which, attempt) for which, attempt in enumerate(self.world) if attempt}
-            first = judge(self.outside.arrived, must=self.must, shown=self.shown)
+            self.must |= self.world.facts(range(len(TARGETS)))
+            first = judge(self.outside.arrived, must=self.must, shown=self.world.shown)
             numbered = self.runner.run(self.store.events(EventQuery(limit=100_000, newest=False)))
             kept = [json.loads(event.body) for _, event in numbered]
             same_as_kept(first, kept)
@@ -214,7 +180,7 @@ class Watching(RuleBasedStateMachine):
         raise NotConservedError("something waits for ever")
 
     def _live(self, polled: list[int], crash: int | None) -> None:
-        told = {self._fact(which, attempt) for which in polled if (attempt := self.world[which])}
+        told = self.world.facts(polled)
         if self._do(self._poll(polled), crash):
             self.must |= told
 
@@ -247,7 +213,7 @@ class Watching(RuleBasedStateMachine):
         await self._begin()
 
     async def _poll(self, polled: list[int]) -> None:
-        answers = [(TARGETS[which], Snapshot(None, self.world[which], self.succeeded[which])) for which in polled]
+        answers = [(TARGETS[which], self.world.snapshot(which)) for which in polled]
         await polls_all(
             self.recorder, [self.poller._results.answered(target, snapshot) for target, snapshot in answers]
         )
@@ -275,10 +241,6 @@ class Watching(RuleBasedStateMachine):
         await outbox.open()
         await work(outbox)
         await outbox.close()
-
-    @staticmethod
-    def _fact(which: int, attempt: Attempt) -> Fact:
-        return Fact(TARGETS[which].id, rfc3339(attempt.started_at), attempt.status)
 
 
 def _delivery_id(told: DeliveryRecord) -> str:

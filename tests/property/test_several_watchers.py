@@ -12,7 +12,6 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.property.outside import CrashError, Lanes, Says, polls_all, sends_all
-from tests.property.test_nothing_is_lost import CONFIG, REVISION, START, TARGETS, _Clock
+from tests.property.outside import CONFIG, TARGETS, Clock, CrashError, Lanes, Says, World, polls_all, sends_all
 from tests.support.broken_tables import OneByOne, unconditional
 from tests.support.dynamodb_tables import address, made
 from tests.support.event_oracle import Fact, NotConservedError, judge, same_as_kept
 from watcher.aws.sessions import Sessions
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Snapshot, rfc3339
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import EventQuery
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError, Superseded
@@ -136,7 +134,7 @@ class Watcher:
     async def _poll_one(self, at: int) -> None:
         while True:
             with suppress(Superseded):
-                await self.poller._results.answered(TARGETS[at], Snapshot(None, *self._group.shows(at)))
+                await self.poller._results.answered(TARGETS[at], self._group.world.snapshot(at))
                 return
 
     async def deliver(self, says: list[Says]) -> None:
@@ -153,13 +151,10 @@ class SeveralWatchers(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = _Clock()
+        self.clock = Clock()
         self.arrived: list[Any] = []
         self.late: list[tuple[str, Any]] = []
-        self.moment = START
-        self.world: list[Attempt | None] = [None] * len(TARGETS)
-        self.succeeded: list[Attempt | None] = [None] * len(TARGETS)
-        self.shown: set[Fact] = set()
+        self.world = World()
         self.must: set[Fact] = set()
         self.runner = asyncio.Runner()
         self.runner.run(self._begin())
@@ -167,33 +162,21 @@ class SeveralWatchers(RuleBasedStateMachine):
     def table_of(self, way: Way) -> Table:
         return Table(self.address, way)  # type: ignore[arg-type]  it calls as the real one does
 
-    def shows(self, at: int) -> tuple[Attempt | None, Attempt | None]:
-        return self.world[at], self.succeeded[at]
-
     @rule(which=which, status=st.sampled_from([IN_PROGRESS, SUCCEEDED, FAILED, FAILED]), again=st.booleans())
     def the_world_goes_on(self, which: int, status: str, again: bool) -> None:  # noqa: FBT001  hypothesis names it
         """An attempt takes a status, or a new one begins."""
-        attempt = self.world[which]
-        if attempt is None or not attempt.unfinished or again:
-            self.moment += timedelta(seconds=1)
-            attempt = Attempt(self.moment, status, "a", REVISION, REVISION)
-        else:
-            attempt = replace(attempt, status=status)
-        self.world[which] = attempt
-        if status == SUCCEEDED:
-            self.succeeded[which] = attempt
-        self.shown.add(self._fact(which, attempt))
+        self.world.go_on(which, status, again=again)
 
     @rule(who=watcher, polled=st.lists(which, min_size=1, unique=True), fares=fares)
     def one_polls(self, who: int, polled: list[int], fares: list[Fare]) -> None:
-        told = self._told(polled)
+        told = self.world.facts(polled)
         if self._do([(who, self.watchers[who].poll(polled), fares)]):
             self.must |= told
 
     @rule(fares=st.lists(fares, min_size=WATCHERS, max_size=WATCHERS))
     def all_poll_at_once(self, fares: list[list[Fare]]) -> None:
         everything = range(len(TARGETS))
-        told = self._told(everything)
+        told = self.world.facts(everything)
         if self._do([(who, self.watchers[who].poll(everything), fares[who]) for who in range(WATCHERS)]):
             self.must |= told
 
@@ -228,7 +211,7 @@ class SeveralWatchers(RuleBasedStateMachine):
     @invariant()
     def what_has_arrived_is_in_order(self) -> None:
         """At every moment: first arrivals are a subject's events from the first on, without gaps."""
-        judge([arrival.event for arrival in self.arrived], must=(), shown=self.shown)
+        judge([arrival.event for arrival in self.arrived], must=(), shown=self.world.shown)
 
     def teardown(self) -> None:
         """A watcher whom nothing disturbs sees the world as it stands and delivers all; then the oracle judges."""
@@ -246,19 +229,13 @@ class SeveralWatchers(RuleBasedStateMachine):
                     break
             else:
                 raise NotConservedError("something waits for ever")
-            self.must |= self._told(everything)
-            first = judge([arrival.event for arrival in self.arrived], must=self.must, shown=self.shown)
+            self.must |= self.world.facts(everything)
+            first = judge([arrival.event for arrival in self.arrived], must=self.must, shown=self.world.shown)
             kept = self.runner.run(self.watchers[0].store.events(EventQuery(limit=100_000, newest=False)))
             same_as_kept(first, [json.loads(event.body) for _, event in kept])
         finally:
             self.runner.run(self._end())
             self.runner.close()
-
-    def _told(self, polled: Sequence[int]) -> set[Fact]:
-        return {self._fact(at, attempt) for at in polled if (attempt := self.world[at])}
-
-    def _fact(self, at: int, attempt: Attempt) -> Fact:
-        return Fact(TARGETS[at].id, rfc3339(attempt.started_at), attempt.status)
 
     def _do(self, works: Sequence[tuple[int, Coroutine[Any, Any, Any], list[Fare]]]) -> bool:
         """Let watchers do their work beside each other; whether all came to its end. Whose did not is another then."""

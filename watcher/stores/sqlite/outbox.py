@@ -112,6 +112,7 @@ def settle(connection: sqlite3.Connection, results: Iterable[DeliveryOutcome], n
 
 def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: float, before: float) -> int:
     """Turn up to `CHUNK` of what waits for a sink, and was recorded `before`, into dead letters; returns how many."""
+    last = _last_recorded(connection, before)
     rows = connection.execute(
         """UPDATE delivery SET state = 'dead', ended = :now, answer = :reason
            WHERE sink = :sink AND (number, reminder) IN (
@@ -120,14 +121,7 @@ def dead_letter(connection: sqlite3.Connection, sink: str, reason: str, now: flo
                AND (SELECT recorded FROM event WHERE event.number = delivery.number) <= :before
              ORDER BY number, reminder LIMIT :chunk)
            RETURNING subject""",
-        {
-            "sink": sink,
-            "reason": reason,
-            "now": now,
-            "before": before,
-            "chunk": CHUNK,
-            "last": _last_recorded(connection, before),
-        },
+        {"sink": sink, "reason": reason, "now": now, "before": before, "chunk": CHUNK, "last": last},
     ).fetchall()
     for subject in {subject for (subject,) in rows}:
         advance(connection, sink, subject)
