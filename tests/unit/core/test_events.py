@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,15 @@ import watcher.core.event_schema
 from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_schema import event_schema
-from watcher.core.events import MAX_EVENT_BYTES, muted, outage_event, sync_event, trial_event
+from watcher.core.events import (
+    MAX_EVENT_BYTES,
+    check_event,
+    fitting,
+    muted,
+    outage_event,
+    sync_event,
+    trial_event,
+)
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
@@ -291,6 +300,57 @@ def test_the_events_own_fields_are_its_bodys() -> None:
 def test_a_cloudevents_library_reads_it() -> None:
     event = JSONFormat().read(None, event_of().body)
     assert (event.get_type(), event.get_time(), event.get_specversion()) == ("watcher.sync.failed", NOW, "1.0")
+
+
+def with_body(event: Event, path: str, value: object) -> Event:
+    """Return `event` with another value in its body; `path` is its place, with dots; None: without it."""
+    body = json.loads(event.body)
+    *parents, last = path.split(".")
+    place = body
+    for key in parents:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return replace(event, body=json.dumps(body))
+
+
+SYNC, ENDED = event_of(), outage_event(NETWORK, OUTAGE, sequence=1, now=NOW, over=True)
+
+
+def test_a_stored_event_of_the_required_form_is_returned() -> None:
+    for event in (SYNC, ENDED, muted(SYNC, None, None), muted(ENDED, "later", NOW), trial_event("x", NOW)):
+        assert check_event(event) is event
+
+
+@pytest.mark.parametrize(
+    ("event", "wrong"),
+    [
+        (replace(SYNC, time="soon"), 'time cannot be "soon"'),
+        (with_body(SYNC, "subject", 1), "body.subject cannot be 1"),
+        (with_body(SYNC, "data", None), "body has no 'data'"),
+        (with_body(SYNC, "data.observed", 1), "body.data.observed cannot be 1"),
+        (with_body(SYNC, "data.recovered", None), "body.data has no 'recovered'"),
+        (with_body(SYNC, "data.attempt.events", {}), "body.data.attempt.events cannot be {}"),
+        (with_body(ENDED, "data.error.since", "soon"), 'body.data.error.since cannot be "soon"'),
+        (with_body(ENDED, "data.lasted_seconds", "1"), 'body.data.lasted_seconds cannot be "1"'),
+        (with_body(muted(SYNC, "x", NOW), "data.muted.until", 1), "body.data.muted.until cannot be 1"),
+    ],
+)
+def test_a_stored_event_of_another_form_is_refused_by_the_name_of_its_part(event: Event, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"^event\\.{re.escape(wrong)}$"):
+        check_event(event)
+    with pytest.raises(ValueError, match=f"^events\\[3\\]\\.{re.escape(wrong)}$"):
+        check_event(event, "events[3]")
+
+
+def test_as_many_events_are_taken_as_fit_but_at_least_one() -> None:
+    found = [(number, replace(SYNC, body="x" * number)) for number in (3, 2, 4)]
+    assert fitting(found, 0) == fitting(found, 4) == found[:1]
+    assert fitting(found, 5) == fitting(found, 8) == found[:2]
+    assert fitting(found, 9) == found
+    assert fitting([], 9) == []
 
 
 def said(number: int, length: int = 900) -> dict[str, str]:

@@ -1,0 +1,39 @@
+"""The values of the domain: kinds, how times are shown, and what a sink's options are unless its type says more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from watcher.core.model import for_people
+from watcher.core.settings import SinkOptions
+from watcher.sources.codeconnections import STACK
+from watcher.sources.proton import TEMPLATE
+
+
+def test_a_request_has_the_identity_and_what_is_always_the_same() -> None:
+    stack = STACK.target("prod", "us-east-1", {"name": "network"})
+    assert STACK.request(stack) == {"ResourceName": "network", "SyncType": "CFN_STACK_SYNC"}
+    identity = {"name": "web", "version": "2", "type": "SERVICE"}
+    assert TEMPLATE.request(TEMPLATE.target("prod", "us-east-1", identity)) == {
+        "templateName": "web",
+        "templateVersion": "2",
+        "templateType": "SERVICE",
+    }
+
+
+def test_a_kinds_method_is_its_operation_in_botocores_spelling() -> None:
+    assert STACK.method == "get_resource_sync_status"
+    assert TEMPLATE.method == "get_template_sync_status"
+    assert str(STACK) == "stack"
+
+
+def test_people_see_times_in_utc_without_a_fraction() -> None:
+    moment = datetime(2026, 11, 23, 9, 5, 0, 999_999, timezone(timedelta(hours=1)))
+    assert for_people(moment) == for_people(moment.astimezone(UTC)) == "2026-11-23 08:05:00 UTC"
+
+
+def test_a_sink_writes_no_file_and_has_no_preview_unless_its_type_says_so() -> None:
+    options = SinkOptions()
+    assert options.may_write("/var/log/events.jsonl") is True
+    assert options.preview({}) == ""
+    assert (options.built_from(), [*options.secret_texts()], options.written_files()) == (None, [], {})
