@@ -103,22 +103,20 @@ class SecretSearch:
 
 def _places(text: bytes, secret: Secret) -> Iterator[tuple[int, int]]:
     """Where `text` has `secret`, or enough of its beginning or of its end."""
-    form = secret.form
-    beginning, end = form[: secret.head], form[-secret.tail :]
-    at = text.find(beginning)
+    yield from _beginnings(text, secret.form, secret.head)
+    if secret.tail < len(secret.form):  # else the whole was searched for
+        for start, end in _beginnings(text[::-1], secret.form[::-1], secret.tail):
+            yield len(text) - end, len(text) - start
+
+
+def _beginnings(text: bytes, form: bytes, least: int) -> Iterator[tuple[int, int]]:
+    """Where `text` has at least so many bytes of the beginning of `form`."""
+    at = text.find(form[:least])
     while at >= 0:
-        found = _common_prefix(text[at : at + len(form)], form, secret.head)
+        found = _common_prefix(text[at : at + len(form)], form, least)
         yield at, at + found
         # The next occurrence may begin within one that was cut short.
-        at = text.find(beginning, at + found - (0 if found == len(form) else secret.head - 1))
-    if secret.tail == len(form):
-        return  # the whole was searched for
-    at = text.rfind(end)
-    while at >= 0:
-        stop = at + secret.tail
-        found = _common_prefix(text[max(0, stop - len(form)) : stop][::-1], form[::-1], secret.tail)
-        yield stop - found, stop
-        at = text.rfind(end, 0, stop - found + (0 if found == len(form) else secret.tail - 1))
+        at = text.find(form[:least], at + found - (0 if found == len(form) else least - 1))
 
 
 def _common_prefix(text: bytes, form: bytes, least: int) -> int:
