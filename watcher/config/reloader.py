@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -83,22 +84,16 @@ class Reload:
         handled: Document | str | None = current
         before: Document | str | None = current
         while True:
-            asked = await self._wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(READ_INTERVAL_SECONDS):
+                    await self._asked.wait()
+            asked = self._asked.is_set()
+            self._asked.clear()
             seen = await self._read()
             if asked or (seen != handled and seen == before):
                 handled = seen
                 await self._load(seen)
             before = seen
-
-    async def _wait(self) -> bool:
-        """Wait for the next reading; return whether it was requested."""
-        try:
-            async with asyncio.timeout(READ_INTERVAL_SECONDS):
-                await self._asked.wait()
-        except TimeoutError:
-            return False
-        self._asked.clear()
-        return True
 
     async def _read(self) -> Document | str:
         """Return the text as it is now, or why it is unreadable."""
