@@ -72,6 +72,8 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    # For a misspelt name click suggests one of these; `get_command` returns the real ones.
+    commands=dict.fromkeys(COMMANDS, click.Command(None)),
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

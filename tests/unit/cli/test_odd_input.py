@@ -111,6 +111,11 @@ def test_odd_input_is_not_a_bug(place: Path, arguments: list[str], capsys: pytes
     assert (place / "state.db").read_bytes() == before
 
 
+def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(["chekc"]) == 64
+    assert "No such command 'chekc'. Did you mean 'check'?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["check"], ["run"], ["validate"], ["simulate", "--scenario", "x"]])
 def test_a_working_directory_that_was_removed_is_named(
     tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
