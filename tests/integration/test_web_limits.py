@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.fake_daemon import Site, config_of, serving
 from tests.support.waiting import PATIENCE, until
-from watcher.web import listener
+from watcher.web import server
 from watcher.web.connection import Connection
 from watcher.web.limits import Shares
 
@@ -47,7 +47,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the limits of time short."""
     monkeypatch.setattr("watcher.web.connection.HEAD_SECONDS", 0.3)
     monkeypatch.setattr("watcher.web.connection.UNREAD_SECONDS", 0.5)
-    monkeypatch.setattr(listener, "REAP_SECONDS", 0.05)
+    monkeypatch.setattr(server, "REAP_SECONDS", 0.05)
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -354,7 +354,7 @@ async def test_clients_that_break_off_leave_nothing_behind(large: Site) -> None:
 async def test_one_connection_too_many_is_told_so_and_health_still_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "max_connections", lambda _files: 9)  # five for one client
+    monkeypatch.setattr(server, "max_connections", lambda _files: 9)  # five for one client
     async with serving(tmp_path) as site:
         held = [await connect(site) for _ in range(5)]
         for _, writer in held:
@@ -364,7 +364,7 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 1\r\n" in answer
         assert answer.endswith(b'{"error":"too many connections; try again in a moment"}')
-        flood = [await connect(site) for _ in range(listener.MAX_SURPLUS * 2)]
+        flood = [await connect(site) for _ in range(server.MAX_SURPLUS * 2)]
         for path in (b"/livez", b"/readyz", b"/livez?x"):
             assert (await asked(site, path)).startswith(b"HTTP/1.1 200 ")
         site.peek.why_unready = ["the store takes nothing"]
@@ -386,7 +386,7 @@ async def test_a_surplus_connection_gets_its_response_and_its_body_is_not_waited
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As long as a body is waited for, it would take the place of another one that asks about health."""
-    monkeypatch.setattr(listener, "max_connections", lambda _files: 1)
+    monkeypatch.setattr(server, "max_connections", lambda _files: 1)
     async with serving(tmp_path) as site:
         stream = await connect(site)
         stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -405,7 +405,7 @@ async def test_a_surplus_connection_gets_its_response_and_its_body_is_not_waited
 async def test_surplus_connections_of_one_client_keep_no_other_from_asking_about_health(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "max_connections", lambda _files: 1)  # and four surplus ones
+    monkeypatch.setattr(server, "max_connections", lambda _files: 1)  # and four surplus ones
     async with serving(tmp_path) as site:
         stream = await connect(site)
         stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -424,7 +424,7 @@ async def test_surplus_connections_of_one_client_keep_no_other_from_asking_about
 async def test_a_surplus_connection_that_sends_a_long_head_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "max_connections", lambda _files: 1)
+    monkeypatch.setattr(server, "max_connections", lambda _files: 1)
     async with serving(tmp_path) as site:
         stream = await connect(site)
         stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -455,7 +455,7 @@ async def test_connections_leave_files_for_the_calls_of_aws(
 
 
 async def test_one_client_leaves_places_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "max_connections", lambda _files: 20)
+    monkeypatch.setattr(server, "max_connections", lambda _files: 20)
     monkeypatch.setattr("watcher.web.handler.MAX_STREAMS", 12)
     async with serving(tmp_path) as site:
         greedy = [await connect(site) for _ in range(40)]
@@ -498,7 +498,7 @@ async def test_many_requests_of_one_client_keep_no_other_waiting(site: Site, mon
 async def test_connections_that_ask_nothing_keep_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(listener, "max_connections", lambda _files: 9)  # five for one client
+    monkeypatch.setattr(server, "max_connections", lambda _files: 9)  # five for one client
     async with serving(tmp_path) as site:
         stream, streaming = await connect(site)
         streaming.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -528,7 +528,7 @@ async def test_connections_that_ask_nothing_keep_nobody_out(
 async def test_the_healthcheck_passes_beside_more_idle_connections_than_there_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "max_connections", lambda _files: 9)  # five for one client
+    monkeypatch.setattr(server, "max_connections", lambda _files: 9)  # five for one client
     async with serving(tmp_path) as site:
         held = [await connect(site) for _ in range(100)]
         await until(lambda: len(connections(site)) == 5)

@@ -39,16 +39,12 @@ XML = "text/xml"
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 QUERY_CODES = {
-    "MissingAuthenticationTokenException": "MissingAuthenticationToken",
-    "IncompleteSignatureException": "IncompleteSignature",
     "InvalidSignatureException": "SignatureDoesNotMatch",
     "UnrecognizedClientException": "InvalidClientTokenId",
-    "ExpiredTokenException": "ExpiredToken",
     "ValidationException": "ValidationError",
-    "AccessDeniedException": "AccessDenied",
     "UnknownOperationException": "InvalidAction",
 }
-"""Error codes of the Query protocol, by those of the JSON services."""
+"""Error codes of the Query protocol that are not those of the JSON services without `Exception`."""
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 +Credential=([^/, ]+)/(\d{8})/([^/, ]+)/([^/, ]+)/aws4_request, *"
@@ -153,7 +149,7 @@ def assume_role(form: bytes, roles: Sequence[Role], keyring: Keyring, now: float
 
 def sts_error(error: ApiError) -> Reply:
     """An error as STS sends it."""
-    code = QUERY_CODES.get(error.code, error.code)
+    code = QUERY_CODES.get(error.code, error.code.removesuffix("Exception"))
     body = (
         f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>Sender</Type><Code>{code}</Code>'
         f"<Message>{escape(error.message)}</Message></Error><RequestId>{uuid4()}</RequestId></ErrorResponse>"

@@ -1,6 +1,6 @@
 """The HTTP side: health, metrics, the status page and its API. It is read-only.
 
-    server, listener (addresses, limits) ─► handler (checks, routes) ─► api, health, stream ─► views (pure), responses
+    server (addresses), connection (limits) ─► handler (checks, paths) ─► api, stream ─► views (pure), responses
 
 It runs in the daemon's event loop, so everything it does is bounded: polls come first.
 """

@@ -11,7 +11,6 @@ from weakref import WeakValueDictionary
 import structlog
 from aiohttp import HttpVersion11, web
 
-from watcher.core.settings import Config
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.metrics import Metrics
@@ -50,7 +49,7 @@ class Handler:
     """Responds to the requests of all listeners. The files of the page are read once."""
 
     def __init__(self, daemon: DaemonView, metrics: Metrics, hub: Hub) -> None:
-        self._daemon = daemon
+        self.daemon = daemon
         self._hub = hub
         self._compressor = Compressor()
         self._api = api = Api(daemon, metrics, self._compressor)
@@ -85,11 +84,6 @@ class Handler:
             "/api/events": lambda request, _rest: api.events(request.query.items()),
             "/api/openapi.json": lambda _request, _rest: document,
         }
-
-    @property
-    def config(self) -> Config:
-        """The current configuration."""
-        return self._daemon.config
 
     def close(self) -> None:
         """Cancel the responses that are being made."""
