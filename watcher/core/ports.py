@@ -380,13 +380,9 @@ class ShardOwner(Protocol):
 class Sink(Protocol):
     """A destination of events."""
 
-    @property
-    def name(self) -> str:
-        """The name in the configuration."""
-
-    @property
-    def limits(self) -> Limits:
-        """How deliveries are sent to it."""
+    name: str
+    """The name in the configuration."""
+    limits: Limits
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         """Send deliveries in order and return their outcomes; a delivery without an outcome was not tried.

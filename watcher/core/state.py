@@ -106,8 +106,8 @@ def load(text: str, subject: str = "") -> Record:
     check(form, _FORM, name)
     try:
         record: Record = _RECORD.read(form)
-    except (KeyError, OverflowError, TypeError) as error:
-        raise ValueError(f"{name} is not a state: {error!r}") from error
+    except KeyError as error:
+        raise ValueError(f"{name} has no {error}") from None
     return record
 
 

@@ -151,5 +151,5 @@ def test_a_reminder_is_due_an_interval_after_the_last_delivery_of_the_requested_
 @pytest.mark.parametrize("body", ["[]", '{"data":[]}', '{"data":{"attempt":1}}', '{"data":{"error":1}}'])
 def test_a_body_that_is_not_an_event_is_named_in_the_error(body: str) -> None:
     request = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
-    with pytest.raises(ValueError, match=r"event\.body"):
+    with pytest.raises(ValueError, match=r"^event\.body"):
         due(request, body, 50.0, None, 160.0)

@@ -108,6 +108,7 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
         ("[]", "{} cannot be "),
         ('{"form":2}', "{} of form 2, where this version knows 1"),
         ('{"form":1,"sequence":"7","known":null,"outage":null}', "{}.sequence cannot be "),
+        ('{"form":1,"sequence":7,"known":null}', "{} has no 'outage'$"),
         ('{"form":true,"sequence":7,"known":null,"outage":null}', "{}.form cannot be true"),
         (_known(taken=[["2026-11-23T08:00:00Z", 1, None]]), r"{}.known.taken\[0\] cannot be "),
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", "2"]]), r"{}.known.taken\[0\] cannot be "),
