@@ -50,10 +50,10 @@ def due(request: ReminderRequest, body: str, recorded: float, last: tuple[int, f
 
 def _problems(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[str, Mapping[str, str], Problem]]:
     for endpoint, targets in config.endpoints.items():
-        blind = records.get(str(endpoint))
-        if blind is not None and blind.outage is not None:
+        failing = records.get(str(endpoint))
+        if failing is not None and failing.outage is not None:
             # Nothing is known of its targets now, so they get no reminders.
-            yield str(endpoint), {}, Problem("watcher.endpoint.unreadable", rfc3339(blind.outage.since))
+            yield str(endpoint), {}, Problem("watcher.endpoint.unreadable", rfc3339(failing.outage.since))
             continue
         for target in targets:
             record = records.get(target.id)
