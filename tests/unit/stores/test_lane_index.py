@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watcher.stores.lane_index import Index, Place, Row
+from watcher.stores.dynamodb.lane_index import Index, Place, Row
 
 
 def row(number: int, *, tries: int = 0, reminder: int = 0, subject: str = "a") -> Row:
@@ -26,36 +26,35 @@ def everything(_: Place) -> bool:
 
 def test_replace_adds_and_removes_as_a_page_shows() -> None:
     made = index(1, 2)
-    step = made.begin()
-    made.replace([row(2), row(3)], step, everything)
-    made.end(step)
+    with made.reading() as step:
+        made.replace([row(2), row(3)], step, everything)
     assert waits(made) == [2, 3]
 
 
 def test_a_delivery_added_while_a_page_was_read_stays_though_the_page_lacks_it() -> None:
     made = index(1)
-    step = made.begin()
-    made.add(row(2))
-    made.replace([row(1)], step, everything)
+    with made.reading() as step:
+        made.add(row(2))
+        made.replace([row(1)], step, everything)
     assert waits(made) == [1, 2]
 
 
 def test_a_delivery_removed_while_a_page_was_read_stays_removed() -> None:
     made = index(1, 2)
-    step = made.begin()
-    made.remove(row(1).place)
-    made.replace([row(1), row(2)], step, everything)
-    made.end(step)
+    with made.reading() as step:
+        made.remove(row(1).place)
+        made.replace([row(1), row(2)], step, everything)
     assert waits(made) == [2]
-    later = made.begin()
-    made.replace([row(1), row(2)], later, everything)  # requeued since
+    with made.reading() as later:
+        made.replace([row(1), row(2)], later, everything)  # requeued since
     assert waits(made) == [1, 2]
 
 
 def test_replace_leaves_lanes_that_the_page_does_not_cover() -> None:
     made = index(1)
     made.add(row(5, subject="b"))
-    made.replace([], made.begin(), lambda place: place.subject == "a")
+    with made.reading() as step:
+        made.replace([], step, lambda place: place.subject == "a")
     assert waits(made) == [5]
 
 
@@ -63,7 +62,8 @@ def test_replace_keeps_the_greater_number_of_tries() -> None:
     made = Index()
     made.add(row(1, tries=2))
     made.add(row(2, tries=0))
-    made.replace([row(1, tries=1), row(2, tries=3)], made.begin(), everything)
+    with made.reading() as step:
+        made.replace([row(1, tries=1), row(2, tries=3)], step, everything)
     assert [each.tries for each in made.due("x")] == [2, 3]
 
 

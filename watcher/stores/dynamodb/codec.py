@@ -9,8 +9,8 @@ from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.stores.dynamodb import items
 from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of, sound
+from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Update
-from watcher.stores.lane_index import Place, Row
 
 _ROW = ("tries", "tried", "answer", "failures", "since", "next_try")
 UNDELIVERED = {"O": DeliveryState.WAITING, "D": DeliveryState.DEAD}

@@ -26,12 +26,12 @@ from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
+from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Operation, Put, Table, gather
-from watcher.stores.lane_index import Place, Row
 
 log = structlog.get_logger()
 

@@ -29,7 +29,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from watcher.sources import KINDS
-from watcher.stores.lane_index import Place, Row
+from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.util.shapes import Each, Optional, check, is_moment
 
 FORM = 1

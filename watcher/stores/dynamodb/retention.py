@@ -15,11 +15,11 @@ from watcher.core.retry_policy import OVER
 from watcher.stores.dynamodb import chunked_text, codec, items
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
+from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
 from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, batches, gather
-from watcher.stores.lane_index import Place, Row
 
 BATCH = 50
 """Events that are looked at together."""

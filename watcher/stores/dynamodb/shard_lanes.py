@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.items import Item, shard_of
+from watcher.stores.dynamodb.lane_index import Index, Row
 from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put, Table
-from watcher.stores.lane_index import Index, Row
 
 
 class ShardLanes:
@@ -37,8 +37,7 @@ class ShardLanes:
 
     async def read(self, shard: int, subject: str | None = None) -> None:
         """Read the lanes of a shard, or of one subject in it, from the table."""
-        step = self.index.begin()
-        try:
+        with self.index.reading() as step:
             begun = time.monotonic()
             found = await self.table.query(f"O#{shard}", items.lanes(subject) if subject else "")
             rows = [codec.row_of(item, begun) for item in found if "sink" in item]
@@ -49,8 +48,6 @@ class ShardLanes:
             self.index.replace(
                 rows, step, lambda place: place.subject == subject if subject else shard_of(place.subject) == shard
             )
-        finally:
-            self.index.end(step)
 
     async def write_owed(self, note: Item) -> list[Row]:
         """Write the deliveries that a commit left for later, step by step; any daemon that reads the note continues."""

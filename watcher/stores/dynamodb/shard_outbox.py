@@ -15,9 +15,9 @@ from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.contents import EventCache
 from watcher.stores.dynamodb.items import EventKey, Value, shard_of
+from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.table import PRESENT, Operation, Update, batches, gather
-from watcher.stores.lane_index import Place, Row
 
 T = TypeVar("T")
 Pending = tuple[DeliveryOutcome, Row, list[Operation]]

@@ -17,10 +17,10 @@ from watcher.errors import StoreError
 from watcher.stores.dynamodb import chunked_text, codec, items, schema
 from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.items import META, EventKey, Item, Value
+from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.lease_table import LEASES, WATCHER, LeaseTable, seen_in
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import Delete, Put, Update, batches, gather
-from watcher.stores.lane_index import Place, Row
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 BATCH = 50

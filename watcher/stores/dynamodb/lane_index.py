@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -69,19 +70,20 @@ class Index:
         self._gone: dict[Place, int] = {}
         """When deliveries were removed: rows that were read before may still show them."""
         self._step = 0
-        self._reads: Counter[int] = Counter()
+        self._reads: set[int] = set()
 
-    def begin(self) -> int:
-        """Begin to read rows; returns the step for `replace` and `end`."""
+    @contextmanager
+    def reading(self) -> Iterator[int]:
+        """Remember what is removed while rows are read; yields the step for `replace`."""
         self._step += 1
-        self._reads[self._step] += 1
-        return self._step
-
-    def end(self, step: int) -> None:
-        """End a reading."""
-        del self._reads[step]
-        oldest = min(self._reads, default=inf)
-        self._gone = {place: at for place, at in self._gone.items() if at >= oldest}
+        step = self._step
+        self._reads.add(step)
+        try:
+            yield step
+        finally:
+            self._reads.remove(step)
+            oldest = min(self._reads, default=inf)
+            self._gone = {place: at for place, at in self._gone.items() if at >= oldest}
 
     def add(self, row: Row) -> None:
         """Add a delivery, or replace what is known of it."""
