@@ -74,15 +74,13 @@ class CredentialProcess:
             EndpointUnreadable: the process failed, printed too much or did not end in time.
         """
         process = self._process
-        reading = [asyncio.ensure_future(_read(pipe)) for pipe in (process.stdout, process.stderr)]
+        reading = [asyncio.ensure_future(self._read(pipe)) for pipe in (process.stdout, process.stderr)]
         try:
             async with asyncio.timeout(PROCESS_SECONDS):
                 out, err = await asyncio.gather(*reading)
                 await self._ended()
         except TimeoutError:
             raise self._failed(f"did not end within {format_duration(PROCESS_SECONDS)}, and was killed") from None
-        except _TooLongError:
-            raise self._failed(f"printed more than {MAX_OUTPUT_BYTES} bytes, and was killed") from None
         finally:
             # A child in a group of its own may still hold the pipes.
             for task in reading:
@@ -101,27 +99,22 @@ class CredentialProcess:
         while self._process.poll() is None:  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(0.01)
 
+    async def _read(self, pipe: IO[bytes] | None) -> bytes:
+        read, reader = b"", asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            while more := await reader.read(MAX_OUTPUT_BYTES):
+                read += more
+                if len(read) > MAX_OUTPUT_BYTES:
+                    raise self._failed(f"printed more than {MAX_OUTPUT_BYTES} bytes, and was killed")
+        finally:
+            transport.close()
+        return read
+
     def _failed(self, text: str) -> EndpointUnreadable:
         return EndpointUnreadable("CredentialProcessFailed", f"{self._what} {text}", passing=True)
-
-
-class _TooLongError(Exception):
-    """The process printed more than `MAX_OUTPUT_BYTES`."""
-
-
-async def _read(pipe: IO[bytes] | None) -> bytes:
-    read, reader = b"", asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
-    try:
-        while more := await reader.read(MAX_OUTPUT_BYTES):
-            read += more
-            if len(read) > MAX_OUTPUT_BYTES:
-                raise _TooLongError
-    finally:
-        transport.close()
-    return read
 
 
 def _kill(group: int) -> None:

@@ -84,18 +84,16 @@ class Poller:
         gone = before.keys() - self._targets.keys()
         self._results.forget(gone)
         endpoint.forget(gone)
-        new = [target for target in targets if target.id not in before]
-        paced = [target for target in targets if target.id in before and target.pace != before[target.id].pace]
-        dues = {target.id: self._schedule.due(target.id) for target in paced}
-        self._schedule.discard({*gone, *dues})
-        now = self._clock.monotonic()
         # Targets that are being polled are scheduled again when their poll ends.
-        self._plan_first_polls([target for target in new if target.id not in self._polling], now)
-        for target in paced:
-            due = dues[target.id]
-            if due is not None:
-                # Frequent changes of the interval must not postpone a poll again and again.
-                self._reschedule(target, now, now, until=due)
+        new = [target for target in targets if target.id not in before and target.id not in self._polling]
+        paced = [target for target in targets if target.id in before and target.pace != before[target.id].pace]
+        dues = [(target, due) for target in paced if (due := self._schedule.due(target.id)) is not None]
+        self._schedule.discard({*gone, *(target.id for target, _ in dues)})
+        now = self._clock.monotonic()
+        self._plan_first_polls(new, now)
+        for target, due in dues:
+            # Frequent changes of the interval must not postpone a poll again and again.
+            self._reschedule(target, now, now, until=due)
         if endpoint is not previous:
             self._probe_at = now
             self._admission.set()  # a poll may be waiting for the previous endpoint's
@@ -154,7 +152,7 @@ class Poller:
     async def _dispatch(self) -> None:
         """Begin one poll, or wait until one may be due."""
         self._progress_by = inf  # the recorder reports a store that takes nothing
-        await self._recorder.writable()
+        await self._recorder.writable.wait()
         if not self.endpoint.may():
             await asyncio.sleep(0.1)
             return

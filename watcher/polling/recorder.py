@@ -53,6 +53,9 @@ class Recorder:
         self.records: dict[str, Record] = {}
         self.trouble: str | None = None
         """The error of the last commit; None: it succeeded."""
+        self.writable = asyncio.Event()
+        """Set unless commits fail."""
+        self.writable.set()
         self._store = store
         self.clock = clock
         self._on_events = on_events
@@ -60,8 +63,6 @@ class Recorder:
         self._waiting: list[tuple[Entry | Forgetting, asyncio.Future[None]]] = []
         self._committing_since: float | None = None
         self._work = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = asyncio.Event()
@@ -87,10 +88,6 @@ class Recorder:
     def record_of(self, subject: str) -> Record:
         """Return what is known of a subject."""
         return self.records.get(subject, _NOTHING)
-
-    async def writable(self) -> None:
-        """Wait while commits fail."""
-        await self._writable.wait()
 
     async def record(self, entry: Entry) -> None:
         """Return when `entry` is committed.
@@ -149,14 +146,14 @@ class Recorder:
     async def _forget(self, work: Forgetting, done: asyncio.Future[None]) -> None:
         if not work.kept:
             await self._retry(partial(self._store.forget, work.subjects))
-        self._take_committed(1)
+        del self._waiting[0]
         for subject in work.subjects:
             self.records.pop(subject, None)
         done.set_result(None)
 
     async def _keep(self, batch: Sequence[tuple[Entry, asyncio.Future[None]]]) -> None:
         superseded = await self._retry(partial(self._commit, [entry for entry, _ in batch]))
-        self._take_committed(len(batch))
+        del self._waiting[: len(batch)]  # only now: the results of a commit that is cancelled still wait
         kept = [(entry, done) for entry, done in batch if entry.subject not in superseded]
         for entry, done in kept:
             self.records[entry.subject] = entry.record
@@ -170,10 +167,6 @@ class Recorder:
         for _, done in batch:
             if not done.done():
                 done.set_exception(Superseded("another daemon recorded it first"))
-
-    def _take_committed(self, count: int) -> None:
-        """Remove committed results from the list: only now, so that the results of a cancelled commit still wait."""
-        del self._waiting[:count]
 
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""
@@ -202,7 +195,7 @@ class Recorder:
                 failures += 1
                 self.trouble = str(error)
                 if failures == 1:
-                    self._writable.clear()
+                    self.writable.clear()
                     log.warning(
                         "store.write_failed", error=str(error), consequence="polling stops until the store works again"
                     )
@@ -211,7 +204,7 @@ class Recorder:
             else:
                 self.trouble = None
                 if failures:
-                    self._writable.set()
+                    self.writable.set()
                     log.info("store.write_recovered", failures=failures)
                 return kept
             finally:

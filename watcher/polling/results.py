@@ -17,13 +17,7 @@ from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import PollFailed
 from watcher.observability.tracing import traceparent
-from watcher.polling.observations import (
-    Observation,
-    entry_of,
-    observe_answer,
-    observe_failure,
-    observe_recovery,
-)
+from watcher.polling.observations import Observation, entry_of, observe_answer, observe_failure, observe_recovery
 from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
