@@ -65,7 +65,6 @@ _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
 _DURATION: dict[str, Any] = {"type": "string", "pattern": units.DURATION}
 DURATION_SCHEMA = WithJsonSchema(or_variable(_DURATION) | {"examples": ["500ms", "30s", "5m", "1h30m"]})
 _TIME: dict[str, Any] = {"type": "string", "pattern": readers.TIME}
-
 Plain = Annotated[str, PlainValidator(readers.printable), text_schema(minLength=1)]
 OwnName = Annotated[str, PlainValidator(readers.own_name), text_schema(minLength=1, maxLength=readers.MAX_NAME_LENGTH)]
 """The name of an account or a sink, given in the configuration."""
@@ -74,17 +73,10 @@ Secret = Annotated[SecretStr, PlainValidator(readers.secret), text_schema(minLen
 Token = Annotated[SecretStr, PlainValidator(readers.token), text_schema(r"^\S(.*\S)?$")]
 ExternalId = Annotated[SecretStr, PlainValidator(readers.external_id), text_schema(minLength=2)]
 Region = Annotated[str, PlainValidator(readers.region), text_schema(REGION)]
+_role_arn = matching(_ROLE, "role ARN (example: arn:aws:iam::111122223333:role/watcher)")
 RoleArn = Annotated[
     str,
-    PlainValidator(
-        accepted(
-            "sts",
-            "AssumeRole",
-            "RoleArn",
-            what="a role ARN",
-            read=matching(_ROLE, "role ARN (example: arn:aws:iam::111122223333:role/watcher)"),
-        )
-    ),
+    PlainValidator(accepted("sts", "AssumeRole", "RoleArn", what="a role ARN", read=_role_arn)),
     text_schema(_ROLE),
 ]
 Url = Annotated[str, PlainValidator(url_readers.endpoint_url), text_schema(HTTP_URL)]

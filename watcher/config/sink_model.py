@@ -6,14 +6,7 @@ from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import Annotated, Any
 
-from pydantic import (
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PlainValidator,
-    ValidationError,
-    ValidationInfo,
-)
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 from watcher.config import fields

@@ -25,7 +25,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Nullable:
-    """A value that may be null."""
+    """A value that may be null; with `null` false, it may not."""
 
     form: Any
     null: bool = True
@@ -33,7 +33,7 @@ class Nullable:
 
 @dataclass(frozen=True, slots=True)
 class Optional(Nullable):
-    """A key that may be missing or, with `null`, null."""
+    """A key that may be missing; its value is like that of `Nullable`."""
 
 
 @dataclass(frozen=True, slots=True)
