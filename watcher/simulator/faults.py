@@ -24,14 +24,10 @@ class Transmission(Enum):
     """How the server sends a reply."""
 
     WHOLE = auto()
-    CUT = auto()
-    """Half of the body, then the connection is closed."""
-    RESET = auto()
-    """TCP RST instead of a response."""
-    HANG = auto()
-    """Nothing, until the client disconnects."""
-    DRIP = auto()
-    """The headers, then the body byte by byte."""
+    CUT = auto()  # half of the body, then the connection is closed
+    RESET = auto()  # TCP RST instead of a response
+    HANG = auto()  # nothing, until the client disconnects
+    DRIP = auto()  # the headers, then the body byte by byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +79,12 @@ def _html(status: int, title: bytes) -> MakeReply:
     return _raw(status, HTML % {b"t": title}, "text/html")
 
 
+def _altered(alter: Callable[[bytes], bytes]) -> MakeReply:
+    return lambda _, service, correct: Reply("", alter(aws_json.encode(service, correct())))
+
+
 def _transmitted(transmission: Transmission) -> MakeReply:
     return lambda _, service, correct: Reply("", aws_json.encode(service, correct()), transmission=transmission)
-
-
-def _half(_: Fault, service: str, correct: MakeAnswer) -> Reply:
-    body = aws_json.encode(service, correct())
-    return Reply("", body[: len(body) // 2])
-
-
-def _huge(_: Fault, service: str, correct: MakeAnswer) -> Reply:
-    body = aws_json.encode(service, correct())
-    return Reply("", body + b" " * (HUGE_BYTES - len(body)))  # valid JSON, and no field is wrong
 
 
 def _edited(edit: Callable[[dict[str, Any], str], None], at: str | None = None) -> MakeReply:
@@ -145,8 +135,8 @@ FAULTS: Mapping[str, MakeReply] = {
     "html": _html(200, b"Please log in"),
     "empty": _raw(200),
     "not_an_object": _raw(200, b"[]"),
-    "half_json": _half,
-    "huge": _huge,
+    "half_json": _altered(lambda body: body[: len(body) // 2]),
+    "huge": _altered(lambda body: body.ljust(HUGE_BYTES)),  # valid JSON, and no field is wrong
     "missing_field": _edited(_drop),
     "wrong_type": _edited(_mistype),
     "unknown_status": _edited(_pause, at="latestSync.status"),

@@ -24,12 +24,8 @@ from watcher.simulator.faults import Reply, Transmission, error_reply
 from watcher.simulator.world import World
 from watcher.sources.proton import TEMPLATE
 
-DRIP_SECONDS = 0.1
-"""The time between two bytes of the fault `drip`."""
-
-MAX_CALLS = 100_000
-"""Calls that `Simulator.calls` keeps."""
-
+DRIP_SECONDS = 0.1  # between two bytes of the fault `drip`
+MAX_CALLS = 100_000  # that `Simulator.calls` keeps
 FORM = "application/x-www-form-urlencoded"
 LINGER_ZERO = struct.pack("ii", 1, 0)
 

@@ -24,11 +24,8 @@ from watcher.web.stream import MAX_STREAMS, Hub
 
 log = structlog.get_logger()
 
-MAX_AT_A_TIME = 16
-"""Requests that are handled at the same time; the others wait, since polls share the loop with them."""
-
-MAX_HELD_BYTES = 64 * 1024 * 1024
-"""The bodies of all responses that are being sent."""
+MAX_AT_A_TIME = 16  # requests that are handled; the others wait, since polls share the loop with them
+MAX_HELD_BYTES = 64 * 1024 * 1024  # the bodies of all responses that are being sent
 
 HEALTH = frozenset({"/livez", "/readyz"})
 """Paths that need no token, do not wait for other requests, and are not refused for the memory that other responses
