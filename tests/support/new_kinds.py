@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,26 +18,7 @@ from watcher.sinks.http import HttpOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watcher.aws.sessions import Sessions
     from watcher.core.ports import Delivery
-    from watcher.core.settings import SinkSettings
-
-
-class MattermostOptions(HttpOptions):
-    """Messages to a Mattermost server."""
-
-    type: Literal["mattermost"]
-    """The type of the sink."""
-    url: Url = Field(examples=["https://mattermost.example.com/api/v4/posts"])
-    """The URL to post to."""
-    token: Secret = Field(examples=["${MATTERMOST_TOKEN}"])
-    """The bot's token. A secret: take it from a variable."""
-
-    def build(self, settings: SinkSettings, sessions: Sessions) -> MattermostSink:
-        return MattermostSink(self)
-
-    def preview(self, event: Mapping[str, Any]) -> str:
-        return f"{event['type']} of {event['subject']}"
 
 
 class MattermostSink:
@@ -59,6 +40,22 @@ class MattermostSink:
 
     async def close(self) -> None:
         await self._poster.close()
+
+
+class MattermostOptions(HttpOptions):
+    """Messages to a Mattermost server."""
+
+    sink: ClassVar = MattermostSink
+
+    type: Literal["mattermost"]
+    """The type of the sink."""
+    url: Url = Field(examples=["https://mattermost.example.com/api/v4/posts"])
+    """The URL to post to."""
+    token: Secret = Field(examples=["${MATTERMOST_TOKEN}"])
+    """The bot's token. A secret: take it from a variable."""
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        return f"{event['type']} of {event['subject']}"
 
 
 def _read(answer: dict[str, Any]) -> Snapshot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pkgutil import resolve_name
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, PydanticOmit, core_schema
@@ -16,8 +16,12 @@ from watcher.config.readers import duration_from, meant_as_text, one_of, printab
 from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys, Node
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
-from watcher.core.settings import SinkOptions
+from watcher.core.ports import Sink
+from watcher.core.settings import SinkOptions, SinkSettings
 from watcher.util.globs import matches
+
+if TYPE_CHECKING:
+    from watcher.aws.sessions import Sessions
 
 ROUTABLE = (*EVENT_TYPES, "watcher.sync.blocked", "watcher.sync.unblocked", TEST_EVENT)
 """The types of events that may be routed, including two that are reserved and not emitted yet."""
@@ -43,6 +47,9 @@ GiveUpAfter = Annotated[float, PlainValidator(duration_from(1)), DURATION_SCHEMA
 class SinkModel(SinkOptions, StrictModel):
     """The keys that every sink has. The model of each type of sink adds its own."""
 
+    sink: ClassVar[Any]
+    """The class of the sink, which is built from these options."""
+
     type: str
     name: fields.OwnName
     """The sink's name in messages, in metrics and in `test-sink NAME`."""
@@ -60,6 +67,10 @@ class SinkModel(SinkOptions, StrictModel):
     """How long a delivery is retried before it becomes a dead letter; at least 1s."""
     replay_from: fields.MomentOrAge | None = Field(default=None, examples=["2h", "2026-11-23T08:00:00Z"])
     """Send a new sink the events recorded since then. Default: only events recorded from now on."""
+
+    def build(self, settings: SinkSettings, sessions: Sessions) -> Sink:
+        built: Sink = self.sink(self)
+        return built
 
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:

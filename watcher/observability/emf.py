@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from watcher.core.model import Target
 from watcher.core.status import Status, standing
-from watcher.errors import StoreError
-from watcher.observability.backlog import Backlog, Backlogs
-from watcher.observability.daemon_view import DaemonView, endpoint_unreadable, polled_here
+from watcher.observability.daemon_view import Backlogs, DaemonView, endpoint_unreadable, polled_here
 from watcher.observability.logs import Stderr
 from watcher.observability.observer import Observer, Poll, PollOutcome
 
@@ -63,12 +62,10 @@ class Emf(Observer):
 
     async def line(self) -> str:
         """Return the next line and reset the counters; a store that cannot be read leaves its metrics out."""
-        daemon = self._daemon
-        counts = await self._count()
-        try:
-            backlogs: Mapping[str, Backlog] | None = await self._backlogs.get()
-        except StoreError:
-            backlogs = None
+        daemon, counts = self._daemon, Counter[Status]()
+        async for target, record in polled_here(daemon):
+            counts[standing(record, daemon.records.get(str(target.endpoint)))] += 1
+        backlogs = await self._backlogs.get_if_readable()
         values: dict[str, float] = {
             "Alive": 1,
             "TargetsFailed": counts[Status.FAILED],
@@ -82,17 +79,14 @@ class Emf(Observer):
         }
         now = daemon.clock.now()
         if backlogs is not None:
-            values |= _outbox(backlogs, now)
+            values |= {
+                "OutboxPending": sum(backlog.waiting for backlog in backlogs.values()),
+                "OutboxOldestSeconds": round(max((backlog.age(now) for backlog in backlogs.values()), default=0.0), 3),
+                "DeadLetters": sum(backlog.dead for backlog in backlogs.values()),
+            }
         self._polls = self._failed = 0
         self._lag = 0.0
         return embedded(values, self._namespace, self._service, now)
-
-    async def _count(self) -> Mapping[Status, int]:
-        """The number of targets polled here by status."""
-        counts = dict.fromkeys(Status, 0)
-        async for target, record in polled_here(self._daemon):
-            counts[standing(record, self._daemon.records.get(str(target.endpoint)))] += 1
-        return counts
 
 
 def embedded(values: Mapping[str, float], namespace: str, service: str, now: datetime) -> str:
@@ -104,12 +98,3 @@ def embedded(values: Mapping[str, float], namespace: str, service: str, now: dat
     }
     about = {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [directive]}
     return json.dumps({"_aws": about, "Service": service, **values}, separators=(",", ":"))
-
-
-def _outbox(backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, float]:
-    since = [backlog.oldest for backlog in backlogs.values() if backlog.oldest is not None]
-    return {
-        "OutboxPending": sum(backlog.waiting for backlog in backlogs.values()),
-        "OutboxOldestSeconds": round(max(0.0, (now - min(since)).total_seconds()), 3) if since else 0,
-        "DeadLetters": sum(backlog.dead for backlog in backlogs.values()),
-    }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,8 +12,7 @@ from watcher import __version__
 from watcher.core.model import KNOWN_STATUSES
 from watcher.core.state import Record
 from watcher.core.status import outage_of, stalled
-from watcher.observability.backlog import Backlog
-from watcher.observability.daemon_view import DaemonView, SinkState, endpoint_unreadable, polled_here
+from watcher.observability.daemon_view import Backlog, DaemonView, SinkState, endpoint_unreadable, polled_here
 
 Labels = tuple[str, ...]
 
@@ -27,37 +25,36 @@ STATUSES = (*sorted(KNOWN_STATUSES), UNKNOWN, NEVER_SYNCED, NOT_SEEN)
 async def gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
     """All gauges; those of the outbox are left out if `backlogs` is None."""
     statuses, stalls, unreadable = await _count(daemon)
-    loaded = daemon.loaded
-    readable: dict[Labels, bool] = {
-        (key.account, key.region, key.api): not endpoint_unreadable(daemon, key) for key in daemon.endpoints()
-    }
-    sinks = daemon.sinks()
+    loaded, sinks = daemon.loaded, daemon.sinks()
     if backlogs is not None:
         sinks = {name: status.beside(backlogs.get(name)) for name, status in sinks.items()}
-    up: dict[Labels, bool] = {(name,): status.state == SinkState.UP for name, status in sinks.items()}
+    up = {(name,): status.state == SinkState.UP for name, status in sinks.items()}
+    readable = {(key.account, key.region, key.api): not endpoint_unreadable(daemon, key) for key in daemon.endpoints()}
+    reloads = CounterMetricFamily("watcher_config_reloads", "Reloads of the configuration.", labels=["outcome"])
+    reloads.add_metric(["success"], loaded.successes)
+    reloads.add_metric(["failure"], loaded.failures)
+    reloaded = "Whether the configuration that was read last is in force."
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
-        _gauge(
-            "watcher_targets",
-            "Targets polled here, by AWS's last known status.",
-            ("kind", "status"),
-            statuses,
-        ),
+        _gauge("watcher_targets", "Targets polled here, by AWS's last known status.", ("kind", "status"), statuses),
         _gauge("watcher_targets_stalled", "Targets whose sync has been unfinished for too long.", ("kind",), stalls),
         _gauge("watcher_targets_unreadable", "Targets whose status cannot be read.", ("kind",), unreadable),
         _gauge("watcher_endpoint_readable", "Whether AWS answers for the endpoint.", ENDPOINT, readable),
         _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
-        _gauge(
-            "watcher_config_reload_success",
-            "Whether the configuration that was read last is in force.",
-            (),
-            {(): not loaded.faults},
-        ),
+        _gauge("watcher_config_reload_success", reloaded, (), {(): not loaded.faults}),
         _gauge("watcher_streams", "Open event streams.", (), {(): streams}),
-        _reloads(loaded.successes, loaded.failures),
+        reloads,
     ]
     if backlogs is not None:
-        found += _outbox([sink.name for sink in daemon.config.sinks], backlogs, daemon.clock.now())
+        now, of = daemon.clock.now(), {(sink.name,): backlogs.get(sink.name, Backlog()) for sink in daemon.config.sinks}
+        pending = {key: each.waiting for key, each in of.items()}
+        dead = {key: each.dead for key, each in of.items()}
+        ages = {key: each.age(now) for key, each in of.items()}
+        found += [
+            _gauge("watcher_outbox_pending", "Pending deliveries.", ("sink",), pending),
+            _gauge("watcher_outbox_oldest_seconds", "Age of the oldest pending delivery.", ("sink",), ages),
+            _gauge("watcher_dead_letters", "Deliveries that were refused or given up.", ("sink",), dead),
+        ]
     return found
 
 
@@ -87,27 +84,8 @@ def _status(record: Record | None) -> str:
     return known.attempt.status if known.attempt.status in KNOWN_STATUSES else UNKNOWN
 
 
-def _gauge(name: str, text: str, labels: Sequence[str], values: Mapping[Labels, Any]) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, labels: Sequence[str], values: Mapping[Any, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=labels)
     for key, value in values.items():
         family.add_metric(key, float(value))
     return family
-
-
-def _reloads(successes: int, failures: int) -> CounterMetricFamily:
-    family = CounterMetricFamily("watcher_config_reloads", "Reloads of the configuration.", labels=["outcome"])
-    family.add_metric(["success"], successes)
-    family.add_metric(["failure"], failures)
-    return family
-
-
-def _outbox(sinks: Iterable[str], backlogs: Mapping[str, Backlog], now: datetime) -> list[Metric]:
-    of: dict[Labels, Backlog] = {(sink,): backlogs.get(sink, Backlog()) for sink in sinks}
-    pending = {key: each.waiting for key, each in of.items()}
-    ages = {key: max(0.0, (now - each.oldest).total_seconds()) if each.oldest else 0.0 for key, each in of.items()}
-    dead = {key: each.dead for key, each in of.items()}
-    return [
-        _gauge("watcher_outbox_pending", "Pending deliveries.", ("sink",), pending),
-        _gauge("watcher_outbox_oldest_seconds", "Age of the oldest pending delivery.", ("sink",), ages),
-        _gauge("watcher_dead_letters", "Deliveries that were refused or given up.", ("sink",), dead),
-    ]

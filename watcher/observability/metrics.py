@@ -8,8 +8,7 @@ left the configuration are removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,7 @@ from watcher.core.events import Event
 from watcher.core.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, Target, parse_rfc3339
 from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
 from watcher.core.settings import Config
-from watcher.errors import StoreError
-from watcher.observability.backlog import Backlog, Backlogs
-from watcher.observability.daemon_view import DaemonView
+from watcher.observability.daemon_view import Backlogs, DaemonView
 from watcher.observability.gauges import ENDPOINT, gauges
 from watcher.observability.observer import Observer, Poll
 
@@ -52,13 +49,14 @@ class Metrics(Observer):
 
     def __init__(self, daemon: DaemonView, streams: Callable[[], int] = lambda: 0) -> None:
         self.backlogs = Backlogs(daemon)
+        self.close = self.backlogs.close
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
         self.content_type = "text/plain; version=0.0.4; charset=utf-8"
         self._daemon = daemon
         self._streams = streams
-        self._gauges = _Gauges()
+        self._gauges: list[Metric] = []
         self._polls = counter("watcher_polls", "Polls by outcome.", (*ENDPOINT, "outcome"))
         self._poll_seconds = histogram(
             "watcher_poll_duration_seconds",
@@ -85,7 +83,7 @@ class Metrics(Observer):
         self._events = counter("watcher_events", "Recorded events.", ("type",))
         self._deliveries = counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
         ProcessCollector(registry=self.registry)
-        self.registry.register(self._gauges)
+        self.registry.register(self)
         for known in EVENT_TYPES:
             self._events.labels(known)
 
@@ -117,17 +115,14 @@ class Metrics(Observer):
 
     async def expose(self) -> bytes:
         """Return all metrics in Prometheus's text format; a store that does not respond leaves its gauges out."""
-        try:
-            backlogs: Mapping[str, Backlog] | None = await self.backlogs.get()
-        except StoreError:
-            backlogs = None
+        backlogs = await self.backlogs.get_if_readable()
         self._remove_series(self._daemon.config)
-        self._gauges.families = await gauges(self._daemon, backlogs, self._streams())
+        self._gauges = await gauges(self._daemon, backlogs, self._streams())
         return generate_latest(self.registry)
 
-    def close(self) -> None:
-        """Stop reading the store."""
-        self.backlogs.close()
+    def collect(self) -> Sequence[Metric]:
+        """Return the gauges of the current scrape; called by the registry."""
+        return self._gauges
 
     def _remove_series(self, config: Config) -> None:
         """Remove the series of endpoints and sinks that left the configuration."""
@@ -173,13 +168,3 @@ def _endpoint(target: Target) -> tuple[str, str, str]:
 def _children(metric: Counter | Histogram) -> list[tuple[str, ...]]:
     """The labels of a metric's series."""
     return [tuple(labels) for labels in metric._metrics]  # noqa: SLF001  the library has no public way
-
-
-@dataclass(eq=False)  # the registry keeps it as a key
-class _Gauges:
-    """The gauges of the current scrape."""
-
-    families: Sequence[Metric] = field(default_factory=list)
-
-    def collect(self) -> Iterable[Metric]:
-        return self.families

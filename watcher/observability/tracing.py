@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from watcher.core.events import Event
-    from watcher.observability.recorded_spans import SpanRecorder
+    from watcher.observability.tracing_setup import SpanRecorder
 
 _recorder: SpanRecorder | None = None
 

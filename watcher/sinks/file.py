@@ -16,7 +16,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
@@ -24,13 +24,9 @@ from watcher.config.fields import Count, or_variable, text_schema
 from watcher.config.readers import printable, quoted, single
 from watcher.config.sink_model import SinkModel
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
-from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.sinks.lines import Lines
 from watcher.util.units import SIZE, SIZE_IN_WORDS, parse_size
-
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
 
 DEADLINE_SECONDS = 60.0
 """How long a disk may take for one batch."""
@@ -81,43 +77,6 @@ def _size(value: object) -> int:
 Size = Annotated[int, PlainValidator(_size), WithJsonSchema(or_variable({"type": "string", "pattern": SIZE}))]
 
 
-class FileOptions(SinkModel):
-    """Events as lines of JSON in a file."""
-
-    type: Literal["file"]
-    """The type of the sink."""
-    path: Annotated[str, PlainValidator(_path), text_schema(minLength=1)] = Field(
-        examples=["/var/log/watcher/events.jsonl"]
-    )
-    """The file; its directory must exist."""
-    max_size: Size = Field(default=parse_size("100MiB"), json_schema_extra={"default": "100MiB"})
-    """A new file is begun before this one exceeds this size; at least 1KB."""
-    keep: Count = 5
-    """The number of older files that are kept."""
-
-    def build(self, settings: SinkSettings, sessions: Sessions) -> FileSink:
-        return FileSink(self)
-
-    def written_files(self) -> Mapping[str, str]:
-        """Return the file, and those that it becomes when it is rotated."""
-        path = os.path.realpath(self.path)
-        older = {
-            f"{path}.{number}": f"its older file, with .{number} at its end," for number in range(1, self.keep + 1)
-        }
-        return {path: "this file"} | older
-
-    def may_write(self, path: str) -> bool:
-        """Return whether the file begins with an event or a part of one, is empty, missing, or unreadable."""
-        file = Path(path)
-        try:
-            if not file.is_file():
-                return True
-            with file.open("rb") as opened:
-                return EVENT_BEGINNING.startswith(opened.read(len(EVENT_BEGINNING)))
-        except OSError:
-            return True
-
-
 class FileSink:
     """Appends each event as one line."""
 
@@ -140,6 +99,42 @@ class FileSink:
         lines = [((delivery.number, delivery.reminder), delivery.body.encode()) for delivery in deliveries]
         written = self._file.append(lines)
         return [SendOutcome(delivery, Verdict.TAKEN, "written and synced") for delivery in deliveries[:written]]
+
+
+class FileOptions(SinkModel):
+    """Events as lines of JSON in a file."""
+
+    sink: ClassVar = FileSink
+
+    type: Literal["file"]
+    """The type of the sink."""
+    path: Annotated[str, PlainValidator(_path), text_schema(minLength=1)] = Field(
+        examples=["/var/log/watcher/events.jsonl"]
+    )
+    """The file; its directory must exist."""
+    max_size: Size = Field(default=parse_size("100MiB"), json_schema_extra={"default": "100MiB"})
+    """A new file is begun before this one exceeds this size; at least 1KB."""
+    keep: Count = 5
+    """The number of older files that are kept."""
+
+    def written_files(self) -> Mapping[str, str]:
+        """Return the file, and those that it becomes when it is rotated."""
+        path = os.path.realpath(self.path)
+        older = {
+            f"{path}.{number}": f"its older file, with .{number} at its end," for number in range(1, self.keep + 1)
+        }
+        return {path: "this file"} | older
+
+    def may_write(self, path: str) -> bool:
+        """Return whether the file begins with an event or a part of one, is empty, missing, or unreadable."""
+        file = Path(path)
+        try:
+            if not file.is_file():
+                return True
+            with file.open("rb") as opened:
+                return EVENT_BEGINNING.startswith(opened.read(len(EVENT_BEGINNING)))
+        except OSError:
+            return True
 
 
 class RotatedFile:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, SecretStr, field_validator
 
@@ -25,7 +25,6 @@ from watcher.config.fields import Duration, lasting, text_schema
 from watcher.config.readers import printable
 from watcher.config.tree import Text as Scalar
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
-from watcher.core.settings import SinkSettings
 from watcher.errors import SinkError
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line
@@ -34,7 +33,6 @@ from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
     from watcher.messages.message import Tone
 
 MAX_TITLE_LENGTH = 150
@@ -84,38 +82,6 @@ def _apprise_url(value: object) -> SecretStr:
     filled = isinstance(value, Scalar) and value.filled
     shown = f" {scheme}://" if not filled and re.fullmatch(r"[a-z][a-z0-9]{1,19}", scheme) else ""
     raise ValueError(f"apprise knows no service of this{shown} URL; it must be one of its own, such as mailto://…")
-
-
-class NotifyOptions(TextOptions):
-    """Messages by apprise to chat, mail and pagers; needs the extra `notify`."""
-
-    type: Literal["notify"]
-    """The type of the sink."""
-    urls: list[Annotated[SecretStr, PlainValidator(_apprise_url), text_schema(minLength=1)]] = Field(
-        min_length=1, examples=[["${APPRISE_URL}"]]
-    )
-    """Apprise URLs, such as mailto://… or pagerduty://…. Secrets: take them from variables."""
-    template: TextTemplate | None = None
-    """The message's text (jinja2). Default: the built-in text."""
-    title_template: TextTemplate | None = None
-    """The message's title (jinja2). Default: the built-in title."""
-    timeout: Duration = lasting("30s")
-    """The time limit of one message."""
-
-    @field_validator("type")
-    @classmethod
-    def _installed(cls, value: str) -> str:
-        if installed_apprise() is None:
-            raise ValueError("a notify sink needs apprise, an extra; install it: pip install 'watcher[notify]'")
-        return value
-
-    def build(self, settings: SinkSettings, sessions: Sessions) -> NotifySink:
-        return NotifySink(self)
-
-    def preview(self, event: Mapping[str, Any]) -> str:
-        """Return the title and the text of the message."""
-        _, text = NotifySink(self).message([event])
-        return f"{text.title}\n\n{text.body}"
 
 
 class NotifySink:
@@ -183,6 +149,37 @@ class NotifySink:
             else:
                 title = one_line(text, MAX_TITLE_LENGTH)
         return message.tone, Text(title, body)
+
+
+class NotifyOptions(TextOptions):
+    """Messages by apprise to chat, mail and pagers; needs the extra `notify`."""
+
+    sink: ClassVar = NotifySink
+
+    type: Literal["notify"]
+    """The type of the sink."""
+    urls: list[Annotated[SecretStr, PlainValidator(_apprise_url), text_schema(minLength=1)]] = Field(
+        min_length=1, examples=[["${APPRISE_URL}"]]
+    )
+    """Apprise URLs, such as mailto://… or pagerduty://…. Secrets: take them from variables."""
+    template: TextTemplate | None = None
+    """The message's text (jinja2). Default: the built-in text."""
+    title_template: TextTemplate | None = None
+    """The message's title (jinja2). Default: the built-in title."""
+    timeout: Duration = lasting("30s")
+    """The time limit of one message."""
+
+    @field_validator("type")
+    @classmethod
+    def _installed(cls, value: str) -> str:
+        if installed_apprise() is None:
+            raise ValueError("a notify sink needs apprise, an extra; install it: pip install 'watcher[notify]'")
+        return value
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        """Return the title and the text of the message."""
+        _, text = NotifySink(self).message([event])
+        return f"{text.title}\n\n{text.body}"
 
 
 def _outcome(delivery: Delivery, results: Mapping[NotifyUrl, str]) -> SendOutcome:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, SecretStr
 
 from watcher.config.fields import HTTP_URL, text_schema
 from watcher.config.url_readers import http_url
 from watcher.core.ports import Delivery, Limits, SendOutcome
-from watcher.core.settings import SinkSettings
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
 from watcher.sinks.http import HttpOptions
@@ -19,34 +18,11 @@ from watcher.sinks.text import Renderer, SlackTemplate, TextOptions
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
-
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
 def _url(value: object) -> SecretStr:
     return SecretStr(http_url(value, example="https://hooks.slack.com/services/…", secret=True))
-
-
-class SlackOptions(HttpOptions, TextOptions):
-    """Messages to a Slack incoming webhook."""
-
-    type: Literal["slack"]
-    """The type of the sink."""
-    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] = Field(examples=["${SLACK_URL}"])
-    """The incoming webhook's URL. A secret: take it from a variable."""
-    template: SlackTemplate | None = None
-    """The message's text (jinja2). Default: the built-in text."""
-
-    def build(self, settings: SinkSettings, sessions: Sessions) -> SlackSink:
-        return SlackSink(self)
-
-    def preview(self, event: Mapping[str, Any]) -> str:
-        """Return the text of the template, else the built-in message."""
-        text, message = Renderer(self.template, "slack").render([event])
-        built_in = plain(message)
-        return text or f"{built_in.title}\n\n{built_in.body}"
 
 
 class SlackSink:
@@ -73,3 +49,22 @@ class SlackSink:
 
     async def close(self) -> None:
         await self._poster.close()
+
+
+class SlackOptions(HttpOptions, TextOptions):
+    """Messages to a Slack incoming webhook."""
+
+    sink: ClassVar = SlackSink
+
+    type: Literal["slack"]
+    """The type of the sink."""
+    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] = Field(examples=["${SLACK_URL}"])
+    """The incoming webhook's URL. A secret: take it from a variable."""
+    template: SlackTemplate | None = None
+    """The message's text (jinja2). Default: the built-in text."""
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        """Return the text of the template, else the built-in message."""
+        text, message = Renderer(self.template, "slack").render([event])
+        built_in = plain(message)
+        return text or f"{built_in.title}\n\n{built_in.body}"

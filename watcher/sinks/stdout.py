@@ -12,16 +12,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from watcher.config.sink_model import SinkModel
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
-from watcher.core.settings import SinkSettings
 from watcher.errors import SinkClosed, SinkError
 from watcher.sinks.lines import EndingError, Lines
-
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
 
 DEADLINE_SECONDS = 86_400.0
 """A reader such as a pager may stall for as long as it likes; `close` ends a send all the same."""
@@ -30,25 +26,13 @@ STDOUT = Lines(1)
 """Shared by all sinks of this type, so that their lines do not mix."""
 
 
-class StdoutOptions(SinkModel):
-    """Events as lines of JSON on the standard output."""
-
-    prints: ClassVar[bool] = True
-
-    type: Literal["stdout"]
-    """The type of the sink."""
-
-    def build(self, settings: SinkSettings, sessions: Sessions) -> StdoutSink:
-        return StdoutSink(self.name)
-
-
 class StdoutSink:
     """Writes each event as one line."""
 
     limits = Limits(batch=100, in_order=True, deadline=DEADLINE_SECONDS)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, options: StdoutOptions) -> None:
+        self.name = options.name
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stdout")
         self._ending = threading.Event()
 
@@ -78,3 +62,14 @@ class StdoutSink:
             if not written:
                 raise SinkError("standard output: its reader does not read") from None
         return written
+
+
+class StdoutOptions(SinkModel):
+    """Events as lines of JSON on the standard output."""
+
+    sink: ClassVar = StdoutSink
+
+    prints: ClassVar[bool] = True
+
+    type: Literal["stdout"]
+    """The type of the sink."""

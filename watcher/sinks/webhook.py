@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr
 
@@ -13,11 +13,7 @@ from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Secret, choice_s
 from watcher.config.readers import meant_as_text, one_of
 from watcher.config.url_readers import distinct, header_name, http_url
 from watcher.core.ports import Delivery, Limits, SendOutcome
-from watcher.core.settings import SinkSettings
 from watcher.sinks.http import HttpOptions
-
-if TYPE_CHECKING:
-    from watcher.aws.sessions import Sessions
 
 PARALLEL = 8
 """Posts under way at the same time, of different targets."""
@@ -57,30 +53,6 @@ _MODES = ("structured", "binary")
 Mode = Annotated[Literal["structured", "binary"], PlainValidator(one_of(_MODES)), choice_schema(_MODES)]
 
 
-class WebhookOptions(HttpOptions):
-    """CloudEvents by POST."""
-
-    type: Literal["webhook"]
-    """The type of the sink."""
-    url: Annotated[str, PlainValidator(_url), text_schema(HTTP_URL)] = Field(
-        examples=["https://hooks.example.com/watcher"], repr=False
-    )
-    """The URL to post to."""
-    secret: SigningSecret | None = Field(default=None, examples=["${WEBHOOK_SECRET}"])
-    """Signs every post by the Standard Webhooks scheme. A secret: take it from a variable."""
-    secrets: list[SigningSecret] = Field(default=[], examples=[["${NEW_SECRET}", "${OLD_SECRET}"]])
-    """Several secrets that all sign, while one replaces another."""
-    mode: Mode = "structured"
-    """structured: the whole event is the body; binary: its data is the body, and the rest is in headers."""
-    headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
-        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
-    )
-    """Headers of every post. Secrets: take them from variables."""
-
-    def build(self, settings: SinkSettings, sessions: Sessions) -> WebhookSink:
-        return WebhookSink(self)
-
-
 class WebhookSink:
     """Sends each delivery in a post of its own."""
 
@@ -109,6 +81,29 @@ class WebhookSink:
 
     async def close(self) -> None:
         await self._poster.close()
+
+
+class WebhookOptions(HttpOptions):
+    """CloudEvents by POST."""
+
+    sink: ClassVar = WebhookSink
+
+    type: Literal["webhook"]
+    """The type of the sink."""
+    url: Annotated[str, PlainValidator(_url), text_schema(HTTP_URL)] = Field(
+        examples=["https://hooks.example.com/watcher"], repr=False
+    )
+    """The URL to post to."""
+    secret: SigningSecret | None = Field(default=None, examples=["${WEBHOOK_SECRET}"])
+    """Signs every post by the Standard Webhooks scheme. A secret: take it from a variable."""
+    secrets: list[SigningSecret] = Field(default=[], examples=[["${NEW_SECRET}", "${OLD_SECRET}"]])
+    """Several secrets that all sign, while one replaces another."""
+    mode: Mode = "structured"
+    """structured: the whole event is the body; binary: its data is the body, and the rest is in headers."""
+    headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
+        default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
+    )
+    """Headers of every post. Secrets: take them from variables."""
 
 
 def structured_request(delivery: Delivery) -> tuple[Mapping[str, str], bytes]:

@@ -16,8 +16,7 @@ from watcher.core.state import Known, Outage, Record, attempt_to_json
 from watcher.core.status import active, last_failure, outage_of, stalled, standing
 from watcher.delivery.explain import explain
 from watcher.messages.links import links, repository_name
-from watcher.observability.backlog import Backlog
-from watcher.observability.daemon_view import DaemonView, EndpointStatus, SinkState, SinkStatus, TargetStatus
+from watcher.observability.daemon_view import Backlog, DaemonView, EndpointStatus, SinkState, SinkStatus, TargetStatus
 from watcher.util.redaction import excerpt, redact
 
 MAX_NOTE_BYTES = 500

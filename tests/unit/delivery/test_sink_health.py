@@ -9,8 +9,7 @@ import pytest
 from tests.unit.delivery.relaying import an_event
 from watcher.core.ports import Delivery, DeliveryRecord, DeliveryState, SendOutcome, Verdict
 from watcher.delivery.sink_health import SUSPICIOUS_FAILURES, SinkHealth
-from watcher.observability.backlog import Backlog
-from watcher.observability.daemon_view import SinkStatus
+from watcher.observability.daemon_view import Backlog, SinkStatus
 
 SENT, DEAD, WAITING = DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.WAITING
 

@@ -23,8 +23,7 @@ from watcher.core.event_schema import event_schema
 from watcher.core.events import trial_event, with_trace
 from watcher.core.settings import Tracing
 from watcher.observability import library_lines, tracing, tracing_setup
-from watcher.observability.recorded_spans import SpanRecorder
-from watcher.observability.span_export import RedactingExporter, log_export_failures
+from watcher.observability.tracing_setup import RedactingExporter, SpanRecorder, log_export_failures
 from watcher.sources import KINDS
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import HIDDEN

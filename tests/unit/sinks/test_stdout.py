@@ -124,7 +124,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
 
 
 def a_sink() -> Sink:
-    return stdout.StdoutSink("out")
+    return stdout.StdoutSink(stdout.StdoutOptions.model_construct(name="out"))
 
 
 def deliveries(count: int) -> list[Delivery]:
