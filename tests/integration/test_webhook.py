@@ -19,7 +19,7 @@ from tests.support.waiting import SLACK
 from watcher import __version__
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError, SinkGone
-from watcher.sinks.http_response import Response, retry_after, verdict
+from watcher.sinks.http import Response, retry_after, verdict
 from watcher.sinks.poster import UnansweredError
 
 if TYPE_CHECKING:

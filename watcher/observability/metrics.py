@@ -8,32 +8,46 @@ left the configuration are removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, generate_latest
+from prometheus_client.core import Counter, CounterMetricFamily, GaugeMetricFamily, Histogram, Metric
 
+from watcher import __version__
 from watcher.core.events import Event
-from watcher.core.model import EVENT_TYPES, FAILED, SUCCEEDED, TEST_EVENT, UNFINISHED, Target, parse_rfc3339
+from watcher.core.model import (
+    EVENT_TYPES,
+    FAILED,
+    KNOWN_STATUSES,
+    SUCCEEDED,
+    TEST_EVENT,
+    UNFINISHED,
+    Target,
+    parse_rfc3339,
+)
 from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
 from watcher.core.settings import Config
-from watcher.observability.daemon_view import Backlogs, DaemonView
-from watcher.observability.gauges import ENDPOINT, gauges
+from watcher.core.state import Record
+from watcher.core.status import outage_of, stalled
+from watcher.observability.daemon_view import (
+    Backlog,
+    Backlogs,
+    DaemonView,
+    SinkState,
+    endpoint_unreadable,
+    polled_here,
+)
 from watcher.observability.observer import Observer, Poll
-
-if TYPE_CHECKING:
-    from prometheus_client.core import Metric
 
 # Otherwise each counter has an undocumented gauge beside it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+ENDPOINT = ("account", "region", "api")
+UNKNOWN, NEVER_SYNCED, NOT_SEEN = "UNKNOWN", "NEVER_SYNCED", "NOT_SEEN"
+STATUSES = (*sorted(KNOWN_STATUSES), UNKNOWN, NEVER_SYNCED, NOT_SEEN)
+"""Every value of the label `status`."""
 
 OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retried", DeliveryState.DEAD: "dead"}
 
@@ -117,7 +131,7 @@ class Metrics(Observer):
         """Return all metrics in Prometheus's text format; a store that does not respond leaves its gauges out."""
         backlogs = await self.backlogs.get_if_readable()
         self._remove_series(self._daemon.config)
-        self._gauges = await gauges(self._daemon, backlogs, self._streams())
+        self._gauges = await _gauges(self._daemon, backlogs, self._streams())
         return generate_latest(self.registry)
 
     def collect(self) -> Sequence[Metric]:
@@ -168,3 +182,72 @@ def _endpoint(target: Target) -> tuple[str, str, str]:
 def _children(metric: Counter | Histogram) -> list[tuple[str, ...]]:
     """The labels of a metric's series."""
     return [tuple(labels) for labels in metric._metrics]  # noqa: SLF001  the library has no public way
+
+
+async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
+    """All gauges; those of the outbox are left out if `backlogs` is None."""
+    statuses, stalls, unreadable = await _count(daemon)
+    loaded, sinks = daemon.loaded, daemon.sinks()
+    if backlogs is not None:
+        sinks = {name: status.beside(backlogs.get(name)) for name, status in sinks.items()}
+    up = {(name,): status.state == SinkState.UP for name, status in sinks.items()}
+    readable = {(key.account, key.region, key.api): not endpoint_unreadable(daemon, key) for key in daemon.endpoints()}
+    reloads = CounterMetricFamily("watcher_config_reloads", "Reloads of the configuration.", labels=["outcome"])
+    reloads.add_metric(["success"], loaded.successes)
+    reloads.add_metric(["failure"], loaded.failures)
+    reloaded = "Whether the configuration that was read last is in force."
+    found: list[Metric] = [
+        _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
+        _gauge("watcher_targets", "Targets polled here, by AWS's last known status.", ("kind", "status"), statuses),
+        _gauge("watcher_targets_stalled", "Targets whose sync has been unfinished for too long.", ("kind",), stalls),
+        _gauge("watcher_targets_unreadable", "Targets whose status cannot be read.", ("kind",), unreadable),
+        _gauge("watcher_endpoint_readable", "Whether AWS answers for the endpoint.", ENDPOINT, readable),
+        _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
+        _gauge("watcher_config_reload_success", reloaded, (), {(): not loaded.faults}),
+        _gauge("watcher_streams", "Open event streams.", (), {(): streams}),
+        reloads,
+    ]
+    if backlogs is not None:
+        now, of = daemon.clock.now(), {(sink.name,): backlogs.get(sink.name, Backlog()) for sink in daemon.config.sinks}
+        pending = {key: each.waiting for key, each in of.items()}
+        dead = {key: each.dead for key, each in of.items()}
+        ages = {key: each.age(now) for key, each in of.items()}
+        found += [
+            _gauge("watcher_outbox_pending", "Pending deliveries.", ("sink",), pending),
+            _gauge("watcher_outbox_oldest_seconds", "Age of the oldest pending delivery.", ("sink",), ages),
+            _gauge("watcher_dead_letters", "Deliveries that were refused or given up.", ("sink",), dead),
+        ]
+    return found
+
+
+async def _count(daemon: DaemonView) -> tuple[Mapping[Any, int], Mapping[Any, int], Mapping[Any, int]]:
+    """The targets by kind and status; the stalled ones, and those that cannot be read, by kind.
+
+    Each target is counted only by the daemon that polls it, so that a sum over all daemons is right.
+    """
+    kinds = sorted({target.kind.name for target in daemon.config.targets})
+    statuses = dict.fromkeys(((kind, status) for kind in kinds for status in STATUSES), 0)
+    stalls = dict.fromkeys(((kind,) for kind in kinds), 0)
+    unreadable = stalls.copy()
+    async for target, record in polled_here(daemon):
+        statuses[target.kind.name, _status(record)] += 1
+        stalls[target.kind.name,] += stalled(record.known if record else None)
+        outage = outage_of(record, daemon.records.get(str(target.endpoint)))
+        unreadable[target.kind.name,] += outage is not None
+    return statuses, stalls, unreadable
+
+
+def _status(record: Record | None) -> str:
+    known = record.known if record else None
+    if known is None:
+        return NOT_SEEN
+    if known.attempt is None:
+        return NEVER_SYNCED
+    return known.attempt.status if known.attempt.status in KNOWN_STATUSES else UNKNOWN
+
+
+def _gauge(name: str, text: str, labels: Sequence[str], values: Mapping[Any, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, float(value))
+    return family

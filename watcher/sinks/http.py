@@ -1,9 +1,13 @@
-"""The options of sinks that post to a URL: which addresses they may reach, and which certificates they trust."""
+"""Sinks that post to a URL: which addresses they may reach, and what the receiver's response means for a delivery."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -16,7 +20,13 @@ from watcher.config.secrets import secret_parts
 from watcher.config.sink_model import SinkModel
 from watcher.config.tree import Reads, Text
 from watcher.config.url_readers import http_url
+from watcher.core.ports import Verdict
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
+from watcher.errors import SinkError, SinkGone
+from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.ip_addresses import host_refusal
+from watcher.util.redaction import excerpt
+from watcher.util.redaction import printable as printed
 
 if TYPE_CHECKING:
     from watcher.sinks.poster import Poster
@@ -29,6 +39,12 @@ MIN_VALUE_LENGTH, MIN_SEGMENT_LENGTH = 8, 16
 
 The poster hides shorter ones, too, where the receiver repeats them.
 """
+
+MAX_TEXT_BYTES = 200
+"""Bytes of a response that are kept for people."""
+
+FINAL = frozenset({400, 413, 414, 415, 422})
+"""Statuses of RFC 9110 that reject the body itself: it would be rejected again, whatever an operator fixes."""
 
 
 def _ca_file(value: object) -> str:
@@ -118,3 +134,61 @@ class HttpOptions(SinkModel):
 
 def _plain(url: str | SecretStr) -> str:
     return url.get_secret_value() if isinstance(url, SecretStr) else url
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A receiver's response."""
+
+    status: int
+    reason: str = ""
+    text: str = ""
+    """The beginning of its body: see `first_line`."""
+    retry_after: float | None = None
+    """The seconds in its `Retry-After`."""
+
+    def __str__(self) -> str:
+        """Return the status line and the beginning of the body, without secrets."""
+        status = f"{self.status} {self.reason}".rstrip()
+        return printed(excerpt(f"{status}: {self.text}" if self.text else status, MAX_TEXT_BYTES))
+
+
+def first_line(body: str) -> str:
+    """Return the first non-blank line, cut to `LONGEST_TEXT` characters since the search for secrets takes time."""
+    return next((line.strip()[:LONGEST_TEXT] for line in body.splitlines() if not line.isspace() and line), "")
+
+
+def verdict(response: Response) -> tuple[Verdict, str]:
+    """Return what a response means for the delivery that was sent, and its text for people.
+
+    Raises:
+        SinkError: 429 or 503 with `Retry-After`: nothing may be sent to the sink for that long.
+        SinkGone: 410: the receiver accepts no more events.
+    """
+    text = str(response)
+    match response.status:
+        case status if 200 <= status < 300:
+            return Verdict.TAKEN, text
+        case 410:
+            raise SinkGone(f"it responded {text}")
+        case 429 | 503:
+            if response.retry_after is not None:
+                raise SinkError(f"it responded {text}", retry_after=response.retry_after)
+            return Verdict.LATER, text
+        case status if 300 <= status < 400:
+            return Verdict.LATER, f"{replace(response, text='')}: redirects are not followed"
+    return Verdict.NEVER if response.status in FINAL else Verdict.LATER, text
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Return the seconds in a `Retry-After` header (RFC 9110, 10.2.3), at most an hour; None: missing or malformed."""
+    if value is None:
+        return None
+    with suppress(ValueError, OverflowError):
+        if value.isascii() and value.isdigit():
+            seconds = float(int(value))
+        else:
+            date = parsedate_to_datetime(value)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+        return min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS)
+    return None

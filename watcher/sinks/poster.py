@@ -44,8 +44,8 @@ from watcher.config.secrets import secret_parts
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.observability.tracing import propagated, span
+from watcher.sinks.http import HttpOptions, Response, first_line, retry_after, verdict
 from watcher.sinks.http_proxy import proxy_for
-from watcher.sinks.http_response import Response, first_line, retry_after, verdict
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
 from watcher.util.ip_addresses import host_refusal, refusal
@@ -53,8 +53,6 @@ from watcher.util.redaction import HIDDEN, hider
 
 if TYPE_CHECKING:
     from aiohttp import AddrInfoType, ClientResponse
-
-    from watcher.sinks.http import HttpOptions
 
 
 MAX_RESPONSE_BYTES = 65_536
