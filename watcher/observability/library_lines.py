@@ -89,11 +89,9 @@ class Streaks:
         for streak in ended:
             streak.over = True
         # Ended streaks are kept for a while with their longest pause, so that a rare line can be a streak as well.
-        self._streaks = {
-            key: streak
-            for key, streak in self._streaks.items()
-            if not streak.over or now - streak.last < MAX_QUIET_SECONDS
-        }
+        for key, streak in [*self._streaks.items()]:
+            if streak.over and now - streak.last >= MAX_QUIET_SECONDS:
+                del self._streaks[key]
         return [streak for streak in ended if streak.times > 1]
 
     def next_end(self) -> float | None:
@@ -126,7 +124,7 @@ class StreakHandler(logging.Handler):
         with self._turn:
             if self._timer is not None:
                 self._timer.cancel()
-            self._report(self._streaks.ended(inf))
+            self._report(inf)
         super().close()
 
     def _wait(self) -> None:
@@ -140,11 +138,11 @@ class StreakHandler(logging.Handler):
     def _look(self) -> None:
         with self._turn:
             self._timer = None
-            self._report(self._streaks.ended(time.monotonic()))
+            self._report(time.monotonic())
             self._wait()
 
-    def _report(self, streaks: list[Streak]) -> None:
-        for streak in streaks:
+    def _report(self, now: float) -> None:
+        for streak in self._streaks.ended(now):
             self._write(streak.summary())
 
 

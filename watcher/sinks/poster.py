@@ -17,6 +17,7 @@ import string
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -73,25 +74,20 @@ class UnansweredError(SinkError):
 
 
 class Poster:
-    """Posts to one URL, several posts at the same time if asked to; connections are kept open."""
+    """Posts to one URL, several posts at the same time if asked to; connections are kept open.
+
+    Half of `options.timeout` may be spent on connecting. `secrets`: values that are sent to the receiver and hidden
+    where it repeats them. Nothing is opened before the first post.
+    """
 
     def __init__(self, url: str, options: HttpOptions, secrets: Collection[str] = ()) -> None:
-        """Nothing is opened before the first post.
-
-        Half of `options.timeout` may be spent on connecting. `secrets`: values that are sent to the receiver and hidden
-        where it repeats them.
-        """
         self._url = verbatim(url)
         # All but the host of a webhook's URL is often its only secret, and a part of it is enough.
         parts = secret_parts(url, value=MIN_VALUE_LENGTH, segment=MIN_SEGMENT_LENGTH)
         self._hide = hider(secrets, [self._url.raw_path_qs, *parts])
-        # For traces: all parts of the URL after the host may be secret.
         shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
-        self._span_attributes: dict[str, str | int] = {
-            "server": self._url.raw_host or "",
-            "port": self._url.port or 0,
-            "url": shown,
-        }
+        server, port = self._url.raw_host or "", self._url.port or 0
+        self._span = partial(span, "POST", client=True, method="POST", server=server, port=port, url=shown)
         self._options = options
         self._timeout = options.timeout
         self._proxy: URL | None = None
@@ -129,7 +125,7 @@ class Poster:
         `headers` replace earlier ones of the same name, in any case.
         """
         try:
-            with span("POST", client=True, method="POST", **self._span_attributes) as traced:
+            with self._span() as traced:
                 sent: CIMultiDict[str] = CIMultiDict()
                 for each in (*headers, propagated()):
                     sent.update(each)
