@@ -102,7 +102,7 @@ class SinkStatus:
     error: str
     """The latest response to a delivery that failed; empty when the latest send had none."""
 
-    def beside(self, backlog: Backlog | None) -> SinkStatus:
+    def corrected_by(self, backlog: Backlog | None) -> SinkStatus:
         """The status corrected by the backlog (None: empty): up again once all failed deliveries were dropped."""
         left = backlog is not None and (backlog.waiting or backlog.dead)
         return self if left or self.state != SinkState.FAILING else replace(self, state=SinkState.UP, error="")

@@ -189,7 +189,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
     statuses, stalls, unreadable = await _count(daemon)
     loaded, sinks = daemon.loaded, daemon.sinks()
     if backlogs is not None:
-        sinks = {name: status.beside(backlogs.get(name)) for name, status in sinks.items()}
+        sinks = {name: status.corrected_by(backlogs.get(name)) for name, status in sinks.items()}
     up = {(name,): status.state == SinkState.UP for name, status in sinks.items()}
     readable = {(key.account, key.region, key.api): not endpoint_unreadable(daemon, key) for key in daemon.endpoints()}
     reloads = CounterMetricFamily("watcher_config_reloads", "Reloads of the configuration.", labels=["outcome"])

@@ -28,7 +28,7 @@ from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line
-from watcher.sinks.text import Renderer, TextOptions, TextTemplate
+from watcher.sinks.text import TextOptions, TextTemplate, renderer
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
@@ -92,8 +92,8 @@ class NotifySink:
         self.limits = Limits(batch=options.max_group, deadline=options.timeout, group_wait=options.group_wait)
         # A little before the deadline, so that the results of the other URLs are returned.
         self._timeout = options.timeout - min(1.0, options.timeout / 10)
-        self._title = None if options.title_template is None else Renderer(options.title_template, "text")
-        self._body = Renderer(options.template, "text")
+        self._title = None if options.title_template is None else renderer(options.title_template, "text")
+        self._body = renderer(options.template, "text")
         urls = [url.get_secret_value() for url in options.urls]
         remember(*urls)
         self._urls = [NotifyUrl(url) for url in urls]
@@ -137,13 +137,13 @@ class NotifySink:
 
     def message(self, events: Sequence[Mapping[str, Any]]) -> tuple[Tone, Text]:
         """Return the message for the events, by the templates or built in. It may take seconds."""
-        body, message = self._body.render(events)
+        body, message = self._body(events)
         built_in = plain(message)
         title = built_in.title
         if body is None:
             body = built_in.body
         if self._title is not None:
-            text, noted = self._title.render(events)
+            text, noted = self._title(events)
             if text is None:
                 body += f"\n\n{for_text(noted.note)}"  # the note that the title's template failed
             else:

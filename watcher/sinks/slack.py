@@ -14,7 +14,7 @@ from watcher.core.ports import Delivery, Limits, SendOutcome
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
 from watcher.sinks.http import HttpOptions
-from watcher.sinks.text import Renderer, SlackTemplate, TextOptions
+from watcher.sinks.text import SlackTemplate, TextOptions, renderer
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
@@ -36,13 +36,13 @@ class SlackSink:
             deadline=options.send_deadline,
             group_wait=options.group_wait,
         )
-        self._renderer = Renderer(options.template, "slack")
+        self._render = renderer(options.template, "slack")
         remember(options.url.get_secret_value())
         self._poster = options.poster()
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         events = [json.loads(delivery.body) for delivery in deliveries]
-        text, message = await off_loop(lambda: self._renderer.render(events), "template")
+        text, message = await off_loop(lambda: self._render(events), "template")
         body = json.dumps(slack_payload(message, text)).encode()
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
@@ -65,6 +65,6 @@ class SlackOptions(HttpOptions, TextOptions):
 
     def preview(self, event: Mapping[str, Any]) -> str:
         """Return the text of the template, else the built-in message."""
-        text, message = Renderer(self.template, "slack").render([event])
+        text, message = renderer(self.template, "slack")([event])
         built_in = plain(message)
         return text or f"{built_in.title}\n\n{built_in.body}"

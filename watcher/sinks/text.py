@@ -61,19 +61,15 @@ class TextOptions(SinkModel):
         return MAX_GROUP if self.group_wait else 1
 
 
-class Renderer:
-    """Makes the text of messages by a user's template, if there is one."""
+def renderer(
+    source: str | None, escape: Literal["slack", "text"]
+) -> Callable[[Sequence[Mapping[str, Any]]], tuple[str | None, Message]]:
+    """Compile a user's template, if there is one; `escape`: where its text is shown.
 
-    def __init__(self, source: str | None, escape: Literal["slack", "text"]) -> None:
-        """Compile the template; `escape`: where the text is shown."""
-        from watcher.messages.template import Template, render_or_built_in
+    The function that is returned makes from events the template's text, if there is a template and it works, and the
+    built-in message. It may take seconds: call it in a thread.
+    """
+    from watcher.messages.template import Template, render_or_built_in
 
-        self._render = render_or_built_in
-        self._template = None if source is None else Template(source, escape=escape)
-
-    def render(self, events: Sequence[Mapping[str, Any]]) -> tuple[str | None, Message]:
-        """Return the template's text, if there is a template and it works, and the built-in message.
-
-        It may take seconds: call it in a thread.
-        """
-        return self._render(self._template, events, datetime.now(UTC))
+    template = None if source is None else Template(source, escape=escape)
+    return lambda events: render_or_built_in(template, events, datetime.now(UTC))

@@ -155,7 +155,7 @@ def _endpoint(key: EndpointKey, status: EndpointStatus, record: Record | None) -
 
 def sinks_view(statuses: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
     """`/api/sinks`: first the sinks that do not accept deliveries, then the others, then those no longer configured."""
-    statuses = {name: status.beside(backlogs.get(name)) for name, status in statuses.items()}
+    statuses = {name: status.corrected_by(backlogs.get(name)) for name, status in statuses.items()}
     configured = sorted(statuses, key=lambda name: statuses[name].state == SinkState.UP)
     names = [*configured, *(name for name in backlogs if name not in statuses)]
     return {"now": rfc3339(now), "sinks": [_sink(name, statuses.get(name), backlogs.get(name)) for name in names]}

@@ -105,7 +105,7 @@ def test_a_sink_is_failing_no_longer_when_all_that_failed_was_dropped(
     state: str, backlog: Backlog | None, shown: str
 ) -> None:
     look = SinkStatus("webhook", state, "415")
-    assert look.beside(backlog) == (look if shown == state else SinkStatus("webhook", shown, ""))
+    assert look.corrected_by(backlog) == (look if shown == state else SinkStatus("webhook", shown, ""))
 
 
 def test_failures_of_a_subject_do_not_count_while_others_get_through() -> None:
