@@ -16,9 +16,6 @@ from watcher.core.events import Event
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
 from watcher.messages.cause import cause_text, without_names_and_ids
 
-WINDOW = 500
-"""Deliveries that are searched for those of one cause."""
-
 
 class Batcher:
     """Selects batches for one sink."""
@@ -47,7 +44,8 @@ class Batcher:
             return [due] if due else []
         subjects = {delivery.event.subject for delivery in under_way}
         failing = self._most_failing * limits.batch - sum(delivery.failures > 0 for delivery in under_way)
-        window = WINDOW if limits.group_wait or down else room * limits.batch
+        # Among so many, those of one cause are searched, or those that never failed.
+        window = 500 if limits.group_wait or down else room * limits.batch
         for most in (0, max(0, failing)) if down or limits.parallel == 1 else (max(0, failing),):
             heads = await self._store.lane_heads(self._sink, self._clock.now(), window, subjects, most)
             if limits.group_wait:

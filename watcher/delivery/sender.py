@@ -25,9 +25,6 @@ log = structlog.get_logger()
 STORE_PAUSE_SECONDS = 1.0
 """Seconds before the store is asked again after it failed."""
 
-OVERDUE_SECONDS = 5.0
-"""Seconds between looks for deliveries that are too old, while the sink is down."""
-
 
 class Sender:
     """Sends to one sink; keeps its health and the pacing of its sends."""
@@ -94,7 +91,7 @@ class Sender:
         """Dead-letter what is too old: a sink that took nothing for so long could have had it."""
         if self._clock.monotonic() < self._overdue_at:
             return
-        self._overdue_at = self._clock.monotonic() + OVERDUE_SECONDS
+        self._overdue_at = self._clock.monotonic() + 5.0
         too_old = self._clock.now() - timedelta(seconds=self.give_up_after)
         if await self.dead_letter(given_up(self.give_up_after, self.health.error), too_old):
             self.health.update_ended([DeliveryState.DEAD])

@@ -25,9 +25,6 @@ log = structlog.get_logger()
 LOOK_SECONDS = 5.0
 """Seconds between looks into the store without a wake-up: an operator may have changed something there."""
 
-STUCK_SECONDS = 60.0
-"""Seconds for one round of the loop after which the worker counts as stuck."""
-
 
 class WorkerState(Enum):
     """What a worker does."""
@@ -90,9 +87,9 @@ class Worker:
         return SinkStatus(type_, self.sender.health.state, self.sender.health.error)
 
     def stuck(self) -> str | None:
-        """Why the loop makes no progress; None: it does, also while the sink does not respond."""
+        """Why a round of the loop takes a minute; None: it does not, also while the sink does not respond."""
         began_at = self._round_began_at
-        if began_at is None or (late := self._clock.monotonic() - began_at) < STUCK_SECONDS:
+        if began_at is None or (late := self._clock.monotonic() - began_at) < 60.0:
             return None
         return f"sink {self.sink.name}: the delivering has not gone on for {late:.0f} s"
 

@@ -21,7 +21,6 @@ from watcher.observability.observer import Observer, Poll, PollOutcome
 LINE_SECONDS = 60.0
 """Seconds between lines: the resolution of CloudWatch."""
 
-ANSWERED = frozenset({PollOutcome.ANSWERED, PollOutcome.OLDER})
 UNITS = {
     **dict.fromkeys(("Alive", "TargetsFailed", "TargetsStalled", "TargetsUnreadable", "EndpointsBlind"), "Count"),
     **dict.fromkeys(("Polls", "PollsFailed", "ConfigReloadFailed", "OutboxPending", "DeadLetters"), "Count"),
@@ -52,7 +51,7 @@ class Emf(Observer):
 
     def polled(self, poll: Poll) -> None:
         self._polls += 1
-        self._failed += poll.outcome not in ANSWERED
+        self._failed += poll.outcome not in (PollOutcome.ANSWERED, PollOutcome.OLDER)
 
     async def run(self) -> None:
         """Write a line each minute, for ever."""

@@ -20,19 +20,15 @@ from watcher.observability.library_lines import StreakHandler
 from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.redaction import HIDDEN, excerpt, printable, redact, remember
 
-SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
-
 TRACEBACKS = frozenset({"exception", "stack"})
 """Keys whose values may have several lines."""
-
-MAX_TRACEBACK_BYTES = 64 * 1024
 
 
 def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
     """Log to stderr from `INFO` up, with `verbose` from `DEBUG`, with `quiet` from `CRITICAL`."""
-    remember(*(os.environ.get(name) for name in SECRET_VARIABLES))
+    secrets = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+    remember(*map(os.environ.get, secrets))
     stream = Stderr()
-    terminal = stream.isatty()
     level = logging.DEBUG if verbose else logging.CRITICAL if quiet else logging.INFO
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -42,16 +38,12 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
         structlog.processors.format_exc_info,
         _redacted,
     ]
-    if terminal:
+    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
+    if stream.isatty():
         shared.append(_printable)
-    colors = terminal and not os.environ.get("NO_COLOR")
-    # Tracebacks are formatted before, without the local variables that structlog's own would show.
-    plain = structlog.dev.plain_traceback
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24, exception_formatter=plain)
-        if terminal
-        else structlog.processors.JSONRenderer(ensure_ascii=True)
-    )
+        # Tracebacks are formatted before, without the local variables that structlog's own would show.
+        plain, colors = structlog.dev.plain_traceback, not os.environ.get("NO_COLOR")
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=24, exception_formatter=plain)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -65,18 +57,13 @@ def set_up(*, verbose: bool = False, quiet: bool = False) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    handlers = [StreakHandler(lines.emit)]
-    logging.basicConfig(handlers=handlers, level=max(level + 10, logging.INFO), force=True)
+    logging.basicConfig(handlers=[StreakHandler(lines.emit)], level=max(level + 10, logging.INFO), force=True)
     logging.captureWarnings(capture=True)
+    # Of failed refreshes of credentials, a mandatory one raises an exception as well.
     for name in ("aiobotocore.credentials", "aiobotocore.tokens"):
-        logging.getLogger(name).addFilter(_is_news)
+        logging.getLogger(name).addFilter(lambda record: record.args != ("mandatory",))
     # One line for each start says where credentials were found; errors come to us as exceptions.
     logging.getLogger("botocore").setLevel(logging.WARNING)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether to log a failed refresh of credentials: a mandatory one raises an exception as well, so not that one."""
-    return record.args != ("mandatory",)
 
 
 class Stderr:
@@ -104,7 +91,7 @@ def _value(name: str, value: Any) -> Any:
     """`value` as it may be shown: hidden if its name is that of a secret."""
     if not redact(f"{name}: x").endswith(": x"):
         return HIDDEN
-    return _shown(value, MAX_TRACEBACK_BYTES if name in TRACEBACKS else LONGEST_TEXT)
+    return _shown(value, 64 * 1024 if name in TRACEBACKS else LONGEST_TEXT)
 
 
 def _shown(value: Any, longest: int) -> Any:

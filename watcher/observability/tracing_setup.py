@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_QUEUED_SPANS = 2048
-MAX_BATCH_SPANS = 512
 EXPORT_SECONDS = 5.0
 """Seconds between exports, unless a batch is full before."""
 EXPORT_TIMEOUT_SECONDS = 5.0
@@ -80,7 +79,7 @@ class Tracing:
                 self._exporter,
                 MAX_QUEUED_SPANS,
                 schedule_delay_millis=EXPORT_SECONDS * 1000,
-                max_export_batch_size=MAX_BATCH_SPANS,
+                max_export_batch_size=512,
             )
         )
         # Otherwise it would send X-Ray's header with every call, and put the context into each message to SNS: a

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 _MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")
 """What SNS and SQS accept as a message group: alphanumeric characters and ASCII punctuation."""
 
-MAX_TEXT_BYTES = 500
-"""How much of AWS's text is kept."""
-
 # Codes, without what `plain_code` removes.
 CONTENT = {"413", "BatchRequestTooLong", "InvalidMessageContents", "MalformedDetail", "RequestEntityTooLarge"}
 """They can only blame the event's own content, malformed or (also on its own) too large: no other try will succeed."""
@@ -149,8 +146,8 @@ def members(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def shown(text: str) -> str:
-    """Return one line for people, without secrets."""
-    return printable(excerpt(" ".join(text.split()), MAX_TEXT_BYTES))
+    """Return the beginning of AWS's text as one line for people, without secrets."""
+    return printable(excerpt(" ".join(text.split()), 500))
 
 
 def _text(value: object) -> str:

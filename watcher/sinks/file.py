@@ -28,12 +28,6 @@ from watcher.errors import SinkError
 from watcher.sinks.lines import Lines
 from watcher.util.units import SIZE, SIZE_IN_WORDS, parse_size
 
-DEADLINE_SECONDS = 60.0
-"""How long a disk may take for one batch."""
-
-MODE = 0o640
-"""The permissions of a new file, before the umask: events describe other people's repositories."""
-
 _WHY = {
     errno.EAGAIN: "another process writes it",
     errno.ELOOP: "it is a symbolic link; name the file that it points to",
@@ -80,7 +74,7 @@ Size = Annotated[int, PlainValidator(_size), WithJsonSchema(or_variable({"type":
 class FileSink:
     """Appends each event as one line."""
 
-    limits = Limits(batch=100, in_order=True, deadline=DEADLINE_SECONDS)
+    limits = Limits(batch=100, in_order=True, deadline=60.0)
 
     def __init__(self, options: FileOptions) -> None:
         self.name = options.name
@@ -177,9 +171,10 @@ class RotatedFile:
         # Repeat until the open file is the one at the path: another process may rotate it before it is locked.
         while self._descriptor is None or not self._still_there(self._descriptor):
             self.close()
-            # Do not follow a link, and do not block on a pipe without a reader.
+            # Do not follow a link, and do not block on a pipe without a reader. Not all users may read a new file:
+            # events describe other people's repositories.
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            descriptor = os.open(self._path, flags, MODE)
+            descriptor = os.open(self._path, flags, 0o640)
             with contextlib.ExitStack() as failed:
                 failed.callback(os.close, descriptor)
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):

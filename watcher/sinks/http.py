@@ -31,18 +31,6 @@ from watcher.util.redaction import printable as printed
 if TYPE_CHECKING:
     from watcher.sinks.poster import Poster
 
-MAX_CA_FILE_BYTES = 4 * 1024 * 1024
-"""The size of the largest file of certificates that is read."""
-
-MIN_VALUE_LENGTH, MIN_SEGMENT_LENGTH = 8, 16
-"""The shortest value in a URL's query, and the shortest segment of its path, that are hidden everywhere.
-
-The poster hides shorter ones, too, where the receiver repeats them.
-"""
-
-MAX_TEXT_BYTES = 200
-"""Bytes of a response that are kept for people."""
-
 FINAL = frozenset({400, 413, 414, 415, 422})
 """Statuses of RFC 9110 that reject the body itself: it would be rejected again, whatever an operator fixes."""
 
@@ -50,7 +38,7 @@ FINAL = frozenset({400, 413, 414, 415, 422})
 def _ca_file(value: object) -> str:
     path = Path(printable(value))
     try:
-        if path.exists() and not (path.is_file() and path.stat().st_size <= MAX_CA_FILE_BYTES):
+        if path.exists() and not (path.is_file() and path.stat().st_size <= 4 * 1024 * 1024):
             raise ValueError(f"{quoted(value)} is not a file of certificates")
         trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusted.load_verify_locations(cafile=path)
@@ -122,8 +110,11 @@ class HttpOptions(SinkModel):
         return self.timeout + 1.0
 
     def secret_texts(self) -> Iterator[str]:
-        """Yield the long parts of the URL: of a webhook's URL, all but the host is often its only secret."""
-        yield from secret_parts(_plain(self.url), value=MIN_VALUE_LENGTH, segment=MIN_SEGMENT_LENGTH)
+        """Yield the long parts of the URL: of a webhook's URL, all but the host is often its only secret.
+
+        The poster hides shorter ones, too, where the receiver repeats them.
+        """
+        yield from secret_parts(_plain(self.url), value=8, segment=16)
 
     def poster(self, secrets: Collection[str] = ()) -> Poster:
         """Return what posts to the URL; `secrets`: values that are hidden where the receiver repeats them."""
@@ -148,9 +139,9 @@ class Response:
     """The seconds in its `Retry-After`."""
 
     def __str__(self) -> str:
-        """Return the status line and the beginning of the body, without secrets."""
+        """Return the status line and the beginning of the body, in 200 bytes without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
-        return printed(excerpt(f"{status}: {self.text}" if self.text else status, MAX_TEXT_BYTES))
+        return printed(excerpt(f"{status}: {self.text}" if self.text else status, 200))
 
 
 def first_line(body: str) -> str:

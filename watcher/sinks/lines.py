@@ -10,9 +10,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-POLL_SECONDS = 0.2
-"""Seconds between checks for the daemon's end, while a reader has no room."""
-
 
 class EndingError(Exception):
     """The daemon is ending before the reader had room."""
@@ -72,7 +69,7 @@ class Lines:
                 if self._rest:
                     self._end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         while self._rest:
-            while not select.select([], [self._descriptor], [], POLL_SECONDS)[1]:
+            while not select.select([], [self._descriptor], [], 0.2)[1]:
                 if ending():
                     raise EndingError
             # A pipe that is ready accepts this much without blocking; if another process made it non-blocking, it may

@@ -35,9 +35,6 @@ from watcher.util.threads import off_loop
 if TYPE_CHECKING:
     from watcher.messages.message import Tone
 
-MAX_TITLE_LENGTH = 150
-"""Characters of a title."""
-
 MAX_REMEMBERED = 10_000
 """Deliveries that a URL is known to have taken, so that another URL's failure does not repeat them there."""
 
@@ -147,7 +144,7 @@ class NotifySink:
             if text is None:
                 body += f"\n\n{for_text(noted.note)}"  # the note that the title's template failed
             else:
-                title = one_line(text, MAX_TITLE_LENGTH)
+                title = one_line(text, 150)
         return message.tone, Text(title, body)
 
 

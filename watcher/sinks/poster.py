@@ -62,12 +62,6 @@ MAX_RESPONSE_BYTES = 65_536
 MAX_HEADER_BYTES = 8_192
 """Bytes of a response's status line, and of each header."""
 
-MAX_HEADERS = 100
-"""Headers of a response."""
-
-MIN_VALUE_LENGTH, MIN_SEGMENT_LENGTH = 4, 8
-"""The shortest value in the URL's query, and the shortest segment of its path, that are hidden in the response."""
-
 
 class UnansweredError(SinkError):
     """The receiver was reached but sent no whole response: it may have the event, and the event may be the cause."""
@@ -83,7 +77,7 @@ class Poster:
     def __init__(self, url: str, options: HttpOptions, secrets: Collection[str] = ()) -> None:
         self._url = verbatim(url)
         # All but the host of a webhook's URL is often its only secret, and a part of it is enough.
-        parts = secret_parts(url, value=MIN_VALUE_LENGTH, segment=MIN_SEGMENT_LENGTH)
+        parts = secret_parts(url, value=4, segment=8)
         self._hide = hider(secrets, [self._url.raw_path_qs, *parts])
         shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
         server, port = self._url.raw_host or "", self._url.port or 0
@@ -179,7 +173,7 @@ class Poster:
             auto_decompress=False,  # a small response stays small
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
+            max_headers=100,
         )
 
     def _socket(self, resolved: AddrInfoType) -> socket.socket:

@@ -19,9 +19,6 @@ from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkClosed, SinkError
 from watcher.sinks.lines import EndingError, Lines
 
-DEADLINE_SECONDS = 86_400.0
-"""A reader such as a pager may stall for as long as it likes; `close` ends a send all the same."""
-
 STDOUT = Lines(1)
 """Shared by all sinks of this type, so that their lines do not mix."""
 
@@ -29,7 +26,8 @@ STDOUT = Lines(1)
 class StdoutSink:
     """Writes each event as one line."""
 
-    limits = Limits(batch=100, in_order=True, deadline=DEADLINE_SECONDS)
+    # A reader such as a pager may stall for as long as it likes; `close` ends a send all the same.
+    limits = Limits(batch=100, in_order=True, deadline=86_400.0)
 
     def __init__(self, options: StdoutOptions) -> None:
         self.name = options.name

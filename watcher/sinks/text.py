@@ -17,9 +17,6 @@ from watcher.core.settings import SinkSettings
 if TYPE_CHECKING:
     from watcher.messages.message import Message
 
-MAX_GROUP = 100
-"""Events in one message."""
-
 GroupWait = Annotated[float, PlainValidator(duration_from(0, 600, zero=True)), DURATION_SCHEMA]
 
 
@@ -58,7 +55,7 @@ class TextOptions(SinkModel):
     @property
     def max_group(self) -> int:
         """Events in one message at most."""
-        return MAX_GROUP if self.group_wait else 1
+        return 100 if self.group_wait else 1
 
 
 def renderer(
