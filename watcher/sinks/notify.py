@@ -13,8 +13,8 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -42,22 +42,28 @@ TAKEN = "taken"
 """The result of a send that the receiver accepted."""
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence apprise's warnings and log while it loads and reads URLs."""
-    log = logging.getLogger("apprise")
-    was, log.disabled = log.disabled, True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.disabled = was
+class _ErrorCodes(logging.Handler):
+    """Keeps the error code of what apprise logs, and nothing else: the rest has URLs and receivers' texts in it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.of_thread = threading.local()
+        """Its `code` is the last one that was logged on this thread."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if found := re.search(r"\berror=(\d{3})\b", record.getMessage()):
+            self.of_thread.code = f" (error {found[1]})"
+
+
+_ERRORS = _ErrorCodes()
+_LOADING = threading.Lock()
+_LOG = logging.getLogger("apprise")
+_LOG.handlers, _LOG.propagate = [_ERRORS], False
 
 
 def installed_apprise() -> ModuleType | None:
     """Return the library, or None if the extra is not installed. It is slow to load."""
-    with _quiet(), suppress(ImportError):
+    with warnings.catch_warnings(action="ignore"), suppress(ImportError):
         return import_module("apprise")
     return None
 
@@ -67,7 +73,7 @@ def _apprise_url(value: object) -> SecretStr:
     apprise = installed_apprise()
     if apprise is None:  # reported at the sink's `type`
         return SecretStr(url)
-    with _quiet():
+    with warnings.catch_warnings(action="ignore"):
         if apprise.Apprise.instantiate(url) is not None:
             return SecretStr(url)
         scheme = url[: max(0, url.find("://"))].lower()
@@ -223,29 +229,9 @@ class NotifyUrl:
             self.busy = False
 
 
-class _ErrorCodes(logging.Handler):
-    """Keeps the error code of what apprise logs, and nothing else: the rest has URLs and receivers' texts in it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.of_thread = threading.local()
-        """Its `code` is the last one that was logged on this thread."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if found := re.search(r"\berror=(\d{3})\b", record.getMessage()):
-            self.of_thread.code = f" (error {found[1]})"
-
-
-_ERRORS = _ErrorCodes()
-_LOADING = threading.Lock()
-
-
 def _plugin(url: str) -> Any:
-    """Apprise's plugin for `url`, or None if it has none. The first call is slow and logs a lot."""
-    with _LOADING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        log = logging.getLogger("apprise")
-        log.handlers, log.propagate = [_ERRORS], False
+    """Apprise's plugin for `url`, or None if it has none. The first call is slow."""
+    with _LOADING, warnings.catch_warnings(action="ignore"):
         apprise = import_module("apprise")
         asset = apprise.AppriseAsset(
             app_id="watcher", app_desc="watcher", app_url="", async_mode=False, pgp_autogen=False, pem_autogen=False
