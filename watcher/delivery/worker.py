@@ -87,7 +87,7 @@ class Worker:
         return SinkStatus(type_, self.sender.health.state, self.sender.health.error)
 
     def stuck(self) -> str | None:
-        """Why a round of the loop takes a minute; None: it does not, also while the sink does not respond."""
+        """Why the loop has made no progress for a minute; None: it has, also while the sink does not respond."""
         began_at = self._round_began_at
         if began_at is None or (late := self._clock.monotonic() - began_at) < 60.0:
             return None

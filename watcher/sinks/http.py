@@ -23,10 +23,9 @@ from watcher.config.url_readers import http_url
 from watcher.core.ports import Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
 from watcher.errors import SinkError, SinkGone
+from watcher.util import redaction
 from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.ip_addresses import host_refusal
-from watcher.util.redaction import excerpt
-from watcher.util.redaction import printable as printed
 
 if TYPE_CHECKING:
     from watcher.sinks.poster import Poster
@@ -141,7 +140,7 @@ class Response:
     def __str__(self) -> str:
         """Return the status line and the beginning of the body, in 200 bytes without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
-        return printed(excerpt(f"{status}: {self.text}" if self.text else status, 200))
+        return redaction.printable(redaction.excerpt(f"{status}: {self.text}" if self.text else status, 200))
 
 
 def first_line(body: str) -> str:
