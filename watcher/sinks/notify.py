@@ -42,23 +42,23 @@ TAKEN = "taken"
 """The result of a send that the receiver accepted."""
 
 
-class _ErrorCodes(logging.Handler):
-    """Keeps the error code of what apprise logs, and nothing else: the rest has URLs and receivers' texts in it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.of_thread = threading.local()
-        """Its `code` is the last one that was logged on this thread."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if found := re.search(r"\berror=(\d{3})\b", record.getMessage()):
-            self.of_thread.code = f" (error {found[1]})"
+_LOGGED = threading.local()
+"""Its `code` is the last error code that apprise logged on this thread."""
 
 
-_ERRORS = _ErrorCodes()
-_LOADING = threading.Lock()
+def _keep_error_code(record: logging.LogRecord) -> bool:
+    """Keep only the error code of what apprise logs: the rest has URLs and receivers' texts in it."""
+    found = re.search(r"\berror=(\d{3})\b", record.getMessage())
+    if found and record.levelno >= logging.WARNING:
+        _LOGGED.code = f" (error {found[1]})"
+    return False
+
+
 _LOG = logging.getLogger("apprise")
-_LOG.handlers, _LOG.propagate = [_ERRORS], False
+_LOG.addFilter(_keep_error_code)
+_LOG.propagate = False  # what its other loggers log is not shown either
+
+_LOADING = threading.Lock()
 
 
 def installed_apprise() -> ModuleType | None:
@@ -215,9 +215,9 @@ class NotifyUrl:
                 return "apprise cannot use this URL"
             sender = import_module("apprise").Apprise(asset=self._plugin.asset)
             sender.add(self._plugin)
-            _ERRORS.of_thread.code = ""
+            _LOGGED.code = ""
             if not sender.notify(title=text.title, body=text.body, notify_type=tone.value, body_format="text"):
-                return f"not taken{_ERRORS.of_thread.code}"
+                return f"not taken{_LOGGED.code}"
             self.taken.update(dict.fromkeys(ids))
             while len(self.taken) > MAX_REMEMBERED:
                 del self.taken[next(iter(self.taken))]
