@@ -195,11 +195,7 @@ class App:
         log.info("watcher.stopped", undelivered=sum(waiting.values()))
 
     async def _serve_at(self, http: Http | None) -> None:
-        """Serve the pages at another address, or nowhere (None).
-
-        Raises:
-            ServiceUnreachable: it cannot listen at the address that the configuration names; nothing has changed.
-        """
+        """Serve the pages at another address, or nowhere (None); it fails only where the configuration names it."""
         before = self.web.url
         try:
             await self.web.reconfigure(http)

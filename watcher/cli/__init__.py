@@ -134,11 +134,7 @@ def _print_error(text: str) -> None:
 
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:
-    """Refuse arguments and variables that are not UTF-8: no target, sink or file of watcher can have such a name.
-
-    Raises:
-        UsageError: one of them is not UTF-8.
-    """
+    """Refuse arguments and variables that are not UTF-8: no target, sink or file of watcher can have such a name."""
     # Faults of WATCHER_CONFIG_YAML are reported with line and column, where the YAML is parsed.
     variables = [name for name in os.environ if name.startswith("WATCHER_") and name != "WATCHER_CONFIG_YAML"]
     given = [*(("the argument", word) for word in arguments), *((name, os.environ[name]) for name in variables)]

@@ -149,8 +149,8 @@ async def drop_deliveries(settings: Config, event_id: str, sink: str | None) -> 
 
 def _selected_sinks(settings: Config, counts: Counts, name: str | None) -> Sequence[str]:
     """Return the sink `name`, or by default the configured sinks and then others that have deliveries in the store."""
-    configured = [sink.name for sink in settings.sinks]
-    known = [*configured, *sorted({sink for sink, _ in counts} - set(configured))]
+    configured, stored = (sink.name for sink in settings.sinks), sorted(sink for sink, _ in counts)
+    known = [*dict.fromkeys([*configured, *stored])]
     refuse_unknown_sink(name, known, "--sink")
     return known if name is None else [name]
 
@@ -176,14 +176,13 @@ async def _backlog(
 
 async def _dead_letters(outbox: Outbox, ids: Sequence[str], sink: str | None) -> Counter[str]:
     """Return the number of dead letters of these events (none given: of all events), by sink."""
+    if not ids:
+        counts = (await outbox.counts()).items()
+        return Counter({name: n for (name, state), n in counts if state is DeliveryState.DEAD and sink in (None, name)})
     found: Counter[str] = Counter()
     for event_id in ids:
         query = DeliveryQuery([DeliveryState.DEAD], sink, event_id)
         found.update(delivery.sink for delivery in await outbox.deliveries(query))
-    if not ids:
-        for (name, state), count in (await outbox.counts()).items():
-            if state is DeliveryState.DEAD and sink in (None, name):
-                found[name] += count
     return found
 
 

@@ -51,11 +51,6 @@ def sink_test(config: str | None, name: str, *, verbose: bool) -> int:
 
 
 async def _send(settings: SinkSettings, delivery: Delivery) -> SendOutcome:
-    """Return the outcome of one try.
-
-    Raises:
-        ServiceUnreachable: the sink did not respond.
-    """
     sink = settings.options.build(settings, Sessions())
     what, deadline = f"{settings.name} ({settings.type})", sink.limits.deadline
     try:

@@ -19,11 +19,10 @@ from watcher.config.files import files_in_use
 from watcher.core.settings import Config
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError, UsageError
+from watcher.messages.phrases import counted
 from watcher.stores import mover_for
 from watcher.stores.transfer import HEADER, Part, Recorded, Sending, State, lines, parts
 from watcher.util.redaction import printable
-
-NOUNS = {State: ("state", "states"), Recorded: ("event", "events"), Sending: ("delivery", "deliveries")}
 
 MAX_LINE_BYTES = 64 << 20
 """No state or event is that long."""
@@ -85,7 +84,8 @@ def export(config: str | None, name: str) -> int:
     settings, path = load_config(config), Path(name)
     try:
         _refuse_other(path, name, settings)
-        _refuse_absent(settings.state)
+        if settings.state.startswith(SQLITE) and not os.access(settings.state.removeprefix(SQLITE), os.F_OK):
+            raise StoreError(f"{settings.state}: there is no state yet; `watcher run` creates it at its first start")
         found = run_to_end(_read_all(settings.state))
         _write(path, lines(found))
     except OSError as error:
@@ -105,23 +105,17 @@ def _refuse_other(path: Path, name: str, settings: Config) -> None:
         why = f"this file is {use}; name another file"
     elif path.exists() and not path.is_file():
         why = "this is not a regular file; name one, or a path that does not exist"
-    elif path.exists() and not _is_export(path):
+    elif path.exists() and not _is_export_or_empty(path):
         why = "this file is not an export of watcher; name another file, or remove it"
     else:
         return
     raise UsageError(f"{printable(name)}: {why}")
 
 
-def _is_export(path: Path) -> bool:
-    """Whether a file is an earlier export, or empty."""
+def _is_export_or_empty(path: Path) -> bool:
     beginning = json.dumps({HEADER: 0})[:-2].encode()
     with path.open("rb") as file:
         return file.read(len(beginning)) in (b"", beginning)
-
-
-def _refuse_absent(address: str) -> None:
-    if address.startswith(SQLITE) and not os.access(address.removeprefix(SQLITE), os.F_OK):
-        raise StoreError(f"{address}: there is no state yet; `watcher run` creates it at its first start")
 
 
 async def _read_all(address: str) -> list[Part]:
@@ -186,5 +180,5 @@ def _lines(file: BinaryIO, name: str) -> Iterator[str]:
 def _counts(found: Iterable[Part]) -> str:
     """Return `2 states, 1 event and 0 deliveries`."""
     counts = Counter(type(part) for part in found)
-    *first, last = [f"{counts[kind]} {one if counts[kind] == 1 else many}" for kind, (one, many) in NOUNS.items()]
-    return f"{', '.join(first)} and {last}"
+    sendings = f"{counts[Sending]} {'delivery' if counts[Sending] == 1 else 'deliveries'}"
+    return f"{counted(counts[State], 'state')}, {counted(counts[Recorded], 'event')} and {sendings}"

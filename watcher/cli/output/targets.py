@@ -17,9 +17,6 @@ from watcher.core.status import RANKS, Status, last_failure, outage_of, stalled,
 from watcher.util.redaction import printable
 from watcher.util.units import ago
 
-WIDE = 110
-"""Columns of a terminal that has room for commits."""
-
 _SHOWN: dict[Status, tuple[str, str]] = {
     Status.UNREADABLE: (UNKNOWN, "UNREADABLE"),
     Status.FAILED: (CRITICAL, ""),
@@ -81,11 +78,8 @@ def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
 
 
 def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
-    """Return a row for each target, with the time since its latest attempt began as AGE.
-
-    IDs are shown without a common account and region; on a narrow terminal there are no commits.
-    """
-    wide = console().width >= WIDE
+    """Return the table; IDs are shown without a common account and region, and commits where there is room."""
+    wide = console().width >= 110  # columns: room for commits
     places = {(row.target.account, row.target.region) for row in rows}
     columns = ("STATUS", "TARGET", "AGE", *(["COMMIT"] if wide else []), "NOTE")
     table = Table(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
