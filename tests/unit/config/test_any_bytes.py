@@ -60,7 +60,7 @@ def test_any_text(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40))
-def test_any_heap_of_pieces(pieces: list[str]) -> None:
+def test_any_sequence_of_pieces(pieces: list[str]) -> None:
     read_or_refuse("".join(pieces).encode())
 
 

@@ -38,12 +38,12 @@ def test_without_any_the_message_says_every_way_to_give_one(tmp_path: Path) -> N
         assert way in message
 
 
-def test_a_file_that_is_not_there_is_named_with_who_asked_for_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_where_it_was_asked_for(tmp_path: Path) -> None:
     assert "x.yaml:1:1: no such file (the file given with --config" in refusal("x.yaml", {}, tmp_path)
     assert "no such file (the file named by WATCHER_CONFIG" in refusal(None, {"WATCHER_CONFIG": "y"}, tmp_path)
 
 
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
+def test_a_directory_is_refused(tmp_path: Path) -> None:
     assert "this is a directory" in refusal(str(tmp_path), {}, tmp_path)
     (tmp_path / "watcher.yaml").mkdir()
     assert "this is a directory" in refusal(None, {}, tmp_path)
@@ -87,17 +87,17 @@ def test_four_mebibytes_are_taken_and_a_byte_more_is_not(tmp_path: Path) -> None
         ("a: \ufffe".encode(), "f:1:4: a control character (U+FFFE)"),
     ],
 )
-def test_what_is_no_text_is_refused_with_its_place(raw: bytes, message: str) -> None:
+def test_bytes_that_are_not_text_are_refused_with_their_place(raw: bytes, message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         decode(Document("f", raw))
     assert str(refused.value).startswith(message)
 
 
-def test_a_byte_order_mark_of_utf_8_is_no_part_of_the_text() -> None:
+def test_a_byte_order_mark_of_utf_8_is_not_part_of_the_text() -> None:
     assert decode(Document("f", "\ufeffa: é".encode())) == "a: é"
 
 
-def test_bytes_in_a_variable_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_bytes_in_a_variable_that_are_not_text_are_refused(tmp_path: Path) -> None:
     document = locate(None, {"WATCHER_CONFIG_YAML": "a: \udcff"}, tmp_path)
     with pytest.raises(ConfigError, match="WATCHER_CONFIG_YAML:1:4: this is not UTF-8"):
         decode(document)

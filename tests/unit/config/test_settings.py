@@ -155,7 +155,7 @@ def test_http_may_be_off(off: str, read: Callable[..., Config]) -> None:
 @pytest.mark.parametrize(
     "listen", [":80", "host", "host:", "host:65536", "host:-1", "::1:80", "[x]:80", "a b:80", "1.2.3.4:80/x", "[]:1"]
 )
-def test_what_is_no_address_is_refused(listen: str, faults: Callable[..., list[Fault]]) -> None:
+def test_a_text_that_is_not_an_address_is_refused(listen: str, faults: Callable[..., list[Fault]]) -> None:
     (fault,) = faults(f'http: {{listen: "{listen}"}}\nstacks: [{{name: s}}]')
     assert fault.path == "http.listen"
 
@@ -176,7 +176,7 @@ def test_keys_without_a_value_are_as_if_absent(read: Callable[..., Config]) -> N
     assert [target.id for target in config.targets] == ["default/us-east-1/stack/s"]
 
 
-def test_an_anchor_that_nobody_uses_does_no_harm(read: Callable[..., Config]) -> None:
+def test_an_unused_anchor_is_accepted(read: Callable[..., Config]) -> None:
     assert len(read("stacks: &all\n  - &one {name: s}\n").targets) == 1
 
 

@@ -383,7 +383,7 @@ def test_the_configuration_is_written_by_no_sink_and_holds_no_state(
     ]
 
 
-def test_what_is_kept_in_memory_is_no_file(sink: Callable[..., SinkSettings]) -> None:
+def test_state_in_memory_uses_no_file(sink: Callable[..., SinkSettings]) -> None:
     assert options(sink("type: file, path: watcher.db", "state: memory://"), "path") == ("watcher.db",)
 
 

@@ -52,7 +52,7 @@ def test_without_any_part_of_the_extra_the_fault_says_what_to_install(
     assert other.path == "tracing.sample"
 
 
-def test_without_the_whole_of_it_the_fault_is_the_same(
+def test_without_the_whole_extra_the_fault_is_the_same(
     monkeypatch: pytest.MonkeyPatch, faults: Callable[..., list[Fault]]
 ) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:

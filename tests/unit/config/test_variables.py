@@ -141,7 +141,7 @@ def test_a_value_cannot_change_the_structure(value: str) -> None:
 
 
 @given(st.text())
-def test_a_name_is_what_a_name_may_be_whoever_fills_it(value: str) -> None:
+def test_a_name_from_a_variable_obeys_the_rules_of_a_name(value: str) -> None:
     try:
         config = parse(Document("f", b"stacks:\n  - name: ${V}\n"), {**ENVIRON, "V": value}, lambda _: None)
     except ConfigError as error:

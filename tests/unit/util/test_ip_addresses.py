@@ -142,11 +142,11 @@ def test_what_is_let_through_is_let_through_within_an_ipv6_address(address: str,
 
 
 @given(st.integers(min_value=0, max_value=2**32 - 1))
-def test_an_address_has_the_same_fate_in_each_form(number: int) -> None:
+def test_an_address_is_treated_the_same_in_each_form(number: int) -> None:
     address = str(IPv4Address(number))
     assert {refusal(form) is None for form in forms(address).values()} == {refusal(address) is None}
 
 
 @given(st.text())
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_a_text_that_is_not_an_address_is_refused(text: str) -> None:
     assert refusal(f"x{text}") == "is not an IP address"

@@ -87,7 +87,7 @@ def test_what_stands_around_a_secret_stays(text: str, shown: str) -> None:
         "template AKIA-like",
     ],
 )
-def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+def test_a_text_that_is_not_a_secret_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
 
 
@@ -165,19 +165,19 @@ def test_a_secret_is_hidden_in_every_form_whole_and_cut_short(secret: str, form:
 def test_eight_letters_of_a_secret_give_it_away_unless_they_are_words() -> None:
     secret = TOKENS[0]
     remember(secret)
-    for told, shown in (
+    for response, shown in (
         (secret[:8], HIDDEN),
         (secret[:7], secret[:7]),
         ("EXAMPLEKEY", "EXAMPLEKEY"),
         (secret[-15:], HIDDEN),
     ):
-        assert redact(f"…{told}…") == f"…{shown}…"
+        assert redact(f"…{response}…") == f"…{shown}…"
 
 
-def test_what_one_receiver_was_told_is_hidden_from_eight_letters_on_though_they_be_words() -> None:
+def test_what_was_sent_to_a_receiver_is_hidden_from_eight_letters_on_even_if_they_are_words() -> None:
     values = ["Bearer hush-hush-token", "correct horse battery", "ab"]
     hide = hider(values, ["/services/of/mine?key", "workflows", "/hook/T0PS3CRET/run", "/triggers/manual/run"])
-    for told, shown in (
+    for response, shown in (
         ("got 'hush-hus'", f"got '{HIDDEN}'"),
         ("got 'Hush-Hush-Token'", f"got '{HIDDEN}'"),
         ("got '…sh-token'", f"got '…{HIDDEN}'"),
@@ -194,7 +194,7 @@ def test_what_one_receiver_was_told_is_hidden_from_eight_letters_on_though_they_
         ("correct horse", "correct horse"),
         ("ab AB", f"{HIDDEN} AB"),
     ):
-        assert hide(told) == shown
+        assert hide(response) == shown
 
 
 @pytest.mark.parametrize("header", ["Basic b3BzOnh5LTkxODM6cGxvdmVy", "basic b3BzOnh5LTkxODM6cGxvdmVy"])

@@ -24,7 +24,7 @@ class Counted:
         return self.made
 
 
-async def test_all_who_ask_meanwhile_share_one_making() -> None:
+async def test_concurrent_callers_share_one_computation() -> None:
     counted = Counted()
     shared = SingleFlight(counted.make, 60.0)
     asking = [asyncio.create_task(shared.get()) for _ in range(50)]
@@ -34,7 +34,7 @@ async def test_all_who_ask_meanwhile_share_one_making() -> None:
     assert await shared.get() == 1
 
 
-async def test_what_is_old_is_made_anew() -> None:
+async def test_an_old_value_is_computed_again() -> None:
     counted = Counted()
     counted.let.set()
     shared = SingleFlight(counted.make, 0.01)
@@ -45,7 +45,7 @@ async def test_what_is_old_is_made_anew() -> None:
     assert await shared.get() == 2
 
 
-async def test_one_that_hangs_is_not_begun_twice_and_nobody_waits_for_ever() -> None:
+async def test_a_computation_that_hangs_is_not_started_twice_and_its_callers_time_out() -> None:
     counted = Counted()
     shared = SingleFlight(counted.make, 0.0, StoreSilent)
     for _ in range(3):
@@ -56,7 +56,7 @@ async def test_one_that_hangs_is_not_begun_twice_and_nobody_waits_for_ever() -> 
     assert await shared.get_within(5) == 1
 
 
-async def test_who_stops_waiting_does_not_stop_it_for_the_others() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_computation() -> None:
     counted = Counted()
     shared = SingleFlight(counted.make, 60.0)
     first, second = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())
@@ -66,7 +66,7 @@ async def test_who_stops_waiting_does_not_stop_it_for_the_others() -> None:
     assert await second == 1
 
 
-async def test_an_error_is_shared_too() -> None:
+async def test_concurrent_callers_share_an_error() -> None:
     tries = []
 
     async def fail() -> None:
@@ -80,7 +80,7 @@ async def test_an_error_is_shared_too() -> None:
     assert tries == [1]
 
 
-async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
+async def test_a_call_that_hangs_keeps_its_place_in_the_gate() -> None:
     gate, let, begun = Gate(2, 0.05, StoreSilent), asyncio.Event(), []
 
     async def question() -> str:
@@ -97,7 +97,7 @@ async def test_what_hangs_keeps_its_place_at_the_gate() -> None:
     assert await gate.run(question) == "answer"
 
 
-async def test_one_may_ask_for_something_newer_than_is_kept() -> None:
+async def test_a_caller_can_ask_for_a_newer_value_than_the_kept_one() -> None:
     counted = Counted()
     counted.let.set()
     shared = SingleFlight(counted.make, 60.0)
@@ -112,10 +112,10 @@ async def test_one_may_ask_for_something_newer_than_is_kept() -> None:
 async def test_an_error_is_not_kept_as_long_as_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watcher.util.single_flight.MAX_ERROR_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
-    told = ["a value", StoreError("throttled")]
+    results = ["a value", StoreError("throttled")]
 
     async def make() -> str:
-        made = told.pop()
+        made = results.pop()
         if isinstance(made, StoreError):
             raise made
         return made

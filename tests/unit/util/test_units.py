@@ -58,7 +58,7 @@ def test_anything_else_is_refused_with_the_reason(text: str, why: str) -> None:
     assert why in str(refused.value)
 
 
-def test_no_time_at_all_is_a_duration_only_where_that_is_said() -> None:
+def test_zero_is_a_duration_only_where_it_is_allowed() -> None:
     assert parse_duration("0s", zero=True) == 0
 
 
