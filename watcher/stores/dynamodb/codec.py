@@ -12,7 +12,7 @@ from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of, 
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Update
 
-_ROW = ("tries", "tried", "answer", "failures", "since", "next_try")
+_TRIES = ("tries", "tried", "answer", "failures", "since", "next_try")
 UNDELIVERED = {"O": DeliveryState.WAITING, "D": DeliveryState.DEAD}
 """The states of deliveries by the kind of their partition; those of others are written in the items."""
 
@@ -62,7 +62,7 @@ def touch(key: EventKey) -> Operation:
 
 def row_of(item: Item, seen: float = 0.0) -> Row:
     """Return the delivery in an item; `seen`: when it was read (monotonic seconds)."""
-    values: dict[str, Any] = {name: item[name] for name in (*_ROW, "after") if name in item}
+    values: dict[str, Any] = {name: item[name] for name in (*_TRIES, "after") if name in item}
     values |= {name: float(values[name]) for name in ("tried", "since", "next_try") if name in values}
     place = Place(item["subject"], item["sink"], item["number"], item["reminder"])
     return Row(place, item["id"], float(item["recorded"]), seen=seen, **values)
@@ -71,6 +71,11 @@ def row_of(item: Item, seen: float = 0.0) -> Row:
 def order_of(item: Item) -> tuple[Any, ...]:
     """Return the position of a delivery among all: by sink, and then as its sink gets them."""
     return item["sink"], item["number"], item["subject"], item["reminder"]
+
+
+def tries_of(delivery: object) -> dict[str, Any]:
+    """Return how the tries of a delivery went (a `Row` or `Sending`): its fields of these names."""
+    return {name: getattr(delivery, name) for name in _TRIES}
 
 
 def record_of(item: Item, event: Event) -> DeliveryRecord:
@@ -124,7 +129,7 @@ def _delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
     """Return an item of a delivery; `more`: further attributes, None to leave one out."""
     values: dict[str, Any] = {
         **row.place._asdict(), "id": row.event_id, "recorded": row.recorded, "after": row.after or None,
-        **{name: getattr(row, name) for name in _ROW},
+        **tries_of(row),
     } | more  # fmt: skip
     if values["answer"] is not None:
         values["answer"] = sound(values["answer"])

@@ -22,21 +22,19 @@ from watcher.core.ports import DeliveryState, Entry
 from watcher.core.retry_policy import OVER
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
-from watcher.stores.dynamodb import chunked_text, codec, items
+from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
-from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb.contents import Contents, SinkRegistry, forget_text, keep_text
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Operation, Put, Table, gather
 
 log = structlog.get_logger()
 
-MAX_COLLISIONS = 5
-"""Tries with other numbers, where those of a forgotten state are in the way."""
+MAX_COLLISIONS = 5  # tries with other numbers, where those of a forgotten state are in the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +89,13 @@ async def prepare(
     for event, sinks in entry.events:
         last = number(last)
         hours.add(items.hour_of(last))
-        text = await chunked_text.kept(table, event.body)
+        text = await keep_text(table, event.body)
         key = EventKey(last, entry.subject, event.id)
         puts += [Put(item, ABSENT) for item in codec.event_items(key, event, now, text)]
         for sink in dict.fromkeys(sinks):
             rows.append(Row(Place(entry.subject, sink, last, 0), event.id, now, after=before.get(sink, 0)))
             before[sink] = last
-    text = await chunked_text.kept(table, state.dump(entry.record))
+    text = await keep_text(table, state.dump(entry.record))
     # One more for the state, and one for what is left if not all deliveries fit.
     room = MOST_WRITTEN - 1 - len(puts)
     fit = rows if len(rows) <= room else rows[: room - 1]
@@ -250,7 +248,7 @@ class Committer:
                 self._retention.subject_changed(subject)
                 await _tidy(gather(self._outbox.end(row, now, DeliveryState.DROPPED, OVER) for row in reminders))
         if prepared.known is not None:
-            await _tidy(chunked_text.forget(self._table, prepared.known.item))
+            await _tidy(forget_text(self._table, prepared.known.item))
 
     def _number(self, now: float, last: int) -> int:
         """Return the next event's number: above the subject's last one, whatever the clocks say."""
@@ -276,14 +274,14 @@ class Committer:
         if item is not None:
             with contextlib.suppress(RefusedError):  # another daemon still polls it
                 await self._table.write(Delete(key, "tx = :tx", {":tx": item["tx"]}))
-            await _tidy(chunked_text.forget(self._table, item))
+            await _tidy(forget_text(self._table, item))
         self._versions.pop(subject, None)
 
     async def _forget_texts(self, discarded: Sequence[Item]) -> None:
         # Another daemon may have written on top of what was committed though its response was lost.
         there = await self._table.agreed(items.key_of(item) for item in discarded)
         kept = {item.get("parts") for item in there.values()}
-        await gather(chunked_text.forget(self._table, item) for item in discarded if item["parts"] not in kept)
+        await gather(forget_text(self._table, item) for item in discarded if item["parts"] not in kept)
 
 
 async def _tidy(work: Awaitable[object]) -> None:

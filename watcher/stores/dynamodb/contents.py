@@ -1,8 +1,13 @@
-"""Reads events, states and deliveries out of the items of the table; every read is strongly consistent."""
+"""What the items of the table mean: texts, events, states, deliveries, sinks. Every read is strongly consistent.
+
+A text may have any length, an item 400 KB: what is too long for one item is cut into parts.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterable
+from uuid import uuid4
 
 import structlog
 
@@ -12,17 +17,19 @@ from watcher.core.ports import DeliveryState
 from watcher.core.state import Record
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items
-from watcher.stores.dynamodb.chunked_text import TornTextError, text_of
-from watcher.stores.dynamodb.items import SHARDS, EventKey, Item, shard_of
-from watcher.stores.dynamodb.table import Table, gather
+from watcher.stores.dynamodb.items import SHARDS, EventKey, Item, Key, shard_of
+from watcher.stores.dynamodb.table import Delete, Put, Table, Update, gather
 
 log = structlog.get_logger()
 
-MAX_READS = 3
-"""How often a text is read that is replaced meanwhile."""
+COMPRESSED = 4096  # characters from which a text is compressed
+LONGEST = 300 * 1024  # bytes of a text in one item
+MAX_READS = 3  # of a text that is replaced meanwhile
+MAX_CHARACTERS = 16 * 1024 * 1024  # of event bodies kept in memory
 
-MAX_CHARACTERS = 16 * 1024 * 1024
-"""Characters of event bodies kept in memory."""
+
+class TornTextError(StoreError):
+    """A part is missing: the text was replaced while it was read."""
 
 
 class Contents:
@@ -76,18 +83,19 @@ class Contents:
         found = await self.table.query(f"{kind}#{shard_of(subject)}", items.lanes(subject))
         return [item for item in found if item.get("subject") == subject and "sink" in item]
 
-    async def undelivered(self, kinds: str, event_id: str | None = None) -> list[Item]:
-        """Return the waiting deliveries (`O`) and dead letters (`D`) of an event (None: of all)."""
-        if event_id is None:
+    async def undelivered(self, kinds: str, event_ids: Collection[str] = ()) -> list[Item]:
+        """Return the waiting deliveries (`O`) and dead letters (`D`) of these events (empty: of all)."""
+        if not event_ids:
             return [item for item in await self.shards(kinds) if "sink" in item]
-        subjects = {key.subject for key in await self.keys_of(event_id)}
+        wanted = set(event_ids)
+        subjects = {key.subject for keys in await gather(map(self.keys_of, wanted)) for key in keys}
         lanes = await gather(self.undelivered_of(kind, subject) for kind in kinds for subject in subjects)
-        return [item for lane in lanes for item in lane if item["id"] == event_id]
+        return [item for lane in lanes for item in lane if item["id"] in wanted]
 
     async def deliveries(self, event_id: str | None, states: Collection[DeliveryState]) -> list[Item]:
         """Return the deliveries of an event (None: of all) in these states."""
         kinds = "".join(kind for kind, state in codec.UNDELIVERED.items() if state in states)
-        found = await self.undelivered(kinds, event_id) if kinds else []
+        found = await self.undelivered(kinds, () if event_id is None else (event_id,)) if kinds else []
         if set(states) - set(codec.UNDELIVERED.values()):
             if event_id is not None:
                 found += await self.table.query(items.by_id(event_id), "D")
@@ -132,3 +140,87 @@ class EventCache:
                 oldest = next(iter(self._events))
                 self._characters -= len(self._events.pop(oldest).body)
         return cached | read
+
+
+class SinkRegistry:
+    """The sinks of this daemon, and of the table's other daemons."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._own: frozenset[str] = frozenset()
+        """The sinks that this daemon registered, or announced since."""
+        self._registered = False
+
+    async def announce(self, sinks: Collection[str]) -> None:
+        """List sinks as `coming` before any delivery waits for them, so that no daemon takes them for removed.
+
+        `register` follows later: a sink's history is replayed first, and a reload waits until the sinks that leave have
+        answered.
+        """
+        if coming := sorted(frozenset(sinks) - self._own):
+            append = "SET coming = list_append(if_not_exists(coming, :none), :coming)"
+            await self._contents.table.write(Update(items.SINKS, "", {":none": [], ":coming": coming}, append))
+            self._own |= frozenset(coming)
+
+    async def register(self, sinks: Collection[str]) -> None:
+        """Make these the registered sinks."""
+        await self._contents.table.write(Put(codec.at(items.SINKS, {"sinks": sorted(sinks)})))
+        self._own, self._registered = frozenset(sinks), True
+
+    async def removed(self, sinks: Collection[str]) -> list[str]:
+        """Return those of `sinks` that no daemon has registered or announced; none before the first `register`.
+
+        In a rolling deployment two configurations are in use: a delivery for a sink of the other one is left to it.
+        """
+        others = [sink for sink in sinks if sink not in self._own] if self._registered else []
+        known = await self._contents.sinks("sinks", "coming") if others else frozenset[str]()
+        return [sink for sink in others if sink not in known]
+
+
+async def keep_text(table: Table, text: str) -> Item:
+    """Write the parts of `text`, if it is long; returns the attributes that hold it.
+
+    Parts are written before the item that refers to them, so a reader of the item finds all of them; no item refers to
+    the parts of a write that never came to its end.
+    """
+    if len(text) < COMPRESSED:
+        return {"text": text}
+    content = zlib.compress(text.encode("utf-8", "surrogatepass"))
+    if len(content) <= LONGEST:
+        return {"text": content}
+    item = {"parts": uuid4().hex, "count": -(-len(content) // LONGEST)}
+    await gather(
+        table.write(Put({**key._asdict(), "text": content[start : start + LONGEST]}))
+        for key, start in zip(_parts_of(item), range(0, len(content), LONGEST), strict=True)
+    )
+    return item
+
+
+async def text_of(table: Table, item: Item) -> str:
+    """Return the text that an item holds.
+
+    Raises:
+        TornTextError: some of its parts are missing.
+        StoreError: it is damaged.
+    """
+    keys = _parts_of(item)
+    found = await table.get_all(keys)
+    if len(found) < len(keys):
+        raise TornTextError(f"{table.address}: a part of {item['k']!r} {item['s']!r} is not there")
+    try:
+        content = b"".join(found[key]["text"] for key in keys) if keys else item["text"]
+        return content if isinstance(content, str) else zlib.decompress(content).decode("utf-8", "surrogatepass")
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise StoreError(
+            f"{table.address}: the text of {item['k']!r} {item['s']!r} cannot be read ({error!r}); restore the table "
+            "to an earlier time, or delete that item"
+        ) from error
+
+
+async def forget_text(table: Table, item: Item | None) -> None:
+    """Delete the parts of an item that was deleted."""
+    await gather(table.write(Delete(key)) for key in _parts_of(item or {}))
+
+
+def _parts_of(item: Item) -> list[Key]:
+    return [Key(f"P#{item['parts']!s}", f"{number:06}") for number in range(item.get("count", 0))]

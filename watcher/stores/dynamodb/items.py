@@ -32,24 +32,16 @@ from watcher.sources import KINDS
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.util.shapes import Each, Optional, check, is_moment
 
-FORM = 1
-"""The version of all this."""
-
+FORM = 1  # the version of all this
 SHARDS = 16
 
 Value = str | int | float | bytes | list[str]
 Item = dict[str, Any]
 """The attributes of an item, as `checked`."""
 
-END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1e6)
-"""A number that no event reaches: no hour is later."""
-
-_KEY_PART = 400
-"""Bytes of a subject or a sink's name in a key (which has 1024 at most); of a longer one, its digest is."""
-
-_BETWEEN = "\x1f"
-"""Occurs in no name, so that no key begins with another by chance."""
-
+END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1e6)  # no event has this number: no hour is later
+MAX_KEY_PART = 400  # bytes of a subject or a sink's name in a key, which has 1024 at most
+SEPARATOR = "\x1f"  # occurs in no name, so that no key begins with another by chance
 OWED = "\x1d"
 """Begins, where a sink's name would stand, the key of a note of deliveries that are still to be written."""
 
@@ -65,7 +57,7 @@ META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
 
 
 class EventKey(NamedTuple):
-    """Identifies an event, and where its items are."""
+    """Identifies an event, and where its items are: itself with its `body`, and its places in the history and by ID."""
 
     number: int
     subject: str
@@ -78,23 +70,19 @@ class EventKey(NamedTuple):
 
     @property
     def sort(self) -> str:
-        """The sort key."""
-        return f"{self.number:020}{_BETWEEN}{self.id}"
+        return f"{self.number:020}{SEPARATOR}{self.id}"
 
     @property
     def body(self) -> Key:
-        """The key of the event with its body."""
         return Key(history(self.subject), self.sort)
 
     @property
     def in_history(self) -> Key:
-        """The key of its place in the history."""
         return Key(f"H#{hour_of(self.number)}", self.sort)
 
     @property
     def by_id(self) -> Key:
-        """The key of its place by its ID."""
-        return Key(by_id(self.id), f"E{_BETWEEN}{self.number:020}{_BETWEEN}{part(self.subject)}")
+        return Key(by_id(self.id), f"E{SEPARATOR}{self.number:020}{SEPARATOR}{part(self.subject)}")
 
 
 @lru_cache(1 << 16)
@@ -119,22 +107,17 @@ def endpoint_of(subject: str) -> tuple[str, ...]:
 def part(text: str) -> str:
     """Return `text`, or its digest, as a part of a key."""
     encoded = text.encode("utf-8", "surrogatepass")
-    return text if len(encoded) <= _KEY_PART else f"#{sha256(encoded).hexdigest()}"
+    return text if len(encoded) <= MAX_KEY_PART else f"#{sha256(encoded).hexdigest()}"
 
 
-def lanes(subject: str) -> str:
-    """Return how the sort keys of all deliveries of a subject begin."""
-    return f"{part(subject)}{_BETWEEN}"
-
-
-def lane(subject: str, sink: str) -> str:
-    """Return how the sort keys of a subject's deliveries to one sink begin."""
-    return f"{lanes(subject)}{part(sink)}{_BETWEEN}"
+def lanes(*names: str) -> str:
+    """Return how the sort keys of deliveries begin: of all of a subject, or of those of a subject to a sink."""
+    return "".join(f"{part(name)}{SEPARATOR}" for name in names)
 
 
 def sort_of(place: Place) -> str:
     """A delivery's sort key, in any partition."""
-    return f"{lane(place.subject, place.sink)}{place.number:020}{_BETWEEN}{place.reminder:06}"
+    return f"{lanes(place.subject, place.sink)}{place.number:020}{SEPARATOR}{place.reminder:06}"
 
 
 def state(subject: str) -> Key:
@@ -154,7 +137,7 @@ def dead(place: Place) -> Key:
 
 def settled(event_id: str, place: Place) -> Key:
     """Return the key of a delivery that was sent or dropped."""
-    return Key(by_id(event_id), f"D{_BETWEEN}{sort_of(place)}")
+    return Key(by_id(event_id), f"D{SEPARATOR}{sort_of(place)}")
 
 
 def history(subject: str) -> str:

@@ -15,13 +15,9 @@ from watcher.stores.dynamodb.client import RefusedError
 from watcher.stores.dynamodb.items import Item, Key, Value
 from watcher.stores.dynamodb.table import ABSENT, ConditionCheck, Delete, Table, Update
 
-LEASES = "L"
-"""The partition of leases and counters."""
-
+LEASES = "L"  # the partition of leases and counters
 SHARD, WATCHER = "S#", "W#"
-
-EXPIRY_SECONDS = 86400
-"""After this DynamoDB deletes the counter of a daemon that was killed."""
+EXPIRY_SECONDS = 86400  # after this DynamoDB deletes the counter of a daemon that was killed
 
 
 class LeaseTable:

@@ -19,23 +19,19 @@ class DynamoOutbox(DynamoReader):
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         registered = await self.registered_sinks()
-        found = await self._undelivered("D", event_ids, sink)
-        wanted = [item for item in found if item["sink"] in registered and not item["reminder"]]
         return await self._move(
             (item, [Put(codec.waiting_item(codec.row_of(item)), ABSENT), codec.touch(codec.event_key(item))])
-            for item in wanted
+            for item in await self.contents.undelivered("D", event_ids)
+            if item["sink"] in registered and sink in (None, item["sink"]) and not item["reminder"]
         )
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
-        found = [(item, codec.row_of(item)) for item in await self._undelivered("OD", [event_id], sink)]
-        state, moment = DeliveryState.DROPPED, now.timestamp()
-        return await self._move((item, [Put(codec.ended_item(row, state, moment, row.answer))]) for item, row in found)
-
-    async def _undelivered(self, kinds: str, event_ids: Collection[str], sink: str | None) -> list[Item]:
-        found: list[Item] = [] if event_ids else await self.contents.undelivered(kinds)
-        for event_id in dict.fromkeys(event_ids):
-            found += await self.contents.undelivered(kinds, event_id)
-        return [item for item in found if sink in (None, item["sink"])]
+        found = [(item, codec.row_of(item)) for item in await self.contents.undelivered("OD", [event_id])]
+        return await self._move(
+            (item, [Put(codec.ended_item(row, DeliveryState.DROPPED, now.timestamp(), row.answer))])
+            for item, row in found
+            if sink in (None, item["sink"])
+        )
 
     async def _move(self, moves: Iterable[tuple[Item, Sequence[Operation]]]) -> int:
         """Delete each item that is still there and carry out the operations that replace it; returns how many were.

@@ -22,9 +22,7 @@ from watcher.stores.dynamodb.schema import check
 from watcher.stores.dynamodb.table import MOST_READ, Table, batches, gather
 from watcher.util.globs import matches
 
-PAGE = 200
-"""Places in the history that are read at a time."""
-
+PAGE = 200  # places in the history that are read at a time
 LATE = 600
 """Seconds by which an event may be recorded after one with a greater number: a commit takes time, and clocks differ, by
 as much as signatures allow (five minutes from AWS's, to either side)."""

@@ -12,20 +12,16 @@ from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryState, ReminderRequest
 from watcher.core.retry_policy import OVER
-from watcher.stores.dynamodb import chunked_text, codec, items
-from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb import codec, items
+from watcher.stores.dynamodb.contents import Contents, SinkRegistry, forget_text, text_of
 from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, batches, gather
 
-BATCH = 50
-"""Events that are looked at together."""
-
+BATCH = 50  # events that are looked at together
 DAY_SECONDS = 86400.0
-
 LOOK_AGAIN_SECONDS = 300.0
 """After this a reminder request without an event is looked at again, if nothing of its subject has happened."""
 
@@ -114,7 +110,7 @@ class Retention:
             return False
         key, recorded = codec.event_key(item), float(item["recorded"])
         last = max(await self._ended_deliveries(key, request.sink), default=None)
-        count = reminders.due(request, await chunked_text.text_of(self._table, item), recorded, last, now)
+        count = reminders.due(request, await text_of(self._table, item), recorded, last, now)
         if count is None:
             due = (last[1] if last else recorded) + request.every
             self._not_before[request] = due if due > now else now + LOOK_AGAIN_SECONDS
@@ -130,9 +126,9 @@ class Retention:
 
     async def _ended_deliveries(self, key: EventKey, sink: str) -> list[tuple[int, float]]:
         """Return the ended deliveries of an event to a sink: the reminder's number, and when it ended."""
-        prefix = f"{items.lane(key.subject, sink)}{key.number:020}"
+        prefix = f"{items.lanes(key.subject, sink)}{key.number:020}"
         settled, dead = await asyncio.gather(
-            self._table.query(items.by_id(key.id), f"D\x1f{prefix}"),
+            self._table.query(items.by_id(key.id), f"D{items.SEPARATOR}{prefix}"),
             self._table.query(f"D#{shard_of(key.subject)}", prefix),
         )
         return [(item["reminder"], codec.ended_at(item)) for item in (*settled, *dead)]
@@ -163,5 +159,5 @@ class Retention:
         if not await self._table.try_transact(places[:MOST_WRITTEN]):
             return False
         await gather(map(self._table.write, places[MOST_WRITTEN:]))
-        await chunked_text.forget(self._table, event)
+        await forget_text(self._table, event)
         return True

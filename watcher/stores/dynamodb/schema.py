@@ -14,11 +14,8 @@ from watcher.stores.dynamodb.table import ABSENT, Put, Table
 KEYS = [{"AttributeName": "k", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}]
 TYPES = [{"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "s", "AttributeType": "S"}]
 TTL = "ttl"
-
-CREATION_SECONDS = 120.0
-"""How long AWS may take to create the table, and to make it ready for backups; looked at every `CHECK_SECONDS`."""
-
-CHECK_SECONDS = 0.5
+CREATION_SECONDS, CHECK_SECONDS = 120.0, 0.5
+"""How long AWS may take to create the table, and to make it ready for backups; how often that is checked."""
 
 
 async def check(table: Table, *, importing: bool = False, preparing: bool = False) -> None:
@@ -110,7 +107,8 @@ async def missing_ttl(table: Table) -> bool:
 
 async def _prepare(table: Table) -> None:
     """Make a table without items watcher's."""
-    if not await table.any():
+    found = await table.call("Scan", {"Limit": 1, "ConsistentRead": True})
+    if not found.get("Items"):
         with contextlib.suppress(RefusedError):  # another process just did
             await table.write(Put({"k": META.k, "s": META.s, "form": FORM, "shards": SHARDS}, ABSENT))
 

@@ -21,7 +21,6 @@ class ShardLanes:
         """The shards whose state and deliveries this daemon has in memory."""
 
     def holds(self, subject: str) -> bool:
-        """Return whether a subject's shard is held."""
         return shard_of(subject) in self.held
 
     def add(self, row: Row) -> None:

@@ -21,14 +21,13 @@ from watcher.core.state_url import Address
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
 from watcher.stores.dynamodb.commit import Committer
-from watcher.stores.dynamodb.contents import EventCache
+from watcher.stores.dynamodb.contents import EventCache, SinkRegistry
 from watcher.stores.dynamodb.items import SHARDS, shard_of
 from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-from watcher.stores.dynamodb.sink_registry import SinkRegistry
 from watcher.stores.dynamodb.table import Put, Table, gather
 
 log = structlog.get_logger()
@@ -41,13 +40,9 @@ class DynamoStore(DynamoReader):
     """The store of one daemon; each part implements some of the methods of the port."""
 
     def __init__(
-        self,
-        address: Address,
-        sessions: Sessions | None = None,
-        *,
-        may_deliver: Callable[[int], bool] | None = None,
+        self, address: Address, sessions: Sessions | None = None, *, may_deliver: Callable[[int], bool] | None = None,
         table: Table | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Create it without access to the table.
 
         Args:
@@ -57,7 +52,6 @@ class DynamoStore(DynamoReader):
             table: one to use in place of an own one.
         """
         super().__init__(address, sessions, table)
-        self._leases = address.leases
         self._sinks = sinks = SinkRegistry(self.contents)
         self._lanes = lanes = ShardLanes(self.table)
         may = may_deliver if address.leases and may_deliver else lanes.held.__contains__
@@ -82,11 +76,11 @@ class DynamoStore(DynamoReader):
             log.warning("store.ttl_disabled", table=self.table.address.table,
                         remedy="turn it on with `watcher state init`",
                         consequence="membership items of daemons that were killed stay in the table")  # fmt: skip
-        if not self._leases:
+        if self.shards is None:
             log.warning("store.leases_disabled", remedy="remove leases=off from `state`: it is only for tests",
                         consequence="every daemon polls every target, beyond the rate limit")  # fmt: skip
             await gather(map(self.loaded.load, range(SHARDS)))
-        seconds = REFRESH_SECONDS if self._leases else REFRESH_WITHOUT_LEASES_SECONDS
+        seconds = REFRESH_SECONDS if self.shards else REFRESH_WITHOUT_LEASES_SECONDS
         self._refreshing = asyncio.create_task(self.loaded.keep_refreshed(seconds), name="store refresh")
 
     async def close(self) -> None:
@@ -108,7 +102,7 @@ class DynamoStore(DynamoReader):
 class Shards:
     """The shards in memory. With leases nothing is held until `load`; without, everything from the start."""
 
-    count = SHARDS
+    count, shard_of = SHARDS, staticmethod(shard_of)
 
     def __init__(self, lanes: ShardLanes, committer: Committer, outbox: ShardOutbox, sinks: SinkRegistry) -> None:
         self._lanes = lanes
@@ -123,11 +117,8 @@ class Shards:
 
     def leases(self, me: str) -> LeaseTable:
         """Return the leases for the daemon `me`; their calls do not wait behind the store's."""
-        return LeaseTable(Table(self._lanes.table.address, self._lanes.table.caller), me)
-
-    @staticmethod
-    def shard_of(subject: str) -> int:
-        return shard_of(subject)
+        shared = self._lanes.table
+        return LeaseTable(Table(shared.address, shared.caller), me)
 
     async def load(self, shard: int) -> dict[str, Record]:
         records = await self._committer.load(shard)

@@ -106,11 +106,6 @@ class Table:
         )
         return self._paged("Query", wanted, values)
 
-    async def any(self) -> bool:
-        """Return whether there is any item."""
-        response = await self.call("Scan", {"Limit": 1, "ConsistentRead": True})
-        return bool(response.get("Items"))
-
     def scan(self, prefix: str) -> AsyncIterator[Item]:
         """Return the items of all partitions that begin with `prefix`, in no order, by reading the whole table."""
         return self._paged("Scan", {"FilterExpression": "begins_with(k, :p)"}, {":p": prefix})
@@ -145,7 +140,6 @@ class Table:
             return await self.caller.call(operation, {"TableName": self.address.table, **(parameters or {})}, **within)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self.caller.close()
 
     async def _paged(

@@ -14,8 +14,9 @@ from watcher.core import state
 from watcher.core.leases import Beat
 from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
-from watcher.stores.dynamodb import chunked_text, codec, items, schema
+from watcher.stores.dynamodb import codec, items, schema
 from watcher.stores.dynamodb.client import RefusedError
+from watcher.stores.dynamodb.contents import keep_text, text_of
 from watcher.stores.dynamodb.items import META, EventKey, Item, Value
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.lease_table import LEASES, WATCHER, LeaseTable, seen_in
@@ -24,12 +25,8 @@ from watcher.stores.dynamodb.table import Delete, Put, Update, batches, gather
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 BATCH = 50
-
-KINDS = ("T#", "E#", "H", "X#", "O#", "D#", "P#")
-"""The beginnings of the partitions that an import fills."""
-
-READS_PER_TERM = 4
-"""Reads of the counters in a term."""
+KINDS = ("T#", "E#", "H", "X#", "O#", "D#", "P#")  # how the partitions begin that an import fills
+READS_PER_TERM = 4  # of the counters
 
 
 class DynamoMover(DynamoReader):
@@ -53,7 +50,7 @@ class DynamoMover(DynamoReader):
                 found = await self.table.get_all(key.body for key in some)
                 for key in [key for key in some if key.body in found]:
                     item = found[key.body]
-                    event = codec.event_of(item, await chunked_text.text_of(self.table, item))
+                    event = codec.event_of(item, await text_of(self.table, item))
                     known.add(key)
                     yield Recorded(key.number, float(item["recorded"]), event)
         for item in sorted(await self.contents.deliveries(None, [*DeliveryState]), key=codec.order_of):
@@ -130,7 +127,7 @@ class DynamoMover(DynamoReader):
                     names.states.append(part)
                 case Recorded(_, recorded, event):
                     key = names.add(part)
-                    text = await chunked_text.kept(self.table, event.body)
+                    text = await keep_text(self.table, event.body)
                     puts += codec.event_items(key, event, recorded, text)
                     puts.append({"k": "H", "s": items.hour_of(key.number)})
                 case Sending():
@@ -139,7 +136,7 @@ class DynamoMover(DynamoReader):
 
     async def _write_state(self, part: State, names: _Names) -> None:
         values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
-        text = await chunked_text.kept(self.table, state.dump(part.record))
+        text = await keep_text(self.table, state.dump(part.record))
         await self.table.write(Put(codec.at(items.state(part.subject), values | text)))
 
     async def _empty(self) -> bool:
@@ -184,17 +181,13 @@ class _Names:
 
 def _sending(row: Row, kind: DeliveryState, ended: float | None = None) -> Sending:
     place = row.place
-    return Sending(
-        place.number, place.subject, place.sink, place.reminder, kind, row.tries, row.tried, ended, row.answer,
-        row.failures, row.since, row.next_try,
-    )  # fmt: skip
+    tries = codec.tries_of(row)
+    return Sending(place.number, place.subject, place.sink, place.reminder, kind, ended=ended, **tries)
 
 
 def _delivery(part: Sending, event: EventKey, recorded: float) -> Item:
     place = Place(part.subject, part.sink, event.number, part.reminder)
-    row = Row(
-        place, event.id, recorded, part.tries, part.tried, part.answer, part.failures, part.since, part.next_try
-    )  # fmt: skip
+    row = Row(place, event.id, recorded, **codec.tries_of(part))
     if part.state is DeliveryState.WAITING:
         return codec.waiting_item(row)
     return codec.ended_item(row, part.state, part.ended, part.answer)
