@@ -829,18 +829,19 @@ async def test_an_event_is_not_pruned_if_it_got_a_reminder_after_it_was_found_un
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        ({"k": "T#0", "s": "a", "text": "{}"}, "k=.*T#0.*: the item has no 'subject'"),
-        ({"k": "T#0", "s": "a", "subject": 5, "text": "{}"}, "the item.subject cannot be 5"),
-        ({"k": "T#0", "s": "a", "subject": "a", "text": 5}, "the item.text cannot be 5"),
-        ({"k": "T#0", "s": "a", "subject": "a", "text": "{}"}, "the state of a of form None"),
-        ({"k": "T#0", "s": "a", "subject": "a", "text": b"x"}, "the text of 'T#0' 'a' cannot be read"),
-        ({"k": "T#0", "s": "a", "subject": "a"}, "the text of 'T#0' 'a' cannot be read"),
+        ({"text": "{}"}, "k=.*T#0.*: the item has no 'subject'"),
+        ({"subject": 5, "tx": "1", "text": "{}"}, "the item.subject cannot be 5"),
+        ({"subject": "a", "text": "{}"}, "the item has no 'tx'"),
+        ({"subject": "a", "tx": "1", "text": 5}, "the item.text cannot be 5"),
+        ({"subject": "a", "tx": "1", "text": "{}"}, "the state of a of form None"),
+        ({"subject": "a", "tx": "1", "text": b"x"}, "the text of 'T#0' 'a' cannot be read"),
+        ({"subject": "a", "tx": "1"}, "the text of 'T#0' 'a' cannot be read"),
     ],
 )
 async def test_a_state_that_watcher_never_writes_is_reported_with_its_key(
     table: Address, item: items.Item, words: str
 ) -> None:
-    await write(table, item)
+    await write(table, {"k": "T#0", "s": "a", **item})
     async with opened(DynamoReader(table)) as reader:
         with pytest.raises(StoreError, match=f"^dynamodb://{table.table}: .*{words}"):
             await reader.records()

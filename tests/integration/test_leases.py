@@ -13,7 +13,7 @@ from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.core.state_url import Address
 from watcher.stores.dynamodb.items import SHARDS
-from watcher.stores.dynamodb.lease_table import LeaseTable, lease
+from watcher.stores.dynamodb.lease_table import LeaseTable, lease_key
 from watcher.stores.dynamodb.schema import init
 from watcher.stores.dynamodb.table import Table, Update
 from watcher.util.clock import SystemClock
@@ -76,11 +76,11 @@ async def test_a_released_shard_is_acquired_with_the_next_epoch(a: LeaseTable, b
 
 
 async def test_a_shard_of_which_only_an_operator_s_news_is_known_can_be_taken(table: Table, a: LeaseTable) -> None:
-    await table.write(Update(lease(3), "", {":one": 1}, "ADD news :one"))
+    await table.write(Update(lease_key(3), "", {":one": 1}, "ADD news :one"))
     seen = (await a.read()).leases[3]
     assert seen == Lease(None, 0, 1)
     assert await a.acquire(3, seen) == Lease("a", 1, 1)
-    await table.write(Update(lease(3), "", {":one": 1}, "ADD news :one"))
+    await table.write(Update(lease_key(3), "", {":one": 1}, "ADD news :one"))
     assert (await a.read()).leases == {3: Lease("a", 1, 2)}
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.stores.dynamodb import items
-from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, shard_of, sound
+from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, encodable, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Update
 
@@ -132,5 +132,5 @@ def _delivery_item(key: Key, row: Row, **more: Value | None) -> Item:
         **tries_of(row),
     } | more  # fmt: skip
     if values["answer"] is not None:
-        values["answer"] = sound(values["answer"])
+        values["answer"] = encodable(values["answer"])
     return at(key, {name: value for name, value in values.items() if value is not None})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -24,13 +24,13 @@ from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
-from watcher.stores.dynamodb.contents import Contents, SinkRegistry, forget_text, keep_text
+from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, keep_text
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Operation, Put, Table, gather
+from watcher.stores.dynamodb.table import ABSENT, MAX_WRITTEN, Delete, Operation, Put, Table, gather
 
 log = structlog.get_logger()
 
@@ -74,20 +74,17 @@ class CollisionError(Exception):
     """The events' numbers are taken: those of a state that was forgotten."""
 
 
-async def prepare(
-    table: Table, entry: Entry, known: Version | None, now: float, number: Callable[[int], int]
-) -> Prepared:
+async def prepare(table: Table, entry: Entry, known: Version | None, now: float, first: int) -> Prepared:
     """Return the transaction that commits an entry; texts that are too long for it are written before.
 
-    `number` returns the next event's number, above the subject's last one.
+    `first`: the number of its first event, above the subject's last one.
     """
     last = known.item.get("n", 0) if known else 0
     puts: list[Operation] = []
     rows: list[Row] = []
     hours: set[str] = set()
     before: dict[str, int] = {}
-    for event, sinks in entry.events:
-        last = number(last)
+    for last, (event, sinks) in enumerate(entry.events, first):  # the last number stays the state's
         hours.add(items.hour_of(last))
         text = await keep_text(table, event.body)
         key = EventKey(last, entry.subject, event.id)
@@ -97,11 +94,11 @@ async def prepare(
             before[sink] = last
     text = await keep_text(table, state.dump(entry.record))
     # One more for the state, and one for what is left if not all deliveries fit.
-    room = MOST_WRITTEN - 1 - len(puts)
+    room = MAX_WRITTEN - 1 - len(puts)
     fit = rows if len(rows) <= room else rows[: room - 1]
     waiting = [codec.waiting_item(row) for row in fit]
     owed = codec.owing(rows[len(fit) :])
-    # A daemon that reads the state must find what was written with it (`Table.agreed`).
+    # A daemon that reads the state must find what was written with it (`Table.get_committed`).
     wrote = [item["s"] for item in [*waiting, *([owed] if owed else [])]]
     values = {"subject": entry.subject, "tx": uuid4().hex, "n": last, "wrote": wrote}
     item = codec.at(items.state(entry.subject), values | text)
@@ -125,7 +122,7 @@ async def carry_out(table: Table, prepared: Prepared) -> None:
         found = await table.get(items.state(prepared.entry.subject))
         tx = found and found["tx"]
         if tx == name:
-            await table.agreed(codec.written_with(found))
+            await table.get_committed(codec.written_with(found))
             return
         if tx != (prepared.known and prepared.known.item["tx"]):
             raise ConflictError from error
@@ -137,11 +134,9 @@ async def carry_out(table: Table, prepared: Prepared) -> None:
 class Committer:
     """Knows which version of each state this daemon has read or written."""
 
-    def __init__(
-        self, contents: Contents, lanes: ShardLanes, outbox: ShardOutbox, sinks: SinkRegistry, retention: Retention
-    ) -> None:
-        self._table = contents.table
-        self._contents = contents
+    def __init__(self, lanes: ShardLanes, outbox: ShardOutbox, sinks: SinkRegistry, retention: Retention) -> None:
+        self._table = lanes.table
+        self._contents = lanes.contents
         self._lanes = lanes
         self._outbox = outbox
         self._sinks = sinks
@@ -179,7 +174,7 @@ class Committer:
         # States first: whatever was committed by then waits, or was delivered, when what waits is read.
         found = await self._table.query(f"T#{shard}")
         states = [each for each in await gather(map(self._contents.record_of, found)) if each is not None]
-        await self._table.agreed(key for _, _, item in states for key in codec.written_with(item))
+        await self._table.get_committed(key for _, _, item in states for key in codec.written_with(item))
         await self._lanes.read(shard)
         self._versions |= {subject: Version.of(record, item) for subject, record, item in states}
         self._last_number = max(self._last_number, self._lanes.index.newest())
@@ -224,7 +219,10 @@ class Committer:
         known = self._versions.get(entry.subject)
         if entry.follows not in (None, known.record if known else Record()):
             raise ConflictError  # it was found before what is known by now
-        prepared = await prepare(self._table, entry, known, now, lambda last: self._number(now, last))
+        # Whatever the clocks say, numbers grow.
+        first = max(items.number_at(now), self._last_number + 1, known.item.get("n", 0) + 1 if known else 0)
+        self._last_number = first + len(entry.events) - 1
+        prepared = await prepare(self._table, entry, known, now, first)
         self._prepared[id(entry)] = prepared
         return prepared
 
@@ -250,15 +248,10 @@ class Committer:
         if prepared.known is not None:
             await _tidy(forget_text(self._table, prepared.known.item))
 
-    def _number(self, now: float, last: int) -> int:
-        """Return the next event's number: above the subject's last one, whatever the clocks say."""
-        self._last_number = max(items.number_at(now), self._last_number + 1, last + 1)
-        return self._last_number
-
     async def _reload(self, subject: str) -> tuple[str, Record | None]:
         found = await self._contents.record_of(await self._table.get(items.state(subject)))
         if found is not None:
-            await self._table.agreed(codec.written_with(found[2]))
+            await self._table.get_committed(codec.written_with(found[2]))
         await self._lanes.read_subject(subject)
         if found is not None:
             self._versions[subject] = Version.of(*found[1:])
@@ -279,7 +272,7 @@ class Committer:
 
     async def _forget_texts(self, discarded: Sequence[Item]) -> None:
         # Another daemon may have written on top of what was committed though its response was lost.
-        there = await self._table.agreed(items.key_of(item) for item in discarded)
+        there = await self._table.get_committed(items.key_of(item) for item in discarded)
         kept = {item.get("parts") for item in there.values()}
         await gather(forget_text(self._table, item) for item in discarded if item["parts"] not in kept)
 

@@ -22,8 +22,8 @@ from watcher.stores.dynamodb.table import Delete, Put, Table, Update, gather
 
 log = structlog.get_logger()
 
-COMPRESSED = 4096  # characters from which a text is compressed
-LONGEST = 300 * 1024  # bytes of a text in one item
+COMPRESSED_FROM = 4096  # characters from which a text is compressed
+MAX_TEXT_BYTES = 300 * 1024  # bytes of a text in one item
 MAX_READS = 3  # of a text that is replaced meanwhile
 MAX_CHARACTERS = 16 * 1024 * 1024  # of event bodies kept in memory
 
@@ -183,15 +183,15 @@ async def keep_text(table: Table, text: str) -> Item:
     Parts are written before the item that refers to them, so a reader of the item finds all of them; no item refers to
     the parts of a write that never came to its end.
     """
-    if len(text) < COMPRESSED:
+    if len(text) < COMPRESSED_FROM:
         return {"text": text}
     content = zlib.compress(text.encode("utf-8", "surrogatepass"))
-    if len(content) <= LONGEST:
+    if len(content) <= MAX_TEXT_BYTES:
         return {"text": content}
-    item = {"parts": uuid4().hex, "count": -(-len(content) // LONGEST)}
+    item = {"parts": uuid4().hex, "count": -(-len(content) // MAX_TEXT_BYTES)}
     await gather(
-        table.write(Put({**key._asdict(), "text": content[start : start + LONGEST]}))
-        for key, start in zip(_parts_of(item), range(0, len(content), LONGEST), strict=True)
+        table.write(Put({**key._asdict(), "text": content[start : start + MAX_TEXT_BYTES]}))
+        for key, start in zip(_parts_of(item), range(0, len(content), MAX_TEXT_BYTES), strict=True)
     )
     return item
 

@@ -165,7 +165,7 @@ def key_of(item: Item) -> Key:
     return Key(str(item["k"]), str(item["s"]))
 
 
-def sound(text: str) -> str:
+def encodable(text: str) -> str:
     """Return `text` as DynamoDB accepts it: a lone surrogate becomes a question mark."""
     return text.encode("utf-8", "replace").decode()
 
@@ -231,7 +231,7 @@ _NAMED = {"number": int, "id": str, "subject": str}
 _SHOWN = {**_NAMED, "type": str, "time": str, "recorded": is_moment}
 _OWED = Each(list, str)
 _FORMS: dict[str, Any] = {
-    "T": {"subject": str, "tx": Optional(str), "n": Optional(int), **_TEXT},
+    "T": {"subject": str, "tx": str, "n": Optional(int), **_TEXT},
     "E": _SHOWN | _TEXT,
     "H": _SHOWN,
     "X": _NAMED,

@@ -32,7 +32,7 @@ class LeaseTable:
         """Increase the counter; it is never set, so that a renewal that arrives late moves it, too."""
         values = {":one": 1, ":leaving": int(leaving), ":ttl": int(time.time()) + EXPIRY_SECONDS}
         renewal = "SET leaving = :leaving, #ttl = :ttl ADD #n :one"
-        await self._table.write(Update(life(self._me), "", values, renewal))
+        await self._table.write(Update(counter_key(self._me), "", values, renewal))
 
     async def read(self) -> Seen:
         return seen_in(await self._table.query(LEASES))
@@ -49,32 +49,32 @@ class LeaseTable:
         thefts = [self._taking(shard, seen.leases[shard]) for shard in shards]
         beat = seen.watchers.get(owner)
         unmoved = ("#n = :n", {":n": beat.count}) if beat else (ABSENT,)
-        stolen = await self._table.try_transact([ConditionCheck(life(owner), *unmoved), *thefts])
+        stolen = await self._table.try_transact([ConditionCheck(counter_key(owner), *unmoved), *thefts])
         return {shard: self._taken(seen.leases[shard]) for shard in shards} if stolen else {}
 
     async def release(self, shard: int, mine: Lease) -> None:
         """Release a lease; one that was stolen meanwhile stays as it is."""
         with contextlib.suppress(RefusedError):
-            await self._table.write(Update(lease(shard), *_unchanged(mine), "REMOVE #owner"))
+            await self._table.write(Update(lease_key(shard), *_unchanged(mine), "REMOVE #owner"))
 
     async def resign(self) -> None:
-        await self._table.write(Delete(life(self._me)))
+        await self._table.write(Delete(counter_key(self._me)))
 
     def _taking(self, shard: int, seen: Lease) -> Update:
         unchanged, values = _unchanged(seen)
         values |= {":me": self._me, ":next": seen.epoch + 1}
-        return Update(lease(shard), unchanged, values, "SET #owner = :me, epoch = :next")
+        return Update(lease_key(shard), unchanged, values, "SET #owner = :me, epoch = :next")
 
     def _taken(self, seen: Lease) -> Lease:
         return Lease(self._me, seen.epoch + 1, seen.news)
 
 
-def lease(shard: int) -> Key:
+def lease_key(shard: int) -> Key:
     """Return the key of a shard's lease."""
     return Key(LEASES, f"{SHARD}{shard}")
 
 
-def life(watcher: str) -> Key:
+def counter_key(watcher: str) -> Key:
     """Return the key of a daemon's counter."""
     return Key(LEASES, f"{WATCHER}{watcher}")
 

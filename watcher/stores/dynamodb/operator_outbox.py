@@ -9,7 +9,7 @@ from datetime import datetime
 from watcher.core.ports import DeliveryState
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
-from watcher.stores.dynamodb.lease_table import lease
+from watcher.stores.dynamodb.lease_table import lease_key
 from watcher.stores.dynamodb.reader import DynamoReader
 from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Operation, Put, Update, gather
 
@@ -55,4 +55,6 @@ class DynamoOutbox(DynamoReader):
         try:
             return sum(await gather(move(key, each) for key, each in by_event.items()))
         finally:
-            await gather(self.table.write(Update(lease(shard), "", {":one": 1}, "ADD news :one")) for shard in shards)
+            await gather(
+                self.table.write(Update(lease_key(shard), "", {":one": 1}, "ADD news :one")) for shard in shards
+            )

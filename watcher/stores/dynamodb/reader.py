@@ -19,7 +19,7 @@ from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item
 from watcher.stores.dynamodb.schema import check
-from watcher.stores.dynamodb.table import MOST_READ, Table, batches, gather
+from watcher.stores.dynamodb.table import MAX_READ, Table, batches, gather
 from watcher.util.globs import matches
 
 PAGE = 200  # places in the history that are read at a time
@@ -65,7 +65,7 @@ class DynamoReader:
                     break
         keys = sorted(map(codec.event_key, found), reverse=query.newest)
         events: list[tuple[int, Event]] = []
-        for some in batches(keys, MOST_READ):
+        for some in batches(keys, MAX_READ):
             events += await self._numbered(some)
             count, events = len(events), fitting(events, query.size)
             if len(events) < count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 
 from watcher.core import reminders
@@ -13,12 +13,12 @@ from watcher.core.events import Event
 from watcher.core.ports import DeliveryState, ReminderRequest
 from watcher.core.retry_policy import OVER
 from watcher.stores.dynamodb import codec, items
-from watcher.stores.dynamodb.contents import Contents, SinkRegistry, forget_text, text_of
+from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, text_of
 from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-from watcher.stores.dynamodb.table import ABSENT, MOST_WRITTEN, Delete, Put, batches, gather
+from watcher.stores.dynamodb.table import ABSENT, MAX_WRITTEN, Delete, Put, batches, gather
 
 BATCH = 50  # events that are looked at together
 DAY_SECONDS = 86400.0
@@ -29,9 +29,9 @@ LOOK_AGAIN_SECONDS = 300.0
 class Retention:
     """Whatever lets a delivery of an old event wait marks the event, so that no daemon prunes it at the same moment."""
 
-    def __init__(self, contents: Contents, lanes: ShardLanes, outbox: ShardOutbox, sinks: SinkRegistry) -> None:
-        self._table = contents.table
-        self._contents = contents
+    def __init__(self, lanes: ShardLanes, outbox: ShardOutbox, sinks: SinkRegistry) -> None:
+        self._table = lanes.table
+        self._contents = lanes.contents
         self._lanes = lanes
         self._index = lanes.index
         self._outbox = outbox
@@ -49,7 +49,7 @@ class Retention:
             if hour >= items.hour_of(first):
                 places = [item async for item in self._table.pages(f"H#{hour}", since=f"{first:020}")]
                 for some in batches([item for item in places if float(item["recorded"]) >= moment], BATCH):
-                    done += sum(await gather(self._replayed(item, sink, wanted) for item in some))
+                    done += await self._replay(some, sink, wanted)
         return done
 
     async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
@@ -84,14 +84,19 @@ class Retention:
         """Forget when the next reminders of a subject are due: it has new events."""
         self._not_before = {request: at for request, at in self._not_before.items() if request.subject != subject}
 
-    async def _replayed(self, item: Item, sink: str, wanted: Callable[[Event], bool]) -> bool:
-        key = codec.event_key(item)
-        event = (await self._contents.events_at([key])).get(key)
-        if event is None or not wanted(event):
-            return False
-        row = Row(Place(key.subject, sink, key.number, 0), key.id, float(item["recorded"]))
-        had = [items.waiting(row.place), items.dead(row.place), items.settled(key.id, row.place)]
-        return not await self._table.get_all(had) and await self._let_wait(row)
+    async def _replay(self, some: Sequence[Item], sink: str, wanted: Callable[[Event], bool]) -> int:
+        events = await self._contents.events_at(map(codec.event_key, some))
+        rows = [
+            Row(Place(key.subject, sink, key.number, 0), key.id, float(item["recorded"]))
+            for item in some
+            if (key := codec.event_key(item)) in events and wanted(events[key])
+        ]
+        had = [
+            {items.waiting(row.place), items.dead(row.place), items.settled(row.event_id, row.place)} for row in rows
+        ]
+        found = await self._table.get_all(chain(*had))
+        new = [row for row, keys in zip(rows, had, strict=True) if keys.isdisjoint(found)]
+        return sum(await gather(map(self._let_wait, new)))
 
     async def _let_wait(self, row: Row) -> bool:
         """Let an old event wait for a sink; returns False if the event was pruned, or waits already."""
@@ -156,8 +161,8 @@ class Retention:
         untouched = ("touched = :t", {":t": seen}) if seen else ("attribute_not_exists(touched)",)
         places = [Delete(key.body, *untouched), Delete(key.in_history), Delete(key.by_id)]
         places += [Delete(items.key_of(item)) for item in old]
-        if not await self._table.try_transact(places[:MOST_WRITTEN]):
+        if not await self._table.try_transact(places[:MAX_WRITTEN]):
             return False
-        await gather(map(self._table.write, places[MOST_WRITTEN:]))
+        await gather(map(self._table.write, places[MAX_WRITTEN:]))
         await forget_text(self._table, event)
         return True

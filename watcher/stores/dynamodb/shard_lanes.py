@@ -6,16 +6,18 @@ import time
 from collections.abc import Sequence
 
 from watcher.stores.dynamodb import codec, items
+from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import Item, shard_of
 from watcher.stores.dynamodb.lane_index import Index, Row
-from watcher.stores.dynamodb.table import MOST_WRITTEN, Delete, Put, Table
+from watcher.stores.dynamodb.table import MAX_WRITTEN, Delete, Put
 
 
 class ShardLanes:
     """The index has the deliveries' order; the table decides whether one still waits."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.table = contents.table
         self.index = Index()
         self.held: set[int] = set()
         """The shards whose state and deliveries this daemon has in memory."""
@@ -52,7 +54,7 @@ class ShardLanes:
         """Write the deliveries that a commit left for later, step by step; any daemon that reads the note continues."""
         rows = rest = codec.owed_rows(note)
         while rest:
-            some, rest = rest[: MOST_WRITTEN - 1], rest[MOST_WRITTEN - 1 :]
+            some, rest = rest[: MAX_WRITTEN - 1], rest[MAX_WRITTEN - 1 :]
             unchanged, left = ("tx = :tx", {":tx": note["tx"]}), codec.owing(rest)
             if left is None:
                 change: Put | Delete = Delete(items.key_of(note), *unchanged)
@@ -70,7 +72,7 @@ class ShardLanes:
         """
         there, seen, more = {row.place for row in rows}, rows, list[Row]()
         while wanted := [before for row in seen if (before := row.before) is not None and before not in there]:
-            found = await self.table.agreed(map(items.waiting, wanted))
+            found = await self.table.get_committed(map(items.waiting, wanted))
             seen = [codec.row_of(item, begun) for item in found.values()]
             there |= {row.place for row in seen}
             more += seen
@@ -79,5 +81,5 @@ class ShardLanes:
     async def _written_with(self, note: Item, begun: float) -> list[Row]:
         """Return the deliveries that a commit wrote beside its note of those still owed."""
         state = await self.table.get(items.state(note["subject"]))
-        found = await self.table.agreed(codec.written_with(state))
+        found = await self.table.get_committed(codec.written_with(state))
         return [codec.row_of(item, begun) for item in found.values() if "sink" in item]

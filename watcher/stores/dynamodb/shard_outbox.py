@@ -24,28 +24,24 @@ Pending = tuple[DeliveryOutcome, Row, list[Operation]]
 
 log = structlog.get_logger()
 
+_STREAK = "failures = :failures, since = :since, next_try = :next"
+
 BATCH, PARALLEL = 20, 4
 """Deliveries that are settled in one transaction; transactions at once where there are many."""
 
 
 class ShardOutbox:
-    """The deliveries of the held shards, as long as the lease of each permits it."""
+    """The deliveries of the held shards, as long as the lease of each permits it.
 
-    def __init__(
-        self, lanes: ShardLanes, events: EventCache, may_deliver: Callable[[int], bool], trusted_seconds: float
-    ) -> None:
-        """Create it without access to the table.
+    `may_deliver`: whether the deliveries of a shard may be handed out at this moment; `trusted_seconds`: for how long a
+    delivery that was read is taken to wait still.
+    """
 
-        Args:
-            lanes: the waiting deliveries.
-            events: the events that they deliver.
-            may_deliver: whether the deliveries of a shard may be handed out at this moment.
-            trusted_seconds: for how long a delivery that was read is taken to wait still.
-        """
+    def __init__(self, lanes: ShardLanes, may_deliver: Callable[[int], bool], trusted_seconds: float) -> None:
         self._table = lanes.table
         self._lanes = lanes
         self._index = lanes.index
-        self._events = events
+        self._events = EventCache(lanes.contents)
         self._may: Callable[[str], bool] = lambda subject: may_deliver(shard_of(subject))
         self._trusted_seconds = trusted_seconds
 
@@ -119,8 +115,10 @@ class ShardOutbox:
             self._index.failed(row.place, now, result.pause)
         if result.state is DeliveryState.WAITING:
             return
-        if following := self._index.remove(row.place, failing=result.failing):
-            await self._table.try_transact([_inheriting(following)])
+        if following := self._index.remove(row.place, failing=result.failing):  # it takes over its lane's failures
+            values = {":failures": following.failures, ":since": following.since or now, ":next": following.next_try}
+            change = Update(items.waiting(following.place), PRESENT, values, f"SET {_STREAK}")
+            await self._table.try_transact([change])
 
     async def _dead_letter_together(self, rows: Sequence[Row], now: float, reason: str) -> int:
         operations = [each for row in rows for each in codec.end(row, now, DeliveryState.DEAD, reason)]
@@ -165,7 +163,7 @@ class ShardOutbox:
 
     async def _look_for_event(self, row: Row) -> None:
         """Drop a delivery whose event was deleted from the table; it may also be seen a moment before its event."""
-        if not await self._table.agreed([items.waiting(row.place)]):
+        if not await self._table.get_committed([items.waiting(row.place)]):
             self._index.remove(row.place)
         elif not await self._events.events_at([EventKey.of(row)]):
             log.error("delivery.event_missing", event_id=row.event_id, subject=row.place.subject)
@@ -188,21 +186,11 @@ def _settling(result: DeliveryOutcome, row: Row, now: float) -> list[Operation]:
     if result.state is not DeliveryState.WAITING:
         tried = Row(row.place, row.event_id, row.recorded, row.tries + 1, now)
         return codec.end(tried, now, result.state, result.answer)
-    values: dict[str, Value] = {":one": 1, ":now": now, ":answer": items.sound(result.answer), ":tries": row.tries}
+    values: dict[str, Value] = {":one": 1, ":now": now, ":answer": items.encodable(result.answer), ":tries": row.tries}
     change = "SET tries = tries + :one, tried = :now, answer = :answer"
     if result.failing:
-        change += ", failures = :failures, since = :since, next_try = :next"
+        change += f", {_STREAK}"
         since = now if row.since is None else row.since
         values |= {":failures": row.failures + 1, ":since": since, ":next": now + result.pause}
     # A repeat of what was written counts no try twice.
     return [Update(items.waiting(row.place), f"{PRESENT} AND tries = :tries", values, change)]
-
-
-def _inheriting(row: Row) -> Operation:
-    """Return the operation by which a delivery takes over its lane's failures."""
-    values: dict[str, Value] = {":failures": row.failures, ":next": row.next_try}
-    change = "SET failures = :failures, next_try = :next"
-    if row.since is not None:
-        values[":since"] = row.since
-        change += ", since = :since"
-    return Update(items.waiting(row.place), PRESENT, values, change)

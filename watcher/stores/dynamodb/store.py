@@ -21,7 +21,7 @@ from watcher.core.state_url import Address
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
 from watcher.stores.dynamodb.commit import Committer
-from watcher.stores.dynamodb.contents import EventCache, SinkRegistry
+from watcher.stores.dynamodb.contents import SinkRegistry
 from watcher.stores.dynamodb.items import SHARDS, shard_of
 from watcher.stores.dynamodb.lease_table import LeaseTable
 from watcher.stores.dynamodb.reader import DynamoReader
@@ -53,13 +53,13 @@ class DynamoStore(DynamoReader):
         """
         super().__init__(address, sessions, table)
         self._sinks = sinks = SinkRegistry(self.contents)
-        self._lanes = lanes = ShardLanes(self.table)
+        self._lanes = lanes = ShardLanes(self.contents)
         may = may_deliver if address.leases and may_deliver else lanes.held.__contains__
         # With leases no other daemon settles what was read.
         trusted_seconds = REFRESH_SECONDS if address.leases else 0.0
-        self._outbox = outbox = ShardOutbox(lanes, EventCache(self.contents), may, trusted_seconds)
-        retention = Retention(self.contents, lanes, outbox, sinks)
-        committer = Committer(self.contents, lanes, outbox, sinks, retention)
+        self._outbox = outbox = ShardOutbox(lanes, may, trusted_seconds)
+        retention = Retention(lanes, outbox, sinks)
+        committer = Committer(lanes, outbox, sinks, retention)
         self.loaded = Shards(lanes, committer, outbox, sinks)
         self.shards: Sharded | None = self.loaded if address.leases else None
         self._refreshing: asyncio.Task[None] | None = None

@@ -15,7 +15,7 @@ from watcher.stores.dynamodb.client import Caller, RefusedError
 from watcher.stores.dynamodb.items import Item, Key, Value, checked, decode, encode, key_of
 from watcher.util.redaction import printable
 
-MOST_READ, MOST_WRITTEN, MOST_AT_ONCE = 100, 100, 16
+MAX_READ, MAX_WRITTEN, MAX_REQUESTS = 100, 100, 16
 """Items in one BatchGetItem, in one transaction; requests under way at the same time."""
 
 ABSENT, PRESENT = "attribute_not_exists(k)", "attribute_exists(k)"
@@ -59,7 +59,7 @@ class Table:
         """`caller`: one whose connections are shared; the limit of requests at the same time is not."""
         self.address = address
         self.caller = caller or Caller(address)
-        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_REQUESTS)
 
     async def get(self, key: Key) -> Item | None:
         """Return an item; None: it does not exist."""
@@ -68,18 +68,18 @@ class Table:
 
     async def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """Return those of the items that exist."""
-        chunks = await asyncio.gather(*map(self._get_chunk, batches(dict.fromkeys(keys), MOST_READ)))
+        chunks = await asyncio.gather(*map(self._get_chunk, batches(dict.fromkeys(keys), MAX_READ)))
         return {key_of(item): item for chunk in chunks for item in chunk}
 
-    async def agreed(self, keys: Iterable[Key]) -> dict[Key, Item]:
+    async def get_committed(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """Return those of the items that exist, once no transaction on them is under way.
 
         What a transaction writes may be seen item by item, for a moment: this sees all of it, or nothing.
         """
         found = {}
-        for some in batches(dict.fromkeys(keys), MOST_READ):
+        for some in batches(dict.fromkeys(keys), MAX_READ):
             wanted = [{"Get": {"TableName": self.address.table, "Key": encode(key)}} for key in some]
-            async with self._room:
+            async with self._slots:
                 response = await self.caller.call("TransactGetItems", {"TransactItems": wanted})
             there = [self._item(each["Item"]) for each in response.get("Responses", ()) if each.get("Item")]
             found.update({key_of(item): item for item in there})
@@ -116,12 +116,12 @@ class Table:
 
     async def transact(self, operations: Sequence[Operation], token: str | None = None) -> None:
         """Carry out all operations, or none; requests with the same `token` are one."""
-        if len(operations) > MOST_WRITTEN:
+        if len(operations) > MAX_WRITTEN:
             raise StoreError(f"{self.address}: {len(operations)} items are too many for one transaction")
         name = {"TableName": self.address.table}
         wanted = [{type(each).__name__: name | _parameters(each)} for each in operations]
         more = {"ClientRequestToken": token} if token else {}
-        async with self._room:
+        async with self._slots:
             await self.caller.call("TransactWriteItems", {"TransactItems": wanted, **more})
 
     async def try_transact(self, operations: Sequence[Operation]) -> bool:
@@ -136,7 +136,7 @@ class Table:
         self, operation: str, parameters: Mapping[str, Any] | None = None, **within: float
     ) -> dict[str, Any]:
         """Call an operation of the table; see `Caller.call`."""
-        async with self._room:
+        async with self._slots:
             return await self.caller.call(operation, {"TableName": self.address.table, **(parameters or {})}, **within)
 
     async def close(self) -> None:
@@ -158,7 +158,7 @@ class Table:
         name, found = self.address.table, list[Item]()
         wanted: Any = {name: {"Keys": [encode(key) for key in keys], "ConsistentRead": True}}
         for pause in range(8):
-            async with self._room:
+            async with self._slots:
                 response = await self.caller.call("BatchGetItem", {"RequestItems": wanted})
             found += map(self._item, response.get("Responses", {}).get(name, ()))
             # It comes as it was sent, but with bytes still in base64; ours have none.
