@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
-from watcher.core.model import for_people
+import pytest
+
+from watcher.core.model import for_people, parse_rfc3339, rfc3339
 from watcher.core.settings import SinkOptions
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
@@ -27,9 +31,21 @@ def test_a_kinds_method_is_its_operation_in_botocores_spelling() -> None:
     assert str(STACK) == "stack"
 
 
-def test_people_see_times_in_utc_without_a_fraction() -> None:
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_tokyo")
+def test_times_are_shown_in_utc_without_a_fraction_whatever_the_machines_zone_is() -> None:
     moment = datetime(2026, 11, 23, 9, 5, 0, 999_999, timezone(timedelta(hours=1)))
     assert for_people(moment) == for_people(moment.astimezone(UTC)) == "2026-11-23 08:05:00 UTC"
+    assert rfc3339(moment) == "2026-11-23T08:05:00.999999Z"
+    assert parse_rfc3339("2026-11-23T09:05:00.999999+01:00").isoformat() == "2026-11-23T08:05:00.999999+00:00"
 
 
 def test_a_sink_writes_no_file_and_has_no_preview_unless_its_type_says_so() -> None:
