@@ -181,6 +181,11 @@ class Config:
         return {key: tuple(targets) for key, targets in groups.items()}
 
     @cached_property
+    def max_calls(self) -> int:
+        """How many calls of AWS may run at a time."""
+        return sum(self.accounts[key.account].rate_limit.concurrency for key in self.endpoints)
+
+    @cached_property
     def subjects(self) -> frozenset[str]:
         """The subjects of all events: of each target and each endpoint."""
         return frozenset((*self.targets_by_id, *map(str, self.endpoints)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from watcher.core.settings import Config, Http
+from watcher.core.settings import Http
 from watcher.errors import ServiceUnreachable
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.metrics import Metrics
@@ -45,7 +45,6 @@ class Listener:
         # A client that disconnects cancels its request.
         self._server = web.Server(self._respond, request_factory=self._request, handler_cancellation=True)
         self._connections, self._surplus = Connections(), Connections()
-        self._limit: tuple[Config | None, int] = (None, 0)
         self._listening: asyncio.Server | None = None
         self._reaper: asyncio.Task[None] | None = None
 
@@ -115,14 +114,10 @@ class Listener:
         self._surplus.discard(connection)
 
     def _max_connections(self) -> int:
-        """How many connections may be open, by the number of AWS calls of the current configuration."""
-        config = self._handler.daemon.config
-        if self._limit[0] is not config:
-            files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            calls = sum(config.accounts[key.account].rate_limit.concurrency for key in config.endpoints)
-            free = files if files == resource.RLIM_INFINITY else max(0, files - calls)
-            self._limit = config, max_connections(free)
-        return self._limit[1]
+        """How many connections may be open in addition to the AWS calls of the current configuration."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        calls = self._handler.daemon.config.max_calls
+        return max_connections(files if files == resource.RLIM_INFINITY else max(0, files - calls))
 
     def _request(
         self,
