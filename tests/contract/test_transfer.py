@@ -244,6 +244,8 @@ FAR = "0001-01-01T00:00:00+14:00"
 """A time before the first year of UTC."""
 
 DEEP = "[" * 100_000 + "]" * 100_000
+LINE = {"type": "ERROR", "event": "no", "time": MOMENT}
+ATTEMPT = {"startedAt": MOMENT, "status": "FAILED", "targetRevision": {"sha": "a"}}
 NESTED = json.dumps({**json.loads(event(1).body), "data": []})
 
 
@@ -259,6 +261,9 @@ NESTED = json.dumps({**json.loads(event(1).body), "data": []})
         (line(body=event(1, attempt={"startedAt": MOMENT}).body), "attempt has no 'status'"),
         (line(body=event(1, attempt={"startedAt": FAR}).body), "attempt.startedAt cannot be"),
         (line(body=event(1, attempt=None).body), "data.attempt cannot be null"),
+        (line(body=event(1, attempt=ATTEMPT | {"events": [{}]}).body), r"attempt.events\[0\] has no 'type'"),
+        (line(body=event(1, attempt=ATTEMPT | {"events": [LINE | {"time": "x"}]}).body), 'time cannot be "x"'),
+        (line(body=event(1, attempt=ATTEMPT | {"events": [LINE | {"event": 1}]}).body), "event cannot be 1"),
         (line(body=event(1, muted=None).body), "data.muted cannot be null"),
         (line(body=event(1, muted={"reason": None}).body), "muted has no 'until'"),
         (line(body=event(1, lasted_seconds=float("inf")).body), "lasted_seconds cannot be Infinity"),

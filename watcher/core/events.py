@@ -215,7 +215,9 @@ _SYNC = {
     "consecutive_failures": int,
     "attempt": {
         "startedAt": is_time, "status": str, "targetRevision": Nullable(Each(dict, (str, NONE))),
-        "events": Each(list, Each(dict, (str, NONE))),
+        "events": Each(list, {
+            "type": (str, NONE), "event": (str, NONE), "time": Nullable(is_time), "externalId": Optional(str),
+        }),
     },
 }  # fmt: skip
 """The parts of an event on which the code that shows it relies; `event_schema` has the complete form."""
