@@ -272,6 +272,11 @@ def test_an_endpoint_that_is_readable_again_tells_how_long_it_was_not() -> None:
     }
 
 
+def test_the_length_of_an_outage_is_in_seconds_to_the_millisecond() -> None:
+    now = minute(0) + timedelta(seconds=1, microseconds=234_567)
+    assert body_of(outage_event(ENDPOINT, OUTAGE, sequence=3, now=now, over=True))["data"]["lasted_seconds"] == 1.235
+
+
 def test_a_clock_set_back_during_an_outage_makes_no_negative_length() -> None:
     body = body_of(outage_event(ENDPOINT, OUTAGE, sequence=3, now=minute(-60), over=True))
     assert body["data"]["endpoint"]["targets"] == 1
