@@ -79,11 +79,11 @@ class Client:
             ConnectionError: the client is closed.
         """
         session = self._sessions.of(self._account, self._region)
-        lent = self._current
-        if lent is None or lent.session is not session or not session.fresh:
-            lent = await self._prepared(session)
-        lent.calls += 1
-        return lent
+        lease = self._current
+        if lease is None or lease.session is not session or not session.fresh:
+            lease = await self._prepared(session)
+        lease.calls += 1
+        return lease
 
     @property
     def is_open(self) -> bool:
@@ -98,22 +98,22 @@ class Client:
                 return True
         return False
 
-    async def give_back(self, lent: LeasedClient | None) -> None:
+    async def give_back(self, lease: LeasedClient | None) -> None:
         """End a lease; None is ignored."""
-        if lent is not None:
-            lent.calls -= 1
-            await self._close_replaced(lent)
+        if lease is not None:
+            lease.calls -= 1
+            await self._close_replaced(lease)
 
-    def renew(self, lent: LeasedClient) -> bool:
+    def renew(self, lease: LeasedClient) -> bool:
         """Load newer credentials at the next call; returns whether there may be any."""
-        return self._sessions.renew(self._account, lent.session)
+        return self._sessions.renew(self._account, lease.session)
 
     async def close(self) -> None:
         """Close the client for good; calls under way fail."""
         self._closed = True
-        lent, self._current = self._current, None
-        if lent is not None:
-            await lent.api.close()
+        lease, self._current = self._current, None
+        if lease is not None:
+            await lease.api.close()
 
     async def _prepared(self, session: Session) -> LeasedClient:
         try:
@@ -163,9 +163,9 @@ class Client:
         api.meta.events.register(f"before-send.{service}", _Remembering(session.botocore))
         return LeasedClient(session, api)
 
-    async def _close_replaced(self, lent: LeasedClient) -> None:
-        if lent is not self._current and lent.calls == 0:
-            await lent.api.close()
+    async def _close_replaced(self, lease: LeasedClient) -> None:
+        if lease is not self._current and lease.calls == 0:
+            await lease.api.close()
 
 
 class _Remembering:

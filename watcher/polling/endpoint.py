@@ -149,13 +149,13 @@ class Endpoint:
 
     async def _ask(self, target: Target) -> Snapshot:
         """Make one call, which takes no longer than the target's timeout in all."""
-        lent: LeasedClient | None = None
+        lease: LeasedClient | None = None
         try:
             async with asyncio.timeout(target.timeout):
-                lent = await self._client.take()
+                lease = await self._client.take()
                 if not self.may():  # checked as late as possible: the process may have been stopped for a while
                     raise Superseded(f"{self.key}: another daemon may poll it by now")  # noqa: TRY301  passed on below
-                answer = await getattr(lent.api, target.kind.method)(**target.kind.request(target))
+                answer = await getattr(lease.api, target.kind.method)(**target.kind.request(target))
             snapshot = self._read(target, answer["body"], answer["content_type"])
             if snapshot.latest is not None and snapshot.latest.unfinished:
                 # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
@@ -163,14 +163,14 @@ class Endpoint:
         except (PollFailed, Superseded):
             raise
         except Exception as error:
-            if isinstance(error, TimeoutError) and lent is None:
+            if isinstance(error, TimeoutError) and lease is None:
                 raise self._client.not_ready(target.timeout) from error
             failure = _failure(error, target)
-            if failure.stale_credentials and lent is not None:
-                failure.passing = self._client.renew(lent)
+            if failure.stale_credentials and lease is not None:
+                failure.passing = self._client.renew(lease)
             raise failure from error
         finally:
-            await self._client.give_back(lent)
+            await self._client.give_back(lease)
         return snapshot
 
     def _read(self, target: Target, body: bytes, content_type: str) -> Snapshot:

@@ -113,7 +113,7 @@ class Poller:
         return EndpointStatus(
             targets=len(self._targets),
             tried=self._results.tried,
-            answered=self._results.heard,
+            answered=self._results.last_answer,
             rate=self.endpoint.rate_limiter.rate,
             allowed=self.endpoint.rate_limiter.allowed,
             failures=self._results.endpoint_failures,

@@ -48,7 +48,7 @@ class PollResults:
         """`configure` must be called before the first result."""
         self.tried = False
         """Whether any target was polled."""
-        self.heard: datetime | None = None
+        self.last_answer: datetime | None = None
         """When the endpoint last answered, also if with an error about a target."""
         self._endpoint = endpoint
         self._subject = str(endpoint)
@@ -91,7 +91,7 @@ class PollResults:
             Superseded: another daemon recorded a newer state.
         """
         now, polls = self._clock.now(), self._polls[target.id]
-        self.tried, self.heard, polls.tried, polls.answered = True, now, now, now
+        self.tried, self.last_answer, polls.tried, polls.answered = True, now, now, now
         self._answers += 1
         before = self._recorder.record_of(target.id)
         observation, outcome = observe_answer(target, before, snapshot, now)
@@ -111,7 +111,7 @@ class PollResults:
         now, polls = self._clock.now(), self._polls[target.id]
         self.tried, polls.tried = True, now
         if is_answer(error):
-            self.heard = now
+            self.last_answer = now
             self._answers += 1
         polls.streak = streak = lengthen_target(polls.streak, error, now, answers=self._answers)
         if streak.failures == 1:
