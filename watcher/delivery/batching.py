@@ -14,7 +14,7 @@ from typing import Any
 
 from watcher.core.events import Event
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Limits, Store
-from watcher.messages.cause import cause_text, without_names_and_ids
+from watcher.messages.phrases import cause_text, without_names_and_ids
 
 
 class Batcher:

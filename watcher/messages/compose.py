@@ -10,10 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from watcher.messages.cause import cause_text, ordered_sync_events, without_names_and_ids
 from watcher.messages.details import facts, lead, reservations, sync_events
 from watcher.messages.message import Fact, Message, Tone
-from watcher.messages.phrases import last_word, moment, titled, what, where
+from watcher.messages.phrases import (
+    cause_text,
+    last_word,
+    moment,
+    ordered_sync_events,
+    titled,
+    what,
+    where,
+    without_names_and_ids,
+)
 from watcher.messages.sanitize import one_line
 
 T = TypeVar("T")

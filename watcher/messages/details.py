@@ -7,10 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from watcher.core.model import Revision, rfc3339
-from watcher.messages.cause import MAX_CAUSE, cause_text, ordered_sync_events
 from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
-from watcher.messages.phrases import between, counted, last_word, length, moment, ordinal
+from watcher.messages.phrases import (
+    MAX_CAUSE,
+    between,
+    cause_text,
+    counted,
+    last_word,
+    length,
+    moment,
+    ordered_sync_events,
+    ordinal,
+)
 from watcher.messages.sanitize import one_line
 
 MAX_SYNC_EVENTS, MAX_LABELS = 5, 5

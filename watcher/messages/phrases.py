@@ -1,8 +1,9 @@
-"""Phrases of messages: the names of targets, endpoints and places; times and durations. Pure."""
+"""Phrases of messages: the names of targets, endpoints and places; times and durations; AWS's own words. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,12 @@ from watcher.messages.sanitize import one_line
 
 MAX_NAME = 60
 """Characters of a name that are shown."""
+
+MAX_CAUSE = 300
+"""Characters of a text from AWS that are shown."""
+
+_VARYING = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{7,64}\b", re.IGNORECASE)
+"""Request ids, hashes and account numbers: they differ between errors that are the same."""
 
 APIS = {"proton": "Proton", "codeconnections": "CodeConnections"}
 
@@ -89,3 +96,24 @@ def ordinal(number: int) -> str:
 def counted(number: int, name: str) -> str:
     """Return `1 target`, `2 targets`."""
     return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
+def cause_text(type_: str, data: Mapping[str, Any]) -> str:
+    """Return the error of an `unreadable` event, or AWS's last line about a failed sync; else an empty text."""
+    if error := data.get("error"):
+        return one_line(": ".join(filter(None, (error["code"], error.get("message")))), MAX_CAUSE)
+    lines = ordered_sync_events(data) if type_.endswith(".failed") else ()
+    return one_line(lines[-1]["event"] or "", MAX_CAUSE) if lines else ""
+
+
+def without_names_and_ids(text: str, data: Mapping[str, Any]) -> str:
+    """Return `text` without the parts in which equal errors differ: the target's own name, ids and hashes."""
+    name = (data.get("target") or {}).get("name") or ""
+    own = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])") if name else _VARYING
+    return _VARYING.sub("#", own.sub("#", text))
+
+
+def ordered_sync_events(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return AWS's events of the attempt, oldest first; in the order received if one has no time."""
+    events: Sequence[Mapping[str, Any]] = (data.get("attempt") or {}).get("events") or []
+    return sorted(events, key=lambda each: str(each["time"])) if all(each["time"] for each in events) else events
