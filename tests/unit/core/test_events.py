@@ -20,7 +20,9 @@ from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_schema import event_schema
 from watcher.core.events import (
     MAX_EVENT_BYTES,
+    RESERVED_BYTES,
     check_event,
+    first_and_last,
     fitting,
     muted,
     outage_event,
@@ -382,6 +384,16 @@ def test_an_event_is_at_most_200_kib_and_keeps_the_first_and_the_last_sync_event
     assert not omitted or len(marked) > MAX_EVENT_BYTES - 2_500
 
 
+@pytest.mark.parametrize(("over", "omitted"), [(0, None), (1, 1)])
+def test_an_event_of_the_longest_length_is_whole(over: int, omitted: int | None) -> None:
+    def with_text(length: int) -> Event:
+        return event_of(attempt=replace(an_attempt(1, FAILED), events=(said(0, length),)))
+
+    event = with_text(MAX_EVENT_BYTES - RESERVED_BYTES - len(with_text(0).body) + over)
+    assert body_of(event)["data"]["attempt"].get("events_omitted") == omitted
+    assert omitted or len(event.body) == MAX_EVENT_BYTES - RESERVED_BYTES
+
+
 @pytest.mark.parametrize("letter", ["x", "\x01", "🟢"])
 def test_an_event_of_the_longest_texts_keeps_a_first_and_a_last_sync_event(letter: str) -> None:
     text = bounded(letter * 5_000)
@@ -390,9 +402,19 @@ def test_an_event_of_the_longest_texts_keeps_a_first_and_a_last_sync_event(lette
     attempt = Attempt(minute(1), text, text, revision, revision, (line,) * 85)
     event = event_of(attempt=attempt, previous=attempt, desired_state=revision, latest_successful=attempt)
     assert len(event.body) <= MAX_EVENT_BYTES
-    attempt = body_of(event)["data"]["attempt"]
-    assert len(attempt["events"]) >= 2
-    assert len(attempt["events"]) + attempt["events_omitted"] == 85
+    whole = body_of(event)["data"]["attempt"]
+    assert len(whole["events"]) >= 2
+    assert len(whole["events"]) + whole["events_omitted"] == 85
+
+
+@pytest.mark.parametrize(
+    ("room", "kept"),
+    [(0, ""), (15, ""), (16, "4"), (31, "4"), (32, "04"), (48, "034"), (79, "0134"), (80, "01234"), (999, "01234")],
+)
+def test_sync_events_are_kept_from_both_ends_while_there_is_room(room: int, kept: str) -> None:
+    """Each has 14 bytes, and 2 for what separates it from the next."""
+    assert first_and_last([{"event": each} for each in "01234"], room) == [{"event": each} for each in kept]
+    assert first_and_last([], room) == []
 
 
 def every_type() -> list[Event]:
