@@ -201,8 +201,9 @@ async def test_nothing_is_lost_while_the_table_refuses_writes(
     entries = [entry("a", 1), entry("b", 2)]
     gate.always = fate
     for work in (gated.commit(entries, NOW), gated.forget(["a"]), gated.register_sinks(["x"], NOW), gated.records()):
-        with pytest.raises(StoreError, match=r"slow down|not authorized"):
+        with pytest.raises(StoreError, match=r"slow down|not authorized") as refused:
             await work
+        assert refused.value.passing is (fate is Fate.THROTTLED)
     gate.always = None
     assert await history(table) == []
     await gated.commit(entries, NOW)

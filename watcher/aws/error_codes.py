@@ -34,6 +34,7 @@ THROTTLING = frozenset(
         "BandwidthLimitExceeded",
         "SlowDown",
         "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",  # DynamoDB's, of a table
         "429",
     }
 )

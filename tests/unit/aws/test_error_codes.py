@@ -32,6 +32,7 @@ FLAGS = ("passing", "throttled", "stale_credentials")
         ("TooManyRequestsException", 429, EndpointUnreadable, "passing throttled"),
         ("429", 429, EndpointUnreadable, "passing throttled"),
         ("SomethingElse", 429, EndpointUnreadable, "passing throttled"),
+        ("ProvisionedThroughputExceededException", 400, EndpointUnreadable, "passing throttled"),
         ("SlowDown", 503, EndpointUnreadable, "passing throttled"),
         ("ExpiredTokenException", 400, EndpointUnreadable, "passing stale_credentials"),
         ("ExpiredToken", 403, EndpointUnreadable, "passing stale_credentials"),
