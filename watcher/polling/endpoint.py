@@ -134,7 +134,7 @@ class Endpoint:
         self._fetches += 1
         self._idle.clear()
         try:
-            return await attempt(call, self._retry, again)
+            return await with_retries(call, self._retry, again)
         finally:
             self._fetches -= 1
             if not self._fetches:
@@ -184,7 +184,7 @@ class Endpoint:
         return snapshot
 
 
-async def attempt(
+async def with_retries(
     call: Callable[[], Awaitable[Snapshot]], settings: Retry, again: Callable[[], bool] = always
 ) -> Snapshot:
     """Return the answer of `call`, tried up to `settings.attempts` times, with full jitter, while `again()` is true.

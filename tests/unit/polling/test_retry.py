@@ -10,7 +10,7 @@ import pytest
 from tests.unit.conftest import a_snapshot
 from watcher.core.settings import Retry
 from watcher.errors import EndpointUnreadable, TargetUnreadable
-from watcher.polling.endpoint import attempt
+from watcher.polling.endpoint import with_retries
 
 if TYPE_CHECKING:
     from watcher.core.model import Snapshot
@@ -49,7 +49,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.parametrize(("failures", "count"), [(0, 1), (1, 2), (2, 3), (3, 4)])
 async def test_what_can_pass_is_tried_again_until_it_has(failures: int, count: int, waits: list[float]) -> None:
     call = Calls(*[PASSING] * failures)
-    assert await attempt(call, Retry()) is ANSWER
+    assert await with_retries(call, Retry()) is ANSWER
     assert call.count == count
     assert len(waits) == failures
 
@@ -61,7 +61,7 @@ async def test_there_are_as_many_tries_as_configured_and_the_last_failure_is_tol
     failures = [EndpointUnreadable(str(number), "", passing=True) for number in range(20)]
     call = Calls(*failures)
     with pytest.raises(EndpointUnreadable) as failed:
-        await attempt(call, Retry(attempts=attempts))
+        await with_retries(call, Retry(attempts=attempts))
     assert call.count == attempts
     assert failed.value is failures[attempts - 1]
     assert len(waits) == attempts - 1
@@ -71,7 +71,7 @@ async def test_there_are_as_many_tries_as_configured_and_the_last_failure_is_tol
 async def test_what_lasts_is_not_tried_again(error: Exception, waits: list[float]) -> None:
     call = Calls(error)
     with pytest.raises(type(error)) as failed:
-        await attempt(call, Retry())
+        await with_retries(call, Retry())
     assert failed.value is error
     assert (call.count, waits) == (1, [])
 
@@ -80,7 +80,7 @@ async def test_what_lasts_is_not_tried_again(error: Exception, waits: list[float
 async def test_tries_end_with_a_failure_that_lasts(error: Exception, waits: list[float]) -> None:
     call = Calls(PASSING, PASSING, error)
     with pytest.raises(type(error)) as failed:
-        await attempt(call, Retry(attempts=10))
+        await with_retries(call, Retry(attempts=10))
     assert failed.value is error
     assert call.count == 3
 
@@ -89,7 +89,7 @@ async def test_tries_end_with_a_failure_that_lasts(error: Exception, waits: list
 async def test_a_try_that_is_cancelled_ends_them_all(before: int, waits: list[float]) -> None:
     call = Calls(*[PASSING] * before, asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
-        await attempt(call, Retry())
+        await with_retries(call, Retry())
     assert call.count == before + 1
 
 
@@ -98,7 +98,7 @@ async def test_waits_have_full_jitter_up_to_a_bound_that_doubles_to_the_longest(
     longest, shortest = [0.0] * len(bounds), [99.0] * len(bounds)
     for _ in range(300):
         waits.clear()
-        await attempt(Calls(*[PASSING] * 9), Retry(attempts=10, initial=0.5, maximum=20))
+        await with_retries(Calls(*[PASSING] * 9), Retry(attempts=10, initial=0.5, maximum=20))
         longest = list(map(max, longest, waits))
         shortest = list(map(min, shortest, waits))
     for bound, most, least in zip(bounds, longest, shortest, strict=True):
