@@ -18,7 +18,7 @@ from tests.support.process_stats import Footprint
 from watcher.app.build import build
 from watcher.cli.configuration import read_config
 from watcher.cli.options import find_config
-from watcher.config.reloader import Reload
+from watcher.config.reloader import Reloader
 from watcher.observability import logs
 from watcher.observability.observer import Observers
 from watcher.util.rlimits import allow_more_files
@@ -65,7 +65,7 @@ async def main() -> None:
         app.reloaded(loaded)
         parent.reply({"seconds": time.monotonic() - asked, "right": not loaded.faults})
 
-    reload = Reload(partial(find_config, place), read_config, app.apply, reloaded, app.view.clock)
+    reloader = Reloader(partial(find_config, place), read_config, app.apply, reloaded, app.view.clock)
     mark = Reading.now(0)
 
     def hear() -> None:
@@ -78,7 +78,7 @@ async def main() -> None:
                 parent.reply(look())
             case "reload":
                 asked = time.monotonic()
-                reload.ask()
+                reloader.ask()
             case _:
                 stop.set()
 
@@ -87,7 +87,7 @@ async def main() -> None:
         own = Footprint.of(os.getpid())
         return {**spent, **own._asdict(), "tasks": len(asyncio.all_tasks()), "late": watch.late, "missed": watch.missed}
 
-    running = asyncio.create_task(app.run(stop, partial(reload.run, document)))
+    running = asyncio.create_task(app.run(stop, partial(reloader.run, document)))
     await asyncio.wait([running, asyncio.ensure_future(watch.all_seen.wait())], return_when=asyncio.FIRST_COMPLETED)
     parent.reply(app.web.url)
     asyncio.get_running_loop().add_reader(0, hear)

@@ -10,7 +10,7 @@ from tests.support.simulator import Simulator
 from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.config.reloader import Reload
+from watcher.config.reloader import Reloader
 from watcher.simulator.scenario import Scenario
 from watcher.sources.proton import TEMPLATE
 
@@ -32,7 +32,7 @@ class Daemon:
         self.simulator = simulator or Simulator(Scenario("page"))
         self.file = folder / "watcher.yaml"
         self.app: App | None = None
-        self.reload: Reload | None = None
+        self.reload: Reloader | None = None
         self.state = f"sqlite:///{folder / 'watcher.db'}"
         self._folder = folder
         self._port = 0
@@ -83,7 +83,7 @@ class Daemon:
         """Run it with the configuration as it is written, and wait until it answers."""
         document = self._document()
         self.app = build(parse(document, {}, lambda _: None))
-        self.reload = Reload(
+        self.reload = Reloader(
             self._document,
             lambda text: parse(text, {}, lambda _: None),
             self.app.apply,

@@ -15,7 +15,7 @@ from watcher.app.build import build
 from watcher.cli.configuration import read_config
 from watcher.cli.options import config_option, examples, find_config, verbose_option, working_directory
 from watcher.cli.running import until_stopped
-from watcher.config.reloader import Reload
+from watcher.config.reloader import Reloader
 from watcher.observability import logs
 from watcher.observability.emf import Emf
 from watcher.util.rlimits import allow_more_files
@@ -53,14 +53,14 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
 
     async def watch(stop: asyncio.Event) -> None:
         app = build(settings)
-        reload = Reload(lambda: find_config(config, cwd), read_config, app.apply, app.reloaded, app.view.clock)
+        reloader = Reloader(lambda: find_config(config, cwd), read_config, app.apply, app.reloaded, app.view.clock)
 
         def hangup() -> None:
             app.forget_credentials()
-            reload.ask()
+            reloader.ask()
 
         _on_hangup(asyncio.get_running_loop(), hangup)
-        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(reload.run, document)]
+        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(reloader.run, document)]
         if emf:
             metrics = Emf(app.view, emf, emf_service)
             app.observers.add(metrics)

@@ -54,7 +54,7 @@ class ReloadStatus:
 
 
 @dataclass(eq=False)
-class Reload:
+class Reloader:
     """Watches the text of the configuration; nothing is read before `run`."""
 
     locate: Callable[[], Document]

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 from watcher.cli.configuration import parse
 from watcher.config import reloader
 from watcher.config.document import Document, locate
-from watcher.config.reloader import Reload
+from watcher.config.reloader import Reloader
 from watcher.errors import ServiceUnreachable
 from watcher.util.clock import SystemClock
 
@@ -32,7 +32,7 @@ WRONG = "stacks: [{nam: a}]\n"
 
 @dataclass
 class Daemon:
-    """The callbacks of a `Reload`, and what it called them with."""
+    """The callbacks of a `Reloader`, and what it called them with."""
 
     file: Path
     applied: list[list[str]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Daemon:
 
     def __post_init__(self) -> None:
         self.file.write_text(FIRST)
-        self.reload = Reload(self.locate, self.parse, self.apply, self.reports.append, SystemClock())
+        self.reload = Reloader(self.locate, self.parse, self.apply, self.reports.append, SystemClock())
 
     def locate(self) -> Document:
         self.readings += 1
