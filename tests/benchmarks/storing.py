@@ -74,7 +74,7 @@ async def commit(parent: Parent, job: dict[str, Any]) -> None:
     """As often as it is asked for (`many`, `together`), what it takes to commit so many events in such batches."""
     store, events = store_for(job["state"]), failures(job["subjects"])
     await store.open()
-    await store.register_sinks([SINK], datetime.now(UTC))
+    await store.set_sinks([SINK], datetime.now(UTC))
     while asked := await asyncio.to_thread(parent.hear):
         many, together = asked
         entries = [entry(event, [SINK]) for event in islice(events, many)]

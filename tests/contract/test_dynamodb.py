@@ -200,7 +200,7 @@ async def test_nothing_is_lost_while_the_table_refuses_writes(
 ) -> None:
     entries = [entry("a", 1), entry("b", 2)]
     gate.always = fate
-    for work in (gated.commit(entries, NOW), gated.forget(["a"]), gated.register_sinks(["x"], NOW), gated.records()):
+    for work in (gated.commit(entries, NOW), gated.forget(["a"]), gated.set_sinks(["x"], NOW), gated.records()):
         with pytest.raises(StoreError, match=r"slow down|not authorized") as refused:
             await work
         assert refused.value.passing is (fate is Fate.THROTTLED)
@@ -323,7 +323,7 @@ async def test_a_table_of_other_items_is_left_alone_though_its_key_is_the_same(
 
 async def test_a_table_that_was_used_and_lacks_its_meta_item_is_not_used(ministack: Emulator, table: Address) -> None:
     async with opened(DynamoStore(table)) as store:
-        await store.register_sinks(["a"], NOW)
+        await store.set_sinks(["a"], NOW)
     ministack.client("dynamodb").delete_item(TableName=table.table, Key={"k": {"S": "M"}, "s": {"S": "M"}})
     with pytest.raises(StoreError, match=r"not yet watcher's; `watcher state init` prepares it$"):
         await DynamoStore(table).open()
@@ -494,7 +494,7 @@ async def test_a_delivery_added_while_its_shard_is_read_stays_in_the_index(gated
 
 async def test_refresh_sees_an_operators_changes(watchers: Watchers, table: Address) -> None:
     first, _ = await watchers(2)
-    await first.register_sinks(["x"], NOW)
+    await first.set_sinks(["x"], NOW)
     await first.commit([entry("a", 1), entry("b", 2)], NOW)
     await first.settle([refused((await first.lane_heads("x", NOW, 1))[0])], NOW)
     async with opened(DynamoOutbox(table)) as outbox:
@@ -539,8 +539,8 @@ async def test_no_delivery_is_returned_while_the_lease_of_its_shard_is_uncertain
 async def test_deliveries_to_a_sink_of_another_configuration_stay_pending(watchers: Watchers) -> None:
     """A rolling deployment brings a sink: the old watcher may come to hold what waits for it."""
     old, new = await watchers(2)
-    await old.register_sinks(["x"], NOW)
-    await new.register_sinks(["x", "new"], NOW)
+    await old.set_sinks(["x"], NOW)
+    await new.set_sinks(["x", "new"], NOW)
     await new.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
     await old.loaded.load(shard_of("a"))
     await old.loaded.refresh(shard_of("a"))
@@ -552,8 +552,8 @@ async def test_deliveries_that_an_old_daemon_leaves_for_a_removed_sink_become_de
     watchers: Watchers, table: Address
 ) -> None:
     old, new = await watchers(2)
-    await old.register_sinks(["x", "old"], NOW)
-    await new.register_sinks(["x"], NOW)
+    await old.set_sinks(["x", "old"], NOW)
+    await new.set_sinks(["x"], NOW)
     await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
     assert await ids(old, "old") == [1]
     await new.loaded.refresh(shard_of("a"))
@@ -568,7 +568,7 @@ async def test_deliveries_to_a_sink_about_to_be_registered_stay_pending(watchers
     """A reload routes to a new sink before the sinks that go have answered, and a start replays before it takes up."""
     reloading, old, starting = await watchers(3)
     for each in (reloading, old):
-        await each.register_sinks(["x"], NOW)
+        await each.set_sinks(["x"], NOW)
     await reloading.commit([Entry("a", ONE, [(event(1), ["x", "new"])])], NOW)
     assert await starting.replay("replayed", NOW, lambda _: True) == 1
     for each in (reloading, old):
@@ -576,7 +576,7 @@ async def test_deliveries_to_a_sink_about_to_be_registered_stay_pending(watchers
         await each.loaded.load(shard_of("a"))
     assert await reloading.waiting() == await old.waiting() == {"x": 1, "new": 1, "replayed": 1}
     assert await old.registered_sinks() == {"x"}, "a crash now lets the next start replay it again"
-    await starting.register_sinks(["x", "replayed"], NOW)
+    await starting.set_sinks(["x", "replayed"], NOW)
     await old.loaded.refresh(shard_of("a"))
     assert await old.waiting() == {"x": 1, "replayed": 1}, "the last start wins"
 
@@ -586,8 +586,8 @@ async def test_an_old_daemon_delivers_to_its_sink_when_the_one_that_removed_it_i
 ) -> None:
     old, new, former = await watchers(3)
     await former.commit([entry("b", 9, sinks=["gone"])], NOW)
-    await old.register_sinks(["x", "old"], NOW)
-    await new.register_sinks(["x"], NOW)
+    await old.set_sinks(["x", "old"], NOW)
+    await new.set_sinks(["x"], NOW)
     await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
     await old.loaded.refresh(shard_of("b"))
     await old.loaded.load(shard_of("a"))
@@ -710,7 +710,7 @@ async def test_events_may_be_queried_after_any_number(watchers: Watchers) -> Non
 async def test_dead_letters_of_one_event_are_all_requeued(watchers: Watchers, table: Address) -> None:
     (store,) = await watchers(1)
     sinks = [f"sink-{number}" for number in range(12)]
-    await store.register_sinks(sinks, NOW)
+    await store.set_sinks(sinks, NOW)
     await store.commit([entry("a", 1, sinks=sinks)], NOW)
     await store.settle([refused((await store.lane_heads(sink, NOW, 1))[0]) for sink in sinks], NOW)
     async with opened(DynamoOutbox(table)) as outbox:
@@ -746,7 +746,7 @@ async def test_a_superseded_commit_leaves_no_parts_of_long_texts(watchers: Watch
 
 async def test_a_streak_goes_on_with_what_was_requeued_meanwhile(watchers: Watchers, table: Address) -> None:
     (store, other) = await watchers(2)
-    await store.register_sinks(["x"], NOW)
+    await store.set_sinks(["x"], NOW)
     await store.commit([entry("a", 1, 2)], NOW)
     await store.settle([refused((await store.lane_heads("x", NOW, 1))[0])], NOW)
     (second,) = await store.lane_heads("x", NOW, 1)

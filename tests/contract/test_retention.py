@@ -34,22 +34,22 @@ async def reminders(store: Store) -> list[DeliveryRecord]:
 
 async def test_the_sinks_of_the_last_start_are_known(store: Store) -> None:
     assert not await store.registered_sinks()
-    assert await store.register_sinks(["x", "y"], NOW) == 0
+    assert await store.set_sinks(["x", "y"], NOW) == 0
     assert set(await store.registered_sinks()) == {"x", "y"}
-    assert await store.register_sinks(["y", "z"], NOW) == 0
+    assert await store.set_sinks(["y", "z"], NOW) == 0
     assert set(await store.registered_sinks()) == {"y", "z"}
 
 
 async def test_pending_deliveries_of_a_removed_sink_become_dead_letters_that_say_so(store: Store) -> None:
-    await store.register_sinks(["x", "y"], NOW)
+    await store.set_sinks(["x", "y"], NOW)
     await store.commit([entry("a", 1, 2, sinks="xy"), entry("b", 3, sinks="x")], NOW)
-    assert await store.register_sinks(["y"], after(5)) == 3
+    assert await store.set_sinks(["y"], after(5)) == 3
     dead = await store.deliveries(DEAD)
     assert {(told.sink, told.answer, told.ended) for told in dead} == {("x", REMOVED, after(5).timestamp())}
     assert numbers(dead) == [1, 2, 3]
     assert await store.next_try("x", after(5)) is None
     assert dict(await store.waiting()) == {"y": 2}
-    assert await store.register_sinks(["y"], after(6)) == 0
+    assert await store.set_sinks(["y"], after(6)) == 0
 
 
 async def test_dead_letter_ends_all_pending_deliveries_of_one_sink_whatever_their_streak(store: Store) -> None:

@@ -38,7 +38,7 @@ MANY = 200_000
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     made = SqliteStore(tmp_path / "state.db")
     await made.open()
-    await made.register_sinks(["x", "y"], NOW)
+    await made.set_sinks(["x", "y"], NOW)
     yield made
     await made.close()
 
@@ -68,7 +68,7 @@ async def test_a_requeued_dead_letter_is_tried_before_later_deliveries(
 
 
 async def test_reminders_that_became_dead_letters_are_not_requeued(store: SqliteStore, operator: SqliteOutbox) -> None:
-    await store.register_sinks(["x"], NOW)
+    await store.set_sinks(["x"], NOW)
     await store.commit([entry("a", 1)], NOW)
     await store.settle([sent((await store.due("x", 1))[0])], NOW)
     assert await store.remind([ReminderRequest("x", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
@@ -103,9 +103,9 @@ async def test_dead_letters_of_a_removed_sink_stay_dead_until_it_is_back(
 ) -> None:
     """No worker would deliver them."""
     await store.commit([entry("a", 1)], NOW)
-    await store.register_sinks(["y"], NOW)
+    await store.set_sinks(["y"], NOW)
     assert await operator.requeue([], None, NOW) == 0
-    await store.register_sinks(["x", "y"], NOW)
+    await store.set_sinks(["x", "y"], NOW)
     assert await operator.requeue([], None, NOW) == 1
     assert numbers(await store.lane_heads("x", NOW, 10)) == [1]
 
@@ -145,7 +145,7 @@ async def test_more_than_one_commit_can_hold_is_changed_step_by_step(
     assert numbers(await store.lane_heads("x", NOW, 10)) == [0, 1, 2, 3]
     assert await store.dead_letter("x", "no", NOW) == 10
     assert await operator.requeue([], None, NOW) == 10
-    assert await store.register_sinks(["y"], NOW) == 10
+    assert await store.set_sinks(["y"], NOW) == 10
     assert dict(await store.counts()) == {("x", DeliveryState.DEAD): 10}
 
 

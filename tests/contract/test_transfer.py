@@ -44,7 +44,7 @@ async def filled(address: str) -> None:
     """Everything that there may be."""
     store = store_for(address)
     await store.open()
-    await store.register_sinks(["x", "y"], NOW)
+    await store.set_sinks(["x", "y"], NOW)
     await store.mark_alive(NOW)
     await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
     first, *_ = await store.due("x", 1)
@@ -333,7 +333,7 @@ async def test_an_import_goes_into_a_file_of_which_only_the_sinks_are_known(addr
     await filled(first)
     store = store_for(second)
     await store.open()
-    await store.register_sinks(["x", "z"], NOW)
+    await store.set_sinks(["x", "z"], NOW)
     await store.close()
     await moved(first, second)
     assert await held(second) == await held(first)

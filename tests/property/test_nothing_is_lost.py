@@ -200,7 +200,7 @@ class Watching(RuleBasedStateMachine):
         self.store = STORES[self.store_name](Path(self.folder.name) / "watcher.db")
         self.store.step = self.step
         await self.store.open()
-        await self.store.register_sinks([sink.name for sink in SINKS], self.clock.now())
+        await self.store.set_sinks([sink.name for sink in SINKS], self.clock.now())
         patience = {sink.name: sink.give_up_after for sink in SINKS}
         self.relay = Relay(self.store, [self.outside, self.lanes], self.clock, patience)
         self.recorder = Recorder(self.store, self.clock, self.relay.wake, Observers())

@@ -84,7 +84,7 @@ class App:
         """
         before, membership = self.view.config, self._membership
         change = difference(before, config)
-        coming = self.sink_changes.made(change)  # first: what cannot be made refuses the whole configuration
+        coming = self.sink_changes.build(change)  # first: what cannot be made refuses the whole configuration
         if config.http != before.http:
             await self._serve_at(config.http)
         self.view.config = config = replace(config, **{key: getattr(before, key) for key in AT_START})
@@ -125,7 +125,7 @@ class App:
             endpoints = self.view.endpoints()
             if self._membership is None:
                 await self.recorder.load(config.subjects)
-            await self._open_with_retries(lambda: self.sink_changes.register(config.sinks), stop)
+            await self._open_with_retries(lambda: self.sink_changes.update_store(config.sinks), stop)
             if self.reader is not self.store:
                 await self._open_with_retries(self.reader.open, stop)
             await self._serve_at(config.http)

@@ -1,4 +1,4 @@
-"""Registers the configured sinks in the store, and replaces those that a new configuration changes."""
+"""Tells the store which sinks are configured, and replaces those that a new configuration changes."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ class SinkChanges:
     sessions: Sessions | None
     """For new sinks that call AWS; None: the sinks were passed to `build`, and no reload changes them."""
 
-    async def register(self, sinks: Sequence[SinkSettings]) -> None:
-        """Register the configured sinks: replay events to new ones, dead-letter what is pending for removed ones."""
+    async def update_store(self, sinks: Sequence[SinkSettings]) -> None:
+        """Set the sinks in the store: replay events to new ones, dead-letter what is pending for removed ones."""
         known = await self.store.registered_sinks()
         for sink in sinks:
             if sink.name not in known and sink.replay_from is not None:
                 replayed = await self.store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
                 log.info("sink.replayed", sink=sink.name, events=replayed)
-        if count := await self.store.register_sinks([sink.name for sink in sinks], self.clock.now()):
+        if count := await self.store.set_sinks([sink.name for sink in sinks], self.clock.now()):
             log.warning("sink.removed", dead_letters=count, remedy="list them with `watcher deliveries --dead`")
 
-    def made(self, change: Difference) -> Sequence[Sink]:
-        """The sinks that are new, or made from other settings; not yet opened."""
+    def build(self, change: Difference) -> Sequence[Sink]:
+        """Return the sinks that are new, or made from other settings; not yet opened."""
         sessions = self.sessions
         return [] if sessions is None else [each.options.build(each, sessions) for each in change.coming_sinks]
 
     async def apply(self, config: Config, change: Difference, coming: Sequence[Sink], forgotten: Sequence[str]) -> None:
-        """Replace the sinks by `coming`, what `made` returned for `change`, and forget subjects.
+        """Replace the sinks by `coming`, what `build` returned for `change`, and forget subjects.
 
         What was routed to a removed sink is recorded before the sink is taken off the list.
         """
@@ -62,7 +62,9 @@ class SinkChanges:
                 await self.relay.remove_sinks(change.leaving_sinks)
                 await self.recorder.forget(forgotten)
                 await repeat_until_stored(
-                    lambda: self.register(config.sinks), "config.deferred", "the new sinks wait until the store works"
+                    lambda: self.update_store(config.sinks),
+                    "config.deferred",
+                    "the new sinks wait until the store works",
                 )
             finally:
                 for made, settings in zip(coming, change.coming_sinks, strict=True):

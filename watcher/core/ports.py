@@ -219,7 +219,7 @@ class Reader(Protocol):
         """Return the recorded events with this id: several if the same change was observed again after a lost state."""
 
     async def registered_sinks(self) -> Collection[str]:
-        """Return the sinks that were last given to `Store.register_sinks`."""
+        """Return the sinks that were last given to `Store.set_sinks`."""
 
     async def alive_at(self) -> datetime | None:
         """Return when a daemon last called `Store.mark_alive`; None: never since the store was created or imported."""
@@ -290,7 +290,7 @@ class Store(Reader, Protocol):
     async def retry_now(self, sink: str, since: float = -inf) -> None:
         """Make subjects that have failed since then (seconds since 1970) due, because the sink has recovered."""
 
-    async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
+    async def set_sinks(self, sinks: Collection[str], now: datetime) -> int:
         """Set the configured sinks; return how many waiting deliveries of other sinks became dead letters."""
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:

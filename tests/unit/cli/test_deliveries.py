@@ -23,13 +23,13 @@ async def test_each_dead_letter_that_stays_has_its_own_reason(tmp_path: Path) ->
     file = tmp_path / "watcher.db"
     store = SqliteStore(file)
     await store.open()
-    await store.register_sinks(["known", "removed"], NOW)
+    await store.set_sinks(["known", "removed"], NOW)
     await store.commit([entry("a", 1, sinks=["known", "removed", "new"])], NOW)
     await store.settle([sent((await store.due("known", 1))[0])], NOW)
     assert await store.remind([ReminderRequest("known", "a", "watcher.sync.failed", MOMENT, 100.0)], after(100)) == 1
     for sink in ("known", "new"):
         await store.dead_letter(sink, "410 Gone", after(110))
-    await store.register_sinks(["known"], after(120))
+    await store.set_sinks(["known"], after(120))
     await store.close()
     revived, why = await requeue(a_config(file, "known", "new"), [], None)
     assert revived == 0

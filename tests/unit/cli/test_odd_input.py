@@ -86,7 +86,7 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     store = SqliteStore(tmp_path / "state.db")
     await store.open()
-    await store.register_sinks(["out"], datetime.now(UTC))
+    await store.set_sinks(["out"], datetime.now(UTC))
     await store.close()
     return tmp_path
 

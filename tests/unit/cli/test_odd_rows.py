@@ -31,7 +31,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     async def fill() -> None:
         store = SqliteStore(path)
         await store.open()
-        await store.register_sinks(["x", "y"], NOW)
+        await store.set_sinks(["x", "y"], NOW)
         events = entry(SUBJECT, 1, 2, 3, sinks="xy").events
         await store.commit([Entry(SUBJECT, Record(Known(None, NOW), 3), events)], NOW)
         await store.settle([refused((await store.due("x", 1))[0])], NOW)

@@ -90,7 +90,7 @@ class DynamoStore(DynamoReader):
                 await asyncio.wait([self._refreshing])
         await super().close()
 
-    async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
+    async def set_sinks(self, sinks: Collection[str], now: datetime) -> int:
         await self._sinks.register(sinks)
         removed = [sink for sink in self._lanes.index.sinks() if sink not in sinks]
         return sum([await self._outbox.dead_letter(sink, REMOVED, now) for sink in removed])

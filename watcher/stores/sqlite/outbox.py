@@ -208,7 +208,7 @@ def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
     ).rowcount
 
 
-def register_sinks(connection: sqlite3.Connection, sinks: Collection[str]) -> list[str]:
+def set_sinks(connection: sqlite3.Connection, sinks: Collection[str]) -> list[str]:
     """Replace the registered sinks; returns the others for which deliveries wait."""
     connection.execute("DELETE FROM sink")
     connection.executemany("INSERT INTO sink VALUES (?)", [(sink,) for sink in sinks])

@@ -65,8 +65,8 @@ class SqliteStore(SqliteReader):
     async def retry_now(self, sink: str, since: float = -inf) -> None:
         await self.database.change_in_steps(outbox.retry_now, sink, max(0.0, since))
 
-    async def register_sinks(self, sinks: Collection[str], now: datetime) -> int:
-        removed = await self.database.change(outbox.register_sinks, sinks)
+    async def set_sinks(self, sinks: Collection[str], now: datetime) -> int:
+        removed = await self.database.change(outbox.set_sinks, sinks)
         return sum([await self.dead_letter(sink, REMOVED, now) for sink in removed])
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
