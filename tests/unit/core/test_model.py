@@ -25,6 +25,11 @@ def test_a_request_has_the_identity_and_what_is_always_the_same() -> None:
     }
 
 
+def test_a_target_is_watched_as_the_configuration_says() -> None:
+    target = STACK.target("prod", "us-east-1", {"name": "network"}, interval=5.0, labels={"team": "web"})
+    assert (target.interval, target.labels, target.active_interval) == (5.0, {"team": "web"}, 10.0)
+
+
 def test_a_kinds_method_is_its_operation_in_botocores_spelling() -> None:
     assert STACK.method == "get_resource_sync_status"
     assert TEMPLATE.method == "get_template_sync_status"

@@ -158,6 +158,7 @@ def test_the_form_of_an_object_follows_its_annotations() -> None:
     assert codec.write(attempt) == form
     assert (form["target"], form["initialRevision"]) == (None, None)
     assert codec.read(form) == attempt
+    assert state._object(Known).read(state._object(Known).write(Known(None, EIGHT))) == Known(None, EIGHT)
     assert state._object(Outage).form == {"since": str, "code": str, "message": str, "attempts": int}
 
 
@@ -176,6 +177,11 @@ def test_the_form_of_an_object_follows_its_annotations() -> None:
 def test_times_are_written_in_utc_with_a_fraction_only_where_there_is_one(moment: datetime, text: str) -> None:
     assert rfc3339(moment) == text
     assert parse_rfc3339(text) == moment
+
+
+def test_a_time_that_is_out_of_range_in_utc_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^'0001-01-01T00:00:00\+01:00' is out of range$"):
+        parse_rfc3339("0001-01-01T00:00:00+01:00")
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z"])
