@@ -16,8 +16,7 @@ from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Status, last_failure
 from watcher.observability import logs
-from watcher.polling.check import Finding, worst
-from watcher.polling.check import check as poll_all
+from watcher.polling.check import Finding, poll_all, worst
 
 
 @click.command(epilog=examples("watcher check", "watcher check --json | jq '.targets[] | select(.result != \"ok\")'"))

@@ -63,7 +63,7 @@ def worst(results: Iterable[CheckResult]) -> CheckResult:
     return max(results, key=order.index, default=CheckResult.OK)
 
 
-async def check(config: Config, now: datetime) -> list[Finding]:
+async def poll_all(config: Config, now: datetime) -> list[Finding]:
     """Poll every target once, with the configured rates and retries; return a finding for each, in their order."""
     sessions = Sessions()
     endpoints = {key: Endpoint(key, config.accounts[key.account], sessions, config.retry) for key in config.endpoints}
