@@ -164,9 +164,7 @@ def _missed_success(known: Known, latest: Attempt, snapshot: Snapshot) -> Attemp
 def _check_stalled(outcome: Outcome, now: datetime, stalled_after: timedelta) -> Outcome:
     """Rule 8 (`STALLED`): add the change if the latest attempt is stalled and that was not reported yet."""
     known, attempt = outcome.known, outcome.known.attempt
-    if attempt is None or not attempt.unfinished or known.stalled == attempt.started_at:
-        return outcome
-    if now - attempt.started_at < stalled_after:
+    if attempt is None or known.stalled == attempt.started_at or not attempt.is_stalled(now, stalled_after):
         return outcome
     change = Change(
         reason=Reason.STALLED,

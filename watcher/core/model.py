@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -136,6 +136,10 @@ class Attempt:
     @property
     def unfinished(self) -> bool:
         return self.status in UNFINISHED
+
+    def is_stalled(self, now: datetime, stalled_after: timedelta) -> bool:
+        """Whether it is unfinished for `stalled_after` or longer."""
+        return self.unfinished and now - self.started_at >= stalled_after
 
     @property
     def sha(self) -> str:

@@ -55,16 +55,16 @@ def standing(record: Record | None, endpoint: Record | None) -> Status:
     if outage_of(record, endpoint) is not None:
         return Status.UNREADABLE
     known = record.known if record else None
-    return Status.NOT_SEEN if known is None else attempt_standing(known.attempt, overdue=stalled(known))
+    return Status.NOT_SEEN if known is None else attempt_standing(known.attempt, is_stalled=stalled(known))
 
 
-def attempt_standing(attempt: Attempt | None, *, overdue: bool) -> Status:
-    """Return the status of a sync by its latest attempt; `overdue`: it started at least `stalled_after` ago."""
+def attempt_standing(attempt: Attempt | None, *, is_stalled: bool) -> Status:
+    """Return the status of a sync by its latest attempt."""
     if attempt is None:
         return Status.NEVER_SYNCED
     if attempt.status == FAILED:
         return Status.FAILED
-    if overdue and attempt.unfinished:
+    if is_stalled:
         return Status.STALLED
     if attempt.status == SUCCEEDED:
         return Status.SUCCEEDED

@@ -52,9 +52,8 @@ class Finding:
 def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
     """Return the finding for an answer. Pure."""
     latest = snapshot.latest
-    age = timedelta(0) if latest is None else (snapshot.at or now) - latest.started_at
-    overdue = age >= timedelta(seconds=target.stalled_after)
-    return Finding(target, attempt_standing(latest, overdue=overdue), snapshot)
+    is_stalled = latest is not None and latest.is_stalled(snapshot.at or now, timedelta(seconds=target.stalled_after))
+    return Finding(target, attempt_standing(latest, is_stalled=is_stalled), snapshot)
 
 
 def worst(results: Iterable[CheckResult]) -> CheckResult:
