@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Every process of the tests reads what one of them compiled.
+# All processes of the tests share compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format bench soak page mutants lock clean
@@ -10,8 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/ready
 	$(BIN)/watcher demo --for 60s
 
-# Most tests wait for most of their time, so four files go side by side, the long ones (acceptance) first; those that
-# measure time go alone. No test depends on the order: `make test ARGS=--shuffle=1` takes another.
+# Most tests wait most of the time, so four files run in parallel, the long ones (acceptance) first; tests that measure
+# time run alone. No test depends on the order: `make test ARGS=--shuffle=1` uses another one.
 test: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/browser \
 	  -m "not soak and not page and not alone" $(ARGS)
@@ -33,7 +33,7 @@ bench: .venv/ready .venv-ministack/ready
 soak: .venv/ready
 	$(BIN)/python -m pytest -m soak -s
 
-# The status page in a real browser: asks for Chromium, and for npm, which brings the accessibility checker.
+# The status page in a real browser: needs Chromium, and npm, which installs the accessibility checker.
 page: .venv/ready tests/browser/node_modules/.package-lock.json
 	$(BIN)/python -m pytest -m page tests/browser
 
@@ -47,16 +47,16 @@ mutants: .venv/ready .venv-mutants/ready
 	.venv-mutants/bin/mutmut run --max-children 2 $(ARGS)
 	.venv-mutants/bin/mutmut results | grep -v 'not checked' || true
 
-# The environment is made again whenever what it is made from changes.
+# The environment is created again when one of these files changes.
 .venv/ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "watcher needs Python 3.11 or later; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	  || { echo "watcher needs Python 3.11 or later; choose one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# An emulator of AWS for the tests, which asks for another botocore than watcher does.
+# An emulator of AWS for the tests; it needs another version of botocore than watcher.
 .venv-ministack/ready: requirements/ministack.txt
 	$(PYTHON) -m venv --clear .venv-ministack
 	.venv-ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
@@ -72,7 +72,7 @@ mutants: .venv/ready .venv-mutants/ready
 	  > "$$(.venv-mutants/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dev.pth"
 	@touch $@
 
-# Only a maintainer needs this: it asks for uv, and writes the locked requirements again.
+# Only maintainers need this: it needs uv, and locks the requirements again.
 LOCKED := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links --python-version 3.11
 
