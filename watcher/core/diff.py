@@ -71,7 +71,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Comparison:
     """What is known after an answer, the changes that it caused, and whether it was ignored as an older answer."""
 
     known: Known
@@ -86,7 +86,7 @@ def diff(
     now: datetime,
     on_first_seen: FirstSeen = FirstSeen.FAILED,
     stalled_after: timedelta,
-) -> Outcome:
+) -> Comparison:
     """Return what is known of a target after an answer, and the changes that the answer caused.
 
     Args:
@@ -98,12 +98,12 @@ def diff(
     """
     latest = snapshot.latest
     if latest is None:
-        return Outcome(_never_synced(known, snapshot, now))
+        return Comparison(_never_synced(known, snapshot, now))
     if known is None:
         return _first_observation(latest, snapshot, now, on_first_seen)
     is_older = known.attempt is not None and latest.started_at < known.attempt.started_at
-    outcome = (_older_attempt if is_older else _same_or_new_attempt)(known, latest, snapshot, now)
-    return outcome if outcome.ignored else _check_stalled(outcome, now, stalled_after)
+    comparison = (_older_attempt if is_older else _same_or_new_attempt)(known, latest, snapshot, now)
+    return comparison if comparison.ignored else _check_stalled(comparison, now, stalled_after)
 
 
 def _never_synced(known: Known | None, snapshot: Snapshot, now: datetime) -> Known:
@@ -114,25 +114,25 @@ def _never_synced(known: Known | None, snapshot: Snapshot, now: datetime) -> Kno
     return replace(known, desired_state=snapshot.desired_state, missing=missing, older=None, older_answers=0)
 
 
-def _first_observation(latest: Attempt, snapshot: Snapshot, now: datetime, on_first_seen: FirstSeen) -> Outcome:
+def _first_observation(latest: Attempt, snapshot: Snapshot, now: datetime, on_first_seen: FirstSeen) -> Comparison:
     """Rule 1 (`FIRST_SEEN`)."""
     successful = snapshot.latest_successful
     blank = Known(None, now, last_success=successful.started_at if successful else None)
     known, change = _take(blank, latest, snapshot, now, Reason.FIRST_SEEN)
     wanted = on_first_seen is FirstSeen.ALL or (on_first_seen is FirstSeen.FAILED and latest.status == FAILED)
-    return Outcome(known, (change,) if wanted else ())
+    return Comparison(known, (change,) if wanted else ())
 
 
-def _older_attempt(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Outcome:
+def _older_attempt(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Comparison:
     """Rule 5 (`RECREATED`)."""
     answers = known.older_answers + 1 if known.older == latest.started_at else 1
     if answers < ROLLBACK_ANSWERS:
-        return Outcome(replace(known, older=latest.started_at, older_answers=answers), ignored=True)
+        return Comparison(replace(known, older=latest.started_at, older_answers=answers), ignored=True)
     taken, change = _take(known, latest, snapshot, now, Reason.RECREATED)
-    return Outcome(taken, (change,))
+    return Comparison(taken, (change,))
 
 
-def _same_or_new_attempt(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Outcome:
+def _same_or_new_attempt(known: Known, latest: Attempt, snapshot: Snapshot, now: datetime) -> Comparison:
     """Rules 2 (`STATUS`), 3 (`NEW_ATTEMPT`), 4 (`MISSED_SUCCESS`) and 7."""
     previous = known.attempt
     if previous is None or latest.started_at != previous.started_at:
@@ -141,11 +141,11 @@ def _same_or_new_attempt(known: Known, latest: Attempt, snapshot: Snapshot, now:
             known, change = _take(known, missed, snapshot, now, Reason.MISSED_SUCCESS)
             changes.append(change)
         known, change = _take(known, latest, snapshot, now, Reason.NEW_ATTEMPT)
-        return Outcome(known, (*changes, change))
+        return Comparison(known, (*changes, change))
     if latest.status != previous.status:
         known, change = _take(known, latest, snapshot, now, Reason.STATUS)
-        return Outcome(known, (change,))
-    return Outcome(_update(known, latest, snapshot))
+        return Comparison(known, (change,))
+    return Comparison(_update(known, latest, snapshot))
 
 
 def _missed_success(known: Known, latest: Attempt, snapshot: Snapshot) -> Attempt | None:
@@ -161,11 +161,11 @@ def _missed_success(known: Known, latest: Attempt, snapshot: Snapshot) -> Attemp
     return success if unseen else None
 
 
-def _check_stalled(outcome: Outcome, now: datetime, stalled_after: timedelta) -> Outcome:
+def _check_stalled(comparison: Comparison, now: datetime, stalled_after: timedelta) -> Comparison:
     """Rule 8 (`STALLED`): add the change if the latest attempt is stalled and that was not reported yet."""
-    known, attempt = outcome.known, outcome.known.attempt
+    known, attempt = comparison.known, comparison.known.attempt
     if attempt is None or known.stalled == attempt.started_at or not attempt.is_stalled(now, stalled_after):
-        return outcome
+        return comparison
     change = Change(
         reason=Reason.STALLED,
         type="sync.stalled",
@@ -178,7 +178,7 @@ def _check_stalled(outcome: Outcome, now: datetime, stalled_after: timedelta) ->
         latest_successful=known.latest_successful,
     )
     stalled = replace(known, stalled=attempt.started_at, has_stalled=True)
-    return replace(outcome, known=stalled, changes=(*outcome.changes, change))
+    return replace(comparison, known=stalled, changes=(*comparison.changes, change))
 
 
 def _take(known: Known, attempt: Attempt, snapshot: Snapshot, now: datetime, reason: Reason) -> tuple[Known, Change]:

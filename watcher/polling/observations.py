@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watcher.core.diff import Outcome, diff
+from watcher.core.diff import Comparison, diff
 from watcher.core.events import Event, muted, outage_event, sync_event, with_trace
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.outages import OWN, FailureStreak
@@ -31,10 +31,10 @@ class Observation:
     events: tuple[Event, ...] = ()
 
 
-def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: datetime) -> tuple[Observation, Outcome]:
+def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: datetime) -> tuple[Observation, Comparison]:
     """Return what an answer means for its target, and how it compares with what was known."""
     observation = observe_recovery(target, before, now) or Observation(before)
-    outcome = diff(
+    comparison = diff(
         before.known,
         snapshot,
         now=snapshot.at or now,
@@ -44,10 +44,10 @@ def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: date
     sequence = observation.record.sequence
     events = [
         sync_event(target, change, sequence=number, now=now)
-        for number, change in enumerate(outcome.changes, start=sequence + 1)
+        for number, change in enumerate(comparison.changes, start=sequence + 1)
     ]
-    record = replace(observation.record, known=outcome.known, sequence=sequence + len(events))
-    return Observation(record, (*observation.events, *events)), outcome
+    record = replace(observation.record, known=comparison.known, sequence=sequence + len(events))
+    return Observation(record, (*observation.events, *events)), comparison
 
 
 def observe_failure(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from watcher.core.diff import Outcome
+from watcher.core.diff import Comparison
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.outages import FailureStreak, is_answer, lengthen, lengthen_target
 from watcher.core.settings import Config
@@ -94,13 +94,13 @@ class PollResults:
         self.tried, self.last_answer, polls.tried, polls.answered = True, now, now, now
         self._answers += 1
         before = self._recorder.record_of(target.id)
-        observation, outcome = observe_answer(target, before, snapshot, now)
-        self._log_answer(target, polls, outcome, snapshot)
+        observation, comparison = observe_answer(target, before, snapshot, now)
+        self._log_answer(target, polls, comparison, snapshot)
         polls.streak, polls.incomplete = None, bool(snapshot.odd)
         await self._note_endpoint(None, now)
         if observation.record != before:
             await self._record_target(target, before, observation)
-        return outcome.ignored
+        return comparison.ignored
 
     async def failed(self, target: Target, error: PollFailed) -> None:
         """Count a failure, and record the outage that begins with it.
@@ -167,7 +167,7 @@ class PollResults:
         )
         await self._recorder.record(entry)
 
-    def _log_answer(self, target: Target, polls: TargetPolls, outcome: Outcome, snapshot: Snapshot) -> None:
+    def _log_answer(self, target: Target, polls: TargetPolls, comparison: Comparison, snapshot: Snapshot) -> None:
         if polls.streak is not None:
             self._log.info("poll.recovered", target=target.id, failures=polls.failures)
         if snapshot.odd and not polls.incomplete:
@@ -175,7 +175,7 @@ class PollResults:
             self._log.warning("answer.parts_ignored", target=target.id, wrong=snapshot.odd, consequence=consequence)
         elif polls.incomplete and not snapshot.odd:
             self._log.info("answer.recovered", target=target.id)
-        if outcome.ignored and outcome.known.older_answers == 1:
+        if comparison.ignored and comparison.known.older_answers == 1:
             self._log.info("answer.ignored", target=target.id, reason="it shows an older attempt than the last answer")
-        for change in outcome.changes:
+        for change in comparison.changes:
             self._log.info("sync.changed", target=target.id, type=change.type, reason=change.reason.value)

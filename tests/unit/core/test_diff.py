@@ -18,7 +18,7 @@ from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.core.diff import Outcome
+    from watcher.core.diff import Comparison
     from watcher.core.state import Known
 
     Answer = tuple[float, str] | tuple[float, str, float] | None
@@ -53,7 +53,7 @@ def outcomes_at(
     polls: Iterable[tuple[float, Answer]],
     stalled_after: timedelta = timedelta(minutes=30),
     on_first_seen: FirstSeen = FirstSeen.FAILED,
-) -> list[Outcome]:
+) -> list[Comparison]:
     """What comes of the answers, one after the other, each with the minute in which it was given."""
     known: Known | None = None
     results = []
@@ -66,7 +66,7 @@ def outcomes_at(
     return results
 
 
-def outcomes(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[Outcome]:
+def outcomes(*answers: Answer, on_first_seen: FirstSeen = FirstSeen.FAILED) -> list[Comparison]:
     """What comes of the answers, one after the other, of which none is old enough to have stalled."""
     return outcomes_at(enumerate(answers, start=100), NEVER, on_first_seen)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
-from watcher.core.diff import Outcome, Reason, diff
+from watcher.core.diff import Comparison, Reason, diff
 from watcher.core.events import sync_event
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, FirstSeen
 from watcher.core.state import Record, dump, load
@@ -34,12 +34,12 @@ answers = st.lists(st.builds(a_snapshot, st.none() | attempts, st.none() | attem
 policies = st.sampled_from(FirstSeen)
 
 
-def after(known: Known | None, answer: Snapshot, number: int, policy: FirstSeen) -> Outcome:
+def after(known: Known | None, answer: Snapshot, number: int, policy: FirstSeen) -> Comparison:
     """What comes of the answer `number`, two minutes after the one before."""
     return diff(known, answer, now=minute(2 * number), on_first_seen=policy, stalled_after=STALLED_AFTER)
 
 
-def run(answers: list[Snapshot], policy: FirstSeen) -> Iterator[tuple[int, Snapshot, Known | None, Outcome]]:
+def run(answers: list[Snapshot], policy: FirstSeen) -> Iterator[tuple[int, Snapshot, Known | None, Comparison]]:
     """Yield for each answer its number, the answer, what was known before, and the outcome."""
     known: Known | None = None
     for number, answer in enumerate(answers):

@@ -70,10 +70,10 @@ def told(observation: Observation) -> list[tuple[str, int]]:
 def test_an_answer_ends_an_outage_first_and_then_causes_an_event_for_each_change(
     before: Record, answer: Any, expected: list[tuple[str, int]], sequence: int
 ) -> None:
-    observation, outcome = observe_answer(TARGET, before, answer, minute(5))
+    observation, comparison = observe_answer(TARGET, before, answer, minute(5))
     assert told(observation) == expected
-    assert observation.record == Record(outcome.known, sequence)
-    assert not outcome.ignored
+    assert observation.record == Record(comparison.known, sequence)
+    assert not comparison.ignored
 
 
 def test_an_answer_without_a_change_leaves_an_equal_record() -> None:
@@ -84,8 +84,8 @@ def test_an_answer_without_a_change_leaves_an_equal_record() -> None:
 
 def test_an_older_answer_is_counted_in_the_record_and_ends_the_outage_all_the_same() -> None:
     known = Known(an_attempt(5), minute(6))
-    observation, outcome = observe_answer(TARGET, Record(known, 2, OUTAGE), a_snapshot(an_attempt(1)), minute(7))
-    assert outcome.ignored
+    observation, comparison = observe_answer(TARGET, Record(known, 2, OUTAGE), a_snapshot(an_attempt(1)), minute(7))
+    assert comparison.ignored
     assert observation.record == Record(replace(known, older=minute(1), older_answers=1), 3)
     assert told(observation) == [("target.readable", 3)]
 
