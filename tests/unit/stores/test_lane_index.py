@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from watcher.stores.dynamodb.lane_index import Index, Place, Row
+from watcher.stores.dynamodb.lane_index import LaneIndex, Place, Row
 
 
 def row(number: int, *, tries: int = 0, reminder: int = 0, subject: str = "a") -> Row:
     return Row(Place(subject, "x", number, reminder), f"id {number}", 100.0, tries)
 
 
-def index(*numbers: int) -> Index:
-    made = Index()
+def index(*numbers: int) -> LaneIndex:
+    made = LaneIndex()
     for number in numbers:
         made.add(row(number))
     return made
 
 
-def waits(made: Index) -> list[int]:
+def waits(made: LaneIndex) -> list[int]:
     return [each.place.number for each in made.due("x")]
 
 
@@ -59,7 +59,7 @@ def test_replace_leaves_lanes_that_the_page_does_not_cover() -> None:
 
 
 def test_replace_keeps_the_greater_number_of_tries() -> None:
-    made = Index()
+    made = LaneIndex()
     made.add(row(1, tries=2))
     made.add(row(2, tries=0))
     with made.reading() as step:

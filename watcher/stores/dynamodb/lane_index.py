@@ -60,7 +60,7 @@ class Row:
         return (self.place.number, self.place.subject, self.place.reminder)
 
 
-class Index:
+class LaneIndex:
     """The waiting deliveries by sink and subject."""
 
     def __init__(self) -> None:

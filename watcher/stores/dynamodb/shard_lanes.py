@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import Item, shard_of
-from watcher.stores.dynamodb.lane_index import Index, Row
+from watcher.stores.dynamodb.lane_index import LaneIndex, Row
 from watcher.stores.dynamodb.table import MAX_WRITTEN, Delete, Put
 
 
@@ -18,7 +18,7 @@ class ShardLanes:
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
         self.table = contents.table
-        self.index = Index()
+        self.index = LaneIndex()
         self.held: set[int] = set()
         """The shards whose state and deliveries this daemon has in memory."""
 
