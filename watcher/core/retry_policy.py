@@ -49,8 +49,8 @@ def seconds_until(next_try: float, now: float) -> float:
     return 0.0 if wait > MAX_RETRY_AFTER_SECONDS else max(0.0, wait)
 
 
-def result_of(
-    answer: SendOutcome,
+def after_try(
+    sent: SendOutcome,
     *,
     now: float,
     share: float,
@@ -64,7 +64,7 @@ def result_of(
     subject began to fail, whichever is later.
 
     Args:
-        answer: the outcome of the try.
+        sent: the outcome of the try.
         now: when the try ended, in seconds since 1970.
         share: the random share (0 to 1) of the longest pause; the same for all deliveries that failed together, so that
             they are tried together again.
@@ -72,17 +72,17 @@ def result_of(
         at_least: the seconds that the pause lasts at least.
         deadline: the most seconds that a try takes.
     """
-    delivery = answer.delivery
-    if answer.verdict is Verdict.TAKEN:
-        return DeliveryOutcome(delivery, DeliveryState.SENT, answer.text)
-    if answer.verdict is Verdict.NEVER:
-        return DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused for good: {answer.text}")
+    delivery = sent.delivery
+    if sent.verdict is Verdict.TAKEN:
+        return DeliveryOutcome(delivery, DeliveryState.SENT, sent.text)
+    if sent.verdict is Verdict.NEVER:
+        return DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused for good: {sent.text}")
     since = max(delivery.recorded, now if delivery.failing_since is None else delivery.failing_since)
     if min(now - since, longest_series(delivery.failures, deadline)) >= give_up_after:
         # No pause: the next delivery of the subject may be accepted, or be as late itself.
-        return DeliveryOutcome(delivery, DeliveryState.DEAD, given_up(give_up_after, answer.text), failing=True)
+        return DeliveryOutcome(delivery, DeliveryState.DEAD, given_up(give_up_after, sent.text), failing=True)
     pause = max(at_least, share * longest_pause(delivery.failures))
-    return DeliveryOutcome(delivery, DeliveryState.WAITING, answer.text, pause, failing=True)
+    return DeliveryOutcome(delivery, DeliveryState.WAITING, sent.text, pause, failing=True)
 
 
 def given_up(give_up_after: float, text: str) -> str:

@@ -12,7 +12,7 @@ from math import inf
 import structlog
 
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
-from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, given_up, result_of
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, after_try, given_up
 from watcher.delivery.batching import Batcher
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
@@ -117,7 +117,7 @@ class Sender:
         """Record what the outcomes mean; outcomes that arrive during a commit share the next one."""
         share, now = random.random(), self._clock.now().timestamp()  # noqa: S311  jitter
         results = [
-            result_of(
+            after_try(
                 outcome,
                 now=now,
                 share=share,

@@ -11,9 +11,9 @@ from watcher.core.ports import Delivery, DeliveryState, SendOutcome, Verdict
 from watcher.core.retry_policy import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    after_try,
     longest_pause,
     longest_series,
-    result_of,
 )
 
 DAY = 86400.0
@@ -33,18 +33,18 @@ def test_pauses_double_from_the_first_to_the_longest(failures: int, pause: float
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_pause_is_a_share_of_the_longest_pause(share: float) -> None:
-    result = result_of(answer(failures=3, failing_since=0.0), now=10.0, share=share, give_up_after=DAY)
+    result = after_try(answer(failures=3, failing_since=0.0), now=10.0, share=share, give_up_after=DAY)
     assert (result.state, result.pause, result.failing) == (DeliveryState.WAITING, share * 8.0, True)
     assert result.answer == "503 Service Unavailable"
 
 
 def test_a_taken_delivery_is_sent_however_late() -> None:
-    result = result_of(answer(Verdict.TAKEN, failures=9, failing_since=0.0), now=9 * DAY, share=1.0, give_up_after=DAY)
+    result = after_try(answer(Verdict.TAKEN, failures=9, failing_since=0.0), now=9 * DAY, share=1.0, give_up_after=DAY)
     assert (result.state, result.pause, result.failing) == (DeliveryState.SENT, 0.0, False)
 
 
 def test_a_delivery_refused_for_good_is_dead_at_once() -> None:
-    result = result_of(answer(Verdict.NEVER), now=0.0, share=1.0, give_up_after=DAY)
+    result = after_try(answer(Verdict.NEVER), now=0.0, share=1.0, give_up_after=DAY)
     assert (result.state, result.pause, result.failing) == (DeliveryState.DEAD, 0.0, False)
     assert result.answer == "refused for good: 503 Service Unavailable"
 
@@ -64,7 +64,7 @@ def test_a_delivery_is_given_up_after_it_could_have_been_sent_for_long_enough(
     recorded: float, since: float | None, now: float, *, dead: bool
 ) -> None:
     tried = answer(recorded=recorded, failing_since=since, failures=5)
-    result = result_of(tried, now=now, share=1.0, give_up_after=DAY)
+    result = after_try(tried, now=now, share=1.0, give_up_after=DAY)
     assert result.state is (DeliveryState.DEAD if dead else DeliveryState.WAITING)
     assert result.failing
     assert result.pause == (0.0 if dead else 32.0)  # what follows a dead letter has its turn at once
@@ -75,9 +75,9 @@ def test_a_delivery_is_given_up_after_it_could_have_been_sent_for_long_enough(
 def test_a_correction_of_the_clock_gives_nothing_up() -> None:
     tried = answer(recorded=0.0, failing_since=1.0, failures=2)
     longest = longest_series(2, deadline=10.0)
-    result = result_of(tried, now=1e9, share=1.0, give_up_after=longest + 1, deadline=10.0)
+    result = after_try(tried, now=1e9, share=1.0, give_up_after=longest + 1, deadline=10.0)
     assert result.state is DeliveryState.WAITING
-    assert result_of(tried, now=1e9, share=1.0, give_up_after=longest, deadline=10.0).state is DeliveryState.DEAD
+    assert after_try(tried, now=1e9, share=1.0, give_up_after=longest, deadline=10.0).state is DeliveryState.DEAD
     assert 1 + 2 + 2 * 10 <= longest < 1 + 2 + 2 * 20
 
 
@@ -94,9 +94,9 @@ def test_an_outcome_has_its_delivery_and_the_text_of_the_response(
     verdict: Verdict, now: float, state: DeliveryState, text: str
 ) -> None:
     sent = answer(verdict, failing_since=0.0, failures=9)
-    result = result_of(sent, now=now, share=1.0, give_up_after=DAY)
+    result = after_try(sent, now=now, share=1.0, give_up_after=DAY)
     assert (result.delivery, result.state, result.answer) == (sent.delivery, state, text)
 
 
 def test_a_pause_is_at_least_as_long_as_the_sink_asked_for() -> None:
-    assert result_of(answer(), now=0.0, share=0.0, give_up_after=DAY, at_least=30.0).pause == 30.0
+    assert after_try(answer(), now=0.0, share=0.0, give_up_after=DAY, at_least=30.0).pause == 30.0
