@@ -13,7 +13,7 @@ from botocore import exceptions as botocore_errors
 from watcher.aws.error_codes import classify
 from watcher.aws.profiles import ca_fault, config_faults, variable_naming
 from watcher.errors import MALFORMED, EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.util.redaction import excerpt
+from watcher.util.redaction import redacted_excerpt
 from watcher.util.units import format_duration
 
 CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
@@ -43,7 +43,7 @@ def refusal(error: botocore_errors.ClientError) -> PollFailed:
 
 def call_failure(error: Exception, timeout: float) -> PollFailed:
     """The failure for any exception of a call; `timeout` is the call's limit in seconds."""
-    name, text = type(error).__name__, excerpt(str(error))
+    name, text = type(error).__name__, redacted_excerpt(str(error))
     match error:
         case PollFailed():
             return error
@@ -79,7 +79,7 @@ def credentials_failure(
 
     `asked` is botocore's name for the last provider asked (empty: none was), `ca_bundle` that of the profile.
     """
-    name, text = type(error).__name__, excerpt(str(error))
+    name, text = type(error).__name__, redacted_excerpt(str(error))
     match error:
         case EndpointUnreadable():
             return error

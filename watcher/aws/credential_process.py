@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from watcher.errors import EndpointUnreadable
-from watcher.util.redaction import excerpt
+from watcher.util.redaction import redacted_excerpt
 from watcher.util.units import format_duration
 
 PROCESS_SECONDS = 25.0
@@ -92,7 +92,7 @@ class CredentialProcess:
         code = process.returncode
         if code != 0:
             last = err.decode(errors="replace").strip().rpartition("\n")[2]
-            raise self._failed(f"ended with {code}: {excerpt(last, 300) or 'nothing on stderr'}")
+            raise self._failed(f"ended with {code}: {redacted_excerpt(last, 300) or 'nothing on stderr'}")
         return out, err
 
     async def _ended(self) -> None:

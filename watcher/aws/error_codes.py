@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
-from watcher.util.redaction import excerpt
+from watcher.util.redaction import redacted_excerpt
 
 TARGETS_OWN = frozenset(
     {
@@ -70,7 +70,7 @@ SERVER = frozenset(
 
 def classify(code: str, message: str, status: int) -> PollFailed:
     """The failure for AWS's error `code` in a response with an HTTP `status`."""
-    message = excerpt(message)
+    message = redacted_excerpt(message)
     if code in TARGETS_OWN:
         return TargetUnreadable(code, message)
     if code in THROTTLING or status == 429:

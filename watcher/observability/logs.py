@@ -2,7 +2,7 @@
 
 The event of a line is `<noun>.<past participle>`: trouble ends in `.failed`, its end in `.recovered`, a bug in
 `.crashed`. Records that libraries log by the standard `logging` are rendered in the same way; of a streak of equal ones
-only the first and their number are written. Every value passes through `excerpt`.
+only the first and their number are written. Every value passes through `redacted_excerpt`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 
 from watcher.observability.library_lines import StreakHandler
 from watcher.util.bounded_text import LONGEST_TEXT
-from watcher.util.redaction import HIDDEN, excerpt, printable, redact, remember
+from watcher.util.redaction import HIDDEN, printable, redact, redacted_excerpt, remember
 
 TRACEBACKS = frozenset({"exception", "stack"})
 """Keys whose values may have several lines."""
@@ -99,10 +99,10 @@ def _shown(value: Any, longest: int) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {excerpt(str(key)): _value(str(key), item) for key, item in value.items()}
+        return {redacted_excerpt(str(key)): _value(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_shown(item, longest) for item in value]
-    return excerpt(value if isinstance(value, str) else repr(value), longest)
+    return redacted_excerpt(value if isinstance(value, str) else repr(value), longest)
 
 
 def _printable(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

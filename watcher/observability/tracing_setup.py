@@ -32,7 +32,7 @@ from watcher.core.events import Event
 from watcher.core.settings import Tracing as Settings
 from watcher.observability.library_lines import StreakHandler
 from watcher.observability.tracing import Span, record_with
-from watcher.util.redaction import excerpt, hider
+from watcher.util.redaction import hider, redacted_excerpt
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
@@ -123,7 +123,7 @@ class RecordedSpan(Span):
         self._span.set_attribute("watcher.outcome", outcome)
         if error:
             self._span.set_attribute("error.type", outcome)
-            self._span.set_status(StatusCode.ERROR, excerpt(error))
+            self._span.set_status(StatusCode.ERROR, redacted_excerpt(error))
 
     def status(self, code: int) -> None:
         self._span.set_attribute("http.response.status_code", code)
@@ -211,7 +211,7 @@ def _redacted(span: sdk.ReadableSpan) -> sdk.ReadableSpan:
         [sdk.Event(event.name, _shown(event.attributes), event.timestamp) for event in span.events],
         span.links,
         span.kind,
-        status=Status(span.status.status_code, excerpt(span.status.description or "")),
+        status=Status(span.status.status_code, redacted_excerpt(span.status.description or "")),
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
@@ -221,7 +221,7 @@ def _redacted(span: sdk.ReadableSpan) -> sdk.ReadableSpan:
 def _shown(attributes: Attributes) -> Attributes:
     """Attributes without secrets, and without tracebacks, which are for bugs."""
     return {
-        name: excerpt(value) if isinstance(value, str) else value
+        name: redacted_excerpt(value) if isinstance(value, str) else value
         for name, value in (attributes or {}).items()
         if name != "exception.stacktrace"
     }

@@ -20,7 +20,7 @@ from watcher.config.sink_model import AccountSinkModel
 from watcher.core.ports import Delivery, SendOutcome, Verdict
 from watcher.core.settings import SinkSettings
 from watcher.util.bounded_text import bounded
-from watcher.util.redaction import excerpt, printable
+from watcher.util.redaction import printable, redacted_excerpt
 
 if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
@@ -147,7 +147,7 @@ def members(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 def shown(text: str) -> str:
     """Return the beginning of AWS's text as one line for people, without secrets."""
-    return printable(excerpt(" ".join(text.split()), 500))
+    return printable(redacted_excerpt(" ".join(text.split()), 500))
 
 
 def _text(value: object) -> str:

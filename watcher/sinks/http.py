@@ -140,7 +140,7 @@ class Response:
     def __str__(self) -> str:
         """Return the status line and the beginning of the body, in 200 bytes without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
-        return redaction.printable(redaction.excerpt(f"{status}: {self.text}" if self.text else status, 200))
+        return redaction.printable(redaction.redacted_excerpt(f"{status}: {self.text}" if self.text else status, 200))
 
 
 def first_line(body: str) -> str:

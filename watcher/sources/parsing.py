@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from watcher.core.model import Attempt, Revision, Snapshot, SyncEvent, rfc3339
 from watcher.errors import MALFORMED, TargetUnreadable
 from watcher.util.bounded_text import bounded
-from watcher.util.redaction import excerpt
+from watcher.util.redaction import redacted_excerpt
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class _Reader:
         event = {
             "type": self.member(form, spell("type"), _text),
             # Free text from AWS: secrets that it repeats are removed here.
-            "event": self.member(form, spell("event"), lambda text: _text(text, excerpt)),
+            "event": self.member(form, spell("event"), lambda text: _text(text, redacted_excerpt)),
             "time": self.member(form, spell("time"), lambda time: rfc3339(_moment(time))),
         }
         if form.get(spell("externalId")) is not None:

@@ -100,7 +100,7 @@ def _credentials(header: str) -> list[str]:
     return [credentials, credentials.partition(":")[2]]
 
 
-def excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
+def redacted_excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
     """A text from outside in the form in which it may be stored: without secrets, and `bounded`."""
     searched = longest + 8 * LONGEST_TEXT
     if len(text) <= searched:

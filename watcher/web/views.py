@@ -17,7 +17,7 @@ from watcher.core.status import active, last_failure, outage_of, stalled, standi
 from watcher.delivery.explain import explain
 from watcher.messages.links import links, repository_name
 from watcher.observability.daemon_view import Backlog, DaemonView, EndpointStatus, SinkState, SinkStatus, TargetStatus
-from watcher.util.redaction import excerpt, redact
+from watcher.util.redaction import redact, redacted_excerpt
 
 MAX_NOTE_BYTES = 500
 """The length of AWS's text about a failure."""
@@ -43,7 +43,7 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "commit_url": links(revision)[1],
         "repository": repository_name(revision) or None,
         "branch": revision.get("branch") or None,
-        "note": excerpt(last_failure(attempt), MAX_NOTE_BYTES),
+        "note": redacted_excerpt(last_failure(attempt), MAX_NOTE_BYTES),
         "active": active(known),
     }
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.util import redaction
-from watcher.util.redaction import HIDDEN, excerpt, hider, printable, redact, remember
+from watcher.util.redaction import HIDDEN, hider, printable, redact, redacted_excerpt, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -335,17 +335,17 @@ def test_what_a_terminal_would_act_on_is_escaped(text: str, shown: str) -> None:
 def test_an_excerpt_is_bounded_and_has_no_part_of_a_secret(length: int, longest: int) -> None:
     secret = "hush-" * 400
     remember(secret)
-    shown = excerpt("a" * length + secret * 40, longest)
+    shown = redacted_excerpt("a" * length + secret * 40, longest)
     assert shown.endswith("… [cut]")
     assert len(shown) <= longest
     assert "hush" not in shown
 
 
 def test_a_short_text_is_an_excerpt_as_it_is() -> None:
-    assert excerpt("no such file, é") == "no such file, é"
+    assert redacted_excerpt("no such file, é") == "no such file, é"
 
 
 def test_an_excerpt_of_a_long_text_does_not_take_long() -> None:
     begun = time.process_time()
-    excerpt("AKIA://signature" * 60_000)
+    redacted_excerpt("AKIA://signature" * 60_000)
     assert time.process_time() - begun < 0.5

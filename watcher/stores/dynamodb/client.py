@@ -21,7 +21,7 @@ from watcher.aws.sessions import Sessions
 from watcher.core.settings import Account
 from watcher.core.state_url import Address
 from watcher.errors import PollFailed, StoreError
-from watcher.util.redaction import excerpt, printable
+from watcher.util.redaction import printable, redacted_excerpt
 
 CALL_SECONDS = 5.0  # for one call in total
 CONNECTIONS = 32
@@ -159,4 +159,4 @@ class Caller:
         return PassingError(text) if failure.throttled else StoreError(text)
 
     def _shown(self, operation: str, text: str) -> str:
-        return printable(f"{self.address}: {operation}: {excerpt(' '.join(text.split()), 600)}")
+        return printable(f"{self.address}: {operation}: {redacted_excerpt(' '.join(text.split()), 600)}")
