@@ -65,7 +65,7 @@ _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
 _DURATION: dict[str, Any] = {"type": "string", "pattern": units.DURATION}
 DURATION_SCHEMA = WithJsonSchema(or_variable(_DURATION) | {"examples": ["500ms", "30s", "5m", "1h30m"]})
 _TIME: dict[str, Any] = {"type": "string", "pattern": readers.TIME}
-Plain = Annotated[str, PlainValidator(readers.printable), text_schema(minLength=1)]
+Plain = Annotated[str, PlainValidator(readers.single_line), text_schema(minLength=1)]
 OwnName = Annotated[str, PlainValidator(readers.own_name), text_schema(minLength=1, maxLength=readers.MAX_NAME_LENGTH)]
 """The name of an account or a sink, given in the configuration."""
 LabelValue = Annotated[str, PlainValidator(readers.label_value), text_schema()]

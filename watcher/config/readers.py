@@ -55,7 +55,7 @@ def meant_as_text(value: object, *, secret: bool = False) -> Text:
     raise ValueError(f'YAML reads {written} as {text.reads.value}; to mean the text, write "{written}" in quotes')
 
 
-def printable(value: object, *, secret: bool = False) -> str:
+def single_line(value: object, *, secret: bool = False) -> str:
     """Return text, which must be one non-empty line; messages do not repeat a `secret`."""
     text = meant_as_text(value, secret=secret)
     if not text:
@@ -67,7 +67,7 @@ def printable(value: object, *, secret: bool = False) -> str:
 
 def own_name(value: object) -> str:
     """Return the name of an account or a sink."""
-    text = printable(value)
+    text = single_line(value)
     if len(text) > MAX_NAME_LENGTH:
         raise ValueError(f"this must have at most {MAX_NAME_LENGTH} characters")
     return text
@@ -75,12 +75,12 @@ def own_name(value: object) -> str:
 
 def secret(value: object) -> SecretStr:
     """Return a text that messages do not repeat."""
-    return SecretStr(printable(value, secret=True))
+    return SecretStr(single_line(value, secret=True))
 
 
 def token(value: object) -> SecretStr:
     """Return a token that an HTTP header can carry."""
-    text = printable(value, secret=True)
+    text = single_line(value, secret=True)
     if text != text.strip():
         raise ValueError("a token must not begin or end with a blank: no client could send it")
     return SecretStr(text)
@@ -88,7 +88,7 @@ def token(value: object) -> SecretStr:
 
 def external_id(value: object) -> SecretStr:
     """Return an external ID that AWS accepts."""
-    text = printable(value, secret=True)
+    text = single_line(value, secret=True)
     rule = text_rule("sts", "AssumeRole", "ExternalId")
     if not rule.allows(text):
         raise ValueError(f"this is not an external ID that AWS accepts; it must have {rule}")
@@ -114,7 +114,7 @@ def matching(pattern: str, what: str, longest: int = 2048) -> Callable[[object],
 
 
 def accepted(
-    *place: str, what: str, read: Callable[[object], str] = printable, instead: str = ""
+    *place: str, what: str, read: Callable[[object], str] = single_line, instead: str = ""
 ) -> Callable[[object], str]:
     """Return a reader of text that AWS's service model allows at `place` (service, operation, member).
 

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, PydanticOmit, core_schema
 from watcher.config import fields
 from watcher.config.faults import Faults, choice, suggestion
 from watcher.config.fields import DURATION_SCHEMA, choice_schema, lasting, text_schema
-from watcher.config.readers import duration_from, meant_as_text, one_of, printable, quoted
+from watcher.config.readers import duration_from, meant_as_text, one_of, quoted, single_line
 from watcher.config.strict_model import StrictModel, faults_of
 from watcher.config.tree import Keys, Node
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, Severity
@@ -31,7 +31,7 @@ ROUTING = frozenset({"events", "targets", "labels", "min_severity", "remind_ever
 
 
 def _event_glob(value: object) -> str:
-    text = printable(value)
+    text = single_line(value)
     if any(matches(known, text) for known in ROUTABLE):
         return text
     close = suggestion(meant_as_text(value), ROUTABLE)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from watcher.aws.service_models import is_region
-from watcher.config.readers import printable
+from watcher.config.readers import single_line
 from watcher.core.state_url import SCHEME, parse_address
 from watcher.util.bounded_text import shown
 
@@ -23,7 +23,7 @@ _AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9
 
 def http_url(value: object, *, example: str, secret: bool = False, user: bool = False) -> str:
     """Return the http(s) URL of a host, which messages do not repeat: it may have a password. `user`: allow a user."""
-    text = printable(value, secret=secret)
+    text = single_line(value, secret=secret)
     try:
         parts = urlsplit(text)
         named = bool(_AUTHORITY.fullmatch(parts.netloc)) and bool((parts.hostname or "").encode("idna"))
@@ -44,7 +44,7 @@ def endpoint_url(value: object) -> str:
 
 def state_url(value: object) -> str:
     """Return the URL of a state store."""
-    text = printable(value)
+    text = single_line(value)
     if text.startswith(SCHEME):
         region = parse_address(text).region
         if region is not None and not is_region(region):

@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from watcher.config.fields import Count, or_variable, text_schema
-from watcher.config.readers import printable, quoted, single
+from watcher.config.readers import quoted, single, single_line
 from watcher.config.sink_model import SinkModel
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
@@ -43,7 +43,7 @@ EVENT_BEGINNING = b'{"specversion"'
 
 
 def _path(value: object) -> str:
-    path = Path(printable(value))
+    path = Path(single_line(value))
     try:
         if path.is_symlink():
             raise ValueError(f"{quoted(value)} is a symbolic link; name the file that it points to")

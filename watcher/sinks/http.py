@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
 
 from watcher.config.fields import Boolean, Duration, lasting, or_off, or_variable, text_schema
-from watcher.config.readers import printable, quoted, reads_off
+from watcher.config.readers import quoted, reads_off, single_line
 from watcher.config.secrets import secret_parts
 from watcher.config.sink_model import SinkModel
 from watcher.config.tree import Reads, Text
@@ -23,9 +23,9 @@ from watcher.config.url_readers import http_url
 from watcher.core.ports import Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
 from watcher.errors import SinkError, SinkGone
-from watcher.util import redaction
 from watcher.util.bounded_text import LONGEST_TEXT
 from watcher.util.ip_addresses import host_refusal
+from watcher.util.redaction import printable, redacted_excerpt
 
 if TYPE_CHECKING:
     from watcher.sinks.poster import Poster
@@ -35,7 +35,7 @@ FINAL = frozenset({400, 413, 414, 415, 422})
 
 
 def _ca_file(value: object) -> str:
-    path = Path(printable(value))
+    path = Path(single_line(value))
     try:
         if path.exists() and not (path.is_file() and path.stat().st_size <= 4 * 1024 * 1024):
             raise ValueError(f"{quoted(value)} is not a file of certificates")
@@ -140,7 +140,7 @@ class Response:
     def __str__(self) -> str:
         """Return the status line and the beginning of the body, in 200 bytes without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
-        return redaction.printable(redaction.redacted_excerpt(f"{status}: {self.text}" if self.text else status, 200))
+        return printable(redacted_excerpt(f"{status}: {self.text}" if self.text else status, 200))
 
 
 def first_line(body: str) -> str:

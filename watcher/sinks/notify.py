@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator, SecretStr, field_validator
 
 from watcher.config.fields import Duration, lasting, text_schema
-from watcher.config.readers import printable
+from watcher.config.readers import single_line
 from watcher.config.tree import Text as Scalar
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
@@ -69,7 +69,7 @@ def installed_apprise() -> ModuleType | None:
 
 
 def _apprise_url(value: object) -> SecretStr:
-    url = printable(value, secret=True)
+    url = single_line(value, secret=True)
     apprise = installed_apprise()
     if apprise is None:  # reported at the sink's `type`
         return SecretStr(url)
