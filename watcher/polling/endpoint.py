@@ -40,16 +40,16 @@ class Endpoint:
         sessions: Sessions,
         retry: Retry,
         rate_limiter: RateLimiter | None = None,
-        may: Callable[[], bool] = always,
+        may_poll: Callable[[], bool] = always,
     ) -> None:
         """The client is opened by the first call.
 
-        `rate_limiter`: one in which other calls to the same API count as well. `may`: whether a call may begin now;
-        another daemon may be taking this endpoint over.
+        `rate_limiter`: one in which other calls to the same API count as well. `may_poll`: whether a call may begin
+        now; another daemon may be taking this endpoint over.
         """
         self.key = key
         self.account = account
-        self.may = may
+        self.may_poll = may_poll
         self.rate_limiter = rate_limiter or RateLimiter(account.rate_limit.requests_per_second)
         self._retry = retry
         concurrency = account.rate_limit.concurrency
@@ -77,7 +77,7 @@ class Endpoint:
         """Continue for an account that it `serves`, with another rate and other retries."""
         self.account = account
         self._retry = retry
-        self.rate_limiter.resize(account.rate_limit.requests_per_second)
+        self.rate_limiter.set_rate(account.rate_limit.requests_per_second)
 
     def forget(self, target_ids: Iterable[str]) -> None:
         """Drop the cached answers of these targets."""
@@ -153,7 +153,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(target.timeout):
                 lease = await self._client.take()
-                if not self.may():  # checked as late as possible: the process may have been stopped for a while
+                if not self.may_poll():  # checked as late as possible: the process may have been stopped for a while
                     raise Superseded(f"{self.key}: another daemon may poll it by now")  # noqa: TRY301  passed on below
                 answer = await getattr(lease.api, target.kind.method)(**target.kind.request(target))
             snapshot = self._read(target, answer["body"], answer["content_type"])

@@ -28,10 +28,10 @@ class PollerManager:
         config: Config,
         sessions: Sessions,
         recorder: Recorder,
-        may: Callable[[EndpointKey], bool] = lambda _: True,
+        may_poll: Callable[[EndpointKey], bool] = lambda _: True,
     ) -> None:
-        """`run` starts the polling. `may`: whether an endpoint may be polled now."""
-        self._may = may
+        """`run` starts the polling. `may_poll`: whether an endpoint may be polled now."""
+        self._may_poll = may_poll
         self._sessions = sessions
         self._recorder = recorder
         self._pollers: dict[EndpointKey, Poller] = {}
@@ -105,8 +105,8 @@ class PollerManager:
             return
         rate = account.rate_limit.requests_per_second
         rate_limiter = self._rate_limiters.setdefault(key, RateLimiter(rate))
-        rate_limiter.resize(rate)
-        endpoint = Endpoint(key, account, self._sessions, config.retry, rate_limiter, lambda: self._may(key))
+        rate_limiter.set_rate(rate)
+        endpoint = Endpoint(key, account, self._sessions, config.retry, rate_limiter, lambda: self._may_poll(key))
         if poller is not None:
             self._retire(poller.endpoint)
             poller.reconfigure(endpoint, targets, config)

@@ -153,7 +153,7 @@ class Poller:
         """Begin one poll, or wait until one may be due."""
         self._progress_by = inf  # the recorder reports a store that takes nothing
         await self._recorder.writable.wait()
-        if not self.endpoint.may():
+        if not self.endpoint.may_poll():
             await asyncio.sleep(0.1)
             return
         self._changed.clear()
@@ -184,7 +184,7 @@ class Poller:
         finally:
             admission.set()
         # The target is selected only now: the wait may have been long, and the configuration may have changed.
-        current = endpoint is self.endpoint and endpoint.may()
+        current = endpoint is self.endpoint and endpoint.may_poll()
         taken = self._schedule.take(self._clock.monotonic()) if current else None
         if taken is None:
             endpoint.dismiss()

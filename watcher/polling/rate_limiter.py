@@ -70,7 +70,7 @@ class RateLimiter:
         """The calls a second that may begin now."""
         return self.allowed * self._share
 
-    def resize(self, rate: float) -> None:
+    def set_rate(self, rate: float) -> None:
         """Change the rate, after a rest: calls begun at the previous rate must not count in a second of the new one."""
         if rate == self.allowed:
             return

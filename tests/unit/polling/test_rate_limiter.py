@@ -216,7 +216,7 @@ async def test_a_rate_that_is_changed_has_no_second_that_neither_would_allow(
     for moment in (0.3, 0.5, 1.1, 5.05):
         limiter = RateLimiter(before)
         starts = await begun(limiter, moment, virtual.monotonic)
-        limiter.resize(after)
+        limiter.set_rate(after)
         assert (limiter.allowed, limiter.rate) == (after, after)
         following = await begun(limiter, max(3.0, 4 / after), virtual.monotonic)
         assert following[0] - starts[-1] >= max(1.0, 1 / after)
@@ -227,7 +227,7 @@ async def test_a_rate_that_is_changed_has_no_second_that_neither_would_allow(
 async def test_what_aws_throttles_stays_throttled_when_the_rate_is_changed(virtual: VirtualTime) -> None:
     limiter = RateLimiter(100)
     limiter.slow_down(virtual.monotonic())
-    limiter.resize(10)
+    limiter.set_rate(10)
     assert limiter.rate == 10 * DECREASE
 
 
@@ -253,7 +253,7 @@ async def test_who_waits_for_a_low_rate_has_a_higher_one_at_once(virtual: Virtua
         nonlocal slept
         slept += 1
         if slept == 2:
-            limiter.resize(5)
+            limiter.set_rate(5)
         await sleep(seconds)
 
     rate_limiter.sleep = raised  # type: ignore[attr-defined]
