@@ -47,7 +47,7 @@ class Sender:
         self._unsettled: list[DeliveryOutcome] = []
         self._settling = asyncio.Lock()
 
-    def wait(self) -> float:
+    def seconds_until_send(self) -> float:
         """Seconds until the next send may begin; 0 or less: it may begin now."""
         return max(self._requested_until, self._spaced_until) - self._clock.monotonic()
 

@@ -180,7 +180,7 @@ class Worker:
             return self._nothing_within(inf)
         if down:
             await self.sender.give_up_overdue()
-        pause = self.sender.wait()
+        pause = self.sender.seconds_until_send()
         if pause > 0:
             return self._nothing_within(pause)
         hurry = self._state is WorkerState.DRAINING
