@@ -34,7 +34,7 @@ PROVIDERS = {
 """Names in messages for botocore's credential providers that may take long."""
 
 
-def refusal(error: botocore_errors.ClientError) -> PollFailed:
+def response_failure(error: botocore_errors.ClientError) -> PollFailed:
     """The failure for an error response of AWS."""
     answered = error.response.get("Error", {})
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -48,7 +48,7 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
         case PollFailed():
             return error
         case botocore_errors.ClientError():
-            return refusal(error)
+            return response_failure(error)
         case TimeoutError() | botocore_errors.ConnectTimeoutError() | botocore_errors.ReadTimeoutError():
             return EndpointUnreadable("Timeout", f"no complete answer within {format_duration(timeout)}", passing=True)
         case botocore_errors.ParamValidationError():
@@ -86,7 +86,7 @@ def credentials_failure(
         case TimeoutError():
             return no_credentials_in_time(LOADING_SECONDS, asked)
         case botocore_errors.ClientError():
-            refused = refusal(error)
+            refused = response_failure(error)
             return EndpointUnreadable(
                 refused.code, f"{error.operation_name}: {refused.message}", passing=refused.passing
             )

@@ -14,7 +14,7 @@ import aiohttp
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from watcher.aws.call_errors import refusal
+from watcher.aws.call_errors import response_failure
 from watcher.aws.client import Client, LeasedClient
 from watcher.aws.responses import body_of
 from watcher.aws.sessions import Sessions
@@ -113,7 +113,7 @@ class AwsSink:
             await self._client.give_back(lease)
 
     def _refused(self, error: ClientError, lease: LeasedClient | None) -> SinkError:
-        failure = refusal(error)
+        failure = response_failure(error)
         if failure.stale_credentials and lease is not None:
             self._client.renew(lease)
         text = f"{error.operation_name}: {shown(str(failure))}"

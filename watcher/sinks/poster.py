@@ -49,7 +49,7 @@ from watcher.sinks.http import HttpOptions, Response, first_line, retry_after, v
 from watcher.sinks.http_proxy import proxy_for
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
-from watcher.util.ip_addresses import host_refusal, refusal
+from watcher.util.ip_addresses import address_refusal, host_refusal
 from watcher.util.redaction import HIDDEN, hider
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Poster:
 
     def _socket(self, resolved: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = resolved
-        if not self._options.allow_private and (reason := refusal(str(address[0]), own_addresses())):
+        if not self._options.allow_private and (reason := address_refusal(str(address[0]), own_addresses())):
             raise _RefusedError(errno.EACCES, f"{address[0]} {reason}; set `allow_private: true` to allow it")
         return socket.socket(family, kind, protocol)
 

@@ -50,7 +50,7 @@ METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-da
 
 
 def host_refusal(host: str, own: Container[str] = ()) -> str | None:
-    """Why nothing may be posted to a URL's host, as `refusal`; None if it may be.
+    """Why nothing may be posted to a URL's host, as `address_refusal`; None if it may be.
 
     Of names, only those of loopback and of metadata services are refused. An address is recognised in every form that
     resolvers accept: `127.1`, `0x7f000001`, `2130706433`.
@@ -61,13 +61,13 @@ def host_refusal(host: str, own: Container[str] = ()) -> str | None:
     if name in METADATA_NAMES:
         return "is a cloud's metadata service"
     with suppress(ValueError):
-        return refusal(str(ip_address(name)), own)
+        return address_refusal(str(ip_address(name)), own)
     with suppress(OSError):
-        return refusal(str(IPv4Address(inet_aton(name))), own)
+        return address_refusal(str(IPv4Address(inet_aton(name))), own)
     return None
 
 
-def refusal(address: str, own: Container[str] = ()) -> str | None:
+def address_refusal(address: str, own: Container[str] = ()) -> str | None:
     """Why nothing may be posted to an IP address, as the predicate of a message (`is …`); None if it may be.
 
     `own`: the addresses of this machine's interfaces, in canonical form. An IPv6 address is also refused for an IPv4

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.util.interfaces import own_addresses
-from watcher.util.ip_addresses import host_refusal, refusal
+from watcher.util.ip_addresses import address_refusal, host_refusal
 
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
 
@@ -49,7 +49,7 @@ METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254
     ],
 )
 def test_an_address_of_this_machine_or_of_many_is_refused(address: str, words: str) -> None:
-    assert words in (refusal(address) or "")
+    assert words in (address_refusal(address) or "")
 
 
 def forms(address: str) -> dict[str, str]:
@@ -78,8 +78,8 @@ INTERFACES = frozenset({"127.0.0.1", "::1", "10.0.0.5", "203.0.113.7", "2001:db8
 @pytest.mark.parametrize("address", ["10.0.0.5", "203.0.113.7"])
 def test_an_address_of_an_interface_of_this_machine_is_refused_in_each_form(address: str, form: str) -> None:
     for written in (address, forms(address)[form]):
-        assert "this machine's own address" in (refusal(written, INTERFACES) or "")
-        assert refusal(written) is None
+        assert "this machine's own address" in (address_refusal(written, INTERFACES) or "")
+        assert address_refusal(written) is None
 
 
 @pytest.mark.parametrize(
@@ -126,27 +126,27 @@ def test_the_addresses_of_this_machine_are_found() -> None:
     ["8.8.8.8", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "2606:4700::1111", "fd12:3456::1", "2000::1%3"],
 )
 def test_a_receiver_elsewhere_or_in_a_private_network_is_not_refused(address: str) -> None:
-    assert refusal(address) is None
+    assert address_refusal(address) is None
 
 
 @pytest.mark.parametrize("form", forms("127.0.0.1"))
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "169.254.170.2", "0.0.0.0", "224.0.0.1"])  # noqa: S104  refused, not bound
 def test_what_is_refused_is_refused_within_an_ipv6_address(address: str, form: str) -> None:
-    assert refusal(forms(address)[form])
+    assert address_refusal(forms(address)[form])
 
 
 @pytest.mark.parametrize("form", forms("127.0.0.1"))
 @pytest.mark.parametrize("address", ["10.1.2.3", "8.8.4.4"])
 def test_what_is_let_through_is_let_through_within_an_ipv6_address(address: str, form: str) -> None:
-    assert refusal(forms(address)[form]) is None
+    assert address_refusal(forms(address)[form]) is None
 
 
 @given(st.integers(min_value=0, max_value=2**32 - 1))
 def test_an_address_is_treated_the_same_in_each_form(number: int) -> None:
     address = str(IPv4Address(number))
-    assert {refusal(form) is None for form in forms(address).values()} == {refusal(address) is None}
+    assert {address_refusal(form) is None for form in forms(address).values()} == {address_refusal(address) is None}
 
 
 @given(st.text())
 def test_a_text_that_is_not_an_address_is_refused(text: str) -> None:
-    assert refusal(f"x{text}") == "is not an IP address"
+    assert address_refusal(f"x{text}") == "is not an IP address"

@@ -13,7 +13,7 @@ import aiohttp
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from watcher.aws.call_errors import call_failure, refusal
+from watcher.aws.call_errors import call_failure, response_failure
 from watcher.aws.client import Client, LeasedClient
 from watcher.aws.profiles import ProfileError, botocore_profile_region
 from watcher.aws.responses import BoundedSession, body_of
@@ -131,7 +131,7 @@ class Caller:
         return PassingError(text) if failure.passing else StoreError(text)
 
     def _refused(self, error: ClientError, client: Client, leased: LeasedClient | None) -> StoreError:
-        failure = refusal(error)
+        failure = response_failure(error)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if failure.stale_credentials and leased is not None:
             client.renew(leased)
