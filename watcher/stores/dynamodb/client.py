@@ -48,7 +48,7 @@ class UnknownOutcomeError(PassingError):
     """The request was sent, and no response says whether it was carried out."""
 
 
-class RefusedError(StoreError):
+class ConditionFailedError(StoreError):
     """A condition did not hold, and nothing was written."""
 
 
@@ -75,7 +75,7 @@ class Caller:
 
         Raises:
             NoTableError: the table does not exist.
-            RefusedError: a condition did not hold.
+            ConditionFailedError: a condition did not hold.
             UnknownOutcomeError: it may or may not have been carried out.
             StoreError: it was not carried out.
         """
@@ -142,11 +142,11 @@ class Caller:
                     f"{self.address}: there is no such table in {self._where}; `watcher state init` makes it"
                 )
             case "ConditionalCheckFailedException":
-                return RefusedError(text)
+                return ConditionFailedError(text)
             case "TransactionCanceledException":
                 reasons = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons") or ()}
                 if "ConditionalCheckFailed" in reasons:
-                    return RefusedError(text)
+                    return ConditionFailedError(text)
                 return _ConflictError(text) if reasons & REPEATABLE else StoreError(text)
             case "IdempotentParameterMismatchException":
                 # Its token is that of a transaction that was carried out: the table shows which.

@@ -23,7 +23,7 @@ from watcher.core.retry_policy import OVER
 from watcher.core.state import Record
 from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import codec, items
-from watcher.stores.dynamodb.client import RefusedError, UnknownOutcomeError
+from watcher.stores.dynamodb.client import ConditionFailedError, UnknownOutcomeError
 from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, keep_text
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
@@ -118,7 +118,7 @@ async def carry_out(table: Table, prepared: Prepared) -> None:
     name = prepared.version.item["tx"]
     try:
         await table.transact(prepared.operations, name)
-    except (RefusedError, UnknownOutcomeError) as error:
+    except (ConditionFailedError, UnknownOutcomeError) as error:
         found = await table.get(items.state(prepared.entry.subject))
         tx = found and found["tx"]
         if tx == name:
@@ -126,7 +126,7 @@ async def carry_out(table: Table, prepared: Prepared) -> None:
             return
         if tx != (prepared.known and prepared.known.item["tx"]):
             raise ConflictError from error
-        if isinstance(error, RefusedError):
+        if isinstance(error, ConditionFailedError):
             raise CollisionError from error
         raise
 
@@ -265,7 +265,7 @@ class Committer:
         key = items.state(subject)
         item = await self._table.get(key)
         if item is not None:
-            with contextlib.suppress(RefusedError):  # another daemon still polls it
+            with contextlib.suppress(ConditionFailedError):  # another daemon still polls it
                 await self._table.write(Delete(key, "tx = :tx", {":tx": item["tx"]}))
             await _tidy(forget_text(self._table, item))
         self._versions.pop(subject, None)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 
 from watcher.core.leases import Beat, Lease, Seen
-from watcher.stores.dynamodb.client import RefusedError
+from watcher.stores.dynamodb.client import ConditionFailedError
 from watcher.stores.dynamodb.items import Item, Key, Value
 from watcher.stores.dynamodb.table import ABSENT, ConditionCheck, Delete, Table, Update
 
@@ -41,7 +41,7 @@ class LeaseTable:
         seen = seen or Lease(None, 0)
         try:
             await self._table.write(self._taking(shard, seen))
-        except RefusedError:
+        except ConditionFailedError:
             return None
         return self._taken(seen)
 
@@ -54,7 +54,7 @@ class LeaseTable:
 
     async def release(self, shard: int, mine: Lease) -> None:
         """Release a lease; one that was stolen meanwhile stays as it is."""
-        with contextlib.suppress(RefusedError):
+        with contextlib.suppress(ConditionFailedError):
             await self._table.write(Update(lease_key(shard), *_unchanged(mine), "REMOVE #owner"))
 
     async def resign(self) -> None:

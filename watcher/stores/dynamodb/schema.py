@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.client import NoTableError, RefusedError
+from watcher.stores.dynamodb.client import ConditionFailedError, NoTableError
 from watcher.stores.dynamodb.items import FORM, META, SHARDS
 from watcher.stores.dynamodb.table import ABSENT, Put, Table
 
@@ -109,7 +109,7 @@ async def _prepare(table: Table) -> None:
     """Make a table without items watcher's."""
     found = await table.call("Scan", {"Limit": 1, "ConsistentRead": True})
     if not found.get("Items"):
-        with contextlib.suppress(RefusedError):  # another process just did
+        with contextlib.suppress(ConditionFailedError):  # another process just did
             await table.write(Put({"k": META.k, "s": META.s, "form": FORM, "shards": SHARDS}, ABSENT))
 
 

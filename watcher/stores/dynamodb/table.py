@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from watcher.core.state_url import Address
 from watcher.errors import StoreError
-from watcher.stores.dynamodb.client import Caller, RefusedError
+from watcher.stores.dynamodb.client import Caller, ConditionFailedError
 from watcher.stores.dynamodb.items import Item, Key, Value, checked, decode, encode, key_of
 from watcher.util.redaction import printable
 
@@ -53,7 +53,7 @@ class ConditionCheck(Operation):
 
 
 class Table:
-    """Every method may raise StoreError; RefusedError (client.py) means that a condition did not hold."""
+    """Every method may raise StoreError; `ConditionFailedError` is one of them."""
 
     def __init__(self, address: Address, caller: Caller | None = None) -> None:
         """`caller`: one whose connections are shared; the limit of requests at the same time is not."""
@@ -128,7 +128,7 @@ class Table:
         """Carry out all operations, or none; returns False if a condition did not hold."""
         try:
             await self.transact(operations)
-        except RefusedError:
+        except ConditionFailedError:
             return False
         return True
 

@@ -15,7 +15,7 @@ from watcher.core.leases import Beat
 from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
-from watcher.stores.dynamodb.client import RefusedError
+from watcher.stores.dynamodb.client import ConditionFailedError
 from watcher.stores.dynamodb.contents import keep_text, text_of
 from watcher.stores.dynamodb.items import META, EventKey, Item, Value
 from watcher.stores.dynamodb.lane_index import Place, Row
@@ -97,14 +97,14 @@ class DynamoMover(DynamoReader):
         values: dict[str, Value] = {":mark": mark} | ({":before": before} if before else {})
         try:
             await self.table.write(Update(META, unchanged, values, "SET importing = :mark"))
-        except RefusedError:
+        except ConditionFailedError:
             raise StoreError(f"{self.table.address}: another import has just begun; wait for its end") from None
         return bool(before)
 
     async def _end(self, mark: str) -> None:
         try:
             await self.table.write(Update(META, "importing = :mark", {":mark": mark}, "REMOVE importing"))
-        except RefusedError:
+        except ConditionFailedError:
             raise StoreError(
                 f"{self.table.address}: another import came between, and both have written; empty the table, or make "
                 "another one, and import again"
