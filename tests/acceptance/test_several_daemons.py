@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.cluster_fixture import REGIONS, TERM, field
+from tests.support.cluster_fixture import REGIONS, TERM, field, term_here
 from tests.support.cluster_fleet import TooLittleError
 from tests.support.event_oracle import NotConservedError
 from tests.support.random_worlds import CallClock, random_world
@@ -52,12 +52,12 @@ async def kill(post: Post, _: Fleet) -> None:
 
 async def stop_and_go(post: Post, fleet: Fleet) -> None:
     """SIGSTOP until after its term, and SIGCONT."""
-    await fleet.sigstop(post, 1.6 * TERM)
+    await fleet.sigstop(post, 1.6 * fleet.term)
 
 
 async def cut_off(post: Post, fleet: Fleet) -> None:
     """No way to the table until after its term."""
-    await fleet.cut_off(post, 1.6 * TERM)
+    await fleet.cut_off(post, 1.6 * fleet.term)
 
 
 async def replace(post: Post, _: Fleet) -> None:
@@ -88,7 +88,8 @@ async def conserve(
     `pace`: of the world; `store`: one that is broken (`broken_tables`).
     """
     chance, done = Random(f"{seed} {posts} {leases}"), Counter[str]()
-    how = f"&term={TERM:g}s" if leases else "&leases=off"
+    term = await term_here(ministack.url)
+    how = f"&term={term:g}s" if leases else "&leases=off"
     world = random_world(seed, seconds=seconds * pace, stacks=3, templates=1).at_pace(pace)
     polled_by = 1 if leases else posts
     clock = CallClock(5 * polled_by * len(REGIONS) * len(world.targets()))
@@ -96,6 +97,7 @@ async def conserve(
         places, ministack, world, posts=posts, how=how, interval="200ms", store=store, clock=clock
     ) as field_:
         fleet, watched = field_.fleet, field_.watched
+        fleet.term = term
         for post in fleet.posts:
             post.start()
         for post in fleet.posts:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import asynccontextmanager
+from math import ceil
 from typing import TYPE_CHECKING
 
 from tests.acceptance.consumers import Consumer
 from tests.support.cluster_fleet import Fleet, Post, Proxy, Watched
 from tests.support.dynamodb_tables import address, made
 from tests.support.simulator import Simulator
+from watcher.stores.dynamodb.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +26,22 @@ if TYPE_CHECKING:
 REGIONS = ("us-east-1", "us-east-2", "eu-west-1")
 TERM = 2.0
 """Seconds: a fifth of the usual, so that a test has time for it."""
+
+CALLS_PER_TERM = 8
+"""Calls of the slowest kind seen that a term has time for, so that a busy machine loses no lease by being slow."""
+
+
+async def term_here(url: str) -> float:
+    """Return the seconds of a term on this machine as it is now: `TERM`, or more where calls of a table take long."""
+    table, longest = Table(await made(address(url))), 0.0
+    try:
+        for _ in range(20):
+            begun = time.monotonic()
+            await table.query("nothing")
+            longest = max(longest, time.monotonic() - begun)
+    finally:
+        await table.close()
+    return max(TERM, ceil(CALLS_PER_TERM * longest))
 
 
 class Field:
