@@ -143,7 +143,7 @@ async def test_deliveries_are_listed_requeued_and_dropped_without_a_daemon(
     await reach(site, daemon, "state = 'dead'", 4)
     assert await daemon.stopped() == 0
     ids = {each["subject"]: each["id"] for each in await told(site, "--sink", "old")}
-    assert "refused for good: 400 Bad Request: what is this?" in (await site.run("deliveries"))[1]
+    assert "permanently refused: 400 Bad Request: what is this?" in (await site.run("deliveries"))[1]
 
     code, printed, said = await site.run("deliveries", "retry", ids[NETWORK.id], UNKNOWN)
     assert (code, printed) == (64, "")
@@ -170,7 +170,7 @@ async def test_deliveries_are_listed_requeued_and_dropped_without_a_daemon(
     assert code == 64
     assert stays in said
     assert "old (not in the configuration): 1 dead letter\n" in printed
-    assert "the sink is not in the configuration any more" in printed
+    assert "the sink is no longer in the configuration" in printed
     assert [each["state"] for each in why.values()] == ["sent", "not there yet", "dead"]
     assert "`replay_from`" in why["new"]["why"]
     code, printed, said = await site.run("deliveries", "retry")

@@ -55,7 +55,7 @@ async def test_a_missing_table_ends_the_daemon_with_what_to_do(
     site.configure([NETWORK], f"state: 'dynamodb://{ministack.name()}?endpoint_url={ministack.url}'")
     code, out, said = await site.run("run")
     assert (code, out) == (73, "")
-    assert f"there is no such table in us-east-1 at {ministack.url}; `watcher state init` makes it" in said
+    assert f"there is no such table in us-east-1 at {ministack.url}; `watcher state init` creates it" in said
 
 
 def answered(url: str) -> int:

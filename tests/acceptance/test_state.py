@@ -59,13 +59,13 @@ async def test_a_table_is_made_once_and_then_found_to_be_right(site: Site, table
     code, printed, said = await site.run("status")
     assert code == 73
     assert "there is no such table in us-east-1 at http://127.0.0.1:" in said
-    assert said.endswith("`watcher state init` makes it\n")
+    assert said.endswith("`watcher state init` creates it\n")
     code, printed, said = await site.run("state", "init")
     assert (code, said) == (0, "")
     assert [line.partition(": ")[2] for line in printed.splitlines()] == [
-        "the table was made, with capacity on demand.",
-        "it was prepared for watcher (form 1).",
-        "TTL was turned on, by the attribute `ttl`.",
+        "the table was created with on-demand capacity.",
+        "it was prepared for watcher (format 1).",
+        "TTL was turned on for the attribute `ttl`.",
         "point-in-time recovery was turned on.",
     ]
     code, printed, said = await site.run("state", "init")
@@ -111,7 +111,7 @@ async def test_a_daemon_goes_on_after_a_move_where_it_was(
     assert await events(site) == before
     assert await as_of(site) is None, "no daemon has used the copy"
     code, _, said = await site.run("state", "import", "state.jsonl")
-    assert (code, "there is state" in said) == (73, True)
+    assert (code, "already contains state" in said) == (73, True)
     simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 60))
     second = site.start()
     await until(lambda: second.delivered().count(b"\n") >= 1 or not second.running, "what is new")
@@ -203,12 +203,12 @@ async def test_an_interrupted_import_fails(site: Site, table: str, monkeypatch: 
     long = site.start("state", "import", "many")
     await until_importing(table)
     code, _, said = await site.run("state", "import", "few")
-    assert (code, "or an import uses it" in said) == (73, True), said
+    assert (code, "used by a daemon or an import" in said) == (73, True), said
     assert long.running
     long.signal(signal.SIGINT)
     assert await long.ended() == 130
     code, _, said = await site.run("run")
-    assert (code, "an import did not come to its end" in said) == (73, True), said
+    assert (code, "an import was interrupted" in said) == (73, True), said
     code, _, said = await site.run("state", "import", "few")
     assert (code, said) == (0, ""), said
     assert len(await events(site)) == 1

@@ -93,7 +93,7 @@ async def test_a_disk_that_fills_up_stops_the_polling_until_there_is_room_and_lo
         simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + seen, events=("x" * 3000,)))
         await polled_or_stopped(told, child)
         assert seen < 100, child.said()
-    assert "the disk is full; make room" in child.said()
+    assert "the disk is full; free some space" in child.said()
     calls = len(told.calls())
     await asyncio.sleep(SETTLED)  # the absence of something takes time
     assert len(told.calls()) - calls <= 1, "polling stops, but for what was under way"
@@ -165,7 +165,7 @@ def of_a_newer_watcher(file: Path) -> None:
         (garbage, "it is not an SQLite database"),
         (cut_short, "the file is damaged"),
         (flipped_page, "the file is damaged"),
-        (of_a_newer_watcher, f"written by a newer watcher (schema {VERSION + 7}, this one knows {VERSION})"),
+        (of_a_newer_watcher, f"written by a newer version of watcher (schema {VERSION + 7}, this one knows {VERSION})"),
     ],
 )
 async def test_a_file_that_is_not_a_state_file_is_reported_and_left_unchanged(

@@ -52,7 +52,7 @@ def later(delivery: Delivery, pause: float = 10.0) -> DeliveryOutcome:
 
 
 def refused(delivery: Delivery) -> DeliveryOutcome:
-    return DeliveryOutcome(delivery, DeliveryState.DEAD, "refused for good: 400")
+    return DeliveryOutcome(delivery, DeliveryState.DEAD, "permanently refused: 400")
 
 
 def given_up(delivery: Delivery, pause: float = 10.0) -> DeliveryOutcome:

@@ -254,7 +254,7 @@ async def test_a_table_that_is_not_there_is_made_by_init(ministack: Emulator, ta
     where = address(ministack.url)
     with pytest.raises(
         StoreError,
-        match=r"there is no such table in us-east-1 at http://127\.0\.0\.1:\d+; `watcher state init` makes it$",
+        match=r"there is no such table in us-east-1 at http://127\.0\.0\.1:\d+; `watcher state init` creates it$",
     ):
         await DynamoStore(where).open()
     await made(where)
@@ -312,9 +312,9 @@ async def test_a_table_of_other_items_is_left_alone_though_its_key_is_the_same(
         TableName=where.table, KeySchema=schema.KEYS, AttributeDefinitions=schema.TYPES, BillingMode="PAY_PER_REQUEST"
     )
     there.put_item(TableName=where.table, Item={"k": {"S": "theirs"}, "s": {"S": "1"}, "ttl": {"N": "1"}})
-    with pytest.raises(StoreError, match="not yet watcher's"):
+    with pytest.raises(StoreError, match="not prepared for watcher yet"):
         await DynamoStore(where).open()
-    with pytest.raises(StoreError, match="items in it that are not watcher's"):
+    with pytest.raises(StoreError, match="it contains items of another program"):
         await made(where)
     told = there.describe_time_to_live(TableName=where.table)["TimeToLiveDescription"]
     assert told["TimeToLiveStatus"] == "DISABLED"
@@ -325,7 +325,7 @@ async def test_a_table_that_was_used_and_lacks_its_meta_item_is_not_used(minista
     async with opened(DynamoStore(table)) as store:
         await store.set_sinks(["a"], NOW)
     ministack.client("dynamodb").delete_item(TableName=table.table, Key={"k": {"S": "M"}, "s": {"S": "M"}})
-    with pytest.raises(StoreError, match=r"not yet watcher's; `watcher state init` prepares it$"):
+    with pytest.raises(StoreError, match=r"not prepared for watcher yet; run `watcher state init`$"):
         await DynamoStore(table).open()
 
 
@@ -334,7 +334,7 @@ async def test_a_table_that_was_made_elsewhere_is_prepared_by_the_daemons_that_c
 ) -> None:
     """As CloudFormation makes it: with its key, and without an item."""
     ministack.client("dynamodb").delete_item(TableName=table.table, Key={"k": {"S": "M"}, "s": {"S": "M"}})
-    with pytest.raises(StoreError, match="not yet watcher's"):
+    with pytest.raises(StoreError, match="not prepared for watcher yet"):
         await DynamoReader(table).open()
     stores = [DynamoStore(table) for _ in range(2)]
     await asyncio.gather(*(store.open() for store in stores))
@@ -345,7 +345,7 @@ async def test_a_table_that_was_made_elsewhere_is_prepared_by_the_daemons_that_c
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({":f": 2}, "written by a newer watcher.*form 2, this one knows 1"), ({":f": 0}, "says form 0")],
+    [({":f": 2}, "written by a newer version of watcher.*format 2, this one knows 1"), ({":f": 0}, "has the format 0")],
 )
 async def test_another_form_is_not_touched(table: Address, change: dict[str, Any], message: str) -> None:
     raw = Table(table)

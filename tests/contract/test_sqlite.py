@@ -62,7 +62,7 @@ async def test_a_requeued_dead_letter_is_tried_before_later_deliveries(
     requeued = await only(store, now=after(1))
     assert (numbers([requeued]), requeued.tries, requeued.failures) == ([1], 1, 0)
     (told,) = await operator.deliveries(DeliveryQuery(sink="x", event_id=f"{1:032x}"))
-    assert (told.state, told.ended, told.answer) == (DeliveryState.WAITING, None, "refused for good: 400")
+    assert (told.state, told.ended, told.answer) == (DeliveryState.WAITING, None, "permanently refused: 400")
     assert await operator.requeue([], None, after(2)) == 0
     assert numbers(await store.due("x", 10)) == [1, 2, 3]
 
@@ -170,7 +170,7 @@ async def test_a_file_of_the_first_version_keeps_all_that_it_has(tmp_path: Path)
         old.execute("INSERT INTO delivery VALUES ('y', 4, ?)", (after(8).timestamp(),))
         old.execute("PRAGMA user_version = 1")
         old.commit()
-    with pytest.raises(StoreError, match="start `watcher run` on it first"):
+    with pytest.raises(StoreError, match="start `watcher run` first"):
         await SqliteReader(path).open()
 
     store = SqliteStore(path)

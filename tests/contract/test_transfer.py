@@ -131,7 +131,7 @@ async def test_a_store_that_holds_something_is_not_filled(addresses: dict[str, l
     await store.commit([Entry("z", Record())], NOW)
     await store.close()
     before = await held(target)
-    with pytest.raises(StoreError, match="there is state"):
+    with pytest.raises(StoreError, match="already contains state"):
         await moved(source, target)
     assert await held(target) == before
 
@@ -154,9 +154,9 @@ async def test_an_import_that_was_cut_off_can_only_be_repeated(addresses: dict[s
         async with opened(mover_for(target)) as writer:
             await writer.write(cut())
     store = store_for(target)
-    with pytest.raises(StoreError, match="import did not come to its end"):
+    with pytest.raises(StoreError, match="import was interrupted"):
         await store.open()
-    with pytest.raises(StoreError, match="import did not come to its end"):
+    with pytest.raises(StoreError, match="import was interrupted"):
         await moved(target, addresses["sqlite"][1])
     await moved(source, target)
     assert await held(target) == await held(source)
@@ -193,7 +193,7 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
     ("change", "message"),
     [
         (lambda text: text[:-1], "ends too early"),
-        (lambda text: [*text[:2], text[-1]], "counts 2 lines, where there are 1"),
+        (lambda text: [*text[:2], text[-1]], "counts 2 lines, but there are 1"),
         (lambda text: [*text, text[1]], "follows the end"),
         (lambda _: [], "the file is empty"),
         (lambda text: ["{}", *text[1:]], "not an export of watcher"),
@@ -201,7 +201,7 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
         (lambda text: [text[0].replace("1", "true"), *text[1:]], "watcher_state cannot be true"),
         (lambda text: [*text[:2], '{"end": true}'], "end cannot be true"),
         (lambda text: [*text, text[-1]], "follows the end"),
-        (lambda text: [text[0], '{"other": 1}', *text[1:]], "no 'other' in this form"),
+        (lambda text: [text[0], '{"other": 1}', *text[1:]], "'other' is unknown in this format"),
         (lambda text: [text[0], text[1][:20], *text[2:]], "not an export of watcher"),
         (lambda text: [text[0], "[]", *text[1:]], "it is not an object with one key"),
         (lambda text: [text[0], '{"sinks": "abc"}', *text[1:]], 'sinks cannot be "abc"'),

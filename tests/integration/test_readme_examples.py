@@ -62,7 +62,7 @@ async def test_the_sink_posts_a_message(kinds: Mapping[str, Kind]) -> None:
 
 
 def test_the_sink_has_faults_and_a_schema_of_its_own(kinds: Mapping[str, Kind]) -> None:
-    with pytest.raises(ConfigError, match=r"sinks\[0\].url: anyone on the way can read http"):
+    with pytest.raises(ConfigError, match=r"sinks\[0\].url: http can be read on the network"):
         configured(
             kinds, "stacks: [{name: network}]\nsinks: [{name: chat, type: mattermost, url: 'http://example.com/x'}]\n"
         )

@@ -261,9 +261,9 @@ class Broken:
     "path", ["/api/sinks", "/api/events", "/api/targets/default/us-east-1/stack/network", "/api/stream"]
 )
 async def test_a_broken_store_is_told_of(site: Site, path: str) -> None:
-    site.peek.reader = Broken(StoreError("watcher.db: the disk is full; make room"))
+    site.peek.reader = Broken(StoreError("watcher.db: the disk is full; free some space"))
     status, body, headers = await site.get(path)
-    assert (status, body) == (503, {"error": "watcher.db: the disk is full; make room"})
+    assert (status, body) == (503, {"error": "watcher.db: the disk is full; free some space"})
     assert headers["Retry-After"] == "5"
 
 

@@ -274,7 +274,7 @@ async def test_a_cut_connection_is_tried_again_later(receiver: Receiver, cut: Cu
     receiver.script.append(Reply(cut=cut))
     answer = await try_once(receiver.url())
     assert answer.verdict is Verdict.LATER
-    assert answer.text == f"127.0.0.1:{receiver.port}: it cut the connection before it responded"
+    assert answer.text == f"127.0.0.1:{receiver.port}: it closed the connection before it responded"
     assert len(receiver.received) == (cut is Cut.AFTER)
 
 

@@ -23,7 +23,7 @@ OUT_EVERY, OUT_FOR = 12 * 3600.0, 3600.0
 """Simulated seconds between the beginnings of the receiver's outages, and how long one lasts."""
 
 POISON = 50
-"""One event in this many is refused for good."""
+"""One event in this many is permanently refused."""
 
 SHOWN = ("/api/status", "/api/targets", "/api/endpoints", "/api/sinks")
 
@@ -69,7 +69,7 @@ class Receiver:
                 self.missing.append(f"{subject}: {sequence} after {last}")
             self._last[subject] = max(last, sequence)
         if int(event["id"], 16) % POISON == 0:
-            self.done["refused for good"] += 1
+            self.done["permanently refused"] += 1
             return web.Response(status=422)
         self.done["taken"] += 1
         return web.Response()

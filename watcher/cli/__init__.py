@@ -41,7 +41,7 @@ COMMANDS = {
     "deliveries": "Show the pending deliveries and dead letters of each sink, oldest first.",
     "state": "Create, export or import the state store.",
     "test-sink": "Send a test event to a sink now and show the result.",
-    "schema": "Print the JSON Schema of the configuration, or with --event of the events.",
+    "schema": "Print the JSON Schema of the configuration, or of the events with --event.",
     "simulate": "Simulate the AWS sync-status APIs on this machine.",
     "demo": "Run the daemon against a simulated AWS; no AWS account needed.",
     "healthcheck": "Exit with 0 if the running daemon is healthy, else with 1.",

@@ -139,8 +139,8 @@ async def _recorded(reader: Reader, query: EventQuery, *, follow: bool) -> Async
 def explain(config: str | None, event_id: str, *, as_json: bool) -> int:
     """Explain why an event was, or was not, sent to each sink.
 
-    For each sink: the state of the delivery, when it was last tried, how often, and what the sink answered; or why the
-    event is not for this sink.
+    For each sink, shows the state of the delivery, how often and when last it was tried, and the sink's last response;
+    or why the event is not for this sink.
     """
     found = run_to_end(_explain(load_config(config), event_id))
     if as_json:

@@ -24,7 +24,7 @@ from watcher.util.redaction import printable
 @click.option("--url", metavar="URL", envvar="WATCHER_URL",
               help="The daemon's address; also $WATCHER_URL. Default: `http.listen` of the configuration.")  # fmt: skip
 @click.option("--ready", is_flag=True,
-              help="Exit with 0 only if every endpoint was tried and the store works (/readyz).")  # fmt: skip
+              help="Ask /readyz: exit with 0 only if every endpoint was tried and the store works.")  # fmt: skip
 def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
     """Exit with 0 if the running daemon is healthy, else with 1.
 

@@ -37,7 +37,7 @@ from watcher.util.rlimits import allow_more_files
 def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool) -> int:
     """Poll all targets continuously and send an event when a sync changes its status.
 
-    Events go to the configured sinks; without any, to stdout, one line of JSON each.
+    Events are sent to the configured sinks. Without sinks, they are written to stdout, one line of JSON each.
 
     SIGTERM or SIGINT stops the polling, delivers what is due within `shutdown_grace`, and ends the daemon with exit
     code 0. A second signal ends it at once. Nothing is lost either way: what was not delivered is stored, and is sent

@@ -14,6 +14,6 @@ from watcher.sources import KINDS
 @click.command(epilog=examples("watcher schema > config/schema.json", "watcher schema --event"))
 @click.option("--event", is_flag=True, help="Print the schema of the events instead.")
 def schema(*, event: bool) -> int:
-    """Print the JSON Schema of the configuration, or with --event of the events."""
+    """Print the JSON Schema of the configuration, or of the events with --event."""
     click.echo(event_schema_text(KINDS) if event else json_schema_text(KINDS, SINKS), nl=False)
     return 0

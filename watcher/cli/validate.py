@@ -22,8 +22,8 @@ from watcher.util.units import format_duration
 def validate(config: str | None, *, as_json: bool) -> int:
     """Validate the configuration and show how many API calls it needs.
 
-    For each account, region and API: the calls a second that the polling intervals need, and the calls that
-    `rate_limit` allows. Where these are too few, the interval at which targets will really be polled.
+    For each account, region and API, shows the calls a second that the polling intervals need, and how many
+    `rate_limit` allows. If it allows too few, shows the shortest interval that is possible.
     """
     settings = load_config(config)
     report = load_report(settings)

@@ -48,9 +48,9 @@ def _mapping(text: str, kinds: Mapping[str, Kind], faults: Faults) -> Keys | Non
     root = compose(text, faults.report)
     if isinstance(root, Keys):
         return root
-    wanted = f"a configuration is a mapping with at least {sections(kinds.values(), 'or')}"
+    wanted = f"the configuration must be a mapping with at least {sections(kinds.values(), 'or')}"
     if isinstance(root, Items) or (isinstance(root, Text) and root.reads is not Reads.NULL and not root.broken):
         faults.report(root.place, f"{wanted}, not {describe(root)}")
     elif not faults.found:
-        faults.report(Place(1, 1, ""), f"there is nothing in it; {wanted}")
+        faults.report(Place(1, 1, ""), f"this is empty; {wanted}")
     return None

@@ -82,7 +82,7 @@ def token(value: object) -> SecretStr:
     """Return a token that an HTTP header can carry."""
     text = single_line(value, secret=True)
     if text != text.strip():
-        raise ValueError("a token must not begin or end with a blank: no client could send it")
+        raise ValueError("a token must not begin or end with a space: no client could send it")
     return SecretStr(text)
 
 

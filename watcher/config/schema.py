@@ -75,7 +75,7 @@ class AccountRateLimitModel(StrictModel):
 
 
 class RetryModel(StrictModel):
-    """The attempts of one poll."""
+    """The calls of one poll."""
 
     attempts: fields.Tries = 4
     """The maximum number of calls."""
@@ -105,7 +105,7 @@ class AccountModel(StrictModel):
 
 
 class HttpModel(StrictModel):
-    """Where health, metrics and the status page are served."""
+    """Where health checks, metrics and the status page are served."""
 
     listen: fields.Listen = Field(default=DEFAULT_LISTEN, examples=["0.0.0.0:8080", "[::1]:8080"])
     """HOST:PORT. An address other than loopback needs a token, or `insecure`."""
@@ -145,11 +145,11 @@ class MuteModel(StrictModel):
     events: OneOrMany[EventGlob] = Field(default=(), examples=["watcher.sync.*"])
     """A glob of event types, or a list of globs. Default: all types."""
     start: fields.Moment | None = Field(default=None, alias="from", examples=["2026-11-23T08:00:00Z"])
-    """When it begins. Default: it has begun."""
+    """When the mute begins. Default: it has already begun."""
     until: fields.Moment | None = Field(default=None, examples=["2026-11-23T10:00:00+01:00"])
-    """When it ends. Default: it does not end while it is configured."""
+    """When the mute ends. Default: it does not end while it is configured."""
     reason: fields.Plain | None = Field(default=None, examples=["planned maintenance"])
-    """A reason, which each muted event has."""
+    """The reason, which is added to each muted event."""
 
     @field_validator("until")
     @classmethod
@@ -162,7 +162,7 @@ class MuteModel(StrictModel):
     @model_validator(mode="after")
     def _says_what(self) -> Self:
         if not self.targets and not self.events:
-            raise ValueError('say what is muted: `targets`, `events`, or both; everything is targets: "*"')
+            raise ValueError('set `targets`, `events`, or both; to mute everything, write targets: "*"')
         return self
 
 
@@ -177,9 +177,9 @@ class File(StrictModel):
     rate_limit: RateLimitModel = RateLimitModel()
     """The limits of the calls to each account, region and API."""
     retry: RetryModel = RetryModel()
-    """The attempts of one poll."""
+    """The calls of one poll."""
     unreadable_after: fields.Count = 3
-    """The number of failed polls in a row that is reported as an event."""
+    """How many polls in a row must fail before there is an event."""
     accounts: list[Sound[AccountModel]] = Field(
         default=[], examples=[[{"name": "prod", "regions": ["us-east-1", "eu-west-1"]}]]
     )
@@ -196,7 +196,7 @@ class File(StrictModel):
     )
     """Where the last known state and the events are stored: sqlite:///PATH, dynamodb://TABLE or memory://."""
     http: HttpOrOff = HttpModel()
-    """Where health, metrics and the status page are served; off: nowhere."""
+    """Where health checks, metrics and the status page are served; off: nowhere."""
     tracing: WithExtra | None = None
     """Where traces are sent. Default: nowhere. Needs the extra `otel`."""
     state_retention: fields.Duration = lasting("30d")
@@ -222,7 +222,7 @@ class File(StrictModel):
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
         """Report unknown keys, and keys of a later version as such."""
-        message = f"this key is not in this version yet; it watches {sections(cls.kinds, 'and')}"
+        message = f"this version does not support this key yet; it watches {sections(cls.kinds, 'and')}"
         not_yet = {name: message if value.holds(name) else None for name in NOT_YET}
         faults.report_unknown(value, cls.known_keys(), not_yet)
 

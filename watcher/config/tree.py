@@ -150,7 +150,7 @@ class _Composer:
         self._next()  # the document's end
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
-            self._report(_place(after, ""), "a second YAML document begins here; a configuration is one document")
+            self._report(_place(after, ""), "a second YAML document begins here; write only one")
         return root
 
     def _node(self, event: Any, path: str, depth: int) -> Node:

@@ -14,10 +14,10 @@ the longest. The pause is a random share of its limit (full jitter)."""
 MAX_RETRY_AFTER_SECONDS = 3600.0
 """The longest pause that a sink may ask for."""
 
-REMOVED = "the sink is not in the configuration any more"
+REMOVED = "the sink is no longer in the configuration"
 """The recorded answer of a delivery that became a dead letter because its sink was removed."""
 
-OVER = "no reminder is needed any more"
+OVER = "the reminder is no longer needed"
 """The recorded answer of a reminder that was dropped."""
 
 OVERDUE = 1.0
@@ -76,7 +76,7 @@ def after_try(
     if sent.verdict is Verdict.TAKEN:
         return DeliveryOutcome(delivery, DeliveryState.SENT, sent.text)
     if sent.verdict is Verdict.NEVER:
-        return DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused for good: {sent.text}")
+        return DeliveryOutcome(delivery, DeliveryState.DEAD, f"permanently refused: {sent.text}")
     since = max(delivery.recorded, now if delivery.failing_since is None else delivery.failing_since)
     if min(now - since, longest_series(delivery.failures, deadline)) >= give_up_after:
         # No pause: the next delivery of the subject may be accepted, or be as late itself.

@@ -33,7 +33,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The attempts of one poll; between calls, full jitter up to `initial`, which doubles up to `maximum`."""
+    """The calls of one poll; between calls, full jitter up to `initial`, which doubles up to `maximum`."""
 
     attempts: int = 4
     initial: float = 0.5
@@ -121,7 +121,7 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """Where health, metrics and the status page are served."""
+    """Where health checks, metrics and the status page are served."""
 
     host: str
     port: int

@@ -63,7 +63,7 @@ def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any])
         hint = f"its `replay_from` begins later, at {for_people(sink.replay_from)}"
     else:
         hint = "its `replay_from` applies to the first start of `watcher run` with the sink"
-    return Explanation(sink.name, "not there yet", f"the sink did not exist yet, or was configured otherwise; {hint}")
+    return Explanation(sink.name, "not there yet", f"the sink did not exist yet, or had another configuration; {hint}")
 
 
 def _why(delivery: DeliveryRecord) -> str:

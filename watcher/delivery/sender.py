@@ -65,7 +65,7 @@ class Sender:
                     outcomes = await self._sink.send(batch)
                 traced.outcome(*_worst(outcomes))
             if not outcomes:
-                outcomes = self._later(batch, "it answered nothing")
+                outcomes = self._later(batch, "it returned no outcome")
             elif len(outcomes) > 1 and limits.group_wait and all(each.verdict is Verdict.NEVER for each in outcomes):
                 self._isolate(batch)
                 outcomes = [replace(outcome, verdict=Verdict.LATER) for outcome in outcomes]

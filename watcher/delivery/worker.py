@@ -91,7 +91,7 @@ class Worker:
         began_at = self._round_began_at
         if began_at is None or (late := self._clock.monotonic() - began_at) < 60.0:
             return None
-        return f"sink {self.sink.name}: the delivering has not gone on for {late:.0f} s"
+        return f"sink {self.sink.name}: delivery has made no progress for {late:.0f} s"
 
     def sends_of(self, selected: Callable[[str], bool]) -> list[asyncio.Task[None]]:
         """The sends under way with a delivery of a selected subject."""

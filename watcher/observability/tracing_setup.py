@@ -108,7 +108,7 @@ class Tracing:
         except TimeoutError:
             logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # the line below reports it
             self._exporter.shutdown()  # ends its retries
-            log.warning("tracing.flush_failed", error=f"the collector did not take the last spans within {seconds:g} s")
+            log.warning("tracing.flush_failed", error=f"the last spans were not accepted within {seconds:g} s")
 
 
 class RecordedSpan(Span):

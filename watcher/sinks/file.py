@@ -29,10 +29,10 @@ from watcher.sinks.lines import Lines
 from watcher.util.units import SIZE, SIZE_IN_WORDS, parse_size
 
 _WHY = {
-    errno.EAGAIN: "another process writes it",
+    errno.EAGAIN: "another process is writing to it",
     errno.ELOOP: "it is a symbolic link; name the file that it points to",
     errno.EISDIR: "it is a directory; name a file in it",
-    errno.ENOENT: "its directory does not exist; make it",
+    errno.ENOENT: "its directory does not exist; create it",
     errno.ENOTDIR: "its directory is a file; name another",
     errno.ENXIO: "it is not a regular file; name one",
 }
@@ -107,7 +107,7 @@ class FileOptions(SinkModel):
     )
     """The file; its directory must exist."""
     max_size: Size = Field(default=parse_size("100MiB"), json_schema_extra={"default": "100MiB"})
-    """A new file is begun before this one exceeds this size; at least 1KB."""
+    """A new file is started before this one exceeds this size; at least 1KB."""
     keep: Count = 5
     """The number of older files that are kept."""
 

@@ -78,7 +78,7 @@ class HttpOptions(SinkModel):
     """The options of a sink that posts to a URL; each type defines the form of `url`."""
 
     allow_http: Boolean = False
-    """Also post without TLS: anyone on the way can read and change it."""
+    """Also post without TLS, so that requests can be read and changed on the network."""
     allow_private: Boolean = False
     """Also post to this machine (at any of its addresses), to metadata services and to link-local addresses."""
     ca_file: CaFile | None = Field(default=None, examples=["/etc/ssl/certs/internal-ca.pem"])
@@ -96,7 +96,7 @@ class HttpOptions(SinkModel):
         parts = urlsplit(_plain(url))
         wrong = []
         if parts.scheme == "http" and info.data.get("allow_http") is False:
-            wrong.append("anyone on the way can read http; use https, or set `allow_http: true`")
+            wrong.append("http can be read on the network; use https, or set `allow_http: true`")
         if (why := host_refusal(parts.hostname or "")) and info.data.get("allow_private") is False:
             wrong.append(f"this host {why}; use another, or set `allow_private: true`")
         if wrong:

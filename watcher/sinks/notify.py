@@ -84,7 +84,7 @@ def _apprise_url(value: object) -> SecretStr:
             )
     filled = isinstance(value, Scalar) and value.filled
     shown = f" {scheme}://" if not filled and re.fullmatch(r"[a-z][a-z0-9]{1,19}", scheme) else ""
-    raise ValueError(f"apprise knows no service of this{shown} URL; it must be one of its own, such as mailto://…")
+    raise ValueError(f"apprise does not support this{shown} URL; use one of its own, such as mailto://…")
 
 
 class NotifySink:

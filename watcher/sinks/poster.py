@@ -214,7 +214,7 @@ class Poster:
             case ValueError():
                 text = "the URL, or a header, cannot be sent"
             case _:
-                kind, text = UnansweredError, "it cut the connection before it responded"
+                kind, text = UnansweredError, "it closed the connection before it responded"
         return kind(f"{self._where}: {text}")
 
 

@@ -97,7 +97,7 @@ class WebhookOptions(HttpOptions):
     secret: SigningSecret | None = Field(default=None, examples=["${WEBHOOK_SECRET}"])
     """Signs every post by the Standard Webhooks scheme. A secret: take it from a variable."""
     secrets: list[SigningSecret] = Field(default=[], examples=[["${NEW_SECRET}", "${OLD_SECRET}"]])
-    """Several secrets that all sign, while one replaces another."""
+    """Further secrets that also sign every post, while you replace a secret."""
     mode: Mode = "structured"
     """structured: the whole event is the body; binary: its data is the body, and the rest is in headers."""
     headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(

@@ -120,12 +120,12 @@ def parts(file: Iterable[str], name: str) -> Iterator[Part]:
 
 def _check_version(form: Any, name: str) -> None:
     if not isinstance(form, dict) or HEADER not in form:
-        raise ValueError("its first line names no form")
+        raise ValueError("its first line has no format")
     found = form[HEADER]
     check(found, int, HEADER)
     if found != FORM:
         raise UsageError(
-            f"{name}: written by another version of watcher (form {found!r}, this one knows {FORM}); use that version"
+            f"{name}: written by another version of watcher (format {found!r}, this one knows {FORM}); use that version"
         )
 
 
@@ -136,7 +136,7 @@ def _checked(form: Any) -> tuple[str, Any]:
     ((kind, values),) = form.items()
     known = _FORMS.get(kind)
     if known is None:
-        raise ValueError(f"there is no {kind!r} in this form")
+        raise ValueError(f"{kind!r} is unknown in this format")
     check(values, known, kind)
     if isinstance(known, dict) and (strange := sorted(values.keys() - known.keys())):
         raise ValueError(f"`{kind}` has {strange[0]!r}, which this version does not know")
@@ -151,7 +151,7 @@ def _add_key(kind: str, values: Any, keys: set[tuple[object, ...]]) -> None:
     if key in keys:
         raise ValueError("it repeats an earlier line")
     if kind == "end" and values != len(keys):
-        raise ValueError(f"the end counts {values} lines, where there are {len(keys)}")
+        raise ValueError(f"the end counts {values} lines, but there are {len(keys)}")
     if kind == "delivery" and ("event", values["number"], values["subject"]) not in keys:
         raise ValueError(f"the event of the delivery {values['number']} is missing")
     keys.add(key)

@@ -46,7 +46,7 @@ def test_a_taken_delivery_is_sent_however_late() -> None:
 def test_a_delivery_refused_for_good_is_dead_at_once() -> None:
     result = after_try(answer(Verdict.NEVER), now=0.0, share=1.0, give_up_after=DAY)
     assert (result.state, result.pause, result.failing) == (DeliveryState.DEAD, 0.0, False)
-    assert result.answer == "refused for good: 503 Service Unavailable"
+    assert result.answer == "permanently refused: 503 Service Unavailable"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_correction_of_the_clock_gives_nothing_up() -> None:
     ("verdict", "now", "state", "text"),
     [
         (Verdict.TAKEN, 1.0, DeliveryState.SENT, "503 Service Unavailable"),
-        (Verdict.NEVER, 1.0, DeliveryState.DEAD, "refused for good: 503 Service Unavailable"),
+        (Verdict.NEVER, 1.0, DeliveryState.DEAD, "permanently refused: 503 Service Unavailable"),
         (Verdict.LATER, 1.0, DeliveryState.WAITING, "503 Service Unavailable"),
         (Verdict.LATER, DAY, DeliveryState.DEAD, "given up after 1d: 503 Service Unavailable"),
     ],

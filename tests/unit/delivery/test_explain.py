@@ -49,7 +49,7 @@ def test_a_delivery_is_explained_by_its_state_and_the_last_response(delivery: De
     assert (told.sink, told.state, told.why, told.delivery) == ("ops", delivery.state, why, delivery)
 
 
-NOT_THERE = "the sink did not exist yet, or was configured otherwise; "
+NOT_THERE = "the sink did not exist yet, or had another configuration; "
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_a_muted_event_has_no_delivery_at_any_sink(reason: str | None, why: str,
 def test_each_reminder_has_a_row_also_if_the_event_was_muted() -> None:
     config = config_of(SinkSettings("ops", "webhook"))
     first = a_delivery(SENT, "200 OK")
-    again = a_delivery(SENT, "200 OK", reminder=1), a_delivery(DROPPED, "no reminder is needed any more", reminder=2)
+    again = a_delivery(SENT, "200 OK", reminder=1), a_delivery(DROPPED, "the reminder is no longer needed", reminder=2)
     told = explain(EVENT, [first, *again], config)
     assert [(each.state, each.why) for each in told] == [
         ("sent", "200 OK"),
         ("sent", "200 OK"),
-        ("dropped", "no reminder is needed any more"),
+        ("dropped", "the reminder is no longer needed"),
     ]
     told = explain(muted(EVENT, "quiet", None), again, config)
     assert [(each.state, each.why) for each in told][:2] == [("muted", "quiet"), ("sent", "200 OK")]
@@ -118,7 +118,7 @@ def test_each_reminder_has_a_row_also_if_the_event_was_muted() -> None:
 
 def test_configured_sinks_come_first_then_removed_ones() -> None:
     config = config_of(SinkSettings("b", "stdout"), SinkSettings("a", "stdout"))
-    gone = "the sink is not in the configuration any more"
+    gone = "the sink is no longer in the configuration"
     deliveries = [a_delivery(SENT, sink="a"), a_delivery(DEAD, gone, sink="old")]
     told = explain(EVENT, deliveries, config)
     assert [(each.sink, each.state) for each in told] == [("b", "not there yet"), ("a", "sent"), ("old", "dead")]

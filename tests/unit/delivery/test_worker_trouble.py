@@ -145,7 +145,7 @@ async def test_a_refused_event_becomes_a_dead_letter_at_once() -> None:
         await house.record("a", 1, 2)
         await house.quiet(0.1)
         (dead,) = await house.dead()
-        assert (dead.answer, dead.tries) == ("refused for good: it said never", 1)
+        assert (dead.answer, dead.tries) == ("permanently refused: it said never", 1)
     assert sink.taken_of("a") == [2]
 
 

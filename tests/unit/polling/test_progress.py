@@ -77,7 +77,7 @@ async def test_a_worker_whose_store_hangs_is_stuck_and_one_whose_sink_hangs_is_n
         house.store.next_try = hang  # type: ignore[method-assign]
         await asyncio.sleep(600)
         (reason,) = house.relay.stuck()
-        assert reason.startswith("sink x: the delivering has not gone on for ")
+        assert reason.startswith("sink x: delivery has made no progress for ")
 
 
 @pytest.mark.parametrize(

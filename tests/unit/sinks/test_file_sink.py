@@ -319,7 +319,7 @@ def test_a_link_put_in_the_files_place_is_not_followed(path: Path, tmp_path: Pat
 def test_who_is_second_does_not_write_until_the_first_has_closed(path: Path) -> None:
     first, second = rotated(path), rotated(path)
     first.append(keyed(b"1"))
-    with pytest.raises(SinkError, match=r"events\.jsonl: another process writes it"):
+    with pytest.raises(SinkError, match=r"events\.jsonl: another process is writing to it"):
         second.append(keyed(b"2"))
     first.append(keyed(b"3"))
     first.close()

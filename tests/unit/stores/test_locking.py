@@ -83,7 +83,7 @@ def failure(path: Path, statement: str) -> sqlite3.Error:
 
 def test_explain_names_the_remedy_for_an_error_of_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "watcher.db"
-    assert "it cannot be opened; is its directory there" in explain(path, failure(path, "select 1"))
+    assert "it cannot be opened; check that its directory exists" in explain(path, failure(path, "select 1"))
     path.write_text("no database, but as long as a header would be" * 10)
     told = explain(path, failure(path, "select * from sqlite_master"))
     assert told.startswith(f"{path}: it is not an SQLite database; name another file")
@@ -97,7 +97,7 @@ def test_explain_names_a_file_that_another_process_holds(tmp_path: Path) -> None
     other.execute("begin exclusive")
     error = failure(path, "insert into t values (1)")
     other.close()
-    assert "another process holds it" in explain(path, error)
+    assert "another process has locked it" in explain(path, error)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_explain_names_a_file_that_another_process_holds(tmp_path: Path) -> None
         (sqlite3.SQLITE_FULL, "the disk is full"),
         (sqlite3.SQLITE_READONLY, "it is read-only"),
         (sqlite3.SQLITE_READONLY_DBMOVED, "it is read-only"),
-        (sqlite3.SQLITE_IOERR_FSYNC, "the disk does not do what it should"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "the disk reported an error"),
         (sqlite3.SQLITE_CORRUPT_INDEX, "the file is damaged"),
-        (sqlite3.SQLITE_BUSY_SNAPSHOT, "another process holds it"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "another process has locked it"),
     ],
 )
 def test_extended_codes_mean_what_their_primary_means(code: int, meaning: str) -> None:
@@ -125,7 +125,7 @@ def test_explain_returns_an_unknown_error_as_it_is() -> None:
 def test_a_path_that_cannot_be_a_state_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is a directory; name a file"):
         refuse_unusable(tmp_path)
-    with pytest.raises(StoreError, match=f"there is no directory {tmp_path / 'none'}; make it"):
+    with pytest.raises(StoreError, match=f"{tmp_path / 'none'} does not exist; create it"):
         refuse_unusable(tmp_path / "none" / "watcher.db")
     refuse_unusable(tmp_path / "watcher.db")
 

@@ -139,7 +139,7 @@ class Caller:
         match failure.code.rpartition("#")[2]:
             case "ResourceNotFoundException":
                 return NoTableError(
-                    f"{self.address}: there is no such table in {self._where}; `watcher state init` makes it"
+                    f"{self.address}: there is no such table in {self._where}; `watcher state init` creates it"
                 )
             case "ConditionalCheckFailedException":
                 return ConditionFailedError(text)

@@ -213,7 +213,7 @@ class Committer:
             else:
                 await self._committed(prepared, now)
                 return
-        raise StoreError(f"{self._table.address}: no place is free for the events of {entry.subject}")
+        raise StoreError(f"{self._table.address}: no free number was found for the events of {entry.subject}")
 
     async def _prepare(self, entry: Entry, now: float) -> Prepared:
         known = self._versions.get(entry.subject)

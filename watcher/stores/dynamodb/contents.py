@@ -206,7 +206,7 @@ async def text_of(table: Table, item: Item) -> str:
     keys = _parts_of(item)
     found = await table.get_all(keys)
     if len(found) < len(keys):
-        raise TornTextError(f"{table.address}: a part of {item['k']!r} {item['s']!r} is not there")
+        raise TornTextError(f"{table.address}: a part of {item['k']!r} {item['s']!r} is missing")
     try:
         content = b"".join(found[key]["text"] for key in keys) if keys else item["text"]
         return content if isinstance(content, str) else zlib.decompress(content).decode("utf-8", "surrogatepass")

@@ -37,19 +37,19 @@ async def check(table: Table, *, importing: bool = False, preparing: bool = Fals
         await _prepare(table)
         meta = await table.get(META)  # another process may have prepared it at the same moment
     if meta is None:
-        raise StoreError(f"{table.address}: it is there, and not yet watcher's; `watcher state init` prepares it")
+        raise StoreError(f"{table.address}: it is not prepared for watcher yet; run `watcher state init`")
     form, shards = meta.get("form", 0), meta.get("shards", 0)
     if not isinstance(form, int) or form > FORM:
         raise StoreError(
-            f"{table.address}: written by a newer watcher (form {form!r}, this one knows {FORM}); use that version, or "
-            "another table"
+            f"{table.address}: written by a newer version of watcher (format {form!r}, this one knows {FORM}); "
+            "use that version, or another table"
         )
     if meta.get("importing") and not importing:
-        raise StoreError(f"{table.address}: an import did not come to its end; run `watcher state import` again")
+        raise StoreError(f"{table.address}: an import was interrupted; run `watcher state import` again")
     if form < FORM or shards != SHARDS:
         raise StoreError(
-            f"{table.address}: its meta item says form {form!r} and {shards!r} shards, where there is only form {FORM} "
-            f"with {SHARDS}; restore the table, or name another one under `state`"
+            f"{table.address}: its meta item has the format {form!r} and {shards!r} shards instead of {FORM} and "
+            f"{SHARDS}; restore the table, or name another one under `state`"
         )
 
 
@@ -63,7 +63,7 @@ async def init(table: Table) -> list[str]:
         return await _init(table)
     except TimeoutError:
         raise StoreError(
-            f"{table.address}: AWS has not made all of it within {CREATION_SECONDS:g} s; run `watcher state init` again"
+            f"{table.address}: AWS did not create it within {CREATION_SECONDS:g} s; run `watcher state init` again"
         ) from None
 
 
@@ -73,7 +73,7 @@ async def _init(table: Table) -> list[str]:
         wanted = {"KeySchema": KEYS, "AttributeDefinitions": TYPES, "BillingMode": "PAY_PER_REQUEST"}
         try:
             await table.call("CreateTable", wanted, within=CREATION_SECONDS)
-            done.append("the table was made, with capacity on demand")
+            done.append("the table was created with on-demand capacity")
         except StoreError as error:
             if "ResourceInUse" not in str(error):
                 raise  # another process creates it at this moment
@@ -85,13 +85,11 @@ async def _init(table: Table) -> list[str]:
     if await table.get(META) is None:
         await _prepare(table)
         if await table.get(META) is None:
-            raise StoreError(
-                f"{table.address}: there are items in it that are not watcher's; name another table under `state`"
-            )
-        done.append(f"it was prepared for watcher (form {FORM})")
+            raise StoreError(f"{table.address}: it contains items of another program; name another table under `state`")
+        done.append(f"it was prepared for watcher (format {FORM})")
     await check(table)
     if await _turn_on_ttl(table):
-        done.append(f"TTL was turned on, by the attribute `{TTL}`")
+        done.append(f"TTL was turned on for the attribute `{TTL}`")
     if await _turn_on_recovery(table):
         done.append("point-in-time recovery was turned on")
     return done
@@ -164,5 +162,5 @@ async def _turn_on_recovery(table: Table) -> bool:
 def _wrong_keys(table: Table) -> StoreError:
     return StoreError(
         f"{table.address}: its key is not `k` (text) with the sort key `s` (text); it is another program's table. "
-        "Name another one under `state`; `watcher state init` makes it"
+        "Name another one under `state`; `watcher state init` creates it"
     )

@@ -166,7 +166,7 @@ class Table:
             if not wanted:
                 return found
             await asyncio.sleep(0.02 * 2**pause)
-        raise StoreError(f"{self.address}: BatchGetItem: some items are left out again and again; is it throttled?")
+        raise StoreError(f"{self.address}: BatchGetItem: AWS repeatedly left out some items; is the table throttled?")
 
     def _item(self, item: dict[str, Any]) -> Item:
         try:

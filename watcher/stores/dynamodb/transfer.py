@@ -92,13 +92,13 @@ class DynamoMover(DynamoReader):
         """Mark the table, which no daemon uses until the end; returns whether an earlier import was cut off."""
         before = (await self.table.get(META) or {}).get("importing")
         if not before and not await self._empty():
-            raise StoreError(f"{self.table.address}: there is state in it already; name another table under `state`")
+            raise StoreError(f"{self.table.address}: it already contains state; name another table under `state`")
         unchanged = "importing = :before" if before else "attribute_not_exists(importing)"
         values: dict[str, Value] = {":mark": mark} | ({":before": before} if before else {})
         try:
             await self.table.write(Update(META, unchanged, values, "SET importing = :mark"))
         except ConditionFailedError:
-            raise StoreError(f"{self.table.address}: another import has just begun; wait for its end") from None
+            raise StoreError(f"{self.table.address}: another import has just started; wait until it ends") from None
         return bool(before)
 
     async def _end(self, mark: str) -> None:
@@ -106,7 +106,7 @@ class DynamoMover(DynamoReader):
             await self.table.write(Update(META, "importing = :mark", {":mark": mark}, "REMOVE importing"))
         except ConditionFailedError:
             raise StoreError(
-                f"{self.table.address}: another import came between, and both have written; empty the table, or make "
+                f"{self.table.address}: another import wrote to it at the same time; empty the table, or create "
                 "another one, and import again"
             ) from None
 
@@ -154,7 +154,9 @@ class DynamoMover(DynamoReader):
             await asyncio.sleep(self.table.address.term / READS_PER_TERM)
             now = await self._counters()
             if any(before.get(watcher) != beat for watcher, beat in now.items()):
-                raise StoreError(f"{self.table.address}: a daemon or an import uses it; wait for its end, or stop it")
+                raise StoreError(
+                    f"{self.table.address}: it is used by a daemon or an import; stop it, or wait for its end"
+                )
             if not now:
                 return
 

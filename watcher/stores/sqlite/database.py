@@ -97,7 +97,7 @@ class Database:
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror or error}") from error
         except ValueError as error:
-            raise StoreError(f"{self.path}: what it holds cannot be read ({error}); restore the file, or move it away "
+            raise StoreError(f"{self.path}: its content cannot be read ({error}); restore the file, or move it away "
                              "to start empty") from error  # fmt: skip
 
     async def submit(self, work: Callable[[], T]) -> T:
@@ -129,12 +129,12 @@ class Database:
     def _open(self) -> None:
         refuse_unusable(self.path)
         if not has_content(self.path):
-            raise StoreError(f"{self.path}: there is no state yet; `watcher run` makes it at its first start")
+            raise StoreError(f"{self.path}: there is no state yet; `watcher run` creates it at its first start")
         self._connect(self._address)
         version = version_of(self.connection)
         refuse_unknown(version, self.path)
         if version < VERSION:
-            raise StoreError(f"{self.path}: there is no state of this version yet; start `watcher run` on it first")
+            raise StoreError(f"{self.path}: an older version wrote it; start `watcher run` first, which upgrades it")
 
     def _open_own(self, lock: FileLock) -> None:
         refuse_unusable(self.path)

@@ -20,13 +20,13 @@ NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "gluster
 """File systems whose shared memory maps are not coherent: SQLite's write-ahead log does not work there."""
 
 MEANINGS = {
-    sqlite3.SQLITE_FULL: "the disk is full; make room",
-    sqlite3.SQLITE_READONLY: "it is read-only; let watcher write it, or name another file under `state`",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; is its directory there, and may watcher write to it?",
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
+    sqlite3.SQLITE_READONLY: "it is read-only; allow watcher to write to it, or name another file under `state`",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its directory exists and that watcher may write to it",
     sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it, or move it away to start empty. It was not changed",
     sqlite3.SQLITE_NOTADB: "it is not an SQLite database; name another file under `state`. It was not changed",
-    sqlite3.SQLITE_BUSY: "another process holds it",
-    sqlite3.SQLITE_IOERR: "the disk does not do what it should",
+    sqlite3.SQLITE_BUSY: "another process has locked it",
+    sqlite3.SQLITE_IOERR: "the disk reported an error",
 }
 
 
@@ -58,7 +58,7 @@ class FileLock:
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            raise StoreError(f"{self._path}: this is a symbolic link, which a lock must not be; remove it") from None
+            raise StoreError(f"{self._path}: this is a symbolic link, but must be a regular file; remove it") from None
         with contextlib.ExitStack() as failed:
             failed.callback(os.close, descriptor)
             owner = os.read(descriptor, 32) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
@@ -113,7 +113,7 @@ def make(path: Path) -> bool:
     found = _status(path) is not None
     if has_content(log):
         raise StoreError(
-            f"{path}: the file is {'empty' if found else 'not there'}, but {log} has changes; restore the file, or "
+            f"{path}: the file is {'empty' if found else 'missing'}, but {log} has changes; restore the file, or "
             "move both away to start empty"
         )
     if not found:
@@ -149,7 +149,7 @@ def refuse_replaced(files: Mapping[Path, os.stat_result]) -> None:
         if change := _change(file, opened):
             raise StoreError(
                 f"{file}: the file was {change} while it was in use, and nothing more can be recorded; put the same "
-                "file back, or restart watcher to go on with the file that is there"
+                "file back, or restart watcher to continue with the file that is there now"
             )
 
 
@@ -181,7 +181,7 @@ def refuse_unusable(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise StoreError(f"{path}: is not a regular file; name one under `state`")
     if not path.parent.is_dir():
-        raise StoreError(f"{path}: there is no directory {path.parent}; make it, or name another file under `state`")
+        raise StoreError(f"{path}: {path.parent} does not exist; create it, or name another file under `state`")
 
 
 def on_network(path: Path) -> str | None:

@@ -103,7 +103,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     refuse_unknown(version, path)
     found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if version == 0 and found:
-        raise StoreError(f"{path}: is another program's database; name another file under `state`")
+        raise StoreError(f"{path}: this is another program's database; name another file under `state`")
     if lacking := {table for table, step in TABLES.items() if step <= version} - found:
         raise StoreError(
             f"{path}: lacks the table {', '.join(sorted(lacking))}; restore the file, or move it away to start empty. "
@@ -122,6 +122,6 @@ def refuse_unknown(version: int, path: Path) -> None:
                          "or move it away to start empty. It was not changed")  # fmt: skip
     if version > VERSION:
         raise StoreError(
-            f"{path}: written by a newer watcher (schema {version}, this one knows {VERSION}); "
+            f"{path}: written by a newer version of watcher (schema {version}, this one knows {VERSION}); "
             "use that version, or another file"
         )

@@ -75,7 +75,7 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
     """
     for table in ("record", "event"):
         if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
-            raise StoreError(f"{path}: there is state already; name a file under `state` that is not there yet")
+            raise StoreError(f"{path}: it already contains state; name a file under `state` that does not exist yet")
     numbers: dict[tuple[int, str], int] = {}
     for part in parts:
         match part:

@@ -136,7 +136,7 @@ function stepItem({ status, time, type, observed }) {
   const stalled = type?.endsWith(".stalled");
   const standing = stalled ? "stalled" : standingOf(status);
   return el("li", {}, mark(standing, stalled ? "Stalled" : statusWord(status)), " ",
-    time ? moment("at", time) : "", observed === false ? el("span", { class: "dim" }, " (known afterwards)") : "");
+    time ? moment("at", time) : "", observed === false ? el("span", { class: "dim" }, " (found afterwards)") : "");
 }
 
 function lineItem(line) {
