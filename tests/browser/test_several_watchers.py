@@ -82,7 +82,7 @@ async def test_what_another_watcher_polls_is_marked(
         if target.id in here:
             await expect(answered).to_contain_text("ago")
         else:
-            await expect(answered).to_have_text("by another watcher")
+            await expect(answered).to_have_text("by another daemon")
             await expect(coming).to_have_text("")
     assert await page.locator("#table .old").count() == 0
     assert await violations(page, axe) == []
@@ -90,13 +90,13 @@ async def test_what_another_watcher_polls_is_marked(
     assert await page.evaluate(STICKING_OUT) == []
     (away, *_) = [target for target in TARGETS if target.id not in here]
     await page.goto(f"{daemon.url}/targets/{away.id}")
-    await expect(page.locator("article .facts")).to_contain_text("by another watcher, every")
+    await expect(page.locator("article .facts")).to_contain_text("by another daemon, every")
     await expect(page.locator("article .facts")).not_to_contain_text("Next poll")
 
 
 async def test_what_is_taken_over_is_told_as_its_own(daemon: Daemon, other: Daemon, visit: Callable[..., Any]) -> None:
     page = await visit()
-    marked = page.locator("#table .c-answered").filter(has_text="by another watcher")
+    marked = page.locator("#table .c-answered").filter(has_text="by another daemon")
     await expect(marked).not_to_have_count(0)
     await other.stop()
     await expect(marked).to_have_count(0, timeout=30_000)

@@ -120,7 +120,7 @@ class LeaseKeeper:
                 await self._leasing.resign()
             log.info("leases.released", shards=len(mine | left))
         except (StoreError, TimeoutError) as error:
-            text, consequence = str(error) or "no response", "others wait until they expire"
+            text, consequence = str(error) or "no response", "other daemons wait until the leases expire"
             log.warning("leases.release_failed", error=text, consequence=consequence)
 
     async def _release_each(self, mine: Mapping[int, Lease]) -> None:

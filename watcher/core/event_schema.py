@@ -12,7 +12,7 @@ from watcher.core.model import EVENT_TYPES, TEST_EVENT
 
 _TEXT = {"type": "string"}
 _TIME = {**_TEXT, "format": "date-time", "pattern": "Z$"}
-_TEXT_OR_NULL = {"type": ["string", "null"], "description": "Null: AWS sent none."}
+_TEXT_OR_NULL = {"type": ["string", "null"], "description": "Null if AWS sent none."}
 _FLAG = {"type": "boolean"}
 _REVISION = {
     "type": "object",
@@ -58,13 +58,13 @@ _OVER = {
 }
 _EVENT = _object({"externalId": _TEXT_OR_NULL}, type=_TEXT_OR_NULL, event=_TEXT_OR_NULL, time=_or_null(_TIME))
 _SYNC = {
-    "status": _described(_TEXT, "As AWS sent it, known or not."),
+    "status": _described(_TEXT, "As AWS sent it, even if watcher does not know it."),
     "previous_status": _or_null(_TEXT),
     "new_attempt": _FLAG,
     "first_seen": _FLAG,
-    "observed": _described(_FLAG, "False: it happened between two polls."),
-    "recovered": _described(_FLAG, "The first success after a failed or stalled attempt."),
-    "recreated": _described(_FLAG, "An older attempt that AWS kept returning."),
+    "observed": _described(_FLAG, "False if it happened between two polls."),
+    "recovered": _described(_FLAG, "Whether this is the first success after a failed or stalled attempt."),
+    "recreated": _described(_FLAG, "Whether AWS went back to an older attempt."),
     "consecutive_failures": {"type": "integer", "minimum": 0},
     "attempt": _object(
         {
@@ -102,12 +102,10 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": DATASCHEMA,
         "title": "watcher event",
-        "description": "A CloudEvents 1.0 event, structured mode.",
+        "description": "A CloudEvents 1.0 event in structured mode.",
         **_object(
             {
-                "reminder": _count(
-                    "An extension attribute: this is the event's reminder with this number, since it still holds."
-                ),
+                "reminder": _count("An extension attribute of reminders: the number of the reminder, from 1."),
                 "traceparent": _described(
                     {**_TEXT, "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"},
                     "CloudEvents' Distributed Tracing extension: the span of the poll that observed the change.",

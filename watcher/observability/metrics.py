@@ -79,18 +79,18 @@ class Metrics(Observer):
             buckets=QUICK,
         )
         self._lag = histogram(
-            "watcher_schedule_lag_seconds", "How much later than due polls began.", ENDPOINT, buckets=LATE
+            "watcher_schedule_lag_seconds", "Delay from when a poll was due to its start.", ENDPOINT, buckets=LATE
         )
         self._detection = histogram(
             "watcher_detection_seconds",
-            "From AWS's own time to the event. For the begin of an attempt: from its startedAt. For its end: from the "
-            "newest time among its events, or from startedAt if AWS reports none. First observations and changes "
-            "without a time are left out.",
+            "Time from the change at AWS to the event. For the start of an attempt: from its startedAt. For its end: "
+            "from the newest time among its events, or from startedAt if AWS reports none. First observations and "
+            "changes without a time are left out.",
             buckets=DETECTED,
         )
         self._delivery = histogram(
             "watcher_delivery_seconds",
-            "From the record of an event to its acknowledgement by the sink.",
+            "Time from the record of an event to its acknowledgement by the sink.",
             ("sink",),
             buckets=DELIVERED,
         )
@@ -195,7 +195,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
     reloads = CounterMetricFamily("watcher_config_reloads", "Reloads of the configuration.", labels=["outcome"])
     reloads.add_metric(["success"], loaded.successes)
     reloads.add_metric(["failure"], loaded.failures)
-    reloaded = "Whether the configuration that was read last is in force."
+    reloaded = "Whether the configuration that was read last is in use."
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
         _gauge("watcher_targets", "Targets polled here, by AWS's last known status.", ("kind", "status"), statuses),

@@ -58,7 +58,11 @@ class PeerRecords:
             self._failed = False
         except StoreError as error:
             if not self._failed:
-                log.warning("http.peer_read_failed", error=str(error), consequence="their last known state is shown")
+                log.warning(
+                    "http.peer_read_failed",
+                    error=str(error),
+                    consequence="targets of other daemons are shown as last read",
+                )
             self._failed = True
         # A target that another watcher takes over keeps its last record until the next read.
         self._known = {**self._known, **self._daemon.records}

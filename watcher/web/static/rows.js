@@ -206,7 +206,7 @@ function setTime(node, row, is, iso) {
   node.classList.remove("old");
   const polled = row.polled_here
     ? { answered: "not yet", next: row.tried_at ? "now" : "scheduled" }
-    : { answered: "by another watcher" };
+    : { answered: "by another daemon" };
   setText(node, polled[is] ?? "");
 }
 

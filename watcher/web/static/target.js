@@ -109,7 +109,7 @@ function factsOf(row) {
     ["Answered", "moment", "answered", row.answered_at],
     ["Failed polls in a row", "text", row.poll_failures || null],
     ["Next poll", "moment", "next", row.next_poll_at],
-    ["Polled", "text", `${row.polled_here ? "" : "by another watcher, "}every ${span(interval)}, every ${span(active)} during a sync`],
+    ["Polled", "text", `${row.polled_here ? "" : "by another daemon, "}every ${span(interval)}, every ${span(active)} during a sync`],
     ["Limits", "text", `stalled after ${span(stalled)}, call timeout ${span(timeout)}`],
   ];
   return facts.filter(([, kind, first, second]) => (kind === "moment" ? second : first));
