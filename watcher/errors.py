@@ -1,7 +1,5 @@
 """Every error that the program raises on purpose; each message says what happened, where, and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Builds the daemon from its settings: the only module that wires concrete classes together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Tells the store which sinks are configured, and replaces those that a new configuration changes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the status page, the metrics and the reload report read of the running daemon."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -3,8 +3,6 @@
 An unforeseen one also fails the poll. Pure, except that it checks the files named by the AWS configuration.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import aiohttp

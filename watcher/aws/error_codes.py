@@ -5,8 +5,6 @@ The codes are those of Proton's and CodeConnections' models, AWS's common errors
 botocore uses for a body without a code.
 """
 
-from __future__ import annotations
-
 import re
 
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable

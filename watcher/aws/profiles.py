@@ -3,8 +3,6 @@
 The errors of botocore and ssl do not name the file.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import ssl

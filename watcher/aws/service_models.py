@@ -3,8 +3,6 @@
 The files are read without botocore's own loader, which takes longer to import than the files take to read.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

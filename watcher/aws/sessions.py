@@ -5,8 +5,6 @@ once. A session that found no credentials is replaced after `RENEW_SECONDS`, and
 (`renew`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """The command line: `main` runs a command and turns its result, or what went wrong, into an exit code."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

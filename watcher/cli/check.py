@@ -1,7 +1,5 @@
 """`check`: one poll of every target, with an exit code for monitoring systems."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any

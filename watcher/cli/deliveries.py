@@ -1,7 +1,5 @@
 """`deliveries`: what is pending for a sink or was given up, and what an operator can do about it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 

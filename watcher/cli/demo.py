@@ -1,7 +1,5 @@
 """`demo`: the simulator, and the real daemon watching it over a real socket, in one process."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """`healthcheck`: whether the running daemon is healthy, for a container's health check."""
 
-from __future__ import annotations
-
 import json
 import os
 from contextlib import closing, suppress

@@ -1,7 +1,5 @@
 """`run`: the daemon."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

@@ -1,7 +1,5 @@
 """`schema`: the JSON Schema of the configuration or of the events."""
 
-from __future__ import annotations
-
 import click
 
 from watcher.cli.options import examples

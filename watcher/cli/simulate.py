@@ -1,7 +1,5 @@
 """`simulate`: a simulated AWS on this machine."""
 
-from __future__ import annotations
-
 import asyncio
 
 import click

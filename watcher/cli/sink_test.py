@@ -1,7 +1,5 @@
 """`test-sink`: one test event through a configured sink, now."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from math import inf

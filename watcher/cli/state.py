@@ -1,7 +1,5 @@
 """`state`: creates the state store, exports and imports its contents."""
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile

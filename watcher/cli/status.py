@@ -1,7 +1,5 @@
 """`status`: the last known state of every target."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """`validate`: whether the configuration is valid, and how many API calls it needs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

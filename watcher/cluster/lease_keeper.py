@@ -5,8 +5,6 @@ it takes. A lease is good until the end of the term that began before the last r
 nothing delivered until a read has shown that no other daemon took the lease meanwhile.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Collection, Mapping

@@ -4,8 +4,6 @@ A gained shard is read before its targets are polled; a lost one is polled no mo
 endpoint's targets are all of one shard, so one daemon at a time polls an endpoint, with all of its rate.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -1,7 +1,5 @@
 """The accounts of targets and sinks, and the regions of each account."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime

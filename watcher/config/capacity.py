@@ -1,7 +1,5 @@
 """The load of a configuration: calls per second that it asks for and allows, and the interval that can be kept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor, fsum

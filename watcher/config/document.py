@@ -1,7 +1,5 @@
 """Finds the configuration's text and decodes it."""
 
-from __future__ import annotations
-
 import codecs
 import re
 from collections.abc import Mapping

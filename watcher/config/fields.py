@@ -1,7 +1,5 @@
 """The types of single values: each is a reader (see `readers`), and the JSON Schema of the same rule."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Where a daemon listens: by a valid configuration, and by one that may be wrong."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address

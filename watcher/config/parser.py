@@ -1,7 +1,5 @@
 """Compiles a document to settings: text, tree, variables, models, settings; or reports every fault on the way."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from watcher.config.accounts import Environment

@@ -1,7 +1,5 @@
 """Reads single values: each function returns the value of a scalar, or raises a ValueError that says what to write."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

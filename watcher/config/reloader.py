@@ -5,8 +5,6 @@ whole, off the loop, before anything changes: a configuration with faults has no
 it was the same twice, so that a file that is still being written is not.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Turns the models of a file into settings: each target in each of its regions, and the checks across several keys."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 

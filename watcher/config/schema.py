@@ -3,8 +3,6 @@
 The models of targets and sinks are made from the registered kinds and types: see `file_model`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from copy import copy
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Finds the secret values of a configuration, and the secret parts of a URL, so that they can be hidden."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from urllib.parse import unquote, unquote_plus, urlsplit

@@ -1,7 +1,5 @@
 """The keys of a target in the configuration: those of every kind, and the parts of a kind's identity."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, create_model

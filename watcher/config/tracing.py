@@ -1,7 +1,5 @@
 """The section `tracing`, as a user writes it."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from typing import Annotated, Any
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Reads URLs, and the names of the headers that a user adds to requests; see `readers`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Fills `${NAME}` and `${NAME:-default}` into the values of the tree, never into its keys or its structure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 

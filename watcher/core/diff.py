@@ -19,8 +19,6 @@ The rules; `Reason` names those that cause a change. Each change is one event:
 8. Stalled (`STALLED`): an attempt that is unfinished for `stalled_after` is an event, once for each attempt.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The JSON Schema of the events (`watcher schema --event`)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping
 from typing import Any

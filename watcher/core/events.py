@@ -13,8 +13,6 @@ daemon, or by one whose state was lost.
 events than fit, the first and the last are kept, and `attempt.events_omitted` counts the others.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -6,8 +6,6 @@ owner counts its term from before it increased the counter. These decisions save
 nothing is lost rests on the store's conditional writes alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import ceil, inf

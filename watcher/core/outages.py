@@ -5,8 +5,6 @@ the network, server errors and a retired service. An endpoint that fails for one
 counts as that target's own: otherwise no event would ever report it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Which reminders are due: of each problem that holds now, to each sink with `remind_every`. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Retry policy: what a sink's response means for a delivery, and how long a delivery is tried. Pure."""
 
-from __future__ import annotations
-
 from math import inf
 
 from watcher.core.ports import DeliveryOutcome, DeliveryState, SendOutcome, Verdict

@@ -1,7 +1,5 @@
 """The grammar of `state` for a table: `dynamodb://TABLE?region=…&endpoint_url=…`. Pure."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches

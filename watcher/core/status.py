@@ -1,7 +1,5 @@
 """The status of a target in one word, worst first; and whether a daemon still updates the state. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass

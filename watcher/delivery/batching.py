@@ -5,8 +5,6 @@ takes everything in order gets its deliveries in that order instead. Deliveries 
 parallel sends at most, or come last where sends go one at a time: they may be slow to fail again.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import inf

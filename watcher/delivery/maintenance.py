@@ -1,7 +1,5 @@
 """The periodic tasks of a daemon besides watching: prune the history, mark the store as alive, send reminders."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import timedelta
 

@@ -4,8 +4,6 @@ Each sink has its own worker, so a slow or dead one delays no other. A delivery 
 responded; a crash between the two repeats the delivery, and never loses it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Sends batches to one sink, and settles in the store what became of them."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Sequence

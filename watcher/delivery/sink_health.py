@@ -1,7 +1,5 @@
 """Whether a sink is down or failing. Pure: times are passed in."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from math import inf
 

@@ -3,8 +3,6 @@
 Pending deliveries stay in the store; in memory are only those that are being sent.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress

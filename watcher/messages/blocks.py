@@ -1,7 +1,5 @@
 """A message as Slack's Block Kit, made of elements that Slack does not parse. Pure."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from watcher.messages.message import Fact, Message, Tone

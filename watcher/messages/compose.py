@@ -4,8 +4,6 @@ An event of an unknown type, or with parts missing, gets a message from what is 
 there are no words for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar

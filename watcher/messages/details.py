@@ -1,7 +1,5 @@
 """What a message says of an event: sentences on what happened, facts such as the commit, AWS's own events. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any

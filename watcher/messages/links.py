@@ -1,7 +1,5 @@
 """Links to repositories and commits on known hosts, for names that can only be a repository's. Pure."""
 
-from __future__ import annotations
-
 import re
 
 from watcher.core.model import Revision

@@ -1,7 +1,5 @@
 """A message as a value, independent of where it is sent. Every text in it is one sanitized line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Phrases of messages: the names of targets, endpoints and places; times and durations; AWS's own words. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime

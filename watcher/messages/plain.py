@@ -1,7 +1,5 @@
 """A message as plain text: for mail and chats (by apprise), and as the subject line of mail (by SNS). Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

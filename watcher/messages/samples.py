@@ -1,7 +1,5 @@
 """A sample of each type of event, made by the functions that make real ones, to check templates with. Pure."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any

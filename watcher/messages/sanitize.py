@@ -1,7 +1,5 @@
 """Sanitizes text from AWS for messages: one visible line, with nothing in it that a receiver acts on. Pure."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Mapping

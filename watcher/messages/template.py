@@ -1,7 +1,5 @@
 """User-defined templates: jinja2, sandboxed, strict and bounded, with every text from AWS escaped beforehand."""
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, replace

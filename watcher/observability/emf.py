@@ -4,8 +4,6 @@ Where logs go to CloudWatch Logs (ECS's `awslogs`), such a line becomes metrics,
 permissions. It has what alarms need; all other metrics are for Prometheus.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections import Counter

@@ -4,8 +4,6 @@ A library (aiobotocore, asyncio, apprise, OpenTelemetry) may log the same line a
 `Streaks` decides which lines are written, `StreakHandler` writes them.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import time

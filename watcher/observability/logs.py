@@ -5,8 +5,6 @@ The event of a line is `<noun>.<past participle>`: trouble ends in `.failed`, it
 only the first and their number are written. Every value passes through `redacted_excerpt`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

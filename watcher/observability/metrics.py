@@ -5,8 +5,6 @@ and the known statuses bound the labels: any other status of AWS is `UNKNOWN`. T
 left the configuration are removed.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

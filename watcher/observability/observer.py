@@ -3,8 +3,6 @@
 An observer is called on the event loop between the steps of a poll: it must be quick, never wait, and never raise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

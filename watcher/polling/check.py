@@ -1,7 +1,5 @@
 """Polls every target once, with a result for monitoring systems: `watcher check`."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Every call, also each retry, must be admitted: it needs a free connection, and then the rate limiter's permission.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable

@@ -1,7 +1,5 @@
 """Runs the poller and the client of every endpoint, as configured now."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping

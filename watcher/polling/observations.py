@@ -7,8 +7,6 @@
   targets becomes unreadable as well: one cause is one event.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -3,8 +3,6 @@
 One loop selects the next target that is due; each poll is a task of its own. `PollResults` records what it returned.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import timedelta

@@ -7,8 +7,6 @@ together than they were begun. Throttling answers lengthen the windows, and othe
 increase, multiplicative decrease, never above what is allowed.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from asyncio import sleep

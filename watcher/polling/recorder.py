@@ -5,8 +5,6 @@ meanwhile nothing is polled (`writable`), and the results wait in memory. A stat
 read again, and a result that was based on the previous one is superseded.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

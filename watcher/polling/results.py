@@ -1,7 +1,5 @@
 """Records what the polls of one endpoint returned. What that means is decided in `observations`."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -5,8 +5,6 @@ nothing. If more targets are due than the rate allows, the most overdue is first
 alternate with settled ones.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Collection
 from hashlib import blake2b

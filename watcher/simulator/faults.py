@@ -1,7 +1,5 @@
 """The faults of the simulated AWS by name, each as a pure function that makes its reply from the correct answer."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

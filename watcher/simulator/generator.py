@@ -1,7 +1,5 @@
 """A random scenario from a seed: a dozen templates and stacks that get commits, sync, fail and recover."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from random import Random
 

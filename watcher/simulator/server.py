@@ -3,8 +3,6 @@
 Like AWS it reads only headers and body; the path may be any.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ipaddress

@@ -1,7 +1,5 @@
 """Answers calls from a scenario: what a target's timeline shows now, unless a fault or the rate limit hides it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The types of sinks: one file and one line of `SINKS` for each."""
 
-from __future__ import annotations
-
 SINKS: dict[str, str] = {
     "eventbridge": "watcher.sinks.eventbridge:EventBridgeOptions",
     "file": "watcher.sinks.file:FileOptions",

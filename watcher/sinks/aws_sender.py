@@ -4,8 +4,6 @@ A call that is refused as a whole for its content is made again entry by entry, 
 other. No error of botocore leaves this module.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

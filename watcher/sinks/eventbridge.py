@@ -1,7 +1,5 @@
 """`eventbridge`: events on an EventBridge bus, where rules match them by source, type, target or content."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 

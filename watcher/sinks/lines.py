@@ -1,7 +1,5 @@
 """Writes whole lines to a file descriptor, also after errors and beside other writers."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

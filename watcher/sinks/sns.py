@@ -1,7 +1,5 @@
 """`sns`: events as messages of an SNS topic, standard or FIFO, with a subject line for subscriptions by e-mail."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """`sqs`: events as messages of an SQS queue, standard or FIFO."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal

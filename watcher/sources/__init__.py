@@ -1,7 +1,5 @@
 """The kinds of targets: one file and one line of `KINDS` for each."""
 
-from __future__ import annotations
-
 from watcher.core.kinds import Kind
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE

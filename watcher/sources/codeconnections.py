@@ -4,8 +4,6 @@ The service model requires `LatestSync`, yet an answer without it is read as a s
 every kind.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from watcher.core.kinds import IdentityPart, Kind

@@ -4,8 +4,6 @@ The answers of both services have the same structure and differ in the spelling 
 status and `startedAt`, without which nothing is known of the target; faults in other members do not invalidate them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The kind `template`, of AWS Proton (`GetTemplateSyncStatus`); its answers are in camelCase."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from watcher.core.kinds import IdentityPart, Kind

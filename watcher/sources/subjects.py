@@ -1,7 +1,5 @@
 """Matches subjects with a glob of the id, or of the target's name. Pure."""
 
-from __future__ import annotations
-
 from urllib.parse import unquote
 
 from watcher.sources import KINDS

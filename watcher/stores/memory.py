@@ -1,7 +1,5 @@
 """State that ends with the process: for trials, and for tests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar

@@ -4,8 +4,6 @@ The first line names the form, the last one counts the others, so that half a fi
 stand in their order; each store gives them numbers of its own.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass

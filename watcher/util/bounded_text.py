@@ -1,7 +1,5 @@
 """Limits the length of texts from outside, and quotes them in messages. Pure."""
 
-from __future__ import annotations
-
 import json
 from bisect import bisect_right
 

@@ -1,7 +1,5 @@
 """The real clock."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 

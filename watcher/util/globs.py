@@ -1,7 +1,5 @@
 """Matches texts with shell globs (`*`, `?`, `[a-z]`) as `fnmatch` does, but caches fewer compiled patterns."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from fnmatch import translate

@@ -1,7 +1,5 @@
 """The IP addresses of this machine's network interfaces."""
 
-from __future__ import annotations
-
 import ctypes
 import socket
 import sys

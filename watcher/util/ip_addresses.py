@@ -4,8 +4,6 @@ The owner of a receiver's name can point it to any address. Addresses of private
 are allowed, since internal receivers are common.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container
 from contextlib import suppress

@@ -4,8 +4,6 @@ Two kinds of secrets are removed: values that are known to be secret (`remember`
 like a secret.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable

@@ -1,7 +1,5 @@
 """The limit of open files, sockets included."""
 
-from __future__ import annotations
-
 import contextlib
 import resource
 

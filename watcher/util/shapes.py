@@ -4,8 +4,6 @@ A form is one of: a type, or a tuple of types; a function that returns whether i
 `Each`; `Nullable`; a mapping of an object's keys to forms, in which other keys are allowed.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

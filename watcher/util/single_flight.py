@@ -1,7 +1,5 @@
 """Shares one computation among concurrent callers, and limits how many calls of one kind run at a time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from math import inf

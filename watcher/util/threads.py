@@ -1,7 +1,5 @@
 """Runs blocking work on a thread of its own, which delays neither the event loop nor the end of the process."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import threading

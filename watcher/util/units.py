@@ -1,7 +1,5 @@
 """Durations (`500ms`, `1h30m`) and sizes (`500KB`, `64MiB`) as people write them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The responses about the daemon: `/api`, health and metrics."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Sequence
 from typing import Any

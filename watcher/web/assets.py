@@ -1,7 +1,5 @@
 """The files of the status page, read once, with a hash of their contents in their URLs."""
 
-from __future__ import annotations
-
 import gzip
 import re
 from collections.abc import Mapping

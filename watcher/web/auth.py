@@ -4,8 +4,6 @@ The token is a bearer token or the password of basic authentication. The `Host` 
 its own name to a loopback address (DNS rebinding): its requests then arrive here, but have that name as their `Host`.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

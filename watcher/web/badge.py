@@ -1,7 +1,5 @@
 """A target's status as a badge for a README or a wiki. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from html import escape
 

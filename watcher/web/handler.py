@@ -1,7 +1,5 @@
 """Responds to requests: checks each, finds its route, and runs few at a time, so that the loop stays free for polls."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import lru_cache, partial

@@ -1,7 +1,5 @@
 """The share of the HTTP server that one client may use, so that enough is left for others."""
 
-from __future__ import annotations
-
 import resource
 from collections import Counter, defaultdict
 from collections.abc import Iterator

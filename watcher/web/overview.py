@@ -1,7 +1,5 @@
 """All targets, built at most once a second for all clients, in slices between which polls go on."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """Parses URLs: target ids in paths, and the parameters of queries. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass

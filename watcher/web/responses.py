@@ -1,7 +1,5 @@
 """HTTP responses, and how they are sent: with common headers, compressed if that pays off, in slices."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import json

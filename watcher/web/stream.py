@@ -4,8 +4,6 @@ A stream holds no events. It remembers what it sent, and looks for newer events:
 streams share in the order in which they were found, or, if it lags behind, in the store, page by page.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Sequence

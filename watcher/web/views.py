@@ -1,7 +1,5 @@
 """Targets with their history, endpoints, sinks and the daemon as JSON. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -3,8 +3,6 @@
 On a terminal a table fits its width; into a pipe every cell is printed in full. `NO_COLOR` is honoured.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """The output of `status` and `check`: a table of targets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Calls to DynamoDB, one try each and bounded in time: the one place where botocore's errors become StoreError."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Converts events and deliveries to items of the table, and back. Pure."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import uuid4
 

@@ -3,8 +3,6 @@
 A text may have any length, an item 400 KB: what is too long for one item is cut into parts.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Collection, Iterable
 from uuid import uuid4

@@ -5,8 +5,6 @@ it knows of, so the oldest of them is the oldest there is. Rows that were read f
 or settled do not undo that.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator

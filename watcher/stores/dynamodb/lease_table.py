@@ -4,8 +4,6 @@ A lease's item is written only when it changes hands. A shard is stolen in one t
 owner's counter has still not moved; so an owner that renews, and then reads, has seen every earlier theft.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Collection, Iterable, Mapping

@@ -1,7 +1,5 @@
 """The changes that an operator makes to deliveries, beside any number of daemons."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Read access to the table, for commands and pages; every read is strongly consistent."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The recorded events: replayed to new sinks, repeated as reminders, and pruned."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime

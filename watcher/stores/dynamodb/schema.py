@@ -1,7 +1,5 @@
 """Creates the table, and checks that it can be used."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from typing import Any

@@ -1,7 +1,5 @@
 """The waiting deliveries of the held shards: an index in memory that is kept in step with the table."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 

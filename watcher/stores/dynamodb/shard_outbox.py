@@ -1,7 +1,5 @@
 """Hands out and settles the deliveries that wait in the held shards."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime

@@ -4,8 +4,6 @@ Correctness does not depend on leases: every state is written on condition that 
 knows, in one transaction with the events that it caused and their deliveries. Leases only save calls.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection

@@ -1,7 +1,5 @@
 """One table, item by item: strongly consistent reads, conditional writes, and transactions that are all or nothing."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence

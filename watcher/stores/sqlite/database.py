@@ -4,8 +4,6 @@ Every commit is on the disk before it counts (`synchronous=FULL`). A file has on
 commands read without the lock, and change deliveries beside the daemon.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

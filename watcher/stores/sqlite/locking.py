@@ -1,7 +1,5 @@
 """The state file in its file system: its lock, its identity, and errors in words."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

@@ -3,8 +3,6 @@
 A step that has been released is never changed; a change is a step more.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from pathlib import Path
 

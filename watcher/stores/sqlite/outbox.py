@@ -4,8 +4,6 @@ The row of a lane points to its oldest delivery, the only one that may be tried.
 `next_try` in seconds since 1970; it is 0 if the lane may be tried at any time.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Reads a state file and its rows, for commands and pages; another process may be writing."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a daemon, and an operator beside it, changes in a state file."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Reads and writes all contents of a state file: `watcher state export` and `import`."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
