@@ -205,7 +205,7 @@ async def test_a_tunnel_that_is_cut_is_said_so() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         proxy = SecretStr(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        with pytest.raises(SinkError, match=r"no connection: it was cut$"):
+        with pytest.raises(SinkError, match=r"no connection: it was closed$"):
             await try_once("https://receiver.invalid/", proxy=proxy)
 
 

@@ -235,7 +235,7 @@ async def test_many_who_ask_at_once_share_one_building(site: Site, monkeypatch: 
 async def test_the_daemon_is_told_of_as_it_is(site: Site) -> None:
     site.peek.why_stuck = ["no poll began for 5m though one was due"]
     assert (await site.get("/livez"))[:2] == (503, {"ok": False, "reasons": site.peek.why_stuck})
-    site.peek.why_unready = ["prod/us-east-1/proton was not tried yet"]
+    site.peek.why_unready = ["prod/us-east-1/proton has not been polled yet"]
     assert (await site.get("/readyz"))[:2] == (503, {"ok": False, "reasons": site.peek.why_unready})
     told = (await site.get("/api/status"))[1]["watcher"]
     assert told == {"live": False, "ready": False, "reasons": [*site.peek.why_stuck, *site.peek.why_unready]}

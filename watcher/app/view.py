@@ -59,4 +59,5 @@ class RunningDaemon:
         if self.relay.trouble is not None:
             reasons.append(f"the state store cannot be read for pending deliveries: {self.relay.trouble}")
         reasons += [] if self.membership is None else self.membership.keeper.unready()
-        return [*reasons, *(f"{key} was not tried yet" for key, status in self.endpoints().items() if not status.tried)]
+        untried = (key for key, status in self.endpoints().items() if not status.tried)
+        return [*reasons, *(f"{key} has not been polled yet" for key in untried)]

@@ -44,8 +44,8 @@ def deliveries(
     """Show the pending deliveries and dead letters of each sink, oldest first.
 
     A pending delivery has the state WAITING: it is retried until the sink accepts it. A dead letter has the state DEAD:
-    the sink rejected it, or it was given up. Deliveries to a sink with the same state and the same answer are
-    shown as one row; --json lists each of them.
+    the sink rejected it, or did not accept it in time. Deliveries to a sink with the same state and the same response
+    are shown as one row; --json lists each of them.
     """
     if context.invoked_subcommand is not None:
         only_config(context)

@@ -41,7 +41,7 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     code 0. A second signal ends it at once. Nothing is lost either way: what was not delivered is stored, and is sent
     after the next start.
 
-    SIGHUP, or a change of the configuration's file, reloads the configuration. One that is wrong changes nothing.
+    SIGHUP, or a change of the configuration's file, reloads the configuration. An invalid one changes nothing.
     """
     logs.set_up(verbose=verbose)
     cwd = working_directory()

@@ -46,7 +46,7 @@ class TracingModel(StrictModel):
 def _with_extra(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
     """Report a missing extra in addition to other faults."""
     if isinstance(value, Keys) and not all(map(_installed, EXTRA)):
-        message = "tracing needs OpenTelemetry, an extra; install it: pip install 'watcher[otel]'"
+        message = "tracing needs OpenTelemetry; install watcher with it: pip install '.[otel]'"
         faults_of(info).report(value.place, message)
     return handler(value)
 

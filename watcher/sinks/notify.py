@@ -176,7 +176,7 @@ class NotifyOptions(TextOptions):
     @classmethod
     def _installed(cls, value: str) -> str:
         if installed_apprise() is None:
-            raise ValueError("a notify sink needs apprise, an extra; install it: pip install 'watcher[notify]'")
+            raise ValueError("a notify sink needs apprise; install watcher with it: pip install '.[notify]'")
         return value
 
     def preview(self, event: Mapping[str, Any]) -> str:

@@ -250,5 +250,5 @@ async def _beginning(answer: ClientResponse) -> str:
 def _reason(error: OSError) -> str:
     """The reason in few words; if several addresses failed in different ways, all reasons."""
     if isinstance(error, ssl.SSLError) or error.errno in (None, errno.EACCES):
-        return (error.strerror or str(error)).removeprefix("Multiple exceptions: ") or "it was cut"
+        return (error.strerror or str(error)).removeprefix("Multiple exceptions: ") or "it was closed"
     return os.strerror(error.errno)

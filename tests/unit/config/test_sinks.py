@@ -254,7 +254,7 @@ def test_without_apprise_the_fault_says_what_to_install(
     monkeypatch.setitem(sys.modules, "apprise", None)
     found = fault("type: notify, urls: ['hush://hush', 'json://a.org']")
     assert found.path == "sinks[0].type"
-    assert "pip install 'watcher[notify]'" in found.message
+    assert "pip install '.[notify]'" in found.message
 
 
 def test_what_is_not_configured_is_not_loaded() -> None:

@@ -48,7 +48,7 @@ def test_without_any_part_of_the_extra_the_fault_says_what_to_install(
     monkeypatch.setitem(sys.modules, missing, None)
     found, other = faults("tracing: {endpoint: 'http://127.0.0.1:4318', sample: 2}" + STACK)
     assert (found.line, found.column, found.path) == (1, 10, "tracing")
-    assert "pip install 'watcher[otel]'" in found.message
+    assert "pip install '.[otel]'" in found.message
     assert other.path == "tracing.sample"
 
 
