@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tells whether a tag may be released: it is the version, and the changelog has its notes, which are printed."""
+"""Checks that a tag may be released (it is the version, and the changelog has its notes), and prints the notes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NotReadyError(Exception):
 
 
 def notes(tag: str, pyproject: str, changelog: str) -> str:
-    """Give the changelog's section of the tag's version.
+    """Return the changelog's section of the tag's version.
 
     Raises:
         NotReadyError: the tag is not `v` and the version, or the section is missing, empty or still unreleased.
@@ -24,7 +24,7 @@ def notes(tag: str, pyproject: str, changelog: str) -> str:
     version = tomllib.loads(pyproject)["project"]["version"]
     if tag != f"v{version}":
         raise NotReadyError(
-            f"the tag is {tag}, but pyproject.toml has the version {version}: tag v{version}, or change it"
+            f"the tag is {tag}, but pyproject.toml has the version {version}: use v{version}, or change the version"
         )
     section = re.search(rf"(?ms)^## {re.escape(version)}(?= |$)(?P<rest>[^\n]*)\n(?P<text>.*?)(?=^## |\Z)", changelog)
     if section is None:
