@@ -83,7 +83,7 @@ class Tracing:
             )
         )
         # Otherwise it would send X-Ray's header with every call, and put the context into each message to SNS: a
-        # message of nearly the maximum size would not fit, and subscribers would see attributes nobody configured.
+        # message of nearly the maximum size would not fit, and subscribers would see undocumented attributes.
         nothing = CompositePropagator([])
         set_global_textmap(nothing)
         AiobotocoreInstrumentor().instrument(tracer_provider=self._provider, propagator=nothing)  # type: ignore[no-untyped-call]
