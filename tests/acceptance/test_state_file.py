@@ -198,7 +198,7 @@ async def test_a_missing_directory_is_reported(told: Site) -> None:
     told.configure((NETWORK,))
     code, _, said = await told.run()
     assert code == 73
-    assert f"there is no directory {told.state.parent}" in said
+    assert f"{told.state.parent} does not exist; create it" in said
     assert not told.state.parent.exists()
 
 
