@@ -161,7 +161,7 @@ class Backlogs:
     """The backlogs of all sinks that have one, configured or not."""
 
     def __init__(self, daemon: DaemonView) -> None:
-        self._reader = daemon.reader
+        self._daemon = daemon
         # Only a table can have other writers.
         keep = KEEP_TABLE_SECONDS if daemon.reader.late else KEEP_SECONDS
         self._shared = SingleFlight(self._count, keep, StoreSilent)
@@ -182,7 +182,7 @@ class Backlogs:
         return None
 
     async def _count(self) -> Mapping[str, Backlog]:
-        counts = await self._reader.counts()
+        counts = await self._daemon.reader.counts()
         return {
             sink: Backlog(
                 waiting := counts.get((sink, DeliveryState.WAITING), 0),
@@ -193,5 +193,5 @@ class Backlogs:
         }
 
     async def _oldest(self, sink: str) -> datetime | None:
-        found = await self._reader.deliveries(DeliveryQuery(states=[DeliveryState.WAITING], sink=sink, limit=1))
+        found = await self._daemon.reader.deliveries(DeliveryQuery(states=[DeliveryState.WAITING], sink=sink, limit=1))
         return datetime.fromtimestamp(found[0].recorded, UTC) if found else None
