@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from watcher.config.document import Document, decode
-from watcher.config.readers import meant_as_text, quoted
+from watcher.config.readers import meant_as_text, quoted, single
 from watcher.config.tree import Keys, Text, compose
 from watcher.config.variables import fill, fill_tree
 from watcher.errors import ConfigError
@@ -25,13 +25,13 @@ _COMMENT = re.compile(r"(?m)(?:^|[ \t])#.*$")
 
 def listen_address(value: object) -> str:
     """Return an address to listen at: `HOST:PORT` or `[IPv6]:PORT`."""
-    text = meant_as_text(value)
+    text = single(value, "HOST:PORT")
     try:
         split_listen(text)
     except ValueError:
         examples = "127.0.0.1:8080, 0.0.0.0:8080, or in quotes '[::1]:8080'"
         raise ValueError(f"{quoted(text)} is not a valid HOST:PORT (examples: {examples})") from None
-    return str(text)
+    return str(meant_as_text(text))
 
 
 def split_listen(listen: str) -> tuple[str, int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from watcher.config.document import Document
-from watcher.config.listen_address import listening_at
+from watcher.config.listen_address import listen_address, listening_at
+from watcher.config.tree import Place, Reads, Text
 
 DEFAULT = ("127.0.0.1", 8080)
 
@@ -48,3 +51,16 @@ def test_where_it_is_asked(text: str, at: tuple[str, int] | None) -> None:
 def test_without_a_configuration_the_default_is_asked() -> None:
     assert listening_at(None, {}) == DEFAULT
     assert listening_at(Document("test", b"\xff\xfe\x00"), {}) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("text", "reads", "message"),
+    [
+        ("8080", Reads.NUMBER, "'8080' is not a valid HOST:PORT"),
+        ("localhost", Reads.TEXT, "'localhost' is not a valid HOST:PORT"),
+        ("10:30", Reads.NUMBER, 'to mean the text, write "10:30" in quotes'),
+    ],
+)
+def test_a_fault_of_the_address_says_what_is_wrong_first(text: str, reads: Reads, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        listen_address(Text(text, Place(1, 1, "http.listen"), reads))
