@@ -38,6 +38,9 @@ def run_to_end(work: Coroutine[Any, Any, T], *numbers: signal.Signals) -> T:
     future that has just been cancelled fails with `InvalidStateError`. Here the loop cancels, between two callbacks.
     """
     interrupted = False
+    # Handlers can be set in the main thread only; what the parent process had ignored stays ignored.
+    heard = (signal.SIGINT, *numbers) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: handler for number in heard if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
 
     async def supervised() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -49,14 +52,13 @@ def run_to_end(work: Coroutine[Any, Any, T], *numbers: signal.Signals) -> T:
             interrupted = True
             loop.call_soon_threadsafe(task.cancel)  # type: ignore[union-attr]
 
-        in_main = threading.current_thread() is threading.main_thread()  # only there may handlers be set
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *numbers) if in_main}
+        for number in before:
+            signal.signal(number, handle)
         try:
             return await work
         finally:
-            # asyncio's own handler of SIGINT would refer to this task, which has ended.
             for number, handler in before.items():
-                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else handler)
+                signal.signal(number, handler)
 
     try:
         return asyncio.run(supervised())

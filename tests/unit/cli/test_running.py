@@ -60,3 +60,15 @@ def test_a_result_is_returned_and_an_error_is_raised_as_it_is() -> None:
 
 async def test_a_command_runs_in_another_thread_too() -> None:
     assert await asyncio.to_thread(run_to_end, asyncio.sleep(0, "result")) == "result"
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    async def work() -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        run_to_end(work(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
