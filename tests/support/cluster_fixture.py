@@ -28,11 +28,11 @@ TERM = 2.0
 """Seconds: a fifth of the usual, so that a test has time for it."""
 
 CALLS_PER_TERM = 8
-"""Calls of the slowest kind seen that a term has time for, so that a busy machine loses no lease by being slow."""
+"""How many of the slowest calls measured fit into a term, so that a busy machine loses no lease by being slow."""
 
 
 async def term_here(url: str) -> float:
-    """Return the seconds of a term on this machine as it is now: `TERM`, or more where calls of a table take long."""
+    """Return a term in seconds that fits this machine's load: `TERM`, or more where calls of a table take long."""
     table, longest = Table(await made(address(url))), 0.0
     try:
         for _ in range(20):

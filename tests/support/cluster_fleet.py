@@ -219,7 +219,7 @@ class Fleet:
     def __init__(self, posts: Sequence[Post], consumer: Consumer) -> None:
         self.posts, self.consumer = posts, consumer
         self.term = 0.0
-        """Seconds until a silent daemon has lost its leases, for what is done to it."""
+        """Seconds after which a silent daemon loses its leases."""
 
     async def __aenter__(self) -> Self:
         await self.consumer.receiver.start()
