@@ -44,7 +44,7 @@ async def large(tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the limits of time short."""
+    """Make the time limits short."""
     monkeypatch.setattr("watcher.web.connection.HEAD_SECONDS", 0.3)
     monkeypatch.setattr("watcher.web.connection.UNREAD_SECONDS", 0.5)
     monkeypatch.setattr(server, "REAP_SECONDS", 0.05)
@@ -78,6 +78,18 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
 def connections(site: Site) -> set[Any]:
     assert site.server._listener
     return site.server._listener._connections
+
+
+@pytest.fixture
+async def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    """A site whose only place for a connection is taken by a stream: further connections are surplus, at most four."""
+    monkeypatch.setattr(server, "max_connections", lambda _files: 1)
+    async with serving(tmp_path) as site:
+        _, writer = await connect(site)
+        writer.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: site.hub.streams == 1)
+        yield site
+        writer.close()
 
 
 async def slow_readers(site: Site, count: int) -> list[socket.socket]:
@@ -167,7 +179,7 @@ async def test_slow_readers_hold_little(large: Site) -> None:
 
 
 async def test_slow_readers_of_different_answers_hold_little(large: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filtered response is built for each client, which may hold a share of the free memory, as of connections."""
+    """Each client has a body of its own of a filtered response, and may hold a share of the memory that is free."""
     body, _ = await filtered(large, "127.0.0.1")
     assert large.server._handler
     monkeypatch.setattr(large.server._handler, "_held", Shares(4 * len(body)))
@@ -383,59 +395,40 @@ async def test_one_connection_too_many_is_told_so_and_health_still_answers(
 
 
 async def test_a_surplus_connection_gets_its_response_and_its_body_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As long as a body is waited for, it would take the place of another one that asks about health."""
-    monkeypatch.setattr(server, "max_connections", lambda _files: 1)
-    async with serving(tmp_path) as site:
-        stream = await connect(site)
-        stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await until(lambda: site.hub.streams == 1)
-        monkeypatch.setattr("watcher.web.connection.LINGER_SECONDS", 2 * PATIENCE)
-        for path, status in ((b"/api/targets", b"503"), (b"/livez", b"413")):
-            reader, writer = await connect(site)
-            writer.write(b"GET %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n" % path)
-            response = await ended(reader)
-            assert response.startswith(b"HTTP/1.1 %b " % status)
-            assert b"Connection: close" in response
-            writer.close()
-        stream[1].close()
-
-
-async def test_surplus_connections_of_one_client_keep_no_other_from_asking_about_health(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "max_connections", lambda _files: 1)  # and four surplus ones
-    async with serving(tmp_path) as site:
-        stream = await connect(site)
-        stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await until(lambda: site.hub.streams == 1)
-        reader, writer = await connect(site, "127.0.0.2")
-        flood = [await connect(site) for _ in range(20)]
-        assert site.server._listener
-        assert len(site.server._listener._surplus) <= 4
-        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert (await ended(reader)).startswith(b"HTTP/1.1 200 ")
-        for _, each in [stream, *flood]:
-            each.close()
+    """A connection whose body the server waits for would take the place of another one that asks about health."""
+    monkeypatch.setattr("watcher.web.connection.LINGER_SECONDS", 2 * PATIENCE)
+    for path, status in ((b"/api/targets", b"503"), (b"/livez", b"413")):
+        reader, writer = await connect(full)
+        writer.write(b"GET %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n" % path)
+        response = await ended(reader)
+        assert response.startswith(b"HTTP/1.1 %b " % status)
+        assert b"Connection: close" in response
         writer.close()
 
 
+async def test_surplus_connections_of_one_client_keep_no_other_from_asking_about_health(full: Site) -> None:
+    reader, writer = await connect(full, "127.0.0.2")
+    flood = [await connect(full) for _ in range(20)]
+    assert full.server._listener
+    assert len(full.server._listener._surplus) <= 4
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await ended(reader)).startswith(b"HTTP/1.1 200 ")
+    for _, each in flood:
+        each.close()
+    writer.close()
+
+
 async def test_a_surplus_connection_that_sends_a_long_head_is_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "max_connections", lambda _files: 1)
-    async with serving(tmp_path) as site:
-        stream = await connect(site)
-        stream[1].write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await until(lambda: site.hub.streams == 1)
-        monkeypatch.setattr("watcher.web.connection.SURPLUS_HEAD_SECONDS", 2 * PATIENCE)
-        reader, writer = await connect(site)
-        lines = b"".join(b"X%d: %b\r\n" % (number, b"y" * 4000) for number in range(3))
-        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + lines)
-        assert await ended(reader) == b""
-        for _, each in [stream, (reader, writer)]:
-            each.close()
+    monkeypatch.setattr("watcher.web.connection.SURPLUS_HEAD_SECONDS", 2 * PATIENCE)
+    reader, writer = await connect(full)
+    lines = b"".join(b"X%d: %b\r\n" % (number, b"y" * 4000) for number in range(3))
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + lines)
+    assert await ended(reader) == b""
+    writer.close()
 
 
 @pytest.mark.parametrize(("files", "most"), [(64, 16), (1024, 318), (65_536, 2000), (resource.RLIM_INFINITY, 2000)])
