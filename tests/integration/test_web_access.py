@@ -391,7 +391,7 @@ async def test_another_token_ends_the_streams_of_the_one_before(tmp_path: Path) 
 
 
 def held_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
-    """Hold up the store's events: the first event is set when they are requested, the second releases them."""
+    """Hold up the store's query for events. The first flag is set once it is called; the second lets it continue."""
     events, asked, go = site.peek.reader.events, asyncio.Event(), asyncio.Event()
 
     async def slow(query: EventQuery) -> Any:

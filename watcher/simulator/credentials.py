@@ -2,7 +2,7 @@
 
 Every request must be signed for its service at the current time. The signature itself is verified if the secret is
 known: for the scenario's keys and for temporary credentials. STS speaks the Query protocol: a form as request, XML as
-response.
+response. Errors have the codes of AWS's JSON services; `sts_error` translates them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ QUERY_CODES = {
     "ValidationException": "ValidationError",
     "UnknownOperationException": "InvalidAction",
 }
-"""Error codes of the Query protocol that are not those of the JSON services without `Exception`."""
+"""Error codes of the Query protocol, by those of the JSON services; the others only lose the suffix `Exception`."""
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 +Credential=([^/, ]+)/(\d{8})/([^/, ]+)/([^/, ]+)/aws4_request, *"

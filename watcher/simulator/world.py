@@ -39,7 +39,7 @@ class World:
         """The first one that is active wins."""
         self.throttle = scenario.throttle
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
-        """By region and API: the tokens, and the moment at which there were so many."""
+        """By region and API: the number of tokens, and the moment at which it was counted."""
         self._clock = clock
         self._epoch = clock()
         self._started = False

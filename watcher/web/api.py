@@ -19,7 +19,7 @@ from watcher.web.responses import Compressor, Response, error_response, json_res
 
 MAX_QUERIES, QUERY_SECONDS = 4, 10.0  # queries to the store at a time, and how long one may take
 PROBE_KEPT_SECONDS, PROBE_SECONDS = 2.0, 2.0  # how long a probe of the store is used, and how long it may take
-ATTEMPT_EVENTS, ATTEMPT_CHARACTERS = 50, 512 * 1024  # the recorded events that a target's attempts are derived from
+ATTEMPT_EVENTS, ATTEMPT_CHARACTERS = 50, 512 * 1024  # the events that attempts are derived from, and their size
 SHOWN_EVENTS, SHOWN_DELIVERIES = 20, 200  # the events of a target, and the deliveries of one event
 KEPT_SECONDS = 1.0  # how long metrics and the responses about endpoints and sinks are used
 
@@ -55,7 +55,7 @@ class Api:
         return _health(self._daemon.stuck())
 
     async def ready(self) -> Response:
-        """`/readyz`: a store that cannot be read is a reason, too."""
+        """`/readyz`: the daemon is not ready either if its store cannot be read."""
         return _health(await self._unready())
 
     async def metrics(self) -> Response:

@@ -1,7 +1,7 @@
 """Connections and their limits: how many, the size of a request, and the time to send it and to read the response.
 
 aiohttp limits each line of a request and closes idle connections. It does not limit the sum of the lines, a request
-that is sent byte by byte, or a response that is not read: this class does (`late` is called every second). Requests
+that is sent byte by byte, or a response that is not read: `Connection` does (`late` is called every second). Requests
 must not have a body, so none is parsed or decompressed: both would cost more than sending it costs the client.
 """
 
@@ -197,7 +197,7 @@ class Connections:
         return len(self) >= most and self._close_idle(self._all, own)
 
     def make_room(self, client: str, most: int) -> None:
-        """Close a connection if `client` may have no other one: an idle one, else its own oldest, else the oldest."""
+        """Make room as `have_room` does; if it cannot, close the client's oldest connection, else the oldest of all."""
         if not self.have_room(client, most):
             self.close(next(iter(self._of.get(client, self._all))))
 

@@ -144,7 +144,7 @@ class Handler:
 
 
 async def _next_iteration(turns: asyncio.Lock) -> None:
-    """Return in an iteration of the event loop of its own: one request starts in each, in order of arrival."""
+    """Wait for an iteration of the event loop in which no other request starts; they start in order of arrival."""
     async with turns:
         await asyncio.sleep(0)
 

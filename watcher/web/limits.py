@@ -34,10 +34,10 @@ def max_connections(files: int) -> int:
 
 
 class Shares:
-    """What clients use of something of which there is `most`, such as the memory for response bodies.
+    """How much each client uses of a resource of size `most`, such as the memory for response bodies.
 
-    What several use, such as a shared body, counts once. A client may use more as long as it uses less than what is
-    free (`may_have_more`).
+    What several clients use, such as a shared body, counts once. A client may use more as long as it uses less than
+    what is free (`may_have_more`).
     """
 
     def __init__(self, most: int) -> None:

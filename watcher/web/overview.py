@@ -1,4 +1,7 @@
-"""All targets, built at most once a second for all clients, in slices between which polls go on."""
+"""The rows of all targets, and the records of those that other watchers on the table poll.
+
+The rows are built at most once a second for all clients, in slices between which polls go on.
+"""
 
 import asyncio
 import json

@@ -127,9 +127,9 @@ class Hub(Observer):
             await response.write(message)
             await request.writer.drain()
 
-        # An id without data dispatches no event, but an `EventSource` resumes from it (HTML standard, 9.2.6). The
-        # client may have no id yet, or one of a store that was lost.
-        await write(f"retry: 3000\nid: {position.cursor.last}\n: watcher\n\n".encode())  # in milliseconds
+        # `retry`: the milliseconds after which a browser reconnects. An id without data dispatches no event, but an
+        # `EventSource` resumes from it (HTML standard, 9.2.6). The client may have no id yet, or one of a lost store.
+        await write(f"retry: 3000\nid: {position.cursor.last}\n: watcher\n\n".encode())
         while not self._closing and epoch == self._epoch:
             changed = self._changed  # before reading, so that no event is missed
             if reloads != self._reloads:
