@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from watcher.core.model import Attempt, Revision, parse_rfc3339, rfc3339
-from watcher.util.shapes import MAX_INTEGER, NONE, Each, Optional, check, parse
+from watcher.util.shapes import MAX_INTEGER, NONE, Each, Nullable, check, parse
 
 FORM = 1
 """The version of the stored form; it is increased by a change that earlier versions cannot read."""
@@ -104,10 +104,7 @@ def load(text: str, subject: str = "") -> Record:
     if isinstance(form.get("known"), dict):
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
     check(form, _FORM, name)
-    try:
-        record: Record = _RECORD.read(form)
-    except KeyError as error:
-        raise ValueError(f"{name} has no {error}") from None
+    record: Record = _RECORD.read(form)
     return record
 
 
@@ -122,7 +119,8 @@ class _Codec(NamedTuple):
 def _object(kind: type[Any], key: Callable[[str], str] = str) -> _Codec:
     """Return the codec of a dataclass by its annotations; `key` names a field in JSON.
 
-    A field may be null if it may be None. Other keys are allowed, since a later version may add some.
+    The annotations are strings, the keys of `_CODECS`, because this module and `model` import `annotations` from
+    `__future__`. A field may be null if it may be None. Other keys are allowed, since a later version may add some.
     """
     parts = [(field.name, key(field.name), _CODECS[str(field.type).removesuffix(" | None")]) for field in fields(kind)]
     nullable = {field.name for field in fields(kind) if str(field.type).endswith(" | None")}
@@ -135,7 +133,7 @@ def _object(kind: type[Any], key: Callable[[str], str] = str) -> _Codec:
     def read(form: dict[str, Any]) -> Any:
         return kind(**{name: None if (part := form[key]) is None else of(part) for name, key, of in readers})
 
-    form = {key: Optional(codec.form) if name in nullable else codec.form for name, key, codec in parts}
+    form = {key: Nullable(codec.form) if name in nullable else codec.form for name, key, codec in parts}
     return _Codec(form, write, read)
 
 
@@ -167,4 +165,5 @@ _CODECS = {
 _CODECS["Attempt"] = _ATTEMPT = _object(Attempt, _camel)
 _CODECS["Known"], _CODECS["Outage"] = _object(Known), _object(Outage)
 _RECORD = _object(Record)
-_FORM = {"form": int, **_RECORD.form}
+_FORM = {"form": int, "sequence": int, **_RECORD.form}
+"""The form of a stored state, with its keys in the order in which `dump` writes them."""

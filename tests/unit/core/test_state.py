@@ -14,7 +14,7 @@ from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
 from watcher.core import state
 from watcher.core.model import FAILED, Attempt, parse_rfc3339, rfc3339
 from watcher.core.state import FORM, Known, Outage, Record, Taken, attempt_to_json, dump, load
-from watcher.util.shapes import NONE, Each, Optional
+from watcher.util.shapes import NONE, Each, Nullable
 
 moments = st.datetimes(timezones=st.just(UTC))
 # Lone surrogates included: JSON may bring them.
@@ -115,6 +115,7 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", 2.5]]), r"{}.known.taken\[0\] cannot be "),
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", -1]]), r"{}.known.taken\[0\] cannot be "),
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED"]]), r"{}.known.taken\[0\] cannot be "),
+        (_known().replace('"older": null, ', ""), "{}.known has no 'older'$"),
         (_known(has_stalled="yes"), "{}.known.has_stalled cannot be "),
     ],
 )
@@ -150,9 +151,9 @@ def test_the_form_of_an_object_follows_its_annotations() -> None:
     assert codec.form == {
         "startedAt": str,
         "status": str,
-        "target": Optional(str),
-        "initialRevision": Optional(Each(dict, (str, NONE))),
-        "targetRevision": Optional(Each(dict, (str, NONE))),
+        "target": Nullable(str),
+        "initialRevision": Nullable(Each(dict, (str, NONE))),
+        "targetRevision": Nullable(Each(dict, (str, NONE))),
         "events": Each(list, Each(dict, (str, NONE))),
     }
     assert codec.write(attempt) == form
