@@ -29,8 +29,7 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
     _report_repeated_names(file.sinks, "sink", faults)
     report_shared_files(file, faults)
     _report_no_region(file, environment, faults)
-    default_sink = file.sink_types.model(DEFAULT_SINK).model_construct(name=DEFAULT_SINK, type=DEFAULT_SINK)
-    sinks = [(sink, *_account_and_region(sink, accounts, faults)) for sink in file.sinks or [default_sink]]
+    sinks = [(sink, *_account_and_region(sink, accounts, faults)) for sink in file.sinks or [_default_sink(file)]]
     if not targets:
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
@@ -94,6 +93,10 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]
             faults.report(written.place("labels"), message)
         first.update((target.id, written.place()) for target in targets)
         yield from targets
+
+
+def _default_sink(file: File) -> SinkModel:
+    return file.sink_types.model(DEFAULT_SINK).model_construct(name=DEFAULT_SINK, type=DEFAULT_SINK)
 
 
 def _account_and_region(sink: SinkModel, accounts: Accounts, faults: Faults) -> tuple[str, str]:
