@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 from watcher.core.settings import Config, SinkOptions
 
 MIN_HEADER_LENGTH = 12
-"""The shortest value of a header that counts as a secret; the sender itself hides shorter ones, too."""
+"""The fewest characters of a header's value that counts as a secret; the sender itself hides shorter ones, too."""
 
 
 def secrets_of(config: Config) -> Iterator[str]:

@@ -39,7 +39,7 @@ class FailureStreak:
 def lengthen(
     streak: FailureStreak | None, error: PollFailed, now: datetime, *, own: int = OWN, answers: int = 0
 ) -> FailureStreak:
-    """Return the streak of an endpoint with one more failure."""
+    """Return the streak with one more failure, which counts as `own`; the defaults are those of an endpoint."""
     failures, counted = (0, 0) if streak is None else (streak.failures, streak.own)
     since = now if streak is None else streak.since
     return FailureStreak(since, error.code, error.message, failures + 1, counted + own, answers)
