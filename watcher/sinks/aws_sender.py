@@ -62,6 +62,7 @@ class AwsSink:
         """
         results = await asyncio.gather(*map(self._put, parts), return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
+        errors.sort(key=lambda error: isinstance(error, SinkError))  # a bug is raised first
         for error in errors:
             if len(errors) == len(parts) or not isinstance(error, SinkError):
                 raise error
