@@ -125,7 +125,7 @@ class Poller:
         late = self._clock.monotonic() - self._progress_by
         if late < 0:
             return None
-        return f"{self.endpoint.key}: the polling has not gone on for {late + STUCK_SECONDS:.0f} s"
+        return f"{self.endpoint.key}: polling has made no progress for {late + STUCK_SECONDS:.0f} s"
 
     async def run(self) -> None:
         """Poll until no targets are left; when cancelled, cancel the polls under way."""

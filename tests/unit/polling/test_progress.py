@@ -101,7 +101,7 @@ def test_a_poller_is_stuck_when_its_own_loop_does_not_come_round(
                     break
             assert bool(poller.stuck()) is stuck
             if stuck:
-                assert "default/us-east-1/codeconnections: the polling has not gone on" in str(poller.stuck())
+                assert "default/us-east-1/codeconnections: polling has made no progress for " in str(poller.stuck())
 
     test()
 
