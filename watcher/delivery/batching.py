@@ -42,7 +42,7 @@ class Batcher:
             return [due] if due else []
         subjects = {delivery.event.subject for delivery in under_way}
         failing = self._most_failing * limits.batch - sum(delivery.failures > 0 for delivery in under_way)
-        # Among so many, those of one cause are searched, or those that never failed.
+        # How many deliveries are searched for those of one cause, or for those that never failed.
         window = 500 if limits.group_wait or down else room * limits.batch
         for most in (0, max(0, failing)) if down or limits.parallel == 1 else (max(0, failing),):
             heads = await self._store.lane_heads(self._sink, self._clock.now(), window, subjects, most)
