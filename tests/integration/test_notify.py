@@ -99,8 +99,7 @@ async def post() -> AsyncIterator[tuple[Post, str]]:
         yield made, f"mailto://127.0.0.1:{port}/?from=watcher@example.com&to=ops@example.com&mode=insecure"
 
 
-@asynccontextmanager
-async def sink_to(*urls: str, **altered: Any) -> AsyncIterator[NotifySink]:
+def options_of(*urls: str, **altered: Any) -> NotifyOptions:
     options: dict[str, Any] = {
         "urls": [SecretStr(url) for url in urls],
         "template": None,
@@ -108,7 +107,12 @@ async def sink_to(*urls: str, **altered: Any) -> AsyncIterator[NotifySink]:
         "group_wait": 0.0,
         "timeout": 10.0,
     }
-    sink = NotifySink(NotifyOptions.model_construct(name="mail", type="notify", **options | altered))
+    return NotifyOptions.model_construct(name="mail", type="notify", **options | altered)
+
+
+@asynccontextmanager
+async def sink_to(*urls: str, **altered: Any) -> AsyncIterator[NotifySink]:
+    sink = NotifySink(options_of(*urls, **altered))
     try:
         yield sink
     finally:
@@ -199,6 +203,18 @@ async def test_a_title_template_that_fails_says_so_below_the_text() -> None:
     assert server.posted[0]["title"] == "FAILED: SERVICE template web:2 (prod, eu-west-1)"
     assert server.posted[0]["message"].startswith("x\n\n")
     assert "The sink's template failed" in server.posted[0]["message"]
+
+
+@pytest.mark.parametrize(
+    "title", ["{{ event.type }}" + " long" * 99, "{{ '' }}", "{{ event.nothing }}"], ids=["long", "empty", "failing"]
+)
+async def test_the_preview_is_the_message_that_is_sent(title: str) -> None:
+    async with chat() as server, sink_to(server.url, template="x", title_template=title) as sink:
+        await sink.send(deliveries(sync()))
+        preview = options_of(server.url, template="x", title_template=title).preview(*bodies(sync()))
+    (posted,) = server.posted
+    assert preview == f"{posted['title']}\n\n{posted['message']}"
+    assert len(posted["title"]) == 150 or "long" not in title
 
 
 async def test_a_retry_goes_only_to_those_that_did_not_take_it() -> None:

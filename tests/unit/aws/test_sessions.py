@@ -11,6 +11,7 @@ import pytest
 from aiobotocore.credentials import AioDeferredRefreshableCredentials, AioRefreshableCredentials
 
 from watcher.aws import sessions
+from watcher.aws.credential_chain import Chain
 from watcher.aws.sessions import Session, Sessions
 from watcher.core.model import EndpointKey
 from watcher.core.settings import Account, Retry
@@ -95,6 +96,17 @@ async def test_credentials_of_a_few_minutes_are_not_loaded_at_every_call(
         await session.prepare()
         await (await session.load_credentials()).get_frozen_credentials()
     assert len(asked) == 1
+
+
+async def test_a_timeout_of_the_credentials_that_assume_a_role_names_their_provider(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = Account("team", ("us-east-1",), role_arn="arn:aws:iam::123456789012:role/reader")
+    server = SimpleNamespace(METHOD="container-role", load=asyncio.Event().wait)
+    monkeypatch.setattr(sessions, "LOADING_SECONDS", 0.01)
+    monkeypatch.setattr(sessions, "ambient_chain", lambda *_: Chain([server]))
+    with pytest.raises(EndpointUnreadable, match=r"no credentials within .* from the container's credentials server$"):
+        await Sessions().of(account, "us-east-1").prepare()
 
 
 async def test_credentials_that_have_expired_are_waited_for_by_all_at_once(session: Session) -> None:
