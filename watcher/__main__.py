@@ -1,7 +1,7 @@
 """`python -m watcher`, and the `watcher` command.
 
 The signal handlers are set here, before anything slow is loaded. A signal ends the process at once until a command
-begins, then interrupts the command, and is ignored once the exit code is known.
+begins, then interrupts the command, and does not change the exit code once it is known.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _end_by(number: int, _: FrameType | None) -> None:
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
-    """Do what SIGINT does at this moment: asyncio cancels its main task, any other code gets `KeyboardInterrupt`."""
+    """Do what SIGINT does at this moment: `run_to_end` cancels its coroutine, other code gets `KeyboardInterrupt`."""
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
 
