@@ -52,7 +52,7 @@ def build(
     made = [each.options.build(each, sessions) for each in config.sinks] if sinks is None else sinks
     relay = Relay(store, made, clock, {sink.name: sink.give_up_after for sink in config.sinks}, observer)
     recorder = Recorder(store, clock, relay.wake, observer)
-    # Of a shared table, a daemon polls what it has leased: nothing yet.
+    # With leases, a daemon polls only for the shards that it holds: none yet.
     to_poll = config if store.shards is None else replace(config, targets=())
     polling = PollerManager(to_poll, sessions, recorder, may_poll)
     if store.shards is not None:

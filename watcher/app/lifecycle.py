@@ -195,7 +195,11 @@ class App:
         log.info("watcher.stopped", undelivered=sum(waiting.values()))
 
     async def _serve_at(self, http: Http | None) -> None:
-        """Serve the pages at another address, or nowhere (None); it fails only where the configuration names it."""
+        """Serve the pages at another address, or nowhere (None).
+
+        Raises:
+            ServiceUnreachable: it cannot listen at the address that the configuration names; nothing has changed.
+        """
         before = self.web.url
         try:
             await self.web.reconfigure(http)
@@ -229,7 +233,7 @@ class App:
                 await self.store.close()  # last, since it truncates the write-ahead log
                 self.sessions.close()
         if self._tracing is not None:
-            await self._tracing.shutdown(2.0)  # seconds beyond that, for the remaining spans
+            await self._tracing.shutdown(2.0)  # seconds more, to send the remaining spans
 
 
 class _StoppedError(Exception):

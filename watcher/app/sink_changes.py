@@ -1,4 +1,4 @@
-"""Tells the store which sinks are configured, and replaces those that a new configuration changes."""
+"""Sets the sinks in the store, and replaces those that a new configuration changes; retries while the store fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

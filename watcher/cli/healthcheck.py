@@ -59,7 +59,7 @@ def _ask(url: str) -> tuple[bool, str]:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return False, f"watcher: {shown} is not a valid URL (example: http://127.0.0.1:8080)"
         connection_type = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        # The seconds are less than a container's health check usually allows.
+        # These are fewer seconds than a container's health check usually allows.
         with closing(connection_type(parts.hostname, parts.port, timeout=4.0)) as connection:
             connection.request("GET", parts.path)
             response = connection.getresponse()

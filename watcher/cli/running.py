@@ -1,4 +1,4 @@
-"""Runs the coroutine of a command, and opens the state for it."""
+"""Runs the coroutine of a command, opens the state for it, and warns if no daemon keeps the state up to date."""
 
 from __future__ import annotations
 

@@ -24,8 +24,11 @@ from watcher.messages.sanitize import one_line
 
 T = TypeVar("T")
 
-MAX_TARGETS, MAX_LINE, MAX_NAMES = 20, 140, 3
-"""Targets that a message lists, characters of each line (Slack takes 3000 in all), targets a notification names."""
+MAX_TARGETS, MAX_LINE = 20, 140
+"""Targets that a message lists, and characters of each line: Slack takes 3000 in one section."""
+
+MAX_NAMES = 3
+"""Targets that a notification names."""
 
 _TONES = {
     "failed": Tone.FAILURE,

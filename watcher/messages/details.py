@@ -21,7 +21,7 @@ from watcher.messages.phrases import (
 from watcher.messages.sanitize import one_line
 
 MAX_SYNC_EVENTS, MAX_LABELS = 5, 5
-"""AWS's events of an attempt that are shown, the last ones, and labels."""
+"""How many of AWS's events of an attempt are shown (the last ones), and how many labels."""
 
 
 def lead(event: Mapping[str, Any], now: datetime) -> list[str]:

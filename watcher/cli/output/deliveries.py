@@ -83,7 +83,7 @@ def _delivery_to_json(delivery: DeliveryRecord) -> dict[str, Any]:
 
 
 def _progress(delivery: DeliveryRecord, response: str) -> dict[str, Any]:
-    """Return how a delivery goes; `response` is the name of the field with the sink's response."""
+    """Return the progress of a delivery; `response` is the name of the field with the sink's response."""
     return {
         "recorded": _time(delivery.recorded),
         "reminder": delivery.reminder,

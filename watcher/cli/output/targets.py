@@ -76,7 +76,10 @@ def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
 
 
 def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
-    """Return the table; IDs are shown without a common account and region, and commits where there is room."""
+    """Return a row for each target, with the time since its latest attempt began as AGE.
+
+    IDs are shown without a common account and region; on a narrow terminal there are no commits.
+    """
     wide = console().width >= 110  # columns: room for commits
     places = {(row.target.account, row.target.region) for row in rows}
     columns = ("STATUS", "TARGET", "AGE", *(["COMMIT"] if wide else []), "NOTE")
