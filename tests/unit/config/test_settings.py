@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from watcher.core.model import FirstSeen
-from watcher.core.settings import RateLimit, Retry
+from watcher.core.settings import RateLimit, Retry, SinkSettings
+from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,14 @@ def test_a_single_stack_is_a_whole_configuration(read: Callable[..., Config]) ->
         "127.0.0.1", 8080, None, False,
     )  # fmt: skip
     assert config.place == "watcher.yaml"
+
+
+def test_the_defaults_of_the_settings_are_those_of_the_configuration(read: Callable[..., Config]) -> None:
+    config = read("stacks: [{name: network}]")
+    (target,), (sink,) = config.targets, config.sinks
+    assert target == stack("default", "us-east-1", "network")
+    assert (config.accounts["default"].rate_limit, config.retry) == (RateLimit(), Retry())
+    assert sink == SinkSettings("stdout", "stdout", options=sink.options)
 
 
 def test_the_example_is_right_as_it_is(read: Callable[..., Config]) -> None:
