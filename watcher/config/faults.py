@@ -28,7 +28,7 @@ class Faults:
     def report_unknown(self, keys: Keys, known: Collection[str], reasons: Mapping[str, str | None] = {}) -> None:
         """Add a fault for each key that is not `known`; note in `keys` which were probably meant.
 
-        `reasons`: messages about some such keys; None: nothing is wrong with it.
+        `reasons` has the message about some of these keys; None: the key is accepted.
         """
         misspelt = set()
         for name in keys.keys() - known:

@@ -167,7 +167,7 @@ def duration_from(shortest: float, longest: float = inf, *, zero: bool = False) 
 
 
 def moment(value: object) -> datetime:
-    """Return a time in UTC, written in quotes or not: a date to YAML is fine here."""
+    """Return a time in UTC; it needs no quotes, although YAML reads an unquoted time as a date."""
     text = single(value, f"a time such as {_TIME_EXAMPLE}")
     if len(text) <= LONGEST_SHOWN and re.fullmatch(_LOCAL_TIME, text):
         raise ValueError(f"{quoted(text)} has no time zone; add Z (for UTC) or an offset such as +01:00")

@@ -1,4 +1,4 @@
-"""Reloads the configuration while the daemon runs (on request, and when the text has changed); what a new one changes.
+"""Reloads the configuration on request and when its text has changed, and compares it with the one in force.
 
 The text itself is compared, since bind mounts and network disks do not report changes. It is read and checked as a
 whole, off the loop, before anything changes: a configuration with faults has no effect. A changed text is loaded once

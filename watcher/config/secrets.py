@@ -19,7 +19,7 @@ def secrets_of(config: Config) -> Iterator[str]:
 
 
 def secret_parts(url: str, *, value: int, segment: int) -> Iterator[str]:
-    """Yield the query values and path segments that have at least so many characters, as they are written and decoded.
+    """Yield query values of at least `value` characters and path segments of `segment`, as written and decoded.
 
     In a webhook's URL, often everything but the host is secret.
     """

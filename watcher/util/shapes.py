@@ -23,7 +23,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Nullable:
-    """A value that may be null; with `null` false, it may not."""
+    """A value that may be null; `null` is false only for an `Optional` key whose value may not be."""
 
     form: Any
     null: bool = True
