@@ -837,6 +837,7 @@ async def test_an_event_is_not_pruned_if_it_got_a_reminder_after_it_was_found_un
         ({"subject": "a", "tx": "1", "text": "{}"}, "the state of a of form None"),
         ({"subject": "a", "tx": "1", "text": b"x"}, "the text of 'T#0' 'a' cannot be read"),
         ({"subject": "a", "tx": "1"}, "the text of 'T#0' 'a' cannot be read"),
+        ({"subject": "a", "tx": "1", "count": 1}, "the text of 'T#0' 'a' cannot be read"),
     ],
 )
 async def test_a_state_that_watcher_never_writes_is_reported_with_its_key(

@@ -221,4 +221,5 @@ async def forget_text(table: Table, item: Item | None) -> None:
 
 
 def _parts_of(item: Item) -> list[Key]:
-    return [Key(f"P#{item['parts']!s}", f"{number:06}") for number in range(item.get("count", 0))]
+    count = item.get("count", 0) if "parts" in item else 0
+    return [Key(f"P#{item['parts']!s}", f"{number:06}") for number in range(count)]
