@@ -145,7 +145,8 @@ class DynamoMover(DynamoReader):
     async def _clear(self) -> None:
         """Delete what an import that was cut off has written: this one may have other contents."""
         for kind in KINDS:
-            await gather([self.table.write(Delete(items.key_of(item))) async for item in self.table.scan(kind)])
+            keys = [items.key_of(item) async for item in self.table.scan(kind)]
+            await gather(self.table.write(Delete(key)) for key in keys)
 
     async def _refuse_daemons(self) -> None:
         """Refuse a table with a moving counter; that of a daemon that was killed stays, and does not move."""
