@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import tracemalloc
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,6 @@ from watcher.stores.transfer import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
     from watcher.core.ports import Delivery
 
@@ -543,6 +543,25 @@ async def test_a_state_file_of_length_zero_is_used_with_a_warning(tmp_path: Path
         await store.open()
         await store.close()
     assert [line["event"] for line in logged] == (["store.created"] if empty else [])
+
+
+async def test_an_error_of_the_file_system_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 252)  # its lock file's name is too long
+    with pytest.raises(StoreError) as failed:
+        await SqliteStore(path).open()
+    assert str(failed.value) == f"{path}: File name too long; fix this, or name another file under `state`"
+
+
+async def test_a_removed_working_directory_is_a_store_error_and_no_hindrance_to_state_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(StoreError):
+        await SqliteReader(Path("state.db")).open()
+    assert await MemoryStore().records() == {}
 
 
 async def test_state_in_memory_makes_no_file_and_takes_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

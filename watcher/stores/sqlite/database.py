@@ -49,7 +49,6 @@ class Database:
         """`mode`: `ro` only reads; `rw` changes beside a daemon; `rwc` is the daemon, which creates and migrates it."""
         self.path = path
         self._mode = mode
-        self._address = f"{path.absolute().as_uri()}?mode={mode}"
         self._lock = FileLock(beside(path, ".lock")) if mode == "rwc" else None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._files: Mapping[Path, os.stat_result] = {}
@@ -93,7 +92,9 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(explain(self.path, error)) from error
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror or error}") from error
+            raise StoreError(
+                f"{self.path}: {error.strerror or error}; fix this, or name another file under `state`"
+            ) from error
         except ValueError as error:
             raise StoreError(f"{self.path}: its content cannot be read ({error}); restore the file, or move it away "
                              "to start empty") from error  # fmt: skip
@@ -128,7 +129,7 @@ class Database:
         refuse_unusable(self.path)
         if not has_content(self.path):
             raise StoreError(f"{self.path}: there is no state yet; `watcher run` creates it at its first start")
-        self._connect(self._address)
+        self._connect(self._uri())
         version = version_of(self.connection)
         refuse_unknown(version, self.path)
         if version < VERSION:
@@ -142,7 +143,7 @@ class Database:
                 log.warning("store.created", path=str(self.path),
                             consequence="the first poll of every target counts as its first observation",
                             remedy="if it had state before, stop watcher and restore the file")  # fmt: skip
-            self._connect(self._address)
+            self._connect(self._uri())
             check(self.connection, self.path)
             network = on_network(self.path)
             if network is not None:
@@ -157,6 +158,9 @@ class Database:
                 del self.connection
             lock.release()
             raise
+
+    def _uri(self) -> str:
+        return f"{self.path.absolute().as_uri()}?mode={self._mode}"
 
     def _connect(self, address: str, *, own_thread: bool = True) -> None:
         self.connection = sqlite3.connect(
