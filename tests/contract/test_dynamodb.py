@@ -565,7 +565,7 @@ async def test_deliveries_that_an_old_daemon_leaves_for_a_removed_sink_become_de
 
 
 async def test_deliveries_to_a_sink_about_to_be_registered_stay_pending(watchers: Watchers) -> None:
-    """A reload routes to a new sink before the sinks that go have answered, and a start replays before it takes up."""
+    """A reload routes to a new sink before the removed sinks have answered, and a start replays before it registers."""
     reloading, old, starting = await watchers(3)
     for each in (reloading, old):
         await each.set_sinks(["x"], NOW)
@@ -591,7 +591,7 @@ async def test_an_old_daemon_delivers_to_its_sink_when_the_one_that_removed_it_i
     await old.commit([Entry("a", ONE, [(event(1), ["x", "old"])])], NOW)
     await old.loaded.refresh(shard_of("b"))
     await old.loaded.load(shard_of("a"))
-    assert await old.waiting() == {"x": 1, "old": 1}, "what nobody has any more is given up beside it"
+    assert await old.waiting() == {"x": 1, "old": 1}, "what waits for a sink that no daemon has becomes dead letters"
     assert await ids(old, "old") == [1]
 
 

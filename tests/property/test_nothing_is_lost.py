@@ -1,7 +1,7 @@
 """Nothing is lost by a crash between any two steps: diff, recorder, store and relay as a state machine.
 
 Hypothesis chooses what the world does, when there is a poll or a delivery, what the sinks answer, and after which step
-the process ends. The poller's own code decides what is recorded; the store is a real file, opened anew after a crash.
+the process ends. The poller's own code decides what is recorded; the store is a real file, opened again after a crash.
 The oracle is that of the installed command.
 """
 

@@ -1,9 +1,9 @@
 """Nothing is lost by several watchers on one table, however their requests fare: as a state machine.
 
 Hypothesis chooses what the world does, which watcher polls or delivers, what becomes of each of its requests (carried
-out or not, answered or not, arriving long after, or twice), and before or after which of them its process ends. Nobody
-holds a lease: each watcher does all of it. The poller's and the workers' own code decides; the oracle is that of the
-installed command, to which the whole group is one watcher.
+out or not, answered or not, arriving long after, or twice), and before or after which of them its process ends. No
+watcher holds a lease: each one does everything. The poller's and the workers' own code decides; the oracle is that of
+the installed command, to which the whole group is one watcher.
 """
 
 from __future__ import annotations

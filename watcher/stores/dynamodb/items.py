@@ -57,7 +57,7 @@ META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
 
 
 class EventKey(NamedTuple):
-    """Identifies an event, and where its items are: itself with its `body`, and its places in the history and by ID."""
+    """Identifies an event, and has the keys of its items: with the body, in the history, and by its ID."""
 
     number: int
     subject: str

@@ -127,7 +127,7 @@ class LaneIndex:
         if not failing:
             head.failures, head.since, head.next_try = 0, None, 0.0
             return None
-        if led:  # otherwise an operator revived `head` meanwhile, and it has the lane's streak already (`failed`)
+        if led:  # otherwise an operator requeued `head` meanwhile, and it has the lane's streak already (`failed`)
             head.failures, head.since, head.next_try = ended.failures, ended.since, ended.next_try
         return head
 
