@@ -173,7 +173,7 @@ class Worker:
         room = (1 if down or self.gone else self.sink.limits.parallel) - len(self._sends)
         if room <= 0:
             return LOOK_SECONDS
-        if self.gone:
+        if self.gone:  # and none of its deliveries is in a send, which might still be accepted
             await self.sender.dead_letter(self._end_reason)
             return self._nothing_within(inf)
         if down:

@@ -61,7 +61,7 @@ class Endpoint:
         self._idle.set()
 
     def asks_as(self, account: Account) -> bool:
-        """Return whether it calls the AWS of `account`, with its credentials, so that its results hold for that."""
+        """Return whether its results hold for `account`: it asks the same AWS, with the same credentials."""
         mine = self.account
         return mine is account or (
             mine.endpoint_url == account.endpoint_url and credentials_of(mine) == credentials_of(account)

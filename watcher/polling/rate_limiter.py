@@ -35,8 +35,8 @@ def windows(rate: float) -> tuple[int, float]:
     """Return how many calls a window has, and its length in seconds, for a rate in calls a second.
 
     Below one call a second a window has one call in its period. Above, whole calls count: 2.5 is limited as 2. The
-    second is divided as finely as 2 % of the calls pay for (with `MARGIN`, less than the 5 % that the second rule
-    allows): lost are the calls that do not divide evenly, and a millisecond at the end of each window.
+    second is divided as finely as the loss of 2 % of the calls allows (with `MARGIN`, less than the 5 % of the second
+    rule): calls that do not divide evenly are lost, and a millisecond at the end of each window.
     """
     if rate < 1:
         return 1, MARGIN / rate
@@ -103,7 +103,7 @@ class RateLimiter:
     def _wait(self) -> float:
         """Return the seconds for which the throttler need not be asked: those in which it would admit no call.
 
-        The last 3 ms of a window it waits by itself, since a long sleep may end that much too late.
+        The throttler itself waits for the last 3 ms of a window, since a long sleep may end that much too late.
         """
         now = time.monotonic()
         rest = self._rest_until - now

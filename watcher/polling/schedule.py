@@ -39,7 +39,7 @@ def first_due(
 
     First polls take half of the `rate` (calls a second) that the endpoint allows its `count` targets. A target that
     another daemon polled until now (`taken_over`) is due within a quarter of an interval, if the rate allows: even if
-    an interval had passed at the handover, the target is not polled for less than two.
+    its last poll was an interval before the handover, less than two intervals pass between its polls.
     """
     spread = max(FIRST_POLLS_SECONDS, 2 * count / rate)
     if taken_over:

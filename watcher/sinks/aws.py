@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")
 """What SNS and SQS accept as a message group: alphanumeric characters and ASCII punctuation."""
 
-# Codes, without what `plain_code` removes.
+# Error codes, as `plain_code` returns them.
 CONTENT = {"413", "BatchRequestTooLong", "InvalidMessageContents", "MalformedDetail", "RequestEntityTooLarge"}
-"""They can only blame the event's own content, malformed or (also on its own) too large: no other try will succeed."""
+"""They blame only the event's content, which is malformed, or too large even for a call of its own: no try helps."""
 PARAMETER = {"InvalidArgument", "InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "Validation"}
 """They blame a parameter of the call: the content, unless the message names the destination."""
 BATCH_ONLY = {"BatchEntryIdsNotDistinct", "EmptyBatchRequest", "InvalidBatchEntryId", "TooManyEntriesInBatchRequest"}

@@ -138,7 +138,7 @@ class Response:
     """The seconds in its `Retry-After`."""
 
     def __str__(self) -> str:
-        """Return the status line and the beginning of the body, in 200 bytes without secrets."""
+        """Return the status line and the beginning of the body: at most 200 bytes, without secrets."""
         status = f"{self.status} {self.reason}".rstrip()
         return printable(redacted_excerpt(f"{status}: {self.text}" if self.text else status, 200))
 

@@ -115,8 +115,8 @@ class Poster:
     async def deliver(self, body: bytes, *headers: Mapping[str, str]) -> tuple[Verdict, str]:
         """Make one try and return what it means for the delivery; see `verdict`, also for what it raises.
 
-        Without a response it is LATER rather than a failure of the sink, since the event may be the cause. Later
-        `headers` replace earlier ones of the same name, in any case.
+        Without a response it is LATER rather than a failure of the sink, since the event may be the cause. Each
+        header replaces earlier ones of the same name, whatever their letter case.
         """
         try:
             with self._span() as traced:

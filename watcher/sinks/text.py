@@ -63,7 +63,7 @@ def renderer(
 ) -> Callable[[Sequence[Mapping[str, Any]]], tuple[str | None, Message]]:
     """Compile a user's template, if there is one; `escape`: where its text is shown.
 
-    The function that is returned makes from events the template's text, if there is a template and it works, and the
+    The returned function returns, for events, the template's text (None: there is no template, or it failed) and the
     built-in message. It may take seconds: call it in a thread.
     """
     from watcher.messages.template import Template, render_or_built_in
