@@ -50,7 +50,9 @@ async def delivery_times(folder: Path, *, dead: bool, events: int) -> list[float
         _show(simulator, TARGETS, 0)
         site.configure(TARGETS, "sinks:", *(each.line() for each in consumers), "shutdown_grace: 1s")
         child = site.start()
-        await until(lambda: len(sound.arrived) >= len(TARGETS) or not child.running, f"the start; {child.said()}")
+        await until(
+            lambda: len(sound.arrived) >= len(TARGETS) or not child.running, lambda: f"the start; {child.said()}"
+        )
         if dead:
             await until(lambda: beside.requests, "a try of the dead one")
         begun = len(sound.arrived)
@@ -60,7 +62,9 @@ async def delivery_times(folder: Path, *, dead: bool, events: int) -> list[float
             number += 1
             _show(simulator, TARGETS[number % 4 :: 4], number)
             await asyncio.sleep(PACE / 4)
-        await until(lambda: site.undelivered("sound") == 0 or not child.running, f"all delivered; {child.said()}")
+        await until(
+            lambda: site.undelivered("sound") == 0 or not child.running, lambda: f"all delivered; {child.said()}"
+        )
         assert await child.stopped() == 0
         recorded = dict(site.query("SELECT id, recorded FROM event"))
     arrived = zip(sound.arrived[begun:], sound.times[begun:], strict=True)

@@ -75,7 +75,9 @@ def count(site: Site, where: str, table: str = "delivery") -> int:
 
 async def reach(site: Site, daemon: Child, where: str, rows: int) -> None:
     """Wait until so many deliveries are like this."""
-    await until(lambda: count(site, where) == rows or not daemon.running, f"{rows} that are {where}; {daemon.said()}")
+    await until(
+        lambda: count(site, where) == rows or not daemon.running, lambda: f"{rows} that are {where}; {daemon.said()}"
+    )
     assert daemon.running, daemon.said()
 
 

@@ -33,7 +33,7 @@ async def test_a_daemon_prepares_its_table_and_calls_nothing_that_its_role_does_
         "http: {listen: '127.0.0.1:0'}",
     )
     first = site.start("run", "--emf", "Watcher")
-    await until(lambda: b"watcher.target.unreadable" in first.delivered(), f"an event; it said {first.said()}")
+    await until(lambda: b"watcher.target.unreadable" in first.delivered(), lambda: f"an event; it said {first.said()}")
     (listening,) = first.logged("http.started")
     for path in ("/readyz", "/metrics", "/api/sinks", "/api/events", f"/api/targets/{NETWORK.id}"):
         assert await asyncio.to_thread(answered, listening["url"].rstrip("/") + path) == 200
@@ -71,6 +71,6 @@ async def test_a_start_waits_for_a_table_that_does_not_respond_and_ends_on_a_sig
         [NETWORK], f"state: 'dynamodb://watcher?region=us-east-1&endpoint_url=http://127.0.0.1:{unused_port()}'"
     )
     child = site.start()
-    await until(lambda: child.logged("store.unavailable") or not child.running, f"a try; {child.said()}")
+    await until(lambda: child.logged("store.unavailable") or not child.running, lambda: f"a try; {child.said()}")
     assert await child.stopped() == 0, child.said()
     assert "Traceback" not in child.said()

@@ -56,7 +56,15 @@ async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the
     site.configure(TARGETS, *more, interval="2s")
     child = site.start()
     await until(lambda: child.logged("http.started"), "the start")
-    await until(lambda: len(site.kept()) == len(TARGETS) or not child.running, f"the events; {child.said()}")
+
+    def recorded() -> int:
+        return int(site.query("SELECT count(*) FROM event")[0][0])
+
+    await until(
+        lambda: recorded() == len(TARGETS) or not child.running,
+        lambda: f"the events; {child.said()}",
+        progress=recorded,
+    )
     url = child.logged("http.started")[0]["url"]
     streams = [await opened(url, b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(STREAMS)]
     for reader, _ in streams:
@@ -92,6 +100,7 @@ async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the
 
 async def _delivered(site: Site, child: Child, hook: Consumer, count: int) -> None:
     await until(
-        lambda: (len(hook.events()) == count and site.undelivered() == 0) or not child.running,
-        f"{count} deliveries; {len(hook.events())} arrived; {child.said()}",
+        lambda: (len(dict(hook.arrived)) == count and site.undelivered() == 0) or not child.running,
+        lambda: f"{count} deliveries; {len(dict(hook.arrived))} arrived; {child.said()}",
+        progress=lambda: len(hook.arrived),
     )

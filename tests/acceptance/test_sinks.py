@@ -66,7 +66,7 @@ async def started(site: Site) -> Child:
 
 
 async def until_told(child: Child, condition: Callable[[], object], what: str) -> None:
-    await until(lambda: condition() or not child.running, f"{what}; {child.said()}")
+    await until(lambda: condition() or not child.running, lambda: f"{what}; {child.said()}")
     assert child.running, child.said()
 
 

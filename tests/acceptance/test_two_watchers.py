@@ -160,7 +160,7 @@ async def all_of(field_: Field, key: str) -> None:
     def polls() -> bool:
         return len(seen) == 2 * len(REGIONS) and all(key in {each.run for each in some} for some in seen.values())
 
-    await until(polls, f"everything polled by {key}; {field_.said()}")
+    await until(polls, lambda: f"everything polled by {key}; {field_.said()}")
 
 
 async def test_a_daemon_that_cannot_reach_the_table_polls_nothing_and_reports_it_while_the_other_goes_on(

@@ -75,11 +75,11 @@ async def pair(url: str, folder: Path, number: int, turns: int) -> dict[str, lis
     took: dict[str, list[float]] = {way: [] for way in WAYS}
     try:
         old = site.start()
-        await until(lambda: len(polls.of(old)) == len(REGIONS), f"all polled; {old.said()}")
+        await until(lambda: len(polls.of(old)) == len(REGIONS), lambda: f"all polled; {old.said()}")
         # A crash leaves a sign of life behind; so those that are to know of none come first.
         for way in ["SIGTERM"] * turns + ["SIGKILL", "SIGTERM after a crash"] * turns:
             new = site.start()
-            await until(lambda: new.logged("watcher.started"), f"a start; {new.said()}")  # noqa: B023  awaited at once
+            await until(lambda: new.logged("watcher.started"), lambda: f"a start; {new.said()}")  # noqa: B023  awaited at once
             await asyncio.sleep(chance.uniform(0, PHASE))
             took[way].append(await _ended(old, new, polls, signal.Signals[way.partition(" ")[0]]))
             old = new

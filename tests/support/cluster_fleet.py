@@ -100,7 +100,9 @@ class Post:
     async def started(self) -> None:
         child = self.child
         assert child
-        await until(lambda: child.logged("watcher.started") or not child.running, f"a start; it said {child.said()}")
+        await until(
+            lambda: child.logged("watcher.started") or not child.running, lambda: f"a start; it said {child.said()}"
+        )
         assert child.running, child.said()
 
 

@@ -52,6 +52,8 @@ MOTO = Path(sys.executable).with_name("moto_server")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 """The name of the xdist worker that this process is."""
 
+LIST_TABLES = "DynamoDB_20120810.ListTables"
+
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test-secret"}
 
 
@@ -148,8 +150,13 @@ def started(command: Sequence[str | Path], url: str, folder: Path, **environment
         process.wait()
 
 
-def start(command: Sequence[str | Path], url: str, folder: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """The process of an emulator that answers at `url`."""
+def start(
+    command: Sequence[str | Path], url: str, folder: Path, *, first: str = "", **environment: str
+) -> subprocess.Popen[bytes]:
+    """The process of an emulator that answers at `url`, to the operation `first` if there is one.
+
+    An emulator loads a service at its first call, which on a busy machine takes longer than a daemon waits.
+    """
     if not Path(command[0]).exists():
         pytest.fail(f"there is no {command[0]}: `make test` makes the environments that the tests need", pytrace=False)
     log = folder / "log"
@@ -160,7 +167,7 @@ def start(command: Sequence[str | Path], url: str, folder: Path, **environment: 
         )
     deadline = time.monotonic() + PATIENCE
     try:
-        while not answers(url):
+        while not answers(url, first):
             assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
             assert time.monotonic() < deadline, f"{command[0]} does not answer: {log.read_text()}"
             time.sleep(0.02)
@@ -172,10 +179,13 @@ def start(command: Sequence[str | Path], url: str, folder: Path, **environment: 
 
 
 @contextmanager
-def shared(folder: Path, command: Callable[[str], Sequence[str | Path]], **environment: str) -> Iterator[Emulator]:
+def shared(
+    folder: Path, command: Callable[[str], Sequence[str | Path]], *, first: str = "", **environment: str
+) -> Iterator[Emulator]:
     """The emulator of all processes that name this folder: the first starts it, and ends it when no other uses it.
 
-    `command` makes the command of a port; `{port}` in the environment becomes the port. A process that uses the
+    `command` makes the command of a port; `{port}` in the environment becomes the port; `first` is the operation that
+    is called first. A process that uses the
     emulator has a shared lock, which the system takes back from one that is killed.
     """
     folder.mkdir(exist_ok=True)
@@ -187,7 +197,7 @@ def shared(folder: Path, command: Callable[[str], Sequence[str | Path]], **envir
             if not place.exists():
                 port = str(unused_port())
                 here = {name: value.format(port=port) for name, value in environment.items()}
-                process = start(command(port), f"http://127.0.0.1:{port}", folder, **here)
+                process = start(command(port), f"http://127.0.0.1:{port}", folder, first=first, **here)
                 place.write_text(f"http://127.0.0.1:{port}")
         emulator = Emulator(place.read_text())
         try:
@@ -201,10 +211,11 @@ def shared(folder: Path, command: Callable[[str], Sequence[str | Path]], **envir
                 process.wait()
 
 
-def answers(url: str) -> bool:
-    """Whether somebody there speaks HTTP, whatever is said."""
+def answers(url: str, operation: str) -> bool:
+    """Whether a server there answers in HTTP, whatever the answer is."""
+    request = urllib.request.Request(url, b"{}", {"X-Amz-Target": operation}) if operation else url  # noqa: S310
     try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  the URL is our own
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310  the URL is our own
             return True
     except urllib.error.HTTPError as error:
         error.close()
@@ -223,7 +234,7 @@ def folder_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ministack(folder_of_the_run: Path) -> Iterator[Emulator]:
     here = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": "{port}"}
-    with shared(folder_of_the_run / "ministack", lambda _: [MINISTACK], **here) as emulator:
+    with shared(folder_of_the_run / "ministack", lambda _: [MINISTACK], first=LIST_TABLES, **here) as emulator:
         yield emulator
 
 

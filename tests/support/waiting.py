@@ -20,17 +20,25 @@ SHORTEST_PAUSE = 0.01
 """Seconds between two looks; a look that takes long is followed by a pause that is as long."""
 
 
-async def until(condition: Callable[[], Any], what: str | Callable[[], str] = "what is waited for") -> Any:
+async def until(
+    condition: Callable[[], Any],
+    what: str | Callable[[], str] = "what is waited for",
+    *,
+    progress: Callable[[], Any] = lambda: None,
+) -> Any:
     """Wait for a condition, and for nothing else; returns its first true value, awaited if it is awaitable.
 
-    `what` is waited for: a text, or a function that makes one if the condition never comes true.
+    `what` is waited for: a text, or a function that makes one if the condition never comes true. `progress` returns
+    how far much work has come.
 
     Raises:
-        AssertionError: It did not come true within `PATIENCE`.
+        AssertionError: It did not come true within `PATIENCE`, or since there was progress.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline, reached = time.monotonic() + PATIENCE, progress()
     while True:
         begun = time.monotonic()
+        if (now_at := progress()) != reached:
+            deadline, reached = begun + PATIENCE, now_at
         found = condition()
         if inspect.isawaitable(found):
             found = await found
