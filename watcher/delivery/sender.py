@@ -41,7 +41,9 @@ class Sender:
         self._requested_until = self._spaced_until = -inf
         """Until when nothing is sent (monotonic seconds): because the sink asked for it; because sends are spaced."""
         self._overdue_at = inf
-        """When deliveries that are too old are given up next, while the sink is down (monotonic seconds)."""
+        """From when on deliveries that are too old are given up, while the sink is down (monotonic seconds)."""
+        self._tried = False
+        """Whether there was a send since deliveries were last given up."""
         self._unsettled: list[DeliveryOutcome] = []
         self._settling = asyncio.Lock()
 
@@ -86,13 +88,16 @@ class Sender:
         await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
 
     async def give_up_overdue(self) -> None:
-        """Dead-letter what is too old: a sink that took nothing for so long could have had it."""
-        if self._clock.monotonic() < self._overdue_at:
+        """Dead-letter what is too old: a sink that took nothing for so long could have had it.
+
+        This is done once after each send: what an operator requeues later waits for the next send, which may succeed.
+        """
+        if not self._tried or self._clock.monotonic() < self._overdue_at:
             return
-        self._overdue_at = self._clock.monotonic() + 5.0
         too_old = self._clock.now() - timedelta(seconds=self.give_up_after)
         if await self.dead_letter(given_up(self.give_up_after, self.health.error), too_old):
             self.health.update_ended([DeliveryState.DEAD])
+        self._tried = False
 
     async def dead_letter(self, reason: str, before: datetime | None = None) -> int:
         """Dead-letter all pending deliveries, or those recorded before a time; returns how many."""
@@ -148,6 +153,7 @@ class Sender:
 
     def _pace(self, results: Sequence[DeliveryOutcome], share: float, *, changed: bool) -> None:
         now = self._clock.monotonic()
+        self._tried = True
         if self._limits.in_order:
             self._spaced_until = now + max(result.pause for result in results)
         elif self.health.down:

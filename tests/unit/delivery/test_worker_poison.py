@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ import pytest
 from tests.unit.delivery.relaying import HANGS, SUBJECTS, House, Scripted, in_own_time, passed, relaying
 from watcher.core.ports import Limits, Verdict
 from watcher.errors import SinkError
+from watcher.stores.memory import MemoryStore
+from watcher.stores.sqlite.store import SqliteOutbox
 
 if TYPE_CHECKING:
     from watcher.core.ports import Delivery
@@ -41,6 +44,15 @@ async def delays(house: House, sink: Scripted, poison: int, seconds: float) -> l
         recorded[f"{number:032x}"] = passed()
     await house.until(lambda: len(sink.taken) == number, 60)
     return [at - recorded[delivery.event.id] for at, delivery in sink.taken]
+
+
+async def requeue(house: House) -> None:
+    """Requeue all dead letters, as an operator does beside the daemon: without a wake-up."""
+    assert isinstance(house.store, MemoryStore)
+    outbox = SqliteOutbox(Path())
+    outbox.database = house.store.database
+    await house.store.set_sinks(house.sinks, house.clock.now())
+    await outbox.requeue([], None, house.clock.now())
 
 
 def tries_of(sink: Scripted, subject: str) -> int:
@@ -108,6 +120,33 @@ async def test_everything_pending_for_a_dead_sink_is_given_up_in_time(limits: Li
         sink.answer = lambda _: Verdict.TAKEN
         await house.quiet(60)
     assert sink.taken_of("s0") == [9]
+
+
+@pytest.mark.parametrize("limits", [WEBHOOK, SLACK, BUS], ids=["webhook", "slack", "bus"])
+@in_own_time
+async def test_deliveries_requeued_to_a_sink_that_was_down_for_too_long_are_tried(limits: Limits) -> None:
+    sink = Scripted(lambda _: SinkError("no route"), limits)
+    async with relaying(sink, give_up_after=60) as house:
+        await house.record_all({subject: [1, 2] for subject in SUBJECTS})
+        await asyncio.sleep(600)
+        assert len(await house.dead()) == 24
+        sink.answer = lambda _: Verdict.TAKEN
+        await requeue(house)
+        await house.until(lambda: len(sink.taken) == 24, 60)
+        assert not await house.dead()
+
+
+@in_own_time
+async def test_deliveries_requeued_to_a_sink_that_is_still_down_are_given_up_again() -> None:
+    sink = Scripted(lambda _: SinkError("no route"), WEBHOOK)
+    async with relaying(sink, give_up_after=60) as house:
+        await house.record_all({subject: [1, 2] for subject in SUBJECTS})
+        await asyncio.sleep(600)
+        before = len(sink.sends)
+        await requeue(house)
+        await asyncio.sleep(30)
+        assert len(await house.dead()) == 24
+        assert len(sink.sends) == before + 1
 
 
 @in_own_time
