@@ -37,7 +37,10 @@ class IdentityPart:
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A kind of target. Each is described once, in a file under `watcher/sources/`."""
+    """A kind of target. Each is described once, in a file under `watcher/sources/`.
+
+    Kinds of one name, such as the repositories of two APIs, share a list of the configuration, and have a `variant`.
+    """
 
     name: str
     """The name in ids, events and metrics: `stack`."""
@@ -52,21 +55,34 @@ class Kind:
     operation: str
     """The operation of the API: `GetResourceSyncStatus`."""
     identity: tuple[IdentityPart, ...]
-    """The parts of a target's identity, in the order of its id; one is called `name`."""
+    """The parts of a target's identity, in the order of its id; one is called as `named_by` says."""
     read: Callable[[dict[str, Any]], Snapshot]
     """Return the meaning of an answer, or raise PollFailed if it is not what the API promises."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The parameters that are the same in every request."""
     title: str = "{name}"
     """The format of the short text that people know a target by, with the parts of the identity."""
+    variant: str = ""
+    """What distinguishes kinds of one name: a further part of the id, after the name."""
+    named_by: str = "name"
+    """The part of the identity that a glob without a slash is compared with."""
+    has_revisions: bool = True
+    """Whether an answer has revisions, the attempt's target, the desired state and the latest successful attempt."""
+    synced_from: Kind | None = None
+    """The kind of repository that a target may name as its source, with all keys of its identity or none."""
 
     @cached_property
     def method(self) -> str:
         """The method of botocore's client for the operation: `get_resource_sync_status`."""
         return re.sub(r"(?<!^)(?=[A-Z])", "_", self.operation).lower()
 
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The part of an id that names the kind: its name, and its variant if it has one."""
+        return (self.name, self.variant) if self.variant else (self.name,)
+
     def __str__(self) -> str:
-        return self.name
+        return "/".join(self.segments)
 
     def target(self, account: str, region: str, identity: Mapping[str, str], **watching: Any) -> Target:
         """Return the target with this identity; `watching`: how it is watched, as fields of `Target`."""

@@ -75,6 +75,15 @@ class EndpointKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Repository:
+    """A branch of a linked Git repository, from which targets are synced."""
+
+    link: str
+    """The ID of the repository link."""
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One thing whose sync status AWS reports, and how it is polled. Durations are in seconds.
 
@@ -92,11 +101,13 @@ class Target:
     timeout: float = 10.0
     on_first_seen: FirstSeen = FirstSeen.FAILED
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    repository: Repository | None = None
+    """What it is synced from; None: not known."""
     id: str = field(init=False, compare=False, default="")
 
     def __post_init__(self) -> None:
-        # The id is `<account>/<region>/<kind>/<identity…>`, each part a URL path segment.
-        parts = (self.account, self.region, self.kind.name, *(value for _, value in self.identity))
+        # The id is `<account>/<region>/<kind>[/<variant>]/<identity…>`, each part a URL path segment.
+        parts = (self.account, self.region, *self.kind.segments, *(value for _, value in self.identity))
         object.__setattr__(self, "id", "/".join(path_segment(part) for part in parts))
 
     @property
@@ -114,7 +125,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        return dict(self.identity)["name"]
+        return dict(self.identity)[self.kind.named_by]
 
     @property
     def title(self) -> str:

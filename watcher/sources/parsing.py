@@ -54,6 +54,20 @@ def snapshot_reader(spell: Callable[[str], str], revision: Sequence[str]) -> Cal
     return snapshot_of
 
 
+def repository_reader(spell: Callable[[str], str]) -> Callable[[dict[str, Any]], Snapshot]:
+    """Return the function that reads a repository's answer: its latest attempt, without a target and revisions.
+
+    The rest is as for `snapshot_reader`.
+    """
+
+    def snapshot_of(answer: dict[str, Any]) -> Snapshot:
+        reader = _Reader(spell, ())
+        latest = reader.attempt(answer, spell("latestSync"))
+        return Snapshot(desired_state=None, latest=latest, latest_successful=None, odd=tuple(reader.odd))
+
+    return snapshot_of
+
+
 def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
     try:
         return read(form[name])
@@ -64,7 +78,10 @@ def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
 
 
 class _Reader:
-    """Reads the parts of one answer, and notes the members that it treats as absent."""
+    """Reads the parts of one answer, and notes the members that it treats as absent.
+
+    `revision`: the names of a revision's members; without any, an attempt has neither revisions nor a target.
+    """
 
     def __init__(self, spell: Callable[[str], str], revision: Sequence[str]) -> None:
         self.odd: list[str] = []
@@ -74,13 +91,13 @@ class _Reader:
     def attempt(self, answer: dict[str, Any], name: str) -> Attempt | None:
         if answer.get(name) is None:
             return None
-        form, spell = _required(answer, name, _structure), self._spell
+        form, spell, synced = _required(answer, name, _structure), self._spell, bool(self._revision)
         return Attempt(
             started_at=_required(form, spell("startedAt"), _moment),
             status=_required(form, spell("status"), _text),
-            target=self.member(form, spell("target"), _text),
-            initial_revision=self.member(form, spell("initialRevision"), self.revision),
-            target_revision=self.member(form, spell("targetRevision"), self.revision),
+            target=self.member(form, spell("target"), _text) if synced else None,
+            initial_revision=self.member(form, spell("initialRevision"), self.revision) if synced else None,
+            target_revision=self.member(form, spell("targetRevision"), self.revision) if synced else None,
             events=self.member(form, spell("events"), self._events) or (),
         )
 

@@ -1,10 +1,10 @@
-"""The kind `template`, of AWS Proton (`GetTemplateSyncStatus`); its answers are in camelCase."""
+"""The kinds of AWS Proton: `template`, `service-instance` and `repository`. Its answers are in camelCase."""
 
 from typing import Any
 
 from watcher.core.kinds import IdentityPart, Kind
 from watcher.core.model import Target
-from watcher.sources.parsing import camel, snapshot_reader
+from watcher.sources.parsing import camel, repository_reader, snapshot_reader
 
 REVISION = ("repositoryProvider", "repositoryName", "branch", "directory", "sha")
 """The members of a revision."""
@@ -30,6 +30,54 @@ TEMPLATE = Kind(
     ),
     read=snapshot_reader(camel, REVISION),
     title="{name} v{version} ({type})",
+)
+
+SERVICE_INSTANCE = Kind(
+    name="service-instance",
+    section="service_instances",
+    description="A Proton service instance that is synced from Git.",
+    section_description="Proton service instances to watch.",
+    api="proton",
+    operation="GetServiceInstanceSyncStatus",
+    identity=(
+        IdentityPart("service", "serviceName", "a service name", "The service's name in Proton.", "shop"),
+        IdentityPart("name", "serviceInstanceName", "an instance name", "The instance's name in Proton.", "shop-prod"),
+    ),
+    read=snapshot_reader(camel, REVISION),
+    title="{service}/{name}",
+)
+
+REPOSITORY = Kind(
+    name="repository",
+    variant="proton",
+    section="repositories",
+    description="A branch of a repository from which Proton templates or services are synced.",
+    section_description="Git repositories to watch.",
+    api="proton",
+    operation="GetRepositorySyncStatus",
+    identity=(
+        IdentityPart(
+            "provider",
+            "repositoryProvider",
+            "a repository provider",
+            "Who hosts the repository.",
+            "GITHUB",
+            choices=("GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET"),
+        ),
+        IdentityPart("name", "repositoryName", "a repository name", "The repository's name.", "example-org/templates"),
+        IdentityPart("branch", "branch", "a branch name", "The branch of the repository.", "main"),
+        IdentityPart(
+            "sync_type",
+            "syncType",
+            "a sync type",
+            "What is synced from the repository.",
+            "TEMPLATE_SYNC",
+            choices=("TEMPLATE_SYNC", "SERVICE_SYNC"),
+        ),
+    ),
+    read=repository_reader(camel),
+    title="{name} {branch} ({sync_type})",
+    has_revisions=False,
 )
 
 
