@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
 from watcher.cli.running import opened
+from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Attempt
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.state import Known, Outage, Record, Taken
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from watcher.stores.transfer import Part
 
 
+STACK = FoundTarget((("name", "shop"),), {"branch": "main"}, times=2, missing=1, missing_since=NOW)
+LISTING = Listing(ListingKey("default", "us-east-1", "stack"), NOW, (STACK,))
 RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))
 
 
@@ -46,6 +49,7 @@ async def filled(address: str) -> None:
     await store.open()
     await store.set_sinks(["x", "y"], NOW)
     await store.mark_alive(NOW)
+    await store.keep_listing(LISTING)
     await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
     first, *_ = await store.due("x", 1)
     await store.settle([sent(first)], after(1))
@@ -71,6 +75,7 @@ async def held(address: str) -> list[Any]:
     await store.open()
     told = [
         await store.records(),
+        await store.listings(),
         sorted(await store.registered_sinks()),
         [kept for _, kept in await store.events(EventQuery(limit=1000))],
         await store.deliveries(DeliveryQuery(limit=1000)),
@@ -134,6 +139,18 @@ async def test_a_store_that_holds_something_is_not_filled(addresses: dict[str, l
     with pytest.raises(StoreError, match="already contains state"):
         await moved(source, target)
     assert await held(target) == before
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
+async def test_a_store_that_holds_only_a_listing_is_not_filled(addresses: dict[str, list[str]], kind: str) -> None:
+    source, target = addresses["sqlite"][0], addresses[kind][1]
+    await filled(source)
+    store = store_for(target)
+    await store.open()
+    await store.keep_listing(LISTING)
+    await store.close()
+    with pytest.raises(StoreError, match="already contains state"):
+        await moved(source, target)
 
 
 async def test_an_import_that_was_cut_off_can_only_be_repeated(addresses: dict[str, list[str]]) -> None:
@@ -222,6 +239,7 @@ def broken(change: Callable[[list[str]], list[str]]) -> list[str]:
         (lambda text: [*text[:3], text[1]], "state.jsonl:4: .* repeats an earlier line"),
         (lambda text: [text[0], *['{"sinks":[]}'] * 2], "state.jsonl:3: .* repeats an earlier line"),
         (lambda text: [text[0], *[*lines([State("a", RECORD)])][1:2] * 2], "state.jsonl:3: .* repeats an earlier line"),
+        (lambda text: [text[0], *[*lines([LISTING])][1:2] * 2], "state.jsonl:3: .* repeats an earlier line"),
         (
             lambda text: [text[0], *[*lines([Recorded(9, 0.0, event(9)), _orphan(), _orphan()])][1:4]],
             "state.jsonl:4: .* repeats an earlier line",
@@ -323,6 +341,7 @@ def _one_of_each() -> list[Part]:
     return [
         Sinks(("x",)),
         State("a", Record(known, 7, Outage(NOW, "X", "why", 3))),
+        LISTING,
         Recorded(1, 0.0, event(1)),
         sending,
     ]

@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from watcher.core.leases import Lease, Seen
+from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import extended
 from watcher.core.state import Record
 
@@ -224,6 +225,9 @@ class Reader(Protocol):
     async def alive_at(self) -> datetime | None:
         """Return when a daemon last called `Store.mark_alive`; None: never since the store was created or imported."""
 
+    async def listings(self, known: Mapping[ListingKey, datetime] | None = None) -> dict[ListingKey, Listing]:
+        """Return the last complete listings, without those that were completed when `known` says."""
+
     async def close(self) -> None:
         """Close the store. Also allowed if it was never opened, or if `open` failed."""
 
@@ -259,6 +263,12 @@ class Store(Reader, Protocol):
 
     async def forget(self, subjects: Collection[str]) -> None:
         """Delete the states of subjects that are no longer configured; their events stay."""
+
+    async def keep_listing(self, listing: Listing) -> None:
+        """Keep a complete listing in place of the last one; of two that are kept at the same moment, one stays."""
+
+    async def forget_listings(self, keys: Collection[ListingKey]) -> None:
+        """Delete the listings of what is no longer discovered."""
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         """Return the oldest waiting deliveries of a sink, in the order in which their events were recorded."""

@@ -11,10 +11,12 @@ from typing import Any
 
 from watcher.core import state
 from watcher.core.events import Event, check_event
+from watcher.core.listings import Listing, ListingKey, targets_from_json, targets_to_json
+from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryState
 from watcher.core.state import Record
 from watcher.errors import StoreError, UsageError
-from watcher.util.shapes import Each, Optional, check, is_moment, is_unicode, parse
+from watcher.util.shapes import Each, Optional, check, is_moment, is_time, is_unicode, parse
 
 FORM = 1
 
@@ -64,7 +66,7 @@ class Sending:
     next_try: float = 0.0
 
 
-Part = Sinks | State | Recorded | Sending
+Part = Sinks | State | Listing | Recorded | Sending
 
 
 def lines(parts: Iterable[Part]) -> Iterator[str]:
@@ -161,6 +163,9 @@ def _written(part: Part) -> tuple[str, Any]:
             return "sinks", [*names]
         case State(subject, record):
             return "state", {"subject": subject, "record": json.loads(state.dump(record))}
+        case Listing(key, completed_at, targets):
+            at = rfc3339(completed_at)
+            return "listing", {**key._asdict(), "completed_at": at, "targets": targets_to_json(targets)}
         case Recorded(number, recorded, event):
             return "event", {"number": number, "recorded": recorded, **asdict(event)}
         case Sending():
@@ -173,6 +178,9 @@ def _part(kind: str, values: Any) -> Part:
             return Sinks(tuple(dict.fromkeys(values)))
         case "state":
             return State(values["subject"], state.load(json.dumps(values["record"])))
+        case "listing":
+            key = ListingKey(values["account"], values["region"], values["kind"])
+            return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"]))
         case "event":
             return Recorded(values.pop("number"), values.pop("recorded"), check_event(Event(**values)))
     return Sending(**{**values, "state": DeliveryState(values["state"])})
@@ -181,6 +189,10 @@ def _part(kind: str, values: Any) -> Part:
 _FORMS: dict[str, Any] = {
     "sinks": Each(list, is_unicode),
     "state": {"subject": is_unicode, "record": {}},
+    "listing": {
+        "account": is_unicode, "region": is_unicode, "kind": is_unicode, "completed_at": is_time,
+        "targets": Each(list, {}),
+    },
     "event": {
         "number": int, "recorded": is_moment, "id": is_unicode, "type": is_unicode, "subject": is_unicode,
         "time": is_unicode, "body": is_unicode,
@@ -193,6 +205,6 @@ _FORMS: dict[str, Any] = {
     "end": int,
 }  # fmt: skip
 
-_KEYS = {"sinks": (), "state": ("subject",), "event": ("number", "subject"),
+_KEYS = {"sinks": (), "state": ("subject",), "listing": ("account", "region", "kind"), "event": ("number", "subject"),
          "delivery": ("number", "subject", "sink", "reminder"), "end": ()}  # fmt: skip
 """What names a line of each kind."""

@@ -46,7 +46,7 @@ class Contents:
             except TornTextError:  # it was pruned meanwhile
                 log.debug("event.pruned", event_id=item["id"])
             except ValueError as error:
-                raise self._unreadable(f"the event {item['id']!s} of {item['subject']!s}", error) from error
+                raise self.unreadable(f"the event {item['id']!s} of {item['subject']!s}", error) from error
         return events
 
     async def record_of(self, item: Item | None) -> tuple[str, Record, Item] | None:
@@ -55,17 +55,30 @@ class Contents:
         Raises:
             StoreError: the record cannot be read.
         """
+        found = await self.text_now(item)
+        if found is None:
+            return None
+        text, item = found
+        try:
+            subject = str(item["subject"])
+            return subject, state.load(text, subject), item
+        except ValueError as error:
+            raise self.unreadable(f"the state of {item['subject']!s}", error) from error
+
+    async def text_now(self, item: Item | None) -> tuple[str, Item] | None:
+        """Return the text that an item holds, with the item as it is by now; None: it was deleted.
+
+        Raises:
+            StoreError: the text is damaged.
+        """
         for _ in range(MAX_READS):
             if item is None:
                 return None
             try:
-                subject = str(item["subject"])
-                return subject, state.load(await text_of(self.table, item), subject), item
+                return await text_of(self.table, item), item
             except TornTextError:
                 item = await self.table.get(items.key_of(item))
-            except ValueError as error:
-                raise self._unreadable(f"the state of {item['subject']!s}", error) from error
-        raise StoreError(f"{self.table.address}: a part of the state of a subject is missing")
+        raise StoreError(f"{self.table.address}: a part of {item and item['k']!r} {item and item['s']!r} is missing")
 
     async def keys_of(self, event_id: str) -> list[EventKey]:
         """Return the keys of the events with this ID, one for each time that it was recorded."""
@@ -111,7 +124,8 @@ class Contents:
         lists = [names for attribute in attributes if isinstance(names := item.get(attribute), list)]
         return frozenset(name for names in lists for name in names)
 
-    def _unreadable(self, what: str, error: ValueError) -> StoreError:
+    def unreadable(self, what: str, error: ValueError) -> StoreError:
+        """Return the error for an item whose text has another form."""
         return StoreError(
             f"{self.table.address}: {what} cannot be read ({error}); restore the table to an earlier time, or delete "
             "that item"
@@ -175,8 +189,8 @@ class SinkRegistry:
         return [sink for sink in others if sink not in known]
 
 
-async def keep_text(table: Table, text: str) -> Item:
-    """Write the parts of `text`, if it is long; returns the attributes that hold it.
+async def keep_text(table: Table, text: str, most: int = MAX_TEXT_BYTES) -> Item:
+    """Write the parts of `text`, if it is long; returns the attributes that hold it, with at most so many bytes.
 
     Parts are written before the item that refers to them, so a reader of the item finds all of them; no item refers to
     the parts of a write that never came to its end.
@@ -184,7 +198,7 @@ async def keep_text(table: Table, text: str) -> Item:
     if len(text) < COMPRESSED_FROM:
         return {"text": text}
     content = zlib.compress(text.encode("utf-8", "surrogatepass"))
-    if len(content) <= MAX_TEXT_BYTES:
+    if len(content) <= most:
         return {"text": content}
     item = {"parts": uuid4().hex, "count": -(-len(content) // MAX_TEXT_BYTES)}
     await gather(

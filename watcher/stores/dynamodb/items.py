@@ -13,6 +13,7 @@
 | | `D`, subject, sink, number, reminder | a delivery of it that was sent or dropped |
 | `O#<shard>` | subject, sink, number, reminder | a delivery that waits |
 | `D#<shard>` | subject, sink, number, reminder | a dead letter |
+| `F` | account, region, kind | the last complete listing of these, with a digest of its targets |
 | `P#<id>` | number | a part of a text that is too long for one item |
 | `L` | `S#<shard>`, `W#<watcher>` | the leases, and the counters of the daemons (`leases`) |
 
@@ -28,9 +29,10 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from watcher.core.listings import ListingKey
 from watcher.sources import KINDS
 from watcher.stores.dynamodb.lane_index import Place, Row
-from watcher.util.shapes import Each, Optional, check, is_moment
+from watcher.util.shapes import Each, Optional, check, is_moment, is_time
 
 FORM = 1  # the version of all this
 SHARDS = 16
@@ -54,6 +56,8 @@ class Key(NamedTuple):
 
 
 META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
+LISTINGS = "F"
+"""The partition of the listings."""
 
 
 class EventKey(NamedTuple):
@@ -140,6 +144,11 @@ def settled(event_id: str, place: Place) -> Key:
     return Key(by_id(event_id), f"D{SEPARATOR}{sort_of(place)}")
 
 
+def listing(key: ListingKey) -> Key:
+    """Return the key of a listing."""
+    return Key(LISTINGS, SEPARATOR.join(map(part, key)))
+
+
 def history(subject: str) -> str:
     """Return the partition of a subject's events."""
     return f"E#{part(subject)}"
@@ -193,7 +202,7 @@ def checked(item: Item) -> Item:
     """
     partition, _, rest = str(item["k"]).partition("#")
     form = _DELIVERY if "sink" in item and partition in {"O", "D", "X"} else _FORMS.get(partition)
-    if rest and form is not None:
+    if form is not None and (rest or partition == LISTINGS):
         check(item, form, "the item")
         if item.get("state", "sent") not in _STATES:
             raise ValueError(f"the item.state cannot be {item['state']!r}")
@@ -236,6 +245,7 @@ _FORMS: dict[str, Any] = {
     "H": _SHOWN,
     "X": _NAMED,
     "O": {"subject": str, "recorded": is_moment, "owed": _OWED, "tx": str},
+    LISTINGS: {"account": str, "region": str, "kind": str, "completed_at": is_time, "digest": str, **_TEXT},
     "P": {"text": (str, bytes)},
 }
 _DELIVERY = {

@@ -16,6 +16,7 @@ from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item
+from watcher.stores.dynamodb.listings import Listings
 from watcher.stores.dynamodb.schema import check
 from watcher.stores.dynamodb.table import MAX_READ, Table, batches, gather
 from watcher.util.globs import matches
@@ -35,6 +36,8 @@ class DynamoReader:
         """`sessions`: the AWS sessions shared with other clients; `table`: one to use in place of an own one."""
         self.table = table or Table(address, Caller(address, sessions))
         self.contents = Contents(self.table)
+        self._listings = Listings(self.contents)
+        self.listings = self._listings.read
 
     async def open(self) -> None:
         try:

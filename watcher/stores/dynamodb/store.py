@@ -65,6 +65,7 @@ class DynamoStore(DynamoReader):
         self.due, self.lane_heads, self.next_try = outbox.due, outbox.lane_heads, outbox.next_try
         self.settle, self.retry_now, self.waiting = outbox.settle, outbox.retry_now, outbox.waiting
         self.dead_letter = outbox.dead_letter
+        self.keep_listing, self.forget_listings = self._listings.keep, self._listings.forget
         self.replay, self.remind, self.prune = retention.replay, retention.remind, retention.prune
 
     async def _prepare(self) -> None:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from watcher.core import state
 from watcher.core.leases import Beat
+from watcher.core.listings import Listing
 from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
@@ -25,7 +26,7 @@ from watcher.stores.dynamodb.table import Delete, Put, Update, batches, gather
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 BATCH = 50
-KINDS = ("T#", "E#", "H", "X#", "O#", "D#", "P#")  # how the partitions begin that an import fills
+KINDS = ("T#", "E#", "H", "X#", "O#", "D#", items.LISTINGS, "P#")  # how the partitions begin that an import fills
 READS_PER_TERM = 4  # of the counters
 
 
@@ -43,6 +44,8 @@ class DynamoMover(DynamoReader):
         yield Sinks(tuple(sorted(await self.registered_sinks())))
         for subject, record in sorted((await self.records()).items()):
             yield State(subject, record)
+        for _, listing in sorted((await self.listings()).items()):
+            yield listing
         known: set[EventKey] = set()
         for hour in await self.contents.hours():
             places = sorted([codec.event_key(item) async for item in self.table.pages(f"H#{hour}")])
@@ -121,6 +124,8 @@ class DynamoMover(DynamoReader):
         puts: list[Item] = []
         for part in batch:
             match part:
+                case Listing():
+                    await self._listings.keep(part)
                 case Sinks(sinks):
                     puts.append(codec.at(items.SINKS, {"sinks": list(sinks)}))
                 case State():
@@ -140,7 +145,8 @@ class DynamoMover(DynamoReader):
         await self.table.write(Put(codec.at(items.state(part.subject), values | text)))
 
     async def _empty(self) -> bool:
-        return not await self.events(EventQuery(limit=1)) and not await self.contents.shards("TO")
+        listed = await self.table.query(items.LISTINGS)
+        return not listed and not await self.events(EventQuery(limit=1)) and not await self.contents.shards("TO")
 
     async def _clear(self) -> None:
         """Delete what an import that was cut off has written: this one may have other contents."""

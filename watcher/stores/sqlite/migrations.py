@@ -73,11 +73,21 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # One row: when a daemon last marked the file as up to date, in seconds since 1970.
     ("CREATE TABLE alive (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL)",),
+    # The last complete listing of each account, region and kind, with its targets as JSON.
+    (
+        """CREATE TABLE listing (
+            account TEXT NOT NULL,
+            region TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            completed_at TEXT NOT NULL,
+            targets TEXT NOT NULL,
+            PRIMARY KEY (account, region, kind)) WITHOUT ROWID""",
+    ),
 )
 
 VERSION = len(STEPS)
 
-TABLES = {"record": 1, "event": 1, "delivery": 1, "lane": 2, "sink": 2, "alive": 3}
+TABLES = {"record": 1, "event": 1, "delivery": 1, "lane": 2, "sink": 2, "alive": 3, "listing": 4}
 """The tables, each with the step that creates it."""
 
 

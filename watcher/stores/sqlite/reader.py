@@ -1,12 +1,15 @@
 """Reads a state file and its rows, for commands and pages; another process may be writing."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from watcher.core import state
+from watcher.core import listings, state
 from watcher.core.events import Event, check_event, fitting
+from watcher.core.listings import Listing, ListingKey
+from watcher.core.model import parse_rfc3339
 from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery
 from watcher.core.state import Record
 from watcher.core.status import moment_of
@@ -105,6 +108,11 @@ class SqliteReader:
         row = await self.database.query(lambda connection: connection.execute("SELECT at FROM alive").fetchone())
         return moment_of(row and row[0])
 
+    async def listings(self, known: Mapping[ListingKey, datetime] | None = None) -> dict[ListingKey, Listing]:
+        known = known or {}
+        found = await self.database.query(lambda connection: [*read_listings(connection, known)])
+        return {listing.key: listing for listing in found}
+
 
 def numbered(row: Sequence[Any]) -> tuple[int, Event]:
     """Return the number and the event in a row that begins with the number.
@@ -114,6 +122,21 @@ def numbered(row: Sequence[Any]) -> tuple[int, Event]:
     """
     number, *fields = row
     return number, check_event(Event(*fields), f"event {number}")
+
+
+def read_listings(connection: sqlite3.Connection, known: Mapping[ListingKey, datetime]) -> Iterator[Listing]:
+    """Yield the listings of a file, without those that were completed when `known` says.
+
+    Raises:
+        ValueError: a row is not a listing.
+    """
+    rows = connection.execute("SELECT account, region, kind, completed_at FROM listing ORDER BY account, region, kind")
+    for *names, completed in rows.fetchall():
+        key, completed_at = ListingKey(*names), parse_rfc3339(completed)
+        if known.get(key) != completed_at:
+            one = "SELECT targets FROM listing WHERE account = ? AND region = ? AND kind = ?"
+            (text,) = connection.execute(one, key).fetchone()
+            yield Listing(key, completed_at, listings.load(text, key))
 
 
 def checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:

@@ -7,8 +7,10 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from watcher.core import state
+from watcher.core import listings, state
 from watcher.core.events import Event
+from watcher.core.listings import Listing, ListingKey
+from watcher.core.model import rfc3339
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, ReminderRequest
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
@@ -38,6 +40,13 @@ class SqliteStore(SqliteReader):
         await self.database.change(
             lambda connection: connection.executemany("DELETE FROM record WHERE subject = ?", rows)
         )
+
+    async def keep_listing(self, listing: Listing) -> None:
+        await self.database.change(write_listing, listing)
+
+    async def forget_listings(self, keys: Collection[ListingKey]) -> None:
+        sql, rows = "DELETE FROM listing WHERE account = ? AND region = ? AND kind = ?", [*keys]
+        await self.database.change(lambda connection: connection.executemany(sql, rows))
 
     async def due(self, sink: str, limit: int) -> list[Delivery]:
         return await self.database.query(outbox.due, sink, limit)
@@ -99,6 +108,12 @@ class SqliteOutbox(SqliteReader):
         now: datetime,
     ) -> int:  # fmt: skip
         return await self.database.change_in_steps(_change, event_ids, sink, states, to, now.timestamp())
+
+
+def write_listing(connection: sqlite3.Connection, listing: Listing) -> None:
+    """Write a listing in place of the last one."""
+    row = (*listing.key, rfc3339(listing.completed_at), listings.dump(listing.targets))
+    connection.execute("INSERT OR REPLACE INTO listing VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from watcher.core import state
+from watcher.core.listings import Listing
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
 from watcher.stores.sqlite.database import Database
-from watcher.stores.sqlite.reader import numbered
+from watcher.stores.sqlite.reader import numbered, read_listings
+from watcher.stores.sqlite.store import write_listing
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 
@@ -50,6 +52,7 @@ def _read(connection: sqlite3.Connection) -> Iterator[Part]:
     yield Sinks(tuple(name for (name,) in connection.execute("SELECT name FROM sink ORDER BY name")))
     for subject, text in connection.execute("SELECT subject, state FROM record ORDER BY subject"):
         yield State(subject, state.load(text, subject))
+    yield from read_listings(connection, {})
     for recorded, *fields in connection.execute(
         "SELECT recorded, number, id, type, subject, time, body FROM event ORDER BY number"
     ):
@@ -71,7 +74,7 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
     Raises:
         StoreError: it is not empty.
     """
-    for table in ("record", "event"):
+    for table in ("record", "event", "listing"):
         if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
             raise StoreError(f"{path}: it already contains state; name a file under `state` that does not exist yet")
     numbers: dict[tuple[int, str], int] = {}
@@ -82,6 +85,8 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
                 connection.executemany("INSERT INTO sink VALUES (?)", [(name,) for name in names])
             case State(subject, record):
                 connection.execute("INSERT INTO record VALUES (?, ?)", (subject, state.dump(record)))
+            case Listing():
+                write_listing(connection, part)
             case Recorded(number, recorded, event):
                 row = (event.id, event.type, event.subject, event.time, recorded, event.body)
                 sql = "INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)"

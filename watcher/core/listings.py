@@ -1,0 +1,103 @@
+"""The last complete listing of what an account has, and its JSON form in the store. Pure.
+
+A listing is of one account, region and kind: everything that AWS listed there, whatever is watched of it. A store keeps
+the last complete one of each, so that one that fails changes nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from watcher.core.model import parse_rfc3339, rfc3339
+from watcher.util.shapes import Each, Nullable, check, is_time, parse
+
+
+class ListingKey(NamedTuple):
+    """What a listing is of."""
+
+    account: str
+    region: str
+    kind: str
+    """The name of the kind: `stack`."""
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTarget:
+    """A target in a listing; also one that the last listings did not show."""
+
+    identity: tuple[tuple[str, str], ...]
+    """The parts that name it in its account and region, as `Target.identity`."""
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What else AWS said of it when it was last listed: `repository`, `branch`, `connection`, …"""
+    times: int = 1
+    """How many times it was found after it had been removed, or never seen; it is in the ids of events."""
+    missing: int = 0
+    """How many complete listings in a row did not show it."""
+    missing_since: datetime | None = None
+    """When the first of these was complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A complete listing."""
+
+    key: ListingKey
+    completed_at: datetime
+    targets: tuple[FoundTarget, ...] = ()
+
+
+def dump(targets: tuple[FoundTarget, ...]) -> str:
+    """Return the targets of a listing as the text that a store keeps."""
+    return json.dumps(targets_to_json(targets), separators=(",", ":"))
+
+
+def load(text: str, key: ListingKey) -> tuple[FoundTarget, ...]:
+    """Return the targets that `dump` wrote; messages name the `key` of their listing.
+
+    Raises:
+        ValueError: the text is not a list of targets.
+    """
+    return targets_from_json(parse(text, None, f"the listing of {key}"), f"the listing of {key}")
+
+
+def targets_to_json(targets: tuple[FoundTarget, ...]) -> list[dict[str, Any]]:
+    """Return the JSON form of the targets of a listing."""
+    return [
+        {
+            "identity": dict(target.identity),
+            "facts": dict(target.facts),
+            "times": target.times,
+            "missing": target.missing,
+            "missing_since": None if target.missing_since is None else rfc3339(target.missing_since),
+        }
+        for target in targets
+    ]
+
+
+def targets_from_json(form: Any, name: str = "the listing") -> tuple[FoundTarget, ...]:
+    """Return the targets whose JSON form this is; messages call it `name`.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    check(form, _TARGETS, name)
+    return tuple(
+        FoundTarget(
+            identity=tuple(each["identity"].items()),
+            facts=each["facts"],
+            times=each["times"],
+            missing=each["missing"],
+            missing_since=None if each["missing_since"] is None else parse_rfc3339(each["missing_since"]),
+        )
+        for each in form
+    )
+
+
+_TARGETS = Each(list, {"identity": Each(dict, str), "facts": Each(dict, str), "times": int, "missing": int,
+                       "missing_since": Nullable(is_time)})  # fmt: skip
+"""The form of the targets; other keys are allowed, since a later version may add some."""
