@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 from watcher.core.model import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from watcher.core.listings import FoundTarget
     from watcher.core.model import Snapshot
+
+    Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+    """Calls an operation of the kind's API with these parameters, and returns the answer; raises PollFailed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Kind:
     """Whether an answer has revisions, the attempt's target, the desired state and the latest successful attempt."""
     synced_from: Kind | None = None
     """The kind of repository that a target may name as its source, with all keys of its identity or none."""
+    listing: Callable[[Ask], Awaitable[Sequence[FoundTarget]]] | None = None
+    """Lists all targets of the kind in an account and region, or raises PollFailed; None: AWS cannot list them."""
 
     @cached_property
     def method(self) -> str:

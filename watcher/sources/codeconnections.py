@@ -4,17 +4,65 @@ The service model requires `LatestSync`, yet an answer without it is read as a s
 every kind.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from watcher.core.kinds import IdentityPart, Kind
+from watcher.core.listings import FoundTarget
 from watcher.core.model import Target
+from watcher.sources.paging import known, pages, text
 from watcher.sources.parsing import pascal, repository_reader, snapshot_reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from watcher.core.kinds import Ask
 
 REVISION = ("providerType", "ownerId", "repositoryName", "branch", "directory", "sha")
 """The members of a revision, in camelCase."""
 
 SYNC_TYPE = {"SyncType": "CFN_STACK_SYNC"}
 """The parameter of every request: the only type of sync."""
+
+
+async def _synced(ask: Ask) -> AsyncIterator[tuple[dict[str, str], dict[str, Any]]]:
+    """Yield what is known of the repository link of each sync configuration, and the configuration.
+
+    `ListRepositorySyncDefinitions` would have the same stacks, but its further pages cannot be asked for.
+    """
+    for link in await pages(ask, pascal, "ListRepositoryLinks", "repositoryLinks"):
+        link_id = text(link, "RepositoryLinkId")
+        of_link = {
+            "repository": f"{text(link, 'OwnerId')}/{text(link, 'RepositoryName')}",
+            "link": link_id,
+            **known([("connection", link.get("ConnectionArn"))]),
+        }
+        of_this = {**SYNC_TYPE, "RepositoryLinkId": link_id}
+        for each in await pages(ask, pascal, "ListSyncConfigurations", "syncConfigurations", of_this):
+            yield of_link, each
+
+
+async def _stacks(ask: Ask) -> list[FoundTarget]:
+    """List the stacks that have a sync configuration."""
+    return [
+        FoundTarget(
+            (("name", text(each, "ResourceName")),),
+            {**link, "branch": text(each, "Branch"), **known([("config_file", each.get("ConfigFile"))])},
+        )
+        async for link, each in _synced(ask)
+    ]
+
+
+async def _repositories(ask: Ask) -> list[FoundTarget]:
+    """List the branches from which stacks are synced, each with its repository link."""
+    found: dict[tuple[str, str], FoundTarget] = {}
+    async for link, each in _synced(ask):
+        identity = (("link", link["link"]), ("branch", text(each, "Branch")))
+        facts = {name: value for name, value in link.items() if name != "link"}
+        found[identity[0][1], identity[1][1]] = FoundTarget(identity, facts)
+    return [*found.values()]
+
 
 REPOSITORY = Kind(
     name="repository",
@@ -39,6 +87,7 @@ REPOSITORY = Kind(
     title="{link} {branch}",
     named_by="link",
     has_revisions=False,
+    listing=_repositories,
 )
 
 STACK = Kind(
@@ -52,6 +101,7 @@ STACK = Kind(
     parameters=SYNC_TYPE,
     read=snapshot_reader(pascal, REVISION),
     synced_from=REPOSITORY,
+    listing=_stacks,
 )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from watcher.core.kinds import IdentityPart, Kind
 from watcher.core.model import Target
+from watcher.sources import proton_listings
 from watcher.sources.parsing import camel, repository_reader, snapshot_reader
 
 REVISION = ("repositoryProvider", "repositoryName", "branch", "directory", "sha")
@@ -30,6 +31,7 @@ TEMPLATE = Kind(
     ),
     read=snapshot_reader(camel, REVISION),
     title="{name} v{version} ({type})",
+    listing=proton_listings.templates,
 )
 
 SERVICE_INSTANCE = Kind(
@@ -45,6 +47,7 @@ SERVICE_INSTANCE = Kind(
     ),
     read=snapshot_reader(camel, REVISION),
     title="{service}/{name}",
+    listing=proton_listings.service_instances,
 )
 
 REPOSITORY = Kind(
@@ -78,6 +81,7 @@ REPOSITORY = Kind(
     read=repository_reader(camel),
     title="{name} {branch} ({sync_type})",
     has_revisions=False,
+    listing=proton_listings.repositories,
 )
 
 
