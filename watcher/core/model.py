@@ -103,6 +103,8 @@ class Target:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     repository: Repository | None = None
     """What it is synced from; None: not known."""
+    found: Mapping[str, str] | None = field(default=None, hash=False)
+    """What AWS listed of it (`repository`, `branch`, `config_file`, …), if discovery found it; None: it is listed."""
     id: str = field(init=False, compare=False, default="")
 
     def __post_init__(self) -> None:

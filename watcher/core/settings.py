@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from watcher.core.kinds import Kind
+from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Severity, Target
 from watcher.core.ports import Sink
 
@@ -109,6 +111,46 @@ class SinkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscoverRule:
+    """Which targets are found by asking AWS what an account has; no globs let everything through."""
+
+    kinds: tuple[Kind, ...]
+    """The kinds of one name; several if several APIs have one."""
+    places: tuple[tuple[str, str], ...]
+    """The accounts and regions that are listed."""
+    place: str = "discover"
+    """The rule's path in the configuration, for messages."""
+    every: float = 600.0
+    """Seconds between two listings."""
+    match: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    limit: int = 10_000
+    """The most targets for each account and region."""
+    watching: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """How the targets are watched, as fields of `Target`."""
+
+    @property
+    def timeout(self) -> float:
+        """The time limit of each call of a listing, in seconds."""
+        return float(self.watching.get("timeout", 10.0))
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPlan:
+    """How often AWS is asked for a listing, and the time limit of each call, in seconds."""
+
+    kind: Kind
+    every: float
+    timeout: float
+
+    def endpoint(self, key: ListingKey) -> EndpointKey:
+        """Return the endpoint that is asked."""
+        return EndpointKey(key.account, key.region, self.kind.api)
+
+
+@dataclass(frozen=True, slots=True)
 class Mute:
     """Events that are recorded but not sent for a time; no globs match every event."""
 
@@ -152,7 +194,10 @@ class Tracing:
 
 @dataclass(frozen=True)  # without slots, which have no room for cached properties
 class Config:
-    """A whole configuration; `place` is its name in messages: the file, or the variable."""
+    """A whole configuration; `place` is its name in messages: the file, or the variable.
+
+    `targets` are those that it lists; with `core.discovery.with_discovered` also those that its rules find.
+    """
 
     place: str
     accounts: Mapping[str, Account]
@@ -166,6 +211,20 @@ class Config:
     shutdown_grace: float
     mutes: tuple[Mute, ...] = ()
     tracing: Tracing | None = None
+    discover: tuple[DiscoverRule, ...] = ()
+
+    @cached_property
+    def listings(self) -> Mapping[ListingKey, ListingPlan]:
+        """The listings that the rules need, each as often as the most frequent rule wants it."""
+        plans: dict[ListingKey, ListingPlan] = {}
+        for rule in self.discover:
+            for kind in rule.kinds:
+                for account, region in rule.places:
+                    key = ListingKey(account, region, str(kind))
+                    before = plans.get(key)
+                    every = rule.every if before is None else min(rule.every, before.every)
+                    plans[key] = ListingPlan(kind, every, rule.timeout)
+        return plans
 
     @cached_property
     def targets_by_id(self) -> Mapping[str, Target]:

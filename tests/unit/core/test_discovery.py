@@ -1,0 +1,212 @@
+"""What a listing changes, and which of the found targets the rules select: tables of cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from watcher.cli.configuration import parse
+from watcher.config.document import Document
+from watcher.core.discovery import MISSES, Selection, Site, compare, select, sites, with_discovered
+from watcher.core.listings import FoundTarget, Listing, ListingKey
+from watcher.core.model import Repository
+from watcher.core.settings import DiscoverRule
+from watcher.sources.codeconnections import REPOSITORY, STACK
+from watcher.sources.proton import REPOSITORY as PROTON_REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from watcher.core.discovery import ListingChange
+    from watcher.core.settings import Config
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+DAY = 86400.0
+KEY = ListingKey("default", "us-east-1", "stack")
+SITE = Site(*KEY)
+LINK = "6053346f-8a33-4edb-9397-10394b695173"
+
+
+def found(name: str, **facts: Any) -> FoundTarget:
+    return FoundTarget((("name", name),), facts)
+
+
+def names(targets: Iterable[FoundTarget]) -> str:
+    return "".join(dict(each.identity)["name"] for each in targets)
+
+
+def series(*listings: str) -> list[ListingChange]:
+    """What each of these complete listings changes; each has the names of its targets, and is a minute later."""
+    changes: list[ListingChange] = []
+    for at, listed in enumerate(listings):
+        before = changes[-1].listing if changes else None
+        changes.append(compare(before, KEY, map(found, listed), NOW + timedelta(minutes=at), DAY))
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("listings", "appeared", "removed"),
+    [
+        (["ab"], "", ""),
+        (["ab", "ab"], "", ""),
+        (["", "a"], "a", ""),
+        (["ab", "abc"], "c", ""),
+        (["ab", "a"], "", ""),
+        (["ab", "a", "a"], "", ""),
+        (["ab", "a", "a", "a"], "", "b"),
+        (["ab", "a", "a", "a", "a"], "", ""),
+        (["ab", "a", "a", "ab", "a", "a"], "", ""),
+        (["ab", "a", "ab", "a", "a", "a"], "", "b"),
+        (["ab", "a", "a", "a", "ab"], "b", ""),
+        (["ab", "", "", ""], "", "ab"),
+    ],
+)
+def test_the_last_listing_of_a_series_changes_what_its_case_says(
+    listings: list[str], appeared: str, removed: str
+) -> None:
+    last = series(*listings)[-1]
+    assert (names(last.appeared), names(last.removed)) == (appeared, removed)
+
+
+def test_each_time_that_a_target_is_found_anew_counts() -> None:
+    gone = [""] * MISSES
+    changes = series("a", *gone, "a", *gone, "a")
+    assert [each.times for change in changes for each in change.removed] == [1, 2]
+    assert [each.times for change in changes for each in change.appeared] == [2, 3]
+
+
+def test_a_removed_target_is_remembered_for_the_retention() -> None:
+    gone = series("a", *[""] * MISSES)[-1].listing
+    (remembered,) = gone.targets
+    assert remembered.missing == MISSES
+    since = NOW + timedelta(minutes=1)
+    assert remembered.missing_since == since
+    kept = compare(gone, KEY, [], since + timedelta(seconds=DAY), DAY)
+    assert kept.listing.targets == gone.targets
+    assert compare(gone, KEY, [], since + timedelta(seconds=DAY + 1), DAY).listing.targets == ()
+
+
+def test_what_aws_says_of_a_target_is_that_of_the_last_listing_that_shows_it() -> None:
+    first = compare(None, KEY, [found("a", branch="main")], NOW, DAY).listing
+    moved = compare(first, KEY, [found("a", branch="release")], NOW, DAY).listing
+    missed = compare(moved, KEY, [], NOW, DAY).listing
+    assert [each.facts for listing in (moved, missed) for each in listing.targets] == [{"branch": "release"}] * 2
+
+
+def test_a_target_that_a_listing_shows_twice_is_one() -> None:
+    assert names(compare(None, KEY, [found("a"), found("a")], NOW, DAY).listing.targets) == "a"
+
+
+def config(**more: Any) -> Config:
+    text = "stacks: [{name: listed, interval: 5m}]"
+    base = parse(Document("test", text.encode()), {"AWS_REGION": "us-east-1"}, lambda _: None)
+    return replace(base, **more)
+
+
+def rule(*kinds: Any, **more: Any) -> DiscoverRule:
+    return DiscoverRule(kinds or (STACK,), (("default", "us-east-1"),), **more)
+
+
+def selected(targets: Iterable[FoundTarget], *rules: DiscoverRule, listed: Iterable[str] = ()) -> Selection:
+    listing = Listing(KEY, NOW, tuple(targets))
+    return select(config(discover=rules), SITE, {KEY: listing}, {*listed})
+
+
+SHOP = [
+    found("prod-shop", repository="org/shop", branch="main"),
+    found("prod-shop-sandbox", repository="org/shop", branch="main"),
+    found("prod-net", repository="org/infra", branch="release"),
+    found("dev-net", repository="other/infra", branch="dev"),
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, {"prod-shop", "prod-shop-sandbox", "prod-net", "dev-net"}),
+        ({"match": ("prod-*",)}, {"prod-shop", "prod-shop-sandbox", "prod-net"}),
+        ({"match": ("dev-*", "*-shop")}, {"prod-shop", "dev-net"}),
+        ({"match": ("prod",)}, set()),
+        ({"exclude": ("*-sandbox", "dev-*")}, {"prod-shop", "prod-net"}),
+        ({"match": ("prod-*",), "exclude": ("*-sandbox",)}, {"prod-shop", "prod-net"}),
+        ({"repositories": ("org/*",)}, {"prod-shop", "prod-shop-sandbox", "prod-net"}),
+        ({"branches": ("main", "dev")}, {"prod-shop", "prod-shop-sandbox", "dev-net"}),
+        ({"repositories": ("org/*",), "branches": ("rel*",)}, {"prod-net"}),
+        ({"limit": 2}, {"dev-net", "prod-net"}),
+    ],
+)
+def test_a_rule_selects_by_name_repository_and_branch(more: dict[str, Any], expected: set[str]) -> None:
+    assert {target.name for target in selected(SHOP, rule(**more)).targets} == expected
+
+
+def test_the_first_rule_that_matches_a_target_counts() -> None:
+    first, second = (rule(match=globs, watching={"labels": {"rule": globs[0]}}) for globs in (("prod-*",), ("*net",)))
+    by_rule = {target.name: target.labels["rule"] for target in selected(SHOP, first, second).targets}
+    assert by_rule == {"prod-shop": "prod-*", "prod-shop-sandbox": "prod-*", "prod-net": "prod-*", "dev-net": "*net"}
+
+
+def test_targets_beyond_a_limit_are_left_out_and_not_tried_with_later_rules() -> None:
+    first, second = rule(match=("prod-*",), limit=1), rule()
+    selection = selected(SHOP, first, second)
+    assert {target.name for target in selection.targets} == {"prod-net", "dev-net"}
+    assert selection.left_out == ((first, 2),)
+
+
+def test_a_listed_target_is_not_selected_and_takes_no_place_in_a_limit() -> None:
+    selection = selected(SHOP, rule(limit=3), listed=["default/us-east-1/stack/dev-net"])
+    assert {target.name for target in selection.targets} == {"prod-net", "prod-shop", "prod-shop-sandbox"}
+    assert selection.left_out == ()
+
+
+@pytest.mark.parametrize(("missing", "watched"), [(0, True), (MISSES - 1, True), (MISSES, False)])
+def test_a_missing_target_is_watched_until_it_is_removed(missing: int, *, watched: bool) -> None:
+    assert bool(selected([replace(found("a"), missing=missing)], rule()).targets) is watched
+
+
+def test_a_rule_of_another_place_selects_nothing() -> None:
+    other = DiscoverRule((STACK,), (("default", "eu-west-1"),))
+    assert selected(SHOP, other, rule(match=("dev*",))).targets[0].name == "dev-net"
+
+
+def test_a_selected_stack_knows_its_repository_and_how_it_was_found() -> None:
+    facts = {"repository": "org/shop", "branch": "main", "config_file": "a.yaml", "connection": "arn:c"}
+    watching = {"interval": 30.0, "labels": {"found": "true"}}
+    (target,) = selected([found("a", **facts, link=LINK)], rule(watching=watching)).targets
+    assert (target.repository, target.found) == (Repository(LINK, "main"), facts)
+    assert (target.interval, target.labels) == (30, {"found": "true"})
+
+
+def test_repositories_of_both_apis_are_selected_by_one_rule_under_their_names() -> None:
+    keys = [ListingKey("default", "us-east-1", str(kind)) for kind in (REPOSITORY, PROTON_REPOSITORY)]
+    linked = FoundTarget((("link", LINK), ("branch", "main")), {"repository": "org/b"})
+    parts = {"provider": "GITHUB", "name": "org/a", "branch": "dev", "sync_type": "TEMPLATE_SYNC"}
+    proton = FoundTarget(tuple(parts.items()), {"repository": "org/a"})
+    listings = {key: Listing(key, NOW, (each,)) for key, each in zip(keys, (linked, proton), strict=True)}
+    both = (REPOSITORY, PROTON_REPOSITORY)
+
+    def ids(**more: Any) -> list[str]:
+        made = config(discover=(rule(*both, **more),))
+        ((site, of_site),) = sites(made).items()
+        assert of_site == keys
+        return [target.id.split("/", 3)[3] for target in select(made, site, listings, ()).targets]
+
+    of_linked, of_proton = f"codeconnections/{LINK}/main", "proton/GITHUB/org%2Fa/dev/TEMPLATE_SYNC"
+    assert ids() == [of_proton, of_linked]
+    assert ids(limit=1) == [of_proton]
+    assert ids(match=("*/b",)) == [of_linked]
+    assert ids(branches=("dev",)) == [of_proton]
+
+
+def test_a_listing_is_made_as_often_as_the_most_frequent_of_its_rules_wants() -> None:
+    made = config(discover=(rule(every=600), rule(every=60, watching={"timeout": 3.0}), rule(every=300)))
+    assert {key: plan.every for key, plan in made.listings.items()} == {KEY: 60}
+
+
+def test_discovered_targets_replace_earlier_ones_beside_those_that_are_listed() -> None:
+    made = config(discover=(rule(),))
+    once = with_discovered(made, [selected([found("a"), found("b")], rule())])
+    again = with_discovered(once, [selected([found("b"), found("c")], rule())])
+    assert [target.name for target in again.targets] == ["listed", "b", "c"]
