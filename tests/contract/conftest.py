@@ -11,12 +11,14 @@ import pytest
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
 from watcher.core.state import Record
+from watcher.stores.dynamodb import contents, items, schema
+from watcher.stores.dynamodb import store as dynamodb_store
 from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.memory import MemoryStore
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
     from tests.support.dynamodb_tables import Tables
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MOMENT = "2026-11-23T11:59:00Z"
+
+SHARDS = 3
+"""Of the tables here: enough for subjects of one shard and of another."""
 
 
 def after(seconds: float) -> datetime:
@@ -68,6 +73,17 @@ async def only(store: Store, sink: str = "x", now: datetime = NOW) -> Delivery:
     """The only delivery that may be tried."""
     (found,) = await store.lane_heads(sink, now, 10)
     return found
+
+
+@pytest.fixture
+def tables(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tables]:
+    """Makes tables with fewer shards than usual: a store that is opened reads each of them."""
+    for module in (items, schema, contents, dynamodb_store):
+        monkeypatch.setattr(module, "SHARDS", SHARDS)
+    monkeypatch.setattr(dynamodb_store.Shards, "count", SHARDS)
+    items.shard_of.cache_clear()
+    yield tables
+    items.shard_of.cache_clear()
 
 
 @pytest.fixture(params=["memory", "sqlite", "dynamodb"])

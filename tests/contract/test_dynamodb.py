@@ -462,7 +462,7 @@ async def test_a_delivery_settled_by_another_daemon_is_neither_returned_nor_sett
 
 
 async def gather_all(store: DynamoStore) -> None:
-    await asyncio.gather(*map(store.loaded.refresh, range(SHARDS)))
+    await asyncio.gather(*map(store.loaded.refresh, range(store.loaded.count)))
 
 
 @pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST])
