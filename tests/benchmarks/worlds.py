@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.scenario import FaultWindow, Scenario
-from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE

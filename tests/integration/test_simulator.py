@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from structlog.testing import capture_logs
 
+from tests.support.service_models import conforms
 from tests.support.simulator import Simulator, attempt
 from tests.support.waiting import PATIENCE, SLACK
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Target
@@ -91,23 +92,6 @@ async def poll(simulator: Simulator, target: Target, **how: Any) -> dict[str, An
         return answer
 
 
-def conforms(shape: Any, value: Any, path: str = "") -> None:
-    """Fail unless `value` matches the model: every required member, no unknown one, the right types."""
-    if shape.type_name == "structure":
-        assert set(value) <= set(shape.members), f"{path}: unknown members"
-        assert set(shape.required_members) <= set(value), f"{path}: missing members"
-        for name, inner in value.items():
-            conforms(shape.members[name], inner, f"{path}.{name}")
-    elif shape.type_name == "list":
-        for inner in value:
-            conforms(shape.member, inner, f"{path}[]")
-    elif shape.type_name == "timestamp":
-        assert isinstance(value, float), path
-    else:
-        assert isinstance(value, str), path
-        assert value in shape.enum if shape.metadata.get("enum") else True, path
-
-
 def signed(url: str, target: str, body: bytes, *, service: str = "proton", **headers: str) -> dict[str, str]:
     request = AWSRequest("POST", url, {"X-Amz-Target": target, "Content-Type": aws_json.CONTENT_TYPE} | headers, body)
     SigV4Auth(Credentials("test", "test"), service, REGION).add_auth(request)
@@ -140,7 +124,7 @@ async def test_both_services_answer_in_their_own_spelling(simulator: Simulator) 
 @pytest.mark.parametrize("target", [WEB, NETWORK], ids=lambda target: target.kind.name)
 async def test_answers_have_the_models_shape(simulator: Simulator, target: Target) -> None:
     simulator.world.show(target, attempt(target, FAILED, T + 60, events=("Failed to parse",)))
-    reply = simulator.world.answer(REGION, target.api, target.id.split("/", 2)[2])
+    reply = simulator.world.poll(target)
     operation = aws_json.model(target.api).operation_model(target.kind.operation)
     conforms(operation.output_shape, json.loads(reply.body))
     assert len(json.loads(reply.body)) == 3

@@ -12,7 +12,8 @@ from tests.support.installed_command import REGION
 from tests.support.waiting import until
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, rfc3339
 from watcher.simulator.scenario import Scenario
-from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline, Unsynced
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
 

@@ -9,17 +9,10 @@ from watcher.core.model import SUCCEEDED, Attempt, Snapshot, rfc3339
 from watcher.simulator import server, world
 from watcher.simulator.aws_json import key_of
 from watcher.simulator.faults import Fault
-from watcher.simulator.scenario import FaultWindow, Throttle
-from watcher.simulator.timeline import (
-    Scene,
-    Stale,
-    Subject,
-    Timeline,
-    Unsynced,
-    advance,
-    datetime_at,
-    initial_state,
-)
+from watcher.simulator.inventory import ACCOUNT, Place
+from watcher.simulator.scenario import ApiCall, FaultWindow, Throttle
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import Scene, Stale, Timeline, Unsynced, advance, datetime_at, initial_state
 from watcher.simulator.world import CountedWindow, SimulatedTarget
 
 if TYPE_CHECKING:
@@ -79,9 +72,10 @@ class World(world.World):
     def remove(self, target: Target) -> None:
         """Answer that the target is not found from now on."""
         key = key_of(target.kind, target.identity)
-        self._targets.pop((target.region, key), None)
-        for region in (target.region, None):
-            self._timelines.pop((key, region), None)
+        for found in (self._targets, self._timelines):
+            for each in [each for each in found if each[0] == key and each[2] in (target.region, None)]:
+                del found[each]
+        self._inventories.clear()
 
     def fault(
         self,
@@ -92,14 +86,23 @@ class World(world.World):
         seconds: float | None = None,
         api: str | None = None,
         region: str | None = None,
+        account: str | None = None,
+        operation: str | None = None,
+        page: int | None = None,
         at: str | None = None,
     ) -> None:
-        """Strike the calls for `target` (None: all) from now on, before every other fault."""
+        """Strike the polls of `target` (None: all calls) from now on, before every other fault.
+
+        `operation` and `page`: another operation, or one page of a listing.
+        """
         window = FaultWindow(
             Fault(name, at) if at else Fault(name),
             key=key_of(target.kind, target.identity) if target else None,
             api=api,
             region=target.region if target else region,
+            account=account,
+            operation=operation,
+            page=page,
             begin=self.now(),
             end=float("inf") if seconds is None else self.now() + seconds,
             calls=calls,
@@ -126,7 +129,8 @@ class World(world.World):
             KeyError: the target does not exist.
             ValueError: its scenes last a number of calls, or `show` replaced them.
         """
-        found = self._target(target.region, key_of(target.kind, target.identity))
+        place = Place(ACCOUNT, target.region)
+        found = self._target(place, key_of(target.kind, target.identity))
         if found is None:
             raise KeyError(target.id)
         if found.timeline is HELD or any(scene.calls is not None for scene in found.timeline.scenes):
@@ -135,7 +139,7 @@ class World(world.World):
         hidden = [
             (window.begin, window.end)
             for window in windows
-            if window.applies_to(found.subject.key, target.api, target.region)
+            if window.applies_to(ApiCall(place, target.api, target.kind.operation, found.subject.key, is_poll=True))
         ]
         return [
             Shown(a, b, state.number, state.snapshot.latest.status, state.snapshot.latest)
@@ -157,13 +161,24 @@ class World(world.World):
                 return
             state = following
 
+    def poll(self, target: Target) -> Reply:
+        """The reply to a call for the target's sync status."""
+        return self.answer(
+            Place(ACCOUNT, target.region), target.api, target.kind.operation, target.kind.request(target)
+        )[1]
+
+    def add(self, subject: Subject, timeline: Timeline = HELD) -> None:
+        """Add a target, whose timeline begins with the world."""
+        self._timelines[subject.key, subject.account, subject.region] = (subject, timeline)
+        self._inventories.clear()
+
     def _ensured(self, target: Target) -> SimulatedTarget:
-        key = key_of(target.kind, target.identity)
-        found = self._target(target.region, key)
+        place, key = Place(ACCOUNT, target.region), key_of(target.kind, target.identity)
+        found = self._target(place, key)
         if found is None:
-            subject = Subject(target.kind, target.identity, target.region)
-            state = initial_state(subject, HELD, self._epoch, 0.0)
-            found = self._targets[target.region, key] = SimulatedTarget(subject, HELD, state)
+            self.add(Subject(target.kind, target.identity, target.region))
+            found = self._target(place, key)
+            assert found is not None
         return found
 
 

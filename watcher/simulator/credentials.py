@@ -25,6 +25,7 @@ from botocore.credentials import Credentials
 
 from watcher.simulator.aws_json import ApiError
 from watcher.simulator.faults import Reply
+from watcher.simulator.inventory import ACCOUNT
 from watcher.simulator.scenario import Role
 
 if TYPE_CHECKING:
@@ -65,19 +66,24 @@ class Signature(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TemporaryCredentials:
-    """Credentials from AssumeRole, valid until `expires` (seconds since 1970)."""
+    """Credentials of a role of `account` from AssumeRole, valid until `expires` (seconds since 1970)."""
 
     access_key: str
     secret: str
     token: str
     expires: float
+    account: str
 
 
 @dataclass(slots=True)
 class Keyring:
-    """The access keys with known secrets: `fixed` ones of the scenario, and those `issued` by AssumeRole."""
+    """The access keys with known secrets: `fixed` ones of the scenario, and those `issued` by AssumeRole.
+
+    `accounts` maps access keys to the numbers of their accounts.
+    """
 
     fixed: Mapping[str, str]
+    accounts: Mapping[str, str]
     issued: dict[str, TemporaryCredentials] = field(default_factory=dict)
 
     def verified(self, service: str, request: web.BaseRequest, body: bytes, now: float) -> Signature:
@@ -108,6 +114,11 @@ class Keyring:
             )
         return signature
 
+    def account_of(self, access_key: str) -> str:
+        """The number of the account that an access key belongs to."""
+        issued = self.issued.get(access_key)
+        return issued.account if issued else self.accounts.get(access_key, ACCOUNT)
+
     def _secret(self, access_key: str, token: str | None, now: float) -> str | None:
         issued = self.issued.get(access_key)
         if issued is None:
@@ -130,11 +141,15 @@ def assume_role(form: bytes, roles: Sequence[Role], keyring: Keyring, now: float
         raise ApiError("UnknownOperationException", "The simulated STS answers AssumeRole only.")
     arn, session = _validated(parameters)
     role = _role(arn, parameters.get("ExternalId"), roles)
+    account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
     issued = TemporaryCredentials(
-        f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64), now + role.lifetime
+        f"ASIA{secrets.token_hex(8).upper()}",
+        secrets.token_hex(20),
+        secrets.token_hex(64),
+        now + role.lifetime,
+        account,
     )
     keyring.issued[issued.access_key] = issued
-    account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
     expiration = datetime.fromtimestamp(issued.expires, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = (
         f'<AssumeRoleResponse xmlns="{NAMESPACE}"><AssumeRoleResult><AssumedRoleUser>'

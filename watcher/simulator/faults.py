@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -30,13 +30,14 @@ class Transmission(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP response. `kind` is what `Call.answer` records: a sync status, an error code, or a fault's name."""
+    """One HTTP response. `kind` is what `Call.answer` records: a sync status, `OK`, an error's code, a fault's name."""
 
     kind: str
     body: bytes
     status: int = 200
     content_type: str | None = aws_json.CONTENT_TYPE
     transmission: Transmission = Transmission.WHOLE
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ class Fault:
 
 def error_reply(service: str, code: str, message: str) -> Reply:
     """An error as `service` sends it: as its model says, or as every AWS JSON API does for other errors."""
-    status, body = aws_json.error(service, code, message)
-    return Reply(code, body, status)
+    status, body, headers = aws_json.error(service, code, message)
+    return Reply(code, body, status, headers=headers)
 
 
 def _error(code: str, message: str) -> MakeReply:

@@ -6,7 +6,8 @@ from random import Random
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, SyncEvent
 from watcher.simulator.faults import Fault
 from watcher.simulator.scenario import FaultWindow, Scenario
-from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline, Unsynced
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
 
@@ -96,7 +97,7 @@ def _attempt(random: Random, subject: Subject, outcome: str, *, stalls: bool = F
     yield Scene(Status(IN_PROGRESS, events=_events(f"Fetching {sha[:7]} from GitHub")), work)
     if outcome == FAILED:
         text = random.choice(TEMPLATE_FAILURES if subject.kind is TEMPLATE else STACK_FAILURES)
-        directory = subject.revision(sha)["directory"].removeprefix("/")
+        directory = subject.folder().removeprefix("/")
         failure = text.format(directory=directory, name=dict(subject.identity)["name"])
         yield Scene(Status(FAILED, events=_events(failure, kind="ERROR")), random.uniform(60, 300))
     else:

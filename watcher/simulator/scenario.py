@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from watcher.core.model import Target
 from watcher.simulator.faults import Fault
-from watcher.simulator.timeline import Subject, Timeline
+from watcher.simulator.inventory import Connection, Place, Repository
+from watcher.simulator.listing import MAX_PAGE
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import Timeline
+
+
+class ApiCall(NamedTuple):
+    """A call to one of the APIs, as faults see it.
+
+    `key`: of the target that it is about, or empty; `is_poll`: it asks for that target's sync status; `page`: of a
+    listing, from 1.
+    """
+
+    place: Place
+    api: str
+    operation: str
+    key: str = ""
+    is_poll: bool = False
+    page: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,21 +34,32 @@ class FaultWindow:
     """A fault that hides timelines from the moment `begin` to the moment `end`; they go on beneath it.
 
     In that time it spares the first `after` calls, and strikes `calls` more, or all. Without `key` it applies to every
-    target; `api` and `region` narrow it.
+    call, with it to those for this target's sync status, or for the `operation`. `account`, `region`, `api`,
+    `operation` and the `page` of a listing narrow it.
     """
 
     fault: Fault
     key: str | None = None
     api: str | None = None
     region: str | None = None
+    account: str | None = None
+    operation: str | None = None
+    page: int | None = None
     begin: float = 0.0
     end: float = float("inf")
     after: int = 0
     calls: int | None = None
 
-    def applies_to(self, key: str, api: str, region: str) -> bool:
-        """Whether calls for this target are among those that it counts."""
-        return self.key in (None, key) and self.api in (None, api) and self.region in (None, region)
+    def applies_to(self, call: ApiCall) -> bool:
+        """Whether this call is among those that it counts."""
+        return (
+            self.key in (None, call.key)
+            and self.api in (None, call.api)
+            and self.region in (None, call.place.region)
+            and self.account in (None, call.place.account)
+            and self.page in (None, call.page)
+            and (self.operation == call.operation if self.operation else self.key is None or call.is_poll)
+        )
 
     def strikes(self, number: int) -> bool:
         """Whether it strikes the call that it counts as `number` (from 1)."""
@@ -38,7 +68,7 @@ class FaultWindow:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """A token bucket for each region and API, as AWS has it: calls a second, and `burst` at once."""
+    """A token bucket for each account, region and API, as AWS has it: calls a second, and `burst` at once."""
 
     requests_per_second: float
     burst: int
@@ -58,7 +88,8 @@ class Scenario:
     """What a simulated AWS has.
 
     `keys` maps the access keys whose signatures are verified to their secrets; those of other keys are accepted
-    unverified. With `roles`, only these can be assumed; without, any.
+    unverified. `accounts` maps access keys to the numbers of their accounts. With `roles`, only these can be assumed;
+    without, any. `page_size` is the largest page of a listing, whatever a request asks for.
     """
 
     name: str
@@ -67,6 +98,10 @@ class Scenario:
     throttle: Throttle | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     roles: tuple[Role, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    page_size: int = MAX_PAGE
 
     def targets(self, account: str = "default", region: str = "us-east-1") -> list[Target]:
         """Every target, as a watcher would have it in the configuration of `account` and `region`."""
@@ -76,7 +111,9 @@ class Scenario:
         """The same scenario, `pace` times as fast; rates stay."""
         return replace(
             self,
-            timelines=tuple((subject, timeline.at_pace(pace)) for subject, timeline in self.timelines),
+            timelines=tuple((subject.at_pace(pace), timeline.at_pace(pace)) for subject, timeline in self.timelines),
+            repositories=tuple(each.at_pace(pace) for each in self.repositories),
+            connections=tuple(each.at_pace(pace) for each in self.connections),
             fault_windows=tuple(
                 replace(each, begin=each.begin / pace, end=each.end / pace) for each in self.fault_windows
             ),

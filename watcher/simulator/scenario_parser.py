@@ -22,7 +22,8 @@ from watcher.core.model import FAILED
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
 from watcher.simulator.scenario import FaultWindow, Role, Scenario, Throttle
-from watcher.simulator.timeline import NewAttempt, Scene, Stale, Status, Subject, Timeline, Unsynced
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import NewAttempt, Scene, Stale, Status, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
 

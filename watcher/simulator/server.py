@@ -19,8 +19,9 @@ from aiohttp import web
 from watcher.errors import ServiceUnreachable, UsageError
 from watcher.simulator import aws_json, credentials
 from watcher.simulator.faults import Reply, Transmission, error_reply
+from watcher.simulator.inventory import Place
+from watcher.simulator.operations import by_target
 from watcher.simulator.world import World
-from watcher.sources.proton import TEMPLATE
 
 DRIP_SECONDS = 0.1  # between two bytes of the fault `drip`
 MAX_CALLS = 100_000  # that `Simulator.calls` keeps
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Call(NamedTuple):
-    """One call. `at` is `time.monotonic()`; `answer` is a sync status, an error's code or a fault's name.
+    """One call. `at` is `time.monotonic()`; `answer` is a sync status, `OK`, an error's code or a fault's name.
 
     `target` is the target's id without account and region. Fields that could not be determined are empty.
     """
@@ -56,7 +57,7 @@ class Simulator:
         self.world = world
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self.url = ""
-        self._keyring = credentials.Keyring(world.scenario.keys)
+        self._keyring = credentials.Keyring(world.scenario.keys, world.scenario.accounts)
         self._stopping = asyncio.Event()
         self._runner: web.ServerRunner | None = None
 
@@ -109,12 +110,12 @@ class Simulator:
         if headers.get("Content-Type", "").startswith(FORM) and "X-Amz-Target" not in headers:
             service = api = "sts"
             operation = "AssumeRole"
-        elif request.method == "POST" and (found := aws_json.operations().get(target)):
+        elif request.method == "POST" and (found := by_target().get(target)):
             service, operation = found
             api = aws_json.SERVICES[service]
         else:
             message = f"The simulator does not answer {target!r}."
-            reply = error_reply(TEMPLATE.api, "UnknownOperationException", message)
+            reply = error_reply("proton", "UnknownOperationException", message)
             return Call(arrived, operation=target, answer=reply.kind), reply
         region = access_key = key = ""
         try:
@@ -123,15 +124,15 @@ class Simulator:
             if service == "sts":
                 reply = credentials.assume_role(body, self.world.scenario.roles, self._keyring, time.time())
             else:
-                key = aws_json.requested_key(api, body)
-                reply = self.world.answer(region, service, key)
+                place = Place(self._keyring.account_of(access_key), region)
+                key, reply = self.world.answer(place, service, operation, aws_json.checked(service, operation, body))
         except aws_json.ApiError as error:
             is_sts = service == "sts"
             reply = credentials.sts_error(error) if is_sts else error_reply(service, error.code, error.message)
         return Call(arrived, region, api, operation, key, reply.kind, access_key), reply
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
-        headers = {"x-amzn-RequestId": str(uuid4())}
+        headers = {"x-amzn-RequestId": str(uuid4()), **reply.headers}
         if reply.content_type:
             headers["Content-Type"] = reply.content_type
         if reply.transmission is Transmission.WHOLE:

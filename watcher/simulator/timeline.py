@@ -7,60 +7,18 @@ Moments are seconds since the start.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha1
 from typing import Literal
 
-from watcher.core.kinds import Kind
-from watcher.core.model import SUCCEEDED, Attempt, Snapshot, SyncEvent, Target, rfc3339
-from watcher.simulator.aws_json import key_of
+from watcher.core.model import SUCCEEDED, Attempt, Snapshot, SyncEvent, rfc3339
 from watcher.simulator.faults import Fault
-from watcher.sources.proton import TEMPLATE
+from watcher.simulator.subject import Subject
 
 MAX_ATTEMPTS = 8
 """Attempts that are kept for stale replicas."""
-
-PROTON_PROVIDERS = {"GitHub": "GITHUB", "GitHubEnterpriseServer": "GITHUB_ENTERPRISE", "Bitbucket": "BITBUCKET"}
-"""CodeConnections' names of the providers that Proton knows too, and Proton's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A target and the repository (`owner/name`) that it syncs from. Without `region` it exists in every region."""
-
-    kind: Kind
-    identity: tuple[tuple[str, str], ...]
-    region: str | None = None
-    repository: str = "example-org/infrastructure"
-    branch: str = "main"
-    provider: str = "GitHub"
-    directory: str | None = None
-    key: str = field(init=False, compare=False, default="")
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", key_of(self.kind, self.identity))
-
-    def target(self, account: str, region: str) -> Target:
-        """The target as a watcher has it in the configuration of `account` and `region`."""
-        return Target(self.kind, account, region, self.identity)
-
-    @property
-    def attempt_target(self) -> str:
-        """The `target` of its attempts, as AWS writes it."""
-        parts = dict(self.identity)
-        return f"{parts['name']}:{parts['version']}" if self.kind is TEMPLATE else parts["name"]
-
-    def revision(self, sha: str, *, branch: str | None = None, repository: str | None = None) -> dict[str, str]:
-        """A revision in its repository, with the fields that its API returns, in camelCase."""
-        parts = dict(self.identity)
-        owner, _, name = (repository or self.repository).partition("/")
-        own = f"/{parts['name']}/v{parts['version']}" if self.kind is TEMPLATE else "/deployments"
-        common = {"branch": branch or self.branch, "directory": self.directory or own, "sha": sha}
-        if self.kind is TEMPLATE:
-            provider = PROTON_PROVIDERS.get(self.provider, self.provider)
-            return common | {"repositoryName": f"{owner}/{name}", "repositoryProvider": provider}
-        return common | {"ownerId": owner, "repositoryName": name, "providerType": self.provider}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +26,9 @@ class NewAttempt:
     """How a new attempt begins. The defaults are the subject's own, and a commit derived from the attempt's number.
 
     `started`: its `startedAt`, in seconds before the attempt is first shown. With `recreated`, earlier attempts are
-    forgotten, as when a stack is deleted and created again.
+    forgotten, as when a stack is deleted and created again. `pushed`: how many seconds before the attempt its commit
+    was pushed; the commit is then derived from the repository and that moment, so that all attempts of one push have
+    the same.
     """
 
     commit: str | None = None
@@ -76,6 +36,10 @@ class NewAttempt:
     repository: str | None = None
     started: float = 0.0
     recreated: bool = False
+    pushed: float | None = None
+
+    def at_pace(self, pace: float) -> NewAttempt:
+        return self if self.pushed is None else replace(self, pushed=self.pushed / pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +53,9 @@ class Status:
     new_attempt: NewAttempt | None = None
     events: tuple[SyncEvent, ...] = ()
     latest_successful: Literal["kept", "absent", "previous"] = "kept"
+
+    def at_pace(self, pace: float) -> Status:
+        return replace(self, new_attempt=self.new_attempt.at_pace(pace)) if self.new_attempt else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +78,10 @@ class Scene:
     seconds: float | None = None
     calls: int | None = None
 
+    def at_pace(self, pace: float) -> Scene:
+        shows = self.shows.at_pace(pace) if isinstance(self.shows, Status) else self.shows
+        return replace(self, shows=shows, seconds=self.seconds and self.seconds / pace)
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -121,9 +92,7 @@ class Timeline:
 
     def at_pace(self, pace: float) -> Timeline:
         """The same timeline, `pace` times as fast."""
-        return replace(
-            self, scenes=tuple(replace(each, seconds=each.seconds and each.seconds / pace) for each in self.scenes)
-        )
+        return replace(self, scenes=tuple(scene.at_pace(pace) for scene in self.scenes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +120,14 @@ def initial_state(subject: Subject, timeline: Timeline, epoch: float, moment: fl
 
 def advance(subject: Subject, timeline: Timeline, epoch: float, state: State, moment: float) -> State:
     """The state at `moment`; `state` itself if nothing changed since."""
+    latest = state
+    for latest in steps(subject, timeline, epoch, state, moment):  # noqa: B007  the last one counts
+        pass
+    return latest
+
+
+def steps(subject: Subject, timeline: Timeline, epoch: float, state: State, moment: float) -> Iterator[State]:
+    """The states that follow `state` up to `moment`: one at the beginning of each scene."""
     while True:
         scene = timeline.scenes[state.scene]
         if scene.seconds is not None and moment >= state.since + scene.seconds:
@@ -158,13 +135,21 @@ def advance(subject: Subject, timeline: Timeline, epoch: float, state: State, mo
         elif scene.calls is not None and state.calls >= scene.calls:
             since = moment
         else:
-            return state
+            return
         index = state.scene + 1
         if index == len(timeline.scenes):
             if not timeline.repeat:
-                return state
+                return
             index = 0
         state = _enter(subject, timeline, epoch, replace(state, scene=index, since=since, calls=0, fault=None))
+        yield state
+
+
+def next_change(timeline: Timeline, state: State) -> float | None:
+    """The moment at which the next scene begins; None if time alone does not begin it."""
+    seconds = timeline.scenes[state.scene].seconds
+    is_last = not timeline.repeat and state.scene + 1 == len(timeline.scenes)
+    return None if seconds is None or is_last else state.since + seconds
 
 
 def after_call(timeline: Timeline, state: State) -> State:
@@ -198,13 +183,16 @@ def _take_status(subject: Subject, shows: Status, state: State, now: float) -> S
     latest = replace(attempts[-1], status=shows.status, events=attempts[-1].events + events)
     successes = (*state.successes, latest)[-MAX_ATTEMPTS:] if shows.status == SUCCEEDED else state.successes
     back = {"kept": 1, "previous": 2, "absent": len(successes) + 1}[shows.latest_successful]
-    successful = successes[-back] if back <= len(successes) else None
+    successful = successes[-back] if back <= len(successes) and subject.kind.has_revisions else None
     snapshot = Snapshot(latest.target_revision, latest, successful)
     return replace(state, attempts=(*attempts[:-1], latest), successes=successes, snapshot=snapshot)
 
 
 def _new_attempt(subject: Subject, plan: NewAttempt, state: State, now: float) -> Attempt:
-    sha = plan.commit or _sha(subject, state.number)
+    if plan.pushed is None:
+        sha = plan.commit or _sha(subject, state.number)
+    else:
+        sha = plan.commit or _digest(f"{subject.repository} {subject.branch} {round(state.since - plan.pushed, 3)}")
     target_revision = subject.revision(sha, branch=plan.branch, repository=plan.repository)
     started = datetime_at(now - plan.started)
     if state.attempts:
@@ -222,4 +210,8 @@ def datetime_at(epoch: float) -> datetime:
 
 
 def _sha(subject: Subject, number: int) -> str:
-    return sha1(f"{subject.key} {number}".encode(), usedforsecurity=False).hexdigest()
+    return _digest(f"{subject.key} {number}")
+
+
+def _digest(text: str) -> str:
+    return sha1(text.encode(), usedforsecurity=False).hexdigest()

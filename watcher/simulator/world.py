@@ -1,15 +1,20 @@
-"""Answers calls from a scenario: what a target's timeline shows now, unless a fault or the rate limit hides it."""
+"""Answers calls from a scenario: what timelines and the inventory show now, unless a fault or the rate hides it."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from watcher.core.model import Snapshot
+from watcher.core.kinds import Kind
+from watcher.core.model import Attempt, Snapshot
 from watcher.simulator import aws_json
 from watcher.simulator.faults import Fault, Reply, error_reply
-from watcher.simulator.scenario import FaultWindow, Scenario
-from watcher.simulator.timeline import State, Subject, Timeline, advance, after_call, initial_state
-from watcher.sources.codeconnections import STACK
+from watcher.simulator.inventory import Inventory, Place
+from watcher.simulator.listing import Fields, Request
+from watcher.simulator.operations import LISTINGS, STATUSES, requested_key, requested_page, synced_from
+from watcher.simulator.scenario import ApiCall, FaultWindow, Scenario
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import State, Timeline, advance, after_call, initial_state
 
 
 @dataclass(slots=True)
@@ -38,38 +43,73 @@ class World:
         self.windows = [CountedWindow(window) for window in scenario.fault_windows]
         """The first one that is active wins."""
         self.throttle = scenario.throttle
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
-        """By region and API: the number of tokens, and the moment at which it was counted."""
+        self._buckets: dict[tuple[Place, str], tuple[float, float]] = {}
+        """By place and API: the number of tokens, and the moment at which it was counted."""
         self._clock = clock
         self._epoch = clock()
         self._started = False
-        self._targets: dict[tuple[str, str], SimulatedTarget] = {}
+        self._targets: dict[tuple[str, str | None, str], SimulatedTarget] = {}
+        """By key, account (None: the same target in every account) and region."""
         self._timelines = {
-            (subject.key, subject.region): (subject, timeline) for subject, timeline in scenario.timelines
+            (subject.key, subject.account, subject.region): (subject, timeline)
+            for subject, timeline in scenario.timelines
         }
+        self._inventories: dict[Place, Inventory] = {}
 
     def start(self) -> None:
         """Make this moment 0, at which timelines begin; later calls change nothing."""
         if not self._started:
             self._epoch, self._started = self._clock(), True
+            self._inventories.clear()
 
     def now(self) -> float:
         """Seconds since the start."""
         return self._clock() - self._epoch if self._started else 0.0
 
-    def answer(self, region: str, service: str, key: str) -> Reply:
-        """The reply to one call for a target; the call counts for faults and scenes that last a number of calls."""
+    def answer(self, place: Place, service: str, operation: str, request: Request) -> tuple[str, Reply]:
+        """The key of the target that a call is about, and the reply.
+
+        The call counts for faults, and for scenes that last a number of calls.
+        """
         moment, api = self.now(), aws_json.SERVICES[service]
-        if self._exceeds_rate(region, api, moment):
-            return error_reply(service, "ThrottlingException", "Rate exceeded")
-        fault = self._fault_for(region, api, key, moment)
-        target = self._target(region, key)
+        key, kind = requested_key(api, operation, request), STATUSES.get((api, operation))
+        if self._exceeds_rate(place, api, moment):
+            return key, error_reply(service, "ThrottlingException", "Rate exceeded")
+        try:
+            page = requested_page(api, operation, request)
+            fault = self._fault_for(ApiCall(place, api, operation, key, kind is not None, page), moment)
+            if kind:
+                return key, self._status(kind, place, service, key, request, fault)
+            fields = partial(LISTINGS[api, operation].answer, self.inventory(place), moment, request)
+            return key, fault.applied(service, fields) if fault else Reply("OK", aws_json.encode(service, fields()))
+        except aws_json.ApiError as error:
+            return key, error_reply(service, error.code, error.message)
+
+    def inventory(self, place: Place) -> Inventory:
+        """What an account has in a region."""
+        found = self._inventories.get(place)
+        if found is None:
+            has = self.scenario
+            subjects = [subject for subject, _ in self._timelines.values()]
+            found = Inventory(place, self._epoch, has.page_size, subjects, has.repositories, has.connections)
+            self._inventories[place] = found
+        return found
+
+    def _status(self, kind: Kind, place: Place, service: str, key: str, request: Request, fault: Fault | None) -> Reply:
+        """The reply to a call for a sync status."""
+        moment = self.now()
+        target = self._target(place, key)
+        if target and not (target.subject.synced and target.subject.exists(moment)):
+            target = None
         if fault:
             # A scene that lasts a number of calls counts only those that see it.
-            return fault.applied(service, lambda: aws_json.answer(self._advance(target, moment)) if target else {})
+            return fault.applied(service, lambda: self._fields(kind, place, target, request) or {})
         if target is None:
-            name = key.rsplit("/", 1)[-1] if api == STACK.api else key.split("/")[2]
-            return error_reply(service, "ResourceNotFoundException", f"The resource {name} was not found.")
+            fields = self._fields(kind, place, target, request)
+            if fields is None:
+                name = request[next(part for part in kind.identity if part.name == kind.named_by).parameter]
+                return error_reply(service, "ResourceNotFoundException", f"The resource {name} was not found.")
+            return Reply(fields["latestSync"]["status"] if fields else "UNSYNCED", aws_json.encode(service, fields))
         snapshot = self._advance(target, moment)
         target.state = after_call(target.timeline, target.state)
         if target.state.fault:
@@ -79,35 +119,57 @@ class World:
             target.sent = (snapshot, Reply(status, aws_json.encode(service, aws_json.answer(snapshot))))
         return target.sent[1]
 
-    def _fault_for(self, region: str, api: str, key: str, moment: float) -> Fault | None:
+    def _fields(self, kind: Kind, place: Place, target: SimulatedTarget | None, request: Request) -> Fields | None:
+        """The answer about a target, or a repository without a timeline of its own; None: it does not exist."""
+        moment = self.now()
+        if target:
+            return aws_json.answer(self._advance(target, moment))
+        members = synced_from(kind, self.inventory(place), moment, request)
+        targets = [found for each in members if (found := self._target(place, each.key))]
+        return (
+            aws_json.answer(repository_snapshot([self._advance(each, moment) for each in targets])) if targets else None
+        )
+
+    def _fault_for(self, call: ApiCall, moment: float) -> Fault | None:
         """The fault of this call, which is counted."""
         for each in self.windows:
             window = each.window
-            if window.begin <= moment < window.end and window.applies_to(key, api, region):
+            if window.begin <= moment < window.end and window.applies_to(call):
                 each.calls += 1
                 if window.strikes(each.calls):
                     return window.fault
         return None
 
-    def _exceeds_rate(self, region: str, api: str, moment: float) -> bool:
+    def _exceeds_rate(self, place: Place, api: str, moment: float) -> bool:
         """Whether this call is throttled; if not, it takes a token."""
         if self.throttle is None:
             return False
-        tokens, since = self._buckets.get((region, api), (self.throttle.burst, moment))
+        tokens, since = self._buckets.get((place, api), (self.throttle.burst, moment))
         gained = max(0.0, moment - since) * self.throttle.requests_per_second
         tokens = min(self.throttle.burst, tokens + gained)
-        self._buckets[region, api] = (tokens - 1 if tokens >= 1 else tokens), moment
+        self._buckets[place, api] = (tokens - 1 if tokens >= 1 else tokens), moment
         return tokens < 1
 
-    def _target(self, region: str, key: str) -> SimulatedTarget | None:
-        target = self._targets.get((region, key))
-        if target is None:
-            found = self._timelines.get((key, region)) or self._timelines.get((key, None))
-            if found is None:
-                return None
-            target = self._targets[region, key] = SimulatedTarget(*found, initial_state(*found, self._epoch, 0.0))
-        return target
+    def _target(self, place: Place, key: str) -> SimulatedTarget | None:
+        for account in (place.account, None):
+            if target := self._targets.get((key, account, place.region)):
+                return target
+            for region in (place.region, None):
+                if found := self._timelines.get((key, account, region)):
+                    target = SimulatedTarget(*found, initial_state(*found, self._epoch, 0.0))
+                    self._targets[key, account, place.region] = target
+                    return target
+        return None
 
     def _advance(self, target: SimulatedTarget, moment: float) -> Snapshot:
         target.state = advance(target.subject, target.timeline, self._epoch, target.state, moment)
         return target.state.snapshot
+
+
+def repository_snapshot(targets: list[Snapshot]) -> Snapshot:
+    """What a repository without a timeline of its own shows: the latest attempt of what is synced from it."""
+    attempts = [each.latest for each in targets if each.latest]
+    if not attempts:
+        return Snapshot(None, None, None)
+    latest: Attempt = max(attempts, key=lambda each: each.started_at)
+    return Snapshot(None, replace(latest, target=None, initial_revision=None, target_revision=None), None)

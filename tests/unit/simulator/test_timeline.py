@@ -8,13 +8,13 @@ import pytest
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED
 from watcher.simulator.faults import Fault
+from watcher.simulator.subject import Subject
 from watcher.simulator.timeline import (
     NewAttempt,
     Scene,
     Stale,
     State,
     Status,
-    Subject,
     Timeline,
     Unsynced,
     advance,

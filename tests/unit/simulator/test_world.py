@@ -11,13 +11,13 @@ from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.generator import generate
 from watcher.simulator.scenario import FaultWindow, Scenario, Throttle
-from watcher.simulator.timeline import NewAttempt, Scene, Status, Subject, Timeline
+from watcher.simulator.subject import Subject
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import STACK, stack
 
 REGION = "us-east-1"
 NET = stack("default", REGION, "net")
-CC = "codeconnections"
 NEW = NewAttempt()
 TIMELINE = Timeline((Scene(Status(IN_PROGRESS, NEW), 10), Scene(Status(SUCCEEDED), 10), Scene(Status(FAILED, NEW))))
 
@@ -44,7 +44,7 @@ def world(
 
 
 def ask(world: World, region: str = REGION) -> str:
-    return world.answer(region, CC, "stack/net").kind
+    return world.poll(stack("default", region, "net")).kind
 
 
 def test_a_timeline_begins_when_the_world_starts(clock: Clock) -> None:
@@ -122,7 +122,7 @@ def test_a_shown_attempt_stays_until_a_timeline_is_set(clock: Clock) -> None:
 def test_showing_nothing_is_a_target_that_never_synced(clock: Clock) -> None:
     made = world(clock)
     made.show(NET, None)
-    assert set(json.loads(made.answer(REGION, CC, "stack/net").body)) == {"DesiredState"}
+    assert set(json.loads(made.poll(NET).body)) == {"DesiredState"}
 
 
 def test_the_expected_statuses_are_what_polls_see(clock: Clock) -> None:
@@ -134,8 +134,8 @@ def test_the_expected_statuses_are_what_polls_see(clock: Clock) -> None:
     assert len({shown.number for shown in expected}) > 3
     for shown in expected:
         clock.now = start + (shown.begin + shown.end) / 2
-        reply = json.loads(made.answer(REGION, target.api, target.id.split("/", 2)[2]).body)["latestSync"]
-        assert (reply["status"], reply["startedAt"]) == (shown.status, shown.attempt.started_at.timestamp())
+        latest = json.loads(made.poll(target).body)["latestSync"]
+        assert (latest["status"], latest["startedAt"]) == (shown.status, shown.attempt.started_at.timestamp())
 
 
 def test_the_expected_statuses_leave_out_what_faults_hide(clock: Clock) -> None:
