@@ -139,7 +139,7 @@ async def test_a_short_fault_is_no_event(simulator: Simulator) -> None:
 
 
 async def test_what_cannot_pass_is_not_tried_again(simulator: Simulator) -> None:
-    target = a_stack(interval=60.0)
+    target = a_stack("data", interval=60.0)  # by its name, it is polled in the first second
     config = a_config(simulator.url, [target], retry=Retry(4, 0.01, 0.02), unreadable_after=1)
     for fault, calls in (("access_denied", 1), ("not_found", 1), ("validation", 1), ("server_error", 4), ("reset", 4)):
         simulator.calls.clear()
