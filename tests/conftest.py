@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import logging
 import os
 import signal
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +69,20 @@ def _logs_as_before() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let an order be asked for that no test may depend on."""
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in a random order, the same for a seed")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each of several workers compile other modules first; the others then find them compiled."""
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if worker is None or workers is None:
+        return
+    chosen = [session.config.invocation_params.dir / arg.partition("::")[0] for arg in session.config.args]
+    folder = Path(__file__).parent
+    modules = [file for path in chosen for file in sorted(path.rglob("test_*.py")) if file.is_relative_to(folder)]
+    for file in modules[int(worker.removeprefix("gw")) :: int(workers)]:
+        # Whatever is wrong with it, the collection imports it again, and says so.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(file.relative_to(folder.parent).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:
