@@ -4,7 +4,6 @@ The rows are built at most once a second for all clients, in slices between whic
 """
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from watcher.core.status import RANKS, Status
 from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
-from watcher.web.query import Filter
+from watcher.web.query import Filter, Row
 from watcher.web.responses import Compressor, Response
 from watcher.web.views import committed_row, polling_row
 
@@ -81,10 +80,10 @@ class PeerRecords:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Each row with its JSON, ordered by how bad its status is, and the response with all of them."""
+    """The rows, ordered by how bad its status is, and the response with all of them."""
 
     now: str
-    rows: list[tuple[Mapping[str, Any], str]]
+    rows: list[Row]
     whole: SingleFlight[Response]
 
 
@@ -100,7 +99,7 @@ class Overview:
 
     async def counts(self) -> dict[str, int]:
         """How many targets have each status; every status is there."""
-        found = Counter(row["standing"] for row, _ in (await self._rows.get()).rows)
+        found = Counter(row.fields["standing"] for row in (await self._rows.get()).rows)
         return {status.value: found[status.value] for status in Status}
 
     async def response(self, wanted: Filter | None) -> Response:
@@ -123,14 +122,13 @@ class Overview:
     async def _build(self) -> _Rows:
         records = await self._peers.records()
         targets = self._daemon.config.targets
-        rows: list[tuple[Mapping[str, Any], str]] = []
+        rows: list[Row] = []
         for start in range(0, len(targets), SLICE):
             if self._daemon.config.targets is not targets:  # reloaded meanwhile: some may not be configured any more
                 return await self._build()
-            part = [self.row(target, records) for target in targets[start : start + SLICE]]
-            rows += [(row, json.dumps(row, separators=(",", ":"))) for row in part]
+            rows += [Row(self.row(target, records)) for target in targets[start : start + SLICE]]
             await asyncio.sleep(0)
-        rows.sort(key=lambda each: (RANKS[each[0]["standing"]], each[0]["id"]))
+        rows.sort(key=lambda row: (RANKS[row.fields["standing"]], row.fields["id"]))
         if len(self._committed) > len(targets):
             ids = self._daemon.config.targets_by_id
             self._committed = {key: kept for key, kept in self._committed.items() if key in ids}
@@ -146,6 +144,6 @@ async def _joined(rows: _Rows, wanted: Filter | None) -> Response:
     texts: list[str] = []
     for start in range(0, len(rows.rows), SLICE):
         part = rows.rows[start : start + SLICE]
-        texts += [text for row, text in part if wanted is None or wanted.accepts(row)]
+        texts += [row.json for row in part if wanted is None or wanted.accepts(row)]
         await asyncio.sleep(0)
     return Response(f'{{"now":"{rows.now}","targets":[{",".join(texts)}]}}'.encode())

@@ -1,9 +1,11 @@
 """Parses URLs: target ids in paths, and the parameters of queries. Pure."""
 
+import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
@@ -76,6 +78,23 @@ def _canonical(raw: str) -> str:
     return "/".join(path_segment(unquote(part)) for part in raw.split("/"))
 
 
+class Row:
+    """A target's row, its JSON, and the text that is searched, made at the first search and kept for all others."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.fields = fields
+        self.json = json.dumps(fields, separators=(",", ":"))
+
+    @cached_property
+    def haystack(self) -> str:
+        """What the page shows of the row, in lower case."""
+        fields = self.fields
+        labels = (f"{name}={value}" for name, value in fields["labels"].items())
+        parts = (fields[part] or "" for part in ("id", "name", "title", "repository", "branch", "sha", "note"))
+        unreadable = fields["unreadable"]
+        return "\n".join((*parts, unreadable["message"] if unreadable else "", *labels)).lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which rows `/api/targets` returns."""
@@ -87,23 +106,16 @@ class Filter:
     labels: tuple[tuple[str, str], ...] = ()
     text: str = ""
 
-    def accepts(self, row: Mapping[str, Any]) -> bool:
+    def accepts(self, row: Row) -> bool:
         """Whether a row matches."""
+        fields = row.fields
         return (
-            self.account in (None, row["account"])
-            and self.kind in (None, row["kind"])
-            and self.status in (None, row["standing"], row["status"])
-            and all(row["labels"].get(name) == value for name, value in self.labels)
-            and (not self.text or self.text in haystack(row))
+            self.account in (None, fields["account"])
+            and self.kind in (None, fields["kind"])
+            and self.status in (None, fields["standing"], fields["status"])
+            and all(fields["labels"].get(name) == value for name, value in self.labels)
+            and (not self.text or self.text in row.haystack)
         )
-
-
-def haystack(row: Mapping[str, Any]) -> str:
-    """The text of a row that is searched, in lower case: what the page shows of it."""
-    labels = (f"{name}={value}" for name, value in row["labels"].items())
-    parts = (row[part] or "" for part in ("id", "name", "title", "repository", "branch", "sha", "note"))
-    unreadable = row["unreadable"]
-    return "\n".join((*parts, unreadable["message"] if unreadable else "", *labels)).lower()
 
 
 def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:

@@ -13,6 +13,7 @@ from watcher.util.globs import _matcher, matches
 from watcher.web.query import (
     Filter,
     QueryError,
+    Row,
     events_query,
     stream_after,
     target_id,
@@ -72,12 +73,12 @@ def test_nothing_else_finds_it(raw: str) -> None:
     ],
 )
 def test_a_row_passes_when_all_that_is_asked_for_is_so(pairs: list[tuple[str, str]], lets: bool) -> None:  # noqa: FBT001
-    assert targets_filter(pairs).accepts(ROW) is lets
+    assert targets_filter(pairs).accepts(Row(ROW)) is lets
 
 
 def test_what_cannot_be_read_is_found_by_why() -> None:
     row = {**ROW, "unreadable": {"message": "Access denied for role X"}}
-    assert Filter(text="role x").accepts(row)
+    assert Filter(text="role x").accepts(Row(row))
 
 
 @pytest.mark.parametrize(
