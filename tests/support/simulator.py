@@ -59,8 +59,10 @@ class World(world.World):
     def show_snapshot(self, target: Target, snapshot: Snapshot) -> Snapshot:
         """Answer with exactly this from now on."""
         held = self._ensured(target)
+        self._publish(held, held.state.snapshot, snapshot, self.now())
         held.timeline = HELD
         held.state = world.State(0, self.now(), snapshot=snapshot)
+        self._schedule(held)
         return snapshot
 
     def set_timeline(self, target: Target, timeline: Timeline) -> None:
@@ -68,6 +70,7 @@ class World(world.World):
         held = self._ensured(target)
         held.timeline = timeline
         held.state = initial_state(held.subject, timeline, self._epoch, self.now())
+        self._schedule(held)
 
     def remove(self, target: Target) -> None:
         """Answer that the target is not found from now on."""

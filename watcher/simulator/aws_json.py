@@ -37,6 +37,15 @@ INVALID = {
 }
 """The code of the error for wrong input, by API."""
 
+QUERY_CODES = {
+    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+    "EmptyBatchRequest": "AWS.SimpleQueueService.EmptyBatchRequest",
+    "TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+    "BatchEntryIdsNotDistinct": "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+    "MessageNotInflight": "AWS.SimpleQueueService.MessageNotInflight",
+}
+"""The codes that errors of SQS had in its older protocol, which it still sends in a header; the others are equal."""
+
 _TYPES: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "string": ((str,), "a String"),
     "blob": ((str,), "a Blob"),
@@ -147,7 +156,7 @@ def error(service: str, code: str, message: str) -> tuple[int, bytes, dict[str, 
     namespace = described.metadata["targetPrefix"].rpartition(".")[0] or f"com.amazonaws.{service}"
     headers = {}
     if "awsQueryCompatible" in described.metadata:  # clients read the code of the older protocol from a header
-        headers["x-amzn-query-error"] = f"{rules.get('code', code)};{'Receiver' if server_fault else 'Sender'}"
+        headers["x-amzn-query-error"] = f"{QUERY_CODES.get(code, code)};{'Receiver' if server_fault else 'Sender'}"
     return status, json.dumps({"__type": f"{namespace}#{code}", member: message}).encode(), headers
 
 

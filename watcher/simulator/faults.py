@@ -1,5 +1,7 @@
 """The faults of the simulated AWS by name, each as a pure function that makes its reply from the correct answer."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,6 +40,15 @@ class Reply:
     content_type: str | None = aws_json.CONTENT_TYPE
     transmission: Transmission = Transmission.WHOLE
     headers: Mapping[str, str] = field(default_factory=dict)
+    long_poll: LongPoll | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LongPoll:
+    """A call that has nothing yet, and waits for it at most so many `seconds`; `again` returns a newer reply."""
+
+    seconds: float
+    again: Callable[[], Reply]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from watcher.core.kinds import Kind
-from watcher.simulator import codeconnections, proton
+from watcher.simulator import codeconnections, proton, sqs
 from watcher.simulator.aws_json import SERVICES, key_of, model
 from watcher.simulator.inventory import Inventory
 from watcher.simulator.listing import Operation, Request, page_number
@@ -26,6 +26,8 @@ LISTINGS: Mapping[tuple[str, str], Operation] = {
 }
 """What returns the inventory, by API and operation."""
 
+QUEUES = tuple(("sqs", operation) for operation in ("GetQueueUrl", *sqs.OPERATIONS))
+
 
 @cache
 def by_target() -> Mapping[str, tuple[str, str]]:
@@ -34,7 +36,7 @@ def by_target() -> Mapping[str, tuple[str, str]]:
     for service, api in SERVICES.items():
         prefix = model(service).metadata["targetPrefix"]
         for each in (prefix, prefix.rpartition(".")[2]):
-            for of, operation in (*STATUSES, *LISTINGS):
+            for of, operation in (*STATUSES, *LISTINGS, *QUEUES):
                 if of == api:
                     found[f"{each}.{operation}"] = service, operation
     return found
@@ -44,7 +46,8 @@ def requested_key(api: str, operation: str, request: Request) -> str:
     """The key of the target that a request is about; empty if it is about none."""
     if kind := STATUSES.get((api, operation)):
         return key_of(kind, tuple((part.name, request[part.parameter]) for part in kind.identity))
-    return LISTINGS[api, operation].key(request)
+    found = LISTINGS.get((api, operation))
+    return found.key(request) if found else ""
 
 
 def requested_page(api: str, operation: str, request: Request) -> int:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from watcher.core.model import Target
 from watcher.simulator.faults import Fault
+from watcher.simulator.git_events import QueueSettings
 from watcher.simulator.inventory import Connection, Place, Repository
 from watcher.simulator.listing import MAX_PAGE
 from watcher.simulator.subject import Subject
@@ -102,6 +103,7 @@ class Scenario:
     connections: tuple[Connection, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
     page_size: int = MAX_PAGE
+    queues: tuple[QueueSettings, ...] = ()
 
     def targets(self, account: str = "default", region: str = "us-east-1") -> list[Target]:
         """Every target, as a watcher would have it in the configuration of `account` and `region`."""
@@ -113,6 +115,7 @@ class Scenario:
             self,
             timelines=tuple((subject.at_pace(pace), timeline.at_pace(pace)) for subject, timeline in self.timelines),
             repositories=tuple(each.at_pace(pace) for each in self.repositories),
+            queues=tuple(each.at_pace(pace) for each in self.queues),
             connections=tuple(each.at_pace(pace) for each in self.connections),
             fault_windows=tuple(
                 replace(each, begin=each.begin / pace, end=each.end / pace) for each in self.fault_windows

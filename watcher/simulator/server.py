@@ -24,6 +24,7 @@ from watcher.simulator.operations import by_target
 from watcher.simulator.world import World
 
 DRIP_SECONDS = 0.1  # between two bytes of the fault `drip`
+LONG_POLL_STEP = 0.05  # seconds between two looks of a long poll
 MAX_CALLS = 100_000  # that `Simulator.calls` keeps
 FORM = "application/x-www-form-urlencoded"
 LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -47,7 +48,7 @@ class Call(NamedTuple):
 
 
 class Simulator:
-    """Proton, CodeConnections (under both of its names) and STS AssumeRole on one port.
+    """Proton, CodeConnections (under both of its names), SQS and STS AssumeRole on one port.
 
     `calls` has the last calls. `url` is the base URL once it is started. Signatures and temporary credentials depend on
     the system's clock, timelines on the world's.
@@ -83,6 +84,7 @@ class Simulator:
         self.world.start()
         address = self._runner.addresses[0]
         self.url = f"http://[{address[0]}]:{address[1]}" if ":" in address[0] else f"http://{address[0]}:{address[1]}"
+        self.world.url = self.url
         return self.url
 
     async def stop(self) -> None:
@@ -95,6 +97,9 @@ class Simulator:
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         call, reply = self._reply(request, body)
+        if reply.long_poll:
+            reply = await self._received(reply, reply.long_poll.seconds)
+            call = call._replace(answer=reply.kind)
         self.calls.append(call)
         return await self._send(request, reply)
 
@@ -130,6 +135,15 @@ class Simulator:
             is_sts = service == "sts"
             reply = credentials.sts_error(error) if is_sts else error_reply(service, error.code, error.message)
         return Call(arrived, region, api, operation, key, reply.kind, access_key), reply
+
+    async def _received(self, reply: Reply, seconds: float) -> Reply:
+        """The reply of a long poll that has something; the last one after so many seconds, or when this stops."""
+        until = time.monotonic() + seconds
+        while reply.long_poll and (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), min(left, LONG_POLL_STEP))
+            reply = reply.long_poll.again()
+        return reply
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         headers = {"x-amzn-RequestId": str(uuid4()), **reply.headers}

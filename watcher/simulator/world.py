@@ -7,14 +7,16 @@ from functools import partial
 
 from watcher.core.kinds import Kind
 from watcher.core.model import Attempt, Snapshot
-from watcher.simulator import aws_json
-from watcher.simulator.faults import Fault, Reply, error_reply
-from watcher.simulator.inventory import Inventory, Place
+from watcher.simulator import aws_json, sqs
+from watcher.simulator.event_bus import EventBus
+from watcher.simulator.faults import Fault, LongPoll, Reply, error_reply
+from watcher.simulator.git_events import Change
+from watcher.simulator.inventory import ACCOUNT, Inventory, Place
 from watcher.simulator.listing import Fields, Request
 from watcher.simulator.operations import LISTINGS, STATUSES, requested_key, requested_page, synced_from
 from watcher.simulator.scenario import ApiCall, FaultWindow, Scenario
 from watcher.simulator.subject import Subject
-from watcher.simulator.timeline import State, Timeline, advance, after_call, initial_state
+from watcher.simulator.timeline import State, Timeline, after_call, initial_state, next_change, steps
 
 
 @dataclass(slots=True)
@@ -27,12 +29,17 @@ class CountedWindow:
 
 @dataclass(slots=True)
 class SimulatedTarget:
-    """A target of one region, and where its timeline stands. `sent`: its last reply, and the snapshot in it."""
+    """A target of one region, and where its timeline stands.
+
+    `sent`: its last reply, and the snapshot in it; `changes_at`: the moment in the calendar of the event bus.
+    """
 
     subject: Subject
+    place: Place
     timeline: Timeline
     state: State
     sent: tuple[Snapshot, Reply] | None = None
+    changes_at: float | None = None
 
 
 class World:
@@ -55,12 +62,18 @@ class World:
             for subject, timeline in scenario.timelines
         }
         self._inventories: dict[Place, Inventory] = {}
+        self.bus = EventBus(scenario.queues)
+        self.url = ""
+        """The base of the URLs of queues."""
 
     def start(self) -> None:
         """Make this moment 0, at which timelines begin; later calls change nothing."""
         if not self._started:
             self._epoch, self._started = self._clock(), True
             self._inventories.clear()
+            for subject, _ in self._timelines.values() if self.bus.queues else ():
+                for region in self.bus.regions if subject.region is None else {subject.region}:
+                    self._target(Place(subject.account or ACCOUNT, region), subject.key)
 
     def now(self) -> float:
         """Seconds since the start."""
@@ -80,6 +93,8 @@ class World:
             fault = self._fault_for(ApiCall(place, api, operation, key, kind is not None, page), moment)
             if kind:
                 return key, self._status(kind, place, service, key, request, fault)
+            if api == "sqs":
+                return key, fault.applied(service, dict) if fault else self._of_queue(place, operation, request)
             fields = partial(LISTINGS[api, operation].answer, self.inventory(place), moment, request)
             return key, fault.applied(service, fields) if fault else Reply("OK", aws_json.encode(service, fields()))
         except aws_json.ApiError as error:
@@ -94,6 +109,22 @@ class World:
             found = Inventory(place, self._epoch, has.page_size, subjects, has.repositories, has.connections)
             self._inventories[place] = found
         return found
+
+    def _of_queue(self, place: Place, operation: str, request: Request) -> Reply:
+        """The reply to a call for a queue.
+
+        Raises:
+            ApiError: the call is refused.
+        """
+        moment = self.now()
+        if operation == "GetQueueUrl":
+            return Reply("OK", aws_json.encode("sqs", sqs.queue_url(self.bus.queues, self.url, place, request)))
+        for target in self.bus.due(moment):
+            self._advance(target, moment)
+        fields = sqs.OPERATIONS[operation](sqs.queue_of(self.bus.queues, place, request), moment, request)
+        again = partial(self._of_queue, place, operation, request)
+        wait = LongPoll(sqs.wait_seconds(request), again) if operation == "ReceiveMessage" and not fields else None
+        return Reply("EMPTY" if wait else "OK", aws_json.encode("sqs", fields), long_poll=wait)
 
     def _status(self, kind: Kind, place: Place, service: str, key: str, request: Request, fault: Fault | None) -> Reply:
         """The reply to a call for a sync status."""
@@ -156,14 +187,40 @@ class World:
                 return target
             for region in (place.region, None):
                 if found := self._timelines.get((key, account, region)):
-                    target = SimulatedTarget(*found, initial_state(*found, self._epoch, 0.0))
+                    state = initial_state(*found, self._epoch, 0.0)
+                    own = Place(account or ACCOUNT, place.region)
+                    target = SimulatedTarget(found[0], own, found[1], state)
                     self._targets[key, account, place.region] = target
+                    self._schedule(target)
                     return target
         return None
 
     def _advance(self, target: SimulatedTarget, moment: float) -> Snapshot:
-        target.state = advance(target.subject, target.timeline, self._epoch, target.state, moment)
+        """What the target shows at this moment; the event bus gets what happened since the last time."""
+        for state in steps(target.subject, target.timeline, self._epoch, target.state, moment):
+            self._publish(target, target.state.snapshot, state.snapshot, state.since)
+            target.state = state
+        if target.changes_at is None or target.changes_at <= moment:
+            self._schedule(target)
         return target.state.snapshot
+
+    def _schedule(self, target: SimulatedTarget) -> None:
+        if self.bus.queues:
+            self.bus.schedule(target, next_change(target.timeline, target.state))
+
+    def _publish(self, target: SimulatedTarget, before: Snapshot, after: Snapshot, moment: float) -> None:
+        """Send the event of a status that a stack or a repository of CodeConnections got."""
+        subject, latest, previous = target.subject, after.latest, before.latest
+        if not self.bus.queues or latest is None or subject.kind.api != "codeconnections":
+            return
+        if previous and (previous.started_at, previous.status) == (latest.started_at, latest.status):
+            return
+        inventory = self.inventory(target.place)
+        linked = inventory.links.get(dict(subject.identity).get("link", ""))
+        arn = inventory.connection_arn(linked) if linked else None
+        status = previous.status if previous else None
+        change = Change(subject, target.place, self._epoch + moment, latest, status, linked, arn)
+        self.bus.publish(change, self._epoch)
 
 
 def repository_snapshot(targets: list[Snapshot]) -> Snapshot:
