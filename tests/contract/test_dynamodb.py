@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, refused, sent
 from tests.support.dynamodb_tables import Fate, Tables, address, made
@@ -115,10 +117,54 @@ async def test_a_commit_on_a_state_that_was_deleted_and_written_again_raises_a_c
     first, second = await watchers(2)
     await first.commit([Entry("a", ONE)], NOW)
     await second.reload(["a"])
-    await first.forget(["a"])
+    await first.forget(["a"], NOW)
     await first.commit([Entry("a", ONE)], NOW)
     with pytest.raises(StoreConflict):
         await second.commit([Entry("a", TWO)], NOW)
+
+
+async def test_a_subject_that_one_daemon_forgot_goes_on_in_sequence_at_another(watchers: Watchers) -> None:
+    first, second = await watchers(2)
+    await first.commit([Entry("a", THREE)], NOW)
+    await first.forget(["a"], NOW)
+    assert await second.loaded.load(shard_of("a")) == {"a": THREE}
+    await second.commit([Entry("a", Record(sequence=4), [(event(4), ["x"])], THREE)], NOW)
+    assert await first.prune(after(60), 9) == 1
+    assert await first.records() == {"a": Record(sequence=4)}
+
+
+async def test_a_subject_that_another_daemon_polls_is_not_forgotten(gated: DynamoStore, watchers: Watchers) -> None:
+    (other,) = await watchers(1)
+    await gated.commit([Entry("a", ONE)], NOW)
+    get = gated.table.get
+
+    async def slow(key: Any) -> Any:
+        """Read the item, and let the other daemon write it."""
+        found = await get(key)
+        await other.reload(["a"])
+        await other.commit([Entry("a", TWO)], NOW)
+        return found
+
+    gated.table.get = slow  # type: ignore[method-assign]
+    assert await gated.forget(["a"], NOW) == 0
+    assert await other.records() == {"a": TWO}
+
+
+@pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST])
+async def test_a_forgetting_of_unknown_outcome_may_be_repeated(gated: DynamoStore, gate: Gate, fate: Fate) -> None:
+    await gated.commit([Entry("a", THREE)], NOW)
+    gate.fates["TransactWriteItems"] = [fate]
+    for _ in range(2):
+        with contextlib.suppress(StoreError):
+            await gated.forget(["a"], NOW)
+    assert await gated.records() == {"a": THREE}
+    assert await gated.prune(after(1), 9) == 1
+    assert await gated.records() == {}
+    with pytest.raises(StoreConflict):
+        await gated.commit([Entry("a", Record(sequence=4))], after(2))
+    with capture_logs() as logs:
+        assert await gated.reload(["a"]) == {}
+    assert logs == [], "it was not lost"
 
 
 @pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST, Fate.BROKEN, Fate.NO_JSON])
@@ -200,7 +246,7 @@ async def test_nothing_is_lost_while_the_table_refuses_writes(
 ) -> None:
     entries = [entry("a", 1), entry("b", 2)]
     gate.always = fate
-    for work in (gated.commit(entries, NOW), gated.forget(["a"]), gated.set_sinks(["x"], NOW), gated.records()):
+    for work in (gated.commit(entries, NOW), gated.forget(["a"], NOW), gated.set_sinks(["x"], NOW), gated.records()):
         with pytest.raises(StoreError, match=r"slow down|not authorized") as refused:
             await work
         assert refused.value.passing is (fate is Fate.THROTTLED)

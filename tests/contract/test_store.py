@@ -30,10 +30,37 @@ async def test_a_later_commit_replaces_a_state(store: Store) -> None:
 
 async def test_forgotten_subjects_lose_their_state_and_keep_their_events(store: Store) -> None:
     await store.commit([Entry(name, Record(), [(event(i, name), ["out"])]) for i, name in enumerate("abc")], NOW)
-    await store.forget(["a", "b", "unknown"])
+    assert await store.forget(["a", "b", "unknown"], NOW) == 2
     assert set(await store.records()) == {"c"}
     assert len(await store.events(EventQuery())) == 3
     assert len(await store.due("out", 10)) == 3
+
+
+async def test_the_sequence_of_a_forgotten_subject_is_kept_until_it_is_pruned(store: Store) -> None:
+    record = Record(Known(None, NOW), 3, Outage(NOW, "X", "why", 3))
+    await store.commit([Entry("a", record, [(event(1), ["x"])]), Entry("b", record)], NOW)
+    assert await store.forget(["a", "b"], NOW) == 2
+    assert await store.forget(["a", "b"], NOW + timedelta(1)) == 0, "they were forgotten before"
+    kept = Record(sequence=3)
+    assert await store.records() == await store.reload(["a", "b"]) == {"a": kept, "b": kept}
+    assert await store.prune(NOW, 9) == 0
+    later = NOW + timedelta(seconds=1)
+    assert await store.prune(later, 1) == 1
+    assert await store.prune(later, 9) == 1
+    assert await store.records() == {}
+
+
+async def test_a_forgotten_subject_that_comes_back_goes_on_in_sequence(store: Store) -> None:
+    await store.commit([Entry("a", Record(Known(None, NOW), 3), [(event(1), ["x"])])], NOW)
+    await store.forget(["a"], NOW)
+    again = Record(Known(None, NOW), 4)
+    await store.commit([Entry("a", again, [(event(2), ["x"])], Record(sequence=3))], NOW)
+    await store.prune(NOW + timedelta(1), 9)
+    assert await store.records() == {"a": again}
+    assert [each.event.id for each in await store.due("x", 10)] == [event(1).id, event(2).id]
+    await store.forget(["a"], NOW + timedelta(2))
+    await store.prune(NOW + timedelta(2), 9)
+    assert await store.records() == {"a": Record(sequence=4)}
 
 
 async def test_each_sink_gets_what_was_routed_to_it_in_order(store: Store) -> None:

@@ -50,6 +50,8 @@ async def filled(address: str) -> None:
     await store.set_sinks(["x", "y"], NOW)
     await store.mark_alive(NOW)
     await store.keep_listing(LISTING)
+    await store.commit([Entry("gone", Record(sequence=9))], NOW)
+    await store.forget(["gone"], after(0.5))
     await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
     first, *_ = await store.due("x", 1)
     await store.settle([sent(first)], after(1))
@@ -120,6 +122,23 @@ async def test_deliveries_go_on_after_an_import_where_they_were(addresses: dict[
     head = await _head_at(store, 80)
     assert (head.tries, head.failures) == (1, 1)
     assert await store.replay("x", NOW, lambda _: True) == 0
+    await store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
+async def test_a_forgotten_subject_is_pruned_after_an_import_when_it_would_have_been(
+    addresses: dict[str, list[str]], kind: str
+) -> None:
+    first, second = addresses[kind]
+    await filled(first)
+    await moved(first, second)
+    store = store_for(second)
+    await store.open()
+    for moment, sequences in ((0.5, [9]), (0.75, [])):
+        await store.prune(after(moment), 1)
+        assert [
+            record.sequence for subject, record in (await store.records()).items() if subject == "gone"
+        ] == sequences
     await store.close()
 
 
@@ -340,7 +359,7 @@ def _one_of_each() -> list[Part]:
     sending = Sending(1, "a", "x", 0, DeliveryState.DEAD, 1, 2.0, 3.0, "no", 1, 2.0, 3.0)
     return [
         Sinks(("x",)),
-        State("a", Record(known, 7, Outage(NOW, "X", "why", 3))),
+        State("a", Record(known, 7, Outage(NOW, "X", "why", 3)), 5.0),
         LISTING,
         Recorded(1, 0.0, event(1)),
         sending,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,6 +25,8 @@ from watcher.observability.metrics import Metrics
 from watcher.sources.codeconnections import stack
 from watcher.web import overview
 from watcher.web.overview import PeerRecords
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -117,7 +120,8 @@ async def test_what_is_missing_in_the_table_is_looked_for_sooner(
     monkeypatch.setattr(overview, "PEERS_KEPT_INCOMPLETE_SECONDS", 0.0)
     monkeypatch.setattr("watcher.util.single_flight.REST_FACTOR", 0.0)
     _, there = targets_of(site.peek)
-    await site.peek.store.forget([there.id])
+    await site.peek.store.forget([there.id], LONG_AGO)
+    await site.peek.store.prune(LONG_AGO + timedelta(seconds=1), 9)
     known = PeerRecords(site.peek)
     assert there.id not in await known.records()
     await site.peek.see(there, attempt(2, "SUCCEEDED"))

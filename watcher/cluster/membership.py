@@ -85,12 +85,10 @@ class Membership:
         if not loaded:
             return unread
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
-        gone = known.keys() - self._config().subjects
-        if gone:
-            # The state of a target that is no longer configured is deleted.
+        self._recorder.adopt(known)
+        if gone := known.keys() - self._config().subjects:
+            # The state of a target that is no longer configured is forgotten.
             await self._recorder.forget(gone)
-            log.info("state.forgotten", subjects=len(gone))
-        self._recorder.adopt({subject: record for subject, record in known.items() if subject not in gone})
         self.held |= loaded.keys()
         self._polling.reconfigure(self.restricted(self._config()), taken_over=True)
         self._relay.wake()
@@ -121,7 +119,8 @@ class Membership:
 
     async def _unload(self, shards: Collection[int]) -> None:
         """Drop these shards from memory once what was observed of them is recorded."""
-        gone = [subject for subject in self._config().subjects if self._shards.shard_of(subject) in shards]
+        known = {*self._config().subjects, *self._recorder.records}
+        gone = [subject for subject in known if self._shards.shard_of(subject) in shards]
         await self._recorder.drop(gone)
         for shard in shards:
             self._shards.unload(shard)

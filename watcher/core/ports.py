@@ -205,7 +205,7 @@ class Reader(Protocol):
         """
 
     async def records(self) -> dict[str, Record]:
-        """Return the state of every subject."""
+        """Return the state of every subject; of a forgotten one with events, what was kept."""
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
         """Return recorded events with their numbers, oldest first."""
@@ -261,8 +261,11 @@ class Store(Reader, Protocol):
     async def reload(self, subjects: Collection[str]) -> dict[str, Record]:
         """Return the current states of subjects, also those that another daemon wrote; without those that have none."""
 
-    async def forget(self, subjects: Collection[str]) -> None:
-        """Delete the states of subjects that are no longer configured; their events stay."""
+    async def forget(self, subjects: Collection[str], now: datetime) -> int:
+        """Forget the states of subjects that are no longer configured, and return of how many; their events stay.
+
+        Of a subject with events `state.forgotten` is kept, until `prune` or the next commit.
+        """
 
     async def keep_listing(self, listing: Listing) -> None:
         """Keep a complete listing in place of the last one; of two that are kept at the same moment, one stays."""
@@ -292,7 +295,7 @@ class Store(Reader, Protocol):
         """Return how many deliveries wait, by sink."""
 
     async def prune(self, before: datetime, limit: int) -> int:
-        """Delete up to `limit` events that were recorded `before`, and return how many.
+        """Delete up to `limit` events that were recorded, and subjects that were forgotten `before`; return how many.
 
         An event stays while a delivery of it waits, or ended later than `before`.
         """

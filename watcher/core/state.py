@@ -80,6 +80,11 @@ class Record:
     outage: Outage | None = None
 
 
+def forgotten(record: Record) -> Record:
+    """Return what is kept of a subject that left the configuration: if it comes back, its events go on in sequence."""
+    return Record(sequence=record.sequence)
+
+
 def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
     """Return `attempt` with the API's fields in camelCase and its times in UTC."""
     form: dict[str, Any] = _ATTEMPT.write(attempt)

@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from watcher.core.ports import Clock, Entry, Store
-from watcher.core.state import Record
+from watcher.core.state import Record, forgotten
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observability.observer import Observer
 
@@ -37,7 +37,7 @@ _NOTHING = Record()
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """Subjects to forget, in turn with results; their states are deleted in the store as well, unless `kept`."""
+    """Subjects to forget, in turn with results; the store forgets their states as well, unless they are `kept`."""
 
     subjects: Collection[str]
     kept: bool = False
@@ -67,13 +67,9 @@ class Recorder:
 
     async def load(self, subjects: Collection[str]) -> None:
         """Load the states of `subjects`, and forget all others: they are no longer configured."""
-        kept = await self._store.records()
-        wanted = set(subjects)
-        gone = [subject for subject in kept if subject not in wanted]
-        if gone:
-            await self._store.forget(gone)
-            log.info("state.forgotten", subjects=len(gone))
-        self.records = {subject: record for subject, record in kept.items() if subject in wanted}
+        self.records = await self._store.records()
+        gone = self.records.keys() - set(subjects)
+        self._forgotten(gone, await self._store.forget(gone, self.clock.now()))
 
     def adopt(self, records: Mapping[str, Record]) -> None:
         """Add the stored states of subjects that this daemon polls from now on."""
@@ -96,7 +92,7 @@ class Recorder:
         await self._in_turn(entry)
 
     async def forget(self, subjects: Collection[str]) -> None:
-        """Delete the states of `subjects`, after everything that was recorded before; return when that is done."""
+        """Forget the states of `subjects`, after everything that was recorded before; return when that is done."""
         await self._in_turn(Forgetting(subjects))
 
     async def _in_turn(self, work: Entry | Forgetting) -> None:
@@ -142,12 +138,23 @@ class Recorder:
                 self._idle.set()
 
     async def _forget(self, work: Forgetting, done: asyncio.Future[None]) -> None:
-        if not work.kept:
-            await self._retry(partial(self._store.forget, work.subjects))
+        count = 0 if work.kept else await self._retry(partial(self._store.forget, work.subjects, self.clock.now()))
         del self._waiting[0]
-        for subject in work.subjects:
-            self.records.pop(subject, None)
+        if work.kept:
+            for subject in work.subjects:
+                self.records.pop(subject, None)
+        else:
+            self._forgotten(work.subjects, count)
         done.set_result(None)
+
+    def _forgotten(self, subjects: Collection[str], count: int) -> None:
+        """Keep of `subjects` what the store keeps, which forgot `count` of them now and the others before."""
+        for subject in subjects:
+            left = forgotten(self.records.pop(subject, _NOTHING))
+            if left.sequence:
+                self.records[subject] = left
+        if count:
+            log.info("state.forgotten", subjects=count)
 
     async def _keep(self, batch: Sequence[tuple[Entry, asyncio.Future[None]]]) -> None:
         superseded = await self._retry(partial(self._commit, [entry for entry, _ in batch]))

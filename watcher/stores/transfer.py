@@ -37,6 +37,8 @@ class State:
 
     subject: str
     record: Record
+    forgotten: float | None = None
+    """When it left the configuration, in seconds since 1970; None: it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,9 @@ def _written(part: Part) -> tuple[str, Any]:
     match part:
         case Sinks(names):
             return "sinks", [*names]
-        case State(subject, record):
-            return "state", {"subject": subject, "record": json.loads(state.dump(record))}
+        case State(subject, record, forgotten):
+            left = {} if forgotten is None else {"forgotten": forgotten}
+            return "state", {"subject": subject, "record": json.loads(state.dump(record)), **left}
         case Listing(key, completed_at, targets):
             at = rfc3339(completed_at)
             return "listing", {**key._asdict(), "completed_at": at, "targets": targets_to_json(targets)}
@@ -177,7 +180,7 @@ def _part(kind: str, values: Any) -> Part:
         case "sinks":
             return Sinks(tuple(dict.fromkeys(values)))
         case "state":
-            return State(values["subject"], state.load(json.dumps(values["record"])))
+            return State(values["subject"], state.load(json.dumps(values["record"])), values.get("forgotten"))
         case "listing":
             key = ListingKey(values["account"], values["region"], values["kind"])
             return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"]))
@@ -188,7 +191,7 @@ def _part(kind: str, values: Any) -> Part:
 
 _FORMS: dict[str, Any] = {
     "sinks": Each(list, is_unicode),
-    "state": {"subject": is_unicode, "record": {}},
+    "state": {"subject": is_unicode, "record": {}, "forgotten": Optional(is_moment, null=False)},
     "listing": {
         "account": is_unicode, "region": is_unicode, "kind": is_unicode, "completed_at": is_time,
         "targets": Each(list, {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from watcher.aws.sessions import Sessions
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.core.ports import Entry
-from watcher.core.state import Record
+from watcher.core.state import Known, Record
 from watcher.errors import TargetUnreadable
 from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observers
@@ -193,6 +194,21 @@ async def test_what_was_recorded_before_a_target_was_forgotten_does_not_come_bac
     assert set(recorder.records) == {B, C}
     assert set(await store.records()) == {B, C}
     running.cancel()
+
+
+async def test_a_target_that_was_forgotten_goes_on_in_sequence() -> None:
+    store = MemoryStore()
+    first = Recorder(store, SystemClock(), lambda: None, Observers())
+    running = asyncio.create_task(first.run())
+    for subject in (A, B):
+        await first.record(Entry(subject, Record(Known(None, datetime.now(UTC)), 3)))
+    await first.forget([A])
+    assert first.record_of(A) == Record(sequence=3)
+    running.cancel()
+    again = Recorder(store, SystemClock(), lambda: None, Observers())
+    for _ in range(2):
+        await again.load([C])
+        assert again.records == await store.records() == {A: Record(sequence=3), B: Record(sequence=3)}
 
 
 async def test_a_configuration_that_comes_before_the_first_turn_plans_nothing_twice() -> None:

@@ -15,6 +15,12 @@ UNDELIVERED = {"O": DeliveryState.WAITING, "D": DeliveryState.DEAD}
 """The states of deliveries by the kind of their partition; those of others are written in the items."""
 
 
+def forgotten_items(subject: str, moment: float, values: Item) -> tuple[Item, Item]:
+    """Return what is kept of a subject that was forgotten: its state, with these `values`, and the note of it."""
+    left: Item = {"subject": subject, "forgotten": moment}
+    return at(items.state(subject), left | values), at(items.forgotten(subject, moment), left)
+
+
 def event_items(key: EventKey, event: Event, recorded: float, text: Item) -> tuple[Item, Item, Item]:
     """Return the items of an event: itself, its place in the history, and its place by its ID."""
     named: Item = {"number": key.number, "id": event.id, "subject": event.subject}

@@ -8,7 +8,6 @@ its entry is the same object.
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
@@ -25,12 +24,13 @@ from watcher.errors import StoreConflict, StoreError
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import ConditionFailedError, UnknownOutcomeError
 from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, keep_text
+from watcher.stores.dynamodb.forgotten import forget
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.retention import Retention
 from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.dynamodb.shard_outbox import ShardOutbox
-from watcher.stores.dynamodb.table import ABSENT, MAX_WRITTEN, Delete, Operation, Put, Table, gather
+from watcher.stores.dynamodb.table import ABSENT, MAX_WRITTEN, Operation, Put, Table, gather
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Version:
     @classmethod
     def of(cls, record: Record, item: Item) -> Version:
         """Return the version in an item."""
-        return cls(record, {name: item[name] for name in ("tx", "n", "parts", "count") if name in item})
+        return cls(record, {name: item[name] for name in ("tx", "n", "parts", "count", "forgotten") if name in item})
 
 
 @dataclass(slots=True)
@@ -166,8 +166,8 @@ class Committer:
         found = await gather(map(self._reload, dict.fromkeys(subjects)))
         return {subject: record for subject, record in found if record is not None}
 
-    async def forget(self, subjects: Collection[str]) -> None:
-        await gather(map(self._forget, dict.fromkeys(subjects)))
+    async def forget(self, subjects: Collection[str], now: datetime) -> int:
+        return sum(await gather(self._forget(subject, now.timestamp()) for subject in dict.fromkeys(subjects)))
 
     async def load(self, shard: int) -> dict[str, Record]:
         """Read the states of a shard, and then its waiting deliveries."""
@@ -256,19 +256,33 @@ class Committer:
         if found is not None:
             self._versions[subject] = Version.of(*found[1:])
             return subject, found[1]
-        if self._versions.pop(subject, None) is not None:
+        version = self._versions.pop(subject, None)
+        if version is not None and "forgotten" not in version.item:
             log.warning("state.lost", subject=subject, consequence="the next poll counts as the first observation",
                         reason="the table is new, or a daemon with another configuration deleted it")  # fmt: skip
         return subject, None
 
-    async def _forget(self, subject: str) -> None:
-        key = items.state(subject)
-        item = await self._table.get(key)
-        if item is not None:
-            with contextlib.suppress(ConditionFailedError):  # another daemon still polls it
-                await self._table.write(Delete(key, "tx = :tx", {":tx": item["tx"]}))
+    async def _forget(self, subject: str, now: float) -> bool:
+        """Forget a subject; returns False if there was nothing to forget, or another daemon still polls it."""
+        known = self._versions.get(subject)
+        if known is not None and "forgotten" in known.item:
+            return False
+        found = await self._contents.record_of(await self._table.get(items.state(subject)))
+        if found is None:
+            self._versions.pop(subject, None)
+            return False
+        _, record, item = found
+        if "forgotten" in item:
+            self._versions[subject] = Version.of(record, item)
+            return False
+        done, left = await forget(self._table, record, item, now)
+        if left is None:
+            self._versions.pop(subject, None)
+        else:
+            self._versions[subject] = Version.of(state.forgotten(record), left)
+        if done:
             await _tidy(forget_text(self._table, item))
-        self._versions.pop(subject, None)
+        return done
 
     async def _forget_texts(self, discarded: Sequence[Item]) -> None:
         # Another daemon may have written on top of what was committed though its response was lost.

@@ -6,6 +6,7 @@
 | `M` | `K` | the sinks of the last start, and those that are `coming` |
 | `M` | `A` | when a daemon last marked the table as up to date; unlike `W#`, it is kept when the daemon stops |
 | `T#<shard>` | subject | a subject's state; `tx` names the transaction that wrote it, `n` the last event's number |
+| `G` | moment, subject | a subject that was forgotten at that moment: what is kept of it is pruned by this |
 | `E#<subject>` | number, id | an event with its body |
 | `H` | hour | an hour in which there are events |
 | `H#<hour>` | number, id | an event's place in the history |
@@ -56,8 +57,8 @@ class Key(NamedTuple):
 
 
 META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
-LISTINGS = "F"
-"""The partition of the listings."""
+LISTINGS, FORGOTTEN = "F", "G"
+"""The partitions of the listings, and of the subjects that were forgotten."""
 
 
 class EventKey(NamedTuple):
@@ -144,6 +145,11 @@ def settled(event_id: str, place: Place) -> Key:
     return Key(by_id(event_id), f"D{SEPARATOR}{sort_of(place)}")
 
 
+def forgotten(subject: str, moment: float) -> Key:
+    """Return the key of the note that a subject was forgotten."""
+    return Key(FORGOTTEN, f"{number_at(moment):020}{SEPARATOR}{part(subject)}")
+
+
 def listing(key: ListingKey) -> Key:
     """Return the key of a listing."""
     return Key(LISTINGS, SEPARATOR.join(map(part, key)))
@@ -202,7 +208,7 @@ def checked(item: Item) -> Item:
     """
     partition, _, rest = str(item["k"]).partition("#")
     form = _DELIVERY if "sink" in item and partition in {"O", "D", "X"} else _FORMS.get(partition)
-    if form is not None and (rest or partition == LISTINGS):
+    if form is not None and (rest or partition in {LISTINGS, FORGOTTEN}):
         check(item, form, "the item")
         if item.get("state", "sent") not in _STATES:
             raise ValueError(f"the item.state cannot be {item['state']!r}")
@@ -240,7 +246,8 @@ _NAMED = {"number": int, "id": str, "subject": str}
 _SHOWN = {**_NAMED, "type": str, "time": str, "recorded": is_moment}
 _OWED = Each(list, str)
 _FORMS: dict[str, Any] = {
-    "T": {"subject": str, "tx": str, "n": Optional(int), **_TEXT},
+    "T": {"subject": str, "tx": str, "n": Optional(int), "forgotten": Optional(is_moment), **_TEXT},
+    FORGOTTEN: {"subject": str, "forgotten": is_moment},
     "E": _SHOWN | _TEXT,
     "H": _SHOWN,
     "X": _NAMED,

@@ -10,7 +10,7 @@ from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryState, ReminderRequest
 from watcher.core.retry_policy import OVER
-from watcher.stores.dynamodb import codec, items
+from watcher.stores.dynamodb import codec, forgotten, items
 from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, text_of
 from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
@@ -60,7 +60,8 @@ class Retention:
         return sum(await gather(self._remind(request, moment) for request in requests))
 
     async def prune(self, before: datetime, limit: int) -> int:
-        moment, done = before.timestamp(), 0
+        moment = before.timestamp()
+        done = await forgotten.prune(self._table, moment, limit)
         for hour in await self._contents.hours():
             if hour > items.hour_of(items.number_at(moment)):
                 break

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
+from operator import itemgetter
 from uuid import uuid4
 
 from watcher.core import state
@@ -26,7 +27,17 @@ from watcher.stores.dynamodb.table import Delete, Put, Update, batches, gather
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 BATCH = 50
-KINDS = ("T#", "E#", "H", "X#", "O#", "D#", items.LISTINGS, "P#")  # how the partitions begin that an import fills
+KINDS = (
+    "T#",
+    "E#",
+    "H",
+    "X#",
+    "O#",
+    "D#",
+    items.LISTINGS,
+    items.FORGOTTEN,
+    "P#",
+)  # how the partitions begin that an import fills
 READS_PER_TERM = 4  # of the counters
 
 
@@ -42,8 +53,9 @@ class DynamoMover(DynamoReader):
         """Yield everything in the order of an export."""
         await schema.check(self.table)
         yield Sinks(tuple(sorted(await self.registered_sinks())))
-        for subject, record in sorted((await self.records()).items()):
-            yield State(subject, record)
+        states = filter(None, await gather(map(self.contents.record_of, await self.contents.shards("T"))))
+        for subject, record, item in sorted(states, key=itemgetter(0)):
+            yield State(subject, record, item.get("forgotten"))
         for _, listing in sorted((await self.listings()).items()):
             yield listing
         known: set[EventKey] = set()
@@ -141,8 +153,11 @@ class DynamoMover(DynamoReader):
 
     async def _write_state(self, part: State, names: _Names) -> None:
         values: Item = {"subject": part.subject, "tx": uuid4().hex, "n": names.last.get(part.subject, 0)}
-        text = await keep_text(self.table, state.dump(part.record))
-        await self.table.write(Put(codec.at(items.state(part.subject), values | text)))
+        values |= await keep_text(self.table, state.dump(part.record))
+        written = [codec.at(items.state(part.subject), values)]
+        if part.forgotten is not None:
+            written = [*codec.forgotten_items(part.subject, part.forgotten, values)]
+        await gather(self.table.write(Put(item)) for item in written)
 
     async def _empty(self) -> bool:
         listed = await self.table.query(items.LISTINGS)

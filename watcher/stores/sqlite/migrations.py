@@ -83,6 +83,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
             targets TEXT NOT NULL,
             PRIMARY KEY (account, region, kind)) WITHOUT ROWID""",
     ),
+    # When the subject left the configuration, in seconds since 1970.
+    (
+        "ALTER TABLE record ADD COLUMN forgotten REAL",
+        "CREATE INDEX record_forgotten ON record (forgotten) WHERE forgotten IS NOT NULL",
+    ),
 )
 
 VERSION = len(STEPS)

@@ -190,20 +190,27 @@ def retry_now(connection: sqlite3.Connection, sink: str, since: float) -> int:
 
 
 def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
-    """Delete up to `limit` events recorded before a time that no sink needs; returns how many."""
+    """Delete up to `limit` of the events that no sink needs and the forgotten subjects, of before a time.
+
+    Returns how many.
+    """
     connection.execute(
         """DELETE FROM delivery INDEXED BY delivery_reminder
            WHERE reminder > 0 AND state <> 'waiting' AND ended < ?""",
         (before,),
     )
-    return connection.execute(
+    subjects = connection.execute(
+        "DELETE FROM record WHERE subject IN (SELECT subject FROM record WHERE forgotten < ? LIMIT ?)", (before, limit)
+    ).rowcount
+    events = connection.execute(
         """DELETE FROM event WHERE number IN (
              SELECT number FROM event WHERE recorded < :before AND NOT EXISTS (
                SELECT 1 FROM delivery WHERE delivery.number = event.number
                AND (state = 'waiting' OR ended >= :before))
              ORDER BY recorded LIMIT :limit)""",
-        {"before": before, "limit": limit},
+        {"before": before, "limit": limit - subjects},
     ).rowcount
+    return subjects + events
 
 
 def set_sinks(connection: sqlite3.Connection, sinks: Collection[str]) -> list[str]:

@@ -35,11 +35,8 @@ class SqliteStore(SqliteReader):
         wanted = set(subjects)
         return {subject: record for subject, record in (await self.records()).items() if subject in wanted}
 
-    async def forget(self, subjects: Collection[str]) -> None:
-        rows = [(subject,) for subject in subjects]
-        await self.database.change(
-            lambda connection: connection.executemany("DELETE FROM record WHERE subject = ?", rows)
-        )
+    async def forget(self, subjects: Collection[str], now: datetime) -> int:
+        return await self.database.change(_forget, subjects, now.timestamp())
 
     async def keep_listing(self, listing: Listing) -> None:
         await self.database.change(write_listing, listing)
@@ -119,7 +116,8 @@ def write_listing(connection: sqlite3.Connection, listing: Listing) -> None:
 def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float) -> None:
     for entry in entries:
         connection.execute(
-            "INSERT INTO record VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET state = excluded.state",
+            """INSERT INTO record (subject, state) VALUES (?, ?)
+               ON CONFLICT (subject) DO UPDATE SET state = excluded.state, forgotten = NULL""",
             (entry.subject, state.dump(entry.record)),
         )
         if entry.events:
@@ -130,6 +128,22 @@ def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float
                 (event.id, event.type, event.subject, event.time, now, event.body),
             ).lastrowid
             outbox.add(connection, int(number or 0), event.subject, sinks)
+
+
+def _forget(connection: sqlite3.Connection, subjects: Collection[str], now: float) -> int:
+    """Forget the states of subjects; returns how many were not forgotten before."""
+    count = 0
+    for subject in subjects:
+        row = connection.execute("SELECT state FROM record WHERE subject = ? AND forgotten IS NULL", (subject,))
+        for (text,) in row.fetchall():
+            count += 1
+            kept = state.forgotten(state.load(text, subject))
+            if kept.sequence:
+                sql = "UPDATE record SET state = ?, forgotten = ? WHERE subject = ?"
+                connection.execute(sql, (state.dump(kept), now, subject))
+            else:
+                connection.execute("DELETE FROM record WHERE subject = ?", (subject,))
+    return count
 
 
 def _change(

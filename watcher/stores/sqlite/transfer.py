@@ -50,8 +50,8 @@ class SqliteMover:
 def _read(connection: sqlite3.Connection) -> Iterator[Part]:
     """Everything, in the order in which `write` wants it."""
     yield Sinks(tuple(name for (name,) in connection.execute("SELECT name FROM sink ORDER BY name")))
-    for subject, text in connection.execute("SELECT subject, state FROM record ORDER BY subject"):
-        yield State(subject, state.load(text, subject))
+    for subject, text, forgotten in connection.execute("SELECT subject, state, forgotten FROM record ORDER BY subject"):
+        yield State(subject, state.load(text, subject), forgotten)
     yield from read_listings(connection, {})
     for recorded, *fields in connection.execute(
         "SELECT recorded, number, id, type, subject, time, body FROM event ORDER BY number"
@@ -83,8 +83,8 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
             case Sinks(names):
                 connection.execute("DELETE FROM sink")
                 connection.executemany("INSERT INTO sink VALUES (?)", [(name,) for name in names])
-            case State(subject, record):
-                connection.execute("INSERT INTO record VALUES (?, ?)", (subject, state.dump(record)))
+            case State(subject, record, forgotten):
+                connection.execute("INSERT INTO record VALUES (?, ?, ?)", (subject, state.dump(record), forgotten))
             case Listing():
                 write_listing(connection, part)
             case Recorded(number, recorded, event):
