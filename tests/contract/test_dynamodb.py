@@ -906,7 +906,6 @@ async def test_events_and_deliveries_that_watcher_never_writes_are_reported(watc
     await store.commit([entry("a", 1)], NOW)
     raw = Table(table)
     (body,), (waiting,) = await raw.query("E#a"), await raw.query(f"O#{shard_of('a')}")
-    await raw.close()
     for odd, words in (
         (body | {"text": "no JSON"}, "the event .* of a cannot be read"),
         (body | {"number": "1"}, "the item.number cannot be"),
@@ -915,12 +914,13 @@ async def test_events_and_deliveries_that_watcher_never_writes_are_reported(watc
         (waiting | {"owed": "odd"}, "the item.owed cannot be"),
         (waiting | {"recorded": -1}, "the item.recorded cannot be"),
     ):
-        await write(table, odd)
+        await raw.write(Put(odd))
         async with opened(DynamoReader(table)) as reader:
             with pytest.raises(StoreError, match=f"^dynamodb://{table.table}: .*{words}"):
                 await reader.deliveries(DeliveryQuery())
-        await write(table, body)
-        await write(table, waiting)
+        await raw.write(Put(body))
+        await raw.write(Put(waiting))
+    await raw.close()
 
 
 async def test_an_attribute_of_another_type_is_reported(table: Address) -> None:
