@@ -16,7 +16,7 @@ from tests.benchmarks.worlds import syncing
 from watcher.core.diff import diff
 from watcher.core.model import SUCCEEDED
 from watcher.polling.rate_limiter import windows
-from watcher.polling.schedule import Schedule, first_due, next_due
+from watcher.polling.schedule import Lane, Schedule, first_due, next_due
 from watcher.simulator.timeline import advance, datetime_at, initial_state
 
 if TYPE_CHECKING:
@@ -87,15 +87,15 @@ def watch(world: World, how: Watch) -> list[Reported]:
     under_way: list[tuple[float, float, float, str]] = []
     count = len(world.targets)
     for name in world.targets:
-        schedule.add(name, first_due(name, how.interval, now, count=count, rate=how.rate), active=False)
+        schedule.add(name, first_due(name, how.interval, now, count=count, rate=how.rate))
     spacing, allowed = _spacing(how), 0.0
     while now < world.until:
         while under_way and under_way[0][0] <= now:
             answered, due, begun, name = heapq.heappop(under_way)
             if world.targets[name].poll(begun + CALL / 2, answered):
-                schedule.add(name, begun + how.active_interval, active=True)
+                schedule.add(name, begun + how.active_interval, Lane.ACTIVE)
             else:
-                schedule.add(name, next_due(name, how.interval, answered, late=begun - due), active=False)
+                schedule.add(name, next_due(name, how.interval, answered, late=begun - due))
         free = len(under_way) < CONCURRENCY
         taken = schedule.take(now) if free and now >= allowed else None
         if taken is not None:

@@ -22,7 +22,7 @@ from watcher.polling.endpoint import Endpoint
 from watcher.polling.rate_limiter import LOWEST
 from watcher.polling.recorder import Recorder
 from watcher.polling.results import PollResults
-from watcher.polling.schedule import Schedule, first_due, next_due
+from watcher.polling.schedule import Lane, Schedule, first_due, next_due
 
 log = structlog.get_logger()
 
@@ -145,7 +145,7 @@ class Poller:
         count, rate = len(targets), self.endpoint.rate_limiter.allowed
         for target in targets:
             due = first_due(target.id, target.interval, now, count=count, rate=rate, taken_over=self._taken_over)
-            self._schedule.add(target.id, due, active=False)
+            self._schedule.add(target.id, due)
 
     async def _dispatch(self) -> None:
         """Begin one poll, or wait until one may be due."""
@@ -230,7 +230,7 @@ class Poller:
                 self._results.forget([target.id])
                 self.endpoint.forget([target.id])
             elif outcome is PollOutcome.SUPERSEDED and not self._results.endpoint_unreadable:
-                self._schedule.add(current.id, self._clock.monotonic(), active=True)
+                self._schedule.add(current.id, self._clock.monotonic(), Lane.ACTIVE)
             else:
                 self._reschedule(current, due, begun)
 
@@ -260,6 +260,6 @@ class Poller:
             following = begun + target.active_interval
         else:
             following = next_due(target.id, target.interval, now, late=begun - due)
-        self._schedule.add(target.id, min(following, until), active=unfinished)
+        self._schedule.add(target.id, min(following, until), Lane.ACTIVE if unfinished else Lane.SETTLED)
         if self._results.endpoint_unreadable:
             self._probe_at = now + min(target.interval for target in self._targets.values())

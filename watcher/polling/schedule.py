@@ -1,12 +1,13 @@
 """When each target is due, and which due target is polled next. Pure; all times are monotonic seconds.
 
 A settled target is due on a grid whose phase is a hash of its id, so that the load is even and a restart changes
-nothing. If more targets are due than the rate allows, the most overdue is first, and targets whose sync is under way
-alternate with settled ones.
+nothing. If more targets are due than the rate allows, the most overdue is first, and those that probably change now get
+more polls than settled ones (`Lane`).
 """
 
 import heapq
 from collections.abc import Collection
+from enum import IntEnum
 from hashlib import blake2b
 from math import ceil
 
@@ -56,50 +57,74 @@ def next_due(target_id: str, interval: float, now: float, *, late: float) -> flo
     return now if late >= interval else on_grid(target_id, interval, now)
 
 
+class Lane(IntEnum):
+    """Why a target is due, the most urgent reason first."""
+
+    HINTED = 0
+    """A message reported a change of it."""
+    REPOSITORY_CHANGED = 1
+    """The repository that it is synced from has a new attempt."""
+    ACTIVE = 2
+    """Its sync is under way."""
+    SETTLED = 3
+
+
 class Schedule:
-    """The targets of one endpoint that are not being polled, by when they are due."""
+    """The targets of one endpoint that are not being polled, by when they are due.
+
+    Among the targets of a lane the most overdue is first. If several lanes have targets that are due, the most urgent
+    of these lanes gets every second poll, the next one every fourth, and so on, so that no lane waits for ever.
+    """
 
     def __init__(self) -> None:
-        self._settled: list[tuple[float, str]] = []
-        self._active: list[tuple[float, str]] = []
-        self._last_was_active = False
-        self._due: dict[str, float] = {}
+        self._lanes: dict[Lane, list[tuple[float, str]]] = {lane: [] for lane in Lane}
+        """Heaps; an entry counts only while `_due` has it."""
+        self._due: dict[str, tuple[float, Lane]] = {}
+        self._turn = 0
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def add(self, target_id: str, due: float, *, active: bool) -> None:
-        """Schedule a target for `due`; `active`: its sync is under way."""
-        heapq.heappush(self._active if active else self._settled, (due, target_id))
-        self._due[target_id] = due
+    def add(self, target_id: str, due: float, lane: Lane = Lane.SETTLED) -> None:
+        """Schedule a target for `due`; one that is scheduled already is moved."""
+        heap = self._lanes[lane]
+        heapq.heappush(heap, (due, target_id))
+        self._due[target_id] = (due, lane)
+        if len(heap) > 2 * len(self._due) + 100:  # most entries no longer count
+            heap[:] = [entry for entry in heap if self._due.get(entry[1]) == (entry[0], lane)]
+            heapq.heapify(heap)
 
     def discard(self, target_ids: Collection[str]) -> None:
         """Remove targets."""
-        gone = self._due.keys() & target_ids
-        if gone:
-            for heap in (self._settled, self._active):
-                heap[:] = [entry for entry in heap if entry[1] not in gone]
-                heapq.heapify(heap)
-            for target_id in gone:
-                del self._due[target_id]
+        for target_id in target_ids:
+            self._due.pop(target_id, None)
 
     def due(self, target_id: str) -> float | None:
         """Return when a target is due; None: it is not scheduled."""
-        return self._due.get(target_id)
+        scheduled = self._due.get(target_id)
+        return None if scheduled is None else scheduled[0]
 
     def next_at(self) -> float | None:
         """Return when the first target is due; None: none is scheduled."""
-        heads = [heap[0][0] for heap in (self._active, self._settled) if heap]
+        heads = [head[0] for lane in Lane if (head := self._head(lane)) is not None]
         return min(heads, default=None)
 
     def take(self, now: float) -> tuple[float, str] | None:
         """Remove and return the target that is polled next, with its due time; None: none is due."""
-        active = bool(self._active) and self._active[0][0] <= now
-        settled = bool(self._settled) and self._settled[0][0] <= now
-        if not active and not settled:
+        due = [lane for lane in Lane if (head := self._head(lane)) is not None and head[0] <= now]
+        if not due:
             return None
-        from_active = active and not (settled and self._last_was_active)
-        self._last_was_active = from_active
-        taken = heapq.heappop(self._active if from_active else self._settled)
+        if len(due) > 1:
+            self._turn += 1
+        # The numbers of turns that are divisible by 2 once, twice, …: every second, every fourth, …
+        rank = (self._turn & -self._turn).bit_length() - 1
+        taken = heapq.heappop(self._lanes[due[min(rank, len(due) - 1)]])
         del self._due[taken[1]]
         return taken
+
+    def _head(self, lane: Lane) -> tuple[float, str] | None:
+        """The first entry of a lane that counts."""
+        heap = self._lanes[lane]
+        while heap and self._due.get(heap[0][1]) != (heap[0][0], lane):
+            heapq.heappop(heap)
+        return heap[0] if heap else None

@@ -19,6 +19,7 @@ from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observers
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
+from watcher.polling.schedule import Lane
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 
@@ -217,7 +218,7 @@ async def test_a_configuration_that_comes_before_the_first_turn_plans_nothing_tw
     house.edit(("stacks:", "stacks:\n  - {name: new, account: prod}"))
     running = asyncio.create_task(poller.run())
     await asyncio.sleep(0)
-    assert len(poller._schedule._settled) == len(poller._schedule) == 4
+    assert len(poller._schedule._lanes[Lane.SETTLED]) == len(poller._schedule) == 4
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running

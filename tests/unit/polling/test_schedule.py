@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from watcher.polling.schedule import (
     FIRST_POLLS_SECONDS,
     GRAIN_SECONDS,
+    Lane,
     Schedule,
     first_due,
     next_due,
@@ -107,8 +108,8 @@ def test_nothing_is_taken_before_it_is_due() -> None:
     schedule = Schedule()
     assert schedule.next_at() is None
     assert schedule.take(1e9) is None
-    schedule.add("a", 5, active=False)
-    schedule.add("b", 4, active=True)
+    schedule.add("a", 5)
+    schedule.add("b", 4, Lane.ACTIVE)
     assert (len(schedule), schedule.next_at()) == (2, 4)
     assert schedule.take(3.999) is None
     assert schedule.take(4) == (4, "b")
@@ -120,16 +121,16 @@ def test_nothing_is_taken_before_it_is_due() -> None:
 
 def test_what_is_filled_in_and_what_is_added_wait_together() -> None:
     schedule = Schedule()
-    schedule.add("b", 2, active=False)
-    schedule.add("c", 3, active=False)
-    schedule.add("a", 1, active=False)
+    schedule.add("b", 2)
+    schedule.add("c", 3)
+    schedule.add("a", 1)
     assert [schedule.take(10) for _ in range(4)] == [(1, "a"), (2, "b"), (3, "c"), None]
 
 
 def test_the_most_overdue_goes_first() -> None:
     schedule = Schedule()
     for due, target_id in ((3, "c"), (1, "a"), (2, "b")):
-        schedule.add(target_id, due, active=False)
+        schedule.add(target_id, due)
     assert [schedule.take(100) for _ in range(3)] == [(1, "a"), (2, "b"), (3, "c")]
 
 
@@ -148,18 +149,45 @@ def test_active_targets_have_every_second_turn_while_settled_ones_wait(
 ) -> None:
     schedule = Schedule()
     for due, name in enumerate(settled):
-        schedule.add(name, due, active=False)
+        schedule.add(name, due)
     for due, name in enumerate(active):
-        schedule.add(name, due, active=True)
+        schedule.add(name, due, Lane.ACTIVE)
     turns = [schedule.take(100) for _ in expected]
     assert "".join(turn[1] for turn in turns if turn) == expected
+
+
+def test_of_several_lanes_that_wait_each_gets_half_as_many_turns_as_the_one_before() -> None:
+    schedule = Schedule()
+    for lane in Lane:
+        for number in range(64):
+            schedule.add(f"{lane.name} {number}", 0.0, lane)
+    turns = Counter(taken[1].partition(" ")[0] for _ in range(64) if (taken := schedule.take(1.0)))
+    assert turns == {"HINTED": 32, "REPOSITORY_CHANGED": 16, "ACTIVE": 8, "SETTLED": 8}
+
+
+def test_a_target_that_is_scheduled_again_is_only_due_as_scheduled_last() -> None:
+    schedule = Schedule()
+    for due, lane in ((5.0, Lane.SETTLED), (1.0, Lane.HINTED), (3.0, Lane.SETTLED)):
+        schedule.add("a", due, lane)
+    assert (schedule.due("a"), schedule.next_at(), len(schedule)) == (3.0, 3.0, 1)
+    assert schedule.take(2.0) is None
+    assert schedule.take(9.0) == (3.0, "a")
+    assert schedule.take(9.0) is None
+
+
+def test_targets_that_are_moved_without_end_take_no_memory_for_each_move() -> None:
+    schedule = Schedule()
+    for move in range(10_000):
+        schedule.add(f"t{move % 7}", 1000.0 + move)
+    assert len(schedule._lanes[Lane.SETTLED]) < 200
+    assert schedule.next_at() == 1000.0 + 9993
 
 
 def test_under_a_backlog_every_target_is_served_once_before_any_is_served_again() -> None:
     schedule = Schedule()
     targets = IDS[:500]
     for target_id in targets:
-        schedule.add(target_id, first_due(target_id, 10, 0, count=500, rate=10), active=False)
+        schedule.add(target_id, first_due(target_id, 10, 0, count=500, rate=10))
     served = []
     for turn in range(4000):
         now = turn / 10
@@ -168,7 +196,7 @@ def test_under_a_backlog_every_target_is_served_once_before_any_is_served_again(
             continue
         due, target_id = taken
         served.append(target_id)
-        schedule.add(target_id, next_due(target_id, 10, now, late=now - due), active=False)
+        schedule.add(target_id, next_due(target_id, 10, now, late=now - due))
     settled = served[1000:]
     rounds = [settled[start : start + 500] for start in range(0, len(settled) - 499, 500)]
     assert len(rounds) >= 4
@@ -179,9 +207,9 @@ def test_neither_starves_when_active_targets_alone_are_too_many() -> None:
     schedule = Schedule()
     active, settled = IDS[:200], IDS[200:400]
     for target_id in settled:
-        schedule.add(target_id, 0.0, active=False)
+        schedule.add(target_id, 0.0)
     for target_id in active:
-        schedule.add(target_id, 0.0, active=True)
+        schedule.add(target_id, 0.0, Lane.ACTIVE)
     turns: Counter[str] = Counter()
     for turn in range(4000):
         now = turn / 10
@@ -190,9 +218,9 @@ def test_neither_starves_when_active_targets_alone_are_too_many() -> None:
         due, target_id = taken
         turns[target_id] += 1
         if target_id in active:
-            schedule.add(target_id, now + 1, active=True)
+            schedule.add(target_id, now + 1, Lane.ACTIVE)
         else:
-            schedule.add(target_id, next_due(target_id, 60, now, late=now - due), active=False)
+            schedule.add(target_id, next_due(target_id, 60, now, late=now - due))
     # Ten turns each would be fair; settled ones leave some to the others while they keep to their grid.
     assert min(turns[target_id] for target_id in active) >= 10
     assert min(turns[target_id] for target_id in settled) >= 7
@@ -218,7 +246,7 @@ class World:
         schedule = Schedule()
         for target in self.targets:
             due = first_due(target, self.interval, 0, count=len(self.targets), rate=self.rate)
-            schedule.add(target, due, active=False)
+            schedule.add(target, due)
         seen: dict[str, float] = {}
         active: set[str] = set()
         delays, turns, active_turns = [], 0, 0
@@ -238,10 +266,10 @@ class World:
                 active_turns += target in active
             if syncing and active_first:
                 active.add(target)
-                schedule.add(target, now + self.active_interval, active=True)
+                schedule.add(target, now + self.active_interval, Lane.ACTIVE)
             else:
                 active.discard(target)
-                schedule.add(target, next_due(target, self.interval, now, late=now - due), active=False)
+                schedule.add(target, next_due(target, self.interval, now, late=now - due))
         assert len(delays) > 0.4 * len(self.targets)
         return mean(delays), active_turns / max(turns, 1)
 
@@ -264,9 +292,9 @@ def test_the_end_of_a_sync_is_detected_in_less_than_half_the_time_of_plain_round
 def test_those_that_leave_have_no_turn_and_the_others_keep_theirs() -> None:
     schedule = Schedule()
     for number in range(100):
-        schedule.add(f"t{number}", float(number), active=False)
+        schedule.add(f"t{number}", float(number))
     for number in range(100, 120):
-        schedule.add(f"t{number}", number / 2, active=True)
+        schedule.add(f"t{number}", number / 2, Lane.ACTIVE)
     gone = {f"t{number}" for number in range(0, 120, 3)}
     schedule.discard(gone | {"never there"})
     assert len(schedule) == 80
@@ -283,9 +311,9 @@ def test_those_that_leave_have_no_turn_and_the_others_keep_theirs() -> None:
 
 def test_one_that_comes_back_has_one_turn() -> None:
     schedule = Schedule()
-    schedule.add("a", 5.0, active=True)
+    schedule.add("a", 5.0, Lane.ACTIVE)
     schedule.discard(["a"])
-    schedule.add("a", 7.0, active=False)
+    schedule.add("a", 7.0)
     assert schedule.take(6.0) is None
     assert schedule.take(7.0) == (7.0, "a")
     assert schedule.take(1e9) is None
