@@ -44,6 +44,10 @@ class Defaults(StrictModel):
     """The time between polls of a settled target; at least 100ms."""
     active_interval: fields.Interval = lasting("10s")
     """The time between polls while the sync is unfinished (INITIATED or IN_PROGRESS); at least 100ms."""
+    repository_interval: fields.Interval = lasting("10s")
+    """The time between polls of a repository that stands for its stacks; at least 100ms."""
+    backstop_interval: fields.Interval = lasting("15m")
+    """The time between polls of a settled stack whose repository is polled; at least 100ms."""
     stalled_after: fields.Duration = lasting("30m")
     """An unfinished attempt that is older than this is stalled."""
     timeout: fields.Duration = lasting("10s")

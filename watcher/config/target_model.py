@@ -27,6 +27,10 @@ class TargetModel(StrictModel):
     """The time between polls of this target when it is settled."""
     active_interval: Interval | None = None
     """The time between polls of this target while its sync is unfinished."""
+    repository_interval: Interval | None = None
+    """The time between polls of the repository that this target is synced from."""
+    backstop_interval: Interval | None = None
+    """The time between polls of this target when it is settled and its repository is polled."""
     stalled_after: Duration | None = None
     """An unfinished attempt of this target that is older than this is stalled."""
     timeout: Duration | None = None

@@ -97,6 +97,8 @@ class Target:
     identity: tuple[tuple[str, str], ...]
     interval: float = 60.0
     active_interval: float = 10.0
+    repository_interval: float = 10.0
+    backstop_interval: float = 900.0
     stalled_after: float = 1800.0
     timeout: float = 10.0
     on_first_seen: FirstSeen = FirstSeen.FAILED
@@ -121,9 +123,9 @@ class Target:
         return EndpointKey(self.account, self.region, self.api)
 
     @property
-    def pace(self) -> tuple[float, float]:
+    def pace(self) -> tuple[float, ...]:
         """The settings that decide when it is due."""
-        return self.interval, self.active_interval
+        return self.interval, self.active_interval, self.repository_interval, self.backstop_interval
 
     @property
     def name(self) -> str:

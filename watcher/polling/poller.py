@@ -4,7 +4,7 @@ One loop selects the next target that is due; each poll is a task of its own. `P
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from math import inf
 
@@ -13,16 +13,15 @@ import structlog
 from watcher.aws.client import OPENING_SECONDS
 from watcher.core.model import Target
 from watcher.core.settings import Config
-from watcher.core.status import active
 from watcher.errors import PollFailed, Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.observability.observer import Poll, PollOutcome, outcome_of
 from watcher.observability.tracing import span
 from watcher.polling.endpoint import Endpoint
+from watcher.polling.planner import Planner
 from watcher.polling.rate_limiter import LOWEST
 from watcher.polling.recorder import Recorder
 from watcher.polling.results import PollResults
-from watcher.polling.schedule import Lane, Schedule, first_due, next_due
 
 log = structlog.get_logger()
 
@@ -43,16 +42,14 @@ class Poller:
         taken_over: bool = False,
     ) -> None:
         """`run` starts the polling. `taken_over`: another daemon polled these targets until now."""
-        self._taken_over = taken_over
         self._recorder = recorder
         self._clock = recorder.clock
         self._observer = recorder.observer
-        self._schedule = Schedule()
+        self._planner = Planner(endpoint.key, targets, recorder, taken_over=taken_over)
         self._results = PollResults(endpoint.key, recorder)
         self._changed = asyncio.Event()
         """A poll ended, or the configuration changed: the loop must look again."""
         self._polls: set[asyncio.Task[None]] = set()
-        self._polling: set[str] = set()
         self._probe_at = 0.0
         """When an unreadable endpoint may be polled next (monotonic seconds)."""
         self._admission = asyncio.Event()
@@ -77,29 +74,19 @@ class Poller:
 
         With no targets `run` ends as soon as the polls under way are over.
         """
-        before, previous = self._targets, self.endpoint
+        previous = self.endpoint
         self._configure(endpoint, targets, config)
-        gone = before.keys() - self._targets.keys()
+        gone = self._planner.reconfigure(targets, endpoint.rate_limiter.allowed)
         self._results.forget(gone)
         endpoint.forget(gone)
-        # Targets that are being polled are scheduled again when their poll ends.
-        new = [target for target in targets if target.id not in before and target.id not in self._polling]
-        paced = [target for target in targets if target.id in before and target.pace != before[target.id].pace]
-        dues = [(target, due) for target in paced if (due := self._schedule.due(target.id)) is not None]
-        self._schedule.discard({*gone, *(target.id for target, _ in dues)})
-        now = self._clock.monotonic()
-        self._plan_first_polls(new, now)
-        for target, due in dues:
-            # Frequent changes of the interval must not postpone a poll again and again.
-            self._reschedule(target, now, now, until=due)
         if endpoint is not previous:
-            self._probe_at = now
+            self._probe_at = self._clock.monotonic()
             self._admission.set()  # a poll may be waiting for the previous endpoint's
         self._changed.set()
 
     def target_status(self, target_id: str) -> TargetStatus:
         """Return how the polling of one target goes."""
-        due = self._schedule.due(target_id)
+        due = self._planner.due(target_id)
         if due is not None and self._results.endpoint_unreadable:
             due = max(due, self._probe_at)
         next_poll = None if due is None else self._clock.now() + timedelta(seconds=due - self._clock.monotonic())
@@ -130,8 +117,7 @@ class Poller:
     async def run(self) -> None:
         """Poll until no targets are left; when cancelled, cancel the polls under way."""
         # `reconfigure` may have been called before the first round, and have scheduled its targets.
-        unplanned = [target for target in self._targets.values() if self._schedule.due(target.id) is None]
-        self._plan_first_polls(unplanned, self._clock.monotonic())
+        self._planner.plan_first_polls(self.endpoint.rate_limiter.allowed)
         try:
             while self._targets or self._polls:
                 await self._dispatch()
@@ -140,12 +126,6 @@ class Poller:
             for poll in self._polls:
                 poll.cancel()
             await asyncio.gather(*self._polls, return_exceptions=True)
-
-    def _plan_first_polls(self, targets: Collection[Target], now: float) -> None:
-        count, rate = len(targets), self.endpoint.rate_limiter.allowed
-        for target in targets:
-            due = first_due(target.id, target.interval, now, count=count, rate=rate, taken_over=self._taken_over)
-            self._schedule.add(target.id, due)
 
     async def _dispatch(self) -> None:
         """Begin one poll, or wait until one may be due."""
@@ -183,16 +163,12 @@ class Poller:
             admission.set()
         # The target is selected only now: the wait may have been long, and the configuration may have changed.
         current = endpoint is self.endpoint and endpoint.may_poll()
-        taken = self._schedule.take(self._clock.monotonic()) if current else None
+        taken = self._planner.take() if current else None
         if taken is None:
             endpoint.dismiss()
             return
-        due, target_id = taken
-        self._polling.add(target_id)
-        try:
-            await self._poll(endpoint, self._targets[target_id], due)
-        finally:
-            self._polling.discard(target_id)
+        due, target = taken
+        await self._poll(endpoint, target, due)
 
     def _ended(self, poll: asyncio.Task[None]) -> None:
         self._polls.discard(poll)
@@ -202,7 +178,7 @@ class Poller:
 
     def _seconds_until_due(self) -> float | None:
         """Return the seconds until a poll may begin; None: not before `_changed` is set."""
-        due = self._schedule.next_at()
+        due = self._planner.next_at()
         if self._results.endpoint_unreadable:
             # An unreadable endpoint is probed by one target at a time.
             if self._polls:
@@ -225,14 +201,12 @@ class Poller:
             self._log.exception("poll.crashed", target=target.id)
         finally:
             self._observer.polled(Poll(target, due, begun, self._clock.monotonic(), outcome))
-            current = self._targets.get(target.id)
-            if current is None:
+            superseded = outcome is PollOutcome.SUPERSEDED and not self._results.endpoint_unreadable
+            if not self._planner.ended(target.id, due, begun, superseded=superseded):
                 self._results.forget([target.id])
                 self.endpoint.forget([target.id])
-            elif outcome is PollOutcome.SUPERSEDED and not self._results.endpoint_unreadable:
-                self._schedule.add(current.id, self._clock.monotonic(), Lane.ACTIVE)
-            else:
-                self._reschedule(current, due, begun)
+            elif self._results.endpoint_unreadable:
+                self._probe_at = self._clock.monotonic() + self._planner.shortest_interval()
 
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll a target once and record the result; return the outcome, and the error if it failed."""
@@ -241,25 +215,15 @@ class Poller:
             # While the endpoint is unreadable a poll is one call: the next probe is its second try. A target that left
             # the configuration, or is polled by another daemon by now, is not tried again.
             snapshot = await endpoint.fetch(
-                target, again=lambda: not results.endpoint_unreadable and target.id in self._targets
+                target, again=lambda: not results.endpoint_unreadable and target.id in self._planner
             )
         except PollFailed as error:
             if endpoint.asks_as(self.endpoint.account):  # a client that is no longer configured need not work
+                self._planner.note(target, error)
                 await results.failed(target, error)
             return outcome_of(error), str(error)
         if not endpoint.asks_as(self.endpoint.account):  # and its answers may not be true of the configured one
             return PollOutcome.ANSWERED, ""
+        self._planner.note(target, snapshot)
         ignored = await results.answered(target, snapshot)
         return PollOutcome.OLDER if ignored else PollOutcome.ANSWERED, ""
-
-    def _reschedule(self, target: Target, due: float, begun: float, *, until: float = inf) -> None:
-        """Schedule the next poll of a target whose last one was `due` and has `begun`, at `until` at the latest."""
-        now = self._clock.monotonic()
-        unfinished = active(self._recorder.record_of(target.id).known)
-        if unfinished:
-            following = begun + target.active_interval
-        else:
-            following = next_due(target.id, target.interval, now, late=begun - due)
-        self._schedule.add(target.id, min(following, until), Lane.ACTIVE if unfinished else Lane.SETTLED)
-        if self._results.endpoint_unreadable:
-            self._probe_at = now + min(target.interval for target in self._targets.values())

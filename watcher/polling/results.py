@@ -85,12 +85,18 @@ class PollResults:
     async def answered(self, target: Target, snapshot: Snapshot) -> bool:
         """Record an answer; return whether it was ignored because it is older than what is known.
 
+        Of what is not configured, such as a repository that is polled for its stacks, only the endpoint is noted.
+
         Raises:
             Superseded: another daemon recorded a newer state.
         """
         now, polls = self._clock.now(), self._polls[target.id]
         self.tried, self.last_answer, polls.tried, polls.answered = True, now, now, now
         self._answers += 1
+        if target.id not in self._targets:
+            polls.streak = None
+            await self._note_endpoint(None, now)
+            return False
         before = self._recorder.record_of(target.id)
         observation, comparison = observe_answer(target, before, snapshot, now)
         self._log_answer(target, polls, comparison, snapshot)
@@ -112,10 +118,10 @@ class PollResults:
             self.last_answer = now
             self._answers += 1
         polls.streak = streak = lengthen_target(polls.streak, error, now, answers=self._answers)
-        if streak.failures == 1:
+        if streak.failures == 1 and target.id in self._targets:
             self._log.warning("poll.failed", target=target.id, code=error.code, error=error.message)
         await self._note_endpoint(None if is_answer(error) else error, now)
-        if self.endpoint_unreadable:
+        if self.endpoint_unreadable or target.id not in self._targets:
             return  # one cause is one event
         before = self._recorder.record_of(target.id)
         observation = observe_failure(target, before, streak, now, unreadable_after=self._config.unreadable_after)

@@ -94,6 +94,12 @@ class Schedule:
             heap[:] = [entry for entry in heap if self._due.get(entry[1]) == (entry[0], lane)]
             heapq.heapify(heap)
 
+    def hasten(self, target_id: str, due: float, lane: Lane) -> None:
+        """Move a scheduled target to `due` in `lane`, unless it is as early and as urgent already."""
+        scheduled = self._due.get(target_id)
+        if scheduled is not None and not (scheduled[0] <= due and scheduled[1] <= lane):
+            self.add(target_id, min(due, scheduled[0]), min(lane, scheduled[1]))
+
     def discard(self, target_ids: Collection[str]) -> None:
         """Remove targets."""
         for target_id in target_ids:

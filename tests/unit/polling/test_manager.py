@@ -58,14 +58,14 @@ class House:
         self.sessions = sessions
         self.polling = PollerManager(config(), sessions, recorder)
         for poller in self.polling._pollers.values():
-            poller._plan_first_polls([*poller._targets.values()], clock.monotonic())
+            poller._planner.plan_first_polls(poller.endpoint.rate_limiter.allowed)
 
     def poller(self, account: str = "prod") -> Poller:
         (poller,) = (each for key, each in self.polling._pollers.items() if key.account == account)
         return poller
 
     def dues(self) -> dict[str, float | None]:
-        return {target: self.poller()._schedule.due(target) for target in (A, B, C)}
+        return {target: self.poller()._planner.due(target) for target in (A, B, C)}
 
     def edit(self, *edits: tuple[str, str]) -> None:
         self.polling.reconfigure(config(*edits))
@@ -88,7 +88,7 @@ async def test_targets_that_stay_keep_their_turns_whatever_else_changes(house: H
     )
     assert house.dues() == before
     assert house.polling.endpoints == client
-    assert house.poller()._schedule.due("prod/us-east-1/stack/new") is not None
+    assert house.poller()._planner.due("prod/us-east-1/stack/new") is not None
     assert house.poller()._targets[B].labels == {"x": "y"}
 
 
@@ -127,13 +127,13 @@ async def test_one_that_leaves_has_no_turn_and_no_trace(house: House) -> None:
 
 async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_turn_in_the_end(house: House) -> None:
     poller = house.poller()
-    poller._schedule.discard([B])
-    poller._polling.add(B)
+    poller._planner._schedule.discard([B])
+    poller._planner._polling.add(B)
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     house.edit()
     assert house.dues()[B] is None, "the poll that is under way brings it back"
-    poller._reschedule(poller._targets[B], 0.0, 0.0)
-    assert len(poller._schedule) == 3
+    poller._planner.ended(B, 0.0, 0.0, superseded=False)
+    assert len(poller._planner._schedule) == 3
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ async def test_a_configuration_that_comes_before_the_first_turn_plans_nothing_tw
     house.edit(("stacks:", "stacks:\n  - {name: new, account: prod}"))
     running = asyncio.create_task(poller.run())
     await asyncio.sleep(0)
-    assert len(poller._schedule._lanes[Lane.SETTLED]) == len(poller._schedule) == 4
+    assert len(poller._planner._schedule._lanes[Lane.SETTLED]) == len(poller._planner._schedule) == 4
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -233,7 +233,7 @@ async def test_a_failure_of_one_that_has_left_is_no_failure_of_the_one_that_come
         raise TargetUnreadable("ResourceNotFoundException", "no such stack")
 
     endpoint.fetch = fetch  # type: ignore[method-assign,assignment]
-    poller._schedule.discard([B])
+    poller._planner._schedule.discard([B])
     await poller._poll(endpoint, target, 0.0)
     house.edit()
     assert house.polling.target_status(B).failures == 0
@@ -250,7 +250,7 @@ async def test_what_the_former_client_answers_after_a_change_says_nothing(house:
         return None  # whatever it is, nobody looks at it
 
     endpoint.fetch = fetch  # type: ignore[method-assign,assignment]
-    poller._schedule.discard([B])
+    poller._planner._schedule.discard([B])
     await poller._poll(endpoint, target, 0.0)
     assert house.polling.target_status(B).answered is None
     assert poller._recorder.records == {}

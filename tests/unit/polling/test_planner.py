@@ -1,0 +1,119 @@
+"""What the planner makes of the polls of repositories."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from tests.unit.polling.test_by_repository import ID, a_stack, attempt
+from watcher.core.model import EndpointKey, Snapshot
+from watcher.errors import TargetUnreadable
+from watcher.observability.observer import Observers
+from watcher.polling.planner import Planner
+from watcher.polling.recorder import Recorder
+from watcher.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from watcher.core.model import Target
+
+STACKS = [a_stack(name) for name in "abc"]
+GONE = TargetUnreadable("ResourceNotFoundException", "there is no such link")
+
+
+class SetClock:
+    """A clock that a test sets."""
+
+    moment = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return self.moment
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.moment, UTC)
+
+
+class House:
+    """A planner of three stacks of one repository, each of which was polled once."""
+
+    def __init__(self) -> None:
+        self.clock = SetClock()
+        recorder = Recorder(MemoryStore(), self.clock, lambda: None, Observers())
+        self.planner = Planner(
+            EndpointKey("default", "us-east-1", "codeconnections"), STACKS, recorder, taken_over=False
+        )
+        self.planner.plan_first_polls(5.0)
+        self.clock.moment += 11
+        self.repository = self.take_all()[ID]
+
+    def take_all(self) -> dict[str, Target]:
+        """Poll everything that is due now, and plan it again."""
+        taken = {}
+        while (due := self.planner.take()) is not None:
+            taken[due[1].id] = due[1]
+        for target_id in taken:
+            self.planner.ended(target_id, self.clock.moment, self.clock.moment, superseded=False)
+        return taken
+
+    def answered(self, minutes: float, status: str = "SUCCEEDED") -> None:
+        self.planner.note(self.repository, Snapshot(None, attempt(minutes, status), None))
+
+    def latest_due(self) -> float:
+        """In how many seconds the last stack is due."""
+        return max(due for stack in STACKS if (due := self.planner.due(stack.id))) - self.clock.moment
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_stacks_are_polled_each_interval_until_their_repository_has_answered(house: House) -> None:
+    assert house.latest_due() <= 60.0
+    house.answered(0)
+    house.clock.moment += 60
+    house.take_all()
+    assert 60.0 < house.latest_due() <= 900.0
+
+
+def test_a_new_attempt_of_the_repository_makes_its_stacks_due_at_once(house: House) -> None:
+    house.answered(0)
+    house.clock.moment += 60
+    house.take_all()
+    house.answered(5)
+    assert house.take_all().keys() == {stack.id for stack in STACKS}
+    assert house.latest_due() <= 10.0
+
+
+def test_stacks_of_a_repository_that_cannot_be_read_any_more_return_to_their_interval(house: House) -> None:
+    house.answered(0)
+    house.clock.moment += 60
+    house.take_all()
+    with structlog.testing.capture_logs() as logs:
+        house.planner.note(house.repository, GONE)
+        house.planner.note(house.repository, GONE)
+        assert house.latest_due() <= 60.0
+        house.answered(0)
+    assert [each["event"] for each in logs] == ["repository.failed", "repository.recovered"]
+
+
+def test_a_stack_that_is_being_polled_when_its_repository_has_a_new_attempt_is_polled_again_soon(house: House) -> None:
+    house.answered(0)
+    house.clock.moment += 60
+    begun = house.clock.moment
+    while (taken := house.planner.take()) is not None:
+        pass
+    house.answered(5)
+    assert taken is None
+    for stack in STACKS:
+        house.planner.ended(stack.id, begun, begun, superseded=False)
+    assert house.latest_due() <= 10.0
+
+
+def test_a_repository_is_polled_no_more_when_too_few_of_its_stacks_are_left(house: House) -> None:
+    gone = house.planner.reconfigure(STACKS[:1], 5.0)
+    assert set(gone) == {ID, STACKS[1].id, STACKS[2].id}
+    assert ID not in house.planner
+    house.planner.note(house.repository, GONE)

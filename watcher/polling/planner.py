@@ -1,0 +1,134 @@
+"""Plans the polls of one endpoint: which target is polled next, and when each is polled again."""
+
+from collections.abc import Collection, Iterable
+from math import inf
+
+import structlog
+
+from watcher.core.model import EndpointKey, Snapshot, Target
+from watcher.core.status import active
+from watcher.errors import PollFailed
+from watcher.polling.by_repository import Repositories
+from watcher.polling.recorder import Recorder
+from watcher.polling.schedule import Lane, Schedule, first_due, on_grid
+
+log = structlog.get_logger()
+
+
+class Planner:
+    """The schedule of one endpoint. Repositories that stand for stacks are polled beside the targets."""
+
+    def __init__(
+        self, endpoint: EndpointKey, targets: Iterable[Target], recorder: Recorder, *, taken_over: bool
+    ) -> None:
+        """`plan_first_polls` plans the targets. `taken_over`: another daemon polled them until now."""
+        self._recorder = recorder
+        self._clock = recorder.clock
+        self._taken_over = taken_over
+        self._schedule = Schedule()
+        self._repositories = Repositories()
+        self._polling: set[str] = set()
+        self._polled = self._repositories.configure(targets)
+        self._log = log.bind(endpoint=str(endpoint))
+
+    def __contains__(self, target_id: str) -> bool:
+        """Return whether it is polled: as a target, or as a repository that stands for stacks."""
+        return target_id in self._polled
+
+    def reconfigure(self, targets: Iterable[Target], rate: float) -> Collection[str]:
+        """Plan other targets, or with other settings; those that stay keep their due times. Returns what has gone."""
+        before = self._polled
+        self._polled = self._repositories.configure(targets)
+        gone = before.keys() - self._polled.keys()
+        paced = [
+            target for target in self._polled.values() if target.id in before and target.pace != before[target.id].pace
+        ]
+        dues = [(target, due) for target in paced if (due := self._schedule.due(target.id)) is not None]
+        self._schedule.discard(gone)
+        self.plan_first_polls(rate)
+        now = self._clock.monotonic()
+        for target, due in dues:
+            # Frequent changes of the interval must not postpone a poll again and again.
+            self._reschedule(target, now, now, until=due)
+        return gone
+
+    def plan_first_polls(self, rate: float) -> None:
+        """Plan the first poll of each target that is not planned, where `rate` calls a second are allowed.
+
+        Targets that are being polled are planned when their poll ends.
+        """
+        now = self._clock.monotonic()
+        new = [
+            target
+            for target in self._polled.values()
+            if self._schedule.due(target.id) is None and target.id not in self._polling
+        ]
+        for target in new:
+            due = first_due(target.id, target.interval, now, count=len(new), rate=rate, taken_over=self._taken_over)
+            self._schedule.add(target.id, due)
+
+    def due(self, target_id: str) -> float | None:
+        """Return when a target is due (monotonic seconds); None: it is being polled, or is not known."""
+        return self._schedule.due(target_id)
+
+    def next_at(self) -> float | None:
+        """Return when the first target is due; None: none is planned."""
+        return self._schedule.next_at()
+
+    def shortest_interval(self) -> float:
+        """Return the shortest interval of all targets, in seconds."""
+        return min(target.interval for target in self._polled.values())
+
+    def take(self) -> tuple[float, Target] | None:
+        """Return the target to poll now, with its due time; None: none is due. `ended` must follow."""
+        taken = self._schedule.take(self._clock.monotonic())
+        if taken is None:
+            return None
+        due, target_id = taken
+        self._polling.add(target_id)
+        return due, self._polled[target_id]
+
+    def ended(self, target_id: str, due: float, begun: float, *, superseded: bool) -> bool:
+        """Plan the next poll of a target whose poll was `due`, has `begun`, and ended now.
+
+        `superseded`: another daemon recorded it first; its state is read again at once. Returns False if the target has
+        gone meanwhile.
+        """
+        self._polling.discard(target_id)
+        target = self._polled.get(target_id)
+        if target is None:
+            return False
+        if superseded:
+            self._schedule.add(target_id, self._clock.monotonic(), Lane.ACTIVE)
+        else:
+            self._reschedule(target, due, begun)
+        return True
+
+    def note(self, target: Target, result: Snapshot | PollFailed) -> None:
+        """Note the result of a poll: that of a repository that stands for stacks may hasten their polls."""
+        polls = self._repositories.polls.get(target.id)
+        if polls is None:
+            return
+        now = self._clock.monotonic()
+        if isinstance(result, PollFailed):
+            if polls.failed():
+                consequence = "the stacks that are synced from it are polled each `interval`"
+                self._log.warning("repository.failed", repository=target.id, error=str(result), consequence=consequence)
+                for stack in polls.stacks:
+                    self._schedule.hasten(stack, on_grid(stack, self._polled[stack].interval, now), Lane.SETTLED)
+            return
+        if not polls.readable and polls.answers:
+            self._log.info("repository.recovered", repository=target.id)
+        if polls.answered(result.latest, now, self._clock.now()):
+            for stack in polls.stacks:
+                self._schedule.hasten(stack, now, Lane.REPOSITORY_CHANGED)
+
+    def _reschedule(self, target: Target, due: float, begun: float, *, until: float = inf) -> None:
+        """Plan the next poll of a target whose last one was `due` and has `begun`, at `until` at the latest."""
+        known = self._recorder.record_of(target.id).known
+        if active(known):
+            following, lane = begun + target.active_interval, Lane.ACTIVE
+        else:
+            now = self._clock.monotonic()
+            following, lane = self._repositories.due(target, known, now, late=begun - due, heard=False)
+        self._schedule.add(target.id, min(following, until), lane)
