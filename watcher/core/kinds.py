@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import Target
@@ -78,11 +78,6 @@ class Kind:
     """Lists all targets of the kind in an account and region, or raises PollFailed; None: AWS cannot list them."""
 
     @cached_property
-    def method(self) -> str:
-        """The method of botocore's client for the operation: `get_resource_sync_status`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.operation).lower()
-
-    @cached_property
     def segments(self) -> tuple[str, ...]:
         """The part of an id that names the kind: its name, and its variant if it has one."""
         return (self.name, self.variant) if self.variant else (self.name,)
@@ -99,3 +94,9 @@ class Kind:
         """Return the parameters of the call that asks for a target."""
         identity = dict(target.identity)
         return {**{part.parameter: identity[part.name] for part in self.identity}, **self.parameters}
+
+
+@cache
+def method_of(operation: str) -> str:
+    """Return the method of botocore's client for an operation: `list_connections`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()

@@ -5,31 +5,30 @@ Every call, also each retry, must be admitted: it needs a free connection, and t
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
-
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from typing import Any, TypeVar
 
 from watcher.aws.call_errors import call_failure
 from watcher.aws.client import Client, LeasedClient
 from watcher.aws.responses import body_of
 from watcher.aws.sessions import Sessions, credentials_of
+from watcher.core.kinds import method_of
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
+from watcher.polling.retry import always, with_retries
 
-
-def always() -> bool:
-    """Return True: the default for conditions."""
-    return True
+T = TypeVar("T")
 
 
 class Endpoint:
-    """Gets the sync status of targets from one API in one account and region."""
+    """Gets the sync status of targets, and listings, from one API in one account and region."""
 
     def __init__(
         self,
@@ -56,7 +55,7 @@ class Endpoint:
             key.api, key.region, account, sessions, endpoint_url=account.endpoint_url, pool=concurrency
         )
         self._answers: dict[str, tuple[bytes, Snapshot]] = {}
-        self._fetches = 0
+        self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -83,7 +82,7 @@ class Endpoint:
             self._answers.pop(target_id, None)
 
     async def admit(self) -> None:
-        """Wait until one call may begin. `fetch` or `dismiss` must follow."""
+        """Wait until one call may begin. `fetch`, `call` or `dismiss` must follow."""
         await self._slots.acquire()
         try:
             while True:
@@ -115,61 +114,97 @@ class Endpoint:
             if not admitted:
                 await self.admit()
             admitted = False
-            begun = time.monotonic()
-            try:
-                snapshot = await self._ask(target)
-            except PollFailed as error:
-                if error.throttled:
-                    self.rate_limiter.slow_down(begun)
-                elif isinstance(error, TargetUnreadable):
-                    self.rate_limiter.speed_up()
-                raise
-            finally:
-                self._slots.release()
-            self.rate_limiter.speed_up()
-            return snapshot
+            return await self._adjusting_rate(self._ask(target))
 
-        self._fetches += 1
-        self._idle.clear()
-        try:
+        with self._busy():
             return await with_retries(call, self._retry, again)
-        finally:
-            self._fetches -= 1
-            if not self._fetches:
-                self._idle.set()
+
+    async def call(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  the limit of each call is its caller's
+        """Make one call of an operation, which was admitted; return the members of the answer.
+
+        Raises:
+            TargetUnreadable: AWS answered that what the call is about does not exist, or is not valid.
+            EndpointUnreadable: the endpoint did not answer.
+            Superseded: no call was made, since another daemon uses this endpoint by now.
+        """
+
+        async def ask() -> dict[str, Any]:
+            answer = await self._answer(operation, parameters, timeout)
+            return body_of(answer["body"], answer["content_type"])
+
+        with self._busy():
+            return await self._adjusting_rate(ask())
 
     async def quiet(self) -> None:
-        """Wait until no `fetch` is under way."""
+        """Wait until no `fetch` and no `call` is under way."""
         await self._idle.wait()
 
     async def close(self) -> None:
         await self._client.close()
 
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    async def _adjusting_rate(self, call: Awaitable[T]) -> T:
+        """Return the result of an admitted call, which adjusts the rate; the admission ends with it."""
+        begun = time.monotonic()
+        try:
+            result = await call
+        except PollFailed as error:
+            if error.throttled:
+                self.rate_limiter.slow_down(begun)
+            elif isinstance(error, TargetUnreadable):
+                self.rate_limiter.speed_up()
+            raise
+        finally:
+            self._slots.release()
+        self.rate_limiter.speed_up()
+        return result
+
     async def _ask(self, target: Target) -> Snapshot:
-        """Make one call, which takes no longer than the target's timeout in all."""
+        """Ask for a target once."""
+        kind = target.kind
+        answer = await self._answer(kind.operation, kind.request(target), target.timeout)
+        try:
+            snapshot = self._read(target, answer["body"], answer["content_type"])
+        except PollFailed:
+            raise
+        except Exception as error:
+            raise call_failure(error, target.timeout) from error
+        if snapshot.latest is not None and snapshot.latest.unfinished:
+            # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
+            snapshot = replace(snapshot, at=_http_date(answer["date"]))
+        return snapshot
+
+    async def _answer(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  as for `call`
+        """Make one call, which takes no longer than `timeout` seconds in all; return its answer unread."""
         lease: LeasedClient | None = None
         try:
-            async with asyncio.timeout(target.timeout):
+            async with asyncio.timeout(timeout):
                 lease = await self._client.take()
                 if not self.may_poll():  # checked as late as possible: the process may have been stopped for a while
                     raise Superseded(f"{self.key}: another daemon may poll it by now")  # noqa: TRY301  passed on below
-                answer = await getattr(lease.api, target.kind.method)(**target.kind.request(target))
-            snapshot = self._read(target, answer["body"], answer["content_type"])
-            if snapshot.latest is not None and snapshot.latest.unfinished:
-                # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
-                snapshot = replace(snapshot, at=_http_date(answer["date"]))
+                answer: dict[str, Any] = await getattr(lease.api, method_of(operation))(**parameters)
+                return answer
         except (PollFailed, Superseded):
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and lease is None:
-                raise self._client.not_ready(target.timeout) from error
-            failure = _failure(error, target)
+                raise self._client.not_ready(timeout) from error
+            failure = _failure(error, operation, timeout)
             if failure.stale_credentials and lease is not None:
                 failure.passing = self._client.renew(lease)
             raise failure from error
         finally:
             await self._client.give_back(lease)
-        return snapshot
 
     def _read(self, target: Target, body: bytes, content_type: str) -> Snapshot:
         """Return the snapshot of an answer; one with the same bytes as the last, as most have, is not read again."""
@@ -182,45 +217,11 @@ class Endpoint:
         return snapshot
 
 
-async def with_retries(
-    call: Callable[[], Awaitable[Snapshot]], settings: Retry, again: Callable[[], bool] = always
-) -> Snapshot:
-    """Return the answer of `call`, tried up to `settings.attempts` times, with full jitter, while `again()` is true.
-
-    The first try is made without tenacity, which would add a tenth to the cost of a call that succeeds.
-
-    Raises:
-        PollFailed: the failure of the last try.
-    """
-    try:
-        return await call()
-    except PollFailed as error:
-        if not error.passing or not again():
-            raise
-        last = error
-    async for trial in AsyncRetrying(
-        stop=stop_after_attempt(settings.attempts),
-        wait=wait_random_exponential(multiplier=settings.initial, max=settings.maximum),
-        retry=retry_if_exception(lambda error: isinstance(error, PollFailed) and error.passing and again()),
-        reraise=True,
-    ):
-        with trial:
-            # The first try has already failed; and `again` may have changed during the pause.
-            if trial.retry_state.attempt_number == 1 or not again():
-                raise last
-            try:
-                return await call()
-            except PollFailed as error:
-                last = error
-                raise
-    raise last
-
-
-def _failure(error: Exception, target: Target) -> PollFailed:
-    """Return the failure that an exception of the call for `target` stands for."""
-    failure = call_failure(error, target.timeout)
+def _failure(error: Exception, operation: str, timeout: float) -> PollFailed:
+    """Return the failure that an exception of a call stands for."""
+    failure = call_failure(error, timeout)
     called = getattr(error, "operation_name", None)
-    if isinstance(failure, TargetUnreadable) and called and called != target.kind.operation:
+    if isinstance(failure, TargetUnreadable) and called and called != operation:
         # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
         return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
     return failure

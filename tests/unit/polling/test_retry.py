@@ -10,7 +10,7 @@ import pytest
 from tests.unit.conftest import a_snapshot
 from watcher.core.settings import Retry
 from watcher.errors import EndpointUnreadable, TargetUnreadable
-from watcher.polling.endpoint import with_retries
+from watcher.polling.retry import with_retries
 
 if TYPE_CHECKING:
     from watcher.core.model import Snapshot
