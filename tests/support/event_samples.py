@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.unit.conftest import an_attempt, minute
 from watcher.core.diff import Change, Reason
-from watcher.core.events import outage_event, sync_event, trial_event
+from watcher.core.events import discovery_event, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
 from watcher.core.state import Outage
 from watcher.messages import compose
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
 NETWORK = stack("default", "us-east-1", "network")
+FOUND = stack(
+    "prod",
+    "eu-west-1",
+    "shop",
+    labels={"team": "storefront"},
+    found={"repository": "example-org/infrastructure", "branch": "main", "config_file": "shop.yaml"},
+)
 ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
 SHA = "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
 HOSTILE = "\x00\x01 \ud800 \uffff \U0001f4a5 <b>&amp; \u2028 'quoted' \\ \x7f"
@@ -170,6 +177,11 @@ EVENTS: dict[str, list[Event]] = {
     "target.unreadable-group": [outage(target) for target in (WEB, NETWORK)],
     "endpoint.unreadable": [outage(ENDPOINT)],
     "endpoint.readable": [outage(ENDPOINT, over=True)],
+    "target.discovered": [discovery_event(FOUND, removed=False, times=1, sequence=1, now=minute(1))],
+    "target.discovered-group": [
+        discovery_event(target, removed=False, times=1, sequence=1, now=minute(1)) for target in (FOUND, NETWORK)
+    ],
+    "target.removed": [discovery_event(FOUND, removed=True, times=1, sequence=9, now=minute(60))],
     "test": [trial()],
 }
 """What each snapshot is of: one event, or a group."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from watcher.core.events import DATASCHEMA
 from watcher.core.kinds import Kind
-from watcher.core.model import EVENT_TYPES, TEST_EVENT
+from watcher.core.model import EVENT_TYPES, FOUND, TEST_EVENT
 
 _TEXT = {"type": "string"}
 _TIME = {**_TEXT, "format": "date-time", "pattern": "Z$"}
@@ -90,6 +90,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     endpoint = _object(account=_TEXT, region=_TEXT, api={"enum": apis}, targets=targets)
     data = {
         r"sync\.": _data(target=target, **_SYNC),
+        r"target\.(discovered|removed)$": _data(target=target),
         r"target\.unreadable$": _data(target=target, error=_ERROR),
         r"target\.readable$": _data(target=target, **_OVER),
         r"endpoint\.unreadable$": _data(endpoint=endpoint, error=_ERROR),
@@ -147,4 +148,5 @@ def _target(kinds: Collection[Kind]) -> dict[str, Any]:
         parts[part.name] = _TEXT if before is None or not part.choices else {"enum": [*before, *part.choices]}
     always = {"id": _TEXT, "kind": {"enum": [kind.name for kind in kinds]}, "account": _TEXT, "region": _TEXT}
     labels = {"type": "object", "additionalProperties": _TEXT}
+    parts |= dict.fromkeys(FOUND, _TEXT)
     return {**_object(**always, **parts, labels=labels), "required": [*always, "name", "labels"]}

@@ -26,7 +26,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from watcher.core.diff import Change, Reason
-from watcher.core.model import TEST_EVENT, EndpointKey, Target, extended, path_segment, rfc3339
+from watcher.core.model import FOUND, TEST_EVENT, EndpointKey, Target, extended, path_segment, rfc3339
 from watcher.core.state import Outage, attempt_to_json
 from watcher.util.bounded_text import bounded
 from watcher.util.shapes import NONE, Each, Nullable, Optional, check, is_moment, is_time, parse
@@ -147,6 +147,14 @@ def outage_event(
     return _event(event_type, name, source, [name, event_type, since], data, now)
 
 
+def discovery_event(target: Target, *, removed: bool, times: int, sequence: int, now: datetime) -> Event:
+    """Return the event that discovery found a target, or (`removed`) misses it; `times`: which time that is."""
+    event_type = f"watcher.target.{'removed' if removed else 'discovered'}"
+    data = {"target": target_to_json(target), "sequence": sequence}
+    source = _source(target.account, target.region)
+    return _event(event_type, target.id, source, [target.id, event_type, times], data, now)
+
+
 def with_trace(event: Event, traceparent: str | None) -> Event:
     """Return `event` with the extension attribute `traceparent`, the span of the poll; unchanged if that is None."""
     return event if traceparent is None else replace(event, body=extended(event.body, traceparent=traceparent))
@@ -167,12 +175,13 @@ def trial_event(sink: str, now: datetime) -> Event:
 
 
 def target_to_json(target: Target) -> dict[str, Any]:
-    """Return `data.target`: the target's id, kind, account, region, identity and labels."""
+    """Return `data.target`: the target's id, kind, account, region, identity, labels, and what discovery knows."""
     return {
         "id": target.id,
         "kind": target.kind.name,
         "account": target.account,
         "region": target.region,
+        **{name: value for name, value in (target.found or {}).items() if name in FOUND},
         **dict(target.identity),
         "labels": dict(target.labels),
     }

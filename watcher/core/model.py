@@ -35,9 +35,13 @@ SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 
 _SYNC_EVENTS = ("initiated", "in_progress", "queued", "succeeded", "failed", "unknown", "stalled")
+_DISCOVERY_EVENTS = ("target.discovered", "target.removed")
 _OUTAGE_EVENTS = ("target.unreadable", "target.readable", "endpoint.unreadable", "endpoint.readable")
 
-EVENT_TYPES = (*(f"watcher.sync.{each}" for each in _SYNC_EVENTS), *(f"watcher.{each}" for each in _OUTAGE_EVENTS))
+EVENT_TYPES = (
+    *(f"watcher.sync.{each}" for each in _SYNC_EVENTS),
+    *(f"watcher.{each}" for each in (*_DISCOVERY_EVENTS, *_OUTAGE_EVENTS)),
+)
 """The types of the events that are emitted."""
 
 TEST_EVENT = "watcher.test"
@@ -83,6 +87,10 @@ class Repository:
     branch: str
 
 
+FOUND = ("repository", "branch", "config_file", "connection")
+"""What may be known of a target that discovery found: the repository's `owner/name`, …, the connection's ARN."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One thing whose sync status AWS reports, and how it is polled. Durations are in seconds.
@@ -106,7 +114,7 @@ class Target:
     repository: Repository | None = None
     """What it is synced from; None: not known."""
     found: Mapping[str, str] | None = field(default=None, hash=False)
-    """What AWS listed of it (`repository`, `branch`, `config_file`, …), if discovery found it; None: it is listed."""
+    """What AWS listed of it, by names of `FOUND`, if discovery found it; None: the configuration lists it."""
     id: str = field(init=False, compare=False, default="")
 
     def __post_init__(self) -> None:

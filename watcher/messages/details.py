@@ -31,6 +31,10 @@ def lead(event: Mapping[str, Any], now: datetime) -> list[str]:
         return [one_line(data.get("message", "This is a test; nothing has happened."))]
     if word in ("unreadable", "readable"):
         return _outage(event, now)
+    if word == "discovered":
+        return ["AWS syncs it from Git, and it is watched from now on."]
+    if word == "removed":
+        return ["AWS has not listed it several times in a row, and it is not watched any more."]
     return _sync(event, now) if "attempt" in data else []
 
 
@@ -108,10 +112,19 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
         yield from _revision(attempt["targetRevision"] or {})
         yield Fact("Started", moment(attempt["startedAt"]))
         yield from _last_success(data)
+    else:
+        yield from _found(data.get("target") or {})
     if labels := data.get("target", {}).get("labels"):
         shown = ", ".join(f"{one_line(name, 40)}={one_line(labels[name], 40)}" for name in sorted(labels)[:MAX_LABELS])
         more = len(labels) - MAX_LABELS
         yield Fact("Labels", f"{shown}, and {more} more" if more > 0 else shown)
+
+
+def _found(target: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield what discovery knows of a target."""
+    for name, title in (("repository", "Repository"), ("branch", "Branch"), ("config_file", "Configuration file")):
+        if text := target.get(name):
+            yield Fact(title, one_line(text, 120))
 
 
 def _revision(revision: Revision) -> Iterator[Fact]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watcher.core.diff import Change, Reason
-from watcher.core.events import outage_event, sync_event, trial_event
+from watcher.core.events import discovery_event, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Attempt, EndpointKey, extended
 from watcher.core.state import Outage
 from watcher.sources.codeconnections import stack
@@ -13,6 +13,12 @@ from watcher.sources.proton import template
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
 NETWORK = stack("default", "us-east-1", "network")
+FOUND_STACK = stack(
+    "prod",
+    "eu-west-1",
+    "shop",
+    found={"repository": "example-org/infrastructure", "branch": "main", "config_file": "shop.yaml"},
+)
 ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
 
 _UNKNOWN = "ROLLED_BACK"
@@ -40,8 +46,12 @@ def samples() -> tuple[dict[str, Any], ...]:
         for subject in (WEB, NETWORK, ENDPOINT)
         for over in (False, True)
     ]
+    discoveries = [
+        json.loads(discovery_event(FOUND_STACK, removed=removed, times=1, sequence=1, now=_after(0)).body)
+        for removed in (False, True)
+    ]
     reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
-    return (*synced, *stalled, *outages, json.loads(trial_event("ops", _after(0)).body), reminder)
+    return (*synced, *stalled, *outages, *discoveries, json.loads(trial_event("ops", _after(0)).body), reminder)
 
 
 def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:

@@ -22,16 +22,19 @@ from watcher.core.events import (
     MAX_EVENT_BYTES,
     RESERVED_BYTES,
     check_event,
+    discovery_event,
     first_and_last,
     fitting,
     muted,
     outage_event,
     sync_event,
+    target_to_json,
     trial_event,
 )
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
+    FOUND,
     IN_PROGRESS,
     INITIATED,
     QUEUED,
@@ -426,7 +429,29 @@ def every_type() -> list[Event]:
         for subject in (NETWORK, ENVIRONMENT, ENDPOINT)
         for over in (False, True)
     ]
-    return [*firsts, *rest, *outages]
+    found = replace(NETWORK, found=FACTS)
+    discoveries = [discovery_event(found, removed=removed, times=1, sequence=1, now=NOW) for removed in (False, True)]
+    return [*firsts, *rest, *outages, *discoveries]
+
+
+FACTS = {"repository": "org/infra", "branch": "main", "config_file": "network.yaml", "connection": "arn:aws:…"}
+
+
+@pytest.mark.parametrize(("removed", "type_"), [(False, "discovered"), (True, "removed")])
+def test_an_event_of_discovery_has_what_is_known_of_its_target(type_: str, *, removed: bool) -> None:
+    target = replace(NETWORK, found={**FACTS, "owner": "not shown"})
+    event = discovery_event(target, removed=removed, times=1, sequence=3, now=NOW)
+    data = body_of(event)["data"]
+    assert (event.type, event.subject) == (f"watcher.target.{type_}", NETWORK.id)
+    assert data == {"target": {**target_to_json(NETWORK), **FACTS}, "sequence": 3}
+
+
+def test_the_id_of_an_event_of_discovery_comes_from_its_subject_and_which_time_it_is() -> None:
+    def id_of(target: Target = NETWORK, *, removed: bool = False, times: int = 1, sequence: int = 1) -> str:
+        return discovery_event(target, removed=removed, times=times, sequence=sequence, now=NOW).id
+
+    assert id_of() == id_of(sequence=7)
+    assert len({id_of(), id_of(ENVIRONMENT), id_of(times=2), id_of(removed=True), id_of(removed=True, times=2)}) == 5
 
 
 def test_the_schema_takes_every_type_of_event() -> None:
@@ -455,8 +480,8 @@ def inside(body: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     return value
 
 
-OPTIONAL = (("target", "type"), ("target", "version"), ("labels", "team"))
-"""A template's parts are no stack's; labels are anybody's."""
+OPTIONAL = (("target", "type"), ("target", "version"), ("labels", "team"), *(("target", name) for name in FOUND))
+"""A template's parts are no stack's; labels are anybody's; what discovery knows may be missing."""
 
 events = pytest.mark.parametrize("event", every_type(), ids=lambda event: f"{event.type} of {event.subject}")
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from watcher.core.kinds import method_of
 from watcher.core.model import for_people, parse_rfc3339, rfc3339
 from watcher.core.settings import SinkOptions
 from watcher.sources.codeconnections import STACK
@@ -31,8 +32,8 @@ def test_a_target_is_watched_as_the_configuration_says() -> None:
 
 
 def test_a_kinds_method_is_its_operation_in_botocores_spelling() -> None:
-    assert STACK.method == "get_resource_sync_status"
-    assert TEMPLATE.method == "get_template_sync_status"
+    assert method_of(STACK.operation) == "get_resource_sync_status"
+    assert method_of(TEMPLATE.operation) == "get_template_sync_status"
     assert str(STACK) == "stack"
 
 
