@@ -8,7 +8,7 @@ from rich.text import Text
 
 from watcher.cli.options import config_option, examples, json_option, load_config
 from watcher.cli.output.console import GOOD, WARNING, Table, print_json, print_table
-from watcher.config.capacity import EndpointLoad, load_report
+from watcher.core.capacity import EndpointLoad, load_to_json, trail_dollars
 from watcher.messages.phrases import counted
 from watcher.util.redaction import printable
 from watcher.util.units import format_duration
@@ -20,11 +20,12 @@ from watcher.util.units import format_duration
 def validate(config: str | None, *, as_json: bool) -> int:
     """Validate the configuration and show how many API calls it needs.
 
-    For each account, region and API, shows the calls a second that the polling intervals need, and how many
-    `rate_limit` allows. If it allows too few, shows the shortest interval that is possible.
+    For each account, region and API, shows the calls a second that the polling intervals need, how many `rate_limit`
+    allows, and what each further CloudTrail trail costs a month: the first copy of management events is free. If
+    `rate_limit` allows too few calls, shows the shortest interval that is possible.
     """
     settings = load_config(config)
-    report = load_report(settings)
+    report = settings.loads
     if as_json:
         print_json(
             {
@@ -43,18 +44,27 @@ def validate(config: str | None, *, as_json: bool) -> int:
 
 
 def _table(report: Sequence[EndpointLoad]) -> Table:
-    table = Table("ENDPOINT", "TARGETS", "CALLS/S", "LIMIT", "")
+    table = Table("ENDPOINT", "TARGETS", "CALLS/S", "LIMIT", "TRAIL/MONTH", "")
     for load in report:
         if load.kept_interval is None:
             note = Text("within the limit", GOOD)
         else:
             kept = format_duration(max(0.1, round(load.kept_interval, 1)))
             note = Text(f"over the limit: the shortest interval will be {kept}", WARNING)
+        if load.repositories:
+            without = f"{load.asked_without:.3g} calls/s, {_price(load.asked_without)}"
+            note.append(f"; without polling by repository: {without}")
         table.add_row(
             printable(str(load.endpoint)),
-            str(load.targets), f"{load.asked:.3g}", f"{load.allowed:g}", note,
+            str(load.targets), f"{load.asked:.3g}", f"{load.allowed:g}", _price(load.asked), note,
         )  # fmt: skip
     return table
+
+
+def _price(calls_per_second: float) -> str:
+    """The price of a trail for a month: `$2.63`, or `$1,234` if it is high."""
+    dollars = trail_dollars(calls_per_second)
+    return f"${dollars:,.0f}" if dollars >= 100 else f"${dollars:.2f}"
 
 
 def _to_json(load: EndpointLoad) -> dict[str, Any]:
@@ -64,7 +74,5 @@ def _to_json(load: EndpointLoad) -> dict[str, Any]:
         "region": load.endpoint.region,
         "api": load.endpoint.api,
         "targets": load.targets,
-        "requests_per_second": round(load.asked, 6),
-        "allowed": load.allowed,
-        "kept_interval_seconds": None if load.kept_interval is None else round(load.kept_interval, 3),
+        **load_to_json(load),
     }

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from watcher.core.capacity import EndpointLoad, endpoint_load
 from watcher.core.kinds import Kind
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Severity, Target
@@ -238,6 +239,14 @@ class Config:
         for target in self.targets:
             groups.setdefault(target.endpoint, []).append(target)
         return {key: tuple(targets) for key, targets in groups.items()}
+
+    @cached_property
+    def loads(self) -> tuple[EndpointLoad, ...]:
+        """The load of each endpoint, in the order of their names."""
+        return tuple(
+            endpoint_load(key, targets, self.accounts[key.account].rate_limit.requests_per_second)
+            for key, targets in sorted(self.endpoints.items(), key=lambda item: str(item[0]))
+        )
 
     @cached_property
     def max_calls(self) -> int:

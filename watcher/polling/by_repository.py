@@ -9,18 +9,15 @@ attempt.
 A repository that cannot be read stands for nothing: its stacks are polled each `interval`.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 
 from watcher.core.model import Attempt, Target, parse_rfc3339
+from watcher.core.repositories import source_repositories
 from watcher.core.state import Known
 from watcher.polling.schedule import Lane, next_due
-
-MIN_STACKS = 2
-"""For how many stacks a repository must stand to be polled: for one, polling the stack itself shows more."""
 
 LINGER = 6
 """How many active intervals after the end of a repository's attempt its stacks are still polled more often."""
@@ -82,25 +79,13 @@ class Repositories:
     _by_stack: Mapping[str, RepositoryPolls] = field(default_factory=dict)
 
     def configure(self, targets: Iterable[Target]) -> dict[str, Target]:
-        """Set the targets; return all that is to be polled, by id: the targets, and the repositories of several stacks.
-
-        A repository that is a target as well is polled as often as either asks for.
-        """
+        """Set the targets; return what is to be polled, by id: the targets, and the repositories of several stacks."""
         polled = {target.id: target for target in targets}
-        groups: defaultdict[str, list[tuple[Target, Target]]] = defaultdict(list)
-        for target in polled.values():
-            if (source := source_of(target)) is not None:
-                groups[source.id].append((target, source))
         polls = {}
-        for members in groups.values():
-            if len(members) < MIN_STACKS:
-                continue
-            stacks, found = [stack for stack, _ in members], members[0][1]
-            interval = min(stack.repository_interval for stack in stacks)
-            listed = polled.get(found.id)
-            polled[found.id] = replace(listed or found, interval=min(interval, listed.interval if listed else interval))
-            polls[found.id] = self.polls.get(found.id) or RepositoryPolls()
-            polls[found.id].stacks = [stack.id for stack in stacks]
+        for repository_id, source in source_repositories(polled.values()).items():
+            polled[repository_id] = source.target
+            polls[repository_id] = self.polls.get(repository_id) or RepositoryPolls()
+            polls[repository_id].stacks = [stack.id for stack in source.stacks]
         self.polls = polls
         self._by_stack = {stack: each for each in polls.values() for stack in each.stacks}
         return polled
@@ -122,16 +107,6 @@ class Repositories:
             return backstop, Lane.SETTLED
         gap = pace * max(SHORTEST_GAP * target.active_interval, GROWTH * (now - polls.seen))
         return min(now + gap, until, backstop), Lane.ACTIVE
-
-
-def source_of(stack: Target) -> Target | None:
-    """Return the repository that a stack is synced from as a target; None: it is not known."""
-    repository, kind = stack.repository, stack.kind.synced_from
-    if repository is None or kind is None:
-        return None
-    identity = {"link": repository.link, "branch": repository.branch}
-    watching = {"active_interval": stack.active_interval, "timeout": stack.timeout}
-    return kind.target(stack.account, stack.region, identity, **watching)
 
 
 def _began_since(known: Known | None, since: datetime) -> bool:

@@ -121,7 +121,8 @@ class Api:
 
     async def _all_endpoints(self) -> Response:
         daemon = self._daemon
-        return json_response(views.endpoints_view(daemon.endpoints(), daemon.records, daemon.clock.now()))
+        loads = {load.endpoint: load for load in daemon.config.loads}
+        return json_response(views.endpoints_view(daemon.endpoints(), daemon.records, loads, daemon.clock.now()))
 
     async def _all_sinks(self) -> Response:
         backlogs = await self._metrics.backlogs.get()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher import __version__
+from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.events import Event, target_to_json
 from watcher.core.model import EndpointKey, Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
@@ -131,14 +132,19 @@ def explained(number: int, event: Event, deliveries: Sequence[DeliveryRecord], c
 
 
 def endpoints_view(
-    statuses: Mapping[EndpointKey, EndpointStatus], records: Mapping[str, Record], now: datetime
+    statuses: Mapping[EndpointKey, EndpointStatus],
+    records: Mapping[str, Record],
+    loads: Mapping[EndpointKey, EndpointLoad],
+    now: datetime,
 ) -> dict[str, Any]:
     """`/api/endpoints`: those that cannot be read first."""
-    rows = [_endpoint(key, status, records.get(str(key))) for key, status in statuses.items()]
+    rows = [_endpoint(key, status, records.get(str(key)), loads.get(key)) for key, status in statuses.items()]
     return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
 
 
-def _endpoint(key: EndpointKey, status: EndpointStatus, record: Record | None) -> dict[str, Any]:
+def _endpoint(
+    key: EndpointKey, status: EndpointStatus, record: Record | None, load: EndpointLoad | None
+) -> dict[str, Any]:
     outage = record.outage if record else None
     return {
         "id": str(key),
@@ -148,6 +154,7 @@ def _endpoint(key: EndpointKey, status: EndpointStatus, record: Record | None) -
         "answered_at": time_or_none(status.answered),
         "poll_failures": status.failures,
         "outage": None if outage is None else _outage(outage),
+        "load": None if load is None else load_to_json(load),
     }
 
 

@@ -83,12 +83,22 @@ function endpointItem(each) {
     el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${plural(round(each.rate), "call")} a second`,
       slowed ? ` of ${round(each.allowed)} allowed: AWS throttles` : "",
       each.poll_failures ? `, ${plural(each.poll_failures, "poll")} in a row failed` : ""),
+    each.load && el("p", { class: "dim" }, needs(each.load)),
     each.outage &&
       el("p", { class: "problem" }, isolated(`${each.outage.code}: ${each.outage.message}`), " ", moment("since", each.outage.since)),
   );
 }
 
 const round = (rate) => Math.round(rate * 100) / 100;
+const dollars = (amount) => `$${amount < 100 ? amount.toFixed(2) : Math.round(amount)}`;
+
+function needs(load) {
+  const price = `${dollars(load.trail_dollars_a_month)} a month in each further CloudTrail trail`;
+  const without = `without polling by repository ${round(load.requests_per_second_without_repositories)} and ` +
+    dollars(load.trail_dollars_a_month_without_repositories);
+  return `needs ${plural(round(load.requests_per_second), "call")} a second, ${price}` +
+    (load.repositories ? ` (${without})` : "");
+}
 
 const SINK_STATES = {
   up: ["succeeded", "Up"],
