@@ -32,6 +32,8 @@ class TextRule:
 
     def __str__(self) -> str:
         """The rule in words, for messages."""
+        if self.pattern and not self.shortest and self.longest is None:
+            return f"the form {self.pattern}"
         lengths = f"at least {self.shortest}" if self.longest is None else f"{self.shortest} to {self.longest}"
         return f"{lengths} characters" + (f" of the form {self.pattern}" if self.pattern else "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,12 @@ def choice(word: str, known: Collection[str]) -> str:
     """Return what to write instead of `word`, for messages: the word that was probably meant, else all of them."""
     close = suggestion(word, known)
     return f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
+
+
+def listed(names: Sequence[str], conjunction: str) -> str:
+    """Return these keys for messages: `a`, `b` and `c`."""
+    shown = [f"`{name}`" for name in names]
+    return f" {conjunction} ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 
 
 def describe(value: object) -> str:

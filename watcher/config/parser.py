@@ -6,7 +6,8 @@ from watcher.config.accounts import Environment
 from watcher.config.document import Document, decode
 from watcher.config.faults import Faults, describe
 from watcher.config.resolve import resolve
-from watcher.config.schema import file_model, sections
+from watcher.config.schema import file_model
+from watcher.config.target_model import sections
 from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
 from watcher.config.variables import fill_tree
 from watcher.core.kinds import Kind

@@ -7,8 +7,9 @@ from watcher.config.accounts import Accounts, Environment, ambient_region
 from watcher.config.faults import Faults
 from watcher.config.files import report_shared_files
 from watcher.config.listen_address import is_loopback, split_listen
-from watcher.config.schema import AccountModel, File, sections
+from watcher.config.schema import AccountModel, File
 from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
+from watcher.config.target_model import sections
 from watcher.config.tree import Keys, Place
 from watcher.core import settings
 from watcher.core.model import Target
@@ -81,7 +82,7 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]
         regions = (written.region,) if written.region else accounts.regions(account, written)
         labels = {**file.defaults.labels, **written.labels}
         own = written.model_dump(include=set(defaults), exclude_none=True)
-        watching = {**defaults, **own, "labels": labels}
+        watching = {**defaults, **own, "labels": labels, "repository": written.repository}
         targets = [written.kind.target(account.name, region, written.identity, **watching) for region in regions]
         repeated = [first[target.id] for target in targets if target.id in first]
         if repeated:

@@ -3,7 +3,6 @@
 The models of targets and sinks are made from the registered kinds and types: see `file_model`.
 """
 
-from collections.abc import Iterable
 from copy import copy
 from datetime import datetime
 from functools import lru_cache
@@ -27,13 +26,13 @@ from watcher.config.listen_address import DEFAULT_LISTEN
 from watcher.config.readers import reads_off
 from watcher.config.sink_model import EventGlob, SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
-from watcher.config.target_model import Labels, TargetModel, target_model
+from watcher.config.target_model import Labels, TargetModel, by_section, sections, target_list
 from watcher.config.tracing import WithExtra
 from watcher.config.tree import Keys, Text
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
 
-NOT_YET = frozenset({"service_instances", "repositories", "discover"})
+NOT_YET = frozenset({"discover"})
 """Keys of a later version: each is a fault that says so."""
 
 
@@ -219,7 +218,7 @@ class File(StrictModel):
     @property
     def targets(self) -> list[TargetModel]:
         """The targets of all kinds."""
-        return [target for kind in self.kinds for target in getattr(self, kind.section)]
+        return [target for section in by_section(self.kinds) for target in getattr(self, section)]
 
     @classmethod
     def report_unknown(cls, value: Keys, faults: Faults) -> None:
@@ -229,21 +228,15 @@ class File(StrictModel):
         faults.report_unknown(value, cls.known_keys(), not_yet)
 
 
-def sections(kinds: Iterable[Kind], conjunction: str) -> str:
-    """Return the keys of these kinds' lists, for messages: `templates` or `stacks`."""
-    return f" {conjunction} ".join(f"`{kind.section}`" for kind in kinds)
-
-
 @lru_cache(maxsize=4)
 def file_model(kinds: tuple[Kind, ...], sinks: tuple[tuple[str, str], ...]) -> type[File]:
     """Return the model of a configuration with these kinds of targets and types of sinks (name, place of the model)."""
     types = SinkTypes(dict(sinks))
     lists: dict[str, Any] = {}
-    for kind in kinds:
-        example = {part.name: part.example for part in kind.identity}
-        field: Any = Field(default=[], description=kind.section_description, examples=[[example]])
-        item: Any = target_model(kind)
-        lists[kind.section] = (list[Sound[item]], field)
+    for section, several in by_section(kinds).items():
+        examples = [{part.name: part.example for part in kind.identity} for kind in several]
+        field: Any = Field(default=[], description=several[0].section_description, examples=[examples])
+        lists[section] = (target_list(several), field)
     sinks_field = (list[Annotated[Any, types]], copy(File.model_fields["sinks"]))
     model = create_model("File", __base__=File, __doc__="The configuration of watcher.", **lists, sinks=sinks_field)
     model.kinds, model.sink_types = kinds, types

@@ -55,6 +55,11 @@ _OVER = {
     ),
 }
 _EVENT = _object({"externalId": _TEXT_OR_NULL}, type=_TEXT_OR_NULL, event=_TEXT_OR_NULL, time=_or_null(_TIME))
+_REVISIONS = {
+    "target": _TEXT_OR_NULL,
+    "initialRevision": _or_null(_REVISION),
+    "targetRevision": _or_null(_REVISION),
+}
 _SYNC = {
     "status": _described(_TEXT, "As AWS sent it, even if watcher does not know it."),
     "previous_status": _or_null(_TEXT),
@@ -66,15 +71,13 @@ _SYNC = {
     "consecutive_failures": {"type": "integer", "minimum": 0},
     "attempt": _object(
         {
+            **_REVISIONS,
             "events_omitted": _count(
                 "How many of the attempt's events, between the first and the last ones listed, are omitted."
-            )
+            ),
         },
         startedAt=_TIME,
         status=_TEXT,
-        target=_TEXT_OR_NULL,
-        initialRevision=_or_null(_REVISION),
-        targetRevision=_or_null(_REVISION),
         events={"type": "array", "items": _EVENT},
     ),
     "previous_attempt": _or_null(_object(startedAt=_TIME, status=_TEXT, sha=_TEXT_OR_NULL)),
@@ -89,7 +92,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     target, targets = _target(kinds.values()), _count("How many targets share it.")
     endpoint = _object(account=_TEXT, region=_TEXT, api={"enum": apis}, targets=targets)
     data = {
-        r"sync\.": _data(target=target, **_SYNC),
+        r"sync\.": {**_data(target=target, **_SYNC), **_revisions(kinds.values())},
         r"target\.(discovered|removed)$": _data(target=target),
         r"target\.unreadable$": _data(target=target, error=_ERROR),
         r"target\.readable$": _data(target=target, **_OVER),
@@ -140,13 +143,28 @@ def _data(**properties: Any) -> dict[str, Any]:
     return _object({"muted": _MUTED}, **properties, sequence=sequence)
 
 
+def _revisions(kinds: Collection[Kind]) -> dict[str, Any]:
+    """Return the schema that an attempt has a target and revisions, unless AWS does not report them for its kind."""
+    without = list(dict.fromkeys(kind.name for kind in kinds if not kind.has_revisions))
+    return {
+        "if": {"properties": {"target": {"properties": {"kind": {"enum": without}}}}},
+        "then": {"properties": {"attempt": {"properties": dict.fromkeys(_REVISIONS, False)}}},
+        "else": {"properties": {"attempt": {"required": [*_REVISIONS]}}},
+    }
+
+
 def _target(kinds: Collection[Kind]) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {}
     for part in (part for kind in kinds for part in kind.identity):
         before = parts.get(part.name, {"enum": []}).get("enum")
         # Another kind that has this part may allow any text.
         parts[part.name] = _TEXT if before is None or not part.choices else {"enum": [*before, *part.choices]}
-    always = {"id": _TEXT, "kind": {"enum": [kind.name for kind in kinds]}, "account": _TEXT, "region": _TEXT}
+    names = list(dict.fromkeys(kind.name for kind in kinds))
+    always = {"id": _TEXT, "kind": {"enum": names}, "account": _TEXT, "region": _TEXT}
     labels = {"type": "object", "additionalProperties": _TEXT}
-    parts |= dict.fromkeys(FOUND, _TEXT)
-    return {**_object(**always, **parts, labels=labels), "required": [*always, "name", "labels"]}
+    identities = [
+        {"properties": {"kind": {"const": kind.name}}, "required": [part.name for part in kind.identity]}
+        for kind in kinds
+    ]
+    found = {name: _TEXT for name in FOUND if name not in parts}
+    return {**_object({**parts, **found}, **always, labels=labels), "anyOf": identities}

@@ -80,6 +80,9 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
     attempt, previous = change.attempt, change.previous
     successful = change.latest_successful
     attempt_data = attempt_to_json(attempt)
+    if not target.kind.has_revisions:
+        for absent in ("target", "initialRevision", "targetRevision"):
+            del attempt_data[absent]
     data = {
         "target": target_to_json(target),
         "status": attempt.status,
@@ -221,7 +224,7 @@ _SYNC = {
     "status": str, "observed": bool, "first_seen": bool, "recovered": bool, "recreated": bool,
     "consecutive_failures": int,
     "attempt": {
-        "startedAt": is_time, "status": str, "targetRevision": Nullable(Each(dict, (str, NONE))),
+        "startedAt": is_time, "status": str, "targetRevision": Optional(Each(dict, (str, NONE))),
         "events": Each(list, {
             "type": (str, NONE), "event": (str, NONE), "time": Nullable(is_time), "externalId": Optional(str),
         }),

@@ -107,7 +107,7 @@ def causes_of(event: Event) -> tuple[str, ...]:
 
 def _causes(type_: str, data: Mapping[str, Any]) -> Iterator[list[str]]:
     if type_.startswith("watcher.sync.") and "attempt" in data:
-        revision = data["attempt"]["targetRevision"] or {}
+        revision = data["attempt"].get("targetRevision") or {}
         # The same commit in a fork, or in another owner's repository of the same name, is another cause.
         parts = ("repositoryProvider", "providerType", "ownerId", "repositoryName", "branch", "sha")
         if revision.get("sha"):

@@ -109,9 +109,10 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
             yield Fact("Error", cause_text(event["type"], data))
         yield Fact("Unreadable from" if over else "Since", moment(error["since"]))
     if attempt := data.get("attempt"):
-        yield from _revision(attempt["targetRevision"] or {})
+        yield from _revision(attempt.get("targetRevision") or {})
         yield Fact("Started", moment(attempt["startedAt"]))
-        yield from _last_success(data)
+        if "targetRevision" in attempt:  # of a repository, AWS reports neither revisions nor the last success
+            yield from _last_success(data)
     else:
         yield from _found(data.get("target") or {})
     if labels := data.get("target", {}).get("labels"):

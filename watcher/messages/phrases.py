@@ -26,7 +26,7 @@ def last_word(event: Mapping[str, Any]) -> str:
 
 
 def what(event: Mapping[str, Any]) -> str:
-    """Return the subject of an event: `SERVICE template web:2`, `stack network`, `CodeConnections`."""
+    """Return an event's subject: `SERVICE template web:2`, `repository org/infra @ main`, `CodeConnections`."""
     data = event["data"]
     if endpoint := data.get("endpoint"):
         return APIS.get(endpoint["api"], one_line(endpoint["api"], MAX_NAME))
@@ -35,10 +35,21 @@ def what(event: Mapping[str, Any]) -> str:
         if sink := data.get("sink"):
             return f"sink {one_line(sink, MAX_NAME)}"
         return one_line(event["subject"], MAX_NAME)
-    kind, name = target["kind"], one_line(target.get("name") or target["id"], MAX_NAME)
+    kind = one_line(target["kind"], MAX_NAME).replace("-", " ")
+    if kind == "repository":
+        return _repository(target)
+    name = one_line(target.get("name") or target["id"], MAX_NAME)
+    service = f"{one_line(target['service'], MAX_NAME)}/" if "service" in target else ""
     type_ = f"{one_line(target['type'], MAX_NAME)} " if "type" in target else ""
     version = f":{one_line(target['version'], 20)}" if "version" in target else ""
-    return f"{type_}{one_line(kind, MAX_NAME)} {name}{version}"
+    return f"{type_}{kind} {service}{name}{version}"
+
+
+def _repository(target: Mapping[str, Any]) -> str:
+    """Return `repository org/infra @ main`; with the link's ID if the name is not known."""
+    name = one_line(target.get("name") or target.get("repository") or target["link"], MAX_NAME)
+    sync_type = f" ({one_line(target['sync_type'], 20)})" if "sync_type" in target else ""
+    return f"repository {name} @ {one_line(target['branch'], MAX_NAME)}{sync_type}"
 
 
 def where(event: Mapping[str, Any]) -> str:

@@ -84,7 +84,7 @@ REPOSITORY = Kind(
     ),
     parameters=SYNC_TYPE,
     read=repository_reader(pascal),
-    title="{link} {branch}",
+    title="{link} @ {branch}",
     named_by="link",
     has_revisions=False,
     listing=_repositories,

@@ -79,7 +79,7 @@ REPOSITORY = Kind(
         ),
     ),
     read=repository_reader(camel),
-    title="{name} {branch} ({sync_type})",
+    title="{name} @ {branch} ({sync_type})",
     has_revisions=False,
     listing=proton_listings.repositories,
 )

@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote
 
-from watcher.sources import KINDS
+from watcher.sources import kind_of
 from watcher.util.globs import matches
 
 
@@ -18,9 +18,8 @@ def matches_one_id(pattern: str) -> bool:
 
 def _name(subject: str) -> str:
     """Return the configured name of a target; for an endpoint or a test, the whole subject."""
-    parts = subject.split("/")
-    kind = KINDS.get(parts[2]) if len(parts) > 3 else None
+    kind = kind_of(subject)
     if kind is None:
         return subject
-    at = 3 + [part.name for part in kind.identity].index("name")
-    return "/".join(map(unquote, parts[at : at + 1]))
+    at = 2 + len(kind.segments) + [part.name for part in kind.identity].index(kind.named_by)
+    return "/".join(map(unquote, subject.split("/")[at : at + 1]))

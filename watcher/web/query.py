@@ -12,14 +12,14 @@ from urllib.parse import unquote
 from watcher.core.model import EVENT_TYPES, TEST_EVENT, parse_rfc3339, path_segment
 from watcher.core.ports import EventQuery
 from watcher.core.status import Status
-from watcher.sources import KINDS
+from watcher.sources import kind_names
 from watcher.util.globs import matches
 from watcher.util.units import parse_duration
 
 MAX_EVENTS, MAX_EVENT_CHARACTERS = 1000, 4 * 1024 * 1024  # of one response; a single event may be longer
 MAX_REPEATS, MAX_CHARACTERS = 50, 1000  # how often a parameter may be given, and its length
 MAX_TYPES, MAX_TYPE_CHARACTERS = 16, 32  # the same for `type`, whose globs are expensive
-MAX_ID_CHARACTERS, MAX_ID_SLASHES = 2000, 9  # of an id that is encoded twice; one slash is that of `/badge.svg`
+MAX_ID_CHARACTERS, MAX_ID_SLASHES = 6000, 9  # of an id that is encoded twice; one slash is that of `/badge.svg`
 MAX_NUMBER = 2**63 - 1
 
 STATUS = r"^[A-Z][A-Z0-9_]*$"
@@ -122,8 +122,8 @@ def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:
     """The filter in a query of `/api/targets`; raises QueryError."""
     given, labels = parameters(pairs, once=("account", "kind", "status", "text"), many="label")
     kind, status = given.get("kind"), given.get("status")
-    if kind is not None and kind not in KINDS:
-        raise QueryError(f"kind: {_shown(kind)} is not a valid kind; choose from {', '.join(KINDS)}")
+    if kind is not None and kind not in kind_names():
+        raise QueryError(f"kind: {_shown(kind)} is not a valid kind; choose from {', '.join(kind_names())}")
     if status is not None and status not in list(Status) and not re.fullmatch(STATUS, status):
         raise QueryError(
             f"status: {_shown(status)} is neither one of {', '.join(Status)} nor a status of AWS (example: FAILED)"

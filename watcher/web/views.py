@@ -85,7 +85,7 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
         if attempt is None:
             continue
         shown = found.setdefault(attempt["startedAt"], {"startedAt": attempt["startedAt"], "steps": []})
-        shown |= _attempt_fields(attempt["status"], attempt["targetRevision"])
+        shown |= _attempt_fields(attempt["status"], attempt.get("targetRevision"))
         shown["steps"].append(
             {
                 "status": "STALLED" if event.type == "watcher.sync.stalled" else attempt["status"],

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from watcher.core.model import FirstSeen
+from watcher.core.model import FirstSeen, Repository
 from watcher.core.settings import RateLimit, Retry, SinkSettings
+from watcher.sources import KINDS
 from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
@@ -50,7 +51,32 @@ def test_the_defaults_of_the_settings_are_those_of_the_configuration(read: Calla
 
 def test_the_example_is_right_as_it_is(read: Callable[..., Config]) -> None:
     config = read(EXAMPLE.read_bytes())
-    assert {target.kind.name for target in config.targets} == {"template", "stack"}
+    assert {target.kind for target in config.targets} == set(KINDS.values())
+
+
+LINK = "6053346f-8a33-4edb-9397-10394b695173"
+
+
+def test_each_kind_of_one_list_is_chosen_by_its_keys(read: Callable[..., Config]) -> None:
+    config = read(f"""
+service_instances: [{{service: shop, name: shop-prod}}]
+repositories:
+  - {{link: {LINK}, branch: release/1}}
+  - {{provider: BITBUCKET, name: org/x, branch: main, sync_type: SERVICE_SYNC, interval: 5m}}
+""")
+    assert [target.id for target in config.targets] == [
+        "default/us-east-1/service-instance/shop/shop-prod",
+        f"default/us-east-1/repository/codeconnections/{LINK}/release%2F1",
+        "default/us-east-1/repository/proton/BITBUCKET/org%2Fx/main/SERVICE_SYNC",
+    ]
+    assert [target.api for target in config.targets] == ["proton", "codeconnections", "proton"]
+    assert config.targets[2].interval == 300
+
+
+def test_a_stack_may_say_what_it_is_synced_from_which_is_no_part_of_its_identity(read: Callable[..., Config]) -> None:
+    config = read(f"stacks: [{{name: a}}, {{name: b, link: {LINK}, branch: main}}, {{name: c, link: , branch: }}]")
+    assert [target.repository for target in config.targets] == [None, Repository(LINK, "main"), None]
+    assert config.targets[1].id == stack("default", "us-east-1", "b").id
 
 
 def test_a_target_overrides_each_default_and_adds_to_the_labels(read: Callable[..., Config]) -> None:

@@ -47,11 +47,6 @@ BY_ANOTHER_NAME = {
     # A batch needs the permission of a single message; service authorization reference, "Actions" of SNS and SQS.
     "sns:PublishBatch": {"sns:Publish"},
     "sqs:SendMessageBatch": {"sqs:SendMessage"},
-    # AWS asks for either name; "Rename of AWS CodeStar Connections" in its guide.
-    "codeconnections:GetResourceSyncStatus": {
-        "codeconnections:GetResourceSyncStatus",
-        "codestar-connections:GetResourceSyncStatus",
-    },
     # A transaction needs the permissions of what is in it; "Using IAM with DynamoDB transactions" in its guide.
     "dynamodb:TransactGetItems": {"dynamodb:GetItem"},
     "dynamodb:TransactWriteItems": {
@@ -77,7 +72,10 @@ def permissions(service: str, operation: str) -> set[str]:
     model = model_of(service)
     (called,) = {name for name in model.operation_names if operation in (name, xform_name(name))}
     call = f"{model.signing_name}:{called}"
-    return BY_ANOTHER_NAME.get(call, {call})
+    needed = BY_ANOTHER_NAME.get(call, {call})
+    # AWS asks for either name; "Rename of AWS CodeStar Connections" in its guide.
+    older = {each.replace("codeconnections:", "codestar-connections:") for each in needed}
+    return needed | older
 
 
 def reads() -> set[str]:
@@ -247,7 +245,15 @@ def test_every_resource_is_named_unless_aws_can_bound_none_of_the_actions_to_one
                 service, _, name = action.partition(":")
                 assert "Resources" not in known[service]["Actions"][name.lower()], f"{action} can be bounded"
                 unbounded.add(action)
-    assert unbounded == reads() | {"ecr:GetAuthorizationToken"}
+    of_links = permissions("codeconnections", "GetRepositorySyncStatus")
+    assert unbounded == reads() - of_links | {"ecr:GetAuthorizationToken"}
+
+
+@pytest.mark.parametrize(("stack", "role"), [(watcher_stack(FEWEST), "TaskRole"), (member_stack(), "Role")])
+def test_linked_repositories_are_read_in_the_own_account_only(stack: Stack, role: str) -> None:
+    services = ("codeconnections", "codestar-connections")
+    wanted = [f"arn:aws:{service}:*:{ACCOUNT}:repository-link/*" for service in services]
+    assert by_sid(stack, role)["ReadRepositorySyncStatus"]["Resource"] == wanted
 
 
 @pytest.mark.parametrize("role", ["TaskRole", "ExecutionRole"])

@@ -42,8 +42,8 @@ def test_the_id_has_the_variant_and_every_part_of_the_identity() -> None:
 
 
 def test_people_know_a_target_by_its_title_and_a_name() -> None:
-    assert (LINKED.title, LINKED.name) == (f"{LINK} feature/a b", LINK)
-    assert (TEMPLATES.title, TEMPLATES.name) == ("org/templates main (TEMPLATE_SYNC)", "org/templates")
+    assert (LINKED.title, LINKED.name) == (f"{LINK} @ feature/a b", LINK)
+    assert (TEMPLATES.title, TEMPLATES.name) == ("org/templates @ main (TEMPLATE_SYNC)", "org/templates")
     assert (INSTANCE.title, INSTANCE.name) == ("shop/shop-prod", "shop-prod")
 
 

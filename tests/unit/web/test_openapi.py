@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from watcher.core.status import Status
-from watcher.sources import KINDS
+from watcher.sources import kind_names
 from watcher.web import query
 
 DOCUMENT = json.loads(resources.files("watcher.web").joinpath("openapi.json").read_text())
@@ -30,7 +30,7 @@ SERVER = {
 
 TABLE: dict[tuple[str, str], list[str]] = {
     ("/api/targets", "account"): ["", "prod", "a b/c", LONG[1:], LONG],
-    ("/api/targets", "kind"): ["", *KINDS, "stak", "STACK", "service-instance"],
+    ("/api/targets", "kind"): ["", *kind_names(), "stak", "STACK", "repository/proton", "discover"],
     ("/api/targets", "status"): [
         "", *Status, "FAILED", "ROLLED_SIDEWAYS", "X2", "_X", "Failed", "faild", "A B", "É", "FAILED\n", " FAILED",
     ],
@@ -105,4 +105,4 @@ def test_every_parameter_of_a_query_is_in_the_table() -> None:
 
 def test_the_document_knows_every_kind_and_standing() -> None:
     assert DOCUMENT["components"]["schemas"]["Standing"]["enum"] == [*Status]
-    assert schema_of("/api/targets", "kind")["enum"] == [*KINDS]
+    assert schema_of("/api/targets", "kind")["enum"] == [*kind_names()]

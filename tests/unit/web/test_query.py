@@ -86,7 +86,10 @@ def test_what_cannot_be_read_is_found_by_why() -> None:
     [
         ([("acount", "prod")], "'acount': unknown parameter; choose from account, kind, status, text, label"),
         ([("account", "a"), ("account", "b")], "account: may be given once only"),
-        ([("kind", "stak")], "kind: 'stak' is not a valid kind; choose from template, stack"),
+        (
+            [("kind", "stak")],
+            "kind: 'stak' is not a valid kind; choose from template, service-instance, stack, repository",
+        ),
         ([("status", "faild")], "status: 'faild' is neither one of unreadable, failed"),
         ([("label", "team")], "label: 'team' is not a valid label; write NAME=VALUE"),
         ([("label", "=x")], "label: '=x' is not a valid label; write NAME=VALUE"),
@@ -150,7 +153,7 @@ def fnmatched(pairs: list[tuple[str, str]]) -> object:
 
 def test_an_id_is_not_looked_for_in_what_is_longer_than_one() -> None:
     assert target_id("a/" * 4000, {"x"}) is None
-    assert target_id("%41" * 700, {"A" * 700}) is None
+    assert target_id("%41" * 2100, {"A" * 2100}) is None
 
 
 def test_after_turns_the_order() -> None:

@@ -86,7 +86,7 @@ def _notes(event: dict[str, Any]) -> Iterator[str | None]:
         attempt = data["attempt"]
         if data["status"] == FAILED and attempt["events"]:
             yield attempt["events"][-1]["event"]
-        yield ((attempt["targetRevision"] or {}).get("sha") or "")[:8]
+        yield ((attempt.get("targetRevision") or {}).get("sha") or "")[:8]
         yield from (name.replace("_", " ") for name in ("first_seen", "recovered", "recreated") if data[name])
         if not data["observed"]:
             yield "between two polls"

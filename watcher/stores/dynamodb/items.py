@@ -31,7 +31,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from watcher.core.listings import ListingKey
-from watcher.sources import KINDS
+from watcher.sources import kind_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.util.shapes import Each, Optional, check, is_moment, is_time
 
@@ -102,11 +102,9 @@ def endpoint_of(subject: str) -> tuple[str, ...]:
     parts = subject.split("/")
     if len(parts) <= 3:
         return tuple(parts)
-    if kind := KINDS.get(parts[2]):
-        return (*parts[:2], kind.api)
-    # Kinds of later versions, whose daemons may share the table.
-    proton = parts[2] == "service-instance" or (parts[2] == "repository" and parts[3] == "proton")
-    return (*parts[:2], "proton" if proton else "codeconnections")
+    kind = kind_of(subject)
+    # An unknown kind is that of a later version, whose daemons may share the table.
+    return (*parts[:2], kind.api if kind else "codeconnections")
 
 
 def part(text: str) -> str:

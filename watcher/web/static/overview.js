@@ -147,7 +147,7 @@ export class Overview {
   #nothing() {
     const some = this.#rows.all.length > 0;
     const place = this.#place ? ` in ${this.#place}` : "";
-    setText(byId("none"), some ? "No target matches this filter." : `No targets are configured${place}. Add templates or stacks there.`);
+    setText(byId("none"), some ? "No target matches this filter." : `No targets are configured${place}. Add stacks or other targets there.`);
   }
 
   #answer(counts, all) {

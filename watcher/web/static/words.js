@@ -68,6 +68,10 @@ export function eventWords(event) {
 export function eventTitle(event) {
   const { target, endpoint } = event.data ?? {};
   if (target?.kind === "template") return `${target.name} v${target.version} (${target.type})`;
+  if (target?.kind === "service-instance") return `${target.service}/${target.name}`;
+  if (target?.kind === "repository") {
+    return `${target.name ?? target.repository ?? target.link} @ ${target.branch}${target.sync_type ? ` (${target.sync_type})` : ""}`;
+  }
   if (target?.name) return target.name;
   if (endpoint) return `${endpoint.account}/${endpoint.region}/${endpoint.api}`;
   return event.subject;
