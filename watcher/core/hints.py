@@ -1,0 +1,90 @@
+"""Hints: what an event of AWS says has changed, and which targets it names. Pure.
+
+A hint makes its targets due at once. What an event says of a status is never taken as state.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.core.repositories import source_repositories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from watcher.core.model import Target
+    from watcher.core.settings import Account, Config
+
+_ROLE_ACCOUNT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):")
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Names the stack, or the branch of a repository, whose sync status changed. What is not known is None."""
+
+    account: str | None = None
+    """The number of the account."""
+    region: str | None = None
+    stack: str | None = None
+    """The stack's name; None: the event is about a repository."""
+    link: str | None = None
+    """The ID of the repository link."""
+    repository: str | None = None
+    """`owner/name`."""
+    branch: str | None = None
+
+
+class HintIndex:
+    """The stacks and repositories of a configuration, by the names that hints have for them.
+
+    What a hint does not say, or is not known of a target, may be the same: a poll too many costs one call. Accounts are
+    compared by number, which only the ARN of a role tells.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._numbers = {name: account_number(account) for name, account in config.accounts.items()}
+        self._targets: defaultdict[tuple[str, str], dict[str, Target]] = defaultdict(dict)
+        for targets in config.endpoints.values():
+            self._add(targets)
+
+    def named(self, hint: Hint) -> Sequence[Target]:
+        """Return the targets that a hint names; if its repository is not polled, the stacks that are synced from it."""
+        names = [("stack", hint.stack)] if hint.stack else [("link", hint.link), ("repository", hint.repository)]
+        for what, name in names:
+            candidates = self._targets.get((what, name or ""), {})
+            if found := [target for target in candidates.values() if self._may_be(target, hint)]:
+                return found
+        return ()
+
+    def _add(self, targets: Iterable[Target]) -> None:
+        """Add the targets of an endpoint, and the repositories that stand for some of them."""
+        sources = source_repositories(targets).values()
+        shown_by = {stack.id: source.target for source in sources for stack in source.stacks}
+        for target in targets:
+            link = dict(target.identity).get("link") or (target.repository.link if target.repository else None)
+            if target.kind.synced_from is not None:
+                self._targets["stack", target.name][target.id] = target
+            elif link is None:
+                continue  # AWS sends no events about it
+            repository = shown_by.get(target.id, target)
+            for what, name in (("link", link), ("repository", (target.found or {}).get("repository"))):
+                if name:
+                    self._targets[what, name][repository.id] = repository
+
+    def _may_be(self, target: Target, hint: Hint) -> bool:
+        """Whether a target with the name in the hint may be the one that it is about."""
+        number, branch = self._numbers.get(target.account), None
+        if not hint.stack:  # a stack may be synced from another branch since
+            facts = {**(target.found or {}), **dict(target.identity)}
+            branch = target.repository.branch if target.repository else facts.get("branch")
+        pairs = ((number, hint.account), (target.region, hint.region), (branch, hint.branch))
+        return all(known is None or said is None or known == said for known, said in pairs)
+
+
+def account_number(account: Account) -> str | None:
+    """Return the number of an account; None: it has no role, whose ARN would tell it."""
+    found = _ROLE_ACCOUNT.match(account.role_arn or "")
+    return found[1] if found else None
