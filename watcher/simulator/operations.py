@@ -28,6 +28,8 @@ LISTINGS: Mapping[tuple[str, str], Operation] = {
 
 QUEUES = tuple(("sqs", operation) for operation in ("GetQueueUrl", *sqs.OPERATIONS))
 
+OPERATION_NAMES = tuple(sorted({operation for _, operation in (*STATUSES, *LISTINGS, *QUEUES)}))
+
 
 @cache
 def by_target() -> Mapping[str, tuple[str, str]]:

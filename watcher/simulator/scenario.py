@@ -106,8 +106,12 @@ class Scenario:
     queues: tuple[QueueSettings, ...] = ()
 
     def targets(self, account: str = "default", region: str = "us-east-1") -> list[Target]:
-        """Every target, as a watcher would have it in the configuration of `account` and `region`."""
-        return [subject.target(account, region) for subject, _ in self.timelines if subject.region in (None, region)]
+        """Every target that is in all accounts, as a watcher would have it in the configuration."""
+        return [
+            subject.target(account, region)
+            for subject, _ in self.timelines
+            if subject.account is None and subject.synced and subject.region in (None, region)
+        ]
 
     def at_pace(self, pace: float) -> Scenario:
         """The same scenario, `pace` times as fast; rates stay."""

@@ -10,8 +10,10 @@ from watcher.core.model import FAILED, INITIATED
 from watcher.errors import ConfigError
 from watcher.simulator.faults import FAULTS, Fault
 from watcher.simulator.scenario_parser import load_scenario
+from watcher.simulator.subject import Span, SyncSettings
 from watcher.simulator.timeline import Stale, Status, Unsynced
 
+LINK = "6053346f-8a33-4edb-9397-10394b695173"
 EXAMPLE = Path(__file__).parents[3] / "config" / "scenario.yaml"
 
 
@@ -27,10 +29,21 @@ def test_the_example_is_read_whole() -> None:
     assert list(timelines) == [
         "template/ENVIRONMENT/fargate-env/1",
         "template/SERVICE/web/2",
+        "template/SERVICE/queue-worker/1",
+        "service-instance/shop/shop-prod",
         "stack/network",
         "stack/orders-db",
+        f"repository/codeconnections/{LINK}/main",
+        "stack/shop-api",
+        "stack/shop-web",
+        "stack/shop-jobs",
     ]
-    assert [target.name for target in scenario.targets(region="eu-west-1")] == ["fargate-env", "web", "orders-db"]
+    assert [target.name for target in scenario.targets(region="eu-west-1")] == [
+        "fargate-env",
+        "web",
+        "shop-prod",
+        "orders-db",
+    ]
     first = timelines["template/ENVIRONMENT/fargate-env/1"].scenes[0]
     assert isinstance(first.shows, Status)
     assert (first.shows.status, first.seconds) == (INITIATED, 2)
@@ -42,16 +55,44 @@ def test_the_example_is_read_whole() -> None:
     assert (network[3].shows, network[4].shows) == (Stale(1), Fault("not_found"))
     assert network[5].shows.new_attempt.recreated  # type: ignore[union-attr]
     assert network[5].shows.new_attempt.started == 3600  # type: ignore[union-attr]
-    own, field, throttling, html = scenario.fault_windows
+    own, field, throttling, html, denied, second_page = scenario.fault_windows
     assert (own.key, own.fault.name, own.after, own.calls) == ("stack/orders-db", "hang", 5, 1)
     assert (field.fault.at, field.begin, field.end) == ("latestSync.status", 30, 40)
     assert (throttling.api, throttling.begin, html.region) == ("codeconnections", 60, "eu-west-1")
+    assert (denied.operation, denied.account) == ("GetSyncBlockerSummary", "111122223333")
+    assert (second_page.operation, second_page.page) == ("ListSyncConfigurations", 2)
     assert scenario.throttle
     assert (scenario.throttle.burst, scenario.keys, scenario.roles[0].lifetime) == (
         100,
         {"AKIAEXAMPLE": "example-secret"},
         900,
     )
+
+
+def test_the_inventory_of_the_example_is_read_whole() -> None:
+    scenario = load_scenario(EXAMPLE.read_text(), "scenario.yaml")
+    assert (scenario.page_size, scenario.accounts) == (50, {"AKIASHOP": "111122223333"})
+    (queue,) = scenario.queues
+    assert (queue.name, queue.lost, queue.delay, queue.form) == ("git-sync", 0.02, (1, 3), "mixed")
+    github, gitlab = scenario.connections
+    assert (github.owner, gitlab.statuses) == ("444455556666", ((0, "PENDING"), (300, "AVAILABLE")))
+    (repository,) = scenario.repositories
+    assert (repository.link_id, repository.absent) == (LINK, (Span(1200, 1320),))
+    subjects = {subject.key: subject for subject, _ in scenario.timelines}
+    web = subjects["stack/shop-web"]
+    assert (web.account, web.region, web.repository) == ("111122223333", "us-east-1", "example-org/shop")
+    assert web.settings == SyncSettings(
+        "deploy/web.yaml", "arn:aws:iam::111122223333:role/git-sync", "ENABLED", "FILE_CHANGE"
+    )
+    (blocker,) = web.blockers
+    assert (blocker.active, blocker.contexts, blocker.kept) == (
+        Span(60, 180),
+        (("ConfigFile", "deploy/web.yaml"),),
+        300,
+    )
+    assert subjects["stack/shop-api"].settings.moves == ((240, "release"),)
+    assert subjects["stack/shop-jobs"].absent == (Span(0, 120),)
+    assert not subjects["template/SERVICE/queue-worker/1"].synced
 
 
 def test_the_example_names_every_fault() -> None:
@@ -98,6 +139,29 @@ def test_the_example_names_every_fault() -> None:
         (
             "stacks:\n- {name: n, life: [{unsynced: true}]}\n- {name: n, life: [{unsynced: true}]}",
             "s.yaml:3:3: stacks[1]: stack/n is in this scenario twice",
+        ),
+        (
+            "repositories:\n- {name: o/r, commits: [{at: 1s, stacks: [b]}], stacks: [{name: a}]}",
+            "s.yaml:2:43: repositories[0].commits[0].stacks[0]: 'b' is not one of the stacks of this repository",
+        ),
+        (
+            "repositories:\n- {name: o/r, every: 1m, commits: [{at: 50s}], stacks: [{name: a}]}",
+            (
+                "s.yaml:2:22: repositories[0].every: the commits take longer than the time after which they come "
+                "again; make it longer"
+            ),
+        ),
+        (
+            "repositories:\n- {name: o/r, stacks: [{name: a}]}\nstacks:\n- {name: a, life: [{unsynced: true}]}",
+            "s.yaml:2:24: repositories[0].stacks[0]: stack/a is in this scenario twice",
+        ),
+        (
+            "keys:\n- {access_key: A, account: '1'}",
+            "s.yaml:2:28: keys[0].account: '1' is not a valid account number (example: 111122223333)",
+        ),
+        (
+            "faults:\n- {fault: hang, operation: ListConnection}",
+            "s.yaml:2:28: faults[0].operation: did you mean ListConnections?",
         ),
         (
             "stacks:\n- {name: n, repository: infra, life: [{unsynced: true}]}",
