@@ -21,6 +21,7 @@ from tenacity import retry, stop_after_attempt, wait_random_exponential
 
 from tests.benchmarks.parent import Parent, Reading, metered
 from tests.benchmarks.worlds import REGION, world
+from watcher.core.kinds import method_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Asking:
 
     def __init__(self, targets: Sequence[Target]) -> None:
         self.api = targets[0].api
-        self.method = targets[0].kind.method
+        self.method = method_of(targets[0].kind.operation)
         self.requests = [target.kind.request(target) for target in targets]
         self.answers = 0
 

@@ -118,7 +118,7 @@ async def test_remind_adds_reminders_of_dead_letters(store: Store) -> None:
         replace(REQUEST, sink="y"),
         replace(REQUEST, subject="b"),
         replace(REQUEST, type="watcher.sync.stalled"),
-        replace(REQUEST, moment="2026-11-23T12:00:00Z"),
+        replace(REQUEST, mark="2026-11-23T12:00:00Z"),
     ],
 )
 async def test_remind_adds_no_reminder_of_an_event_that_a_sink_did_not_get(

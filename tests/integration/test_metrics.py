@@ -48,6 +48,7 @@ CONTRACT = {
     "watcher_detection_seconds": set(),
     "watcher_delivery_seconds": {"sink"},
     "watcher_targets": {"kind", "status"},
+    "watcher_targets_blocked": {"kind"},
     "watcher_targets_stalled": {"kind"},
     "watcher_targets_unreadable": {"kind"},
     "watcher_events_total": {"type"},
@@ -292,7 +293,8 @@ async def test_an_emf_line_has_what_alarms_need_and_resets_the_counters(peek: Pe
     form = json.loads(await emf.line())
     told = {name: form[name] for name in UNITS if name != "OutboxOldestSeconds"}
     assert told == {
-        "Alive": 1, "TargetsFailed": 1, "TargetsStalled": 0, "TargetsUnreadable": 1, "EndpointsBlind": 1,
+        "Alive": 1, "TargetsFailed": 1, "TargetsBlocked": 0, "TargetsStalled": 0, "TargetsUnreadable": 1,
+        "EndpointsBlind": 1,
         "ScheduleLagSeconds": 1.5, "Polls": 3, "PollsFailed": 1, "ConfigReloadFailed": 1, "OutboxPending": 1,
         "DeadLetters": 0,
     }  # fmt: skip

@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.conftest import an_attempt, minute
+from tests.unit.conftest import a_blocker, an_attempt, minute
+from watcher.core.blockers import BlockerChange
 from watcher.core.diff import Change, Reason
-from watcher.core.events import discovery_event, outage_event, sync_event, trial_event
+from watcher.core.events import blocker_event, discovery_event, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
-from watcher.core.state import Outage
+from watcher.core.state import Known, Outage
 from watcher.messages import compose
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
@@ -75,9 +76,26 @@ def sync(
     return sync_event(target, replace(change, **altered), sequence=7, now=minute(after))
 
 
+FAILED_STATE = Known(attempt(FAILED, "Sync started", "Sync failed"), minute(1), revision(), an_attempt(-60), failures=1)
+
+
 def outage(subject: Target | EndpointKey, *, over: bool = False, **altered: Any) -> Event:
     now = minute(95 if over else 10)
     return outage_event(subject, replace(DENIED, **altered), sequence=8, now=now, over=over, targets=40)
+
+
+def blocker(
+    id_: str = "0e4fa6a1-6b6b-4a8b-9c5c-3d2f9a1e7b40",
+    *,
+    target: Target = NETWORK,
+    over: bool = False,
+    state: Known = FAILED_STATE,
+    **altered: Any,
+) -> Event:
+    """The event of a blocker that began two minutes after eight."""
+    found = replace(a_blocker(id_, created_reason="The deployment file names no template."), **altered)
+    change = BlockerChange("sync.unblocked" if over else "sync.blocked", found)
+    return blocker_event(target, change, state, sequence=8, now=minute(60 if over else 3))
 
 
 def trial() -> Event:
@@ -157,6 +175,18 @@ EVENTS: dict[str, list[Event]] = {
     "sync.stalled": [
         sync(attempt(IN_PROGRESS, "Sync started"), kind="sync.stalled", reason=Reason.STALLED, after=31.5)
     ],
+    "sync.blocked": [blocker()],
+    "sync.blocked-never-synced": [
+        blocker(state=Known(None, minute(1)), created_reason=None, created_at=None, contexts={})
+    ],
+    "sync.blocked-reminder": [reminder(blocker(), 1)],
+    "sync.blocked-group": [
+        blocker(f"b-{number}", target=stack("default", "us-east-1", f"stack-{number}")) for number in range(3)
+    ],
+    "sync.unblocked": [
+        blocker(over=True, status="RESOLVED", resolved_reason="The template was added.", resolved_at=minute(58))
+    ],
+    "sync.unblocked-no-longer-listed": [blocker(over=True)],
     "target.unreadable": [outage(NETWORK, code="ResourceNotFoundException", message="No such stack: network")],
     "target.readable": [outage(NETWORK, over=True, code="ResourceNotFoundException", message="No such stack")],
     "sync.failed-group-alike": alike(4),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from watcher.core.model import SUCCEEDED, Attempt, Snapshot
+from watcher.core.model import ACTIVE, SUCCEEDED, Attempt, Blocker, Snapshot
 
 EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -35,6 +37,12 @@ def an_attempt(number: float, status: str = SUCCEEDED, *events: str) -> Attempt:
         target_revision=a_revision(f"sha-{number}"),
         events=tuple({"type": "SYNC", "event": text, "time": "2026-11-23T08:00:01Z"} for text in events),
     )
+
+
+def a_blocker(id_: str = "blocker-1", **altered: Any) -> Blocker:
+    """A blocker that began in minute 2."""
+    blocker = Blocker(id_, "AUTOMATED", ACTIVE, "no such template", minute(2), {"pull-request": "42"})
+    return replace(blocker, **altered)
 
 
 def a_snapshot(latest: Attempt | None, success: Attempt | None = None) -> Snapshot:

@@ -23,8 +23,8 @@ from watcher.util.globs import matches
 if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
 
-ROUTABLE = (*EVENT_TYPES, "watcher.sync.blocked", "watcher.sync.unblocked", TEST_EVENT)
-"""The types of events that may be routed, including two that are reserved and not emitted yet."""
+ROUTABLE = (*EVENT_TYPES, TEST_EVENT)
+"""The types of events that may be routed."""
 
 ROUTING = frozenset({"events", "targets", "labels", "min_severity", "remind_every", "give_up_after", "replay_from"})
 """The keys that do not concern the sink itself: it need not be replaced when they change."""

@@ -60,6 +60,17 @@ _REVISIONS = {
     "initialRevision": _or_null(_REVISION),
     "targetRevision": _or_null(_REVISION),
 }
+_ATTEMPT = _object(
+    {
+        **_REVISIONS,
+        "events_omitted": _count(
+            "How many of the attempt's events, between the first and the last ones listed, are omitted."
+        ),
+    },
+    startedAt=_TIME,
+    status=_TEXT,
+    events={"type": "array", "items": _EVENT},
+)
 _SYNC = {
     "status": _described(_TEXT, "As AWS sent it, even if watcher does not know it."),
     "previous_status": _or_null(_TEXT),
@@ -69,20 +80,29 @@ _SYNC = {
     "recovered": _described(_FLAG, "Whether this is the first success after a failed or stalled attempt."),
     "recreated": _described(_FLAG, "Whether AWS went back to an older attempt."),
     "consecutive_failures": {"type": "integer", "minimum": 0},
-    "attempt": _object(
-        {
-            **_REVISIONS,
-            "events_omitted": _count(
-                "How many of the attempt's events, between the first and the last ones listed, are omitted."
-            ),
-        },
-        startedAt=_TIME,
-        status=_TEXT,
-        events={"type": "array", "items": _EVENT},
-    ),
+    "attempt": _ATTEMPT,
     "previous_attempt": _or_null(_object(startedAt=_TIME, status=_TEXT, sha=_TEXT_OR_NULL)),
     "desired_state": _or_null(_REVISION),
     "latest_successful": _or_null(_object(startedAt=_TIME, sha=_TEXT_OR_NULL)),
+}
+_BLOCKER = _described(
+    _object(
+        id=_TEXT,
+        type=_TEXT_OR_NULL,
+        status=_described(_TEXT, "As AWS sent it last; it stays `ACTIVE` if AWS no longer lists the blocker."),
+        created_reason=_TEXT_OR_NULL,
+        created_at=_or_null(_TIME),
+        contexts={"type": "object", "additionalProperties": _TEXT},
+        resolved_reason=_TEXT_OR_NULL,
+        resolved_at=_or_null(_TIME),
+    ),
+    "A sync blocker: while it is active, AWS starts no further sync.",
+)
+_BLOCKED = {
+    **_SYNC,
+    "blocker": _BLOCKER,
+    "status": _described(_or_null(_TEXT), "The status of the latest attempt; null if there was none."),
+    "attempt": _described(_or_null(_ATTEMPT), "The latest attempt; null if there was none."),
 }
 
 
@@ -92,7 +112,8 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     target, targets = _target(kinds.values()), _count("How many targets share it.")
     endpoint = _object(account=_TEXT, region=_TEXT, api={"enum": apis}, targets=targets)
     data = {
-        r"sync\.": {**_data(target=target, **_SYNC), **_revisions(kinds.values())},
+        r"sync\.(?!(un)?blocked$)": {**_data(target=target, **_SYNC), **_revisions(kinds.values())},
+        r"sync\.(un)?blocked$": {**_data(target=target, **_BLOCKED), **_revisions(kinds.values())},
         r"target\.(discovered|removed)$": _data(target=target),
         r"target\.unreadable$": _data(target=target, error=_ERROR),
         r"target\.readable$": _data(target=target, **_OVER),

@@ -6,6 +6,7 @@ daemon, or by one whose state was lost.
 
 - `watcher.sync.*`: the target's id, the event's type, the attempt's `startedAt` and status, and how many times the
   attempt has taken this status: 1, unless it goes back and forth.
+- `watcher.sync.blocked` and `.unblocked`: the target's id, the event's type, and the blocker's id and status.
 - `watcher.*.unreadable` and `.readable`: the subject, the event's type, and when the first of the failures was.
 - `watcher.test`: a new id each time, since nothing has happened.
 
@@ -15,7 +16,7 @@ events than fit, the first and the last are kept, and `attempt.events_omitted` c
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -25,11 +26,21 @@ from uuid import uuid4
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from watcher.core.blockers import BlockerChange
 from watcher.core.diff import Change, Reason
-from watcher.core.model import FOUND, TEST_EVENT, EndpointKey, Target, extended, path_segment, rfc3339
-from watcher.core.state import Outage, attempt_to_json
+from watcher.core.model import (
+    FAILED,
+    FOUND,
+    TEST_EVENT,
+    Attempt,
+    EndpointKey,
+    Target,
+    extended,
+    path_segment,
+    rfc3339,
+)  # fmt: skip
+from watcher.core.state import Known, Outage, attempt_to_json, blocker_to_json
 from watcher.util.bounded_text import bounded
-from watcher.util.shapes import NONE, Each, Nullable, Optional, check, is_moment, is_time, parse
 
 DATASCHEMA = "urn:watcher:event:1"
 
@@ -62,27 +73,9 @@ def fitting(found: Iterable[tuple[int, Event]], size: float) -> list[tuple[int, 
     return taken
 
 
-def check_event(event: Event, name: str = "event") -> Event:
-    """Return `event`, which was read from a store, if it can be shown and sent; messages call it `name`.
-
-    Raises:
-        ValueError: its body does not have the required form.
-    """
-    check(asdict(event), _ATTRIBUTES, name)
-    form = parse(event.body, _BODY, f"{name}.body")
-    if "attempt" in form["data"]:
-        check(form["data"], _SYNC, f"{name}.body.data")
-    return event
-
-
 def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) -> Event:
     """Return the event of a change of a target's sync."""
     attempt, previous = change.attempt, change.previous
-    successful = change.latest_successful
-    attempt_data = attempt_to_json(attempt)
-    if not target.kind.has_revisions:
-        for absent in ("target", "initialRevision", "targetRevision"):
-            del attempt_data[absent]
     data = {
         "target": target_to_json(target),
         "status": attempt.status,
@@ -93,21 +86,66 @@ def sync_event(target: Target, change: Change, *, sequence: int, now: datetime) 
         "recovered": change.recovered,
         "recreated": change.reason is Reason.RECREATED,
         "consecutive_failures": change.consecutive_failures,
-        "attempt": attempt_data,
-        "previous_attempt": None
-        if previous is None
-        else {"startedAt": rfc3339(previous.started_at), "status": previous.status, "sha": previous.sha or None},
+        "attempt": _attempt(target, attempt),
+        "previous_attempt": _previous(previous),
         "desired_state": None if change.desired_state is None else dict(change.desired_state),
-        "latest_successful": None
-        if successful is None
-        else {"startedAt": rfc3339(successful.started_at), "sha": successful.sha or None},
+        "latest_successful": _successful(change.latest_successful),
         "sequence": sequence,
     }
     event_type = f"watcher.{change.type}"
     identity = [target.id, event_type, rfc3339(attempt.started_at), attempt.status, change.times]
+    return _fitting_event(event_type, target, identity, data, now)
+
+
+def blocker_event(target: Target, change: BlockerChange, known: Known, *, sequence: int, now: datetime) -> Event:
+    """Return the event of a blocker that began or ended; `known`: the sync state of its target, which stays as it is.
+
+    `data` has the keys of every sync event; without an attempt, those that describe it are null.
+    """
+    attempt = known.attempt
+    status = attempt.status if attempt else None
+    data = {
+        "target": target_to_json(target),
+        "blocker": blocker_to_json(change.blocker),
+        "status": status,
+        "previous_status": status,
+        **dict.fromkeys(("new_attempt", "first_seen", "recovered", "recreated"), False),
+        "observed": True,
+        "consecutive_failures": known.failures if status == FAILED else 0,
+        "attempt": None if attempt is None else _attempt(target, attempt),
+        "previous_attempt": _previous(attempt),
+        "desired_state": None if known.desired_state is None else dict(known.desired_state),
+        "latest_successful": _successful(known.latest_successful),
+        "sequence": sequence,
+    }
+    event_type = f"watcher.{change.type}"
+    identity = [target.id, event_type, change.blocker.id, change.blocker.status]
+    return _fitting_event(event_type, target, identity, data, now)
+
+
+def _attempt(target: Target, attempt: Attempt) -> dict[str, Any]:
+    form = attempt_to_json(attempt)
+    if not target.kind.has_revisions:
+        for absent in ("target", "initialRevision", "targetRevision"):
+            del form[absent]
+    return form
+
+
+def _previous(attempt: Attempt | None) -> dict[str, Any] | None:
+    if attempt is None:
+        return None
+    return {"startedAt": rfc3339(attempt.started_at), "status": attempt.status, "sha": attempt.sha or None}
+
+
+def _successful(attempt: Attempt | None) -> dict[str, Any] | None:
+    return None if attempt is None else {"startedAt": rfc3339(attempt.started_at), "sha": attempt.sha or None}
+
+
+def _fitting_event(event_type: str, target: Target, identity: list[Any], data: dict[str, Any], now: datetime) -> Event:
+    """Return an event of a target's sync, with fewer of the attempt's events if it would be too long."""
     build = partial(_event, event_type, target.id, _source(target.account, target.region), identity, data, now)
-    event, longest = build(), MAX_EVENT_BYTES - RESERVED_BYTES
-    if len(event.body) > longest:
+    event, longest, attempt_data = build(), MAX_EVENT_BYTES - RESERVED_BYTES, data["attempt"]
+    if len(event.body) > longest and attempt_data is not None:
         events = attempt_data["events"]
         attempt_data |= {"events": [], "events_omitted": len(events)}
         kept = first_and_last(events, longest - len(build().body))
@@ -209,25 +247,3 @@ def _event(
         "dataschema": DATASCHEMA,
     }
     return Event(event_id, event_type, subject, rfc3339(now), JSONFormat().write(CloudEvent(attributes, data)).decode())
-
-
-_ATTRIBUTES = {"id": str, "type": str, "subject": str, "time": is_time}
-_BODY = {
-    **_ATTRIBUTES,
-    "data": {
-        "error": Optional({"code": str, "message": str, "since": is_time}, null=False),
-        "lasted_seconds": Optional(is_moment, null=False),
-        "muted": Optional({"reason": (str, NONE), "until": Nullable(is_time)}, null=False),
-    },
-}
-_SYNC = {
-    "status": str, "observed": bool, "first_seen": bool, "recovered": bool, "recreated": bool,
-    "consecutive_failures": int,
-    "attempt": {
-        "startedAt": is_time, "status": str, "targetRevision": Optional(Each(dict, (str, NONE))),
-        "events": Each(list, {
-            "type": (str, NONE), "event": (str, NONE), "time": Nullable(is_time), "externalId": Optional(str),
-        }),
-    },
-}  # fmt: skip
-"""The parts of an event on which the code that shows it relies; `event_schema` has the complete form."""

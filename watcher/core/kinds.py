@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from watcher.core.listings import FoundTarget
-    from watcher.core.model import Snapshot
+    from watcher.core.model import Blocker, Snapshot
 
     Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
     """Calls an operation of the kind's API with these parameters, and returns the answer; raises PollFailed."""
+
+
+@cache
+def method_of(operation: str) -> str:
+    """Return the method of botocore's client for an operation: `get_resource_sync_status`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,18 @@ class IdentityPart:
     """The only values; empty: whatever the service model allows."""
     number: bool = False
     """Whether it is a whole number, which YAML may read as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockerCall:
+    """How the blockers of a kind's targets are asked for, with the parameters of the call for their status."""
+
+    operation: str
+    """The operation of the kind's API: `GetSyncBlockerSummary`."""
+    read: Callable[[dict[str, Any]], tuple[Blocker, ...]]
+    """Return the blockers in an answer, or raise PollFailed if it is not what the API promises."""
+    resolve: tuple[str, ...]
+    """The AWS CLI's command that resolves one: formats with the parts of the identity, and `{blocker}`, its id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +82,8 @@ class Kind:
     """Return the meaning of an answer, or raise PollFailed if it is not what the API promises."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The parameters that are the same in every request."""
+    blockers: BlockerCall | None = None
+    """None: its targets have no blockers."""
     title: str = "{name}"
     """The format of the short text that people know a target by, with the parts of the identity."""
     variant: str = ""
@@ -94,9 +114,3 @@ class Kind:
         """Return the parameters of the call that asks for a target."""
         identity = dict(target.identity)
         return {**{part.parameter: identity[part.name] for part in self.identity}, **self.parameters}
-
-
-@cache
-def method_of(operation: str) -> str:
-    """Return the method of botocore's client for an operation: `list_connections`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()

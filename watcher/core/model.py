@@ -34,7 +34,9 @@ QUEUED = "QUEUED"
 SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 
-_SYNC_EVENTS = ("initiated", "in_progress", "queued", "succeeded", "failed", "unknown", "stalled")
+_SYNC_EVENTS = (
+    "initiated", "in_progress", "queued", "succeeded", "failed", "unknown", "stalled", "blocked", "unblocked",
+)  # fmt: skip
 _DISCOVERY_EVENTS = ("target.discovered", "target.removed")
 _OUTAGE_EVENTS = ("target.unreadable", "target.readable", "endpoint.unreadable", "endpoint.readable")
 
@@ -168,6 +170,24 @@ class Attempt:
     def sha(self) -> str:
         """The commit that this attempt syncs to; empty if it is not known."""
         return (self.target_revision or {}).get("sha") or ""
+
+
+ACTIVE, RESOLVED = "ACTIVE", "RESOLVED"
+"""The statuses of a blocker that AWS documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A sync blocker: while it is active, AWS starts no further sync of its target. None: not sent."""
+
+    id: str
+    type: str | None
+    status: str
+    created_reason: str | None
+    created_at: datetime | None
+    contexts: Mapping[str, str]
+    resolved_reason: str | None = None
+    resolved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

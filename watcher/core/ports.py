@@ -121,14 +121,14 @@ class DeliveryOutcome:
 class ReminderRequest:
     """Asks to remind a sink of a subject's problem, `every` so many seconds.
 
-    A reminder repeats the subject's last event of this `type`, if the `startedAt` of its attempt, or the `since` of its
-    error, is `moment`.
+    A reminder repeats the subject's last event of this `type`, if `mark` is the id of its blocker, the `since` of its
+    error or the `startedAt` of its attempt: whichever of these it has first.
     """
 
     sink: str
     subject: str
     type: str
-    moment: str
+    mark: str
     every: float
 
 

@@ -14,16 +14,16 @@ from watcher.util.shapes import Optional, parse
 
 
 class Problem(NamedTuple):
-    """A problem of a subject: the type of the event that reported it, and the time that identifies the event."""
+    """A problem of a subject: the type of the event that reported it, and the mark that identifies the event."""
 
     type: str
-    moment: str
+    mark: str
 
 
 def reminder_requests(config: Config, records: Mapping[str, Record], now: datetime) -> list[ReminderRequest]:
     """Return the reminders that sinks request; none of what is muted at `now`."""
     return [
-        ReminderRequest(sink.name, subject, problem.type, problem.moment, sink.remind_every)
+        ReminderRequest(sink.name, subject, problem.type, problem.mark, sink.remind_every)
         for subject, labels, problem in _problems(config, records)
         if muted_by(config.mutes, problem.type, subject, now) is None
         for sink in config.sinks
@@ -37,8 +37,11 @@ def due(request: ReminderRequest, body: str, recorded: float, last: tuple[int, f
     `body` and `recorded` are those of the event, `last` the number and the end of its last delivery to the sink. Times
     are seconds since 1970.
     """
-    data = parse(body, {"data": {"attempt": Optional({}), "error": Optional({})}}, "event.body")["data"]
-    if request.moment not in ((data.get("attempt") or {}).get("startedAt"), (data.get("error") or {}).get("since")):
+    parts = {"attempt": Optional({}), "error": Optional({}), "blocker": Optional({})}
+    data = parse(body, {"data": parts}, "event.body")["data"]
+    marks = (("blocker", "id"), ("error", "since"), ("attempt", "startedAt"))
+    mark = next(((data.get(part) or {}).get(key) for part, key in marks if data.get(part)), None)
+    if mark != request.mark:
         return None
     if last is None and "muted" not in data:  # recorded before the sink was configured
         return None
@@ -55,20 +58,21 @@ def _problems(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[s
             continue
         for target in targets:
             record = records.get(target.id)
-            problem = None if record is None else problem_of(record)
-            if problem is not None:
+            for problem in problems_of(record) if record is not None else ():
                 yield target.id, target.labels, problem
 
 
-def problem_of(record: Record) -> Problem | None:
-    """Return the problem of a target; None: it has none."""
+def problems_of(record: Record) -> Iterator[Problem]:
+    """Yield the problems of a target; while it cannot be read, that is the only one that is known to hold."""
     if record.outage is not None:
-        return Problem("watcher.target.unreadable", rfc3339(record.outage.since))
+        yield Problem("watcher.target.unreadable", rfc3339(record.outage.since))
+        return
+    if record.blockers:
+        yield Problem("watcher.sync.blocked", record.blockers[-1].id)
     attempt = record.known.attempt if record.known is not None else None
     if record.known is None or attempt is None or record.known.missing:
-        return None
+        return
     if attempt.status == FAILED:
-        return Problem("watcher.sync.failed", rfc3339(attempt.started_at))
-    if stalled(record.known):
-        return Problem("watcher.sync.stalled", rfc3339(attempt.started_at))
-    return None
+        yield Problem("watcher.sync.failed", rfc3339(attempt.started_at))
+    elif stalled(record.known):
+        yield Problem("watcher.sync.stalled", rfc3339(attempt.started_at))

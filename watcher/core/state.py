@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from watcher.core.model import Attempt, Revision, parse_rfc3339, rfc3339
+from watcher.core.model import Attempt, Blocker, Revision, parse_rfc3339, rfc3339
 from watcher.util.shapes import MAX_INTEGER, NONE, Each, Nullable, check, parse
 
 FORM = 1
@@ -78,6 +78,8 @@ class Record:
     sequence: int = 0
     """The sequence number of its last event."""
     outage: Outage | None = None
+    blockers: tuple[Blocker, ...] = ()
+    """The blockers that were reported as active (`core.blockers`)."""
 
 
 def forgotten(record: Record) -> Record:
@@ -88,6 +90,12 @@ def forgotten(record: Record) -> Record:
 def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
     """Return `attempt` with the API's fields in camelCase and its times in UTC."""
     form: dict[str, Any] = _ATTEMPT.write(attempt)
+    return form
+
+
+def blocker_to_json(blocker: Blocker) -> dict[str, Any]:
+    """Return `blocker` as an event has it, with its times in UTC."""
+    form: dict[str, Any] = _BLOCKER.write(blocker)
     return form
 
 
@@ -108,6 +116,7 @@ def load(text: str, subject: str = "") -> Record:
         raise ValueError(f"{name} of form {form.get('form')!r}, where this version knows {FORM}")
     if isinstance(form.get("known"), dict):
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
+    form.setdefault("blockers", [])  # added to form 1 later
     check(form, _FORM, name)
     record: Record = _RECORD.read(form)
     return record
@@ -159,6 +168,7 @@ _CODECS = {
     **{kind.__name__: _Codec(kind, _same, _same) for kind in (str, int, bool)},
     "datetime": _Codec(str, rfc3339, parse_rfc3339),
     "Revision": _Codec(_TEXTS, dict, _same),
+    "Mapping[str, str]": _Codec(Each(dict, str), dict, _same),
     "tuple[SyncEvent, ...]": _Codec(Each(list, _TEXTS), lambda events: list(map(dict, events)), tuple),
     "tuple[Taken, ...]": _Codec(
         Each(list, _is_taken),
@@ -169,6 +179,12 @@ _CODECS = {
 """By the annotations of the fields of a record."""
 _CODECS["Attempt"] = _ATTEMPT = _object(Attempt, _camel)
 _CODECS["Known"], _CODECS["Outage"] = _object(Known), _object(Outage)
+_BLOCKER = _object(Blocker)
+_CODECS["tuple[Blocker, ...]"] = _Codec(
+    Each(list, _BLOCKER.form),
+    lambda blockers: [*map(_BLOCKER.write, blockers)],
+    lambda form: tuple(map(_BLOCKER.read, form)),
+)
 _RECORD = _object(Record)
 _FORM = {"form": int, "sequence": int, **_RECORD.form}
 """The form of a stored state, with its keys in the order in which `dump` writes them."""

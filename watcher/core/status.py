@@ -1,13 +1,13 @@
 """The status of a target in one word, worst first; and whether a daemon still updates the state. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Attempt
+from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Attempt, Blocker
 from watcher.core.state import Known, Outage, Record
 from watcher.util.shapes import is_moment
 
@@ -24,6 +24,8 @@ class Status(StrEnum):
     UNREADABLE = "unreadable"
     """The target, or its endpoint, has an outage: nothing can be known now."""
     FAILED = "failed"
+    BLOCKED = "blocked"
+    """A sync blocker is active, so that AWS starts no further sync."""
     STALLED = "stalled"
     UNKNOWN = "unknown"
     """AWS reports a status that this version does not know."""
@@ -53,15 +55,19 @@ def standing(record: Record | None, endpoint: Record | None) -> Status:
     if outage_of(record, endpoint) is not None:
         return Status.UNREADABLE
     known = record.known if record else None
-    return Status.NOT_SEEN if known is None else attempt_standing(known.attempt, is_stalled=stalled(known))
+    if record is None or known is None:
+        return Status.NOT_SEEN
+    return sync_standing(known.attempt, is_stalled=stalled(known), is_blocked=bool(record.blockers))
 
 
-def attempt_standing(attempt: Attempt | None, *, is_stalled: bool) -> Status:
-    """Return the status of a sync by its latest attempt."""
+def sync_standing(attempt: Attempt | None, *, is_stalled: bool, is_blocked: bool) -> Status:
+    """Return the status of a sync by its latest attempt, and by whether a blocker is active."""
+    if attempt is not None and attempt.status == FAILED:
+        return Status.FAILED
+    if is_blocked:
+        return Status.BLOCKED
     if attempt is None:
         return Status.NEVER_SYNCED
-    if attempt.status == FAILED:
-        return Status.FAILED
     if is_stalled:
         return Status.STALLED
     if attempt.status == SUCCEEDED:
@@ -83,6 +89,12 @@ def stalled(known: Known | None) -> bool:
 def active(known: Known | None) -> bool:
     """Return whether a sync is under way, so that its target is polled each `active_interval`."""
     return bool(known and known.attempt and known.attempt.unfinished and not known.missing)
+
+
+def reason_of(attempt: Attempt | None, blockers: Sequence[Blocker]) -> str:
+    """Return AWS's text on what is wrong with a sync: why it is blocked, else why it failed; empty if there is none."""
+    reasons = (blocker.created_reason for blocker in blockers)
+    return next((f"blocked: {reason}" for reason in reasons if reason), "") or last_failure(attempt)
 
 
 def last_failure(attempt: Attempt | None) -> str:

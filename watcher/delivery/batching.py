@@ -94,9 +94,9 @@ class Batcher:
 def causes_of(event: Event) -> tuple[str, ...]:
     """The event's causes, the most certain first: two events with a common cause may share a message.
 
-    A sync's causes are its commit (repository, branch and sha) and, if it failed, AWS's last line about it, for any
-    target. The causes of `unreadable` and `readable` are the error code at that account, region and API, and the error
-    at any place. Only events of the same type have a cause in common. Any other event has a cause of its own.
+    A sync's causes are its commit (repository, branch and sha) and, if it failed or is blocked, AWS's words about it,
+    for any target. The causes of `unreadable` and `readable` are the error code at that account, region and API, and
+    the error at any place. Only events of the same type have a cause in common. Any other event has a cause of its own.
     """
     try:
         causes = [*_causes(event.type, json.loads(event.body)["data"])]
@@ -106,7 +106,7 @@ def causes_of(event: Event) -> tuple[str, ...]:
 
 
 def _causes(type_: str, data: Mapping[str, Any]) -> Iterator[list[str]]:
-    if type_.startswith("watcher.sync.") and "attempt" in data:
+    if type_.startswith("watcher.sync.") and data.get("attempt"):
         revision = data["attempt"].get("targetRevision") or {}
         # The same commit in a fork, or in another owner's repository of the same name, is another cause.
         parts = ("repositoryProvider", "providerType", "ownerId", "repositoryName", "branch", "sha")

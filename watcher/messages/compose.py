@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from watcher.messages.blockers import how_to_resolve, resolve_command
 from watcher.messages.details import facts, lead, reservations, sync_events
 from watcher.messages.message import Fact, Message, Tone
 from watcher.messages.phrases import (
@@ -33,8 +34,10 @@ MAX_NAMES = 3
 _TONES = {
     "failed": Tone.FAILURE,
     "stalled": Tone.WARNING,
+    "blocked": Tone.WARNING,
     "unreadable": Tone.WARNING,
     "succeeded": Tone.SUCCESS,
+    "unblocked": Tone.SUCCESS,
     "readable": Tone.SUCCESS,
 }
 
@@ -59,7 +62,7 @@ def title(event: Mapping[str, Any]) -> str:
 
 
 def _single(event: Mapping[str, Any], now: datetime) -> Message:
-    heading, lines = sync_events(event)
+    heading, lines = how_to_resolve(event) if "blocker" in event["data"] else sync_events(event)
     sentences, cause = _sentences(*lead(event, now), *reservations(event, now)), _cause(event)
     return Message(
         tone=_tone(event),
@@ -82,7 +85,12 @@ def _group(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
     common, cause = _common(facts, events), _common_cause(events)
     shared, same = _shared(common, cause, events), bool(cause) and all(_cause(event) == cause for event in events)
     names = [(what if place else titled)(event) for event in events[: MAX_NAMES + 1]]
-    lines = [_line(event, headword=len(words) > 1, place=not place, cause=not same) for event in events[:MAX_TARGETS]]
+    lines = [
+        line
+        for event in events[:MAX_TARGETS]
+        for line in (_line(event, headword=len(words) > 1, place=not place, cause=not same), resolve_command(event))
+        if line
+    ]
     more = [f"and {count - MAX_TARGETS} more"] if count > MAX_TARGETS else []
     return Message(
         tone=min((_tone(event) for event in events), key=list(Tone).index),

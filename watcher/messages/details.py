@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher.core.model import Revision, rfc3339
+from watcher.messages.blockers import blocker_facts, blocker_lead
 from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
 from watcher.messages.phrases import (
@@ -35,6 +36,8 @@ def lead(event: Mapping[str, Any], now: datetime) -> list[str]:
         return ["AWS syncs it from Git, and it is watched from now on."]
     if word == "removed":
         return ["AWS has not listed it several times in a row, and it is not watched any more."]
+    if word in ("blocked", "unblocked"):
+        return blocker_lead(event, _as_of(event, now))
     return _sync(event, now) if "attempt" in data else []
 
 
@@ -108,9 +111,11 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
         if over:  # before that, the message begins with the error
             yield Fact("Error", cause_text(event["type"], data))
         yield Fact("Unreadable from" if over else "Since", moment(error["since"]))
+    if "blocker" in data:
+        yield from blocker_facts(event)
     if attempt := data.get("attempt"):
         yield from _revision(attempt.get("targetRevision") or {})
-        yield Fact("Started", moment(attempt["startedAt"]))
+        yield Fact("Latest attempt" if "blocker" in data else "Started", moment(attempt["startedAt"]))
         if "targetRevision" in attempt:  # of a repository, AWS reports neither revisions nor the last success
             yield from _last_success(data)
     else:

@@ -108,9 +108,11 @@ def counted(number: int, name: str) -> str:
 
 
 def cause_text(type_: str, data: Mapping[str, Any]) -> str:
-    """Return the error of an `unreadable` event, or AWS's last line about a failed sync; else an empty text."""
+    """Return why a target is unreadable or blocked, or AWS's last line about a failed sync; else an empty text."""
     if error := data.get("error"):
         return one_line(": ".join(filter(None, (error["code"], error.get("message")))), MAX_CAUSE)
+    if type_.endswith(".blocked"):
+        return one_line(data["blocker"]["created_reason"] or "", MAX_CAUSE)
     lines = ordered_sync_events(data) if type_.endswith(".failed") else ()
     return one_line(lines[-1]["event"] or "", MAX_CAUSE) if lines else ""
 

@@ -1,13 +1,27 @@
 """A sample of each type of event, made by the functions that make real ones, to check templates with. Pure."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from watcher.core.blockers import BlockerChange
 from watcher.core.diff import Change, Reason
-from watcher.core.events import discovery_event, outage_event, sync_event, trial_event
-from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Attempt, EndpointKey, extended
-from watcher.core.state import Outage
+from watcher.core.events import blocker_event, discovery_event, outage_event, sync_event, trial_event
+from watcher.core.model import (
+    ACTIVE,
+    FAILED,
+    IN_PROGRESS,
+    INITIATED,
+    QUEUED,
+    RESOLVED,
+    SUCCEEDED,
+    Attempt,
+    Blocker,
+    EndpointKey,
+    extended,
+)
+from watcher.core.state import Known, Outage
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
 
@@ -40,6 +54,16 @@ def samples() -> tuple[dict[str, Any], ...]:
         for reason in (Reason.STATUS, Reason.FIRST_SEEN)
     ]
     stalled = [_sync(target, IN_PROGRESS, Reason.STALLED) for target in (WEB, NETWORK)]
+    blocker = Blocker(
+        "0e4fa6a1-6b6b-4a8b-9c5c-3d2f9a1e7b40", "AUTOMATED", ACTIVE,
+        "The deployment file names a template that is missing.", _after(20), {"pull-request": "42"},
+    )  # fmt: skip
+    resolved = replace(blocker, status=RESOLVED, resolved_reason="The template was added.", resolved_at=_after(600))
+    known = Known(Attempt(_STARTED, FAILED, "network", None, _CODECONNECTIONS | {"sha": _NEW}), _STARTED)
+    blocked = [
+        json.loads(blocker_event(NETWORK, change, known, sequence=8, now=_after(630)).body)
+        for change in (BlockerChange("sync.blocked", blocker), BlockerChange("sync.unblocked", resolved))
+    ]
     outage = Outage(_STARTED, "AccessDeniedException", "User is not authorized to perform: GetResourceSyncStatus", 3)
     outages = [
         json.loads(outage_event(subject, outage, sequence=8, now=_after(600), over=over, targets=40).body)
@@ -51,7 +75,8 @@ def samples() -> tuple[dict[str, Any], ...]:
         for removed in (False, True)
     ]
     reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
-    return (*synced, *stalled, *outages, *discoveries, json.loads(trial_event("ops", _after(0)).body), reminder)
+    trial = json.loads(trial_event("ops", _after(0)).body)
+    return (*synced, *stalled, *blocked, *outages, *discoveries, trial, reminder)
 
 
 def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:

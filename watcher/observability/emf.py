@@ -20,8 +20,10 @@ LINE_SECONDS = 60.0
 """Seconds between lines: the resolution of CloudWatch."""
 
 UNITS = {
-    **dict.fromkeys(("Alive", "TargetsFailed", "TargetsStalled", "TargetsUnreadable", "EndpointsBlind"), "Count"),
-    **dict.fromkeys(("Polls", "PollsFailed", "ConfigReloadFailed", "OutboxPending", "DeadLetters"), "Count"),
+    **dict.fromkeys(("Alive", "TargetsFailed", "TargetsBlocked", "TargetsStalled", "TargetsUnreadable"), "Count"),
+    **dict.fromkeys(
+        ("EndpointsBlind", "Polls", "PollsFailed", "ConfigReloadFailed", "OutboxPending", "DeadLetters"), "Count"
+    ),
     **dict.fromkeys(("ScheduleLagSeconds", "OutboxOldestSeconds"), "Seconds"),
 }
 """Every metric and its CloudWatch unit."""
@@ -66,6 +68,7 @@ class Emf(Observer):
         values: dict[str, float] = {
             "Alive": 1,
             "TargetsFailed": counts[Status.FAILED],
+            "TargetsBlocked": counts[Status.BLOCKED],
             "TargetsStalled": counts[Status.STALLED],
             "TargetsUnreadable": counts[Status.UNREADABLE],
             "EndpointsBlind": sum(endpoint_unreadable(daemon, key) for key in daemon.endpoints()),

@@ -156,7 +156,7 @@ def detection(event: Event) -> float | None:
     The end of an attempt has the newest time in the attempt's history, the begin its `startedAt`. AWS does not report
     when an attempt went from one unfinished status to another.
     """
-    if not event.type.startswith("watcher.sync.") or event.type == "watcher.sync.stalled":
+    if not event.type.startswith("watcher.sync.") or event.type.endswith((".stalled", ".blocked", ".unblocked")):
         return None
     data = json.loads(event.body)["data"]
     attempt = data.get("attempt")
@@ -184,7 +184,7 @@ def _children(metric: Counter | Histogram) -> list[tuple[str, ...]]:
 
 async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
     """All gauges; those of the outbox are left out if `backlogs` is None."""
-    statuses, stalls, unreadable = await _count(daemon)
+    statuses, stalls, blocked, unreadable = await _count(daemon)
     loaded, sinks = daemon.loaded, daemon.sinks()
     if backlogs is not None:
         sinks = {name: status.corrected_by(backlogs.get(name)) for name, status in sinks.items()}
@@ -198,6 +198,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
         _gauge("watcher_targets", "Targets polled here, by AWS's last known status.", ("kind", "status"), statuses),
         _gauge("watcher_targets_stalled", "Targets whose sync has been unfinished for too long.", ("kind",), stalls),
+        _gauge("watcher_targets_blocked", "Targets with an active sync blocker.", ("kind",), blocked),
         _gauge("watcher_targets_unreadable", "Targets whose status cannot be read.", ("kind",), unreadable),
         _gauge("watcher_endpoint_readable", "Whether AWS answers for the endpoint.", ENDPOINT, readable),
         _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
@@ -218,21 +219,22 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
     return found
 
 
-async def _count(daemon: DaemonView) -> tuple[Mapping[Any, int], Mapping[Any, int], Mapping[Any, int]]:
-    """The targets by kind and status; the stalled ones, and those that cannot be read, by kind.
+async def _count(daemon: DaemonView) -> tuple[Mapping[Any, int], ...]:
+    """The targets by kind and status; the stalled ones, the blocked ones, and those that cannot be read, by kind.
 
     Each target is counted only by the daemon that polls it, so that a sum over all daemons is right.
     """
     kinds = sorted({target.kind.name for target in daemon.config.targets})
     statuses = dict.fromkeys(((kind, status) for kind in kinds for status in STATUSES), 0)
     stalls = dict.fromkeys(((kind,) for kind in kinds), 0)
-    unreadable = stalls.copy()
+    blocked, unreadable = stalls.copy(), stalls.copy()
     async for target, record in polled_here(daemon):
         statuses[target.kind.name, _status(record)] += 1
         stalls[target.kind.name,] += stalled(record.known if record else None)
+        blocked[target.kind.name,] += bool(record and record.blockers)
         outage = outage_of(record, daemon.records.get(str(target.endpoint)))
         unreadable[target.kind.name,] += outage is not None
-    return statuses, stalls, unreadable
+    return statuses, stalls, blocked, unreadable
 
 
 def _status(record: Record | None) -> str:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from watcher.aws.sessions import Sessions
 from watcher.core.model import Snapshot, Target
 from watcher.core.settings import Config
-from watcher.core.status import Status, attempt_standing
+from watcher.core.status import Status, sync_standing
 from watcher.errors import PollFailed
 from watcher.polling.endpoint import Endpoint
 
@@ -51,7 +51,7 @@ def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
     """Return the finding for an answer. Pure."""
     latest = snapshot.latest
     is_stalled = latest is not None and latest.is_stalled(snapshot.at or now, timedelta(seconds=target.stalled_after))
-    return Finding(target, attempt_standing(latest, is_stalled=is_stalled), snapshot)
+    return Finding(target, sync_standing(latest, is_stalled=is_stalled, is_blocked=False), snapshot)
 
 
 def worst(results: Iterable[CheckResult]) -> CheckResult:

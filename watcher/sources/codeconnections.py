@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.kinds import IdentityPart, Kind
+from watcher.core.kinds import BlockerCall, IdentityPart, Kind
 from watcher.core.listings import FoundTarget
 from watcher.core.model import Target
 from watcher.sources.paging import known, pages, text
-from watcher.sources.parsing import pascal, repository_reader, snapshot_reader
+from watcher.sources.parsing import blockers_reader, pascal, repository_reader, snapshot_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -102,6 +102,14 @@ STACK = Kind(
     read=snapshot_reader(pascal, REVISION),
     synced_from=REPOSITORY,
     listing=_stacks,
+    blockers=BlockerCall(
+        operation="GetSyncBlockerSummary",
+        read=blockers_reader(pascal, "SyncBlockerSummary"),
+        resolve=(
+            *("codeconnections", "update-sync-blocker", "--id", "{blocker}"),
+            *("--sync-type", "CFN_STACK_SYNC", "--resource-name", "{name}"),
+        ),
+    ),
 )
 
 

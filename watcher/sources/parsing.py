@@ -7,14 +7,18 @@ status and `startedAt`, without which nothing is known of the target; faults in 
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
-from watcher.core.model import Attempt, Revision, Snapshot, SyncEvent, rfc3339
+from watcher.core.model import Attempt, Blocker, Revision, Snapshot, SyncEvent, rfc3339
 from watcher.errors import MALFORMED, TargetUnreadable
 from watcher.util.bounded_text import bounded
 from watcher.util.redaction import redacted_excerpt
 
 T = TypeVar("T")
+
+MAX_CONTEXTS, MAX_CONTEXT_BYTES = 10, 1024
+"""The contexts of a blocker that are kept (the first ones), and bytes of each key and value."""
 
 _ODD = (TypeError, ValueError, OverflowError, OSError)
 """The exceptions of reading a value of another type or out of range."""
@@ -68,6 +72,22 @@ def repository_reader(spell: Callable[[str], str]) -> Callable[[dict[str, Any]],
     return snapshot_of
 
 
+def blockers_reader(spell: Callable[[str], str], summary: str) -> Callable[[dict[str, Any]], tuple[Blocker, ...]]:
+    """Return the function that reads the blockers in an answer of one service, in its member `summary`.
+
+    Other members of a blocker than `id` and `status` are treated as absent if they are malformed. The function raises
+    TargetUnreadable if it cannot be known which blockers are active.
+    """
+
+    def blockers_of(answer: dict[str, Any]) -> tuple[Blocker, ...]:
+        reader, name = _Reader(spell, ()), spell("latestBlockers")
+        form = _required(answer, summary, _structure)
+        listed = [] if form.get(name) is None else _required(form, name, _list)
+        return tuple(map(reader.blocker, listed))
+
+    return blockers_of
+
+
 def _required(form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T:
     try:
         return read(form[name])
@@ -105,6 +125,28 @@ class _Reader:
         form = _structure(value)
         return {name: self.member(form, self._spell(name), _text) for name in self._revision}
 
+    def blocker(self, form: Any) -> Blocker:
+        spell = self._spell
+        return Blocker(
+            id=_required(form, spell("id"), _text),
+            type=self.member(form, spell("type"), _text),
+            status=_required(form, spell("status"), _text),
+            created_reason=self.member(form, spell("createdReason"), _free_text),
+            created_at=self.member(form, spell("createdAt"), _moment),
+            contexts=self.member(form, spell("contexts"), self._contexts) or {},
+            resolved_reason=self.member(form, spell("resolvedReason"), _free_text),
+            resolved_at=self.member(form, spell("resolvedAt"), _moment),
+        )
+
+    def _contexts(self, value: Any) -> dict[str, str]:
+        contexts = {}
+        for form in _list(value)[:MAX_CONTEXTS]:
+            key = self.member(_structure(form), self._spell("key"), _context)
+            text = self.member(form, self._spell("value"), _context)
+            if key is not None and text is not None:
+                contexts[key] = text
+        return contexts
+
     def member(self, form: dict[str, Any], name: str, read: Callable[[Any], T]) -> T | None:
         """The member, read by `read`; None if it is missing, or not what the API promises."""
         if form.get(name) is None:
@@ -117,9 +159,7 @@ class _Reader:
             return None
 
     def _events(self, value: Any) -> tuple[SyncEvent, ...]:
-        if not isinstance(value, list):
-            raise TypeError("not a list")
-        return tuple(event for event in map(self._event, value) if event)
+        return tuple(event for event in map(self._event, _list(value)) if event)
 
     def _event(self, value: Any) -> SyncEvent:
         """A sync event; empty if nothing of it can be read."""
@@ -129,8 +169,7 @@ class _Reader:
             return {}
         event = {
             "type": self.member(form, spell("type"), _text),
-            # Free text from AWS: secrets that it repeats are removed here.
-            "event": self.member(form, spell("event"), lambda text: _text(text, redacted_excerpt)),
+            "event": self.member(form, spell("event"), _free_text),
             "time": self.member(form, spell("time"), lambda time: rfc3339(_moment(time))),
         }
         if form.get(spell("externalId")) is not None:
@@ -146,6 +185,21 @@ def _text(value: Any, clean: Callable[[str], str] = bounded) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
     return clean(value)
+
+
+def _free_text(value: Any) -> str:
+    """Free text from AWS: secrets that it repeats are removed here."""
+    return _text(value, redacted_excerpt)
+
+
+def _context(value: Any) -> str:
+    return _text(value, partial(redacted_excerpt, longest=MAX_CONTEXT_BYTES))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
 
 
 def _moment(value: Any) -> datetime:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from watcher.core.kinds import IdentityPart, Kind
+from watcher.core.kinds import BlockerCall, IdentityPart, Kind
 from watcher.core.model import Target
 from watcher.sources import proton_listings
-from watcher.sources.parsing import camel, repository_reader, snapshot_reader
+from watcher.sources.parsing import blockers_reader, camel, repository_reader, snapshot_reader
 
 REVISION = ("repositoryProvider", "repositoryName", "branch", "directory", "sha")
 """The members of a revision."""
@@ -46,6 +46,11 @@ SERVICE_INSTANCE = Kind(
         IdentityPart("name", "serviceInstanceName", "an instance name", "The instance's name in Proton.", "shop-prod"),
     ),
     read=snapshot_reader(camel, REVISION),
+    blockers=BlockerCall(
+        operation="GetServiceSyncBlockerSummary",
+        read=blockers_reader(camel, "serviceSyncBlockerSummary"),
+        resolve=("proton", "update-service-sync-blocker", "--id", "{blocker}"),
+    ),
     title="{service}/{name}",
     listing=proton_listings.service_instances,
 )

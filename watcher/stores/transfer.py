@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from watcher.core import state
-from watcher.core.events import Event, check_event
+from watcher.core.event_check import check_event
+from watcher.core.events import Event
 from watcher.core.listings import Listing, ListingKey, targets_from_json, targets_to_json
 from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryState

@@ -10,6 +10,7 @@ LABEL = "sync"
 COLOURS: Mapping[Status, str] = {
     Status.UNREADABLE: "#6e40aa",
     Status.FAILED: "#b3261e",
+    Status.BLOCKED: "#8a5300",
     Status.STALLED: "#8a5300",
     Status.UNKNOWN: "#6e40aa",
     Status.NEVER_SYNCED: "#595f69",

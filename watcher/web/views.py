@@ -11,21 +11,25 @@ from watcher.core.events import Event, target_to_json
 from watcher.core.model import EndpointKey, Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
-from watcher.core.state import Known, Outage, Record, attempt_to_json
-from watcher.core.status import active, last_failure, outage_of, stalled, standing
+from watcher.core.state import Known, Outage, Record, attempt_to_json, blocker_to_json
+from watcher.core.status import active, outage_of, reason_of, stalled, standing
 from watcher.delivery.explain import explain
 from watcher.messages.links import links, repository_name
 from watcher.observability.daemon_view import Backlog, DaemonView, EndpointStatus, SinkState, SinkStatus, TargetStatus
 from watcher.util.redaction import redact, redacted_excerpt
 
 MAX_NOTE_BYTES = 500
-"""The length of AWS's text about a failure."""
+"""The length of AWS's text about a failure or a blocker."""
+
+STEPS = {"watcher.sync.stalled": "STALLED", "watcher.sync.blocked": "BLOCKED", "watcher.sync.unblocked": "UNBLOCKED"}
+"""The steps of an attempt that are no status of AWS, by the type of the event."""
 
 
 def committed_row(target: Target, record: Record | None, endpoint: Record | None) -> dict[str, Any]:
     """The part of a target's row that only a commit changes."""
     known = record.known if record else None
     attempt = known.attempt if known else None
+    blockers = record.blockers if record else ()
     revision = (attempt.target_revision if attempt else None) or {}
     return {
         **_fields(target, "id", "account", "region", "name", "title", "interval"),
@@ -36,13 +40,14 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "since": rfc3339(known.since) if known else None,
         "started_at": rfc3339(attempt.started_at) if attempt else None,
         "stalled": stalled(known),
+        "blocked": bool(blockers),
         "unreadable": _unreadable(record, endpoint),
         "consecutive_failures": known.failures if known else 0,
         "sha": attempt.sha or None if attempt else None,
         "commit_url": links(revision)[1],
         "repository": repository_name(revision) or None,
         "branch": revision.get("branch") or None,
-        "note": redacted_excerpt(last_failure(attempt), MAX_NOTE_BYTES),
+        "note": redacted_excerpt(reason_of(attempt, blockers), MAX_NOTE_BYTES),
         "active": active(known),
     }
 
@@ -65,6 +70,7 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
     return {
         "target": target_to_json(target),
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
+        "blockers": [blocker_to_json(blocker) for blocker in (record.blockers if record else ())],
         "desired_state": dict(known.desired_state) if known and known.desired_state is not None else None,
         "latest_successful": attempt_to_json(successful) if successful else None,
         "sequence": record.sequence if record else 0,
@@ -88,7 +94,7 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
         shown |= _attempt_fields(attempt["status"], attempt.get("targetRevision"))
         shown["steps"].append(
             {
-                "status": "STALLED" if event.type == "watcher.sync.stalled" else attempt["status"],
+                "status": STEPS.get(event.type) or attempt["status"],
                 "time": event.time,
                 "event_id": event.id,
                 "type": event.type,

@@ -15,13 +15,15 @@ from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
 import watcher.core.event_schema
-from tests.unit.conftest import a_revision, a_snapshot, an_attempt, minute
+from tests.unit.conftest import a_blocker, a_revision, a_snapshot, an_attempt, minute
+from watcher.core.blockers import BlockerChange
 from watcher.core.diff import Change, Reason, diff
+from watcher.core.event_check import check_event
 from watcher.core.event_schema import event_schema
 from watcher.core.events import (
     MAX_EVENT_BYTES,
     RESERVED_BYTES,
-    check_event,
+    blocker_event,
     discovery_event,
     first_and_last,
     fitting,
@@ -40,13 +42,15 @@ from watcher.core.model import (
     QUEUED,
     SUCCEEDED,
     Attempt,
+    Blocker,
     EndpointKey,
     extended,
 )
 from watcher.core.ports import Delivery
-from watcher.core.state import Outage
+from watcher.core.state import Known, Outage
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import stack
+from watcher.sources.parsing import MAX_CONTEXT_BYTES, MAX_CONTEXTS
 from watcher.sources.proton import template
 from watcher.util.bounded_text import bounded
 
@@ -77,6 +81,21 @@ VALIDATOR = Draft202012Validator(event_schema(KINDS), format_checker=Draft202012
 
 def event_of(target: Target = ENVIRONMENT, sequence: int = 7, **altered: Any) -> Event:
     return sync_event(target, replace(FAILED_CHANGE, **altered), sequence=sequence, now=NOW)
+
+
+KNOWN = Known(an_attempt(1, FAILED, "no template"), minute(2), a_revision("desired"), an_attempt(0), failures=2)
+NEVER_SYNCED = Known(None, minute(2))
+ENDED_BLOCKER = a_blocker(status="RESOLVED", resolved_reason="added it", resolved_at=minute(9))
+
+
+def blocked_event(
+    type_: str = "sync.blocked",
+    known: Known = KNOWN,
+    blocker: Blocker | None = None,
+    target: Target = NETWORK,
+) -> Event:
+    change = BlockerChange(type_, blocker or a_blocker())
+    return blocker_event(target, change, known, sequence=8, now=NOW)
 
 
 def body_of(event: Event) -> dict[str, Any]:
@@ -128,6 +147,52 @@ def test_a_templates_event_to_the_letter() -> None:
             "sequence": 7,
         },
     }
+
+
+def test_the_event_of_a_blocker_has_the_blocker_and_the_sync_as_it_is() -> None:
+    body = body_of(blocked_event())
+    data, failed = body["data"], body_of(event_of(NETWORK, attempt=KNOWN.attempt))["data"]
+    assert (body["type"], body["subject"]) == ("watcher.sync.blocked", NETWORK.id)
+    assert data["blocker"] == {
+        "id": "blocker-1",
+        "type": "AUTOMATED",
+        "status": "ACTIVE",
+        "created_reason": "no such template",
+        "created_at": "2026-11-23T08:02:00Z",
+        "contexts": {"pull-request": "42"},
+        "resolved_reason": None,
+        "resolved_at": None,
+    }
+    assert data.keys() == failed.keys() | {"blocker"}
+    assert {name: data[name] for name in ("status", "previous_status", "consecutive_failures", "sequence")} == {
+        "status": "FAILED",
+        "previous_status": "FAILED",
+        "consecutive_failures": 2,
+        "sequence": 8,
+    }
+    assert data["attempt"] == failed["attempt"]
+    assert data["previous_attempt"] == {"startedAt": "2026-11-23T08:01:00Z", "status": "FAILED", "sha": "sha-1"}
+    flags = ("new_attempt", "first_seen", "observed", "recovered", "recreated")
+    assert [data[name] for name in flags] == [False, False, True, False, False]
+
+
+def test_without_an_attempt_what_describes_it_is_null() -> None:
+    data = body_of(blocked_event(known=NEVER_SYNCED))["data"]
+    attempts = ("status", "previous_status", "attempt", "previous_attempt", "desired_state", "latest_successful")
+    assert all(data[name] is None for name in attempts)
+    assert data["consecutive_failures"] == 0
+
+
+def test_the_id_of_a_blockers_event_is_that_of_its_target_type_id_and_status() -> None:
+    first = blocked_event()
+    assert blocked_event(known=NEVER_SYNCED, blocker=a_blocker(created_reason="other")).id == first.id
+    others = [
+        blocked_event(target=stack("default", "us-east-1", "other")),
+        blocked_event("sync.unblocked"),
+        blocked_event("sync.unblocked", blocker=ENDED_BLOCKER),
+        blocked_event(blocker=a_blocker("blocker-2")),
+    ]
+    assert len({event.id for event in (first, *others)}) == 5
 
 
 def test_a_stacks_first_event_to_the_letter() -> None:
@@ -331,7 +396,15 @@ SYNC, ENDED = event_of(), outage_event(NETWORK, OUTAGE, sequence=1, now=NOW, ove
 
 
 def test_a_stored_event_of_the_required_form_is_returned() -> None:
-    for event in (SYNC, ENDED, muted(SYNC, None, None), muted(ENDED, "later", NOW), trial_event("x", NOW)):
+    for event in (
+        SYNC,
+        ENDED,
+        blocked_event(),
+        blocked_event(known=NEVER_SYNCED),
+        muted(SYNC, None, None),
+        muted(ENDED, "later", NOW),
+        trial_event("x", NOW),
+    ):
         assert check_event(event) is event
 
 
@@ -344,6 +417,9 @@ def test_a_stored_event_of_the_required_form_is_returned() -> None:
         (with_body(SYNC, "data.observed", 1), "body.data.observed cannot be 1"),
         (with_body(SYNC, "data.recovered", None), "body.data has no 'recovered'"),
         (with_body(SYNC, "data.attempt.events", {}), "body.data.attempt.events cannot be {}"),
+        (with_body(blocked_event(), "data.observed", 1), "body.data.observed cannot be 1"),
+        (with_body(blocked_event(), "data.blocker.id", 1), "body.data.blocker.id cannot be 1"),
+        (with_body(blocked_event(), "data.blocker.contexts", {"a": 1}), "body.data.blocker.contexts['a'] cannot be 1"),
         (with_body(ENDED, "data.error.since", "soon"), 'body.data.error.since cannot be "soon"'),
         (with_body(ENDED, "data.lasted_seconds", "1"), 'body.data.lasted_seconds cannot be "1"'),
         (with_body(muted(SYNC, "x", NOW), "data.muted.until", 1), "body.data.muted.until cannot be 1"),
@@ -410,6 +486,18 @@ def test_an_event_of_the_longest_texts_keeps_a_first_and_a_last_sync_event(lette
     assert len(whole["events"]) + whole["events_omitted"] == 85
 
 
+def test_the_event_of_the_longest_blocker_has_room_for_the_longest_attempt() -> None:
+    text, short = bounded("\x01" * 5_000), bounded("\x01" * 5_000, MAX_CONTEXT_BYTES)
+    revision = dict.fromkeys(("providerType", "ownerId", "repositoryName", "branch", "directory", "sha"), text)
+    line = {"type": text, "event": text, "time": "2026-11-23T08:00:00Z", "externalId": text}
+    attempt = Attempt(minute(1), text, text, revision, revision, (line,) * 85)
+    contexts = {f"{number}{short[:-6]}": short for number in range(MAX_CONTEXTS)}
+    blocker = Blocker(text, text, text, text, minute(1), contexts, text, minute(2))
+    event = blocked_event(known=Known(attempt, minute(2), revision, attempt), blocker=blocker)
+    assert len(event.body) <= MAX_EVENT_BYTES
+    assert body_of(event)["data"]["attempt"]["events_omitted"] < 85
+
+
 @pytest.mark.parametrize(
     ("room", "kept"),
     [(0, ""), (15, ""), (16, "4"), (31, "4"), (32, "04"), (48, "034"), (79, "0134"), (80, "01234"), (999, "01234")],
@@ -424,6 +512,12 @@ def every_type() -> list[Event]:
     statuses = (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED, "ODD")
     firsts = [event_of(attempt=an_attempt(1, status), type=f"sync.{status.lower()}") for status in statuses[:-1]]
     rest = [event_of(attempt=an_attempt(1, "ODD"), type="sync.unknown"), event_of(type="sync.stalled")]
+    blocked = [
+        blocked_event(type_, known, blocker)
+        for type_ in ("sync.blocked", "sync.unblocked")
+        for known in (KNOWN, NEVER_SYNCED)
+        for blocker in (a_blocker(), ENDED_BLOCKER)
+    ]
     outages = [
         outage_event(subject, OUTAGE, sequence=1, now=NOW, over=over)
         for subject in (NETWORK, ENVIRONMENT, ENDPOINT)
@@ -431,7 +525,7 @@ def every_type() -> list[Event]:
     ]
     found = replace(NETWORK, found=FACTS)
     discoveries = [discovery_event(found, removed=removed, times=1, sequence=1, now=NOW) for removed in (False, True)]
-    return [*firsts, *rest, *outages, *discoveries]
+    return [*firsts, *rest, *blocked, *outages, *discoveries]
 
 
 FACTS = {"repository": "org/infra", "branch": "main", "config_file": "network.yaml", "connection": "arn:aws:…"}
@@ -480,8 +574,11 @@ def inside(body: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     return value
 
 
-OPTIONAL = (("target", "type"), ("target", "version"), ("labels", "team"), *(("target", name) for name in FOUND))
-"""A template's parts are no stack's; labels are anybody's; what discovery knows may be missing."""
+OPTIONAL = (
+    ("target", "type"), ("target", "version"), ("labels", "team"), ("contexts", "pull-request"),
+    *(("target", name) for name in FOUND),
+)  # fmt: skip
+"""A template's parts are no stack's; labels and contexts are anybody's; what discovery knows may be missing."""
 
 events = pytest.mark.parametrize("event", every_type(), ids=lambda event: f"{event.type} of {event.subject}")
 
@@ -508,7 +605,7 @@ def test_the_schema_refuses_an_event_with_a_part_of_another_type(event: Event) -
 @events
 def test_the_schema_refuses_an_event_with_a_part_that_it_does_not_know(event: Event) -> None:
     for path in members(body_of(event)):
-        if {*path[:-1]} & {"labels", "desired_state", "initialRevision", "targetRevision"}:
+        if {*path[:-1]} & {"labels", "contexts", "desired_state", "initialRevision", "targetRevision"}:
             continue
         body = body_of(event)
         inside(body, path)["surprise"] = "x"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.conftest import an_attempt, minute
+from tests.unit.conftest import a_blocker, an_attempt, minute
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, Severity, rfc3339
 from watcher.core.ports import ReminderRequest
-from watcher.core.reminders import Problem, due, problem_of, reminder_requests
+from watcher.core.reminders import Problem, due, problems_of, reminder_requests
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.core.state import Known, Outage, Record
 from watcher.sources.codeconnections import stack
@@ -62,7 +62,27 @@ FAILED_REQUEST = ReminderRequest("ops", STACK.id, "watcher.sync.failed", rfc3339
     ],
 )
 def test_the_problem_of_a_target_is_read_from_its_record(record: Record, problem: Problem | None) -> None:
-    assert problem_of(record) == problem
+    assert list(problems_of(record)) == ([] if problem is None else [problem])
+
+
+BLOCKED = Problem("watcher.sync.blocked", "blocker-2")
+
+
+@pytest.mark.parametrize(
+    ("record", "problems"),
+    [
+        (Record(), [BLOCKED]),
+        (known(SUCCEEDED), [BLOCKED]),
+        (FAILING, [BLOCKED, Problem("watcher.sync.failed", "2026-11-23T08:01:00Z")]),
+        (known(QUEUED, stalled=minute(1)), [BLOCKED, Problem("watcher.sync.stalled", "2026-11-23T08:01:00Z")]),
+        (replace(FAILING, outage=OUTAGE), [Problem("watcher.target.unreadable", "2026-11-23T08:03:00Z")]),
+    ],
+)
+def test_a_blocked_target_has_the_problem_of_its_newest_blocker_beside_that_of_its_sync(
+    record: Record, problems: list[Problem]
+) -> None:
+    blockers = (a_blocker("blocker-1"), a_blocker("blocker-2"))
+    assert list(problems_of(replace(record, blockers=blockers))) == problems
 
 
 def test_only_sinks_that_ask_for_it_are_reminded() -> None:
@@ -131,6 +151,8 @@ MUTED = {**SYNC, "muted": {"reason": None, "until": None}}
         (SYNC, (0, 100.0), 160.0, 1),
         (SYNC, (4, 100.0), 160.0, 5),
         (ERROR, (1, 100.0), 160.0, 2),
+        ({**SYNC, "blocker": {"id": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
+        ({"attempt": None, "blocker": {"id": "2026-11-23T08:00:00Z"}}, (0, 100.0), 160.0, 1),
         ({"attempt": {"startedAt": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
         ({"error": {"since": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
         ({"attempt": None, "error": None}, (0, 100.0), 160.0, None),
@@ -138,7 +160,8 @@ MUTED = {**SYNC, "muted": {"reason": None, "until": None}}
         (MUTED, None, 109.0, None),
         (MUTED, None, 110.0, 1),
     ],
-    ids=["too-early", "first", "fifth", "outage", "another-attempt", "another-outage", "neither", "before-the-sink",
+    ids=["too-early", "first", "fifth", "outage", "another-blocker", "blocker",
+         "another-attempt", "another-outage", "neither", "before-the-sink",
          "muted-too-early", "muted"],
 )  # fmt: skip
 def test_a_reminder_is_due_an_interval_after_the_last_delivery_of_the_requested_event(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
 from watcher.core import state
-from watcher.core.model import FAILED, Attempt, parse_rfc3339, rfc3339
+from watcher.core.model import FAILED, Attempt, Blocker, parse_rfc3339, rfc3339
 from watcher.core.state import FORM, Known, Outage, Record, Taken, attempt_to_json, dump, load
 from watcher.util.shapes import NONE, Each, Nullable
 
@@ -43,7 +43,13 @@ known = st.builds(
 outages = st.builds(Outage, moments, texts, texts, counts)
 
 
-@given(st.builds(Record, st.none() | known, counts, st.none() | outages))
+blockers = st.builds(
+    Blocker, texts, st.none() | texts, texts, st.none() | texts, st.none() | moments,
+    st.dictionaries(texts, texts, max_size=2), st.none() | texts, st.none() | moments,
+)  # fmt: skip
+
+
+@given(st.builds(Record, st.none() | known, counts, st.none() | outages, st.lists(blockers, max_size=2).map(tuple)))
 def test_any_record_comes_back_as_it_was(record: Record) -> None:
     text = dump(record)
     assert load(text) == record
@@ -52,7 +58,7 @@ def test_any_record_comes_back_as_it_was(record: Record) -> None:
 
 
 def test_an_empty_record_is_small() -> None:
-    assert dump(Record()) == '{"form":1,"sequence":0,"known":null,"outage":null}'
+    assert dump(Record()) == '{"form":1,"sequence":0,"known":null,"outage":null,"blockers":[]}'
 
 
 def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
@@ -64,7 +70,9 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         '"latest_successful":null,"missing":true,"failures":2,"last_failure":"2026-11-23T08:01:00Z",'
         '"last_success":null,"stalled":null,"has_stalled":false,"older":"2026-11-23T07:59:00Z","older_answers":1,'
         '"taken":[["2026-11-23T08:01:00Z","FAILED",1]]},"outage":{"since":"2026-11-23T08:00:00Z",'
-        '"code":"AccessDenied","message":"no","attempts":3}}'
+        '"code":"AccessDenied","message":"no","attempts":3},"blockers":[{"id":"b-1","type":"AUTOMATED",'
+        '"status":"ACTIVE","created_reason":"no template","created_at":"2026-11-23T08:02:00Z","contexts":{"a":"b"},'
+        '"resolved_reason":null,"resolved_at":null}]}'
     )
     event = {"type": "T", "event": "E", "time": "2026-11-23T08:00:01Z"}
     record = Record(
@@ -81,11 +89,14 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         ),
         sequence=7,
         outage=Outage(EIGHT, "AccessDenied", "no", 3),
+        blockers=(Blocker("b-1", "AUTOMATED", "ACTIVE", "no template", minute(2), {"a": "b"}),),
     )
     assert FORM == 1
     assert load(text) == record
     assert dump(record) == text
     assert load(text.replace('"has_stalled":false,', "")) == record
+    before_blockers = text[: text.index(',"blockers"')] + "}"
+    assert load(before_blockers) == replace(record, blockers=())
 
 
 def _known(**changes: object) -> str:
@@ -117,6 +128,8 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED"]]), r"{}.known.taken\[0\] cannot be "),
         (_known().replace('"older": null, ', ""), "{}.known has no 'older'$"),
         (_known(has_stalled="yes"), "{}.known.has_stalled cannot be "),
+        (dump(Record()).replace('"blockers":[]', '"blockers":{}'), "{}.blockers cannot be "),
+        (dump(Record()).replace('"blockers":[]', '"blockers":[{}]'), r"{}.blockers\[0\] has no 'id'$"),
     ],
 )
 def test_a_message_about_a_state_names_its_subject(text: str, wrong: str, subject: str, name: str) -> None:

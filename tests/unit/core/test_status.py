@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.unit.conftest import an_attempt, minute
+from tests.unit.conftest import a_blocker, an_attempt, minute
 from watcher.core.state import Known, Outage, Record
 from watcher.core.status import (
     MARK_SECONDS,
@@ -18,6 +18,7 @@ from watcher.core.status import (
     last_failure,
     moment_of,
     outage_of,
+    reason_of,
     stalled,
     standing,
     summary,
@@ -56,6 +57,25 @@ def test_what_must_be_known_first_wins(record: Record | None, endpoint: Record |
     assert standing(record, endpoint) is stands
 
 
+@pytest.mark.parametrize(
+    ("status", "stands"),
+    [("FAILED", Status.FAILED), ("SUCCEEDED", Status.BLOCKED), ("IN_PROGRESS", Status.BLOCKED), (None, Status.BLOCKED)],
+)
+def test_a_blocked_target_is_blocked_unless_its_sync_failed(status: str | None, stands: Status) -> None:
+    record = Record(known(status, is_stalled=True), blockers=(a_blocker(),))
+    assert standing(record, None) is stands
+    assert standing(replace(record, outage=OWN), None) is Status.UNREADABLE
+
+
+def test_what_is_wrong_is_why_a_target_is_blocked_else_why_it_failed() -> None:
+    failed = an_attempt(1, "FAILED", "no such file")
+    assert reason_of(failed, ()) == "no such file"
+    unexplained = a_blocker(created_reason=None)
+    assert reason_of(failed, (unexplained, a_blocker(created_reason="no template"))) == "blocked: no template"
+    assert reason_of(failed, (a_blocker(created_reason=None),)) == "no such file"
+    assert reason_of(None, ()) == ""
+
+
 def test_without_its_outage_a_target_stands_as_it_was_last_seen() -> None:
     record = Record(known("FAILED"), outage=OWN)
     assert standing(record, None) is Status.UNREADABLE
@@ -69,7 +89,7 @@ def test_its_own_outage_is_shown_before_its_endpoints() -> None:
 
 
 def test_ranks_are_in_the_order_in_which_people_are_to_see_them() -> None:
-    order = ["unreadable", "failed", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
+    order = ["unreadable", "failed", "blocked", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
     assert sorted(Status, key=RANKS.__getitem__) == order
 
 

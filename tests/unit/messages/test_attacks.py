@@ -161,7 +161,7 @@ def test_a_template_is_given_texts_that_are_harmless_where_it_is_shown(attack: s
     made = Template(
         "{{ event.subject }}\n{{ message.title }}\n{{ message.lead }}\n"
         "{% for name, value in event.data|dictsort if value is string %}{{ name }}: {{ value }}\n{% endfor %}"
-        "{% for said in event.data.get('attempt', {}).get('events', []) %}{{ said.event }}\n{% endfor %}"
+        "{% for said in (event.data.get('attempt') or {}).get('events', []) %}{{ said.event }}\n{% endfor %}"
         "{% for fact in message.facts %}{{ fact.name }}: {{ fact.text }}\n{% endfor %}"
         "{% for line in message.lines %}{{ line }}\n{% endfor %}",
         escape=escape,

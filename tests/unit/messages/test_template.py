@@ -71,7 +71,7 @@ def test_a_template_is_checked_only_with_the_types_that_its_sink_gets() -> None:
     said = check(source, escape="text", types=["watcher.sync.failed", "watcher.target.readable"])
     assert said is not None
     assert said.endswith("'attempt' (with a sample of watcher.target.readable)")
-    assert check("{{ nothing }}", escape="text", types=["watcher.sync.blocked"]) is None
+    assert check("{{ nothing }}", escape="text", types=["watcher.sync.not_made_yet"]) is None
     assert check("{% if", escape="text", types=[]) is not None
 
 

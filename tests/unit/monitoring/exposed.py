@@ -22,6 +22,7 @@ COUNTERS: dict[str, set[str]] = {
 }
 GAUGES: dict[str, set[str]] = {
     "watcher_targets": {"kind", "status"},
+    "watcher_targets_blocked": {"kind"},
     "watcher_targets_stalled": {"kind"},
     "watcher_targets_unreadable": {"kind"},
     "watcher_outbox_pending": {"sink"},

@@ -25,6 +25,8 @@ COLOURS = {
     "succeeded": GOOD,
     "readable": GOOD,
     "stalled": WARNING,
+    "blocked": WARNING,
+    "unblocked": GOOD,
     "unreadable": UNKNOWN,
     "unknown": UNKNOWN,
 }
@@ -82,7 +84,9 @@ def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") 
 def _notes(event: dict[str, Any]) -> Iterator[str | None]:
     """Yield notes on an event, the cause first, since text that does not fit is cut."""
     data = event["data"]
-    if "attempt" in data:
+    if "blocker" in data:
+        yield data["blocker"]["resolved_reason"] or data["blocker"]["created_reason"]
+    elif "attempt" in data:
         attempt = data["attempt"]
         if data["status"] == FAILED and attempt["events"]:
             yield attempt["events"][-1]["event"]

@@ -10,14 +10,15 @@ from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, T
 from watcher.core.events import target_to_json
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
-from watcher.core.state import Record, attempt_to_json
-from watcher.core.status import RANKS, Status, last_failure, outage_of, stalled, standing, summary
+from watcher.core.state import Record, attempt_to_json, blocker_to_json
+from watcher.core.status import RANKS, Status, outage_of, reason_of, stalled, standing, summary
 from watcher.util.redaction import printable
 from watcher.util.units import ago
 
 _SHOWN: dict[Status, tuple[str, str]] = {
     Status.UNREADABLE: (UNKNOWN, "UNREADABLE"),
     Status.FAILED: (CRITICAL, ""),
+    Status.BLOCKED: (WARNING, "BLOCKED"),
     Status.STALLED: (WARNING, "STALLED"),
     Status.UNKNOWN: (UNKNOWN, ""),
     Status.NEVER_SYNCED: ("dim", "NEVER SYNCED"),
@@ -44,7 +45,7 @@ def status_rows(config: Config, known: Mapping[str, Record], now: datetime) -> l
 
 def _row(target: Target, record: Record | None, endpoint: Record | None, now: datetime) -> Row:
     attempt = record.known.attempt if record and record.known else None
-    outage, note = outage_of(record, endpoint), last_failure(attempt)
+    outage, note = outage_of(record, endpoint), reason_of(attempt, record.blockers if record else ())
     if outage is not None:
         before = f"; {attempt.status} before" if attempt else ""
         note = f"{outage.code}: {outage.message} (for {ago(outage.since, now)}{before})"
@@ -60,6 +61,7 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
         "status": known.attempt.status if known and known.attempt else None,
         "since": rfc3339(known.since) if known else None,
         "stalled": stalled(known),
+        "blockers": [blocker_to_json(blocker) for blocker in (record.blockers if record else ())],
         "consecutive_failures": known.failures if known else 0,
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
         "sequence": record.sequence if record else 0,

@@ -10,7 +10,8 @@ from uuid import uuid4
 import structlog
 
 from watcher.core import state
-from watcher.core.events import Event, check_event
+from watcher.core.event_check import check_event
+from watcher.core.events import Event
 from watcher.core.ports import DeliveryState
 from watcher.core.state import Record
 from watcher.errors import StoreError

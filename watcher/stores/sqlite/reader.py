@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from watcher.core import listings, state
-from watcher.core.events import Event, check_event, fitting
+from watcher.core.event_check import check_event
+from watcher.core.events import Event, fitting
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import parse_rfc3339
 from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery

@@ -5,7 +5,7 @@ import { at, dataOf } from "./paths.js?v=HASH";
 import { noteOf, sinceOf } from "./rows.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { detailOf, fill } from "./panels.js?v=HASH";
-import { eventWords, plural, standingOf, statusWord, wordOf } from "./words.js?v=HASH";
+import { eventWords, plural, standingOf, statusWord, stepWords, wordOf } from "./words.js?v=HASH";
 
 const DELIVERIES = { sent: "succeeded", waiting: "active", dead: "failed", dropped: "never_synced" };
 
@@ -103,6 +103,9 @@ function factsOf(row) {
     ["Commit", "commit", row.sha, row.commit_url],
     ["Repository", "text", row.repository && [row.repository, row.branch].filter(Boolean).join(" @ ")],
     ["Attempt started", "moment", "at", row.started_at],
+    ["Blocked since", "moment", "at", row.blockers[0]?.created_at],
+    ["Blocked because", "text", row.blockers.map((blocker) => blocker.created_reason).filter(Boolean).join(" ")],
+    ["Blocker", "text", row.blockers.map((blocker) => blocker.id).join(", ")],
     ["Latest success", "success", row.latest_successful?.targetRevision?.sha, row.latest_successful?.startedAt],
     ["Desired commit", "commit", desired && desired !== row.sha ? desired : null],
     ["Failed attempts in a row", "text", row.consecutive_failures || null],
@@ -133,9 +136,8 @@ function attemptItem(attempt) {
 }
 
 function stepItem({ status, time, type, observed }) {
-  const stalled = type?.endsWith(".stalled");
-  const standing = stalled ? "stalled" : standingOf(status);
-  return el("li", {}, mark(standing, stalled ? "Stalled" : statusWord(status)), " ",
+  const [standing, word] = stepWords(type) ?? [standingOf(status), statusWord(status)];
+  return el("li", {}, mark(standing, word), " ",
     time ? moment("at", time) : "", observed === false ? el("span", { class: "dim" }, " (found afterwards)") : "");
 }
 

@@ -3,6 +3,7 @@
 export const STANDINGS = {
   unreadable: "Unreadable",
   failed: "Failed",
+  blocked: "Blocked",
   stalled: "Stalled",
   unknown: "Unknown status",
   never_synced: "Never synced",
@@ -14,7 +15,7 @@ export const STANDINGS = {
 export const RANK = Object.fromEntries(Object.keys(STANDINGS).map((standing, rank) => [standing, rank]));
 
 /** The statuses that need attention. */
-export const ATTENTION = ["unreadable", "failed", "stalled", "unknown"];
+export const ATTENTION = ["unreadable", "failed", "blocked", "stalled", "unknown"];
 
 const STATUSES = {
   INITIATED: "Initiated",
@@ -48,7 +49,7 @@ const EVENTS = {
   "sync.failed": ["failed", "Failed"],
   "sync.unknown": ["unknown", "Unknown status"],
   "sync.stalled": ["stalled", "Stalled"],
-  "sync.blocked": ["stalled", "Blocked"],
+  "sync.blocked": ["blocked", "Blocked"],
   "sync.unblocked": ["succeeded", "Unblocked"],
   "target.unreadable": ["unreadable", "Unreadable"],
   "target.readable": ["succeeded", "Readable again"],
@@ -56,6 +57,12 @@ const EVENTS = {
   "endpoint.readable": ["succeeded", "Readable again"],
   test: ["not_seen", "Test"],
 };
+
+/** The status and the name of a step that is no status of AWS, by the type of its event. */
+export function stepWords(type) {
+  const name = type?.replace(/^watcher\./, "");
+  return ["sync.stalled", "sync.blocked", "sync.unblocked"].includes(name) ? EVENTS[name] : null;
+}
 
 /** The status and the name of an event's type. */
 export function eventWords(event) {
