@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from watcher.core.capacity import EndpointLoad, endpoint_load
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from watcher.aws.sessions import Sessions
+    from watcher.core.kinds import Ask
+    from watcher.core.listings import FoundTarget
 
 GIVE_UP_AFTER_SECONDS = 86400.0
 """How long a delivery is tried unless the sink's `give_up_after` is set."""
@@ -140,9 +143,10 @@ class DiscoverRule:
 
 @dataclass(frozen=True, slots=True)
 class ListingPlan:
-    """How often AWS is asked for a listing, and the time limit of each call, in seconds."""
+    """How AWS is asked for a listing: how often, and with which time limit of each call, in seconds."""
 
     kind: Kind
+    listing: Callable[[Ask], Awaitable[Sequence[FoundTarget]]]
     every: float
     timeout: float
 
@@ -219,12 +223,12 @@ class Config:
         """The listings that the rules need, each as often as the most frequent rule wants it."""
         plans: dict[ListingKey, ListingPlan] = {}
         for rule in self.discover:
-            for kind in rule.kinds:
-                for account, region in rule.places:
+            for kind, (account, region) in product(rule.kinds, rule.places):
+                if kind.listing is not None:
                     key = ListingKey(account, region, str(kind))
                     before = plans.get(key)
                     every = rule.every if before is None else min(rule.every, before.every)
-                    plans[key] = ListingPlan(kind, every, rule.timeout)
+                    plans[key] = ListingPlan(kind, kind.listing, every, rule.timeout)
         return plans
 
     @cached_property

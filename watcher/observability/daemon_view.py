@@ -65,6 +65,16 @@ class EndpointStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ListingStatus:
+    """The listing of one account, region and kind, in this run."""
+
+    tried: bool = False
+    """Whether it was made, with any outcome."""
+    error: str = ""
+    """Why the last one failed; empty: it did not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """The deliveries of one sink that are not finished."""
 

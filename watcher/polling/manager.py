@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import structlog
 
 from watcher.aws.sessions import Sessions
 from watcher.core.model import EndpointKey, Target
 from watcher.core.settings import Config
+from watcher.errors import Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.polling.endpoint import Endpoint
+from watcher.polling.lister import Lister, Listings
 from watcher.polling.poller import Poller
 from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.recorder import Recorder
@@ -27,8 +30,12 @@ class PollerManager:
         sessions: Sessions,
         recorder: Recorder,
         may_poll: Callable[[EndpointKey], bool] = lambda _: True,
+        listings: Listings | None = None,
     ) -> None:
-        """`run` starts the polling. `may_poll`: whether an endpoint may be polled now."""
+        """`run` starts the polling. `may_poll`: whether an endpoint may be polled now.
+
+        `listings` gets what discovery finds; without it nothing is listed.
+        """
         self._may_poll = may_poll
         self._sessions = sessions
         self._recorder = recorder
@@ -38,6 +45,7 @@ class PollerManager:
         self._leaving: set[Endpoint] = set()
         self._group: asyncio.TaskGroup | None = None
         self._homes: dict[str, EndpointKey] = {}
+        self.lister = None if listings is None else Lister(self._call, listings, recorder.clock)
         self.reconfigure(config)
 
     async def run(self) -> None:
@@ -46,6 +54,8 @@ class PollerManager:
             async with asyncio.TaskGroup() as self._group:
                 for poller in self._pollers.values():
                     self._group.create_task(poller.run())
+                if self.lister is not None:
+                    self._group.create_task(self.lister.run())
                 await asyncio.Event().wait()
         finally:
             self._group = None
@@ -55,7 +65,7 @@ class PollerManager:
 
         `taken_over`: another daemon polled the new endpoints until now, and its last calls count in the rate.
         """
-        groups = config.endpoints
+        groups = {**{plan.endpoint(key): () for key, plan in config.listings.items()}, **config.endpoints}
         self._homes = {target.id: key for key, targets in groups.items() for target in targets}
         for key in self._pollers.keys() - groups.keys():
             poller = self._pollers.pop(key)
@@ -64,6 +74,8 @@ class PollerManager:
         for key, targets in groups.items():
             self._reconfigure_endpoint(key, targets, config, taken_over=taken_over)
         self._sessions.keep(config.accounts.values())
+        if self.lister is not None:
+            self.lister.reconfigure(config)
 
     @property
     def endpoints(self) -> dict[EndpointKey, Endpoint]:
@@ -92,6 +104,19 @@ class PollerManager:
         for endpoint in (*self.endpoints.values(), *self._leaving):
             with contextlib.suppress(Exception):  # the others must be closed as well
                 await endpoint.close()
+
+    async def _call(
+        self,
+        key: EndpointKey,
+        operation: str,
+        parameters: Mapping[str, Any],
+        timeout: float,  # noqa: ASYNC109  as for `Endpoint.call`
+    ) -> dict[str, Any]:
+        """Make one call behind the polls of an endpoint; returns and raises what `Endpoint.call` does."""
+        poller = self._pollers.get(key)
+        if poller is None:
+            raise Superseded(f"{key}: it is not polled here any more")
+        return await poller.call(operation, parameters, timeout)
 
     def _reconfigure_endpoint(
         self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool

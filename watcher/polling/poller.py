@@ -1,12 +1,14 @@
 """Polls the targets of one endpoint.
 
 One loop selects the next target that is due; each poll is a task of its own. `PollResults` records what it returned.
+Calls of listings go behind the polls (`BackgroundCalls`).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from math import inf
+from typing import Any
 
 import structlog
 
@@ -17,6 +19,7 @@ from watcher.errors import PollFailed, Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.observability.observer import Poll, PollOutcome, outcome_of
 from watcher.observability.tracing import span
+from watcher.polling.background_calls import BackgroundCalls
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.planner import Planner
 from watcher.polling.rate_limiter import LOWEST
@@ -50,6 +53,8 @@ class Poller:
         self._changed = asyncio.Event()
         """A poll ended, or the configuration changed: the loop must look again."""
         self._polls: set[asyncio.Task[None]] = set()
+        """The polls and the background calls under way."""
+        self._background = BackgroundCalls()
         self._probe_at = 0.0
         """When an unreadable endpoint may be polled next (monotonic seconds)."""
         self._admission = asyncio.Event()
@@ -63,16 +68,20 @@ class Poller:
         self.endpoint = endpoint
         self._targets = {target.id: target for target in targets}
         self._results.configure(self._targets, config)
+        listings = [plan for key, plan in config.listings.items() if plan.endpoint(key) == endpoint.key]
+        self._is_listed = bool(listings)
         # AWS may throttle the rate down to its lowest, and an admission wait for three calls.
         admission = 3 / (endpoint.rate_limiter.allowed * LOWEST)
         self._longest_poll = OPENING_SECONDS + config.retry.attempts * (
-            max((target.timeout for target in targets), default=0.0) + config.retry.maximum + admission
+            max((*(each.timeout for each in targets), *(each.timeout for each in listings)), default=0.0)
+            + config.retry.maximum
+            + admission
         )
 
     def reconfigure(self, endpoint: Endpoint, targets: Sequence[Target], config: Config) -> None:
         """Poll other targets, with other settings or another client; targets that stay keep their due times.
 
-        With no targets `run` ends as soon as the polls under way are over.
+        With no targets and no listings `run` ends as soon as the polls under way are over.
         """
         previous = self.endpoint
         self._configure(endpoint, targets, config)
@@ -97,7 +106,7 @@ class Poller:
         """Return how the polling of the endpoint goes."""
         return EndpointStatus(
             targets=len(self._targets),
-            tried=self._results.tried,
+            tried=self._results.tried or self._background.tried,
             answered=self._results.last_answer,
             rate=self.endpoint.rate_limiter.rate,
             allowed=self.endpoint.rate_limiter.allowed,
@@ -114,21 +123,28 @@ class Poller:
             return None
         return f"{self.endpoint.key}: polling has made no progress for {late + STUCK_SECONDS:.0f} s"
 
+    async def call(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  as `Endpoint.call`
+        """Make one call behind the polls; returns and raises what `Endpoint.call` does."""
+        call = self._background.add(operation, parameters, timeout)
+        self._changed.set()
+        return await call.answer
+
     async def run(self) -> None:
-        """Poll until no targets are left; when cancelled, cancel the polls under way."""
+        """Poll until no targets and no listings are left; when cancelled, cancel the polls under way."""
         # `reconfigure` may have been called before the first round, and have scheduled its targets.
         self._planner.plan_first_polls(self.endpoint.rate_limiter.allowed)
         try:
-            while self._targets or self._polls:
+            while self._targets or self._polls or self._is_listed:
                 await self._dispatch()
         finally:
             self._progress_by = inf
+            self._background.refuse(f"{self.endpoint.key}: it is not polled here any more")
             for poll in self._polls:
                 poll.cancel()
             await asyncio.gather(*self._polls, return_exceptions=True)
 
     async def _dispatch(self) -> None:
-        """Begin one poll, or wait until one may be due."""
+        """Begin one poll or background call, or wait until one may be due."""
         self._progress_by = inf  # the recorder reports a store that takes nothing
         await self._recorder.writable.wait()
         if not self.endpoint.may_poll():
@@ -137,7 +153,9 @@ class Poller:
         self._changed.clear()
         wait = self._seconds_until_due()
         now = self._clock.monotonic()
-        if wait is None or wait > 0:
+        poll_is_due = wait is not None and wait <= 0
+        behind = self._background.is_next(poll_is_due=poll_is_due)
+        if not poll_is_due and not behind:
             expected = wait if wait is not None else self._longest_poll if self._polls else inf
             self._progress_by = now + expected + STUCK_SECONDS
             try:
@@ -149,7 +167,7 @@ class Poller:
         # Until then a connection is free, and the rate allows a call.
         self._progress_by = now + self._longest_poll + STUCK_SECONDS
         self._admission = admission = asyncio.Event()
-        poll = asyncio.create_task(self._poll_next(admission))
+        poll = asyncio.create_task(self._call_next(admission) if behind else self._poll_next(admission))
         self._polls.add(poll)
         poll.add_done_callback(self._ended)
         await admission.wait()
@@ -169,6 +187,19 @@ class Poller:
             return
         due, target = taken
         await self._poll(endpoint, target, due)
+
+    async def _call_next(self, admission: asyncio.Event) -> None:
+        """Wait for an admission and make the oldest background call, in one task as `_poll_next`."""
+        endpoint = self.endpoint
+        try:
+            await endpoint.admit()
+        finally:
+            admission.set()
+        call = self._background.take() if endpoint is self.endpoint and endpoint.may_poll() else None
+        if call is None:
+            endpoint.dismiss()
+        else:
+            await self._background.make(call, endpoint)
 
     def _ended(self, poll: asyncio.Task[None]) -> None:
         self._polls.discard(poll)

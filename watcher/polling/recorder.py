@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from watcher.core.listings import Listing, ListingKey
 from watcher.core.ports import Clock, Entry, Store
 from watcher.core.state import Record, forgotten
 from watcher.errors import StoreConflict, StoreError, Superseded
@@ -41,6 +42,8 @@ class Forgetting:
 
     subjects: Collection[str]
     kept: bool = False
+    listings: Collection[ListingKey] = ()
+    """Listings to delete."""
 
 
 class Recorder:
@@ -58,7 +61,7 @@ class Recorder:
         self.clock = clock
         self._on_events = on_events
         self.observer = observer
-        self._waiting: list[tuple[Entry | Forgetting, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Entry | Forgetting | Listing, asyncio.Future[None]]] = []
         self._committing_since: float | None = None
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -95,7 +98,16 @@ class Recorder:
         """Forget the states of `subjects`, after everything that was recorded before; return when that is done."""
         await self._in_turn(Forgetting(subjects))
 
-    async def _in_turn(self, work: Entry | Forgetting) -> None:
+    async def keep_listing(self, listing: Listing) -> None:
+        """Keep a complete listing, after everything that was recorded before; return when that is done."""
+        await self._in_turn(listing)
+
+    async def forget_listings(self, keys: Collection[ListingKey]) -> None:
+        """Delete listings, as `forget` deletes states."""
+        if keys:
+            await self._in_turn(Forgetting((), listings=keys))
+
+    async def _in_turn(self, work: Entry | Forgetting | Listing) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.add_done_callback(asyncio.Future.exception)  # possibly nothing awaits it
         self._waiting.append((work, done))
@@ -126,9 +138,9 @@ class Recorder:
             await self._work.wait()
             batch: list[tuple[Entry, asyncio.Future[None]]] = []
             for work, done in self._waiting[:MAX_ENTRIES]:
-                if isinstance(work, Forgetting):
+                if not isinstance(work, Entry):
                     if not batch:
-                        await self._forget(work, done)
+                        await self._apply(work, done)
                     break
                 batch.append((work, done))
             if batch:
@@ -137,14 +149,21 @@ class Recorder:
                 self._work.clear()
                 self._idle.set()
 
-    async def _forget(self, work: Forgetting, done: asyncio.Future[None]) -> None:
-        count = 0 if work.kept else await self._retry(partial(self._store.forget, work.subjects, self.clock.now()))
+    async def _apply(self, work: Forgetting | Listing, done: asyncio.Future[None]) -> None:
+        count = 0
+        if isinstance(work, Listing):
+            await self._retry(partial(self._store.keep_listing, work))
+        elif work.listings:
+            await self._retry(partial(self._store.forget_listings, work.listings))
+        elif not work.kept:
+            count = await self._retry(partial(self._store.forget, work.subjects, self.clock.now()))
         del self._waiting[0]
-        if work.kept:
-            for subject in work.subjects:
-                self.records.pop(subject, None)
-        else:
-            self._forgotten(work.subjects, count)
+        if isinstance(work, Forgetting):
+            if work.kept:
+                for subject in work.subjects:
+                    self.records.pop(subject, None)
+            else:
+                self._forgotten(work.subjects, count)
         done.set_result(None)
 
     def _forgotten(self, subjects: Collection[str], count: int) -> None:

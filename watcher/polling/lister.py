@@ -1,0 +1,149 @@
+"""Makes the listings of what accounts have, each as often as configured, through the endpoints' background calls.
+
+A listing is of one account, region and kind. One that fails changes nothing, is made again soon, and holds up no other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from math import inf
+from typing import Any, Protocol
+
+import structlog
+
+from watcher.core.listings import FoundTarget, ListingKey
+from watcher.core.model import EndpointKey
+from watcher.core.ports import Clock
+from watcher.core.settings import Config, ListingPlan, Retry
+from watcher.errors import PollFailed, Superseded
+from watcher.observability.daemon_view import ListingStatus
+from watcher.polling.retry import with_retries
+
+log = structlog.get_logger()
+
+FAILED_SECONDS = 60.0
+"""The longest pause before a listing that failed is made again."""
+
+Call = Callable[[EndpointKey, str, Mapping[str, Any], float], Awaitable[dict[str, Any]]]
+"""Makes one call of an operation, with parameters and a time limit, behind the polls of an endpoint."""
+
+
+class Listings(Protocol):
+    """What is done with the listings."""
+
+    def completed_at(self, key: ListingKey) -> datetime | None:
+        """Return when a listing was last complete; None: never."""
+
+    async def complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
+        """Record a complete listing, and watch what it found.
+
+        Raises:
+            Superseded: another daemon recorded it first.
+        """
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A listing that is repeated."""
+
+    plan: ListingPlan
+    ended: float = -inf
+    """When it was last made (monotonic seconds); `-inf`: never."""
+    status: ListingStatus = field(default_factory=ListingStatus)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Lister:
+    """Repeats the listings of the configuration."""
+
+    def __init__(self, call: Call, listings: Listings, clock: Clock) -> None:
+        """`run` starts the listings that `reconfigure` has set."""
+        self._call = call
+        self._listings = listings
+        self._clock = clock
+        self._retry = Retry()
+        self._jobs: dict[ListingKey, _Job] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def reconfigure(self, config: Config) -> None:
+        """Make the listings of `config` from now on; one under way goes on, unless it is not wanted any more."""
+        self._retry = config.retry
+        for key in self._jobs.keys() - config.listings.keys():
+            job = self._jobs.pop(key)
+            if job.task is not None:
+                job.task.cancel()
+        for key, plan in config.listings.items():
+            if key not in self._jobs:
+                self._jobs[key] = _Job(plan)
+                self._start(key)
+            elif self._jobs[key].plan != plan:
+                self._jobs[key].plan = plan
+                self._jobs[key].changed.set()
+
+    async def run(self) -> None:
+        """List until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for key in self._jobs:
+                    self._start(key)
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
+
+    def statuses(self) -> Mapping[ListingKey, ListingStatus]:
+        """Return how each listing goes that is made here."""
+        return {key: job.status for key, job in self._jobs.items()}
+
+    def _start(self, key: ListingKey) -> None:
+        if self._group is not None:
+            job = self._jobs[key]
+            job.ended = self._last_ended(key)
+            job.task = self._group.create_task(self._repeat(key, job))
+
+    async def _repeat(self, key: ListingKey, job: _Job) -> None:
+        while True:
+            if (wait := self._seconds_until_due(job)) <= 0:
+                await self._list(key, job)
+                continue
+            job.changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await job.changed.wait()
+
+    def _seconds_until_due(self, job: _Job) -> float:
+        pause = min(job.plan.every, FAILED_SECONDS) if job.status.error else job.plan.every
+        return job.ended + pause - self._clock.monotonic()
+
+    def _last_ended(self, key: ListingKey) -> float:
+        """Return when a listing was last complete, also by an earlier run, in monotonic seconds."""
+        completed = self._listings.completed_at(key)
+        if completed is None:
+            return -inf
+        return self._clock.monotonic() - max(0.0, (self._clock.now() - completed).total_seconds())
+
+    async def _list(self, key: ListingKey, job: _Job) -> None:
+        """Make one listing, and record it if it is complete."""
+        plan = job.plan
+        endpoint = plan.endpoint(key)
+
+        async def ask(operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+            call = partial(self._call, endpoint, operation, parameters, plan.timeout)
+            return await with_retries(call, self._retry)
+
+        before, error = job.status, ""
+        try:
+            await self._listings.complete(key, await plan.listing(ask))
+        except (PollFailed, Superseded) as failure:
+            error = str(failure)
+        except Exception:
+            log.exception("listing.crashed", listing=str(key))
+            error = "a bug; the log has its traceback"
+        if error and error != before.error:
+            log.warning("listing.failed", listing=str(key), error=error, consequence="the last complete list stays")
+        elif before.error and not error:
+            log.info("listing.recovered", listing=str(key))
+        job.ended, job.status = self._clock.monotonic(), ListingStatus(tried=True, error=error)
