@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from tests.property.outside import CONFIG, TARGETS, Clock, CrashError, Lanes, Says, World, polls_all, sends_all
 from tests.support.broken_tables import OneByOne, unconditional
-from tests.support.dynamodb_tables import fresh
+from tests.support.dynamodb_tables import address, made
 from tests.support.event_oracle import Fact, NotConservedError, judge, same_as_kept
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
@@ -145,9 +145,8 @@ class Watcher:
 class SeveralWatchers(RuleBasedStateMachine):
     """Watchers that may end between any two requests, beside the world that they watch."""
 
-    emulator: Emulator
+    url = ""
     runner: asyncio.Runner
-    address: Address
     real: Caller
 
     def __init__(self) -> None:
@@ -255,8 +254,8 @@ class SeveralWatchers(RuleBasedStateMachine):
         return not any(ended)
 
     async def _begin(self) -> None:
-        self.address = fresh(self.emulator, leases=True)
-        self.real = Caller(self.address)
+        self.real = Caller(address(self.url, leases=True))
+        self.address: Address = await made(self.real.address)
         self.watchers = [Watcher(self, Way(self.real, self.late)) for _ in range(WATCHERS)]
         for each in self.watchers:
             await each.start()
@@ -304,10 +303,8 @@ class InParts(SeveralWatchers):
         return OneByOne(self.address, way)  # type: ignore[arg-type]  it calls as the real one does
 
 
-def explored(
-    machine: type[SeveralWatchers], emulator: Emulator, examples: int, steps: int, *, shrink: bool = True
-) -> None:
-    machine.emulator = emulator
+def explored(machine: type[SeveralWatchers], url: str, examples: int, steps: int, *, shrink: bool = True) -> None:
+    machine.url = url
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
     run_state_machine_as_test(
         machine,
@@ -338,15 +335,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_lost_whatever_becomes_of_requests(ministack: Emulator) -> None:
-    explored(SeveralWatchers, ministack, 12, 20)
+    explored(SeveralWatchers, ministack.url, 12, 20)
 
 
 @pytest.mark.soak
 def test_nothing_is_lost_for_long(ministack: Emulator) -> None:
-    explored(SeveralWatchers, ministack, 600, 40)
+    explored(SeveralWatchers, ministack.url, 600, 40)
 
 
 @pytest.mark.parametrize("broken", [Unconditional, InParts])
 def test_the_oracle_sees_a_store_that_is_broken(ministack: Emulator, broken: type[SeveralWatchers]) -> None:
     with pytest.raises(NotConservedError):
-        explored(seed(3)(broken), ministack, 200, 30, shrink=False)  # one that shows both within a few worlds
+        explored(seed(3)(broken), ministack.url, 200, 30, shrink=False)  # one that shows both within a few worlds

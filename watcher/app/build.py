@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from watcher.app.discovery import Discovery
 from watcher.app.lifecycle import App
 from watcher.app.sink_changes import SinkChanges
 from watcher.app.view import RunningDaemon
@@ -53,10 +54,13 @@ def build(
     relay = Relay(store, made, clock, {sink.name: sink.give_up_after for sink in config.sinks}, observer)
     recorder = Recorder(store, clock, relay.wake, observer)
     # With leases, a daemon polls only for the shards that it holds: none yet.
-    to_poll = config if store.shards is None else replace(config, targets=())
-    polling = PollerManager(to_poll, sessions, recorder, may_poll)
+    to_poll = config if store.shards is None else replace(config, targets=(), discover=())
+    discovery = Discovery(store, recorder, lambda: daemon)
+    polling = PollerManager(to_poll, sessions, recorder, may_poll, discovery)
     if store.shards is not None:
-        membership = Membership(store.shards, tenure, lambda: daemon.config, polling, recorder, relay)
+        membership = Membership(
+            store.shards, tenure, lambda: daemon.config, polling, recorder, relay, refresh=discovery.refresh
+        )
     daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership)
     hub = Hub(daemon)
     metrics = Metrics(daemon, lambda: hub.streams)
@@ -64,4 +68,5 @@ def build(
         observer.add(each)
     web = WebServer(daemon, metrics, hub)
     changes = SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None)
-    return App(daemon, store, reader, sessions, changes, Maintenance(daemon, store, relay), observer, metrics, hub, web)
+    maintenance = Maintenance(daemon, store, relay)
+    return App(daemon, store, reader, sessions, discovery, changes, maintenance, observer, metrics, hub, web)

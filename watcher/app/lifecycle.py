@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from watcher import __version__
+from watcher.app.discovery import Discovery
 from watcher.app.sink_changes import SinkChanges, repeat_until_stored
 from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
@@ -49,6 +50,7 @@ class App:
     store: Store
     reader: Reader
     sessions: Sessions
+    discovery: Discovery
     sink_changes: SinkChanges
     maintenance: Maintenance
     observers: Observers
@@ -82,16 +84,21 @@ class App:
         Raises:
             ServiceUnreachable: it cannot listen at the new address; nothing has changed.
         """
-        before, membership = self.view.config, self._membership
+        async with self.discovery.changing:
+            return await self._apply(config)
+
+    async def _apply(self, config: Config) -> tuple[str, ...]:
+        before, config = self.view.config, self.discovery.configured(config)
         change = difference(before, config)
         coming = self.sink_changes.build(change)  # first: what cannot be made refuses the whole configuration
         if config.http != before.http:
             await self._serve_at(config.http)
-        self.view.config = config = replace(config, **{key: getattr(before, key) for key in AT_START})
-        self.polling.reconfigure(config if membership is None else membership.restricted(config))
+        config = replace(config, **{key: getattr(before, key) for key in AT_START})
+        gone = self.discovery.adopt(config)
+        self.view.watch(config)
         # Subjects of other daemons are theirs to forget.
-        forgotten = change.forgotten if membership is None else membership.mine(change.forgotten)
-        await self.sink_changes.apply(config, change, coming, forgotten)
+        await self.sink_changes.apply(config, change, coming, self.view.mine(change.forgotten))
+        await self.recorder.forget_listings(gone)
         log.info(
             "config.reloaded",
             targets=len(config.targets),
@@ -115,9 +122,10 @@ class App:
         self.hub.reloaded()
 
     async def _run(self, stop: asyncio.Event, beside: Sequence[Task]) -> None:
-        config = self.view.config
         await self._open_with_retries(self.store.open, stop)
         try:
+            await self._open_with_retries(self.discovery.load, stop)
+            config = self.view.config
             if config.tracing is not None:
                 from watcher.observability.tracing_setup import Tracing  # noqa: PLC0415  loads OpenTelemetry
 
@@ -154,7 +162,8 @@ class App:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind)
         others = [asyncio.create_task(each()) for each in (*periodic, *beside)]
-        leases = [] if membership is None else [asyncio.create_task(membership.keeper.run(), name="leases")]
+        sharing = [] if membership is None else [self.discovery.keep_fresh(), membership.keeper.run()]
+        leases = [asyncio.create_task(each, name="leases") for each in sharing]
         tasks = (recording, relaying, polling, stopping, *others, *leases)
         self.view.stage = ""
         try:

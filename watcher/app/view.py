@@ -1,6 +1,6 @@
 """What the status page, the metrics and the reload report read of the running daemon."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from watcher.polling.recorder import Recorder
 
 @dataclass(eq=False)
 class RunningDaemon:
-    """Implements `DaemonView`."""
+    """Implements `DaemonView`, and changes what is watched."""
 
     config: Config
     """The configuration in force; replaced by a reload."""
@@ -34,6 +34,15 @@ class RunningDaemon:
     def __post_init__(self) -> None:
         self.started: datetime = self.clock.now()
         self.loaded = ReloadStatus(self.started, self.started)
+
+    def watch(self, config: Config) -> None:
+        """Put a configuration into force: poll what it has, or the part of it that is this daemon's."""
+        self.config = config
+        self.polling.reconfigure(config if self.membership is None else self.membership.restricted(config))
+
+    def mine(self, subjects: Iterable[str]) -> Sequence[str]:
+        """Return the subjects that this daemon records, and so has to forget."""
+        return [*subjects] if self.membership is None else self.membership.mine(subjects)
 
     @property
     def records(self) -> Mapping[str, Record]:

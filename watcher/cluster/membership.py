@@ -6,7 +6,7 @@ endpoint's targets are all of one shard, so one daemon at a time polls an endpoi
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from uuid import uuid4
 
@@ -31,6 +31,10 @@ SHARED_GRACE_SECONDS = 2.0
 """How long the last deliveries may take at the end, when another daemon continues with the rest."""
 
 
+async def _nothing() -> None:
+    """Do nothing: there is no discovery."""
+
+
 class Membership:
     """Acts for the held shards, which `keeper.run` gains and loses."""
 
@@ -42,8 +46,13 @@ class Membership:
         polling: PollerManager,
         recorder: Recorder,
         relay: Relay,
+        *,
+        refresh: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
-        """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force."""
+        """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force.
+
+        `refresh` brings the targets that other daemons discovered into `config`.
+        """
         self.held: frozenset[int] = frozenset()
         self._shards = shards
         self._tenure = tenure
@@ -51,6 +60,7 @@ class Membership:
         self._polling = polling
         self._recorder = recorder
         self._relay = relay
+        self._refresh = refresh
         me = uuid4().hex
         self.keeper = LeaseKeeper(me, shards.leases(me), self, tenure, count=shards.count, term=shards.term)
 
@@ -67,9 +77,16 @@ class Membership:
         return [subject for subject in subjects if self._shards.shard_of(subject) in self.held]
 
     def restricted(self, config: Config) -> Config:
-        """Return `config` with only the targets of the held shards."""
-        keys = {key for key in config.endpoints if self._shards.shard_of(str(key)) in self.held}
-        return replace(config, targets=tuple(target for target in config.targets if target.endpoint in keys))
+        """Return `config` with only the targets and the listings of the held shards."""
+        keys = {key for key in config.endpoints if self._holds(key)}
+        targets = tuple(target for target in config.targets if target.endpoint in keys)
+        rules = [
+            replace(rule, kinds=(kind,), places=places)
+            for rule in config.discover
+            for kind in rule.kinds
+            if (places := tuple(place for place in rule.places if self._holds(EndpointKey(*place, kind.api))))
+        ]
+        return replace(config, targets=targets, discover=tuple(rules))
 
     async def gain(self, shards: Collection[int]) -> Mapping[int, str]:
         found = await asyncio.gather(*map(self._shards.load, shards), return_exceptions=True)
@@ -84,6 +101,8 @@ class Membership:
                 loaded[shard] = records
         if not loaded:
             return unread
+        # Otherwise what others have discovered would be taken for targets that left the configuration.
+        await self._refresh()
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
         self._recorder.adopt(known)
         if gone := known.keys() - self._config().subjects:
@@ -109,13 +128,15 @@ class Membership:
         await asyncio.gather(*map(self._shards.refresh, shards))
         self._relay.wake()
 
+    def _holds(self, key: EndpointKey) -> bool:
+        return self._shards.shard_of(str(key)) in self.held
+
     def _stop_polling(self, shards: Collection[int]) -> Collection[EndpointKey]:
         """Stop polling for these shards; returns their endpoints."""
-        before = self.restricted(self._config()).endpoints.keys()
+        before = self._polling.endpoints.keys()
         self.held -= {*shards}
-        config = self.restricted(self._config())
-        self._polling.reconfigure(config)
-        return before - config.endpoints.keys()
+        self._polling.reconfigure(self.restricted(self._config()))
+        return before - self._polling.endpoints.keys()
 
     async def _unload(self, shards: Collection[int]) -> None:
         """Drop these shards from memory once what was observed of them is recorded."""

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tests.unit.delivery.relaying import Clock
+from tests.unit.delivery.relaying import Clock, passed
 from watcher.cluster.lease_keeper import LeaseKeeper, Tenure
 from watcher.core.leases import Beat, Lease, Seen
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 TERM = 10.0
 SHARDS = 16
@@ -174,3 +174,12 @@ class Watcher:
 
 def everything_held(*watchers: Watcher) -> bool:
     return sum(len(watcher.acts()) for watcher in watchers) == SHARDS
+
+
+async def until(condition: Callable[[], bool], within: float) -> float:
+    """Seconds until it came true."""
+    begun = passed()
+    while not condition():
+        assert passed() - begun < within, "not in time"
+        await asyncio.sleep(0.01)
+    return passed() - begun

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.cluster.leasing import SHARDS, SOON, TERM, Careless, Line, Table, Watcher, everything_held
-from tests.unit.delivery.relaying import in_own_time, passed, until
+from tests.unit.cluster.leasing import SHARDS, SOON, TERM, Careless, Line, Table, Watcher, everything_held, until
+from tests.unit.delivery.relaying import in_own_time, passed
 from watcher.errors import StoreError
 
 if TYPE_CHECKING:

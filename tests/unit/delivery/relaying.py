@@ -46,38 +46,16 @@ class _Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._passed = 0.0
-        self._looked = False
-        self._lookers: list[asyncio.Future[None]] = []
-        select: Any = self._selector.select  # type: ignore[attr-defined]  # asyncio's own
+        look: Any = self._selector.select  # type: ignore[attr-defined]  # asyncio's own
 
         def jump(timeout: float | None) -> Any:
-            found = select(0)
-            if found or timeout == 0:
-                return found
-            if self._lookers and not self._looked:
-                self._looked = True
-                for looker in self._lookers:
-                    if not looker.done():  # its test may have been cancelled
-                        looker.set_result(None)
-                self._lookers.clear()
-            else:
+            found = look(0)
+            if not found:
                 assert timeout is not None, "nothing will ever happen again"
                 self._passed += timeout
-                self._looked = False
             return found
 
         self._selector.select = jump  # type: ignore[attr-defined]
-
-    async def moments(self, within: float) -> AsyncIterator[None]:
-        """Each moment of so many seconds at which something happens, when all of it has happened; the present first."""
-        end = self._passed + within
-        self._looked = False
-        while True:
-            looker = self.create_future()
-            self._lookers.append(looker)
-            await looker
-            assert self._passed < end, f"not within {within} s"
-            yield
 
     def time(self) -> float:
         return self._passed
@@ -98,22 +76,6 @@ def in_own_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
 def passed() -> float:
     """Seconds since the test began."""
     return asyncio.get_running_loop().time()
-
-
-def moments(within: float) -> AsyncIterator[None]:
-    """The moments of the test's loop."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, _Loop)
-    return loop.moments(within)
-
-
-async def until(condition: Callable[[], bool], within: float) -> float:
-    """Let time pass until the condition holds; returns how many seconds that took."""
-    begun = passed()
-    async for _ in moments(within):
-        if condition():
-            break
-    return passed() - begun
 
 
 class Clock:
@@ -232,13 +194,17 @@ class House:
 
     async def until(self, condition: Callable[[], bool], within: float) -> None:
         """Let time pass until the condition holds."""
-        await until(condition, within)
+        end = passed() + within
+        while not condition():
+            assert passed() < end, f"not within {within} s"
+            await asyncio.sleep(0.02)
 
     async def quiet(self, within: float) -> None:
         """Let time pass until no delivery is pending."""
-        async for _ in moments(within):
-            if not await self.store.waiting():
-                return
+        end = passed() + within
+        while await self.store.waiting():
+            assert passed() < end, f"still waiting after {within} s: {await self.store.waiting()}"
+            await asyncio.sleep(0.05)
 
     async def dead(self, sink: str = "x") -> list[DeliveryRecord]:
         return await self.store.deliveries(DeliveryQuery(states=[DeliveryState.DEAD], sink=sink))

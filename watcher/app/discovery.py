@@ -1,0 +1,185 @@
+"""Watches what discovery finds: keeps the listings, records their events, and changes the targets of the daemon.
+
+The order survives a crash at any moment. The events of a listing are recorded before the listing is kept: after a crash
+in between, the next listing has the same changes, and their events the same ids.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from watcher.app.view import RunningDaemon
+from watcher.config.reloader import difference
+from watcher.core.discovery import ListingChange, Selection, Site, compare, select, sites, with_discovered
+from watcher.core.events import discovery_event
+from watcher.core.listings import FoundTarget, Listing, ListingKey
+from watcher.core.model import Target
+from watcher.core.ports import Store
+from watcher.core.settings import Config
+from watcher.errors import StoreError
+from watcher.polling.observations import Observation, entry_of
+from watcher.polling.recorder import Recorder
+
+log = structlog.get_logger()
+
+REFRESH_SECONDS = 15.0
+"""How often the listings that other daemons of the table made are read."""
+
+
+class Discovery:
+    """The last complete listings, and the targets that the rules select from them. Implements `lister.Listings`."""
+
+    def __init__(self, store: Store, recorder: Recorder, daemon: Callable[[], RunningDaemon]) -> None:
+        """`daemon`: whose configuration is changed."""
+        self.changing = asyncio.Lock()
+        """Held while the configuration in force is replaced."""
+        self.listings: Mapping[ListingKey, Listing] = {}
+        self.selections: Mapping[Site, Selection] = {}
+        self._store = store
+        self._recorder = recorder
+        self._daemon = daemon
+
+    async def load(self) -> None:
+        """Read the listings from the store, and watch what they have; delete those that no rule needs.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        daemon = self._daemon()
+        self.listings = await self._store.listings()
+        await self._store.forget_listings(self.adopt(daemon.config))
+        daemon.watch(self.configured(daemon.config))
+
+    def configured(self, config: Config) -> Config:
+        """Return a configuration with what its rules select from the present listings."""
+        return with_discovered(config, _selected(config, self.listings, sites(config)).values())
+
+    def adopt(self, config: Config) -> Collection[ListingKey]:
+        """Continue with the rules of another configuration; returns the listings that are not needed any more.
+
+        The caller holds `changing`, and puts the configuration into force.
+        """
+        gone = self.listings.keys() - config.listings.keys()
+        self.listings = {key: listing for key, listing in self.listings.items() if key not in gone}
+        self._select(_selected(config, self.listings, sites(config)))
+        return gone
+
+    def completed_at(self, key: ListingKey) -> datetime | None:
+        listing = self.listings.get(key)
+        return listing.completed_at if listing else None
+
+    async def complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
+        async with self.changing:
+            daemon, before = self._daemon(), self.listings.get(key)
+            config = daemon.config
+            if key not in config.listings:
+                return  # its rule left the configuration meanwhile
+            change = compare(before, key, found, daemon.clock.now(), config.state_retention)
+            site = Site(key.account, key.region, config.listings[key].kind.name)
+            listings = {**self.listings, key: change.listing}
+            selections = {**self.selections, **_selected(config, listings, [site])}
+            try:
+                await self._record(config, change, self.selections[site], selections[site])
+                await self._recorder.keep_listing(change.listing)
+                self.listings = listings
+                self._select(selections)
+            finally:
+                await self._put(with_discovered(config, self.selections.values()))
+        if before is None:
+            log.info("listing.completed", listing=str(key), targets=len(found), watched=len(selections[site].targets))
+
+    async def refresh(self) -> None:
+        """Read the listings that other daemons of the table have made since, and watch what they have.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        async with self.changing:
+            config = self._daemon().config
+            known = {key: listing.completed_at for key, listing in self.listings.items()}
+            news = {key: each for key, each in (await self._store.listings(known)).items() if key in config.listings}
+            if news:
+                self.listings = {**self.listings, **news}
+                changed = [site for site, keys in sites(config).items() if not news.keys().isdisjoint(keys)]
+                self._select({**self.selections, **_selected(config, self.listings, changed)})
+                await self._put(with_discovered(config, self.selections.values()))
+
+    async def keep_fresh(self) -> None:
+        """Call `refresh` again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            with suppress(StoreError):  # what writes to the store reports its trouble
+                await self.refresh()
+
+    def _select(self, selections: Mapping[Site, Selection]) -> None:
+        """Replace the selections; log each limit that leaves out another number of targets than before."""
+        for site, selection in selections.items():
+            before = self.selections.get(site, Selection())
+            for rule, count in selection.left_out:
+                if (rule, count) not in before.left_out:
+                    log.warning(
+                        "targets.limited",
+                        rule=rule.place,
+                        account=site.account,
+                        region=site.region,
+                        left_out=count,
+                        limit=rule.limit,
+                        remedy="raise `limit`, or let `match` select fewer",
+                    )
+        self.selections = selections
+
+    async def _record(self, config: Config, change: ListingChange, before: Selection, after: Selection) -> None:
+        """Record the events of what a listing adds to the selection of a site, and of what it removes."""
+        kind = change.listing.key.kind
+        new, gone = ({each.identity: each.times for each in targets} for targets in (change.appeared, change.removed))
+        found = [each for each in after.targets if str(each.kind) == kind and each.identity in new]
+        removed = [each for each in before.targets if str(each.kind) == kind and each.identity in gone]
+        await self._record_events(config, [(target, new[target.identity]) for target in found], removed=False)
+        if removed:
+            ids = {target.id for target in removed}
+            self._daemon().watch(replace(config, targets=tuple(each for each in config.targets if each.id not in ids)))
+            await self._recorder.drop(())  # what their last polls returned is recorded before
+            await self._record_events(config, [(target, gone[target.identity]) for target in removed], removed=True)
+
+    async def _record_events(self, config: Config, targets: Iterable[tuple[Target, int]], *, removed: bool) -> None:
+        now = self._daemon().clock.now()
+        entries = []
+        for target, times in targets:
+            log.info("target.removed" if removed else "target.discovered", target=target.id)
+            before = self._recorder.record_of(target.id)
+            record = replace(before, sequence=before.sequence + 1)
+            event = discovery_event(target, removed=removed, times=times, sequence=record.sequence, now=now)
+            observation = Observation(record, (event,))
+            entries.append(
+                entry_of(
+                    target.id,
+                    before,
+                    observation,
+                    now,
+                    labels=target.labels,
+                    sinks=config.sinks,
+                    mutes=config.mutes,
+                    traceparent=None,
+                )
+            )
+        await asyncio.gather(*map(self._recorder.record, entries))
+
+    async def _put(self, config: Config) -> None:
+        """Put a configuration with other discovered targets into force."""
+        daemon = self._daemon()
+        if config.targets == daemon.config.targets:
+            return
+        forgotten = daemon.mine(difference(daemon.config, config).forgotten)
+        daemon.watch(config)
+        if forgotten:
+            await self._recorder.forget(forgotten)
+
+
+def _selected(config: Config, listings: Mapping[ListingKey, Listing], of: Iterable[Site]) -> dict[Site, Selection]:
+    """Return what the rules select at some sites."""
+    listed = {target.id for target in config.targets if target.found is None}
+    return {site: select(config, site, listings, listed) for site in of}
