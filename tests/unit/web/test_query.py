@@ -105,7 +105,13 @@ def test_a_wrong_filter_is_told_by_its_name(pairs: list[tuple[str, str]], messag
 
 def test_events_are_asked_for_as_on_the_command_line() -> None:
     asked = events_query(
-        [("target", "prod/*"), ("type", "sync.failed"), ("type", "watcher.target.*"), ("since", "2h"), ("limit", "7")],
+        [
+            ("target", "prod/*"),
+            ("type", "sync.failed"),
+            ("type", "watcher.target.*readable"),
+            ("since", "2h"),
+            ("limit", "7"),
+        ],
         NOW,
     )
     assert asked.target == "prod/*"
