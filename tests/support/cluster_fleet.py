@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tests.acceptance.consumers import Consumer
     from tests.support.installed_command import Child, Site
     from tests.support.random_worlds import CallClock
-    from tests.support.simulator import Shown, Simulator
+    from tests.support.simulated_world import Shown
+    from tests.support.simulator import Simulator
     from watcher.core.model import Target
     from watcher.simulator.server import Call
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.installed_command import Child, Site
-    from tests.support.simulator import Shown, Simulator
+    from tests.support.simulated_world import Shown
+    from tests.support.simulator import Simulator
     from watcher.simulator.server import Call
 
 FINISHED = frozenset({SUCCEEDED, FAILED})

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.simulator import World
+from tests.support.simulated_world import World
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.simulator.inventory import Place
 from watcher.simulator.organisation import REGIONS, account_number, organisation

@@ -6,14 +6,16 @@ import json
 
 import pytest
 
-from tests.support.simulator import World, attempt
+from tests.support.simulated_world import World
+from tests.support.simulator import attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator.faults import Fault
 from watcher.simulator.generator import generate
+from watcher.simulator.inventory import ACCOUNT, Place
 from watcher.simulator.scenario import FaultWindow, Scenario, Throttle
-from watcher.simulator.subject import Subject
+from watcher.simulator.subject import Span, Subject
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline
-from watcher.sources.codeconnections import STACK, stack
+from watcher.sources.codeconnections import REPOSITORY, STACK, stack
 from watcher.sources.proton import TEMPLATE
 
 REGION = "us-east-1"
@@ -171,3 +173,34 @@ def test_a_random_scenario_has_every_kind_of_trouble(clock: Clock) -> None:
     assert {each.status for each in shown} >= {IN_PROGRESS, SUCCEEDED, FAILED}
     assert any(each.end - each.begin > 1800 for each in shown if each.status == IN_PROGRESS), "one stalls"
     assert any("Failed to parse" in event["event"] for each in shown for event in each.attempt.events)
+
+
+def test_a_repository_without_a_timeline_shows_the_latest_of_its_stacks(clock: Clock) -> None:
+    made = World(Scenario("test"), clock)
+    made.start()
+    other = stack("default", REGION, "other")
+    made.show(NET, attempt(NET, SUCCEEDED, clock.now - 100))
+    made.show(other, attempt(other, IN_PROGRESS, clock.now - 50))
+    (link,) = made.inventory(Place(ACCOUNT, REGION)).links
+    repository = REPOSITORY.target("default", REGION, {"link": link, "branch": "main"})
+    latest = json.loads(made.poll(repository).body)["LatestSync"]
+    assert set(latest) == {"StartedAt", "Status", "Events"}
+    assert (latest["Status"], latest["StartedAt"]) == (IN_PROGRESS, clock.now - 50)
+    made.change(other, branch="release")
+    assert made.poll(repository).kind == SUCCEEDED
+    made.change(NET, absent=(Span(),))
+    assert made.poll(repository).kind == "ResourceNotFoundException"
+    assert ask(made) == "ResourceNotFoundException"
+
+
+def test_a_fault_of_a_target_strikes_its_polls_unless_it_names_an_operation(clock: Clock) -> None:
+    def blockers(made: World) -> str:
+        request = {"SyncType": "CFN_STACK_SYNC", "ResourceName": "net"}
+        return made.answer(Place(ACCOUNT, REGION), "codeconnections", "GetSyncBlockerSummary", request)[1].kind
+
+    of_poll = world(clock, FaultWindow(Fault("access_denied"), key="stack/net"))
+    assert (ask(of_poll), blockers(of_poll)) == ("access_denied", "OK")
+    window = FaultWindow(Fault("access_denied"), key="stack/net", operation="GetSyncBlockerSummary")
+    of_blockers = world(clock, window)
+    assert (ask(of_blockers), blockers(of_blockers)) == (IN_PROGRESS, "access_denied")
+    assert blockers(world(clock, FaultWindow(Fault("access_denied")))) == "access_denied"
