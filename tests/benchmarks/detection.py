@@ -12,6 +12,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.children import Child, once
+from tests.benchmarks.commits import Commits, Hints, Run, Way, world
 from tests.benchmarks.figures import markdown, percentile
 from tests.benchmarks.virtual import CALL, Delays, Reported, World, delays, round_robin, watch
 from tests.benchmarks.worlds import REGION, Pattern, Watch, configuration, settled
@@ -34,6 +35,16 @@ OFTEN = 600.0
 SHORT = 30.0
 """For the run in real time: as many regions, each with a rate of its own, and busier, so that it shows enough syncs."""
 
+
+STACKS = 1000
+COMMIT_HOURS = {5: 6.0, 10: 4.0, 50: 3.0}
+"""Of virtual time, by calls a second, in the world of commits."""
+
+WAYS = {
+    "each stack": Way(0),
+    "by repository": Way(0, by_repository=True),
+    "by repository, with hints": Way(0, by_repository=True, hints=Hints()),
+}
 
 HEADINGS = ["", "start, mean", "start, 99th percentile", "end, mean", "end, 99th percentile", "syncs", "never reported"]
 
@@ -58,10 +69,31 @@ def bench(*, quick: bool) -> str:
         f"vary by half). It is polled every {INTERVAL:g} s, or every {ACTIVE_INTERVAL:g} s while its sync is running, "
         f"as far as the rate allows. A call takes {CALL * 1000:g} ms.\n\n"
         + markdown(HEADINGS, rows)
-        + f"\n\nThe same for the daemon itself against the simulator, for {until:.0f} s of real time, beside virtual "
-        f"time over exactly the same world: {len(REGIONS)} regions of {count} targets at {rate} calls a second each, "
-        f"synced every {OFTEN / 60:g} min for {SHORT:g} s.\n\n"
+        + f"\n\n{_by_commits(shorter)}\n\nThe first table's way of polling by the daemon itself against the simulator, "
+        f"for {until:.0f} s of real time, beside virtual time over exactly the same world: {len(REGIONS)} regions of "
+        f"{count} targets at {rate} calls a second each, synced every {OFTEN / 60:g} min for {SHORT:g} s.\n\n"
         + markdown(HEADINGS, [[name, *_row(delays(syncs, reported, until - count / rate))] for name, reported in held])
+    )
+
+
+def _by_commits(shorter: float) -> str:
+    """The table of the ways to poll stacks whose repositories are known."""
+    rows = []
+    for rate, hours in COMMIT_HOURS.items():
+        round_trip = STACKS / rate
+        commits = Commits(hours * 3600 / shorter + 4 * round_trip, 2 * round_trip, stacks=STACKS)
+        for name, way in WAYS.items():
+            found = world(commits, interval=INTERVAL, active_interval=ACTIVE_INTERVAL)
+            run = Run(found, way._replace(rate=rate), commits.until)
+            run.poll()
+            row = _row(delays(found.stack_syncs, run.reported, commits.until - 2 * round_trip))
+            rows.append([f"{rate} a second: {name}", *row, f"{run.calls / commits.until:.1f}"])
+    hints = Hints()
+    return (
+        f"The same for {STACKS:,} stacks in {commits.repositories} repositories: a commit starts the sync of "
+        f"{commits.synced} stacks up to {commits.delay:g} s later, and a repository is polled every 10 s. Of the "
+        f"hints, {hints.lost:.0%} are lost, and the others are {hints.earliest:g} to {hints.latest:g} s late.\n\n"
+        + markdown([*HEADINGS, "calls a second"], rows)
     )
 
 

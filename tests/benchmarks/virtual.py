@@ -88,7 +88,7 @@ def watch(world: World, how: Watch) -> list[Reported]:
     count = len(world.targets)
     for name in world.targets:
         schedule.add(name, first_due(name, how.interval, now, count=count, rate=how.rate))
-    spacing, allowed = _spacing(how), 0.0
+    gap, allowed = spacing(how.rate), 0.0
     while now < world.until:
         while under_way and under_way[0][0] <= now:
             answered, due, begun, name = heapq.heappop(under_way)
@@ -101,7 +101,7 @@ def watch(world: World, how: Watch) -> list[Reported]:
         if taken is not None:
             due, name = taken
             heapq.heappush(under_way, (now + CALL, due, now, name))
-            allowed = now + spacing
+            allowed = now + gap
             continue
         due_next = schedule.next_at() if free else None
         now = min(
@@ -113,17 +113,18 @@ def watch(world: World, how: Watch) -> list[Reported]:
 
 def round_robin(world: World, how: Watch) -> list[Reported]:
     """Poll one after the other, over and over, with all of the rate."""
-    spacing, now = _spacing(how), 0.0
+    gap, now = spacing(how.rate), 0.0
     for watched in cycle(world.targets.values()):
         if now >= world.until:
             break
         watched.poll(now + CALL / 2, now + CALL)
-        now += spacing
+        now += gap
     return world.reported()
 
 
-def _spacing(how: Watch) -> float:
-    calls, window = windows(how.rate)
+def spacing(rate: float) -> float:
+    """Seconds between the beginnings of two calls of a backlog, at so many calls a second."""
+    calls, window = windows(rate)
     return window / calls
 
 
