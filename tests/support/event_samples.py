@@ -13,6 +13,7 @@ from watcher.core.events import blocker_event, discovery_event, outage_event, sy
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
 from watcher.core.state import Known, Outage
 from watcher.messages import compose
+from watcher.sources import codeconnections, proton
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
 
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
 NETWORK = stack("default", "us-east-1", "network")
+INSTANCE = proton.SERVICE_INSTANCE.target("prod", "eu-west-1", {"service": "shop", "name": "shop-prod"})
+LINKED = codeconnections.REPOSITORY.target(
+    "prod", "eu-west-1", {"link": "6053346f-8a33-4edb-9397-10394b695173", "branch": "main"}
+)
+TEMPLATES = proton.REPOSITORY.target(
+    "prod",
+    "eu-west-1",
+    {
+        "provider": "GITHUB",
+        "name": "example-org/platform-templates",
+        "branch": "main",
+        "sync_type": "TEMPLATE_SYNC",
+    },
+)
 FOUND = stack(
     "prod",
     "eu-west-1",
@@ -74,6 +89,12 @@ def sync(
         latest_successful=an_attempt(-60),
     )
     return sync_event(target, replace(change, **altered), sequence=7, now=minute(after))
+
+
+def sync_of_repository(target: Target, status: str, *said: str) -> Event:
+    """The event of a repository's attempt, of which AWS reports no revisions."""
+    made = replace(attempt(status, *said), target=None, initial_revision=None, target_revision=None)
+    return sync(made, target=target, desired_state=None, latest_successful=None)
 
 
 FAILED_STATE = Known(attempt(FAILED, "Sync started", "Sync failed"), minute(1), revision(), an_attempt(-60), failures=1)
@@ -137,7 +158,9 @@ EVENTS: dict[str, list[Event]] = {
     "sync.in_progress": [
         sync(attempt(IN_PROGRESS, "Sync started"), reason=Reason.STATUS, previous=attempt(INITIATED), after=0.2)
     ],
-    "sync.queued": [sync(attempt(QUEUED), target=NETWORK)],
+    "sync.queued": [sync_of_repository(LINKED, QUEUED)],
+    "sync.failed-repository": [sync_of_repository(TEMPLATES, FAILED, "Sync started", "The repository was not found")],
+    "sync.failed-service-instance": [sync(attempt(FAILED, "Sync started", "Invalid spec"), target=INSTANCE)],
     "sync.succeeded": [sync(attempt(SUCCEEDED, "Sync started", "Registered web:2.7"))],
     "sync.succeeded-recovered": [sync(attempt(SUCCEEDED, "Registered web:2.7"), recovered=True)],
     "sync.succeeded-between-two-polls": [sync(attempt(SUCCEEDED), reason=Reason.MISSED_SUCCESS)],

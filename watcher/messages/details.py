@@ -114,7 +114,7 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
     if "blocker" in data:
         yield from blocker_facts(event)
     if attempt := data.get("attempt"):
-        yield from _revision(attempt.get("targetRevision") or {})
+        yield from _revision(attempt.get("targetRevision") or _names_as_revision(data["target"]))
         yield Fact("Latest attempt" if "blocker" in data else "Started", moment(attempt["startedAt"]))
         if "targetRevision" in attempt:  # of a repository, AWS reports neither revisions nor the last success
             yield from _last_success(data)
@@ -131,6 +131,14 @@ def _found(target: Mapping[str, Any]) -> Iterator[Fact]:
     for name, title in (("repository", "Repository"), ("branch", "Branch"), ("config_file", "Configuration file")):
         if text := target.get(name):
             yield Fact(title, one_line(text, 120))
+
+
+def _names_as_revision(target: Mapping[str, Any]) -> Revision:
+    """Return the names of a target that is a repository, as in a revision; of another target, nothing."""
+    if target["kind"] != "repository":
+        return {}
+    name = target.get("name") or target.get("repository")
+    return {"repositoryProvider": target.get("provider"), "repositoryName": name, "branch": target.get("branch")}
 
 
 def _revision(revision: Revision) -> Iterator[Fact]:
