@@ -28,6 +28,11 @@ class PollOutcome(StrEnum):
     """Another daemon recorded the target first; the answer is dropped, and the target is polled again."""
     BUG = "bug"
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the result was recorded: an answer, or an error about the target."""
+        return self in {PollOutcome.ANSWERED, PollOutcome.OLDER, PollOutcome.TARGET_UNREADABLE}
+
 
 def outcome_of(error: PollFailed) -> PollOutcome:
     """The outcome that a failed poll counts as."""

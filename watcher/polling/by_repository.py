@@ -6,7 +6,8 @@ apart, until they show an attempt of their own that began since: a commit need n
 a stack begins some time after the commit. This ends `LINGER` active intervals after the end of the repository's own
 attempt.
 
-A repository that cannot be read stands for nothing: its stacks are polled each `interval`.
+A repository that cannot be read stands for nothing: its stacks are polled each `interval`, or, while messages report
+their changes, each `backstop_interval`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -100,7 +101,9 @@ class Repositories:
             return next_due(target.id, target.interval * pace, now, late=late), Lane.SETTLED
         polls = self._by_stack.get(target.id)
         if polls is None or not polls.readable:
-            return next_due(target.id, target.interval, now, late=late), Lane.SETTLED
+            is_told = heard and target.kind.synced_from is not None
+            interval = target.backstop_interval if is_told else target.interval
+            return next_due(target.id, interval, now, late=late), Lane.SETTLED
         backstop = next_due(target.id, target.backstop_interval, now, late=late)
         until = polls.ended + LINGER * target.active_interval
         if polls.started_at is None or now >= until or _began_since(known, polls.started_at):

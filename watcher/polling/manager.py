@@ -14,6 +14,7 @@ from watcher.errors import Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.lister import Lister, Listings
+from watcher.polling.pending_hints import Answer
 from watcher.polling.poller import Poller
 from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.recorder import Recorder
@@ -46,6 +47,7 @@ class PollerManager:
         self._group: asyncio.TaskGroup | None = None
         self._homes: dict[str, EndpointKey] = {}
         self.lister = None if listings is None else Lister(self._call, listings, recorder.clock)
+        self._heard: Collection[EndpointKey] = ()
         self.reconfigure(config)
 
     async def run(self) -> None:
@@ -76,6 +78,17 @@ class PollerManager:
         self._sessions.keep(config.accounts.values())
         if self.lister is not None:
             self.lister.reconfigure(config)
+
+    def hint(self, target: Target) -> Answer | None:
+        """Poll a target at once, or a repository that stands for stacks; None: it is not polled here."""
+        poller = self._pollers.get(target.endpoint)
+        return None if poller is None else poller.hint(target.id)
+
+    def set_heard(self, endpoints: Collection[EndpointKey]) -> None:
+        """Set the endpoints whose changes are reported by hints."""
+        self._heard = endpoints
+        for key, poller in self._pollers.items():
+            poller.set_heard(heard=key in endpoints)
 
     @property
     def endpoints(self) -> dict[EndpointKey, Endpoint]:
@@ -135,6 +148,7 @@ class PollerManager:
             poller.reconfigure(endpoint, targets, config)
             return
         self._pollers[key] = poller = Poller(endpoint, targets, config, self._recorder, taken_over=taken_over)
+        poller.set_heard(heard=key in self._heard)
         if taken_over:
             rate_limiter.rest()
         if self._group is not None:

@@ -9,6 +9,7 @@ from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.status import active
 from watcher.errors import PollFailed
 from watcher.polling.by_repository import Repositories
+from watcher.polling.pending_hints import Answer, PendingHints
 from watcher.polling.recorder import Recorder
 from watcher.polling.schedule import Lane, Schedule, first_due, on_grid
 
@@ -27,6 +28,8 @@ class Planner:
         self._taken_over = taken_over
         self._schedule = Schedule()
         self._repositories = Repositories()
+        self._hints = PendingHints()
+        self._heard = self._probed_hint = False
         self._polling: set[str] = set()
         self._polled = self._repositories.configure(targets)
         self._log = log.bind(endpoint=str(endpoint))
@@ -45,6 +48,7 @@ class Planner:
         ]
         dues = [(target, due) for target in paced if (due := self._schedule.due(target.id)) is not None]
         self._schedule.discard(gone)
+        self._hints.drop(gone)
         self.plan_first_polls(rate)
         now = self._clock.monotonic()
         for target, due in dues:
@@ -79,30 +83,66 @@ class Planner:
         """Return the shortest interval of all targets, in seconds."""
         return min(target.interval for target in self._polled.values())
 
-    def take(self) -> tuple[float, Target] | None:
-        """Return the target to poll now, with its due time; None: none is due. `ended` must follow."""
-        taken = self._schedule.take(self._clock.monotonic())
+    def take(self, *, probe: bool = False) -> tuple[float, Target] | None:
+        """Return the target to poll now, with its due time; None: none is due. `ended` must follow.
+
+        `probe`: of an unreadable endpoint. A hinted target is the next probe, unless the last one was: the failures may
+        be those of that target alone.
+        """
+        taken = self._schedule.take(self._clock.monotonic(), in_turn=not probe or self._probed_hint)
         if taken is None:
             return None
         due, target_id = taken
         self._polling.add(target_id)
+        self._probed_hint = probe and target_id in self._hints
+        self._hints.begun(target_id)
         return due, self._polled[target_id]
 
-    def ended(self, target_id: str, due: float, begun: float, *, superseded: bool) -> bool:
+    def ended(self, target_id: str, due: float, begun: float, *, recorded: bool, superseded: bool = False) -> bool:
         """Plan the next poll of a target whose poll was `due`, has `begun`, and ended now.
 
-        `superseded`: another daemon recorded it first; its state is read again at once. Returns False if the target has
-        gone meanwhile.
+        `recorded`: its result, also an error about the target, was recorded. `superseded`: another daemon recorded it
+        first; its state is read again at once. Returns False if the target has gone meanwhile.
         """
         self._polling.discard(target_id)
         target = self._polled.get(target_id)
+        if target is not None and superseded:
+            self._hints.repeat(target_id)
+        self._hints.ended(target_id, recorded=recorded)
         if target is None:
             return False
         if superseded:
-            self._schedule.add(target_id, self._clock.monotonic(), Lane.ACTIVE)
+            lane = Lane.HINTED if target_id in self._hints else Lane.ACTIVE
+            self._schedule.add(target_id, self._clock.monotonic(), lane)
         else:
             self._reschedule(target, due, begun)
         return True
+
+    def hint(self, target_id: str) -> Answer | None:
+        """Make a target due at once, or, if it is being polled, when that has ended; None: it is not polled."""
+        if target_id not in self._polled:
+            return None
+        answer = self._hints.add(target_id)
+        if target_id not in self._polling:
+            now, due = self._clock.monotonic(), self._schedule.due(target_id)
+            self._schedule.add(target_id, now if due is None else min(now, due), Lane.HINTED)
+        return answer
+
+    @property
+    def is_hinted(self) -> bool:
+        """Whether a poll has to begin for a hint."""
+        return bool(self._hints)
+
+    def set_heard(self, *, heard: bool) -> None:
+        """Set whether hints report the changes of these targets; if not any more, they are due as often as without."""
+        if heard == self._heard:
+            return
+        self._heard = heard
+        now = self._clock.monotonic()
+        for target in () if heard else self._polled.values():
+            known = self._recorder.record_of(target.id).known
+            if not active(known):
+                self._schedule.hasten(target.id, *self._repositories.due(target, known, now, late=0.0, heard=False))
 
     def note(self, target: Target, result: Snapshot | PollFailed) -> None:
         """Note the result of a poll: that of a repository that stands for stacks may hasten their polls."""
@@ -125,10 +165,11 @@ class Planner:
 
     def _reschedule(self, target: Target, due: float, begun: float, *, until: float = inf) -> None:
         """Plan the next poll of a target whose last one was `due` and has `begun`, at `until` at the latest."""
-        known = self._recorder.record_of(target.id).known
-        if active(known):
+        now, known = self._clock.monotonic(), self._recorder.record_of(target.id).known
+        if target.id in self._hints:
+            following, lane = now, Lane.HINTED
+        elif active(known):
             following, lane = begun + target.active_interval, Lane.ACTIVE
         else:
-            now = self._clock.monotonic()
-            following, lane = self._repositories.due(target, known, now, late=begun - due, heard=False)
+            following, lane = self._repositories.due(target, known, now, late=begun - due, heard=self._heard)
         self._schedule.add(target.id, min(following, until), lane)

@@ -21,6 +21,7 @@ from watcher.observability.observer import Poll, PollOutcome, outcome_of
 from watcher.observability.tracing import span
 from watcher.polling.background_calls import BackgroundCalls
 from watcher.polling.endpoint import Endpoint
+from watcher.polling.pending_hints import Answer
 from watcher.polling.planner import Planner
 from watcher.polling.rate_limiter import LOWEST
 from watcher.polling.recorder import Recorder
@@ -30,6 +31,9 @@ log = structlog.get_logger()
 
 STUCK_SECONDS = 60.0
 """How much longer than expected any step may take before the poller is reported as stuck."""
+
+HINTED_PROBE_SECONDS = 5.0
+"""The shortest time between two probes of an unreadable endpoint, if hints ask for them."""
 
 
 class Poller:
@@ -55,8 +59,8 @@ class Poller:
         self._polls: set[asyncio.Task[None]] = set()
         """The polls and the background calls under way."""
         self._background = BackgroundCalls()
-        self._probe_at = 0.0
-        """When an unreadable endpoint may be polled next (monotonic seconds)."""
+        self._probed_at, self._probe_pause = -inf, 0.0
+        """When the last probe of an unreadable endpoint ended (monotonic seconds), and for how long there is none."""
         self._admission = asyncio.Event()
         """The poll that is to begin next was admitted, or no longer needs to be."""
         self._progress_by = inf
@@ -89,8 +93,18 @@ class Poller:
         self._results.forget(gone)
         endpoint.forget(gone)
         if endpoint is not previous:
-            self._probe_at = self._clock.monotonic()
+            self._probed_at = -inf
             self._admission.set()  # a poll may be waiting for the previous endpoint's
+        self._changed.set()
+
+    def hint(self, target_id: str) -> Answer | None:
+        """Poll a target at once, or soon as a probe; None: it is not polled."""
+        self._changed.set()
+        return self._planner.hint(target_id)
+
+    def set_heard(self, *, heard: bool) -> None:
+        """Set whether hints report the changes of the targets."""
+        self._planner.set_heard(heard=heard)
         self._changed.set()
 
     def target_status(self, target_id: str) -> TargetStatus:
@@ -181,7 +195,7 @@ class Poller:
             admission.set()
         # The target is selected only now: the wait may have been long, and the configuration may have changed.
         current = endpoint is self.endpoint and endpoint.may_poll()
-        taken = self._planner.take() if current else None
+        taken = self._planner.take(probe=self._results.endpoint_unreadable) if current else None
         if taken is None:
             endpoint.dismiss()
             return
@@ -206,6 +220,12 @@ class Poller:
         self._changed.set()
         if not poll.cancelled() and (error := poll.exception()) is not None:
             self._log.error("poll.crashed", exc_info=error)
+
+    @property
+    def _probe_at(self) -> float:
+        """When an unreadable endpoint may be polled next (monotonic seconds)."""
+        pause = self._probe_pause
+        return self._probed_at + (min(pause, HINTED_PROBE_SECONDS) if self._planner.is_hinted else pause)
 
     def _seconds_until_due(self) -> float | None:
         """Return the seconds until a poll may begin; None: not before `_changed` is set."""
@@ -233,11 +253,12 @@ class Poller:
         finally:
             self._observer.polled(Poll(target, due, begun, self._clock.monotonic(), outcome))
             superseded = outcome is PollOutcome.SUPERSEDED and not self._results.endpoint_unreadable
-            if not self._planner.ended(target.id, due, begun, superseded=superseded):
+            recorded = outcome.recorded and endpoint.asks_as(self.endpoint.account)
+            if not self._planner.ended(target.id, due, begun, recorded=recorded, superseded=superseded):
                 self._results.forget([target.id])
                 self.endpoint.forget([target.id])
             elif self._results.endpoint_unreadable:
-                self._probe_at = self._clock.monotonic() + self._planner.shortest_interval()
+                self._probed_at, self._probe_pause = self._clock.monotonic(), self._planner.shortest_interval()
 
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll a target once and record the result; return the outcome, and the error if it failed."""

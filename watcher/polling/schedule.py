@@ -115,15 +115,18 @@ class Schedule:
         heads = [head[0] for lane in Lane if (head := self._head(lane)) is not None]
         return min(heads, default=None)
 
-    def take(self, now: float) -> tuple[float, str] | None:
-        """Remove and return the target that is polled next, with its due time; None: none is due."""
+    def take(self, now: float, *, in_turn: bool = True) -> tuple[float, str] | None:
+        """Remove and return the target that is polled next, with its due time; None: none is due.
+
+        `in_turn`: the lanes take turns; else the most urgent one that has a target is first.
+        """
         due = [lane for lane in Lane if (head := self._head(lane)) is not None and head[0] <= now]
         if not due:
             return None
-        if len(due) > 1:
+        if len(due) > 1 and in_turn:
             self._turn += 1
         # The numbers of turns that are divisible by 2 once, twice, …: every second, every fourth, …
-        rank = (self._turn & -self._turn).bit_length() - 1
+        rank = (self._turn & -self._turn).bit_length() - 1 if in_turn else 0
         taken = heapq.heappop(self._lanes[due[min(rank, len(due) - 1)]])
         del self._due[taken[1]]
         return taken

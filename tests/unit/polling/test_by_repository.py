@@ -136,7 +136,7 @@ def test_a_settled_stack_is_due(
         setattr(repositories.polls[ID], name, moment)
     due, lane = repositories.due(target, None if last is None else known(last), NOW, late=0, heard=heard)
     if expected == INTERVAL:
-        assert (due, lane) == (next_due(target.id, 60.0, NOW, late=0), Lane.SETTLED)
+        assert (due, lane) == (next_due(target.id, 900.0 if heard else 60.0, NOW, late=0), Lane.SETTLED)
     elif expected == BACKSTOP:
         assert due == next_due(target.id, 900.0, NOW, late=0)
     else:

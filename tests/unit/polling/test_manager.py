@@ -132,7 +132,7 @@ async def test_one_that_is_being_polled_when_it_leaves_and_comes_back_has_one_tu
     house.edit(("  - {name: b, account: prod, interval: 1h}\n", ""))
     house.edit()
     assert house.dues()[B] is None, "the poll that is under way brings it back"
-    poller._planner.ended(B, 0.0, 0.0, superseded=False)
+    poller._planner.ended(B, 0.0, 0.0, recorded=True)
     assert len(poller._planner._schedule) == 3
 
 
