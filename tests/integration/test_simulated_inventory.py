@@ -286,3 +286,47 @@ async def test_every_answer_has_the_models_shape(api: str, operation: str) -> No
     _, reply = world.answer(Place(ONE, REGION), api, operation, request)
     assert reply.status == 200
     conforms(model(api).operation_model(operation).output_shape, json.loads(reply.body))
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("ListEnvironmentTemplateVersions", {"templateName": "web"}),
+        ("ListServiceTemplateVersions", {"templateName": "vpc"}),
+        ("GetTemplateSyncConfig", {"templateName": "not-there", "templateType": "SERVICE"}),
+        ("GetServiceSyncConfig", {"serviceName": "not-there"}),
+        ("GetServiceSyncBlockerSummary", {"serviceName": "shop", "serviceInstanceName": "not-there"}),
+        ("GetServiceInstanceSyncStatus", {"serviceName": "shop", "serviceInstanceName": "not-there"}),
+        ("GetTemplateSyncStatus", {"templateName": "web", "templateType": "SERVICE", "templateVersion": "1"}),
+    ],
+)
+async def test_what_proton_does_not_have_is_not_found(operation: str, request_: dict[str, str]) -> None:
+    world = Simulator(scenario()).world
+    world.start()
+    _, reply = world.answer(Place(ONE, REGION), "proton", operation, request_)
+    assert reply.kind == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("request_", "names"),
+    [
+        ({}, ["github", "gitlab", "on-site"]),
+        ({"ProviderTypeFilter": "GitLab"}, ["gitlab"]),
+        ({"HostArnFilter": "arn:aws:codeconnections:us-east-1:111111111111:host/h"}, ["on-site"]),
+    ],
+)
+async def test_connections_are_filtered(request_: dict[str, str], names: list[str]) -> None:
+    connections = (
+        Connection("github"),
+        Connection("gitlab", "GitLab"),
+        Connection("on-site", "GitHubEnterpriseServer", host="arn:aws:codeconnections:us-east-1:111111111111:host/h"),
+    )
+    async with client(Scenario("test", connections=connections), "codeconnections") as made:
+        found = (await made.list_connections(**request_))["Connections"]
+        assert [each["ConnectionName"] for each in found] == names
+
+
+async def test_an_instance_can_be_found_by_its_service_alone() -> None:
+    async with client(scenario(), "proton") as made:
+        assert (await made.list_service_instances(serviceName="other"))["serviceInstances"] == []
+        assert len((await made.list_service_instances(serviceName="shop"))["serviceInstances"]) == 1

@@ -55,7 +55,7 @@ def simulate(
     async def serve(stop: asyncio.Event) -> None:
         url = await simulator.start(host, port)
         click.echo(f"The simulated AWS listens at {url} and has these targets:")
-        for line in _summary(simulator.world.scenario):
+        for line in _summary(simulator.world.scenario, url):
             click.echo(f"  {line}")
         try:
             await stop.wait()
@@ -65,13 +65,15 @@ def simulate(
     return until_stopped(serve)
 
 
-def _summary(scenario: Scenario) -> Iterator[str]:
-    """Each target that is in every account, and how many there are in single accounts."""
+def _summary(scenario: Scenario, url: str) -> Iterator[str]:
+    """Each target that is in every account, how many there are in single accounts, and the queues."""
     for target in scenario.targets():
         yield target.id
     own = Counter((each.account, each.region or "any region") for each, _ in scenario.timelines if each.account)
     for (account, region), count in sorted(own.items()):
         yield f"account {account}, {region}: {count} targets (assume arn:aws:iam::{account}:role/watcher)"
+    for queue in scenario.queues:
+        yield f"queue {url}/{queue.account}/{queue.name} in {queue.region}"
 
 
 def _text_of(scenario: str) -> str:

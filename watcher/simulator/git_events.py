@@ -83,7 +83,7 @@ def event(change: Change, form: str) -> dict[str, Any]:
     detail = {
         "providerType": about.provider if about else subject.provider,
         "repositoryName": (about.name if about else subject.repository).rpartition("/")[2],
-        "branch": subject.branch_at(0.0) if of_stack else dict(subject.identity)["branch"],
+        "branch": (change.attempt.target_revision or {}).get("branch") or dict(subject.identity).get("branch"),
         "commit": change.attempt.sha,
         "syncType": "CFN_STACK_SYNC",
         "status": change.attempt.status,

@@ -193,14 +193,15 @@ def _new_attempt(subject: Subject, plan: NewAttempt, state: State, now: float) -
         sha = plan.commit or _sha(subject, state.number)
     else:
         sha = plan.commit or _digest(f"{subject.repository} {subject.branch} {round(state.since - plan.pushed, 3)}")
-    target_revision = subject.revision(sha, branch=plan.branch, repository=plan.repository)
+    branch = plan.branch or subject.branch_at(state.since)
+    target_revision = subject.revision(sha, branch=branch, repository=plan.repository)
     started = datetime_at(now - plan.started)
     if state.attempts:
         initial = state.attempts[-1].target_revision
         if not plan.started:  # AWS never starts two attempts of a target at once
             started = max(started, datetime_at(state.attempts[-1].started_at.timestamp() + 0.001))
     else:
-        initial = subject.revision(_sha(subject, 0), branch=plan.branch, repository=plan.repository)
+        initial = subject.revision(_sha(subject, 0), branch=branch, repository=plan.repository)
     return Attempt(started, "", subject.attempt_target, initial, target_revision)
 
 

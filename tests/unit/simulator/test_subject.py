@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from watcher.core.model import SUCCEEDED
 from watcher.simulator.inventory import Connection, Inventory, Place, Repository
 from watcher.simulator.subject import Blocker, Span, Subject, SyncSettings
+from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, advance, initial_state
 from watcher.sources.codeconnections import REPOSITORY, STACK
 from watcher.sources.proton import SERVICE_INSTANCE, TEMPLATE
 
@@ -40,6 +42,12 @@ def test_a_target_does_not_exist_while_it_is_absent(moment: float, *, exists: bo
 @pytest.mark.parametrize(("moment", "branch"), [(0, "main"), (10, "release"), (20, "live")])
 def test_a_target_moves_to_other_branches(moment: float, branch: str) -> None:
     assert STORY.branch_at(moment) == branch
+
+
+def test_an_attempt_after_a_move_is_of_the_new_branch() -> None:
+    timeline = Timeline((Scene(Status(SUCCEEDED, NewAttempt()), 15), Scene(Status(SUCCEEDED, NewAttempt()))))
+    state = advance(STORY, timeline, 1000.0, initial_state(STORY, timeline, 1000.0, 0.0), 16.0)
+    assert [(each.target_revision or {})["branch"] for each in state.attempts] == ["main", "release"]
 
 
 def test_a_faster_target_has_the_same_story() -> None:
