@@ -1,10 +1,11 @@
-"""The accounts of targets and sinks, and the regions of each account."""
+"""The accounts of targets, sinks and rules, and the regions of each account."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.aws.service_models import is_region
+from watcher.config.discover_model import DiscoverModel
 from watcher.config.faults import Faults, choice
 from watcher.config.readers import quoted
 from watcher.config.schema import AccountModel, File
@@ -12,6 +13,9 @@ from watcher.config.sink_model import AccountSinkModel
 from watcher.config.target_model import TargetModel
 from watcher.config.tree import Items, Keys, Place, Text
 from watcher.core import settings
+
+Owner = TargetModel | AccountSinkModel | DiscoverModel
+"""What is in an account."""
 
 DEFAULT = "default"
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -69,7 +73,11 @@ class Accounts:
         if not written.holds("accounts"):  # nothing in the file to validate: one account, with the ambient credentials
             self._sound[DEFAULT] = AccountModel.model_construct(name=DEFAULT)
 
-    def of(self, owner: TargetModel | AccountSinkModel) -> AccountModel | None:
+    def every(self) -> list[AccountModel]:
+        """Return all accounts without faults."""
+        return [*self._sound.values()]
+
+    def of(self, owner: Owner) -> AccountModel | None:
         """Return the account of `owner`; None if a fault is reported, here or at the account."""
         names = self._names
         if owner.account is not None:
@@ -87,7 +95,7 @@ class Accounts:
             self._faults.report(owner.place(), f"`account` is missing, and there are several; choose from {several}")
         return self._sound.get(DEFAULT)
 
-    def regions(self, account: AccountModel, owner: TargetModel | AccountSinkModel) -> tuple[str, ...]:
+    def regions(self, account: AccountModel, owner: Owner) -> tuple[str, ...]:
         """Return the regions of `account` for `owner`; empty if a fault is reported."""
         if account.name not in self._regions:
             listed = tuple(dict.fromkeys(account.regions))
@@ -104,7 +112,7 @@ class Accounts:
             completed[name] = settings.Account(**own, regions=regions, rate_limit=settings.RateLimit(**limits))
         return completed
 
-    def _ambient_region(self, account: AccountModel, owner: TargetModel | AccountSinkModel) -> tuple[str, ...]:
+    def _ambient_region(self, account: AccountModel, owner: Owner) -> tuple[str, ...]:
         """The ambient region; faults are reported at the account, or at `owner` if the account is not in the file."""
         place = account.place() if account.is_written else owner.place()
         try:
@@ -118,8 +126,7 @@ class Accounts:
             return ()
         if region:
             return (region,)
-        here = "each target" if isinstance(owner, TargetModel) else "the sink"
-        where = "`regions` to the account" if account.is_written else f"`region` to {here}"
+        where = "`regions` to the account" if account.is_written else owner.region_key
         self._faults.report(place, f"no region is known; add {where}, or set AWS_REGION")
         return ()
 

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, GetJsonSchemaHandler, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator, SecretStr, WithJsonSchema
 
 from watcher.aws.service_models import REGION
 from watcher.config import readers, url_readers
 from watcher.config.listen_address import listen_address
 from watcher.config.readers import accepted, duration_from, matching, one_of
+from watcher.config.tree import Text
 from watcher.config.variables import VARIABLE
 from watcher.core.kinds import IdentityPart
 from watcher.core.model import FirstSeen
@@ -53,7 +54,8 @@ def choice_schema(words: Iterable[str]) -> WithJsonSchema:
     return WithJsonSchema(or_variable({"enum": list(words)}))
 
 
-def _number_schema(kind: Literal["integer", "number"], least: float, most: float) -> WithJsonSchema:
+def number_schema(kind: Literal["integer", "number"], least: float, most: float) -> WithJsonSchema:
+    """Return the JSON Schema of what `readers.number` reads."""
     return WithJsonSchema(or_variable({"type": kind, "minimum": least, "maximum": most}))
 
 
@@ -82,11 +84,11 @@ State = Annotated[str, PlainValidator(url_readers.state_url), text_schema(r"^(sq
 Listen = Annotated[str, PlainValidator(listen_address), text_schema(r"^.+:[0-9]{1,5}$")]
 Interval = Annotated[float, PlainValidator(duration_from(0.1)), DURATION_SCHEMA]
 Duration = Annotated[float, PlainValidator(duration_from(0)), DURATION_SCHEMA]
-Rate = Annotated[float, PlainValidator(readers.number(0.1, 1000, whole=False)), _number_schema("number", 0.1, 1000)]
-Share = Annotated[float, PlainValidator(readers.number(0, 1, whole=False)), _number_schema("number", 0, 1)]
-Concurrency = Annotated[int, PlainValidator(readers.number(1, 1000, whole=True)), _number_schema("integer", 1, 1000)]
+Rate = Annotated[float, PlainValidator(readers.number(0.1, 1000, whole=False)), number_schema("number", 0.1, 1000)]
+Share = Annotated[float, PlainValidator(readers.number(0, 1, whole=False)), number_schema("number", 0, 1)]
+Concurrency = Annotated[int, PlainValidator(readers.number(1, 1000, whole=True)), number_schema("integer", 1, 1000)]
 Count = Concurrency
-Tries = Annotated[int, PlainValidator(readers.number(1, 20, whole=True)), _number_schema("integer", 1, 20)]
+Tries = Annotated[int, PlainValidator(readers.number(1, 20, whole=True)), number_schema("integer", 1, 20)]
 Boolean = Annotated[bool, PlainValidator(readers.boolean), WithJsonSchema(or_variable({"type": "boolean"}))]
 OnFirstSeen = Annotated[FirstSeen, PlainValidator(one_of(list(FirstSeen))), choice_schema(FirstSeen)]
 Moment = Annotated[datetime, PlainValidator(readers.moment), WithJsonSchema(or_variable(_TIME))]
@@ -107,3 +109,12 @@ def part_schema(part: IdentityPart) -> WithJsonSchema:
         return text_schema(minLength=1)
     number = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(0|[1-9][0-9]*)$"}]}
     return WithJsonSchema(or_variable(number))
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, Text) else value
+
+
+T = TypeVar("T")
+OneOrMany = Annotated[tuple[T, ...], BeforeValidator(_as_list), SchemaOf(lambda many: {"anyOf": [many["items"], many]})]
+"""A list; a single value counts as a list of one."""

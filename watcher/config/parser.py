@@ -1,13 +1,14 @@
 """Compiles a document to settings: text, tree, variables, models, settings; or reports every fault on the way."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from watcher.config.accounts import Environment
 from watcher.config.document import Document, decode
 from watcher.config.faults import Faults, describe
 from watcher.config.resolve import resolve
 from watcher.config.schema import file_model
-from watcher.config.target_model import sections
+from watcher.config.target_model import watched_keys
 from watcher.config.tree import Items, Keys, Place, Reads, Text, compose
 from watcher.config.variables import fill_tree
 from watcher.core.kinds import Kind
@@ -16,7 +17,12 @@ from watcher.errors import ConfigError
 
 
 def parse(
-    document: Document, environment: Environment, kinds: Mapping[str, Kind], sink_types: Mapping[str, str]
+    document: Document,
+    environment: Environment,
+    kinds: Mapping[str, Kind],
+    sink_types: Mapping[str, str],
+    *,
+    may_be_empty: bool = False,
 ) -> Config:
     """Return the settings that `document` describes.
 
@@ -25,31 +31,34 @@ def parse(
         environment: what its meaning depends on in addition.
         kinds: the kinds of targets by name.
         sink_types: the place of each type's model, as `package.module:Class`.
+        may_be_empty: whether there may be nothing to watch.
 
     Raises:
         ConfigError: with every fault, in the order of the file.
     """
     faults = Faults(document.name)
-    root = _mapping(decode(document), kinds, faults)
+    root = _mapping(decode(document), kinds, faults, may_be_empty=may_be_empty)
     if root is None:
         raise ConfigError(faults.found)
     fill_tree(root, environment.environ, faults.report)
     model = file_model(tuple(kinds.values()), tuple(sink_types.items()))
     file = model.model_validate(root, context=faults)  # never fails as a whole: each key reports for itself
-    config = resolve(file, root, environment, faults)
+    config = resolve(file, root, environment, faults, may_be_empty=may_be_empty)
     if faults.found:
         raise ConfigError(faults.found)
     return config
 
 
-def _mapping(text: str, kinds: Mapping[str, Kind], faults: Faults) -> Keys | None:
+def _mapping(text: str, kinds: Mapping[str, Kind], faults: Faults, *, may_be_empty: bool) -> Keys | None:
     """The mapping that a configuration is, or None when a fault says what there is instead."""
     root = compose(text, faults.report)
     if isinstance(root, Keys):
         return root
-    wanted = f"the configuration must be a mapping with at least {sections(kinds.values(), 'or')}"
+    wanted = f"the configuration must be a mapping with at least {watched_keys(kinds.values())}"
     if isinstance(root, Items) or (isinstance(root, Text) and root.reads is not Reads.NULL and not root.broken):
         faults.report(root.place, f"{wanted}, not {describe(root)}")
+    elif may_be_empty and not faults.found:
+        return cast("Keys", compose("{}", faults.report))
     elif not faults.found:
         faults.report(Place(1, 1, ""), f"this is empty; {wanted}")
     return None

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from watcher.config.accounts import Accounts, Environment, ambient_region
+from watcher.config.discover_rules import discover_rules
 from watcher.config.faults import Faults
 from watcher.config.files import report_shared_files
 from watcher.config.listen_address import is_loopback, split_listen
 from watcher.config.schema import AccountModel, File
 from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
-from watcher.config.target_model import sections
+from watcher.config.target_model import by_section, report_long_labels, watched_keys
 from watcher.config.tree import Keys, Place
 from watcher.core import settings
 from watcher.core.model import Target
@@ -18,12 +19,14 @@ from watcher.core.state_url import SCHEME, parse_address
 DEFAULT_SINK = "stdout"
 """The name and the type of the sink of a configuration that lists none."""
 
-MAX_LABELS_LENGTH = 4096
-"""Characters of all labels of a target: each of its events repeats them, and the size of an event is limited."""
 
+def resolve(
+    file: File, written: Keys, environment: Environment, faults: Faults, *, may_be_empty: bool = False
+) -> settings.Config:
+    """Return the settings of `file`, which are valid only if `faults` is empty afterwards.
 
-def resolve(file: File, written: Keys, environment: Environment, faults: Faults) -> settings.Config:
-    """Return the settings of `file`, which are valid only if `faults` is empty afterwards."""
+    `may_be_empty`: whether it may have nothing to watch.
+    """
     accounts = Accounts(file, written, environment, faults)
     targets = tuple(_targets(file, accounts, faults))
     _report_repeated_names(file.accounts, "account", faults)
@@ -31,7 +34,8 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
     report_shared_files(file, faults)
     _report_no_region(file, environment, faults)
     sinks = [(sink, *_account_and_region(sink, accounts, faults)) for sink in file.sinks or [_default_sink(file)]]
-    if not targets:
+    rules = tuple(discover_rules(file, accounts, faults))
+    if not (targets or rules or may_be_empty):
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
         faults.report(file.retry.place("initial"), "`initial` must not be longer than `maximum`")
@@ -52,6 +56,7 @@ def resolve(file: File, written: Keys, environment: Environment, faults: Faults)
         http=_http(file, faults),
         state_retention=file.state_retention,
         shutdown_grace=file.shutdown_grace,
+        discover=rules,
         tracing=settings.Tracing(**file.tracing.model_dump()) if file.tracing else None,
     )
 
@@ -89,9 +94,7 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]
             place = min(repeated)
             faults.report(written.place(), f"this target is already listed: {place.path}, on line {place.line}")
             continue
-        if sum(map(len, (*labels, *labels.values()))) > MAX_LABELS_LENGTH:
-            message = f"a target's labels, with those of `defaults`, may have {MAX_LABELS_LENGTH} characters in all"
-            faults.report(written.place("labels"), message)
+        report_long_labels(labels, written, faults)
         first.update((target.id, written.place()) for target in targets)
         yield from targets
 
@@ -146,6 +149,7 @@ def _report_repeated_names(named: Iterable[AccountModel] | Iterable[SinkModel], 
 
 def _report_nothing_to_watch(file: File, written: Keys, faults: Faults) -> None:
     unknown = any(written.holds(key) for key in written.keys() - type(file).model_fields.keys())
-    if any(written.holds(kind.section) for kind in file.kinds) or unknown:
+    if any(written.holds(key) for key in (*by_section(file.kinds), "discover")) or unknown:
         return  # their faults are reported, and an unknown key may have been meant for one of them
-    faults.report(file.place(), f"there is nothing to watch; list targets under {sections(file.kinds, 'or')}")
+    message = f"there is nothing to watch; list targets, or rules that find them, under {watched_keys(file.kinds)}"
+    faults.report(file.place(), message)

@@ -6,7 +6,7 @@ The models of targets and sinks are made from the registered kinds and types: se
 from copy import copy
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     BeforeValidator,
@@ -20,20 +20,18 @@ from pydantic import (
 )
 
 from watcher.config import fields
-from watcher.config.faults import Faults, describe
-from watcher.config.fields import SchemaOf, lasting, or_off, or_variable
+from watcher.config.discover_model import discover_model
+from watcher.config.faults import describe
+from watcher.config.fields import OneOrMany, SchemaOf, lasting, or_off, or_variable
 from watcher.config.listen_address import DEFAULT_LISTEN
 from watcher.config.readers import reads_off
 from watcher.config.sink_model import EventGlob, SinkTypes
 from watcher.config.strict_model import Sound, StrictModel, faults_of
-from watcher.config.target_model import Labels, TargetModel, by_section, sections, target_list
+from watcher.config.target_model import Labels, TargetModel, by_section, target_list
 from watcher.config.tracing import WithExtra
-from watcher.config.tree import Keys, Text
+from watcher.config.tree import Text
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
-
-NOT_YET = frozenset({"discover"})
-"""Keys of a later version: each is a fault that says so."""
 
 
 class Defaults(StrictModel):
@@ -129,15 +127,6 @@ HttpOrOff = Annotated[
 ]
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, Text) else value
-
-
-T = TypeVar("T")
-OneOrMany = Annotated[tuple[T, ...], BeforeValidator(_as_list), SchemaOf(lambda many: {"anyOf": [many["items"], many]})]
-"""A list; a single value counts as a list of one."""
-
-
 class MuteModel(StrictModel):
     """Events that are recorded and marked as muted, but not sent."""
 
@@ -185,6 +174,8 @@ class File(StrictModel):
         default=[], examples=[[{"name": "prod", "regions": ["us-east-1", "eu-west-1"]}]]
     )
     """AWS accounts. Default: one account, `default`, with the ambient credentials."""
+    discover: list[Any] = Field(default=[], examples=[[{"kind": "stack", "match": "prod-*"}]])
+    """Rules that find targets by asking AWS. A target that is listed has its own settings."""
     sinks: list[Any] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
     """Where events are sent. Default: the standard output."""
     mute: list[Sound[MuteModel]] = Field(
@@ -220,13 +211,6 @@ class File(StrictModel):
         """The targets of all kinds."""
         return [target for section in by_section(self.kinds) for target in getattr(self, section)]
 
-    @classmethod
-    def report_unknown(cls, value: Keys, faults: Faults) -> None:
-        """Report unknown keys, and keys of a later version as such."""
-        message = f"this version does not support this key yet; it watches {sections(cls.kinds, 'and')}"
-        not_yet = {name: message if value.holds(name) else None for name in NOT_YET}
-        faults.report_unknown(value, cls.known_keys(), not_yet)
-
 
 @lru_cache(maxsize=4)
 def file_model(kinds: tuple[Kind, ...], sinks: tuple[tuple[str, str], ...]) -> type[File]:
@@ -237,7 +221,9 @@ def file_model(kinds: tuple[Kind, ...], sinks: tuple[tuple[str, str], ...]) -> t
         examples = [{part.name: part.example for part in kind.identity} for kind in several]
         field: Any = Field(default=[], description=several[0].section_description, examples=[examples])
         lists[section] = (target_list(several), field)
-    sinks_field = (list[Annotated[Any, types]], copy(File.model_fields["sinks"]))
-    model = create_model("File", __base__=File, __doc__="The configuration of watcher.", **lists, sinks=sinks_field)
+    lists["sinks"] = (list[Annotated[Any, types]], copy(File.model_fields["sinks"]))
+    rule: Any = discover_model(kinds)
+    lists["discover"] = (list[Sound[rule]], copy(File.model_fields["discover"]))
+    model = create_model("File", __base__=File, __doc__="The configuration of watcher.", **lists)
     model.kinds, model.sink_types = kinds, types
     return model

@@ -84,6 +84,9 @@ class SinkModel(SinkOptions, StrictModel):
 class AccountSinkModel(SinkModel):
     """The keys of a sink that calls AWS with the credentials of an account."""
 
+    region_key: ClassVar[str] = "`region` to the sink"
+    """Where the region can be written, for messages."""
+
     account: fields.Plain | None = None
     """The account, by its name under `accounts`. Default: the only account, or the one named `default`."""
     region: fields.Region | None = Field(default=None, examples=["eu-west-1"])

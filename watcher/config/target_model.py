@@ -28,6 +28,9 @@ from watcher.core.model import Repository
 
 Labels = dict[str, LabelValue]
 
+MAX_LABELS_LENGTH = 4096
+"""Characters of all labels of a target: each of its events repeats them, and the size of an event is limited."""
+
 
 def _repository_schema(schema: dict[str, Any], model: type["TargetModel"]) -> None:
     """Add to the JSON Schema that the keys of a target's repository are written together."""
@@ -41,6 +44,8 @@ class TargetModel(StrictModel):
 
     model_config = ConfigDict(json_schema_extra=_repository_schema)
 
+    region_key: ClassVar[str] = "`region` to each target"
+    """Where the region can be written, for messages."""
     kind: ClassVar[Kind]
     foreign: ClassVar[Mapping[str, str]] = {}
     """The keys of the other kinds in its list, with the message about each."""
@@ -115,9 +120,16 @@ def _key(kind: Kind, part: IdentityPart, *, optional: bool = False) -> tuple[Any
     return (type_ | None, Field(default=None, **about)) if optional else (type_, Field(**about))
 
 
-def sections(kinds: Iterable[Kind], conjunction: str) -> str:
-    """Return the keys of these kinds' lists, for messages: `templates`, `stacks` or `repositories`."""
-    return listed([*by_section(kinds)], conjunction)
+def watched_keys(kinds: Iterable[Kind]) -> str:
+    """Return the keys that say what is watched, for messages: the lists of these kinds, and `discover`."""
+    return listed([*by_section(kinds), "discover"], "or")
+
+
+def report_long_labels(labels: Mapping[str, str], owner: StrictModel, faults: Faults) -> None:
+    """Report labels that are too long, at the key `labels` of a target or a rule."""
+    if sum(map(len, (*labels, *labels.values()))) > MAX_LABELS_LENGTH:
+        message = f"a target's labels, with those of `defaults`, may have {MAX_LABELS_LENGTH} characters in all"
+        faults.report(owner.place("labels"), message)
 
 
 def by_section(kinds: Iterable[Kind]) -> dict[str, list[Kind]]:

@@ -23,7 +23,7 @@ EXAMPLE = HERE.parents[2] / "config" / "watcher.yaml"
 # Right in form and wrong only across several keys, or in what a schema cannot see.
 BEYOND_A_SCHEMA = {
     "which-account", "duplicate-targets", "retry-order", "http-open", "duplicate-keys", "nothing-to-watch",
-    "mute-order", "sinks-reach", "sinks-remind", "sinks-same-file", "sinks-where",
+    "discover-places", "mute-order", "sinks-reach", "sinks-remind", "sinks-same-file", "sinks-where",
 }  # fmt: skip
 NO_YAML = {
     "alias-bomb", "bracket-in-text", "bracket-not-closed", "colon-in-text", "deep", "indentation", "quote-not-closed",
@@ -77,10 +77,6 @@ def test_durations_stand_as_they_are_written() -> None:
     schema = json_schema(KINDS, SINKS)
     assert schema["$defs"]["Defaults"]["properties"]["interval"]["default"] == "60s"
     assert schema["properties"]["state_retention"]["default"] == "30d"
-
-
-def test_keys_of_later_versions_are_not_in_it() -> None:
-    assert "discover" not in json_schema(KINDS, SINKS)["properties"]
 
 
 def test_the_example_is_accepted_and_names_the_schema(validator: Draft202012Validator) -> None:
