@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from tests.unit.conftest import a_blocker, an_attempt, minute
 from watcher.core.blockers import BlockerChange
+from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason
-from watcher.core.events import blocker_event, discovery_event, outage_event, sync_event, trial_event
+from watcher.core.events import (
+    blocker_event,
+    connection_event,
+    discovery_event,
+    outage_event,
+    sync_event,
+    trial_event,
+)
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
 from watcher.core.state import Known, Outage
 from watcher.messages import compose
 from watcher.sources import codeconnections, proton
-from watcher.sources.codeconnections import stack
+from watcher.sources.codeconnections import connection, stack
 from watcher.sources.proton import template
 
 if TYPE_CHECKING:
@@ -48,6 +56,7 @@ FOUND = stack(
     found={"repository": "example-org/infrastructure", "branch": "main", "config_file": "shop.yaml"},
 )
 ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
+CONNECTION_ARN = "arn:aws:codeconnections:eu-west-1:111122223333:connection/6053346f-8a33-4edb-9397-10394b695173"
 SHA = "62c0f1e9a4b8d7c6e5f4a3b2c1d0e9f8a7b6c5d4"
 HOSTILE = "\x00\x01 \ud800 \uffff \U0001f4a5 <b>&amp; \u2028 'quoted' \\ \x7f"
 """A text that XML, JSON and HTML each escape differently, with characters that XML forbids."""
@@ -117,6 +126,17 @@ def blocker(
     found = replace(a_blocker(id_, created_reason="The deployment file names no template."), **altered)
     change = BlockerChange("sync.unblocked" if over else "sync.blocked", found)
     return blocker_event(target, change, state, sequence=8, now=minute(60 if over else 3))
+
+
+def connection_change(status: str, previous: str | None = None) -> Event:
+    """The event of a connection that took a status."""
+    found = connection(
+        "prod", "eu-west-1", CONNECTION_ARN, name="github", provider="GitHubEnterpriseServer", status=status,
+        host="arn:aws:codeconnections:eu-west-1:111122223333:host/ghes-1a2b3c4d",
+    )  # fmt: skip
+    word = "available" if status == AVAILABLE else "unavailable"
+    change = ConnectionChange(f"connection.{word}", status, previous, 1)
+    return connection_event(found, change, sequence=2, now=minute(10))
 
 
 def trial() -> Event:
@@ -228,6 +248,9 @@ EVENTS: dict[str, list[Event]] = {
         for number, target in enumerate((WEB, NETWORK))
     ],
     "target.unreadable-group": [outage(target) for target in (WEB, NETWORK)],
+    "connection.unavailable": [connection_change(PENDING)],
+    "connection.unavailable-error": [connection_change(ERROR, AVAILABLE)],
+    "connection.available": [connection_change(AVAILABLE, PENDING)],
     "endpoint.unreadable": [outage(ENDPOINT)],
     "endpoint.readable": [outage(ENDPOINT, over=True)],
     "target.discovered": [discovery_event(FOUND, removed=False, times=1, sequence=1, now=minute(1))],

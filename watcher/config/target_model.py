@@ -133,9 +133,9 @@ def report_long_labels(labels: Mapping[str, str], owner: StrictModel, faults: Fa
 
 
 def by_section(kinds: Iterable[Kind]) -> dict[str, list[Kind]]:
-    """Return the kinds of each list, by its key."""
+    """Return the kinds of each list, by its key; without those that only discovery finds."""
     found: dict[str, list[Kind]] = {}
-    for kind in kinds:
+    for kind in (kind for kind in kinds if kind.section):
         found.setdefault(kind.section, []).append(kind)
     return found
 

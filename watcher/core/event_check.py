@@ -34,6 +34,9 @@ _BODY = {
             },
             null=False,
         ),
+        "connection": Optional(
+            {"arn": str, "name": str, "status": str, "provider": (str, NONE), "host": (str, NONE)}, null=False
+        ),
         "lasted_seconds": Optional(is_moment, null=False),
         "muted": Optional({"reason": (str, NONE), "until": Nullable(is_time)}, null=False),
     },

@@ -104,12 +104,22 @@ _BLOCKED = {
     "status": _described(_or_null(_TEXT), "The status of the latest attempt; null if there was none."),
     "attempt": _described(_or_null(_ATTEMPT), "The latest attempt; null if there was none."),
 }
+_CONNECTION = _object(
+    arn=_TEXT,
+    name=_TEXT,
+    provider=_TEXT_OR_NULL,
+    status=_described(
+        _TEXT, "As AWS sent it: `PENDING` until a person finishes the handshake, `AVAILABLE` or `ERROR`."
+    ),
+    host=_described(_TEXT_OR_NULL, "The ARN of the host of a self-managed provider."),
+)
 
 
 def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the schema of the attributes of every event, and of `data` by type."""
     apis = list(dict.fromkeys(kind.api for kind in kinds.values()))
     target, targets = _target(kinds.values()), _count("How many targets share it.")
+    connected = {**target, "required": [*target["required"], "name"]}
     endpoint = _object(account=_TEXT, region=_TEXT, api={"enum": apis}, targets=targets)
     data = {
         r"sync\.(?!(un)?blocked$)": {**_data(target=target, **_SYNC), **_revisions(kinds.values())},
@@ -117,6 +127,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         r"target\.(discovered|removed)$": _data(target=target),
         r"target\.unreadable$": _data(target=target, error=_ERROR),
         r"target\.readable$": _data(target=target, **_OVER),
+        r"connection\.": _data(target=connected, connection=_CONNECTION, previous_status=_or_null(_TEXT)),
         r"endpoint\.unreadable$": _data(endpoint=endpoint, error=_ERROR),
         r"endpoint\.readable$": _data(endpoint=endpoint, **_OVER),
         r"test$": _object(sink=_TEXT, message=_TEXT),

@@ -7,6 +7,8 @@ daemon, or by one whose state was lost.
 - `watcher.sync.*`: the target's id, the event's type, the attempt's `startedAt` and status, and how many times the
   attempt has taken this status: 1, unless it goes back and forth.
 - `watcher.sync.blocked` and `.unblocked`: the target's id, the event's type, and the blocker's id and status.
+- `watcher.connection.*`: the connection's ARN, the event's type, the status, and how many times the connection has
+  taken it. A connection that several accounts share is the same in all of them.
 - `watcher.*.unreadable` and `.readable`: the subject, the event's type, and when the first of the failures was.
 - `watcher.test`: a new id each time, since nothing has happened.
 
@@ -27,6 +29,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from watcher.core.blockers import BlockerChange
+from watcher.core.connections import ConnectionChange
 from watcher.core.diff import Change, Reason
 from watcher.core.model import (
     FAILED,
@@ -194,6 +197,26 @@ def discovery_event(target: Target, *, removed: bool, times: int, sequence: int,
     data = {"target": target_to_json(target), "sequence": sequence}
     source = _source(target.account, target.region)
     return _event(event_type, target.id, source, [target.id, event_type, times], data, now)
+
+
+def connection_event(target: Target, change: ConnectionChange, *, sequence: int, now: datetime) -> Event:
+    """Return the event of a change of a connection's status."""
+    arn, found = dict(target.identity)["arn"], target.found or {}
+    data = {
+        "target": target_to_json(target),
+        "connection": {
+            "arn": arn,
+            "name": found.get("name"),
+            "provider": found.get("provider"),
+            "status": change.status,
+            "host": found.get("host"),
+        },
+        "previous_status": change.previous,
+        "sequence": sequence,
+    }
+    event_type = f"watcher.{change.type}"
+    identity = [arn, event_type, change.status, change.times]
+    return _event(event_type, target.id, _source(target.account, target.region), identity, data, now)
 
 
 def with_trace(event: Event, traceparent: str | None) -> Event:

@@ -67,7 +67,7 @@ class Kind:
     name: str
     """The name in ids, events and metrics: `stack`."""
     section: str
-    """The key of the configuration that lists targets of this kind: `stacks`."""
+    """The key of the configuration that lists targets of this kind: `stacks`; empty: only discovery finds them."""
     description: str
     """One such target, in the configuration's schema."""
     section_description: str
@@ -78,12 +78,17 @@ class Kind:
     """The operation of the API: `GetResourceSyncStatus`."""
     identity: tuple[IdentityPart, ...]
     """The parts of a target's identity, in the order of its id; one is called as `named_by` says."""
-    read: Callable[[dict[str, Any]], Snapshot]
-    """Return the meaning of an answer, or raise PollFailed if it is not what the API promises."""
+    read: Callable[[dict[str, Any]], Snapshot] | None
+    """Return the meaning of an answer, or raise PollFailed if it is not what the API promises.
+
+    None: such targets are not polled, since their listing has their status.
+    """
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The parameters that are the same in every request."""
     blockers: BlockerCall | None = None
     """None: its targets have no blockers."""
+    in_id: Callable[[str], str] = str
+    """What stands in an id for a part of the identity."""
     title: str = "{name}"
     """The format of the short text that people know a target by, with the parts of the identity."""
     variant: str = ""

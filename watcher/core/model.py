@@ -40,9 +40,11 @@ _SYNC_EVENTS = (
 _DISCOVERY_EVENTS = ("target.discovered", "target.removed")
 _OUTAGE_EVENTS = ("target.unreadable", "target.readable", "endpoint.unreadable", "endpoint.readable")
 
+_CONNECTION_EVENTS = ("connection.unavailable", "connection.available")
+
 EVENT_TYPES = (
     *(f"watcher.sync.{each}" for each in _SYNC_EVENTS),
-    *(f"watcher.{each}" for each in (*_DISCOVERY_EVENTS, *_OUTAGE_EVENTS)),
+    *(f"watcher.{each}" for each in (*_DISCOVERY_EVENTS, *_CONNECTION_EVENTS, *_OUTAGE_EVENTS)),
 )
 """The types of the events that are emitted."""
 
@@ -59,7 +61,10 @@ class Severity(StrEnum):
 
 def severity(event_type: str) -> Severity:
     """Return the severity of an event by its type."""
-    return Severity.ERROR if event_type.endswith((".failed", ".stalled", ".blocked", ".unreadable")) else Severity.INFO
+    return Severity.ERROR if event_type.endswith(_PROBLEMS) else Severity.INFO
+
+
+_PROBLEMS = (".failed", ".stalled", ".blocked", ".unreadable", ".unavailable")
 
 
 UNFINISHED = frozenset({INITIATED, IN_PROGRESS, QUEUED})
@@ -89,8 +94,9 @@ class Repository:
     branch: str
 
 
-FOUND = ("repository", "branch", "config_file", "connection")
-"""What may be known of a target that discovery found: the repository's `owner/name`, …, the connection's ARN."""
+FOUND = ("name", "repository", "branch", "config_file", "connection")
+"""What events say of a target that discovery found: a connection's name; `owner/name` of a repository, …, and the ARN
+of its connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,8 @@ class Target:
 
     def __post_init__(self) -> None:
         # The id is `<account>/<region>/<kind>[/<variant>]/<identity…>`, each part a URL path segment.
-        parts = (self.account, self.region, *self.kind.segments, *(value for _, value in self.identity))
+        identity = (self.kind.in_id(value) for _, value in self.identity)
+        parts = (self.account, self.region, *self.kind.segments, *identity)
         object.__setattr__(self, "id", "/".join(path_segment(part) for part in parts))
 
     @property
@@ -144,7 +151,7 @@ class Target:
     @property
     def title(self) -> str:
         """The short text that people know it by."""
-        return self.kind.title.format(**dict(self.identity))
+        return self.kind.title.format(**{**(self.found or {}), **dict(self.identity)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -71,6 +71,16 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownConnection:
+    """The status of a connection, and how many times it took each status, which is in the ids of its events."""
+
+    status: str
+    since: datetime
+    """When it was first observed with this status."""
+    times: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The stored state of one subject: a target, or an endpoint (whose `known` stays None)."""
 
@@ -80,6 +90,8 @@ class Record:
     outage: Outage | None = None
     blockers: tuple[Blocker, ...] = ()
     """The blockers that were reported as active (`core.blockers`)."""
+    connection: KnownConnection | None = None
+    """The status of a connection, whose `known` stays None."""
 
 
 def forgotten(record: Record) -> Record:
@@ -117,6 +129,7 @@ def load(text: str, subject: str = "") -> Record:
     if isinstance(form.get("known"), dict):
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
     form.setdefault("blockers", [])  # added to form 1 later
+    form.setdefault("connection", None)  # added to form 1 later
     check(form, _FORM, name)
     record: Record = _RECORD.read(form)
     return record
@@ -169,6 +182,7 @@ _CODECS = {
     "datetime": _Codec(str, rfc3339, parse_rfc3339),
     "Revision": _Codec(_TEXTS, dict, _same),
     "Mapping[str, str]": _Codec(Each(dict, str), dict, _same),
+    "Mapping[str, int]": _Codec(Each(dict, int), dict, _same),
     "tuple[SyncEvent, ...]": _Codec(Each(list, _TEXTS), lambda events: list(map(dict, events)), tuple),
     "tuple[Taken, ...]": _Codec(
         Each(list, _is_taken),
@@ -185,6 +199,7 @@ _CODECS["tuple[Blocker, ...]"] = _Codec(
     lambda blockers: [*map(_BLOCKER.write, blockers)],
     lambda form: tuple(map(_BLOCKER.read, form)),
 )
+_CODECS["KnownConnection"] = _object(KnownConnection)
 _RECORD = _object(Record)
 _FORM = {"form": int, "sequence": int, **_RECORD.form}
 """The form of a stored state, with its keys in the order in which `dump` writes them."""

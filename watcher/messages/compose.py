@@ -36,9 +36,11 @@ _TONES = {
     "stalled": Tone.WARNING,
     "blocked": Tone.WARNING,
     "unreadable": Tone.WARNING,
+    "unavailable": Tone.WARNING,
     "succeeded": Tone.SUCCESS,
     "unblocked": Tone.SUCCESS,
     "readable": Tone.SUCCESS,
+    "available": Tone.SUCCESS,
 }
 
 
@@ -171,6 +173,7 @@ def _headword(event: Mapping[str, Any]) -> str:
     headword = {
         "test": "TEST",
         "readable": "READABLE AGAIN",
+        "available": "AVAILABLE AGAIN",
         "unknown": f"{one_line(data.get('status', ''), 40) or 'UNKNOWN'} (unknown status)",
         "succeeded": "RECOVERED" if data.get("recovered") else "SUCCEEDED",
     }.get(word, one_line(word, 40).upper())

@@ -1,4 +1,4 @@
-"""Links to repositories and commits on known hosts, for names that can only be a repository's. Pure."""
+"""Links to repositories, commits and AWS's console, for names that can only be what they stand for. Pure."""
 
 import re
 
@@ -15,6 +15,18 @@ _PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,100}"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}")
 _IN_GROUPS = re.compile(rf"{_PART}(?:/{_PART}){{1,20}}")
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
+
+_CONNECTION = re.compile(r"arn:aws:([a-z-]{1,40}):([a-z0-9-]{1,40}):(\d{12}):connection/([0-9A-Za-z-]{1,64})")
+
+
+def connection_page(arn: str) -> str | None:
+    """Return the URL of a connection's page in the console; None: the ARN is not that of a connection."""
+    found = _CONNECTION.fullmatch(arn)
+    if found is None:
+        return None
+    service, region, account, uuid = found.groups()
+    settings = f"https://{region}.console.aws.amazon.com/codesuite/settings"
+    return f"{settings}/{account}/{region}/{service}/connections/{uuid}"
 
 
 def repository_name(revision: Revision) -> str:

@@ -6,8 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watcher.core.blockers import BlockerChange
+from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason
-from watcher.core.events import blocker_event, discovery_event, outage_event, sync_event, trial_event
+from watcher.core.events import (
+    blocker_event,
+    connection_event,
+    discovery_event,
+    outage_event,
+    sync_event,
+    trial_event,
+)
 from watcher.core.model import (
     ACTIVE,
     FAILED,
@@ -22,7 +30,7 @@ from watcher.core.model import (
     extended,
 )
 from watcher.core.state import Known, Outage
-from watcher.sources.codeconnections import stack
+from watcher.sources.codeconnections import connection, stack
 from watcher.sources.proton import template
 
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "storefront"})
@@ -32,6 +40,14 @@ FOUND_STACK = stack(
     "eu-west-1",
     "shop",
     found={"repository": "example-org/infrastructure", "branch": "main", "config_file": "shop.yaml"},
+)
+GITHUB = connection(
+    "default",
+    "us-east-1",
+    "arn:aws:codeconnections:us-east-1:111122223333:connection/6053346f-8a33-4edb-9397-10394b695173",
+    name="github",
+    provider="GitHub",
+    status=PENDING,
 )
 ENDPOINT = EndpointKey("prod", "eu-west-1", "codeconnections")
 
@@ -74,9 +90,15 @@ def samples() -> tuple[dict[str, Any], ...]:
         json.loads(discovery_event(FOUND_STACK, removed=removed, times=1, sequence=1, now=_after(0)).body)
         for removed in (False, True)
     ]
+    changes = (
+        ConnectionChange("connection.unavailable", PENDING, None, 1),
+        ConnectionChange("connection.unavailable", ERROR, AVAILABLE, 1),
+        ConnectionChange("connection.available", AVAILABLE, PENDING, 1),
+    )
+    connections = [json.loads(connection_event(GITHUB, each, sequence=2, now=_after(0)).body) for each in changes]
     reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
     trial = json.loads(trial_event("ops", _after(0)).body)
-    return (*synced, *stalled, *blocked, *outages, *discoveries, trial, reminder)
+    return (*synced, *stalled, *blocked, *outages, *discoveries, *connections, trial, reminder)
 
 
 def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:

@@ -212,7 +212,10 @@ class Endpoint:
         last = self._answers.get(target.id)
         if last is not None and last[0] == digest:
             return last[1]
-        snapshot = target.kind.read(body_of(body, content_type))
+        read = target.kind.read
+        if read is None:
+            raise ValueError(f"{target.id} is not polled: the listing of its kind has its status")
+        snapshot = read(body_of(body, content_type))
         self._answers[target.id] = (digest, snapshot)
         return snapshot
 

@@ -1,6 +1,7 @@
 """What an answer or a failure means for records, outages and events. Pure: no event loop, no store, no clock.
 
 - An answer ends the outage of its target and of its endpoint; `core.diff` compares it with what is known.
+- A listing shows the status of each connection; `core.connections` compares it with what is known.
 - A failure leaves the sync state of its target as it is. It counts as the target's own or as the endpoint's
   (`core.outages`): `unreadable_after` of the target's own in a row begin an outage of the target, and as many of the
   endpoint, without an answer between them, an outage of the endpoint. While an endpoint is unreadable, none of its
@@ -11,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from watcher.core.connections import compare
 from watcher.core.diff import Comparison, diff
-from watcher.core.events import Event, muted, outage_event, sync_event, with_trace
+from watcher.core.events import Event, connection_event, muted, outage_event, sync_event, with_trace
 from watcher.core.model import EndpointKey, Snapshot, Target
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
@@ -46,6 +48,16 @@ def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: date
     ]
     record = replace(observation.record, known=comparison.known, sequence=sequence + len(events))
     return Observation(record, (*observation.events, *events)), comparison
+
+
+def observe_connection(target: Target, before: Record, now: datetime) -> Observation | None:
+    """Return what a listing means for a connection that it found; None: nothing has changed."""
+    known, change = compare(before.connection, (target.found or {}).get("status", ""), now)
+    if known is before.connection:
+        return None
+    sequence = before.sequence + (change is not None)
+    events = () if change is None else (connection_event(target, change, sequence=sequence, now=now),)
+    return Observation(replace(before, connection=known, sequence=sequence), events)
 
 
 def observe_failure(

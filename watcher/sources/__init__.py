@@ -9,6 +9,7 @@ KINDS: dict[str, Kind] = {
     "stack": codeconnections.STACK,
     "repository/codeconnections": codeconnections.REPOSITORY,
     "repository/proton": proton.REPOSITORY,
+    "connection": codeconnections.CONNECTION,
 }
 """The kinds by name, and variant if they have one, as in ids."""
 

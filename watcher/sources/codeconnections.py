@@ -1,4 +1,4 @@
-"""The kinds of AWS CodeConnections: `stack` and `repository`. Its answers are in PascalCase.
+"""The kinds of AWS CodeConnections: `stack`, `repository` and `connection`. Its answers are in PascalCase.
 
 The service model requires `LatestSync`, yet an answer without it is read as a stack that never synced, as it is for
 every kind.
@@ -64,6 +64,21 @@ async def _repositories(ask: Ask) -> list[FoundTarget]:
     return [*found.values()]
 
 
+async def _connections(ask: Ask) -> list[FoundTarget]:
+    """List the connections, also those that another account shares."""
+    return [
+        FoundTarget(
+            (("arn", text(each, "ConnectionArn")),),
+            {
+                "name": text(each, "ConnectionName"),
+                "status": text(each, "ConnectionStatus"),
+                **known([("provider", each.get("ProviderType")), ("host", each.get("HostArn"))]),
+            },
+        )
+        for each in await pages(ask, pascal, "ListConnections", "connections")
+    ]
+
+
 REPOSITORY = Kind(
     name="repository",
     variant="codeconnections",
@@ -111,6 +126,36 @@ STACK = Kind(
         ),
     ),
 )
+
+
+CONNECTION = Kind(
+    name="connection",
+    section="",
+    description="A connection to a provider of Git repositories.",
+    section_description="",
+    api="codeconnections",
+    operation="ListConnections",
+    identity=(
+        IdentityPart(
+            "arn",
+            "ConnectionArn",
+            "a connection's ARN",
+            "The ARN of the connection.",
+            "arn:aws:codeconnections:us-east-1:111122223333:connection/aEXAMPLE-8aad-4d5d-8878-dfcab0bc441f",
+        ),
+    ),
+    read=None,
+    title="{name}",
+    in_id=lambda arn: arn.rpartition("/")[2],
+    named_by="arn",
+    has_revisions=False,
+    listing=_connections,
+)
+
+
+def connection(account: str, region: str, arn: str, **facts: str) -> Target:
+    """Return a target: a connection, with what a listing says of it."""
+    return CONNECTION.target(account, region, {"arn": arn}, found=facts)
 
 
 def stack(account: str, region: str, name: str, **watching: Any) -> Target:

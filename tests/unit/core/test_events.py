@@ -15,8 +15,10 @@ from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
 import watcher.core.event_schema
+from tests.support.event_samples import CONNECTION_ARN, connection_change
 from tests.unit.conftest import a_blocker, a_revision, a_snapshot, an_attempt, minute
 from watcher.core.blockers import BlockerChange
+from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason, diff
 from watcher.core.event_check import check_event
 from watcher.core.event_schema import event_schema
@@ -24,6 +26,7 @@ from watcher.core.events import (
     MAX_EVENT_BYTES,
     RESERVED_BYTES,
     blocker_event,
+    connection_event,
     discovery_event,
     first_and_last,
     fitting,
@@ -44,12 +47,14 @@ from watcher.core.model import (
     Attempt,
     Blocker,
     EndpointKey,
+    Severity,
     extended,
+    severity,
 )
 from watcher.core.ports import Delivery
 from watcher.core.state import Known, Outage
 from watcher.sources import KINDS
-from watcher.sources.codeconnections import stack
+from watcher.sources.codeconnections import connection, stack
 from watcher.sources.parsing import MAX_CONTEXT_BYTES, MAX_CONTEXTS
 from watcher.sources.proton import template
 from watcher.util.bounded_text import bounded
@@ -508,6 +513,41 @@ def test_sync_events_are_kept_from_both_ends_while_there_is_room(room: int, kept
     assert first_and_last([], room) == []
 
 
+def test_an_event_of_a_connection_says_what_it_is_and_which_status_it_had() -> None:
+    body = body_of(connection_change(PENDING, ERROR))
+    assert body["subject"] == "prod/eu-west-1/connection/6053346f-8a33-4edb-9397-10394b695173"
+    assert body["type"] == "watcher.connection.unavailable"
+    target = body["data"]["target"]
+    assert (target["kind"], target["name"], target["arn"]) == ("connection", "github", CONNECTION_ARN)
+    assert body["data"]["connection"] == {
+        "arn": CONNECTION_ARN,
+        "name": "github",
+        "provider": "GitHubEnterpriseServer",
+        "status": "PENDING",
+        "host": "arn:aws:codeconnections:eu-west-1:111122223333:host/ghes-1a2b3c4d",
+    }
+    assert (body["data"]["previous_status"], body["data"]["sequence"]) == ("ERROR", 2)
+    assert severity(body["type"]) is Severity.ERROR
+    assert severity("watcher.connection.available") is Severity.INFO
+
+
+def test_the_id_of_a_connections_event_is_made_of_its_arn_its_status_and_which_time_it_took_it() -> None:
+    first = ConnectionChange("connection.unavailable", PENDING, None, 1)
+    here, elsewhere = (connection(account, "us-east-1", CONNECTION_ARN, name="github") for account in ("a", "b"))
+    ids = [
+        connection_event(target, change, sequence=sequence, now=minute(sequence)).id
+        for target, change, sequence in (
+            (here, first, 1),
+            (here, replace(first, previous=ERROR), 2),
+            (elsewhere, first, 1),
+            (here, replace(first, times=2), 3),
+            (here, replace(first, status=ERROR), 4),
+        )
+    ]
+    assert len({*ids[:3]}) == 1
+    assert len({*ids}) == 3
+
+
 def every_type() -> list[Event]:
     statuses = (INITIATED, IN_PROGRESS, QUEUED, SUCCEEDED, FAILED, "ODD")
     firsts = [event_of(attempt=an_attempt(1, status), type=f"sync.{status.lower()}") for status in statuses[:-1]]
@@ -525,7 +565,8 @@ def every_type() -> list[Event]:
     ]
     found = replace(NETWORK, found=FACTS)
     discoveries = [discovery_event(found, removed=removed, times=1, sequence=1, now=NOW) for removed in (False, True)]
-    return [*firsts, *rest, *blocked, *outages, *discoveries]
+    connections = [connection_change(AVAILABLE, PENDING), connection_change(ERROR)]
+    return [*firsts, *rest, *blocked, *outages, *discoveries, *connections]
 
 
 FACTS = {"repository": "org/infra", "branch": "main", "config_file": "network.yaml", "connection": "arn:aws:…"}

@@ -245,8 +245,9 @@ def test_every_resource_is_named_unless_aws_can_bound_none_of_the_actions_to_one
                 service, _, name = action.partition(":")
                 assert "Resources" not in known[service]["Actions"][name.lower()], f"{action} can be bounded"
                 unbounded.add(action)
-    of_links = permissions("codeconnections", "GetRepositorySyncStatus")
-    assert unbounded == reads() - of_links | {"ecr:GetAuthorizationToken"}
+    bounded = permissions("codeconnections", "GetRepositorySyncStatus")
+    bounded |= permissions("codeconnections", "ListConnections")
+    assert unbounded == reads() - bounded | {"ecr:GetAuthorizationToken"}
 
 
 @pytest.mark.parametrize(("stack", "role"), [(watcher_stack(FEWEST), "TaskRole"), (member_stack(), "Role")])

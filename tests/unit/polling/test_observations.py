@@ -14,16 +14,17 @@ from watcher.core.events import outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
 from watcher.core.outages import OWN, FailureStreak, lengthen
 from watcher.core.settings import Mute, SinkSettings
-from watcher.core.state import Known, Outage, Record
+from watcher.core.state import Known, KnownConnection, Outage, Record
 from watcher.errors import EndpointUnreadable
 from watcher.polling.observations import (
     Observation,
     entry_of,
     observe_answer,
+    observe_connection,
     observe_failure,
     observe_recovery,
 )
-from watcher.sources.codeconnections import stack
+from watcher.sources.codeconnections import connection, stack
 
 TARGET = stack("default", "us-east-1", "network", stalled_after=600.0, labels={"team": "platform"})
 ENDPOINT = EndpointKey("default", "us-east-1", "codeconnections")
@@ -38,6 +39,26 @@ def told(observation: Observation) -> list[tuple[str, int]]:
         (event.type.removeprefix("watcher."), json.loads(event.body)["data"]["sequence"])
         for event in observation.events
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "expected"),
+    [
+        (Record(), "AVAILABLE", []),
+        (Record(), "PENDING", [("connection.unavailable", 1)]),
+        (Record(None, 6, connection=KnownConnection("PENDING", minute(1), {"PENDING": 1})), "AVAILABLE",
+         [("connection.available", 7)]),
+    ],
+)  # fmt: skip
+def test_a_listing_means_for_a_connection(before: Record, status: str, expected: list[tuple[str, int]]) -> None:
+    target = connection("default", "us-east-1", "arn:aws:c:connection/1", name="github", status=status)
+    observation = observe_connection(target, before, minute(3))
+    assert observation is not None
+    assert told(observation) == expected
+    assert observation.record.sequence == before.sequence + len(expected)
+    assert observation.record.connection is not None
+    assert observation.record.connection.status == status
+    assert observe_connection(target, observation.record, minute(4)) is None, "nothing has changed"
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,27 @@ async def test_repositories_are_the_branches_in_use_of_each_link() -> None:
     ]
 
 
+def shown(uuid: str, **more: str) -> dict[str, str]:
+    arn = f"arn:aws:codestar-connections:us-east-1:111122223333:connection/{uuid}"
+    return {"ConnectionArn": arn, "ConnectionName": uuid, "ConnectionStatus": "PENDING", **more}
+
+
+async def test_connections_are_listed_with_their_status() -> None:
+    host = "arn:aws:codeconnections:us-east-1:111122223333:host/ghes-1"
+    more = {"ConnectionStatus": "AVAILABLE", "ProviderType": "GitHubEnterpriseServer", "HostArn": host}
+    found = await listed(
+        codeconnections.CONNECTION,
+        ("ListConnections", {}, {"Connections": [shown("a", **more)], "NextToken": "two"}),
+        ("ListConnections", {"NextToken": "two"}, {"Connections": [shown("b")]}),
+    )
+    arn = "arn:aws:codestar-connections:us-east-1:111122223333:connection"
+    facts = {"provider": "GitHubEnterpriseServer", "host": host}
+    assert found == [
+        FoundTarget((("arn", f"{arn}/a"),), {"name": "a", "status": "AVAILABLE", **facts}),
+        FoundTarget((("arn", f"{arn}/b"),), {"name": "b", "status": "PENDING"}),
+    ]
+
+
 REPOSITORIES = (
     "ListRepositories",
     {},

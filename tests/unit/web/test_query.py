@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_found_by_why() -> None:
         ([("account", "a"), ("account", "b")], "account: may be given once only"),
         (
             [("kind", "stak")],
-            "kind: 'stak' is not a valid kind; choose from template, service-instance, stack, repository",
+            "kind: 'stak' is not a valid kind; choose from template, service-instance, stack, repository, connection",
         ),
         ([("status", "faild")], "status: 'faild' is neither one of unreadable, failed"),
         ([("label", "team")], "label: 'team' is not a valid label; write NAME=VALUE"),

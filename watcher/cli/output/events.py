@@ -24,6 +24,8 @@ COLOURS = {
     "failed": CRITICAL,
     "succeeded": GOOD,
     "readable": GOOD,
+    "available": GOOD,
+    "unavailable": WARNING,
     "stalled": WARNING,
     "blocked": WARNING,
     "unblocked": GOOD,
@@ -96,6 +98,9 @@ def _notes(event: dict[str, Any]) -> Iterator[str | None]:
             yield "between two polls"
         if data["consecutive_failures"] > 1:
             yield f"{data['consecutive_failures']} failures in a row"
+    elif "connection" in data:
+        yield data["connection"]["status"]
+        yield data["previous_status"] and f"{data['previous_status']} before"
     elif "lasted_seconds" in data:
         yield f"after {format_duration(max(0.1, round(data['lasted_seconds'], 1)))}"
     elif "error" in data:

@@ -51,6 +51,8 @@ const EVENTS = {
   "sync.stalled": ["stalled", "Stalled"],
   "sync.blocked": ["blocked", "Blocked"],
   "sync.unblocked": ["succeeded", "Unblocked"],
+  "connection.unavailable": ["stalled", "Unavailable"],
+  "connection.available": ["succeeded", "Available again"],
   "target.unreadable": ["unreadable", "Unreadable"],
   "target.readable": ["succeeded", "Readable again"],
   "endpoint.unreadable": ["unreadable", "Unreadable"],
