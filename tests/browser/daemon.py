@@ -12,7 +12,6 @@ from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.config.reloader import Reloader
 from watcher.simulator.scenario import Scenario
-from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,14 +52,14 @@ class Daemon:
     def configure(self, targets: Iterable[Target], *more: str, defaults: str = QUICK) -> None:
         """Write the configuration: `targets`, and `more` lines."""
         accounts: dict[str, set[str]] = {"default": {REGION}}
-        lines: dict[str, list[str]] = {"templates": [], "stacks": []}
+        lines: dict[str, list[str]] = {}
         for target in targets:
             accounts.setdefault(target.account, set()).add(target.region)
             told = [*target.identity, ("account", target.account), ("region", target.region)]
             parts = [f"{name}: {quoted(value)}" for name, value in told]
             labels = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in target.labels.items())
             row = f"  - {{{', '.join([*parts, f'labels: {{{labels}}}'])}}}"
-            lines["templates" if target.kind is TEMPLATE else "stacks"].append(row)
+            lines.setdefault(target.kind.section, []).append(row)
         text = [
             f"state: {self.state}",
             f"http: {{listen: '127.0.0.1:{self._port}'}}",
@@ -73,8 +72,8 @@ class Daemon:
         for name, regions in accounts.items():
             where = f"regions: [{', '.join(sorted(regions))}], endpoint_url: '{self.simulator.url}'"
             text.append(f"  - {{name: {quoted(name)}, {where}}}")
-        for kind, listed in lines.items():
-            text += [f"{kind}:", *listed] if listed else []
+        for section, listed in lines.items():
+            text += [f"{section}:", *listed]
         if not any(line.startswith("sinks:") for line in more):
             text.append(f"sinks: [{{name: lines, type: file, path: {quoted(str(self._folder / 'events.jsonl'))}}}]")
         self.file.write_text("\n".join([*text, *more]) + "\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from playwright.async_api import expect
 from tests.browser.worlds import FARGATE, ORDERS, everything, green
 from tests.support.simulator import attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.sources import codeconnections, proton
 from watcher.sources.codeconnections import stack
 
 if TYPE_CHECKING:
@@ -135,3 +136,27 @@ async def test_a_success_of_the_last_target_that_failed_makes_the_answer_green(
     await expect(page.locator("#answer")).to_have_text("1 of 4 targets needs attention")
     daemon.simulator.world.show(targets[2], attempt(targets[2], SUCCEEDED, time.time()))
     await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
+
+
+async def test_repositories_and_service_instances_are_called_the_same_in_the_list_on_their_page_and_in_events(
+    daemon: Daemon, visit: Callable[..., Any]
+) -> None:
+    link = {"link": "6053346f-8a33-4edb-9397-10394b695173", "branch": "release/1"}
+    named = {"provider": "GITHUB", "name": "org/templates", "branch": "main", "sync_type": "TEMPLATE_SYNC"}
+    targets = [
+        codeconnections.REPOSITORY.target("prod", "us-east-1", link),
+        proton.REPOSITORY.target("prod", "us-east-1", named),
+        proton.SERVICE_INSTANCE.target("prod", "us-east-1", {"service": "shop", "name": "shop-prod"}),
+    ]
+    for target in targets:
+        daemon.simulator.world.show(target, attempt(target, FAILED, time.time() - 60, events=("it broke",)))
+    daemon.configure(targets)
+    await daemon.start()
+    page = await visit()
+    for target in targets:
+        await expect(page.locator("#event-list").get_by_role("link", name=target.title, exact=True)).to_be_visible()
+        await page.locator("#table").get_by_role("link", name=target.title, exact=True).click()
+        await expect(page.get_by_role("heading", level=1, name=target.title, exact=True)).to_be_visible()
+        assert urlsplit(page.url).path == f"/targets/{target.id}"
+        await expect(page.get_by_role("article")).to_contain_text("it broke")
+        await page.go_back()
