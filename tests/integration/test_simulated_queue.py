@@ -9,12 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
+from tests.support import simulated_accounts
 from tests.support.service_models import conforms
-from tests.support.simulator import Simulator, attempt
+from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, SLACK
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED
 from watcher.simulator.aws_json import model
@@ -35,20 +34,11 @@ NAME = "git-sync"
 
 @contextlib.asynccontextmanager
 async def client(scenario: Scenario | None = None, **queue: Any) -> AsyncIterator[Any]:
+    """A client of SQS with the URL of a queue as its attribute `queue`."""
     made = scenario or Scenario("test", queues=(QueueSettings(NAME, **queue),))
-    simulator = Simulator(made)
-    await simulator.start()
-    config = AioConfig(retries={"total_max_attempts": 1}, read_timeout=PATIENCE, connect_timeout=PATIENCE)
-    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
-    try:
-        async with get_session().create_client(
-            "sqs", region_name=REGION, endpoint_url=simulator.url, config=config, **keys
-        ) as found:
-            found.simulator = simulator
-            found.queue = (await found.get_queue_url(QueueName=NAME))["QueueUrl"]
-            yield found
-    finally:
-        await simulator.stop()
+    async with simulated_accounts.client(made, "sqs") as found:
+        found.queue = (await found.get_queue_url(QueueName=NAME))["QueueUrl"]
+        yield found
 
 
 def code(raised: pytest.ExceptionInfo[ClientError]) -> str:

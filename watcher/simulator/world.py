@@ -12,11 +12,13 @@ from watcher.simulator.event_bus import EventBus
 from watcher.simulator.faults import Fault, LongPoll, Reply, error_reply
 from watcher.simulator.git_events import Change
 from watcher.simulator.inventory import ACCOUNT, Inventory, Place
-from watcher.simulator.listing import Fields, Request
+from watcher.simulator.listing import Request
 from watcher.simulator.operations import LISTINGS, STATUSES, requested_key, requested_page, synced_from
 from watcher.simulator.scenario import ApiCall, FaultWindow, Scenario
 from watcher.simulator.subject import Subject
 from watcher.simulator.timeline import State, Timeline, after_call, initial_state, next_change, steps
+
+NOTHING = Snapshot(None, None, None)
 
 
 @dataclass(slots=True)
@@ -128,38 +130,34 @@ class World:
 
     def _status(self, kind: Kind, place: Place, service: str, key: str, request: Request, fault: Fault | None) -> Reply:
         """The reply to a call for a sync status."""
-        moment = self.now()
         target = self._target(place, key)
-        if target and not (target.subject.synced and target.subject.exists(moment)):
+        if target and not (target.subject.synced and target.subject.exists(self.now())):
             target = None
+        shown = partial(self._shown, kind, place, target, request)
         if fault:
             # A scene that lasts a number of calls counts only those that see it.
-            return fault.applied(service, lambda: self._fields(kind, place, target, request) or {})
+            return fault.applied(service, lambda: aws_json.answer(shown() or NOTHING))
+        snapshot = shown()
+        if snapshot is None:
+            name = request[next(part for part in kind.identity if part.name == kind.named_by).parameter]
+            return error_reply(service, "ResourceNotFoundException", f"The resource {name} was not found.")
         if target is None:
-            fields = self._fields(kind, place, target, request)
-            if fields is None:
-                name = request[next(part for part in kind.identity if part.name == kind.named_by).parameter]
-                return error_reply(service, "ResourceNotFoundException", f"The resource {name} was not found.")
-            return Reply(fields["latestSync"]["status"] if fields else "UNSYNCED", aws_json.encode(service, fields))
-        snapshot = self._advance(target, moment)
+            return _status_reply(service, snapshot)
         target.state = after_call(target.timeline, target.state)
         if target.state.fault:
             return target.state.fault.applied(service, lambda: aws_json.answer(snapshot))
         if target.sent is None or target.sent[0] is not snapshot:
-            status = snapshot.latest.status if snapshot.latest else "UNSYNCED"
-            target.sent = (snapshot, Reply(status, aws_json.encode(service, aws_json.answer(snapshot))))
+            target.sent = (snapshot, _status_reply(service, snapshot))
         return target.sent[1]
 
-    def _fields(self, kind: Kind, place: Place, target: SimulatedTarget | None, request: Request) -> Fields | None:
-        """The answer about a target, or a repository without a timeline of its own; None: it does not exist."""
+    def _shown(self, kind: Kind, place: Place, target: SimulatedTarget | None, request: Request) -> Snapshot | None:
+        """What a target shows, or a repository without a timeline of its own; None: it does not exist."""
         moment = self.now()
         if target:
-            return aws_json.answer(self._advance(target, moment))
+            return self._advance(target, moment)
         members = synced_from(kind, self.inventory(place), moment, request)
-        targets = [found for each in members if (found := self._target(place, each.key))]
-        return (
-            aws_json.answer(repository_snapshot([self._advance(each, moment) for each in targets])) if targets else None
-        )
+        found = [member for each in members if (member := self._target(place, each.key))]
+        return repository_snapshot([self._advance(member, moment) for member in found]) if found else None
 
     def _fault_for(self, call: ApiCall, moment: float) -> Fault | None:
         """The fault of this call, which is counted."""
@@ -223,10 +221,15 @@ class World:
         self.bus.publish(change, self._epoch)
 
 
+def _status_reply(service: str, snapshot: Snapshot) -> Reply:
+    status = snapshot.latest.status if snapshot.latest else "UNSYNCED"
+    return Reply(status, aws_json.encode(service, aws_json.answer(snapshot)))
+
+
 def repository_snapshot(targets: list[Snapshot]) -> Snapshot:
     """What a repository without a timeline of its own shows: the latest attempt of what is synced from it."""
     attempts = [each.latest for each in targets if each.latest]
     if not attempts:
-        return Snapshot(None, None, None)
+        return NOTHING
     latest: Attempt = max(attempts, key=lambda each: each.started_at)
     return Snapshot(None, replace(latest, target=None, initial_revision=None, target_revision=None), None)
