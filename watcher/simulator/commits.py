@@ -7,7 +7,7 @@ stack after the other. All moments and durations are in seconds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, SyncEvent
 from watcher.simulator.inventory import Repository
@@ -64,8 +64,11 @@ class Commit:
 def stack_timeline(stack: Subject, commits: Sequence[Commit], every: float | None = None) -> Timeline:
     """The syncs of one stack; with `every`, the commits come again and again after that time.
 
-    A sync that would begin before the one before it has ended begins right after that.
+    A sync that would begin before the one before it has ended begins right after that. Commits start no sync
+    once the stack has moved to another branch.
     """
+    if stack.settings.moves:
+        commits, every = _until(stack.settings.moves[0][0], commits, every), None
     syncs: list[_Sync] = []
     for commit in sorted(commits, key=lambda each: each.at):
         if commit.readable and stack.name in commit.stacks:
@@ -125,6 +128,12 @@ def _sync(stack: Subject, commit: Commit, begin: float) -> _Sync:
     else:
         outcome = Status(SUCCEEDED, events=_events(f"Change set for stack {stack.name} was executed"))
     return _Sync(begin, shows, outcome)
+
+
+def _until(end: float, commits: Sequence[Commit], every: float | None) -> list[Commit]:
+    """The commits up to a moment, as often as they come until then."""
+    begins = [0.0] if every is None else [number * every for number in range(int(end // every) + 1)]
+    return [replace(each, at=begin + each.at) for begin in begins for each in commits if begin + each.at < end]
 
 
 def _timeline(syncs: Sequence[_Sync], every: float | None) -> Timeline:

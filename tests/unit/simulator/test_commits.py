@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED
 from watcher.simulator.commits import Commit, repository_and_stacks, repository_timeline, stack_timeline
 from watcher.simulator.inventory import Repository
-from watcher.simulator.subject import Subject
+from watcher.simulator.subject import Subject, SyncSettings
 from watcher.simulator.timeline import State, Timeline, advance, initial_state, next_change
 from watcher.sources.codeconnections import REPOSITORY, STACK
 
@@ -120,6 +122,17 @@ def test_a_sync_waits_for_the_one_before_it() -> None:
 def test_commits_that_take_longer_than_their_round_are_refused() -> None:
     with pytest.raises(ValueError, match="longer than the time"):
         stack_timeline(A, COMMITS, every=110)
+
+
+@pytest.mark.parametrize(
+    ("moved", "every", "moment", "started"),
+    [(50, None, 1000, 12), (101, None, 1000, 102), (50, 200, 1000, 12), (220, 200, 1000, 212), (9, 200, 1000, 0)],
+)
+def test_commits_start_no_sync_of_a_stack_that_has_moved(
+    moved: float, every: float | None, moment: float, started: float
+) -> None:
+    stack = replace(A, settings=SyncSettings(moves=((moved, "release"),)))
+    assert shown(stack, stack_timeline(stack, COMMITS, every), moment) == (SUCCEEDED, started)
 
 
 def test_a_repository_comes_with_its_stacks() -> None:
