@@ -18,10 +18,10 @@ from watcher.core.discovery import ListingChange, Selection, Site, compare, sele
 from watcher.core.events import discovery_event
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Target
-from watcher.core.ports import Store
+from watcher.core.ports import Entry, Store
 from watcher.core.settings import Config
 from watcher.errors import StoreError
-from watcher.polling.observations import Observation, entry_of
+from watcher.polling.observations import Observation, entry_of, observe_connection
 from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
@@ -84,6 +84,7 @@ class Discovery:
             selections = {**self.selections, **_selected(config, listings, [site])}
             try:
                 await self._record(config, change, self.selections[site], selections[site])
+                await self._record_statuses(config, change.listing, selections[site])
                 await self._recorder.keep_listing(change.listing)
                 self.listings = listings
                 self._select(selections)
@@ -153,20 +154,32 @@ class Discovery:
             before = self._recorder.record_of(target.id)
             record = replace(before, sequence=before.sequence + 1)
             event = discovery_event(target, removed=removed, times=times, sequence=record.sequence, now=now)
-            observation = Observation(record, (event,))
-            entries.append(
-                entry_of(
-                    target.id,
-                    before,
-                    observation,
-                    now,
-                    labels=target.labels,
-                    sinks=config.sinks,
-                    mutes=config.mutes,
-                    traceparent=None,
-                )
-            )
+            entries.append(self._entry(config, target, Observation(record, (event,)), now))
         await asyncio.gather(*map(self._recorder.record, entries))
+
+    async def _record_statuses(self, config: Config, listing: Listing, selection: Selection) -> None:
+        """Record what a listing says of the targets that are not polled."""
+        now = self._daemon().clock.now()
+        shown = {each.identity for each in listing.targets if not each.missing}
+        entries = []
+        for target in selection.targets:
+            if not target.kind.polled and target.identity in shown:
+                observation = observe_connection(target, self._recorder.record_of(target.id), now)
+                if observation is not None:
+                    entries.append(self._entry(config, target, observation, now))
+        await asyncio.gather(*map(self._recorder.record, entries))
+
+    def _entry(self, config: Config, target: Target, observation: Observation, now: datetime) -> Entry:
+        return entry_of(
+            target.id,
+            self._recorder.record_of(target.id),
+            observation,
+            now,
+            labels=target.labels,
+            sinks=config.sinks,
+            mutes=config.mutes,
+            traceparent=None,
+        )
 
     async def _put(self, config: Config) -> None:
         """Put a configuration with other discovered targets into force."""

@@ -102,6 +102,11 @@ class Kind:
     listing: Callable[[Ask], Awaitable[Sequence[FoundTarget]]] | None = None
     """Lists all targets of the kind in an account and region, or raises PollFailed; None: AWS cannot list them."""
 
+    @property
+    def polled(self) -> bool:
+        """Whether each target is asked for by itself; else its listing has its status."""
+        return self.read is not None
+
     @cached_property
     def segments(self) -> tuple[str, ...]:
         """The part of an id that names the kind: its name, and its variant if it has one."""

@@ -245,11 +245,17 @@ class Config:
         return {key: tuple(targets) for key, targets in groups.items()}
 
     @cached_property
+    def polled(self) -> Mapping[EndpointKey, tuple[Target, ...]]:
+        """The targets that are polled, grouped by endpoint."""
+        groups = {key: tuple(each for each in targets if each.kind.polled) for key, targets in self.endpoints.items()}
+        return {key: targets for key, targets in groups.items() if targets}
+
+    @cached_property
     def loads(self) -> tuple[EndpointLoad, ...]:
         """The load of each endpoint, in the order of their names."""
         return tuple(
             endpoint_load(key, targets, self.accounts[key.account].rate_limit.requests_per_second)
-            for key, targets in sorted(self.endpoints.items(), key=lambda item: str(item[0]))
+            for key, targets in sorted(self.polled.items(), key=lambda item: str(item[0]))
         )
 
     @cached_property

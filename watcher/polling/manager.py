@@ -67,7 +67,7 @@ class PollerManager:
 
         `taken_over`: another daemon polled the new endpoints until now, and its last calls count in the rate.
         """
-        groups = {**{plan.endpoint(key): () for key, plan in config.listings.items()}, **config.endpoints}
+        groups = {**{plan.endpoint(key): () for key, plan in config.listings.items()}, **config.polled}
         self._homes = {target.id: key for key, targets in groups.items() for target in targets}
         for key in self._pollers.keys() - groups.keys():
             poller = self._pollers.pop(key)
