@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = 1_795_420_800.0
 COMMANDS = (
-    "run", "check", "validate", "status", "events", "events explain", "deliveries", "deliveries retry",
+    "run", "check", "discover", "validate", "status", "events", "events explain", "deliveries", "deliveries retry",
     "deliveries drop", "test-sink", "schema", "simulate", "demo",
 )  # fmt: skip
 EVENTS = Draft202012Validator(event_schema(KINDS))

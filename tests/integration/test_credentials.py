@@ -28,7 +28,7 @@ from watcher.core.ports import Delivery
 from watcher.core.settings import Account, RateLimit
 from watcher.core.state_url import Address
 from watcher.errors import SinkError, StoreError
-from watcher.polling.check import poll_all
+from watcher.polling.check import check_all
 from watcher.sources.codeconnections import stack
 from watcher.stores.dynamodb.client import Caller
 
@@ -116,7 +116,7 @@ async def test_a_profile_that_asks_for_an_mfa_code_is_reported_and_all_else_goes
             await watch.polls(20)
             assert watch.brief() == ["endpoint.unreadable team/us-east-1/codeconnections", f"sync.failed {well.id}"]
     assert not [line for line in logs if "exc_info" in line]
-    findings = await poll_all(config, datetime.now(UTC))
+    findings = (await check_all(config, datetime.now(UTC))).findings
     assert [finding.error and finding.error.code for finding in findings] == ["MFARequired", None]
 
 
@@ -251,7 +251,9 @@ async def test_a_command_that_fails_says_so(
 ) -> None:
     helper = a_script(tmp_path / "helper", script)
     aws_config(f"[profile team]\ncredential_process = {helper}\n")
-    (finding,) = await poll_all(a_config(None, [TEAM], accounts={"team": account(simulator)}), datetime.now(UTC))
+    (finding,) = (
+        await check_all(a_config(None, [TEAM], accounts={"team": account(simulator)}), datetime.now(UTC))
+    ).findings
     assert "profile 'team'" in str(finding.error)
     assert said in str(finding.error)
 
@@ -284,7 +286,7 @@ async def test_a_file_that_a_variable_names_is_named_with_it(
     if "CONTAINER" in variable:
         environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", simulator.url)
     config = a_config(None, [TEAM], accounts={"team": account(simulator, profile=None)})
-    (finding,) = await poll_all(config, datetime.now(UTC))
+    (finding,) = (await check_all(config, datetime.now(UTC))).findings
     assert finding.error is not None
     assert finding.error.code == code
     assert f"the variable {variable} names {named}: {said}" in finding.error.message

@@ -25,6 +25,7 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errn
 EPILOG = """\b
 Examples:
   watcher demo                                      see it work
+  watcher discover > watcher.yaml                   list what your account has
   watcher validate                                  check watcher.yaml
   watcher run --config prod.yaml > events.jsonl
   watcher check && echo all well
@@ -33,6 +34,7 @@ Examples:
 COMMANDS = {
     "run": "Poll all targets continuously and send an event when a sync changes its status.",
     "check": "Poll every target once and show its status.",
+    "discover": "List what an account has, as YAML for the configuration.",
     "validate": "Validate the configuration and show how many API calls it needs.",
     "status": "Show the last known state of every target, without calling AWS.",
     "events": "Show recorded events, oldest first.",

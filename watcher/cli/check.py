@@ -6,15 +6,16 @@ from typing import Any
 
 import click
 
-from watcher.cli.options import config_option, examples, json_option, load_config, verbose_option
+from watcher.cli.options import config_option, examples, json_option, load_config, print_note, verbose_option
 from watcher.cli.output.console import print_json
-from watcher.cli.output.targets import Row, print_targets
+from watcher.cli.output.targets import Row, failure_to_json, print_targets
 from watcher.cli.running import run_to_end
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json
 from watcher.core.status import Status, last_failure
 from watcher.observability import logs
-from watcher.polling.check import Finding, poll_all, worst
+from watcher.polling.check import Finding, check_all
+from watcher.util.redaction import printable
 
 
 @click.command(epilog=examples("watcher check", "watcher check --json | jq '.targets[] | select(.result != \"ok\")'"))
@@ -24,19 +25,27 @@ from watcher.polling.check import Finding, poll_all, worst
 def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     """Poll every target once and show its status.
 
-    The exit code is that of the worst target, in this order: 2 critical (its sync failed), 3 unknown (its status could
-    not be read), 1 warning (its sync is stalled), 0 ok. The state store is not used, and no event is recorded or sent.
+    Targets that `discover` finds are listed first. The exit code is that of the worst target, in this order: 2 critical
+    (its sync failed), 3 unknown (its status could not be read, or a listing failed), 1 warning (its sync is stalled), 0
+    ok. The state store is not used, and no event is recorded or sent.
     """
     logs.set_up(verbose=verbose)
     settings = load_config(config)
     now = datetime.now(UTC)
-    findings = run_to_end(poll_all(settings, now))
-    result = worst(finding.result for finding in findings)
+    checked = run_to_end(check_all(settings, now))
     if as_json:
-        print_json({"result": result.name.lower(), "targets": [finding_to_json(finding) for finding in findings]})
+        print_json(
+            {
+                "result": checked.result.name.lower(),
+                "targets": [finding_to_json(finding) for finding in checked.findings],
+                "failed_listings": [failure_to_json(key, error) for key, error in checked.failed.items()],
+            }
+        )
     else:
-        print_targets(check_rows(findings), now)
-    return int(result)
+        print_targets(check_rows(checked.findings), now)
+    for key, error in checked.failed.items():
+        print_note(f"{printable(str(key))} could not be listed, so its targets are not known: {error}")
+    return int(checked.result)
 
 
 def check_rows(findings: Iterable[Finding]) -> list[Row]:

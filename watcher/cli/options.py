@@ -74,14 +74,14 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
-def find_config(option: str | None, cwd: Path | None = None) -> Document:
-    """Return the configuration's text; `cwd`: the working directory, if it is known.
+def find_config(option: str | None, cwd: Path | None = None, *, may_be_missing: bool = False) -> Document:
+    """Return the configuration's text; `cwd`: the working directory, if it is known; see `document.locate`.
 
     Raises:
         ConfigError: there is no configuration.
         UsageError: the working directory was removed.
     """
-    return locate(option, os.environ, cwd or working_directory())
+    return locate(option, os.environ, cwd or working_directory(), may_be_missing=may_be_missing)
 
 
 def load_config(option: str | None) -> Config:

@@ -27,10 +27,10 @@ class Document:
     text: bytes
 
 
-def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Document:
+def locate(option: str | None, environ: Mapping[str, str], cwd: Path, *, may_be_missing: bool = False) -> Document:
     """Find the configuration: `--config`, else `WATCHER_CONFIG`, else `WATCHER_CONFIG_YAML`, else ./watcher.yaml.
 
-    A variable that is empty counts as not set.
+    A variable that is empty counts as not set. `may_be_missing`: an empty text is returned if there is none of these.
 
     Raises:
         ConfigError: it is missing or unreadable.
@@ -42,6 +42,8 @@ def locate(option: str | None, environ: Mapping[str, str], cwd: Path) -> Documen
     if text := environ.get(TEXT_VARIABLE):
         return Document(TEXT_VARIABLE, text.encode("utf-8", "surrogateescape"))
     if not (cwd / DEFAULT_FILE).exists():
+        if may_be_missing:
+            return Document(DEFAULT_FILE, b"")
         raise _fault(
             DEFAULT_FILE,
             f"no configuration: there is no {DEFAULT_FILE} in {cwd}; write one, or name one with --config or "

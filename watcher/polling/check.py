@@ -1,17 +1,17 @@
 """Polls every target once, with a result for monitoring systems: `watcher check`."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from watcher.aws.sessions import Sessions
+from watcher.core.listings import ListingKey
 from watcher.core.model import Snapshot, Target
 from watcher.core.settings import Config
 from watcher.core.status import Status, sync_standing
 from watcher.errors import PollFailed
-from watcher.polling.endpoint import Endpoint
+from watcher.polling.one_shot import endpoints_of, list_once
 
 
 class CheckResult(IntEnum):
@@ -60,21 +60,32 @@ def worst(results: Iterable[CheckResult]) -> CheckResult:
     return max(results, key=order.index, default=CheckResult.OK)
 
 
-async def poll_all(config: Config, now: datetime) -> list[Finding]:
-    """Poll every target once, with the configured rates and retries; return a finding for each, in their order."""
-    sessions = Sessions()
-    endpoints = {key: Endpoint(key, config.accounts[key.account], sessions, config.retry) for key in config.endpoints}
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The findings of a check, and the listings that failed: what they would have found is not known."""
 
-    async def poll(target: Target) -> Finding:
-        endpoint = endpoints[target.endpoint]
-        await endpoint.admit()
-        try:
-            return judge(target, await endpoint.fetch(target), now)
-        except PollFailed as error:
-            return Finding(target, Status.UNREADABLE, error=error)
+    findings: list[Finding]
+    failed: Mapping[ListingKey, PollFailed]
 
-    try:
-        return await asyncio.gather(*map(poll, config.targets))
-    finally:
-        for endpoint in endpoints.values():
-            await endpoint.close()
+    @property
+    def result(self) -> CheckResult:
+        """The worst result."""
+        unknown = [CheckResult.UNKNOWN] if self.failed else []
+        return worst([*unknown, *(finding.result for finding in self.findings)])
+
+
+async def check_all(config: Config, now: datetime) -> Check:
+    """Make each listing and poll every target once, with the configured rates and retries."""
+    async with endpoints_of(config) as endpoint_of:
+
+        async def poll(target: Target) -> Finding:
+            endpoint = endpoint_of(target.endpoint)
+            await endpoint.admit()
+            try:
+                return judge(target, await endpoint.fetch(target), now)
+            except PollFailed as error:
+                return Finding(target, Status.UNREADABLE, error=error)
+
+        listed = await list_once(config, config.listings, endpoint_of)
+        watched = listed.watched_by(config, now)
+        return Check(await asyncio.gather(*map(poll, watched.targets)), listed.failed)

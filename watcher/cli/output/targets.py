@@ -8,10 +8,12 @@ from rich.text import Text
 
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, Table, console
 from watcher.core.events import target_to_json
+from watcher.core.listings import ListingKey
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
 from watcher.core.state import Record, attempt_to_json, blocker_to_json
 from watcher.core.status import RANKS, Status, outage_of, reason_of, stalled, standing, summary
+from watcher.errors import PollFailed
 from watcher.util.redaction import printable
 from watcher.util.units import ago
 
@@ -67,6 +69,11 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
         "sequence": record.sequence if record else 0,
         "error": None if outage is None else {"code": outage.code, "message": outage.message},
     }
+
+
+def failure_to_json(key: ListingKey, error: PollFailed) -> dict[str, Any]:
+    """Return a listing that failed as commands print it."""
+    return {**key._asdict(), "error": {"code": error.code, "message": error.message}}
 
 
 def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
