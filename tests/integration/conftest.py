@@ -26,7 +26,7 @@ from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from watcher.app.lifecycle import App
     from watcher.core.model import Attempt, Target
@@ -100,15 +100,19 @@ class Watch:
         return self.caught.events
 
     async def polls(self, count: int) -> None:
-        """Until so many more calls were answered, for each target that is configured and was asked for before."""
-        seen = [f"{call.region}/{call.target}" for call in self.simulator.calls]
+        """Until so many more polls were answered, for each target that is configured and was asked for before."""
+        seen = [*self._polled()]
         targets = {target.id.partition("/")[2] for target in self.app.view.config.targets} & {*seen}
 
         def polled() -> bool:
-            more = Counter(f"{call.region}/{call.target}" for call in islice(self.simulator.calls, len(seen), None))
+            more = Counter(islice(self._polled(), len(seen), None))
             return more.total() >= count and all(more[target] >= count for target in targets)
 
         await self.until(polled)
+
+    def _polled(self) -> Iterator[str]:
+        """The target of each poll; blockers are asked for by further calls."""
+        return (f"{call.region}/{call.target}" for call in self.simulator.calls if "Blocker" not in call.operation)
 
     def brief(self) -> list[str]:
         return [f"{event['type'].removeprefix('watcher.')} {event['subject']}" for event in self.caught.events]

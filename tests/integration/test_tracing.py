@@ -101,7 +101,8 @@ async def test_nothing_else_is_traced_the_export_least_of_all(simulator: Simulat
         await polled(simulator, collector, target, polls=20)
         assert len(collector.received) >= 1
     spans = collector.spans()
-    assert {span.name for span in spans} == {"poll stack", "CodeConnections.GetResourceSyncStatus"}
+    calls = {f"CodeConnections.{name}" for name in ("GetResourceSyncStatus", "GetSyncBlockerSummary")}
+    assert {span.name for span in spans} == {"poll stack", *calls}
     assert len({span.trace for span in spans}) == len([span for span in spans if not span.parent])
 
 

@@ -8,6 +8,8 @@ client's public settings (`http_session_cls`, the components `response_parser_fa
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
@@ -152,3 +154,16 @@ def body_of(content: bytes, content_type: str) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise EndpointUnreadable(MALFORMED, "the answer is JSON, but not an object", passing=True)
     return answer
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Return the time of a `Date` header; None: not a date, or more than an hour from this clock.
+
+    AWS refuses signatures after a few minutes.
+    """
+    try:
+        moment = parsedate_to_datetime(text or "")
+        near = moment.tzinfo and abs(moment - datetime.now(UTC)) <= timedelta(hours=1)
+        return moment.astimezone(UTC) if near else None
+    except (ValueError, OverflowError):
+        return None

@@ -11,8 +11,8 @@ from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import Row, failure_to_json, print_targets
 from watcher.cli.running import run_to_end
 from watcher.core.events import target_to_json
-from watcher.core.state import attempt_to_json
-from watcher.core.status import Status, last_failure
+from watcher.core.state import attempt_to_json, blocker_to_json
+from watcher.core.status import Status, reason_of
 from watcher.observability import logs
 from watcher.polling.check import Finding, check_all
 from watcher.util.redaction import printable
@@ -26,8 +26,8 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     """Poll every target once and show its status.
 
     Targets that `discover` finds are listed first. The exit code is that of the worst target, in this order: 2 critical
-    (its sync failed), 3 unknown (its status could not be read, or a listing failed), 1 warning (its sync is stalled), 0
-    ok. The state store is not used, and no event is recorded or sent.
+    (its sync failed), 3 unknown (its status could not be read, or a listing failed), 1 warning (its sync is stalled or
+    blocked), 0 ok. The state store is not used, and no event is recorded or sent.
     """
     logs.set_up(verbose=verbose)
     settings = load_config(config)
@@ -53,7 +53,7 @@ def check_rows(findings: Iterable[Finding]) -> list[Row]:
     rows = []
     for finding in findings:
         error, attempt = finding.error, finding.snapshot.latest if finding.snapshot else None
-        note = f"{error.code}: {error.message}" if error else last_failure(attempt)
+        note = f"{error.code}: {error.message}" if error else reason_of(attempt, finding.blockers)
         rows.append(Row(finding.target, finding.status, attempt, note))
     return rows
 
@@ -66,6 +66,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "result": finding.result.name.lower(),
         "status": latest and latest.status,
         "stalled": finding.status is Status.STALLED,
+        "blockers": [blocker_to_json(blocker) for blocker in finding.blockers],
         "attempt": latest and attempt_to_json(latest),
         "error": error and {"code": error.code, "message": error.message},
     }

@@ -24,7 +24,8 @@ class EndpointLoad:
     """The calls per second to one endpoint, asked for and allowed.
 
     `kept_interval` is None if all intervals can be kept, else the seconds between two polls of a target whose interval
-    is shorter. Only polls of settled targets are counted: there are more while syncs are active.
+    is shorter. Only polls of settled targets are counted: there are more while syncs are active, and stacks and service
+    instances need a tenth more, to ask for blockers.
     """
 
     endpoint: EndpointKey

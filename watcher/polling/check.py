@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from watcher.core.blockers import compare
 from watcher.core.listings import ListingKey
-from watcher.core.model import Snapshot, Target
+from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.settings import Config
 from watcher.core.status import Status, sync_standing
 from watcher.errors import PollFailed
+from watcher.polling.blockers import BlockerReader
 from watcher.polling.one_shot import endpoints_of, list_once
+from watcher.util.clock import SystemClock
 
 
 class CheckResult(IntEnum):
@@ -25,6 +28,7 @@ class CheckResult(IntEnum):
 
 _RESULTS = {
     Status.FAILED: CheckResult.CRITICAL,
+    Status.BLOCKED: CheckResult.WARNING,
     Status.STALLED: CheckResult.WARNING,
     Status.UNKNOWN: CheckResult.UNKNOWN,
     Status.UNREADABLE: CheckResult.UNKNOWN,
@@ -40,6 +44,8 @@ class Finding:
     status: Status
     snapshot: Snapshot | None = None
     error: PollFailed | None = None
+    blockers: tuple[Blocker, ...] = ()
+    """The active ones; empty also if they cannot be read."""
 
     @property
     def result(self) -> CheckResult:
@@ -47,11 +53,13 @@ class Finding:
         return _RESULTS.get(self.status, CheckResult.OK)
 
 
-def judge(target: Target, snapshot: Snapshot, now: datetime) -> Finding:
-    """Return the finding for an answer. Pure."""
+def judge(target: Target, snapshot: Snapshot, now: datetime, blockers: Iterable[Blocker] = ()) -> Finding:
+    """Return the finding for an answer, and an answer about blockers. Pure."""
+    active, _ = compare((), blockers)
     latest = snapshot.latest
     is_stalled = latest is not None and latest.is_stalled(snapshot.at or now, timedelta(seconds=target.stalled_after))
-    return Finding(target, sync_standing(latest, is_stalled=is_stalled, is_blocked=False), snapshot)
+    standing = sync_standing(latest, is_stalled=is_stalled, is_blocked=bool(active))
+    return Finding(target, standing, snapshot, blockers=active)
 
 
 def worst(results: Iterable[CheckResult]) -> CheckResult:
@@ -75,16 +83,22 @@ class Check:
 
 
 async def check_all(config: Config, now: datetime) -> Check:
-    """Make each listing and poll every target once, with the configured rates and retries."""
+    """Make each listing and poll every target once, with the configured rates and retries.
+
+    Blockers are asked for with each poll, since no other one follows.
+    """
+    readers: dict[EndpointKey, BlockerReader] = {}
     async with endpoints_of(config) as endpoint_of:
 
         async def poll(target: Target) -> Finding:
             endpoint = endpoint_of(target.endpoint)
+            reader = readers.setdefault(endpoint.key, BlockerReader(endpoint.key, SystemClock()))
             await endpoint.admit()
             try:
-                return judge(target, await endpoint.fetch(target), now)
+                snapshot = await endpoint.fetch(target)
             except PollFailed as error:
                 return Finding(target, Status.UNREADABLE, error=error)
+            return judge(target, snapshot, now, await reader.read(endpoint, target) or ())
 
         listed = await list_once(config, config.listings, endpoint_of)
         watched = listed.watched_by(config, now)

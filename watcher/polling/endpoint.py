@@ -8,17 +8,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 from watcher.aws.call_errors import call_failure
 from watcher.aws.client import Client, LeasedClient
-from watcher.aws.responses import body_of
+from watcher.aws.responses import body_of, http_date
 from watcher.aws.sessions import Sessions, credentials_of
-from watcher.core.kinds import method_of
-from watcher.core.model import EndpointKey, Snapshot, Target
+from watcher.core.kinds import BlockerCall, method_of
+from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.settings import Account, Retry
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
@@ -107,17 +106,18 @@ class Endpoint:
             EndpointUnreadable: the endpoint did not answer.
             Superseded: no call was made, since another daemon polls this endpoint by now.
         """
-        admitted = True
+        return await self._tried(lambda: self._ask(target, target.kind.operation, partial(self._read, target)), again)
 
-        async def call() -> Snapshot:
-            nonlocal admitted
-            if not admitted:
-                await self.admit()
-            admitted = False
-            return await self._adjusting_rate(self._ask(target))
-
-        with self._busy():
-            return await with_retries(call, self._retry, again)
+    async def fetch_blockers(
+        self, target: Target, call: BlockerCall, *, again: Callable[[], bool] = always
+    ) -> tuple[Blocker, ...]:
+        """Return the sync blockers of a target, for which `call` asks; the rest is as for `fetch`."""
+        return await self._tried(
+            lambda: self._ask(
+                target, call.operation, lambda answer: call.read(body_of(answer["body"], answer["content_type"]))
+            ),
+            again,
+        )
 
     async def call(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  the limit of each call is its caller's
         """Make one call of an operation, which was admitted; return the members of the answer.
@@ -141,6 +141,20 @@ class Endpoint:
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def _tried(self, ask: Callable[[], Awaitable[T]], again: Callable[[], bool]) -> T:
+        """Return what `ask` returns, whose first call was admitted; it is retried while `again()` is true."""
+        admitted = True
+
+        async def call() -> T:
+            nonlocal admitted
+            if not admitted:
+                await self.admit()
+            admitted = False
+            return await self._adjusting_rate(ask())
+
+        with self._busy():
+            return await with_retries(call, self._retry, again)
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -169,20 +183,15 @@ class Endpoint:
         self.rate_limiter.speed_up()
         return result
 
-    async def _ask(self, target: Target) -> Snapshot:
-        """Ask for a target once."""
-        kind = target.kind
-        answer = await self._answer(kind.operation, kind.request(target), target.timeout)
+    async def _ask(self, target: Target, operation: str, read: Callable[[dict[str, Any]], T]) -> T:
+        """Make one call about a target; return what `read` makes of the answer."""
+        answer = await self._answer(operation, target.kind.request(target), target.timeout)
         try:
-            snapshot = self._read(target, answer["body"], answer["content_type"])
+            return read(answer)
         except PollFailed:
             raise
         except Exception as error:
             raise call_failure(error, target.timeout) from error
-        if snapshot.latest is not None and snapshot.latest.unfinished:
-            # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
-            snapshot = replace(snapshot, at=_http_date(answer["date"]))
-        return snapshot
 
     async def _answer(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  as for `call`
         """Make one call, which takes no longer than `timeout` seconds in all; return its answer unread."""
@@ -206,17 +215,22 @@ class Endpoint:
         finally:
             await self._client.give_back(lease)
 
-    def _read(self, target: Target, body: bytes, content_type: str) -> Snapshot:
+    def _read(self, target: Target, answer: Mapping[str, Any]) -> Snapshot:
         """Return the snapshot of an answer; one with the same bytes as the last, as most have, is not read again."""
+        body: bytes = answer["body"]
         digest = blake2b(body, digest_size=16).digest()
         last = self._answers.get(target.id)
         if last is not None and last[0] == digest:
-            return last[1]
-        read = target.kind.read
-        if read is None:
-            raise ValueError(f"{target.id} is not polled: the listing of its kind has its status")
-        snapshot = read(body_of(body, content_type))
-        self._answers[target.id] = (digest, snapshot)
+            snapshot = last[1]
+        else:
+            read = target.kind.read
+            if read is None:
+                raise ValueError(f"{target.id} is not polled: the listing of its kind has its status")
+            snapshot = read(body_of(body, answer["content_type"]))
+            self._answers[target.id] = (digest, snapshot)
+        if snapshot.latest is not None and snapshot.latest.unfinished:
+            # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
+            snapshot = replace(snapshot, at=http_date(answer["date"]))
         return snapshot
 
 
@@ -228,16 +242,3 @@ def _failure(error: Exception, operation: str, timeout: float) -> PollFailed:
         # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
         return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
     return failure
-
-
-def _http_date(text: str | None) -> datetime | None:
-    """Return the time of a `Date` header; None: not a date, or more than an hour from this clock.
-
-    AWS refuses signatures after a few minutes.
-    """
-    try:
-        moment = parsedate_to_datetime(text or "")
-        near = moment.tzinfo and abs(moment - datetime.now(UTC)) <= timedelta(hours=1)
-        return moment.astimezone(UTC) if near else None
-    except (ValueError, OverflowError):
-        return None

@@ -1,6 +1,7 @@
 """What an answer or a failure means for records, outages and events. Pure: no event loop, no store, no clock.
 
 - An answer ends the outage of its target and of its endpoint; `core.diff` compares it with what is known.
+- An answer about blockers is compared with those that are known to be active (`core.blockers`).
 - A listing shows the status of each connection; `core.connections` compares it with what is known.
 - A failure leaves the sync state of its target as it is. It counts as the target's own or as the endpoint's
   (`core.outages`): `unreadable_after` of the target's own in a row begin an outage of the target, and as many of the
@@ -8,19 +9,19 @@
   targets becomes unreadable as well: one cause is one event.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watcher.core.connections import compare
+from watcher.core import blockers, connections
 from watcher.core.diff import Comparison, diff
-from watcher.core.events import Event, connection_event, muted, outage_event, sync_event, with_trace
-from watcher.core.model import EndpointKey, Snapshot, Target
+from watcher.core.events import Event, blocker_event, connection_event, muted, outage_event, sync_event, with_trace
+from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
 from watcher.core.routing import muted_by, route
 from watcher.core.settings import Mute, SinkSettings
-from watcher.core.state import Record
+from watcher.core.state import Known, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,23 @@ def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: date
 
 def observe_connection(target: Target, before: Record, now: datetime) -> Observation | None:
     """Return what a listing means for a connection that it found; None: nothing has changed."""
-    known, change = compare(before.connection, (target.found or {}).get("status", ""), now)
+    known, change = connections.compare(before.connection, (target.found or {}).get("status", ""), now)
     if known is before.connection:
         return None
     sequence = before.sequence + (change is not None)
     events = () if change is None else (connection_event(target, change, sequence=sequence, now=now),)
     return Observation(replace(before, connection=known, sequence=sequence), events)
+
+
+def observe_blockers(target: Target, before: Record, found: Iterable[Blocker], now: datetime) -> Observation:
+    """Return what an answer about a target's blockers means."""
+    active, changes = blockers.compare(before.blockers, found)
+    known = before.known or Known(None, now)
+    events = tuple(
+        blocker_event(target, change, known, sequence=number, now=now)
+        for number, change in enumerate(changes, start=before.sequence + 1)
+    )
+    return Observation(replace(before, blockers=active, sequence=before.sequence + len(events)), events)
 
 
 def observe_failure(

@@ -20,6 +20,7 @@ from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.observability.observer import Poll, PollOutcome, outcome_of
 from watcher.observability.tracing import span
 from watcher.polling.background_calls import BackgroundCalls
+from watcher.polling.blockers import BlockerPolls
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.pending_hints import Answer
 from watcher.polling.planner import Planner
@@ -54,6 +55,7 @@ class Poller:
         self._observer = recorder.observer
         self._planner = Planner(endpoint.key, targets, recorder, taken_over=taken_over)
         self._results = PollResults(endpoint.key, recorder)
+        self._blockers = BlockerPolls(endpoint.key, recorder, self._results)
         self._changed = asyncio.Event()
         """A poll ended, or the configuration changed: the loop must look again."""
         self._polls: set[asyncio.Task[None]] = set()
@@ -76,7 +78,8 @@ class Poller:
         self._is_listed = bool(listings)
         # AWS may throttle the rate down to its lowest, and an admission wait for three calls.
         admission = 3 / (endpoint.rate_limiter.allowed * LOWEST)
-        self._longest_poll = OPENING_SECONDS + config.retry.attempts * (
+        calls = 2 if any(target.kind.blockers for target in targets) else 1
+        self._longest_poll = OPENING_SECONDS + calls * config.retry.attempts * (
             max((*(each.timeout for each in targets), *(each.timeout for each in listings)), default=0.0)
             + config.retry.maximum
             + admission
@@ -91,6 +94,7 @@ class Poller:
         self._configure(endpoint, targets, config)
         gone = self._planner.reconfigure(targets, endpoint.rate_limiter.allowed)
         self._results.forget(gone)
+        self._blockers.reconfigure(gone)
         endpoint.forget(gone)
         if endpoint is not previous:
             self._probed_at = -inf
@@ -263,12 +267,14 @@ class Poller:
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll a target once and record the result; return the outcome, and the error if it failed."""
         results = self._results
-        try:
+
+        def again() -> bool:
             # While the endpoint is unreadable a poll is one call: the next probe is its second try. A target that left
             # the configuration, or is polled by another daemon by now, is not tried again.
-            snapshot = await endpoint.fetch(
-                target, again=lambda: not results.endpoint_unreadable and target.id in self._planner
-            )
+            return not results.endpoint_unreadable and target.id in self._planner
+
+        try:
+            snapshot = await endpoint.fetch(target, again=again)
         except PollFailed as error:
             if endpoint.asks_as(self.endpoint.account):  # a client that is no longer configured need not work
                 self._planner.note(target, error)
@@ -278,4 +284,5 @@ class Poller:
             return PollOutcome.ANSWERED, ""
         self._planner.note(target, snapshot)
         ignored = await results.answered(target, snapshot)
+        await self._blockers.follow(endpoint, target, again=lambda: endpoint is self.endpoint and again())
         return PollOutcome.OLDER if ignored else PollOutcome.ANSWERED, ""

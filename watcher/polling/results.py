@@ -2,20 +2,27 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from watcher.core.diff import Comparison
-from watcher.core.model import EndpointKey, Snapshot, Target
+from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.outages import FailureStreak, is_answer, lengthen, lengthen_target
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import PollFailed
 from watcher.observability.tracing import traceparent
-from watcher.polling.observations import Observation, entry_of, observe_answer, observe_failure, observe_recovery
+from watcher.polling.observations import (
+    Observation,
+    entry_of,
+    observe_answer,
+    observe_blockers,
+    observe_failure,
+    observe_recovery,
+)
 from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
@@ -105,6 +112,19 @@ class PollResults:
         if observation.record != before:
             await self._record_target(target, before, observation)
         return comparison.ignored
+
+    async def blockers_answered(self, target: Target, found: Sequence[Blocker]) -> None:
+        """Record an answer about the blockers of a target.
+
+        Raises:
+            Superseded: another daemon recorded a newer state.
+        """
+        before = self._recorder.record_of(target.id)
+        observation = observe_blockers(target, before, found, self._clock.now())
+        for event in observation.events:
+            self._log.info("sync.changed", target=target.id, type=event.type.removeprefix("watcher."), reason="blocker")
+        if observation.record != before:
+            await self._record_target(target, before, observation)
 
     async def failed(self, target: Target, error: PollFailed) -> None:
         """Count a failure, and record the outage that begins with it.

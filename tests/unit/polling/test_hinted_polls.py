@@ -56,7 +56,12 @@ class Polls:
             finally:
                 endpoint.dismiss()
 
+        async def fetch_blockers(*_: object, **__: object) -> tuple[()]:
+            endpoint.dismiss()
+            return ()
+
         monkeypatch.setattr(endpoint, "fetch", fetch)
+        monkeypatch.setattr(endpoint, "fetch_blockers", fetch_blockers)
         monkeypatch.setattr(endpoint, "admit", endpoint._slots.acquire)
         recorder = Recorder(MemoryStore(), Clock(), lambda: None, Observers())
         recorder.record = store_at_once(recorder)  # type: ignore[method-assign]
