@@ -222,6 +222,7 @@ EVENTS: dict[str, list[Event]] = {
     "sync.blocked-never-synced": [
         blocker(state=Known(None, minute(1)), created_reason=None, created_at=None, contexts={})
     ],
+    "sync.blocked-service-instance": [blocker(target=INSTANCE)],
     "sync.blocked-reminder": [reminder(blocker(), 1)],
     "sync.blocked-group": [
         blocker(f"b-{number}", target=stack("default", "us-east-1", f"stack-{number}")) for number in range(3)

@@ -60,7 +60,7 @@ class SinkModel(SinkOptions, StrictModel):
     labels: dict[str, fields.LabelValue] = Field(default={}, examples=[{"team": "platform"}])
     """Send only events of targets that have all of these labels."""
     min_severity: MinSeverity = Severity.INFO
-    """`error`: send only what went wrong (failed, stalled, unreadable); `info`: send all events."""
+    """`error`: send only what went wrong (failed, stalled, blocked, …); `info`: send all events."""
     remind_every: fields.Interval | None = Field(default=None, examples=["4h"])
     """Send the last error of a target again at this interval until it is over. Default: send it once."""
     give_up_after: GiveUpAfter = lasting("24h")

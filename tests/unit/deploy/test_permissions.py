@@ -80,7 +80,9 @@ def permissions(service: str, operation: str) -> set[str]:
 
 def reads() -> set[str]:
     """For every call that a source makes."""
-    return {action for source in KINDS.values() for action in permissions(source.api, source.operation)}
+    calls = {(source.api, source.operation) for source in KINDS.values()}
+    calls |= {(source.api, source.blockers.operation) for source in KINDS.values() if source.blockers}
+    return {action for api, operation in calls for action in permissions(api, operation)}
 
 
 def sends() -> set[str]:
