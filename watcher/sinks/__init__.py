@@ -4,6 +4,7 @@ SINKS: dict[str, str] = {
     "eventbridge": "watcher.sinks.eventbridge:EventBridgeOptions",
     "file": "watcher.sinks.file:FileOptions",
     "notify": "watcher.sinks.notify:NotifyOptions",
+    "pagerduty": "watcher.sinks.pagerduty:PagerDutyOptions",
     "slack": "watcher.sinks.slack:SlackOptions",
     "sns": "watcher.sinks.sns:SnsOptions",
     "sqs": "watcher.sinks.sqs:SqsOptions",

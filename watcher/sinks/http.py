@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
@@ -51,6 +51,7 @@ def _ca_file(value: object) -> str:
     return str(path)
 
 
+Url = TypeVar("Url", str, SecretStr)
 CaFile = Annotated[str, PlainValidator(_ca_file), text_schema(minLength=1)]
 
 
@@ -74,8 +75,8 @@ Proxy = Annotated[
 ]
 
 
-class HttpOptions(SinkModel):
-    """The options of a sink that posts to a URL; each type defines the form of `url`."""
+class ReceiverOptions(SinkModel):
+    """The options of a sink that posts: how its receivers may be reached."""
 
     allow_http: Boolean = False
     """Also post without TLS, so that requests can be read and changed on the network."""
@@ -87,26 +88,33 @@ class HttpOptions(SinkModel):
     """The time limit of one post."""
     proxy: Proxy | None = Field(default=None, examples=["http://proxy.example.com:3128", "off"])
     """The proxy to post through; off: none. Default: the one that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select."""
-    url: str | SecretStr
-    """The URL to post to."""
-
-    @field_validator("url", mode="after")
-    @classmethod
-    def _may_be_reached(cls, url: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
-        parts = urlsplit(_plain(url))
-        wrong = []
-        if parts.scheme == "http" and info.data.get("allow_http") is False:
-            wrong.append("http can be read on the network; use https, or set `allow_http: true`")
-        if (why := host_refusal(parts.hostname or "")) and info.data.get("allow_private") is False:
-            wrong.append(f"this host {why}; use another, or set `allow_private: true`")
-        if wrong:
-            raise ValueError(", and ".join(wrong))
-        return url
 
     @property
     def send_deadline(self) -> float:
         """Seconds that a send may take: longer than its post, so that it can return that the post timed out."""
         return self.timeout + 1.0
+
+
+def may_be_reached(url: Url, info: ValidationInfo) -> Url:
+    """Validate that the sink's other options allow it to post to `url`."""
+    parts = urlsplit(_plain(url))
+    wrong = []
+    if parts.scheme == "http" and info.data.get("allow_http") is False:
+        wrong.append("http can be read on the network; use https, or set `allow_http: true`")
+    if (why := host_refusal(parts.hostname or "")) and info.data.get("allow_private") is False:
+        wrong.append(f"this host {why}; use another, or set `allow_private: true`")
+    if wrong:
+        raise ValueError(", and ".join(wrong))
+    return url
+
+
+class HttpOptions(ReceiverOptions):
+    """The options of a sink that posts to a URL; each type defines the form of `url`."""
+
+    url: str | SecretStr
+    """The URL to post to."""
+
+    _may_be_reached = field_validator("url", mode="after")(may_be_reached)
 
     def secret_texts(self) -> Iterator[str]:
         """Yield the long parts of the URL: of a webhook's URL, all but the host is often its only secret.

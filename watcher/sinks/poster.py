@@ -45,7 +45,7 @@ from watcher.config.secrets import secret_parts
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.observability.tracing import propagated, span
-from watcher.sinks.http import HttpOptions, Response, first_line, retry_after, verdict
+from watcher.sinks.http import ReceiverOptions, Response, first_line, retry_after, verdict
 from watcher.sinks.http_proxy import proxy_for
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
@@ -68,13 +68,14 @@ class UnansweredError(SinkError):
 
 
 class Poster:
-    """Posts to one URL, several posts at the same time if asked to; connections are kept open.
+    """Posts to one URL, or to paths below it, several posts at the same time if asked to; connections are kept open.
 
     Half of `options.timeout` may be spent on connecting. `secrets`: values that are sent to the receiver and hidden
     where it repeats them. Nothing is opened before the first post.
     """
 
-    def __init__(self, url: str, options: HttpOptions, secrets: Collection[str] = ()) -> None:
+    def __init__(self, url: str, options: ReceiverOptions, secrets: Collection[str] = ()) -> None:
+        self._base = url
         self._url = verbatim(url)
         # All but the host of a webhook's URL is often its only secret, and a part of it is enough.
         parts = secret_parts(url, value=4, segment=8)
@@ -89,19 +90,20 @@ class Poster:
         self._session: ClientSession | None = None
         self._closed = False
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Make one try, without redirects or retries.
+    async def post(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Response:
+        """Make one try, without redirects or retries; `path` is appended to the URL.
 
         Raises:
             SinkError: the receiver cannot be reached: its address is refused, its certificate is not trusted, …
             UnansweredError: it was reached, but did not respond, or cut the connection.
         """
         session = await self._open()
+        url = verbatim(self._base + path) if path else self._url
         response: Response | None = None
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                session.post(self._url, data=body, headers=headers, allow_redirects=False) as answer,
+                session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
                 response = Response(answer.status, self._hide(answer.reason or ""), retry_after=wait)
@@ -112,18 +114,18 @@ class Poster:
                 raise self._explain(error) from None
         return response  # also if its body was cut short: the status is what counts
 
-    async def deliver(self, body: bytes, *headers: Mapping[str, str]) -> tuple[Verdict, str]:
+    async def deliver(self, body: bytes, *headers: Mapping[str, str], path: str = "") -> tuple[Verdict, str]:
         """Make one try and return what it means for the delivery; see `verdict`, also for what it raises.
 
         Without a response it is LATER rather than a failure of the sink, since the event may be the cause. Each
-        header replaces earlier ones of the same name, whatever their letter case.
+        header replaces earlier ones of the same name, whatever their letter case. `path` is appended to the URL.
         """
         try:
             with self._span() as traced:
                 sent: CIMultiDict[str] = CIMultiDict()
                 for each in (*headers, propagated()):
                     sent.update(each)
-                response = await self.post(body, sent)
+                response = await self.post(body, sent, path)
                 traced.status(response.status)
             return verdict(response)
         except UnansweredError as error:

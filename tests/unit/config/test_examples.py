@@ -27,6 +27,7 @@ SECRETS = {
     "WATCHER_TOKEN": "a-token-for-readers",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
     "APPRISE_URL": "json://example.com",
+    "PAGERDUTY_KEY": "R01234567890123456789012345678AB",
 }
 
 

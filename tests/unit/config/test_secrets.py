@@ -25,6 +25,7 @@ SECRET_FIELDS = {
     "proxy": "sinks: [{name: a, type: webhook, url: https://x.y, proxy: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "url": "sinks: [{name: a, type: slack, url: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "urls": "sinks: [{name: a, type: notify, urls: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "routing_key": "sinks: [{name: a, type: pagerduty, routing_key: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "header of traces": "tracing: {endpoint: https://x.y, headers: {A: %s}}\nstacks: [{name: x}]\nwrong: 1\n",
     "secret of another sink": "sinks: [{name: a, type: stdout, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
 }
@@ -78,6 +79,7 @@ sinks:
   - {name: a, type: webhook, url: _V_, secret: _V_, mode: _V_, ca_file: _V_, allow_http: _V_, allow_private: _V_}
   - {name: b, type: slack, url: _V_, proxy: _V_, template: _V_, group_wait: _V_, timeout: _V_}
   - {name: c, type: notify, urls: [_V_], template: _V_, title_template: _V_}
+  - {name: p, type: pagerduty, routing_key: _V_, changes: _V_, url: _V_}
   - {name: d, type: eventbridge, bus: _V_, account: _V_, region: _V_, endpoint_url: _V_}
   - {name: e, type: sns, topic: _V_}
   - {name: f, type: sqs, queue: _V_}
@@ -140,6 +142,7 @@ sinks:
   - {name: pagers, type: notify, urls: ["json://example.com/hush-one", "mailto://me:hush-two@example.com"]}
   - {name: way, type: webhook, url: "https://example.com/hooks/hush-in-the-path%21/x?to=me&t=hush%2Bvalue&hush-alone"}
   - {name: room, type: slack, url: "https://example.com/services/T00000000/hush-of-the-channel"}
+  - {name: on-call, type: pagerduty, routing_key: hush-routing-key}
 """
 
 
@@ -153,7 +156,7 @@ def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Conf
         # of URLs: also what a receiver could repeat of them
         "https://example.com/services/T00000000/hush-of-the-channel", "hush%2Bvalue", "hush+value", "hush-alone",
         "hush-in-the-path!", "hush-in-the-path%21", "hush-of-the-channel",
-        "http://hush-user:hush-password@proxy:3128",
+        "http://hush-user:hush-password@proxy:3128", "hush-routing-key",
     ])  # fmt: skip
 
 

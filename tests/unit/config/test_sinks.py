@@ -95,6 +95,26 @@ def test_a_webhook_by_default_is_structured_unsigned_and_safe(sink: Callable[...
     assert (found.account, found.region) == (None, None)
 
 
+def test_an_alert_service_has_its_own_url_or_another(
+    sink: Callable[..., SinkSettings], fault: Callable[..., Fault]
+) -> None:
+    keys = "type: pagerduty, routing_key: '${K}'"
+    assert options(sink(keys, K="x"), "url", "changes") == ("https://events.pagerduty.com", False)
+    assert options(sink(f"{keys}, url: 'https://proxy.example.com/pd/'", K="x"), "url") == (
+        "https://proxy.example.com/pd",
+    )
+    for url, said in (
+        ("http://example.com", "http can be read on the network"),
+        ("https://127.0.0.1", "set `allow_private: true`"),
+        ("https://example.com/?a=b", "must not have a query"),
+        ("https://me:secret@example.com", "must not have a user name"),
+    ):
+        found = fault(f"{keys}, url: '{url}'", K="x")
+        assert found.path == "sinks[0].url"
+        assert said in found.message
+        assert "secret" not in found.message
+
+
 MAKE_ONE = (
     "this must be the base64 of 24 to 64 bytes, with or without whsec_ before it; "
     "`echo whsec_$(openssl rand -base64 32)` makes one"

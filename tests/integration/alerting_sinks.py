@@ -1,0 +1,47 @@
+"""A sink that knows incidents, at work against a receiver of its API on a real socket."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from tests.integration.receiver import Receiver
+from watcher.core.ports import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.integration.receiver import Received, Reply
+    from watcher.core.events import Event
+    from watcher.core.ports import SendOutcome, Sink
+    from watcher.core.settings import SinkOptions
+
+
+class Sending:
+    """A sink and its receiver."""
+
+    def __init__(self, sink: Sink, receiver: Receiver) -> None:
+        self.sink = sink
+        self.receiver = receiver
+
+    async def send(self, event: Event, **delivery: Any) -> SendOutcome:
+        """Send one event, as the first try."""
+        (outcome,) = await self.sink.send([Delivery(1, self.sink.name, event, **delivery)])
+        return outcome
+
+
+@asynccontextmanager
+async def sending(
+    options: type[SinkOptions], answer: Callable[[Received], Reply], *script: Reply, base: str = "", **keys: Any
+) -> AsyncIterator[Sending]:
+    """The sink of `options`, whose receiver answers by `script` and then as `answer` says."""
+    receiver = Receiver(*script, answer=answer)
+    await receiver.start()
+    reach = {"allow_http": True, "allow_private": True, "timeout": 30.0, "proxy": False, "ca_file": None}
+    made = options.model_construct(name="pager", url=receiver.url(base), **{**reach, **keys})  # type: ignore[attr-defined]
+    sink = made.sink(made)
+    try:
+        yield Sending(sink, receiver)
+    finally:
+        await sink.close()
+        await receiver.stop()

@@ -1,0 +1,42 @@
+"""What an event means for the alert of its subject, and the key of that alert."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.event_samples import FOUND, outage, reminder, sync, trial
+from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, READABLE, RETRIED, UNREADABLE, within
+from watcher.sinks.alerts import Step, alert_key, step_of
+
+if TYPE_CHECKING:
+    from watcher.core.events import Event
+
+
+@pytest.mark.parametrize(
+    ("event", "step"),
+    [
+        (FAILED_EVENT, Step.PROBLEM),
+        (FAILED_AGAIN, Step.PROBLEM),
+        (reminder(FAILED_EVENT, 2), Step.PROBLEM),
+        (UNREADABLE, Step.PROBLEM),
+        (within(outage(FOUND, over=True), "ongoing", "failed"), Step.PROGRESS),
+        (RETRIED, Step.PROGRESS),
+        (MENDED, Step.END),
+        (READABLE, Step.END),
+        (sync(), Step.OUTSIDE),
+        (trial(), Step.TEST),
+    ],
+)
+def test_only_a_problem_opens_an_alert_and_only_the_end_closes_it(event: Event, step: Step) -> None:
+    assert step_of(json.loads(event.body)) is step
+
+
+def test_the_key_is_the_subject_and_a_hash_where_that_is_too_long() -> None:
+    subject = "default/us-east-1/stack/" + "x" * 240
+    assert alert_key("default/us-east-1/stack/network", 255) == "watcher:default/us-east-1/stack/network"
+    assert alert_key(subject, len("watcher:") + len(subject)) == f"watcher:{subject}"
+    assert alert_key(subject, 255) == sha256(f"watcher:{subject}".encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""Sinks that know incidents: the receiver has one alert for a subject, which is opened, updated and closed.
+
+Every event and reminder of a subject has the same key, so a repeat changes the alert instead of opening another one.
+Only problems open an alert: a sink that was sent none is not sent the end of an incident either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, PlainValidator
+
+from watcher.config.fields import HTTP_URL, text_schema
+from watcher.config.url_readers import http_url
+from watcher.core.model import TEST_EVENT, Severity, severity
+from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.sinks.http import HttpOptions
+
+PARALLEL = 4
+"""Events that are sent at the same time, of different subjects."""
+
+MAX_POSTS = 2
+"""Posts for one event at most."""
+
+OUTSIDE = "not sent: the event belongs to no incident"
+"""The recorded answer for an event that concerns no alert."""
+
+PROGRESS = "not sent: it is neither a problem nor the end of the incident"
+"""The recorded answer for an event that changes nothing about an open alert."""
+
+
+class Step(StrEnum):
+    """What an event means for the alert of its subject."""
+
+    PROBLEM = "problem"
+    """There is a problem: the first of its incident, a further one, or a reminder of it."""
+    PROGRESS = "progress"
+    """Something happened during an incident that is neither a problem nor the end."""
+    END = "end"
+    OUTSIDE = "outside"
+    """The event belongs to no incident."""
+    TEST = "test"
+
+
+def step_of(event: Mapping[str, Any]) -> Step:
+    """Return what an event, a CloudEvent, means for the alert of its subject."""
+    if event["type"] == TEST_EVENT:
+        return Step.TEST
+    incident = event["data"].get("incident")
+    if incident is None:
+        return Step.OUTSIDE
+    if incident["state"] == "resolved":
+        return Step.END
+    return Step.PROBLEM if severity(event["type"]) is Severity.ERROR else Step.PROGRESS
+
+
+def alert_key(subject: str, longest: int) -> str:
+    """Return the key of a subject's alert: `watcher:<subject>`; if it is too long, the SHA-256 of that in hex.
+
+    `longest`: the most characters that the receiver accepts.
+    """
+    key = f"watcher:{subject}"
+    return key if len(key) <= longest else sha256(key.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A request: the path that is appended to the base URL, and the body, which is sent as JSON."""
+
+    path: str
+    body: Mapping[str, Any]
+
+
+class AlertSink:
+    """Makes the posts of an event, one after the other; a retry begins with the first again."""
+
+    def __init__(
+        self,
+        options: HttpOptions,
+        posts: Callable[[Mapping[str, Any], datetime], Sequence[Post] | str],
+        secret: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing is opened before the first send.
+
+        Args:
+            options: where the API is, and how it may be reached.
+            posts: returns the posts for an event, composed at a time, or the reason why there are none.
+            secret: is hidden where the receiver repeats it.
+            headers: are sent with every post.
+        """
+        self.name = options.name
+        self.limits = Limits(parallel=PARALLEL, deadline=MAX_POSTS * options.timeout + 1.0)
+        self._posts = posts
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._poster = options.poster([secret])
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
+        (delivery,) = deliveries
+        posts = self._posts(json.loads(delivery.body), datetime.now(UTC))
+        if isinstance(posts, str):
+            return [SendOutcome(delivery, Verdict.TAKEN, posts)]
+        verdict, answer = Verdict.TAKEN, ""
+        for post in posts:
+            body = json.dumps(post.body).encode()
+            verdict, answer = await self._poster.deliver(body, self._headers, path=post.path)
+            if verdict is not Verdict.TAKEN:
+                break
+        return [SendOutcome(delivery, verdict, answer)]
+
+    async def close(self) -> None:
+        await self._poster.close()
+
+
+def _base_url(value: object) -> str:
+    url = http_url(value, example="https://api.example.com")
+    if "?" in url or "#" in url:
+        raise ValueError("this URL must not have a query or a fragment: the path of the API is appended to it")
+    return url
+
+
+BaseUrl = Annotated[str, PlainValidator(_base_url), AfterValidator(lambda url: url.rstrip("/")), text_schema(HTTP_URL)]
+"""The URL to which the paths of an API are appended."""

@@ -1,0 +1,109 @@
+"""`pagerduty`: one alert for each subject, by PagerDuty's Events API v2.
+
+A trigger opens the alert of its key, or is added to the one that is open; a resolve ends it. PagerDuty also accepts a
+resolve of a key without an alert, which has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from watcher.config.fields import Boolean, Secret
+from watcher.messages.alert import Alert, alert_for
+from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, BaseUrl, Post, Step, alert_key, step_of
+from watcher.sinks.http import HttpOptions
+
+MAX_KEY = 255
+"""Characters that PagerDuty accepts of a deduplication key."""
+
+SUCCESS = "watcher.sync.succeeded"
+"""The type of the events that are also change events, with `changes`."""
+
+
+def posts(event: Mapping[str, Any], now: datetime, *, routing_key: str, changes: bool) -> Sequence[Post] | str:
+    """Return the posts for an event, or why there are none. `changes`: each success is a change event."""
+    alert, changed = alert_for(event, now), changes and event["type"] == SUCCESS
+    request = {"routing_key": routing_key, "dedup_key": alert_key(event["subject"], MAX_KEY)}
+    resolve = Post("/v2/enqueue", {**request, "event_action": "resolve"})
+    change = [Post("/v2/change/enqueue", {"routing_key": routing_key, **_change(event, alert)})] if changed else []
+    match step_of(event):
+        case Step.PROBLEM:
+            return [Post("/v2/enqueue", request | _trigger(event, alert, _severity(event)))]
+        case Step.TEST:
+            return [Post("/v2/enqueue", request | _trigger(event, alert, "info")), resolve]
+        case Step.END:
+            return [resolve, *change]
+        case Step.PROGRESS:
+            return change or PROGRESS
+        case Step.OUTSIDE:
+            return change or OUTSIDE
+
+
+def _trigger(event: Mapping[str, Any], alert: Alert, severity: str) -> dict[str, Any]:
+    data = event["data"]
+    where = data.get("target") or data.get("endpoint") or {}
+    payload = {
+        "summary": alert.title,
+        "source": event["subject"],
+        "severity": severity,
+        "timestamp": event["time"],
+        "component": where.get("kind") or where.get("api"),
+        "group": "/".join(where[key] for key in ("account", "region") if key in where),
+        "class": event["type"],
+        "custom_details": {**alert.details},
+    }
+    return {
+        "event_action": "trigger",
+        "client": "watcher",
+        **({"client_url": alert.home} if alert.home else {}),
+        "links": _links(alert),
+        "payload": {key: value for key, value in payload.items() if value},
+    }
+
+
+def _change(event: Mapping[str, Any], alert: Alert) -> dict[str, Any]:
+    payload = {
+        "summary": alert.title,
+        "source": event["subject"],
+        "timestamp": event["time"],
+        "custom_details": {**alert.details},
+    }
+    return {"payload": payload, "links": _links(alert)}
+
+
+def _links(alert: Alert) -> list[dict[str, str]]:
+    return [{"href": url, "text": name} for name, url in alert.links.items()]
+
+
+def _severity(event: Mapping[str, Any]) -> str:
+    """Return `error` for what does not work (a failed sync, a whole endpoint), `warning` for what may still work."""
+    failed = "failed" in event["data"]["incident"]["problems"]
+    return "error" if failed or event["type"] == "watcher.endpoint.unreadable" else "warning"
+
+
+class PagerDutySink(AlertSink):
+    """Triggers and resolves the alerts of one integration."""
+
+    def __init__(self, options: PagerDutyOptions) -> None:
+        key = options.routing_key.get_secret_value()
+        super().__init__(options, partial(posts, routing_key=key, changes=options.changes), key)
+
+
+class PagerDutyOptions(HttpOptions):
+    """Alerts in PagerDuty, opened, updated and resolved."""
+
+    sink: ClassVar = PagerDutySink
+
+    type: Literal["pagerduty"]
+    """The type of the sink."""
+    routing_key: Secret = Field(examples=["${PAGERDUTY_KEY}"])
+    """The integration key of an Events API v2 integration. A secret: take it from a variable."""
+    changes: Boolean = False
+    """Also send each successful sync as a change event, which notifies nobody."""
+    url: BaseUrl = Field(default="https://events.pagerduty.com", examples=["https://events.eu.pagerduty.com"])
+    """The URL of the API, without its path."""
