@@ -6,18 +6,21 @@ import asyncio
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
 
 from tests.support.simulator import Simulator, attempt
+from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.simulator.inventory import Connection, Repository
 from watcher.simulator.scenario import Scenario
 from watcher.simulator.subject import Subject
 from watcher.simulator.timeline import Scene, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK, stack
 from watcher.sources.proton import SERVICE_INSTANCE, TEMPLATE
+from watcher.stores import store_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -226,3 +229,17 @@ async def test_a_throttled_listing_is_tried_again(place: Place) -> None:
     place.simulator.world.fault(None, "throttling", calls=1)
     printed = await place.watcher("discover", "--kind", "stack")
     assert (printed.code, printed.err) == (0, "watcher: 2 found, 2 not watched, 3 calls\n")
+
+
+async def test_status_shows_what_rules_select_from_the_last_complete_listing(place: Place) -> None:
+    place.configure('discover: [{kind: stack, match: "s*"}]\nstate: sqlite:///watcher.db\n')
+    found = tuple(FoundTarget((("name", name),), {"repository": "org/infra"}) for name in ("shop", "network"))
+    store = store_for(f"sqlite:///{place.directory / 'watcher.db'}")
+    await store.open()
+    await store.keep_listing(Listing(ListingKey("default", "us-east-1", "stack"), datetime.now(UTC), found))
+    await store.close()
+    printed = await place.watcher("status", "--json")
+    (target,) = json.loads(printed.out)["targets"]
+    assert (printed.code, target["target"]["name"], target["seen"]) == (0, "shop", False)
+    assert target["target"]["repository"] == "org/infra"
+    assert place.simulator.calls == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
@@ -14,7 +16,7 @@ from tests.integration.conftest import FAST, a_config, a_stack, running
 from tests.support.simulator import Simulator
 from tests.support.waiting import until
 from watcher.core.listings import ListingKey
-from watcher.core.settings import Account, DiscoverRule, RateLimit
+from watcher.core.settings import Account, DiscoverRule, Http, RateLimit
 from watcher.simulator.faults import Fault
 from watcher.simulator.inventory import ACCOUNT, Place, Repository
 from watcher.simulator.scenario import FaultWindow, Scenario
@@ -157,11 +159,11 @@ async def test_a_listing_that_fails_changes_nothing(window: FaultWindow) -> None
             failed = [line for line in logs if line["event"] == "listing.failed"]
         assert [line["listing"] for line in failed] == ["default/us-east-1/stack"]
         assert (names(watch), watch.kinds()) == ({"a", "b", "gone"}, [])
-        assert watch.app.polling.lister.statuses()[KEY].error == failed[0]["error"]
+        assert watch.app.polling.lister.runs()[KEY].error == failed[0]["error"]
         house.moment[0] = 20
         await watch.until(lambda: names(watch) == {"a", "b", "late"})
         await watch.until(lambda: sorted(watch.kinds()) == ["target.discovered", "target.removed"])
-        assert watch.app.polling.lister.statuses()[KEY].error == ""
+        assert watch.app.polling.lister.runs()[KEY].error == ""
 
 
 async def test_a_failing_listing_holds_up_no_other() -> None:
@@ -291,3 +293,41 @@ async def test_listings_and_polls_together_keep_to_the_rate() -> None:
             await house.listed(watch, 2)  # though each target alone asks for ten calls a second
             at = [call.at for call in house.simulator.calls]
         assert all(later - earlier >= 0.9 for earlier, later in zip(at, at[21:], strict=False))
+
+
+async def test_the_page_and_the_metrics_show_what_is_found_and_how_old_the_listing_is() -> None:
+    denied = FaultWindow(Fault("access_denied"), operation="ListEnvironmentTemplates")
+    async with simulated(stacks("a", "b", "c", fault_windows=(denied,))) as house:
+        config = house.config(rule(match=("a", "b")), rule(TEMPLATE), targets=[a_stack("c")], http=Http("127.0.0.1", 0))
+        async with running(house.simulator, config) as watch, aiohttp.ClientSession() as session:
+            await watch.until(lambda: names(watch) == {"a", "b", "c"} and watch.app.web.url is not None)
+            await watch.until(lambda: all(run.tried for run in watch.app.polling.lister.runs().values()))
+
+            async def get(path: str) -> Any:
+                async with session.get(f"{watch.app.web.url}{path}") as response:
+                    assert response.status == 200
+                    return await response.text()
+
+            templates, found = json.loads(await get("/api/listings"))["listings"]
+            assert (templates["kind"], templates["api"], templates["completed_at"]) == ("template", "proton", None)
+            assert "AccessDeniedException" in templates["error"]
+            assert (found["kind"], found["found"], found["watched"], found["error"]) == ("stack", 3, 2, None)
+            assert found["completed_at"] is not None
+            rows = {row["name"]: row for row in json.loads(await get("/api/targets"))["targets"]}
+            assert {name: row["discovered"] for name, row in rows.items()} == {"a": True, "b": True, "c": False}
+            lines = [line for line in (await get("/metrics")).splitlines() if line.startswith("watcher_discovered")]
+            assert sorted(lines) == [
+                f'watcher_discovered_targets{{account="default",kind="{kind}",region="us-east-1"}} {count}'
+                for kind, count in (("stack", "2.0"), ("template", "0.0"))
+            ]
+
+
+async def test_a_daemon_with_rules_alone_is_ready_when_each_endpoint_was_asked() -> None:
+    denied = FaultWindow(Fault("access_denied"), operation="ListRepositoryLinks")
+    async with (
+        simulated(stacks("a", fault_windows=(denied,))) as house,
+        running(house.simulator, house.config()) as watch,
+    ):
+        assert watch.app.view.unready() != []
+        await watch.until(lambda: house.listings() > 0 and watch.app.view.unready() == [])
+        assert names(watch) == set()

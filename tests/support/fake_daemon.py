@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from watcher.core.events import Event
+    from watcher.core.listings import ListingKey
     from watcher.core.model import EndpointKey, Target
     from watcher.core.ports import Clock, Reader, Store
     from watcher.core.settings import Config
+    from watcher.observability.daemon_view import ListingStatus
 
 BEGAN = datetime(2026, 11, 23, 8, tzinfo=UTC)
 STACKS = """
@@ -78,6 +80,7 @@ class Peek:
     looks: dict[str, TargetStatus] = field(default_factory=dict)
     sink_looks: dict[str, SinkStatus] = field(default_factory=dict)
     endpoint_looks: dict[EndpointKey, EndpointStatus] = field(default_factory=dict)
+    listing_looks: dict[ListingKey, ListingStatus] = field(default_factory=dict)
     away: set[EndpointKey] = field(default_factory=set)
     """The endpoints that another watcher on the table polls."""
     observers: list[Any] = field(default_factory=list)
@@ -96,6 +99,9 @@ class Peek:
             for key, targets in self.config.endpoints.items()
             if key not in self.away
         }
+
+    def listings(self) -> Mapping[ListingKey, ListingStatus]:
+        return self.listing_looks
 
     def sinks(self) -> Mapping[str, SinkStatus]:
         return {

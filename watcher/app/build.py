@@ -61,7 +61,7 @@ def build(
         membership = Membership(
             store.shards, tenure, lambda: daemon.config, polling, recorder, relay, refresh=discovery.refresh
         )
-    daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership)
+    daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership, discovery)
     hub = Hub(daemon)
     metrics = Metrics(daemon, lambda: hub.streams)
     for each in (metrics, hub, *observers):

@@ -5,6 +5,7 @@ in between, the next listing has the same changes, and their events the same ids
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,13 +15,24 @@ import structlog
 
 from watcher.app.view import RunningDaemon
 from watcher.config.reloader import difference
-from watcher.core.discovery import ListingChange, Selection, Site, compare, select, sites, with_discovered
+from watcher.core.discovery import (
+    ListingChange,
+    Selection,
+    Site,
+    compare,
+    discovered,
+    is_present,
+    selections,
+    sites,
+    with_discovered,
+)
 from watcher.core.events import discovery_event
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Target
 from watcher.core.ports import Entry, Store
 from watcher.core.settings import Config
 from watcher.errors import StoreError
+from watcher.observability.daemon_view import ListingStatus
 from watcher.polling.observations import Observation, entry_of, observe_connection
 from watcher.polling.recorder import Recorder
 
@@ -56,7 +68,7 @@ class Discovery:
 
     def configured(self, config: Config) -> Config:
         """Return a configuration with what its rules select from the present listings."""
-        return with_discovered(config, _selected(config, self.listings, sites(config)).values())
+        return discovered(config, self.listings)
 
     def adopt(self, config: Config) -> Collection[ListingKey]:
         """Continue with the rules of another configuration; returns the listings that are not needed any more.
@@ -65,7 +77,7 @@ class Discovery:
         """
         gone = self.listings.keys() - config.listings.keys()
         self.listings = {key: listing for key, listing in self.listings.items() if key not in gone}
-        self._select(_selected(config, self.listings, sites(config)))
+        self._select(selections(config, self.listings))
         return gone
 
     def completed_at(self, key: ListingKey) -> datetime | None:
@@ -81,17 +93,17 @@ class Discovery:
             change = compare(before, key, found, daemon.clock.now(), config.state_retention)
             site = Site(key.account, key.region, config.listings[key].kind.name)
             listings = {**self.listings, key: change.listing}
-            selections = {**self.selections, **_selected(config, listings, [site])}
+            selected = {**self.selections, **selections(config, listings, [site])}
             try:
-                await self._record(config, change, self.selections[site], selections[site])
-                await self._record_statuses(config, change.listing, selections[site])
+                await self._record(config, change, self.selections[site], selected[site])
+                await self._record_statuses(config, change.listing, selected[site])
                 await self._recorder.keep_listing(change.listing)
                 self.listings = listings
-                self._select(selections)
+                self._select(selected)
             finally:
                 await self._put(with_discovered(config, self.selections.values()))
         if before is None:
-            log.info("listing.completed", listing=str(key), targets=len(found), watched=len(selections[site].targets))
+            log.info("listing.completed", listing=str(key), targets=len(found), watched=len(selected[site].targets))
 
     async def refresh(self) -> None:
         """Read the listings that other daemons of the table have made since, and watch what they have.
@@ -106,8 +118,27 @@ class Discovery:
             if news:
                 self.listings = {**self.listings, **news}
                 changed = [site for site, keys in sites(config).items() if not news.keys().isdisjoint(keys)]
-                self._select({**self.selections, **_selected(config, self.listings, changed)})
+                self._select({**self.selections, **selections(config, self.listings, changed)})
                 await self._put(with_discovered(config, self.selections.values()))
+
+    def statuses(self) -> dict[ListingKey, ListingStatus]:
+        """Return how the listings go: those that this daemon makes, and those that others on the table make."""
+        daemon = self._daemon()
+        runs = {} if daemon.polling.lister is None else daemon.polling.lister.runs()
+        watched = Counter((site, str(each.kind)) for site, at in self.selections.items() for each in at.targets)
+        statuses = {}
+        for key, plan in daemon.config.listings.items():
+            listing, run = self.listings.get(key), runs.get(key)
+            statuses[key] = ListingStatus(
+                api=plan.kind.api,
+                every=plan.every,
+                completed=listing.completed_at if listing else None,
+                found=sum(map(is_present, listing.targets)) if listing else 0,
+                watched=watched[Site(key.account, key.region, plan.kind.name), key.kind],
+                error=run.error if run else "",
+                made_here=run is not None,
+            )
+        return statuses
 
     async def keep_fresh(self) -> None:
         """Call `refresh` again and again, until cancelled."""
@@ -116,9 +147,9 @@ class Discovery:
             with suppress(StoreError):  # what writes to the store reports its trouble
                 await self.refresh()
 
-    def _select(self, selections: Mapping[Site, Selection]) -> None:
+    def _select(self, selected: Mapping[Site, Selection]) -> None:
         """Replace the selections; log each limit that leaves out another number of targets than before."""
-        for site, selection in selections.items():
+        for site, selection in selected.items():
             before = self.selections.get(site, Selection())
             for rule, count in selection.left_out:
                 if (rule, count) not in before.left_out:
@@ -131,7 +162,7 @@ class Discovery:
                         limit=rule.limit,
                         remedy="raise `limit`, or let `match` select fewer",
                     )
-        self.selections = selections
+        self.selections = selected
 
     async def _record(self, config: Config, change: ListingChange, before: Selection, after: Selection) -> None:
         """Record the events of what a listing adds to the selection of a site, and of what it removes."""
@@ -190,9 +221,3 @@ class Discovery:
         daemon.watch(config)
         if forgotten:
             await self._recorder.forget(forgotten)
-
-
-def _selected(config: Config, listings: Mapping[ListingKey, Listing], of: Iterable[Site]) -> dict[Site, Selection]:
-    """Return what the rules select at some sites."""
-    listed = {target.id for target in config.targets if target.found is None}
-    return {site: select(config, site, listings, listed) for site in of}

@@ -1,19 +1,26 @@
 """What the status page, the metrics and the reload report read of the running daemon."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from watcher.cluster.membership import Membership
 from watcher.config.reloader import ReloadStatus
+from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Clock, Reader
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
-from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
+from watcher.observability.daemon_view import EndpointStatus, ListingStatus, SinkStatus, TargetStatus
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
+
+if TYPE_CHECKING:
+    from watcher.app.discovery import Discovery
 
 
 @dataclass(eq=False)
@@ -28,6 +35,7 @@ class RunningDaemon:
     polling: PollerManager
     relay: Relay
     membership: Membership | None
+    discovery: Discovery
     stage: str = "it is starting"
     """Why the daemon as a whole is not ready; empty while it watches."""
 
@@ -53,6 +61,9 @@ class RunningDaemon:
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
         return self.polling.endpoint_statuses()
+
+    def listings(self) -> Mapping[ListingKey, ListingStatus]:
+        return self.discovery.statuses()
 
     def sinks(self) -> Mapping[str, SinkStatus]:
         return self.relay.statuses({sink.name: sink.type for sink in self.config.sinks})

@@ -1,5 +1,6 @@
 """`status`: the last known state of every target."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -8,6 +9,8 @@ from watcher.cli.options import config_option, examples, json_option, load_confi
 from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.cli.running import liveness_of, opened, run_to_end
+from watcher.core.discovery import discovered
+from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import for_people, rfc3339
 from watcher.core.status import Liveness
 from watcher.stores import reader_for
@@ -25,11 +28,12 @@ def status(config: str | None, *, as_json: bool) -> int:
     """
     settings = load_config(config)
 
-    async def read() -> tuple[dict[str, Any], Liveness]:
+    async def read() -> tuple[dict[str, Any], Mapping[ListingKey, Listing], Liveness]:
         async with opened(reader_for(settings.state)) as reader:
-            return await reader.records(), await liveness_of(reader, settings.state)
+            return await reader.records(), await reader.listings(), await liveness_of(reader, settings.state)
 
-    records, liveness = run_to_end(read())
+    records, listings, liveness = run_to_end(read())
+    settings = discovered(settings, listings)
     as_of, now = liveness.as_of, liveness.now
     if as_json:
         endpoints = [str(key) for key in settings.endpoints]

@@ -122,6 +122,19 @@ def select(config: Config, site: Site, listings: Mapping[ListingKey, Listing], l
     return Selection(tuple(selected), tuple(left_out))
 
 
+def selections(
+    config: Config, listings: Mapping[ListingKey, Listing], of: Iterable[Site] | None = None
+) -> dict[Site, Selection]:
+    """Return what the rules select from `listings` at some sites (None: at all)."""
+    listed = {target.id for target in config.targets if target.found is None}
+    return {site: select(config, site, listings, listed) for site in (sites(config) if of is None else of)}
+
+
+def discovered(config: Config, listings: Mapping[ListingKey, Listing]) -> Config:
+    """Return `config` with the targets that its rules select from `listings`."""
+    return with_discovered(config, selections(config, listings).values())
+
+
 def with_discovered(config: Config, selections: Iterable[Selection]) -> Config:
     """Return `config` with the selected targets beside those that it lists."""
     listed = (target for target in config.targets if target.found is None)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Target
 from watcher.core.ports import Clock, DeliveryQuery, DeliveryState, Reader
 from watcher.core.settings import Config
@@ -66,12 +67,21 @@ class EndpointStatus:
 
 @dataclass(frozen=True, slots=True)
 class ListingStatus:
-    """The listing of one account, region and kind, in this run."""
+    """The listing of one account, region and kind."""
 
-    tried: bool = False
-    """Whether it was made, with any outcome."""
-    error: str = ""
-    """Why the last one failed; empty: it did not."""
+    api: str
+    every: float
+    """Seconds between two listings."""
+    completed: datetime | None
+    """When it was last complete, also in an earlier run; None: never."""
+    found: int
+    """How many targets it has."""
+    watched: int
+    """How many of them the rules select."""
+    error: str
+    """Why the last one of this run failed; empty: it did not."""
+    made_here: bool
+    """False: another daemon on the same table makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,9 @@ class DaemonView(Protocol):
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
         """The endpoints that this daemon polls: all of the configuration, unless others share the table."""
+
+    def listings(self) -> Mapping[ListingKey, ListingStatus]:
+        """The listings that the rules of discovery need."""
 
     def sinks(self) -> Mapping[str, SinkStatus]:
         """The configured sinks by name."""

@@ -6,6 +6,7 @@ left the configuration are removed.
 """
 
 import json
+from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -193,6 +194,10 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
     reloads = CounterMetricFamily("watcher_config_reloads", "Reloads of the configuration.", labels=["outcome"])
     reloads.add_metric(["success"], loaded.successes)
     reloads.add_metric(["failure"], loaded.failures)
+    watched: Tally[tuple[str, str, str]] = Tally()
+    for key, listing in daemon.listings().items():
+        if listing.made_here:
+            watched[key.account, key.region, key.kind.partition("/")[0]] += listing.watched
     reloaded = "Whether the configuration that was read last is in use."
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),
@@ -200,6 +205,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
         _gauge("watcher_targets_stalled", "Targets whose sync has been unfinished for too long.", ("kind",), stalls),
         _gauge("watcher_targets_blocked", "Targets with an active sync blocker.", ("kind",), blocked),
         _gauge("watcher_targets_unreadable", "Targets whose status cannot be read.", ("kind",), unreadable),
+        _gauge("watcher_discovered_targets", "Targets that rules have found.", ("account", "region", "kind"), watched),
         _gauge("watcher_endpoint_readable", "Whether AWS answers for the endpoint.", ENDPOINT, readable),
         _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
         _gauge("watcher_config_reload_success", reloaded, (), {(): not loaded.faults}),

@@ -19,7 +19,6 @@ from watcher.core.model import EndpointKey
 from watcher.core.ports import Clock
 from watcher.core.settings import Config, ListingPlan, Retry
 from watcher.errors import PollFailed, Superseded
-from watcher.observability.daemon_view import ListingStatus
 from watcher.polling.retry import with_retries
 
 log = structlog.get_logger()
@@ -45,6 +44,16 @@ class Listings(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class ListingRun:
+    """The outcome of the last listing of this run."""
+
+    tried: bool = False
+    """Whether it was made, with any outcome."""
+    error: str = ""
+    """Why it failed; empty: it did not."""
+
+
 @dataclass(eq=False, slots=True)
 class _Job:
     """A listing that is repeated."""
@@ -52,7 +61,7 @@ class _Job:
     plan: ListingPlan
     ended: float = -inf
     """When it was last made (monotonic seconds); `-inf`: never."""
-    status: ListingStatus = field(default_factory=ListingStatus)
+    run: ListingRun = field(default_factory=ListingRun)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -94,9 +103,9 @@ class Lister:
         finally:
             self._group = None
 
-    def statuses(self) -> Mapping[ListingKey, ListingStatus]:
-        """Return how each listing goes that is made here."""
-        return {key: job.status for key, job in self._jobs.items()}
+    def runs(self) -> Mapping[ListingKey, ListingRun]:
+        """Return the outcome of each listing that is made here."""
+        return {key: job.run for key, job in self._jobs.items()}
 
     def _start(self, key: ListingKey) -> None:
         if self._group is not None:
@@ -115,7 +124,7 @@ class Lister:
                     await job.changed.wait()
 
     def _seconds_until_due(self, job: _Job) -> float:
-        pause = min(job.plan.every, FAILED_SECONDS) if job.status.error else job.plan.every
+        pause = min(job.plan.every, FAILED_SECONDS) if job.run.error else job.plan.every
         return job.ended + pause - self._clock.monotonic()
 
     def _last_ended(self, key: ListingKey) -> float:
@@ -134,7 +143,7 @@ class Lister:
             call = partial(self._call, endpoint, operation, parameters, plan.timeout)
             return await with_retries(call, self._retry)
 
-        before, error = job.status, ""
+        before, error = job.run, ""
         try:
             await self._listings.complete(key, await plan.listing(ask))
         except (PollFailed, Superseded) as failure:
@@ -146,4 +155,4 @@ class Lister:
             log.warning("listing.failed", listing=str(key), error=error, consequence="the last complete list stays")
         elif before.error and not error:
             log.info("listing.recovered", listing=str(key))
-        job.ended, job.status = self._clock.monotonic(), ListingStatus(tried=True, error=error)
+        job.ended, job.run = self._clock.monotonic(), ListingRun(tried=True, error=error)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher.aws.sessions import Sessions
-from watcher.core.discovery import select, sites, with_discovered
+from watcher.core.discovery import discovered
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import EndpointKey
 from watcher.core.settings import Config, ListingPlan
@@ -28,9 +28,7 @@ class Listed:
 
     def watched_by(self, config: Config, now: datetime) -> Config:
         """Return `config` with the targets that its rules select from what was found."""
-        listings = {key: Listing(key, now, tuple(found)) for key, found in self.found.items()}
-        listed = {target.id for target in config.targets}
-        return with_discovered(config, [select(config, site, listings, listed) for site in sites(config)])
+        return discovered(config, {key: Listing(key, now, tuple(found)) for key, found in self.found.items()})
 
 
 @asynccontextmanager

@@ -91,6 +91,11 @@ class Api:
         query.parameters(pairs)
         return await self._endpoints.get()
 
+    def listings(self, pairs: Pairs) -> Response:
+        """A row for each listing that the rules of discovery need."""
+        query.parameters(pairs)
+        return json_response(views.listings_view(self._daemon.listings(), self._daemon.clock.now()))
+
     async def sinks(self, pairs: Pairs) -> Response:
         """A row for each sink."""
         query.parameters(pairs)

@@ -8,6 +8,7 @@ from typing import Any
 from watcher import __version__
 from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.events import Event, target_to_json
+from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
@@ -15,7 +16,15 @@ from watcher.core.state import Known, Outage, Record, attempt_to_json, blocker_t
 from watcher.core.status import active, outage_of, reason_of, stalled, standing
 from watcher.delivery.explain import explain
 from watcher.messages.links import links, repository_name
-from watcher.observability.daemon_view import Backlog, DaemonView, EndpointStatus, SinkState, SinkStatus, TargetStatus
+from watcher.observability.daemon_view import (
+    Backlog,
+    DaemonView,
+    EndpointStatus,
+    ListingStatus,
+    SinkState,
+    SinkStatus,
+    TargetStatus,
+)
 from watcher.util.redaction import redact, redacted_excerpt
 
 MAX_NOTE_BYTES = 500
@@ -30,11 +39,12 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
     known = record.known if record else None
     attempt = known.attempt if known else None
     blockers = record.blockers if record else ()
-    revision = (attempt.target_revision if attempt else None) or {}
+    revision, found = (attempt.target_revision if attempt else None) or {}, target.found or {}
     return {
         **_fields(target, "id", "account", "region", "name", "title", "interval"),
         "kind": target.kind.name,
         "labels": dict(target.labels),
+        "discovered": target.found is not None,
         "status": attempt.status if attempt else None,
         "standing": standing(record, endpoint).value,
         "since": rfc3339(known.since) if known else None,
@@ -45,8 +55,8 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "consecutive_failures": known.failures if known else 0,
         "sha": attempt.sha or None if attempt else None,
         "commit_url": links(revision)[1],
-        "repository": repository_name(revision) or None,
-        "branch": revision.get("branch") or None,
+        "repository": repository_name(revision) or found.get("repository"),
+        "branch": revision.get("branch") or found.get("branch"),
         "note": redacted_excerpt(reason_of(attempt, blockers), MAX_NOTE_BYTES),
         "active": active(known),
     }
@@ -162,6 +172,22 @@ def _endpoint(
         "outage": None if outage is None else _outage(outage),
         "load": None if load is None else load_to_json(load),
     }
+
+
+def listings_view(statuses: Mapping[ListingKey, ListingStatus], now: datetime) -> dict[str, Any]:
+    """`/api/listings`: those that failed first."""
+    rows = [
+        {
+            "id": str(key),
+            **_fields(key, "account", "region"),
+            "kind": key.kind.partition("/")[0],
+            **_fields(status, "api", "every", "found", "watched", "made_here"),
+            "completed_at": time_or_none(status.completed),
+            "error": redact(status.error) or None,
+        }
+        for key, status in statuses.items()
+    ]
+    return {"now": rfc3339(now), "listings": sorted(rows, key=lambda row: (row["error"] is None, row["id"]))}
 
 
 def sinks_view(statuses: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:

@@ -28,6 +28,7 @@ GAUGES: dict[str, set[str]] = {
     "watcher_outbox_pending": {"sink"},
     "watcher_outbox_oldest_seconds": {"sink"},
     "watcher_dead_letters": {"sink"},
+    "watcher_discovered_targets": {"account", "region", "kind"},
     "watcher_endpoint_readable": ENDPOINT,
     "watcher_sink_up": {"sink"},
     "watcher_config_reload_success": set(),

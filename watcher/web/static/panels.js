@@ -1,8 +1,8 @@
-// The panels beside the targets: the latest events, the endpoints and the sinks.
+// The panels beside the targets: the latest events, the endpoints, the listings and the sinks.
 
 import { commit, el, keyed, mark, moment, setText, isolated } from "./dom.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
-import { watch } from "./time.js?v=HASH";
+import { span, watch } from "./time.js?v=HASH";
 import { eventTitle, eventWords, plural } from "./words.js?v=HASH";
 
 const SHOWN = 50;
@@ -99,6 +99,25 @@ function needs(load) {
     dollars(load.trail_dollars_a_month_without_repositories);
   return `needs ${plural(round(load.requests_per_second), "call")} a second, ${price}` +
     (load.repositories ? ` (${without})` : "");
+}
+
+/** What the rules of discovery find; the panel is hidden without rules. */
+export function showListings(listings) {
+  byId("listings").hidden = listings.length === 0;
+  fill(byId("listing-list"), byId("no-listings"), listings, (each) => each.id, listingItem);
+}
+
+function listingItem(each) {
+  const [standing, word] = each.error
+    ? ["unreadable", "Failed"]
+    : each.completed_at ? ["succeeded", "Listed"] : ["not_seen", "Not listed yet"];
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "complete ", moment("ago", each.completed_at, "never"))),
+    el("p", { class: "about" }, isolated(each.account), " · ", isolated(each.region), " · ", each.kind),
+    el("p", { class: "dim" }, `${plural(each.watched, "target")} watched of ${each.found.toLocaleString("en")} found, listed every ${span(each.every)}`,
+      each.made_here ? "" : ", by another daemon"),
+    each.error && el("p", { class: "problem" }, isolated(each.error)),
+  );
 }
 
 const SINK_STATES = {

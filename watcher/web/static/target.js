@@ -99,6 +99,7 @@ function factsOf(row) {
     ["Kind", "text", row.kind],
     ["Account", "text", row.account],
     ["Region", "text", row.region],
+    ["Watched because", "text", row.discovered ? "discovery found it" : "the configuration lists it"],
     ["Labels", "labels", ...labels],
     ["Commit", "commit", row.sha, row.commit_url],
     ["Repository", "text", row.repository && [row.repository, row.branch].filter(Boolean).join(" @ ")],
