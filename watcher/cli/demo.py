@@ -23,10 +23,12 @@ from watcher.core.model import Target
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.core.settings import Config
 from watcher.errors import SinkClosed
+from watcher.messages.phrases import counted
 from watcher.observability import logs
 from watcher.simulator.generator import generate
 from watcher.simulator.server import Simulator
 from watcher.simulator.world import World
+from watcher.sources.proton import TEMPLATE
 
 ACCOUNT, REGION = "demo", "us-east-1"
 
@@ -59,12 +61,15 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
     os.environ |= CREDENTIALS
     simulator = Simulator(World(generate(seed, pace=pace)))
     url = await simulator.start()
-    targets = simulator.world.scenario.targets(region=REGION)
+    templates = [each for each in simulator.world.scenario.targets(region=REGION) if each.kind is TEMPLATE]
     try:
         with tempfile.TemporaryDirectory(prefix="watcher-demo-") as folder:
-            config = demo_config(targets, url, Path(folder) / "demo.db", pace)
+            config = demo_config(templates, url, Path(folder) / "demo.db", pace)
             if not as_json:
-                click.echo(f"Simulated AWS at {url}, {pace:g} times real speed; watching {len(targets)} targets.")
+                click.echo(f"Simulated AWS at {url}, {pace:g} times real speed.")
+                click.echo(
+                    f"Watching {counted(len(templates), 'template')}, and the stacks and connections that AWS lists."
+                )
             if seconds is not None:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
             sink = _PrintingSink(EventPrinter(as_json=as_json, within=f"{ACCOUNT}/{REGION}/"))
@@ -79,13 +84,13 @@ async def play(stop: asyncio.Event, *, seed: int, pace: float, seconds: float | 
             if not as_json:
                 click.echo(f"\n{sink.printed} events, {len(simulator.calls)} API calls. Current status:")
                 now = datetime.now(UTC)
-                print_targets(status_rows(config, app.recorder.records, now), now)
+                print_targets(status_rows(app.view.config, app.recorder.records, now), now)
     finally:
         await simulator.stop()
 
 
-def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float) -> Config:
-    """Return the daemon's configuration for the simulator's targets, made from a text as a user's is."""
+def demo_config(templates: Sequence[Target], url: str, database: Path, pace: float) -> Config:
+    """Return the daemon's configuration for the simulator, made from a text as a user's is."""
     settings: dict[str, Any] = {
         "state": f"sqlite:///{database}",
         "http": {"listen": "127.0.0.1:0"},
@@ -97,9 +102,9 @@ def demo_config(targets: Sequence[Target], url: str, database: Path, pace: float
             "stalled_after": _milliseconds(90 / pace),
         },
         "rate_limit": {"requests_per_second": 20},
+        "templates": [dict(template.identity) for template in templates],
+        "discover": [{"kind": kind, "every": _milliseconds(20 / pace)} for kind in ("stack", "connection")],
     }
-    for target in targets:
-        settings.setdefault(target.kind.section, []).append(dict(target.identity))
     return parse(Document("the demo's configuration", json.dumps(settings).encode()), {}, lambda _: None)
 
 

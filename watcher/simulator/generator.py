@@ -1,12 +1,14 @@
 """A random scenario from a seed: a dozen templates and stacks that get commits, sync, fail and recover."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, SUCCEEDED, SyncEvent
 from watcher.simulator.faults import Fault
+from watcher.simulator.inventory import Connection
 from watcher.simulator.scenario import FaultWindow, Scenario
-from watcher.simulator.subject import Subject
+from watcher.simulator.subject import Blocker, Span, Subject
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK
 from watcher.sources.proton import TEMPLATE
@@ -23,6 +25,8 @@ TEMPLATES = (
     ("SERVICE", "queue-worker", "1"),
     ("SERVICE", "scheduled-job", "1"),
 )
+REPOSITORY = f"{ORGANISATION}/infrastructure"
+LATE_STACK = "search-index"
 STACKS = ("network", "orders-db", "orders-api", "payments-api", "cdn", "observability", "feature-flags")
 
 TEMPLATE_FAILURES = (
@@ -40,14 +44,15 @@ STACK_FAILURES = (
 
 
 def generate(seed: int, *, pace: float = 1.0) -> Scenario:
-    """A scenario of thirteen targets; the same seed returns the same one, `pace` times as fast.
+    """A scenario of six templates and eight stacks; the same seed returns the same one, `pace` times as fast.
 
-    One attempt stalls, one target has never synced at first, one is not found for a while, and AWS throttles once.
+    One attempt stalls, one target has never synced at first, one is not found for a while, and AWS throttles once. One
+    stack is blocked for a while, one is created late, and a connection waits to be completed.
     """
     random = Random(seed)
     subjects = [
         *(_template(type_, name, version) for type_, name, version in TEMPLATES),
-        *(Subject(STACK, (("name", name),), repository=f"{ORGANISATION}/infrastructure") for name in STACKS),
+        *(Subject(STACK, (("name", name),), repository=REPOSITORY) for name in STACKS),
     ]
     stalling, missing, unsynced = random.sample(range(len(subjects)), 3)
     timelines = tuple(
@@ -63,7 +68,23 @@ def generate(seed: int, *, pace: float = 1.0) -> Scenario:
         FaultWindow(Fault("not_found"), key=subjects[missing].key, begin=missing_from, end=missing_from + 240),
         FaultWindow(Fault("throttling"), api=STACK.api, begin=throttled_from, end=throttled_from + 30),
     )
-    return Scenario(f"seed {seed}", timelines, windows).at_pace(pace)
+    random = Random(f"seed {seed}")  # of its own, so that the stories above do not depend on it
+    blocked = random.randrange(len(TEMPLATES), len(subjects))
+    begin, created, completed = random.uniform(60, 150), random.uniform(60, 200), random.uniform(200, 320)
+    blocker = Blocker(Span(begin, begin + 200), contexts=(("ConfigFile", subjects[blocked].config_file),))
+    late = Subject(STACK, (("name", LATE_STACK),), repository=REPOSITORY, absent=(Span(0.0, created),))
+    return Scenario(
+        f"seed {seed}",
+        (
+            *(
+                (replace(each, blockers=(blocker,)) if each is subjects[blocked] else each, line)
+                for each, line in timelines
+            ),
+            (late, Timeline(tuple(_scenes(random, late, stalls=False, unsynced=False)), repeat=True)),
+        ),
+        windows,
+        connections=(Connection("gitlab", "GitLab", ((0.0, "PENDING"), (completed, "AVAILABLE"))),),
+    ).at_pace(pace)
 
 
 def _template(type_: str, name: str, version: str) -> Subject:

@@ -84,9 +84,12 @@ def test_the_example_of_an_event_has_the_published_form() -> None:
     )
 
 
-def test_the_demos_configuration_watches_all_of_the_made_up_world() -> None:
+def test_the_demos_configuration_lists_or_discovers_all_of_the_made_up_world() -> None:
     config = parse(Document("demo.yaml", (CONFIG / "demo.yaml").read_bytes()), SURROUNDINGS, lambda _: None)
-    assert {target.id for target in config.targets} == {target.id for target in generate(1).targets("demo")}
+    discovered = {kind.name for rule in config.discover for kind in rule.kinds}
+    world = {target.id for target in generate(1).targets("demo") if target.kind.name not in discovered}
+    assert {target.id for target in config.targets} == world
+    assert discovered == {"stack", "connection"}
 
 
 def test_the_example_of_a_scenario_is_one() -> None:

@@ -168,7 +168,7 @@ def test_a_random_scenario_has_every_kind_of_trouble(clock: Clock) -> None:
     scenario = generate(1)
     made = World(scenario, clock)
     shown = [each for target in scenario.targets() for each in made.timeline(target, 3600)]
-    assert len(scenario.targets()) == 13
+    assert len(scenario.targets()) == 14
     assert {target.kind for target in scenario.targets()} == {TEMPLATE, STACK}
     assert {each.status for each in shown} >= {IN_PROGRESS, SUCCEEDED, FAILED}
     assert any(each.end - each.begin > 1800 for each in shown if each.status == IN_PROGRESS), "one stalls"
