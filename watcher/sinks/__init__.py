@@ -3,6 +3,7 @@
 SINKS: dict[str, str] = {
     "eventbridge": "watcher.sinks.eventbridge:EventBridgeOptions",
     "file": "watcher.sinks.file:FileOptions",
+    "jsm": "watcher.sinks.jsm:JsmOptions",
     "notify": "watcher.sinks.notify:NotifyOptions",
     "pagerduty": "watcher.sinks.pagerduty:PagerDutyOptions",
     "slack": "watcher.sinks.slack:SlackOptions",

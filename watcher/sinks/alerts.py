@@ -60,6 +60,14 @@ def step_of(event: Mapping[str, Any]) -> Step:
     return Step.PROBLEM if severity(event["type"]) is Severity.ERROR else Step.PROGRESS
 
 
+def is_error(event: Mapping[str, Any]) -> bool:
+    """Return whether a problem means that something does not work: a sync failed, or a whole endpoint is unreadable.
+
+    In the other cases, such as a sync that is stalled, it may still work.
+    """
+    return event["type"] == "watcher.endpoint.unreadable" or "failed" in event["data"]["incident"]["problems"]
+
+
 def alert_key(subject: str, longest: int) -> str:
     """Return the key of a subject's alert: `watcher:<subject>`; if it is too long, the SHA-256 of that in hex.
 
@@ -99,7 +107,7 @@ class AlertSink:
         self.limits = Limits(parallel=PARALLEL, deadline=MAX_POSTS * options.timeout + 1.0)
         self._posts = posts
         self._headers = {"Content-Type": "application/json", **(headers or {})}
-        self._poster = options.poster([secret])
+        self._poster = options.poster([secret], secret_url=False)
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         (delivery,) = deliveries

@@ -123,11 +123,11 @@ class HttpOptions(ReceiverOptions):
         """
         yield from secret_parts(_plain(self.url), value=8, segment=16)
 
-    def poster(self, secrets: Collection[str] = ()) -> Poster:
-        """Return what posts to the URL; `secrets`: values that are hidden where the receiver repeats them."""
+    def poster(self, secrets: Collection[str] = (), *, secret_url: bool = True) -> Poster:
+        """Return what posts to the URL; see there."""
         from watcher.sinks.poster import Poster
 
-        return Poster(_plain(self.url), self, secrets)
+        return Poster(_plain(self.url), self, secrets, secret_url=secret_url)
 
 
 def _plain(url: str | SecretStr) -> str:

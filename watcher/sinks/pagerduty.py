@@ -15,7 +15,7 @@ from pydantic import Field
 
 from watcher.config.fields import Boolean, Secret
 from watcher.messages.alert import Alert, alert_for
-from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, BaseUrl, Post, Step, alert_key, step_of
+from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, BaseUrl, Post, Step, alert_key, is_error, step_of
 from watcher.sinks.http import HttpOptions
 
 MAX_KEY = 255
@@ -33,7 +33,8 @@ def posts(event: Mapping[str, Any], now: datetime, *, routing_key: str, changes:
     change = [Post("/v2/change/enqueue", {"routing_key": routing_key, **_change(event, alert)})] if changed else []
     match step_of(event):
         case Step.PROBLEM:
-            return [Post("/v2/enqueue", request | _trigger(event, alert, _severity(event)))]
+            severity = "error" if is_error(event) else "warning"
+            return [Post("/v2/enqueue", request | _trigger(event, alert, severity))]
         case Step.TEST:
             return [Post("/v2/enqueue", request | _trigger(event, alert, "info")), resolve]
         case Step.END:
@@ -78,12 +79,6 @@ def _change(event: Mapping[str, Any], alert: Alert) -> dict[str, Any]:
 
 def _links(alert: Alert) -> list[dict[str, str]]:
     return [{"href": url, "text": name} for name, url in alert.links.items()]
-
-
-def _severity(event: Mapping[str, Any]) -> str:
-    """Return `error` for what does not work (a failed sync, a whole endpoint), `warning` for what may still work."""
-    failed = "failed" in event["data"]["incident"]["problems"]
-    return "error" if failed or event["type"] == "watcher.endpoint.unreadable" else "warning"
 
 
 class PagerDutySink(AlertSink):

@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 import socket
 import ssl
-import string
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -37,7 +34,6 @@ from aiohttp import (
     TCPConnector,
 )
 from multidict import CIMultiDict
-from yarl import URL
 
 from watcher import __version__
 from watcher.aws.profiles import system_ca_fault
@@ -51,9 +47,11 @@ from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
 from watcher.util.ip_addresses import address_refusal, host_refusal
 from watcher.util.redaction import HIDDEN, hider
+from watcher.util.verbatim_urls import verbatim
 
 if TYPE_CHECKING:
     from aiohttp import AddrInfoType, ClientResponse
+    from yarl import URL
 
 
 MAX_RESPONSE_BYTES = 65_536
@@ -71,15 +69,17 @@ class Poster:
     """Posts to one URL, or to paths below it, several posts at the same time if asked to; connections are kept open.
 
     Half of `options.timeout` may be spent on connecting. `secrets`: values that are sent to the receiver and hidden
-    where it repeats them. Nothing is opened before the first post.
+    where it repeats them; with `secret_url` also the parts of the URL. Nothing is opened before the first post.
     """
 
-    def __init__(self, url: str, options: ReceiverOptions, secrets: Collection[str] = ()) -> None:
+    def __init__(
+        self, url: str, options: ReceiverOptions, secrets: Collection[str] = (), *, secret_url: bool = True
+    ) -> None:
         self._base = url
         self._url = verbatim(url)
         # All but the host of a webhook's URL is often its only secret, and a part of it is enough.
-        parts = secret_parts(url, value=4, segment=8)
-        self._hide = hider(secrets, [self._url.raw_path_qs, *parts])
+        parts = [self._url.raw_path_qs, *secret_parts(url, value=4, segment=8)] if secret_url else []
+        self._hide = hider(secrets, parts)
         shown = str(self._url.origin().with_path(f"/{HIDDEN}", encoded=True))
         server, port = self._url.raw_host or "", self._url.port or 0
         self._span = partial(span, "POST", client=True, method="POST", server=server, port=port, url=shown)
@@ -105,7 +105,7 @@ class Poster:
                 asyncio.timeout(self._timeout),
                 session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
-                wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+                wait = retry_after(_wait_header(answer), datetime.now(UTC))
                 response = Response(answer.status, self._hide(answer.reason or ""), retry_after=wait)
                 response = replace(response, text=self._hide(first_line(await _beginning(answer))))
         # The messages of aiohttp's own errors have the whole URL in them, so they are not used.
@@ -227,16 +227,9 @@ class _RefusedError(OSError):
         return self.strerror or ""
 
 
-def verbatim(url: str) -> URL:
-    """Return the URL with its path and query byte for byte as written: receivers check signatures over them.
-
-    Only letters beyond ASCII are encoded. The host is normalized.
-    """
-    host = URL(url)
-    written = re.sub(r"^[^:]+://[^/?#]*/?|#.*", "", url)
-    # The query is passed as a part of the path, so that yarl also keeps an empty one.
-    path = "/" + quote(written, safe=string.punctuation)
-    return URL.build(scheme=host.scheme, authority=host.raw_authority, path=path, encoded=True)
+def _wait_header(answer: ClientResponse) -> str | None:
+    """The header that says how long to wait: the standard one, or Atlassian's."""
+    return answer.headers.get("Retry-After") or answer.headers.get("X-RateLimit-Period-In-Sec")
 
 
 async def _beginning(answer: ClientResponse) -> str:

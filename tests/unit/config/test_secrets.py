@@ -26,6 +26,7 @@ SECRET_FIELDS = {
     "url": "sinks: [{name: a, type: slack, url: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "urls": "sinks: [{name: a, type: notify, urls: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
     "routing_key": "sinks: [{name: a, type: pagerduty, routing_key: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "api_key": "sinks: [{name: a, type: jsm, api_key: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "header of traces": "tracing: {endpoint: https://x.y, headers: {A: %s}}\nstacks: [{name: x}]\nwrong: 1\n",
     "secret of another sink": "sinks: [{name: a, type: stdout, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
 }
@@ -80,6 +81,7 @@ sinks:
   - {name: b, type: slack, url: _V_, proxy: _V_, template: _V_, group_wait: _V_, timeout: _V_}
   - {name: c, type: notify, urls: [_V_], template: _V_, title_template: _V_}
   - {name: p, type: pagerduty, routing_key: _V_, changes: _V_, url: _V_}
+  - {name: j, type: jsm, api_key: _V_, url: _V_}
   - {name: d, type: eventbridge, bus: _V_, account: _V_, region: _V_, endpoint_url: _V_}
   - {name: e, type: sns, topic: _V_}
   - {name: f, type: sqs, queue: _V_}
@@ -143,6 +145,7 @@ sinks:
   - {name: way, type: webhook, url: "https://example.com/hooks/hush-in-the-path%21/x?to=me&t=hush%2Bvalue&hush-alone"}
   - {name: room, type: slack, url: "https://example.com/services/T00000000/hush-of-the-channel"}
   - {name: on-call, type: pagerduty, routing_key: hush-routing-key}
+  - {name: jira, type: jsm, api_key: hush-api-key}
 """
 
 
@@ -156,7 +159,7 @@ def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Conf
         # of URLs: also what a receiver could repeat of them
         "https://example.com/services/T00000000/hush-of-the-channel", "hush%2Bvalue", "hush+value", "hush-alone",
         "hush-in-the-path!", "hush-in-the-path%21", "hush-of-the-channel",
-        "http://hush-user:hush-password@proxy:3128", "hush-routing-key",
+        "http://hush-user:hush-password@proxy:3128", "hush-routing-key", "hush-api-key",
     ])  # fmt: skip
 
 
