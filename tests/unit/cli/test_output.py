@@ -231,7 +231,7 @@ def test_text_that_rich_would_dress_up_stays_as_it_is(terminal: Callable[..., Te
 
 
 WHY = "Template validation error: unresolved reference to resource 'TaskRole'"
-FIRST = "2026-11-23 09:30:00 UTC  sync.failed        {id}"
+FIRST = "2026-11-23 09:30:00 UTC  sync.failed             {id}"
 SECOND = f"prod/eu-west-1/stack/network  {WHY}, sha-88, first seen, 3 failures in a row"
 
 
@@ -241,7 +241,7 @@ SECOND = f"prod/eu-west-1/stack/network  {WHY}, sha-88, first seen, 3 failures i
         (5000, "", [f"{FIRST}  {SECOND}"]),
         (120, "", [FIRST, f"  {SECOND[:117]}…"]),
         (80, "", [FIRST, f"  {SECOND[:77]}…"]),
-        (80, "prod/eu-west-1/", ["09:30:00 UTC  sync.failed        stack/network", f"  {WHY}, sha-8…"]),
+        (80, "prod/eu-west-1/", ["09:30:00 UTC  sync.failed             stack/network", f"  {WHY}, sha-8…"]),
     ],
 )
 def test_an_event_is_printed_with_time_type_id_target_and_cause_in_two_lines_at_most(
