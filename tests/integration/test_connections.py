@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.integration.conftest import VALID, running
 from tests.integration.test_discovery import QUIET, House, a_subject, rule, simulated
+from tests.integration.test_metrics import scrape, value
 from watcher.core.listings import ListingKey
-from watcher.core.settings import Account
+from watcher.core.reminders import reminder_requests
+from watcher.core.settings import Account, SinkSettings
 from watcher.core.state import KnownConnection
+from watcher.polling.check import CheckResult, check_all
 from watcher.simulator.inventory import Connection
 from watcher.simulator.scenario import Scenario
 from watcher.sources.codeconnections import CONNECTION, STACK
+from watcher.web.views import committed_row, target_view
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +79,29 @@ async def test_each_change_of_a_connection_is_an_event_and_it_is_not_polled() ->
         assert {call.operation for call in house.simulator.calls} == {"ListConnections"}
 
 
+async def test_a_connection_is_on_the_page_in_the_metrics_and_in_reminders() -> None:
+    reminded = SinkSettings("stdout", "stdout", remind_every=60.0)
+    async with (
+        simulated(scenario(github((0, "ERROR")))) as house,
+        running(house.simulator, config(house, sinks=(reminded,))) as watch,
+    ):
+        (event,) = await statuses(watch, "ERROR")
+        view = watch.app.view
+        await watch.until(lambda: len(view.config.targets) == 1)
+        (target,) = view.config.targets
+        record = view.records[target.id]
+        row = committed_row(target, record, None) | target_view(target, record)
+        assert (row["standing"], row["status"], row["title"]) == ("unavailable", "ERROR", "github")
+        assert row["since"] is not None
+        assert "connect it again" in row["note"]
+        assert row["console_url"].endswith(target.id.rpartition("/")[2])
+        samples = await scrape(watch.app.metrics)
+        assert value(samples, "watcher_targets", kind="connection", status="ERROR") == 1
+        assert value(samples, "watcher_targets", kind="connection", status="AVAILABLE") == 0
+        (request,) = reminder_requests(view.config, view.records, view.clock.now())
+        assert (request.subject, request.type, request.mark) == (target.id, event["type"], "ERROR")
+
+
 async def test_a_connection_that_is_available_at_first_sight_is_no_event() -> None:
     async with simulated(scenario(github((0, "AVAILABLE")))) as house, running(house.simulator, config(house)) as watch:
         await watch.until(lambda: len(watch.app.view.config.targets) == 1)
@@ -110,6 +140,17 @@ async def test_two_accounts_that_share_a_connection_report_it_with_the_same_id()
             assert first["id"] == second["id"]
             assert {first["source"], second["source"]} == {"/watcher/a/us-east-1", "/watcher/b/us-east-1"}
             assert ":999988887777:connection/" in first["data"]["connection"]["arn"]
+
+
+@pytest.mark.parametrize(("status", "result"), [("AVAILABLE", CheckResult.OK), ("PENDING", CheckResult.WARNING)])
+async def test_a_check_lists_connections_and_warns_of_those_that_are_not_available(
+    status: str, result: CheckResult
+) -> None:
+    async with simulated(scenario(github((0, status)))) as house:
+        check = await check_all(config(house), datetime.now(UTC))
+        assert [finding.status_of_connection for finding in check.findings] == [status]
+        assert check.result is result
+        assert [call.operation for call in house.simulator.calls] == ["ListConnections"]
 
 
 async def test_stacks_and_connections_of_one_endpoint_are_found_side_by_side() -> None:

@@ -197,8 +197,8 @@ async def test_what_is_worst_comes_first(site: Site) -> None:
     ]  # fmt: skip
     counts = (await site.get("/api/status"))[1]["counts"]
     assert counts == {
-        "unreadable": 2, "failed": 2, "blocked": 0, "stalled": 0, "unknown": 1, "never_synced": 1, "not_seen": 0,
-        "active": 1, "succeeded": 0,
+        "unreadable": 2, "failed": 2, "blocked": 0, "unavailable": 0, "stalled": 0, "unknown": 1,
+        "never_synced": 1, "not_seen": 0, "active": 1, "succeeded": 0, "available": 0,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from watcher.cli.running import run_to_end
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json, blocker_to_json
 from watcher.core.status import Status, reason_of
+from watcher.messages.connections import connection_note
 from watcher.observability import logs
 from watcher.polling.check import Finding, check_all
 from watcher.util.redaction import printable
@@ -53,8 +54,13 @@ def check_rows(findings: Iterable[Finding]) -> list[Row]:
     rows = []
     for finding in findings:
         error, attempt = finding.error, finding.snapshot.latest if finding.snapshot else None
-        note = f"{error.code}: {error.message}" if error else reason_of(attempt, finding.blockers)
-        rows.append(Row(finding.target, finding.status, attempt, note))
+        status = finding.status_of_connection
+        note = (
+            f"{error.code}: {error.message}"
+            if error
+            else connection_note(status) or reason_of(attempt, finding.blockers)
+        )
+        rows.append(Row(finding.target, finding.status, attempt, note, status))
     return rows
 
 
@@ -64,7 +70,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     return {
         "target": target_to_json(finding.target),
         "result": finding.result.name.lower(),
-        "status": latest and latest.status,
+        "status": latest.status if latest else finding.status_of_connection or None,
         "stalled": finding.status is Status.STALLED,
         "blockers": [blocker_to_json(blocker) for blocker in finding.blockers],
         "attempt": latest and attempt_to_json(latest),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from watcher.core.connections import AVAILABLE
 from watcher.core.model import FAILED, rfc3339
 from watcher.core.ports import ReminderRequest
 from watcher.core.routing import muted_by, why_not
@@ -37,9 +38,9 @@ def due(request: ReminderRequest, body: str, recorded: float, last: tuple[int, f
     `body` and `recorded` are those of the event, `last` the number and the end of its last delivery to the sink. Times
     are seconds since 1970.
     """
-    parts = {"attempt": Optional({}), "error": Optional({}), "blocker": Optional({})}
+    parts = {"attempt": Optional({}), "error": Optional({}), "blocker": Optional({}), "connection": Optional({})}
     data = parse(body, {"data": parts}, "event.body")["data"]
-    marks = (("blocker", "id"), ("error", "since"), ("attempt", "startedAt"))
+    marks = (("connection", "status"), ("blocker", "id"), ("error", "since"), ("attempt", "startedAt"))
     mark = next(((data.get(part) or {}).get(key) for part, key in marks if data.get(part)), None)
     if mark != request.mark:
         return None
@@ -67,6 +68,8 @@ def problems_of(record: Record) -> Iterator[Problem]:
     if record.outage is not None:
         yield Problem("watcher.target.unreadable", rfc3339(record.outage.since))
         return
+    if record.connection is not None and record.connection.status != AVAILABLE:
+        yield Problem("watcher.connection.unavailable", record.connection.status)
     if record.blockers:
         yield Problem("watcher.sync.blocked", record.blockers[-1].id)
     attempt = record.known.attempt if record.known is not None else None

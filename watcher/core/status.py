@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from watcher.core.connections import AVAILABLE, ERROR, PENDING
 from watcher.core.model import FAILED, SUCCEEDED, UNFINISHED, Attempt, Blocker
 from watcher.core.state import Known, Outage, Record
 from watcher.util.shapes import is_moment
@@ -26,6 +27,8 @@ class Status(StrEnum):
     FAILED = "failed"
     BLOCKED = "blocked"
     """A sync blocker is active, so that AWS starts no further sync."""
+    UNAVAILABLE = "unavailable"
+    """A connection is pending or in error."""
     STALLED = "stalled"
     UNKNOWN = "unknown"
     """AWS reports a status that this version does not know."""
@@ -35,6 +38,8 @@ class Status(StrEnum):
     """The target was never read, in this run or before."""
     ACTIVE = "active"
     SUCCEEDED = "succeeded"
+    AVAILABLE = "available"
+    """A connection is available."""
 
 
 RANKS = {status: rank for rank, status in enumerate(Status)}
@@ -54,10 +59,29 @@ def standing(record: Record | None, endpoint: Record | None) -> Status:
     """Return the status of a target, by its own record and that of its endpoint."""
     if outage_of(record, endpoint) is not None:
         return Status.UNREADABLE
+    if record is not None and record.connection is not None:
+        return connection_standing(record.connection.status)
     known = record.known if record else None
     if record is None or known is None:
         return Status.NOT_SEEN
     return sync_standing(known.attempt, is_stalled=stalled(known), is_blocked=bool(record.blockers))
+
+
+def connection_standing(status: str) -> Status:
+    """Return the status of a connection by AWS's."""
+    if status == AVAILABLE:
+        return Status.AVAILABLE
+    return Status.UNAVAILABLE if status in (PENDING, ERROR) else Status.UNKNOWN
+
+
+def reported(record: Record | None) -> tuple[str | None, datetime | None]:
+    """Return the status of a target as AWS sent it, and since when it has been observed; None: none."""
+    if record is not None and record.connection is not None:
+        return record.connection.status, record.connection.since
+    known = record.known if record else None
+    if known is None:
+        return None, None
+    return known.attempt.status if known.attempt else None, known.since
 
 
 def sync_standing(attempt: Attempt | None, *, is_stalled: bool, is_blocked: bool) -> Status:

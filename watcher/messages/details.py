@@ -6,7 +6,8 @@ from typing import Any
 
 from watcher.core.model import Revision, rfc3339
 from watcher.messages.blockers import blocker_facts, blocker_lead
-from watcher.messages.links import connection_page, links, repository_name
+from watcher.messages.connections import connection_facts, connection_lead
+from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
 from watcher.messages.phrases import (
     MAX_CAUSE,
@@ -38,17 +39,9 @@ def lead(event: Mapping[str, Any], now: datetime) -> list[str]:
         return ["AWS has not listed it several times in a row, and it is not watched any more."]
     if word in ("blocked", "unblocked"):
         return blocker_lead(event, _as_of(event, now))
-    if connection := data.get("connection"):
-        return [_CONNECTION.get(connection["status"], "")]
+    if "connection" in data:
+        return connection_lead(event)
     return _sync(event, now) if "attempt" in data else []
-
-
-_CONNECTION = {
-    "PENDING": "AWS reads no repository through this connection until a person finishes its handshake in the console.",
-    "ERROR": "AWS reads no repository through this connection. Open it in the console, and connect it again.",
-    "AVAILABLE": "AWS reads repositories through this connection again.",
-}
-"""What a status of a connection means, and what a person must do."""
 
 
 def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:
@@ -128,12 +121,8 @@ def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact("Latest attempt" if "blocker" in data else "Started", moment(attempt["startedAt"]))
         if "targetRevision" in attempt:  # of a repository, AWS reports neither revisions nor the last success
             yield from _last_success(data)
-    elif connection := data.get("connection"):
-        yield Fact("Status", one_line(connection["status"], 40))
-        yield Fact("Previous status", one_line(data["previous_status"] or "", 40))
-        yield Fact("Connection", one_line(connection["arn"], 200), connection_page(connection["arn"]))
-        yield Fact("Provider", one_line(connection["provider"] or "", 60))
-        yield Fact("Host", one_line(connection["host"] or "", 200))
+    elif "connection" in data:
+        yield from connection_facts(event)
     else:
         yield from _found(data.get("target") or {})
     if labels := data.get("target", {}).get("labels"):

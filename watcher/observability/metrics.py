@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 from prometheus_client.core import Counter, CounterMetricFamily, GaugeMetricFamily, Histogram, Metric
 
 from watcher import __version__
+from watcher.core.connections import AVAILABLE, ERROR, PENDING
 from watcher.core.events import Event
 from watcher.core.model import (
     EVENT_TYPES,
@@ -46,7 +47,10 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 ENDPOINT = ("account", "region", "api")
 UNKNOWN, NEVER_SYNCED, NOT_SEEN = "UNKNOWN", "NEVER_SYNCED", "NOT_SEEN"
 STATUSES = (*sorted(KNOWN_STATUSES), UNKNOWN, NEVER_SYNCED, NOT_SEEN)
-"""Every value of the label `status`."""
+"""Every value of the label `status`, but for connections."""
+
+CONNECTION_STATUSES = (AVAILABLE, ERROR, PENDING, NOT_SEEN)
+"""Every value of the label `status` for connections."""
 
 OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retried", DeliveryState.DEAD: "dead"}
 
@@ -230,8 +234,9 @@ async def _count(daemon: DaemonView) -> tuple[Mapping[Any, int], ...]:
 
     Each target is counted only by the daemon that polls it, so that a sum over all daemons is right.
     """
-    kinds = sorted({target.kind.name for target in daemon.config.targets})
-    statuses = dict.fromkeys(((kind, status) for kind in kinds for status in STATUSES), 0)
+    of = {each.kind.name: STATUSES if each.kind.polled else CONNECTION_STATUSES for each in daemon.config.targets}
+    kinds = sorted(of)
+    statuses = {(kind, status): 0 for kind in kinds for status in of[kind]}
     stalls = dict.fromkeys(((kind,) for kind in kinds), 0)
     blocked, unreadable = stalls.copy(), stalls.copy()
     async for target, record in polled_here(daemon):
@@ -244,6 +249,8 @@ async def _count(daemon: DaemonView) -> tuple[Mapping[Any, int], ...]:
 
 
 def _status(record: Record | None) -> str:
+    if record is not None and record.connection is not None:
+        return record.connection.status
     known = record.known if record else None
     if known is None:
         return NOT_SEEN

@@ -10,7 +10,7 @@ from watcher.core.blockers import compare
 from watcher.core.listings import ListingKey
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.settings import Config
-from watcher.core.status import Status, sync_standing
+from watcher.core.status import Status, connection_standing, sync_standing
 from watcher.errors import PollFailed
 from watcher.polling.blockers import BlockerReader
 from watcher.polling.one_shot import endpoints_of, list_once
@@ -29,6 +29,7 @@ class CheckResult(IntEnum):
 _RESULTS = {
     Status.FAILED: CheckResult.CRITICAL,
     Status.BLOCKED: CheckResult.WARNING,
+    Status.UNAVAILABLE: CheckResult.WARNING,
     Status.STALLED: CheckResult.WARNING,
     Status.UNKNOWN: CheckResult.UNKNOWN,
     Status.UNREADABLE: CheckResult.UNKNOWN,
@@ -48,6 +49,11 @@ class Finding:
     """The active ones; empty also if they cannot be read."""
 
     @property
+    def status_of_connection(self) -> str:
+        """AWS's status of a connection, which its listing has; empty for other targets."""
+        return "" if self.target.kind.polled else (self.target.found or {}).get("status", "")
+
+    @property
     def result(self) -> CheckResult:
         """The result for a monitoring system."""
         return _RESULTS.get(self.status, CheckResult.OK)
@@ -60,6 +66,11 @@ def judge(target: Target, snapshot: Snapshot, now: datetime, blockers: Iterable[
     is_stalled = latest is not None and latest.is_stalled(snapshot.at or now, timedelta(seconds=target.stalled_after))
     standing = sync_standing(latest, is_stalled=is_stalled, is_blocked=bool(active))
     return Finding(target, standing, snapshot, blockers=active)
+
+
+def judge_listed(target: Target) -> Finding:
+    """Return the finding for a target whose status its listing has. Pure."""
+    return Finding(target, connection_standing((target.found or {}).get("status", "")))
 
 
 def worst(results: Iterable[CheckResult]) -> CheckResult:
@@ -91,6 +102,8 @@ async def check_all(config: Config, now: datetime) -> Check:
     async with endpoints_of(config) as endpoint_of:
 
         async def poll(target: Target) -> Finding:
+            if not target.kind.polled:
+                return judge_listed(target)
             endpoint = endpoint_of(target.endpoint)
             reader = readers.setdefault(endpoint.key, BlockerReader(endpoint.key, SystemClock()))
             await endpoint.admit()

@@ -11,12 +11,14 @@ COLOURS: Mapping[Status, str] = {
     Status.UNREADABLE: "#6e40aa",
     Status.FAILED: "#b3261e",
     Status.BLOCKED: "#8a5300",
+    Status.UNAVAILABLE: "#8a5300",
     Status.STALLED: "#8a5300",
     Status.UNKNOWN: "#6e40aa",
     Status.NEVER_SYNCED: "#595f69",
     Status.NOT_SEEN: "#595f69",
     Status.ACTIVE: "#0b57d0",
     Status.SUCCEEDED: "#1a6e34",
+    Status.AVAILABLE: "#1a6e34",
 }
 """Backgrounds of white letters, each with a contrast of at least 4.5 to 1."""
 

@@ -13,9 +13,10 @@ from watcher.core.model import EndpointKey, Revision, Target, parse_rfc3339, rfc
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
 from watcher.core.state import Known, Outage, Record, attempt_to_json, blocker_to_json
-from watcher.core.status import active, outage_of, reason_of, stalled, standing
+from watcher.core.status import active, outage_of, reason_of, reported, stalled, standing
 from watcher.delivery.explain import explain
-from watcher.messages.links import links, repository_name
+from watcher.messages.connections import connection_note
+from watcher.messages.links import connection_page, links, repository_name
 from watcher.observability.daemon_view import (
     Backlog,
     DaemonView,
@@ -40,14 +41,16 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
     attempt = known.attempt if known else None
     blockers = record.blockers if record else ()
     revision, found = (attempt.target_revision if attempt else None) or {}, target.found or {}
+    status, since = reported(record)
+    note = connection_note(status or "") if record and record.connection else reason_of(attempt, blockers)
     return {
         **_fields(target, "id", "account", "region", "name", "title", "interval"),
         "kind": target.kind.name,
         "labels": dict(target.labels),
         "discovered": target.found is not None,
-        "status": attempt.status if attempt else None,
+        "status": status,
         "standing": standing(record, endpoint).value,
-        "since": rfc3339(known.since) if known else None,
+        "since": time_or_none(since),
         "started_at": rfc3339(attempt.started_at) if attempt else None,
         "stalled": stalled(known),
         "blocked": bool(blockers),
@@ -57,7 +60,7 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "commit_url": links(revision)[1],
         "repository": repository_name(revision) or found.get("repository"),
         "branch": revision.get("branch") or found.get("branch"),
-        "note": redacted_excerpt(reason_of(attempt, blockers), MAX_NOTE_BYTES),
+        "note": redacted_excerpt(note, MAX_NOTE_BYTES),
         "active": active(known),
     }
 
@@ -81,6 +84,7 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
         "target": target_to_json(target),
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
         "blockers": [blocker_to_json(blocker) for blocker in (record.blockers if record else ())],
+        "console_url": None if target.kind.polled else connection_page(dict(target.identity)["arn"]),
         "desired_state": dict(known.desired_state) if known and known.desired_state is not None else None,
         "latest_successful": attempt_to_json(successful) if successful else None,
         "sequence": record.sequence if record else 0,

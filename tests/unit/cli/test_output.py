@@ -23,17 +23,18 @@ from watcher.cli.output.deliveries import (
 )
 from watcher.cli.output.events import EventPrinter, event_text
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
+from watcher.core.connections import ConnectionChange
 from watcher.core.diff import diff
-from watcher.core.events import Event, muted, outage_event, sync_event, trial_event
+from watcher.core.events import Event, connection_event, muted, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry
-from watcher.core.state import Known, Outage, Record
+from watcher.core.state import Known, KnownConnection, Outage, Record
 from watcher.core.status import Status
 from watcher.delivery.explain import Explanation
 from watcher.errors import EndpointUnreadable
-from watcher.polling.check import Finding, judge
-from watcher.sources.codeconnections import stack
+from watcher.polling.check import Finding, judge, judge_listed
+from watcher.sources.codeconnections import connection, stack
 from watcher.sources.proton import template
 from watcher.util.redaction import remember
 
@@ -233,6 +234,35 @@ def test_text_that_rich_would_dress_up_stays_as_it_is(terminal: Callable[..., Te
 WHY = "Template validation error: unresolved reference to resource 'TaskRole'"
 FIRST = "2026-11-23 09:30:00 UTC  sync.failed             {id}"
 SECOND = f"prod/eu-west-1/stack/network  {WHY}, sha-88, first seen, 3 failures in a row"
+
+
+GITHUB = connection(
+    "default", "us-east-1", "arn:aws:codeconnections:us-east-1:111122223333:connection/6053346f", name="github",
+    provider="GitHub", status="PENDING",
+)  # fmt: skip
+
+
+def test_a_connection_is_shown_with_its_status_and_what_a_person_must_do(terminal: Callable[..., Terminal]) -> None:
+    known = {GITHUB.id: Record(connection=KnownConnection("PENDING", minute(2), {"PENDING": 1}))}
+    findings = [judge_listed(GITHUB)]
+    for rows in (status_rows(config_of(GITHUB), known, NOW), check_rows(findings)):
+        shown = terminal(200)
+        print_targets(rows, NOW)
+        assert "1 unavailable" in shown.getvalue()
+        (line,) = (line for line in shown.getvalue().splitlines() if "connection/6053346f" in line)
+        assert "PENDING" in line
+        assert "until a person finishes its handshake" in line
+    told = record_to_json(GITHUB, known[GITHUB.id])
+    assert (told["seen"], told["status"], told["since"]) == (True, "PENDING", "2026-11-23T08:02:00Z")
+    checked = finding_to_json(findings[0])
+    assert (checked["result"], checked["status"], checked["attempt"]) == ("warning", "PENDING", None)
+
+
+@pytest.mark.parametrize(("previous", "notes"), [(None, "PENDING"), ("ERROR", "PENDING, ERROR before")])
+def test_an_event_of_a_connection_is_printed_with_its_statuses(previous: str | None, notes: str) -> None:
+    change = ConnectionChange("connection.unavailable", "PENDING", previous, 1)
+    event = connection_event(GITHUB, change, sequence=1, now=NOW)
+    assert event_text(json.loads(event.body)).plain.endswith(f"{GITHUB.id}  {notes}")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointK
 from watcher.core.ports import ReminderRequest
 from watcher.core.reminders import Problem, due, problems_of, reminder_requests
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
-from watcher.core.state import Known, Outage, Record
+from watcher.core.state import Known, KnownConnection, Outage, Record
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
 
@@ -40,6 +40,10 @@ def known(status: str, **rest: Any) -> Record:
     return Record(Known(an_attempt(1, status), minute(2), **rest))
 
 
+def connected(status: str) -> Record:
+    return Record(connection=KnownConnection(status, minute(2), {status: 1}))
+
+
 FAILING = known(FAILED)
 FAILED_REQUEST = ReminderRequest("ops", STACK.id, "watcher.sync.failed", rfc3339(minute(1)), 14400.0)
 
@@ -53,6 +57,8 @@ FAILED_REQUEST = ReminderRequest("ops", STACK.id, "watcher.sync.failed", rfc3339
         (known(IN_PROGRESS), None),
         (known("ODD"), None),
         (FAILING, Problem("watcher.sync.failed", "2026-11-23T08:01:00Z")),
+        (connected("ERROR"), Problem("watcher.connection.unavailable", "ERROR")),
+        (connected("AVAILABLE"), None),
         (known(QUEUED, stalled=minute(1)), Problem("watcher.sync.stalled", "2026-11-23T08:01:00Z")),
         (known(QUEUED, stalled=minute(0)), None),  # another attempt stalled
         (known(SUCCEEDED, stalled=minute(1)), None),
@@ -153,6 +159,8 @@ MUTED = {**SYNC, "muted": {"reason": None, "until": None}}
         (ERROR, (1, 100.0), 160.0, 2),
         ({**SYNC, "blocker": {"id": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
         ({"attempt": None, "blocker": {"id": "2026-11-23T08:00:00Z"}}, (0, 100.0), 160.0, 1),
+        ({"connection": {"status": "2026-11-23T08:00:00Z"}}, (0, 100.0), 160.0, 1),
+        ({"connection": {"status": "PENDING"}}, (0, 100.0), 160.0, None),
         ({"attempt": {"startedAt": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
         ({"error": {"since": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
         ({"attempt": None, "error": None}, (0, 100.0), 160.0, None),
@@ -161,6 +169,7 @@ MUTED = {**SYNC, "muted": {"reason": None, "until": None}}
         (MUTED, None, 110.0, 1),
     ],
     ids=["too-early", "first", "fifth", "outage", "another-blocker", "blocker",
+         "connection", "another-status",
          "another-attempt", "another-outage", "neither", "before-the-sink",
          "muted-too-early", "muted"],
 )  # fmt: skip

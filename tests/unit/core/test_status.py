@@ -8,17 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.conftest import a_blocker, an_attempt, minute
-from watcher.core.state import Known, Outage, Record
+from watcher.core.state import Known, KnownConnection, Outage, Record
 from watcher.core.status import (
     MARK_SECONDS,
     RANKS,
     Liveness,
     Status,
     active,
+    connection_standing,
     last_failure,
     moment_of,
     outage_of,
     reason_of,
+    reported,
     stalled,
     standing,
     summary,
@@ -59,6 +61,24 @@ def test_what_must_be_known_first_wins(record: Record | None, endpoint: Record |
 
 @pytest.mark.parametrize(
     ("status", "stands"),
+    [("AVAILABLE", Status.AVAILABLE), ("PENDING", Status.UNAVAILABLE), ("ERROR", Status.UNAVAILABLE)],
+)
+def test_the_status_of_a_connection_is_that_of_its_record(status: str, stands: Status) -> None:
+    record = Record(connection=KnownConnection(status, minute(2), {status: 1}))
+    assert standing(record, None) is stands
+    assert standing(record, Record(outage=SHARED)) is Status.UNREADABLE
+    assert reported(record) == (status, minute(2))
+    assert connection_standing("MOVED") is Status.UNKNOWN
+
+
+def test_what_aws_reported_of_a_target_is_its_attempts_status_since_it_was_first_observed() -> None:
+    assert reported(Record(known("FAILED"))) == ("FAILED", minute(2))
+    assert reported(Record(known(None))) == (None, minute(2))
+    assert reported(Record()) == reported(None) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "stands"),
     [("FAILED", Status.FAILED), ("SUCCEEDED", Status.BLOCKED), ("IN_PROGRESS", Status.BLOCKED), (None, Status.BLOCKED)],
 )
 def test_a_blocked_target_is_blocked_unless_its_sync_failed(status: str | None, stands: Status) -> None:
@@ -89,7 +109,10 @@ def test_its_own_outage_is_shown_before_its_endpoints() -> None:
 
 
 def test_ranks_are_in_the_order_in_which_people_are_to_see_them() -> None:
-    order = ["unreadable", "failed", "blocked", "stalled", "unknown", "never_synced", "not_seen", "active", "succeeded"]
+    order = [
+        "unreadable", "failed", "blocked", "unavailable", "stalled", "unknown", "never_synced", "not_seen", "active",
+        "succeeded", "available",
+    ]  # fmt: skip
     assert sorted(Status, key=RANKS.__getitem__) == order
 
 

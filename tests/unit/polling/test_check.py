@@ -10,8 +10,8 @@ import pytest
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, Snapshot
 from watcher.core.status import Status
-from watcher.polling.check import CheckResult, judge, worst
-from watcher.sources.codeconnections import stack
+from watcher.polling.check import CheckResult, judge, judge_listed, worst
+from watcher.sources.codeconnections import connection, stack
 
 NETWORK = stack("default", "us-east-1", "network", stalled_after=1800)
 
@@ -51,6 +51,21 @@ def test_a_target_that_never_synced_is_well() -> None:
 def test_the_age_of_an_attempt_is_told_by_the_clock_that_stamped_it(theirs: int, ours: int, stands: Status) -> None:
     answer = Snapshot(None, an_attempt(0, IN_PROGRESS), None, at=minute(theirs))
     assert judge(NETWORK, answer, minute(ours)).status is stands
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [
+        ("AVAILABLE", CheckResult.OK),
+        ("PENDING", CheckResult.WARNING),
+        ("ERROR", CheckResult.WARNING),
+        ("MOVED", CheckResult.UNKNOWN),
+    ],
+)
+def test_a_connection_that_is_not_available_is_a_warning(status: str, result: CheckResult) -> None:
+    found = connection("default", "us-east-1", "arn:aws:c:connection/1", name="github", status=status)
+    assert judge_listed(found).result is result
+    assert judge_listed(found).status_of_connection == status
 
 
 def test_a_target_has_its_own_patience() -> None:

@@ -12,8 +12,9 @@ from watcher.core.listings import ListingKey
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
 from watcher.core.state import Record, attempt_to_json, blocker_to_json
-from watcher.core.status import RANKS, Status, outage_of, reason_of, stalled, standing, summary
+from watcher.core.status import RANKS, Status, outage_of, reason_of, reported, stalled, standing, summary
 from watcher.errors import PollFailed
+from watcher.messages.connections import connection_note
 from watcher.util.redaction import printable
 from watcher.util.units import ago
 
@@ -21,12 +22,14 @@ _SHOWN: dict[Status, tuple[str, str]] = {
     Status.UNREADABLE: (UNKNOWN, "UNREADABLE"),
     Status.FAILED: (CRITICAL, ""),
     Status.BLOCKED: (WARNING, "BLOCKED"),
+    Status.UNAVAILABLE: (WARNING, ""),
     Status.STALLED: (WARNING, "STALLED"),
     Status.UNKNOWN: (UNKNOWN, ""),
     Status.NEVER_SYNCED: ("dim", "NEVER SYNCED"),
     Status.NOT_SEEN: ("dim", "NOT SEEN YET"),
     Status.ACTIVE: (CALM, ""),
     Status.SUCCEEDED: (GOOD, ""),
+    Status.AVAILABLE: (GOOD, ""),
 }
 """The colour of each status, and the words that are shown instead of AWS's own."""
 
@@ -38,6 +41,8 @@ class Row(NamedTuple):
     standing: Status
     attempt: Attempt | None
     note: str
+    status: str = ""
+    """AWS's, of a target without attempts: a connection."""
 
 
 def status_rows(config: Config, known: Mapping[str, Record], now: datetime) -> list[Row]:
@@ -51,17 +56,20 @@ def _row(target: Target, record: Record | None, endpoint: Record | None, now: da
     if outage is not None:
         before = f"; {attempt.status} before" if attempt else ""
         note = f"{outage.code}: {outage.message} (for {ago(outage.since, now)}{before})"
-    return Row(target, standing(record, endpoint), attempt, note)
+    elif record and record.connection:
+        note = connection_note(record.connection.status)
+    return Row(target, standing(record, endpoint), attempt, note, reported(record)[0] or "")
 
 
 def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
     """Return a target's record as `status --json` prints it."""
     known, outage = (record.known, record.outage) if record else (None, None)
+    status, since = reported(record)
     return {
         "target": target_to_json(target),
-        "seen": known is not None,
-        "status": known.attempt.status if known and known.attempt else None,
-        "since": rfc3339(known.since) if known else None,
+        "seen": since is not None,
+        "status": status,
+        "since": None if since is None else rfc3339(since),
         "stalled": stalled(known),
         "blockers": [blocker_to_json(blocker) for blocker in (record.blockers if record else ())],
         "consecutive_failures": known.failures if known else 0,
@@ -95,7 +103,7 @@ def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
     table = Table(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
     for row in rows:
         attempt, (colour, words) = row.attempt, _SHOWN[row.standing]
-        status = words or printable(attempt.status if attempt else "")
+        status = words or printable(row.status or (attempt.status if attempt else ""))
         table.add_row(
             # A long status must leave room for the other columns.
             Text(status if len(status) <= 24 else f"{status[:23]}…", colour),

@@ -206,7 +206,7 @@ export class Overview {
 export function verdict(counts, all) {
   const parts = (standings) =>
     standings.filter((each) => counts[each]).map((each) => `${number(counts[each])} ${STANDINGS[each].toLowerCase()}`);
-  const rest = parts(["never_synced", "not_seen", "active", "succeeded"]).join(", ");
+  const rest = parts(["never_synced", "not_seen", "active", "succeeded", "available"]).join(", ");
   const wrong = ATTENTION.filter((each) => counts[each]);
   if (all === 0) return { standing: "not_seen", text: "No targets", detail: "The configuration has no target." };
   if (wrong.length) {
@@ -220,11 +220,11 @@ export function verdict(counts, all) {
     const text = `${number(counts.not_seen)} of ${plural(all, "target")} not seen yet`;
     return { standing: "not_seen", text, detail: `Nothing is wrong so far: ${rest}` };
   }
-  if (counts.succeeded === all) {
+  if (counts.succeeded + counts.available === all) {
     const text = all === 1 ? "The target is green" : `All ${plural(all, "target")} are green`;
     return { standing: "succeeded", text, detail: "The latest commit of each target is synced." };
   }
-  const standing = counts.active ? "active" : counts.succeeded ? "succeeded" : "never_synced";
+  const standing = counts.active ? "active" : counts.succeeded || counts.available ? "succeeded" : "never_synced";
   return { standing, text: `None of ${plural(all, "target")} needs attention`, detail: rest };
 }
 

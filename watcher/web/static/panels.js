@@ -56,13 +56,14 @@ function eventItem({ event }) {
 
 /** A detail of an event: its commit, and AWS's message if it failed. */
 export function detailOf(event) {
-  const { attempt, blocker, status, error, endpoint, message, muted } = event.data ?? {};
+  const { attempt, blocker, connection, status, error, endpoint, message, muted } = event.data ?? {};
   const silent = muted ? [" (muted)"] : [];
   if (error) {
     const many = endpoint?.targets > 1 ? [`, ${plural(endpoint.targets, "target")}`] : [];
     return [isolated(`${error.code}: ${error.message}`), ...many, ...silent];
   }
   if (blocker) return [isolated(blocker.resolved_reason || blocker.created_reason || ""), ...silent];
+  if (connection) return [isolated(connection.status), ...silent];
   if (!attempt) return message ? [isolated(message)] : [];
   const sha = attempt.targetRevision?.sha;
   const said = status === "FAILED" ? attempt.events?.at(-1)?.event : null;

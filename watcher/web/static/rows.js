@@ -239,6 +239,7 @@ export function noteOf(row) {
     return `${whose}${row.unreadable.code}: ${row.unreadable.message}`;
   }
   if (row.standing === "failed") return times + (row.note || "AWS gave no reason.");
+  if (row.standing === "unavailable") return row.note;
   if (row.blocked) return row.note || "A sync blocker is active.";
   if (row.standing === "active" && row.consecutive_failures) return `After ${plural(row.consecutive_failures, "failed attempt")}.`;
   return "";

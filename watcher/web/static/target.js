@@ -104,6 +104,7 @@ function factsOf(row) {
     ["Commit", "commit", row.sha, row.commit_url],
     ["Repository", "text", row.repository && [row.repository, row.branch].filter(Boolean).join(" @ ")],
     ["Attempt started", "moment", "at", row.started_at],
+    ["Console", "link", row.console_url],
     ["Blocked since", "moment", "at", row.blockers[0]?.created_at],
     ["Blocked because", "text", row.blockers.map((blocker) => blocker.created_reason).filter(Boolean).join(" ")],
     ["Blocker", "text", row.blockers.map((blocker) => blocker.id).join(", ")],
@@ -121,6 +122,7 @@ function factsOf(row) {
 
 function valueOf(kind, values) {
   const [first, second] = values;
+  if (kind === "link") return [el("a", { href: first }, "the connection's page")];
   if (kind === "commit") return [commit(first, second)];
   if (kind === "moment") return [moment(first, second)];
   if (kind === "success") return [commit(first), ", started ", moment("ago", second)];

@@ -4,18 +4,20 @@ export const STANDINGS = {
   unreadable: "Unreadable",
   failed: "Failed",
   blocked: "Blocked",
+  unavailable: "Unavailable",
   stalled: "Stalled",
   unknown: "Unknown status",
   never_synced: "Never synced",
   not_seen: "Not seen yet",
   active: "Syncing",
   succeeded: "Succeeded",
+  available: "Available",
 };
 
 export const RANK = Object.fromEntries(Object.keys(STANDINGS).map((standing, rank) => [standing, rank]));
 
 /** The statuses that need attention. */
-export const ATTENTION = ["unreadable", "failed", "blocked", "stalled", "unknown"];
+export const ATTENTION = ["unreadable", "failed", "blocked", "unavailable", "stalled", "unknown"];
 
 const STATUSES = {
   INITIATED: "Initiated",
@@ -23,6 +25,9 @@ const STATUSES = {
   QUEUED: "Queued",
   SUCCEEDED: "Succeeded",
   FAILED: "Failed",
+  PENDING: "Pending",
+  ERROR: "Error",
+  AVAILABLE: "Available",
 };
 
 /** The status for a status of AWS. */
@@ -37,6 +42,7 @@ export const statusWord = (status) => STATUSES[status] ?? status ?? "";
 /** The name of a row's status. */
 export function wordOf(row) {
   if (row.standing === "active") return statusWord(row.status);
+  if (row.standing === "unavailable") return `Unavailable: ${statusWord(row.status).toLowerCase()}`;
   if (row.standing === "unknown") return `Unknown: ${row.status}`;
   return STANDINGS[row.standing] ?? row.standing;
 }
@@ -51,8 +57,8 @@ const EVENTS = {
   "sync.stalled": ["stalled", "Stalled"],
   "sync.blocked": ["blocked", "Blocked"],
   "sync.unblocked": ["succeeded", "Unblocked"],
-  "connection.unavailable": ["stalled", "Unavailable"],
-  "connection.available": ["succeeded", "Available again"],
+  "connection.unavailable": ["unavailable", "Unavailable"],
+  "connection.available": ["available", "Available again"],
   "target.unreadable": ["unreadable", "Unreadable"],
   "target.readable": ["succeeded", "Readable again"],
   "endpoint.unreadable": ["unreadable", "Unreadable"],
