@@ -232,7 +232,7 @@ def test_text_that_rich_would_dress_up_stays_as_it_is(terminal: Callable[..., Te
 
 
 WHY = "Template validation error: unresolved reference to resource 'TaskRole'"
-FIRST = "2026-11-23 09:30:00 UTC  sync.failed             {id}"
+FIRST = "2026-11-23 09:30:00 UTC  sync.failed        {id}"
 SECOND = f"prod/eu-west-1/stack/network  {WHY}, sha-88, first seen, 3 failures in a row"
 
 
