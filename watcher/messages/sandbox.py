@@ -251,9 +251,9 @@ def _of_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
     return call
 
 
-def environment() -> _Environment:
-    """Return an environment with the filters and tests that `syntax` allows, each charged."""
-    made = _Environment(undefined=StrictUndefined, autoescape=False, finalize=shown, optimized=False)
+def environment(write: Callable[[Any], str] = shown) -> _Environment:
+    """Return an environment with the filters and tests that `syntax` allows, each charged; `write` shows its values."""
+    made = _Environment(undefined=StrictUndefined, autoescape=False, finalize=write, optimized=False)
     own: dict[str, Callable[..., Any]] = {
         CONCAT: _joined, CHARGED: lambda value: value, "join": _join, "replace": _replace, "round": _round,
         "string": shown, "trim": _trim, "int": _numeral(filters.do_int), "float": _numeral(filters.do_float),

@@ -1,8 +1,11 @@
 """Sanitizes text from AWS for messages: one visible line, with nothing in it that a receiver acts on. Pure."""
 
+import html
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from urllib.parse import quote_plus
 
 MAX_MARKS = 3
 """Combining marks on one letter; more of them would cover the lines around."""
@@ -77,6 +80,20 @@ def for_slack(text: str) -> str:
 
 ESCAPES: Mapping[str, Callable[[str], str]] = {"slack": for_slack, "text": for_text}
 """The functions that make text harmless, by where it is shown."""
+
+
+def for_json(text: str) -> str:
+    """Return `text` as it is written between the quotes of a JSON string."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+BODY_ESCAPES: Mapping[str, Callable[[str], str]] = {
+    "form": quote_plus,
+    "json": for_json,
+    "markup": html.escape,
+    "plain": str,
+}
+"""The functions that write a value into the body of a request, by the form of the body."""
 
 
 def _without_mentions(text: str) -> str:

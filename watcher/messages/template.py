@@ -1,5 +1,6 @@
-"""User-defined templates: jinja2, sandboxed, strict and bounded, with every text from AWS escaped beforehand."""
+"""User-defined templates: jinja2, sandboxed, strict and bounded, with every text from AWS escaped."""
 
+import json
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -14,8 +15,8 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from watcher.messages.compose import message_for
 from watcher.messages.message import Message
 from watcher.messages.samples import SAMPLES_NOW, samples
-from watcher.messages.sandbox import Budget, Fields, Values, environment, within
-from watcher.messages.sanitize import ESCAPES, one_line
+from watcher.messages.sandbox import Budget, Fields, Values, environment, shown, within
+from watcher.messages.sanitize import BODY_ESCAPES, ESCAPES, for_text, one_line
 from watcher.messages.syntax import parsed
 
 MAX_SOURCE, MAX_OUTPUT = 16_384, 16_384
@@ -33,15 +34,15 @@ class BadTemplateError(ValueError):
 
 
 class Template:
-    """A compiled template; `escape` is where its text is shown, one of `sanitize.ESCAPES`.
+    """A compiled template; `escape` is where its text is shown, one of `sanitize.ESCAPES` or `BODY_ESCAPES`.
 
     Raises:
         BadTemplateError: it is not a template, is too long, or uses a part of jinja2 that is not allowed.
     """
 
     def __init__(self, source: str, *, escape: str) -> None:
-        self._escape = ESCAPES[escape]
-        self._compiled = _compiled(source)
+        self._escape = escape
+        self._compiled = _compiled(source, escape)
 
     def render(self, events: Sequence[Mapping[str, Any]], message: Message) -> str:
         """Return the template's text for `events`, at least one, and their built-in message.
@@ -49,21 +50,24 @@ class Template:
         Call it in a thread: it takes as long as its budget allows.
 
         Raises:
-            BadTemplateError: a name is undefined, a limit is exceeded, or the text is empty.
+            BadTemplateError: a name is undefined, a limit is exceeded, or the text is empty, or not JSON as it must be.
         """
-        given = [_harmless(event, self._escape) for event in events]
-        shown = _harmless(asdict(message), self._escape)
+        given = [_event(event, self._escape) for event in events]
+        text_for_people = _message(message, self._escape)
         with _ONE_AT_A_TIME:
-            return _rendered(self._compiled, given, shown, Budget())
+            text = _rendered(self._compiled, given, text_for_people, Budget())
+        _refuse_invalid(text, self._escape)
+        return text
 
 
 @lru_cache(maxsize=500)
-def _compiled(source: str) -> Compiled:
+def _compiled(source: str, escape: str) -> Compiled:
     """Compile `source`; cached, since sinks may share a template, and each is checked before it is used."""
     if len(source) > MAX_SOURCE:
         raise BadTemplateError(f"line 1: the template is longer than {MAX_SOURCE} characters")
+    used = _ENVIRONMENTS.get(escape, _ENVIRONMENT)
     try:
-        return Compiled.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(parsed(_ENVIRONMENT, source)), {})
+        return Compiled.from_code(used, used.compile(parsed(used, source)), {})
     # Beside jinja2's own errors: those of Python's compiler for too deep a nesting.
     except (TemplateError, SyntaxError, RecursionError, MemoryError, ValueError, OverflowError) as error:
         raise BadTemplateError(_one_line(error)) from None
@@ -89,6 +93,33 @@ def _rendered(template: Compiled, events: Sequence[Any], message: Any, budget: B
     return text
 
 
+def _refuse_invalid(text: str, escape: str) -> None:
+    """Raise BadTemplateError if `text` must be JSON and is not (RFC 8259, which knows no NaN)."""
+    if escape != "json":
+        return
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"at its line {error.lineno}, column {error.colno}"
+        raise BadTemplateError(f"the rendered text is not JSON: {error.msg} {where}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadTemplateError(f"the rendered text is not JSON: {one_line(error, 100)}") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _event(event: Mapping[str, Any], escape: str) -> Any:
+    """Return an event as a template gets it: in a body, its texts are data, and stay as they are."""
+    return _harmless(event, ESCAPES.get(escape, str))
+
+
+def _message(message: Message, escape: str) -> Any:
+    """Return a message as a template gets it: it is read by people, in a chat for example, also if sent in a body."""
+    return _harmless(asdict(message), ESCAPES.get(escape, for_text))
+
+
 def _harmless(value: Any, escape: Callable[[str], str]) -> Any:
     """Return `value` with each text in it as one escaped line."""
     match value:
@@ -106,20 +137,22 @@ def _harmless(value: Any, escape: Callable[[str], str]) -> Any:
 def check(source: str, *, escape: str, types: Container[str]) -> str | None:
     """Return what is wrong with a template, in one line; None if it renders events of `types`.
 
-    It is tried with a sample of each type and with a group; together they have the budget of one rendering.
+    It is tried with a sample of each type and, unless it makes a body, with a group; together they have the budget of
+    one rendering.
     """
     try:
-        compiled = _compiled(source)
+        compiled = _compiled(source, escape)
     except BadTemplateError as error:
         return str(error)
     budget = Budget()
     every = [sample for sample in _samples(escape) if sample[0]["type"] in types]
-    for group in filter(None, (*([sample] for sample in every), every[:3])):
+    groups = [[sample] for sample in every] + ([every[:3]] if escape in ESCAPES else [])
+    for group in filter(None, groups):
         events, given, (message, *others) = zip(*group, strict=True)
         if others:
-            message = _harmless(asdict(message_for(events, SAMPLES_NOW)), ESCAPES[escape])
+            message = _message(message_for(events, SAMPLES_NOW), escape)
         try:
-            _rendered(compiled, given, message, budget)
+            _refuse_invalid(_rendered(compiled, given, message, budget), escape)
         except BadTemplateError as error:
             return f"{error} (with a sample of {events[0]['type']})"
     return None
@@ -128,10 +161,8 @@ def check(source: str, *, escape: str, types: Container[str]) -> str | None:
 @cache
 def _samples(escape: str) -> tuple[tuple[dict[str, Any], Any, Any], ...]:
     """Return each sample, with it and its message as templates get them; cached, since all templates are tried."""
-    escaped = ESCAPES[escape]
     return tuple(
-        (sample, _harmless(sample, escaped), _harmless(asdict(message_for([sample], SAMPLES_NOW)), escaped))
-        for sample in samples()
+        (sample, _event(sample, escape), _message(message_for([sample], SAMPLES_NOW), escape)) for sample in samples()
     )
 
 
@@ -150,6 +181,11 @@ def render_or_built_in(
     except BadTemplateError as error:
         note = one_line(f"The sink's template failed, so this is the built-in message: {error}", 400)
         return None, replace(message, note=f"{message.note}. {note}")
+
+
+def _writer(escape: Callable[[str], str]) -> Callable[[Any], str]:
+    """Return how a value is written into a body: `true`, as in JSON, rather than Python's `True`."""
+    return lambda value: str(value).lower() if isinstance(value, bool) else escape(shown(value))
 
 
 def _last(items: Sequence[Any]) -> Sequence[Any]:
@@ -172,6 +208,10 @@ def _one_line(error: BaseException) -> str:
 
 
 _ENVIRONMENT = environment()
+"""For texts, whose values are escaped beforehand."""
+
+_ENVIRONMENTS = {name: environment(_writer(escape)) for name, escape in BODY_ESCAPES.items()}
+"""For bodies, whose values are escaped where they are written, so that filters compute with them as they are."""
 
 _ONE_AT_A_TIME = Lock()
 """Held while a template is rendered: many threads that compute would slow down the event loop."""

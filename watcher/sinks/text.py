@@ -21,17 +21,23 @@ GroupWait = Annotated[float, PlainValidator(duration_from(0, 600, zero=True)), D
 
 
 def _template(escape: Literal["slack", "text"]) -> Callable[[object, ValidationInfo], str]:
-    def read(value: object, info: ValidationInfo) -> str:
-        source = meant_as_text(value)
-        if not source:
-            raise ValueError("this must not be empty")
-        from watcher.messages.template import check
+    return lambda value, info: sound_template(value, info, escape)
 
-        if wrong := check(str(source), escape=escape, types=_routed(info)):
-            raise ValueError("this template, as filled in, cannot be used" if source.filled else wrong)
-        return str(source)
 
-    return read
+def sound_template(value: object, info: ValidationInfo, escape: str) -> str:
+    """Return a template that renders every event that its sink can receive; `escape`: see `Template`.
+
+    Raises:
+        ValueError: it does not.
+    """
+    source = meant_as_text(value)
+    if not source:
+        raise ValueError("this must not be empty")
+    from watcher.messages.template import check
+
+    if wrong := check(str(source), escape=escape, types=_routed(info)):
+        raise ValueError("this template, as filled in, cannot be used" if source.filled else wrong)
+    return str(source)
 
 
 def _routed(info: ValidationInfo) -> list[str]:

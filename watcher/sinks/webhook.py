@@ -1,19 +1,29 @@
-"""`webhook`: CloudEvents by POST (CloudEvents HTTP binding), signed by the Standard Webhooks scheme."""
+"""`webhook`: a POST for each event, signed by the Standard Webhooks scheme.
+
+The body is the CloudEvent (CloudEvents HTTP binding), or what a template makes of it.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo, model_validator
 
 from watcher.config.fields import HEADER_NAME_SCHEMA, HTTP_URL, Secret, choice_schema, text_schema
-from watcher.config.readers import meant_as_text, one_of
+from watcher.config.readers import meant_as_text, one_of, quoted, single_line
 from watcher.config.url_readers import distinct, header_name, http_url
-from watcher.core.ports import Delivery, Limits, SendOutcome
+from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.sinks.http import HttpOptions
+from watcher.sinks.text import sound_template
+from watcher.util.threads import off_loop
+
+if TYPE_CHECKING:
+    from watcher.messages.template import Template
 
 PARALLEL = 8
 """Posts under way at the same time, of different targets."""
@@ -52,6 +62,33 @@ HeaderName = Annotated[str, PlainValidator(header_name("the sink", "webhook-", "
 _MODES = ("structured", "binary")
 Mode = Annotated[Literal["structured", "binary"], PlainValidator(one_of(_MODES)), choice_schema(_MODES)]
 
+_WORD = r"[A-Za-z0-9!#$&^_.+-]+"
+_MEDIA_TYPE = rf"^({_WORD})/({_WORD})( *; *{_WORD}=({_WORD}|\"[^\"\\]*\"))*$"
+
+
+def _media_type(value: object) -> str:
+    text = single_line(value)
+    if not re.fullmatch(_MEDIA_TYPE, text):
+        raise ValueError(f"{quoted(value)} is not a media type; examples: application/json, text/plain; charset=utf-8")
+    charset = re.search(r"(?i); *charset=\"?([^\";]*)", text)
+    if charset and charset[1].lower() != "utf-8":
+        raise ValueError("the body is sent as utf-8; write charset=utf-8")
+    return text
+
+
+def _body_template(value: object, info: ValidationInfo) -> str:
+    return sound_template(value, info, _form(info.data.get("content_type", "text/plain")))
+
+
+def _form(content_type: str) -> str:
+    """Return the form of a body of this type, one of `messages.sanitize.BODY_ESCAPES`."""
+    kind, _, subtype = content_type.partition(";")[0].strip().lower().partition("/")
+    if subtype == "json" or subtype.endswith("+json"):
+        return "json"
+    if (kind == "text" and subtype == "html") or subtype == "xml" or subtype.endswith("+xml"):
+        return "markup"
+    return "form" if subtype == "x-www-form-urlencoded" else "plain"
+
 
 class WebhookSink:
     """Sends each delivery in a post of its own."""
@@ -62,6 +99,7 @@ class WebhookSink:
         self.name = options.name
         self.limits = Limits(parallel=PARALLEL, deadline=options.send_deadline)
         self._encode = binary_request if options.mode == "binary" else structured_request
+        self._content_type, self._template = options.content_type, options.compiled()
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         secrets = [secret.get_secret_value() for secret in (options.secret, *options.secrets) if secret is not None]
         self._signers = [Webhook(secret) for secret in secrets]
@@ -71,7 +109,14 @@ class WebhookSink:
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         (delivery,) = deliveries
         now = datetime.now(UTC)
-        headers, body = self._encode(delivery)
+        if self._template is None:
+            headers, body = self._encode(delivery)
+        else:
+            template, event = self._template, json.loads(delivery.body)
+            made, why = await off_loop(lambda: rendered(template, event, now), "template")
+            if made is None:
+                return [SendOutcome(delivery, Verdict.NEVER, f"nothing was sent: {why}")]
+            headers, body = {"Content-Type": self._content_type}, made.encode()
         webhook = {"webhook-id": delivery.id, "webhook-timestamp": str(int(now.timestamp()))}
         if self._signers:
             text = body.decode()
@@ -84,7 +129,7 @@ class WebhookSink:
 
 
 class WebhookOptions(HttpOptions):
-    """CloudEvents by POST."""
+    """A POST for each event."""
 
     sink: ClassVar = WebhookSink
 
@@ -100,10 +145,46 @@ class WebhookOptions(HttpOptions):
     """Further secrets that also sign every post, while you replace a secret."""
     mode: Mode = "structured"
     """structured: the whole event is the body; binary: its data is the body, and the rest is in headers."""
+    content_type: Annotated[str, PlainValidator(_media_type), text_schema(_MEDIA_TYPE)] = "application/json"
+    """The type of the body that the template makes; of JSON, XML, HTML and forms, values are escaped for it."""
+    template: Annotated[str, PlainValidator(_body_template), text_schema(minLength=1)] | None = Field(
+        default=None, examples=['{"text": "{{ message.title }}"}']
+    )
+    """Makes the body (jinja2), for receivers with a form of their own. Default: the CloudEvent."""
     headers: Annotated[dict[HeaderName, Secret], AfterValidator(distinct)] = Field(
         default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
     )
     """Headers of every post. Secrets: take them from variables."""
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if self.template is None and "content_type" in self.model_fields_set:
+            raise ValueError("`content_type` is the type of the body that a `template` makes; add one, or remove it")
+        if self.template is not None and "mode" in self.model_fields_set:
+            raise ValueError("`mode` is for events as they are, `template` replaces them; remove one of the two")
+        return self
+
+    def compiled(self) -> Template | None:
+        """Return the template of the body, if there is one."""
+        from watcher.messages.template import Template
+
+        return None if self.template is None else Template(self.template, escape=_form(self.content_type))
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        """Return the body that the template makes; empty without one."""
+        template = self.compiled()
+        return (rendered(template, event, datetime.now(UTC))[0] or "") if template else ""
+
+
+def rendered(template: Template, event: Mapping[str, Any], now: datetime) -> tuple[str | None, str]:
+    """Return the body that a template makes of an event, else None and why there is none. Call it in a thread."""
+    from watcher.messages.compose import message_for
+    from watcher.messages.template import BadTemplateError
+
+    try:
+        return template.render([event], message_for([event], now)), ""
+    except BadTemplateError as error:
+        return None, f"the sink's template failed: {error}"
 
 
 def structured_request(delivery: Delivery) -> tuple[Mapping[str, str], bytes]:

@@ -26,6 +26,8 @@ SECRETS = {
     "TOKEN": "open-sesame",
     "WATCHER_TOKEN": "a-token-for-readers",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "MATTERMOST_URL": "https://chat.example.com/hooks/x",
+    "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
     "APPRISE_URL": "json://example.com",
     "JSM_API_KEY": "a1b2c3d4-e5f6-7890-a1b2-c3d4e5f67890",
     "PAGERDUTY_KEY": "R01234567890123456789012345678AB",
