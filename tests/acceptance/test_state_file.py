@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.conftest import NETWORK, WEB
 from tests.support.event_oracle import facts_of, judge, whole_lines
-from tests.support.simulator import attempt
+from tests.support.simulator import attempt, is_poll
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.stores.sqlite.migrations import VERSION
@@ -74,7 +74,7 @@ async def polled_or_stopped(told: Site, child: Child) -> None:
     """Wait for two polls of the stack, or for the end of all; when there is a second, what the first saw is kept."""
 
     def polls() -> int:
-        return sum(call.target == "stack/network" for call in told.calls())
+        return sum(call.target == "stack/network" and is_poll(call) for call in told.calls())
 
     before = polls()
     await until(lambda: polls() >= before + 2 or child.logged("store.write_failed"), "two polls")

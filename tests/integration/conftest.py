@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support.simulator import Simulator, attempt
+from tests.support.simulator import Simulator, attempt, is_poll
 from tests.support.waiting import until
 from watcher.app.build import build
 from watcher.core.event_schema import event_schema
@@ -111,8 +111,8 @@ class Watch:
         await self.until(polled)
 
     def _polled(self) -> Iterator[str]:
-        """The target of each poll; blockers are asked for by further calls."""
-        return (f"{call.region}/{call.target}" for call in self.simulator.calls if "Blocker" not in call.operation)
+        """The target of each poll."""
+        return (f"{call.region}/{call.target}" for call in self.simulator.calls if is_poll(call))
 
     def brief(self) -> list[str]:
         return [f"{event['type'].removeprefix('watcher.')} {event['subject']}" for event in self.caught.events]

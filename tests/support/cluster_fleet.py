@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from tests.acceptance.consumers import HOOK_SECRET
 from tests.support.event_oracle import Fact, in_order_of_world, judge, same_as_kept
 from tests.support.random_worlds import _at, _fact
+from tests.support.simulator import is_poll
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class Watched:
         simulator.on_call = self._saw
 
     def _saw(self, call: Call) -> None:
+        if not is_poll(call):
+            return
         subject = f"default/{call.region}/{call.target}"
         status = "" if call.answer == "UNSYNCED" else call.answer
         self.sightings[subject].append(Sighting(self._simulator.world.now(), call.access_key, status))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tests.support.fork_server import STARTS_PYTHON, ForkedProcess, fork
+from tests.support.simulator import is_poll
 from tests.support.waiting import PATIENCE, until
 from watcher.sources.proton import TEMPLATE
 
@@ -179,11 +180,15 @@ class Site:
         return [call for call in self.simulator.calls if child is None or call.access_key == child.key]
 
     async def polled(self, child: Child, times: int = 1) -> None:
-        """Wait until a run has made so many calls more."""
-        target = len(self.calls(child)) + times
+        """Wait until a run has made so many polls more."""
+
+        def polls() -> int:
+            return sum(map(is_poll, self.calls(child)))
+
+        target = polls() + times
         await until(
-            lambda: len(self.calls(child)) >= target or not child.running,
-            lambda: f"{times} calls; it said {child.said()}",
+            lambda: polls() >= target or not child.running,
+            lambda: f"{times} polls; it said {child.said()}",
         )
         assert child.running, child.said()
 

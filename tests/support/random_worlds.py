@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.event_oracle import Fact, in_order_of_world, judge, same_as_kept, whole_lines
 from tests.support.installed_command import REGION
+from tests.support.simulator import is_poll
 from tests.support.waiting import until
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, rfc3339
 from watcher.simulator.scenario import Scenario
@@ -113,6 +114,8 @@ class Witness:
         return all(since[target] >= 2 for target in self._targets)
 
     def _saw(self, call: Call) -> None:
+        if not is_poll(call):
+            return
         subject = f"default/{call.region}/{call.target}"
         # Which attempt it was is looked up in the end; that the status is right makes a race at its edges harmless.
         fact = None if call.answer == "UNSYNCED" else Fact(subject, "", call.answer)

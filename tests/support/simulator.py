@@ -44,6 +44,11 @@ class Simulator(server.Simulator):
         return await super()._send(request, reply)
 
 
+def is_poll(call: Call) -> bool:
+    """Whether a call asks for the sync status of its target; another one may ask for its blockers."""
+    return "Blocker" not in call.operation
+
+
 def attempt(
     target: Target,
     status: str,
