@@ -242,4 +242,4 @@ async def test_status_shows_what_rules_select_from_the_last_complete_listing(pla
     (target,) = json.loads(printed.out)["targets"]
     assert (printed.code, target["target"]["name"], target["seen"]) == (0, "shop", False)
     assert target["target"]["repository"] == "org/infra"
-    assert place.simulator.calls == []
+    assert not place.simulator.calls
