@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 from functools import cache
@@ -38,6 +39,7 @@ from tests.unit.deploy.choices import (
     watcher_stack,
 )
 from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
+from watcher.core.kinds import Kind
 from watcher.sinks import SINKS
 from watcher.sinks.aws import AwsOptions
 from watcher.sources import KINDS
@@ -82,7 +84,32 @@ def reads() -> set[str]:
     """For every call that a source makes."""
     calls = {(source.api, source.operation) for source in KINDS.values()}
     calls |= {(source.api, source.blockers.operation) for source in KINDS.values() if source.blockers}
+    calls |= {(source.api, operation) for source in KINDS.values() for operation in asked(source)}
     return {action for api, operation in calls for action in permissions(api, operation)}
+
+
+def asked(kind: Kind) -> set[str]:
+    """The operations that the listing of a kind calls where AWS has one of everything."""
+    operations: set[str] = set()
+
+    async def ask(operation: str, _: object) -> dict[str, Any]:
+        operations.add(operation)
+        answer: dict[str, Any] = one_of(model_of(kind.api).operation_model(operation).output_shape)
+        return {name: value for name, value in answer.items() if name.lower() != "nexttoken"}
+
+    if kind.listing is not None:
+        asyncio.run(kind.listing(ask))
+    return operations
+
+
+def one_of(shape: Any) -> Any:
+    """A value of a shape of botocore's models, with one of everything."""
+    match shape.type_name:
+        case "structure":
+            return {name: one_of(member) for name, member in shape.members.items()}
+        case "list":
+            return [one_of(shape.member)]
+    return "1"
 
 
 def sends() -> set[str]:
@@ -249,6 +276,8 @@ def test_every_resource_is_named_unless_aws_can_bound_none_of_the_actions_to_one
                 unbounded.add(action)
     bounded = permissions("codeconnections", "GetRepositorySyncStatus")
     bounded |= permissions("codeconnections", "ListConnections")
+    bounded |= permissions("proton", "ListEnvironmentTemplateVersions")
+    bounded |= permissions("proton", "ListServiceTemplateVersions")
     assert unbounded == reads() - bounded | {"ecr:GetAuthorizationToken"}
 
 
