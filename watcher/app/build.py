@@ -17,6 +17,7 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observer, Observers
+from watcher.polling.hint_readers import HintReaders
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.stores import reader_for, store_for
@@ -61,7 +62,8 @@ def build(
         membership = Membership(
             store.shards, tenure, lambda: daemon.config, polling, recorder, relay, refresh=discovery.refresh
         )
-    daemon = RunningDaemon(config, clock, reader, recorder, polling, relay, membership, discovery)
+    hints = HintReaders(lambda: daemon.config, sessions, polling, polling.list_soon, observer, clock)
+    daemon = RunningDaemon(config, clock, reader, recorder, polling, hints, relay, membership, discovery)
     hub = Hub(daemon)
     metrics = Metrics(daemon, lambda: hub.streams)
     for each in (metrics, hub, *observers):

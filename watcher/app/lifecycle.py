@@ -161,7 +161,7 @@ class App:
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind)
-        others = [asyncio.create_task(each()) for each in (*periodic, *beside)]
+        others = [asyncio.create_task(each()) for each in (*periodic, self.view.hints.run, *beside)]
         sharing = [] if membership is None else [self.discovery.keep_fresh(), membership.keeper.run()]
         leases = [asyncio.create_task(each, name="leases") for each in sharing]
         tasks = (recording, relaying, polling, stopping, *others, *leases)

@@ -15,7 +15,14 @@ from watcher.core.ports import Clock, Reader
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
-from watcher.observability.daemon_view import EndpointStatus, ListingStatus, SinkStatus, TargetStatus
+from watcher.observability.daemon_view import (
+    EndpointStatus,
+    HintQueueStatus,
+    ListingStatus,
+    SinkStatus,
+    TargetStatus,
+)
+from watcher.polling.hint_readers import HintReaders
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 
@@ -33,6 +40,7 @@ class RunningDaemon:
     reader: Reader
     recorder: Recorder
     polling: PollerManager
+    hints: HintReaders
     relay: Relay
     membership: Membership | None
     discovery: Discovery
@@ -47,6 +55,7 @@ class RunningDaemon:
         """Put a configuration into force: poll what it has, or the part of it that is this daemon's."""
         self.config = config
         self.polling.reconfigure(config if self.membership is None else self.membership.restricted(config))
+        self.hints.reconfigure(config)
 
     def mine(self, subjects: Iterable[str]) -> Sequence[str]:
         """Return the subjects that this daemon records, and so has to forget."""
@@ -67,6 +76,9 @@ class RunningDaemon:
 
     def sinks(self) -> Mapping[str, SinkStatus]:
         return self.relay.statuses({sink.name: sink.type for sink in self.config.sinks})
+
+    def hint_queues(self) -> Mapping[str, HintQueueStatus]:
+        return self.hints.statuses()
 
     def stuck(self) -> list[str]:
         recorder = self.recorder.stuck()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from watcher.core.repositories import source_repositories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from watcher.core.model import Target
+    from watcher.core.model import EndpointKey, Target
     from watcher.core.settings import Account, Config
 
 _ROLE_ACCOUNT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):")
@@ -58,6 +58,15 @@ class HintIndex:
             if found := [target for target in candidates.values() if self._may_be(target, hint)]:
                 return found
         return ()
+
+    def heard(self, hint: Hint, named: Sequence[Target]) -> Collection[EndpointKey]:
+        """Return the endpoint of which a hint shows that its changes are reported; `named`: the targets that it names.
+
+        It is that of the hint's account, if its number is known, or the only one that has such a target.
+        """
+        certain = {each.endpoint for each in named if hint.account and hint.account == self._numbers.get(each.account)}
+        possible = {each.endpoint for each in named}
+        return certain or (possible if len(possible) == 1 else ())
 
     def _add(self, targets: Iterable[Target]) -> None:
         """Add the targets of an endpoint, and the repositories that stand for some of them."""

@@ -156,6 +156,15 @@ class ListingPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class HintQueue:
+    """An SQS queue that receives AWS's events of Git sync, and the account whose credentials read it."""
+
+    url: str
+    account: Account
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mute:
     """Events that are recorded but not sent for a time; no globs match every event."""
 
@@ -217,6 +226,7 @@ class Config:
     mutes: tuple[Mute, ...] = ()
     tracing: Tracing | None = None
     discover: tuple[DiscoverRule, ...] = ()
+    hints: tuple[HintQueue, ...] = ()
 
     @cached_property
     def listings(self) -> Mapping[ListingKey, ListingPlan]:

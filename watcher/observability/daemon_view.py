@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -85,6 +85,22 @@ class ListingStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class HintQueueStatus:
+    """The reading of one queue of hints, in this run."""
+
+    readable: bool | None = None
+    """Whether it can be read; None: not tried yet."""
+    error: str = ""
+    """Why the last call failed; empty: it did not."""
+    received: datetime | None = None
+    """When the last message arrived."""
+    messages: int = 0
+    """How many messages have arrived."""
+    heard: Collection[EndpointKey] = ()
+    """The endpoints whose changes it reports."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """The deliveries of one sink that are not finished."""
 
@@ -156,6 +172,9 @@ class DaemonView(Protocol):
 
     def sinks(self) -> Mapping[str, SinkStatus]:
         """The configured sinks by name."""
+
+    def hint_queues(self) -> Mapping[str, HintQueueStatus]:
+        """The queues of hints by URL."""
 
     def stuck(self) -> list[str]:
         """Why the daemon makes no progress, for people; empty: it does, whatever AWS does."""

@@ -1,4 +1,4 @@
-"""Observers: notified of polls, commits and deliveries, for metrics and the event stream.
+"""Observers: notified of polls, commits, deliveries and hints, for metrics and the event stream.
 
 An observer is called on the event loop between the steps of a poll: it must be quick, never wait, and never raise.
 """
@@ -41,6 +41,21 @@ def outcome_of(error: PollFailed) -> PollOutcome:
     return PollOutcome.TARGET_UNREADABLE if isinstance(error, TargetUnreadable) else PollOutcome.ENDPOINT_UNREADABLE
 
 
+class HintOutcome(StrEnum):
+    """What became of a message of a queue of hints."""
+
+    POLLED = "polled"
+    """A poll of each of its targets was recorded; it is deleted."""
+    FAILED = "failed"
+    """A poll failed with its endpoint; the message comes again."""
+    ELSEWHERE = "elsewhere"
+    """Another daemon polls a target; the message is left to it."""
+    UNWATCHED = "unwatched"
+    """It names nothing that is watched; it starts a discovery, and is deleted."""
+    MALFORMED = "malformed"
+    """It is not an event of Git sync; it is deleted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Poll:
     """A poll that has ended. Times are monotonic seconds."""
@@ -67,6 +82,9 @@ class Observer:
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         """The outcomes of deliveries were committed."""
 
+    def hinted(self, outcome: HintOutcome, targets: Sequence[Target]) -> None:
+        """A message of a queue was handled, which names these targets."""
+
 
 class Observers(Observer):
     """Several observers as one, notified in the order in which they were added."""
@@ -92,3 +110,7 @@ class Observers(Observer):
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         for each in self._observers:
             each.delivered(results)
+
+    def hinted(self, outcome: HintOutcome, targets: Sequence[Target]) -> None:
+        for each in self._observers:
+            each.hinted(outcome, targets)

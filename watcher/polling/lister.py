@@ -62,6 +62,8 @@ class _Job:
     ended: float = -inf
     """When it was last made (monotonic seconds); `-inf`: never."""
     run: ListingRun = field(default_factory=ListingRun)
+    wanted: bool = False
+    """Whether it is to be made at once, or again when the one under way has ended."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -93,6 +95,12 @@ class Lister:
                 self._jobs[key].plan = plan
                 self._jobs[key].changed.set()
 
+    def hasten(self) -> None:
+        """Make every listing at once, also those that are under way."""
+        for job in self._jobs.values():
+            job.wanted = True
+            job.changed.set()
+
     async def run(self) -> None:
         """List until cancelled."""
         try:
@@ -115,7 +123,8 @@ class Lister:
 
     async def _repeat(self, key: ListingKey, job: _Job) -> None:
         while True:
-            if (wait := self._seconds_until_due(job)) <= 0:
+            if job.wanted or (wait := self._seconds_until_due(job)) <= 0:
+                job.wanted = False
                 await self._list(key, job)
                 continue
             job.changed.clear()

@@ -84,6 +84,11 @@ class PollerManager:
         poller = self._pollers.get(target.endpoint)
         return None if poller is None else poller.hint(target.id)
 
+    def list_soon(self) -> None:
+        """Make all listings at once: there may be something new."""
+        if self.lister is not None:
+            self.lister.hasten()
+
     def set_heard(self, endpoints: Collection[EndpointKey]) -> None:
         """Set the endpoints whose changes are reported by hints."""
         self._heard = endpoints

@@ -41,6 +41,7 @@ TARGETS = [
     REPOSITORY.target("dev", EAST, {"link": "88888888", "branch": "main"}),
     template("prod", EAST, "SERVICE", "web", "1"),
 ]
+CONFIG = Config("test", ACCOUNTS, tuple(TARGETS), Retry(), 3, (), "memory://", None, 1.0, 1.0)
 OF_SHOP = {"prod/us-east-1/repository/codeconnections/6053346f/main"}
 BY_ANY_ACCOUNT = {"prod/us-east-1/stack/web", "dev/us-east-1/stack/web", "default/us-east-1/stack/web"}
 
@@ -75,8 +76,24 @@ def hint(**named: Any) -> Hint:
     ],
 )
 def test_a_hint_names_what_may_be_its_stack_or_repository(of: Hint, expected: set[str]) -> None:
-    config = Config("test", ACCOUNTS, tuple(TARGETS), Retry(), 3, (), "memory://", None, 1.0, 1.0)
-    assert {target.id for target in HintIndex(config).named(of)} == expected
+    assert {target.id for target in HintIndex(CONFIG).named(of)} == expected
+
+
+@pytest.mark.parametrize(
+    ("of", "accounts"),
+    [
+        (hint(stack="web"), {"prod"}),
+        (hint(stack="web", account="444455556666"), {"dev"}),
+        (hint(stack="web", account="999999999999"), {"default"}),
+        (hint(stack="web", account=None), set()),
+        (hint(stack="solo", account=None), {"prod"}),
+        (hint(link="6053346f"), {"prod"}),
+        (hint(stack="other"), set()),
+    ],
+)
+def test_an_endpoint_is_heard_if_a_hint_is_about_no_other_one(of: Hint, accounts: set[str]) -> None:
+    index = HintIndex(CONFIG)
+    assert {endpoint.account for endpoint in index.heard(of, index.named(of))} == accounts
 
 
 def test_the_number_of_an_account_is_that_of_its_role() -> None:
