@@ -21,7 +21,7 @@ from watcher.core.model import Attempt, Snapshot
 from watcher.core.ports import Entry
 from watcher.core.settings import Http
 from watcher.core.state import Outage, Record
-from watcher.observability.daemon_view import EndpointStatus, SinkStatus, TargetStatus
+from watcher.observability.daemon_view import EndpointStatus, HintQueueStatus, SinkStatus, TargetStatus
 from watcher.observability.metrics import Metrics
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
@@ -79,6 +79,7 @@ class Peek:
     loaded: ReloadStatus = field(default_factory=lambda: ReloadStatus(BEGAN, BEGAN))
     looks: dict[str, TargetStatus] = field(default_factory=dict)
     sink_looks: dict[str, SinkStatus] = field(default_factory=dict)
+    queue_looks: dict[str, HintQueueStatus] = field(default_factory=dict)
     endpoint_looks: dict[EndpointKey, EndpointStatus] = field(default_factory=dict)
     listing_looks: dict[ListingKey, ListingStatus] = field(default_factory=dict)
     away: set[EndpointKey] = field(default_factory=set)
@@ -107,6 +108,9 @@ class Peek:
         return {
             sink.name: self.sink_looks.get(sink.name, SinkStatus(sink.type, "up", "")) for sink in self.config.sinks
         }
+
+    def hint_queues(self) -> Mapping[str, HintQueueStatus]:
+        return self.queue_looks
 
     def stuck(self) -> list[str]:
         return self.why_stuck

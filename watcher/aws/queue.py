@@ -12,6 +12,7 @@ from botocore import xform_name
 from watcher.aws.call_errors import call_failure
 from watcher.aws.client import Client, LeasedClient
 from watcher.aws.responses import BoundedSession, body_of
+from watcher.core.settings import QUEUE_CALLS
 from watcher.errors import PollFailed
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ class Queue:
         """Nothing is opened before the first call."""
         self._url = settings.url
         account = settings.account
-        # One call waits for messages; the others are about messages that were received.
         self._client = Client(
-            "sqs", settings.region, account, sessions, endpoint_url=account.endpoint_url, pool=MAX_MESSAGES + 1,
+            "sqs", settings.region, account, sessions, endpoint_url=account.endpoint_url, pool=QUEUE_CALLS,
             http_session=_QueueSession,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The accounts of targets, sinks and rules, and the regions of each account."""
+"""The accounts of targets, sinks, rules and queues, and the regions of each account."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from datetime import datetime
 from watcher.aws.service_models import is_region
 from watcher.config.discover_model import DiscoverModel
 from watcher.config.faults import Faults, choice
+from watcher.config.hint_model import HintModel
 from watcher.config.readers import quoted
 from watcher.config.schema import AccountModel, File
 from watcher.config.sink_model import AccountSinkModel
@@ -14,7 +15,7 @@ from watcher.config.target_model import TargetModel
 from watcher.config.tree import Items, Keys, Place, Text
 from watcher.core import settings
 
-Owner = TargetModel | AccountSinkModel | DiscoverModel
+Owner = TargetModel | AccountSinkModel | DiscoverModel | HintModel
 """What is in an account."""
 
 DEFAULT = "default"

@@ -80,6 +80,13 @@ RoleArn = Annotated[
     text_schema(_ROLE),
 ]
 Url = Annotated[str, PlainValidator(url_readers.endpoint_url), text_schema(HTTP_URL)]
+QueueUrl = Annotated[
+    str,
+    PlainValidator(
+        matching(url_readers.QUEUE, "queue URL (example: https://sqs.us-east-1.amazonaws.com/111122223333/syncs)")
+    ),
+    text_schema(url_readers.QUEUE),
+]
 State = Annotated[str, PlainValidator(url_readers.state_url), text_schema(r"^(sqlite:///.+|dynamodb://.+|memory://)$")]
 Listen = Annotated[str, PlainValidator(listen_address), text_schema(r"^.+:[0-9]{1,5}$")]
 Interval = Annotated[float, PlainValidator(duration_from(0.1)), DURATION_SCHEMA]

@@ -7,6 +7,7 @@ from watcher.config.accounts import Accounts, Environment, ambient_region
 from watcher.config.discover_rules import discover_rules
 from watcher.config.faults import Faults
 from watcher.config.files import report_shared_files
+from watcher.config.hint_queues import hint_queues
 from watcher.config.listen_address import is_loopback, split_listen
 from watcher.config.schema import AccountModel, File
 from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
@@ -35,6 +36,7 @@ def resolve(
     _report_no_region(file, environment, faults)
     sinks = [(sink, *_account_and_region(sink, accounts, faults)) for sink in file.sinks or [_default_sink(file)]]
     rules = tuple(discover_rules(file, accounts, faults))
+    queues = tuple(hint_queues(file, accounts, faults))
     if not (targets or rules or may_be_empty):
         _report_nothing_to_watch(file, written, faults)
     if file.retry.initial > file.retry.maximum:
@@ -57,6 +59,7 @@ def resolve(
         state_retention=file.state_retention,
         shutdown_grace=file.shutdown_grace,
         discover=rules,
+        hints=tuple(settings.HintQueue(url, completed[account], region) for url, account, region in queues),
         tracing=settings.Tracing(**file.tracing.model_dump()) if file.tracing else None,
     )
 

@@ -23,6 +23,7 @@ from watcher.config import fields
 from watcher.config.discover_model import discover_model
 from watcher.config.faults import describe
 from watcher.config.fields import OneOrMany, SchemaOf, lasting, or_off, or_variable
+from watcher.config.hint_model import HintModel
 from watcher.config.listen_address import DEFAULT_LISTEN
 from watcher.config.readers import reads_off
 from watcher.config.sink_model import EventGlob, SinkTypes
@@ -176,6 +177,10 @@ class File(StrictModel):
     """AWS accounts. Default: one account, `default`, with the ambient credentials."""
     discover: list[Any] = Field(default=[], examples=[[{"kind": "stack", "match": "prod-*"}]])
     """Rules that find targets by asking AWS. A target that is listed has its own settings."""
+    hints: list[Sound[HintModel]] = Field(
+        default=[], examples=[[{"queue": "https://sqs.us-east-1.amazonaws.com/111122223333/git-sync"}]]
+    )
+    """SQS queues that receive EventBridge's events of Git sync, so that changes are noticed at once."""
     sinks: list[Any] = Field(default=[], examples=[[{"name": "out", "type": "stdout"}]])
     """Where events are sent. Default: the standard output."""
     mute: list[Sound[MuteModel]] = Field(

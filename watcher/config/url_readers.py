@@ -13,6 +13,10 @@ from watcher.util.bounded_text import shown
 HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _OWNED_HEADERS = ("content-type", "content-length", "host", "transfer-encoding", "connection")
 
+QUEUE = r"^https?://[^/?#@ ]+/[0-9]+/(?=[^/]{1,80}$)[_0-9A-Za-z-]+(\.fifo)?$"
+_QUEUE_HOST = re.compile(r"sqs(?:-fips)?\.([a-z0-9-]+)\..+")
+"""The host in any partition: sqs.us-east-1.amazonaws.com, sqs.cn-north-1.amazonaws.com.cn, sqs.us-east-1.api.aws."""
+
 Headers = TypeVar("Headers", bound=Mapping[str, object])
 
 _AUTHORITY = re.compile(r"(.*@)?(\[[0-9A-Fa-f:.]+(%[^\[\]]+)?\]|[^\[\]%]+)(:[0-9]*)?")
@@ -38,6 +42,12 @@ def http_url(value: object, *, example: str, secret: bool = False, user: bool = 
 def endpoint_url(value: object) -> str:
     """Return the URL of an API."""
     return http_url(value, example="https://proton.example.com or http://127.0.0.1:4566")
+
+
+def queue_region(url: str) -> str | None:
+    """Return the region in the host of a queue's URL, if the host is AWS's own."""
+    host = _QUEUE_HOST.fullmatch(urlsplit(url).hostname or "")
+    return host[1] if host and is_region(host[1]) else None
 
 
 def state_url(value: object) -> str:

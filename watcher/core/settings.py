@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 GIVE_UP_AFTER_SECONDS = 86400.0
 """How long a delivery is tried unless the sink's `give_up_after` is set."""
 
+QUEUE_CALLS = 11
+"""The calls to a queue of hints at a time: one that waits for messages, and one for each message under way."""
+
 TRACES_PATH = "/v1/traces"
 """The path after a collector's base URL (OpenTelemetry's specification of OTEL_EXPORTER_OTLP_ENDPOINT)."""
 
@@ -271,7 +274,8 @@ class Config:
     @cached_property
     def max_calls(self) -> int:
         """How many calls of AWS may run at a time."""
-        return sum(self.accounts[key.account].rate_limit.concurrency for key in self.endpoints)
+        polls = sum(self.accounts[key.account].rate_limit.concurrency for key in self.endpoints)
+        return polls + QUEUE_CALLS * len(self.hints)
 
     @cached_property
     def subjects(self) -> frozenset[str]:

@@ -193,6 +193,11 @@ async def polled_here(daemon: DaemonView) -> AsyncIterator[tuple[Target, Record 
         await asyncio.sleep(0)
 
 
+def heard_endpoints(daemon: DaemonView) -> Collection[EndpointKey]:
+    """The endpoints whose changes are reported by hints."""
+    return {key for status in daemon.hint_queues().values() if status.readable for key in status.heard}
+
+
 def endpoint_unreadable(daemon: DaemonView, key: EndpointKey) -> bool:
     """Whether an outage of the endpoint is recorded."""
     record = daemon.records.get(str(key))

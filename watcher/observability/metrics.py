@@ -39,6 +39,7 @@ from watcher.observability.daemon_view import (
     endpoint_unreadable,
     polled_here,
 )
+from watcher.observability.hint_metrics import HintMetrics
 from watcher.observability.observer import Observer, Poll
 
 # Otherwise each counter has an undocumented gauge beside it.
@@ -99,6 +100,7 @@ class Metrics(Observer):
         )
         self._events = counter("watcher_events", "Recorded events.", ("type",))
         self._deliveries = counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
+        self.hints = HintMetrics(daemon, self.registry)
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
         for known in EVENT_TYPES:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
-from watcher.observability.observer import PollOutcome
+from watcher.observability.observer import HintOutcome, PollOutcome
 from watcher.sources import KINDS
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ COUNTERS: dict[str, set[str]] = {
     "watcher_events": {"type"},
     "watcher_deliveries": {"sink", "outcome"},
     "watcher_config_reloads": {"outcome"},
+    "watcher_hints": {"outcome"},
+    "watcher_changes_without_hint": set(),
 }
 GAUGES: dict[str, set[str]] = {
     "watcher_targets": {"kind", "status"},
@@ -60,6 +62,7 @@ OUTCOMES = {
     "watcher_polls_total": {*PollOutcome},
     "watcher_deliveries_total": {"sent", "retried", "dead"},
     "watcher_config_reloads_total": {"success", "failure"},
+    "watcher_hints_total": {*HintOutcome},
 }
 VALUES = {
     "status": STATUSES,
