@@ -13,15 +13,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.fake_daemon import BEGAN, Peek, attempt, config_of, peeking
 from tests.support.waiting import until
+from tests.unit.polling.test_planner import SetClock
 from watcher.config.reloader import ReloadStatus
 from watcher.core.model import EVENT_TYPES
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryQuery, DeliveryState, EventQuery
 from watcher.core.state import Outage
 from watcher.errors import StoreError
-from watcher.observability.daemon_view import SinkStatus
+from watcher.observability.daemon_view import HintQueueStatus, SinkStatus
 from watcher.observability.emf import UNITS, Emf, embedded
 from watcher.observability.metrics import Metrics, detection
-from watcher.observability.observer import Poll, PollOutcome
+from watcher.observability.observer import HintOutcome, Poll, PollOutcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,6 +54,8 @@ CONTRACT = {
     "watcher_targets_unreadable": {"kind"},
     "watcher_events_total": {"type"},
     "watcher_deliveries_total": {"sink", "outcome"},
+    "watcher_hints_total": {"outcome"},
+    "watcher_changes_without_hint_total": set(),
     "watcher_outbox_pending": {"sink"},
     "watcher_outbox_oldest_seconds": {"sink"},
     "watcher_dead_letters": {"sink"},
@@ -137,6 +140,24 @@ async def test_what_happens_is_counted(peek: Peek, metrics: Metrics) -> None:
     assert 2 <= (value(samples, "watcher_delivery_seconds_sum", sink="out") or 0) < 5
     assert value(samples, "watcher_delivery_seconds_count", sink="ops") is None
     assert value(samples, "watcher_detection_seconds_count") == 1
+
+
+async def test_changes_are_counted_that_no_hint_reported(peek: Peek, metrics: Metrics) -> None:
+    network, shop, web = (target_of(peek, name) for name in ("network", "shop", "web"))
+    peek.clock = SetClock()
+    peek.observers.append(metrics.hints)
+    peek.queue_looks = {"https://queue": HintQueueStatus(readable=True, heard={network.endpoint})}
+    for target in (network, shop, web):
+        await peek.see(target, attempt(0, "SUCCEEDED"))  # a first observation
+        await peek.see(target, attempt(1, "FAILED"))
+    metrics.hints.hinted(HintOutcome.POLLED, [network])
+    metrics.hints.hinted(HintOutcome.FAILED, [shop])
+    assert value(await scrape(metrics), "watcher_changes_without_hint_total") == 0
+    peek.clock.moment += 61
+    samples = await scrape(metrics)
+    assert value(samples, "watcher_changes_without_hint_total") == 1  # of shop; nothing is heard about web
+    found = {outcome: value(samples, "watcher_hints_total", outcome=outcome) for outcome in HintOutcome}
+    assert found == dict.fromkeys(HintOutcome, 0) | {"polled": 1, "failed": 1}
 
 
 async def test_every_type_of_event_is_there_from_the_start(metrics: Metrics) -> None:

@@ -122,14 +122,15 @@ class Peek:
         self, target: Target, latest: Attempt | None, *, sinks: Sequence[str] = (), success: Attempt | None = None
     ) -> list[Event]:
         """Record an answer of AWS by the real diff and commit, and return its events."""
-        record = self.records.get(target.id, Record())
+        before = record = self.records.get(target.id, Record())
         now = self.clock.now()
         outcome = diff(record.known, Snapshot(None, latest, success), now=now, stalled_after=timedelta(days=999))
         events = []
         for change in outcome.changes:
             record = replace(record, sequence=record.sequence + 1)
             events.append(sync_event(target, change, sequence=record.sequence, now=now))
-        await self.commit(Entry(target.id, replace(record, known=outcome.known), [(event, sinks) for event in events]))
+        known = replace(record, known=outcome.known)
+        await self.commit(Entry(target.id, known, [(event, sinks) for event in events], before))
         return events
 
     async def fail(self, subject: Target | EndpointKey, outage: Outage, *, sinks: Sequence[str] = ()) -> None:
