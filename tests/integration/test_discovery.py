@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
 from tests.integration.conftest import FAST, a_config, a_stack, running
+from tests.support.dynamodb_tables import address, made
 from tests.support.simulator import Simulator
 from tests.support.waiting import until
-from watcher.core.listings import ListingKey
+from watcher.app import discovery
+from watcher.core.discovery import MISSES
+from watcher.core.listings import Listing, ListingKey
 from watcher.core.settings import Account, DiscoverRule, Http, RateLimit
+from watcher.errors import StoreError
 from watcher.simulator.faults import Fault
 from watcher.simulator.inventory import ACCOUNT, Place, Repository
 from watcher.simulator.scenario import FaultWindow, Scenario
@@ -26,12 +32,14 @@ from watcher.sources.codeconnections import REPOSITORY, STACK
 from watcher.sources.proton import REPOSITORY as PROTON_REPOSITORY
 from watcher.sources.proton import SERVICE_INSTANCE, TEMPLATE
 from watcher.stores import store_for
+from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.integration.conftest import Watch
+    from tests.support.emulators import Emulator
 
 QUIET = Timeline((Scene(Unsynced()),))
 LISTINGS = 0.1
@@ -331,3 +339,62 @@ async def test_a_daemon_with_rules_alone_is_ready_when_each_endpoint_was_asked()
         assert watch.app.view.unready() != []
         await watch.until(lambda: house.listings() > 0 and watch.app.view.unready() == [])
         assert names(watch) == set()
+
+
+async def test_a_crash_before_a_listing_is_kept_repeats_its_events_with_the_same_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = f"sqlite:///{tmp_path / 'watcher.db'}"
+    gone, late = a_subject("gone", absent=(Span(10),)), a_subject("late", absent=(Span(0, 10),))
+    keep = SqliteStore.keep_listing
+    async with simulated(stacks("a", gone, late)) as house:
+        config = house.config(state=state, shutdown_grace=0.2)
+
+        async def unless_removed(store: SqliteStore, listing: Listing) -> None:
+            if any(each.missing == MISSES for each in listing.targets):
+                await asyncio.Event().wait()  # as if the power failed now
+            await keep(store, listing)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteStore, "keep_listing", unless_removed)
+            with pytest.raises(StoreError, match="could not be stored within the grace"):  # noqa: PT012  it ends the block
+                async with running(house.simulator, config) as watch:
+                    await watch.until(lambda: names(watch) == {"a", "gone"})
+                    house.moment[0] = 10
+                    first = [*await events(watch, "discovered", "removed")]
+        async with running(house.simulator, config) as watch:
+            (again,) = await events(watch, "removed")
+            assert (again["subject"], again["id"]) == ("default/us-east-1/stack/gone", first[1]["id"])
+            assert [event["data"]["sequence"] for event in (first[1], again)] == [1, 2]
+            await watch.until(lambda: names(watch) == {"a", "late"})
+
+
+async def test_daemons_of_one_table_watch_what_either_finds_and_each_event_comes_once(
+    ministack: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "REFRESH_SECONDS", 0.2)
+    where = await made(address(ministack.url, leases=True))
+    state = f"dynamodb://{where.table}?region=us-east-1&endpoint_url={quote(ministack.url, safe='')}&leases=on&term=5s"
+    regions = ("us-east-1", "us-west-2", "eu-west-1", "eu-north-1")
+    late = a_subject("late", absent=(Span(0, 10),))
+    async with simulated(stacks("a", late)) as house:
+        account = Account("default", regions, endpoint_url=house.simulator.url, rate_limit=RateLimit(200, 10))
+        everywhere = replace(rule(), places=tuple(("default", region) for region in regions))
+        config = house.config(everywhere, accounts={"default": account}, state=state)
+
+        def found(watch: Watch) -> set[str]:
+            return {f"{target.region}/{target.name}" for target in watch.app.view.config.targets}
+
+        first, both = {f"{region}/a" for region in regions}, {f"{r}/{n}" for r in regions for n in ("a", "late")}
+        async with running(house.simulator, config) as one:
+            await one.until(lambda: found(one) == first)
+            async with running(house.simulator, config) as two:
+                await two.until(lambda: bool(two.app.polling.endpoints) and found(two) == first)
+                house.moment[0] = 10
+                await one.until(lambda: found(one) == found(two) == both)
+                assert not one.app.polling.lister.runs().keys() & two.app.polling.lister.runs().keys()
+            await one.until(lambda: len(one.app.polling.lister.runs()) == len(regions))
+            await house.listed(one)
+            assert found(one) == both
+            told = [event["subject"] for each in (one, two) for event in each.caught.events]
+            assert sorted(told) == [f"default/{region}/stack/late" for region in sorted(regions)]
