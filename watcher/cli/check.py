@@ -8,12 +8,11 @@ import click
 
 from watcher.cli.options import config_option, examples, json_option, load_config, print_note, verbose_option
 from watcher.cli.output.console import print_json
-from watcher.cli.output.targets import Row, failure_to_json, print_targets
+from watcher.cli.output.targets import Row, about_connection, failure_to_json, print_targets
 from watcher.cli.running import run_to_end
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json, blocker_to_json
 from watcher.core.status import Status, reason_of
-from watcher.messages.connections import connection_note
 from watcher.observability import logs
 from watcher.polling.check import Finding, check_all
 from watcher.util.redaction import printable
@@ -28,7 +27,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
 
     Targets that `discover` finds are listed first. The exit code is that of the worst target, in this order: 2 critical
     (its sync failed), 3 unknown (its status could not be read, or a listing failed), 1 warning (its sync is stalled or
-    blocked), 0 ok. The state store is not used, and no event is recorded or sent.
+    blocked, or a connection is not available), 0 ok. The state store is not used, and no event is recorded or sent.
     """
     logs.set_up(verbose=verbose)
     settings = load_config(config)
@@ -55,11 +54,8 @@ def check_rows(findings: Iterable[Finding]) -> list[Row]:
     for finding in findings:
         error, attempt = finding.error, finding.snapshot.latest if finding.snapshot else None
         status = finding.status_of_connection
-        note = (
-            f"{error.code}: {error.message}"
-            if error
-            else connection_note(status) or reason_of(attempt, finding.blockers)
-        )
+        wrong = about_connection(finding.target, status) if status else reason_of(attempt, finding.blockers)
+        note = f"{error.code}: {error.message}" if error else wrong
         rows.append(Row(finding.target, finding.status, attempt, note, status))
     return rows
 

@@ -251,14 +251,14 @@ def test_a_connection_is_shown_with_its_status_and_what_a_person_must_do(termina
         assert "1 unavailable" in shown.getvalue()
         (line,) = (line for line in shown.getvalue().splitlines() if "connection/6053346f" in line)
         assert "PENDING" in line
-        assert "until a person finishes its handshake" in line
+        assert "github: AWS reads no repository through this connection until a person finishes its handshake" in line
     told = record_to_json(GITHUB, known[GITHUB.id])
     assert (told["seen"], told["status"], told["since"]) == (True, "PENDING", "2026-11-23T08:02:00Z")
     checked = finding_to_json(findings[0])
     assert (checked["result"], checked["status"], checked["attempt"]) == ("warning", "PENDING", None)
 
 
-@pytest.mark.parametrize(("previous", "notes"), [(None, "PENDING"), ("ERROR", "PENDING, ERROR before")])
+@pytest.mark.parametrize(("previous", "notes"), [(None, "github, PENDING"), ("ERROR", "github, PENDING, ERROR before")])
 def test_an_event_of_a_connection_is_printed_with_its_statuses(previous: str | None, notes: str) -> None:
     change = ConnectionChange("connection.unavailable", "PENDING", previous, 1)
     event = connection_event(GITHUB, change, sequence=1, now=NOW)

@@ -99,6 +99,7 @@ def _notes(event: dict[str, Any]) -> Iterator[str | None]:
         if data["consecutive_failures"] > 1:
             yield f"{data['consecutive_failures']} failures in a row"
     elif "connection" in data:
+        yield data["connection"]["name"]
         yield data["connection"]["status"]
         yield data["previous_status"] and f"{data['previous_status']} before"
     elif "lasted_seconds" in data:

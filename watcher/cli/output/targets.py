@@ -57,8 +57,13 @@ def _row(target: Target, record: Record | None, endpoint: Record | None, now: da
         before = f"; {attempt.status} before" if attempt else ""
         note = f"{outage.code}: {outage.message} (for {ago(outage.since, now)}{before})"
     elif record and record.connection:
-        note = connection_note(record.connection.status)
+        note = about_connection(target, record.connection.status)
     return Row(target, standing(record, endpoint), attempt, note, reported(record)[0] or "")
+
+
+def about_connection(target: Target, status: str) -> str:
+    """Return the name of a connection, since its id has none, and what a person must do about it."""
+    return ": ".join(filter(None, (target.title, connection_note(status))))
 
 
 def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
