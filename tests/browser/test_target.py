@@ -13,6 +13,7 @@ from playwright.async_api import expect
 from tests.browser.worlds import FARGATE, ORDERS, everything, green
 from tests.support.simulator import attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.simulator.subject import Blocker, Span
 from watcher.sources import codeconnections, proton
 from watcher.sources.codeconnections import stack
 
@@ -160,3 +161,19 @@ async def test_repositories_and_service_instances_are_called_the_same_in_the_lis
         assert urlsplit(page.url).path == f"/targets/{target.id}"
         await expect(page.get_by_role("article")).to_contain_text("it broke")
         await page.go_back()
+
+
+async def test_a_blocked_target_says_so_and_why(daemon: Daemon, visit: Callable[..., Any]) -> None:
+    targets = green(daemon.simulator)
+    daemon.simulator.world.change(targets[0], blockers=(Blocker(Span(), "no such template"),))
+    daemon.configure(targets)
+    await daemon.start()
+    page = await visit(f"/targets/{targets[0].id}")
+    article = page.get_by_role("article")
+    await expect(article.locator(".state")).to_contain_text("Blocked", timeout=60_000)
+    await expect(article.locator(".problem")).to_have_text("blocked: no such template")
+    await expect(article.locator(".facts")).to_contain_text("Blocked since")
+    await expect(article.locator(".steps").first).to_contain_text("Blocked")
+    await page.get_by_role("link", name="All targets").click()
+    row = page.locator("#table tbody tr:visible", has_text="no such template")
+    await expect(row).to_have_attribute("data-standing", "blocked")
