@@ -314,12 +314,15 @@ NESTED = json.dumps({**json.loads(event(1).body), "data": []})
         (line(recorded=-1e10), "event.recorded cannot be -10000000000.0"),
         (line(subject="\ud800"), "event.subject cannot be"),
         (line('{"sinks": ["\\udfff"]}'), r"sinks\[0\] cannot be"),
-        (line('{"state": {"subject": "a", "record": {"form": 1}}}'), "state has no 'sequence'"),
+        (line('{"state": {"subject": "a", "record": {"form": 1}}}'), "the state of a has no 'sequence'"),
         (line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1, "known": null}}}'), "outage"),
-        (line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1e99}}}'), "state.sequence cannot be"),
+        (
+            line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1e99}}}'),
+            "the state of a.sequence cannot be",
+        ),
         (
             line('{"state": {"subject": "a", "record": {"form": 1, "sequence": 1, "known": 5}}}'),
-            "state.known cannot be",
+            "the state of a.known cannot be",
         ),
         (line("1" * 5000), "Exceeds the limit"),
     ],

@@ -19,6 +19,8 @@ from watcher.core.events import (
     trial_event,
 )
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
+from watcher.core.settings import Mute
+from watcher.core.stamps import stamped
 from watcher.core.state import Known, Outage
 from watcher.messages import compose
 from watcher.sources import codeconnections, proton
@@ -27,6 +29,7 @@ from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from watcher.core.events import Event
     from watcher.core.model import Attempt, Target
@@ -104,6 +107,11 @@ def sync_of_repository(target: Target, status: str, *said: str) -> Event:
     """The event of a repository's attempt, of which AWS reports no revisions."""
     made = replace(attempt(status, *said), target=None, initial_revision=None, target_revision=None)
     return sync(made, target=target, desired_state=None, latest_successful=None)
+
+
+def muted(event: Event, reason: str | None, until: datetime | None) -> Event:
+    """The event as it is recorded while a mute applies."""
+    return stamped(event, mute=Mute(reason=reason, until=until))
 
 
 FAILED_STATE = Known(attempt(FAILED, "Sync started", "Sync failed"), minute(1), revision(), an_attempt(-60), failures=1)

@@ -207,8 +207,7 @@ class Discovery:
             observation,
             now,
             labels=target.labels,
-            sinks=config.sinks,
-            mutes=config.mutes,
+            config=config,
             traceparent=None,
         )
 

@@ -38,6 +38,12 @@ _BODY = {
             {"arn": str, "name": str, "status": str, "provider": (str, NONE), "host": (str, NONE)}, null=False
         ),
         "lasted_seconds": Optional(is_moment, null=False),
+        "incident": Optional(
+            {
+                "id": str, "state": str, "opened_at": is_time, "problems": Each(list, str),
+                "duration_seconds": Nullable(is_moment),
+            },
+        ),
         "muted": Optional({"reason": (str, NONE), "until": Nullable(is_time)}, null=False),
     },
 }  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from watcher.core.events import DATASCHEMA
+from watcher.core.incidents import Problem, State
 from watcher.core.kinds import Kind
 from watcher.core.model import EVENT_TYPES, FOUND, TEST_EVENT
 
@@ -45,6 +46,21 @@ def _object(optional: dict[str, Any] | None = None, /, **properties: Any) -> dic
 _MUTED = _described(
     _object(reason=_or_null(_TEXT), until=_or_null(_TIME)),
     "The event was muted: it was recorded, and sent to no sink.",
+)
+_INCIDENT = _described(
+    _or_null(
+        _object(
+            id=_described({**_TEXT, "pattern": "^[0-9a-f]{32}$"}, "Derived from the id of the event that opened it."),
+            state=_described({"enum": [*State]}, "What this event means for it."),
+            opened_at=_TIME,
+            problems=_described(
+                {"type": "array", "items": {"enum": [*Problem]}, "minItems": 1, "uniqueItems": True},
+                "Those that hold after the event; if it is resolved, those that ended with it.",
+            ),
+            duration_seconds=_described(_or_null({"type": "number", "minimum": 0}), "Null until it is resolved."),
+        )
+    ),
+    "The incident that the event belongs to; null: it belongs to none. Events of earlier versions lack this.",
 )
 _ERROR = _object(code=_TEXT, message=_TEXT, attempts=_count("How many polls failed in a row."), since=_TIME)
 _OVER = {
@@ -130,7 +146,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         r"connection\.": _data(target=connected, connection=_CONNECTION, previous_status=_or_null(_TEXT)),
         r"endpoint\.unreadable$": _data(endpoint=endpoint, error=_ERROR),
         r"endpoint\.readable$": _data(endpoint=endpoint, **_OVER),
-        r"test$": _object(sink=_TEXT, message=_TEXT),
+        r"test$": _object({"incident": {"type": "null"}}, sink=_TEXT, message=_TEXT),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -172,7 +188,7 @@ def event_schema_text(kinds: Mapping[str, Kind]) -> str:
 
 def _data(**properties: Any) -> dict[str, Any]:
     sequence = _count("The number of the subject's event, from 1 and without gaps.")
-    return _object({"muted": _MUTED}, **properties, sequence=sequence)
+    return _object({"muted": _MUTED, "incident": _INCIDENT}, **properties, sequence=sequence)
 
 
 def _revisions(kinds: Collection[Kind]) -> dict[str, Any]:

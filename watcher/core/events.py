@@ -18,10 +18,9 @@ events than fit, the first and the last are kept, and `attempt.events_omitted` c
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +30,7 @@ from cloudevents.core.v1.event import CloudEvent
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import ConnectionChange
 from watcher.core.diff import Change, Reason
+from watcher.core.event_ids import id_of
 from watcher.core.model import (
     FAILED,
     FOUND,
@@ -38,20 +38,18 @@ from watcher.core.model import (
     Attempt,
     EndpointKey,
     Target,
-    extended,
     path_segment,
     rfc3339,
 )  # fmt: skip
 from watcher.core.state import Known, Outage, attempt_to_json, blocker_to_json
-from watcher.util.bounded_text import bounded
 
 DATASCHEMA = "urn:watcher:event:1"
 
 MAX_EVENT_BYTES = 200 * 1024
 """The most bytes of a recorded event: less than the 256 KiB that SNS, SQS and EventBridge accept."""
 
-RESERVED_BYTES = 5 * 1024
-"""Bytes of these that are reserved for later additions to an event: the mute, the trace, the number of the reminder."""
+RESERVED_BYTES = 6 * 1024
+"""Bytes of these that are reserved for later additions to an event: `core.stamps`, and the number of the reminder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,22 +217,10 @@ def connection_event(target: Target, change: ConnectionChange, *, sequence: int,
     return _event(event_type, target.id, _source(target.account, target.region), identity, data, now)
 
 
-def with_trace(event: Event, traceparent: str | None) -> Event:
-    """Return `event` with the extension attribute `traceparent`, the span of the poll; unchanged if that is None."""
-    return event if traceparent is None else replace(event, body=extended(event.body, traceparent=traceparent))
-
-
-def muted(event: Event, reason: str | None, until: datetime | None) -> Event:
-    """Return `event`, marked in `data.muted` as recorded and not sent."""
-    form = json.loads(event.body)
-    form["data"]["muted"] = {"reason": reason and bounded(reason), "until": None if until is None else rfc3339(until)}
-    return replace(event, body=json.dumps(form))
-
-
 def trial_event(sink: str, now: datetime) -> Event:
     """Return the event that `test-sink` sends."""
     subject = f"test/{path_segment(sink)}"
-    data = {"sink": sink, "message": "This is a test of watcher's sink; nothing has happened."}
+    data = {"sink": sink, "message": "This is a test of watcher's sink; nothing has happened.", "incident": None}
     return _event(TEST_EVENT, subject, _source("test", sink), [subject, uuid4().hex], data, now)
 
 
@@ -258,7 +244,7 @@ def _source(account: str, region: str) -> str:
 def _event(
     event_type: str, subject: str, source: str, identity: list[Any], data: dict[str, Any], now: datetime
 ) -> Event:
-    event_id = sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()[:32]
+    event_id = id_of(identity)
     attributes = {
         "specversion": "1.0",
         "id": event_id,

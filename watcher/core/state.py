@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from watcher.core.earlier_states import opening_of
+from watcher.core.event_ids import incident_id
 from watcher.core.model import Attempt, Blocker, Revision, parse_rfc3339, rfc3339
 from watcher.util.shapes import MAX_INTEGER, NONE, Each, Nullable, check, parse
 
@@ -81,6 +83,19 @@ class KnownConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class Incident:
+    """An open incident (`core.incidents`)."""
+
+    id: str
+    opened_at: datetime
+    """When the event was that opened it."""
+    problems: tuple[str, ...]
+    """The problems that hold, in the order in which they began."""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The labels of its target, for the event that reports its removal if the configuration has it no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The stored state of one subject: a target, or an endpoint (whose `known` stays None)."""
 
@@ -92,6 +107,7 @@ class Record:
     """The blockers that were reported as active (`core.blockers`)."""
     connection: KnownConnection | None = None
     """The status of a connection, whose `known` stays None."""
+    incident: Incident | None = None
 
 
 def forgotten(record: Record) -> Record:
@@ -130,8 +146,12 @@ def load(text: str, subject: str = "") -> Record:
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
     form.setdefault("blockers", [])  # added to form 1 later
     form.setdefault("connection", None)  # added to form 1 later
+    has_incident = "incident" in form  # added to form 1 later
+    form.setdefault("incident", None)
     check(form, _FORM, name)
     record: Record = _RECORD.read(form)
+    if not has_incident and (opening := opening_of(subject, record)) is not None:
+        return replace(record, incident=Incident(incident_id(opening.event_id), opening.at, opening.problems))
     return record
 
 
@@ -183,6 +203,7 @@ _CODECS = {
     "Revision": _Codec(_TEXTS, dict, _same),
     "Mapping[str, str]": _Codec(Each(dict, str), dict, _same),
     "Mapping[str, int]": _Codec(Each(dict, int), dict, _same),
+    "tuple[str, ...]": _Codec(Each(list, str), list, tuple),
     "tuple[SyncEvent, ...]": _Codec(Each(list, _TEXTS), lambda events: list(map(dict, events)), tuple),
     "tuple[Taken, ...]": _Codec(
         Each(list, _is_taken),
@@ -199,7 +220,7 @@ _CODECS["tuple[Blocker, ...]"] = _Codec(
     lambda blockers: [*map(_BLOCKER.write, blockers)],
     lambda form: tuple(map(_BLOCKER.read, form)),
 )
-_CODECS["KnownConnection"] = _object(KnownConnection)
+_CODECS["KnownConnection"], _CODECS["Incident"] = _object(KnownConnection), _object(Incident)
 _RECORD = _object(Record)
 _FORM = {"form": int, "sequence": int, **_RECORD.form}
 """The form of a stored state, with its keys in the order in which `dump` writes them."""

@@ -15,12 +15,14 @@ from datetime import datetime, timedelta
 
 from watcher.core import blockers, connections
 from watcher.core.diff import Comparison, diff
-from watcher.core.events import Event, blocker_event, connection_event, muted, outage_event, sync_event, with_trace
+from watcher.core.events import Event, blocker_event, connection_event, outage_event, sync_event
+from watcher.core.incidents import steps
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
 from watcher.core.routing import muted_by, route
-from watcher.core.settings import Mute, SinkSettings
+from watcher.core.settings import Config
+from watcher.core.stamps import stamped
 from watcher.core.state import Known, Record
 
 
@@ -107,20 +109,19 @@ def entry_of(
     now: datetime,
     *,
     labels: Mapping[str, str],
-    sinks: Sequence[SinkSettings],
-    mutes: Sequence[Mute],
+    config: Config,
     traceparent: str | None,
 ) -> Entry:
-    """Return the entry that records `observation`, with the sinks that each event is for.
+    """Return the entry that records `observation`, with the incident of each event, and the sinks that it is for.
 
     An event that is muted at `now` is marked as muted, and is for no sink.
     """
+    record, incident = observation.record, before.incident
     addressed: list[tuple[Event, Sequence[str]]] = []
-    for event in observation.events:
-        traced = with_trace(event, traceparent)
-        mute = muted_by(mutes, event.type, event.subject, now)
-        if mute is None:
-            addressed.append((traced, route(traced, labels, sinks)))
-        else:
-            addressed.append((muted(traced, mute.reason, mute.until), ()))
-    return Entry(subject, observation.record, addressed, before)
+    following = steps(incident, observation.events, labels=labels, blocked=bool(record.blockers))
+    for event, step in zip(observation.events, following, strict=True):
+        mute = muted_by(config.mutes, event.type, event.subject, now)
+        sinks = route(event, labels, config.sinks) if mute is None else ()
+        addressed.append((stamped(event, incident=step, mute=mute, traceparent=traceparent), sinks))
+        incident = step.open if step else None
+    return Entry(subject, replace(record, incident=incident), addressed, before)

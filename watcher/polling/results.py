@@ -185,8 +185,7 @@ class PollResults:
             observation,
             self._clock.now(),
             labels=labels,
-            sinks=self._config.sinks,
-            mutes=self._config.mutes,
+            config=self._config,
             traceparent=traceparent() if observation.events else None,
         )
         await self._recorder.record(entry)

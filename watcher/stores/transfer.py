@@ -181,7 +181,9 @@ def _part(kind: str, values: Any) -> Part:
         case "sinks":
             return Sinks(tuple(dict.fromkeys(values)))
         case "state":
-            return State(values["subject"], state.load(json.dumps(values["record"])), values.get("forgotten"))
+            return State(
+                values["subject"], state.load(json.dumps(values["record"]), values["subject"]), values.get("forgotten")
+            )
         case "listing":
             key = ListingKey(values["account"], values["region"], values["kind"])
             return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"]))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.event_samples import muted
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.cli.check import check_rows, finding_to_json
 from watcher.cli.output.console import print_table
@@ -25,7 +26,7 @@ from watcher.cli.output.events import EventPrinter, event_text
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.core.connections import ConnectionChange
 from watcher.core.diff import diff
-from watcher.core.events import Event, connection_event, muted, outage_event, sync_event, trial_event
+from watcher.core.events import Event, connection_event, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry

@@ -15,7 +15,7 @@ from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
 import watcher.core.event_schema
-from tests.support.event_samples import CONNECTION_ARN, connection_change
+from tests.support.event_samples import CONNECTION_ARN, connection_change, muted
 from tests.unit.conftest import a_blocker, a_revision, a_snapshot, an_attempt, minute
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
@@ -30,12 +30,12 @@ from watcher.core.events import (
     discovery_event,
     first_and_last,
     fitting,
-    muted,
     outage_event,
     sync_event,
     target_to_json,
     trial_event,
 )
+from watcher.core.incidents import Problem, State, Step
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
@@ -52,7 +52,9 @@ from watcher.core.model import (
     severity,
 )
 from watcher.core.ports import Delivery
-from watcher.core.state import Known, Outage
+from watcher.core.settings import Mute
+from watcher.core.stamps import stamped
+from watcher.core.state import Incident, Known, Outage
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import connection, stack
 from watcher.sources.parsing import MAX_CONTEXT_BYTES, MAX_CONTEXTS
@@ -397,6 +399,7 @@ def with_body(event: Event, path: str, value: object) -> Event:
     return replace(event, body=json.dumps(body))
 
 
+OPENED = Step(State.OPENED, Incident("7", NOW, ("failed",)))
 SYNC, ENDED = event_of(), outage_event(NETWORK, OUTAGE, sequence=1, now=NOW, over=True)
 
 
@@ -408,6 +411,7 @@ def test_a_stored_event_of_the_required_form_is_returned() -> None:
         blocked_event(known=NEVER_SYNCED),
         muted(SYNC, None, None),
         muted(ENDED, "later", NOW),
+        stamped(SYNC, incident=Step(State.RESOLVED, Incident("7", NOW, ("failed",)), NOW)),
         trial_event("x", NOW),
     ):
         assert check_event(event) is event
@@ -427,6 +431,10 @@ def test_a_stored_event_of_the_required_form_is_returned() -> None:
         (with_body(blocked_event(), "data.blocker.contexts", {"a": 1}), "body.data.blocker.contexts['a'] cannot be 1"),
         (with_body(ENDED, "data.error.since", "soon"), 'body.data.error.since cannot be "soon"'),
         (with_body(ENDED, "data.lasted_seconds", "1"), 'body.data.lasted_seconds cannot be "1"'),
+        (
+            with_body(stamped(SYNC, incident=OPENED), "data.incident.problems", "failed"),
+            'body.data.incident.problems cannot be "failed"',
+        ),
         (with_body(muted(SYNC, "x", NOW), "data.muted.until", 1), "body.data.muted.until cannot be 1"),
     ],
 )
@@ -463,9 +471,11 @@ def test_an_event_is_at_most_200_kib_and_keeps_the_first_and_the_last_sync_event
         last = (len(kept) + 1) // 2
         assert numbers == [*range(len(kept) - last), *range(count - last, count)]
     # What is added later has room, too, and no more is left out than has to be.
-    marked = extended(muted(event, "é" * 9_000, minute(60)).body, reminder=999)
+    step = Step(State.RESOLVED, Incident("7" * 32, minute(0.001), (*Problem,)), minute(9_999_999.999))
+    mute = Mute(reason="é" * 9_000, until=minute(60))
+    marked = extended(stamped(event, incident=step, mute=mute, traceparent="0" * 55).body, reminder=999)
     assert len(marked) <= MAX_EVENT_BYTES
-    assert not omitted or len(marked) > MAX_EVENT_BYTES - 2_500
+    assert not omitted or len(marked) > MAX_EVENT_BYTES - 3_000
 
 
 @pytest.mark.parametrize(("over", "omitted"), [(0, None), (1, 1)])
@@ -702,12 +712,13 @@ def test_a_delivery_is_its_event_to_the_letter_and_a_reminder_differs_from_it() 
 def test_a_muted_event_is_marked_and_otherwise_the_same(event: Event) -> None:
     held = muted(event, "maintenance", minute(60))
     assert "muted" in body_of(held)["data"]
-    assert "muted" not in body_of(event)["data"]
+    plain = stamped(event)
+    assert "muted" not in body_of(plain)["data"]
     assert (held.id, held.type, held.subject, held.time) == (event.id, event.type, event.subject, event.time)
     body = body_of(held)
     VALIDATOR.validate(body)
     assert body["data"].pop("muted") == {"reason": "maintenance", "until": "2026-11-23T09:00:00Z"}
-    assert body == body_of(event)
+    assert body == body_of(plain)
     VALIDATOR.validate(body_of(muted(event, None, None)))
 
 
@@ -731,7 +742,11 @@ def test_a_trial_event_says_that_nothing_has_happened_and_is_a_new_one_each_time
     VALIDATOR.validate(body)
     assert (event.type, event.subject) == ("watcher.test", "test/on%20call%2Feu")
     assert body["source"] == "/watcher/test/on%20call%2Feu"
-    assert body["data"] == {"sink": "on call/eu", "message": "This is a test of watcher's sink; nothing has happened."}
+    assert body["data"] == {
+        "sink": "on call/eu",
+        "message": "This is a test of watcher's sink; nothing has happened.",
+        "incident": None,
+    }
     assert trial_event("on call/eu", NOW).id != event.id
     assert "muted" not in body_of(event)["data"]
 

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
 from watcher.core import state
 from watcher.core.model import FAILED, Attempt, Blocker, parse_rfc3339, rfc3339
-from watcher.core.state import FORM, Known, KnownConnection, Outage, Record, Taken, attempt_to_json, dump, load
+from watcher.core.state import (
+    FORM,
+    Incident,
+    Known,
+    KnownConnection,
+    Outage,
+    Record,
+    Taken,
+    attempt_to_json,
+    dump,
+    load,
+)
 from watcher.util.shapes import NONE, Each, Nullable
 
 moments = st.datetimes(timezones=st.just(UTC))
@@ -51,11 +62,15 @@ blockers = st.builds(
 
 connections = st.builds(KnownConnection, texts, moments, st.dictionaries(texts, counts, max_size=3))
 
+incidents = st.builds(
+    Incident, texts, moments, st.lists(texts, max_size=2).map(tuple), st.dictionaries(texts, texts, max_size=2)
+)
+
 
 @given(
     st.builds(
         Record, st.none() | known, counts, st.none() | outages, st.lists(blockers, max_size=2).map(tuple),
-        connection=st.none() | connections,
+        connection=st.none() | connections, incident=st.none() | incidents,
     )
 )  # fmt: skip
 def test_any_record_comes_back_as_it_was(record: Record) -> None:
@@ -66,7 +81,10 @@ def test_any_record_comes_back_as_it_was(record: Record) -> None:
 
 
 def test_an_empty_record_is_small() -> None:
-    assert dump(Record()) == '{"form":1,"sequence":0,"known":null,"outage":null,"blockers":[],"connection":null}'
+    assert (
+        dump(Record())
+        == '{"form":1,"sequence":0,"known":null,"outage":null,"blockers":[],"connection":null,"incident":null}'
+    )
 
 
 def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
@@ -80,7 +98,8 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         '"taken":[["2026-11-23T08:01:00Z","FAILED",1]]},"outage":{"since":"2026-11-23T08:00:00Z",'
         '"code":"AccessDenied","message":"no","attempts":3},"blockers":[{"id":"b-1","type":"AUTOMATED",'
         '"status":"ACTIVE","created_reason":"no template","created_at":"2026-11-23T08:02:00Z","contexts":{"a":"b"},'
-        '"resolved_reason":null,"resolved_at":null}],"connection":null}'
+        '"resolved_reason":null,"resolved_at":null}],"connection":null,"incident":{"id":"7",'
+        '"opened_at":"2026-11-23T08:03:00Z","problems":["failed","blocked"],"labels":{"team":"platform"}}}'
     )
     event = {"type": "T", "event": "E", "time": "2026-11-23T08:00:01Z"}
     record = Record(
@@ -98,13 +117,14 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         sequence=7,
         outage=Outage(EIGHT, "AccessDenied", "no", 3),
         blockers=(Blocker("b-1", "AUTOMATED", "ACTIVE", "no template", minute(2), {"a": "b"}),),
+        incident=Incident("7", minute(3), ("failed", "blocked"), {"team": "platform"}),
     )
     assert FORM == 1
     assert load(text) == record
     assert dump(record) == text
     assert load(text.replace('"has_stalled":false,', "")) == record
     before_blockers = text[: text.index(',"blockers"')] + "}"
-    assert load(before_blockers) == replace(record, blockers=())
+    assert replace(load(before_blockers), incident=None) == replace(record, blockers=(), incident=None)
     assert load(text.replace(',"connection":null', "")) == record
 
 

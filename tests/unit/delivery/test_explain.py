@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.event_samples import muted
 from tests.unit.conftest import minute
-from watcher.core.events import Event, muted
+from watcher.core.events import Event
 from watcher.core.model import Severity, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry, SinkSettings

@@ -20,8 +20,9 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from watcher.core.event_schema import event_schema
-from watcher.core.events import trial_event, with_trace
+from watcher.core.events import trial_event
 from watcher.core.settings import Tracing
+from watcher.core.stamps import stamped
 from watcher.observability import library_lines, tracing, tracing_setup
 from watcher.observability.tracing_setup import RedactingExporter, SpanRecorder, log_export_failures
 from watcher.sources import KINDS
@@ -133,8 +134,8 @@ def test_a_status_of_http_is_an_error_from_400_on(kept: InMemorySpanExporter, co
 def test_a_delivery_names_its_events_and_links_to_the_polls_that_saw_them(kept: InMemorySpanExporter, odd: Any) -> None:
     now = datetime(2026, 11, 23, 8, tzinfo=UTC)
     with tracing.span("poll stack"):
-        one = with_trace(trial_event("one", now), tracing.traceparent())
-    other = with_trace(trial_event("other", now), odd)
+        one = stamped(trial_event("one", now), traceparent=tracing.traceparent())
+    other = stamped(trial_event("other", now), traceparent=odd)
     with tracing.span("deliver ops") as span:
         span.delivers([one])
     with tracing.span("deliver ops") as span:
@@ -161,9 +162,9 @@ def test_a_delivery_names_its_events_and_links_to_the_polls_that_saw_them(kept: 
 
 def test_an_event_keeps_the_poll_that_saw_it_only_where_that_is_traced(kept: InMemorySpanExporter) -> None:
     event = trial_event("ops", datetime(2026, 11, 23, 8, tzinfo=UTC))
-    assert with_trace(event, tracing.traceparent()) == event
+    assert "traceparent" not in json.loads(stamped(event, traceparent=tracing.traceparent()).body)
     with tracing.span("poll stack"):
-        kept_form = json.loads(with_trace(event, tracing.traceparent()).body)
+        kept_form = json.loads(stamped(event, traceparent=tracing.traceparent()).body)
     (poll,) = kept.get_finished_spans()
     Draft202012Validator(event_schema(KINDS)).validate(kept_form)
     context = kept_form.pop("traceparent")

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
+from watcher.core.event_ids import incident_id
 from watcher.core.events import outage_event
+from watcher.core.incidents import State, Step
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
 from watcher.core.outages import OWN, FailureStreak, lengthen
-from watcher.core.settings import Mute, SinkSettings
-from watcher.core.state import Known, KnownConnection, Outage, Record
+from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.stamps import stamped
+from watcher.core.state import Incident, Known, KnownConnection, Outage, Record
 from watcher.errors import EndpointUnreadable
 from watcher.polling.observations import (
     Observation,
@@ -214,16 +217,23 @@ PLATFORM = SinkSettings("platform", "stdout", labels={"team": "platform"})
 OTHERS = SinkSettings("others", "stdout", labels={"team": "others"})
 SINKS = (ALL, ERRORS, PLATFORM, OTHERS)
 
+FAILED_BEFORE = Record(FAILING, 7)
 
-def entry(observation: Observation, *mutes: Mute, now: float = 5, traceparent: str | None = None) -> Any:
+
+def entry(
+    observation: Observation,
+    *mutes: Mute,
+    before: Record = FAILED_BEFORE,
+    now: float = 5,
+    traceparent: str | None = None,
+) -> Any:
     return entry_of(
         TARGET.id,
-        Record(FAILING, 7),
+        before,
         observation,
         minute(now),
         labels=TARGET.labels,
-        sinks=SINKS,
-        mutes=mutes,
+        config=Config("watcher.yaml", {}, (), Retry(), 3, SINKS, "memory://", None, 1.0, 1.0, mutes),
         traceparent=traceparent,
     )
 
@@ -237,11 +247,47 @@ def two_changes() -> Observation:
 
 def test_an_entry_has_the_record_the_one_before_and_the_sinks_of_each_event(two: Observation) -> None:
     made = entry(two)
-    assert (made.subject, made.record, made.follows) == (TARGET.id, two.record, Record(FAILING, 7))
+    success, failure = two.events
+    incident = Incident(incident_id(failure.id), minute(5), ("failed",), TARGET.labels)
+    record = replace(two.record, incident=incident)
+    assert (made.subject, made.record, made.follows) == (TARGET.id, record, Record(FAILING, 7))
     assert list(made.events) == [
-        (two.events[0], ("all", "platform")),
-        (two.events[1], ("all", "errors", "platform")),
+        (stamped(success), ("all", "platform")),
+        (stamped(failure, incident=Step(State.OPENED, incident)), ("all", "errors", "platform")),
     ]
+
+
+def test_an_entry_without_an_event_keeps_the_incident() -> None:
+    held = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",)))
+    made = entry(Observation(replace(held, known=replace(FAILING, missing=True))), before=held)
+    assert made.record.incident == held.incident
+
+
+def test_an_entry_with_the_end_of_the_last_problem_has_no_incident_in_its_record() -> None:
+    held = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), {"team": "before"}))
+    observation, _ = observe_answer(TARGET, held, a_snapshot(an_attempt(3, SUCCEEDED)), minute(5))
+    made = entry(observation, before=held)
+    assert made.record == replace(observation.record, incident=None)
+    ((event, _),) = made.events
+    assert json.loads(event.body)["data"]["incident"] == {
+        "id": "7",
+        "state": "resolved",
+        "opened_at": "2026-11-23T08:01:00Z",
+        "problems": ["failed"],
+        "duration_seconds": 240.0,
+    }
+
+
+def test_an_incident_that_goes_on_keeps_the_labels_with_which_it_opened() -> None:
+    held = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), {"team": "before"}))
+    observation, _ = observe_answer(TARGET, held, a_snapshot(an_attempt(3, FAILED)), minute(5))
+    assert entry(observation, before=held).record.incident == held.incident
+
+
+def test_a_muted_event_opens_an_incident_all_the_same(two: Observation) -> None:
+    made = entry(two, Mute())
+    assert made.record.incident is not None
+    assert [json.loads(event.body)["data"]["incident"] is None for event, _ in made.events] == [True, False]
 
 
 def test_an_entry_without_events_has_its_record_alone() -> None:
