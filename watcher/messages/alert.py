@@ -1,12 +1,13 @@
 """What a service for alerts shows of an event: a title, the facts, links. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from watcher.messages.compose import message_for
+from watcher.messages.message import Fact
 from watcher.messages.plain import plain
 from watcher.messages.sanitize import for_text, one_line
 
@@ -54,17 +55,17 @@ def alert_for(event: Mapping[str, Any], now: datetime) -> Alert:
         title=written.title,
         text=written.body,
         details={name: for_text(text) for name, text in parts.items() if text},
-        links=_links(event, {fact.name: fact.url for fact in message.facts if fact.url}),
+        links=links_of(event, message.facts),
     )
 
 
-def _links(event: Mapping[str, Any], of_facts: Mapping[str, str]) -> dict[str, str]:
-    """Return the links of `data.links`, then those of facts that have another name and URL."""
+def links_of(event: Mapping[str, Any], facts: Iterable[Fact]) -> dict[str, str]:
+    """Return the links of `data.links` by their names, then those of facts that have another name and URL."""
     data = event.get("data")
     known = data.get("links") if isinstance(data, Mapping) else None
     found = [(name, known[key]) for key, name in _LINKS.items() if key in known] if isinstance(known, Mapping) else []
     links: dict[str, str] = {}
-    for name, url in [*found, *of_facts.items()]:
+    for name, url in [*found, *((fact.name, fact.url) for fact in facts)]:
         usable = isinstance(url, str) and len(url) <= MAX_URL and urlsplit(url).scheme in ("http", "https")
         if usable and url not in links.values():
             links.setdefault(one_line(name, 80), url)

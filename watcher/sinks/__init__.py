@@ -10,6 +10,7 @@ SINKS: dict[str, str] = {
     "sns": "watcher.sinks.sns:SnsOptions",
     "sqs": "watcher.sinks.sqs:SqsOptions",
     "stdout": "watcher.sinks.stdout:StdoutOptions",
+    "teams": "watcher.sinks.teams:TeamsOptions",
     "webhook": "watcher.sinks.webhook:WebhookOptions",
 }
 """The options of each type, imported when a configuration has a sink of that type. Options build their sink."""

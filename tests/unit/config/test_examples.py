@@ -26,6 +26,7 @@ SECRETS = {
     "TOKEN": "open-sesame",
     "WATCHER_TOKEN": "a-token-for-readers",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "TEAMS_URL": "https://prod-1.westeurope.logic.azure.com/workflows/w1/triggers/manual/paths/invoke?sig=hush",
     "MATTERMOST_URL": "https://chat.example.com/hooks/x",
     "DISCORD_URL": "https://discord.com/api/webhooks/1/x",
     "APPRISE_URL": "json://example.com",

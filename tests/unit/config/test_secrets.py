@@ -80,6 +80,8 @@ sinks:
   - {name: a, type: webhook, url: _V_, secret: _V_, mode: _V_, ca_file: _V_, allow_http: _V_, allow_private: _V_}
   - {name: b, type: slack, url: _V_, proxy: _V_, template: _V_, group_wait: _V_, timeout: _V_}
   - {name: c, type: notify, urls: [_V_], template: _V_, title_template: _V_}
+  - {name: t, type: teams, url: _V_, group_wait: _V_}
+  - {name: u, type: webhook, url: _V_, content_type: _V_, template: _V_}
   - {name: p, type: pagerduty, routing_key: _V_, changes: _V_, url: _V_}
   - {name: j, type: jsm, api_key: _V_, url: _V_}
   - {name: d, type: eventbridge, bus: _V_, account: _V_, region: _V_, endpoint_url: _V_}
@@ -144,6 +146,7 @@ sinks:
   - {name: pagers, type: notify, urls: ["json://example.com/hush-one", "mailto://me:hush-two@example.com"]}
   - {name: way, type: webhook, url: "https://example.com/hooks/hush-in-the-path%21/x?to=me&t=hush%2Bvalue&hush-alone"}
   - {name: room, type: slack, url: "https://example.com/services/T00000000/hush-of-the-channel"}
+  - {name: team, type: teams, url: "https://example.com/hush-teams"}
   - {name: on-call, type: pagerduty, routing_key: hush-routing-key}
   - {name: jira, type: jsm, api_key: hush-api-key}
 """
@@ -152,7 +155,7 @@ sinks:
 def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Config]) -> None:
     found = list(secrets_of(read(EVERY_SECRET)))
     assert sorted(found) == sorted([
-        "Bearer hush-header", "https://example.com/hush-slack", "hush-id",
+        "Bearer hush-header", "https://example.com/hush-slack", "hush-id", "https://example.com/hush-teams",
         "aHVzaC1vbGQuLi4uLi4uLi4uLi4uLi4u", "aHVzaC1vbGRlci4uLi4uLi4uLi4uLi4u",
         "hush-other-id", "aHVzaC1zZWNyZXQuLi4uLi4uLi4uLi4u", "hush-token", "Bearer hush-traces",
         "json://example.com/hush-one", "mailto://me:hush-two@example.com",

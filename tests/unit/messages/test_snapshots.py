@@ -1,4 +1,4 @@
-"""What a person reads of each type of event, as files to be looked at: `snapshots/TYPE.txt` (mail), `.json` (Slack).
+"""What a person reads of each type of event: `snapshots/TYPE.txt` (mail), `.json` (Slack), `.card.json` (Teams).
 
 Rewrite them with WRITE_SNAPSHOTS=1 in the environment, and read the difference as a person on call would at night.
 """
@@ -13,7 +13,9 @@ import pytest
 
 from tests.support.event_samples import EVENTS, bodies, message_of
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
+from watcher.messages.alert import links_of
 from watcher.messages.blocks import slack_payload
+from watcher.messages.card import card
 from watcher.messages.plain import plain, subject
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -27,7 +29,7 @@ def is_as_kept(file: Path, text: str) -> bool:
 
 def test_there_is_a_snapshot_of_every_type_of_event() -> None:
     assert {event.type for events in EVENTS.values() for event in events} == {*EVENT_TYPES, TEST_EVENT}
-    assert {file.stem for file in SNAPSHOTS.iterdir()} == set(EVENTS)
+    assert {file.stem.removesuffix(".card") for file in SNAPSHOTS.iterdir()} == set(EVENTS)
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -41,3 +43,11 @@ def test_a_mail_equals_its_snapshot(name: str) -> None:
 def test_a_slack_message_equals_its_snapshot(name: str) -> None:
     payload = slack_payload(message_of(bodies(*EVENTS[name])))
     assert is_as_kept(SNAPSHOTS / f"{name}.json", json.dumps(payload, indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_card_equals_its_snapshot(name: str) -> None:
+    events = bodies(*EVENTS[name])
+    message = message_of(events)
+    made = card(message, links_of(events[0], message.facts))
+    assert is_as_kept(SNAPSHOTS / f"{name}.card.json", json.dumps(made, indent=1, ensure_ascii=False) + "\n")

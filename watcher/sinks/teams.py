@@ -1,0 +1,68 @@
+"""`teams`: messages that people read at a glance, to a Microsoft Teams webhook (a workflow of Power Automate)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, SecretStr
+
+from watcher.config.fields import HTTP_URL, text_schema
+from watcher.config.url_readers import http_url
+from watcher.core.ports import Delivery, Limits, SendOutcome
+from watcher.messages.alert import links_of
+from watcher.messages.card import teams_body
+from watcher.messages.compose import message_for
+from watcher.messages.plain import plain
+from watcher.sinks.http import HttpOptions
+from watcher.sinks.text import TextOptions
+from watcher.util.redaction import remember
+
+_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+
+
+def _url(value: object) -> SecretStr:
+    return SecretStr(http_url(value, example="https://….logic.azure.com/workflows/…", secret=True))
+
+
+class TeamsSink:
+    """Sends one message for one event or, with `group_wait`, for the events of one cause."""
+
+    def __init__(self, options: TeamsOptions) -> None:
+        self.name = options.name
+        self.limits = Limits(
+            batch=options.max_group,
+            parallel=2,  # Teams accepts few messages a second
+            deadline=options.send_deadline,
+            group_wait=options.group_wait,
+        )
+        remember(options.url.get_secret_value())
+        self._poster = options.poster()
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
+        events = [json.loads(delivery.body) for delivery in deliveries]
+        message = message_for(events, datetime.now(UTC))
+        body = teams_body(message, links_of(events[0], message.facts) if len(events) == 1 else {})
+        verdict, answer = await self._poster.deliver(body, _HEADERS)
+        return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
+
+    async def close(self) -> None:
+        await self._poster.close()
+
+
+class TeamsOptions(HttpOptions, TextOptions):
+    """Messages to a Microsoft Teams channel or chat."""
+
+    sink: ClassVar = TeamsSink
+
+    type: Literal["teams"]
+    """The type of the sink."""
+    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] = Field(examples=["${TEAMS_URL}"])
+    """The URL of a workflow that posts webhook requests to a channel or chat. A secret: take it from a variable."""
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        """Return the message as text."""
+        written = plain(message_for([event], datetime.now(UTC)))
+        return f"{written.title}\n\n{written.body}"
