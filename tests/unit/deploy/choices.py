@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
 
+TEMPLATES = ("cloudformation.yaml", "member-role.yaml", "hints.yaml", "member-hints.yaml")
 HERE = f"{REGION}:{ACCOUNT}"
 CONFIG = f"arn:aws:ssm:{HERE}:parameter/watcher/config"
 SECRET = f"arn:aws:secretsmanager:{HERE}:secret:watcher-webhook-AbCdEf"
@@ -13,6 +14,7 @@ ALARMS = f"arn:aws:sns:{HERE}:alarms"
 BUSES = (f"arn:aws:events:{HERE}:event-bus/default", f"arn:aws:events:{HERE}:event-bus/syncs")
 TOPIC = f"arn:aws:sns:{HERE}:syncs"
 QUEUE = f"arn:aws:sqs:{HERE}:syncs.fifo"
+HINTS = f"arn:aws:sqs:{HERE}:git-sync"
 MEMBERS = ("arn:aws:iam::222233334444:role/watcher", "arn:aws:iam::333344445555:role/watcher")
 TABLE = f"arn:aws:dynamodb:{HERE}:table/watcher-state"
 CONFIG_KEY, SINK_KEY, LOG_KEY = (f"arn:aws:kms:{HERE}:key/{name}" for name in ("config", "sinks", "logs"))
@@ -36,6 +38,7 @@ EVERYTHING = {
     "Variable4": f"OPS_TOKEN=arn:aws:ssm:{HERE}:parameter/watcher/token",
     "ConfigKeyArn": CONFIG_KEY,
     "MemberRoleArns": ",".join(MEMBERS),
+    "HintQueueArns": HINTS,
     "EventBusArns": ",".join(BUSES),
     "TopicArns": TOPIC,
     "QueueArns": QUEUE,
@@ -61,3 +64,13 @@ def member_stack() -> Stack:
     """The stack of an account that is watched."""
     given = {"WatcherRoleArn": f"arn:aws:iam::{ACCOUNT}:role/watcher-TaskRole-1", "ExternalId": "an-external-id-of-32"}
     return Stack("member-role.yaml", **given)
+
+
+def hints_stack(**more: str) -> Stack:
+    """The stack of the queue of hints."""
+    return Stack("hints.yaml", **more)
+
+
+def member_hints_stack() -> Stack:
+    """The stack of an account that forwards its events."""
+    return Stack("member-hints.yaml", BusArn=f"arn:aws:events:{HERE}:event-bus/hints-git-sync")

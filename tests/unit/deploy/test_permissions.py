@@ -27,6 +27,7 @@ from tests.unit.deploy.choices import (
     EVERYTHING,
     EXTERNAL_ID,
     FEWEST,
+    HINTS,
     MAKING,
     MEMBERS,
     QUEUE,
@@ -35,10 +36,12 @@ from tests.unit.deploy.choices import (
     SINK_KEY,
     TABLE,
     TOPIC,
+    member_hints_stack,
     member_stack,
     watcher_stack,
 )
 from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
+from watcher.aws import queue
 from watcher.core.kinds import Kind
 from watcher.sinks import SINKS
 from watcher.sinks.aws import AwsOptions
@@ -49,6 +52,7 @@ BY_ANOTHER_NAME = {
     # A batch needs the permission of a single message; service authorization reference, "Actions" of SNS and SQS.
     "sns:PublishBatch": {"sns:Publish"},
     "sqs:SendMessageBatch": {"sqs:SendMessage"},
+    "sqs:ChangeMessageVisibilityBatch": {"sqs:ChangeMessageVisibility"},
     # A transaction needs the permissions of what is in it; "Using IAM with DynamoDB transactions" in its guide.
     "dynamodb:TransactGetItems": {"dynamodb:GetItem"},
     "dynamodb:TransactWriteItems": {
@@ -120,6 +124,12 @@ def sends() -> set[str]:
     }
 
 
+def hears() -> set[str]:
+    """For every call to a queue of hints."""
+    calls = re.findall(r'_call\(\s*"(\w+)"', Path(queue.__file__).read_text(encoding="utf-8"))
+    return {action for operation in calls for action in permissions("sqs", operation)}
+
+
 def assumes() -> set[str]:
     """For taking a role, which is botocore's fetcher's one call."""
     assert "assume_role" in AssumeRoleCredentialFetcher._get_credentials.__code__.co_names
@@ -167,7 +177,7 @@ def by_sid(stack: Stack, role: str) -> dict[str, Any]:
 
 def test_the_task_may_make_the_calls_that_the_code_makes_and_no_other() -> None:
     allowed = set(actions(watcher_stack(EVERYTHING).statements("TaskRole")))
-    assert allowed == reads() | sends() | assumes() | keeps() | ENCRYPTED | MOUNT
+    assert allowed == reads() | sends() | hears() | assumes() | keeps() | ENCRYPTED | MOUNT
 
 
 def test_a_member_accounts_role_may_make_the_calls_of_the_sources_and_no_other() -> None:
@@ -187,6 +197,7 @@ def test_the_task_reads_nothing_here_when_it_is_to_watch_other_accounts_only() -
     ("sid", "resource"),
     [
         ("AssumeMemberRoles", list(MEMBERS)),
+        ("ReadHints", [HINTS]),
         ("SendToEventBuses", list(BUSES)),
         ("SendToTopics", [TOPIC]),
         ("SendToQueues", [QUEUE]),
@@ -248,7 +259,7 @@ def test_the_file_system_is_mounted_through_its_access_point_only() -> None:
 
 def every_statement() -> list[Any]:
     """Of every role, with every choice."""
-    stacks = [*(watcher_stack(choice) for choice in CHOICES.values()), member_stack()]
+    stacks = [*(watcher_stack(choice) for choice in CHOICES.values()), member_stack(), member_hints_stack()]
     return [
         statement
         for stack in stacks
@@ -321,6 +332,7 @@ def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
         "aws/client.py",
     }
     assert {name for name, text in texts.items() if re.search(r"(?<!\w)Client\(", text)} == {
+        "aws/queue.py",
         "polling/endpoint.py",
         "sinks/aws_sender.py",
         "stores/dynamodb/client.py",

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.support.dockerfile import DEPLOY
-from tests.unit.deploy.choices import EVERYTHING, ON_FILE, member_stack, watcher_stack
+from tests.unit.deploy.choices import EVERYTHING, ON_FILE, TEMPLATES, member_stack, watcher_stack
 from tests.unit.deploy.stacks import template
 from tests.unit.deploy.test_permissions import OPERATORS, stored
 
@@ -36,7 +36,7 @@ def test_every_permission_is_told_with_what_it_is_for_and_no_other(role: str, te
 
 
 def test_every_parameter_that_is_named_exists() -> None:
-    known = template("cloudformation.yaml")["Parameters"].keys() | template("member-role.yaml")["Parameters"].keys()
+    known = {parameter for name in TEMPLATES for parameter in template(name)["Parameters"]}
     given = re.findall(r"(?:^|\s)([A-Z][a-z][A-Za-z0-9]+)=(?:arn:|\$[A-Z]|ENABLED|[A-Z_]+=arn)", TEXT)
     given += re.findall(r"ParameterKey=(\w+)", TEXT)
     assert {"Image", "ConfigArn", "Subnets", "MemberRoleArns", "ExternalId"} <= set(given) <= known

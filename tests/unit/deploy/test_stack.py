@@ -20,6 +20,7 @@ from tests.unit.deploy.choices import (
     ON_FILE,
     SECRET,
     TABLE,
+    TEMPLATES,
     watcher_stack,
 )
 from tests.unit.deploy.stacks import RefusedError, Stack, template
@@ -53,7 +54,7 @@ def metric(alarm: Any) -> Any:
     return alarm["Metrics"][1]["MetricStat"]["Metric"] if "Metrics" in alarm else alarm
 
 
-@pytest.mark.parametrize("name", ["cloudformation.yaml", "member-role.yaml"])
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_cfn_lint_finds_nothing_not_even_to_remark(name: str) -> None:
     regions = ["us-east-1", "eu-west-1"]
     from cfnlint.api import ManualArgs, lint_file  # noqa: PLC0415  takes seconds, which only this test needs
@@ -304,7 +305,7 @@ def test_the_file_system_is_mounted_encrypted_and_as_the_tasks_role() -> None:
 
 
 def test_every_parameter_is_offered_in_a_group_and_decides_something() -> None:
-    for name in ("cloudformation.yaml", "member-role.yaml"):
+    for name in TEMPLATES:
         text = (DEPLOY / name).read_text(encoding="utf-8")
         written = template(name)
         groups = written["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -321,6 +322,6 @@ def test_a_cluster_is_made_unless_one_is_named() -> None:
     assert not stack.of_type("AWS::ECS::Cluster")
 
 
-@pytest.mark.parametrize("name", ["cloudformation.yaml", "member-role.yaml"])
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_is_small_enough_to_be_sent_without_a_bucket(name: str) -> None:
     assert len((DEPLOY / name).read_bytes()) <= 51_200  # CloudFormation quotas, "Template body size in a request"
