@@ -18,7 +18,7 @@ from tests.support.fake_daemon import BEGAN, Site, attempt, serving
 from watcher.config.reloader import ReloadStatus
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, EventQuery
 from watcher.core.state import Outage
-from watcher.observability.daemon_view import SinkStatus, TargetStatus
+from watcher.observability.daemon_view import HintQueueStatus, SinkStatus, TargetStatus
 from watcher.util.redaction import HIDDEN, remember
 from watcher.web import query
 from watcher.web.handler import STREAM
@@ -145,7 +145,8 @@ def test_no_object_of_ours_may_have_what_is_not_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "route", ["/livez", "/readyz", "/api/status", "/api/targets", "/api/endpoints", "/api/sinks", "/api/events"]
+    "route",
+    ["/livez", "/readyz", "/api/status", "/api/targets", "/api/endpoints", "/api/hints", "/api/sinks", "/api/events"],
 )
 async def test_answers_are_as_documented(site: Site, route: str) -> None:
     status, body, _ = await site.get(route)
@@ -297,6 +298,19 @@ async def test_of_large_events_an_answer_has_some_and_the_number_to_go_on_from(
         last = one["number"]
         found.append(last)
     assert found == expected[::-1]
+
+
+async def test_a_queue_that_cannot_be_read_comes_first(site: Site) -> None:
+    site.peek.queue_looks = {
+        "https://a": HintQueueStatus(readable=True, received=BEGAN, messages=3, heard={*site.peek.config.endpoints}),
+        "https://b": HintQueueStatus(readable=False, error=f"AccessDenied: {SECRET}"),
+        "https://c": HintQueueStatus(),
+    }
+    found = (await site.get("/api/hints"))[1]["hints"]
+    assert [each["queue"] for each in found] == ["https://b", "https://a", "https://c"]
+    assert [each["readable"] for each in found] == [False, True, None]
+    assert (found[0]["error"], found[1]["error"]) == (f"AccessDenied: {HIDDEN}", None)
+    assert found[1]["heard"] == sorted(map(str, site.peek.config.endpoints))
 
 
 async def test_a_sink_that_left_the_configuration_is_told_while_something_of_it_is_left(site: Site) -> None:

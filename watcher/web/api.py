@@ -13,7 +13,7 @@ from watcher.observability.daemon_view import DaemonView
 from watcher.observability.metrics import Metrics
 from watcher.util.redaction import redact
 from watcher.util.single_flight import Gate, SingleFlight
-from watcher.web import badge, query, views
+from watcher.web import badge, panels, query, views
 from watcher.web.overview import Overview, PeerRecords
 from watcher.web.responses import Compressor, Response, error_response, json_response
 
@@ -94,7 +94,12 @@ class Api:
     def listings(self, pairs: Pairs) -> Response:
         """A row for each listing that the rules of discovery need."""
         query.parameters(pairs)
-        return json_response(views.listings_view(self._daemon.listings(), self._daemon.clock.now()))
+        return json_response(panels.listings_view(self._daemon.listings(), self._daemon.clock.now()))
+
+    def hints(self, pairs: Pairs) -> Response:
+        """A row for each queue of hints."""
+        query.parameters(pairs)
+        return json_response(panels.hints_view(self._daemon.hint_queues(), self._daemon.clock.now()))
 
     async def sinks(self, pairs: Pairs) -> Response:
         """A row for each sink."""
@@ -127,11 +132,11 @@ class Api:
     async def _all_endpoints(self) -> Response:
         daemon = self._daemon
         loads = {load.endpoint: load for load in daemon.config.loads}
-        return json_response(views.endpoints_view(daemon.endpoints(), daemon.records, loads, daemon.clock.now()))
+        return json_response(panels.endpoints_view(daemon.endpoints(), daemon.records, loads, daemon.clock.now()))
 
     async def _all_sinks(self) -> Response:
         backlogs = await self._metrics.backlogs.get()
-        return json_response(views.sinks_view(self._daemon.sinks(), backlogs, self._daemon.clock.now()))
+        return json_response(panels.sinks_view(self._daemon.sinks(), backlogs, self._daemon.clock.now()))
 
     async def _details(self, target: Target) -> dict[str, Any] | None:
         """Everything about a target; None if it has left the configuration meanwhile."""

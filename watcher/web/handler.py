@@ -76,6 +76,7 @@ class Handler:
             "/api/targets/{id}": lambda request, rest: api.target(rest, request.query.items()),
             "/api/endpoints": lambda request, _rest: api.endpoints(request.query.items()),
             "/api/listings": lambda request, _rest: api.listings(request.query.items()),
+            "/api/hints": lambda request, _rest: api.hints(request.query.items()),
             "/api/sinks": lambda request, _rest: api.sinks(request.query.items()),
             "/api/events": lambda request, _rest: api.events(request.query.items()),
             "/api/openapi.json": lambda _request, _rest: document,

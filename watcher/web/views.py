@@ -1,4 +1,4 @@
-"""Targets with their history, endpoints, sinks and the daemon as JSON. Pure."""
+"""Targets with their history, and the daemon, as JSON. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,10 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from watcher import __version__
-from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.events import Event, target_to_json
-from watcher.core.listings import ListingKey
-from watcher.core.model import EndpointKey, Revision, Target, parse_rfc3339, rfc3339
+from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
 from watcher.core.state import Known, Outage, Record, attempt_to_json, blocker_to_json
@@ -18,12 +16,7 @@ from watcher.delivery.explain import explain
 from watcher.messages.connections import connection_note
 from watcher.messages.links import connection_page, links, repository_name
 from watcher.observability.daemon_view import (
-    Backlog,
     DaemonView,
-    EndpointStatus,
-    ListingStatus,
-    SinkState,
-    SinkStatus,
     TargetStatus,
 )
 from watcher.util.redaction import redact, redacted_excerpt
@@ -44,7 +37,7 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
     status, since = reported(record)
     note = connection_note(status or "") if record and record.connection else reason_of(attempt, blockers)
     return {
-        **_fields(target, "id", "account", "region", "name", "title", "interval"),
+        **fields(target, "id", "account", "region", "name", "title", "interval"),
         "kind": target.kind.name,
         "labels": dict(target.labels),
         "discovered": target.found is not None,
@@ -88,7 +81,7 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
         "desired_state": dict(known.desired_state) if known and known.desired_state is not None else None,
         "latest_successful": attempt_to_json(successful) if successful else None,
         "sequence": record.sequence if record else 0,
-        "watching": _fields(target, "interval", "active_interval", "stalled_after", "timeout"),
+        "watching": fields(target, "interval", "active_interval", "stalled_after", "timeout"),
     }
 
 
@@ -151,70 +144,6 @@ def explained(number: int, event: Event, deliveries: Sequence[DeliveryRecord], c
     }
 
 
-def endpoints_view(
-    statuses: Mapping[EndpointKey, EndpointStatus],
-    records: Mapping[str, Record],
-    loads: Mapping[EndpointKey, EndpointLoad],
-    now: datetime,
-) -> dict[str, Any]:
-    """`/api/endpoints`: those that cannot be read first."""
-    rows = [_endpoint(key, status, records.get(str(key)), loads.get(key)) for key, status in statuses.items()]
-    return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
-
-
-def _endpoint(
-    key: EndpointKey, status: EndpointStatus, record: Record | None, load: EndpointLoad | None
-) -> dict[str, Any]:
-    outage = record.outage if record else None
-    return {
-        "id": str(key),
-        **_fields(key, "account", "region", "api"),
-        **_fields(status, "targets", "tried", "rate", "allowed"),
-        "readable": outage is None,
-        "answered_at": time_or_none(status.answered),
-        "poll_failures": status.failures,
-        "outage": None if outage is None else _outage(outage),
-        "load": None if load is None else load_to_json(load),
-    }
-
-
-def listings_view(statuses: Mapping[ListingKey, ListingStatus], now: datetime) -> dict[str, Any]:
-    """`/api/listings`: those that failed first."""
-    rows = [
-        {
-            "id": str(key),
-            **_fields(key, "account", "region"),
-            "kind": key.kind.partition("/")[0],
-            **_fields(status, "api", "every", "found", "watched", "made_here"),
-            "completed_at": time_or_none(status.completed),
-            "error": redact(status.error) or None,
-        }
-        for key, status in statuses.items()
-    ]
-    return {"now": rfc3339(now), "listings": sorted(rows, key=lambda row: (row["error"] is None, row["id"]))}
-
-
-def sinks_view(statuses: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
-    """`/api/sinks`: first the sinks that do not accept deliveries, then the others, then those no longer configured."""
-    statuses = {name: status.corrected_by(backlogs.get(name)) for name, status in statuses.items()}
-    configured = sorted(statuses, key=lambda name: statuses[name].state == SinkState.UP)
-    names = [*configured, *(name for name in backlogs if name not in statuses)]
-    return {"now": rfc3339(now), "sinks": [_sink(name, statuses.get(name), backlogs.get(name)) for name in names]}
-
-
-def _sink(name: str, status: SinkStatus | None, backlog: Backlog | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": status.type if status else None,
-        "configured": status is not None,
-        "state": status.state if status else None,
-        "error": redact(status.error) if status else "",
-        "waiting": backlog.waiting if backlog else 0,
-        "oldest_waiting": time_or_none(backlog.oldest if backlog else None),
-        "dead": backlog.dead if backlog else 0,
-    }
-
-
 def status_view(
     daemon: DaemonView, counts: Mapping[str, int], stuck: Sequence[str], unready: Sequence[str]
 ) -> dict[str, Any]:
@@ -243,7 +172,8 @@ def status_view(
     }
 
 
-def _fields(value: object, *names: str) -> dict[str, Any]:
+def fields(value: object, *names: str) -> dict[str, Any]:
+    """Attributes as a mapping."""
     return {name: getattr(value, name) for name in names}
 
 
@@ -257,12 +187,13 @@ def _unreadable(record: Record | None, endpoint: Record | None) -> dict[str, Any
     if outage is None:
         return None
     own = record is not None and outage is record.outage
-    return {"whose": "target" if own else "endpoint", **_outage(outage)}
+    return {"whose": "target" if own else "endpoint", **outage_view(outage)}
 
 
-def _outage(outage: Outage) -> dict[str, Any]:
+def outage_view(outage: Outage) -> dict[str, Any]:
+    """An outage in JSON."""
     return {
-        **_fields(outage, "code", "attempts"),
+        **fields(outage, "code", "attempts"),
         "message": redact(outage.message),
         "since": rfc3339(outage.since),
     }

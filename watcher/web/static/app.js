@@ -5,7 +5,7 @@ import { el, keyed, moment, setText, isolated } from "./dom.js?v=HASH";
 import { decoded } from "./filter.js?v=HASH";
 import { Overview } from "./overview.js?v=HASH";
 import { dataOf, targetOf, within } from "./paths.js?v=HASH";
-import { Events, showEndpoints, showListings, showLive, showSinks } from "./panels.js?v=HASH";
+import { Events, showEndpoints, showHints, showListings, showLive, showSinks } from "./panels.js?v=HASH";
 import { TargetPage } from "./target.js?v=HASH";
 import { ago, hour, inZones, tick, watch } from "./time.js?v=HASH";
 import { ATTENTION, eventTitle, eventWords, plural } from "./words.js?v=HASH";
@@ -66,6 +66,7 @@ async function showOverview() {
     all("api/targets", ({ targets }) => overview.replace(targets)),
     all("api/endpoints", ({ endpoints }) => showEndpoints(endpoints)),
     all("api/listings", ({ listings }) => showListings(listings)),
+    all("api/hints", ({ hints }) => showHints(hints)),
     all("api/sinks", ({ sinks }) => {
       showSinks(sinks);
       overview.sinks(sinks);

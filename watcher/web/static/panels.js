@@ -1,4 +1,4 @@
-// The panels beside the targets: the latest events, the endpoints, the listings and the sinks.
+// The panels beside the targets: the latest events, the endpoints, the listings, the hints and the sinks.
 
 import { commit, el, keyed, mark, moment, setText, isolated } from "./dom.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
@@ -117,6 +117,24 @@ function listingItem(each) {
     el("p", { class: "about" }, isolated(each.account), " · ", isolated(each.region), " · ", each.kind),
     el("p", { class: "dim" }, `${plural(each.watched, "target")} watched of ${each.found.toLocaleString("en")} found, listed every ${span(each.every)}`,
       each.made_here ? "" : ", by another daemon"),
+    each.error && el("p", { class: "problem" }, isolated(each.error)),
+  );
+}
+
+/** The queues of hints; the panel is hidden without any. */
+export function showHints(hints) {
+  byId("hints").hidden = hints.length === 0;
+  fill(byId("hint-list"), byId("no-hints"), hints, (each) => each.queue, hintItem);
+}
+
+function hintItem(each) {
+  const [standing, word] = each.readable
+    ? ["succeeded", "Read"]
+    : each.readable === null ? ["not_seen", "Not read yet"] : ["unreadable", "Cannot be read"];
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "last message ", moment("ago", each.received_at, "never"))),
+    el("p", { class: "about" }, isolated(each.queue)),
+    el("p", { class: "dim" }, `${plural(each.messages, "message")} since the start`),
     each.error && el("p", { class: "problem" }, isolated(each.error)),
   );
 }

@@ -1,0 +1,99 @@
+"""Endpoints, listings, queues of hints and sinks as JSON, as the panels of the page show them. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from watcher.core.capacity import EndpointLoad, load_to_json
+from watcher.core.listings import ListingKey
+from watcher.core.model import EndpointKey, rfc3339
+from watcher.core.state import Record
+from watcher.observability.daemon_view import (
+    Backlog,
+    EndpointStatus,
+    HintQueueStatus,
+    ListingStatus,
+    SinkState,
+    SinkStatus,
+)
+from watcher.util.redaction import redact
+from watcher.web.views import fields, outage_view, time_or_none
+
+
+def endpoints_view(
+    statuses: Mapping[EndpointKey, EndpointStatus],
+    records: Mapping[str, Record],
+    loads: Mapping[EndpointKey, EndpointLoad],
+    now: datetime,
+) -> dict[str, Any]:
+    """`/api/endpoints`: those that cannot be read first."""
+    rows = [_endpoint(key, status, records.get(str(key)), loads.get(key)) for key, status in statuses.items()]
+    return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
+
+
+def _endpoint(
+    key: EndpointKey, status: EndpointStatus, record: Record | None, load: EndpointLoad | None
+) -> dict[str, Any]:
+    outage = record.outage if record else None
+    return {
+        "id": str(key),
+        **fields(key, "account", "region", "api"),
+        **fields(status, "targets", "tried", "rate", "allowed"),
+        "readable": outage is None,
+        "answered_at": time_or_none(status.answered),
+        "poll_failures": status.failures,
+        "outage": None if outage is None else outage_view(outage),
+        "load": None if load is None else load_to_json(load),
+    }
+
+
+def listings_view(statuses: Mapping[ListingKey, ListingStatus], now: datetime) -> dict[str, Any]:
+    """`/api/listings`: those that failed first."""
+    rows = [
+        {
+            "id": str(key),
+            **fields(key, "account", "region"),
+            "kind": key.kind.partition("/")[0],
+            **fields(status, "api", "every", "found", "watched", "made_here"),
+            "completed_at": time_or_none(status.completed),
+            "error": redact(status.error) or None,
+        }
+        for key, status in statuses.items()
+    ]
+    return {"now": rfc3339(now), "listings": sorted(rows, key=lambda row: (row["error"] is None, row["id"]))}
+
+
+def hints_view(statuses: Mapping[str, HintQueueStatus], now: datetime) -> dict[str, Any]:
+    """`/api/hints`: the queues that cannot be read first."""
+    rows = [
+        {
+            "queue": url,
+            **fields(status, "readable", "messages"),
+            "error": redact(status.error) or None,
+            "received_at": time_or_none(status.received),
+            "heard": sorted(map(str, status.heard)),
+        }
+        for url, status in statuses.items()
+    ]
+    return {"now": rfc3339(now), "hints": sorted(rows, key=lambda row: (row["readable"] is not False, row["queue"]))}
+
+
+def sinks_view(statuses: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:
+    """`/api/sinks`: first the sinks that do not accept deliveries, then the others, then those no longer configured."""
+    statuses = {name: status.corrected_by(backlogs.get(name)) for name, status in statuses.items()}
+    configured = sorted(statuses, key=lambda name: statuses[name].state == SinkState.UP)
+    names = [*configured, *(name for name in backlogs if name not in statuses)]
+    return {"now": rfc3339(now), "sinks": [_sink(name, statuses.get(name), backlogs.get(name)) for name in names]}
+
+
+def _sink(name: str, status: SinkStatus | None, backlog: Backlog | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": status.type if status else None,
+        "configured": status is not None,
+        "state": status.state if status else None,
+        "error": redact(status.error) if status else "",
+        "waiting": backlog.waiting if backlog else 0,
+        "oldest_waiting": time_or_none(backlog.oldest if backlog else None),
+        "dead": backlog.dead if backlog else 0,
+    }
