@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.conftest import VALID, running
-from tests.integration.test_discovery import QUIET, House, a_subject, rule, simulated
+from tests.integration.test_discovery import LISTINGS, QUIET, House, a_subject, rule, simulated
 from tests.integration.test_metrics import scrape, value
 from watcher.core.listings import ListingKey
 from watcher.core.reminders import reminder_requests
@@ -93,6 +93,11 @@ async def test_a_connection_is_on_the_page_in_the_metrics_and_in_reminders() -> 
         row = committed_row(target, record, None) | target_view(target, record)
         assert (row["standing"], row["status"], row["title"]) == ("unavailable", "ERROR", "github")
         assert row["since"] is not None
+        polling = view.target(target.id)
+        assert polling.polled_here
+        assert polling.answered is not None
+        assert polling.next_poll is not None
+        assert 0 < (polling.next_poll - polling.answered).total_seconds() <= LISTINGS
         assert "connect it again" in row["note"]
         assert row["console_url"].endswith(target.id.rpartition("/")[2])
         samples = await scrape(watch.app.metrics)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -32,7 +32,7 @@ from watcher.core.model import Target
 from watcher.core.ports import Entry, Store
 from watcher.core.settings import Config
 from watcher.errors import StoreError
-from watcher.observability.daemon_view import ListingStatus
+from watcher.observability.daemon_view import ListingStatus, TargetStatus
 from watcher.polling.observations import Observation, entry_of, observe_connection
 from watcher.polling.recorder import Recorder
 
@@ -120,6 +120,13 @@ class Discovery:
                 changed = [site for site, keys in sites(config).items() if not news.keys().isdisjoint(keys)]
                 self._select({**self.selections, **selections(config, self.listings, changed)})
                 await self._put(with_discovered(config, self.selections.values()))
+
+    def target_status(self, target: Target, *, here: bool) -> TargetStatus:
+        """Return when a target that is not polled was listed; `here`: whether this daemon lists it."""
+        key = ListingKey(target.account, target.region, str(target.kind))
+        completed, plan = self.completed_at(key), self._daemon().config.listings.get(key)
+        following = None if completed is None or plan is None else completed + timedelta(seconds=plan.every)
+        return TargetStatus(completed, completed, following, failures=0, polled_here=here)
 
     def statuses(self) -> dict[ListingKey, ListingStatus]:
         """Return how the listings go: those that this daemon makes, and those that others on the table make."""

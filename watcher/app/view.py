@@ -66,7 +66,10 @@ class RunningDaemon:
         return self.recorder.records
 
     def target(self, target_id: str) -> TargetStatus:
-        return self.polling.target_status(target_id)
+        target = self.config.targets_by_id.get(target_id)
+        if target is None or target.kind.polled:
+            return self.polling.target_status(target_id)
+        return self.discovery.target_status(target, here=target.endpoint in self.polling.endpoints)
 
     def endpoints(self) -> Mapping[EndpointKey, EndpointStatus]:
         return self.polling.endpoint_statuses()

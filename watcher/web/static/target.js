@@ -114,8 +114,9 @@ function factsOf(row) {
     ["Answered", "moment", "answered", row.answered_at],
     ["Failed polls in a row", "text", row.poll_failures || null],
     ["Next poll", "moment", "next", row.next_poll_at],
-    ["Polled", "text", `${row.polled_here ? "" : "by another daemon, "}every ${span(interval)}, every ${span(active)} during a sync`],
-    ["Limits", "text", `stalled after ${span(stalled)}, call timeout ${span(timeout)}`],
+    ["Listed", "text", row.console_url === null ? null : `${row.polled_here ? "" : "by another daemon, "}with all connections`],
+    ["Polled", "text", row.console_url !== null ? null : `${row.polled_here ? "" : "by another daemon, "}every ${span(interval)}, every ${span(active)} during a sync`],
+    ["Limits", "text", row.console_url !== null ? null : `stalled after ${span(stalled)}, call timeout ${span(timeout)}`],
   ];
   return facts.filter(([, kind, first, second]) => (kind === "moment" ? second : first));
 }

@@ -1,0 +1,57 @@
+"""A connection on the page: its status, what a person must do, and the way to the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.daemon import Daemon
+from tests.support.simulator import Simulator
+from watcher.simulator.inventory import Connection
+from watcher.simulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.page
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
+    """A daemon that watches a connection that is pending and one that is available."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "page")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-page-tests")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    has = (Connection("gitlab", statuses=((0.0, "PENDING"),)), Connection("github"))
+    made = Daemon(tmp_path, Simulator(Scenario("page", connections=has)))
+    await made.simulator.start()
+    made.configure((), "discover: [{kind: connection, every: 1s}]")
+    await made.start()
+    yield made
+    await made.stop()
+    await made.simulator.stop()
+
+
+async def test_a_pending_connection_needs_attention_and_its_page_leads_to_the_console(
+    daemon: Daemon, visit: Callable[..., Any]
+) -> None:
+    assert daemon.app
+    page = await visit()
+    await expect(page.locator("#answer")).to_have_text("1 of 2 targets needs attention")
+    row = page.locator("#table").get_by_role("row").filter(has_text="gitlab")
+    await expect(row).to_contain_text("Unavailable: pending")
+    await expect(row).to_contain_text("until a person finishes its handshake")
+    await expect(page.locator("#table").get_by_role("row").filter(has_text="github")).to_contain_text("Available")
+    await page.locator("#table").get_by_role("link", name="gitlab").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("gitlab")
+    console = page.get_by_role("link", name="the connection's page")
+    (uuid,) = (each.id.rpartition("/")[2] for each in daemon.app.view.config.targets if each.title == "gitlab")
+    assert (await console.get_attribute("href")).endswith(f"/us-east-1/codeconnections/connections/{uuid}")
+    await expect(page.get_by_text("with all connections")).to_be_visible()
+    await expect(page.get_by_text("by another daemon")).to_have_count(0)
+    event = page.get_by_role("region", name="Events and their deliveries").get_by_role("listitem").first
+    await expect(event).to_contain_text("Unavailable")
+    await expect(event).to_contain_text("PENDING")
