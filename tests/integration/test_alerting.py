@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from aiohttp import ClientError, ClientSession, web
 
 from tests.browser.daemon import Daemon
 from tests.browser.worlds import green
+from tests.support.alertmanager import PROGRAM as ALERTMANAGER
+from tests.support.alertmanager import child, receiving
 from tests.support.ports import unused_port
 from tests.support.simulator import attempt
 from tests.support.waiting import until
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-PROMETHEUS, ALERTMANAGER = shutil.which("prometheus"), shutil.which("prometheus-alertmanager")
+PROMETHEUS = shutil.which("prometheus")
 
 pytestmark = [
     pytest.mark.soak,
@@ -34,8 +35,6 @@ pytestmark = [
 
 AWAY = 30.0
 """Seconds for which the daemon is away."""
-
-Notices = list[tuple[str, str]]
 
 
 async def test_no_alert_is_resolved_while_the_daemon_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,24 +68,6 @@ async def test_no_alert_is_resolved_while_the_daemon_is_away(tmp_path: Path, mon
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[tuple[Notices, str]]:
-    """What Alertmanager sends to the address that comes with it: the names of alerts, and how each stands."""
-    notices: Notices = []
-
-    async def take(request: web.BaseRequest) -> web.Response:
-        notices.extend((each["labels"]["alertname"], each["status"]) for each in (await request.json())["alerts"])
-        return web.Response()
-
-    runner = web.ServerRunner(web.Server(take))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield notices, f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
 async def alerting(folder: Path, watcher: str, hook: str) -> AsyncIterator[None]:
     """Prometheus, which scrapes `watcher` each second with our rules, and Alertmanager, which posts to `hook`."""
     manager, prometheus = unused_port(), unused_port()
@@ -111,29 +92,3 @@ async def alerting(folder: Path, watcher: str, hook: str) -> AsyncIterator[None]
               f"--web.listen-address=127.0.0.1:{prometheus}", folder=folder, port=prometheus),
     ):  # fmt: skip
         yield
-
-
-@asynccontextmanager
-async def child(program: str | None, *arguments: str, folder: Path, port: int) -> AsyncIterator[None]:
-    """A program that is ready; ended with the block."""
-    assert program
-    with (folder / f"{port}.log").open("wb") as log:
-        running = await asyncio.create_subprocess_exec(program, *arguments, cwd=folder, stdout=log, stderr=log)
-    try:
-        async with ClientSession() as session:
-            while not await ready(session, f"http://127.0.0.1:{port}/-/ready"):
-                assert running.returncode is None, (folder / f"{port}.log").read_text()
-                await asyncio.sleep(0.1)
-        yield
-    finally:
-        if running.returncode is None:
-            running.terminate()
-        await running.wait()
-
-
-async def ready(session: ClientSession, url: str) -> bool:
-    try:
-        async with session.get(url) as answer:
-            return answer.status == 200
-    except ClientError:
-        return False

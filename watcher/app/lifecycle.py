@@ -160,7 +160,7 @@ class App:
         relaying = asyncio.create_task(self.relay.run(), name="relay")
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind)
+        periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind, maintenance.resend)
         others = [asyncio.create_task(each()) for each in (*periodic, self.view.hints.run, *beside)]
         sharing = [] if membership is None else [self.discovery.keep_fresh(), membership.keeper.run()]
         leases = [asyncio.create_task(each, name="leases") for each in sharing]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from watcher.core.leases import Lease, Seen
 from watcher.core.listings import Listing, ListingKey
@@ -56,6 +56,8 @@ class Delivery:
     """Since when every delivery of its subject to this sink has failed, in seconds since 1970."""
     failures: int = 0
     """How many tries have failed since then."""
+    opening: Event | None = None
+    """The event that opened the incident of this one; only for sinks with `Limits.with_opening`."""
 
     @property
     def id(self) -> str:
@@ -102,6 +104,8 @@ class Limits:
     """The most seconds that one `send` may take."""
     group_wait: float = 0.0
     """Seconds that an event waits for others of the same cause, to share one `send`; only for sinks of text."""
+    with_opening: bool = False
+    """Whether the delivery of an event comes with the one that opened its incident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,3 +414,18 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Release what the sink holds; a `send` under way ends soon with SinkError."""
+
+
+@runtime_checkable
+class ResendingSink(Sink, Protocol):
+    """A sink whose receiver forgets what it is not told again."""
+
+    resend_every: float
+    """Seconds between two calls of `resend`."""
+
+    async def resend(self, deliveries: Sequence[Delivery]) -> None:
+        """Repeat the last problem of each open incident that this daemon has told the receiver of.
+
+        Raises:
+            SinkError: the receiver did not accept them.
+        """

@@ -1,4 +1,4 @@
-"""The periodic tasks of a daemon besides watching: prune the history, mark the store as alive, send reminders."""
+"""The periodic tasks of a daemon besides watching: prune history, mark the store as alive, remind, repeat alerts."""
 
 import asyncio
 from datetime import timedelta
@@ -9,6 +9,7 @@ from watcher.core.ports import Store
 from watcher.core.reminders import reminder_requests
 from watcher.core.status import MARK_SECONDS
 from watcher.delivery.relay import Relay
+from watcher.delivery.resender import Resender
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import DaemonView
 
@@ -66,3 +67,7 @@ class Maintenance:
                     self._relay.wake()
             except StoreError as error:
                 log.warning("store.remind_failed", error=str(error))
+
+    async def resend(self) -> None:
+        """Repeat open alerts to the sinks whose receivers forget them."""
+        await Resender(self._store, self._daemon.clock).run(lambda: self._daemon.records, self._relay.sinks)

@@ -52,6 +52,10 @@ class Relay:
         for worker in self._workers.values():
             worker.wake()
 
+    def sinks(self) -> list[Sink]:
+        """The sinks that take events."""
+        return [worker.sink for worker in self._workers.values() if not worker.gone]
+
     def gone(self) -> set[str]:
         """The sinks whose receivers refuse everything for good."""
         return {name for name, worker in self._workers.items() if worker.gone}

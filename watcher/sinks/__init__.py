@@ -1,6 +1,7 @@
 """The types of sinks: one file and one line of `SINKS` for each."""
 
 SINKS: dict[str, str] = {
+    "alertmanager": "watcher.sinks.alertmanager:AlertmanagerOptions",
     "eventbridge": "watcher.sinks.eventbridge:EventBridgeOptions",
     "file": "watcher.sinks.file:FileOptions",
     "jsm": "watcher.sinks.jsm:JsmOptions",

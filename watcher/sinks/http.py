@@ -94,6 +94,12 @@ class ReceiverOptions(SinkModel):
         """Seconds that a send may take: longer than its post, so that it can return that the post timed out."""
         return self.timeout + 1.0
 
+    def poster_to(self, url: str, secrets: Collection[str] = (), *, secret_url: bool = True) -> Poster:
+        """Return what posts to `url`; see `Poster`."""
+        from watcher.sinks.poster import Poster
+
+        return Poster(url, self, secrets, secret_url=secret_url)
+
 
 def may_be_reached(url: Url, info: ValidationInfo) -> Url:
     """Validate that the sink's other options allow it to post to `url`."""
@@ -124,10 +130,8 @@ class HttpOptions(ReceiverOptions):
         yield from secret_parts(_plain(self.url), value=8, segment=16)
 
     def poster(self, secrets: Collection[str] = (), *, secret_url: bool = True) -> Poster:
-        """Return what posts to the URL; see there."""
-        from watcher.sinks.poster import Poster
-
-        return Poster(_plain(self.url), self, secrets, secret_url=secret_url)
+        """Return what posts to the URL; see `Poster`."""
+        return self.poster_to(_plain(self.url), secrets, secret_url=secret_url)
 
 
 def _plain(url: str | SecretStr) -> str:

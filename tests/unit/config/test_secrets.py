@@ -27,6 +27,9 @@ SECRET_FIELDS = {
     "urls": "sinks: [{name: a, type: notify, urls: [%s]}]\nstacks: [{name: x}]\nwrong: 1\n",
     "routing_key": "sinks: [{name: a, type: pagerduty, routing_key: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
     "api_key": "sinks: [{name: a, type: jsm, api_key: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
+    "header of alerts": (
+        "sinks: [{name: a, type: alertmanager, urls: [https://x.y], headers: {A: %s}}]\nstacks: [{name: x}]\nwrong: 1\n"
+    ),
     "header of traces": "tracing: {endpoint: https://x.y, headers: {A: %s}}\nstacks: [{name: x}]\nwrong: 1\n",
     "secret of another sink": "sinks: [{name: a, type: stdout, secret: %s}]\nstacks: [{name: x}]\nwrong: 1\n",
 }
@@ -84,6 +87,7 @@ sinks:
   - {name: u, type: webhook, url: _V_, content_type: _V_, template: _V_}
   - {name: p, type: pagerduty, routing_key: _V_, changes: _V_, url: _V_}
   - {name: j, type: jsm, api_key: _V_, url: _V_}
+  - {name: n, type: alertmanager, urls: [_V_], resend: _V_, headers: {A: _V_}}
   - {name: d, type: eventbridge, bus: _V_, account: _V_, region: _V_, endpoint_url: _V_}
   - {name: e, type: sns, topic: _V_}
   - {name: f, type: sqs, queue: _V_}
@@ -149,6 +153,7 @@ sinks:
   - {name: team, type: teams, url: "https://example.com/hush-teams"}
   - {name: on-call, type: pagerduty, routing_key: hush-routing-key}
   - {name: jira, type: jsm, api_key: hush-api-key}
+  - {name: alerts, type: alertmanager, urls: ["https://example.com"], headers: {Authorization: Bearer hush-alerts}}
 """
 
 
@@ -163,6 +168,7 @@ def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Conf
         "https://example.com/services/T00000000/hush-of-the-channel", "hush%2Bvalue", "hush+value", "hush-alone",
         "hush-in-the-path!", "hush-in-the-path%21", "hush-of-the-channel",
         "http://hush-user:hush-password@proxy:3128", "hush-routing-key", "hush-api-key",
+        "Bearer hush-alerts",
     ])  # fmt: skip
 
 

@@ -115,6 +115,16 @@ def test_an_alert_service_has_its_own_url_or_another(
         assert "secret" not in found.message
 
 
+def test_a_cluster_has_several_urls_each_of_which_is_checked(
+    sink: Callable[..., SinkSettings], fault: Callable[..., Fault]
+) -> None:
+    found = sink("type: alertmanager, urls: ['https://a.org/', 'https://b.org/am']")
+    assert options(found, "urls", "resend", "headers") == (["https://a.org", "https://b.org/am"], 60, {})
+    wrong = fault("type: alertmanager, urls: ['https://a.org', 'http://b.org']")
+    assert (wrong.path, "http can be read" in wrong.message) == ("sinks[0].urls[1]", True)
+    assert fault("type: alertmanager, urls: []").path == "sinks[0].urls"
+
+
 MAKE_ONE = (
     "this must be the base64 of 24 to 64 bytes, with or without whsec_ before it; "
     "`echo whsec_$(openssl rand -base64 32)` makes one"
