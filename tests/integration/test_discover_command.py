@@ -243,3 +243,22 @@ async def test_status_shows_what_rules_select_from_the_last_complete_listing(pla
     assert (printed.code, target["target"]["name"], target["seen"]) == (0, "shop", False)
     assert target["target"]["repository"] == "org/infra"
     assert not place.simulator.calls
+
+
+async def test_validate_says_that_rules_find_more(place: Place) -> None:
+    place.configure("stacks: [{name: a}]\ndiscover: [{kind: stack}, {kind: template}]\n")
+    printed = await place.watcher("validate")
+    assert (printed.code, "1 target listed, and what 2 rules of `discover` will find" in printed.out) == (0, True)
+    assert json.loads((await place.watcher("validate", "--json")).out)["rules"] == 2
+    place.configure("discover: [{kind: stack}]\n")
+    assert (await place.watcher("validate")).out.startswith("watcher.yaml is valid: 0 targets listed, and what 1 rule")
+
+
+async def test_connections_are_found_by_a_rule_that_is_printed(place: Place) -> None:
+    printed = await place.watcher("discover", "--kind", "connection")
+    assert yaml.safe_load(printed.out) == {"discover": [{"kind": "connection"}]}
+    assert "github AVAILABLE, not watched yet" in printed.out
+    place.configure(printed.out)
+    again = await place.watcher("discover", "--kind", "connection")
+    assert "not watched" not in again.out
+    assert again.err == "watcher: 1 found, 0 not watched, 1 call\n"

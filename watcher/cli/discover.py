@@ -18,6 +18,7 @@ from watcher.config.accounts import Environment, ambient_region
 from watcher.core.listings import ListingKey
 from watcher.core.settings import Account, Config, ListingPlan
 from watcher.errors import ServiceUnreachable, UsageError
+from watcher.messages.phrases import counted
 from watcher.polling.one_shot import Listed, endpoints_of, list_once
 from watcher.sources import KINDS
 from watcher.util.redaction import printable
@@ -69,7 +70,7 @@ def discover(
     for key, error in listed.failed.items():
         print_note(f"{printable(str(key))} could not be listed: {error}")
     unwatched = sum(not each.is_watched for each in found)
-    print_note(f"{len(found)} found, {unwatched} not watched, {listed.calls} calls")
+    print_note(f"{len(found)} found, {unwatched} not watched, {counted(listed.calls, 'call')}")
     return ServiceUnreachable.exit_code if listed.failed else 0
 
 

@@ -31,13 +31,17 @@ def validate(config: str | None, *, as_json: bool) -> int:
             {
                 "config": settings.place,
                 "targets": len(settings.targets),
+                "rules": len(settings.discover),
                 "http": settings.http and settings.http.url,
                 "endpoints": [_to_json(load) for load in report],
             }
         )
     else:
-        print_table(_table(report))
-        click.echo(f"{settings.place} is valid: {counted(len(settings.targets), 'target')}.")
+        if report:
+            print_table(_table(report))
+        targets, rules = counted(len(settings.targets), "target"), counted(len(settings.discover), "rule")
+        more = f" listed, and what {rules} of `discover` will find, not counted here" if settings.discover else ""
+        click.echo(f"{settings.place} is valid: {targets}{more}.")
         where = f"will be served at {settings.http.url}" if settings.http else "are not served: `http` is off"
         click.echo(f"The status page, health checks and metrics {where}.")
     return 0

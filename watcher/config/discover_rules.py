@@ -15,6 +15,7 @@ GLOBS = {"match", "exclude", "repositories", "branches"}
 def discover_rules(file: File, accounts: Accounts, faults: Faults) -> Iterator[DiscoverRule]:
     """Yield the rules; those with a fault, which is reported, may be left out."""
     for written in file.discover:
+        _report_no_repository(written, faults)
         labels = {**file.defaults.labels, **written.labels}
         report_long_labels(labels, written, faults)
         yield DiscoverRule(
@@ -24,6 +25,15 @@ def discover_rules(file: File, accounts: Accounts, faults: Faults) -> Iterator[D
             **written.model_dump(include={"every", "limit", *GLOBS}),
             watching={**file.defaults.model_dump(), "labels": labels},
         )
+
+
+def _report_no_repository(written: DiscoverModel, faults: Faults) -> None:
+    """Report keys that select by repository, of a kind whose targets are not synced from one."""
+    if any(kind.polled for kind in written.kinds_found):
+        return
+    for key in ("repositories", "branches"):
+        if getattr(written, key):
+            faults.report(written.place(key), f"a {written.kind} is not synced from a repository; remove `{key}`")
 
 
 def _places(written: DiscoverModel, accounts: Accounts, faults: Faults) -> Iterator[tuple[str, str]]:
