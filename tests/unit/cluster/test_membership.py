@@ -15,7 +15,9 @@ from tests.unit.polling.test_manager import config
 from watcher.aws.sessions import Sessions
 from watcher.cluster.lease_keeper import Tenure
 from watcher.cluster.membership import Membership
+from watcher.core.listings import ListingKey
 from watcher.core.ports import Entry
+from watcher.core.settings import DiscoverRule
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
@@ -23,6 +25,8 @@ from watcher.observability.daemon_view import TargetStatus
 from watcher.observability.observer import Observers
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
+from watcher.sources.codeconnections import STACK, stack
+from watcher.sources.proton import TEMPLATE
 from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 
@@ -185,3 +189,33 @@ async def test_what_an_operator_changed_is_looked_at_again(house: House) -> None
     await house.membership.gain([PROD])
     await house.membership.refresh([PROD])
     assert house.store.refreshed == [PROD]
+
+
+async def test_a_daemon_makes_only_the_listings_of_its_shards(house: House) -> None:
+    everywhere = (("prod", "us-east-1"), ("dev", "us-east-1"))
+    rules = (DiscoverRule((STACK,), everywhere), DiscoverRule((TEMPLATE,), everywhere[1:]))
+    house.config = replace(house.config, targets=(), discover=rules)
+    await house.membership.gain([PROD])
+    assert house.membership.restricted(house.config).listings.keys() == {ListingKey("prod", "us-east-1", "stack")}
+    assert house.polled() == {"prod"}
+    await house.membership.gain([DEV])
+    assert house.membership.restricted(house.config).listings.keys() == house.config.listings.keys()
+    await house.membership.lose([PROD, DEV])
+    assert house.polled() == set()
+
+
+async def test_what_others_have_discovered_is_known_before_anything_is_forgotten(house: House) -> None:
+    found = stack("prod", "us-east-1", "gone", found={})
+
+    async def refresh() -> None:
+        house.config = replace(house.config, targets=(*house.config.targets, found))
+
+    membership = Membership(
+        house.store, Tenure(SystemClock()), lambda: house.config, house.polling, house.recorder, house.relay,
+        refresh=refresh,
+    )  # fmt: skip
+    await house.store.commit([Entry(GONE, Record(sequence=4))], NOW)
+    await membership.gain([PROD])
+    assert house.recorder.records == {GONE: Record(sequence=4)}
+    assert await house.store.records() == {GONE: Record(sequence=4)}
+    assert house.polling.target_status(GONE) != NOT_POLLED
