@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from tests.integration.conftest import Watch, a_config, a_stack, running
+from tests.integration.test_discovery import a_subject, names, rule, simulated, stacks
 from tests.support.simulator import Simulator
 from tests.support.waiting import SLACK, until
 from watcher.core.settings import HintQueue
@@ -20,6 +21,7 @@ from watcher.polling import hint_reader, poller, schedule
 from watcher.simulator.git_events import QueueSettings
 from watcher.simulator.inventory import ACCOUNT, Place
 from watcher.simulator.scenario import Scenario
+from watcher.simulator.subject import Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -214,3 +216,18 @@ async def test_no_more_than_ten_messages_are_under_way() -> None:
         await until(lambda: sum(each.receives for each in watch.queue.messages.values()) == 10, "ten messages")
         await asyncio.sleep(0.5)
         assert sum(each.receives for each in watch.queue.messages.values()) == 10
+
+
+async def test_a_new_stack_is_discovered_when_its_first_event_arrives() -> None:
+    late = a_subject("late", absent=(Span(0, 10),))
+    scenario = stacks("a", late, queues=(QueueSettings("git-sync"),))
+    async with simulated(scenario) as house:
+        rules = house.config(replace(rule(), every=3600.0))
+        async with running(house.simulator, with_queue(rules, house.simulator.url)) as watch:
+            await watch.until(lambda: names(watch) == {"a"})
+            house.moment[0] = 10
+            made = Hinted(watch.simulator, watch.app, watch.caught)
+            made.send_hint("late")
+            await watch.until(lambda: names(watch) == {"a", "late"})
+            await made.is_empty()
+            assert watch.kinds() == ["target.discovered"]
