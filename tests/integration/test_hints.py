@@ -17,7 +17,7 @@ from tests.integration.test_discovery import a_subject, names, rule, simulated, 
 from tests.support.simulator import Simulator
 from tests.support.waiting import SLACK, until
 from watcher.core.settings import HintQueue
-from watcher.polling import hint_reader, poller, schedule
+from watcher.polling import hint_reader, planner, schedule
 from watcher.simulator.git_events import QueueSettings
 from watcher.simulator.inventory import ACCOUNT, Place
 from watcher.simulator.scenario import Scenario
@@ -64,7 +64,7 @@ def with_queue(config: Config, url: str) -> Config:
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for first polls and probes."""
     monkeypatch.setattr(schedule, "FIRST_POLLS_SECONDS", 0.1)
-    monkeypatch.setattr(poller, "HINTED_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(planner, "HINTED_PROBE_SECONDS", 0.2)
 
 
 @asynccontextmanager

@@ -15,6 +15,9 @@ from watcher.polling.schedule import Lane, Schedule, first_due, on_grid
 
 log = structlog.get_logger()
 
+HINTED_PROBE_SECONDS = 5.0
+"""The shortest time between two probes of an unreadable endpoint, if hints ask for them."""
+
 
 class Planner:
     """The schedule of one endpoint. Repositories that stand for stacks are polled beside the targets."""
@@ -30,6 +33,8 @@ class Planner:
         self._repositories = Repositories()
         self._hints = PendingHints()
         self._heard = self._probed_hint = False
+        self._probed_at, self._probe_pause = -inf, 0.0
+        """When the last probe of an unreadable endpoint ended (monotonic seconds), and for how long there is none."""
         self._polling: set[str] = set()
         self._polled = self._repositories.configure(targets)
         self._log = log.bind(endpoint=str(endpoint))
@@ -79,10 +84,6 @@ class Planner:
         """Return when the first target is due; None: none is planned."""
         return self._schedule.next_at()
 
-    def shortest_interval(self) -> float:
-        """Return the shortest interval of all targets, in seconds."""
-        return min(target.interval for target in self._polled.values())
-
     def take(self, *, probe: bool = False) -> tuple[float, Target] | None:
         """Return the target to poll now, with its due time; None: none is due. `ended` must follow.
 
@@ -129,9 +130,19 @@ class Planner:
         return answer
 
     @property
-    def is_hinted(self) -> bool:
-        """Whether a poll has to begin for a hint."""
-        return bool(self._hints)
+    def probe_at(self) -> float:
+        """When the endpoint may be probed next while it is unreadable (monotonic seconds)."""
+        pause = self._probe_pause
+        return self._probed_at + (min(pause, HINTED_PROBE_SECONDS) if self._hints else pause)
+
+    def probed(self) -> None:
+        """Note that a poll of the unreadable endpoint has ended: the next one is after the shortest interval."""
+        self._probed_at = self._clock.monotonic()
+        self._probe_pause = min(target.interval for target in self._polled.values())
+
+    def probe_at_once(self) -> None:
+        """Let the next probe be at once."""
+        self._probed_at = -inf
 
     def set_heard(self, *, heard: bool) -> None:
         """Set whether hints report the changes of these targets; if not any more, they are due as often as without."""

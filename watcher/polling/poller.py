@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from watcher.aws.client import OPENING_SECONDS
 from watcher.core.model import Target
 from watcher.core.settings import Config
 from watcher.errors import PollFailed, Superseded
@@ -24,17 +23,11 @@ from watcher.polling.blockers import BlockerPolls
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.pending_hints import Answer
 from watcher.polling.planner import Planner
-from watcher.polling.rate_limiter import LOWEST
 from watcher.polling.recorder import Recorder
 from watcher.polling.results import PollResults
+from watcher.polling.watchdog import Watchdog
 
 log = structlog.get_logger()
-
-STUCK_SECONDS = 60.0
-"""How much longer than expected any step may take before the poller is reported as stuck."""
-
-HINTED_PROBE_SECONDS = 5.0
-"""The shortest time between two probes of an unreadable endpoint, if hints ask for them."""
 
 
 class Poller:
@@ -61,12 +54,9 @@ class Poller:
         self._polls: set[asyncio.Task[None]] = set()
         """The polls and the background calls under way."""
         self._background = BackgroundCalls()
-        self._probed_at, self._probe_pause = -inf, 0.0
-        """When the last probe of an unreadable endpoint ended (monotonic seconds), and for how long there is none."""
         self._admission = asyncio.Event()
         """The poll that is to begin next was admitted, or no longer needs to be."""
-        self._progress_by = inf
-        """When the loop is late for its next round (monotonic seconds)."""
+        self._watchdog = Watchdog(self._clock)
         self._log = log.bind(endpoint=str(endpoint.key))
         self._configure(endpoint, targets, config)
 
@@ -76,14 +66,7 @@ class Poller:
         self._results.configure(self._targets, config)
         listings = [plan for key, plan in config.listings.items() if plan.endpoint(key) == endpoint.key]
         self._is_listed = bool(listings)
-        # AWS may throttle the rate down to its lowest, and an admission wait for three calls.
-        admission = 3 / (endpoint.rate_limiter.allowed * LOWEST)
-        calls = 2 if any(target.kind.blockers for target in targets) else 1
-        self._longest_poll = OPENING_SECONDS + calls * config.retry.attempts * (
-            max((*(each.timeout for each in targets), *(each.timeout for each in listings)), default=0.0)
-            + config.retry.maximum
-            + admission
-        )
+        self._watchdog.configure(targets, listings, config.retry, endpoint.rate_limiter.allowed)
 
     def reconfigure(self, endpoint: Endpoint, targets: Sequence[Target], config: Config) -> None:
         """Poll other targets, with other settings or another client; targets that stay keep their due times.
@@ -97,7 +80,7 @@ class Poller:
         self._blockers.reconfigure(gone)
         endpoint.forget(gone)
         if endpoint is not previous:
-            self._probed_at = -inf
+            self._planner.probe_at_once()
             self._admission.set()  # a poll may be waiting for the previous endpoint's
         self._changed.set()
 
@@ -115,7 +98,7 @@ class Poller:
         """Return how the polling of one target goes."""
         due = self._planner.due(target_id)
         if due is not None and self._results.endpoint_unreadable:
-            due = max(due, self._probe_at)
+            due = max(due, self._planner.probe_at)
         next_poll = None if due is None else self._clock.now() + timedelta(seconds=due - self._clock.monotonic())
         polls = self._results.polls_of(target_id)
         return TargetStatus(polls.answered, polls.tried, next_poll, polls.failures)
@@ -134,12 +117,9 @@ class Poller:
     def stuck(self) -> str | None:
         """Return why the loop makes no progress, or None. What AWS answers is never a reason."""
         if self._recorder.trouble is not None:
-            # The recorder reports that itself; until it is over, and a while after, polls wait for their commit.
-            self._progress_by = max(self._progress_by, self._clock.monotonic() + self._longest_poll + STUCK_SECONDS)
-        late = self._clock.monotonic() - self._progress_by
-        if late < 0:
-            return None
-        return f"{self.endpoint.key}: polling has made no progress for {late + STUCK_SECONDS:.0f} s"
+            self._watchdog.excuse()
+        late = self._watchdog.late()
+        return None if late is None else f"{self.endpoint.key}: polling has made no progress for {late:.0f} s"
 
     async def call(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  as `Endpoint.call`
         """Make one call behind the polls; returns and raises what `Endpoint.call` does."""
@@ -155,7 +135,7 @@ class Poller:
             while self._targets or self._polls or self._is_listed:
                 await self._dispatch()
         finally:
-            self._progress_by = inf
+            self._watchdog.rest()
             self._background.refuse(f"{self.endpoint.key}: it is not polled here any more")
             for poll in self._polls:
                 poll.cancel()
@@ -163,19 +143,17 @@ class Poller:
 
     async def _dispatch(self) -> None:
         """Begin one poll or background call, or wait until one may be due."""
-        self._progress_by = inf  # the recorder reports a store that takes nothing
+        self._watchdog.rest()  # the recorder reports a store that takes nothing
         await self._recorder.writable.wait()
         if not self.endpoint.may_poll():
             await asyncio.sleep(0.1)
             return
         self._changed.clear()
         wait = self._seconds_until_due()
-        now = self._clock.monotonic()
         poll_is_due = wait is not None and wait <= 0
         behind = self._background.is_next(poll_is_due=poll_is_due)
         if not poll_is_due and not behind:
-            expected = wait if wait is not None else self._longest_poll if self._polls else inf
-            self._progress_by = now + expected + STUCK_SECONDS
+            self._watchdog.expect(wait if wait is not None else self._watchdog.longest_poll if self._polls else inf)
             try:
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
@@ -183,53 +161,35 @@ class Poller:
                 pass
             return
         # Until then a connection is free, and the rate allows a call.
-        self._progress_by = now + self._longest_poll + STUCK_SECONDS
+        self._watchdog.expect(self._watchdog.longest_poll)
         self._admission = admission = asyncio.Event()
-        poll = asyncio.create_task(self._call_next(admission) if behind else self._poll_next(admission))
+        poll = asyncio.create_task(self._call_next(admission, behind=behind))
         self._polls.add(poll)
         poll.add_done_callback(self._ended)
         await admission.wait()
 
-    async def _poll_next(self, admission: asyncio.Event) -> None:
-        """Wait for an admission and poll the most overdue target, in one task: an admitted call must begin at once."""
+    async def _call_next(self, admission: asyncio.Event, *, behind: bool) -> None:
+        """Wait for an admission, and poll or make a background call in one task: an admitted call begins at once."""
         endpoint = self.endpoint
         try:
             await endpoint.admit()
         finally:
             admission.set()
-        # The target is selected only now: the wait may have been long, and the configuration may have changed.
+        # What is next is selected only now: the wait may have been long, and the configuration may have changed.
         current = endpoint is self.endpoint and endpoint.may_poll()
-        taken = self._planner.take(probe=self._results.endpoint_unreadable) if current else None
-        if taken is None:
-            endpoint.dismiss()
-            return
-        due, target = taken
-        await self._poll(endpoint, target, due)
-
-    async def _call_next(self, admission: asyncio.Event) -> None:
-        """Wait for an admission and make the oldest background call, in one task as `_poll_next`."""
-        endpoint = self.endpoint
-        try:
-            await endpoint.admit()
-        finally:
-            admission.set()
-        call = self._background.take() if endpoint is self.endpoint and endpoint.may_poll() else None
-        if call is None:
-            endpoint.dismiss()
-        else:
+        if current and behind and (call := self._background.take()) is not None:
             await self._background.make(call, endpoint)
+        elif current and not behind and (taken := self._planner.take(probe=self._results.endpoint_unreadable)):
+            due, target = taken
+            await self._poll(endpoint, target, due)
+        else:
+            endpoint.dismiss()
 
     def _ended(self, poll: asyncio.Task[None]) -> None:
         self._polls.discard(poll)
         self._changed.set()
         if not poll.cancelled() and (error := poll.exception()) is not None:
             self._log.error("poll.crashed", exc_info=error)
-
-    @property
-    def _probe_at(self) -> float:
-        """When an unreadable endpoint may be polled next (monotonic seconds)."""
-        pause = self._probe_pause
-        return self._probed_at + (min(pause, HINTED_PROBE_SECONDS) if self._planner.is_hinted else pause)
 
     def _seconds_until_due(self) -> float | None:
         """Return the seconds until a poll may begin; None: not before `_changed` is set."""
@@ -238,7 +198,7 @@ class Poller:
             # An unreadable endpoint is probed by one target at a time.
             if self._polls:
                 return None
-            due = None if due is None else max(due, self._probe_at)
+            due = None if due is None else max(due, self._planner.probe_at)
         return None if due is None else due - self._clock.monotonic()
 
     async def _poll(self, endpoint: Endpoint, target: Target, due: float) -> None:
@@ -262,7 +222,7 @@ class Poller:
                 self._results.forget([target.id])
                 self.endpoint.forget([target.id])
             elif self._results.endpoint_unreadable:
-                self._probed_at, self._probe_pause = self._clock.monotonic(), self._planner.shortest_interval()
+                self._planner.probed()
 
     async def _fetch(self, endpoint: Endpoint, target: Target) -> tuple[PollOutcome, str]:
         """Poll a target once and record the result; return the outcome, and the error if it failed."""

@@ -14,7 +14,8 @@ from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSetting
 from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.observability.observer import Observers
 from watcher.polling.endpoint import Endpoint
-from watcher.polling.poller import HINTED_PROBE_SECONDS, Poller
+from watcher.polling.planner import HINTED_PROBE_SECONDS
+from watcher.polling.poller import Poller
 from watcher.polling.recorder import Recorder
 from watcher.sources.codeconnections import stack
 from watcher.stores.memory import MemoryStore
