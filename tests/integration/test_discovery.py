@@ -238,6 +238,22 @@ async def test_a_repository_that_disappears_takes_its_stacks_with_it_after_three
         assert removed["subject"] == "default/us-east-1/stack/b"
 
 
+async def test_a_removed_stack_is_forgotten_and_first_observed_again_when_it_is_found_again() -> None:
+    shop = a_subject("shop", absent=(Span(10, 20),))
+    async with simulated(stacks(shop)) as house, running(house.simulator, house.config()) as watch:
+        await watch.until(lambda: names(watch) == {"shop"})
+        watch.show(a_stack("shop"), "FAILED", 1)
+        await watch.until(lambda: watch.kinds() == ["sync.failed"])
+        house.moment[0] = 10
+        await watch.until(lambda: watch.kinds()[1:] == ["target.removed"])
+        await watch.until(lambda: watch.app.recorder.record_of(a_stack("shop").id).known is None)
+        house.moment[0] = 20
+        await watch.until(lambda: sorted(watch.kinds()[2:]) == ["sync.failed", "target.discovered"])
+        first, *_, again = [event for event in watch.caught.events if event["type"] == "watcher.sync.failed"]
+        assert again["data"]["first_seen"] is True
+        assert again["id"] == first["id"]
+
+
 async def test_a_restart_continues_with_the_kept_listing(tmp_path: Path) -> None:
     state = f"sqlite:///{tmp_path / 'watcher.db'}"
     late = a_subject("late", absent=(Span(0, 10),))

@@ -101,7 +101,7 @@ class Discovery:
                 self.listings = listings
                 self._select(selected)
             finally:
-                await self._put(with_discovered(config, self.selections.values()))
+                await self._put(config, with_discovered(config, self.selections.values()))
         if before is None:
             log.info("listing.completed", listing=str(key), targets=len(found), watched=len(selected[site].targets))
 
@@ -119,7 +119,7 @@ class Discovery:
                 self.listings = {**self.listings, **news}
                 changed = [site for site, keys in sites(config).items() if not news.keys().isdisjoint(keys)]
                 self._select({**self.selections, **selections(config, self.listings, changed)})
-                await self._put(with_discovered(config, self.selections.values()))
+                await self._put(config, with_discovered(config, self.selections.values()))
 
     def target_status(self, target: Target, *, here: bool) -> TargetStatus:
         """Return when a target that is not polled was listed; `here`: whether this daemon lists it."""
@@ -218,12 +218,11 @@ class Discovery:
             traceparent=None,
         )
 
-    async def _put(self, config: Config) -> None:
-        """Put a configuration with other discovered targets into force."""
+    async def _put(self, before: Config, config: Config) -> None:
+        """Put a configuration with other discovered targets than `before` into force; forget those that have gone."""
         daemon = self._daemon()
-        if config.targets == daemon.config.targets:
-            return
-        forgotten = daemon.mine(difference(daemon.config, config).forgotten)
-        daemon.watch(config)
+        if config.targets != daemon.config.targets:
+            daemon.watch(config)
+        forgotten = daemon.mine(difference(before, config).forgotten)
         if forgotten:
             await self._recorder.forget(forgotten)

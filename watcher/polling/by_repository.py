@@ -77,7 +77,8 @@ class Repositories:
 
     polls: Mapping[str, RepositoryPolls] = field(default_factory=dict)
     """By the id that the repository has, or would have, as a target."""
-    _by_stack: Mapping[str, RepositoryPolls] = field(default_factory=dict)
+    by_stack: Mapping[str, RepositoryPolls] = field(default_factory=dict)
+    """Those of the repository that stands for a stack, by the id of the stack."""
 
     def configure(self, targets: Iterable[Target]) -> dict[str, Target]:
         """Set the targets; return what is to be polled, by id: the targets, and the repositories of several stacks."""
@@ -88,7 +89,7 @@ class Repositories:
             polls[repository_id] = self.polls.get(repository_id) or RepositoryPolls()
             polls[repository_id].stacks = [stack.id for stack in source.stacks]
         self.polls = polls
-        self._by_stack = {stack: each for each in polls.values() for stack in each.stacks}
+        self.by_stack = {stack: each for each in polls.values() for stack in each.stacks}
         return polled
 
     def due(self, target: Target, known: Known | None, now: float, *, late: float, heard: bool) -> tuple[float, Lane]:
@@ -99,7 +100,7 @@ class Repositories:
         pace = HEARD if heard else 1
         if target.id in self.polls:
             return next_due(target.id, target.interval * pace, now, late=late), Lane.SETTLED
-        polls = self._by_stack.get(target.id)
+        polls = self.by_stack.get(target.id)
         if polls is None or not polls.readable:
             is_told = heard and target.kind.synced_from is not None
             interval = target.backstop_interval if is_told else target.interval

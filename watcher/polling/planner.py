@@ -45,11 +45,18 @@ class Planner:
 
     def reconfigure(self, targets: Iterable[Target], rate: float) -> Collection[str]:
         """Plan other targets, or with other settings; those that stay keep their due times. Returns what has gone."""
-        before = self._polled
+        before, stood_for = self._polled, self._repositories.by_stack
         self._polled = self._repositories.configure(targets)
         gone = before.keys() - self._polled.keys()
+        stands_for = self._repositories.by_stack
         paced = [
-            target for target in self._polled.values() if target.id in before and target.pace != before[target.id].pace
+            target
+            for target in self._polled.values()
+            if target.id in before
+            and (
+                target.pace != before[target.id].pace
+                or stands_for.get(target.id) is not stood_for.get(target.id)  # another repository, or none any more
+            )
         ]
         dues = [(target, due) for target in paced if (due := self._schedule.due(target.id)) is not None]
         self._schedule.discard(gone)

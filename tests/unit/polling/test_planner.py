@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 import structlog
 
 from tests.unit.polling.test_by_repository import ID, a_stack, attempt
-from watcher.core.model import EndpointKey, Snapshot
+from watcher.core.model import EndpointKey, Repository, Snapshot
 from watcher.errors import TargetUnreadable
 from watcher.observability.observer import Observers
 from watcher.polling.planner import Planner
@@ -117,6 +118,25 @@ def test_a_repository_is_polled_no_more_when_too_few_of_its_stacks_are_left(hous
     assert set(gone) == {ID, STACKS[1].id, STACKS[2].id}
     assert ID not in house.planner
     house.planner.note(house.repository, GONE)
+
+
+def test_a_stack_that_is_left_alone_in_its_repository_returns_to_its_interval(house: House) -> None:
+    house.answered(0)
+    house.clock.moment += 60
+    house.take_all()
+    house.planner.reconfigure(STACKS[:1], 5.0)
+    due = house.planner.due(STACKS[0].id)
+    assert due is not None
+    assert due - house.clock.moment <= 60.0
+
+
+def test_stacks_that_move_to_another_branch_are_polled_each_interval_until_that_has_answered(house: House) -> None:
+    house.answered(0)
+    house.clock.moment += 60
+    house.take_all()
+    moved = [replace(stack, repository=Repository("6053346f", "release")) for stack in STACKS]
+    house.planner.reconfigure(moved, 5.0)
+    assert house.latest_due() <= 60.0
 
 
 async def test_a_hinted_target_is_due_at_once_and_its_hint_is_answered_when_that_poll_was_recorded(
