@@ -73,15 +73,20 @@ class HintIndex:
         sources = source_repositories(targets).values()
         shown_by = {stack.id: source.target for source in sources for stack in source.stacks}
         for target in targets:
-            link = dict(target.identity).get("link") or (target.repository.link if target.repository else None)
             if target.kind.synced_from is not None:
-                self._targets["stack", target.name][target.id] = target
-            elif link is None:
-                continue  # AWS sends no events about it
+                self._put("stack", target.name, target)
+                link = target.repository.link if target.repository else None
+            else:
+                link = dict(target.identity).get("link")
+                if link is None:
+                    continue  # AWS sends no events about it
             repository = shown_by.get(target.id, target)
-            for what, name in (("link", link), ("repository", (target.found or {}).get("repository"))):
-                if name:
-                    self._targets[what, name][repository.id] = repository
+            self._put("link", link, repository)
+            self._put("repository", (target.found or {}).get("repository"), repository)
+
+    def _put(self, what: str, name: str | None, target: Target) -> None:
+        if name:
+            self._targets[what, name][target.id] = target
 
     def _may_be(self, target: Target, hint: Hint) -> bool:
         """Whether a target with the name in the hint may be the one that it is about."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from watcher.core.model import Target
+    from watcher.core.kinds import Kind
+    from watcher.core.model import Repository, Target
 
 MIN_STACKS = 2
 """For how many stacks a repository must stand to be polled: for one, polling the stack itself shows more."""
@@ -28,24 +29,21 @@ def source_repositories(targets: Iterable[Target]) -> dict[str, SourceRepository
     A repository that is a target as well is polled as often as either asks for.
     """
     by_id = {target.id: target for target in targets}
-    groups: defaultdict[str, list[Target]] = defaultdict(list)
-    found = {}
+    groups: defaultdict[tuple[Kind, Repository], list[Target]] = defaultdict(list)
     for target in by_id.values():
-        if (repository := _repository_of(target)) is not None:
-            groups[repository.id].append(target)
-            found[repository.id] = by_id.get(repository.id, repository)
-    return {
-        target_id: SourceRepository(_as_often(found[target_id], stacks), tuple(stacks))
-        for target_id, stacks in groups.items()
-        if len(stacks) >= MIN_STACKS
-    }
+        if target.repository is not None and target.kind.synced_from is not None:
+            groups[target.kind.synced_from, target.repository].append(target)
+    found = {}
+    for (kind, repository), stacks in groups.items():
+        if len(stacks) >= MIN_STACKS:
+            source = _as_target(kind, repository, stacks[-1])
+            listed = by_id.get(source.id, source)
+            found[source.id] = SourceRepository(_as_often(listed, stacks), tuple(stacks))
+    return found
 
 
-def _repository_of(stack: Target) -> Target | None:
-    """The repository that a stack is synced from, as a target; None: it is not known."""
-    repository, kind = stack.repository, stack.kind.synced_from
-    if repository is None or kind is None:
-        return None
+def _as_target(kind: Kind, repository: Repository, stack: Target) -> Target:
+    """A repository as a target that is watched as a stack that is synced from it asks for."""
     watching = {
         "interval": stack.repository_interval,
         "active_interval": stack.active_interval,
