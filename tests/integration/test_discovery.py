@@ -414,3 +414,25 @@ async def test_daemons_of_one_table_watch_what_either_finds_and_each_event_comes
             assert found(one) == both
             told = [event["subject"] for each in (one, two) for event in each.caught.events]
             assert sorted(told) == [f"default/{region}/stack/late" for region in sorted(regions)]
+
+
+async def test_a_failed_target_that_is_no_longer_listed_ends_its_incident_and_is_first_observed_again_when_found() -> (
+    None
+):
+    gone = a_subject("gone", absent=(Span(10, 20),))
+    async with simulated(stacks("a", gone)) as house, running(house.simulator, house.config()) as watch:
+        await watch.until(lambda: names(watch) == {"a", "gone"})
+        watch.show(a_stack("gone"), "FAILED", 1)
+        kinds = ["sync.failed", "target.removed", "target.discovered", "sync.failed"]
+        await watch.until(lambda: watch.kinds() == kinds[:1])
+        house.moment[0] = 10
+        await watch.until(lambda: watch.kinds() == kinds[:2])
+        failure, removed = watch.caught.events
+        assert removed["data"]["incident"]["id"] == failure["data"]["incident"]["id"]
+        assert removed["data"]["incident"]["state"] == "resolved"
+        await watch.until(lambda: names(watch) == {"a"})
+        house.moment[0] = 20
+        await watch.until(lambda: watch.kinds() == kinds)
+        again = watch.caught.events[-1]
+        assert (again["id"], again["data"]["first_seen"]) == (failure["id"], True)
+        assert again["data"]["incident"]["state"] == "opened"

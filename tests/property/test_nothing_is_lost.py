@@ -204,7 +204,7 @@ class Watching(RuleBasedStateMachine):
         patience = {sink.name: sink.give_up_after for sink in SINKS}
         self.relay = Relay(self.store, [self.outside, self.lanes], self.clock, patience)
         self.recorder = Recorder(self.store, self.clock, self.relay.wake, Observers())
-        await self.recorder.load([target.id for target in TARGETS])
+        await self.recorder.load([target.id for target in TARGETS], lambda *_: [])
         endpoint = Endpoint(TARGETS[0].endpoint, CONFIG.accounts["default"], Sessions(), CONFIG.retry)
         self.poller = Poller(endpoint, TARGETS, CONFIG, self.recorder)
 

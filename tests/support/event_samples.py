@@ -15,6 +15,7 @@ from watcher.core.events import (
     connection_event,
     discovery_event,
     outage_event,
+    removal_event,
     sync_event,
     trial_event,
 )
@@ -267,6 +268,7 @@ EVENTS: dict[str, list[Event]] = {
         discovery_event(target, removed=False, times=1, sequence=1, now=minute(1)) for target in (FOUND, NETWORK)
     ],
     "target.removed": [discovery_event(FOUND, removed=True, times=1, sequence=9, now=minute(60))],
+    "endpoint.removed": [removal_event(ENDPOINT, "7" * 32, sequence=9, now=minute(95))],
     "test": [trial()],
 }
 """What each snapshot is of: one event, or a group."""

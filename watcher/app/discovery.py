@@ -31,10 +31,12 @@ from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Target
 from watcher.core.ports import Entry, Store
 from watcher.core.settings import Config
+from watcher.core.state import forgotten
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import ListingStatus, TargetStatus
 from watcher.polling.observations import Observation, entry_of, observe_connection
 from watcher.polling.recorder import Recorder
+from watcher.polling.removals import forget_removed
 
 log = structlog.get_logger()
 
@@ -191,6 +193,7 @@ class Discovery:
             log.info("target.removed" if removed else "target.discovered", target=target.id)
             before = self._recorder.record_of(target.id)
             record = replace(before, sequence=before.sequence + 1)
+            record = forgotten(record) if removed else record
             event = discovery_event(target, removed=removed, times=times, sequence=record.sequence, now=now)
             entries.append(self._entry(config, target, Observation(record, (event,)), now))
         await asyncio.gather(*map(self._recorder.record, entries))
@@ -219,10 +222,10 @@ class Discovery:
         )
 
     async def _put(self, before: Config, config: Config) -> None:
-        """Put a configuration with other discovered targets than `before` into force; forget those that have gone."""
+        """Put a configuration with other discovered targets than `before` into force, and forget those that left."""
         daemon = self._daemon()
         if config.targets != daemon.config.targets:
             daemon.watch(config)
-        forgotten = daemon.mine(difference(before, config).forgotten)
-        if forgotten:
-            await self._recorder.forget(forgotten)
+        if config.targets != before.targets:
+            gone = daemon.mine(difference(before, config).forgotten)
+            await forget_removed(self._recorder, config, gone, before.targets_by_id)

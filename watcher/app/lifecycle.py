@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -22,6 +23,7 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
+from watcher.polling.removals import forget_removed, removal_entries
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 
@@ -96,8 +98,10 @@ class App:
         config = replace(config, **{key: getattr(before, key) for key in AT_START})
         gone = self.discovery.adopt(config)
         self.view.watch(config)
-        # Subjects of other daemons are theirs to forget.
-        await self.sink_changes.apply(config, change, coming, self.view.mine(change.forgotten))
+        left = self.view.mine(change.forgotten)
+        await self.sink_changes.apply(
+            config, change, coming, partial(forget_removed, self.recorder, config, left, before.targets_by_id)
+        )
         await self.recorder.forget_listings(gone)
         log.info(
             "config.reloaded",
@@ -132,7 +136,10 @@ class App:
                 self._tracing = Tracing(config.tracing, __version__)
             endpoints = self.view.endpoints()
             if self._membership is None:
-                await self.recorder.load(config.subjects)
+                now = self.view.clock.now()
+                await self.recorder.load(
+                    config.subjects, lambda records, gone: removal_entries(config, records, gone, now, {})
+                )
             await self._open_with_retries(lambda: self.sink_changes.update_store(config.sinks), stop)
             if self.reader is not self.store:
                 await self._open_with_retries(self.reader.open, stop)

@@ -45,20 +45,22 @@ class SinkChanges:
         sessions = self.sessions
         return [] if sessions is None else [each.options.build(each, sessions) for each in change.coming_sinks]
 
-    async def apply(self, config: Config, change: Difference, coming: Sequence[Sink], forgotten: Sequence[str]) -> None:
-        """Replace the sinks by `coming`, what `build` returned for `change`, and forget subjects.
+    async def apply(
+        self, config: Config, change: Difference, coming: Sequence[Sink], forget: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Replace the sinks by `coming`, what `build` returned for `change`; `forget` reports and forgets subjects.
 
         What was routed to a removed sink is recorded before the sink is taken off the list.
         """
         if self.sessions is None:
-            await self.recorder.forget(forgotten)
+            await forget()
             return
         for sink in config.sinks:
             self.relay.set_give_up_after(sink.name, sink.give_up_after)
         with self.relay.changing():
             try:
                 await self.relay.remove_sinks(change.leaving_sinks)
-                await self.recorder.forget(forgotten)
+                await forget()
                 await repeat_until_stored(
                     lambda: self.update_store(config.sinks),
                     "config.deferred",

@@ -21,6 +21,7 @@ from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
+from watcher.polling.removals import forget_removed
 
 log = structlog.get_logger()
 
@@ -106,8 +107,7 @@ class Membership:
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
         self._recorder.adopt(known)
         if gone := known.keys() - self._config().subjects:
-            # The state of a target that is no longer configured is forgotten.
-            await self._recorder.forget(gone)
+            await forget_removed(self._recorder, self._config(), gone)
         self.held |= loaded.keys()
         self._polling.reconfigure(self.restricted(self._config()), taken_over=True)
         self._relay.wake()

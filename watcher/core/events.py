@@ -10,6 +10,9 @@ daemon, or by one whose state was lost.
 - `watcher.connection.*`: the connection's ARN, the event's type, the status, and how many times the connection has
   taken it. A connection that several accounts share is the same in all of them.
 - `watcher.*.unreadable` and `.readable`: the subject, the event's type, and when the first of the failures was.
+- `watcher.target.discovered`, `.removed`: the target's id, the event's type, and which time it was found.
+- `watcher.target.removed`, `watcher.endpoint.removed` of what left the configuration: the subject, the event's type,
+  and the id of the incident that it ends.
 - `watcher.test`: a new id each time, since nothing has happened.
 
 `event_schema` describes the form. An event is at most `MAX_EVENT_BYTES` long, the same for every sink: of more sync
@@ -177,24 +180,17 @@ def outage_event(
     if over:
         data["since"] = since
         data["lasted_seconds"] = round(max(0.0, (now - outage.since).total_seconds()), 3)
-    what = "readable" if over else "unreadable"
-    if isinstance(subject, EndpointKey):
-        where = {"account": subject.account, "region": subject.region, "api": subject.api, "targets": targets}
-        data = {"endpoint": where, **data}
-        event_type, name = f"watcher.endpoint.{what}", str(subject)
-    else:
-        data = {"target": target_to_json(subject), **data}
-        event_type, name = f"watcher.target.{what}", subject.id
-    source = _source(subject.account, subject.region)
-    return _event(event_type, name, source, [name, event_type, since], data, now)
+    return _event_about(subject, "readable" if over else "unreadable", [since], data, now, targets=targets)
+
+
+def removal_event(subject: Target | EndpointKey, incident: str, *, sequence: int, now: datetime) -> Event:
+    """Return the event that a target or an endpoint left the configuration; `incident`: the id of its open one."""
+    return _event_about(subject, "removed", [incident], {"sequence": sequence}, now, targets=0)
 
 
 def discovery_event(target: Target, *, removed: bool, times: int, sequence: int, now: datetime) -> Event:
     """Return the event that discovery found a target, or (`removed`) misses it; `times`: which time that is."""
-    event_type = f"watcher.target.{'removed' if removed else 'discovered'}"
-    data = {"target": target_to_json(target), "sequence": sequence}
-    source = _source(target.account, target.region)
-    return _event(event_type, target.id, source, [target.id, event_type, times], data, now)
+    return _event_about(target, "removed" if removed else "discovered", [times], {"sequence": sequence}, now)
 
 
 def connection_event(target: Target, change: ConnectionChange, *, sequence: int, now: datetime) -> Event:
@@ -235,6 +231,18 @@ def target_to_json(target: Target) -> dict[str, Any]:
         **dict(target.identity),
         "labels": dict(target.labels),
     }
+
+
+def _event_about(
+    subject: Target | EndpointKey, word: str, identity: list[Any], data: dict[str, Any], now: datetime, targets: int = 1
+) -> Event:
+    """Return the event `watcher.target.WORD` or `watcher.endpoint.WORD`; `targets`: how many an endpoint has."""
+    if isinstance(subject, EndpointKey):
+        where = {"account": subject.account, "region": subject.region, "api": subject.api, "targets": targets}
+        event_type, name, data = f"watcher.endpoint.{word}", str(subject), {"endpoint": where, **data}
+    else:
+        event_type, name, data = f"watcher.target.{word}", subject.id, {"target": target_to_json(subject), **data}
+    return _event(event_type, name, _source(subject.account, subject.region), [name, event_type, *identity], data, now)
 
 
 def _source(account: str, region: str) -> str:

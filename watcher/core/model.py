@@ -38,7 +38,9 @@ _SYNC_EVENTS = (
     "initiated", "in_progress", "queued", "succeeded", "failed", "unknown", "stalled", "blocked", "unblocked",
 )  # fmt: skip
 _DISCOVERY_EVENTS = ("target.discovered", "target.removed")
-_OUTAGE_EVENTS = ("target.unreadable", "target.readable", "endpoint.unreadable", "endpoint.readable")
+_OUTAGE_EVENTS = (
+    "target.unreadable", "target.readable", "endpoint.unreadable", "endpoint.readable", "endpoint.removed",
+)  # fmt: skip
 
 _CONNECTION_EVENTS = ("connection.unavailable", "connection.available")
 

@@ -36,7 +36,9 @@ def lead(event: Mapping[str, Any], now: datetime) -> list[str]:
     if word == "discovered":
         return ["AWS syncs it from Git, and it is watched from now on."]
     if word == "removed":
-        return ["AWS has not listed it several times in a row, and it is not watched any more."]
+        if "endpoint" in data:
+            return ["None of its targets is watched any more."]
+        return ["It is not watched any more: it left the configuration, or AWS no longer lists it."]
     if word in ("blocked", "unblocked"):
         return blocker_lead(event, _as_of(event, now))
     if "connection" in data:

@@ -13,6 +13,7 @@ from watcher.core.events import (
     connection_event,
     discovery_event,
     outage_event,
+    removal_event,
     sync_event,
     trial_event,
 )
@@ -90,6 +91,10 @@ def samples() -> tuple[dict[str, Any], ...]:
         json.loads(discovery_event(FOUND_STACK, removed=removed, times=1, sequence=1, now=_after(0)).body)
         for removed in (False, True)
     ]
+    removals = [
+        json.loads(removal_event(subject, "7" * 32, sequence=9, now=_after(3600)).body)
+        for subject in (NETWORK, ENDPOINT)
+    ]
     changes = (
         ConnectionChange("connection.unavailable", PENDING, None, 1),
         ConnectionChange("connection.unavailable", ERROR, AVAILABLE, 1),
@@ -98,7 +103,7 @@ def samples() -> tuple[dict[str, Any], ...]:
     connections = [json.loads(connection_event(GITHUB, each, sequence=2, now=_after(0)).body) for each in changes]
     reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
     trial = json.loads(trial_event("ops", _after(0)).body)
-    return (*synced, *stalled, *blocked, *outages, *discoveries, *connections, trial, reminder)
+    return (*synced, *stalled, *blocked, *outages, *discoveries, *removals, *connections, trial, reminder)
 
 
 def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:

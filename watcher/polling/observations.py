@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from watcher.core import blockers, connections
 from watcher.core.diff import Comparison, diff
-from watcher.core.events import Event, blocker_event, connection_event, outage_event, sync_event
+from watcher.core.events import Event, blocker_event, connection_event, outage_event, removal_event, sync_event
 from watcher.core.incidents import steps
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.outages import OWN, FailureStreak
@@ -23,7 +23,7 @@ from watcher.core.ports import Entry
 from watcher.core.routing import muted_by, route
 from watcher.core.settings import Config
 from watcher.core.stamps import stamped
-from watcher.core.state import Known, Record
+from watcher.core.state import Known, Record, forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,17 @@ def observe_recovery(
     sequence = before.sequence + 1
     event = outage_event(subject, before.outage, sequence=sequence, now=now, over=True, targets=targets)
     return Observation(replace(before, outage=None, sequence=sequence), (event,))
+
+
+def observe_removal(subject: Target | EndpointKey, before: Record, now: datetime) -> Observation | None:
+    """Return what it means that a subject left the configuration; None: it has no open incident, which ends then.
+
+    If the subject is forgotten only later, or comes back before, it is first observed again all the same.
+    """
+    if before.incident is None:
+        return None
+    left = forgotten(replace(before, sequence=before.sequence + 1))
+    return Observation(left, (removal_event(subject, before.incident.id, sequence=left.sequence, now=now),))
 
 
 def entry_of(

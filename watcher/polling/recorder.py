@@ -68,10 +68,21 @@ class Recorder:
         self._idle.set()
         self._draining = asyncio.Event()
 
-    async def load(self, subjects: Collection[str]) -> None:
-        """Load the states of `subjects`, and forget all others: they are no longer configured."""
+    async def load(
+        self, subjects: Collection[str], removals: Callable[[Mapping[str, Record], Collection[str]], Sequence[Entry]]
+    ) -> None:
+        """Load the states of `subjects`, and forget all others: they are no longer configured.
+
+        `removals` returns what is recorded before others are forgotten, of all states and the subjects of these.
+        """
         self.records = await self._store.records()
         gone = self.records.keys() - set(subjects)
+        entries = removals(self.records, gone)
+        for first in range(0, len(entries), MAX_ENTRIES):
+            removed = entries[first : first + MAX_ENTRIES]
+            await self._store.commit(removed, self.clock.now())
+            self.observer.recorded(removed)
+            self.records |= {entry.subject: entry.record for entry in removed}
         self._forgotten(gone, await self._store.forget(gone, self.clock.now()))
 
     def adopt(self, records: Mapping[str, Record]) -> None:

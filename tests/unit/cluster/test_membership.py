@@ -16,9 +16,9 @@ from watcher.aws.sessions import Sessions
 from watcher.cluster.lease_keeper import Tenure
 from watcher.cluster.membership import Membership
 from watcher.core.listings import ListingKey
-from watcher.core.ports import Entry
+from watcher.core.ports import Entry, EventQuery
 from watcher.core.settings import DiscoverRule
-from watcher.core.state import Record
+from watcher.core.state import Incident, Record
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
 from watcher.observability.daemon_view import TargetStatus
@@ -136,6 +136,19 @@ async def test_only_the_daemon_that_gains_a_shard_forgets_its_targets_that_are_n
     assert house.recorder.records == {A: Record(sequence=1), GONE: Record(sequence=1)}
     await house.membership.lose([PROD])
     assert house.recorder.records == {}
+
+
+async def test_the_daemon_that_gains_a_shard_reports_a_target_with_an_open_incident_that_left_the_configuration(
+    house: House,
+) -> None:
+    held = Record(sequence=3, incident=Incident("7", NOW, ("failed",)))
+    await house.store.commit([Entry(GONE, held)], NOW)
+    await house.membership.gain([DEV])
+    assert await house.store.events(EventQuery()) == []
+    await house.membership.gain([PROD])
+    ((_, event),) = await house.store.events(EventQuery())
+    assert (event.type, event.subject) == ("watcher.target.removed", GONE)
+    assert house.recorder.records == {GONE: Record(sequence=4)}
 
 
 async def test_calls_of_the_daemon_that_polled_before_count_in_the_rate(house: House) -> None:

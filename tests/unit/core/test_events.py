@@ -31,6 +31,7 @@ from watcher.core.events import (
     first_and_last,
     fitting,
     outage_event,
+    removal_event,
     sync_event,
     target_to_json,
     trial_event,
@@ -576,7 +577,8 @@ def every_type() -> list[Event]:
     found = replace(NETWORK, found=FACTS)
     discoveries = [discovery_event(found, removed=removed, times=1, sequence=1, now=NOW) for removed in (False, True)]
     connections = [connection_change(AVAILABLE, PENDING), connection_change(ERROR)]
-    return [*firsts, *rest, *blocked, *outages, *discoveries, *connections]
+    removals = [removal_event(subject, "7" * 32, sequence=1, now=NOW) for subject in (ENVIRONMENT, ENDPOINT)]
+    return [*firsts, *rest, *blocked, *outages, *discoveries, *removals, *connections]
 
 
 FACTS = {"repository": "org/infra", "branch": "main", "config_file": "network.yaml", "connection": "arn:aws:…"}
@@ -597,6 +599,14 @@ def test_the_id_of_an_event_of_discovery_comes_from_its_subject_and_which_time_i
 
     assert id_of() == id_of(sequence=7)
     assert len({id_of(), id_of(ENVIRONMENT), id_of(times=2), id_of(removed=True), id_of(removed=True, times=2)}) == 5
+
+
+def test_the_id_of_an_event_of_a_removal_comes_from_its_subject_and_its_incident() -> None:
+    def id_of(subject: Target | EndpointKey = NETWORK, incident: str = "7" * 32, sequence: int = 1) -> str:
+        return removal_event(subject, incident, sequence=sequence, now=NOW).id
+
+    assert id_of() == id_of(sequence=7)
+    assert len({id_of(), id_of(ENVIRONMENT), id_of(ENDPOINT), id_of(incident="8" * 32)}) == 4
 
 
 def test_the_schema_takes_every_type_of_event() -> None:

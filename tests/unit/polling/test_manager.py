@@ -208,7 +208,7 @@ async def test_a_target_that_was_forgotten_goes_on_in_sequence() -> None:
     running.cancel()
     again = Recorder(store, SystemClock(), lambda: None, Observers())
     for _ in range(2):
-        await again.load([C])
+        await again.load([C], lambda *_: [])
         assert again.records == await store.records() == {A: Record(sequence=3), B: Record(sequence=3)}
 
 

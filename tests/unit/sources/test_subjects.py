@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.core.model import EndpointKey
-from watcher.sources.codeconnections import stack
+from watcher.core.model import EndpointKey, Target
+from watcher.sources.codeconnections import REPOSITORY, stack
 from watcher.sources.proton import template
-from watcher.sources.subjects import matches_one_id, subject_matches
+from watcher.sources.subjects import matches_one_id, parse_subject, subject_matches
 
 NETWORK = stack("prod", "eu-west-1", "network").id
 WEB = template("prod", "eu-west-1", "SERVICE", "web", "2").id
@@ -47,3 +47,33 @@ def test_a_pattern_means_a_subject_by_its_id_or_by_the_targets_name(subject: str
 @pytest.mark.parametrize(("pattern", "one"), [(NETWORK, True), ("network", False), ("prod/*", False), ("a/[b]", False)])
 def test_only_a_whole_id_without_a_glob_means_one_subject(pattern: str, *, one: bool) -> None:
     assert matches_one_id(pattern) is one
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        stack("prod", "eu-west-1", "a/b c", labels={"team": "platform"}),
+        template("prod", "eu-west-1", "SERVICE", "web", "2", labels={"team": "platform"}),
+        REPOSITORY.target("prod", "eu-west-1", {"link": "l", "branch": "feature/x"}, labels={"team": "platform"}),
+    ],
+    ids=lambda target: target.kind.name,
+)
+def test_a_subject_is_parsed_as_the_target_that_it_names(target: Target) -> None:
+    found = parse_subject(target.id, {"team": "platform"})
+    assert isinstance(found, Target)
+    assert (found, found.id) == (target, target.id)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (PROTON, EndpointKey("prod", "eu-west-1", "proton")),
+        (str(EndpointKey("a/b", "eu-west-1", "proton")), EndpointKey("a/b", "eu-west-1", "proton")),
+        ("prod/eu-west-1/pipeline/x", None),
+        ("prod/eu-west-1/stack/a/b", None),
+        ("prod/eu-west-1/stack", EndpointKey("prod", "eu-west-1", "stack")),
+        ("test/ops", None),
+    ],
+)
+def test_a_subject_that_names_no_target_is_an_endpoint_or_nothing(subject: str, expected: EndpointKey | None) -> None:
+    assert parse_subject(subject, {}) == expected

@@ -63,6 +63,8 @@ const EVENTS = {
   "target.readable": ["succeeded", "Readable again"],
   "endpoint.unreadable": ["unreadable", "Unreadable"],
   "endpoint.readable": ["succeeded", "Readable again"],
+  "target.removed": ["not_seen", "Removed"],
+  "endpoint.removed": ["not_seen", "Removed"],
   test: ["not_seen", "Test"],
 };
 
