@@ -79,7 +79,7 @@ LOCKED := uv pip compile --quiet --universal --generate-hashes --no-annotate --n
 lock:
 	$(LOCKED) --output-file requirements/run.txt pyproject.toml
 	$(LOCKED) --extra dev --output-file requirements/dev.txt pyproject.toml
-	$(LOCKED) --constraint requirements/dev.txt --extra notify --extra otel \
+	$(LOCKED) --constraint requirements/dev.txt --extra github --extra notify --extra otel \
 	  --output-file requirements/image.txt pyproject.toml
 	echo hatchling | $(LOCKED) --constraint requirements/dev.txt --output-file requirements/build.txt -
 	echo ministack | $(LOCKED) --output-file requirements/ministack.txt -

@@ -1,6 +1,7 @@
 """Links to repositories, commits and AWS's console, for names that can only be what they stand for. Pure."""
 
 import re
+from dataclasses import dataclass
 
 from watcher.core.model import Revision
 
@@ -33,6 +34,28 @@ def repository_name(revision: Revision) -> str:
     """Return `owner/name`, which Proton reports in one field and CodeConnections in two."""
     name, owner = revision.get("repositoryName") or "", revision.get("ownerId")
     return f"{owner}/{name}" if owner and name and "/" not in name else name
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit, as AWS names it."""
+
+    provider: str
+    """AWS's word for the kind of server, in capitals: `GITHUB`, `GITHUB_ENTERPRISE`, `GITLABSELFMANAGED`, …"""
+    repository: str
+    """`owner/name`; at GitLab there may be groups between them."""
+    sha: str
+    branch: str
+
+
+def commit_of(revision: Revision) -> Commit | None:
+    """Return the commit of a revision; None: it names none, or its names cannot be what they stand for."""
+    provider = (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
+    name, sha = repository_name(revision), revision.get("sha") or ""
+    shape = _IN_GROUPS if provider.startswith("GITLAB") else _REPOSITORY
+    if not (provider and shape.fullmatch(name) and _SHA.fullmatch(sha)):
+        return None
+    return Commit(provider, name, sha, revision.get("branch") or "")
 
 
 def links(revision: Revision) -> tuple[str | None, str | None]:

@@ -2,8 +2,11 @@
 
 SINKS: dict[str, str] = {
     "alertmanager": "watcher.sinks.alertmanager:AlertmanagerOptions",
+    "bitbucket": "watcher.sinks.bitbucket:BitbucketOptions",
     "eventbridge": "watcher.sinks.eventbridge:EventBridgeOptions",
     "file": "watcher.sinks.file:FileOptions",
+    "github": "watcher.sinks.github:GitHubOptions",
+    "gitlab": "watcher.sinks.gitlab:GitLabOptions",
     "jsm": "watcher.sinks.jsm:JsmOptions",
     "notify": "watcher.sinks.notify:NotifyOptions",
     "pagerduty": "watcher.sinks.pagerduty:PagerDutyOptions",

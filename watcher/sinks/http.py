@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -147,7 +148,9 @@ class Response:
     text: str = ""
     """The beginning of its body: see `first_line`."""
     retry_after: float | None = None
-    """The seconds in its `Retry-After`."""
+    """The seconds for which it wants no request: see `requested_wait`."""
+    body: str = field(default="", repr=False)
+    """Its body as it came, as far as it was read: it may have secrets in it."""
 
     def __str__(self) -> str:
         """Return the status line and the beginning of the body: at most 200 bytes, without secrets."""
@@ -180,6 +183,19 @@ def verdict(response: Response) -> tuple[Verdict, str]:
         case status if 300 <= status < 400:
             return Verdict.LATER, f"{replace(response, text='')}: redirects are not followed"
     return Verdict.NEVER if response.status in FINAL else Verdict.LATER, text
+
+
+def requested_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds for which a receiver wants no request, at most an hour; None: its response does not say.
+
+    They are in the standard header or in Atlassian's. GitHub sends the time (seconds since 1970) from which on there
+    may be requests again, and that none may be made before.
+    """
+    wait = retry_after(headers.get("Retry-After") or headers.get("X-RateLimit-Period-In-Sec"), now)
+    again = headers.get("X-RateLimit-Reset", "")
+    if wait is None and headers.get("X-RateLimit-Remaining") == "0" and re.fullmatch("[0-9]{10}", again):
+        wait = min(max(0.0, int(again) - now.timestamp()), MAX_RETRY_AFTER_SECONDS)
+    return wait
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

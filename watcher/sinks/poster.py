@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -41,7 +41,7 @@ from watcher.config.secrets import secret_parts
 from watcher.core.ports import Verdict
 from watcher.errors import SinkError
 from watcher.observability.tracing import propagated, span
-from watcher.sinks.http import ReceiverOptions, Response, first_line, retry_after, verdict
+from watcher.sinks.http import ReceiverOptions, Response, first_line, requested_wait, verdict
 from watcher.sinks.http_proxy import proxy_for
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
@@ -105,17 +105,24 @@ class Poster:
                 asyncio.timeout(self._timeout),
                 session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
-                wait = retry_after(_wait_header(answer), datetime.now(UTC))
+                wait = requested_wait(answer.headers, datetime.now(UTC))
                 response = Response(answer.status, self._hide(answer.reason or ""), retry_after=wait)
-                response = replace(response, text=self._hide(first_line(await _beginning(answer))))
+                text = await _beginning(answer)
+                response = replace(response, text=self._hide(first_line(text)), body=text)
         # The messages of aiohttp's own errors have the whole URL in them, so they are not used.
         except (ClientError, OSError, TimeoutError, ValueError) as error:
             if response is None:
                 raise self._explain(error) from None
         return response  # also if its body was cut short: the status is what counts
 
-    async def deliver(self, body: bytes, *headers: Mapping[str, str], path: str = "") -> tuple[Verdict, str]:
-        """Make one try and return what it means for the delivery; see `verdict`, also for what it raises.
+    async def deliver(
+        self,
+        body: bytes,
+        *headers: Mapping[str, str],
+        path: str = "",
+        judge: Callable[[Response], tuple[Verdict, str]] = verdict,
+    ) -> tuple[Verdict, str]:
+        """Make one try and return what it means for the delivery, as `judge` says; see `verdict`, also for errors.
 
         Without a response it is LATER rather than a failure of the sink, since the event may be the cause. Each
         header replaces earlier ones of the same name, whatever their letter case. `path` is appended to the URL.
@@ -127,7 +134,7 @@ class Poster:
                     sent.update(each)
                 response = await self.post(body, sent, path)
                 traced.status(response.status)
-            return verdict(response)
+            return judge(response)
         except UnansweredError as error:
             return Verdict.LATER, str(error)
 
@@ -225,11 +232,6 @@ class _RefusedError(OSError):
 
     def __str__(self) -> str:
         return self.strerror or ""
-
-
-def _wait_header(answer: ClientResponse) -> str | None:
-    """The header that says how long to wait: the standard one, or Atlassian's."""
-    return answer.headers.get("Retry-After") or answer.headers.get("X-RateLimit-Period-In-Sec")
 
 
 async def _beginning(answer: ClientResponse) -> str:

@@ -83,6 +83,9 @@ sinks:
   - {name: a, type: webhook, url: _V_, secret: _V_, mode: _V_, ca_file: _V_, allow_http: _V_, allow_private: _V_}
   - {name: b, type: slack, url: _V_, proxy: _V_, template: _V_, group_wait: _V_, timeout: _V_}
   - {name: c, type: notify, urls: [_V_], template: _V_, title_template: _V_}
+  - {name: h, type: github, token: _V_, app_id: _V_, private_key: _V_, installation_id: _V_, url: _V_}
+  - {name: l, type: gitlab, token: _V_, url: _V_}
+  - {name: i, type: bitbucket, token: _V_, url: _V_, events: _V_, min_severity: _V_}
   - {name: t, type: teams, url: _V_, group_wait: _V_}
   - {name: u, type: webhook, url: _V_, content_type: _V_, template: _V_}
   - {name: p, type: pagerduty, routing_key: _V_, changes: _V_, url: _V_}
@@ -150,6 +153,9 @@ sinks:
   - {name: pagers, type: notify, urls: ["json://example.com/hush-one", "mailto://me:hush-two@example.com"]}
   - {name: way, type: webhook, url: "https://example.com/hooks/hush-in-the-path%21/x?to=me&t=hush%2Bvalue&hush-alone"}
   - {name: room, type: slack, url: "https://example.com/services/T00000000/hush-of-the-channel"}
+  - {name: commits, type: github, token: hush-github}
+  - {name: jobs, type: gitlab, token: hush-gitlab}
+  - {name: builds, type: bitbucket, token: hush-bitbucket}
   - {name: team, type: teams, url: "https://example.com/hush-teams"}
   - {name: on-call, type: pagerduty, routing_key: hush-routing-key}
   - {name: jira, type: jsm, api_key: hush-api-key}
@@ -161,6 +167,7 @@ def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Conf
     found = list(secrets_of(read(EVERY_SECRET)))
     assert sorted(found) == sorted([
         "Bearer hush-header", "https://example.com/hush-slack", "hush-id", "https://example.com/hush-teams",
+        "hush-github", "hush-gitlab", "hush-bitbucket",
         "aHVzaC1vbGQuLi4uLi4uLi4uLi4uLi4u", "aHVzaC1vbGRlci4uLi4uLi4uLi4uLi4u",
         "hush-other-id", "aHVzaC1zZWNyZXQuLi4uLi4uLi4uLi4u", "hush-token", "Bearer hush-traces",
         "json://example.com/hush-one", "mailto://me:hush-two@example.com",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from standardwebhooks.webhooks import Webhook
 
 from watcher.config.sink_model import ROUTABLE
@@ -427,3 +429,27 @@ sinks:
   - {{name: b, type: file, path: {tmp_path}/link/events.jsonl}}
 """)
     assert [each.path for each in found] == ["sinks[1].path"]
+
+
+def test_a_github_app_needs_its_whole_private_key(
+    sink: Callable[..., SinkSettings], fault: Callable[..., Fault]
+) -> None:
+    pytest.importorskip("jwt", reason="the extra `github` is not installed")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    encoded = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(*encoded).decode()
+    public = key.public_key().public_bytes(encoded[0], serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    keys = "type: github, app_id: 123456, installation_id: '7654321', private_key: '${KEY}'"
+    for written in (pem, pem.replace("\n", "\\n")):
+        found = sink(keys, KEY=written)
+        assert options(found, "token", "app_id", "installation_id") == (None, "123456", "7654321")
+        assert found.options.private_key.get_secret_value() == pem.strip()
+    for wrong in ("hush", pem[:400], public):
+        found = fault(keys, KEY=wrong)
+        assert found.message == "this must be the App's private key: the whole PEM file, from BEGIN to END"
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab", "bitbucket"])
+def test_a_commit_status_is_for_every_event(kind: str, sink: Callable[..., SinkSettings]) -> None:
+    found = sink(f"type: {kind}, token: x, events: [], min_severity: info, labels: {{team: x}}")
+    assert (found.events, found.min_severity, found.labels) == ((), Severity.INFO, {"team": "x"})
