@@ -174,6 +174,22 @@ async def test_a_listing_that_fails_changes_nothing(window: FaultWindow) -> None
         assert watch.app.polling.lister.runs()[KEY].error == ""
 
 
+async def test_a_target_that_is_found_does_not_ask_again_for_blockers_that_are_denied() -> None:
+    late = a_subject("late", absent=(Span(0, 10),))
+    denied = FaultWindow(Fault("access_denied"), operation="GetSyncBlockerSummary")
+    async with (
+        simulated(stacks("a", late, fault_windows=(denied,))) as house,
+        running(house.simulator, house.config()) as watch,
+    ):
+        await watch.until(lambda: names(watch) == {"a"})
+        watch.show(a_stack("a"), "FAILED", 1)
+        await watch.until(lambda: house.listings("GetSyncBlockerSummary") == 1)
+        house.moment[0] = 10
+        await watch.until(lambda: names(watch) == {"a", "late"})
+        await watch.polls(20)
+        assert house.listings("GetSyncBlockerSummary") == 1
+
+
 async def test_a_failing_listing_holds_up_no_other() -> None:
     denied = FaultWindow(Fault("access_denied"), operation="ListEnvironmentTemplates")
     async with (

@@ -105,7 +105,8 @@ class Discovery:
             finally:
                 await self._put(config, with_discovered(config, self.selections.values()))
         if before is None:
-            log.info("listing.completed", listing=str(key), targets=len(found), watched=len(selected[site].targets))
+            watched = sum(str(target.kind) == key.kind for target in selected[site].targets)
+            log.info("listing.completed", listing=str(key), targets=len(found), watched=watched)
 
     async def refresh(self) -> None:
         """Read the listings that other daemons of the table have made since, and watch what they have.

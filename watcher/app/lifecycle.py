@@ -98,6 +98,7 @@ class App:
         config = replace(config, **{key: getattr(before, key) for key in AT_START})
         gone = self.discovery.adopt(config)
         self.view.watch(config)
+        self.polling.ask_again()
         left = self.view.mine(change.forgotten)
         await self.sink_changes.apply(
             config, change, coming, partial(forget_removed, self.recorder, config, left, before.targets_by_id)

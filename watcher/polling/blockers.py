@@ -38,6 +38,10 @@ class BlockerReader:
         """Ask again for what could not be read."""
         self._failures.clear()
 
+    def forget(self, target_id: str) -> None:
+        """Forget that a target's could not be read."""
+        self._failures.pop(target_id, None)
+
     async def read(
         self, endpoint: Endpoint, target: Target, *, again: Callable[[], bool] = always
     ) -> tuple[Blocker, ...] | None:
@@ -94,10 +98,14 @@ class BlockerPolls:
         self._reader = BlockerReader(endpoint, recorder.clock)
         self._polls: dict[str, int] = {}
 
-    def reconfigure(self, gone: Iterable[str]) -> None:
-        """Forget the targets that are no longer polled, and ask again for what could not be read."""
+    def forget(self, gone: Iterable[str]) -> None:
+        """Forget the targets that are no longer polled."""
         for target_id in gone:
             self._polls.pop(target_id, None)
+            self._reader.forget(target_id)
+
+    def resume(self) -> None:
+        """Ask again for what could not be read."""
         self._reader.resume()
 
     async def follow(self, endpoint: Endpoint, target: Target, *, again: Callable[[], bool]) -> None:

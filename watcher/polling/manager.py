@@ -79,6 +79,11 @@ class PollerManager:
         if self.lister is not None:
             self.lister.reconfigure(config)
 
+    def ask_again(self) -> None:
+        """Ask again for blockers that could not be read: access may have been granted."""
+        for poller in self._pollers.values():
+            poller.blockers.resume()
+
     def hint(self, target: Target) -> Answer | None:
         """Poll a target at once, or a repository that stands for stacks; None: it is not polled here."""
         poller = self._pollers.get(target.endpoint)

@@ -48,7 +48,7 @@ class Poller:
         self._observer = recorder.observer
         self._planner = Planner(endpoint.key, targets, recorder, taken_over=taken_over)
         self._results = PollResults(endpoint.key, recorder)
-        self._blockers = BlockerPolls(endpoint.key, recorder, self._results)
+        self.blockers = BlockerPolls(endpoint.key, recorder, self._results)
         self._changed = asyncio.Event()
         """A poll ended, or the configuration changed: the loop must look again."""
         self._polls: set[asyncio.Task[None]] = set()
@@ -77,7 +77,7 @@ class Poller:
         self._configure(endpoint, targets, config)
         gone = self._planner.reconfigure(targets, endpoint.rate_limiter.allowed)
         self._results.forget(gone)
-        self._blockers.reconfigure(gone)
+        self.blockers.forget(gone)
         endpoint.forget(gone)
         if endpoint is not previous:
             self._planner.probe_at_once()
@@ -244,5 +244,5 @@ class Poller:
             return PollOutcome.ANSWERED, ""
         self._planner.note(target, snapshot)
         ignored = await results.answered(target, snapshot)
-        await self._blockers.follow(endpoint, target, again=lambda: endpoint is self.endpoint and again())
+        await self.blockers.follow(endpoint, target, again=lambda: endpoint is self.endpoint and again())
         return PollOutcome.OLDER if ignored else PollOutcome.ANSWERED, ""
