@@ -8,24 +8,28 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.integration.receiver import Cut, Receiver, Reply
 from tests.support.alertmanager import PROGRAM, Alertmanager, receiving
+from tests.support.cluster_fixture import REGIONS, field, term_here
 from tests.support.incidents import Jsm, PagerDuty
 from tests.support.random_worlds import CallClock, Witness, random_world
 from tests.support.simulator import Simulator
 from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    import pytest
 
     from tests.acceptance.conftest import Places
     from tests.integration.receiver import Received
+    from tests.support.emulators import Emulator
     from tests.support.installed_command import Child, Site
 
-KILLS = 6
+KILLS = 5
 REACH = "allow_http: true, allow_private: true"
 
 
@@ -40,71 +44,137 @@ class Unreliable:
 
     def __call__(self, received: Received) -> Reply:
         self.requests += 1
-        if self.calm or self.chance.random() < 0.6:
+        if self.calm or self.chance.random() < 0.75:
             return self.answer(received)
         if self.chance.random() < 0.5:
             self.answer(received)
         return self.chance.choice((Reply(500), Reply(cut=Cut.AFTER), Reply(429, {"Retry-After": "1"})))
 
 
+class Services:
+    """PagerDuty and Jira Service Management, which fail now and then, and a real Alertmanager if there is one."""
+
+    def __init__(self, chance: Random, folder: Path) -> None:
+        self.pagerduty, self.jsm = PagerDuty(), Jsm()
+        self.moody = [Unreliable(self.pagerduty.answer, chance), Unreliable(self.jsm.answer, chance)]
+        self._receivers = [Receiver(answer=each) for each in self.moody]
+        self._folder = folder
+        self._manager: Alertmanager | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for receiver in self._receivers:
+            await receiver.start()
+            self._stack.push_async_callback(receiver.stop)
+        if PROGRAM:
+            _, hook = await self._stack.enter_async_context(receiving())
+            self._manager = Alertmanager(self._folder, hook)
+            await self._stack.enter_async_context(self._manager.running())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def requests(self) -> int:
+        return sum(each.requests for each in self.moody)
+
+    def lines(self) -> list[str]:
+        """Their sinks in the configuration."""
+        pagerduty, jsm = (receiver.url("") for receiver in self._receivers)
+        lines = [
+            f"  - {{name: pd, type: pagerduty, routing_key: {self.pagerduty.key}, url: '{pagerduty}', {REACH}}}",
+            f"  - {{name: jira, type: jsm, api_key: {self.jsm.key}, url: '{jsm}', {REACH}}}",
+        ]
+        if self._manager:
+            lines.append(f"  - {{name: am, type: alertmanager, urls: ['{self._manager.url}'], resend: 1s, {REACH}}}")
+        return lines
+
+    def calm_down(self) -> None:
+        for each in self.moody:
+            each.calm = True
+
+    async def judge(self, events: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Hold what is open, and was opened, against the recorded events: each with its subject, in their order."""
+        opened, open_ = incidents(events)
+        assert open_, "in the end nothing is wrong"
+        assert len(opened) > len(open_), "no incident ended"
+        assert set(self.pagerduty.open) == set(self.jsm.open) == {f"watcher:{subject}" for subject in open_}
+        expected = Counter(f"watcher:{subject}" for subject in opened.values())
+        assert Counter(self.pagerduty.opened) == expected
+        assert Counter([*self.jsm.open, *(alert["alias"] for alert in self.jsm.closed)]) == expected
+        if self._manager:
+            await until_open(self._manager, open_)
+
+
 async def test_exactly_what_is_wrong_in_the_end_is_open_and_nothing_was_open_twice(
     places: Places, tmp_path: Path
 ) -> None:
-    """Three services of a daemon that is killed six times."""
-    chance, clock = Random(2026), CallClock(80)
-    pagerduty, jsm = PagerDuty(), Jsm()
-    moody = [Unreliable(pagerduty.answer, chance), Unreliable(jsm.answer, chance)]
-    async with AsyncExitStack() as stack:
-        simulator = Simulator(random_world(2026, seconds=7.0, stacks=5, templates=3), clock=clock)
+    """Three services of a daemon that is killed five times."""
+    chance, clock = Random(2026), CallClock(60)
+    simulator = Simulator(random_world(2026, seconds=6.0, stacks=4, templates=2), clock=clock)
+    async with Services(chance, tmp_path) as services:
         await simulator.start()
-        stack.push_async_callback(simulator.stop)
-        receivers = [Receiver(answer=each) for each in moody]
-        for receiver in receivers:
-            await receiver.start()
-            stack.push_async_callback(receiver.stop)
-        sinks = [
-            f"{{name: pd, type: pagerduty, routing_key: {pagerduty.key}, url: '{receivers[0].url('')}', {REACH}}}",
-            f"{{name: jira, type: jsm, api_key: {jsm.key}, url: '{receivers[1].url('')}', {REACH}}}",
-        ]
-        manager = None
-        if PROGRAM:
-            _, hook = await stack.enter_async_context(receiving())
-            manager = Alertmanager(tmp_path, hook)
-            await stack.enter_async_context(manager.running())
-            sinks.append(f"{{name: am, type: alertmanager, urls: ['{manager.url}'], resend: 1s, {REACH}}}")
-        site, witness = places(simulator, "alerts"), Witness(simulator, clock)
-        lines = ["shutdown_grace: 2s", "sinks:", "  - {name: out, type: stdout}", *(f"  - {sink}" for sink in sinks)]
-        site.configure(simulator.world.scenario.targets(), *lines)
-        for _ in range(KILLS):
-            await killed(site.start(), moody, witness, chance)
-        last = site.start()
-        await witness.quiet(last)
-        for each in moody:
-            each.calm = True
-        await until(lambda: site.undelivered() == 0 or not last.running, lambda: f"all delivered; {last.said()}")
-        opened, open_ = incidents(site)
-        assert open_, "in the end nothing is wrong"
-        assert len(opened) > len(open_), "no incident ended"
-        keys = {f"watcher:{subject}" for subject in open_}
-        assert set(pagerduty.open) == set(jsm.open) == keys
-        expected = Counter(f"watcher:{subject}" for subject in opened.values())
-        assert Counter(pagerduty.opened) == expected
-        assert Counter([*jsm.open, *(alert["alias"] for alert in jsm.closed)]) == expected
-        if manager is not None:
-            await until_open(manager, open_)
-        assert await last.stopped() == 0
-        assert not any(secret in text for text in everything(site) for secret in (pagerduty.key, jsm.key))
+        try:
+            site, witness = places(simulator, "alerts"), Witness(simulator, clock)
+            lines = ["shutdown_grace: 2s", "sinks:", "  - {name: out, type: stdout}", *services.lines()]
+            site.configure(simulator.world.scenario.targets(), *lines)
+            for _ in range(KILLS):
+                await killed(site.start(), services, witness, chance)
+            last = site.start()
+            await witness.quiet(last)
+            services.calm_down()
+            await until(lambda: site.undelivered() == 0 or not last.running, lambda: f"all delivered; {last.said()}")
+            rows = site.query("SELECT subject, body FROM event ORDER BY number")
+            await services.judge((subject, json.loads(body)) for subject, body in rows)
+            assert await last.stopped() == 0
+            secrets = services.pagerduty.key, services.jsm.key
+            assert not any(secret in text for text in everything(site) for secret in secrets)
+        finally:
+            await simulator.stop()
 
 
-async def killed(child: Child, services: list[Unreliable], witness: Witness, chance: Random) -> None:
+async def test_two_daemons_of_a_table_that_are_killed_open_and_end_the_same_alerts(
+    places: Places, ministack: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+    chance, how = Random(2026), f"&term={await term_here(ministack.url):g}s"
+    world = random_world(2026, seconds=8.0, stacks=2, templates=1)
+    clock = CallClock(5 * len(REGIONS) * len(world.targets()))
+    async with (
+        Services(chance, tmp_path) as services,
+        field(
+            places, ministack, world, posts=2, how=how, more=(*services.lines(),), interval="200ms", clock=clock
+        ) as field_,
+    ):
+        fleet, watched = field_.fleet, field_.watched
+        for post in fleet.posts:
+            post.start()
+            await post.started()
+        while not watched.over:
+            await asyncio.sleep(chance.uniform(1, 4))
+            post = chance.choice(fleet.posts)
+            assert post.child
+            post.child.process.kill()
+            post.child.process.wait()
+            post.start()
+            await post.started()
+        await watched.quiet(sure=3)
+        services.calm_down()
+        site = fleet.posts[0].site
+        async with asyncio.timeout(PATIENCE):
+            while (await site.run("deliveries", "--json"))[1]:  # noqa: ASYNC110  a command has no event to wait for
+                await asyncio.sleep(1)
+        events = await fleet.kept()
+        await services.judge((str(event["subject"]), event) for event in events)
+
+
+async def killed(child: Child, services: Services, witness: Witness, chance: Random) -> None:
     """Kill it after some requests, or when the world is at its end."""
-
-    def requests() -> int:
-        return sum(service.requests for service in services)
-
-    count = requests() + chance.randint(1, 20)
+    count = services.requests + chance.randint(1, 20)
     await until(
-        lambda: requests() >= count or witness.seen_at_the_end(child) or not child.running,
+        lambda: services.requests >= count or witness.seen_at_the_end(child) or not child.running,
         lambda: f"{count} requests; {child.said()}",
     )
     assert child.running, child.said()
@@ -112,12 +182,12 @@ async def killed(child: Child, services: list[Unreliable], witness: Witness, cha
     child.process.wait()
 
 
-def incidents(site: Site) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def incidents(events: Iterable[tuple[str, dict[str, Any]]]) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The subjects of all incidents by their ids, and the ids of the open ones by their subjects."""
     opened: dict[str, str] = {}
     open_: dict[str, str] = {}
-    for subject, body in site.query("SELECT subject, body FROM event ORDER BY number"):
-        incident: dict[str, Any] | None = json.loads(body)["data"]["incident"]
+    for subject, event in events:
+        incident = event["data"]["incident"]
         if incident is not None:
             opened[incident["id"]] = subject
             open_[subject] = incident["id"]
