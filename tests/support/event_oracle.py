@@ -7,7 +7,7 @@ order from 1 without gaps; a repeat is the same event; nothing is claimed that w
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,11 +18,14 @@ from watcher.core.event_schema import event_schema
 from watcher.sources import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     Event = Mapping[str, Any]
 
 _SCHEMA = Draft202012Validator(event_schema(KINDS))
+
+
+DISCOVERED, REMOVED = "watcher.target.discovered", "watcher.target.removed"
 
 
 class NotConservedError(AssertionError):
@@ -42,22 +45,33 @@ def whole_lines(output: bytes) -> list[Event]:
     return [json.loads(line) for line in output.split(b"\n")[:-1]]
 
 
+OTHER_SYNC_EVENTS = frozenset({"watcher.sync.stalled", "watcher.sync.blocked", "watcher.sync.unblocked"})
+"""Those that say of the attempt nothing that was not said before."""
+
+
 def facts_of(events: Iterable[Event]) -> list[Fact]:
-    """What events say that a sync did, in their order; a stalled one says nothing that was not said before."""
+    """What events say that a sync did, in their order."""
     return [
         Fact(event["subject"], event["data"]["attempt"]["startedAt"], event["data"]["status"])
         for event in events
-        if event["type"].startswith("watcher.sync.") and event["type"] != "watcher.sync.stalled"
+        if event["type"].startswith("watcher.sync.") and event["type"] not in OTHER_SYNC_EVENTS
     ]
 
 
-def judge(arrived: Sequence[Event], *, must: Collection[Fact], shown: Collection[Fact]) -> dict[str, list[Event]]:
+def judge(
+    arrived: Sequence[Event],
+    *,
+    must: Collection[Fact],
+    shown: Collection[Fact],
+    facts: Callable[[Iterable[Event]], Iterable[Fact]] = facts_of,
+) -> dict[str, list[Event]]:
     """Hold what arrived, in that order, against what was shown; the first arrivals of each subject.
 
     Args:
         arrived: the whole lines of all runs together.
         must: what the watcher cannot have missed.
         shown: all that the world showed.
+        facts: what the events of a subject say.
 
     Raises:
         NotConservedError: the promise was broken.
@@ -69,7 +83,7 @@ def judge(arrived: Sequence[Event], *, must: Collection[Fact], shown: Collection
         counted = [event["data"]["sequence"] for event in events]
         if counted != list(range(1, len(counted) + 1)):
             raise NotConservedError(f"{subject}: sequences arrived as {counted}")
-    told = facts_of(event for events in first.values() for event in events)
+    told = [fact for events in first.values() for fact in facts(events)]
     if invented := set(told) - set(shown):
         raise NotConservedError(f"claimed, but never shown: {sorted(invented)}")
     if lost := set(must) - set(told):
@@ -165,16 +179,24 @@ def _fault(event: str) -> str | None:
 
 
 def _first_arrivals(arrived: Sequence[Event]) -> dict[str, list[Event]]:
-    """Each event when it first arrived, by subject; a repeat must be the same in every byte that matters."""
-    by_id: dict[str, Event] = {}
+    """Each event when it first arrived, by subject; a repeat must be the same in every byte that matters.
+
+    Two things may be reported again under the same id by a later event: the state of a target that was removed and
+    found again, since it is first observed again; and what a listing found, when the run was killed before it had kept
+    the whole listing.
+    """
     by_place: dict[tuple[str, int], Event] = {}
+    by_life: dict[tuple[str, int], Event] = {}
+    removals: Counter[str] = Counter()
     first = defaultdict(list)
     for event in arrived:
-        place = (event["subject"], event["data"]["sequence"])
-        same_id, same_place = by_id.get(event["id"]), by_place.get(place)
-        if same_id is None and same_place is None:
-            by_id[event["id"]] = by_place[place] = event
-            first[event["subject"]].append(event)
-        elif same_id != event or same_place != event:
-            raise NotConservedError(f"a repeat that is no repeat: {event}, after {same_id or same_place}")
+        subject = event["subject"]
+        place, life = (subject, event["data"]["sequence"]), (event["id"], removals[subject])
+        same = by_place.get(place) or (None if event["type"] in (DISCOVERED, REMOVED) else by_life.get(life))
+        if same is None:
+            by_place[place] = by_life[life] = event
+            removals[subject] += event["type"] == REMOVED
+            first[subject].append(event)
+        elif same != event:
+            raise NotConservedError(f"a repeat that is no repeat: {event}, after {same}")
     return dict(first)

@@ -114,16 +114,16 @@ class Site:
 
     def configure(self, targets: Iterable[Target], *more: str, interval: str = "100ms", first: str = "all") -> None:
         """Write the configuration: `targets` at an interval that a test has time for, and `more` lines."""
-        lines = [f"defaults: {{interval: {interval}, active_interval: {interval}, on_first_seen: {first}}}"]
         named = {line.partition(":")[0] for line in more}
         usual = {
+            "defaults": f"defaults: {{interval: {interval}, active_interval: {interval}, on_first_seen: {first}}}",
             "state": f"state: sqlite:///{self.state}",
             "http": "http: off",
             "rate_limit": "rate_limit: {requests_per_second: 500}",
             "shutdown_grace": "shutdown_grace: 10s",
             "retry": "retry: {attempts: 2, initial: 10ms, maximum: 50ms}",
         }
-        lines += [*(line for name, line in usual.items() if name not in named), *more]
+        lines = [*(line for name, line in usual.items() if name not in named), *more]
         rows: dict[str, list[str]] = {"templates": [], "stacks": []}
         for target in targets:
             named_by = ", ".join(f'{name}: "{value}"' for name, value in target.identity)

@@ -1,0 +1,106 @@
+"""Nothing is lost of what discovery, polling by repository and hints find, by daemons that are killed again and again.
+
+What is watched is found by listings of a random world, in which stacks come, go and move to another branch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.consumers import Consumer
+from tests.support.cluster_fixture import TERM, term_here
+from tests.support.cluster_fleet import Fleet, Post, Proxy
+from tests.support.dynamodb_tables import address, made
+from tests.support.event_oracle import whole_lines
+from tests.support.installed_command import REGION
+from tests.support.reach_oracle import ReachOracle
+from tests.support.reach_witness import PacedClock, ReachWitness
+from tests.support.reach_world import LISTED, LISTED_REPOSITORY, reach_world
+from tests.support.simulator import Simulator
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.acceptance.conftest import Places
+    from tests.support.emulators import Emulator
+    from tests.support.installed_command import Child, Site
+
+SIDE_BY_SIDE = 2
+KILLS = 6
+SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
+REGIONS = (REGION, "eu-west-1")
+
+REPORTED = {"discovered", "removed", "blocked", "unblocked", "PENDING", "ERROR", "AVAILABLE"}
+
+LINES = (
+    "defaults: {interval: 300ms, active_interval: 100ms, repository_interval: 100ms, backstop_interval: 1s,"
+    " on_first_seen: all}",
+    "discover: [{kind: stack, every: 300ms}, {kind: connection, every: 300ms}]",
+    "repositories: [{" + ", ".join(f"{name}: '{value}'" for name, value in LISTED_REPOSITORY) + "}]",
+)
+
+
+async def test_nothing_is_lost_of_what_is_discovered_when_the_daemon_is_killed(places: Places) -> None:
+    """Two daemons with a state file each, six SIGKILLs each."""
+    await conserve(places, seed=2026, seconds=14.0, kills=KILLS)
+
+
+@pytest.mark.soak
+async def test_nothing_is_lost_of_what_is_discovered_in_a_long_run_of_kills(places: Places) -> None:
+    """The same in one world after another, for WATCHER_SOAK_MINUTES."""
+    end, seed = time.monotonic() + 60 * SOAK_MINUTES, int(os.environ.get("WATCHER_SOAK_SEED", "1"))
+    while time.monotonic() < end:
+        await conserve(places, seed=seed, seconds=40.0, kills=18)
+        seed += 1
+
+
+async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> None:
+    clock = PacedClock()
+    simulator = Simulator(reach_world(seed, seconds=seconds), clock=clock)
+    await simulator.start()
+    try:
+        witness = ReachWitness(simulator, clock, [REGION], seconds)
+        sites = [places(simulator, f"reach-{seed}-{number}") for number in range(SIDE_BY_SIDE)]
+        async with asyncio.TaskGroup() as lives:
+            for number, site in enumerate(sites):
+                lives.create_task(_live_and_die(site, witness, Random(f"{seed} {number}"), kills))
+        for site in sites:
+            oracle = ReachOracle(witness, site.children, alone=True)
+            oracle.judge(whole_lines(b"".join(child.delivered() for child in site.children)), site.kept())
+            assert oracle.kinds() >= REPORTED
+    finally:
+        await simulator.stop()
+
+
+async def _live_and_die(site: Site, witness: ReachWitness, chance: Random, kills: int) -> None:
+    site.configure([LISTED.target("default", REGION)], *LINES)
+    for _ in range(kills):
+        await _killed(site.start(), witness, chance)
+    last = site.start()
+    await until(
+        lambda: witness.seen_at_the_end([last], times=2) or not last.running,
+        lambda: f"everything seen at its end; {last.said()}",
+    )
+    assert await last.stopped() == 0
+    assert site.undelivered() == 0
+
+
+async def _killed(child: Child, witness: ReachWitness, chance: Random) -> None:
+    """Kill it after some calls, mostly just after it was shown something new: while it commits, or delivers."""
+    calls, seen = chance.randint(1, 250), witness.seen[child.key]
+    await until(lambda: seen.calls >= calls or not child.running, f"{calls} calls")
+    if chance.random() < 0.7:
+        news = seen.news
+        await until(lambda: seen.news > news or witness.over or not child.running, "something new")
+        await asyncio.sleep(chance.uniform(0, 0.03))
+    assert child.running, child.said()
+    child.process.kill()
+    child.process.wait()
