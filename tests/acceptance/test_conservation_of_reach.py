@@ -9,13 +9,15 @@ import asyncio
 import json
 import os
 import time
+from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.acceptance.consumers import Consumer
-from tests.support.cluster_fixture import TERM, term_here
+from tests.support.cluster_blows import BLOWS, kill, stop_and_go
+from tests.support.cluster_fixture import term_here
 from tests.support.cluster_fleet import Fleet, Post, Proxy
 from tests.support.dynamodb_tables import address, made
 from tests.support.event_oracle import whole_lines
@@ -27,25 +29,33 @@ from tests.support.simulator import Simulator
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from tests.acceptance.conftest import Places
+    from tests.support.cluster_blows import Blow
     from tests.support.emulators import Emulator
     from tests.support.installed_command import Child, Site
 
 SIDE_BY_SIDE = 2
 KILLS = 6
+"""Of each daemon."""
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 REGIONS = (REGION, "eu-west-1")
 
 REPORTED = {"discovered", "removed", "blocked", "unblocked", "PENDING", "ERROR", "AVAILABLE"}
 
+INTERVALS = "interval: 300ms, active_interval: 100ms, repository_interval: 100ms, backstop_interval: 1s"
 LINES = (
-    "defaults: {interval: 300ms, active_interval: 100ms, repository_interval: 100ms, backstop_interval: 1s,"
-    " on_first_seen: all}",
+    f"defaults: {{{INTERVALS}, on_first_seen: all}}",
     "discover: [{kind: stack, every: 300ms}, {kind: connection, every: 300ms}]",
     "repositories: [{" + ", ".join(f"{name}: '{value}'" for name, value in LISTED_REPOSITORY) + "}]",
 )
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 
 
 async def test_nothing_is_lost_of_what_is_discovered_when_the_daemon_is_killed(places: Places) -> None:
@@ -78,6 +88,71 @@ async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> 
             assert oracle.kinds() >= REPORTED
     finally:
         await simulator.stop()
+
+
+async def test_nothing_is_lost_of_what_is_discovered_by_two_daemons_on_a_table(
+    places: Places, ministack: Emulator
+) -> None:
+    """Two that share two regions by leases, and are killed and stopped."""
+    await conserve_in_a_table(places, ministack, seed=2026, seconds=10.0, blows=(kill, stop_and_go))
+
+
+@pytest.mark.soak
+async def test_nothing_is_lost_of_what_is_discovered_in_a_long_run_of_two_daemons_on_a_table(
+    places: Places, ministack: Emulator
+) -> None:
+    """The same in one world after another, for WATCHER_SOAK_MINUTES."""
+    end, seed = time.monotonic() + 60 * SOAK_MINUTES, int(os.environ.get("WATCHER_SOAK_SEED", "1"))
+    while time.monotonic() < end:
+        await conserve_in_a_table(places, ministack, seed=seed, seconds=40.0, blows=BLOWS * 2)
+        seed += 1
+
+
+async def conserve_in_a_table(
+    places: Places, ministack: Emulator, *, seed: int, seconds: float, blows: Sequence[Blow]
+) -> None:
+    """Let each of two daemons suffer all blows, at random moments."""
+    chance, clock = Random(seed), PacedClock()
+    simulator = Simulator(reach_world(seed, seconds=seconds), clock=clock)
+    await simulator.start()
+    try:
+        witness = ReachWitness(simulator, clock, REGIONS, seconds)
+        term = await term_here(ministack.url)
+        async with _fleet(places, ministack, simulator, term) as fleet:
+            for post in fleet.posts:
+                post.start()
+            for post in fleet.posts:
+                await post.started()
+
+            async def live(post: Post) -> None:
+                for blow in chance.sample(blows, len(blows)):
+                    await asyncio.sleep(chance.uniform(0.2, seconds / len(blows)))
+                    if not witness.over:
+                        await blow(post, fleet)
+
+            await asyncio.gather(*map(live, fleet.posts))
+            last = [post.child for post in fleet.posts if post.child]
+            await until(lambda: witness.seen_at_the_end(last, times=4), "everything seen at its end")
+            for child in last:
+                assert await child.stopped() == 0, child.said()
+            runs = [child for post in fleet.posts for child in post.site.children]
+            oracle = ReachOracle(witness, runs, alone=False)
+            assert not fleet.consumer.forged
+            oracle.judge([json.loads(each.body) for each in fleet.consumer.arrived], await fleet.kept())
+            assert oracle.kinds() >= REPORTED
+    finally:
+        await simulator.stop()
+
+
+@asynccontextmanager
+async def _fleet(places: Places, ministack: Emulator, simulator: Simulator, term: float) -> AsyncIterator[Fleet]:
+    table = await made(address(ministack.url, ministack.name()))
+    posts = [Post(places(simulator, f"{table.table}-{number}"), Proxy(ministack.url)) for number in range(2)]
+    async with Fleet(posts, Consumer("hook")) as fleet:
+        fleet.term = term
+        listed = [LISTED.target("default", region) for region in REGIONS]
+        fleet.configure(listed, table.table, f"&term={term:g}s", *LINES, interval="300ms")
+        yield fleet
 
 
 async def _live_and_die(site: Site, witness: ReachWitness, chance: Random, kills: int) -> None:

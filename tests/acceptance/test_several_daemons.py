@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.cluster_blows import BLOWS, kill
 from tests.support.cluster_fixture import REGIONS, TERM, field, term_here
 from tests.support.cluster_fleet import TooLittleError
 from tests.support.event_oracle import NotConservedError
 from tests.support.random_worlds import CallClock, random_world
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Sequence
 
     from tests.acceptance.conftest import Places
-    from tests.support.cluster_fleet import Fleet, Post
+    from tests.support.cluster_blows import Blow
+    from tests.support.cluster_fleet import Post
     from tests.support.emulators import Emulator
-
-    Blow = Callable[[Post, Fleet], Coroutine[Any, Any, None]]
 
 
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
@@ -39,36 +39,6 @@ PACE = 0.75
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
-
-
-async def kill(post: Post, _: Fleet) -> None:
-    """SIGKILL, and another one in its place."""
-    assert post.child
-    post.child.process.kill()
-    post.child.process.wait()
-    post.start()
-    await post.started()
-
-
-async def stop_and_go(post: Post, fleet: Fleet) -> None:
-    """SIGSTOP until after its term, and SIGCONT."""
-    await fleet.sigstop(post, 1.6 * fleet.term)
-
-
-async def cut_off(post: Post, fleet: Fleet) -> None:
-    """No way to the table until after its term."""
-    await fleet.cut_off(post, 1.6 * fleet.term)
-
-
-async def replace(post: Post, _: Fleet) -> None:
-    """SIGTERM, and another one in its place."""
-    assert post.child
-    assert await post.child.stopped() == 0, post.child.said()
-    post.start()
-    await post.started()
-
-
-BLOWS: tuple[Blow, ...] = (kill, stop_and_go, cut_off, replace)
 
 
 async def conserve(

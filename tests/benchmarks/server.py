@@ -1,6 +1,7 @@
 """The simulated AWS as a process.
 
-`calls` returns when the calls since the last question arrived, `epoch` the time at which its world began.
+`calls` returns when the calls since the last question arrived, `operations` also which they were; `epoch` the time at
+which its world began.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ async def main() -> None:
         question = parent.hear()
         if question == "calls":
             parent.reply([call.at for call in simulator.calls])
+            simulator.calls.clear()
+        elif question == "operations":
+            parent.reply([(call.at, call.operation) for call in simulator.calls])
             simulator.calls.clear()
         elif question == "epoch":
             parent.reply(time.time() - simulator.world.now())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.simulator.commits import repository_and_stacks
 from watcher.simulator.faults import Fault
+from watcher.simulator.inventory import Repository
 from watcher.simulator.scenario import FaultWindow, Scenario
 from watcher.simulator.subject import Subject
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline
@@ -60,9 +63,11 @@ class Pattern(NamedTuple):
 def world(job: Mapping[str, Any]) -> Scenario:
     """The world of a job.
 
-    `{"settled": [kind, count]}`, with how seldom there is something new as a third, `{"restless": [count, pace]}`, or
-    `{"syncing": [count, pattern, regions]}`.
+    `{"settled": [kind, count]}`, with how seldom there is something new as a third, `{"restless": [count, pace]}`,
+    `{"syncing": [count, pattern, regions]}`, or `{"linked": [repositories, stacks, regions]}`.
     """
+    if "linked" in job:
+        return linked(*job["linked"])
     if "settled" in job:
         return settled(*job["settled"])
     if "restless" in job:
@@ -119,6 +124,22 @@ def syncing(count: int, pattern: Pattern, region: str) -> tuple[Scenario, Mappin
         timelines.append((subject, _timeline(syncs)))
         known[subject.target("default", region).id] = syncs
     return Scenario("syncing", tuple(timelines)), known
+
+
+def linked(repositories: int, stacks: int, regions: Sequence[str]) -> Scenario:
+    """In each region so many repositories, and stacks of them in equal shares, to which nothing happens any more."""
+    quiet = Timeline((Scene(Status(SUCCEEDED, NewAttempt(), HISTORY)),))
+    known = [Repository(f"example-org/infra-{n:03d}", region=region) for region in regions for n in range(repositories)]
+    timelines: list[tuple[Subject, Timeline]] = []
+    for number, repository in enumerate(known):
+        first = number * (stacks // repositories)
+        members = [
+            replace(_subject(STACK, first + each, repository.region), repository=repository.name)
+            for each in range(stacks // repositories)
+        ]
+        branch, *_ = repository_and_stacks(repository, "main", (), ())
+        timelines += [branch, *((member, quiet) for member in members)]
+    return Scenario("linked", tuple(timelines), repositories=tuple(known))
 
 
 def _timeline(syncs: Sequence[Sync]) -> Timeline:

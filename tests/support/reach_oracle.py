@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.support.event_oracle import DISCOVERED, REMOVED, Fact, NotConservedError, facts_of, judge, same_as_kept
+from tests.support.event_oracle import LISTED, REMOVED, Fact, NotConservedError, facts_of, judge, same_as_kept
 from tests.support.random_worlds import FINISHED, _at, _fact
 from tests.support.reach_witness import CONNECTIONS, MISSES, STACKS
 from watcher.core.connections import AVAILABLE
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from tests.support.installed_command import Child
     from tests.support.reach_witness import Listing, ReachWitness, Seen
-    from tests.support.simulated_world import Shown
 
     Event = Mapping[str, Any]
 
 LONG_ENOUGH = 4.0
 """Seconds: what a target shows for that long while a run watches it cannot be missed. It is polled once a second."""
+
+DISCOVERED = "watcher.target.discovered"
 
 FOUND_WITHIN = 3.0
 """Seconds until a target that exists is found."""
@@ -194,12 +195,12 @@ class ReachOracle:
 def _in_order(subject: str, events: Iterable[Event], course: Sequence[Fact]) -> None:
     """Hold what arrived of a subject against the order in which it happened.
 
-    What discovery found may be reported twice in a row; so may the last state of a target that was removed and found
+    What a listing caused may be reported twice in a row; so may the last state of a target that was removed and found
     again.
     """
     last, again = -1, False
     for event in events:
-        again = again or event["type"] in (DISCOVERED, REMOVED)
+        again = again or event["type"] in LISTED
         for fact in reported([event]):
             if fact in course:
                 place = course.index(fact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.reach_world import LISTED, LISTED_REPOSITORY
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LONGEST_STEP = 0.05
 """Seconds of the world that one call is worth at most."""
 
+STEP_OF_LISTINGS = 0.6
+"""Seconds of the world that a listing of the stacks of each region is worth at most."""
+
 MISSES = 3
 """How many complete listings in a row must miss a target until it is removed."""
 
@@ -32,20 +35,20 @@ PAGES_OF_STACKS = "ListSyncConfigurations"
 
 
 class PacedClock:
-    """A world's clock that runs while calls come: on a slow machine as slowly as they do."""
+    """A world's clock that runs while calls and listings come: on a slow machine as slowly as they do."""
 
     def __init__(self) -> None:
-        self._now = time.time()
+        self._epoch, self._passed = time.time(), 0.0
         self._last = time.monotonic()
 
     def __call__(self) -> float:
-        return self._now
+        return self._epoch + self._passed
 
-    def turn(self) -> None:
-        """Go on by the time since the last call."""
+    def turn(self, listings: int) -> None:
+        """Go on by the time since the last call; `listings`: how many there were."""
         now = time.monotonic()
-        self._now += min(now - self._last, LONGEST_STEP)
-        self._last = now
+        passed = min(self._passed + min(now - self._last, LONGEST_STEP), STEP_OF_LISTINGS * (listings + 1))
+        self._passed, self._last = max(self._passed, passed), now
 
 
 class Sighting(NamedTuple):
@@ -87,8 +90,11 @@ class Seen:
         self.news += not seen or seen[-1].status != status
         seen.append(Sighting(moment, status))
 
-    def listed(self, call: Call, moment: float) -> None:
-        """Note a call for a listing; that of the repositories has several pages, which follow each other."""
+    def listed(self, call: Call, moment: float) -> bool:
+        """Note a call for a listing; returns whether it was the first one of a listing of stacks.
+
+        The repositories have several pages, which follow each other.
+        """
         begins = call.operation != PAGES_OF_STACKS
         if call.operation == STACKS:
             begins = self._before.get(call.region) != STACKS
@@ -99,6 +105,7 @@ class Seen:
             listings.append(Listing(moment, moment, call.answer == "OK"))
         else:
             listings[-1] = Listing(listings[-1].begin, moment, listings[-1].complete and call.answer == "OK")
+        return begins and call.operation == STACKS
 
 
 class ReachWitness:
@@ -111,6 +118,8 @@ class ReachWitness:
         self.subjects: dict[str, tuple[Subject, Target]] = {}
         """What is watched and polled at some time, by id."""
         self._clock = clock
+        self._begun: Counter[str] = Counter()
+        """How many listings of stacks were begun, by region."""
         for region in regions:
             for subject, _ in simulator.world.scenario.timelines:
                 if subject.kind is STACK or subject == LISTED or subject.identity == LISTED_REPOSITORY:
@@ -159,5 +168,5 @@ class ReachWitness:
         elif id_ in self.subjects:
             seen.status(id_, moment, call.answer)
         elif call.operation in (STACKS, PAGES_OF_STACKS, CONNECTIONS):
-            seen.listed(call, moment)
-        self._clock.turn()
+            self._begun[call.region] += seen.listed(call, moment)
+        self._clock.turn(min(self._begun[region] for region in self.regions))
