@@ -6,6 +6,8 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.contract.conftest import NOW, after
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.stores.dynamodb.listings import MAX_ITEM_TEXT_BYTES
@@ -32,14 +34,14 @@ async def test_the_last_complete_listing_of_each_kind_is_kept(store: Store) -> N
     assert await store.listings() == {}
     await store.keep_listing(Listing(STACKS, NOW, (SHOP,)))
     await store.keep_listing(Listing(CONNECTIONS, NOW))
-    last = Listing(STACKS, after(600), (SHOP, GONE))
+    last = Listing(STACKS, after(600), (SHOP, GONE), follows=NOW)
     await store.keep_listing(last)
     assert await store.listings() == {STACKS: last, CONNECTIONS: Listing(CONNECTIONS, NOW)}
 
 
 async def test_a_listing_that_found_the_same_is_kept_with_its_time(store: Store) -> None:
-    for moment in (NOW, after(600.25)):
-        await store.keep_listing(Listing(STACKS, moment, (SHOP,)))
+    for moment, follows in ((NOW, None), (after(600.25), NOW)):
+        await store.keep_listing(Listing(STACKS, moment, (SHOP,), follows))
     assert await store.listings() == {STACKS: Listing(STACKS, after(600.25), (SHOP,))}
 
 
@@ -48,7 +50,7 @@ async def test_only_listings_that_are_not_known_are_read(store: Store) -> None:
     await store.keep_listing(Listing(CONNECTIONS, NOW))
     known = {STACKS: NOW, CONNECTIONS: NOW}
     assert await store.listings(known) == {}
-    newer = Listing(STACKS, after(1), (SHOP,))
+    newer = Listing(STACKS, after(1), (SHOP,), follows=NOW)
     await store.keep_listing(newer)
     assert await store.listings(known) == {STACKS: newer}
 
@@ -83,7 +85,7 @@ async def test_one_daemon_of_a_table_lists_and_the_others_read(tables: Tables) -
     mine = Listing(STACKS, NOW, many(300))
     await first.keep_listing(mine)
     assert await second.listings() == {STACKS: mine}
-    theirs = Listing(STACKS, after(600), many(300, seed=1))
+    theirs = Listing(STACKS, after(600), many(300, seed=1), follows=NOW)
     await second.keep_listing(theirs)
     assert await first.listings({STACKS: NOW}) == {STACKS: theirs}
     await first.close()
@@ -94,11 +96,12 @@ async def test_no_part_of_a_replaced_or_forgotten_listing_stays_in_a_table(table
     store = DynamoStore(await tables())
     await store.open()
     for seed in range(3):
-        await store.keep_listing(Listing(STACKS, after(seed), many(MAX_ITEM_TEXT_BYTES // 16, seed)))
+        found = many(MAX_ITEM_TEXT_BYTES // 16, seed)
+        await store.keep_listing(Listing(STACKS, after(seed), found, follows=after(seed - 1) if seed else None))
         assert await _parts(store) == 1
-    await store.keep_listing(Listing(STACKS, after(9), (SHOP,)))
+    await store.keep_listing(Listing(STACKS, after(9), (SHOP,), follows=after(2)))
     assert await _parts(store) == 0
-    await store.keep_listing(Listing(STACKS, after(10), many(300)))
+    await store.keep_listing(Listing(STACKS, after(10), many(300), follows=after(9)))
     await store.forget_listings([STACKS])
     assert await _parts(store) == 0
     await store.close()
@@ -110,7 +113,7 @@ async def test_a_listing_that_another_daemon_replaced_meanwhile_is_dropped(table
     await first.open()
     await second.open()
     await first.keep_listing(Listing(STACKS, NOW, many(300)))
-    theirs = Listing(STACKS, after(2), many(300, seed=2))
+    theirs = Listing(STACKS, after(2), many(300, seed=2), follows=NOW)
     get = first.table.get
 
     async def slow(key: object) -> object:
@@ -120,8 +123,31 @@ async def test_a_listing_that_another_daemon_replaced_meanwhile_is_dropped(table
         return found
 
     first.table.get = slow  # type: ignore[method-assign, assignment]
-    await first.keep_listing(Listing(STACKS, after(1), many(300, seed=1)))
+    assert not await first.keep_listing(Listing(STACKS, after(1), many(300, seed=1), follows=NOW))
     assert await second.listings() == {STACKS: theirs}
     assert await _parts(second) == 1
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.parametrize("found", [(SHOP,), (SHOP, GONE)], ids=["the same", "another"])
+async def test_a_listing_does_not_replace_one_that_it_does_not_follow(
+    tables: Tables, found: tuple[FoundTarget, ...]
+) -> None:
+    """A daemon that stood still for a while completes a listing that is based on what it knew before."""
+    address = await tables()
+    first, second = DynamoStore(address), DynamoStore(address)
+    await first.open()
+    await second.open()
+    for moment, follows in ((NOW, None), (after(10), NOW)):
+        await second.keep_listing(Listing(STACKS, moment, (SHOP,), follows))
+    for late in (None, NOW):
+        assert not await first.keep_listing(Listing(STACKS, after(20), found, follows=late))
+    assert await second.listings() == {STACKS: Listing(STACKS, after(10), (SHOP,))}
+    assert await first.keep_listing(Listing(STACKS, after(20), found, follows=after(10)))
+    assert await first.keep_listing(Listing(STACKS, after(20), found, follows=after(10))), "its answer was lost"
+    await second.forget_listings([STACKS])
+    assert await first.keep_listing(Listing(STACKS, after(30), found, follows=after(20)))
+    assert await second.listings() == {STACKS: Listing(STACKS, after(30), found)}
     await first.close()
     await second.close()

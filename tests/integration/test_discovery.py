@@ -7,6 +7,7 @@ import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ from watcher.sources.codeconnections import REPOSITORY, STACK
 from watcher.sources.proton import REPOSITORY as PROTON_REPOSITORY
 from watcher.sources.proton import SERVICE_INSTANCE, TEMPLATE
 from watcher.stores import store_for
+from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
@@ -382,10 +384,10 @@ async def test_a_crash_before_a_listing_is_kept_repeats_its_events_with_the_same
     async with simulated(stacks("a", gone, late)) as house:
         config = house.config(state=state, shutdown_grace=0.2)
 
-        async def unless_removed(store: SqliteStore, listing: Listing) -> None:
+        async def unless_removed(store: SqliteStore, listing: Listing) -> bool:
             if any(each.missing == MISSES for each in listing.targets):
                 await asyncio.Event().wait()  # as if the power failed now
-            await keep(store, listing)
+            return await keep(store, listing)
 
         with monkeypatch.context() as patched:
             patched.setattr(SqliteStore, "keep_listing", unless_removed)
@@ -452,3 +454,26 @@ async def test_a_failed_target_that_is_no_longer_listed_ends_its_incident_and_is
         again = watch.caught.events[-1]
         assert (again["id"], again["data"]["first_seen"]) == (failure["id"], True)
         assert again["data"]["incident"]["state"] == "opened"
+
+
+async def test_a_daemon_continues_with_the_listing_that_another_one_kept_first(ministack: Emulator) -> None:
+    """As when this one stood still while the other one missed a target three times."""
+    where = await made(address(ministack.url))
+    state = f"dynamodb://{where.table}?region=us-east-1&endpoint_url={quote(ministack.url, safe='')}"
+    async with simulated(stacks("a", "b")) as house, running(house.simulator, house.config(state=state)) as watch:
+        await house.listed(watch)
+        other = DynamoStore(where)
+        await other.open()
+
+        async def replaced() -> bool:
+            last = (await other.listings())[KEY]
+            missed = tuple(replace(each, missing=MISSES, missing_since=last.completed_at) for each in last.targets)
+            at = last.completed_at + timedelta(milliseconds=1)
+            return await other.keep_listing(Listing(KEY, at, missed, follows=last.completed_at))
+
+        await until(replaced, "a listing in place of the daemon's")
+        found = await events(watch, "discovered", "discovered")
+        assert [event["subject"] for event in found] == ["default/us-east-1/stack/a", "default/us-east-1/stack/b"]
+        await house.listed(watch, 2)
+        assert len(watch.caught.events) == 2
+        await other.close()

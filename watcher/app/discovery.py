@@ -32,7 +32,7 @@ from watcher.core.model import Target
 from watcher.core.ports import Entry, Store
 from watcher.core.settings import Config
 from watcher.core.state import forgotten
-from watcher.errors import StoreError
+from watcher.errors import StoreError, Superseded
 from watcher.observability.daemon_view import ListingStatus, TargetStatus
 from watcher.polling.observations import Observation, entry_of, observe_connection
 from watcher.polling.recorder import Recorder
@@ -87,6 +87,14 @@ class Discovery:
         return listing.completed_at if listing else None
 
     async def complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
+        try:
+            await self._complete(key, found)
+        except Superseded:
+            with suppress(StoreError):  # the next listing fails as well, then
+                await self.refresh()
+            raise
+
+    async def _complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
         async with self.changing:
             daemon, before = self._daemon(), self.listings.get(key)
             config = daemon.config

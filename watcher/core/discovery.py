@@ -66,7 +66,8 @@ def compare(
         elif now - since <= timedelta(seconds=retention):
             targets.append(was)
     targets.sort(key=lambda each: each.identity)
-    return ListingChange(Listing(key, now, tuple(targets)), tuple(appeared), tuple(removed))
+    listing = Listing(key, now, tuple(targets), follows=before.completed_at if before else None)
+    return ListingChange(listing, tuple(appeared), tuple(removed))
 
 
 def is_present(found: FoundTarget) -> bool:

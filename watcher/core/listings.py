@@ -49,6 +49,8 @@ class Listing:
     key: ListingKey
     completed_at: datetime
     targets: tuple[FoundTarget, ...] = ()
+    follows: datetime | None = field(default=None, compare=False)
+    """When the listing was complete with which it was compared; None: there was none. It is not kept."""
 
 
 def dump(targets: tuple[FoundTarget, ...]) -> str:

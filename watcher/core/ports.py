@@ -271,8 +271,8 @@ class Store(Reader, Protocol):
         Of a subject with events `state.forgotten` is kept, until `prune` or the next commit.
         """
 
-    async def keep_listing(self, listing: Listing) -> None:
-        """Keep a complete listing in place of the last one; of two that are kept at the same moment, one stays."""
+    async def keep_listing(self, listing: Listing) -> bool:
+        """Keep a complete listing in place of the one that it follows; return False if another daemon replaced that."""
 
     async def forget_listings(self, keys: Collection[ListingKey]) -> None:
         """Delete the listings of what is no longer discovered."""

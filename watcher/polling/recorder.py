@@ -34,6 +34,7 @@ HUNG_SECONDS = 60.0
 """How long a commit may take before it is reported as hung."""
 
 _NOTHING = Record()
+_SUPERSEDED = "another daemon recorded it first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,11 @@ class Recorder:
         await self._in_turn(Forgetting(subjects))
 
     async def keep_listing(self, listing: Listing) -> None:
-        """Keep a complete listing, after everything that was recorded before; return when that is done."""
+        """Keep a complete listing, after everything that was recorded before; return when that is done.
+
+        Raises:
+            Superseded: another daemon replaced the listing that it follows.
+        """
         await self._in_turn(listing)
 
     async def forget_listings(self, keys: Collection[ListingKey]) -> None:
@@ -161,9 +166,9 @@ class Recorder:
                 self._idle.set()
 
     async def _apply(self, work: Forgetting | Listing, done: asyncio.Future[None]) -> None:
-        count = 0
+        count, kept = 0, True
         if isinstance(work, Listing):
-            await self._retry(partial(self._store.keep_listing, work))
+            kept = await self._retry(partial(self._store.keep_listing, work))
         elif work.listings:
             await self._retry(partial(self._store.forget_listings, work.listings))
         elif not work.kept:
@@ -175,7 +180,10 @@ class Recorder:
                     self.records.pop(subject, None)
             else:
                 self._forgotten(work.subjects, count)
-        done.set_result(None)
+        if kept:
+            done.set_result(None)
+        else:
+            done.set_exception(Superseded(_SUPERSEDED))
 
     def _forgotten(self, subjects: Collection[str], count: int) -> None:
         """Keep of `subjects` what the store keeps, which forgot `count` of them now and the others before."""
@@ -201,7 +209,7 @@ class Recorder:
             await self._reload(superseded)
         for _, done in batch:
             if not done.done():
-                done.set_exception(Superseded("another daemon recorded it first"))
+                done.set_exception(Superseded(_SUPERSEDED))
 
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""

@@ -8,8 +8,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from hashlib import sha256
 
-import structlog
-
 from watcher.core import listings
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import parse_rfc3339, rfc3339
@@ -18,8 +16,6 @@ from watcher.stores.dynamodb.client import ConditionFailedError
 from watcher.stores.dynamodb.contents import Contents, forget_text, keep_text
 from watcher.stores.dynamodb.items import Item
 from watcher.stores.dynamodb.table import ABSENT, Delete, Put, Update, gather
-
-log = structlog.get_logger()
 
 MAX_ITEM_TEXT_BYTES = 2048  # of the targets in the item itself; more is in parts
 
@@ -39,27 +35,35 @@ class Listings:
         read = await gather(map(self._listing_of, news))
         return {listing.key: listing for listing in read if listing is not None}
 
-    async def keep(self, listing: Listing) -> None:
-        """Keep a listing; if another daemon replaces it at the same moment, that one's stays."""
+    async def keep(self, listing: Listing) -> bool:
+        """Keep a listing in place of the one that it follows, also if that was forgotten; return whether it was kept.
+
+        It is not if another daemon replaced that one.
+        """
         key, at = items.listing(listing.key), rfc3339(listing.completed_at)
+        follows = rfc3339(listing.follows) if listing.follows else None
         text = listings.dump(listing.targets)
         digest = sha256(text.encode()).hexdigest()
         before = await self._table.get(key)
-        unchanged = {":before": before["digest"]} if before else {}
+        if before and (before["completed_at"], before["digest"]) == (at, digest):
+            return True  # by a try whose answer was lost
+        if before and before["completed_at"] != follows:
+            return False
         held: Item = {}
+        unchanged = {":follows": before["completed_at"]} if before else {}
         try:
             if before and before["digest"] == digest:
                 values = {**unchanged, ":at": at}
-                await self._table.write(Update(key, "digest = :before", values, "SET completed_at = :at"))
-                return
+                await self._table.write(Update(key, "completed_at = :follows", values, "SET completed_at = :at"))
+                return True
             held = await keep_text(self._table, text, MAX_ITEM_TEXT_BYTES)
             item = codec.at(key, {**listing.key._asdict(), "completed_at": at, "digest": digest, **held})
-            await self._table.write(Put(item, "digest = :before" if before else ABSENT, unchanged))
+            await self._table.write(Put(item, "completed_at = :follows" if before else ABSENT, unchanged))
         except ConditionFailedError:
-            log.debug("listing.superseded", listing=str(listing.key), reason="another daemon kept one first")
             await forget_text(self._table, held)
-        else:
-            await forget_text(self._table, before)
+            return False
+        await forget_text(self._table, before)
+        return True
 
     async def forget(self, keys: Collection[ListingKey]) -> None:
         """Delete listings."""

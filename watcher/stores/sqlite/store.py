@@ -38,8 +38,9 @@ class SqliteStore(SqliteReader):
     async def forget(self, subjects: Collection[str], now: datetime) -> int:
         return await self.database.change(_forget, subjects, now.timestamp())
 
-    async def keep_listing(self, listing: Listing) -> None:
+    async def keep_listing(self, listing: Listing) -> bool:
         await self.database.change(write_listing, listing)
+        return True  # no other daemon uses it
 
     async def forget_listings(self, keys: Collection[ListingKey]) -> None:
         sql, rows = "DELETE FROM listing WHERE account = ? AND region = ? AND kind = ?", [*keys]
