@@ -51,7 +51,7 @@ async def test_an_event_arrives_without_a_reload_and_changes_row_and_answer(
     await daemon.start()
     page = await visit()
     await expect(page.locator("#answer")).to_have_text("All 4 targets are green")
-    await expect(page.get_by_text("No event yet.")).to_be_visible()
+    await expect(page.get_by_text("No events yet.")).to_be_visible()
     await expect(page.locator("#live")).to_have_text("live")
     await page.evaluate("window.same = true")
 
