@@ -105,6 +105,11 @@ async def test_the_name_that_is_listened_at_is_ours(site: Site) -> None:
     await site.server.reconfigure(Http("localhost", 0))
     assert (await site.get("/livez"))[0] == 200
     assert (await site.get("/livez", headers={"Host": "evil.example"}))[0] == 421
+    assert (await site.get("/livez", headers={"Host": "watcher.example.com"}))[0] == 421
+    await site.server.reconfigure(Http("localhost", 0, public_url="https://Watcher.example.com/sync"))
+    assert (await site.get("/livez", headers={"Host": "watcher.example.com"}))[0] == 200
+    assert (await site.get("/livez", headers={"Host": "localhost"}))[0] == 200
+    assert (await site.get("/livez", headers={"Host": "evil.example"}))[0] == 421
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)

@@ -59,6 +59,7 @@ def number_schema(kind: Literal["integer", "number"], least: float, most: float)
     return WithJsonSchema(or_variable({"type": kind, "minimum": least, "maximum": most}))
 
 
+PAGE_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@ ]+(/[^?# ]*)?$"
 HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$"
 """A URL of a host without a user, in the dialect that Python and JSON Schema share."""
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"
@@ -80,6 +81,7 @@ RoleArn = Annotated[
     text_schema(_ROLE),
 ]
 Url = Annotated[str, PlainValidator(url_readers.endpoint_url), text_schema(HTTP_URL)]
+PublicUrl = Annotated[str, PlainValidator(url_readers.page_url), text_schema(PAGE_URL)]
 QueueUrl = Annotated[
     str,
     PlainValidator(

@@ -139,7 +139,14 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
     if not (is_loopback(host) or file.http.token or file.http.insecure):
         message = "other machines can reach this address: set a `token` or `insecure: true`, or listen at 127.0.0.1"
         faults.report(file.http.place("listen"), message)
-    return settings.Http(host, port, file.http.token, insecure=file.http.insecure, written=file.http.is_written)
+    return settings.Http(
+        host,
+        port,
+        file.http.token,
+        insecure=file.http.insecure,
+        written=file.http.is_written,
+        public_url=file.http.public_url,
+    )
 
 
 def _report_repeated_names(named: Iterable[AccountModel] | Iterable[SinkModel], what: str, faults: Faults) -> None:

@@ -113,6 +113,8 @@ class HttpModel(StrictModel):
     """The token that clients must send. A secret: take it from a variable."""
     insecure: fields.Boolean = False
     """Serve other machines without a token."""
+    public_url: fields.PublicUrl | None = Field(default=None, examples=["https://watcher.example.com"])
+    """Where people reach the status page, for the links in events. A request may name its host."""
 
 
 def _http_or_off(value: Any) -> Any:

@@ -10,6 +10,9 @@ from watcher.config.readers import single_line
 from watcher.core.state_url import SCHEME, parse_address
 from watcher.util.bounded_text import shown
 
+MAX_PAGE_URL = 200
+"""The most characters of the URL of the status page."""
+
 HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _OWNED_HEADERS = ("content-type", "content-length", "host", "transfer-encoding", "connection")
 
@@ -42,6 +45,14 @@ def http_url(value: object, *, example: str, secret: bool = False, user: bool = 
 def endpoint_url(value: object) -> str:
     """Return the URL of an API."""
     return http_url(value, example="https://proton.example.com or http://127.0.0.1:4566")
+
+
+def page_url(value: object) -> str:
+    """Return the URL under which people reach the status page."""
+    text = http_url(value, example="https://watcher.example.com")
+    if "?" in text or "#" in text or len(text) > MAX_PAGE_URL:
+        raise ValueError(f"this must be a URL without ? and #, of at most {MAX_PAGE_URL} characters")
+    return text
 
 
 def queue_region(url: str) -> str | None:

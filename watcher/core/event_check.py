@@ -38,6 +38,7 @@ _BODY = {
             {"arn": str, "name": str, "status": str, "provider": (str, NONE), "host": (str, NONE)}, null=False
         ),
         "lasted_seconds": Optional(is_moment, null=False),
+        "links": Optional(Each(dict, str), null=False),
         "incident": Optional(
             {
                 "id": str, "state": str, "opened_at": is_time, "problems": Each(list, str),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from watcher.core.event_links import MAX_LINK_BYTES
 from watcher.core.events import DATASCHEMA
 from watcher.core.incidents import Problem, State
 from watcher.core.kinds import Kind
@@ -61,6 +62,15 @@ _INCIDENT = _described(
         )
     ),
     "The incident that the event belongs to; null: it belongs to none. Events of earlier versions lack this.",
+)
+_LINKS = _described(
+    _object(
+        {
+            name: {**_TEXT, "format": "uri", "maxLength": MAX_LINK_BYTES}
+            for name in ("page", "console", "repository", "commit", "deployment_file")
+        }
+    ),
+    "Those that are known: watcher's page, AWS's console, the repository, the commit, and the deployment file at it.",
 )
 _ERROR = _object(code=_TEXT, message=_TEXT, attempts=_count("How many polls failed in a row."), since=_TIME)
 _OVER = {
@@ -150,7 +160,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         r"endpoint\.unreadable$": _data(endpoint=endpoint, error=_ERROR),
         r"endpoint\.removed$": _data(endpoint=endpoint),
         r"endpoint\.readable$": _data(endpoint=endpoint, **_OVER),
-        r"test$": _object({"incident": {"type": "null"}}, sink=_TEXT, message=_TEXT),
+        r"test$": _object({"incident": {"type": "null"}, "links": _LINKS}, sink=_TEXT, message=_TEXT),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -192,7 +202,7 @@ def event_schema_text(kinds: Mapping[str, Kind]) -> str:
 
 def _data(**properties: Any) -> dict[str, Any]:
     sequence = _count("The number of the subject's event, from 1 and without gaps.")
-    return _object({"muted": _MUTED, "incident": _INCIDENT}, **properties, sequence=sequence)
+    return _object({"muted": _MUTED, "incident": _INCIDENT, "links": _LINKS}, **properties, sequence=sequence)
 
 
 def _revisions(kinds: Collection[Kind]) -> dict[str, Any]:

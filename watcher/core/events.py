@@ -51,7 +51,7 @@ DATASCHEMA = "urn:watcher:event:1"
 MAX_EVENT_BYTES = 200 * 1024
 """The most bytes of a recorded event: less than the 256 KiB that SNS, SQS and EventBridge accept."""
 
-RESERVED_BYTES = 6 * 1024
+RESERVED_BYTES = 16 * 1024
 """Bytes of these that are reserved for later additions to an event: `core.stamps`, and the number of the reminder."""
 
 

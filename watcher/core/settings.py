@@ -188,6 +188,8 @@ class Http:
     insecure: bool = False
     written: bool = True
     """Whether the configuration has the section `http`; False: these are the defaults."""
+    public_url: str | None = None
+    """Where people reach the page; None: it is not known."""
 
     @property
     def url(self) -> str:
@@ -243,6 +245,11 @@ class Config:
                     every = rule.every if before is None else min(rule.every, before.every)
                     plans[key] = ListingPlan(kind, kind.listing, every, rule.timeout)
         return plans
+
+    @property
+    def public_url(self) -> str | None:
+        """Where people reach the page; None: it is not known."""
+        return self.http.public_url if self.http else None
 
     @cached_property
     def targets_by_id(self) -> Mapping[str, Target]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from watcher.core.event_links import event_links
 from watcher.core.events import Event
 from watcher.core.incidents import Step, incident_to_json
 from watcher.core.model import rfc3339
@@ -13,18 +14,24 @@ from watcher.util.bounded_text import bounded
 
 
 def stamped(
-    event: Event, *, incident: Step | None = None, mute: Mute | None = None, traceparent: str | None = None
+    event: Event,
+    *,
+    incident: Step | None = None,
+    public_url: str | None = None,
+    mute: Mute | None = None,
+    traceparent: str | None = None,
 ) -> Event:
     """Return `event` as it is recorded and sent.
 
     Args:
         event: what happened.
         incident: what it means for the incident of its subject; None: it has none.
+        public_url: where people reach the page, for the links.
         mute: marks it in `data.muted` as recorded and not sent.
         traceparent: the extension attribute of this name, for the span of the poll.
     """
     form = json.loads(event.body)
-    form["data"]["incident"] = incident_to_json(incident)
+    form["data"] |= {"incident": incident_to_json(incident), "links": event_links(form["data"], public_url)}
     if mute is not None:
         form["data"]["muted"] = _muted(mute)
     if traceparent is not None:

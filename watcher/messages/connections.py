@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from watcher.messages.links import connection_page
+from watcher.core.links import connection_page
 from watcher.messages.message import Fact
 from watcher.messages.sanitize import one_line
 

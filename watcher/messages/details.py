@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from watcher.core.links import links, repository_name
 from watcher.core.model import Revision, rfc3339
 from watcher.messages.blockers import blocker_facts, blocker_lead
 from watcher.messages.connections import connection_facts, connection_lead
-from watcher.messages.links import links, repository_name
 from watcher.messages.message import Fact
 from watcher.messages.phrases import (
     MAX_CAUSE,

@@ -133,6 +133,7 @@ def entry_of(
     for event, step in zip(observation.events, following, strict=True):
         mute = muted_by(config.mutes, event.type, event.subject, now)
         sinks = route(event, labels, config.sinks) if mute is None else ()
-        addressed.append((stamped(event, incident=step, mute=mute, traceparent=traceparent), sinks))
+        made = stamped(event, incident=step, public_url=config.public_url, mute=mute, traceparent=traceparent)
+        addressed.append((made, sinks))
         incident = step.open if step else None
     return Entry(subject, replace(record, incident=incident), addressed, before)

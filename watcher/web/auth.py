@@ -21,8 +21,8 @@ LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
 
 WRONG_HOST = error_response(
     421,
-    "this daemon does not serve this Host: use localhost, its address, or the name in `http.listen`; a proxy must send "
-    "one of these as Host",
+    "this daemon does not serve this Host: use localhost, its address, or the host in `http.listen` or "
+    "`http.public_url`; a proxy must send one of these as Host",
 )
 _PORT = re.compile(r":[0-9]*$")
 

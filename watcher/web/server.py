@@ -8,6 +8,7 @@ import resource
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -40,7 +41,7 @@ class Listener:
     def __init__(self, handler: Handler, token: str | None, names: frozenset[str]) -> None:
         self.url = ""
         self.token = token
-        self._names = names
+        self.names = names
         self._handler = handler
         # A client that disconnects cancels its request.
         self._server = web.Server(self._respond, request_factory=self._request, handler_cancellation=True)
@@ -95,7 +96,7 @@ class Listener:
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast("Connection", request.protocol)
-        response = await self._handler.respond(request, connection, self.token, self._names)
+        response = await self._handler.respond(request, connection, self.token, self.names)
         if connection.surplus:
             response.force_close()
         return response
@@ -170,7 +171,7 @@ class WebServer:
         elif old is None or before is None or (before.host, before.port) != (http.host, http.port):
             self._listener = await self._listen(http)
         else:
-            old.token = _token(http)
+            old.token, old.names = _token(http), _names(http)
         self._http = http
         if old is not None and (old is not self._listener or before is None or _token(before) != old.token):
             self._hub.cut()
@@ -189,8 +190,7 @@ class WebServer:
     async def _listen(self, http: Http) -> Listener:
         if self._handler is None:
             self._handler = Handler(self._daemon, self._metrics, self._hub)
-        names = frozenset({http.host.lower()})
-        listener, old, before = Listener(self._handler, _token(http), names), self._listener, self._http
+        listener, old, before = Listener(self._handler, _token(http), _names(http)), self._listener, self._http
         try:
             await listener.open(http)
         except ServiceUnreachable:
@@ -204,6 +204,12 @@ class WebServer:
                 await old.open(before)
                 raise
         return listener
+
+
+def _names(http: Http) -> frozenset[str]:
+    """Return the names of the daemon: the host at which it listens, and that of `public_url`."""
+    public = urlsplit(http.public_url).hostname if http.public_url else None
+    return frozenset(name.lower() for name in (http.host, public) if name)
 
 
 def _token(http: Http) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from watcher import __version__
 from watcher.core.events import Event, target_to_json
+from watcher.core.links import connection_page, links, repository_name
 from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
@@ -14,7 +15,6 @@ from watcher.core.state import Known, Outage, Record, attempt_to_json, blocker_t
 from watcher.core.status import active, outage_of, reason_of, reported, stalled, standing
 from watcher.delivery.explain import explain
 from watcher.messages.connections import connection_note
-from watcher.messages.links import connection_page, links, repository_name
 from watcher.observability.daemon_view import (
     DaemonView,
     TargetStatus,

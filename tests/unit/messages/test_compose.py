@@ -17,9 +17,9 @@ from tests.support.event_samples import (
     sync,
 )
 from watcher.core.diff import Reason
+from watcher.core.links import links
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.messages.blocks import slack_payload
-from watcher.messages.links import links
 from watcher.messages.message import Tone
 from watcher.messages.phrases import length, ordinal
 from watcher.messages.plain import plain, subject
