@@ -58,6 +58,8 @@ class Delivery:
     """How many tries have failed since then."""
     opening: Event | None = None
     """The event that opened the incident of this one; only for sinks with `Limits.with_opening`."""
+    earlier: str | None = None
+    """What the sink said of its last delivery of the same incident; only for sinks with `Limits.with_earlier`."""
 
     @property
     def id(self) -> str:
@@ -106,6 +108,8 @@ class Limits:
     """Seconds that an event waits for others of the same cause, to share one `send`; only for sinks of text."""
     with_opening: bool = False
     """Whether the delivery of an event comes with the one that opened its incident."""
+    with_earlier: bool = False
+    """Whether a delivery comes with what the sink said of the last one of the same incident."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from watcher.core.events import Event
 from watcher.core.model import Severity, parse_rfc3339, severity
-from watcher.core.ports import Delivery, DeliveryQuery, EventQuery, Reader
+from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Limits, Reader
 
 MAX_EVENTS = 100
 """Events of a subject that are looked through from either end of an incident."""
@@ -17,16 +17,23 @@ MAX_CHARACTERS = 4_000_000
 """Characters of the events that are read at a time."""
 
 
-async def with_opening(delivery: Delivery, reader: Reader) -> Delivery:
-    """Return the delivery with the event that opened its incident; unchanged if its event does so, or has no incident.
+async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> Delivery:
+    """Return the delivery with what its sink wants to know of the incident before (`Limits`).
 
-    If that event is no longer kept, it is the first of the incident that is.
+    There is nothing before the event that opens it. If the opening is no longer kept, it is the first event that is.
     """
-    incident = _incident(delivery.event)
-    if incident is None or incident["state"] == "opened":
+    if not (limits.with_opening or limits.with_earlier):
         return delivery
-    at = parse_rfc3339(incident["opened_at"])
-    return replace(delivery, opening=await _opening(reader, delivery.event.subject, incident["id"], at))
+    incident = _incident(delivery.event)
+    if incident is None or (incident["state"] == "opened" and not delivery.reminder):
+        return delivery
+    opened_at = parse_rfc3339(incident["opened_at"])
+    if limits.with_opening and incident["state"] != "opened":
+        opening = await _opening(reader, delivery.event.subject, incident["id"], opened_at)
+        delivery = replace(delivery, opening=opening)
+    if limits.with_earlier:
+        delivery = replace(delivery, earlier=await _earlier(delivery, reader, incident["id"], opened_at))
+    return delivery
 
 
 async def last_problem(reader: Reader, sink: str, subject: str, incident: str, opened_at: datetime) -> Delivery | None:
@@ -41,6 +48,17 @@ async def last_problem(reader: Reader, sink: str, subject: str, incident: str, o
             continue
         if await reader.deliveries(DeliveryQuery(sink=sink, event_id=event.id, limit=1)):
             return Delivery(number, sink, event, opening=opening)
+    return None
+
+
+async def _earlier(delivery: Delivery, reader: Reader, incident: str, opened_at: datetime) -> str | None:
+    """Return what the sink said of the last delivery of the incident that it accepted."""
+    query = EventQuery(target=delivery.event.subject, since=opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
+    for _, event in reversed(await reader.events(query)):
+        if (_incident(event) or {}).get("id") == incident:
+            sent = DeliveryQuery(states=[DeliveryState.SENT], sink=delivery.sink, event_id=event.id)
+            if found := await reader.deliveries(sent):
+                return found[-1].answer
     return None
 
 

@@ -12,7 +12,7 @@ import structlog
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, after_try, given_up
 from watcher.delivery.batching import Batcher
-from watcher.delivery.incident_history import with_opening
+from watcher.delivery.incident_history import with_history
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.observer import Observer
@@ -62,8 +62,7 @@ class Sender:
         try:
             with span(f"deliver {self._sink.name}", deliveries=len(batch)) as traced:
                 traced.delivers([delivery.event for delivery in batch])
-                if limits.with_opening:
-                    batch = [await with_opening(delivery, self._store) for delivery in batch]
+                batch = [await with_history(delivery, limits, self._store) for delivery in batch]
                 async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
                     outcomes = await self._sink.send(batch)
                 traced.outcome(*_worst(outcomes))
@@ -85,7 +84,7 @@ class Sender:
             if not all(map(self.health.is_own_failure, batch)):
                 self._requested_until = max(self._requested_until, self._clock.monotonic() + at_least)
         except StoreError as error:
-            outcomes = self._later(batch, f"the event that opened the incident cannot be read: {error}")
+            outcomes = self._later(batch, f"the earlier events of the incident cannot be read: {error}")
         except Exception as error:  # noqa: BLE001  a bug with one event must not end the sink's worker
             self._log.exception("sink.crashed")
             outcomes = self._later(batch, f"a bug: {type(error).__name__}")

@@ -1,22 +1,28 @@
-"""`slack`: messages that people read at a glance, to a Slack incoming webhook."""
+"""`slack`: messages that people read at a glance, to a Slack incoming webhook, or by a bot (`slack_bot`)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PlainValidator, SecretStr
+from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_validator, model_validator
 
-from watcher.config.fields import HTTP_URL, text_schema
+from watcher.config.fields import HTTP_URL, Plain, Token, text_schema
+from watcher.config.secrets import secret_parts
 from watcher.config.url_readers import http_url
-from watcher.core.ports import Delivery, Limits, SendOutcome
+from watcher.core.ports import Delivery, Limits, SendOutcome, Sink
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
-from watcher.sinks.http import HttpOptions
+from watcher.sinks.http import ReceiverOptions, may_be_reached
+from watcher.sinks.slack_bot import SlackBotSink
 from watcher.sinks.text import SlackTemplate, TextOptions, renderer
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
+
+if TYPE_CHECKING:
+    from watcher.aws.sessions import Sessions
+    from watcher.core.settings import SinkSettings
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -36,9 +42,10 @@ class SlackSink:
             deadline=options.send_deadline,
             group_wait=options.group_wait,
         )
+        url = options.url.get_secret_value() if options.url else ""
         self._render = renderer(options.template, "slack")
-        remember(options.url.get_secret_value())
-        self._poster = options.poster()
+        remember(url)
+        self._poster = options.poster_to(url)
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         events = [json.loads(delivery.body) for delivery in deliveries]
@@ -51,17 +58,44 @@ class SlackSink:
         await self._poster.close()
 
 
-class SlackOptions(HttpOptions, TextOptions):
-    """Messages to a Slack incoming webhook."""
+class SlackOptions(ReceiverOptions, TextOptions):
+    """Messages to a Slack channel."""
 
     sink: ClassVar = SlackSink
 
     type: Literal["slack"]
     """The type of the sink."""
-    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] = Field(examples=["${SLACK_URL}"])
-    """The incoming webhook's URL. A secret: take it from a variable."""
+    url: Annotated[SecretStr, PlainValidator(_url), text_schema(HTTP_URL)] | None = Field(
+        default=None, examples=["${SLACK_URL}"]
+    )
+    """The incoming webhook's URL. A secret: take it from a variable. With a bot: the URL of the API, if not Slack's."""
+    bot_token: Token | None = Field(default=None, examples=["${SLACK_BOT_TOKEN}"])
+    """A bot's token with the scope chat:write: one message for each incident. A secret: take it from a variable."""
+    channel: Plain | None = Field(default=None, examples=["C0123ABCD"])
+    """The channel that the bot posts to: its ID, or its name."""
     template: SlackTemplate | None = None
     """The message's text (jinja2). Default: the built-in text."""
+
+    @field_validator("url", mode="after")
+    @classmethod
+    def _reachable(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        return url and may_be_reached(url, info)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.bot_token is None) != (self.channel is None) or (self.url is None and self.bot_token is None):
+            raise ValueError("set `url`, or `bot_token` and `channel` together")
+        if self.bot_token is not None and self.group_wait:
+            raise ValueError("a bot has one message for each incident; remove `group_wait`")
+        return self
+
+    def build(self, settings: SinkSettings, sessions: Sessions) -> Sink:
+        return SlackSink(self) if self.bot_token is None else SlackBotSink(self)
+
+    def secret_texts(self) -> Iterator[str]:
+        """Yield the long parts of the URL: of a webhook's URL, all but the host is often its only secret."""
+        if self.url is not None and self.bot_token is None:
+            yield from secret_parts(self.url.get_secret_value(), value=8, segment=16)
 
     def preview(self, event: Mapping[str, Any]) -> str:
         """Return the text of the template, else the built-in message."""

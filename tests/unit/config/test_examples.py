@@ -26,6 +26,7 @@ SECRETS = {
     "TOKEN": "open-sesame",
     "WATCHER_TOKEN": "a-token-for-readers",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "SLACK_BOT_TOKEN": "xoxb-x",
     "TEAMS_URL": "https://prod-1.westeurope.logic.azure.com/workflows/w1/triggers/manual/paths/invoke?sig=hush",
     "GITHUB_TOKEN": "ghp_x",
     "GITLAB_TOKEN": "glpat-x",

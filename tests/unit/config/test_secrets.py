@@ -86,6 +86,7 @@ sinks:
   - {name: h, type: github, token: _V_, app_id: _V_, private_key: _V_, installation_id: _V_, url: _V_}
   - {name: l, type: gitlab, token: _V_, url: _V_}
   - {name: i, type: bitbucket, token: _V_, url: _V_, events: _V_, min_severity: _V_}
+  - {name: s, type: slack, bot_token: _V_, channel: _V_, url: _V_}
   - {name: t, type: teams, url: _V_, group_wait: _V_}
   - {name: u, type: webhook, url: _V_, content_type: _V_, template: _V_}
   - {name: p, type: pagerduty, routing_key: _V_, changes: _V_, url: _V_}
@@ -156,6 +157,7 @@ sinks:
   - {name: commits, type: github, token: hush-github}
   - {name: jobs, type: gitlab, token: hush-gitlab}
   - {name: builds, type: bitbucket, token: hush-bitbucket}
+  - {name: bot, type: slack, bot_token: hush-bot, channel: C1}
   - {name: team, type: teams, url: "https://example.com/hush-teams"}
   - {name: on-call, type: pagerduty, routing_key: hush-routing-key}
   - {name: jira, type: jsm, api_key: hush-api-key}
@@ -167,7 +169,7 @@ def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Conf
     found = list(secrets_of(read(EVERY_SECRET)))
     assert sorted(found) == sorted([
         "Bearer hush-header", "https://example.com/hush-slack", "hush-id", "https://example.com/hush-teams",
-        "hush-github", "hush-gitlab", "hush-bitbucket",
+        "hush-bot", "hush-github", "hush-gitlab", "hush-bitbucket",
         "aHVzaC1vbGQuLi4uLi4uLi4uLi4uLi4u", "aHVzaC1vbGRlci4uLi4uLi4uLi4uLi4u",
         "hush-other-id", "aHVzaC1zZWNyZXQuLi4uLi4uLi4uLi4u", "hush-token", "Bearer hush-traces",
         "json://example.com/hush-one", "mailto://me:hush-two@example.com",
