@@ -24,7 +24,7 @@ from tests.support.event_oracle import whole_lines
 from tests.support.installed_command import REGION
 from tests.support.reach_oracle import ReachOracle
 from tests.support.reach_witness import PacedClock, ReachWitness
-from tests.support.reach_world import LISTED, LISTED_REPOSITORY, reach_world
+from tests.support.reach_world import LISTED, reach_world, watching
 from tests.support.simulator import Simulator
 from tests.support.waiting import until
 
@@ -44,12 +44,7 @@ REGIONS = (REGION, "eu-west-1")
 
 REPORTED = {"discovered", "removed", "blocked", "unblocked", "PENDING", "ERROR", "AVAILABLE"}
 
-INTERVALS = "interval: 300ms, active_interval: 100ms, repository_interval: 100ms, backstop_interval: 1s"
-LINES = (
-    f"defaults: {{{INTERVALS}, on_first_seen: all}}",
-    "discover: [{kind: stack, every: 300ms}, {kind: connection, every: 300ms}]",
-    "repositories: [{" + ", ".join(f"{name}: '{value}'" for name, value in LISTED_REPOSITORY) + "}]",
-)
+QUEUE = "git-sync"
 
 
 @pytest.fixture(autouse=True)
@@ -74,11 +69,12 @@ async def test_nothing_is_lost_of_what_is_discovered_in_a_long_run_of_kills(plac
 
 async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> None:
     clock = PacedClock()
-    simulator = Simulator(reach_world(seed, seconds=seconds), clock=clock)
+    names = [f"reach-{seed}-{number}" for number in range(SIDE_BY_SIDE)]
+    simulator = Simulator(reach_world(seed, seconds=seconds, queues=names), clock=clock)
     await simulator.start()
     try:
         witness = ReachWitness(simulator, clock, [REGION], seconds)
-        sites = [places(simulator, f"reach-{seed}-{number}") for number in range(SIDE_BY_SIDE)]
+        sites = [places(simulator, name) for name in names]
         async with asyncio.TaskGroup() as lives:
             for number, site in enumerate(sites):
                 lives.create_task(_live_and_die(site, witness, Random(f"{seed} {number}"), kills))
@@ -86,6 +82,7 @@ async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> 
             oracle = ReachOracle(witness, site.children, alone=True)
             oracle.judge(whole_lines(b"".join(child.delivered() for child in site.children)), site.kept())
             assert oracle.kinds() >= REPORTED
+            assert sum(witness.seen[child.key].hints for child in site.children) > 10
     finally:
         await simulator.stop()
 
@@ -113,7 +110,7 @@ async def conserve_in_a_table(
 ) -> None:
     """Let each of two daemons suffer all blows, at random moments."""
     chance, clock = Random(seed), PacedClock()
-    simulator = Simulator(reach_world(seed, seconds=seconds), clock=clock)
+    simulator = Simulator(reach_world(seed, seconds=seconds, queues=[QUEUE]), clock=clock)
     await simulator.start()
     try:
         witness = ReachWitness(simulator, clock, REGIONS, seconds)
@@ -132,7 +129,7 @@ async def conserve_in_a_table(
 
             await asyncio.gather(*map(live, fleet.posts))
             last = [post.child for post in fleet.posts if post.child]
-            await until(lambda: witness.seen_at_the_end(last, times=4), "everything seen at its end")
+            await until(lambda: witness.seen_at_the_end(last, QUEUE, times=4), "everything seen at its end")
             for child in last:
                 assert await child.stopped() == 0, child.said()
             runs = [child for post in fleet.posts for child in post.site.children]
@@ -151,17 +148,17 @@ async def _fleet(places: Places, ministack: Emulator, simulator: Simulator, term
     async with Fleet(posts, Consumer("hook")) as fleet:
         fleet.term = term
         listed = [LISTED.target("default", region) for region in REGIONS]
-        fleet.configure(listed, table.table, f"&term={term:g}s", *LINES, interval="300ms")
+        fleet.configure(listed, table.table, f"&term={term:g}s", *watching(QUEUE), interval="300ms")
         yield fleet
 
 
 async def _live_and_die(site: Site, witness: ReachWitness, chance: Random, kills: int) -> None:
-    site.configure([LISTED.target("default", REGION)], *LINES)
+    site.configure([LISTED.target("default", REGION)], *watching(site.name))
     for _ in range(kills):
         await _killed(site.start(), witness, chance)
     last = site.start()
     await until(
-        lambda: witness.seen_at_the_end([last], times=2) or not last.running,
+        lambda: witness.seen_at_the_end([last], site.name, times=2) or not last.running,
         lambda: f"everything seen at its end; {last.said()}",
     )
     assert await last.stopped() == 0
@@ -170,7 +167,7 @@ async def _live_and_die(site: Site, witness: ReachWitness, chance: Random, kills
 
 async def _killed(child: Child, witness: ReachWitness, chance: Random) -> None:
     """Kill it after some calls, mostly just after it was shown something new: while it commits, or delivers."""
-    calls, seen = chance.randint(1, 250), witness.seen[child.key]
+    calls, seen = chance.randint(1, 120), witness.seen[child.key]
     await until(lambda: seen.calls >= calls or not child.running, f"{calls} calls")
     if chance.random() < 0.7:
         news = seen.news

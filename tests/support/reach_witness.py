@@ -6,8 +6,10 @@ import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.support.installed_command import REGION
 from tests.support.reach_world import LISTED, LISTED_REPOSITORY
 from watcher.core.model import KNOWN_STATUSES
+from watcher.simulator.inventory import ACCOUNT, Place
 from watcher.sources.codeconnections import STACK
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ class Seen:
         self.listings: dict[tuple[str, str], list[Listing]] = defaultdict(list)
         """By region and first operation."""
         self.calls = 0
+        self.hints = 0
+        """How many messages it deleted."""
         self.news = 0
         """How often it was shown another status of a target than before."""
         self.last = 0.0
@@ -142,8 +146,13 @@ class ReachWitness:
                 return None
         return True
 
-    def seen_at_the_end(self, runs: Iterable[Child], *, times: int) -> bool:
-        """Whether a run was shown each target so often, and made all listings, since nothing happens any more."""
+    def seen_at_the_end(self, runs: Iterable[Child], queue: str, *, times: int) -> bool:
+        """Whether a run was shown each target so often, and made all listings, since nothing happens any more.
+
+        Then the queue is empty as well: a message is deleted once its poll was recorded.
+        """
+        if not self.over or self.world.bus.queues[Place(ACCOUNT, REGION), queue].messages:
+            return False
         seen = [self.seen[run.key] for run in runs]
         listed = all(
             any(sum(each.begin > self.end for each in one.listings[region, first]) > MISSES + times for one in seen)
@@ -167,6 +176,8 @@ class ReachWitness:
                 seen.blockers[id_].append(moment)
         elif id_ in self.subjects:
             seen.status(id_, moment, call.answer)
+        elif call.operation.startswith("DeleteMessage"):
+            seen.hints += 1
         elif call.operation in (STACKS, PAGES_OF_STACKS, CONNECTIONS):
             self._begun[call.region] += seen.listed(call, moment)
         self._clock.turn(min(self._begun[region] for region in self.regions))

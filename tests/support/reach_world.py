@@ -13,7 +13,7 @@ from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator.commits import Commit, repository_and_stacks
 from watcher.simulator.faults import Fault
 from watcher.simulator.git_events import QueueSettings
-from watcher.simulator.inventory import Connection, Repository
+from watcher.simulator.inventory import ACCOUNT, Connection, Repository
 from watcher.simulator.scenario import FaultWindow, Scenario
 from watcher.simulator.subject import Blocker, Span, Subject, SyncSettings
 from watcher.simulator.timeline import NewAttempt, Scene, Status, Timeline
@@ -57,8 +57,20 @@ def reach_world(seed: int, *, seconds: float, queues: Sequence[str] = ()) -> Sce
             Connection("gitlab", "GitLab", ((0, "PENDING"), (0.7 * length, "AVAILABLE"))),
         ),
         page_size=PAGE_SIZE,
-        queues=tuple(QueueSettings(name, lost=0.2, delay=(0.0, 3.0), visibility=4.0) for name in queues),
+        queues=tuple(QueueSettings(name, lost=0.2, delay=(0.0, 3.0), visibility=2.0) for name in queues),
     ).at_pace(PACE)
+
+
+def watching(queue: str) -> tuple[str, ...]:
+    """The lines of a configuration that discovers all of it, polls by repository, and reads a queue."""
+    intervals = "interval: 300ms, active_interval: 100ms, repository_interval: 100ms, backstop_interval: 1s"
+    named = ", ".join(f"{name}: '{value}'" for name, value in LISTED_REPOSITORY)
+    return (
+        f"defaults: {{{intervals}, on_first_seen: all}}",
+        "discover: [{kind: stack, every: 300ms}, {kind: connection, every: 300ms}]",
+        f"repositories: [{{{named}}}]",
+        f"hints: [{{queue: 'https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/{queue}'}}]",
+    )
 
 
 def _repository(repository: Repository, number: int, length: float) -> Repository:
