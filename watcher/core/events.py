@@ -6,7 +6,8 @@ daemon, or by one whose state was lost.
 
 - `watcher.sync.*`: the target's id, the event's type, the attempt's `startedAt` and status, and how many times the
   attempt has taken this status: 1, unless it goes back and forth.
-- `watcher.sync.blocked` and `.unblocked`: the target's id, the event's type, and the blocker's id and status.
+- `watcher.sync.blocked` and `.unblocked`: the target's id, the event's type, and the blocker's id and status; one that is no longer
+  listed counts as resolved.
 - `watcher.connection.*`: the connection's ARN, the event's type, the status, and how many times the connection has
   taken it. A connection that several accounts share is the same in all of them.
 - `watcher.*.unreadable` and `.readable`: the subject, the event's type, and when the first of the failures was.
@@ -37,6 +38,7 @@ from watcher.core.event_ids import id_of
 from watcher.core.model import (
     FAILED,
     FOUND,
+    RESOLVED,
     TEST_EVENT,
     Attempt,
     EndpointKey,
@@ -123,7 +125,8 @@ def blocker_event(target: Target, change: BlockerChange, known: Known, *, sequen
         "sequence": sequence,
     }
     event_type = f"watcher.{change.type}"
-    identity = [target.id, event_type, change.blocker.id, change.blocker.status]
+    has_ended = change.type == "sync.unblocked"  # also one that is no longer listed, and that others saw resolved
+    identity = [target.id, event_type, change.blocker.id, RESOLVED if has_ended else change.blocker.status]
     return _fitting_event(event_type, target, identity, data, now)
 
 

@@ -191,16 +191,20 @@ def test_without_an_attempt_what_describes_it_is_null() -> None:
     assert data["consecutive_failures"] == 0
 
 
+def test_the_end_of_a_blocker_has_one_id_whether_it_was_seen_resolved_or_no_longer_listed() -> None:
+    ended, gone = (blocked_event("sync.unblocked", blocker=each) for each in (ENDED_BLOCKER, a_blocker()))
+    assert ended.id == gone.id
+
+
 def test_the_id_of_a_blockers_event_is_that_of_its_target_type_id_and_status() -> None:
     first = blocked_event()
     assert blocked_event(known=NEVER_SYNCED, blocker=a_blocker(created_reason="other")).id == first.id
     others = [
         blocked_event(target=stack("default", "us-east-1", "other")),
-        blocked_event("sync.unblocked"),
         blocked_event("sync.unblocked", blocker=ENDED_BLOCKER),
         blocked_event(blocker=a_blocker("blocker-2")),
     ]
-    assert len({event.id for event in (first, *others)}) == 5
+    assert len({event.id for event in (first, *others)}) == 4
 
 
 def test_a_stacks_first_event_to_the_letter() -> None:
