@@ -6,8 +6,8 @@ daemon, or by one whose state was lost.
 
 - `watcher.sync.*`: the target's id, the event's type, the attempt's `startedAt` and status, and how many times the
   attempt has taken this status: 1, unless it goes back and forth.
-- `watcher.sync.blocked` and `.unblocked`: the target's id, the event's type, and the blocker's id and status; one that is no longer
-  listed counts as resolved.
+- `watcher.sync.blocked` and `.unblocked`: the target's id, the event's type, and the blocker's id and status; one that
+  is no longer listed counts as resolved.
 - `watcher.connection.*`: the connection's ARN, the event's type, the status, and how many times the connection has
   taken it. A connection that several accounts share is the same in all of them.
 - `watcher.*.unreadable` and `.readable`: the subject, the event's type, and when the first of the failures was.
