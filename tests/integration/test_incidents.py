@@ -9,10 +9,13 @@ import pytest
 
 from tests.integration.conftest import Watch, a_config, a_stack, running
 from tests.support.simulator import Simulator
+from watcher.cli.output.events import event_text
+from watcher.cli.output.targets import record_to_json
 from watcher.core.event_ids import incident_id
 from watcher.core.model import Target, parse_rfc3339
 from watcher.core.settings import Config
 from watcher.errors import StoreError
+from watcher.web.views import committed_row
 
 HEALTHY = a_stack("healthy")
 NETWORK = a_stack("network", labels={"team": "platform"})
@@ -76,6 +79,37 @@ async def test_an_incident_goes_on_after_a_restart(simulator: Simulator, both: C
         (success,) = await watch.events(1)
     assert success["data"]["incident"]["id"] == failure["data"]["incident"]["id"]
     assert success["data"]["incident"]["state"] == "resolved"
+
+
+async def test_metrics_rows_and_status_have_the_open_incidents_and_how_long_others_lasted(
+    simulator: Simulator, both: Config
+) -> None:
+    async with running(simulator, both) as watch:
+
+        async def exposed() -> str:
+            return (await watch.app.metrics.expose()).decode()
+
+        failure = await fails(watch)
+        record = watch.app.recorder.record_of(NETWORK.id)
+        found = {name: failure["data"]["incident"][name] for name in ("id", "opened_at", "problems")}
+        assert committed_row(NETWORK, record, None)["incident"] == found
+        assert record_to_json(NETWORK, record)["incident"] == found
+        assert 'watcher_incidents_open{kind="stack"} 1.0' in await exposed()
+        assert "watcher_restore_seconds_count 0.0" in await exposed()
+        watch.show(NETWORK, "SUCCEEDED", 2)
+        await watch.events(2)
+        assert committed_row(NETWORK, watch.app.recorder.record_of(NETWORK.id), None)["incident"] is None
+        assert 'watcher_incidents_open{kind="stack"} 0.0' in await exposed()
+        assert 'watcher_incidents_open{kind="endpoint"} 0.0' in await exposed()
+        assert "watcher_restore_seconds_count 1.0" in await exposed()
+        notes = [str(event_text(event)) for event in watch.caught.events]
+        assert "incident opened" in notes[0]
+        assert "incident resolved after " in notes[1]
+        watch.show(NETWORK, "FAILED", 3)
+        await watch.events(3)
+        await reload(watch, without(both, NETWORK))
+        await watch.events(4)
+        assert "watcher_restore_seconds_count 1.0" in await exposed(), "a removal restores nothing"
 
 
 async def test_a_failed_target_that_leaves_at_a_reload_ends_its_incident_and_begins_another_when_it_is_put_back(

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.core.event_ids import incident_id
 from watcher.core.model import parse_rfc3339, rfc3339
-from watcher.core.state import Incident
+from watcher.core.state import Incident, Record
 
 if TYPE_CHECKING:
     from watcher.core.events import Event
@@ -134,6 +134,14 @@ def _ended(event: "Event", held: Sequence[str], *, blocked: bool) -> set[Problem
     if Problem.STALLED in held and event.type.startswith("watcher.sync.") and event.type not in _ENDED_BY:
         return {Problem.STALLED} if json.loads(event.body)["data"].get("new_attempt") else set()
     return _ENDED_BY.get(event.type, set())
+
+
+def open_to_json(record: Record | None) -> Mapping[str, Any] | None:
+    """Return the open incident of a subject as rows have it; None: it has none."""
+    incident = record.incident if record else None
+    if incident is None:
+        return None
+    return {"id": incident.id, "opened_at": rfc3339(incident.opened_at), "problems": [*incident.problems]}
 
 
 def incident_to_json(step: Step | None) -> Mapping[str, Any] | None:

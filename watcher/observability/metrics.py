@@ -17,6 +17,7 @@ from prometheus_client.core import Counter, CounterMetricFamily, GaugeMetricFami
 from watcher import __version__
 from watcher.core.connections import AVAILABLE, ERROR, PENDING
 from watcher.core.events import Event
+from watcher.core.incidents import BEGUN_BY
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
@@ -58,8 +59,9 @@ OUTCOMES = {DeliveryState.SENT: "sent", DeliveryState.WAITING: "retried", Delive
 QUICK = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 LATE = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 DELIVERED = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
+RESTORED = (60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 259200, 604800)
 DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
-"""Bounds of buckets in seconds: of a poll, of its lateness, from recorded to sent, from AWS's own time to the event."""
+"""Bounds of buckets in seconds: a poll, its lateness, from recorded to sent, an incident, from AWS's time to event."""
 
 
 class Metrics(Observer):
@@ -92,6 +94,11 @@ class Metrics(Observer):
             "changes without a time are left out.",
             buckets=DETECTED,
         )
+        self._restore = histogram(
+            "watcher_restore_seconds",
+            "Duration of incidents that ended otherwise than by the removal of their subject.",
+            buckets=RESTORED,
+        )
         self._delivery = histogram(
             "watcher_delivery_seconds",
             "Time from the record of an event to its acknowledgement by the sink.",
@@ -122,6 +129,9 @@ class Metrics(Observer):
                 seconds = detection(event)
                 if seconds is not None:
                     self._detection.observe(seconds)
+                lasted = restoration(event)
+                if lasted is not None:
+                    self._restore.observe(lasted)
 
     def delivered(self, results: Sequence[DeliveryOutcome]) -> None:
         now = self._daemon.clock.now().timestamp()
@@ -180,6 +190,15 @@ def detection(event: Event) -> float | None:
         return None
 
 
+def restoration(event: Event) -> float | None:
+    """Seconds that the incident lasted which an event resolved; None: it resolved none, or its subject was removed."""
+    if event.type in BEGUN_BY or event.type.endswith(".removed"):
+        return None
+    incident = json.loads(event.body)["data"].get("incident")
+    seconds: float | None = incident and incident["duration_seconds"]
+    return seconds
+
+
 def _endpoint(target: Target) -> tuple[str, str, str]:
     return target.account, target.region, target.api
 
@@ -191,7 +210,7 @@ def _children(metric: Counter | Histogram) -> list[tuple[str, ...]]:
 
 async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, streams: int) -> list[Metric]:
     """All gauges; those of the outbox are left out if `backlogs` is None."""
-    statuses, stalls, blocked, unreadable = await _count(daemon)
+    statuses, stalls, blocked, unreadable, incidents = await _count(daemon)
     loaded, sinks = daemon.loaded, daemon.sinks()
     if backlogs is not None:
         sinks = {name: status.corrected_by(backlogs.get(name)) for name, status in sinks.items()}
@@ -211,6 +230,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
         _gauge("watcher_targets_stalled", "Targets whose sync has been unfinished for too long.", ("kind",), stalls),
         _gauge("watcher_targets_blocked", "Targets with an active sync blocker.", ("kind",), blocked),
         _gauge("watcher_targets_unreadable", "Targets whose status cannot be read.", ("kind",), unreadable),
+        _gauge("watcher_incidents_open", "Open incidents of targets, and of kind `endpoint`.", ("kind",), incidents),
         _gauge("watcher_discovered_targets", "Targets that rules have found.", ("account", "region", "kind"), watched),
         _gauge("watcher_endpoint_readable", "Whether AWS answers for the endpoint.", ENDPOINT, readable),
         _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
@@ -232,7 +252,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
 
 
 async def _count(daemon: DaemonView) -> tuple[Mapping[Any, int], ...]:
-    """The targets by kind and status; the stalled ones, the blocked ones, and those that cannot be read, by kind.
+    """The targets by kind and status; by kind the stalled, the blocked and the unreadable ones, and open incidents.
 
     Each target is counted only by the daemon that polls it, so that a sum over all daemons is right.
     """
@@ -240,14 +260,16 @@ async def _count(daemon: DaemonView) -> tuple[Mapping[Any, int], ...]:
     kinds = sorted(of)
     statuses = {(kind, status): 0 for kind in kinds for status in of[kind]}
     stalls = dict.fromkeys(((kind,) for kind in kinds), 0)
-    blocked, unreadable = stalls.copy(), stalls.copy()
+    blocked, unreadable, incidents = stalls.copy(), stalls.copy(), stalls.copy()
     async for target, record in polled_here(daemon):
         statuses[target.kind.name, _status(record)] += 1
         stalls[target.kind.name,] += stalled(record.known if record else None)
         blocked[target.kind.name,] += bool(record and record.blockers)
         outage = outage_of(record, daemon.records.get(str(target.endpoint)))
         unreadable[target.kind.name,] += outage is not None
-    return statuses, stalls, blocked, unreadable
+        incidents[target.kind.name,] += bool(record and record.incident)
+    incidents["endpoint",] = sum(endpoint_unreadable(daemon, key) for key in daemon.endpoints())
+    return statuses, stalls, blocked, unreadable, incidents
 
 
 def _status(record: Record | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from watcher import __version__
 from watcher.core.events import Event, target_to_json
+from watcher.core.incidents import open_to_json
 from watcher.core.links import connection_page, links, repository_name
 from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
@@ -48,6 +49,7 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "stalled": stalled(known),
         "blocked": bool(blockers),
         "unreadable": _unreadable(record, endpoint),
+        "incident": open_to_json(record),
         "consecutive_failures": known.failures if known else 0,
         "sha": attempt.sha or None if attempt else None,
         "commit_url": links(revision)[1],

@@ -25,6 +25,7 @@ COUNTERS: dict[str, set[str]] = {
 GAUGES: dict[str, set[str]] = {
     "watcher_targets": {"kind", "status"},
     "watcher_targets_blocked": {"kind"},
+    "watcher_incidents_open": {"kind"},
     "watcher_targets_stalled": {"kind"},
     "watcher_targets_unreadable": {"kind"},
     "watcher_outbox_pending": {"sink"},
@@ -40,6 +41,7 @@ HISTOGRAMS: dict[str, set[str]] = {
     "watcher_poll_duration_seconds": ENDPOINT,
     "watcher_schedule_lag_seconds": ENDPOINT,
     "watcher_detection_seconds": set(),
+    "watcher_restore_seconds": set(),
     "watcher_delivery_seconds": {"sink"},
 }
 OF_THE_PROCESS = ("process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_cpu_seconds_total")

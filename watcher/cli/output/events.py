@@ -11,8 +11,9 @@ import click
 from rich.text import Text
 
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, UNLIMITED, WARNING, console
+from watcher.core.incidents import State
 from watcher.core.model import FAILED
-from watcher.messages.phrases import moment
+from watcher.messages.phrases import length, moment
 from watcher.util.redaction import printable
 from watcher.util.units import format_duration
 
@@ -106,5 +107,9 @@ def _notes(event: dict[str, Any]) -> Iterator[str | None]:
         yield f"after {format_duration(max(0.1, round(data['lasted_seconds'], 1)))}"
     elif "error" in data:
         yield f"{data['error']['code']}: {data['error']['message']}"
+    incident = data.get("incident")
+    if incident is not None and incident["state"] != State.ONGOING:
+        lasted = incident["duration_seconds"]
+        yield "incident opened" if lasted is None else f"incident resolved after {length(lasted)}"
     if "muted" in data:
         yield f"muted: {data['muted']['reason']}" if data["muted"]["reason"] else "muted"

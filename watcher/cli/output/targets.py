@@ -8,6 +8,7 @@ from rich.text import Text
 
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, Table, console
 from watcher.core.events import target_to_json
+from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
@@ -79,6 +80,7 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
         "blockers": [blocker_to_json(blocker) for blocker in (record.blockers if record else ())],
         "consecutive_failures": known.failures if known else 0,
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
+        "incident": open_to_json(record),
         "sequence": record.sequence if record else 0,
         "error": None if outage is None else {"code": outage.code, "message": outage.message},
     }
