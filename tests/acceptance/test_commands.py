@@ -121,6 +121,19 @@ async def test_validate_shows_the_load(alone: Site) -> None:
     assert (told["http"], "not served: `http` is off" in printed) == (None, True)
 
 
+async def test_validate_warns_of_a_pager_that_is_better_served_by_a_sink_of_its_own(alone: Site) -> None:
+    urls = f"['pagerduty://{'k' * 32}@{'a' * 20}', 'opsgenie://hush-hush-key', 'json://example.com']"
+    alone.configure((NETWORK,), f"sinks: [{{name: pagers, type: notify, urls: {urls}}}]")
+    code, printed, said = await alone.run("validate")
+    warnings = [line for line in printed.splitlines() if line.startswith("Warning: ")]
+    assert (code, said, len(warnings)) == (0, "", 2)
+    assert warnings[0].startswith("Warning: sink pagers: pagerduty:// opens an alert for each event")
+    assert "use a sink of type jsm" in warnings[1]
+    assert "hush" not in printed
+    code, printed, _ = await alone.run("validate", "--json")
+    assert (code, len(json.loads(printed)["warnings"])) == (0, 2)
+
+
 async def test_validate_shows_the_url_of_the_page_and_no_token(alone: Site) -> None:
     alone.configure((NETWORK,), "http: {listen: '[::1]:9090', token: a-token-of-mine}")
     for how in ((), ("--json",)):

@@ -22,10 +22,12 @@ def validate(config: str | None, *, as_json: bool) -> int:
 
     For each account, region and API, shows the calls a second that the polling intervals need, how many `rate_limit`
     allows, and what each further CloudTrail trail costs a month: the first copy of management events is free. If
-    `rate_limit` allows too few calls, shows the shortest interval that is possible.
+    `rate_limit` allows too few calls, shows the shortest interval that is possible. Warns of what another type of sink
+    would do better.
     """
     settings = load_config(config)
     report = settings.loads
+    advice = [f"{sink.name}: {each}" for sink in settings.sinks for each in sink.options.advice()]
     if as_json:
         print_json(
             {
@@ -34,6 +36,7 @@ def validate(config: str | None, *, as_json: bool) -> int:
                 "rules": len(settings.discover),
                 "http": settings.http and settings.http.url,
                 "endpoints": [_to_json(load) for load in report],
+                "warnings": advice,
             }
         )
     else:
@@ -44,6 +47,8 @@ def validate(config: str | None, *, as_json: bool) -> int:
         click.echo(f"{settings.place} is valid: {targets}{more}.")
         where = f"will be served at {settings.http.url}" if settings.http else "are not served: `http` is off"
         click.echo(f"The status page, health checks and metrics {where}.")
+        for each in advice:
+            click.echo(f"Warning: sink {printable(each)}.")
     return 0
 
 

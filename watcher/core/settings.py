@@ -91,6 +91,10 @@ class SinkOptions:
         """Return whether the sink may write to the file: False if that would destroy something else."""
         return True
 
+    def advice(self) -> Iterator[str]:
+        """Yield, for people, what would serve better than a value that is allowed; without secrets."""
+        yield from ()
+
     def preview(self, event: Mapping[str, Any]) -> str:
         """Return the message that people receive for `event`; empty if the sink sends events as they are."""
         return ""

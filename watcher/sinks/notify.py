@@ -13,7 +13,7 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 MAX_REMEMBERED = 10_000
 """Deliveries that a URL is known to have taken, so that another URL's failure does not repeat them there."""
+
+PAGERS = {"pagerduty": "pagerduty", "opsgenie": "jsm"}
+"""The schemes of pagers' URLs, and the types of sinks that serve them better."""
 
 TAKEN = "taken"
 """The result of a send that the receiver accepted."""
@@ -164,7 +167,7 @@ class NotifyOptions(TextOptions):
     urls: list[Annotated[SecretStr, PlainValidator(_apprise_url), text_schema(minLength=1)]] = Field(
         min_length=1, examples=[["${APPRISE_URL}"]]
     )
-    """Apprise URLs, such as mailto://… or pagerduty://…. Secrets: take them from variables."""
+    """Apprise URLs, such as mailto://… or tgram://…. Secrets: take them from variables."""
     template: TextTemplate | None = None
     """The message's text (jinja2). Default: the built-in text."""
     title_template: TextTemplate | None = None
@@ -178,6 +181,12 @@ class NotifyOptions(TextOptions):
         if installed_apprise() is None:
             raise ValueError("a notify sink needs apprise; install watcher with it: pip install '.[notify]'")
         return value
+
+    def advice(self) -> Iterator[str]:
+        schemes = {url.get_secret_value().partition(":")[0].lower() for url in self.urls}
+        for scheme, type_ in PAGERS.items():
+            if scheme in schemes:
+                yield f"{scheme}:// opens an alert for each event, and closes none; use a sink of type {type_}"
 
     def preview(self, event: Mapping[str, Any]) -> str:
         """Return the title and the text of the message."""
