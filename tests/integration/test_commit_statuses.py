@@ -31,6 +31,7 @@ from tests.support.git_hosts import Bitbucket, GitHost, GitHub, GitLab, reply
 from watcher.core.diff import Reason
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED
 from watcher.core.ports import SendOutcome, Verdict
+from watcher.core.stamps import stamped
 from watcher.errors import SinkError
 from watcher.sinks.bitbucket import BitbucketOptions
 from watcher.sinks.commit_status import StatusOptions, shortened, status_of
@@ -97,6 +98,18 @@ async def test_a_commits_status_follows_its_attempts_to_the_end(name: str, state
     assert failed["description"] == "Failed to parse schema.yaml: line 14"
     assert PAGE in (failed.get("target_url"), failed.get("url"))
     assert CONTEXT.lower() in (failed.get("context", "").lower(), failed.get("name", "").lower())
+
+
+async def test_the_links_of_recorded_events_are_used() -> None:
+    host = GitHub(REPOSITORY)
+    event = sync(attempt(FAILED, "No", repositoryProvider="GITHUB_ENTERPRISE"))
+    urls = ["https://watcher.example.com/ops", None]
+    await sent("github", host, [stamped(event, public_url=url) for url in urls])
+    (kept,) = host.statuses.values()
+    assert [each["target_url"] for each in kept] == [
+        f"https://watcher.example.com/ops/targets/{WEB.id}",
+        "https://eu-west-1.console.aws.amazon.com/proton/home?region=eu-west-1#/templates/services/detail/web",
+    ]
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,8 @@ from watcher.core.settings import Config, Retry, SinkSettings
 from watcher.delivery.explain import explain
 
 SUBJECT = "default/us-east-1/stack/network"
-BODY = '{"data": {"target": {"labels": {"team": "platform"}}}}'
+TARGET = {"id": SUBJECT, "kind": "stack", "region": "us-east-1", "name": "network", "labels": {"team": "platform"}}
+BODY = json.dumps({"data": {"target": TARGET}})
 EVENT = Event("e1", "watcher.sync.succeeded", SUBJECT, rfc3339(minute(0)), BODY)
 WAITING, SENT, DEAD, DROPPED = DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.DROPPED
 
