@@ -37,7 +37,7 @@ class Workspace:
     def answer(self, request: Received) -> Reply:
         """Take one request: errors of a method have the status 200."""
         assert request.method == "POST"
-        assert request.headers["Content-Type"] == "application/json; charset=utf-8"
+        assert request.headers["Content-Type"].replace(" ", "") == "application/json;charset=utf-8"
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return answer(error="invalid_auth")
         form = json.loads(request.body)
