@@ -81,6 +81,20 @@ async def test_stacks_of_a_repository_that_disappears_are_polled_each_interval(w
     await settled(watch)
 
 
+async def test_a_repository_that_is_denied_while_its_stacks_answer_is_no_outage(simulator: Simulator) -> None:
+    rarely = [a_stack(name, **{**PACE, "interval": 1.0}) for name in ("cart", "till")]
+    simulator.world.fault(None, "access_denied", operation="GetRepositorySyncStatus")
+    async with running(simulator, a_config(simulator.url, rarely)) as watch:
+        for target in rarely:
+            watch.show(target, "SUCCEEDED", -60)
+        await watch.until(lambda: calls(watch)["repository"] >= 30 and calls(watch)["stack"] >= 4)
+        assert watch.kinds() == []
+        simulator.world.fault(None, "access_denied")
+        await watch.until(lambda: watch.kinds() == ["endpoint.unreadable"])
+        simulator.world.clear()
+        await watch.until(lambda: watch.kinds()[1:] == ["endpoint.readable"])
+
+
 async def test_a_repository_that_is_a_target_as_well_has_its_events(simulator: Simulator) -> None:
     async with running(simulator, a_config(simulator.url, [CART, TILL, SOURCE])) as watch:
         for target in (SOURCE, CART, TILL):

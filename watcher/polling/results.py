@@ -140,7 +140,10 @@ class PollResults:
         polls.streak = streak = lengthen_target(polls.streak, error, now, answers=self._answers)
         if streak.failures == 1 and target.id in self._targets:
             self._log.warning("poll.failed", target=target.id, code=error.code, error=error.message)
-        await self._note_endpoint(None if is_answer(error) else error, now)
+        if is_answer(error):
+            await self._note_endpoint(None, now)
+        elif target.id in self._targets:  # the call that asks for a repository may be denied while its stacks answer
+            await self._note_endpoint(error, now)
         if self.endpoint_unreadable or target.id not in self._targets:
             return  # one cause is one event
         before = self._recorder.record_of(target.id)
