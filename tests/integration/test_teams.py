@@ -100,7 +100,7 @@ async def test_a_reminder_says_so_and_a_group_is_one_message() -> None:
     assert "FAILED (reminder 3): " in team.cards[0]["body"][0]["text"]
     assert len(outcomes) == 30
     assert "FAILED: 30 targets" in team.cards[1]["body"][0]["text"]
-    assert "actions" not in team.cards[1]
+    assert [action["title"] for action in team.cards[1]["actions"]] == ["Commit", "Repository"]
 
 
 async def test_text_of_aws_is_shown_literally() -> None:

@@ -49,5 +49,5 @@ def test_a_slack_message_equals_its_snapshot(name: str) -> None:
 def test_a_card_equals_its_snapshot(name: str) -> None:
     events = bodies(*EVENTS[name])
     message = message_of(events)
-    made = card(message, links_of(events[0], message.facts))
+    made = card(message, links_of(events[0] if len(events) == 1 else {}, message.facts))
     assert is_as_kept(SNAPSHOTS / f"{name}.card.json", json.dumps(made, indent=1, ensure_ascii=False) + "\n")
