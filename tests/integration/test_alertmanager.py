@@ -201,6 +201,14 @@ async def test_an_event_is_delivered_when_one_member_accepted_it(statuses: tuple
     assert all(str(status) in outcome.text for status in statuses)
 
 
+async def test_a_repetition_that_is_refused_keeps_none_of_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.sinks.alertmanager.MAX_ALERTS", 1)
+    async with receiver_of(Reply(400)) as receiver, sink_to(receiver.url("")) as sink:
+        with pytest.raises(SinkError, match="400"):
+            await sink.resend([delivery(FAILED_EVENT), delivery(FAILED_AGAIN)])
+    assert len(receiver.received) == 2
+
+
 async def test_the_sink_is_down_when_no_member_can_be_reached() -> None:
     nobody = Receiver()
     await nobody.start()

@@ -16,6 +16,8 @@ MAX_EVENTS = 100
 MAX_CHARACTERS = 4_000_000
 """Characters of the events that are read at a time."""
 
+_TOLD = (DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.DEAD)
+
 
 async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> Delivery:
     """Return the delivery with what its sink wants to know of the incident before (`Limits`).
@@ -39,14 +41,14 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
 async def last_problem(reader: Reader, sink: str, subject: str, incident: str, opened_at: datetime) -> Delivery | None:
     """Return the last problem of an open incident that was for a sink, as a delivery with its opening; None: none was.
 
-    A delivery that waits or became a dead letter counts, too.
+    A delivery that waits or became a dead letter counts, too, but not one that an operator dropped.
     """
     opening = await _opening(reader, subject, incident, opened_at)
     query = EventQuery(target=subject, since=opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
     for number, event in reversed(await reader.events(query)):
         if severity(event.type) is not Severity.ERROR or (_incident(event) or {}).get("id") != incident:
             continue
-        if await reader.deliveries(DeliveryQuery(sink=sink, event_id=event.id, limit=1)):
+        if await reader.deliveries(DeliveryQuery(states=_TOLD, sink=sink, event_id=event.id, limit=1)):
             return Delivery(number, sink, event, opening=opening)
     return None
 

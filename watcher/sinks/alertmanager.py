@@ -68,22 +68,29 @@ class AlertmanagerSink:
             return [SendOutcome(delivery, *await self._post([alert]))]
 
     async def resend(self, deliveries: Sequence[Delivery]) -> None:
+        answers = []
         for start in range(0, len(deliveries), MAX_ALERTS):
             async with self._repeating:
                 now = datetime.now(UTC)
                 alerts = [alert_of(each, now, self.resend_every) for each in deliveries[start : start + MAX_ALERTS]]
-                await self._repeat([alert for alert in alerts if alert["labels"]["incident"] not in self._ended])
+                answers.append(await self._repeat([each for each in alerts if not self._has_ended(each)]))
         now = datetime.now(UTC)
         self._ended = {incident: (until, alert) for incident, (until, alert) in self._ended.items() if until > now}
         ended = [alert for _, alert in self._ended.values()]
         for start in range(0, len(ended), MAX_ALERTS):
-            await self._repeat(ended[start : start + MAX_ALERTS])
+            answers.append(await self._repeat(ended[start : start + MAX_ALERTS]))  # noqa: PERF401  one after the other
+        if refused := [answer for answer in answers if answer]:
+            raise SinkError(refused[0])
 
-    async def _repeat(self, alerts: Sequence[Mapping[str, Any]]) -> None:
-        if alerts:
-            verdict, answer = await self._post(alerts)
-            if verdict is not Verdict.TAKEN:
-                raise SinkError(answer)
+    def _has_ended(self, alert: Mapping[str, Any]) -> bool:
+        return alert["labels"]["incident"] in self._ended
+
+    async def _repeat(self, alerts: Sequence[Mapping[str, Any]]) -> str:
+        """Post alerts; return the answer if no member accepted all of them: it keeps those that are valid."""
+        if not alerts:
+            return ""
+        verdict, answer = await self._post(alerts)
+        return "" if verdict is Verdict.TAKEN else answer
 
     async def close(self) -> None:
         for member in self._members:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.unit.delivery.relaying import House, Scripted, an_event, in_own_time, passed, relaying
 from watcher.core.model import rfc3339
-from watcher.core.ports import Entry, Limits
+from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry, Limits, Verdict
 from watcher.core.state import Incident, Record
 from watcher.delivery.resender import Resender
 from watcher.errors import SinkError
@@ -122,6 +122,19 @@ async def test_a_sink_gets_only_problems_that_were_for_it() -> None:
         await kept.record(4, "opened", "plain", subject="a/b/d")
         await asyncio.sleep(66)
     assert sink.ids() == [("2", "1")]
+
+
+@in_own_time
+async def test_what_an_operator_dropped_is_not_repeated_after_the_next_event() -> None:
+    sink = Forgetful(answer=lambda _: Verdict.LATER)
+    async with resending(sink) as kept:
+        await kept.record(1, "opened", "x")
+        (waiting,) = await kept.house.store.due("x", 1)
+        dropped = DeliveryOutcome(waiting, DeliveryState.DROPPED, "by an operator")
+        await kept.house.store.settle([dropped], kept.house.clock.now())
+        await kept.record(2, "ongoing")
+        await asyncio.sleep(66)
+    assert sink.ids() == []
 
 
 @in_own_time
