@@ -34,7 +34,8 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
     known = record.known if record else None
     attempt = known.attempt if known else None
     blockers = record.blockers if record else ()
-    revision, found = (attempt.target_revision if attempt else None) or {}, target.found or {}
+    revision = (attempt.target_revision if attempt else None) or {}
+    facts = {**(target.found or {}), **dict(target.identity)}
     status, since = reported(record)
     note = connection_note(status or "") if record and record.connection else reason_of(attempt, blockers)
     return {
@@ -53,8 +54,8 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "consecutive_failures": known.failures if known else 0,
         "sha": attempt.sha or None if attempt else None,
         "commit_url": links(revision)[1],
-        "repository": repository_name(revision) or found.get("repository"),
-        "branch": revision.get("branch") or found.get("branch"),
+        "repository": repository_name(revision) or facts.get("repository"),
+        "branch": revision.get("branch") or facts.get("branch"),
         "note": redacted_excerpt(note, MAX_NOTE_BYTES),
         "active": active(known),
     }
