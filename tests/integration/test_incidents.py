@@ -12,8 +12,8 @@ from tests.support.simulator import Simulator
 from watcher.cli.output.events import event_text
 from watcher.cli.output.targets import record_to_json
 from watcher.core.event_ids import incident_id
-from watcher.core.model import Target, parse_rfc3339
-from watcher.core.settings import Config
+from watcher.core.model import Severity, Target, parse_rfc3339
+from watcher.core.settings import Config, Mute, SinkSettings
 from watcher.errors import StoreError
 from watcher.web.views import committed_row
 
@@ -79,6 +79,21 @@ async def test_an_incident_goes_on_after_a_restart(simulator: Simulator, both: C
         (success,) = await watch.events(1)
     assert success["data"]["incident"]["id"] == failure["data"]["incident"]["id"]
     assert success["data"]["incident"]["state"] == "resolved"
+
+
+async def test_a_sink_of_errors_alone_is_told_of_the_end_after_a_restart_with_other_filters_and_a_mute(
+    simulator: Simulator, both: Config
+) -> None:
+    errors = replace(both, sinks=(SinkSettings("stdout", "stdout", min_severity=Severity.ERROR),))
+    async with running(simulator, errors) as watch:
+        await fails(watch)
+    elsewhere = (SinkSettings("stdout", "stdout", targets=("nowhere/*",)),)
+    async with running(simulator, replace(both, sinks=elsewhere, mutes=(Mute(),))) as watch:
+        watch.show(NETWORK, "SUCCEEDED", 2)
+        await watch.events(1)
+        watch.show(NETWORK, "SUCCEEDED", 3)
+        await watch.events(1)
+    assert incidents(watch) == [("sync.succeeded", "resolved")]
 
 
 async def test_metrics_rows_and_status_have_the_open_incidents_and_how_long_others_lasted(

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 ROUTABLE = (*EVENT_TYPES, TEST_EVENT)
 """The types of events that may be routed."""
 
-ROUTING = frozenset({"events", "targets", "labels", "min_severity", "remind_every", "give_up_after", "replay_from"})
+ROUTING = frozenset(
+    {"events", "targets", "labels", "min_severity", "send_resolved", "remind_every", "give_up_after", "replay_from"}
+)
 """The keys that do not concern the sink itself: it need not be replaced when they change."""
 
 
@@ -61,6 +63,8 @@ class SinkModel(SinkOptions, StrictModel):
     """Send only events of targets that have all of these labels."""
     min_severity: MinSeverity = Severity.INFO
     """`error`: send only what went wrong (failed, stalled, blocked, …); `info`: send all events."""
+    send_resolved: fields.Boolean = True
+    """Send the end of an incident if the sink was sent its problem, whatever the keys above and mutes say."""
     remind_every: fields.Interval | None = Field(default=None, examples=["4h"])
     """Send the last error of a target again at this interval until it is over. Default: send it once."""
     give_up_after: GiveUpAfter = lasting("24h")

@@ -24,6 +24,23 @@ def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
     return tuple(sink.name for sink in sinks if why_not(sink, event.type, event.subject, labels) is None)
 
 
+def route_end(told: Iterable[str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
+    """Return the sinks that the event which resolves an incident is for because they were `told` of its problems.
+
+    Neither their filters nor a mute keep them from it, but `send_resolved: false` does.
+    """
+    names = set(told)
+    return tuple(sink.name for sink in sinks if sink.name in names and sink.send_resolved)
+
+
+def told_by_routing(
+    event_types: Iterable[str], subject: str, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
+) -> tuple[str, ...]:
+    """Return the sinks that an event of one of these types is for: who was told, if that was not recorded."""
+    types = tuple(event_types)
+    return tuple(sink.name for sink in sinks if any(why_not(sink, each, subject, labels) is None for each in types))
+
+
 def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[str, str]) -> str | None:
     """Return why an event of this type and subject is not for `sink`; None: it is."""
     if not _let_through(sink.events, event_type):

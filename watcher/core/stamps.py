@@ -27,7 +27,7 @@ def stamped(
         event: what happened.
         incident: what it means for the incident of its subject; None: it has none.
         public_url: where people reach the page, for the links.
-        mute: marks it in `data.muted` as recorded and not sent.
+        mute: marks it in `data.muted` as recorded and not sent, unless it ends an incident.
         traceparent: the extension attribute of this name, for the span of the poll.
     """
     form = json.loads(event.body)

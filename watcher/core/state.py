@@ -93,6 +93,8 @@ class Incident:
     """The problems that hold, in the order in which they began."""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The labels of its target, for the event that reports its removal if the configuration has it no more."""
+    told: tuple[str, ...] | None = None
+    """The sinks that its problem events were routed to; None: an earlier version did not record that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ def load(text: str, subject: str = "") -> Record:
     form.setdefault("connection", None)  # added to form 1 later
     has_incident = "incident" in form  # added to form 1 later
     form.setdefault("incident", None)
+    if isinstance(form["incident"], dict):
+        form["incident"].setdefault("told", None)
     check(form, _FORM, name)
     record: Record = _RECORD.read(form)
     if not has_incident and (opening := opening_of(subject, record)) is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.incidents import State
 from watcher.core.model import for_people, parse_rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.routing import labels_of, why_not
@@ -43,7 +44,11 @@ def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) 
     for name, each in by_sink.items():
         if name in configured and all(delivery.reminder for delivery in each):
             found.append(_without_delivery(configured[name], event, data))
-        found += [Explanation(name, delivery.state.value, _why(delivery), delivery) for delivery in each]
+        owed = name in configured and _is_owed(configured[name], event, data)
+        found += [
+            Explanation(name, delivery.state.value, _why(delivery, owed=owed and not delivery.reminder), delivery)
+            for delivery in each
+        ]
     return found
 
 
@@ -66,7 +71,20 @@ def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any])
     return Explanation(sink.name, "not there yet", f"the sink did not exist yet, or had another configuration; {hint}")
 
 
-def _why(delivery: DeliveryRecord) -> str:
+def _is_owed(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> bool:
+    """Whether `sink` has an event only because it was told of the problems of the incident that the event resolves."""
+    if (data.get("incident") or {}).get("state") != State.RESOLVED:
+        return False
+    return "muted" in data or why_not(sink, event.type, event.subject, labels_of(data)) is not None
+
+
+def _why(delivery: DeliveryRecord, *, owed: bool) -> str:
+    """Return what became of a delivery; `owed`: it was told of the problem, and so of its end."""
+    told, text = "it was told of the problem, and so of its end", _response(delivery)
+    return "; ".join(part for part in (told if owed else "", text) if part)
+
+
+def _response(delivery: DeliveryRecord) -> str:
     answer = delivery.answer or ""
     match delivery.state:
         case DeliveryState.WAITING:

@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from watcher.core import blockers, connections
 from watcher.core.diff import Comparison, diff
 from watcher.core.events import Event, blocker_event, connection_event, outage_event, removal_event, sync_event
-from watcher.core.incidents import steps
+from watcher.core.incidents import BEGUN_BY, State, steps
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
-from watcher.core.routing import muted_by, route
+from watcher.core.routing import muted_by, route, route_end, told_by_routing
 from watcher.core.settings import Config
 from watcher.core.stamps import stamped
-from watcher.core.state import Known, Record, forgotten
+from watcher.core.state import Incident, Known, Record, forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +125,33 @@ def entry_of(
 ) -> Entry:
     """Return the entry that records `observation`, with the incident of each event, and the sinks that it is for.
 
-    An event that is muted at `now` is marked as muted, and is for no sink.
+    An event that is muted at `now` is marked as muted, and is for no sink; but the event that resolves an incident is
+    for each sink that was told of it, whatever the filters of the sink and the mutes say.
     """
     record, incident = observation.record, before.incident
+    told = _told(subject, incident, labels, config)
     addressed: list[tuple[Event, Sequence[str]]] = []
     following = steps(incident, observation.events, labels=labels, blocked=bool(record.blockers))
     for event, step in zip(observation.events, following, strict=True):
         mute = muted_by(config.mutes, event.type, event.subject, now)
-        sinks = route(event, labels, config.sinks) if mute is None else ()
+        routed = route(event, labels, config.sinks) if mute is None else ()
+        told = () if step is None or step.state is State.OPENED else told
+        if event.type in BEGUN_BY:
+            told = (*told, *(name for name in routed if name not in told))
+        ended = step is not None and step.state is State.RESOLVED
+        owed = route_end(told, config.sinks) if ended else ()
+        sinks = tuple(sink.name for sink in config.sinks if sink.name in routed or sink.name in owed)
         made = stamped(event, incident=step, public_url=config.public_url, mute=mute, traceparent=traceparent)
         addressed.append((made, sinks))
         incident = step.open if step else None
+    if incident is not None and observation.events:
+        incident = replace(incident, told=told)
     return Entry(subject, replace(record, incident=incident), addressed, before)
+
+
+def _told(subject: str, incident: Incident | None, labels: Mapping[str, str], config: Config) -> tuple[str, ...]:
+    """Return the sinks that were told of the problems of an open incident."""
+    if incident is None or incident.told is not None:
+        return () if incident is None or incident.told is None else incident.told
+    types = [event_type for event_type, problem in BEGUN_BY.items() if problem in incident.problems]
+    return told_by_routing(types, subject, labels, config.sinks)

@@ -11,9 +11,12 @@ import pytest
 from tests.support.event_samples import muted
 from tests.unit.conftest import minute
 from watcher.core.events import Event
+from watcher.core.incidents import State, Step
 from watcher.core.model import Severity, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
-from watcher.core.settings import Config, Retry, SinkSettings
+from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.stamps import stamped
+from watcher.core.state import Incident
 from watcher.delivery.explain import explain
 
 SUBJECT = "default/us-east-1/stack/network"
@@ -117,6 +120,20 @@ def test_each_reminder_has_a_row_also_if_the_event_was_muted() -> None:
     ]
     told = explain(muted(EVENT, "quiet", None), again, config)
     assert [(each.state, each.why) for each in told][:2] == [("muted", "quiet"), ("sent", "200 OK")]
+
+
+@pytest.mark.parametrize("mute", [None, Mute(reason="quiet")])
+def test_the_end_of_an_incident_that_a_sink_has_for_the_problem_alone_says_so(mute: Mute | None) -> None:
+    config = config_of(SinkSettings("ops", "webhook", events=("*.failed",)), SinkSettings("all", "webhook"))
+    end = Step(State.RESOLVED, Incident("7", minute(0), ("failed",)), minute(1))
+    told = explain(
+        stamped(EVENT, incident=end, mute=mute),
+        [a_delivery(SENT, "200 OK"), *([] if mute else [a_delivery(SENT, "200 OK", sink="all")])],
+        config,
+    )
+    owed = "it was told of the problem, and so of its end; 200 OK"
+    other = ("all", "muted", "quiet") if mute else ("all", "sent", "200 OK")
+    assert [(each.sink, each.state, each.why) for each in told] == [("ops", "sent", owed), other]
 
 
 def test_configured_sinks_come_first_then_removed_ones() -> None:

@@ -248,12 +248,13 @@ def two_changes() -> Observation:
 def test_an_entry_has_the_record_the_one_before_and_the_sinks_of_each_event(two: Observation) -> None:
     made = entry(two)
     success, failure = two.events
-    incident = Incident(incident_id(failure.id), minute(5), ("failed",), TARGET.labels)
+    opened = Incident(incident_id(failure.id), minute(5), ("failed",), TARGET.labels)
+    incident = replace(opened, told=("all", "errors", "platform"))
     record = replace(two.record, incident=incident)
     assert (made.subject, made.record, made.follows) == (TARGET.id, record, Record(FAILING, 7))
     assert list(made.events) == [
         (stamped(success), ("all", "platform")),
-        (stamped(failure, incident=Step(State.OPENED, incident)), ("all", "errors", "platform")),
+        (stamped(failure, incident=Step(State.OPENED, opened)), ("all", "errors", "platform")),
     ]
 
 
@@ -281,7 +282,8 @@ def test_an_entry_with_the_end_of_the_last_problem_has_no_incident_in_its_record
 def test_an_incident_that_goes_on_keeps_the_labels_with_which_it_opened() -> None:
     held = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), {"team": "before"}))
     observation, _ = observe_answer(TARGET, held, a_snapshot(an_attempt(3, FAILED)), minute(5))
-    assert entry(observation, before=held).record.incident == held.incident
+    after = entry(observation, before=held).record.incident
+    assert after == replace(held.incident, told=("all", "errors", "platform"))  # type: ignore[type-var]
 
 
 def test_a_muted_event_opens_an_incident_all_the_same(two: Observation) -> None:
@@ -327,3 +329,42 @@ def test_the_settings_of_a_target_decide_when_it_is_stalled() -> None:
     patient = replace(TARGET, stalled_after=timedelta(hours=2).total_seconds())
     observation, _ = observe_answer(patient, Record(known), a_snapshot(an_attempt(1, IN_PROGRESS)), minute(30))
     assert observation.events == ()
+
+
+HELD = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), told=("errors", "others", "renamed")))
+SUCCESS = observe_answer(TARGET, HELD, a_snapshot(an_attempt(3, SUCCEEDED)), minute(5))[0]
+
+
+def sinks_of_end(*mutes: Mute, sinks: tuple[SinkSettings, ...] = SINKS, before: Record = HELD) -> tuple[str, ...]:
+    made = entry_of(
+        TARGET.id, before, SUCCESS, minute(5), labels=TARGET.labels, traceparent=None,
+        config=Config("watcher.yaml", {}, (), Retry(), 3, sinks, "memory://", None, 1.0, 1.0, mutes),
+    )  # fmt: skip
+    ((_, names),) = made.events
+    return tuple(names)
+
+
+def test_whoever_was_told_of_a_problem_is_told_of_its_end_whatever_its_filters_say() -> None:
+    assert sinks_of_end() == ("all", "errors", "platform", "others")
+
+
+def test_a_mute_keeps_the_end_of_a_problem_from_those_alone_that_were_not_told_of_it() -> None:
+    assert sinks_of_end(Mute()) == ("errors", "others")
+
+
+def test_a_sink_without_send_resolved_is_told_of_an_end_by_its_filters_alone() -> None:
+    assert sinks_of_end(sinks=tuple(replace(each, send_resolved=False) for each in SINKS)) == ("all", "platform")
+
+
+def test_who_was_told_of_an_incident_of_an_earlier_version_is_known_from_the_present_filters() -> None:
+    assert HELD.incident is not None
+    earlier = replace(HELD, incident=replace(HELD.incident, told=None))
+    assert sinks_of_end(Mute(), before=earlier) == ("all", "errors", "platform")
+
+
+def test_a_problem_that_was_muted_from_beginning_to_end_reaches_nobody() -> None:
+    observation, _ = observe_answer(TARGET, Record(), a_snapshot(an_attempt(3, FAILED)), minute(5))
+    muted_before = entry(observation, Mute(), before=Record()).record
+    assert muted_before.incident is not None
+    assert muted_before.incident.told == ()
+    assert sinks_of_end(Mute(), before=muted_before) == ()
