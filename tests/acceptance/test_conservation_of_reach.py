@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.support.installed_command import Child, Site
 
 SIDE_BY_SIDE = 2
-KILLS = 6
+KILLS = 5
 """Of each daemon."""
 SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 REGIONS = (REGION, "eu-west-1")
@@ -54,8 +54,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_nothing_is_lost_of_what_is_discovered_when_the_daemon_is_killed(places: Places) -> None:
-    """Two daemons with a state file each, six SIGKILLs each."""
-    await conserve(places, seed=2026, seconds=14.0, kills=KILLS)
+    """Two daemons with a state file each, five SIGKILLs each."""
+    await conserve(places, seed=2026, seconds=12.0, kills=KILLS)
 
 
 @pytest.mark.soak

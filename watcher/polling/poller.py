@@ -73,8 +73,11 @@ class Poller:
 
         With no targets and no listings `run` ends as soon as the polls under way are over.
         """
-        previous = self.endpoint
+        previous, before = self.endpoint, self._targets
         self._configure(endpoint, targets, config)
+        if endpoint is previous and self._targets == before:
+            self._changed.set()
+            return  # what discovery finds changes one of many endpoints
         gone = self._planner.reconfigure(targets, endpoint.rate_limiter.allowed)
         self._results.forget(gone)
         self.blockers.forget(gone)
