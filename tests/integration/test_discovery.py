@@ -256,22 +256,6 @@ async def test_a_repository_that_disappears_takes_its_stacks_with_it_after_three
         assert removed["subject"] == "default/us-east-1/stack/b"
 
 
-async def test_a_removed_stack_is_forgotten_and_first_observed_again_when_it_is_found_again() -> None:
-    shop = a_subject("shop", absent=(Span(10, 20),))
-    async with simulated(stacks(shop)) as house, running(house.simulator, house.config()) as watch:
-        await watch.until(lambda: names(watch) == {"shop"})
-        watch.show(a_stack("shop"), "FAILED", 1)
-        await watch.until(lambda: watch.kinds() == ["sync.failed"])
-        house.moment[0] = 10
-        await watch.until(lambda: watch.kinds()[1:] == ["target.removed"])
-        await watch.until(lambda: watch.app.recorder.record_of(a_stack("shop").id).known is None)
-        house.moment[0] = 20
-        await watch.until(lambda: sorted(watch.kinds()[2:]) == ["sync.failed", "target.discovered"])
-        first, *_, again = [event for event in watch.caught.events if event["type"] == "watcher.sync.failed"]
-        assert again["data"]["first_seen"] is True
-        assert again["id"] == first["id"]
-
-
 async def test_a_restart_continues_with_the_kept_listing(tmp_path: Path) -> None:
     state = f"sqlite:///{tmp_path / 'watcher.db'}"
     late = a_subject("late", absent=(Span(0, 10),))
@@ -410,7 +394,7 @@ async def test_daemons_of_one_table_watch_what_either_finds_and_each_event_comes
     where = await made(address(ministack.url, leases=True))
     state = f"dynamodb://{where.table}?region=us-east-1&endpoint_url={quote(ministack.url, safe='')}&leases=on&term=5s"
     regions = ("us-east-1", "us-west-2", "eu-west-1", "eu-north-1")
-    late = a_subject("late", absent=(Span(0, 10),))
+    late = a_subject("late", absent=(Span(0, 10), Span(20)))
     async with simulated(stacks("a", late)) as house:
         account = Account("default", regions, endpoint_url=house.simulator.url, rate_limit=RateLimit(200, 10))
         everywhere = replace(rule(), places=tuple(("default", region) for region in regions))
@@ -432,6 +416,14 @@ async def test_daemons_of_one_table_watch_what_either_finds_and_each_event_comes
             assert found(one) == both
             told = [event["subject"] for each in (one, two) for event in each.caught.events]
             assert sorted(told) == [f"default/{region}/stack/late" for region in sorted(regions)]
+            # A daemon that comes back takes over listings in the middle of the three that must miss a target.
+            house.moment[0] = 20
+            async with running(house.simulator, config) as three:
+                await three.until(lambda: bool(three.app.polling.endpoints))
+                await one.until(lambda: found(one) == found(three) == first)
+                gone = [event for each in (one, three) for event in each.caught.events if "removed" in event["type"]]
+                assert sorted(event["subject"] for event in gone) == sorted(told)
+                assert {event["data"]["sequence"] for event in gone} == {2}
 
 
 async def test_a_failed_target_that_is_no_longer_listed_ends_its_incident_and_is_first_observed_again_when_found() -> (
