@@ -9,7 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import a_config, a_stack, a_template, running
 from tests.unit.monitoring.exposed import EXPOSED, OF_THE_PROCESS, OUTCOMES, STATUSES
+from watcher.core.settings import DiscoverRule
 from watcher.observability import metrics
+from watcher.sources.codeconnections import STACK
 
 if TYPE_CHECKING:
     from tests.support.simulator import Simulator
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 async def test_the_series_that_are_relied_on_are_those_that_are_exposed(simulator: Simulator) -> None:
     """By name and label, after polls, an event and a delivery; nothing of its own is missing from the list either."""
     targets = [a_stack(), a_template()]
-    async with running(simulator, a_config(simulator.url, targets)) as watch:
+    rule = DiscoverRule((STACK,), (("default", "us-east-1"),), match=("none-*",))
+    async with running(simulator, a_config(simulator.url, targets, discover=(rule,))) as watch:
         watch.show(targets[0], "FAILED", 1)
         watch.show(targets[1], "SUCCEEDED", 1)
         await watch.events(1)

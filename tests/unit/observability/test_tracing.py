@@ -169,7 +169,7 @@ def test_an_event_keeps_the_poll_that_saw_it_only_where_that_is_traced(kept: InM
     Draft202012Validator(event_schema(KINDS)).validate(kept_form)
     context = kept_form.pop("traceparent")
     assert context.startswith(f"00-{poll.context.trace_id:032x}-{poll.context.span_id:016x}-0")
-    assert kept_form == json.loads(event.body)
+    assert kept_form == json.loads(stamped(event).body)
 
 
 async def test_spans_of_tasks_that_go_on_side_by_side_do_not_mix(kept: InMemorySpanExporter) -> None:
