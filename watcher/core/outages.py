@@ -2,7 +2,8 @@
 
 The target's own are errors about the target (not found, invalid). The endpoint's are credentials, access, throttling,
 the network, server errors and a retired service. An endpoint that fails for one target while it answers for others also
-counts as that target's own: otherwise no event would ever report it.
+counts as that target's own, and not as the endpoint's: otherwise no event would ever report it, or, where an operation
+or a resource is denied, the endpoint would be reported as unreadable and readable again and again.
 """
 
 from dataclasses import dataclass
@@ -50,9 +51,14 @@ def lengthen_target(streak: FailureStreak | None, error: PollFailed, now: dateti
 
     `answers` is how many answers for any target its endpoint has given so far.
     """
-    alone = streak is not None and answers > streak.answers and not error.throttled
+    alone = is_alone(streak, error, answers)
     own = OWN if isinstance(error, TargetUnreadable) else ALONE if alone else 0
     return lengthen(streak, error, now, own=own, answers=answers)
+
+
+def is_alone(streak: FailureStreak | None, error: PollFailed, answers: int) -> bool:
+    """Return whether the endpoint answered for others since the target's last failure, which is the end of `streak`."""
+    return streak is not None and answers > streak.answers and not error.throttled
 
 
 def is_answer(error: PollFailed) -> bool:

@@ -10,7 +10,7 @@ import structlog
 
 from watcher.core.diff import Comparison
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
-from watcher.core.outages import FailureStreak, is_answer, lengthen, lengthen_target
+from watcher.core.outages import FailureStreak, is_alone, is_answer, lengthen, lengthen_target
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.errors import PollFailed
@@ -137,12 +137,13 @@ class PollResults:
         if is_answer(error):
             self.last_answer = now
             self._answers += 1
+        alone = is_alone(polls.streak, error, self._answers)
         polls.streak = streak = lengthen_target(polls.streak, error, now, answers=self._answers)
         if streak.failures == 1 and target.id in self._targets:
             self._log.warning("poll.failed", target=target.id, code=error.code, error=error.message)
         if is_answer(error):
             await self._note_endpoint(None, now)
-        elif target.id in self._targets:  # the call that asks for a repository may be denied while its stacks answer
+        elif target.id in self._targets and not alone:  # a repository may be denied while its stacks answer
             await self._note_endpoint(error, now)
         if self.endpoint_unreadable or target.id not in self._targets:
             return  # one cause is one event
