@@ -191,10 +191,13 @@ async def test_a_muted_event_is_recorded_and_marked_and_not_sent(
     assert site.query("SELECT DISTINCT id FROM delivery JOIN event USING (number)") == [(sent["id"],)]
 
 
-async def test_a_sink_for_errors_gets_only_errors(site: Site, simulator: Simulator, consumers: Consumers) -> None:
+async def test_a_sink_for_errors_gets_errors_and_the_end_of_each_incident_if_it_wants_that(
+    site: Site, simulator: Simulator, consumers: Consumers
+) -> None:
     everything = await consumers("everything")
     errors = await consumers("errors", sound, Wants(), "min_severity: error")
-    configure(site, [NETWORK], everything, errors)
+    only_errors = await consumers("only-errors", sound, Wants(), "min_severity: error, send_resolved: false")
+    configure(site, [NETWORK], everything, errors, only_errors)
     child = await started(site)
     for number, status in enumerate((FAILED, SUCCEEDED, FAILED)):
         show(simulator, NETWORK, status, number)
@@ -202,7 +205,8 @@ async def test_a_sink_for_errors_gets_only_errors(site: Site, simulator: Simulat
     await until_told(child, lambda: site.undelivered() == 0, "all delivered")
     assert await child.stopped() == 0
     assert types(everything) == ["watcher.sync.failed", "watcher.sync.succeeded", "watcher.sync.failed"]
-    assert types(errors) == ["watcher.sync.failed", "watcher.sync.failed"]
+    assert types(errors) == types(everything)
+    assert types(only_errors) == ["watcher.sync.failed", "watcher.sync.failed"]
 
 
 def types(consumer: Consumer) -> list[str]:
