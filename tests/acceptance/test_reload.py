@@ -163,19 +163,25 @@ async def test_targets_come_and_go_and_those_that_stay_notice_nothing(site: Site
     await site.polled(child, 4)
     site.configure((NETWORK, more))
     child.signal(signal.SIGHUP)
-    await until(lambda: len(site.kept()) == 3, "the new one's first observation")
+    await until(lambda: len(site.kept()) == 4, "the new one's first observation, and the end of the other's incident")
     await site.polled(child, 6)
     site.configure((NETWORK, WEB))
     child.signal(signal.SIGHUP)
-    await until(lambda: len(site.kept()) == 4, "the first observation of the one that is back")
+    await until(lambda: len(site.kept()) == 6, "the first observation of the one that is back")
     simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 1))
-    await until(lambda: len(site.kept()) == 5, "the next attempt")
+    await until(lambda: len(site.kept()) == 7, "the next attempt")
     assert await child.stopped() == 0
-    told = [(event["subject"], event["data"]["sequence"], event["data"]["first_seen"]) for event in site.kept()]
-    assert sorted(told[:2]) == [(NETWORK.id, 1, True), (WEB.id, 1, True)]
-    assert told[2:] == [(more.id, 1, True), (WEB.id, 2, True), (NETWORK.id, 2, False)]
+    reported = [
+        (event["subject"], event["data"]["sequence"], event["data"].get("first_seen", event["type"]))
+        for event in site.kept()
+    ]
+    assert sorted(reported[:2]) == [(NETWORK.id, 1, True), (WEB.id, 1, True)]
+    removed = "watcher.target.removed"
+    assert sorted(reported[2:4]) == sorted([(WEB.id, 2, removed), (more.id, 1, True)])
+    assert sorted(reported[4:6]) == sorted([(WEB.id, 3, True), (more.id, 2, removed)])
+    assert reported[6:] == [(NETWORK.id, 2, False)]
     # The same change again is known by its id.
-    assert len({event["id"] for event in site.kept()}) == 4
+    assert len({event["id"] for event in site.kept()}) == 6
     known = "SELECT subject FROM record WHERE forgotten IS NULL ORDER BY subject"
     assert site.query(known) == [(NETWORK.id,), (WEB.id,)]
 
