@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = 1_795_420_800.0
 COMMANDS = (
     "run", "check", "discover", "validate", "status", "events", "events explain", "deliveries", "deliveries retry",
-    "deliveries drop", "test-sink", "schema", "simulate", "demo",
+    "deliveries drop", "route", "test", "test-sink", "schema", "simulate", "demo",
 )  # fmt: skip
 EVENTS = Draft202012Validator(event_schema(KINDS))
 
@@ -56,7 +56,7 @@ stacks:
     "command",
     [
         "run", "validate", "status", "events", "events --config {} explain 1", "deliveries drop 1 --config {}",
-        "test-sink ops",
+        "route --type sync.failed --target a/b/stack/c", "test routing.yaml", "test-sink ops",
     ],
 )  # fmt: skip
 async def test_a_wrong_configuration_names_every_fault_with_its_place(alone: Site, command: str) -> None:

@@ -40,6 +40,8 @@ COMMANDS = {
     "events": "Show recorded events, oldest first.",
     "deliveries": "Show the pending deliveries and dead letters of each sink, oldest first.",
     "state": "Create, export or import the state store.",
+    "route": "Show which sinks would get an event, and why.",
+    "test": "Check the routing against a list of events and the sinks that must get them.",
     "test-sink": "Send a test event to a sink now and show the result.",
     "schema": "Print the JSON Schema of the configuration, or of the events with --event.",
     "simulate": "Simulate the AWS sync-status APIs on this machine.",
@@ -48,7 +50,7 @@ COMMANDS = {
 }
 """The line of each command in `watcher --help`: the first sentence of its own help."""
 
-MODULES = {"test-sink": "sink_test"}
+MODULES = {"test": "routing_test", "test-sink": "sink_test"}
 """The module of a command, and its function there, where it is not named as the command."""
 
 

@@ -9,6 +9,7 @@ import click
 
 from watcher.aws.sessions import Sessions
 from watcher.cli.options import config_option, examples, load_config, refuse_unknown_sink, verbose_option
+from watcher.cli.output.console import safe
 from watcher.cli.running import run_to_end
 from watcher.core.events import trial_event
 from watcher.core.ports import Delivery, SendOutcome, Verdict
@@ -16,7 +17,6 @@ from watcher.core.settings import SinkSettings
 from watcher.errors import ServiceUnreachable, SinkError
 from watcher.observability import logs
 from watcher.util.clock import SystemClock
-from watcher.util.redaction import printable, redact
 from watcher.util.units import format_duration
 
 
@@ -38,13 +38,13 @@ def sink_test(config: str | None, name: str, *, verbose: bool) -> int:
     # What a sink writes to stdout stands there alone.
     err = sink.options.prints
     if message := sink.options.preview(json.loads(event.body)):
-        click.echo(_safe(indent(message, "  ")), err=err)
+        click.echo(safe(indent(message, "  ")), err=err)
     outcome = run_to_end(_send(sink, Delivery(0, name, event, now.timestamp())))
     what = f"{name} ({sink.type})"
     if outcome.verdict is not Verdict.TAKEN:
         how = "rejected" if outcome.verdict is Verdict.NEVER else "did not accept"
-        raise ServiceUnreachable(_safe(f"{what} {how} the test event: {outcome.text}"))
-    click.echo(_safe(f"{what} accepted the test event: {outcome.text}"), err=err)
+        raise ServiceUnreachable(safe(f"{what} {how} the test event: {outcome.text}"))
+    click.echo(safe(f"{what} accepted the test event: {outcome.text}"), err=err)
     return 0
 
 
@@ -57,12 +57,7 @@ async def _send(settings: SinkSettings, delivery: Delivery) -> SendOutcome:
     except TimeoutError:
         raise ServiceUnreachable(f"{what} did not respond within {format_duration(deadline)}") from None
     except SinkError as error:
-        raise ServiceUnreachable(_safe(f"{what} did not accept the test event: {error}")) from error
+        raise ServiceUnreachable(safe(f"{what} did not accept the test event: {error}")) from error
     finally:
         await sink.close()
     return outcome
-
-
-def _safe(text: str) -> str:
-    """Return `text` without secrets and without what a terminal would act on; its lines stay."""
-    return "\n".join(map(printable, redact(text).split("\n")))

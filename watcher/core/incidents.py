@@ -69,6 +69,11 @@ _ENDED_BY = {
 }
 
 
+def may_resolve(event_type: str) -> bool:
+    """Return whether an event of this type can resolve an incident: a sync's may if it is a new attempt's."""
+    return event_type not in BEGUN_BY and (event_type in _ENDED_BY or event_type.startswith("watcher.sync."))
+
+
 class State(StrEnum):
     """What an event means for the incident that it belongs to."""
 

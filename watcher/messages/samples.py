@@ -15,6 +15,7 @@ from watcher.core.events import (
     outage_event,
     removal_event,
     sync_event,
+    target_to_json,
     trial_event,
 )
 from watcher.core.model import (
@@ -28,7 +29,9 @@ from watcher.core.model import (
     Attempt,
     Blocker,
     EndpointKey,
+    Target,
     extended,
+    path_segment,
 )
 from watcher.core.state import Known, Outage
 from watcher.sources.codeconnections import connection, stack
@@ -104,6 +107,20 @@ def samples() -> tuple[dict[str, Any], ...]:
     reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
     trial = json.loads(trial_event("ops", _after(0)).body)
     return (*synced, *stalled, *blocked, *outages, *discoveries, *removals, *connections, trial, reminder)
+
+
+def sample_of(event_type: str, subject: Target | EndpointKey) -> dict[str, Any]:
+    """Return the sample of a type, as if it were about `subject`: of its kind, if there is a sample of that."""
+    of_type = [each for each in samples() if each["type"] == event_type]
+    event, place = dict(of_type[0]), (path_segment(subject.account), path_segment(subject.region))
+    if isinstance(subject, EndpointKey):
+        where = {"account": subject.account, "region": subject.region, "api": subject.api}
+        event |= {"subject": str(subject), "data": event["data"] | {"endpoint": event["data"]["endpoint"] | where}}
+    else:
+        same_kind = (each for each in of_type if each["data"]["target"]["kind"] == subject.kind.name)
+        event = dict(next(same_kind, event))
+        event |= {"subject": subject.id, "data": event["data"] | {"target": target_to_json(subject)}}
+    return event | {"source": f"/watcher/{'/'.join(place)}"}
 
 
 def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:

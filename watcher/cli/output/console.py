@@ -13,6 +13,8 @@ import click
 from rich import table
 from rich.console import Console
 
+from watcher.util.redaction import printable, redact
+
 UNLIMITED = 100_000
 """Columns of a pipe."""
 
@@ -23,6 +25,11 @@ GOOD, WARNING, CRITICAL, UNKNOWN, CALM = "green", "yellow", "bold red", "magenta
 def print_json(value: Any) -> None:
     """Print one JSON document to stdout."""
     click.echo(json.dumps(value, indent=2))
+
+
+def safe(text: str) -> str:
+    """Return `text` without secrets and without what a terminal would act on; its lines stay."""
+    return "\n".join(map(printable, redact(text).split("\n")))
 
 
 def console() -> Console:

@@ -1,0 +1,114 @@
+"""`route`: which sinks would get an event, and why."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from textwrap import indent
+from typing import TypeVar
+
+import click
+from rich.text import Text
+
+from watcher.cli.options import config_option, examples, json_option, load_config, print_note
+from watcher.cli.output.console import GOOD, Table, print_json, print_table, safe
+from watcher.core.model import Target, rfc3339
+from watcher.core.routing_questions import Question, Routed, answer
+from watcher.core.settings import Config
+from watcher.messages.samples import sample_of
+from watcher.sources.questions import ask, read_event_type, read_subject
+from watcher.util.clock import SystemClock
+from watcher.util.redaction import printable, redact
+
+T = TypeVar("T")
+
+_TARGET = "default/us-east-1/stack/network"
+
+
+@click.command(
+    epilog=examples(
+        f"watcher route --type sync.failed --target {_TARGET}",
+        f"watcher route --type sync.failed --target {_TARGET} --label team=platform --at 2026-12-24T22:00:00Z",
+        "watcher route --type endpoint.unreadable --target default/us-east-1/codeconnections --json",
+    )
+)
+@config_option
+@click.option(
+    "--type", "event_type", metavar="TYPE", required=True, help="The event's type; `watcher.` may be left out."
+)
+@click.option("--target", metavar="ID", required=True, help="The id of a target, or an endpoint: ACCOUNT/REGION/API.")
+@click.option("--label", "labels", metavar="NAME=VALUE", multiple=True, help="A label of the target; can be repeated.")
+@click.option("--at", metavar="TIME", help="When, for mutes; with a time zone, as 2026-11-23T08:00:00Z. Default: now.")
+@json_option
+def route(
+    config: str | None, event_type: str, target: str, labels: Sequence[str], at: str | None, *, as_json: bool
+) -> int:
+    """Show which sinks would get an event, and why.
+
+    Nothing is sent, and neither AWS nor the state is read. The target need not be configured; a target that the
+    configuration lists has its labels, and --label adds to them or replaces them. Below the table are the messages that
+    people would receive, with made-up details.
+    """
+    type_read, subject = _given("--type", read_event_type, event_type), _given("--target", read_subject, target)
+    labels_read = dict(_given("--label", _label, each) for each in labels)
+    moment = _given("--at", _moment, at) if at is not None else SystemClock().now()
+    settings = load_config(config)
+    question = _given("--target", lambda _: ask(settings, type_read, subject, labels_read, moment), target)
+    routed = answer(question, settings)
+    if as_json:
+        print_json(_to_json(question, routed))
+    else:
+        print_table(_table(routed))
+        _print_messages(question, routed)
+    if settings.discover and _may_be_found(question, settings) and any(each.labels for each in settings.sinks):
+        print_note("labels that a rule of `discover` gives to a target are not known here; give them with --label")
+    return 0
+
+
+def _may_be_found(question: Question, settings: Config) -> bool:
+    return isinstance(question.subject, Target) and question.subject_id not in settings.targets_by_id
+
+
+def _given(option: str, read: Callable[[str], T], text: str) -> T:
+    """Return the value of an option, read by a function that raises ValueError."""
+    try:
+        return read(text)
+    except ValueError as error:
+        raise click.BadParameter(printable(str(error)), param_hint=option) from None
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator):
+        raise ValueError(f"{text!r} is not a label; write NAME=VALUE")
+    return name, value
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is not a valid time (example: 2026-11-23T08:00:00Z)") from None
+    raise ValueError(f"{text!r} has no time zone; add Z (for UTC) or an offset such as +01:00")
+
+
+def _to_json(question: Question, routed: Sequence[Routed]) -> dict[str, object]:
+    event = {"type": question.type, "target": question.subject_id, "at": rfc3339(question.at)}
+    sinks = [{"sink": each.sink.name, "sent": each.sent, "why": redact(each.why)} for each in routed]
+    return {"event": event, "sinks": sinks}
+
+
+def _table(routed: Sequence[Routed]) -> Table:
+    table = Table("SINK", "TYPE", "SENT", "NOTE", fold=("SINK", "NOTE"))
+    for each in routed:
+        sent = Text("yes", GOOD) if each.sent else Text("only the end" if each.if_told else "no", "dim")
+        table.add_row(printable(each.sink.name), each.sink.type, sent, printable(redact(each.why)))
+    return table
+
+
+def _print_messages(question: Question, routed: Sequence[Routed]) -> None:
+    event = sample_of(question.type, question.subject)
+    for each in routed:
+        if each.sent and (message := each.sink.options.preview(event)):
+            click.echo(safe(f"\n{each.sink.name} ({each.sink.type}) would show, with other details:\n"))
+            click.echo(safe(indent(message, "  ")))

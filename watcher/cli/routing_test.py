@@ -1,0 +1,57 @@
+"""`test`: whether events are routed as a file expects."""
+
+import click
+
+from watcher.cli.options import config_option, examples, load_config, working_directory
+from watcher.cli.output.console import safe
+from watcher.config.document import read
+from watcher.config.routing_cases import RoutingCase, parse_cases
+from watcher.core.model import rfc3339
+from watcher.core.routing_questions import answer
+from watcher.core.settings import Config
+from watcher.messages.phrases import counted
+from watcher.util.clock import SystemClock
+
+_EXAMPLE = """\b
+The file:
+  - given: {type: sync.failed, target: default/us-east-1/stack/network, labels: {team: platform}}
+    expect: [ops, chat]
+  - given: {type: sync.failed, target: default/us-east-1/stack/network, at: 2026-12-24T22:00:00Z}
+    expect: []
+
+"""
+
+
+@click.command(
+    "test", epilog=_EXAMPLE + examples("watcher test routing.yaml", "watcher test routing.yaml --config prod.yaml")
+)
+@config_option
+@click.argument("file", metavar="FILE")
+def routing_test(config: str | None, file: str) -> int:
+    """Check the routing against a list of events and the sinks that must get them.
+
+    Nothing is sent, and neither AWS nor the state is read. An event without `at` is one of now, for mutes. The filters
+    of the sinks and the mutes decide: that a sink is also told of the end of each problem that it was told of does not
+    count. If an event is routed otherwise, shows each sink that differs and why, and the exit code is 1.
+    """
+    settings = load_config(config)
+    document = read(file, working_directory(), "the file to test with")
+    cases = parse_cases(document, settings, SystemClock().now())
+    differing = [case for case in cases if _print_difference(case, settings)]
+    click.echo(f"{counted(len(cases), 'case')}, {len(differing) or 'none'} routed otherwise than expected.")
+    return 1 if differing else 0
+
+
+def _print_difference(case: RoutingCase, settings: Config) -> bool:
+    """Print the sinks of a case that are not as expected, and return whether there are any."""
+    question = case.question
+    lines = [
+        f"  {'+ ' if each.sent else '- '}{each.sink.name}: {'not expected' if each.sent else 'expected'}; {each.why}"
+        for each in answer(question, settings)
+        if each.sent != (each.sink.name in case.expected)
+    ]
+    if lines:
+        labels = "".join(f" {name}={value}" for name, value in question.labels.items())
+        click.echo(safe(f"{case.place}: {question.type} of {question.subject_id}{labels} at {rfc3339(question.at)}"))
+        click.echo(safe("\n".join(lines)))
+    return bool(lines)

@@ -1,0 +1,82 @@
+"""Answers which sinks an event would reach, and why, by the rules that route in the daemon. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from watcher.core.incidents import may_resolve
+from watcher.core.model import EndpointKey, Severity, Target, for_people
+from watcher.core.routing import muted_by, why_not
+from watcher.core.settings import Config, Mute, SinkSettings
+
+TOLD = "it was told of a problem that this event ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An event that need not have happened."""
+
+    type: str
+    subject: Target | EndpointKey
+    at: datetime
+
+    @property
+    def subject_id(self) -> str:
+        """The subject as events have it."""
+        return self.subject.id if isinstance(self.subject, Target) else str(self.subject)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Those of the target; an endpoint has none."""
+        return self.subject.labels if isinstance(self.subject, Target) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Whether a sink gets the event, and why."""
+
+    sink: SinkSettings
+    sent: bool
+    """By the filters of the sink, and the mutes."""
+    why: str
+    """For people."""
+    if_told: bool = False
+    """Whether the sink gets it, although it is not `sent`, if it was told of a problem that the event ends."""
+
+
+def answer(question: Question, config: Config) -> tuple[Routed, ...]:
+    """Return for each sink, in the order of the configuration, whether it gets the event of `question`.
+
+    Whether an incident is open, and who was told of it, is not known here: a sink that gets the event only then is one
+    that does not get it, with the condition in `why`.
+    """
+    mute = muted_by(config.mutes, question.type, question.subject_id, question.at)
+    return tuple(_routed(sink, question, mute) for sink in config.sinks)
+
+
+def _routed(sink: SinkSettings, question: Question, mute: Mute | None) -> Routed:
+    unmatched = why_not(sink, question.type, question.subject_id, question.labels)
+    against = [each for each in (unmatched, mute and _muted(mute)) if each]
+    if not against:
+        return Routed(sink, sent=True, why=_why(sink))
+    why = "; ".join(against)
+    if not may_resolve(question.type):
+        return Routed(sink, sent=False, why=why)
+    if not sink.send_resolved:
+        return Routed(sink, sent=False, why=f"{why}; nor does it get the event if {TOLD}: its `send_resolved` is false")
+    return Routed(sink, sent=False, why=f"{why}; but it gets the event if {TOLD}", if_told=True)
+
+
+def _why(sink: SinkSettings) -> str:
+    filters = {"events": sink.events, "targets": sink.targets, "labels": sink.labels}
+    used = [f"`{name}`" for name, value in filters.items() if value]
+    if sink.min_severity is not Severity.INFO:
+        used.append("`min_severity`")
+    if not used:
+        return "it has no filters"
+    return f"its filters let it through: {', '.join(used)}"
+
+
+def _muted(mute: Mute) -> str:
+    until = f" until {for_people(mute.until)}" if mute.until else ""
+    return f"the event is muted{until}{f' ({mute.reason})' if mute.reason else ''}"
