@@ -45,7 +45,8 @@ def route(
 
     Nothing is sent, and neither AWS nor the state is read. The target need not be configured; a target that the
     configuration lists has its labels, and --label adds to them or replaces them. Below the table are the messages that
-    people would receive, with made-up details.
+    people would receive, with made-up details. Only the routing is shown: a sink for alerts does nothing with an event
+    outside an incident, nor a sink for commit statuses with an event that has no commit of its provider.
     """
     type_read, subject = _given("--type", read_event_type, event_type), _given("--target", read_subject, target)
     labels_read = dict(_given("--label", _label, each) for each in labels)
