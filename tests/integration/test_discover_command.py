@@ -248,10 +248,10 @@ async def test_status_shows_what_rules_select_from_the_last_complete_listing(pla
 async def test_validate_says_that_rules_find_more(place: Place) -> None:
     place.configure("stacks: [{name: a}]\ndiscover: [{kind: stack}, {kind: template}]\n")
     printed = await place.watcher("validate")
-    assert (printed.code, "1 target listed, and what 2 rules of `discover` will find" in printed.out) == (0, True)
+    assert (printed.code, "1 target, and those that 2 rules of `discover` will find" in printed.out) == (0, True)
     assert json.loads((await place.watcher("validate", "--json")).out)["rules"] == 2
     place.configure("discover: [{kind: stack}]\n")
-    assert (await place.watcher("validate")).out.startswith("watcher.yaml is valid: 0 targets listed, and what 1 rule")
+    assert (await place.watcher("validate")).out.startswith("watcher.yaml is valid: 0 targets, and those that 1 rule")
 
 
 async def test_connections_are_found_by_a_rule_that_is_printed(place: Place) -> None:

@@ -25,9 +25,10 @@ from watcher.util.redaction import printable
 def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     """Poll every target once and show its status.
 
-    Targets that `discover` finds are listed first. The exit code is that of the worst target, in this order: 2 critical
-    (its sync failed), 3 unknown (its status could not be read, or a listing failed), 1 warning (its sync is stalled or
-    blocked, or a connection is not available), 0 ok. The state store is not used, and no event is recorded or sent.
+    Finds the targets of the `discover` rules first. The exit code is that of the worst target, in this order:
+    2 critical (its sync failed), 3 unknown (its status could not be read, or a listing failed), 1 warning (its sync is
+    stalled or blocked, or a connection is not available), 0 ok. The state store is not used, and no event is recorded
+    or sent.
     """
     logs.set_up(verbose=verbose)
     settings = load_config(config)

@@ -45,9 +45,9 @@ def discover(
 ) -> int:
     """List what an account has, as YAML for the configuration.
 
-    Targets that the configuration does not watch yet are marked by a comment. It may be empty or missing; then the one
-    account is that of the ambient credentials. --account, --region and --kind can be given several times. If a listing
-    fails, the others are printed, and the exit code is 69.
+    Targets that the configuration does not watch yet are marked by a comment. The configuration may be empty or
+    missing; then the only account is that of the ambient credentials. --account, --region and --kind can be given
+    several times. If a listing fails, the others are printed, and the exit code is 69.
     """
     from watcher.cli.configuration import load_config  # noqa: PLC0415  `--help` needs no configuration
 

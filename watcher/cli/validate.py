@@ -22,7 +22,7 @@ def validate(config: str | None, *, as_json: bool) -> int:
 
     For each account, region and API, shows the calls a second that the polling intervals need, how many `rate_limit`
     allows, and what each further CloudTrail trail costs a month: the first copy of management events is free. If
-    `rate_limit` allows too few calls, shows the shortest interval that is possible. Warns of what another type of sink
+    `rate_limit` allows too few calls, shows the shortest interval that is possible. Warns if another type of sink
     would do better.
     """
     settings = load_config(config)
@@ -43,7 +43,7 @@ def validate(config: str | None, *, as_json: bool) -> int:
         if report:
             print_table(_table(report))
         targets, rules = counted(len(settings.targets), "target"), counted(len(settings.discover), "rule")
-        more = f" listed, and what {rules} of `discover` will find, not counted here" if settings.discover else ""
+        more = f", and those that {rules} of `discover` will find, not counted here" if settings.discover else ""
         click.echo(f"{settings.place} is valid: {targets}{more}.")
         where = f"will be served at {settings.http.url}" if settings.http else "are not served: `http` is off"
         click.echo(f"The status page, health checks and metrics {where}.")

@@ -43,9 +43,9 @@ class Defaults(StrictModel):
     active_interval: fields.Interval = lasting("10s")
     """The time between polls while the sync is unfinished (INITIATED or IN_PROGRESS); at least 100ms."""
     repository_interval: fields.Interval = lasting("10s")
-    """The time between polls of a repository that stands for its stacks; at least 100ms."""
+    """The time between polls of a repository that several stacks are synced from; at least 100ms."""
     backstop_interval: fields.Interval = lasting("15m")
-    """The time between polls of a settled stack whose repository is polled; at least 100ms."""
+    """The time between polls of a target that is not syncing, if its repository is polled or hints report on it."""
     stalled_after: fields.Duration = lasting("30m")
     """An unfinished attempt that is older than this is stalled."""
     timeout: fields.Duration = lasting("10s")
@@ -178,7 +178,7 @@ class File(StrictModel):
     )
     """AWS accounts. Default: one account, `default`, with the ambient credentials."""
     discover: list[Any] = Field(default=[], examples=[[{"kind": "stack", "match": "prod-*"}]])
-    """Rules that find targets by asking AWS. A target that is listed has its own settings."""
+    """Rules that find targets by asking AWS. A target that the file names keeps the settings that it has there."""
     hints: list[Sound[HintModel]] = Field(
         default=[], examples=[[{"queue": "https://sqs.us-east-1.amazonaws.com/111122223333/git-sync"}]]
     )

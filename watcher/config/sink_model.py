@@ -64,7 +64,7 @@ class SinkModel(SinkOptions, StrictModel):
     min_severity: MinSeverity = Severity.INFO
     """`error`: send only what went wrong (failed, stalled, blocked, …); `info`: send all events."""
     send_resolved: fields.Boolean = True
-    """Send the end of an incident if the sink was sent its problem, whatever the keys above and mutes say."""
+    """Send the end of an incident to a sink that was sent its problem, whatever the keys above and mutes say."""
     remind_every: fields.Interval | None = Field(default=None, examples=["4h"])
     """Send the last error of a target again at this interval until it is over. Default: send it once."""
     give_up_after: GiveUpAfter = lasting("24h")

@@ -61,7 +61,7 @@ class TargetModel(StrictModel):
     repository_interval: Interval | None = None
     """The time between polls of the repository that this target is synced from."""
     backstop_interval: Interval | None = None
-    """The time between polls of this target when it is settled and its repository is polled."""
+    """The time between polls while its sync is finished, and its repository is polled or hints report its changes."""
     stalled_after: Duration | None = None
     """An unfinished attempt of this target that is older than this is stalled."""
     timeout: Duration | None = None

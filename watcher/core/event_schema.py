@@ -46,7 +46,7 @@ def _object(optional: dict[str, Any] | None = None, /, **properties: Any) -> dic
 
 _MUTED = _described(
     _object(reason=_or_null(_TEXT), until=_or_null(_TIME)),
-    "The event was muted: it was sent to no sink, but for the end of a problem that a sink was told of.",
+    "The event was muted: it was sent to no sink, except the end of a problem to the sinks that were sent the problem.",
 )
 _INCIDENT = _described(
     _or_null(

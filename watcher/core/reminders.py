@@ -14,7 +14,7 @@ from watcher.core.status import stalled
 from watcher.util.shapes import Optional, parse
 
 
-class Problem(NamedTuple):
+class ReportedProblem(NamedTuple):
     """A problem of a subject: the type of the event that reported it, and the mark that identifies the event."""
 
     type: str
@@ -50,12 +50,14 @@ def due(request: ReminderRequest, body: str, recorded: float, last: tuple[int, f
     return count + 1 if ended + request.every <= now else None
 
 
-def _problems(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[str, Mapping[str, str], Problem]]:
+def _problems(
+    config: Config, records: Mapping[str, Record]
+) -> Iterator[tuple[str, Mapping[str, str], ReportedProblem]]:
     for endpoint, targets in config.endpoints.items():
         failing = records.get(str(endpoint))
         if failing is not None and failing.outage is not None:
             # Nothing is known of its targets now, so they get no reminders.
-            yield str(endpoint), {}, Problem("watcher.endpoint.unreadable", rfc3339(failing.outage.since))
+            yield str(endpoint), {}, ReportedProblem("watcher.endpoint.unreadable", rfc3339(failing.outage.since))
             continue
         for target in targets:
             record = records.get(target.id)
@@ -63,19 +65,19 @@ def _problems(config: Config, records: Mapping[str, Record]) -> Iterator[tuple[s
                 yield target.id, target.labels, problem
 
 
-def problems_of(record: Record) -> Iterator[Problem]:
+def problems_of(record: Record) -> Iterator[ReportedProblem]:
     """Yield the problems of a target; while it cannot be read, that is the only one that is known to hold."""
     if record.outage is not None:
-        yield Problem("watcher.target.unreadable", rfc3339(record.outage.since))
+        yield ReportedProblem("watcher.target.unreadable", rfc3339(record.outage.since))
         return
     if record.connection is not None and record.connection.status != AVAILABLE:
-        yield Problem("watcher.connection.unavailable", record.connection.status)
+        yield ReportedProblem("watcher.connection.unavailable", record.connection.status)
     if record.blockers:
-        yield Problem("watcher.sync.blocked", record.blockers[-1].id)
+        yield ReportedProblem("watcher.sync.blocked", record.blockers[-1].id)
     attempt = record.known.attempt if record.known is not None else None
     if record.known is None or attempt is None or record.known.missing:
         return
     if attempt.status == FAILED:
-        yield Problem("watcher.sync.failed", rfc3339(attempt.started_at))
+        yield ReportedProblem("watcher.sync.failed", rfc3339(attempt.started_at))
     elif stalled(record.known):
-        yield Problem("watcher.sync.stalled", rfc3339(attempt.started_at))
+        yield ReportedProblem("watcher.sync.stalled", rfc3339(attempt.started_at))

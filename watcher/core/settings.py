@@ -111,7 +111,7 @@ class SinkSettings:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     min_severity: Severity = Severity.INFO
     send_resolved: bool = True
-    """Whether a sink that was told of a problem is told of its end, whatever its filters and mutes say."""
+    """Whether a sink that was sent a problem is sent its end, whatever its filters and mutes say."""
     remind_every: float | None = None
     give_up_after: float = GIVE_UP_AFTER_SECONDS
     replay_from: datetime | None = None

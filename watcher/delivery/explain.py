@@ -72,16 +72,16 @@ def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any])
 
 
 def _is_owed(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> bool:
-    """Whether `sink` has an event only because it was told of the problems of the incident that the event resolves."""
+    """Whether `sink` has an event only because it was sent a problem of the incident that the event resolves."""
     if (data.get("incident") or {}).get("state") != State.RESOLVED:
         return False
     return "muted" in data or why_not(sink, event.type, event.subject, labels_of(data)) is not None
 
 
 def _why(delivery: DeliveryRecord, *, owed: bool) -> str:
-    """Return what became of a delivery; `owed`: it was told of the problem, and so of its end."""
-    told, text = "it was told of the problem, and so of its end", _response(delivery)
-    return "; ".join(part for part in (told if owed else "", text) if part)
+    """Return what became of a delivery; `owed`: the sink has the end of a problem because it was sent the problem."""
+    reason, text = "it was sent the problem, so it is sent the end", _response(delivery)
+    return "; ".join(part for part in (reason if owed else "", text) if part)
 
 
 def _response(delivery: DeliveryRecord) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.conftest import a_blocker, an_attempt, minute
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointKey, Severity, rfc3339
 from watcher.core.ports import ReminderRequest
-from watcher.core.reminders import Problem, due, problems_of, reminder_requests
+from watcher.core.reminders import ReportedProblem, due, problems_of, reminder_requests
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.core.state import Known, KnownConnection, Outage, Record
 from watcher.sources.codeconnections import stack
@@ -56,22 +56,22 @@ FAILED_REQUEST = ReminderRequest("ops", STACK.id, "watcher.sync.failed", rfc3339
         (known(SUCCEEDED), None),
         (known(IN_PROGRESS), None),
         (known("ODD"), None),
-        (FAILING, Problem("watcher.sync.failed", "2026-11-23T08:01:00Z")),
-        (connected("ERROR"), Problem("watcher.connection.unavailable", "ERROR")),
+        (FAILING, ReportedProblem("watcher.sync.failed", "2026-11-23T08:01:00Z")),
+        (connected("ERROR"), ReportedProblem("watcher.connection.unavailable", "ERROR")),
         (connected("AVAILABLE"), None),
-        (known(QUEUED, stalled=minute(1)), Problem("watcher.sync.stalled", "2026-11-23T08:01:00Z")),
+        (known(QUEUED, stalled=minute(1)), ReportedProblem("watcher.sync.stalled", "2026-11-23T08:01:00Z")),
         (known(QUEUED, stalled=minute(0)), None),  # another attempt stalled
         (known(SUCCEEDED, stalled=minute(1)), None),
-        (known(FAILED, stalled=minute(1)), Problem("watcher.sync.failed", "2026-11-23T08:01:00Z")),
-        (Record(outage=OUTAGE), Problem("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
-        (replace(FAILING, outage=OUTAGE), Problem("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
+        (known(FAILED, stalled=minute(1)), ReportedProblem("watcher.sync.failed", "2026-11-23T08:01:00Z")),
+        (Record(outage=OUTAGE), ReportedProblem("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
+        (replace(FAILING, outage=OUTAGE), ReportedProblem("watcher.target.unreadable", "2026-11-23T08:03:00Z")),
     ],
 )
-def test_the_problem_of_a_target_is_read_from_its_record(record: Record, problem: Problem | None) -> None:
+def test_the_problem_of_a_target_is_read_from_its_record(record: Record, problem: ReportedProblem | None) -> None:
     assert list(problems_of(record)) == ([] if problem is None else [problem])
 
 
-BLOCKED = Problem("watcher.sync.blocked", "blocker-2")
+BLOCKED = ReportedProblem("watcher.sync.blocked", "blocker-2")
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ BLOCKED = Problem("watcher.sync.blocked", "blocker-2")
     [
         (Record(), [BLOCKED]),
         (known(SUCCEEDED), [BLOCKED]),
-        (FAILING, [BLOCKED, Problem("watcher.sync.failed", "2026-11-23T08:01:00Z")]),
-        (known(QUEUED, stalled=minute(1)), [BLOCKED, Problem("watcher.sync.stalled", "2026-11-23T08:01:00Z")]),
-        (replace(FAILING, outage=OUTAGE), [Problem("watcher.target.unreadable", "2026-11-23T08:03:00Z")]),
+        (FAILING, [BLOCKED, ReportedProblem("watcher.sync.failed", "2026-11-23T08:01:00Z")]),
+        (known(QUEUED, stalled=minute(1)), [BLOCKED, ReportedProblem("watcher.sync.stalled", "2026-11-23T08:01:00Z")]),
+        (replace(FAILING, outage=OUTAGE), [ReportedProblem("watcher.target.unreadable", "2026-11-23T08:03:00Z")]),
     ],
 )
 def test_a_blocked_target_has_the_problem_of_its_newest_blocker_beside_that_of_its_sync(
-    record: Record, problems: list[Problem]
+    record: Record, problems: list[ReportedProblem]
 ) -> None:
     blockers = (a_blocker("blocker-1"), a_blocker("blocker-2"))
     assert list(problems_of(replace(record, blockers=blockers))) == problems

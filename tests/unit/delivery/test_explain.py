@@ -131,7 +131,7 @@ def test_the_end_of_an_incident_that_a_sink_has_for_the_problem_alone_says_so(mu
         [a_delivery(SENT, "200 OK"), *([] if mute else [a_delivery(SENT, "200 OK", sink="all")])],
         config,
     )
-    owed = "it was told of the problem, and so of its end; 200 OK"
+    owed = "it was sent the problem, so it is sent the end; 200 OK"
     other = ("all", "muted", "quiet") if mute else ("all", "sent", "200 OK")
     assert [(each.sink, each.state, each.why) for each in told] == [("ops", "sent", owed), other]
 
