@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,3 +56,19 @@ async def test_a_pending_connection_needs_attention_and_its_page_leads_to_the_co
     event = page.get_by_role("region", name="Events and their deliveries").get_by_role("listitem").first
     await expect(event).to_contain_text("Unavailable")
     await expect(event).to_contain_text("PENDING")
+
+
+async def test_the_page_of_a_connection_has_its_incident_and_its_badge_and_no_attempts(
+    daemon: Daemon, visit: Callable[..., Any]
+) -> None:
+    page = await visit()
+    row = page.locator("#table").get_by_role("row").filter(has_text="gitlab")
+    await expect(row).to_contain_text(re.compile(r"Incident open for \d+ s: unavailable"))
+    await row.get_by_role("link", name="gitlab").click()
+    article = page.get_by_role("article")
+    await expect(article.locator(".answer")).to_contain_text(re.compile(r"Incident open for \d+ s: unavailable"))
+    await expect(article.get_by_role("heading", level=2)).to_have_text(
+        ["Details", "Events and their deliveries", "More"]
+    )
+    badge = await page.request.get(str(await article.get_by_role("link", name="badge").evaluate("(link) => link.href")))
+    assert "<title>gitlab: connection pending</title>" in await badge.text()

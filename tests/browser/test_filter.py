@@ -59,7 +59,8 @@ async def test_what_needs_attention_comes_first(page: Page) -> None:
 
 async def test_a_target_that_cannot_be_read_says_for_how_long_and_why(page: Page) -> None:
     row = page.locator("#table tbody tr").first
-    await expect(row.get_by_role("cell").first).to_have_text(re.compile(r"^\s*Unreadable\s+for \d+ s\s*$"))
+    status = r"^\s*Unreadable\s+for \d+ s\s+Incident open for \d+ s: unreadable\s*$"
+    await expect(row.get_by_role("cell").first).to_have_text(re.compile(status))
     await expect(row).to_contain_text("ResourceNotFoundException")
 
 

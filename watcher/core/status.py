@@ -55,6 +55,15 @@ def summary(statuses: Iterable[Status]) -> str:
     return ", ".join(counts) or "no targets"
 
 
+def urgency(status: Status, *, incident: bool) -> tuple[bool, int]:
+    """Return the key of the order of targets: first what needs attention by its status or has an open incident.
+
+    The worst status comes first in each part. A target that is synced again after a failure still has its incident.
+    """
+    rank = RANKS[status]
+    return rank > RANKS[Status.UNKNOWN] and not incident, rank
+
+
 def standing(record: Record | None, endpoint: Record | None) -> Status:
     """Return the status of a target, by its own record and that of its endpoint."""
     if outage_of(record, endpoint) is not None:

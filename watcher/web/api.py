@@ -7,7 +7,7 @@ from typing import Any
 from watcher.core.events import Event
 from watcher.core.model import Target, rfc3339
 from watcher.core.ports import DeliveryQuery, EventQuery
-from watcher.core.status import standing
+from watcher.core.status import reported, standing
 from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.metrics import Metrics
@@ -164,8 +164,10 @@ class Api:
 
     async def _badge(self, target: Target) -> Response:
         records = await self._peers.records()
-        status = standing(records.get(target.id), records.get(str(target.endpoint)))
-        svg = badge.badge(status, target.title)
+        record = records.get(target.id)
+        status = standing(record, records.get(str(target.endpoint)))
+        of = badge.SYNC if target.kind.polled else badge.CONNECTION
+        svg = badge.badge(status, target.title, of, reported(record)[0] or "")
         return Response(svg.encode("utf-8", "replace"), "image/svg+xml", headers=[("Cache-Control", "no-cache")])
 
 

@@ -5,7 +5,8 @@ from html import escape
 
 from watcher.core.status import Status
 
-LABEL = "sync"
+SYNC, CONNECTION = "sync", "connection"
+"""The left half: what the status is of."""
 
 COLOURS: Mapping[Status, str] = {
     Status.UNREADABLE: "#6e40aa",
@@ -28,11 +29,11 @@ LETTER, MARGIN, HEIGHT = 6.6, 7, 20
 """Pixels; `textLength` makes each letter as wide as calculated here, in any font."""
 
 
-def badge(status: Status, name: str) -> str:
-    """The SVG; `name` is the target's name for screen readers."""
-    value = status.value.replace("_", " ")
-    left, right = _width(LABEL), _width(value)
-    label = escape(f"{name}: {LABEL} {value}")
+def badge(status: Status, name: str, of: str = SYNC, reported: str = "") -> str:
+    """The SVG; `name` is the target's name for screen readers, `reported` AWS's status of a connection."""
+    value = (reported if status is Status.UNAVAILABLE else status.value).lower().replace("_", " ")
+    left, right = _width(of), _width(value)
+    label = escape(f"{name}: {of} {value}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="{HEIGHT}" role="img" '
         f'aria-label="{label}"><title>{label}</title>'
@@ -40,7 +41,7 @@ def badge(status: Status, name: str) -> str:
         f'<path d="M{left} 0h{right - 3}a3 3 0 0 1 3 3v{HEIGHT - 6}a3 3 0 0 1-3 3H{left}z" '
         f'fill="{COLOURS[status]}"/>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
-        f"{_text(MARGIN, LABEL)}{_text(left + MARGIN, value)}</g></svg>\n"
+        f"{_text(MARGIN, of)}{_text(left + MARGIN, value)}</g></svg>\n"
     )
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from watcher.core.model import Target, rfc3339
 from watcher.core.state import Record
-from watcher.core.status import RANKS, Status
+from watcher.core.status import Status, urgency
 from watcher.errors import StoreError, StoreSilent
 from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
@@ -80,7 +80,7 @@ class PeerRecords:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows, ordered by how bad its status is, and the response with all of them."""
+    """The rows, ordered by urgency, and the response with all of them."""
 
     now: str
     rows: list[Row]
@@ -128,7 +128,7 @@ class Overview:
                 return await self._build()
             rows += [Row(self.row(target, records)) for target in targets[start : start + SLICE]]
             await asyncio.sleep(0)
-        rows.sort(key=lambda row: (RANKS[row.fields["standing"]], row.fields["id"]))
+        rows.sort(key=_place)
         if len(self._committed) > len(targets):
             ids = self._daemon.config.targets_by_id
             self._committed = {key: kept for key, kept in self._committed.items() if key in ids}
@@ -138,6 +138,11 @@ class Overview:
 
         built = _Rows(rfc3339(self._daemon.clock.now()), rows, SingleFlight(whole, inf))
         return built
+
+
+def _place(row: Row) -> tuple[tuple[bool, int], str]:
+    fields = row.fields
+    return urgency(Status(fields["standing"]), incident=fields["incident"] is not None), fields["id"]
 
 
 async def _joined(rows: _Rows, wanted: Filter | None) -> Response:

@@ -30,7 +30,7 @@ from watcher.core.events import Event, connection_event, outage_event, sync_even
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Retry
-from watcher.core.state import Known, KnownConnection, Outage, Record
+from watcher.core.state import Incident, Known, KnownConnection, Outage, Record
 from watcher.core.status import Status
 from watcher.delivery.explain import Explanation
 from watcher.errors import EndpointUnreadable
@@ -140,6 +140,23 @@ def test_status_shows_what_is_known_worst_first_under_the_same_words_as_check(
         ["UNREADABLE", OLD.id, *outage[:-1], "5m)"],
         ["FAILED", ENVIRONMENT.id, "1h", "sha-30", "no", "file"],
         ["STALLED", WEB.id, "1h29m", "sha-1"],
+    ]
+
+
+def test_status_shows_for_how_long_an_incident_has_been_open_also_of_a_target_that_is_retried(
+    terminal: Callable[..., Terminal],
+) -> None:
+    shown = terminal(80)
+    retried = Incident("5f1c2e", minute(20), ("failed",))
+    known = {
+        WEB.id: Record(Known(an_attempt(80, IN_PROGRESS), minute(80)), incident=retried),
+        ENVIRONMENT.id: Record(Known(an_attempt(80, IN_PROGRESS), minute(80))),
+    }
+    print_targets(status_rows(config_of(ENVIRONMENT, WEB), known, NOW), NOW)
+    assert rows(shown)[2:] == [
+        ["STATUS", "TARGET", "AGE", "INCIDENT", "NOTE"],
+        ["IN_PROGRESS", WEB.id.split("/", 2)[2], "10m", "1h10m"],
+        ["IN_PROGRESS", ENVIRONMENT.id.split("/", 2)[2], "10m"],
     ]
 
 

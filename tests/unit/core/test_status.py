@@ -24,6 +24,7 @@ from watcher.core.status import (
     stalled,
     standing,
     summary,
+    urgency,
 )
 
 OWN = Outage(minute(0), "ResourceNotFoundException", "no such template", 3)
@@ -114,6 +115,14 @@ def test_ranks_are_in_the_order_in_which_people_are_to_see_them() -> None:
         "succeeded", "available",
     ]  # fmt: skip
     assert sorted(Status, key=RANKS.__getitem__) == order
+
+
+def test_a_target_that_is_retried_with_an_open_incident_comes_after_the_wrong_ones_and_before_the_rest() -> None:
+    rows = [(status, incident) for status in Status for incident in (False, True)]
+    found = sorted(rows, key=lambda row: urgency(row[0], incident=row[1]))
+    calm = ["never_synced", "not_seen", "active", "succeeded", "available"]
+    assert [status for status, _ in found[:12:2]] == [each for each in Status if each not in calm]
+    assert [status for status, incident in found[12:] if incident] == calm == [each for each, _ in found[17:]]
 
 
 def test_an_attempt_is_stalled_only_by_its_own_beginning() -> None:

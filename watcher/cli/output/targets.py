@@ -13,7 +13,7 @@ from watcher.core.listings import ListingKey
 from watcher.core.model import Attempt, Target, rfc3339
 from watcher.core.settings import Config
 from watcher.core.state import Record, attempt_to_json, blocker_to_json
-from watcher.core.status import RANKS, Status, outage_of, reason_of, reported, stalled, standing, summary
+from watcher.core.status import Status, outage_of, reason_of, reported, stalled, standing, summary, urgency
 from watcher.errors import PollFailed
 from watcher.messages.connections import connection_note
 from watcher.util.redaction import printable
@@ -44,6 +44,8 @@ class Row(NamedTuple):
     note: str
     status: str = ""
     """AWS's, of a target without attempts: a connection."""
+    incident: datetime | None = None
+    """When its open incident began."""
 
 
 def status_rows(config: Config, known: Mapping[str, Record], now: datetime) -> list[Row]:
@@ -59,7 +61,8 @@ def _row(target: Target, record: Record | None, endpoint: Record | None, now: da
         note = f"{outage.code}: {outage.message} (for {ago(outage.since, now)}{before})"
     elif record and record.connection:
         note = about_connection(target, record.connection.status)
-    return Row(target, standing(record, endpoint), attempt, note, reported(record)[0] or "")
+    opened = record.incident.opened_at if record and record.incident else None
+    return Row(target, standing(record, endpoint), attempt, note, reported(record)[0] or "", opened)
 
 
 def about_connection(target: Target, status: str) -> str:
@@ -92,21 +95,27 @@ def failure_to_json(key: ListingKey, error: PollFailed) -> dict[str, Any]:
 
 
 def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
-    """Print the totals by status, then a row for each target, worst first; `about` is appended to the totals."""
+    """Print the totals by status, then a row for each target by urgency; `about` is appended to the totals."""
     screen = console()
     screen.print(Text(summary(row.standing for row in rows) + about, "bold"), soft_wrap=True)
     screen.print()
-    screen.print(_targets_table(sorted(rows, key=lambda row: (RANKS[row.standing], row.target.id)), now))
+    screen.print(_targets_table(sorted(rows, key=_place), now))
+
+
+def _place(row: Row) -> tuple[tuple[bool, int], str]:
+    return urgency(row.standing, incident=row.incident is not None), row.target.id
 
 
 def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
-    """Return a row for each target, with the time since its latest attempt began as AGE.
+    """Return a row for each target, with the time since its latest attempt began as AGE, and since its incident opened.
 
-    IDs are shown without a common account and region; on a narrow terminal there are no commits.
+    IDs are shown without a common account and region; on a narrow terminal there are no commits, and without incidents
+    no column for them.
     """
     wide = console().width >= 110  # columns: room for commits
     places = {(row.target.account, row.target.region) for row in rows}
-    columns = ("STATUS", "TARGET", "AGE", *(["COMMIT"] if wide else []), "NOTE")
+    incidents = any(row.incident for row in rows)
+    columns = ("STATUS", "TARGET", "AGE", *(["INCIDENT"] if incidents else []), *(["COMMIT"] if wide else []), "NOTE")
     table = Table(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
     for row in rows:
         attempt, (colour, words) = row.attempt, _SHOWN[row.standing]
@@ -116,6 +125,7 @@ def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
             Text(status if len(status) <= 24 else f"{status[:23]}…", colour),
             row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2],
             "" if attempt is None else ago(attempt.started_at, now),
+            *(["" if row.incident is None else ago(row.incident, now)] if incidents else []),
             *(["" if attempt is None else printable(attempt.sha[:8])] if wide else []),
             printable(row.note),
         )

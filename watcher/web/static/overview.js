@@ -76,7 +76,7 @@ export class Overview {
   /** All sinks, from /api/sinks. */
   sinks(sinks) {
     this.#failing = sinks.filter((each) => each.configured && each.state !== null && each.state !== "up").map((each) => each.name);
-    if (this.#loaded) this.#answer(this.counts, this.#rows.all.length);
+    if (this.#loaded) this.#answer(this.counts, this.#rows.all);
   }
 
   /** Set the place of the configuration, which an empty page shows. */
@@ -125,7 +125,7 @@ export class Overview {
     const counts = Object.fromEntries(Object.keys(STANDINGS).map((standing) => [standing, 0]));
     for (const row of rows) counts[row.standing] += 1;
     this.counts = counts;
-    this.#answer(counts, rows.length);
+    this.#answer(counts, rows);
     this.#chips(counts, rows.length);
     this.#choices(rows);
     this.#write();
@@ -150,13 +150,14 @@ export class Overview {
     setText(byId("none"), some ? "No target matches this filter." : `No targets are configured${place}. Add stacks or other targets there.`);
   }
 
-  #answer(counts, all) {
-    const { standing, text, detail } = withSinks(verdict(counts, all), this.#failing);
+  #answer(counts, rows) {
+    const { standing, text, detail } = withSinks(verdict(counts, rows.length), this.#failing);
+    const retried = rows.filter((row) => row.incident && !ATTENTION.includes(row.standing)).length;
     const box = byId("verdict");
     box.dataset.standing = standing;
     box.querySelector("use").setAttribute("href", `#shape-${standing}`);
     setText(byId("answer"), text);
-    setText(byId("answer-detail"), detail);
+    setText(byId("answer-detail"), retried ? `${detail}, ${number(retried)} of these with an open incident` : detail);
   }
 
   #chips(counts, all) {

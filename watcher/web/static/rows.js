@@ -5,15 +5,16 @@ import { commit, setText, isolated } from "./dom.js?v=HASH";
 import { haystack } from "./filter.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { inView, refresh, watch } from "./time.js?v=HASH";
-import { RANK, plural, wordOf } from "./words.js?v=HASH";
+import { RANK, plural, problemsOf, urgent, wordOf } from "./words.js?v=HASH";
 
 const GROUP = 12;
 const SLICE = 6;
 
-const inOrder = (a, b) => RANK[a.standing] - RANK[b.standing] || (a.id < b.id ? -1 : Number(a.id > b.id));
+const inOrder = (a, b) => urgent(b) - urgent(a) || RANK[a.standing] - RANK[b.standing] || (a.id < b.id ? -1 : Number(a.id > b.id));
 
 const TIMES = {
   since: sinceOf,
+  incident: (row) => row.incident?.opened_at,
   begun: (row) => row.started_at,
   answered: (row) => row.answered_at,
   next: (row) => row.next_poll_at,
@@ -163,7 +164,9 @@ function partsOf(node) {
   return {
     use: status.querySelector("use"),
     word: status.querySelector(".word"),
-    since: status.lastElementChild,
+    since: status.querySelector("[data-is=since]"),
+    incident: status.querySelector("[data-is=incident]"),
+    problems: status.querySelector(".problems"),
     title: target.querySelector("bdi"),
     where: target.querySelector(".where"),
     labels: target.querySelector(".labels"),
@@ -214,13 +217,14 @@ function setTime(node, row, is, iso) {
 const faceOf = (row) =>
   JSON.stringify([
     row.standing, row.status, row.title, row.account, row.region, row.kind, row.labels, row.sha, row.commit_url,
-    row.repository, row.branch, row.note, row.unreadable, row.consecutive_failures, row.poll_failures,
+    row.repository, row.branch, row.note, row.unreadable, row.consecutive_failures, row.poll_failures, row.incident?.problems,
   ]);
 
 function paint({ node, parts }, row) {
   node.dataset.standing = row.standing;
   parts.use.setAttribute("href", `#shape-${row.standing}`);
   setText(parts.word, wordOf(row));
+  setText(parts.problems, problemsOf(row));
   setText(parts.title, row.title);
   parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`);
   parts.labels.replaceChildren(...Object.entries(row.labels).map(([name, value]) => isolated(`${name}=${value}`)));

@@ -5,7 +5,7 @@ import { at, dataOf } from "./paths.js?v=HASH";
 import { noteOf, sinceOf } from "./rows.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { detailOf, fill } from "./panels.js?v=HASH";
-import { eventWords, plural, standingOf, statusWord, stepWords, wordOf } from "./words.js?v=HASH";
+import { eventWords, plural, problemsOf, standingOf, statusWord, stepWords, wordOf } from "./words.js?v=HASH";
 
 const DELIVERIES = { sent: "succeeded", waiting: "active", dead: "failed", dropped: "never_synced" };
 
@@ -40,6 +40,8 @@ export class TargetPage {
     parts.verdict.querySelector("use").setAttribute("href", `#shape-${row.standing}`);
     keyed(parts.word, [[wordOf(row), sinceOf(row)]], () => "word", ([word, since]) =>
       el("span", {}, el("strong", {}, word), " ", moment("since", since)));
+    keyed(parts.incident, row.incident ? [[row.incident.opened_at, problemsOf(row)]] : [], () => "incident", ([opened, problems]) =>
+      el("span", {}, moment("incident", opened), problems));
     const note = noteOf(row);
     parts.note.hidden = !note;
     setText(parts.note, note);
@@ -56,6 +58,7 @@ export class TargetPage {
     const parts = {
       title: el("bdi"),
       word: el("p", { class: "state" }),
+      incident: el("p", { class: "dim" }),
       note: el("p", { class: "problem", dir: "auto", hidden: true }),
       facts: el("dl", { class: "facts" }),
       attempts: el("ol", { class: "timeline" }),
@@ -66,16 +69,17 @@ export class TargetPage {
       noEvents: el("p", { class: "empty" }, "No event yet."),
     };
     parts.verdict = el("div", { class: "answer" }, shape(row.standing),
-      el("div", {}, el("h1", { tabindex: "-1" }, parts.title), parts.word));
+      el("div", {}, el("h1", { tabindex: "-1" }, parts.title), parts.word, parts.incident));
     const data = at(dataOf(row.id));
     const badge = `${data}/badge.svg`;
+    const halves = el("div", { class: "halves" },
+      section("attempts-title", "Attempts", parts.attempts, parts.noAttempts),
+      section("lines-title", "AWS's sync events of the latest attempt", parts.lines, parts.noLines));
     const read = this.#article.querySelector("h1") === document.activeElement;
     this.#article.replaceChildren(back(), parts.verdict, parts.note,
       el("p", {}, el("code", { class: "id" }, isolated(row.id))),
       section("facts-title", "Details", parts.facts),
-      el("div", { class: "halves" },
-        section("attempts-title", "Attempts", parts.attempts, parts.noAttempts),
-        section("lines-title", "AWS's sync events of the latest attempt", parts.lines, parts.noLines)),
+      ...(row.console_url === null ? [halves] : []), // a connection has no attempts
       section("target-events-title", "Events and their deliveries", parts.events, parts.noEvents),
       section("more-title", "More", el("p", { class: "elsewhere" },
         el("img", { src: badge, alt: "Badge of this target", height: "20" }), " ",

@@ -19,6 +19,12 @@ export const RANK = Object.fromEntries(Object.keys(STANDINGS).map((standing, ran
 /** The statuses that need attention. */
 export const ATTENTION = ["unreadable", "failed", "blocked", "unavailable", "stalled", "unknown"];
 
+/** Whether a row comes first: it needs attention by its status, or has an open incident, as while it is retried. */
+export const urgent = (row) => row.incident !== null || ATTENTION.includes(row.standing);
+
+/** The problems of a row's open incident, after the time for which it has been open; empty without one. */
+export const problemsOf = (row) => (row.incident ? `: ${row.incident.problems.join(", ")}` : "");
+
 const STATUSES = {
   INITIATED: "Initiated",
   IN_PROGRESS: "In progress",
