@@ -21,7 +21,7 @@ sinks:
 mute:
   - {targets: "*/stack/*", from: 2026-12-24T20:00:00Z, until: 2026-12-25T20:00:00Z, reason: Christmas}"""
 
-TOLD = "but it gets the event if it was told of a problem that this event ends"
+TOLD = "but it gets the event if it was sent a problem that this event ends"
 UNMATCHED = "its `labels` ask for team=shop"
 MUTED = "the event is muted until 2026-12-25 20:00:00 UTC (Christmas)"
 BY_SEVERITY = "its filters let it through: `min_severity`"

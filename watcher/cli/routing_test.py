@@ -30,9 +30,9 @@ The file:
 def routing_test(config: str | None, file: str) -> int:
     """Check the routing against a list of events and the sinks that must get them.
 
-    Nothing is sent, and neither AWS nor the state is read. An event without `at` is one of now, for mutes. The filters
-    of the sinks and the mutes decide: that a sink is also told of the end of each problem that it was told of does not
-    count. If an event is routed otherwise, shows each sink that differs and why, and the exit code is 1.
+    Nothing is sent, and neither AWS nor the state is read. For mutes, an event without `at` happens now. Only the
+    filters of the sinks and the mutes count, not that a sink is also sent the end of each problem that it was sent. If
+    an event is routed otherwise, shows each sink that differs and why, and the exit code is 1.
     """
     settings = load_config(config)
     document = read(file, working_directory(), "the file to test with")

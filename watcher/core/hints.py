@@ -41,7 +41,7 @@ class HintIndex:
     """The stacks and repositories of a configuration, by the names that hints have for them.
 
     What a hint does not say, or is not known of a target, may be the same: a poll too many costs one call. Accounts are
-    compared by number, which only the ARN of a role tells.
+    compared by number, which is known only from the ARN of a role.
     """
 
     def __init__(self, config: Config) -> None:
@@ -99,6 +99,6 @@ class HintIndex:
 
 
 def account_number(account: Account) -> str | None:
-    """Return the number of an account; None: it has no role, whose ARN would tell it."""
+    """Return the number of an account; None: it is not known, because the account has no role."""
     found = _ROLE_ACCOUNT.match(account.role_arn or "")
     return found[1] if found else None

@@ -422,13 +422,13 @@ class Sink(Protocol):
 
 @runtime_checkable
 class ResendingSink(Sink, Protocol):
-    """A sink whose receiver forgets what it is not told again."""
+    """A sink whose receiver forgets an alert that is not sent again."""
 
     resend_every: float
     """Seconds between two calls of `resend`."""
 
     async def resend(self, deliveries: Sequence[Delivery]) -> None:
-        """Repeat the last problem of each open incident that this daemon has told the receiver of.
+        """Repeat the last problem of each open incident that this daemon has sent to the receiver.
 
         Raises:
             SinkError: the receiver did not accept them.

@@ -25,7 +25,7 @@ def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
 
 
 def route_end(told: Iterable[str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
-    """Return the sinks that the event which resolves an incident is for because they were `told` of its problems.
+    """Return which of the sinks that were sent an incident's problems (`told`) are sent the event that resolves it.
 
     Neither their filters nor a mute keep them from it, but `send_resolved: false` does.
     """
@@ -36,7 +36,7 @@ def route_end(told: Iterable[str], sinks: Iterable[SinkSettings]) -> tuple[str, 
 def told_by_routing(
     event_types: Iterable[str], subject: str, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
 ) -> tuple[str, ...]:
-    """Return the sinks that an event of one of these types is for: who was told, if that was not recorded."""
+    """Return the sinks that an event of one of these types is for, where those that were sent it are not recorded."""
     types = tuple(event_types)
     return tuple(sink.name for sink in sinks if any(why_not(sink, each, subject, labels) is None for each in types))
 

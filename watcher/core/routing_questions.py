@@ -9,12 +9,12 @@ from watcher.core.model import EndpointKey, Severity, Target, for_people
 from watcher.core.routing import muted_by, why_not
 from watcher.core.settings import Config, Mute, SinkSettings
 
-TOLD = "it was told of a problem that this event ends"
+TOLD = "it was sent a problem that this event ends"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An event that need not have happened."""
+    """An event to route; it may be one that never happened."""
 
     type: str
     subject: Target | EndpointKey
@@ -41,14 +41,14 @@ class Routed:
     why: str
     """For people."""
     if_told: bool = False
-    """Whether the sink gets it, although it is not `sent`, if it was told of a problem that the event ends."""
+    """Whether the sink gets it, although it is not `sent`, if it was sent a problem that the event ends."""
 
 
 def answer(question: Question, config: Config) -> tuple[Routed, ...]:
     """Return for each sink, in the order of the configuration, whether it gets the event of `question`.
 
-    Whether an incident is open, and who was told of it, is not known here: a sink that gets the event only then is one
-    that does not get it, with the condition in `why`.
+    Whether an incident is open, and which sinks were sent its problems, is not known here: a sink that gets the event
+    only then is returned as one that does not get it, with the condition in `why`.
     """
     mute = muted_by(config.mutes, question.type, question.subject_id, question.at)
     return tuple(_routed(sink, question, mute) for sink in config.sinks)

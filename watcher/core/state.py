@@ -92,7 +92,7 @@ class Incident:
     problems: tuple[str, ...]
     """The problems that hold, in the order in which they began."""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """The labels of its target, for the event that reports its removal if the configuration has it no more."""
+    """The labels of its target, for the event that reports its removal if it is no longer in the configuration."""
     told: tuple[str, ...] | None = None
     """The sinks that its problem events were routed to; None: an earlier version did not record that."""
 

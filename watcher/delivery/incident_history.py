@@ -1,4 +1,4 @@
-"""The events of an open incident, as its store has them, for receivers that must be told again what began it."""
+"""The events of an open incident, as its store has them, for receivers to which its opening is sent again."""
 
 import json
 from collections.abc import Mapping

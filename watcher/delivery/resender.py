@@ -60,7 +60,7 @@ class Resender:
             self._busy.discard(sink.name)
 
     async def _open(self, name: str, records: Mapping[str, Record]) -> list[Delivery]:
-        """Return for each open incident of which a sink was told the delivery to repeat."""
+        """Return the delivery to repeat for each open incident whose problem a sink was sent."""
         last: dict[tuple[str, str], tuple[int, Delivery | None]] = {}
         for subject, record in [*records.items()]:
             if (incident := record.incident) is None:

@@ -126,7 +126,7 @@ def entry_of(
     """Return the entry that records `observation`, with the incident of each event, and the sinks that it is for.
 
     An event that is muted at `now` is marked as muted, and is for no sink; but the event that resolves an incident is
-    for each sink that was told of it, whatever the filters of the sink and the mutes say.
+    for each sink that was sent a problem of it, whatever the filters of the sink and the mutes say.
     """
     record, incident = observation.record, before.incident
     told = _told(subject, incident, labels, config)
@@ -150,7 +150,7 @@ def entry_of(
 
 
 def _told(subject: str, incident: Incident | None, labels: Mapping[str, str], config: Config) -> tuple[str, ...]:
-    """Return the sinks that were told of the problems of an open incident."""
+    """Return the sinks that were sent the problems of an open incident."""
     if incident is None or incident.told is not None:
         return () if incident is None or incident.told is None else incident.told
     types = [event_type for event_type, problem in BEGUN_BY.items() if problem in incident.problems]

@@ -33,8 +33,8 @@ def organisation(seed: int = 1, *, accounts: int = 12, repositories: int = 40, s
     """An organisation; the same arguments return the same one.
 
     Each repository belongs to one account and region. A commit starts the sync of five stacks for about a minute; one
-    in five syncs fails. The first account shares its connection with the others, and has one that waits for somebody to
-    complete it. In some repositories a stack is blocked for ten minutes, moves to another branch, is created late, or
+    in five syncs fails. The first account shares its connection with the others, and has one that is
+    still pending. In some repositories a stack is blocked for ten minutes, moves to another branch, is created late, or
     is deleted; the last repository is not found for five minutes. A queue of the first account gets all events.
     """
     random = Random(seed)

@@ -1,8 +1,8 @@
 """`alertmanager`: one alert for each incident, by the API v2 of Prometheus's Alertmanager.
 
-Alertmanager keeps alerts in memory, and tells them apart by their labels: they are those of the event that opened the
-incident, whatever changes meanwhile. An open alert is posted again each `resend`, also after a restart of either side;
-it ends by itself if nobody does so for three `resend`s.
+Alertmanager keeps alerts in memory, and identifies them by their labels: they are those of the event that opened the
+incident, whatever changes meanwhile. An open alert is posted again every `resend`, also after a restart of either side;
+it ends by itself if it is not posted for three `resend`s.
 
 The members of a cluster do not share alerts, so each of `urls` gets every post, as from Prometheus. An event is
 delivered when one member accepted it. The others get the alert with a later `resend`, and its end for `KEPT_SECONDS`.

@@ -99,6 +99,6 @@ class PagerDutyOptions(HttpOptions):
     routing_key: Secret = Field(examples=["${PAGERDUTY_KEY}"])
     """The integration key of an Events API v2 integration. A secret: take it from a variable."""
     changes: Boolean = False
-    """Also send each successful sync as a change event, which notifies nobody."""
+    """Also send each successful sync as a change event, which sends no notification."""
     url: BaseUrl = Field(default="https://events.pagerduty.com", examples=["https://events.eu.pagerduty.com"])
     """The URL of the API, without its path."""

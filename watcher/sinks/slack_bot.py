@@ -34,7 +34,7 @@ UNSAID_WAIT_SECONDS = 60.0
 """How long to wait after a rate limit that does not say how long."""
 
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
-"""Errors after which the message of an incident is posted anew."""
+"""Errors after which the message of an incident is posted again."""
 
 _CONTENT = frozenset({
     "invalid_arguments", "invalid_blocks", "invalid_blocks_format", "invalid_json", "msg_blocks_too_long",

@@ -23,7 +23,7 @@ NETWORK = stack("prod", "us-east-1", "network", labels={"team": "platform"})
 ENDPOINT = EndpointKey("prod", "us-east-1", "codeconnections")
 GITHUB = connection("prod", "us-east-1", "arn:aws:codeconnections:us-east-1:1:connection/6053346f")
 OPS = SinkSettings("ops", "stdout")
-TOLD = "it was told of a problem that this event ends"
+TOLD = "it was sent a problem that this event ends"
 
 
 def config(*sinks: SinkSettings, mutes: tuple[Mute, ...] = ()) -> Config:
