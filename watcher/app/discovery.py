@@ -41,14 +41,14 @@ from watcher.polling.removals import forget_removed
 log = structlog.get_logger()
 
 REFRESH_SECONDS = 15.0
-"""How often the listings that other daemons of the table made are read."""
+"""Seconds between two reads of the listings that other daemons on the table have made."""
 
 
 class Discovery:
     """The last complete listings, and the targets that the rules select from them. Implements `lister.Listings`."""
 
     def __init__(self, store: Store, recorder: Recorder, daemon: Callable[[], RunningDaemon]) -> None:
-        """`daemon`: whose configuration is changed."""
+        """`daemon`: returns the daemon whose configuration changes with each listing."""
         self.changing = asyncio.Lock()
         """Held while the configuration in force is replaced."""
         self.listings: Mapping[ListingKey, Listing] = {}
@@ -117,7 +117,7 @@ class Discovery:
             log.info("listing.completed", listing=str(key), targets=len(found), watched=watched)
 
     async def refresh(self) -> None:
-        """Read the listings that other daemons of the table have made since, and watch what they have.
+        """Read the listings that other daemons on the table have made since the last call, and watch what they have.
 
         Raises:
             StoreError: the store cannot be read.
@@ -140,7 +140,7 @@ class Discovery:
         return TargetStatus(completed, completed, following, failures=0, polled_here=here)
 
     def statuses(self) -> dict[ListingKey, ListingStatus]:
-        """Return how the listings go: those that this daemon makes, and those that others on the table make."""
+        """Return the status of each listing: those that this daemon makes, and those that others on the table make."""
         daemon = self._daemon()
         runs = {} if daemon.polling.lister is None else daemon.polling.lister.runs()
         watched = Counter((site, str(each.kind)) for site, at in self.selections.items() for each in at.targets)

@@ -100,7 +100,7 @@ def sites(config: Config) -> dict[Site, list[ListingKey]]:
 
 
 def select(config: Config, site: Site, listings: Mapping[ListingKey, Listing], listed: Collection[str]) -> Selection:
-    """Return what the rules select at a site; `listed`: the ids of the targets that the configuration lists."""
+    """Return what the rules select at a site; `listed`: the ids of the targets that the configuration names."""
     rules = [rule for rule in config.discover if rule.kinds[0].name == site.kind and site[:2] in rule.places]
     chosen: dict[int, list[tuple[str, Target]]] = {}
     for kind in rules[0].kinds:

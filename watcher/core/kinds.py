@@ -77,7 +77,7 @@ class Kind:
     operation: str
     """The operation of the API: `GetResourceSyncStatus`."""
     identity: tuple[IdentityPart, ...]
-    """The parts of a target's identity, in the order of its id; one is called as `named_by` says."""
+    """The parts of a target's identity, in the order of its id; one of them has the name `named_by`."""
     read: Callable[[dict[str, Any]], Snapshot] | None
     """Return the meaning of an answer, or raise PollFailed if it is not what the API promises.
 
@@ -88,7 +88,7 @@ class Kind:
     blockers: BlockerCall | None = None
     """None: its targets have no blockers."""
     in_id: Callable[[str], str] = str
-    """What stands in an id for a part of the identity."""
+    """Return the form that a part of the identity has in an id."""
     title: str = "{name}"
     """The format of the short text that people know a target by, with the parts of the identity."""
     variant: str = ""

@@ -1,4 +1,4 @@
-"""Links to repositories, commits and AWS's console, for names that can only be what they stand for. Pure."""
+"""Links to repositories, commits and AWS's console, made only from names that are safe in a URL. Pure."""
 
 import re
 from dataclasses import dataclass

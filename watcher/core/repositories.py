@@ -43,7 +43,7 @@ def source_repositories(targets: Iterable[Target]) -> dict[str, SourceRepository
 
 
 def _as_target(kind: Kind, repository: Repository, stack: Target) -> Target:
-    """A repository as a target that is watched as a stack that is synced from it asks for."""
+    """Return a repository as a target, with the settings of a stack that is synced from it."""
     watching = {
         "interval": stack.repository_interval,
         "active_interval": stack.active_interval,

@@ -92,7 +92,7 @@ class SinkOptions:
         return True
 
     def advice(self) -> Iterator[str]:
-        """Yield, for people, what would serve better than a value that is allowed; without secrets."""
+        """Yield advice for people about values that are allowed, but have a better alternative; without secrets."""
         yield from ()
 
     def preview(self, event: Mapping[str, Any]) -> str:

@@ -113,7 +113,7 @@ class Record:
 
 
 def forgotten(record: Record) -> Record:
-    """Return what is kept of a subject that left the configuration: if it comes back, its events go on in sequence."""
+    """Return what is kept of a subject that left the configuration: if it comes back, its sequence continues."""
     return Record(sequence=record.sequence)
 
 

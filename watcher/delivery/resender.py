@@ -14,7 +14,7 @@ from watcher.errors import SinkError, StoreError
 log = structlog.get_logger()
 
 LOOK_SECONDS = 5.0
-"""Seconds between two looks whether something is to be repeated, at most."""
+"""The most seconds between two checks whether an alert must be sent again."""
 
 
 class Resender:

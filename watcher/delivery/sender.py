@@ -92,7 +92,7 @@ class Sender:
         await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
 
     async def give_up_overdue(self) -> None:
-        """Dead-letter what is too old: a sink that took nothing for so long could have had it.
+        """Dead-letter the deliveries that are older than `give_up_after`, if the sink accepted nothing for so long.
 
         This is done once after each send: what an operator requeues later waits for the next send, which may succeed.
         """

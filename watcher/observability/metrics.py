@@ -49,7 +49,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 ENDPOINT = ("account", "region", "api")
 UNKNOWN, NEVER_SYNCED, NOT_SEEN = "UNKNOWN", "NEVER_SYNCED", "NOT_SEEN"
 STATUSES = (*sorted(KNOWN_STATUSES), UNKNOWN, NEVER_SYNCED, NOT_SEEN)
-"""Every value of the label `status`, but for connections."""
+"""Every value of the label `status`, except for connections."""
 
 CONNECTION_STATUSES = (AVAILABLE, ERROR, PENDING, NOT_SEEN)
 """Every value of the label `status` for connections."""

@@ -59,7 +59,7 @@ class HintReaders:
                 self._discovery.cancel()
 
     def reconfigure(self, config: Config) -> None:
-        """Read the queues of `config` from now on; readers whose queue did not change go on."""
+        """Read the queues of `config` from now on; readers whose queue did not change continue."""
         if self._group is None:
             return
         # The rate and the regions of an account do not concern its queues.
@@ -78,7 +78,7 @@ class HintReaders:
         self.changed()
 
     def statuses(self) -> Mapping[str, HintQueueStatus]:
-        """Return how the reading of each queue goes, by URL."""
+        """Return the status of each queue, by URL."""
         return {settings.url: reader.status for settings, reader in self._readers.items()}
 
     def index(self) -> HintIndex:

@@ -81,7 +81,7 @@ class Lister:
         self._group: asyncio.TaskGroup | None = None
 
     def reconfigure(self, config: Config) -> None:
-        """Make the listings of `config` from now on; one under way goes on, unless it is not wanted any more."""
+        """Make the listings of `config` from now on; one under way continues, unless it is no longer configured."""
         self._retry = config.retry
         for key in self._jobs.keys() - config.listings.keys():
             job = self._jobs.pop(key)

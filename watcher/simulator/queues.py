@@ -69,7 +69,7 @@ class Queue:
         """Delete the message, if the receipt is of the last time that it was received.
 
         Raises:
-            ApiError: it is no receipt.
+            ApiError: it is not a receipt.
         """
         message = self._received(receipt)
         if message and message.receipt == receipt:
@@ -79,7 +79,7 @@ class Queue:
         """Hide the message for so many seconds from now on; 0: show it.
 
         Raises:
-            ApiError: it is no receipt, or the message is not hidden.
+            ApiError: it is not a receipt, or the message is not hidden.
         """
         message = self._received(receipt)
         if message is None or message.visible <= now:

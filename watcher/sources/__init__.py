@@ -20,6 +20,6 @@ def kind_names() -> tuple[str, ...]:
 
 
 def kind_of(subject: str) -> Kind | None:
-    """Return the kind of the target with this id; None if the subject is no target, or of an unknown kind."""
+    """Return the kind of the target with this id; None if the subject is not a target, or of an unknown kind."""
     parts = subject.split("/", 4)
     return KINDS.get(parts[2]) or KINDS.get("/".join(parts[2:4])) if len(parts) > 3 else None

@@ -1,4 +1,4 @@
-"""What stays in the table of a subject that left the configuration, so that its events go on in sequence if it returns.
+"""What stays in the table of a subject that left the configuration, so that its sequence continues if it returns.
 
 Its state is replaced by `state.forgotten`, in one transaction with a note by which it is pruned. A commit replaces that
 state; its note is then left over, and is pruned by itself.
