@@ -14,7 +14,7 @@ MAX_HINTS = 16
 
 
 class HintCoverage:
-    """The changes and hints of the last minute that belong to no other one yet."""
+    """The changes without a hint, and the hints without a change, of the last minute."""
 
     def __init__(self) -> None:
         self._changes: deque[tuple[float, str]] = deque()

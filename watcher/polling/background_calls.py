@@ -10,8 +10,8 @@ from watcher.errors import Superseded
 from watcher.polling.endpoint import Endpoint
 
 POLLS_BETWEEN = 9
-"""How many polls go before each background call while polls wait for the rate: it gets a tenth of the calls at least,
-or a listing would never end where there are more polls than the rate allows."""
+"""How many polls go before each background call while polls wait for the rate. So background calls get at least a tenth
+of the rate, and a listing ends even if there are more polls than the rate allows."""
 
 
 @dataclass(eq=False, slots=True)

@@ -21,7 +21,7 @@ from watcher.polling.retry import always
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 3600.0
-"""How long blockers are not asked for after a call that failed."""
+"""How long no blockers are asked for after a call that failed."""
 
 
 class BlockerReader:
@@ -39,7 +39,7 @@ class BlockerReader:
         self._failures.clear()
 
     def forget(self, target_id: str) -> None:
-        """Forget that a target's could not be read."""
+        """Forget that the blockers of a target could not be read."""
         self._failures.pop(target_id, None)
 
     async def read(

@@ -1,13 +1,13 @@
 """When stacks are polled whose repository is polled as well. Pure; all times are monotonic seconds.
 
-One poll of a repository stands for the stacks that are synced from it: they are polled only each `backstop_interval`
+One poll of a repository stands for the stacks that are synced from it: they are polled only every `backstop_interval`
 while the repository has no new attempt. When it has one, they are polled at once, and again, further and further
 apart, until they show an attempt of their own that began since: a commit need not concern all of them, and the sync of
 a stack begins some time after the commit. This ends `LINGER` active intervals after the end of the repository's own
 attempt.
 
-A repository that cannot be read stands for nothing: its stacks are polled each `interval`, or, while messages report
-their changes, each `backstop_interval`.
+A repository that cannot be read stands for nothing: its stacks are polled every `interval`, or, while messages report
+their changes, every `backstop_interval`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -30,7 +30,7 @@ GROWTH = 0.5
 """The time between two such polls, as a multiple of the time since the attempt was seen."""
 
 HEARD = 3
-"""By how much all of these times are longer while messages report changes: polls find only what messages did not."""
+"""The factor of all of these times while messages report changes: polls find only what messages did not."""
 
 
 @dataclass(slots=True)

@@ -27,29 +27,29 @@ HIDDEN_SECONDS, PROLONG_SECONDS = 30, 12.0
 """For how long a message is hidden, and after which time this is prolonged while its polls are under way."""
 
 HOLD_SECONDS = 300.0
-"""How long a message waits for its polls at most; then it comes again."""
+"""The longest time that a message waits for its polls; then it is shown again."""
 
 REPEAT_SECONDS = 30
-"""After which time a message comes again whose poll failed with its endpoint."""
+"""Seconds after which a message is shown again if its poll failed because the endpoint cannot be read."""
 
 FAILURES = 2
-"""How many calls in a row must fail for the queue to be unreadable, unless the first failure is not a passing one."""
+"""How many calls in a row must fail until the queue counts as unreadable; a failure that cannot pass counts at once."""
 
 MAX_PAUSE_SECONDS = 60.0
 """The longest pause after a call that failed; it doubles from two seconds."""
 
 RELEASE_SECONDS = 2.0
-"""How long it may take at the end to show the messages again that are under way."""
+"""The time limit, when the reading ends, for showing the messages again that are under way."""
 
 LOG_SECONDS = 60.0
 """The shortest time between two log lines about malformed messages."""
 
 MAX_VISITS, MAX_SHARED_VISITS = 24, 4
-"""How often a message is received that only another daemon can handle, or another one as well, before it is deleted."""
+"""How often a message that only other daemons, or other ones as well, can handle is received before it is deleted."""
 
 
 class Hinted(Protocol):
-    """What hints are about."""
+    """What a hint can name, and what it causes."""
 
     def index(self) -> HintIndex:
         """Return the targets that hints can name."""

@@ -34,7 +34,7 @@ class Planner:
         self._hints = PendingHints()
         self._heard = self._probed_hint = False
         self._probed_at, self._probe_pause = -inf, 0.0
-        """When the last probe of an unreadable endpoint ended (monotonic seconds), and for how long there is none."""
+        """When the last probe of an unreadable endpoint ended (monotonic seconds), and the pause after it."""
         self._polling: set[str] = set()
         self._polled = self._repositories.configure(targets)
         self._log = log.bind(endpoint=str(endpoint))
@@ -44,7 +44,7 @@ class Planner:
         return target_id in self._polled
 
     def reconfigure(self, targets: Iterable[Target], rate: float) -> Collection[str]:
-        """Plan other targets, or with other settings; those that stay keep their due times. Returns what has gone."""
+        """Replace the targets and their settings; those that stay keep their due times. Returns what has left."""
         before, stood_for = self._polled, self._repositories.by_stack
         self._polled = self._repositories.configure(targets)
         gone = before.keys() - self._polled.keys()

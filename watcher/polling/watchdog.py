@@ -1,4 +1,4 @@
-"""Notices when the loop of a poller makes no progress. What AWS answers, and how late, is never a reason."""
+"""Notices when the loop of a poller makes no progress. AWS's answers, and their delay, are never the reason."""
 
 from collections.abc import Collection
 from math import inf
@@ -14,7 +14,7 @@ STUCK_SECONDS = 60.0
 
 
 class Watchdog:
-    """When the loop is late for its next round."""
+    """Knows until when the loop must begin its next round."""
 
     def __init__(self, clock: Clock) -> None:
         """`configure` must be called before the first step."""
