@@ -91,7 +91,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the tests, if asked to."""
+    """Shuffle the tests, if asked to. Refuse names that each worker would write in another way."""
+    if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        raise pytest.UsageError(f"give these parameters ids that are the same in each process: {unstable[0]}")
     seed = config.getoption("--shuffle")
     if seed is not None:
         Random(seed).shuffle(items)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
+
 from tests.integration.receiver import Cut, Receiver, Reply
 from tests.support.alertmanager import PROGRAM, Alertmanager, receiving
 from tests.support.cluster_fixture import REGIONS, field, term_here
@@ -21,8 +23,6 @@ from tests.support.waiting import PATIENCE, until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
-
-    import pytest
 
     from tests.acceptance.conftest import Places
     from tests.integration.receiver import Received
@@ -134,6 +134,7 @@ async def test_exactly_what_is_wrong_in_the_end_is_open_and_nothing_was_open_twi
             await simulator.stop()
 
 
+@pytest.mark.soak
 async def test_two_daemons_of_a_table_that_are_killed_open_and_end_the_same_alerts(
     places: Places, ministack: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

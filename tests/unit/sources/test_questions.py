@@ -33,7 +33,7 @@ def test_a_type_that_is_unknown_is_refused(text: str, message: str) -> None:
         read_event_type(text)
 
 
-@pytest.mark.parametrize("target", [WEB, NETWORK, FOUND_STACK, GITHUB], ids=str)
+@pytest.mark.parametrize("target", [WEB, NETWORK, FOUND_STACK, GITHUB], ids=lambda target: target.id)
 def test_a_target_is_read_from_its_id(target: object) -> None:
     identifier = target.id  # type: ignore[attr-defined]
     read = read_subject(identifier)
