@@ -36,17 +36,21 @@ _TARGET = "default/us-east-1/stack/network"
 )
 @click.option("--target", metavar="ID", required=True, help="The id of a target, or an endpoint: ACCOUNT/REGION/API.")
 @click.option("--label", "labels", metavar="NAME=VALUE", multiple=True, help="A label of the target; can be repeated.")
-@click.option("--at", metavar="TIME", help="When, for mutes; with a time zone, as 2026-11-23T08:00:00Z. Default: now.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="The time of the event, for mutes; with a time zone, as 2026-11-23T08:00:00Z. Default: now.",
+)
 @json_option
 def route(
     config: str | None, event_type: str, target: str, labels: Sequence[str], at: str | None, *, as_json: bool
 ) -> int:
     """Show which sinks would get an event, and why.
 
-    Nothing is sent, and neither AWS nor the state is read. The target need not be configured; a target that the
-    configuration lists has its labels, and --label adds to them or replaces them. Below the table are the messages that
-    people would receive, with made-up details. Only the routing is shown: a sink for alerts does nothing with an event
-    outside an incident, nor a sink for commit statuses with an event that has no commit of its provider.
+    Nothing is sent, and neither AWS nor the state is read. The target need not be in the configuration; if it is, it
+    has the labels that it has there, and --label adds to them or replaces them. Below the table are the messages that
+    people would receive, with made-up details. Only the routing is shown: a sink for alerts does not send an event
+    outside an incident, and a sink for commit statuses sends none without a commit of its provider.
     """
     type_read, subject = _given("--type", read_event_type, event_type), _given("--target", read_subject, target)
     labels_read = dict(_given("--label", _label, each) for each in labels)
