@@ -205,12 +205,52 @@ async def test_retry_now_makes_only_lanes_due_that_failed_since_a_time(store: St
     assert numbers(await store.lane_heads("x", after(60), 10)) == [2]
 
 
-async def test_a_muted_event_gets_its_first_reminder_when_the_mute_ends(store: Store) -> None:
+async def test_a_muted_event_gets_reminders_only_after_it_was_released(store: Store) -> None:
     muted = event(1, muted={"reason": None, "until": None})
-    await store.commit([Entry("a", Record(), [(muted, [])])], NOW)
-    assert await store.remind([REQUEST], after(99)) == 0
-    assert await store.remind([REQUEST], after(100)) == 1
-    assert await deliver(store, 100) == [f"{muted.id}-reminder-1"]
+    before = Record(sequence=1)
+    await store.commit([Entry("a", before, [(muted, [])])], NOW)
+    assert await store.remind([REQUEST], after(500)) == 0
+    await store.commit([Entry("a", before, follows=before, released=[(muted.id, ["x"])])], after(500))
+    assert await store.remind([REQUEST], after(500)) == 0
+    assert await deliver(store, 500) == [muted.id]
+    assert await store.remind([REQUEST], after(599)) == 0
+    assert await store.remind([REQUEST], after(600)) == 1
+    assert await deliver(store, 600) == [f"{muted.id}-reminder-1"]
+
+
+async def test_events_are_released_with_the_state_once_to_each_sink_in_their_order(store: Store) -> None:
+    first, last = Record(sequence=2), Record(sequence=3)
+    await store.commit([Entry("a", first, [(event(1), []), (event(2), ["y"])]), entry("b", 3)], NOW)
+    released = [(event(1).id, ["x", "y"]), (event(2).id, ["x", "y"])]
+    await store.commit([Entry("a", last, follows=first, released=released)], after(10))
+    assert (await store.records())["a"] == last
+    assert numbers(await store.due("x", 9)) == [1, 2, 3]
+    assert {each.recorded for each in await store.due("x", 9)} == {NOW.timestamp()}
+    assert await deliver(store, 10, "y") == [event(1).id]
+    assert await deliver(store, 10, "y") == [event(2).id]
+    await store.commit([Entry("a", last, follows=last, released=released)], after(20))
+    assert await store.waiting() == {"x": 3}
+    assert len(await store.events(EventQuery())) == 3, "no event is recorded twice"
+
+
+async def test_a_released_event_that_was_pruned_or_is_of_another_subject_is_left_out(store: Store) -> None:
+    before = Record(sequence=1)
+    await store.commit([Entry("a", before, [(event(1), [])]), entry("b", 3, sinks=())], NOW)
+    assert await store.prune(after(10), 9) == 2
+    await store.commit([entry("b", 4, sinks=())], after(20))
+    released = [(event(1).id, ["x"]), (event(4, "b").id, ["x"])]
+    await store.commit([Entry("a", Record(sequence=2), follows=before, released=released)], after(20))
+    assert (await store.records())["a"] == Record(sequence=2)
+    assert await store.waiting() == {}
+
+
+async def test_a_released_event_is_not_pruned_while_it_waits(store: Store) -> None:
+    before = Record(sequence=1)
+    await store.commit([Entry("a", before, [(event(1), [])])], NOW)
+    await store.commit([Entry("a", before, follows=before, released=[(event(1).id, ["x"])])], after(10))
+    assert await store.prune(after(20), 9) == 0
+    assert await deliver(store, 30) == [event(1).id]
+    assert await store.prune(after(40), 9) == 1
 
 
 async def test_an_event_recorded_before_its_sink_was_added_gets_no_reminder(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,82 @@ async def test_a_sink_of_errors_alone_is_told_of_the_end_after_a_restart_with_ot
         watch.show(NETWORK, "SUCCEEDED", 3)
         await watch.events(1)
     assert incidents(watch) == [("sync.succeeded", "resolved")]
+
+
+MUTED = (Mute(),)
+
+
+async def ended(watch: Watch, config: Config) -> None:
+    """End all mutes, and wait until the daemon has looked at that and polled a few times."""
+    await reload(watch, config)
+    await watch.until(lambda: all(not held_back(watch, target) for target in config.targets))
+    await watch.polls(3)
+
+
+def held_back(watch: Watch, target: Target) -> list[str]:
+    """The ids of the events that are held back."""
+    incident = watch.app.recorder.record_of(target.id).incident
+    return [] if incident is None else [each.event_id for each in incident.held]
+
+
+async def muted_failure(watch: Watch, minute: float) -> str:
+    """Show a failure that a mute holds back; return the id of its event."""
+    before = held_back(watch, NETWORK)
+    watch.show(HEALTHY, "SUCCEEDED", 1)
+    watch.show(NETWORK, "FAILED", minute)
+    await watch.until(lambda: held_back(watch, NETWORK) not in ([], before))
+    (event_id,) = held_back(watch, NETWORK)
+    return event_id
+
+
+async def test_of_a_problem_that_outlasts_its_mute_the_latest_event_is_sent_once_and_its_end_follows(
+    simulator: Simulator, both: Config
+) -> None:
+    errors = replace(both, sinks=(SinkSettings("stdout", "stdout", min_severity=Severity.ERROR),))
+    async with running(simulator, replace(errors, mutes=MUTED)) as watch:
+        await muted_failure(watch, 1)
+        latest = await muted_failure(watch, 2)
+        await watch.events(0)
+        await ended(watch, errors)
+        (failure,) = await watch.events(1)
+        assert (failure["id"], failure["data"]["incident"]["state"]) == (latest, "ongoing")
+        watch.show(NETWORK, "SUCCEEDED", 3)
+        await watch.events(2)
+    assert incidents(watch) == [("sync.failed", "ongoing"), ("sync.succeeded", "resolved")]
+
+
+async def test_a_problem_whose_mute_ended_while_no_daemon_ran_is_sent_at_the_next_start_and_not_again(
+    simulator: Simulator, both: Config
+) -> None:
+    async with running(simulator, replace(both, mutes=MUTED)) as watch:
+        held = await muted_failure(watch, 1)
+    async with running(simulator, both) as watch:
+        (failure,) = await watch.events(1)
+        assert failure["id"] == held
+    async with running(simulator, both) as watch:
+        await watch.events(0)
+
+
+async def test_a_mute_that_ends_by_its_time_while_the_target_fails_is_followed_by_the_event(
+    simulator: Simulator, both: Config
+) -> None:
+    soon = Mute(until=datetime.now(UTC) + timedelta(seconds=8))
+    async with running(simulator, replace(both, mutes=(soon,))) as watch:
+        held = await muted_failure(watch, 1)
+        (failure,) = await watch.events(1)
+    assert failure["id"] == held
+    assert parse_rfc3339(failure["data"]["muted"]["until"]) <= datetime.now(UTC)
+
+
+async def test_a_problem_that_ended_before_its_mute_is_never_sent(simulator: Simulator, both: Config) -> None:
+    async with running(simulator, replace(both, mutes=MUTED)) as watch:
+        await muted_failure(watch, 1)
+        watch.show(NETWORK, "SUCCEEDED", 2)
+        await watch.until(lambda: not held_back(watch, NETWORK))
+        await ended(watch, both)
+        watch.show(NETWORK, "SUCCEEDED", 3)
+        await watch.events(1)
+    assert incidents(watch) == [("sync.succeeded", None)]
 
 
 async def test_metrics_rows_and_status_have_the_open_incidents_and_how_long_others_lasted(

@@ -23,6 +23,7 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
+from watcher.polling.mute_ends import release_held
 from watcher.polling.removals import forget_removed, removal_entries
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
@@ -169,7 +170,8 @@ class App:
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind, maintenance.resend)
-        others = [asyncio.create_task(each()) for each in (*periodic, self.view.hints.run, *beside)]
+        releasing: Task = partial(release_held, self.recorder, lambda: self.view.config)
+        others = [asyncio.create_task(each()) for each in (*periodic, releasing, self.view.hints.run, *beside)]
         sharing = [] if membership is None else [self.discovery.keep_fresh(), membership.keeper.run()]
         leases = [asyncio.create_task(each, name="leases") for each in sharing]
         tasks = (recording, relaying, polling, stopping, *others, *leases)

@@ -46,7 +46,7 @@ def _object(optional: dict[str, Any] | None = None, /, **properties: Any) -> dic
 
 _MUTED = _described(
     _object(reason=_or_null(_TEXT), until=_or_null(_TIME)),
-    "The event was muted: it was sent to no sink, except the end of a problem to the sinks that were sent the problem.",
+    "The event was muted: only a problem that outlasts the mute, and the end of one that a sink was sent, are sent.",
 )
 _INCIDENT = _described(
     _or_null(

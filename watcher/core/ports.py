@@ -37,6 +37,8 @@ class Entry:
     events: Sequence[tuple[Event, Sequence[str]]] = ()
     follows: Record | None = None
     """The state from which this one was derived: the store must still have it; None: any."""
+    released: Sequence[tuple[str, Sequence[str]]] = ()
+    """Earlier events of the subject, by id, and the sinks that each is for only now; without those that were pruned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from watcher.core.connections import AVAILABLE
 from watcher.core.model import FAILED, rfc3339
+from watcher.core.mute_ends import is_held
 from watcher.core.ports import ReminderRequest
 from watcher.core.routing import muted_by, why_not
 from watcher.core.settings import Config
@@ -22,31 +23,31 @@ class ReportedProblem(NamedTuple):
 
 
 def reminder_requests(config: Config, records: Mapping[str, Record], now: datetime) -> list[ReminderRequest]:
-    """Return the reminders that sinks request; none of what is muted at `now`."""
+    """Return the reminders that sinks request; none of what is muted at `now`, or still held back by a mute."""
     return [
         ReminderRequest(sink.name, subject, problem.type, problem.mark, sink.remind_every)
         for subject, labels, problem in _problems(config, records)
         if muted_by(config.mutes, problem.type, subject, now) is None
         for sink in config.sinks
-        if sink.remind_every is not None and why_not(sink, problem.type, subject, labels) is None
+        if sink.remind_every is not None
+        and why_not(sink, problem.type, subject, labels) is None
+        and not is_held(records[subject], problem.type, sink.name)
     ]
 
 
-def due(request: ReminderRequest, body: str, recorded: float, last: tuple[int, float] | None, now: float) -> int | None:
+def due(request: ReminderRequest, body: str, last: tuple[int, float] | None, now: float) -> int | None:
     """Return the number of the reminder that is due; None: none is due yet, or the event is not the requested one.
 
-    `body` and `recorded` are those of the event, `last` the number and the end of its last delivery to the sink. Times
-    are seconds since 1970.
+    `body` is that of the event, `last` the number and the end of its last delivery to the sink. An event that a sink
+    never had is not repeated to it. Times are seconds since 1970.
     """
     parts = {"attempt": Optional({}), "error": Optional({}), "blocker": Optional({}), "connection": Optional({})}
     data = parse(body, {"data": parts}, "event.body")["data"]
     marks = (("connection", "status"), ("blocker", "id"), ("error", "since"), ("attempt", "startedAt"))
     mark = next(((data.get(part) or {}).get(key) for part, key in marks if data.get(part)), None)
-    if mark != request.mark:
+    if mark != request.mark or last is None:
         return None
-    if last is None and "muted" not in data:  # recorded before the sink was configured
-        return None
-    count, ended = last or (0, recorded)
+    count, ended = last
     return count + 1 if ended + request.every <= now else None
 
 

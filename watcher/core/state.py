@@ -83,6 +83,16 @@ class KnownConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The latest problem event of a type that a mute held back."""
+
+    type: str
+    event_id: str
+    sinks: tuple[str, ...]
+    """The sinks that it, or an earlier one that it stands for, was held back from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """An open incident (`core.incidents`)."""
 
@@ -95,6 +105,8 @@ class Incident:
     """The labels of its target, for the event that reports its removal if it is no longer in the configuration."""
     told: tuple[str, ...] | None = None
     """The sinks that its problem events were routed to; None: an earlier version did not record that."""
+    held: tuple[HeldBack, ...] = ()
+    """What mutes hold back of the problems that hold (`core.mute_ends`), in the order of the events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +164,7 @@ def load(text: str, subject: str = "") -> Record:
     form.setdefault("incident", None)
     if isinstance(form["incident"], dict):
         form["incident"].setdefault("told", None)
+        form["incident"].setdefault("held", [])
     check(form, _FORM, name)
     record: Record = _RECORD.read(form)
     if not has_incident and (opening := opening_of(subject, record)) is not None:
@@ -223,6 +236,12 @@ _CODECS["tuple[Blocker, ...]"] = _Codec(
     Each(list, _BLOCKER.form),
     lambda blockers: [*map(_BLOCKER.write, blockers)],
     lambda form: tuple(map(_BLOCKER.read, form)),
+)
+_HELD = _object(HeldBack)
+_CODECS["tuple[HeldBack, ...]"] = _Codec(
+    Each(list, _HELD.form),
+    lambda held: [*map(_HELD.write, held)],
+    lambda form: tuple(map(_HELD.read, form)),
 )
 _CODECS["KnownConnection"], _CODECS["Incident"] = _object(KnownConnection), _object(Incident)
 _RECORD = _object(Record)

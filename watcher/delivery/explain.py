@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.incidents import State
+from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.model import for_people, parse_rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.routing import labels_of, why_not
@@ -44,9 +44,9 @@ def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) 
     for name, each in by_sink.items():
         if name in configured and all(delivery.reminder for delivery in each):
             found.append(_without_delivery(configured[name], event, data))
-        owed = name in configured and _is_owed(configured[name], event, data)
+        rule = _rule(configured.get(name), event, data)
         found += [
-            Explanation(name, delivery.state.value, _why(delivery, owed=owed and not delivery.reminder), delivery)
+            Explanation(name, delivery.state.value, _why(delivery, "" if delivery.reminder else rule), delivery)
             for delivery in each
         ]
     return found
@@ -71,17 +71,19 @@ def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any])
     return Explanation(sink.name, "not there yet", f"the sink did not exist yet, or had another configuration; {hint}")
 
 
-def _is_owed(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> bool:
-    """Whether `sink` has an event only because it was sent a problem of the incident that the event resolves."""
-    if (data.get("incident") or {}).get("state") != State.RESOLVED:
-        return False
-    return "muted" in data or why_not(sink, event.type, event.subject, labels_of(data)) is not None
+def _rule(sink: SinkSettings | None, event: Event, data: Mapping[str, Any]) -> str:
+    """Return why a sink has an event though a mute, or a filter of the sink, held it back; empty: none did."""
+    if "muted" in data and event.type in BEGUN_BY:
+        return "the problem outlasted its mute"
+    if sink is None or (data.get("incident") or {}).get("state") != State.RESOLVED:
+        return ""
+    owed = "muted" in data or why_not(sink, event.type, event.subject, labels_of(data)) is not None
+    return "it was sent the problem, so it is sent the end" if owed else ""
 
 
-def _why(delivery: DeliveryRecord, *, owed: bool) -> str:
-    """Return what became of a delivery; `owed`: the sink has the end of a problem because it was sent the problem."""
-    reason, text = "it was sent the problem, so it is sent the end", _response(delivery)
-    return "; ".join(part for part in (reason if owed else "", text) if part)
+def _why(delivery: DeliveryRecord, rule: str) -> str:
+    """Return the rule by which there is a delivery, and what became of it."""
+    return "; ".join(part for part in (rule, _response(delivery)) if part)
 
 
 def _response(delivery: DeliveryRecord) -> str:

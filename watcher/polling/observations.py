@@ -18,6 +18,7 @@ from watcher.core.diff import Comparison, diff
 from watcher.core.events import Event, blocker_event, connection_event, outage_event, removal_event, sync_event
 from watcher.core.incidents import BEGUN_BY, State, steps
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
+from watcher.core.mute_ends import held_after, still_held, with_names
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
 from watcher.core.routing import muted_by, route, route_end, told_by_routing
@@ -126,18 +127,23 @@ def entry_of(
     """Return the entry that records `observation`, with the incident of each event, and the sinks that it is for.
 
     An event that is muted at `now` is marked as muted, and is for no sink; but the event that resolves an incident is
-    for each sink that was sent a problem of it, whatever the filters of the sink and the mutes say.
+    for each sink that was sent a problem of it, whatever the filters of the sink and the mutes say. From which sinks a
+    mute holds a problem event back is noted in the incident (`core.mute_ends`).
     """
     record, incident = observation.record, before.incident
     told = _told(subject, incident, labels, config)
+    held = incident.held if incident else ()
     addressed: list[tuple[Event, Sequence[str]]] = []
     following = steps(incident, observation.events, labels=labels, blocked=bool(record.blockers))
     for event, step in zip(observation.events, following, strict=True):
         mute = muted_by(config.mutes, event.type, event.subject, now)
-        routed = route(event, labels, config.sinks) if mute is None else ()
-        told = () if step is None or step.state is State.OPENED else told
+        matching = route(event, labels, config.sinks)
+        routed = matching if mute is None else ()
+        if step is None or step.state is State.OPENED:
+            told, held = (), ()
         if event.type in BEGUN_BY:
-            told = (*told, *(name for name in routed if name not in told))
+            told = with_names(told, routed)
+            held = held_after(held, event, matching, muted=mute is not None)
         ended = step is not None and step.state is State.RESOLVED
         owed = route_end(told, config.sinks) if ended else ()
         sinks = tuple(sink.name for sink in config.sinks if sink.name in routed or sink.name in owed)
@@ -145,7 +151,7 @@ def entry_of(
         addressed.append((made, sinks))
         incident = step.open if step else None
     if incident is not None and observation.events:
-        incident = replace(incident, told=told)
+        incident = replace(incident, told=told, held=still_held(incident, held))
     return Entry(subject, replace(record, incident=incident), addressed, before)
 
 

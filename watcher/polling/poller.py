@@ -214,7 +214,7 @@ class Poller:
                 traced.outcome(outcome, error)
         except Superseded:
             outcome = PollOutcome.SUPERSEDED
-            self._log.info("poll.superseded", target=target.id, reason="another daemon recorded it first")
+            self._log.info("poll.superseded", target=target.id, reason="another change of its state was recorded first")
         except Exception:  # noqa: BLE001  a bug with one target must not stop the polling of the others
             self._log.exception("poll.crashed", target=target.id)
         finally:

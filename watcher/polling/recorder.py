@@ -2,7 +2,7 @@
 
 Results that arrive during a commit wait and share the next one. A commit that fails is retried until it succeeds;
 meanwhile nothing is polled (`writable`), and the results wait in memory. A state that another daemon has changed is
-read again, and a result that was based on the previous one is superseded.
+read again. A result that was based on a previous state is superseded.
 """
 
 import asyncio
@@ -34,7 +34,10 @@ HUNG_SECONDS = 60.0
 """How long a commit may take before it is reported as hung."""
 
 _NOTHING = Record()
-_SUPERSEDED = "another daemon recorded it first"
+_SUPERSEDED = "another change was recorded first"
+
+Pending = asyncio.Future[None]
+"""Done when a result is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Recorder:
         self.clock = clock
         self._on_events = on_events
         self.observer = observer
-        self._waiting: list[tuple[Entry | Forgetting | Listing, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Entry | Forgetting | Listing, Pending]] = []
         self._committing_since: float | None = None
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -102,7 +105,7 @@ class Recorder:
         """Return when `entry` is committed.
 
         Raises:
-            Superseded: another daemon changed its subject; `records` has its state now.
+            Superseded: its subject was changed meanwhile; `records` has its state now.
         """
         await self._in_turn(entry)
 
@@ -124,7 +127,7 @@ class Recorder:
             await self._in_turn(Forgetting((), listings=keys))
 
     async def _in_turn(self, work: Entry | Forgetting | Listing) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: Pending = asyncio.get_running_loop().create_future()
         done.add_done_callback(asyncio.Future.exception)  # possibly nothing awaits it
         self._waiting.append((work, done))
         self._idle.clear()
@@ -152,7 +155,7 @@ class Recorder:
         """Commit results until cancelled."""
         while True:
             await self._work.wait()
-            batch: list[tuple[Entry, asyncio.Future[None]]] = []
+            batch: list[tuple[Entry, Pending]] = []
             for work, done in self._waiting[:MAX_ENTRIES]:
                 if not isinstance(work, Entry):
                     if not batch:
@@ -165,7 +168,7 @@ class Recorder:
                 self._work.clear()
                 self._idle.set()
 
-    async def _apply(self, work: Forgetting | Listing, done: asyncio.Future[None]) -> None:
+    async def _apply(self, work: Forgetting | Listing, done: Pending) -> None:
         count, kept = 0, True
         if isinstance(work, Listing):
             kept = await self._retry(partial(self._store.keep_listing, work))
@@ -194,22 +197,32 @@ class Recorder:
         if count:
             log.info("state.forgotten", subjects=count)
 
-    async def _keep(self, batch: Sequence[tuple[Entry, asyncio.Future[None]]]) -> None:
-        superseded = await self._retry(partial(self._commit, [entry for entry, _ in batch]))
+    async def _keep(self, batch: Sequence[tuple[Entry, Pending]]) -> None:
+        following = self._following(batch)
+        superseded = await self._retry(partial(self._commit, [entry for entry, _ in following]))
         del self._waiting[: len(batch)]  # only now: the results of a commit that is cancelled still wait
-        kept = [(entry, done) for entry, done in batch if entry.subject not in superseded]
+        kept = [(entry, done) for entry, done in following if entry.subject not in superseded]
         for entry, done in kept:
             self.records[entry.subject] = entry.record
             done.set_result(None)
         if kept:
             self.observer.recorded([entry for entry, _ in kept])
-        if any(entry.events for entry, _ in kept):
+        if any(entry.events or entry.released for entry, _ in kept):
             self._on_events()
         if superseded:
             await self._reload(superseded)
         for _, done in batch:
             if not done.done():
                 done.set_exception(Superseded(_SUPERSEDED))
+
+    def _following(self, batch: Sequence[tuple[Entry, Pending]]) -> list[tuple[Entry, Pending]]:
+        """Return the entries that follow what is recorded: a poll and the end of a mute may change a state at once."""
+        known, following = dict[str, Record](), list[tuple[Entry, Pending]]()
+        for entry, done in batch:
+            if entry.follows in (None, known.get(entry.subject, self.record_of(entry.subject))):
+                known[entry.subject] = entry.record
+                following.append((entry, done))
+        return following
 
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""

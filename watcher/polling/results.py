@@ -95,7 +95,7 @@ class PollResults:
         Of what is not configured, such as a repository that is polled for its stacks, only the endpoint is noted.
 
         Raises:
-            Superseded: another daemon recorded a newer state.
+            Superseded: another change of the state was recorded first.
         """
         now, polls = self._clock.now(), self._polls[target.id]
         self.tried, self.last_answer, polls.tried, polls.answered = True, now, now, now
@@ -117,7 +117,7 @@ class PollResults:
         """Record an answer about the blockers of a target.
 
         Raises:
-            Superseded: another daemon recorded a newer state.
+            Superseded: another change of the state was recorded first.
         """
         before = self._recorder.record_of(target.id)
         observation = observe_blockers(target, before, found, self._clock.now())
@@ -130,7 +130,7 @@ class PollResults:
         """Count a failure, and record the outage that begins with it.
 
         Raises:
-            Superseded: another daemon recorded a newer state.
+            Superseded: another change of the state was recorded first.
         """
         now, polls = self._clock.now(), self._polls[target.id]
         self.tried, polls.tried = True, now

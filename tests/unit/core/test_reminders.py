@@ -13,7 +13,7 @@ from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED, EndpointK
 from watcher.core.ports import ReminderRequest
 from watcher.core.reminders import ReportedProblem, due, problems_of, reminder_requests
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
-from watcher.core.state import Known, KnownConnection, Outage, Record
+from watcher.core.state import HeldBack, Incident, Known, KnownConnection, Outage, Record
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
 
@@ -130,6 +130,14 @@ def test_of_what_is_muted_now_no_sink_is_reminded(mute: Mute, *, muted: bool) ->
     assert found == ([] if muted else [FAILED_REQUEST])
 
 
+def test_of_what_a_mute_still_holds_back_no_sink_is_reminded() -> None:
+    held = HeldBack("watcher.sync.failed", "1", ("ops",))
+    incident = Incident("7", minute(1), ("failed",), held=(held,))
+    other = replace(incident, held=(replace(held, type="watcher.sync.blocked"),))
+    for before, found in ((incident, []), (other, [FAILED_REQUEST]), (replace(incident, held=()), [FAILED_REQUEST])):
+        assert reminder_requests(CONFIG, {STACK.id: replace(FAILING, incident=before)}, minute(5)) == found
+
+
 def test_of_an_endpoint_that_cannot_be_read_is_spoken_and_not_of_its_targets() -> None:
     blind = {TEMPLATE.id: FAILING, str(PROTON): Record(outage=OUTAGE)}
     of_endpoint = ReminderRequest("ops", str(PROTON), "watcher.endpoint.unreadable", rfc3339(minute(3)), 14400.0)
@@ -165,23 +173,23 @@ MUTED = {**SYNC, "muted": {"reason": None, "until": None}}
         ({"error": {"since": "2026-11-23T07:00:00Z"}}, (0, 100.0), 160.0, None),
         ({"attempt": None, "error": None}, (0, 100.0), 160.0, None),
         (SYNC, None, 160.0, None),
-        (MUTED, None, 109.0, None),
-        (MUTED, None, 110.0, 1),
+        (MUTED, None, 160.0, None),
+        (MUTED, (0, 100.0), 160.0, 1),
     ],
     ids=["too-early", "first", "fifth", "outage", "another-blocker", "blocker",
          "connection", "another-status",
          "another-attempt", "another-outage", "neither", "before-the-sink",
-         "muted-too-early", "muted"],
+         "muted", "after-its-mute"],
 )  # fmt: skip
 def test_a_reminder_is_due_an_interval_after_the_last_delivery_of_the_requested_event(
     data: dict[str, Any], last: tuple[int, float] | None, now: float, number: int | None
 ) -> None:
     request = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
-    assert due(request, json.dumps({"data": data}), 50.0, last, now) == number
+    assert due(request, json.dumps({"data": data}), last, now) == number
 
 
 @pytest.mark.parametrize("body", ["[]", '{"data":[]}', '{"data":{"attempt":1}}', '{"data":{"error":1}}'])
 def test_a_body_that_is_not_an_event_is_named_in_the_error(body: str) -> None:
     request = ReminderRequest("ops", "a/b", "watcher.sync.failed", "2026-11-23T08:00:00Z", 60.0)
     with pytest.raises(ValueError, match=r"^event\.body"):
-        due(request, body, 50.0, None, 160.0)
+        due(request, body, None, 160.0)

@@ -15,6 +15,7 @@ from watcher.core import state
 from watcher.core.model import FAILED, Attempt, Blocker, parse_rfc3339, rfc3339
 from watcher.core.state import (
     FORM,
+    HeldBack,
     Incident,
     Known,
     KnownConnection,
@@ -99,9 +100,11 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         '"code":"AccessDenied","message":"no","attempts":3},"blockers":[{"id":"b-1","type":"AUTOMATED",'
         '"status":"ACTIVE","created_reason":"no template","created_at":"2026-11-23T08:02:00Z","contexts":{"a":"b"},'
         '"resolved_reason":null,"resolved_at":null}],"connection":null,"incident":{"id":"7",'
-        '"opened_at":"2026-11-23T08:03:00Z","problems":["failed","blocked"],"labels":{"team":"platform"},"told":["ops"]}}'
+        '"opened_at":"2026-11-23T08:03:00Z","problems":["failed","blocked"],"labels":{"team":"platform"},"told":["ops"],'
+        '"held":[{"type":"watcher.sync.failed","event_id":"9","sinks":["ops"]}]}}'
     )
     event = {"type": "T", "event": "E", "time": "2026-11-23T08:00:01Z"}
+    held = (HeldBack("watcher.sync.failed", "9", ("ops",)),)
     record = Record(
         known=Known(
             attempt=Attempt(minute(1), FAILED, "web:1", {"sha": "a"}, {"sha": "b"}, (event,)),
@@ -117,7 +120,7 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         sequence=7,
         outage=Outage(EIGHT, "AccessDenied", "no", 3),
         blockers=(Blocker("b-1", "AUTOMATED", "ACTIVE", "no template", minute(2), {"a": "b"}),),
-        incident=Incident("7", minute(3), ("failed", "blocked"), {"team": "platform"}, ("ops",)),
+        incident=Incident("7", minute(3), ("failed", "blocked"), {"team": "platform"}, ("ops",), held),
     )
     assert FORM == 1
     assert load(text) == record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -134,6 +135,17 @@ def test_the_end_of_an_incident_that_a_sink_has_for_the_problem_alone_says_so(mu
     owed = "it was sent the problem, so it is sent the end; 200 OK"
     other = ("all", "muted", "quiet") if mute else ("all", "sent", "200 OK")
     assert [(each.sink, each.state, each.why) for each in told] == [("ops", "sent", owed), other]
+
+
+def test_a_problem_that_was_sent_when_its_mute_ended_says_so() -> None:
+    config = config_of(SinkSettings("ops", "webhook"), SinkSettings("late", "webhook"))
+    problem = muted(replace(EVENT, type="watcher.sync.failed"), "quiet", minute(120))
+    told = explain(problem, [a_delivery(SENT, "200 OK"), a_delivery(SENT, "200 OK", reminder=1)], config)
+    assert [(each.sink, each.state, each.why) for each in told] == [
+        ("ops", "sent", "the problem outlasted its mute; 200 OK"),
+        ("ops", "sent", "200 OK"),
+        ("late", "muted", "quiet, until 2026-11-23 10:00:00 UTC"),
+    ]
 
 
 def test_configured_sinks_come_first_then_removed_ones() -> None:

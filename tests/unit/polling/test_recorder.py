@@ -122,3 +122,22 @@ async def test_what_is_dropped_stays_in_the_store_and_what_is_adopted_is_known()
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+@in_own_time
+async def test_of_two_changes_of_one_state_at_once_the_second_is_superseded() -> None:
+    store = MemoryStore()
+    recorder = Recorder(store, Clock(), lambda: None, Observers())
+    running = asyncio.create_task(recorder.run())
+    await recorder.record(Entry("a", MINE))
+    changes = [Entry("a", THEIRS, follows=MINE), Entry("a", NEW, follows=MINE), Entry("b", NEW, follows=Record())]
+    outcomes = await asyncio.gather(*map(recorder.record, changes), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), Superseded, type(None)]
+    with pytest.raises(Superseded):
+        await recorder.record(Entry("a", NEW, follows=MINE))
+    assert await store.records() == recorder.records == {"a": THEIRS, "b": NEW}
+    await recorder.record(Entry("a", NEW, follows=THEIRS))
+    assert recorder.record_of("a") == NEW
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running

@@ -74,14 +74,22 @@ class CollisionError(Exception):
     """The events' numbers are taken: those of a state that was forgotten."""
 
 
-async def prepare(table: Table, entry: Entry, known: Version | None, now: float, first: int) -> Prepared:
+async def prepare(
+    table: Table, entry: Entry, known: Version | None, now: float, first: int, released: Sequence[Row] = ()
+) -> Prepared:
     """Return the transaction that commits an entry; texts that are too long for it are written before.
 
-    `first`: the number of its first event, above the subject's last one.
+    Args:
+        table: where it is committed.
+        entry: the state and its events.
+        known: the version that the state follows.
+        now: when the events are recorded.
+        first: the number of its first event, above the subject's last one.
+        released: the deliveries of earlier events.
     """
     last = known.item.get("n", 0) if known else 0
-    puts: list[Operation] = []
-    rows: list[Row] = []
+    puts: list[Operation] = [codec.touch(key) for key in dict.fromkeys(map(EventKey.of, released))]
+    rows: list[Row] = [*released]
     hours: set[str] = set()
     before: dict[str, int] = {}
     for last, (event, sinks) in enumerate(entry.events, first):  # the last number stays the state's
@@ -222,7 +230,8 @@ class Committer:
         # Whatever the clocks say, numbers grow.
         first = max(items.number_at(now), self._last_number + 1, known.item.get("n", 0) + 1 if known else 0)
         self._last_number = first + len(entry.events) - 1
-        prepared = await prepare(self._table, entry, known, now, first)
+        released = await self._retention.released(entry)
+        prepared = await prepare(self._table, entry, known, now, first, released)
         self._prepared[id(entry)] = prepared
         return prepared
 

@@ -8,7 +8,7 @@ from math import inf
 
 from watcher.core import reminders
 from watcher.core.events import Event
-from watcher.core.ports import DeliveryState, ReminderRequest
+from watcher.core.ports import DeliveryState, Entry, ReminderRequest
 from watcher.core.retry_policy import OVER
 from watcher.stores.dynamodb import codec, forgotten, items
 from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, text_of
@@ -79,6 +79,17 @@ class Retention:
                 await self._table.write(Delete(Key("H", hour)))
         return done
 
+    async def released(self, entry: Entry) -> list[Row]:
+        """Return the deliveries of earlier events that an entry lets wait; none of an event that was pruned."""
+        rows: list[Row] = []
+        for event_id, sinks in entry.released:
+            keys = [key for key in await self._contents.keys_of(event_id) if key.subject == entry.subject]
+            event = await self._table.get(keys[-1].body) if keys else None
+            if event is not None:
+                places = [Place(entry.subject, sink, keys[-1].number, 0) for sink in sinks]
+                rows += [Row(place, event_id, float(event["recorded"])) for place in places]
+        return await self._never_had(rows)
+
     def subject_changed(self, subject: str) -> None:
         """Forget when the next reminders of a subject are due: it has new events."""
         self._not_before = {request: at for request, at in self._not_before.items() if request.subject != subject}
@@ -90,12 +101,15 @@ class Retention:
             for item in some
             if (key := codec.event_key(item)) in events and wanted(events[key])
         ]
+        return sum(await gather(map(self._let_wait, await self._never_had(rows))))
+
+    async def _never_had(self, rows: Sequence[Row]) -> list[Row]:
+        """Return those of `rows` that neither wait nor ended before."""
         had = [
             {items.waiting(row.place), items.dead(row.place), items.settled(row.event_id, row.place)} for row in rows
         ]
         found = await self._table.get_all(chain(*had))
-        new = [row for row, keys in zip(rows, had, strict=True) if keys.isdisjoint(found)]
-        return sum(await gather(map(self._let_wait, new)))
+        return [row for row, keys in zip(rows, had, strict=True) if keys.isdisjoint(found)]
 
     async def _let_wait(self, row: Row) -> bool:
         """Let an old event wait for a sink; returns False if the event was pruned, or waits already."""
@@ -114,7 +128,7 @@ class Retention:
             return False
         key, recorded = codec.event_key(item), float(item["recorded"])
         last = max(await self._ended_deliveries(key, request.sink), default=None)
-        count = reminders.due(request, await text_of(self._table, item), recorded, last, now)
+        count = reminders.due(request, await text_of(self._table, item), last, now)
         if count is None:
             due = (last[1] if last else recorded) + request.every
             self._not_before[request] = due if due > now else now + LOOK_AGAIN_SECONDS

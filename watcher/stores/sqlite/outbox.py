@@ -47,6 +47,15 @@ def add(connection: sqlite3.Connection, number: int, subject: str, sinks: Iterab
     return added
 
 
+def release(connection: sqlite3.Connection, subject: str, event_id: str, sinks: Iterable[str]) -> None:
+    """Add the deliveries of an event that was recorded before, unless it was pruned."""
+    row = connection.execute(
+        "SELECT max(number) FROM event WHERE id = ? AND subject = ? HAVING count(*)", (event_id, subject)
+    ).fetchone()
+    if row is not None:
+        add(connection, row[0], subject, sinks)
+
+
 def due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Delivery]:
     """The sink's oldest waiting deliveries, in the order of their events."""
     sql = f"""SELECT {_FIELDS} FROM delivery INDEXED BY delivery_waiting
@@ -157,17 +166,17 @@ def _remind(connection: sqlite3.Connection, request: ReminderRequest, now: float
     ).fetchone():
         return 0
     row = connection.execute(
-        "SELECT number, recorded, body FROM event WHERE subject = ? AND type = ? ORDER BY number DESC LIMIT 1",
+        "SELECT number, body FROM event WHERE subject = ? AND type = ? ORDER BY number DESC LIMIT 1",
         (request.subject, request.type),
     ).fetchone()
     if row is None:
         return 0
-    number, recorded, body = row
+    number, body = row
     last = connection.execute(
         "SELECT reminder, ended FROM delivery WHERE sink = ? AND number = ? ORDER BY reminder DESC LIMIT 1",
         (request.sink, number),
     ).fetchone()
-    count = reminders.due(request, body, recorded, last, now)
+    count = reminders.due(request, body, last, now)
     return 0 if count is None else add(connection, number, request.subject, [request.sink], count)
 
 

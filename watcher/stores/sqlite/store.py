@@ -129,6 +129,8 @@ def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float
                 (event.id, event.type, event.subject, event.time, now, event.body),
             ).lastrowid
             outbox.add(connection, int(number or 0), event.subject, sinks)
+        for event_id, sinks in entry.released:
+            outbox.release(connection, entry.subject, event_id, sinks)
 
 
 def _forget(connection: sqlite3.Connection, subjects: Collection[str], now: float) -> int:
