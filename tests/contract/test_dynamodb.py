@@ -101,6 +101,21 @@ async def test_reload_returns_the_state_of_another_daemon_and_reads_its_deliveri
         await first.commit([Entry("a", THREE)], NOW)
 
 
+async def test_of_two_daemons_that_release_an_event_one_succeeds(watchers: Watchers) -> None:
+    first, second = await watchers(2)
+    await first.commit([Entry("a", ONE, [(event(1), [])])], NOW)
+    await second.reload(["a"])
+    release = Entry("a", TWO, follows=ONE, released=[(event(1).id, ["x"])])
+    outcomes = await asyncio.gather(
+        *(each.commit([replace(release)], after(1)) for each in (first, second)), return_exceptions=True
+    )
+    assert sorted(type(outcome) for outcome in outcomes if outcome) == [StoreConflict]
+    assert len(await first.deliveries(DeliveryQuery())) == 1
+    for each in (first, second):
+        await each.reload(["a"])
+        assert await ids(each) == [1]
+
+
 async def test_a_poll_that_began_before_the_known_state_is_not_committed(watchers: Watchers) -> None:
     """A shard was lost and gained again while a poll was under way."""
     first, second = await watchers(2)
