@@ -7,8 +7,7 @@ import { pageOf } from "./paths.js?v=HASH";
 import { inView, refresh, watch } from "./time.js?v=HASH";
 import { RANK, plural, problemsOf, urgent, wordOf } from "./words.js?v=HASH";
 
-const GROUP = 12;
-const SLICE = 6;
+const GROUP = 12, SLICE = 6; // rows; milliseconds
 
 const inOrder = (a, b) => urgent(b) - urgent(a) || RANK[a.standing] - RANK[b.standing] || (a.id < b.id ? -1 : Number(a.id > b.id));
 
@@ -225,6 +224,7 @@ function paint({ node, parts }, row) {
   parts.use.setAttribute("href", `#shape-${row.standing}`);
   setText(parts.word, wordOf(row));
   setText(parts.problems, problemsOf(row));
+  parts.problems.parentNode.hidden = !row.incident;
   setText(parts.title, row.title);
   parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`);
   parts.labels.replaceChildren(...Object.entries(row.labels).map(([name, value]) => isolated(`${name}=${value}`)));
