@@ -30,7 +30,7 @@ format: .venv/ready
 bench: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m tests.benchmarks
 
-soak: .venv/ready
+soak: .venv/ready .venv-ministack/ready
 	$(BIN)/python -m pytest -m soak -s
 
 # The status page in a real browser: needs Chromium, and npm, which installs the accessibility checker.
@@ -47,19 +47,20 @@ mutants: .venv/ready .venv-mutants/ready
 	.venv-mutants/bin/mutmut run --max-children 2 $(ARGS)
 	.venv-mutants/bin/mutmut results | grep -v 'not checked' || true
 
-# The environment is created again when one of these files changes.
+# The environment is created again when one of these files changes. Python compiles what is used when it is used.
 .venv/ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "watcher needs Python 3.11 or later; choose one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
+	  --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # An emulator of AWS for the tests; it needs another version of botocore than watcher.
 .venv-ministack/ready: requirements/ministack.txt
 	$(PYTHON) -m venv --clear .venv-ministack
-	.venv-ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	.venv-ministack/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
 	  --requirement requirements/ministack.txt
 	@touch $@
 

@@ -87,6 +87,7 @@ async def conserve(places: Places, *, seed: int, seconds: float, kills: int) -> 
         await simulator.stop()
 
 
+@pytest.mark.soak
 async def test_nothing_is_lost_of_what_is_discovered_by_two_daemons_on_a_table(
     places: Places, ministack: Emulator
 ) -> None:
