@@ -107,6 +107,7 @@ class Services:
             await until_open(self._manager, open_)
 
 
+@pytest.mark.soak
 async def test_exactly_what_is_wrong_in_the_end_is_open_and_nothing_was_open_twice(
     places: Places, tmp_path: Path
 ) -> None:
