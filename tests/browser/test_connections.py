@@ -48,7 +48,7 @@ async def test_a_pending_connection_needs_attention_and_its_page_leads_to_the_co
     await expect(page.locator("#table").get_by_role("row").filter(has_text="github")).to_contain_text("Available")
     await page.locator("#table").get_by_role("link", name="gitlab").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("gitlab")
-    console = page.get_by_role("link", name="the connection's page")
+    console = page.get_by_role("link", name="AWS console")
     (uuid,) = (each.id.rpartition("/")[2] for each in daemon.app.view.config.targets if each.title == "gitlab")
     assert (await console.get_attribute("href")).endswith(f"/us-east-1/codeconnections/connections/{uuid}")
     await expect(page.get_by_text("with all connections")).to_be_visible()

@@ -30,7 +30,7 @@ def event_links(data: Mapping[str, Any], public_url: str | None) -> dict[str, st
     repository, commit = links(revision)
     found = {
         "page": _page(target, public_url),
-        "console": _console(target) if target else None,
+        "console": console_page(target) if target else None,
         "repository": repository,
         "commit": commit,
         "deployment_file": _deployment_file(target, revision, repository) if target and commit else None,
@@ -45,8 +45,8 @@ def _page(target: Mapping[str, Any] | None, public_url: str | None) -> str | Non
     return base if target is None else f"{base}targets/{target['id']}"  # the id is percent-encoded already
 
 
-def _console(target: Mapping[str, Any]) -> str | None:
-    """Return the page of AWS's console: the stack's, the template's, or the connection's."""
+def console_page(target: Mapping[str, Any]) -> str | None:
+    """Return the page of AWS's console for a `data.target`: a stack, a template or a connection; others have none."""
     region, kind = target["region"], target["kind"]
     if kind == "connection":
         return connection_page(target["arn"])

@@ -146,7 +146,12 @@ def open_to_json(record: Record | None) -> Mapping[str, Any] | None:
     incident = record.incident if record else None
     if incident is None:
         return None
-    return {"id": incident.id, "opened_at": rfc3339(incident.opened_at), "problems": [*incident.problems]}
+    return {
+        "id": incident.id,
+        "opened_at": rfc3339(incident.opened_at),
+        "problems": [*incident.problems],
+        "sinks": None if incident.told is None else [*incident.told],
+    }
 
 
 def incident_to_json(step: Step | None) -> Mapping[str, Any] | None:

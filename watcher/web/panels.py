@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher.core.capacity import EndpointLoad, load_to_json
+from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, rfc3339
 from watcher.core.state import Record
@@ -43,6 +44,7 @@ def _endpoint(
         "answered_at": time_or_none(status.answered),
         "poll_failures": status.failures,
         "outage": None if outage is None else outage_view(outage),
+        "incident": open_to_json(record),
         "load": None if load is None else load_to_json(load),
     }
 

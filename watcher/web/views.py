@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from watcher import __version__
+from watcher.core.event_links import console_page
 from watcher.core.events import Event, target_to_json
 from watcher.core.incidents import open_to_json
-from watcher.core.links import connection_page, links, repository_name
+from watcher.core.links import links, repository_name
 from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
@@ -54,11 +55,20 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "consecutive_failures": known.failures if known else 0,
         "sha": attempt.sha or None if attempt else None,
         "commit_url": links(revision)[1],
+        "synced": _commit(known.latest_successful.target_revision if known and known.latest_successful else None),
+        "desired": _commit(known.desired_state if known else None),
+        "console_url": console_page(target_to_json(target)),
         "repository": repository_name(revision) or facts.get("repository"),
         "branch": revision.get("branch") or facts.get("branch"),
         "note": redacted_excerpt(note, MAX_NOTE_BYTES),
         "active": active(known),
     }
+
+
+def _commit(revision: Revision | None) -> dict[str, Any] | None:
+    """A commit and its page; None: the revision has no commit."""
+    sha = (revision or {}).get("sha")
+    return {"sha": sha, "url": links(revision or {})[1]} if sha else None
 
 
 def polling_row(status: TargetStatus) -> dict[str, Any]:
@@ -80,7 +90,6 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
         "target": target_to_json(target),
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
         "blockers": [blocker_to_json(blocker) for blocker in (record.blockers if record else ())],
-        "console_url": None if target.kind.polled else connection_page(dict(target.identity)["arn"]),
         "desired_state": dict(known.desired_state) if known and known.desired_state is not None else None,
         "latest_successful": attempt_to_json(successful) if successful else None,
         "sequence": record.sequence if record else 0,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from watcher.core.model import Attempt
+from watcher.core.state import Known, Record
 from watcher.sources.codeconnections import REPOSITORY as LINKED
 from watcher.sources.codeconnections import stack
 from watcher.sources.proton import REPOSITORY as OF_PROTON
@@ -14,6 +17,7 @@ from watcher.web.views import committed_row
 if TYPE_CHECKING:
     from watcher.core.model import Target
 
+AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LINK = "6053346f-8a33-4edb-9397-10394b695173"
 PROTON = {"provider": "GITHUB", "name": "org/templates", "branch": "release/1", "sync_type": "TEMPLATE_SYNC"}
 
@@ -30,3 +34,21 @@ PROTON = {"provider": "GITHUB", "name": "org/templates", "branch": "release/1", 
 )
 def test_a_row_has_the_branch_that_is_known_without_an_attempt(target: Target, branch: str | None) -> None:
     assert committed_row(target, None, None)["branch"] == branch
+
+
+def test_a_row_has_the_synced_beside_the_desired_commit_and_the_console() -> None:
+    target = stack("prod", "eu-west-1", "shop")
+    revision = {"repositoryProvider": "GITHUB", "repositoryName": "org/shop", "sha": "a" * 40}
+    known = Known(
+        None,
+        AT,
+        desired_state={**revision, "sha": "b" * 40},
+        latest_successful=Attempt(AT, "SUCCEEDED", None, None, revision),
+    )
+    row = committed_row(target, Record(known), None)
+    page = "https://github.com/org/shop/commit/"
+    assert row["synced"] == {"sha": "a" * 40, "url": page + "a" * 40}
+    assert row["desired"] == {"sha": "b" * 40, "url": page + "b" * 40}
+    assert row["console_url"].startswith("https://eu-west-1.console.aws.amazon.com/cloudformation/")
+    unseen = committed_row(target, None, None)
+    assert (unseen["synced"], unseen["desired"]) == (None, None)

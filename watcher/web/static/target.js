@@ -79,7 +79,7 @@ export class TargetPage {
     this.#article.replaceChildren(back(), parts.verdict, parts.note,
       el("p", {}, el("code", { class: "id" }, isolated(row.id))),
       section("facts-title", "Details", parts.facts),
-      ...(row.console_url === null ? [halves] : []), // a connection has no attempts
+      ...(row.kind !== "connection" ? [halves] : []), // a connection has no attempts
       section("target-events-title", "Events and their deliveries", parts.events, parts.noEvents),
       section("more-title", "More", el("p", { class: "elsewhere" },
         el("img", { src: badge, alt: "Badge of this target", height: "20" }), " ",
@@ -118,16 +118,16 @@ function factsOf(row) {
     ["Answered", "moment", "answered", row.answered_at],
     ["Failed polls in a row", "text", row.poll_failures || null],
     ["Next poll", "moment", "next", row.next_poll_at],
-    ["Listed", "text", row.console_url === null ? null : `${row.polled_here ? "" : "by another daemon, "}with all connections`],
-    ["Polled", "text", row.console_url !== null ? null : `${row.polled_here ? "" : "by another daemon, "}every ${span(interval)}, every ${span(active)} during a sync`],
-    ["Limits", "text", row.console_url !== null ? null : `stalled after ${span(stalled)}, call timeout ${span(timeout)}`],
+    ["Listed", "text", row.kind !== "connection" ? null : `${row.polled_here ? "" : "by another daemon, "}with all connections`],
+    ["Polled", "text", row.kind === "connection" ? null : `${row.polled_here ? "" : "by another daemon, "}every ${span(interval)}, every ${span(active)} during a sync`],
+    ["Limits", "text", row.kind === "connection" ? null : `stalled after ${span(stalled)}, call timeout ${span(timeout)}`],
   ];
   return facts.filter(([, kind, first, second]) => (kind === "moment" ? second : first));
 }
 
 function valueOf(kind, values) {
   const [first, second] = values;
-  if (kind === "link") return [el("a", { href: first }, "the connection's page")];
+  if (kind === "link") return [el("a", { href: first }, "AWS console")];
   if (kind === "commit") return [commit(first, second)];
   if (kind === "moment") return [moment(first, second)];
   if (kind === "success") return [commit(first), ", started ", moment("ago", second)];
