@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
 from watcher.cli.running import opened
+from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Attempt
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 STACK = FoundTarget((("name", "shop"),), {"branch": "main"}, times=2, missing=1, missing_since=NOW)
 LISTING = Listing(ListingKey("default", "us-east-1", "stack"), NOW, (STACK,))
+MUTE = HandMute("1a", ("prod/*",), (), NOW, after(60), "planned", "ada", after(30), "bob")
+ACKNOWLEDGEMENT = Acknowledgement("7", "b", NOW, after(1), "ada")
 RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))
 
 
@@ -50,6 +53,8 @@ async def filled(address: str) -> None:
     await store.set_sinks(["x", "y"], NOW)
     await store.mark_alive(NOW)
     await store.keep_listing(LISTING)
+    await store.add_mute(MUTE)
+    await store.acknowledge([ACKNOWLEDGEMENT])
     await store.commit([Entry("gone", Record(sequence=9))], NOW)
     await store.forget(["gone"], after(0.5))
     await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
@@ -78,6 +83,7 @@ async def held(address: str) -> list[Any]:
     told = [
         await store.records(),
         await store.listings(),
+        await store.by_hand(),
         sorted(await store.registered_sinks()),
         [kept for _, kept in await store.events(EventQuery(limit=1000))],
         await store.deliveries(DeliveryQuery(limit=1000)),

@@ -9,6 +9,7 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from watcher.core.by_hand import HandReader, HandWriter
 from watcher.core.leases import Lease, Seen
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import extended
@@ -201,7 +202,7 @@ class EventQuery:
     """Events to leave out, by number and id; needed only for a store whose events may be `late`."""
 
 
-class Reader(Protocol):
+class Reader(HandReader, Protocol):
     """Read access to a store."""
 
     late: int
@@ -242,7 +243,7 @@ class Reader(Protocol):
         """Close the store. Also allowed if it was never opened, or if `open` failed."""
 
 
-class Outbox(Reader, Protocol):
+class Outbox(Reader, HandWriter, Protocol):
     """What an operator may change while a daemon runs."""
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
@@ -255,7 +256,7 @@ class Outbox(Reader, Protocol):
         """Cancel the waiting and dead-lettered deliveries of an event, for one sink or all; return how many."""
 
 
-class Store(Reader, Protocol):
+class Store(Reader, HandWriter, Protocol):
     """Keeps state, events and deliveries. Every method may raise StoreError; then nothing has changed."""
 
     shards: Sharded | None
@@ -307,7 +308,8 @@ class Store(Reader, Protocol):
     async def prune(self, before: datetime, limit: int) -> int:
         """Delete up to `limit` events that were recorded, and subjects that were forgotten `before`; return how many.
 
-        An event stays while a delivery of it waits, or ended later than `before`.
+        An event stays while a delivery of it waits, or ended later than `before`. Mutes that ended `before`, and
+        acknowledgements of then whose incident is over, are deleted as well.
         """
 
     async def retry_now(self, sink: str, since: float = -inf) -> None:

@@ -10,6 +10,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from watcher.core import state
+from watcher.core.by_hand import (
+    ACKNOWLEDGEMENT_FORM,
+    MUTE_FORM,
+    Acknowledgement,
+    HandMute,
+    acknowledgement_from_json,
+    acknowledgement_to_json,
+    mute_from_json,
+    mute_to_json,
+)
 from watcher.core.event_check import check_event
 from watcher.core.events import Event
 from watcher.core.listings import Listing, ListingKey, targets_from_json, targets_to_json
@@ -69,7 +79,7 @@ class Sending:
     next_try: float = 0.0
 
 
-Part = Sinks | State | Listing | Recorded | Sending
+Part = Sinks | State | Listing | HandMute | Acknowledgement | Recorded | Sending
 
 
 def lines(parts: Iterable[Part]) -> Iterator[str]:
@@ -170,6 +180,10 @@ def _written(part: Part) -> tuple[str, Any]:
         case Listing(key, completed_at, targets):
             at = rfc3339(completed_at)
             return "listing", {**key._asdict(), "completed_at": at, "targets": targets_to_json(targets)}
+        case HandMute():
+            return "mute", mute_to_json(part)
+        case Acknowledgement():
+            return "acknowledgement", acknowledgement_to_json(part)
         case Recorded(number, recorded, event):
             return "event", {"number": number, "recorded": recorded, **asdict(event)}
         case Sending():
@@ -187,6 +201,10 @@ def _part(kind: str, values: Any) -> Part:
         case "listing":
             key = ListingKey(values["account"], values["region"], values["kind"])
             return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"]))
+        case "mute":
+            return mute_from_json(values)
+        case "acknowledgement":
+            return acknowledgement_from_json(values)
         case "event":
             return Recorded(values.pop("number"), values.pop("recorded"), check_event(Event(**values)))
     return Sending(**{**values, "state": DeliveryState(values["state"])})
@@ -199,6 +217,8 @@ _FORMS: dict[str, Any] = {
         "account": is_unicode, "region": is_unicode, "kind": is_unicode, "completed_at": is_time,
         "targets": Each(list, {}),
     },
+    "mute": MUTE_FORM,
+    "acknowledgement": ACKNOWLEDGEMENT_FORM,
     "event": {
         "number": int, "recorded": is_moment, "id": is_unicode, "type": is_unicode, "subject": is_unicode,
         "time": is_unicode, "body": is_unicode,
@@ -211,6 +231,7 @@ _FORMS: dict[str, Any] = {
     "end": int,
 }  # fmt: skip
 
-_KEYS = {"sinks": (), "state": ("subject",), "listing": ("account", "region", "kind"), "event": ("number", "subject"),
+_KEYS = {"sinks": (), "state": ("subject",), "listing": ("account", "region", "kind"), "mute": ("id",),
+         "acknowledgement": ("incident",), "event": ("number", "subject"),
          "delivery": ("number", "subject", "sink", "reminder"), "end": ()}  # fmt: skip
 """What names a line of each kind."""

@@ -15,6 +15,8 @@
 | `O#<shard>` | subject, sink, number, reminder | a delivery that waits |
 | `D#<shard>` | subject, sink, number, reminder | a dead letter |
 | `F` | account, region, kind | the last complete listing of these, with a digest of its targets |
+| `U` | moment, id | a mute that somebody made, which ends then |
+| | `A`, incident | an acknowledgement of that incident |
 | `P#<id>` | number | a part of a text that is too long for one item |
 | `L` | `S#<shard>`, `W#<watcher>` | the leases, and the counters of the daemons (`leases`) |
 
@@ -30,6 +32,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from watcher.core.by_hand import HandMute
 from watcher.core.listings import ListingKey
 from watcher.sources import kind_of
 from watcher.stores.dynamodb.lane_index import Place, Row
@@ -57,8 +60,10 @@ class Key(NamedTuple):
 
 
 META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
-LISTINGS, FORGOTTEN = "F", "G"
-"""The partitions of the listings, and of the subjects that were forgotten."""
+LISTINGS, FORGOTTEN, BY_HAND = "F", "G", "U"
+"""The partitions of the listings, of the subjects that were forgotten, and of what people set by hand."""
+ACKNOWLEDGED = f"A{SEPARATOR}"
+"""Begins the sort key of an acknowledgement."""
 
 
 class EventKey(NamedTuple):
@@ -153,6 +158,16 @@ def listing(key: ListingKey) -> Key:
     return Key(LISTINGS, SEPARATOR.join(map(part, key)))
 
 
+def mute(each: HandMute) -> Key:
+    """Return the key of a mute."""
+    return Key(BY_HAND, f"{number_at(each.ends.timestamp()):020}{SEPARATOR}{part(each.id)}")
+
+
+def acknowledgement(incident: str) -> Key:
+    """Return the key of the acknowledgement of an incident."""
+    return Key(BY_HAND, f"{ACKNOWLEDGED}{part(incident)}")
+
+
 def history(subject: str) -> str:
     """Return the partition of a subject's events."""
     return f"E#{part(subject)}"
@@ -206,7 +221,7 @@ def checked(item: Item) -> Item:
     """
     partition, _, rest = str(item["k"]).partition("#")
     form = _DELIVERY if "sink" in item and partition in {"O", "D", "X"} else _FORMS.get(partition)
-    if form is not None and (rest or partition in {LISTINGS, FORGOTTEN}):
+    if form is not None and (rest or partition in {LISTINGS, FORGOTTEN, BY_HAND}):
         check(item, form, "the item")
         if item.get("state", "sent") not in _STATES:
             raise ValueError(f"the item.state cannot be {item['state']!r}")
@@ -251,6 +266,7 @@ _FORMS: dict[str, Any] = {
     "X": _NAMED,
     "O": {"subject": str, "recorded": is_moment, "owed": _OWED, "tx": str},
     LISTINGS: {"account": str, "region": str, "kind": str, "completed_at": is_time, "digest": str, **_TEXT},
+    BY_HAND: {"at": is_moment, "form": str},
     "P": {"text": (str, bytes)},
 }
 _DELIVERY = {

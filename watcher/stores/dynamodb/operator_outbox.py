@@ -1,9 +1,10 @@
-"""The changes that an operator makes to deliveries, beside any number of daemons."""
+"""The changes that an operator makes, beside any number of daemons."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
+from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.ports import DeliveryState
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
@@ -14,6 +15,15 @@ from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Operation, Pu
 
 class DynamoOutbox(DynamoReader):
     """Every change is one transaction that only holds for a delivery that is where it was seen."""
+
+    async def add_mute(self, mute: HandMute) -> bool:
+        return await self._hand.add_mute(mute)
+
+    async def end_mute(self, mute_id: str, now: datetime, by: str) -> HandMute | None:
+        return await self._hand.end_mute(mute_id, now, by)
+
+    async def acknowledge(self, acknowledgements: Sequence[Acknowledgement]) -> None:
+        await self._hand.acknowledge(acknowledgements)
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
         registered = await self.registered_sinks()

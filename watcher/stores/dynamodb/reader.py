@@ -13,6 +13,7 @@ from watcher.core.state_url import Address
 from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id, subject_matches
 from watcher.stores.dynamodb import codec, items
+from watcher.stores.dynamodb.by_hand import HandItems
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item
@@ -38,6 +39,8 @@ class DynamoReader:
         self.contents = Contents(self.table)
         self._listings = Listings(self.contents)
         self.listings = self._listings.read
+        self._hand = HandItems(self.contents)
+        self.by_hand = self._hand.read
 
     async def open(self) -> None:
         try:

@@ -66,7 +66,12 @@ class DynamoStore(DynamoReader):
         self.settle, self.retry_now, self.waiting = outbox.settle, outbox.retry_now, outbox.waiting
         self.dead_letter = outbox.dead_letter
         self.keep_listing, self.forget_listings = self._listings.keep, self._listings.forget
-        self.replay, self.remind, self.prune = retention.replay, retention.remind, retention.prune
+        self.replay, self.remind, self._prune_history = retention.replay, retention.remind, retention.prune
+        self.add_mute, self.end_mute, self.acknowledge = (
+            self._hand.add_mute,
+            self._hand.end_mute,
+            self._hand.acknowledge,
+        )
 
     async def _prepare(self) -> None:
         """Check the table, and begin to keep what is held up to date."""
@@ -93,6 +98,10 @@ class DynamoStore(DynamoReader):
         await self._sinks.register(sinks)
         removed = [sink for sink in self._lanes.index.sinks() if sink not in sinks]
         return sum([await self._outbox.dead_letter(sink, REMOVED, now) for sink in removed])
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        await self._hand.prune(before.timestamp())
+        return await self._prune_history(before, limit)
 
     async def mark_alive(self, now: datetime) -> None:
         await self.table.write(Put(codec.at(items.ALIVE, {"at": now.timestamp()})))

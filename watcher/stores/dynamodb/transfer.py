@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from operator import itemgetter
 from uuid import uuid4
 
 from watcher.core import state
+from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.leases import Beat
 from watcher.core.listings import Listing
 from watcher.core.ports import DeliveryState, EventQuery
 from watcher.errors import StoreError
 from watcher.stores.dynamodb import codec, items, schema
+from watcher.stores.dynamodb.by_hand import acknowledgement_item, mute_item
 from watcher.stores.dynamodb.client import ConditionFailedError
 from watcher.stores.dynamodb.contents import keep_text, text_of
 from watcher.stores.dynamodb.items import META, EventKey, Item, Value
@@ -36,6 +38,7 @@ KINDS = (
     "D#",
     items.LISTINGS,
     items.FORGOTTEN,
+    items.BY_HAND,
     "P#",
 )  # how the partitions begin that an import fills
 READS_PER_TERM = 4  # of the counters
@@ -58,6 +61,8 @@ class DynamoMover(DynamoReader):
             yield State(subject, record, item.get("forgotten"))
         for _, listing in sorted((await self.listings()).items()):
             yield listing
+        for part in (await self.by_hand()).parts:
+            yield part
         known: set[EventKey] = set()
         for hour in await self.contents.hours():
             places = sorted([codec.event_key(item) async for item in self.table.pages(f"H#{hour}")])
@@ -73,11 +78,8 @@ class DynamoMover(DynamoReader):
                 kind = codec.state_of(item)
                 ended = None if kind is DeliveryState.WAITING else codec.ended_at(item)
                 yield _sending(codec.row_of(item), kind, ended)
-        # Not written yet: a daemon was killed after a commit for very many sinks.
-        for note in await self.contents.shards("O"):
-            for row in codec.owed_rows(note) if "owed" in note else ():
-                if EventKey.of(row) in known:
-                    yield _sending(row, DeliveryState.WAITING)
+        async for sending in self._owed(known):
+            yield sending
 
     async def write(self, parts: Iterable[Part]) -> None:
         """Write everything into an empty table, or one with an import that was cut off.
@@ -102,6 +104,13 @@ class DynamoMover(DynamoReader):
             await asyncio.wait([renewing])
         await self._end(mark)
         await life.resign()
+
+    async def _owed(self, known: Collection[EventKey]) -> AsyncIterator[Sending]:
+        """Yield the deliveries that are not written yet: a daemon was killed after a commit for very many sinks."""
+        for note in await self.contents.shards("O"):
+            for row in codec.owed_rows(note) if "owed" in note else ():
+                if EventKey.of(row) in known:
+                    yield _sending(row, DeliveryState.WAITING)
 
     async def _begin(self, mark: str) -> bool:
         """Mark the table, which no daemon uses until the end; returns whether an earlier import was cut off."""
@@ -138,6 +147,10 @@ class DynamoMover(DynamoReader):
             match part:
                 case Listing():
                     await self._listings.keep(part)
+                case HandMute():
+                    puts.append(mute_item(part))
+                case Acknowledgement():
+                    puts.append(acknowledgement_item(part))
                 case Sinks(sinks):
                     puts.append(codec.at(items.SINKS, {"sinks": list(sinks)}))
                 case State():
@@ -160,7 +173,7 @@ class DynamoMover(DynamoReader):
         await gather(self.table.write(Put(item)) for item in written)
 
     async def _empty(self) -> bool:
-        listed = await self.table.query(items.LISTINGS)
+        listed = [*await self.table.query(items.LISTINGS), *await self.table.query(items.BY_HAND)]
         return not listed and not await self.events(EventQuery(limit=1)) and not await self.contents.shards("TO")
 
     async def _clear(self) -> None:

@@ -88,11 +88,21 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE record ADD COLUMN forgotten REAL",
         "CREATE INDEX record_forgotten ON record (forgotten) WHERE forgotten IS NOT NULL",
     ),
+    # What people set by hand, each as JSON; `ends` and `at` in seconds since 1970.
+    (
+        "CREATE TABLE mute (id TEXT PRIMARY KEY, ends REAL NOT NULL, form TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE acknowledgement (
+            incident TEXT PRIMARY KEY,
+            subject TEXT NOT NULL,
+            at REAL NOT NULL,
+            form TEXT NOT NULL) WITHOUT ROWID""",
+    ),
 )
 
 VERSION = len(STEPS)
 
-TABLES = {"record": 1, "event": 1, "delivery": 1, "lane": 2, "sink": 2, "alive": 3, "listing": 4}
+TABLES = {"record": 1, "event": 1, "delivery": 1, "lane": 2, "sink": 2, "alive": 3, "listing": 4, "mute": 6,
+          "acknowledgement": 6}  # fmt: skip
 """The tables, each with the step that creates it."""
 
 

@@ -12,6 +12,7 @@ from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, OVER, OVERDUE, seconds_until
+from watcher.stores.sqlite import by_hand
 from watcher.stores.sqlite.reader import checked, numbered
 from watcher.util.shapes import Optional, is_moment
 
@@ -201,8 +202,9 @@ def retry_now(connection: sqlite3.Connection, sink: str, since: float) -> int:
 def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
     """Delete up to `limit` of the events that no sink needs and the forgotten subjects, of before a time.
 
-    Returns how many.
+    Returns how many. What people set by hand is deleted as well, and not counted.
     """
+    by_hand.prune(connection, before)
     connection.execute(
         """DELETE FROM delivery INDEXED BY delivery_reminder
            WHERE reminder > 0 AND state <> 'waiting' AND ended < ?""",

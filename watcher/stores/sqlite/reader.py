@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher.core import listings, state
+from watcher.core.by_hand import ByHand
 from watcher.core.event_check import check_event
 from watcher.core.events import Event, fitting
 from watcher.core.listings import Listing, ListingKey
@@ -15,6 +16,7 @@ from watcher.core.ports import DeliveryQuery, DeliveryRecord, DeliveryState, Eve
 from watcher.core.state import Record
 from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id
+from watcher.stores.sqlite import by_hand
 from watcher.stores.sqlite.database import Database
 from watcher.util.shapes import Optional, check, is_moment
 
@@ -113,6 +115,9 @@ class SqliteReader:
         known = known or {}
         found = await self.database.query(lambda connection: [*read_listings(connection, known)])
         return {listing.key: listing for listing in found}
+
+    async def by_hand(self, now: datetime | None = None) -> ByHand:
+        return await self.database.query(by_hand.read, now)
 
 
 def numbered(row: Sequence[Any]) -> tuple[int, Event]:

@@ -15,13 +15,14 @@ from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, 
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.stores.sqlite import outbox
+from watcher.stores.sqlite.by_hand import SqliteHandWriter
 from watcher.stores.sqlite.reader import SqliteReader, one_of
 
 EVER = 1e12
 """Seconds since 1970 that no clock will show."""
 
 
-class SqliteStore(SqliteReader):
+class SqliteStore(SqliteHandWriter, SqliteReader):
     """The store of the one daemon that may use the file."""
 
     mode = "rwc"
@@ -89,8 +90,8 @@ class SqliteStore(SqliteReader):
         return await self.database.change(outbox.remind, requests, now.timestamp())
 
 
-class SqliteOutbox(SqliteReader):
-    """Changes deliveries in steps, so that a commit of the daemon never waits long."""
+class SqliteOutbox(SqliteHandWriter, SqliteReader):
+    """What an operator changes: deliveries in steps, so that a commit of the daemon never waits long."""
 
     mode = "rw"
 

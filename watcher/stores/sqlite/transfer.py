@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from watcher.core import state
+from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.listings import Listing
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
+from watcher.stores.sqlite import by_hand
 from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.reader import numbered, read_listings
 from watcher.stores.sqlite.store import write_listing
@@ -53,6 +55,7 @@ def _read(connection: sqlite3.Connection) -> Iterator[Part]:
     for subject, text, forgotten in connection.execute("SELECT subject, state, forgotten FROM record ORDER BY subject"):
         yield State(subject, state.load(text, subject), forgotten)
     yield from read_listings(connection, {})
+    yield from by_hand.read(connection, None).parts
     for recorded, *fields in connection.execute(
         "SELECT recorded, number, id, type, subject, time, body FROM event ORDER BY number"
     ):
@@ -74,7 +77,7 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
     Raises:
         StoreError: it is not empty.
     """
-    for table in ("record", "event", "listing"):
+    for table in ("record", "event", "listing", "mute"):
         if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
             raise StoreError(f"{path}: it already contains state; name a file under `state` that does not exist yet")
     numbers: dict[tuple[int, str], int] = {}
@@ -87,6 +90,10 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
                 connection.execute("INSERT INTO record VALUES (?, ?, ?)", (subject, state.dump(record), forgotten))
             case Listing():
                 write_listing(connection, part)
+            case HandMute():
+                by_hand.write_mute(connection, part)
+            case Acknowledgement():
+                by_hand.write_acknowledgements(connection, [part])
             case Recorded(number, recorded, event):
                 row = (event.id, event.type, event.subject, event.time, recorded, event.body)
                 sql = "INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)"
