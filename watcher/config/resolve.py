@@ -9,7 +9,7 @@ from watcher.config.faults import Faults
 from watcher.config.files import report_shared_files
 from watcher.config.hint_queues import hint_queues
 from watcher.config.listen_address import is_loopback, split_listen
-from watcher.config.schema import AccountModel, File
+from watcher.config.schema import AccountModel, File, MuteModel
 from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
 from watcher.config.target_model import by_section, report_long_labels, watched_keys
 from watcher.config.tree import Keys, Place
@@ -53,7 +53,7 @@ def resolve(
         retry=settings.Retry(**file.retry.model_dump()),
         unreadable_after=file.unreadable_after,
         sinks=tuple(_sink(sink, completed.get(account), region, environment.now) for sink, account, region in sinks),
-        mutes=tuple(settings.Mute(**mute.model_dump()) for mute in file.mute),
+        mutes=tuple(_mute(mute) for mute in file.mute),
         state=file.state,
         http=_http(file, faults),
         state_retention=file.state_retention,
@@ -130,6 +130,11 @@ def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: d
     if isinstance(sink.replay_from, float):
         routing["replay_from"] = now - timedelta(seconds=sink.replay_from)
     return settings.SinkSettings(**routing, account=account, region=region or None, options=sink)
+
+
+def _mute(mute: MuteModel) -> settings.Mute:
+    when = mute.when.window() if mute.when else None
+    return settings.Mute(**mute.model_dump(exclude={"when"}), when=when)
 
 
 def _http(file: File, faults: Faults) -> settings.Http | None:

@@ -31,6 +31,7 @@ from watcher.config.strict_model import Sound, StrictModel, faults_of
 from watcher.config.target_model import Labels, TargetModel, by_section, target_list
 from watcher.config.tracing import WithExtra
 from watcher.config.tree import Text
+from watcher.config.window_model import WindowModel
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
 
@@ -143,6 +144,10 @@ class MuteModel(StrictModel):
     """When the mute ends. Default: it does not end while it is configured."""
     reason: fields.Plain | None = Field(default=None, examples=["planned maintenance"])
     """The reason, which is added to each muted event."""
+    when: WindowModel | None = Field(
+        default=None, examples=[{"days": ["sat", "sun"], "from": "22:00", "to": "06:00", "zone": "Europe/Berlin"}]
+    )
+    """Windows that recur: the mute applies only in them. Default: it applies all the time."""
 
     @field_validator("until")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -56,15 +57,13 @@ def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[s
 
 
 def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime) -> Mute | None:
-    """Return the first mute that applies to an event of this type and subject at `now`."""
+    """Return the first mute that applies to an event of this type and subject at `now`.
+
+    Its `until` is when it ends or pauses: the end of its window, if that is earlier.
+    """
     for mute in mutes:
-        if (
-            (mute.start is None or mute.start <= now)
-            and (mute.until is None or now < mute.until)
-            and _let_through(mute.targets, subject)
-            and _let_through(mute.events, event_type)
-        ):
-            return mute
+        if _let_through(mute.targets, subject) and _let_through(mute.events, event_type) and mute.applies_at(now):
+            return replace(mute, until=mute.over_at(now))
     return None
 
 

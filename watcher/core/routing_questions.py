@@ -79,4 +79,5 @@ def _why(sink: SinkSettings) -> str:
 
 def _muted(mute: Mute) -> str:
     until = f" until {for_people(mute.until)}" if mute.until else ""
-    return f"the event is muted{until}{f' ({mute.reason})' if mute.reason else ''}"
+    window = f", in the window {mute.when}" if mute.when else ""
+    return f"the event is muted{until}{window}{f' ({mute.reason})' if mute.reason else ''}"

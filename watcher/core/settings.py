@@ -14,6 +14,7 @@ from watcher.core.kinds import Kind
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Severity, Target
 from watcher.core.ports import Sink
+from watcher.core.windows import Window
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -182,6 +183,19 @@ class Mute:
     start: datetime | None = None
     until: datetime | None = None
     reason: str | None = None
+    when: Window | None = None
+    """The windows in which it applies, between `start` and `until`; None: all the time."""
+
+    def applies_at(self, now: datetime) -> bool:
+        """Return whether it holds events back at `now`."""
+        begun = self.start is None or self.start <= now
+        over = self.until is not None and self.until <= now
+        return begun and not over and (self.when is None or self.when.end_of(now) is not None)
+
+    def over_at(self, now: datetime) -> datetime | None:
+        """Return when the mute, which applies at `now`, ends or pauses; None: never."""
+        ends = (self.until, None if self.when is None else self.when.over_at(now))
+        return min((each for each in ends if each is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def test_the_same_text_changes_nothing() -> None:
         ("{name: out, type: stdout,", "{name: out, type: stdout, events: [watcher.sync.failed], labels: {a: b},"),
         ("type: webhook,", "type: webhook, give_up_after: 1h, remind_every: 4h, min_severity: error,"),
         ("accounts:", "mute: [{targets: 'prod/*', reason: x}]\naccounts:"),
+        ("accounts:", "mute: [{targets: 'prod/*', when: {zone: Europe/Berlin}}]\naccounts:"),
     ],
 )
 def test_routing_and_comments_replace_no_sink_and_no_target(edit: tuple[str, str]) -> None:

@@ -59,7 +59,7 @@ def test_what_the_example_has_in_comments_is_valid_when_taken_in() -> None:
     assert set(config.accounts) == {"prod"}
     assert "prod/eu-west-1/stack/shop" in {target.id for target in config.targets}
     assert {sink.type for sink in config.sinks} == set(SINKS)
-    assert len(config.mutes) == 1
+    assert len(config.mutes) == 2
 
 
 def test_every_example_of_a_sink_is_valid() -> None:

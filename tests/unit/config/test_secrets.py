@@ -98,6 +98,7 @@ sinks:
   - {name: g, type: file, path: _V_, max_size: _V_, keep: _V_}
 mute:
   - {targets: _V_, events: _V_, from: _V_, until: _V_, reason: _V_}
+  - {targets: _V_, when: {days: _V_, from: _V_, to: _V_, zone: _V_}}
 state: _V_
 http: {listen: _V_, token: _V_, insecure: _V_}
 tracing: {endpoint: _V_, headers: {A: _V_}, sample: _V_}

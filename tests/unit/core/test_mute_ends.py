@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from watcher.core.events import Event
 from watcher.core.mute_ends import held_after, is_held, released, still_held
 from watcher.core.settings import Config, Mute, Retry, SinkSettings
 from watcher.core.state import HeldBack, Incident, Record, dump, load
+from watcher.core.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +89,7 @@ FAILED_1, BLOCKED_2 = HeldBack(FAILED, "1", ("a", "b")), HeldBack(BLOCKED, "2", 
     [
         ((FAILED_1,), (), [("1", ["a", "b"])], ("b", "a"), ()),
         ((FAILED_1,), (Mute(until=minute(5)),), [("1", ["a", "b"])], ("b", "a"), ()),
+        ((FAILED_1,), (Mute(when=Window(end=time(8, 5))),), [("1", ["a", "b"])], ("b", "a"), ()),
         ((FAILED_1,), (Mute(targets=("other",)),), [("1", ["a", "b"])], ("b", "a"), ()),
         ((FAILED_1, BLOCKED_2), (), [("1", ["a"]), ("2", ["b"])], ("b", "a"), ()),
         ((FAILED_1, BLOCKED_2), (Mute(events=(BLOCKED,)),), [("1", ["a", "b"])], ("b", "a"), (BLOCKED_2,)),
@@ -94,8 +97,8 @@ FAILED_1, BLOCKED_2 = HeldBack(FAILED, "1", ("a", "b")), HeldBack(BLOCKED, "2", 
         ((HeldBack(FAILED, "1", ("gone", "a")),), (), [("1", ["a"])], ("b", "a"), ()),
         ((HeldBack(FAILED, "1", ("gone",)),), (), [], ("b",), ()),
     ],
-    ids=["removed", "over", "of-another", "latest-of-each-sink", "one-of-two", "the-other-of-two", "removed-sink",
-         "no-sink-left"],
+    ids=["removed", "over", "window-over", "of-another", "latest-of-each-sink", "one-of-two", "the-other-of-two",
+         "removed-sink", "no-sink-left"],
 )  # fmt: skip
 def test_when_no_mute_applies_each_sink_gets_the_latest_event_and_counts_as_told(
     held: tuple[HeldBack, ...], mutes: tuple[Mute, ...], events: object, told: tuple[str, ...],
@@ -108,7 +111,15 @@ def test_when_no_mute_applies_each_sink_gets_the_latest_event_and_counts_as_told
     assert [*released(replace(CONFIG, mutes=mutes), {"s": entry.record}, minute(6))] == [], "once"
 
 
-@pytest.mark.parametrize("mute", [Mute(), Mute(until=minute(6)), Mute(targets=("s",), events=("*.failed",))])
+@pytest.mark.parametrize(
+    "mute",
+    [
+        Mute(),
+        Mute(until=minute(6)),
+        Mute(targets=("s",), events=("*.failed",)),
+        Mute(when=Window(("mon",), time(8), time(8, 6))),
+    ],
+)
 def test_while_a_mute_applies_nothing_is_sent(mute: Mute) -> None:
     records = {"s": Record(incident=an_incident(FAILED_1))}
     assert [*released(replace(CONFIG, mutes=(mute,)), records, minute(5))] == []

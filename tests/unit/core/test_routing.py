@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from watcher.core.events import Event
 from watcher.core.model import Severity
 from watcher.core.routing import muted_by, route, wants_recorded, why_not
 from watcher.core.settings import Mute, SinkSettings
+from watcher.core.windows import Window
 
 FAILED = Event("id", "watcher.sync.failed", "prod/us-east-1/stack/network%2Fa", "2026-11-23T08:00:00Z", "{}")
 
@@ -118,10 +120,26 @@ def test_that_an_event_is_not_severe_enough_is_given() -> None:
         (Mute(targets=("dev/*",)), False),
         (Mute(events=("*.stalled",)), False),
         (Mute(targets=("prod/*",), events=("*.stalled",)), False),
+        (Mute(when=Window(("sun",))), False),
+        (Mute(when=Window(("mon",)), start=minute(5.01)), False),
+        (Mute(when=Window(("mon",)), until=minute(6)), True),
     ],
 )
 def test_a_mute_holds_back_what_it_names_from_its_beginning_to_before_its_end(mute: Mute, *, holds: bool) -> None:
     assert muted_by([mute], FAILED.type, FAILED.subject, minute(5)) == (mute if holds else None)
+
+
+@pytest.mark.parametrize(
+    ("mute", "until"),
+    [
+        (Mute(when=Window(("mon",), end=time(9))), minute(60)),
+        (Mute(when=Window(("mon",), end=time(9)), until=minute(6)), minute(6)),
+        (Mute(when=Window(("mon",), end=time(9)), until=minute(90)), minute(60)),
+        (Mute(when=Window()), None),
+    ],
+)
+def test_a_mute_is_until_the_end_of_its_window_or_its_own(mute: Mute, until: datetime | None) -> None:
+    assert muted_by([mute], FAILED.type, FAILED.subject, minute(5)) == replace(mute, until=until)
 
 
 def test_the_first_mute_that_holds_is_given() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import time
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from watcher.core.model import EVENT_TYPES, EndpointKey, Severity
 from watcher.core.routing_questions import Question, Routed, answer
 from watcher.core.settings import Config, Mute, Retry, SinkSettings
 from watcher.core.state import Incident, Record
+from watcher.core.windows import Window
 from watcher.messages.samples import sample_of
 from watcher.polling.observations import Observation, entry_of
 from watcher.sources.codeconnections import connection, stack
@@ -69,6 +71,10 @@ def test_an_answer_says_why_a_sink_gets_an_event_or_not(
         (Mute(("prod/*",)), "the event is muted"),
         (Mute(("prod/*",), until=minute(6)), "the event is muted until 2026-11-23 08:06:00 UTC"),
         (Mute(("prod/*",), reason="a move"), "the event is muted (a move)"),
+        (
+            Mute(("prod/*",), reason="a move", when=Window(("mon",), end=time(9))),
+            "the event is muted until 2026-11-23 09:00:00 UTC, in the window mon, 00:00 to 09:00 (UTC) (a move)",
+        ),
     ],
 )
 def test_an_answer_names_the_mute_that_holds_an_event_back(mute: Mute, why: str) -> None:
