@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from datetime import datetime
 
 import structlog
 
 from watcher.aws.sessions import Sessions
 from watcher.config.reloader import Difference
 from watcher.core.ports import Clock, Sink, Store
-from watcher.core.routing import wants_recorded
+from watcher.core.replays import Replay
 from watcher.core.settings import Config, SinkSettings
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
@@ -35,10 +35,22 @@ class SinkChanges:
         known = await self.store.registered_sinks()
         for sink in sinks:
             if sink.name not in known and sink.replay_from is not None:
-                replayed = await self.store.replay(sink.name, sink.replay_from, partial(wants_recorded, sink))
+                replayed = await self._replay(sink, sink.replay_from)
                 log.info("sink.replayed", sink=sink.name, events=replayed)
         if count := await self.store.set_sinks([sink.name for sink in sinks], self.clock.now()):
             log.warning("sink.removed", dead_letters=count, remedy="list them with `watcher deliveries --dead`")
+
+    async def _replay(self, sink: SinkSettings, since: datetime) -> int:
+        """Queue the history of a new sink, with the ends of the problems in it; return how many events that are.
+
+        A crash leaves a part of it queued, of which the sink is sent the ends all the same; the next start repeats it.
+        """
+        replay, count = Replay(sink), 0
+        while True:
+            count += await self.store.replay(sink.name, since, replay.wants)
+            if not (subjects := replay.unsettled()):
+                return count
+            count += replay.committed(await self.recorder.revise(subjects, replay.entries))
 
     def build(self, change: Difference) -> Sequence[Sink]:
         """Return the sinks that are new, or made from other settings; not yet opened."""

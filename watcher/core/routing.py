@@ -28,10 +28,11 @@ def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
 def route_end(told: Iterable[str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
     """Return which of the sinks that were sent an incident's problems (`told`) are sent the event that resolves it.
 
-    Neither their filters nor a mute keep them from it, but `send_resolved: false` does.
+    Neither their filters nor a mute keep them from it, but `send_resolved: false` does. One that is not configured has
+    it as well: another daemon of the table may have the sink, or the delivery becomes a dead letter.
     """
-    names = set(told)
-    return tuple(sink.name for sink in sinks if sink.name in names and sink.send_resolved)
+    without = {sink.name for sink in sinks if not sink.send_resolved}
+    return tuple(name for name in told if name not in without)
 
 
 def told_by_routing(

@@ -7,6 +7,7 @@ import structlog
 
 from watcher.core.ports import Store
 from watcher.core.reminders import reminder_requests
+from watcher.core.retry_policy import REMOVED
 from watcher.core.status import MARK_SECONDS
 from watcher.delivery.relay import Relay
 from watcher.delivery.resender import Resender
@@ -34,12 +35,30 @@ class Maintenance:
         """Delete history that is older than `state_retention`."""
         while True:
             await asyncio.sleep(60)
+            await self.dead_letter_removed()
             before = self._daemon.clock.now() - timedelta(seconds=self._daemon.config.state_retention)
             try:
                 while await self._store.prune(before, PRUNE_STEP) == PRUNE_STEP:  # noqa: ASYNC110  nothing to wait for
                     await asyncio.sleep(0.1)
             except StoreError as error:
                 log.warning("store.prune_failed", error=str(error))
+
+    async def dead_letter_removed(self) -> None:
+        """Turn what waits for sinks that are not configured into dead letters; a table's store does it by itself."""
+        if self._store.shards is not None or self._relay.is_changing:
+            return
+        now, configured = self._daemon.clock.now(), {sink.name for sink in self._daemon.config.sinks}
+        try:
+            for sink in (await self._store.waiting()).keys() - configured:
+                if count := await self._store.dead_letter(sink, REMOVED, now):
+                    log.warning(
+                        "sink.removed",
+                        sink=sink,
+                        dead_letters=count,
+                        remedy="list them with `watcher deliveries --dead`",
+                    )
+        except StoreError as error:
+            log.warning("store.dead_letter_failed", error=str(error))
 
     async def mark_alive(self) -> None:
         """Mark the store as up to date while every endpoint is polled."""

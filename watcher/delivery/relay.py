@@ -37,7 +37,8 @@ class Relay:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._leaving: set[Worker] = set()
-        self._changing = False
+        self.is_changing = False
+        """Whether sinks are being removed and added."""
         self._ended = asyncio.Event()
         for sink in sinks:
             self.add_sink(sink, (give_up_after or {}).get(sink.name, GIVE_UP_AFTER_SECONDS))
@@ -74,7 +75,7 @@ class Relay:
             self._group = group
             for worker in self._workers.values():
                 self._start(group, worker)
-            while self._changing or not self._workers or not all(worker.closed for worker in self._workers.values()):
+            while self.is_changing or not self._workers or not all(worker.closed for worker in self._workers.values()):
                 self._ended.clear()
                 await self._ended.wait()
             self._group = None
@@ -82,11 +83,11 @@ class Relay:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Keep `run` going while sinks are removed and added, also when none is left in between."""
-        self._changing = True
+        self.is_changing = True
         try:
             yield
         finally:
-            self._changing = False
+            self.is_changing = False
             self._ended.set()
 
     def add_sink(self, sink: Sink, give_up_after: float) -> None:

@@ -146,7 +146,8 @@ def entry_of(
             held = held_after(held, event, matching, muted=mute is not None)
         ended = step is not None and step.state is State.RESOLVED
         owed = route_end(told, config.sinks) if ended else ()
-        sinks = tuple(sink.name for sink in config.sinks if sink.name in routed or sink.name in owed)
+        names = with_names(routed, owed)
+        sinks = with_names([sink.name for sink in config.sinks if sink.name in names], names)
         made = stamped(event, incident=step, public_url=config.public_url, mute=mute, traceparent=traceparent)
         addressed.append((made, sinks))
         incident = step.open if step else None

@@ -67,6 +67,8 @@ class Recorder:
         self.observer = observer
         self._waiting: list[tuple[Entry | Forgetting | Listing, Pending]] = []
         self._committing_since: float | None = None
+        self._writing = asyncio.Lock()
+        """Held from the comparison of entries with `records` until `records` has what was committed."""
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -125,6 +127,28 @@ class Recorder:
         """Delete listings, as `forget` deletes states."""
         if keys:
             await self._in_turn(Forgetting((), listings=keys))
+
+    async def revise(
+        self, subjects: Collection[str], revised: Callable[[Mapping[str, Record]], Sequence[Entry]]
+    ) -> list[Entry]:
+        """Commit what `revised` returns for the stored states of `subjects`, also of those that other daemons poll.
+
+        It may be called before `run`, and is not retried. A poll that was based on a previous state is superseded.
+
+        Returns:
+            The entries that were committed; of the others another daemon changed the state meanwhile.
+
+        Raises:
+            StoreError: the store failed; some of the entries may have been committed.
+        """
+        async with self._writing:
+            entries = revised(await self._store.reload(subjects))
+            superseded = await self._commit(entries) if entries else frozenset[str]()
+            done = [entry for entry in entries if entry.subject not in superseded]
+            self.records |= {entry.subject: entry.record for entry in done if entry.subject in self.records}
+        if done:
+            self._on_events()
+        return done
 
     async def _in_turn(self, work: Entry | Forgetting | Listing) -> None:
         done: Pending = asyncio.get_running_loop().create_future()
@@ -198,12 +222,13 @@ class Recorder:
             log.info("state.forgotten", subjects=count)
 
     async def _keep(self, batch: Sequence[tuple[Entry, Pending]]) -> None:
-        following = self._following(batch)
-        superseded = await self._retry(partial(self._commit, [entry for entry, _ in following]))
-        del self._waiting[: len(batch)]  # only now: the results of a commit that is cancelled still wait
-        kept = [(entry, done) for entry, done in following if entry.subject not in superseded]
-        for entry, done in kept:
-            self.records[entry.subject] = entry.record
+        async with self._writing:
+            following = self._following(batch)
+            superseded = await self._retry(partial(self._commit, [entry for entry, _ in following]))
+            del self._waiting[: len(batch)]  # only now: the results of a commit that is cancelled still wait
+            kept = [(entry, done) for entry, done in following if entry.subject not in superseded]
+            self.records |= {entry.subject: entry.record for entry, _ in kept}
+        for _, done in kept:
             done.set_result(None)
         if kept:
             self.observer.recorded([entry for entry, _ in kept])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.contract.conftest import NOW, entry
 from tests.support.fake_daemon import STACKS, Peek, config_of
+from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.retry_policy import REMOVED
 from watcher.delivery import maintenance
 from watcher.stores.memory import MemoryStore
 
@@ -34,3 +38,18 @@ async def test_a_store_is_marked_only_while_every_endpoint_is_polled(
         while await store.alive_at() is None:  # noqa: ASYNC110  the store has no event to wait for
             await asyncio.sleep(0.01)
     marking.cancel()
+
+
+async def test_what_waits_for_a_sink_that_left_becomes_dead_letters_unless_sinks_are_being_changed() -> None:
+    store = MemoryStore()
+    await store.commit([entry("a", 1, sinks=["stdout", "left"])], NOW)
+    relay: Any = SimpleNamespace(is_changing=True)
+    config = config_of(f"{STACKS}\nsinks: [{{name: stdout, type: stdout}}]", "memory://")
+    made = maintenance.Maintenance(Peek(config, store, store), store, relay)
+    await made.dead_letter_removed()
+    assert await store.waiting() == {"stdout": 1, "left": 1}
+    relay.is_changing = False
+    await made.dead_letter_removed()
+    assert await store.waiting() == {"stdout": 1}
+    (dead,) = await store.deliveries(DeliveryQuery([DeliveryState.DEAD]))
+    assert (dead.sink, dead.answer) == ("left", REMOVED)

@@ -331,7 +331,7 @@ def test_the_settings_of_a_target_decide_when_it_is_stalled() -> None:
     assert observation.events == ()
 
 
-HELD = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), told=("errors", "others", "renamed")))
+HELD = Record(FAILING, 7, incident=Incident("7", minute(1), ("failed",), told=("errors", "others", "removed")))
 SUCCESS = observe_answer(TARGET, HELD, a_snapshot(an_attempt(3, SUCCEEDED)), minute(5))[0]
 
 
@@ -345,15 +345,16 @@ def sinks_of_end(*mutes: Mute, sinks: tuple[SinkSettings, ...] = SINKS, before: 
 
 
 def test_whoever_was_told_of_a_problem_is_told_of_its_end_whatever_its_filters_say() -> None:
-    assert sinks_of_end() == ("all", "errors", "platform", "others")
+    assert sinks_of_end() == ("all", "errors", "platform", "others", "removed")
 
 
 def test_a_mute_keeps_the_end_of_a_problem_from_those_alone_that_were_not_told_of_it() -> None:
-    assert sinks_of_end(Mute()) == ("errors", "others")
+    assert sinks_of_end(Mute()) == ("errors", "others", "removed")
 
 
 def test_a_sink_without_send_resolved_is_told_of_an_end_by_its_filters_alone() -> None:
-    assert sinks_of_end(sinks=tuple(replace(each, send_resolved=False) for each in SINKS)) == ("all", "platform")
+    silent = tuple(replace(each, send_resolved=False) for each in SINKS)
+    assert sinks_of_end(sinks=silent) == ("all", "platform", "removed")
 
 
 def test_who_was_told_of_an_incident_of_an_earlier_version_is_known_from_the_present_filters() -> None:
