@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from watcher.core.by_hand import HandReader, HandWriter
+from watcher.core.history import HistoryRow
 from watcher.core.leases import Lease, Seen
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import extended
@@ -40,6 +41,8 @@ class Entry:
     """The state from which this one was derived: the store must still have it; None: any."""
     released: Sequence[tuple[str, Sequence[str]]] = ()
     """Earlier events of the subject, by id, and the sinks that each is for only now; without those that were pruned."""
+    history: Sequence[HistoryRow] = ()
+    """What is added to the history, or replaced there."""
 
 
 @dataclass(frozen=True, slots=True)

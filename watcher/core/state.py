@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from watcher.core.attempts import Line, is_line, note
 from watcher.core.earlier_states import opening_of
 from watcher.core.event_ids import incident_id
 from watcher.core.model import Attempt, Blocker, Revision, parse_rfc3339, rfc3339
@@ -122,6 +123,8 @@ class Record:
     connection: KnownConnection | None = None
     """The status of a connection, whose `known` stays None."""
     incident: Incident | None = None
+    recent: tuple[Line, ...] = ()
+    """The last attempts of a target that were seen, the newest first (`core.attempts`)."""
 
 
 def forgotten(record: Record) -> Record:
@@ -158,15 +161,15 @@ def load(text: str, subject: str = "") -> Record:
         raise ValueError(f"{name} of form {form.get('form')!r}, where this version knows {FORM}")
     if isinstance(form.get("known"), dict):
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
-    form.setdefault("blockers", [])  # added to form 1 later
-    form.setdefault("connection", None)  # added to form 1 later
-    has_incident = "incident" in form  # added to form 1 later
-    form.setdefault("incident", None)
+    has_incident, has_recent = "incident" in form, "recent" in form
+    form = {"blockers": [], "connection": None, "incident": None, "recent": [], **form}  # added to form 1 later
     if isinstance(form["incident"], dict):
         form["incident"].setdefault("told", None)
         form["incident"].setdefault("held", [])
     check(form, _FORM, name)
     record: Record = _RECORD.read(form)
+    if not has_recent and record.known is not None and (attempt := record.known.attempt) is not None:
+        record = replace(record, recent=note((), attempt, first_seen=True, observed=True, ended_by=None))
     if not has_incident and (opening := opening_of(subject, record)) is not None:
         return replace(record, incident=Incident(incident_id(opening.event_id), opening.at, opening.problems))
     return record
@@ -221,6 +224,7 @@ _CODECS = {
     "Mapping[str, str]": _Codec(Each(dict, str), dict, _same),
     "Mapping[str, int]": _Codec(Each(dict, int), dict, _same),
     "tuple[str, ...]": _Codec(Each(list, str), list, tuple),
+    "tuple[Line, ...]": _Codec(Each(list, is_line), list, tuple),
     "tuple[SyncEvent, ...]": _Codec(Each(list, _TEXTS), lambda events: list(map(dict, events)), tuple),
     "tuple[Taken, ...]": _Codec(
         Each(list, _is_taken),

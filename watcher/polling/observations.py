@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from watcher.core import blockers, connections
 from watcher.core.diff import Comparison, diff
 from watcher.core.events import Event, blocker_event, connection_event, outage_event, removal_event, sync_event
+from watcher.core.history import HistoryRow, attempt_rows, incident_row, recent_after
 from watcher.core.incidents import BEGUN_BY, State, steps
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.mute_ends import held_after, still_held, with_names
@@ -50,7 +51,8 @@ def observe_answer(target: Target, before: Record, snapshot: Snapshot, now: date
         sync_event(target, change, sequence=number, now=now)
         for number, change in enumerate(comparison.changes, start=sequence + 1)
     ]
-    record = replace(observation.record, known=comparison.known, sequence=sequence + len(events))
+    recent = recent_after(before.recent, before.known, comparison, now)
+    record = replace(observation.record, known=comparison.known, sequence=sequence + len(events), recent=recent)
     return Observation(record, (*observation.events, *events)), comparison
 
 
@@ -126,6 +128,8 @@ def entry_of(
 ) -> Entry:
     """Return the entry that records `observation`, with the incident of each event, and the sinks that it is for.
 
+    The attempts of which more is known, and the incidents that end, are added to the history.
+
     An event that is muted at `now` is marked as muted, and is for no sink; but the event that resolves an incident is
     for each sink that was sent a problem of it, whatever the filters of the sink and the mutes say. From which sinks a
     mute holds a problem event back is noted in the incident (`core.mute_ends`).
@@ -134,6 +138,7 @@ def entry_of(
     told = _told(subject, incident, labels, config)
     held = incident.held if incident else ()
     addressed: list[tuple[Event, Sequence[str]]] = []
+    history: list[HistoryRow] = attempt_rows(subject, before.recent, record.recent, labels)
     following = steps(incident, observation.events, labels=labels, blocked=bool(record.blockers))
     for event, step in zip(observation.events, following, strict=True):
         mute = muted_by(config.mutes, event.type, event.subject, now)
@@ -150,10 +155,11 @@ def entry_of(
         sinks = with_names([sink.name for sink in config.sinks if sink.name in names], names)
         made = stamped(event, incident=step, public_url=config.public_url, mute=mute, traceparent=traceparent)
         addressed.append((made, sinks))
+        history += incident_row(subject, step, removed=event.type.endswith(".removed"))
         incident = step.open if step else None
     if incident is not None and observation.events:
         incident = replace(incident, told=told, held=still_held(incident, held))
-    return Entry(subject, replace(record, incident=incident), addressed, before)
+    return Entry(subject, replace(record, incident=incident), addressed, before, history=history)
 
 
 def _told(subject: str, incident: Incident | None, labels: Mapping[str, str], config: Config) -> tuple[str, ...]:

@@ -149,9 +149,9 @@ class Api:
             return None
         record = records.get(target.id)
         return {
-            **self._overview.row(target, records),
+            **self._overview.row(target, records).fields,
             **views.target_view(target, record),
-            "attempts": views.attempts((event for _, event in found), record.known if record else None),
+            "attempts": views.attempts((event for _, event in found), record),
             "events": explained,
         }
 

@@ -4,11 +4,12 @@ The rows are built at most once a second for all clients, in slices between whic
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -20,7 +21,7 @@ from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
 from watcher.web.query import Filter, Row
 from watcher.web.responses import Compressor, Response
-from watcher.web.views import committed_row, polling_row
+from watcher.web.views import committed_row, polling_row, recent_attempts
 
 KEPT_SECONDS = 1.0  # how long the rows are used
 SLICE = 100  # targets that are processed before other tasks of the loop run
@@ -29,6 +30,8 @@ PEERS_KEPT_INCOMPLETE_SECONDS = 10.0  # the same while some of their targets hav
 PEERS_READ_SECONDS = 2.0  # how long a response waits for a read of them; after that, it has the previous ones
 
 log = structlog.get_logger()
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class PeerRecords:
@@ -87,6 +90,17 @@ class _Rows:
     whole: SingleFlight[Response]
 
 
+class _Committed(NamedTuple):
+    """The part of a target's row that only a commit changes, made from these records."""
+
+    target: Target
+    record: Record | None
+    endpoint: Record | None
+    fields: dict[str, Any]
+    json: str
+    """As JSON, with the last attempts, which would take several times as much memory as objects."""
+
+
 class Overview:
     """The rows of all targets, of this watcher and of others on its table."""
 
@@ -95,7 +109,7 @@ class Overview:
         self._peers = peers
         self._compressor = compressor
         self._rows = SingleFlight(self._build, KEPT_SECONDS)
-        self._committed: dict[str, tuple[Target, Record | None, Record | None, dict[str, Any]]] = {}
+        self._committed: dict[str, _Committed] = {}
 
     async def counts(self) -> dict[str, int]:
         """How many targets have each status; every status is there."""
@@ -111,13 +125,14 @@ class Overview:
         """Cancel what is running."""
         self._rows.close()
 
-    def row(self, target: Target, records: Mapping[str, Record]) -> dict[str, Any]:
+    def row(self, target: Target, records: Mapping[str, Record]) -> Row:
         """One target as it is now. The part that only a commit changes is built once for each commit."""
         record, endpoint = records.get(target.id), records.get(str(target.endpoint))
         kept = self._committed.get(target.id)
-        if kept is None or kept[0] is not target or kept[1] is not record or kept[2] is not endpoint:
-            kept = self._committed[target.id] = (target, record, endpoint, committed_row(target, record, endpoint))
-        return {**kept[3], **polling_row(self._daemon.target(target.id))}
+        if kept is None or kept.target is not target or kept.record is not record or kept.endpoint is not endpoint:
+            kept = self._committed[target.id] = _committed(target, record, endpoint)
+        polling = polling_row(self._daemon.target(target.id))
+        return Row({**kept.fields, **polling}, f"{kept.json[:-1]},{_encode(polling)[1:]}")
 
     async def _build(self) -> _Rows:
         records = await self._peers.records()
@@ -126,7 +141,7 @@ class Overview:
         for start in range(0, len(targets), SLICE):
             if self._daemon.config.targets is not targets:  # reloaded meanwhile: some may not be configured any more
                 return await self._build()
-            rows += [Row(self.row(target, records)) for target in targets[start : start + SLICE]]
+            rows += [self.row(target, records) for target in targets[start : start + SLICE]]
             await asyncio.sleep(0)
         rows.sort(key=_place)
         if len(self._committed) > len(targets):
@@ -138,6 +153,12 @@ class Overview:
 
         built = _Rows(rfc3339(self._daemon.clock.now()), rows, SingleFlight(whole, inf))
         return built
+
+
+def _committed(target: Target, record: Record | None, endpoint: Record | None) -> _Committed:
+    fields = committed_row(target, record, endpoint)
+    text = _encode({**fields, "attempts": recent_attempts(record)})
+    return _Committed(target, record, endpoint, fields, text)
 
 
 def _place(row: Row) -> tuple[tuple[bool, int], str]:

@@ -1,6 +1,5 @@
 """Parses URLs: target ids in paths, and the parameters of queries. Pure."""
 
-import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,9 +80,9 @@ def _canonical(raw: str) -> str:
 class Row:
     """A target's row, its JSON, and the text that is searched, made at the first search and kept for all others."""
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any], json: str = "") -> None:
         self.fields = fields
-        self.json = json.dumps(fields, separators=(",", ":"))
+        self.json = json
 
     @cached_property
     def haystack(self) -> str:

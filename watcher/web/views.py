@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher import __version__
+from watcher.core.attempts import MAX_RECENT, parse_line
 from watcher.core.event_links import console_page
 from watcher.core.events import Event, target_to_json
 from watcher.core.incidents import open_to_json
@@ -13,7 +14,7 @@ from watcher.core.links import links, repository_name
 from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
 from watcher.core.settings import Config
-from watcher.core.state import Known, Outage, Record, attempt_to_json, blocker_to_json
+from watcher.core.state import Outage, Record, attempt_to_json, blocker_to_json
 from watcher.core.status import active, outage_of, reason_of, reported, stalled, standing
 from watcher.delivery.explain import explain
 from watcher.messages.connections import connection_note
@@ -97,11 +98,20 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
     }
 
 
-def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any]]:
-    """The attempts of recorded events (oldest first), and the latest one that is known; the newest first.
+def recent_attempts(record: Record | None) -> list[dict[str, Any]]:
+    """The last attempts of a target as its row has them, the newest first."""
+    seen = map(parse_line, record.recent if record else ())
+    return [
+        {"status": each.status, "startedAt": rfc3339(each.started_at), "duration_seconds": each.duration}
+        for each in seen
+    ]
+
+
+def attempts(events: Iterable[Event], record: Record | None) -> list[dict[str, Any]]:
+    """The last attempts of a target, the newest first, with the steps of which recorded events (oldest first) tell.
 
     The latest attempt's status is a step of its own if no event has it, as after a first observation. For a target that
-    another watcher polls, `known` may be older than the events; then it adds nothing.
+    another watcher polls, `record` may be older than the events; then it adds nothing.
     """
     found: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -109,7 +119,7 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
         attempt = data.get("attempt")
         if attempt is None:
             continue
-        shown = found.setdefault(attempt["startedAt"], {"startedAt": attempt["startedAt"], "steps": []})
+        shown = found.setdefault(attempt["startedAt"], _attempt(attempt["startedAt"]))
         shown |= _attempt_fields(attempt["status"], attempt.get("targetRevision"))
         shown["steps"].append(
             {
@@ -120,17 +130,31 @@ def attempts(events: Iterable[Event], known: Known | None) -> list[dict[str, Any
                 "observed": data["observed"],
             }
         )
+    for seen in map(parse_line, record.recent if record else ()):
+        began = rfc3339(seen.started_at)
+        shown = found.setdefault(began, {**_attempt(began), "status": seen.status, "sha": seen.sha})
+        shown |= {"duration_seconds": seen.duration, "observed": seen.observed}
+    known = record.known if record else None
     if known is not None and known.attempt is not None:
         latest = known.attempt
         began = rfc3339(latest.started_at)
-        shown = found.setdefault(began, {"startedAt": began, "steps": [], "status": None})
+        shown = found.setdefault(began, _attempt(began))
         steps = shown["steps"]
         if not steps or parse_rfc3339(steps[-1]["time"]) <= known.since:
-            if shown["status"] != latest.status:
+            if not steps or shown["status"] != latest.status:
                 step = {"status": latest.status, "time": rfc3339(known.since)}
                 steps.append({**step, "event_id": None, "type": None, "observed": True})
             shown |= _attempt_fields(latest.status, latest.target_revision)
-    return sorted(found.values(), key=lambda each: parse_rfc3339(each["startedAt"]), reverse=True)
+    ordered = sorted(found.values(), key=lambda each: parse_rfc3339(each["startedAt"]), reverse=True)
+    return ordered[:MAX_RECENT]
+
+
+def _attempt(began: str) -> dict[str, Any]:
+    """An attempt of which nothing but its start is known."""
+    return {
+        "startedAt": began, "status": None, "sha": None, "commit_url": None, "duration_seconds": None,
+        "observed": True, "steps": [],
+    }  # fmt: skip
 
 
 def _attempt_fields(status: str, revision: Revision | None) -> dict[str, Any]:

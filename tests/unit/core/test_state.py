@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
+from tests.unit.core.test_attempts import seen_attempts
 from watcher.core import state
+from watcher.core.attempts import line_of
 from watcher.core.model import FAILED, Attempt, Blocker, parse_rfc3339, rfc3339
 from watcher.core.state import (
     FORM,
@@ -72,6 +74,7 @@ incidents = st.builds(
     st.builds(
         Record, st.none() | known, counts, st.none() | outages, st.lists(blockers, max_size=2).map(tuple),
         connection=st.none() | connections, incident=st.none() | incidents,
+        recent=st.lists(st.builds(line_of, seen_attempts), max_size=2).map(tuple),
     )
 )  # fmt: skip
 def test_any_record_comes_back_as_it_was(record: Record) -> None:
@@ -84,7 +87,8 @@ def test_any_record_comes_back_as_it_was(record: Record) -> None:
 def test_an_empty_record_is_small() -> None:
     assert (
         dump(Record())
-        == '{"form":1,"sequence":0,"known":null,"outage":null,"blockers":[],"connection":null,"incident":null}'
+        == '{"form":1,"sequence":0,"known":null,"outage":null,"blockers":[],"connection":null,"incident":null,'
+        '"recent":[]}'
     )
 
 
@@ -101,7 +105,8 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         '"status":"ACTIVE","created_reason":"no template","created_at":"2026-11-23T08:02:00Z","contexts":{"a":"b"},'
         '"resolved_reason":null,"resolved_at":null}],"connection":null,"incident":{"id":"7",'
         '"opened_at":"2026-11-23T08:03:00Z","problems":["failed","blocked"],"labels":{"team":"platform"},"told":["ops"],'
-        '"held":[{"type":"watcher.sync.failed","event_id":"9","sinks":["ops"]}]}}'
+        '"held":[{"type":"watcher.sync.failed","event_id":"9","sinks":["ops"]}]},'
+        '"recent":["2026-11-23T08:01:00Z FAILED 60.5 62c0ffee -"]}'
     )
     event = {"type": "T", "event": "E", "time": "2026-11-23T08:00:01Z"}
     held = (HeldBack("watcher.sync.failed", "9", ("ops",)),)
@@ -121,13 +126,15 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         outage=Outage(EIGHT, "AccessDenied", "no", 3),
         blockers=(Blocker("b-1", "AUTOMATED", "ACTIVE", "no template", minute(2), {"a": "b"}),),
         incident=Incident("7", minute(3), ("failed", "blocked"), {"team": "platform"}, ("ops",), held),
+        recent=("2026-11-23T08:01:00Z FAILED 60.5 62c0ffee -",),
     )
     assert FORM == 1
     assert load(text) == record
     assert dump(record) == text
     assert load(text.replace('"has_stalled":false,', "")) == record
     before_blockers = text[: text.index(',"blockers"')] + "}"
-    assert replace(load(before_blockers), incident=None) == replace(record, blockers=(), incident=None)
+    latest = ("2026-11-23T08:01:00Z FAILED 0 - f",)
+    assert replace(load(before_blockers), incident=None) == replace(record, blockers=(), incident=None, recent=latest)
     assert load(text.replace(',"connection":null', "")) == record
 
 
@@ -162,6 +169,7 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
         (_known(has_stalled="yes"), "{}.known.has_stalled cannot be "),
         (dump(Record()).replace('"blockers":[]', '"blockers":{}'), "{}.blockers cannot be "),
         (dump(Record()).replace('"blockers":[]', '"blockers":[{}]'), r"{}.blockers\[0\] has no 'id'$"),
+        (dump(Record()).replace('"recent":[]', '"recent":["today FAILED - - -"]'), r"{}.recent\[0\] cannot be "),
     ],
 )
 def test_a_message_about_a_state_names_its_subject(text: str, wrong: str, subject: str, name: str) -> None:

@@ -84,7 +84,7 @@ def test_an_incomplete_attempt_is_shown_wherever_a_whole_one_is(parts: dict[str,
     finding = judge(NETWORK, snapshot, NOW)
     assert known is not None
     forms = [
-        attempts(events, known),
+        attempts(events, Record(known)),
         committed_row(NETWORK, Record(known), None),
         target_view(NETWORK, Record(known)),
         record_to_json(NETWORK, Record(known)),

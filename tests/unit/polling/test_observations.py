@@ -96,7 +96,7 @@ def test_an_answer_ends_an_outage_first_and_then_causes_an_event_for_each_change
 ) -> None:
     observation, comparison = observe_answer(TARGET, before, answer, minute(5))
     assert told(observation) == expected
-    assert observation.record == Record(comparison.known, sequence)
+    assert observation.record == Record(comparison.known, sequence, recent=observation.record.recent)
     assert not comparison.ignored
 
 

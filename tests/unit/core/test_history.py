@@ -1,0 +1,70 @@
+"""Which rows a commit adds to the history, or replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.unit.conftest import a_snapshot, an_attempt, minute
+from tests.unit.polling.test_observations import TARGET, entry
+from watcher.core.attempts import SeenAttempt
+from watcher.core.history import AttemptRow, HistoryRow, IncidentRow
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt
+from watcher.core.state import Record
+from watcher.polling.observations import observe_answer, observe_removal
+
+LABELS = TARGET.labels
+
+
+def history(*answers: tuple[Attempt, Attempt | None]) -> list[Sequence[HistoryRow]]:
+    """The rows of each commit, where one answer arrives each minute."""
+    record, found = Record(), []
+    for now, (latest, success) in enumerate(answers, 1):
+        observation, _ = observe_answer(TARGET, record, a_snapshot(latest, success), minute(now))
+        made = entry(observation, before=record, now=now)
+        record = made.record
+        found.append(made.history)
+    return found
+
+
+def row(number: float, status: str, duration: float | None = None, **flags: bool) -> AttemptRow:
+    return AttemptRow(TARGET.id, SeenAttempt(minute(number), status, duration, None, **flags), LABELS)
+
+
+def test_a_row_is_written_when_an_attempt_is_first_seen_and_when_its_status_changes() -> None:
+    running, done = an_attempt(1, IN_PROGRESS), an_attempt(1, SUCCEEDED)
+    assert history((an_attempt(0), None), (running, None), (running, None), (done, None), (done, None)) == [
+        [row(0, SUCCEEDED, first_seen=True)],
+        [row(1, IN_PROGRESS)],
+        [],
+        [row(1, SUCCEEDED, 180)],
+        [],
+    ]
+
+
+def test_a_success_between_two_polls_has_a_row_of_its_own_before_that_of_the_new_attempt() -> None:
+    rows = history((an_attempt(0), None), (an_attempt(2, IN_PROGRESS), an_attempt(1)))[1]
+    assert rows == [row(1, SUCCEEDED, 60, observed=False), row(2, IN_PROGRESS)]
+
+
+def test_more_sync_events_of_an_ended_attempt_mend_its_row() -> None:
+    _, rows = history((an_attempt(-1, FAILED), None), (an_attempt(-1, FAILED, "rolled back"), None))
+    assert rows == [row(-1, FAILED, 61, first_seen=True)]
+
+
+def test_an_incident_has_a_row_once_it_has_ended() -> None:
+    first, second = history((an_attempt(0, FAILED), None), (an_attempt(1), None))
+    assert not any(isinstance(each, IncidentRow) for each in first)
+    (_, ended) = second
+    assert isinstance(ended, IncidentRow)
+    assert (ended.subject, ended.opened_at, ended.closed_at) == (TARGET.id, minute(1), minute(2))
+    assert (ended.removed, ended.labels) == (False, LABELS)
+
+
+def test_the_row_of_an_incident_says_that_its_target_was_removed() -> None:
+    observation, _ = observe_answer(TARGET, Record(), a_snapshot(an_attempt(0, FAILED)), minute(1))
+    record = entry(observation, before=Record(), now=1).record
+    removal = observe_removal(TARGET, record, minute(9))
+    assert removal is not None
+    (ended,) = entry(removal, before=record, now=9).history
+    assert isinstance(ended, IncidentRow)
+    assert (ended.removed, ended.closed_at) == (True, minute(9))
