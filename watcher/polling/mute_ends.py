@@ -25,10 +25,15 @@ async def release_held(recorder: Recorder, config: Callable[[], Config]) -> None
     """
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        entries = [*islice(released(config(), recorder.records, recorder.clock.now()), MAX_ENTRIES)]
-        outcomes = await asyncio.gather(*map(recorder.record, entries), return_exceptions=True)
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            if outcome is None:
-                log.info("mute.ended", subject=entry.subject, events=len(entry.released))
-            elif not isinstance(outcome, Superseded):
-                raise outcome
+        await release_due(recorder, config())
+
+
+async def release_due(recorder: Recorder, config: Config) -> None:
+    """Queue the events that ended mutes held back until now."""
+    entries = [*islice(released(config, recorder.records, recorder.clock.now()), MAX_ENTRIES)]
+    outcomes = await asyncio.gather(*map(recorder.record, entries), return_exceptions=True)
+    for entry, outcome in zip(entries, outcomes, strict=True):
+        if outcome is None:
+            log.info("mute.ended", subject=entry.subject, events=len(entry.released))
+        elif not isinstance(outcome, Superseded):
+            raise outcome

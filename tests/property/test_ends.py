@@ -1,0 +1,324 @@
+"""Whoever was sent a problem is sent its end, once, and nobody else by that rule: as a state machine.
+
+Hypothesis chooses what becomes wrong and right again, which sinks there are and how they filter, what is muted, what
+receivers answer, and after which transaction the process ends. The poller's, the recorder's and the reload's own code
+decides what is recorded; the store is real. The oracle (`tests.support.ends_oracle`) knows nothing of incidents' state:
+it reads the recorded events and deliveries, and what receivers have got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from tests.property.outside import START, Clock, CrashError, polls_all
+from tests.support.ends_oracle import NotToldError, Receivers, judge
+from watcher.app import sink_changes
+from watcher.app.sink_changes import SinkChanges
+from watcher.core import replays
+from watcher.core.events import outage_event
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Blocker, Severity, Snapshot
+from watcher.core.ports import DeliveryOutcome, DeliveryQuery, DeliveryState, EventQuery
+from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
+from watcher.core.state import Outage
+from watcher.delivery.maintenance import Maintenance
+from watcher.errors import Superseded
+from watcher.observability.observer import Observers
+from watcher.polling import observations
+from watcher.polling.mute_ends import release_due
+from watcher.polling.observations import Observation, entry_of, observe_answer, observe_recovery
+from watcher.polling.recorder import Recorder
+from watcher.polling.removals import forget_removed, removal_entries
+from watcher.sources.codeconnections import stack
+from watcher.stores.memory import MemoryDatabase, MemoryStore
+from watcher.stores.sqlite.store import SqliteOutbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from datetime import datetime
+
+    from watcher.core.ports import Entry
+
+TARGETS = tuple(
+    stack("default", "us-east-1", name, stalled_after=1e9, labels={"team": team})
+    for name, team in (("a", "x"), ("b", "y"))
+)
+NAMES = ("one", "two", "three", "quiet")
+FILTERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"min_severity": Severity.ERROR},
+    {"events": ("watcher.target.*", "*.blocked")},
+    {"targets": ("*/a",)},
+    {"labels": {"team": "y"}},
+    {"min_severity": Severity.ERROR, "replay_from": START},
+    {"replay_from": START},
+)
+MUTES = ((), (), (Mute(),), (Mute(targets=("*/a",)),), (Mute(events=("*.failed",)),), (Mute(events=("*.succeeded",)),))
+
+sinks_ = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(FILTERS)).map(
+    lambda chosen: tuple(
+        SinkSettings(name, "webhook", send_resolved=name != "quiet", **filters) for name, filters in chosen.items()
+    )
+)
+which_ = st.sampled_from(range(len(TARGETS)))
+crash_ = st.none() | st.integers(1, 6)
+"""After how many transactions and sends the process ends, or that it does not."""
+
+
+class Crashing(MemoryDatabase):
+    """Others go on, or the process ends, before and after each transaction."""
+
+    machine: Ends
+
+    async def change(self, *work: Any, **more: Any) -> Any:
+        await asyncio.sleep(0)
+        self.machine.step()
+        result = await super().change(*work, **more)
+        self.machine.step()
+        await asyncio.sleep(0)
+        return result
+
+
+class Operator(SqliteOutbox):
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.database = database
+
+
+class Ends(RuleBasedStateMachine):
+    """A daemon, its configuration, and what happens around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner, self.clock, self.store = asyncio.Runner(), Clock(), MemoryStore()
+        database = Crashing()
+        database.machine = self
+        self.store.database = database
+        self.left: int | None = None
+        self.minute = 0
+        self.receivers = Receivers()
+        self.config = Config(
+            "watcher.yaml", {"default": Account("default", ("us-east-1",))}, TARGETS, Retry(), 3,
+            (SinkSettings("one", "webhook"), SinkSettings("two", "webhook", min_severity=Severity.ERROR)),
+            "", None, 1.0, 1.0,
+        )  # fmt: skip
+        self.runner.run(self._begin())
+
+    def step(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left <= 0:
+                raise CrashError
+
+    @rule(which=which_, status=st.sampled_from([FAILED, FAILED, SUCCEEDED, SUCCEEDED, IN_PROGRESS]), crash=crash_)
+    def a_sync_goes_on(self, which: int, status: str, crash: int | None) -> None:
+        self.minute += 1
+        self._do(self._polls(partial(self._synced, which, status)), crash)
+
+    @rule(which=which_, crash=crash_)
+    def a_target_cannot_be_read_or_can_again(self, which: int, crash: int | None) -> None:
+        self._do(self._polls(partial(self._outage, which)), crash)
+
+    @rule(which=which_, crash=crash_)
+    def a_blocker_begins_or_ends(self, which: int, crash: int | None) -> None:
+        self.minute += 1
+        self._do(self._polls(partial(self._blocker, which)), crash)
+
+    @rule(sinks=sinks_, mutes=st.sampled_from(MUTES), beside=st.none() | which_, crash=crash_)
+    def the_configuration_changes(
+        self, sinks: tuple[SinkSettings, ...], mutes: tuple[Mute, ...], beside: int | None, crash: int | None
+    ) -> None:
+        """Sinks come, go, are renamed and filter otherwise, while one target succeeds."""
+        self.minute += 1
+        self.config = replace(self.config, sinks=sinks, mutes=mutes)
+        self._do(self._reload(beside), crash)
+
+    @rule(which=which_, crash=crash_)
+    def a_target_leaves_and_comes_back(self, which: int, crash: int | None) -> None:
+        leaving = TARGETS[which]
+        self.config = replace(self.config, targets=tuple(each for each in TARGETS if each != leaving))
+        self._do(self._forget([leaving.id]), crash)
+        self.config = replace(self.config, targets=TARGETS)
+
+    @rule(mutes=st.sampled_from(MUTES), crash=crash_)
+    def mutes_begin_and_end(self, mutes: tuple[Mute, ...], crash: int | None) -> None:
+        self.config = replace(self.config, mutes=mutes)
+        self._do(self._unmute(), crash)
+
+    @rule(says=st.lists(st.sampled_from(["taken", "taken", "later", "never"]), max_size=6), crash=crash_)
+    def receivers_answer(self, says: list[str], crash: int | None) -> None:
+        self._do(self._deliver(says), crash)
+
+    @rule(crash=crash_)
+    def what_removed_sinks_left_is_given_up(self, crash: int | None) -> None:
+        self._do(self._tidy(), crash)
+
+    @rule()
+    def an_operator_retries_dead_letters(self) -> None:
+        self.runner.run(Operator(self.store.database).requeue([], None, self.clock.now()))
+
+    @rule()
+    def the_daemon_is_started_again(self) -> None:
+        self.runner.run(self._begin())
+
+    def teardown(self) -> None:
+        """In the end nothing is muted, and all is delivered that may be."""
+        try:
+            self.config = replace(self.config, mutes=())
+            self._do(self._unmute(), None)
+            self.an_operator_retries_dead_letters()
+            self._do(self._deliver([]), None)
+            events = self.runner.run(self.store.events(EventQuery(limit=10_000, newest=False)))
+            kept = self.runner.run(self.store.deliveries(DeliveryQuery(limit=10_000)))
+            judge([event for _, event in events], kept, self.receivers, self.config)
+        finally:
+            self.runner.close()
+
+    def _do(self, work: Coroutine[Any, Any, Any], crash: int | None) -> None:
+        self.left = crash
+        try:
+            self.runner.run(polls_all(self.recorder, [work]))
+        except CrashError:
+            self.left = None
+            self.runner.run(self._begin())
+        self.left = None
+
+    async def _begin(self) -> None:
+        self.recorder = Recorder(self.store, self.clock, lambda: None, Observers())
+        now, config = self.clock.now(), self.config
+
+        def removals(records: Any, gone: Iterable[str]) -> Sequence[Entry]:
+            made = removal_entries(config, records, gone, now, {})
+            self.receivers.routed(made, config)
+            return made
+
+        await self.recorder.load([target.id for target in config.targets], removals)
+        await self._set_sinks()
+
+    async def _set_sinks(self) -> None:
+        relay: Any = None
+        self.receivers.replays(self.config, await self.store.registered_sinks())
+        await SinkChanges(self.store, relay, self.recorder, self.clock, None).update_store(self.config.sinks)
+
+    async def _reload(self, beside: int | None) -> None:
+        polls = [] if beside is None else [self._polls(partial(self._synced, beside, SUCCEEDED))]
+        await asyncio.gather(self._set_sinks(), *polls)
+
+    async def _forget(self, gone: list[str]) -> None:
+        recorder, made = self.recorder, self.recorder.record
+
+        async def record(entry: Entry) -> None:
+            self.receivers.routed([entry], self.config)
+            await made(entry)
+
+        recorder.record = record  # type: ignore[method-assign]
+        await forget_removed(recorder, self.config, gone, {target.id: target for target in TARGETS})
+        recorder.record = made  # type: ignore[method-assign]
+
+    async def _polls(self, observe: Callable[[], tuple[int, Observation | None]]) -> None:
+        which, observation = observe()
+        if observation is None or not observation.events:
+            return
+        target, now = TARGETS[which], self.clock.now()
+        entry = entry_of(
+            target.id, self.recorder.record_of(target.id), observation, now,
+            labels=target.labels, config=self.config, traceparent=None,
+        )  # fmt: skip
+        self.receivers.routed([entry], self.config)
+        with suppress(Superseded):
+            await self.recorder.record(entry)
+
+    def _synced(self, which: int, status: str) -> tuple[int, Observation | None]:
+        target, record = TARGETS[which], self.recorder.record_of(TARGETS[which].id)
+        attempt = Attempt(_minute(self.minute), status, target.id, None, None)
+        return which, observe_answer(target, record, Snapshot(None, attempt, None), _minute(self.minute))[0]
+
+    def _outage(self, which: int) -> tuple[int, Observation | None]:
+        target, record, now = TARGETS[which], self.recorder.record_of(TARGETS[which].id), self.clock.now()
+        if record.outage is not None:
+            return which, observe_recovery(target, record, now)
+        outage, sequence = Outage(now, "ResourceNotFoundException", "gone", 3), record.sequence + 1
+        event = outage_event(target, outage, sequence=sequence, now=now, over=False)
+        return which, Observation(replace(record, outage=outage, sequence=sequence), (event,))
+
+    def _blocker(self, which: int) -> tuple[int, Observation | None]:
+        target, record, now = TARGETS[which], self.recorder.record_of(TARGETS[which].id), self.clock.now()
+        blockers = () if record.blockers else (Blocker(f"b{self.minute}", "AUTOMATED", "ACTIVE", "no", now, {}),)
+        return which, observations.observe_blockers(target, record, blockers, now)
+
+    async def _unmute(self) -> None:
+        await release_due(self.recorder, self.config)
+
+    async def _deliver(self, says: list[str]) -> None:
+        for sink in self.config.sinks:
+            while heads := await self.store.lane_heads(sink.name, self.clock.now(), 100):
+                for head in heads:
+                    said = says.pop() if says else "taken"
+                    self.step()
+                    if said == "taken":
+                        self.receivers.arrived(sink.name, head)
+                    self.step()
+                    state = {"taken": DeliveryState.SENT, "later": DeliveryState.WAITING, "never": DeliveryState.DEAD}
+                    outcome = DeliveryOutcome(head, state[said], said, failing=said == "later")
+                    await self.store.settle([outcome], self.clock.now())
+
+    async def _tidy(self) -> None:
+        view: Any = SimpleNamespace(clock=self.clock, config=self.config)
+        relay: Any = SimpleNamespace(is_changing=False)
+        await Maintenance(view, self.store, relay).dead_letter_removed()
+
+
+def _minute(number: int) -> datetime:
+    return START + timedelta(minutes=number)
+
+
+LIMITS = settings(
+    max_examples=20, stateful_step_count=20, deadline=None, database=None, suppress_health_check=[*HealthCheck]
+)
+
+
+def test_whoever_was_sent_a_problem_is_sent_its_end_and_nobody_else() -> None:
+    run_state_machine_as_test(Ends, settings=LIMITS)
+
+
+@pytest.mark.soak
+def test_whoever_was_sent_a_problem_is_sent_its_end_in_many_histories() -> None:
+    run_state_machine_as_test(Ends, settings=settings(LIMITS, max_examples=3000, stateful_step_count=40))
+
+
+def _no_ends(*_: Any) -> tuple[str, ...]:
+    return ()
+
+
+def _all_ends(_: Any, sinks: Sequence[SinkSettings]) -> tuple[str, ...]:
+    return tuple(sink.name for sink in sinks)
+
+
+def _one_pass(self: replays.Replay) -> set[str]:
+    self.settled |= self.problems.keys()
+    return set()
+
+
+BROKEN = {
+    "no ends": (observations, "route_end", _no_ends),
+    "ends for all": (observations, "route_end", _all_ends),
+    "replays do not count": (sink_changes.Replay, "unsettled", _one_pass),
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("broken", BROKEN)
+def test_the_oracle_catches_broken_routing(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    monkeypatch.setattr(*BROKEN[broken])
+    found = settings(LIMITS, max_examples=2000, phases=[Phase.generate], derandomize=True)
+    with pytest.raises(NotToldError):
+        run_state_machine_as_test(Ends, settings=found)

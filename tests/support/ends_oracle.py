@@ -1,0 +1,130 @@
+"""Judges who was sent problems and their ends: from recorded events, deliveries and arrivals, not from states."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from watcher.core.routing import labels_of, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from watcher.core.events import Event
+    from watcher.core.ports import Delivery, DeliveryRecord, Entry
+    from watcher.core.settings import Config, SinkSettings
+
+PROBLEMS = {
+    "watcher.sync.failed",
+    "watcher.sync.stalled",
+    "watcher.sync.blocked",
+    "watcher.target.unreadable",
+    "watcher.endpoint.unreadable",
+    "watcher.connection.unavailable",
+}
+
+
+class NotToldError(AssertionError):
+    """A sink was sent a problem and not its end, or an end that was not for it."""
+
+
+@dataclass(slots=True)
+class Receivers:
+    """What receivers have got, and the filters that were in force when something was recorded or replayed."""
+
+    got: list[tuple[str, str]] = field(default_factory=list)
+    """A sink, and the body of an event."""
+    _own: set[tuple[str, str]] = field(default_factory=set)
+    _replayed: list[SinkSettings] = field(default_factory=list)
+
+    def routed(self, entries: Iterable[Entry], config: Config) -> None:
+        """Note whose filters let the events of `entries` through."""
+        for entry in entries:
+            for event, _ in entry.events:
+                self._own |= {(sink.name, event.body) for sink in config.sinks if _matches(sink, event)}
+
+    def replays(self, config: Config, known: Collection[str]) -> None:
+        """Note which sinks are sent earlier events."""
+        self._replayed += [sink for sink in config.sinks if sink.name not in known and sink.replay_from is not None]
+
+    def arrived(self, sink: str, delivery: Delivery) -> None:
+        """Note that a receiver took a delivery."""
+        self.got.append((sink, delivery.event.body))
+
+    def has_by_filters(self, sink: str, event: Event) -> bool:
+        """Return whether an event was for a sink without any rule about ends."""
+        replayed = (each for each in self._replayed if each.name == sink)
+        return (sink, event.body) in self._own or any(_matches(each, event) for each in replayed)
+
+
+def _matches(sink: SinkSettings, event: Event) -> bool:
+    data = json.loads(event.body)["data"]
+    return "muted" not in data and why_not(sink, event.type, event.subject, labels_of(data)) is None
+
+
+@dataclass(slots=True)
+class Incident:
+    """From the event that opened it to the one that resolved it, if there is one."""
+
+    id: str
+    problems: list[Event]
+    end: Event | None = None
+
+
+def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Receivers, config: Config) -> None:
+    """Judge a history in which at last everything was delivered to the configured sinks.
+
+    Args:
+        events: all recorded events, in their order.
+        kept: all deliveries, whatever became of them.
+        receivers: what arrived.
+        config: the one at the end.
+
+    Raises:
+        NotToldError: the promise is broken.
+    """
+    queued = {(each.sink, each.event.body) for each in kept if not each.reminder}
+    sinks = {sink for sink, _ in queued} | {sink.name for sink in config.sinks}
+    silent = {"quiet"}
+    for incident in _incidents(events):
+        for sink in sorted(sinks):
+            problems = [each for each in incident.problems if (sink, each.body) in queued]
+            if incident.end is not None:
+                _judge_end(incident.end, sink, receivers, queued, owed=bool(problems) and sink not in silent)
+        for settings in config.sinks:
+            got = [each for each in incident.problems if (settings.name, each.body) in receivers.got]
+            ended = incident.end is not None and (settings.name, incident.end.body) in receivers.got
+            if got and settings.name not in silent and ended != (incident.end is not None):
+                raise NotToldError(f"{settings.name} shows {incident.id} as {'resolved' if ended else 'open'}")
+
+
+def _judge_end(end: Event, sink: str, receivers: Receivers, queued: set[tuple[str, str]], *, owed: bool) -> None:
+    has = (sink, end.body) in queued
+    if owed and not has:
+        raise NotToldError(f"{sink} was sent a problem, and not its end: {end.body}")
+    if has and not owed and not receivers.has_by_filters(sink, end):
+        raise NotToldError(f"{sink} was sent an end without a problem: {end.body}")
+
+
+def _incidents(events: Iterable[Event]) -> Iterator[Incident]:
+    """Yield the incidents that the events tell of, and check that each subject's follow each other."""
+    current: dict[str, Incident] = {}
+    for event in events:
+        about: dict[str, Any] | None = json.loads(event.body)["data"]["incident"]
+        before = current.get(event.subject)
+        if (about is None) != (before is None) and (about is None or about["state"] != "opened"):
+            raise NotToldError(f"an event outside its incident: {event.body}")
+        if about is None:
+            continue
+        if before is None:
+            before = current[event.subject] = Incident(about["id"], [])
+        if before.id != about["id"] or (about["state"] == "opened") != (not before.problems):
+            raise NotToldError(f"an incident in an incident: {event.body}")
+        if event.type in PROBLEMS:
+            before.problems.append(event)
+        if about["state"] == "resolved":
+            before.end = event
+            del current[event.subject]
+            yield before
+    yield from current.values()
