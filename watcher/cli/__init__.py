@@ -83,7 +83,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Get an alert when AWS fails to sync your templates and stacks from Git.
 
-    The configuration is read from the first of these that is given: --config FILE, the file named by WATCHER_CONFIG,
+    The configuration is read from the first of these that is given: --config FILE, what WATCHER_CONFIG names,
     the YAML text in WATCHER_CONFIG_YAML, watcher.yaml in the working directory.
     """
 

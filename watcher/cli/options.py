@@ -40,7 +40,8 @@ config_option = click.option(
     "config",
     metavar="FILE",
     callback=_config_of_group,
-    help="The configuration file. Default: $WATCHER_CONFIG, the YAML in $WATCHER_CONFIG_YAML, or ./watcher.yaml.",
+    help="The configuration: a file, or a directory of *.yaml. Default: $WATCHER_CONFIG, the YAML in "
+    "$WATCHER_CONFIG_YAML, or ./watcher.yaml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Also log debug messages.")

@@ -7,6 +7,7 @@ from watcher.config.discover_model import DiscoverModel
 from watcher.config.faults import Faults
 from watcher.config.schema import File
 from watcher.config.target_model import report_long_labels
+from watcher.config.tree import Place
 from watcher.core.settings import DiscoverRule
 
 GLOBS = {"match", "exclude", "repositories", "branches"}
@@ -21,10 +22,15 @@ def discover_rules(file: File, accounts: Accounts, faults: Faults) -> Iterator[D
         yield DiscoverRule(
             kinds=written.kinds_found,
             places=tuple(_places(written, accounts, faults)),
-            place=written.place().path,
+            place=_name_of(written.place()),
             **written.model_dump(include={"every", "limit", *GLOBS}),
             watching={**file.defaults.model_dump(), "labels": labels},
         )
+
+
+def _name_of(place: Place) -> str:
+    """The name of a rule in messages, with its file if there are several."""
+    return f"{place.path} of {place.file}" if place.file else place.path
 
 
 def _report_no_repository(written: DiscoverModel, faults: Faults) -> None:

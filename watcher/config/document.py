@@ -11,6 +11,8 @@ from watcher.errors import ConfigError, Fault
 MAX_BYTES = 4 * 1024 * 1024
 """The size of the largest configuration that is read."""
 DEFAULT_FILE = "watcher.yaml"
+ENDING = ".yaml"
+"""How the names of the files end that are read of a directory."""
 FILE_VARIABLE = "WATCHER_CONFIG"
 TEXT_VARIABLE = "WATCHER_CONFIG_YAML"
 
@@ -25,6 +27,13 @@ class Document:
 
     name: str
     text: bytes
+    parts: tuple["Document", ...] = ()
+    """The files of a directory, in order of name; then `text` is empty."""
+
+    @property
+    def files(self) -> tuple["Document", ...]:
+        """The texts that it consists of."""
+        return self.parts or (self,)
 
 
 def locate(option: str | None, environ: Mapping[str, str], cwd: Path, *, may_be_missing: bool = False) -> Document:
@@ -36,9 +45,9 @@ def locate(option: str | None, environ: Mapping[str, str], cwd: Path, *, may_be_
         ConfigError: it is missing or unreadable.
     """
     if option is not None:
-        return read(option, cwd, "the file given with --config")
+        return _read_either(option, cwd, "given with --config")
     if named := environ.get(FILE_VARIABLE):
-        return read(named, cwd, f"the file named by {FILE_VARIABLE}")
+        return _read_either(named, cwd, f"named by {FILE_VARIABLE}")
     if text := environ.get(TEXT_VARIABLE):
         return Document(TEXT_VARIABLE, text.encode("utf-8", "surrogateescape"))
     if not (cwd / DEFAULT_FILE).exists():
@@ -89,13 +98,35 @@ def read(name: str, cwd: Path, origin: str) -> Document:
     except FileNotFoundError:
         raise _fault(name, f"no such file ({origin}, looked for in {cwd}); check the path") from None
     except IsADirectoryError:
-        message = f"this is a directory ({origin}); name the file in it, such as {name.rstrip('/')}/{DEFAULT_FILE}"
-        raise _fault(name, message) from None
+        raise _fault(name, f"this is a directory ({origin}); name a file") from None
     except PermissionError:
         raise _fault(name, f"no permission to read it ({origin}); make it readable to this user") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise _fault(name, f"cannot be read ({origin}): {reason}") from None
+
+
+def _read_either(name: str, cwd: Path, origin: str) -> Document:
+    """Return a file, or a directory: every `*.yaml` in it that is not hidden, in order of name.
+
+    Raises:
+        ConfigError: it is unreadable, or has no such file.
+    """
+    try:
+        if not (cwd / name).is_dir():
+            return read(name, cwd, f"the file {origin}")
+        found = [each.name for each in (cwd / name).iterdir()]
+    except OSError as error:
+        raise _fault(name, f"the directory cannot be read ({origin}): {error.strerror}") from None
+    names = sorted(each for each in found if each.endswith(ENDING) and not each.startswith("."))
+    if not names:
+        raise _fault(name, f"there is no *{ENDING} in this directory ({origin}); write one, or name another directory")
+    parts: list[Document] = []
+    for each in names:
+        parts.append(read(f"{name.rstrip('/')}/{each}", cwd, f"in the directory {origin}"))
+        if sum(len(part.text) for part in parts) > MAX_BYTES:
+            raise _fault(name, f"the *{ENDING} in this directory are larger than 4 MiB in all; is it the right one?")
+    return Document(name, b"", tuple(parts))
 
 
 def _fault(name: str, message: str, before: str = "") -> ConfigError:

@@ -1,4 +1,4 @@
-"""Collects the faults of one file, each with its place and without values that may be secret."""
+"""Collects the faults of one configuration, each with its place and without values that may be secret."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """The faults of one file, in the order in which they are found."""
+    """The faults of one configuration, in the order in which they are found."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, files: Sequence[str] = ()) -> None:
+        """`file`: the name of the configuration; `files`: those that it consists of, if it is a directory."""
         self.file = file
+        self.files = (*files,) or (file,)
         self.found: list[Fault] = []
 
     def report(self, place: Place, message: str) -> None:
         """Add a fault."""
-        self.found.append(Fault(self.file, place.line, place.column, place.path, message))
+        self.found.append(Fault(place.file or self.file, place.line, place.column, place.path, message))
 
     def report_unknown(self, keys: Keys, known: Collection[str], reasons: Mapping[str, str | None] = {}) -> None:
         """Add a fault for each key that is not `known`; note in `keys` which were probably meant.

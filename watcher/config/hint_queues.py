@@ -16,7 +16,8 @@ def hint_queues(file: File, accounts: Accounts, faults: Faults) -> Iterator[tupl
     for written in file.hints:
         account = accounts.of(written)
         if written.queue in first:
-            faults.report(written.place("queue"), f"this queue is already listed on line {first[written.queue].line}")
+            here = written.place("queue")
+            faults.report(here, f"this queue is already listed on {first[written.queue].line_beside(here)}")
             continue
         first[written.queue] = written.place("queue")
         if account is None:

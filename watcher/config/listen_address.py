@@ -57,13 +57,22 @@ def is_loopback(host: str) -> bool:
 def listening_at(document: Document | None, environ: Mapping[str, str]) -> tuple[str, int] | None:
     """Return the host and port to reach the daemon of `document`; None: `http` is off.
 
-    A typing error must not fail a health check, so what is wrong counts as not written.
+    A typing error must not fail a health check, so what is wrong counts as not written. Of several files, the first
+    that has `http` counts.
     """
-    listen: str | None = None
+    texts = [_decoded(part) for part in document.files] if document else [""]
+    return _listening_at(next(filter(_HTTP.search, texts), texts[0]), environ)
+
+
+def _decoded(document: Document) -> str:
     try:
-        text = "" if document is None else decode(document)
+        return decode(document)
     except ConfigError:
-        text = ""
+        return ""
+
+
+def _listening_at(text: str, environ: Mapping[str, str]) -> tuple[str, int] | None:
+    listen: str | None = None
     root = compose(text, _ignore)
     if isinstance(root, Keys):
         fill_tree(root, environ, _ignore)

@@ -6,6 +6,7 @@ from typing import cast
 from watcher.config.accounts import Environment
 from watcher.config.document import Document, decode
 from watcher.config.faults import Faults, describe
+from watcher.config.merge import merged
 from watcher.config.resolve import resolve
 from watcher.config.schema import file_model
 from watcher.config.target_model import watched_keys
@@ -36,8 +37,8 @@ def parse(
     Raises:
         ConfigError: with every fault, in the order of the file.
     """
-    faults = Faults(document.name)
-    root = _mapping(decode(document), kinds, faults, may_be_empty=may_be_empty)
+    faults = Faults(document.name, [part.name for part in document.files])
+    root = _mapping(document, kinds, faults, may_be_empty=may_be_empty)
     if root is None:
         raise ConfigError(faults.found)
     fill_tree(root, environment.environ, faults.report)
@@ -49,16 +50,28 @@ def parse(
     return config
 
 
-def _mapping(text: str, kinds: Mapping[str, Kind], faults: Faults, *, may_be_empty: bool) -> Keys | None:
+def _mapping(document: Document, kinds: Mapping[str, Kind], faults: Faults, *, may_be_empty: bool) -> Keys | None:
     """The mapping that a configuration is, or None when a fault says what there is instead."""
-    root = compose(text, faults.report)
-    if isinstance(root, Keys):
-        return root
     wanted = f"the configuration must be a mapping with at least {watched_keys(kinds.values())}"
-    if isinstance(root, Items) or (isinstance(root, Text) and root.reads is not Reads.NULL and not root.broken):
-        faults.report(root.place, f"{wanted}, not {describe(root)}")
-    elif may_be_empty and not faults.found:
+    mappings: list[Keys] = []
+    complete = True
+    for part in document.files:
+        before = len(faults.found)
+        try:
+            root = compose(decode(part), faults.report, part.name if document.parts else "")
+        except ConfigError as error:
+            root = None
+            faults.found += error.faults
+        if isinstance(root, Keys):
+            mappings.append(root)
+            continue
+        if isinstance(root, Items) or (isinstance(root, Text) and root.reads is not Reads.NULL and not root.broken):
+            faults.report(root.place, f"{wanted}, not {describe(root)}")
+        complete = complete and len(faults.found) == before
+    if mappings and complete:
+        return merged(mappings, faults.report)
+    if may_be_empty and not faults.found:
         return cast("Keys", compose("{}", faults.report))
-    elif not faults.found:
+    if not faults.found:
         faults.report(Place(1, 1, ""), f"this is empty; {wanted}")
     return None

@@ -48,6 +48,7 @@ def resolve(
     completed = accounts.completed()
     return settings.Config(
         place=faults.file,
+        files=faults.files,
         accounts=completed,
         targets=targets,
         retry=settings.Retry(**file.retry.model_dump()),
@@ -94,8 +95,8 @@ def _targets(file: File, accounts: Accounts, faults: Faults) -> Iterator[Target]
         targets = [written.kind.target(account.name, region, written.identity, **watching) for region in regions]
         repeated = [first[target.id] for target in targets if target.id in first]
         if repeated:
-            place = min(repeated)
-            faults.report(written.place(), f"this target is already listed: {place.path}, on line {place.line}")
+            place, here = min(repeated, key=lambda place: (place.file, place)), written.place()
+            faults.report(here, f"this target is already listed: {place.path}, on {place.line_beside(here)}")
             continue
         report_long_labels(labels, written, faults)
         first.update((target.id, written.place()) for target in targets)
@@ -158,7 +159,8 @@ def _report_repeated_names(named: Iterable[AccountModel] | Iterable[SinkModel], 
     first: dict[str, Place] = {}
     for each in named:
         if each.name in first:
-            faults.report(each.place("name"), f"this {what} name is already used on line {first[each.name].line}")
+            here = each.place("name")
+            faults.report(here, f"this {what} name is already used on {first[each.name].line_beside(here)}")
         first.setdefault(each.name, each.place("name"))
 
 

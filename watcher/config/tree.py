@@ -43,11 +43,17 @@ _TAGS = {"int": Reads.NUMBER, "float": Reads.NUMBER, "bool": Reads.BOOLEAN, "nul
 
 
 class Place(NamedTuple):
-    """A place in the file: line and column from 1, and the path of keys to it."""
+    """A place in a file: line and column from 1, and the path of keys to it."""
 
     line: int
     column: int
     path: str
+    file: str = ""
+    """Empty: the configuration as a whole, or its only file."""
+
+    def line_beside(self, other: Place) -> str:
+        """Return the line in words for a message at `other`: `line 3`, with its file if that is another one."""
+        return f"line {self.line}" if self.file == other.file else f"line {self.line} of {self.file}"
 
 
 class Text(str):
@@ -108,22 +114,22 @@ def is_null(node: object) -> bool:
     return isinstance(node, Text) and node.reads is Reads.NULL and not node.filled
 
 
-def compose(text: str, report: Report) -> Node | None:
+def compose(text: str, report: Report, file: str = "") -> Node | None:
     """Return the document in `text`, or None if the text is empty, is not YAML, or is nested too deep.
 
-    Report every fault, except that the text is empty.
+    Report every fault, except that the text is empty. `file`: its name, if the configuration has several.
     """
     loader = _LOADER(text)
     try:
-        return _Composer(loader, report).document()
+        return _Composer(loader, report, file).document()
     except _TooDeepError as error:
         report(error.args[0], f"nested more than {MAX_DEPTH} levels deep, which no configuration needs")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(mark.line + 1, mark.column + 1, "") if mark else Place(1, 1, "")
+        place = Place(mark.line + 1, mark.column + 1, "", file) if mark else Place(1, 1, "", file)
         report(place, in_plain_words(error, text))
     except yaml.YAMLError:
-        report(Place(1, 1, ""), "this is not YAML text")
+        report(Place(1, 1, "", file), "this is not YAML text")
     finally:
         loader.dispose()
     return None
@@ -136,10 +142,11 @@ class _TooDeepError(Exception):
 class _Composer:
     """Builds the tree from the parser's events, down to the maximum depth."""
 
-    def __init__(self, loader: Any, report: Report) -> None:
+    def __init__(self, loader: Any, report: Report, file: str) -> None:
         self._next: Callable[[], Any] = loader.get_event
         self._peek: Callable[[], Any] = loader.peek_event
         self._report = report
+        self._file = file
 
     def document(self) -> Node | None:
         self._next()  # the stream's start
@@ -150,13 +157,13 @@ class _Composer:
         self._next()  # the document's end
         after = self._next()
         if not isinstance(after, yaml.StreamEndEvent):
-            self._report(_place(after, ""), "a second YAML document begins here; write only one")
+            self._report(self._place(after, ""), "a second YAML document begins here; write only one")
         return root
 
     def _node(self, event: Any, path: str, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise _TooDeepError(_place(event, ""))
-        place = _place(event, path)
+            raise _TooDeepError(self._place(event, ""))
+        place = self._place(event, path)
         if isinstance(event, yaml.AliasEvent):
             self._report(place, "YAML aliases (*name) are not supported; write the value out")
             return Text("", place, broken=True)
@@ -189,9 +196,9 @@ class _Composer:
             value = self._node(self._next(), path, depth + 1)
             if name in keys:
                 first = keys.key_places[name].line
-                self._report(_place(event, path), f"this key is given twice; the first is on line {first}")
+                self._report(self._place(event, path), f"this key is given twice; the first is on line {first}")
             else:
-                keys[name], keys.key_places[name] = value, _place(event, path)
+                keys[name], keys.key_places[name] = value, self._place(event, path)
         return keys
 
     def _skip_value(self, place: Place, depth: int) -> None:
@@ -205,19 +212,18 @@ class _Composer:
         path = keys.place.path
         if isinstance(event, yaml.ScalarEvent) and event.tag is None:
             if event.value == "<<" and event.implicit[0]:
-                self._report(_place(event, path), "YAML merge keys (<<) are not supported; write the keys out")
+                self._report(self._place(event, path), "YAML merge keys (<<) are not supported; write the keys out")
                 keys.broken = True
                 return None
             return str(event.value)
         keys.broken = True
         node = self._node(event, path, depth + 1)
         if not node.broken:  # an alias or a tag has been reported
-            self._report(_place(event, path), "a key must be plain text")
+            self._report(self._place(event, path), "a key must be plain text")
         return None
 
-
-def _place(event: Any, path: str) -> Place:
-    return Place(event.start_mark.line + 1, event.start_mark.column + 1, path)
+    def _place(self, event: Any, path: str) -> Place:
+        return Place(event.start_mark.line + 1, event.start_mark.column + 1, path, self._file)
 
 
 def join(path: str, key: str) -> str:

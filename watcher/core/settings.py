@@ -233,7 +233,7 @@ class Tracing:
 
 @dataclass(frozen=True)  # without slots, which have no room for cached properties
 class Config:
-    """A whole configuration; `place` is its name in messages: the file, or the variable.
+    """A whole configuration; `place` is its name in messages: the file, the directory, or the variable.
 
     `targets` are those that it lists; with `core.discovery.with_discovered` also those that its rules find.
     """
@@ -252,6 +252,8 @@ class Config:
     tracing: Tracing | None = None
     discover: tuple[DiscoverRule, ...] = ()
     hints: tuple[HintQueue, ...] = ()
+    files: tuple[str, ...] = ()
+    """The files that it consists of; of a configuration that is no file, its name."""
 
     @cached_property
     def listings(self) -> Mapping[ListingKey, ListingPlan]:

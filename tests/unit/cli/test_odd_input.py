@@ -42,7 +42,7 @@ def given(path: tuple[str, ...], parameter: click.Parameter, value: str) -> list
 TABLE = [*parameters(cli)]
 LASTING = ("run", "simulate", "demo")
 TEXTS = ("", "\n", "nan", "1" * 5000)
-FILES = ("/dev/zero", ".", "/dev/null")
+FILES = ("/dev/zero", "/", "/dev/null")
 
 ODD = [
     *(given(path, each, UNDECODABLE) for path, each in TABLE),

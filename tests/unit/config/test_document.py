@@ -43,8 +43,13 @@ def test_a_missing_file_is_named_with_where_it_was_asked_for(tmp_path: Path) -> 
     assert "no such file (the file named by WATCHER_CONFIG" in refusal(None, {"WATCHER_CONFIG": "y"}, tmp_path)
 
 
-def test_a_directory_is_refused(tmp_path: Path) -> None:
-    assert "this is a directory" in refusal(str(tmp_path), {}, tmp_path)
+def test_a_directory_without_a_file_of_it_is_refused(tmp_path: Path) -> None:
+    for name in (".hidden.yaml", "x.yml", "watcher.yaml.bak"):
+        (tmp_path / name).touch()
+    assert f"{tmp_path}:1:1: there is no *.yaml in this directory" in refusal(str(tmp_path), {}, tmp_path)
+
+
+def test_a_directory_is_refused_where_a_file_must_be(tmp_path: Path) -> None:
     (tmp_path / "watcher.yaml").mkdir()
     assert "this is a directory" in refusal(None, {}, tmp_path)
 

@@ -102,6 +102,22 @@ async def test_a_changed_file_is_loaded_once(daemon: Daemon) -> None:
     assert [(report.faults, report.successes, report.failures) for report in daemon.reports] == [((), 1, 0)]
 
 
+async def test_a_file_that_is_added_to_a_directory_or_changed_or_removed_is_noticed(daemon: Daemon) -> None:
+    folder = daemon.file.parent / "conf"
+    folder.mkdir()
+    (folder / "1.yaml").write_text(FIRST)
+    daemon.file = folder
+    for name, text in (("2.yaml", "stacks: [{name: b}]\n"), ("2.yaml", "stacks: [{name: c}]\n"), ("2.yaml", None)):
+        before = len(daemon.applied)
+        if text is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_text(text)
+        await until(lambda before=before: len(daemon.applied) > before)
+    assert [each for each in daemon.applied if each != ["a"]] == [["a", "b"], ["a", "c"]]
+    assert daemon.applied[-1] == ["a"]
+
+
 async def test_a_file_that_is_still_being_written_is_waited_for(daemon: Daemon) -> None:
     """Its first half is a configuration, too: one that would forget the other half's targets."""
     daemon.writing = [f"stacks: [{{name: a{number}}}]\n" for number in range(40)]
