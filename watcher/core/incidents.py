@@ -83,8 +83,8 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The incident of one event."""
+class IncidentStep:
+    """The incident that an event belongs to, as the event leaves it."""
 
     state: State
     incident: Incident
@@ -100,7 +100,7 @@ class Step:
 
 def steps(
     before: Incident | None, events: Sequence["Event"], *, labels: Mapping[str, str], blocked: bool
-) -> Iterator[Step | None]:
+) -> Iterator[IncidentStep | None]:
     """Yield for each of the events of one commit what it means for the incident of its subject; None: it has none.
 
     Args:
@@ -119,7 +119,7 @@ def steps(
         yield step
 
 
-def _step(before: Incident | None, event: "Event", labels: Mapping[str, str], *, blocked: bool) -> Step | None:
+def _step(before: Incident | None, event: "Event", labels: Mapping[str, str], *, blocked: bool) -> IncidentStep | None:
     held = before.problems if before else ()
     begun, ended = BEGUN_BY.get(event.type), _ended(event, held, blocked=blocked)
     holding = tuple(each for each in held if each not in ended)
@@ -127,10 +127,10 @@ def _step(before: Incident | None, event: "Event", labels: Mapping[str, str], *,
         holding = (*holding, begun)
     at = parse_rfc3339(event.time)
     if before is None:
-        return Step(State.OPENED, Incident(incident_id(event.id), at, holding, labels)) if holding else None
+        return IncidentStep(State.OPENED, Incident(incident_id(event.id), at, holding, labels)) if holding else None
     if holding:
-        return Step(State.ONGOING, replace(before, problems=holding))
-    return Step(State.RESOLVED, before, at)
+        return IncidentStep(State.ONGOING, replace(before, problems=holding))
+    return IncidentStep(State.RESOLVED, before, at)
 
 
 def _ended(event: "Event", held: Sequence[str], *, blocked: bool) -> set[Problem]:
@@ -154,7 +154,7 @@ def open_to_json(record: Record | None) -> Mapping[str, Any] | None:
     }
 
 
-def incident_to_json(step: Step | None) -> Mapping[str, Any] | None:
+def incident_to_json(step: IncidentStep | None) -> Mapping[str, Any] | None:
     """Return `data.incident` of an event."""
     if step is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from watcher.core.event_links import event_links
 from watcher.core.events import Event
-from watcher.core.incidents import Step, incident_to_json
+from watcher.core.incidents import IncidentStep, incident_to_json
 from watcher.core.model import rfc3339
 from watcher.core.settings import Mute
 from watcher.util.bounded_text import bounded
@@ -16,7 +16,7 @@ from watcher.util.bounded_text import bounded
 def stamped(
     event: Event,
     *,
-    incident: Step | None = None,
+    incident: IncidentStep | None = None,
     public_url: str | None = None,
     mute: Mute | None = None,
     traceparent: str | None = None,

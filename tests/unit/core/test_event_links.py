@@ -24,7 +24,7 @@ from tests.support.event_samples import (
 )
 from watcher.core.event_links import MAX_LINK_BYTES, event_links
 from watcher.core.events import RESERVED_BYTES, Event
-from watcher.core.incidents import Problem, State, Step
+from watcher.core.incidents import IncidentStep, Problem, State
 from watcher.core.links import connection_page
 from watcher.core.model import FAILED, Target, parse_rfc3339
 from watcher.core.settings import Mute
@@ -121,7 +121,7 @@ def test_what_is_added_to_an_event_has_room_in_it_and_a_longer_link_is_left_out(
     long = replace(FOUND, found={**(FOUND.found or {}), "config_file": "x" * (MAX_LINK_BYTES - 110) + ".yaml"})
     event = stack_event(long)
     opened, ended = parse_rfc3339("2026-11-23T08:00:00.000001Z"), parse_rfc3339("2026-12-23T08:00:00Z")
-    step = Step(State.RESOLVED, Incident("7" * 32, opened, (*Problem,)), ended)
+    step = IncidentStep(State.RESOLVED, Incident("7" * 32, opened, (*Problem,)), ended)
     made = stamped(event, incident=step, public_url=PAGE, mute=Mute(reason="\x01" * 9_000), traceparent="0" * 55)
     found = json.loads(made.body)["data"]["links"]
     assert len(found["deployment_file"]) > MAX_LINK_BYTES - 50

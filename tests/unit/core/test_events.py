@@ -36,7 +36,7 @@ from watcher.core.events import (
     target_to_json,
     trial_event,
 )
-from watcher.core.incidents import Problem, State, Step
+from watcher.core.incidents import IncidentStep, Problem, State
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
@@ -404,7 +404,7 @@ def with_body(event: Event, path: str, value: object) -> Event:
     return replace(event, body=json.dumps(body))
 
 
-OPENED = Step(State.OPENED, Incident("7", NOW, ("failed",)))
+OPENED = IncidentStep(State.OPENED, Incident("7", NOW, ("failed",)))
 SYNC, ENDED = event_of(), outage_event(NETWORK, OUTAGE, sequence=1, now=NOW, over=True)
 
 
@@ -416,7 +416,7 @@ def test_a_stored_event_of_the_required_form_is_returned() -> None:
         blocked_event(known=NEVER_SYNCED),
         muted(SYNC, None, None),
         muted(ENDED, "later", NOW),
-        stamped(SYNC, incident=Step(State.RESOLVED, Incident("7", NOW, ("failed",)), NOW)),
+        stamped(SYNC, incident=IncidentStep(State.RESOLVED, Incident("7", NOW, ("failed",)), NOW)),
         trial_event("x", NOW),
     ):
         assert check_event(event) is event
@@ -476,7 +476,7 @@ def test_an_event_is_at_most_200_kib_and_keeps_the_first_and_the_last_sync_event
         last = (len(kept) + 1) // 2
         assert numbers == [*range(len(kept) - last), *range(count - last, count)]
     # What is added later has room, too, and no more is left out than has to be.
-    step = Step(State.RESOLVED, Incident("7" * 32, minute(0.001), (*Problem,)), minute(9_999_999.999))
+    step = IncidentStep(State.RESOLVED, Incident("7" * 32, minute(0.001), (*Problem,)), minute(9_999_999.999))
     mute = Mute(reason="é" * 9_000, until=minute(60))
     marked = extended(stamped(event, incident=step, mute=mute, traceparent="0" * 55).body, reminder=999)
     assert len(marked) <= MAX_EVENT_BYTES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.conftest import minute
 from watcher.core.event_ids import incident_id
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY, State, Step, incident_to_json, steps
+from watcher.core.incidents import BEGUN_BY, IncidentStep, State, incident_to_json, steps
 from watcher.core.model import EVENT_TYPES, rfc3339
 from watcher.core.state import Incident
 
@@ -189,7 +189,7 @@ def test_of_any_history_incidents_open_and_end_in_turn_and_end_iff_nothing_holds
                 was = step.state
 
 
-def _check_step(before: Incident | None, made: Event, step: Step | None) -> None:
+def _check_step(before: Incident | None, made: Event, step: IncidentStep | None) -> None:
     assert (step is None) == (before is None and made.type not in BEGUN_BY)
     if step is None:
         return

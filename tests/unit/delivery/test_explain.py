@@ -12,7 +12,7 @@ import pytest
 from tests.support.event_samples import muted
 from tests.unit.conftest import minute
 from watcher.core.events import Event
-from watcher.core.incidents import State, Step
+from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import Severity, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.settings import Config, Mute, Retry, SinkSettings
@@ -126,7 +126,7 @@ def test_each_reminder_has_a_row_also_if_the_event_was_muted() -> None:
 @pytest.mark.parametrize("mute", [None, Mute(reason="quiet")])
 def test_the_end_of_an_incident_that_a_sink_has_for_the_problem_alone_says_so(mute: Mute | None) -> None:
     config = config_of(SinkSettings("ops", "webhook", events=("*.failed",)), SinkSettings("all", "webhook"))
-    end = Step(State.RESOLVED, Incident("7", minute(0), ("failed",)), minute(1))
+    end = IncidentStep(State.RESOLVED, Incident("7", minute(0), ("failed",)), minute(1))
     told = explain(
         stamped(EVENT, incident=end, mute=mute),
         [a_delivery(SENT, "200 OK"), *([] if mute else [a_delivery(SENT, "200 OK", sink="all")])],

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.core.event_ids import incident_id
 from watcher.core.events import outage_event
-from watcher.core.incidents import State, Step
+from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
 from watcher.core.outages import OWN, FailureStreak, lengthen
 from watcher.core.settings import Config, Mute, Retry, SinkSettings
@@ -254,7 +254,7 @@ def test_an_entry_has_the_record_the_one_before_and_the_sinks_of_each_event(two:
     assert (made.subject, made.record, made.follows) == (TARGET.id, record, Record(FAILING, 7))
     assert list(made.events) == [
         (stamped(success), ("all", "platform")),
-        (stamped(failure, incident=Step(State.OPENED, opened)), ("all", "errors", "platform")),
+        (stamped(failure, incident=IncidentStep(State.OPENED, opened)), ("all", "errors", "platform")),
     ]
 
 
