@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from watcher.core.links import connection_page, links
+from watcher.core.links import connection_page, links, provider_of
 from watcher.core.model import Revision, path_segment
 
 MAX_LINK_BYTES = 2048
@@ -68,7 +68,6 @@ def _console_host(region: str) -> str:
 def _deployment_file(target: Mapping[str, Any], revision: Revision, repository: str | None) -> str | None:
     """Return a stack's deployment file at the commit: the one that discovery found, or that the revision names."""
     found = _DEPLOYMENT_FILE.fullmatch(target.get("config_file") or revision.get("directory") or "")
-    provider = (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
     if target["kind"] != "stack" or repository is None or found is None:
         return None
-    return repository + _FILES[provider].format(revision["sha"], quote(found[1]))
+    return repository + _FILES[provider_of(revision)].format(revision["sha"], quote(found[1]))

@@ -30,6 +30,11 @@ def connection_page(arn: str) -> str | None:
     return f"{settings}/{account}/{region}/{service}/connections/{uuid}"
 
 
+def provider_of(revision: Revision) -> str:
+    """Return AWS's word for the kind of server, in capitals; Proton and CodeConnections name the field differently."""
+    return (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
+
+
 def repository_name(revision: Revision) -> str:
     """Return `owner/name`, which Proton reports in one field and CodeConnections in two."""
     name, owner = revision.get("repositoryName") or "", revision.get("ownerId")
@@ -50,21 +55,23 @@ class Commit:
 
 def commit_of(revision: Revision) -> Commit | None:
     """Return the commit of a revision; None: it names none, or its names cannot be what they stand for."""
-    provider = (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
-    name, sha = repository_name(revision), revision.get("sha") or ""
-    shape = _IN_GROUPS if provider.startswith("GITLAB") else _REPOSITORY
-    if not (provider and shape.fullmatch(name) and _SHA.fullmatch(sha)):
+    provider, name, sha = provider_of(revision), repository_name(revision), revision.get("sha") or ""
+    if not (provider and _may_be_named(name, provider) and _SHA.fullmatch(sha)):
         return None
     return Commit(provider, name, sha, revision.get("branch") or "")
 
 
 def links(revision: Revision) -> tuple[str | None, str | None]:
     """Return the URLs of a revision's repository and of its commit, as far as they are known."""
-    provider = (revision.get("repositoryProvider") or revision.get("providerType") or "").upper()
-    name, sha = repository_name(revision), revision.get("sha") or ""
-    shape = _IN_GROUPS if provider == "GITLAB" else _REPOSITORY
-    if provider not in _HOSTS or not shape.fullmatch(name):
+    provider, name, sha = provider_of(revision), repository_name(revision), revision.get("sha") or ""
+    if provider not in _HOSTS or not _may_be_named(name, provider):
         return None, None
     repository, commit = _HOSTS[provider]
     address = repository.format(name)
     return address, address + commit.format(sha) if _SHA.fullmatch(sha) else None
+
+
+def _may_be_named(name: str, provider: str) -> bool:
+    """Return whether a repository can have this name at a provider; at GitLab it may be in groups."""
+    shape = _IN_GROUPS if provider.startswith("GITLAB") else _REPOSITORY
+    return shape.fullmatch(name) is not None
