@@ -144,12 +144,11 @@ _CONNECTION = _object(
 def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the schema of the attributes of every event, and of `data` by type."""
     apis = list(dict.fromkeys(kind.api for kind in kinds.values()))
-    target, targets = (
-        _target(kinds.values()),
-        _described({"type": "integer", "minimum": 0}, "How many targets share it."),
-    )
+    target = _target(kinds.values())
     connected = {**target, "required": [*target["required"], "name"]}
-    endpoint = _object(account=_TEXT, region=_TEXT, api={"enum": apis}, targets=targets)
+    place = {"account": _TEXT, "region": _TEXT, "api": {"enum": apis}}
+    endpoint = _object(**place, targets=_count("How many targets share it."))
+    removed = _object(**place, targets=_described({"const": 0}, "No target is left."))
     data = {
         r"sync\.(?!(un)?blocked$)": {**_data(target=target, **_SYNC), **_revisions(kinds.values())},
         r"sync\.(un)?blocked$": {**_data(target=target, **_BLOCKED), **_revisions(kinds.values())},
@@ -158,7 +157,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         r"target\.readable$": _data(target=target, **_OVER),
         r"connection\.": _data(target=connected, connection=_CONNECTION, previous_status=_or_null(_TEXT)),
         r"endpoint\.unreadable$": _data(endpoint=endpoint, error=_ERROR),
-        r"endpoint\.removed$": _data(endpoint=endpoint),
+        r"endpoint\.removed$": _data(endpoint=removed),
         r"endpoint\.readable$": _data(endpoint=endpoint, **_OVER),
         r"test$": _object({"incident": {"type": "null"}, "links": _LINKS}, sink=_TEXT, message=_TEXT),
     }

@@ -155,12 +155,13 @@ class PollResults:
 
     async def _note_endpoint(self, error: PollFailed | None, now: datetime) -> None:
         """Record the outage of the endpoint that begins with a poll's `error`, or ends with an answer (None)."""
-        enough, targets = self._config.unreadable_after, len(self._targets)
+        enough = self._config.unreadable_after
         self._endpoint_streak = None if error is None else lengthen(self._endpoint_streak, error, now)
         if self.endpoint_unreadable == (self.endpoint_failures >= enough):
             return
         async with self._endpoint_lock:  # another poll may be recording the same change, or have ended the streak
             before, streak = self._recorder.record_of(self._subject), self._endpoint_streak
+            targets = len(self._targets)
             if streak is None:
                 observation = observe_recovery(self._endpoint, before, now, targets=targets)
             else:
@@ -173,7 +174,7 @@ class PollResults:
                 self._log.error("endpoint.unreadable", code=streak.code, error=streak.message, polls=streak.failures)
             elif before.outage is not None:
                 self._log.info("endpoint.readable", since=before.outage.since.isoformat())
-            if self._targets:
+            if targets:
                 await self._record(self._subject, before, observation, {})
 
     async def _record_target(self, target: Target, before: Record, observation: Observation) -> None:
