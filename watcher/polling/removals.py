@@ -43,8 +43,12 @@ def removal_entries(
             continue
         about = before.get(subject) or parse_subject(subject, record.incident.labels)
         if about is not None and (observation := observe_removal(about, record, now)) is not None:
-            labels = about.labels if isinstance(about, Target) else {}
-            log.info("subject.removed", subject=subject, problems=record.incident.problems)
+            labels: Mapping[str, str] = {}
+            if isinstance(about, Target):
+                labels = about.labels
+                log.info("target.removed", target=subject, problems=record.incident.problems)
+            else:
+                log.info("endpoint.removed", endpoint=subject, problems=record.incident.problems)
             entries.append(entry_of(subject, record, observation, now, labels=labels, config=config, traceparent=None))
     return entries
 
@@ -63,17 +67,17 @@ async def forget_removed(
     if not gone:
         return
     await recorder.drop(())  # what the last polls returned is recorded before
-    superseded: set[str] = set(gone)
+    remaining = set(gone)
     for _ in range(TRIES):
         now = recorder.clock.now()
-        entries = removal_entries(config, recorder.records, superseded, now, before or {})
+        entries = removal_entries(config, recorder.records, remaining, now, before or {})
         outcomes = await asyncio.gather(*(recorder.record(entry) for entry in entries), return_exceptions=True)
-        superseded = set()
+        remaining = set()
         for entry, outcome in zip(entries, outcomes, strict=True):
             if isinstance(outcome, Superseded):
-                superseded.add(entry.subject)
+                remaining.add(entry.subject)
             elif outcome is not None:
                 raise outcome
-        if not superseded:
+        if not remaining:
             break
-    await recorder.forget([subject for subject in gone if subject not in superseded])
+    await recorder.forget([subject for subject in gone if subject not in remaining])
