@@ -48,7 +48,7 @@ def an_event(id_: str, kind: str = FAILED) -> Event:
         ),
         ((HeldBack(FAILED, "1", ("a",)),), an_event("2", BLOCKED), ("a",), False, (HeldBack(FAILED, "1", ("a",)),)),
     ],
-    ids=["first", "for-nobody", "not-muted", "later", "later-not-muted", "later-for-another", "another-problem",
+    ids=["first", "for-no-sink", "not-muted", "later", "later-not-muted", "later-for-another", "another-problem",
          "another-problem-not-muted"],
 )  # fmt: skip
 def test_the_latest_muted_event_of_a_type_is_held_back_until_a_later_one_is_sent(
@@ -66,7 +66,7 @@ def test_of_a_problem_that_ended_nothing_is_held_back() -> None:
     assert still_held(replace(an_incident(), problems=("blocked",)), [failed, blocked]) == (blocked,)
 
 
-def test_what_is_held_back_is_stored_and_shown() -> None:
+def test_a_stored_record_keeps_which_events_are_held_back_from_which_sinks() -> None:
     record = Record(incident=an_incident(HeldBack(FAILED, "1", ("a",))))
     assert load(dump(record)) == record
     assert is_held(record, FAILED, "a")
@@ -100,7 +100,7 @@ FAILED_1, BLOCKED_2 = HeldBack(FAILED, "1", ("a", "b")), HeldBack(BLOCKED, "2", 
     ids=["removed", "over", "window-over", "of-another", "latest-of-each-sink", "one-of-two", "the-other-of-two",
          "removed-sink", "no-sink-left"],
 )  # fmt: skip
-def test_when_no_mute_applies_each_sink_gets_the_latest_event_and_counts_as_told(
+def test_when_no_mute_applies_each_sink_is_sent_the_latest_event_and_noted_as_sent_it(
     held: tuple[HeldBack, ...], mutes: tuple[Mute, ...], events: object, told: tuple[str, ...],
     left: tuple[HeldBack, ...],
 ) -> None:  # fmt: skip

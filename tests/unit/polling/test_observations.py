@@ -344,26 +344,26 @@ def sinks_of_end(*mutes: Mute, sinks: tuple[SinkSettings, ...] = SINKS, before: 
     return tuple(names)
 
 
-def test_whoever_was_told_of_a_problem_is_told_of_its_end_whatever_its_filters_say() -> None:
+def test_a_sink_that_was_sent_a_problem_is_sent_its_end_whatever_its_filters_say() -> None:
     assert sinks_of_end() == ("all", "errors", "platform", "others", "removed")
 
 
-def test_a_mute_keeps_the_end_of_a_problem_from_those_alone_that_were_not_told_of_it() -> None:
+def test_a_mute_keeps_the_end_of_a_problem_only_from_sinks_that_were_not_sent_the_problem() -> None:
     assert sinks_of_end(Mute()) == ("errors", "others", "removed")
 
 
-def test_a_sink_without_send_resolved_is_told_of_an_end_by_its_filters_alone() -> None:
+def test_a_sink_without_send_resolved_is_sent_an_end_only_if_its_filters_match() -> None:
     silent = tuple(replace(each, send_resolved=False) for each in SINKS)
     assert sinks_of_end(sinks=silent) == ("all", "platform", "removed")
 
 
-def test_who_was_told_of_an_incident_of_an_earlier_version_is_known_from_the_present_filters() -> None:
+def test_the_present_filters_show_which_sinks_were_sent_an_incident_of_an_earlier_version() -> None:
     assert HELD.incident is not None
     earlier = replace(HELD, incident=replace(HELD.incident, told=None))
     assert sinks_of_end(Mute(), before=earlier) == ("all", "errors", "platform")
 
 
-def test_a_problem_that_was_muted_from_beginning_to_end_reaches_nobody() -> None:
+def test_a_problem_that_was_muted_from_beginning_to_end_is_sent_to_no_sink() -> None:
     observation, _ = observe_answer(TARGET, Record(), a_snapshot(an_attempt(3, FAILED)), minute(5))
     muted_before = entry(observation, Mute(), before=Record()).record
     assert muted_before.incident is not None

@@ -55,9 +55,7 @@ async def test_a_target_that_fails_alone_has_no_outage_of_its_own_while_its_endp
     assert unreadable == {str(BAD.endpoint) if endpoint_fails else BAD.id}
 
 
-async def test_targets_that_are_denied_while_others_answer_do_not_make_the_endpoint_unreadable_again_and_again() -> (
-    None
-):
+async def test_targets_that_are_denied_while_others_answer_make_the_endpoint_unreadable_only_once() -> None:
     denied = [stack("default", "us-east-1", name) for name in "abc"]
     recorder, results = recording(*denied, GOOD)
     committing = asyncio.create_task(recorder.run())
