@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _AVAILABLE = "AVAILABLE"
+"""As in `core.connections`, which cannot be imported here: it imports `core.state`, which imports this module."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -44,7 +45,9 @@ def opening_of(subject: str, record: Record) -> Opening | None:
     if record.sequence == 0:  # no event has been recorded
         return None
     problems = sorted(_problems(subject, record))
-    return Opening(*problems[0][::2], tuple(each.name for each in problems)) if problems else None
+    if not problems:
+        return None
+    return Opening(problems[0].began, problems[0].event_id, tuple(each.name for each in problems))
 
 
 def _problems(subject: str, record: Record) -> Iterator[_Problem]:
@@ -52,7 +55,8 @@ def _problems(subject: str, record: Record) -> Iterator[_Problem]:
     if outage is not None:
         what = "endpoint" if subject.count("/") == 2 else "target"  # account/region/api
         yield _problem(outage.since, "unreadable", subject, f"{what}.unreadable", rfc3339(outage.since))
-    for blocker in record.blockers[:1]:
+    if record.blockers:
+        blocker = record.blockers[0]
         began = blocker.created_at or (known.since if known else None) or _LONG_AGO
         yield _problem(began, "blocked", subject, "sync.blocked", blocker.id, blocker.status)
     if connection is not None and connection.status != _AVAILABLE:

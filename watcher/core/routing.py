@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -25,22 +25,23 @@ def route(event: Event, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
     return tuple(sink.name for sink in sinks if why_not(sink, event.type, event.subject, labels) is None)
 
 
-def route_end(told: Iterable[str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
-    """Return which of the sinks that were sent an incident's problems (`told`) are sent the event that resolves it.
+def route_end(notified: Collection[str], sinks: Iterable[SinkSettings]) -> tuple[str, ...]:
+    """Return which of the sinks that were sent an incident's problems (`notified`) are sent the event that resolves it.
 
     Neither their filters nor a mute keep them from it, but `send_resolved: false` does. One that is not configured has
     it as well: another daemon of the table may have the sink, or the delivery becomes a dead letter.
     """
     without = {sink.name for sink in sinks if not sink.send_resolved}
-    return tuple(name for name in told if name not in without)
+    return tuple(name for name in notified if name not in without)
 
 
-def told_by_routing(
-    event_types: Iterable[str], subject: str, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
+def route_any(
+    event_types: Collection[str], subject: str, labels: Mapping[str, str], sinks: Iterable[SinkSettings]
 ) -> tuple[str, ...]:
-    """Return the sinks that an event of one of these types is for, where those that were sent it are not recorded."""
-    types = tuple(event_types)
-    return tuple(sink.name for sink in sinks if any(why_not(sink, each, subject, labels) is None for each in types))
+    """Return the sinks that an event of any of these types is for, used if it is not recorded which were sent one."""
+    return tuple(
+        sink.name for sink in sinks if any(why_not(sink, each, subject, labels) is None for each in event_types)
+    )
 
 
 def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[str, str]) -> str | None:

@@ -22,7 +22,7 @@ from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.mute_ends import held_after, still_held, with_names
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
-from watcher.core.routing import muted_by, route, route_end, told_by_routing
+from watcher.core.routing import muted_by, route, route_any, route_end
 from watcher.core.settings import Config
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Record, forgotten
@@ -164,7 +164,9 @@ def entry_of(
 
 def _told(subject: str, incident: Incident | None, labels: Mapping[str, str], config: Config) -> tuple[str, ...]:
     """Return the sinks that were sent the problems of an open incident."""
-    if incident is None or incident.told is not None:
-        return () if incident is None or incident.told is None else incident.told
+    if incident is None:
+        return ()
+    if incident.told is not None:
+        return incident.told
     types = [event_type for event_type, problem in BEGUN_BY.items() if problem in incident.problems]
-    return told_by_routing(types, subject, labels, config.sinks)
+    return route_any(types, subject, labels, config.sinks)
