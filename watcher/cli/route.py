@@ -106,7 +106,7 @@ def _to_json(question: Question, routed: Sequence[Routed]) -> dict[str, object]:
 def _table(routed: Sequence[Routed]) -> Table:
     table = Table("SINK", "TYPE", "SENT", "NOTE", fold=("SINK", "NOTE"))
     for each in routed:
-        sent = Text("yes", GOOD) if each.sent else Text("only the end" if each.if_told else "no", "dim")
+        sent = Text("yes", GOOD) if each.sent else Text("only the end" if each.if_problem_sent else "no", "dim")
         table.add_row(printable(each.sink.name), each.sink.type, sent, printable(redact(each.why)))
     return table
 

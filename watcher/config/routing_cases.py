@@ -73,7 +73,7 @@ class _Case(StrictModel):
     expect: tuple[Plain, ...]
 
     def cases(self, config: Config, now: datetime, faults: Faults) -> list[RoutingCase]:
-        """Return the case; none if it is about an event or a sink that cannot be, which is a fault."""
+        """Return the case in a list; empty, with a fault, if its event cannot be or a sink does not exist."""
         names = [sink.name for sink in config.sinks]
         unknown = [number for number, name in enumerate(self.expect) if name not in names]
         for number in unknown:

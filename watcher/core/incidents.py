@@ -70,7 +70,10 @@ _ENDED_BY = {
 
 
 def may_resolve(event_type: str) -> bool:
-    """Return whether an event of this type can resolve an incident: a sync's may if it is a new attempt's."""
+    """Return whether an event of this type can resolve an incident.
+
+    Any event of a sync that begins no problem can: if it is a new attempt's, it ends `stalled`.
+    """
     return event_type not in BEGUN_BY and (event_type in _ENDED_BY or event_type.startswith("watcher.sync."))
 
 

@@ -135,8 +135,8 @@ class DeliveryOutcome:
 class ReminderRequest:
     """Asks to remind a sink of a subject's problem, `every` so many seconds.
 
-    A reminder repeats the subject's last event of this `type`, if `mark` is the id of its blocker, the `since` of its
-    error or the `startedAt` of its attempt: whichever of these it has first.
+    A reminder repeats the subject's last event of this `type`, if `mark` is the status of its connection, the id of its
+    blocker, the `since` of its error or the `startedAt` of its attempt: the first of these that it has.
     """
 
     sink: str

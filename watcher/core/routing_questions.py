@@ -9,7 +9,7 @@ from watcher.core.model import EndpointKey, Severity, Target, for_people
 from watcher.core.routing import muted_by, why_not
 from watcher.core.settings import Config, Mute, SinkSettings
 
-TOLD = "it was sent a problem that this event ends"
+_CONDITION = "it was sent a problem that this event ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Routed:
 
     sink: SinkSettings
     sent: bool
-    """By the filters of the sink, and the mutes."""
+    """Whether the filters of the sink and the mutes let the event through."""
     why: str
-    """For people."""
-    if_told: bool = False
-    """Whether the sink gets it, although it is not `sent`, if it was sent a problem that the event ends."""
+    """The reason, for people."""
+    if_problem_sent: bool = False
+    """Whether the sink, if it was sent a problem that the event ends, gets the event although `sent` is false."""
 
 
 def answer(question: Question, config: Config) -> tuple[Routed, ...]:
@@ -63,8 +63,9 @@ def _routed(sink: SinkSettings, question: Question, mute: Mute | None) -> Routed
     if not may_resolve(question.type):
         return Routed(sink, sent=False, why=why)
     if not sink.send_resolved:
-        return Routed(sink, sent=False, why=f"{why}; nor does it get the event if {TOLD}: its `send_resolved` is false")
-    return Routed(sink, sent=False, why=f"{why}; but it gets the event if {TOLD}", if_told=True)
+        not_even = f"nor does it get the event if {_CONDITION}: its `send_resolved` is false"
+        return Routed(sink, sent=False, why=f"{why}; {not_even}")
+    return Routed(sink, sent=False, why=f"{why}; but it gets the event if {_CONDITION}", if_problem_sent=True)
 
 
 def _why(sink: SinkSettings) -> str:

@@ -99,7 +99,7 @@ class Incident:
 
     id: str
     opened_at: datetime
-    """When the event was that opened it."""
+    """The time of the event that opened it."""
     problems: tuple[str, ...]
     """The problems that hold, in the order in which they began."""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -107,7 +107,7 @@ class Incident:
     told: tuple[str, ...] | None = None
     """The sinks that its problem events were routed to; None: an earlier version did not record that."""
     held: tuple[HeldBack, ...] = ()
-    """What mutes hold back of the problems that hold (`core.mute_ends`), in the order of the events."""
+    """The problem events that mutes hold back (`core.mute_ends`), in their order; none of a problem that has ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,9 @@ def summary(statuses: Iterable[Status]) -> str:
 
 
 def urgency(status: Status, *, incident: bool) -> tuple[bool, int]:
-    """Return the key of the order of targets: first what needs attention by its status or has an open incident.
+    """Return the sort key of a target: those whose status needs attention or that have an open incident come first.
 
-    The worst status comes first in each part. A target that is synced again after a failure still has its incident.
+    In each part the worst status comes first. A target that is synced again after a failure still has its incident.
     """
     rank = RANKS[status]
     return rank > RANKS[Status.UNKNOWN] and not incident, rank

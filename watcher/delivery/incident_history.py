@@ -1,4 +1,4 @@
-"""The events of an open incident, as its store has them, for receivers to which its opening is sent again."""
+"""Reads the earlier events of an incident: for the sinks that need them with a delivery, and to repeat open alerts."""
 
 import json
 from collections.abc import Mapping
@@ -11,18 +11,19 @@ from watcher.core.model import Severity, parse_rfc3339, severity
 from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Limits, Reader
 
 MAX_EVENTS = 100
-"""Events of a subject that are looked through from either end of an incident."""
+"""The most events of a subject that are searched, from the start or from the end of an incident."""
 
 MAX_CHARACTERS = 4_000_000
-"""Characters of the events that are read at a time."""
+"""The most characters that the events of one read have in all."""
 
-_TOLD = (DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.DEAD)
+_NOT_DROPPED = (DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.DEAD)
 
 
 async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> Delivery:
-    """Return the delivery with what its sink wants to know of the incident before (`Limits`).
+    """Return the delivery with what its sink asks for of the earlier events of its incident (`Limits`).
 
-    There is nothing before the event that opens it. If the opening is no longer kept, it is the first event that is.
+    The event that opens an incident has no earlier ones. If the opening is no longer stored, the first stored event of
+    the incident stands for it.
     """
     if not (limits.with_opening or limits.with_earlier):
         return delivery
@@ -48,7 +49,7 @@ async def last_problem(reader: Reader, sink: str, subject: str, incident: str, o
     for number, event in reversed(await reader.events(query)):
         if severity(event.type) is not Severity.ERROR or (_incident(event) or {}).get("id") != incident:
             continue
-        if await reader.deliveries(DeliveryQuery(states=_TOLD, sink=sink, event_id=event.id, limit=1)):
+        if await reader.deliveries(DeliveryQuery(states=_NOT_DROPPED, sink=sink, event_id=event.id, limit=1)):
             return Delivery(number, sink, event, opening=opening)
     return None
 

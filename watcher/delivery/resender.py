@@ -1,4 +1,4 @@
-"""Repeats what is open to the receivers that forget it, such as Alertmanager."""
+"""Sends open alerts again to the receivers that forget them, such as Alertmanager."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ LOOK_SECONDS = 5.0
 
 
 class Resender:
-    """Knows for each sink when its turn is, and for each open incident what the sink was last sent of it."""
+    """Keeps for each sink when it is due next, and for each open incident the delivery that is repeated to it."""
 
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader = reader

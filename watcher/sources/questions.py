@@ -71,7 +71,7 @@ def _check_identity(target: Target) -> None:
 def ask(
     config: Config, event_type: str, subject: Target | EndpointKey, labels: Mapping[str, str], at: datetime
 ) -> Question:
-    """Return the question which sinks get an event; a configured target has its labels, and `labels` over them.
+    """Return the question of which sinks get an event; `labels` adds to those of a configured target, or replaces them.
 
     Raises:
         ValueError: the subject cannot have an event of this type, or cannot have labels.

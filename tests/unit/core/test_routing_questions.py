@@ -146,5 +146,5 @@ def test_an_answer_is_what_the_daemon_does(
     ended = step is not None and step["state"] == State.RESOLVED
     answers = answer(question, asked)
     assert list(addressed) == [
-        each.sink.name for each in answers if each.sent or (each.if_told and ended and each.sink.name in told)
+        each.sink.name for each in answers if each.sent or (each.if_problem_sent and ended and each.sink.name in told)
     ]
