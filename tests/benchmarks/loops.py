@@ -16,12 +16,12 @@ import boto3  # type: ignore[import-untyped]  # it tells no types
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from asyncio_throttle import Throttler  # type: ignore[attr-defined]  # it tells no types
+from botocore import xform_name
 from botocore.config import Config
 from tenacity import retry, stop_after_attempt, wait_random_exponential
 
 from tests.benchmarks.parent import Parent, Reading, metered
 from tests.benchmarks.worlds import REGION, world
-from watcher.core.kinds import method_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Asking:
 
     def __init__(self, targets: Sequence[Target]) -> None:
         self.api = targets[0].api
-        self.method = method_of(targets[0].kind.operation)
+        self.method = xform_name(targets[0].kind.operation)
         self.requests = [target.kind.request(target) for target in targets]
         self.answers = 0
 

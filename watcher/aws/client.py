@@ -1,6 +1,6 @@
 """One aiobotocore client for an account's service in a region: opened by its first call, and again for new credentials.
 
-It tries each call once and sets no time limit: both are the caller's. It hides its credentials from all output.
+It tries each call once: retries and time limits are the caller's. It hides its credentials from all output.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
+from botocore import xform_name
 
 from watcher import __version__
-from watcher.aws.call_errors import no_credentials_in_time
+from watcher.aws.call_errors import call_failure, no_credentials_in_time
 from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Session, Sessions
 from watcher.core.settings import Account
-from watcher.errors import EndpointUnreadable
+from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
 from watcher.util.redaction import remember
 from watcher.util.units import format_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from aiobotocore.session import AioSession
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
@@ -43,7 +46,7 @@ class LeasedClient:
 
 
 class Client:
-    """Leases botocore's client for one call each: `take`, call, `give_back`.
+    """Makes calls (`call`), or leases botocore's client for one call each: `take`, call, `give_back`.
 
     `pool`: maximum number of connections; `http_session`: bounds the answers. Nothing is opened yet.
     """
@@ -70,6 +73,40 @@ class Client:
             limit = format_duration(seconds)
             return EndpointUnreadable("ClientTimeout", f"no client could be opened within {limit}", passing=True)
         return no_credentials_in_time(seconds, session.asked)
+
+    async def call(
+        self,
+        operation: str,
+        parameters: Mapping[str, Any],
+        seconds: float,
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """Make one call, which takes no longer than `seconds` in all; return its answer unread.
+
+        `check` is called as late as possible before the call, and may raise Superseded.
+
+        Raises:
+            PollFailed: there was no answer, or the answer is an error.
+        """
+        lease: LeasedClient | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                lease = await self.take()
+                check()
+                answer: dict[str, Any] = await getattr(lease.api, xform_name(operation))(**parameters)
+                return answer
+        except (PollFailed, Superseded):
+            raise
+        except Exception as error:
+            if isinstance(error, TimeoutError) and lease is None:
+                raise self.not_ready(seconds) from error
+            failure = _failure(error, operation, seconds)
+            if failure.stale_credentials and lease is not None:
+                failure.passing = self.renew(lease)
+            raise failure from error
+        finally:
+            await self.give_back(lease)
 
     async def take(self) -> LeasedClient:
         """Return the client for one call, with credentials that can sign it.
@@ -166,6 +203,16 @@ class Client:
     async def _close_replaced(self, lease: LeasedClient) -> None:
         if lease is not self._current and lease.calls == 0:
             await lease.api.close()
+
+
+def _failure(error: Exception, operation: str, seconds: float) -> PollFailed:
+    """Return the failure that an exception of a call stands for."""
+    failure = call_failure(error, seconds)
+    called = getattr(error, "operation_name", None)
+    if isinstance(failure, TargetUnreadable) and called and called != operation:
+        # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
+        return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
+    return failure
 
 
 class _Remembering:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore import xform_name
-
-from watcher.aws.call_errors import call_failure
-from watcher.aws.client import Client, LeasedClient
+from watcher.aws.client import Client
 from watcher.aws.responses import BoundedSession, body_of
 from watcher.core.settings import QUEUE_CALLS
-from watcher.errors import PollFailed
 
 if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
@@ -86,26 +81,7 @@ class Queue:
         await self._client.close()
 
     async def _call(self, operation: str, seconds: float, **parameters: Any) -> Mapping[str, Any]:
-        lease: LeasedClient | None = None
-        try:
-            async with asyncio.timeout(seconds):
-                lease = await self._client.take()
-                answer: Mapping[str, Any] = await getattr(lease.api, xform_name(operation))(
-                    QueueUrl=self._url, **parameters
-                )
-        except PollFailed:
-            raise
-        except Exception as error:
-            if isinstance(error, TimeoutError) and lease is None:
-                raise self._client.not_ready(seconds) from error
-            failure = call_failure(error, seconds)
-            if failure.stale_credentials and lease is not None:
-                failure.passing = self._client.renew(lease)
-            raise failure from error
-        else:
-            return answer
-        finally:
-            await self._client.give_back(lease)
+        return await self._client.call(operation, {"QueueUrl": self._url, **parameters}, seconds)
 
 
 class _QueueSession(BoundedSession):

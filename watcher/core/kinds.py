@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.model import Target
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
 
     Ask = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
     """Calls an operation of the kind's API with these parameters, and returns the answer; raises PollFailed."""
-
-
-@cache
-def method_of(operation: str) -> str:
-    """Return the method of botocore's client for an operation: `get_resource_sync_status`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 from watcher.aws.call_errors import call_failure
-from watcher.aws.client import Client, LeasedClient
+from watcher.aws.client import Client
 from watcher.aws.responses import body_of, http_date
 from watcher.aws.sessions import Sessions, credentials_of
-from watcher.core.kinds import BlockerCall, method_of
+from watcher.core.kinds import BlockerCall
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.settings import Account, Retry
-from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
+from watcher.errors import PollFailed, Superseded, TargetUnreadable
 from watcher.polling.rate_limiter import RateLimiter
 from watcher.polling.retry import always, with_retries
 
@@ -129,7 +129,7 @@ class Endpoint:
         """
 
         async def ask() -> dict[str, Any]:
-            answer = await self._answer(operation, parameters, timeout)
+            answer = await self._client.call(operation, parameters, timeout, check=self._check_may_poll)
             return body_of(answer["body"], answer["content_type"])
 
         with self._busy():
@@ -185,7 +185,8 @@ class Endpoint:
 
     async def _ask(self, target: Target, operation: str, read: Callable[[dict[str, Any]], T]) -> T:
         """Make one call about a target; return what `read` makes of the answer."""
-        answer = await self._answer(operation, target.kind.request(target), target.timeout)
+        request = target.kind.request(target)
+        answer = await self._client.call(operation, request, target.timeout, check=self._check_may_poll)
         try:
             return read(answer)
         except PollFailed:
@@ -193,27 +194,10 @@ class Endpoint:
         except Exception as error:
             raise call_failure(error, target.timeout) from error
 
-    async def _answer(self, operation: str, parameters: Mapping[str, Any], timeout: float) -> dict[str, Any]:  # noqa: ASYNC109  as for `call`
-        """Make one call, which takes no longer than `timeout` seconds in all; return its answer unread."""
-        lease: LeasedClient | None = None
-        try:
-            async with asyncio.timeout(timeout):
-                lease = await self._client.take()
-                if not self.may_poll():  # checked as late as possible: the process may have been stopped for a while
-                    raise Superseded(f"{self.key}: another daemon may poll it by now")  # noqa: TRY301  passed on below
-                answer: dict[str, Any] = await getattr(lease.api, method_of(operation))(**parameters)
-                return answer
-        except (PollFailed, Superseded):
-            raise
-        except Exception as error:
-            if isinstance(error, TimeoutError) and lease is None:
-                raise self._client.not_ready(timeout) from error
-            failure = _failure(error, operation, timeout)
-            if failure.stale_credentials and lease is not None:
-                failure.passing = self._client.renew(lease)
-            raise failure from error
-        finally:
-            await self._client.give_back(lease)
+    def _check_may_poll(self) -> None:
+        # Checked as late as possible: the process may have been stopped for a while.
+        if not self.may_poll():
+            raise Superseded(f"{self.key}: another daemon may poll it by now")
 
     def _read(self, target: Target, answer: Mapping[str, Any]) -> Snapshot:
         """Return the snapshot of an answer; one with the same bytes as the last, as most have, is not read again."""
@@ -232,13 +216,3 @@ class Endpoint:
             # Only an unfinished attempt is compared with a clock: use AWS's, which stamped the attempt.
             snapshot = replace(snapshot, at=http_date(answer["date"]))
         return snapshot
-
-
-def _failure(error: Exception, operation: str, timeout: float) -> PollFailed:
-    """Return the failure that an exception of a call stands for."""
-    failure = call_failure(error, timeout)
-    called = getattr(error, "operation_name", None)
-    if isinstance(failure, TargetUnreadable) and called and called != operation:
-        # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
-        return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
-    return failure

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from botocore import xform_name
 
-from watcher.core.kinds import method_of
 from watcher.core.model import for_people, parse_rfc3339, rfc3339
 from watcher.core.settings import SinkOptions
 from watcher.sources.codeconnections import STACK
@@ -31,9 +31,9 @@ def test_a_target_is_watched_as_the_configuration_says() -> None:
     assert (target.interval, target.labels, target.active_interval) == (5.0, {"team": "web"}, 10.0)
 
 
-def test_a_kinds_method_is_its_operation_in_botocores_spelling() -> None:
-    assert method_of(STACK.operation) == "get_resource_sync_status"
-    assert method_of(TEMPLATE.operation) == "get_template_sync_status"
+def test_a_kinds_operation_has_a_method_of_botocores_client() -> None:
+    assert xform_name(STACK.operation) == "get_resource_sync_status"
+    assert xform_name(TEMPLATE.operation) == "get_template_sync_status"
     assert str(STACK) == "stack"
 
 

@@ -9,7 +9,6 @@ import pytest
 from botocore import xform_name
 from botocore.session import Session
 
-from watcher.core.kinds import method_of
 from watcher.core.model import Blocker
 from watcher.errors import TargetUnreadable
 from watcher.sources import KINDS
@@ -140,4 +139,3 @@ def test_the_calls_are_those_of_the_service_model(kind: Kind) -> None:
     given = {"--resolved-reason", *options[::2]}
     members = model.operation_model(operation).input_shape.members
     assert given == {f"--{xform_name(name, '-')}" for name in members}
-    assert method_of(kind.blockers.operation) == xform_name(kind.blockers.operation)
