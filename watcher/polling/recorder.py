@@ -8,7 +8,6 @@ read again. A result that was based on a previous state is superseded.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -37,17 +36,10 @@ _NOTHING = Record()
 _SUPERSEDED = "another change was recorded first"
 
 Pending = asyncio.Future[None]
-"""Done when a result is recorded."""
+"""Done when a result is recorded, or another change is made."""
 
-
-@dataclass(frozen=True, slots=True)
-class Forgetting:
-    """Subjects to forget, in turn with results; the store forgets their states as well, unless they are `kept`."""
-
-    subjects: Collection[str]
-    kept: bool = False
-    listings: Collection[ListingKey] = ()
-    """Listings to delete."""
+Action = Callable[[], Awaitable[object]]
+"""Makes a change that is not the result of a poll, such as forgetting states; may raise Superseded."""
 
 
 class Recorder:
@@ -65,7 +57,7 @@ class Recorder:
         self.clock = clock
         self._on_events = on_events
         self.observer = observer
-        self._waiting: list[tuple[Entry | Forgetting | Listing, Pending]] = []
+        self._waiting: list[tuple[Entry | Action, Pending]] = []
         self._committing_since: float | None = None
         self._writing = asyncio.Lock()
         """Held from the comparison of entries with `records` until `records` has what was committed."""
@@ -79,7 +71,7 @@ class Recorder:
     ) -> None:
         """Load the states of `subjects`, and forget all others: they are no longer configured.
 
-        `removals` returns what is recorded before others are forgotten, of all states and the subjects of these.
+        `removals` gets all stored states and the subjects to forget, and returns what is recorded before that.
         """
         self.records = await self._store.records()
         gone = self.records.keys() - set(subjects)
@@ -97,7 +89,7 @@ class Recorder:
 
     async def drop(self, subjects: Collection[str]) -> None:
         """Remove `subjects` from `records`, after everything that was recorded before; the store keeps their states."""
-        await self._in_turn(Forgetting(subjects, kept=True))
+        await self._in_turn(partial(self._drop, subjects))
 
     def record_of(self, subject: str) -> Record:
         """Return what is known of a subject."""
@@ -113,7 +105,7 @@ class Recorder:
 
     async def forget(self, subjects: Collection[str]) -> None:
         """Forget the states of `subjects`, after everything that was recorded before; return when that is done."""
-        await self._in_turn(Forgetting(subjects))
+        await self._in_turn(partial(self._forget, subjects))
 
     async def keep_listing(self, listing: Listing) -> None:
         """Keep a complete listing, after everything that was recorded before; return when that is done.
@@ -121,12 +113,12 @@ class Recorder:
         Raises:
             Superseded: another daemon replaced the listing that it follows.
         """
-        await self._in_turn(listing)
+        await self._in_turn(partial(self._keep_listing, listing))
 
     async def forget_listings(self, keys: Collection[ListingKey]) -> None:
         """Delete listings, as `forget` deletes states."""
         if keys:
-            await self._in_turn(Forgetting((), listings=keys))
+            await self._in_turn(lambda: self._retry(partial(self._store.forget_listings, keys)))
 
     async def revise(
         self, subjects: Collection[str], revised: Callable[[Mapping[str, Record]], Sequence[Entry]]
@@ -150,7 +142,7 @@ class Recorder:
             self._on_events()
         return done
 
-    async def _in_turn(self, work: Entry | Forgetting | Listing) -> None:
+    async def _in_turn(self, work: Entry | Action) -> None:
         done: Pending = asyncio.get_running_loop().create_future()
         done.add_done_callback(asyncio.Future.exception)  # possibly nothing awaits it
         self._waiting.append((work, done))
@@ -192,28 +184,28 @@ class Recorder:
                 self._work.clear()
                 self._idle.set()
 
-    async def _apply(self, work: Forgetting | Listing, done: Pending) -> None:
-        count, kept = 0, True
-        if isinstance(work, Listing):
-            kept = await self._retry(partial(self._store.keep_listing, work))
-        elif work.listings:
-            await self._retry(partial(self._store.forget_listings, work.listings))
-        elif not work.kept:
-            count = await self._retry(partial(self._store.forget, work.subjects, self.clock.now()))
-        del self._waiting[0]
-        if isinstance(work, Forgetting):
-            if work.kept:
-                for subject in work.subjects:
-                    self.records.pop(subject, None)
-            else:
-                self._forgotten(work.subjects, count)
-        if kept:
-            done.set_result(None)
+    async def _apply(self, action: Action, done: Pending) -> None:
+        try:
+            await action()
+        except Superseded as error:
+            done.set_exception(error)
         else:
-            done.set_exception(Superseded(_SUPERSEDED))
+            done.set_result(None)
+        del self._waiting[0]  # only now: an action that is cancelled still waits
+
+    async def _drop(self, subjects: Collection[str]) -> None:
+        for subject in subjects:
+            self.records.pop(subject, None)
+
+    async def _forget(self, subjects: Collection[str]) -> None:
+        self._forgotten(subjects, await self._retry(partial(self._store.forget, subjects, self.clock.now())))
+
+    async def _keep_listing(self, listing: Listing) -> None:
+        if not await self._retry(partial(self._store.keep_listing, listing)):
+            raise Superseded(_SUPERSEDED)
 
     def _forgotten(self, subjects: Collection[str], count: int) -> None:
-        """Keep of `subjects` what the store keeps, which forgot `count` of them now and the others before."""
+        """Reduce the records of `subjects` to what the store keeps; it forgot `count` of them now, others before."""
         for subject in subjects:
             left = forgotten(self.records.pop(subject, _NOTHING))
             if left.sequence:
