@@ -257,7 +257,10 @@ class Config:
 
     @cached_property
     def listings(self) -> Mapping[ListingKey, ListingPlan]:
-        """The listings that the rules need, each as often as the most frequent rule wants it."""
+        """The listings that the rules need, each as often as the most frequent rule wants it.
+
+        The time limit of its calls is that of the last of these rules.
+        """
         plans: dict[ListingKey, ListingPlan] = {}
         for rule in self.discover:
             for kind, (account, region) in product(rule.kinds, rule.places):
@@ -303,8 +306,9 @@ class Config:
     @cached_property
     def max_calls(self) -> int:
         """How many calls of AWS may run at a time."""
-        polls = sum(self.accounts[key.account].rate_limit.concurrency for key in self.endpoints)
-        return polls + QUEUE_CALLS * len(self.hints)
+        listed = {plan.endpoint(key) for key, plan in self.listings.items()}
+        calls = sum(self.accounts[key.account].rate_limit.concurrency for key in self.endpoints.keys() | listed)
+        return calls + QUEUE_CALLS * len(self.hints)
 
     @cached_property
     def subjects(self) -> frozenset[str]:

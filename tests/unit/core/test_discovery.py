@@ -110,6 +110,12 @@ def rule(*kinds: Any, **more: Any) -> DiscoverRule:
     return DiscoverRule(kinds or (STACK,), (("default", "us-east-1"),), **more)
 
 
+def test_an_endpoint_that_is_only_listed_counts_in_the_most_calls_at_a_time() -> None:
+    assert config(targets=()).max_calls == 0
+    assert config(targets=(), discover=(rule(),)).max_calls == config().max_calls == 10
+    assert config(discover=(rule(),)).max_calls == 10
+
+
 def selected(targets: Iterable[FoundTarget], *rules: DiscoverRule, listed: Iterable[str] = ()) -> Selection:
     listing = Listing(KEY, NOW, tuple(targets))
     return select(config(discover=rules), SITE, {KEY: listing}, {*listed})
