@@ -55,7 +55,7 @@ class StoreConflict(StoreError):
 
 
 class Superseded(WatcherError):
-    """Another daemon recorded the subject first: the observation is dropped, and the subject is read again."""
+    """Another change was recorded first, or another daemon may poll the subject: what was observed is dropped."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

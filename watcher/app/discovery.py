@@ -1,7 +1,7 @@
 """Watches what discovery finds: keeps the listings, records their events, and changes the targets of the daemon.
 
-The order survives a crash at any moment. The events of a listing are recorded before the listing is kept: after a crash
-in between, the next listing has the same changes, and their events the same ids.
+A crash at any moment loses no event: those of a listing are recorded before the listing is kept. After a crash in
+between, the next listing has the same changes, and they are recorded again, as events with the same ids.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ class Discovery:
         try:
             await self._complete(key, found)
         except Superseded:
-            with suppress(StoreError):  # the next listing fails as well, then
+            with suppress(StoreError):  # then the next listing is superseded as well
                 await self.refresh()
             raise
 

@@ -1,7 +1,7 @@
 """Decides when a connection is an event: compares the status that a listing shows with what is known. Pure.
 
 1. A connection that is pending or in error is `connection.unavailable`: at first sight, and whenever it takes one of
-   these statuses, also from the other.
+   these statuses, also after the other.
 2. One that is available again is `connection.available`; at first sight that is no event.
 3. The same status is no event, and one that this version does not know changes nothing.
 """

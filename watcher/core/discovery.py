@@ -3,7 +3,7 @@
 1. A listing is of one account, region and kind. Only a complete one counts; a failed one changes nothing.
 2. What the first complete listing finds is no event; a target found later is `watcher.target.discovered`.
 3. A target that `MISSES` complete listings in a row do not show is `watcher.target.removed`. Until then it is watched.
-4. A target that the configuration names is left to the configuration: it keeps its settings, and counts for no `limit`.
+4. A target that the configuration names is watched as configured there, and does not count towards a `limit`.
 5. If several rules match a target, the first one counts. If it matches more targets than its `limit` in one account
    and region, the first by name are watched; those left out are not tried with later rules.
 """
@@ -30,7 +30,7 @@ class ListingChange:
 
     listing: Listing
     appeared: tuple[FoundTarget, ...] = ()
-    """Targets that were not known, or had been removed; none after the first listing."""
+    """Targets that were not known, or had been removed; empty for the first listing."""
     removed: tuple[FoundTarget, ...] = ()
 
 

@@ -40,8 +40,8 @@ class Hint:
 class HintIndex:
     """The stacks and repositories of a configuration, by the names that hints have for them.
 
-    What a hint does not say, or is not known of a target, may be the same: a poll too many costs one call. Accounts are
-    compared by number, which is known only from the ARN of a role.
+    What a hint does not say, or what is not known of a target, counts as equal: a poll too many costs one call.
+    Accounts are compared by number, which is known only from the ARN of a role.
     """
 
     def __init__(self, config: Config) -> None:
@@ -60,9 +60,10 @@ class HintIndex:
         return ()
 
     def heard(self, hint: Hint, named: Sequence[Target]) -> Collection[EndpointKey]:
-        """Return the endpoint of which a hint shows that its changes are reported; `named`: the targets that it names.
+        """Return the endpoint whose changes are reported, as a hint shows; `named`: the targets that the hint names.
 
-        It is that of the hint's account, if its number is known, or the only one that has such a target.
+        It is that of the hint's account, if its number is known, or the only one that has such a target; else there is
+        none.
         """
         certain = {each.endpoint for each in named if hint.account and hint.account == self._numbers.get(each.account)}
         possible = {each.endpoint for each in named}

@@ -35,7 +35,7 @@ class FoundTarget:
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What else AWS said of it when it was last listed: `repository`, `branch`, `connection`, …"""
     times: int = 1
-    """How many times it was found after it had been removed, or never seen; it is in the ids of events."""
+    """How many times it has appeared: when it was first found, and after each removal; in the ids of its events."""
     missing: int = 0
     """How many complete listings in a row did not show it."""
     missing_since: datetime | None = None
@@ -50,7 +50,7 @@ class Listing:
     completed_at: datetime
     targets: tuple[FoundTarget, ...] = ()
     follows: datetime | None = field(default=None, compare=False)
-    """When the listing was complete with which it was compared; None: there was none. It is not kept."""
+    """When the listing with which it was compared was complete; None: there was none. Stores do not keep this."""
 
 
 def dump(targets: tuple[FoundTarget, ...]) -> str:

@@ -6,7 +6,7 @@ apart, until they show an attempt of their own that began since: a commit need n
 a stack begins some time after the commit. This ends `LINGER` active intervals after the end of the repository's own
 attempt.
 
-A repository that cannot be read stands for nothing: its stacks are polled every `interval`, or, while messages report
+A repository that cannot be read stands for nothing: its stacks are polled every `interval`, or, while hints report
 their changes, every `backstop_interval`.
 """
 
@@ -29,8 +29,9 @@ SHORTEST_GAP = 1 / 3
 GROWTH = 0.5
 """The time between two such polls, as a multiple of the time since the attempt was seen."""
 
-HEARD = 3
-"""The factor of all of these times while messages report changes: polls find only what messages did not."""
+HINTED_PACE = 3
+"""The factor of the interval of a repository, and of the time between two such polls of a stack, while hints report
+changes: polls then find only what no hint reported."""
 
 
 @dataclass(slots=True)
@@ -95,15 +96,15 @@ class Repositories:
     def due(self, target: Target, known: Known | None, now: float, *, late: float, heard: bool) -> tuple[float, Lane]:
         """Return when, and in which lane, a settled target is due again that was polled `now`, `late` seconds too late.
 
-        `heard`: messages report the changes of this endpoint's stacks and repositories.
+        `heard`: hints report the changes of this endpoint's stacks and repositories.
         """
-        pace = HEARD if heard else 1
+        pace = HINTED_PACE if heard else 1
         if target.id in self.polls:
             return next_due(target.id, target.interval * pace, now, late=late), Lane.SETTLED
         polls = self.by_stack.get(target.id)
         if polls is None or not polls.readable:
-            is_told = heard and target.kind.synced_from is not None
-            interval = target.backstop_interval if is_told else target.interval
+            has_hints = heard and target.kind.synced_from is not None
+            interval = target.backstop_interval if has_hints else target.interval
             return next_due(target.id, interval, now, late=late), Lane.SETTLED
         backstop = next_due(target.id, target.backstop_interval, now, late=late)
         until = polls.ended + LINGER * target.active_interval

@@ -39,7 +39,7 @@ _RESULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one poll of a target: an answer or an error."""
+    """The result for one target: of its poll, an answer or an error, or of its listing if it is not polled."""
 
     target: Target
     status: Status
@@ -60,7 +60,7 @@ class Finding:
 
 
 def judge(target: Target, snapshot: Snapshot, now: datetime, blockers: Iterable[Blocker] = ()) -> Finding:
-    """Return the finding for an answer, and an answer about blockers. Pure."""
+    """Return the finding for a target's answer, and its blockers. Pure."""
     active, _ = compare((), blockers)
     latest = snapshot.latest
     is_stalled = latest is not None and latest.is_stalled(snapshot.at or now, timedelta(seconds=target.stalled_after))

@@ -6,6 +6,7 @@ A message is hidden from other readers while its polls are under way, and comes 
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from math import inf
 from random import uniform
 from typing import Protocol
 
@@ -45,7 +46,7 @@ LOG_SECONDS = 60.0
 """The shortest time between two log lines about malformed messages."""
 
 MAX_VISITS, MAX_SHARED_VISITS = 24, 4
-"""How often a message that only other daemons, or other ones as well, can handle is received before it is deleted."""
+"""How often a message is received before it is deleted, if other daemons poll all of its targets, or some of them."""
 
 
 class Hinted(Protocol):
@@ -61,7 +62,7 @@ class Hinted(Protocol):
         """Start a discovery, which may find what is not watched yet."""
 
     def changed(self) -> None:
-        """Note that the endpoints have changed whose changes a queue reports."""
+        """Note that a queue reports the changes of other endpoints than before."""
 
 
 class HintReader:
@@ -78,7 +79,7 @@ class HintReader:
         self._handled = asyncio.Event()
         self._most = MAX_MESSAGES
         self._failures = 0
-        self._malformed, self._malformed_logged = 0, float("-inf")
+        self._malformed, self._malformed_logged = 0, -inf
         self._log = log.bind(queue=url)
 
     @property
@@ -180,8 +181,8 @@ class HintReader:
         visits = MAX_SHARED_VISITS if answers else MAX_VISITS
         if len(answers) < len(targets) and message.receives < visits:
             await self._queue.hide(message, seconds_until_next_visit(message.receives))
-            return HintOutcome.POLLED if answers else HintOutcome.ELSEWHERE, targets
-        await self._queue.delete(message)
+        else:
+            await self._queue.delete(message)
         return HintOutcome.POLLED if answers else HintOutcome.ELSEWHERE, targets
 
     async def _recorded(self, message: Message, answers: Sequence[Answer]) -> bool:

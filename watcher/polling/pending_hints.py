@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 Answer = asyncio.Future[bool]
-"""Whether a poll that began after the hint was recorded; False: it failed with its endpoint, or there is none here."""
+"""Whether a poll that began after the hint was recorded; False: it failed with its endpoint, or is not made here."""
 
 
 class PendingHints:

@@ -152,7 +152,7 @@ class Planner:
         self._probed_at = -inf
 
     def set_heard(self, *, heard: bool) -> None:
-        """Set whether hints report the changes of these targets; if not any more, they are due as often as without."""
+        """Set whether hints report the changes of these targets; if not, targets are due as often as without hints."""
         if heard == self._heard:
             return
         self._heard = heard

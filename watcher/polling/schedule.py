@@ -61,12 +61,13 @@ class Lane(IntEnum):
     """Why a target is due, the most urgent reason first."""
 
     HINTED = 0
-    """A message reported a change of it."""
+    """A hint reported a change of it."""
     REPOSITORY_CHANGED = 1
     """The repository that it is synced from has a new attempt."""
     ACTIVE = 2
-    """Its sync is under way."""
+    """Its sync is under way, or may follow an attempt of its repository; or its last poll was superseded."""
     SETTLED = 3
+    """Any other reason: its interval has passed, or it has not been polled yet."""
 
 
 class Schedule:

@@ -127,7 +127,6 @@ STACK = Kind(
     ),
 )
 
-
 CONNECTION = Kind(
     name="connection",
     section="",

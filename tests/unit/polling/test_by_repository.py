@@ -146,7 +146,7 @@ def test_a_settled_stack_is_due(
 
 
 @pytest.mark.parametrize(("heard", "interval"), [(False, 10.0), (True, 30.0)])
-def test_a_repository_is_polled_less_often_while_messages_report_its_changes(*, heard: bool, interval: float) -> None:
+def test_a_repository_is_polled_less_often_while_hints_report_its_changes(*, heard: bool, interval: float) -> None:
     repositories = Repositories()
     polled = repositories.configure([a_stack("a"), a_stack("b")])
     due = repositories.due(polled[ID], None, NOW, late=0, heard=heard)
