@@ -54,7 +54,7 @@ def card(message: Message, links: Mapping[str, str]) -> Element:
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.5",
-        "fallbackText": message.title,
+        "fallbackText": for_text(message.title),
         "body": elements,
         **({"actions": buttons[:MAX_ACTIONS]} if buttons else {}),
     }
@@ -76,4 +76,4 @@ def _literal(line: str) -> Element:
 
 def _fact(fact: Fact) -> Element:
     text = for_text(fact.text)
-    return {"title": fact.name, "value": text if fact.url is None else f"[{text}]({fact.url})"}
+    return {"title": for_text(fact.name), "value": text if fact.url is None else f"[{text}]({fact.url})"}

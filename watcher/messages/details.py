@@ -105,8 +105,8 @@ def _as_of(event: Mapping[str, Any], now: datetime) -> str:
 
 
 def facts(event: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """Return the facts, the most useful first; facts without visible text are left out."""
-    return tuple(fact for fact in _facts(event) if fact.text)
+    """Return the facts, the most useful first; facts without a visible name or text are left out."""
+    return tuple(fact for fact in _facts(event) if fact.name and fact.text)
 
 
 def _facts(event: Mapping[str, Any]) -> Iterator[Fact]:

@@ -39,7 +39,7 @@ def plain(message: Message) -> Text:
 
 
 def _fact(fact: Fact, facts: Sequence[Fact]) -> str:
-    shown = f"{fact.name}: {for_text(fact.text)}"
+    shown = for_text(f"{fact.name}: {fact.text}")  # the name may be AWS's, too: that of a blocker's context
     # A link to a commit also leads to its repository.
     redundant = any(other.url.startswith(f"{fact.url}/") for other in facts if other.url)
     # A URL consists of characters that need no escape; an escaped one would lead elsewhere.

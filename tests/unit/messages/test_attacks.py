@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.event_samples import EVENTS, bodies, message_of
 from watcher.messages import template
 from watcher.messages.blocks import slack_payload
+from watcher.messages.card import card
 from watcher.messages.plain import plain, subject
 from watcher.messages.sanitize import ascii_line, for_slack, for_text, one_line
 from watcher.messages.template import Template
@@ -68,6 +69,8 @@ def attacked(value: Any, attack: str) -> Any:
         if "startedAt" in value and "events" in value:
             form["status"] = attack
             form["events"] = [{**said, "type": attack, "event": attack} for said in value["events"]]
+        if value.get("contexts"):
+            form["contexts"] = {attack: "42"}
         return form
     if isinstance(value, list):
         return [attacked(item, attack) for item in value]
@@ -83,6 +86,19 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
     elif isinstance(value, str):
         yield value
+
+
+def marked_up(value: Any) -> Iterator[str]:
+    """The texts of a card in which Teams acts on markup."""
+    if isinstance(value, dict):
+        yield from (value[name] for name in ("fallbackText", "title", "value") if name in value)
+        if value.get("type") == "TextBlock":
+            yield value["text"]
+        for item in value.values():
+            yield from marked_up(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from marked_up(item)
 
 
 def elements(value: Any) -> Iterator[dict[str, Any]]:
@@ -129,6 +145,16 @@ def test_slack_is_given_nothing_that_it_parses(attack: str) -> None:
         assert all(map(is_clean, texts(payload)))
         assert all(element["text"] for element in elements(payload))
         json.dumps(payload, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
+def test_a_card_has_no_markup_in_it(attack: str) -> None:
+    for _, message in attacks(attack):
+        for text in marked_up(card(message, {})):
+            assert text
+            assert is_clean(text)
+            assert not CALLS.search(text), text
+            assert not MARKDOWN_LINK.search(text), text
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=ascii)
