@@ -1,5 +1,6 @@
 """A message as Slack's Block Kit, made of elements that Slack does not parse. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from watcher.messages.message import Fact, Message, Tone
@@ -28,7 +29,7 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     if opening := "\n".join(filter(None, (message.cause, message.lead))):
         blocks.append(_rich(_section([_text(opening)])))
     if message.lines:
-        lines = _text(_cut("\n".join(message.lines), MAX_SECTION))
+        lines = _text(_whole_lines(message.lines, MAX_SECTION))
         heading = _section([_text(message.heading, bold=True)])
         blocks.append(_rich(heading, {"type": "rich_text_preformatted", "elements": [lines]}))
     if message.facts:
@@ -73,6 +74,13 @@ def _text(text: str, *, bold: bool = False) -> dict[str, Any]:
 def _plain(text: str, limit: int) -> dict[str, Any]:
     # Codes like :fire: stay codes; the coloured mark is a character of its own.
     return {"type": "plain_text", "text": _cut(text, limit), "emoji": False}
+
+
+def _whole_lines(lines: Sequence[str], limit: int) -> str:
+    """Return the lines as one text; if it is too long, its first lines: nobody should paste a part of a command."""
+    text = "\n".join(lines)
+    end = text.rfind("\n", 0, limit - 1)
+    return _cut(text, limit) if len(text) <= limit or end < 0 else f"{text[:end]}\n…"
 
 
 def _cut(text: str, limit: int) -> str:

@@ -26,7 +26,7 @@ from watcher.messages.sanitize import one_line
 T = TypeVar("T")
 
 MAX_TARGETS, MAX_LINE = 20, 140
-"""Targets that a message lists, and characters of each line: Slack takes 3000 in one section."""
+"""Targets that a message lists, and characters of the line of each: Slack takes 3000 in one section."""
 
 MAX_NAMES = 3
 """Targets that a notification names."""

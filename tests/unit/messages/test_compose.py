@@ -9,6 +9,7 @@ from tests.support.event_samples import (
     NETWORK,
     SHA,
     attempt,
+    blocker,
     bodies,
     failures,
     message_of,
@@ -23,6 +24,7 @@ from watcher.messages.blocks import slack_payload
 from watcher.messages.message import Tone
 from watcher.messages.phrases import length, ordinal
 from watcher.messages.plain import plain, subject
+from watcher.sources.codeconnections import stack
 from watcher.sources.proton import template
 
 
@@ -211,6 +213,16 @@ def test_slacks_limits_hold_for_the_longest_texts() -> None:
                 assert sum(len(element["text"]) for element in section["elements"]) <= 3000
         if len(events) > 1:
             assert "and 80 more" in str(blocks)
+
+
+def test_slack_is_sent_no_part_of_a_command() -> None:
+    stacks = (stack("default", "us-east-1", f"stack-{number}-" + "x" * 100) for number in range(20))
+    message = message_of(bodies(*(blocker(target=target) for target in stacks)))
+    lines = slack_payload(message)["blocks"][2]["elements"][1]["elements"][0]["text"]
+    *shown, last = lines.split("\n")
+    assert last == "…"
+    assert 2000 < len(lines) <= 3000
+    assert shown == list(message.lines[: len(shown)])
 
 
 def test_a_templates_long_text_is_divided_into_sections_that_slack_takes() -> None:
