@@ -252,7 +252,7 @@ def _of_numbers(test: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def environment(write: Callable[[Any], str] = shown) -> _Environment:
-    """Return an environment with the filters and tests that `syntax` allows, each charged; `write` shows its values."""
+    """Return an environment with the filters and tests that `syntax` allows, each charged; `write`: a value as text."""
     made = _Environment(undefined=StrictUndefined, autoescape=False, finalize=write, optimized=False)
     own: dict[str, Callable[..., Any]] = {
         CONCAT: _joined, CHARGED: lambda value: value, "join": _join, "replace": _replace, "round": _round,

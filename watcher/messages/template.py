@@ -50,7 +50,7 @@ class Template:
         Call it in a thread: it takes as long as its budget allows.
 
         Raises:
-            BadTemplateError: a name is undefined, a limit is exceeded, or the text is empty, or not JSON as it must be.
+            BadTemplateError: a name is undefined, a limit is exceeded, the text is empty, or must be JSON and is not.
         """
         given = [_event(event, self._escape) for event in events]
         text_for_people = _message(message, self._escape)
@@ -111,12 +111,12 @@ def _refuse_constant(name: str) -> None:
 
 
 def _event(event: Mapping[str, Any], escape: str) -> Any:
-    """Return an event as a template gets it: in a body, its texts are data, and stay as they are."""
+    """Return an event as a template gets it: in a body, its texts are data, which are not escaped beforehand."""
     return _harmless(event, ESCAPES.get(escape, str))
 
 
 def _message(message: Message, escape: str) -> Any:
-    """Return a message as a template gets it: it is read by people, in a chat for example, also if sent in a body."""
+    """Return a message as a template gets it: people read it, in a chat for example, even if it is sent in a body."""
     return _harmless(asdict(message), ESCAPES.get(escape, for_text))
 
 

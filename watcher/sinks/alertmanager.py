@@ -41,6 +41,7 @@ class AlertmanagerSink:
     def __init__(self, options: AlertmanagerOptions) -> None:
         """Nothing is opened before the first send."""
         self.name = options.name
+        # An end waits for a repetition that is under way.
         self.limits = Limits(parallel=PARALLEL, deadline=2 * options.timeout + 1.0, with_opening=True)
         self.resend_every = options.resend
         headers = {name: value.get_secret_value() for name, value in options.headers.items()}
@@ -86,7 +87,7 @@ class AlertmanagerSink:
         return alert["labels"]["incident"] in self._ended
 
     async def _repeat(self, alerts: Sequence[Mapping[str, Any]]) -> str:
-        """Post alerts; return the answer if no member accepted all of them: it keeps those that are valid."""
+        """Post alerts; return the answer if no member accepted all of them. Alertmanager keeps those that are valid."""
         if not alerts:
             return ""
         verdict, answer = await self._post(alerts)

@@ -1,7 +1,7 @@
 """Sinks that know incidents: the receiver has one alert for a subject, which is opened, updated and closed.
 
 Every event and reminder of a subject has the same key, so a repeat changes the alert instead of opening another one.
-Only problems open an alert: a sink that was sent none is not sent the end of an incident either.
+Only problems open an alert. The end of an incident is sent although no alert may be open: the receivers accept that.
 """
 
 from __future__ import annotations

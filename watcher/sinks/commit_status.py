@@ -109,7 +109,7 @@ def judged(response: Response) -> tuple[Verdict, str]:
     An unknown repository or commit is refused permanently: it does not exist, or the token must not see it.
 
     Raises:
-        SinkError: there are too many requests: by 403, too, if the response says how long to wait.
+        SinkError: there are too many requests: 429; or 403, if the response says how long to wait, or names the limit.
     """
     text = str(response)
     if response.status == 429 or (response.status == 403 and _limits(response)):

@@ -31,11 +31,11 @@ LIFETIME = timedelta(minutes=9)
 RENEW_BEFORE = timedelta(minutes=5)
 """How long before its end a token is replaced."""
 
-_NEVER_HAD = datetime.fromtimestamp(0, UTC)
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 def app_token(app_id: str, private_key: str, now: datetime) -> str:
-    """Return the token by which an App shows who it is."""
+    """Return the token with which an App authenticates itself, to get the token of an installation."""
     import jwt
 
     claims = {"iat": now - CLOCK_LEEWAY, "exp": now + LIFETIME, "iss": app_id}
@@ -57,20 +57,20 @@ def key_fault(private_key: str) -> str | None:
 
 
 class InstallationToken:
-    """The current token of an installation; a new one is asked for in time."""
+    """The current token of an installation; a new one is requested shortly before it expires."""
 
     def __init__(self, poster: Poster, app_id: str, private_key: str, installation_id: str) -> None:
         self._poster = poster
         self._app_id, self._private_key = app_id, private_key
         self._path = f"/app/installations/{installation_id}/access_tokens"
         self._asking = asyncio.Lock()
-        self._token, self._renew_at = "", _NEVER_HAD
+        self._token, self._renew_at = "", _LONG_AGO
 
     async def current(self, headers: Mapping[str, str]) -> str:
-        """Return a token that is valid for some minutes; `headers` are sent when a new one is asked for.
+        """Return a token that is valid for some minutes; `headers` are sent when a new one is requested.
 
         Raises:
-            SinkError: GitHub gives none.
+            SinkError: GitHub returns none.
         """
         async with self._asking:
             now = datetime.now(UTC)
@@ -83,10 +83,11 @@ class InstallationToken:
             return self._token
 
     def forget(self) -> None:
-        """Ask for a new token next time: GitHub refused this one."""
-        self._renew_at = _NEVER_HAD
+        """Request a new token next time: GitHub refused this one."""
+        self._renew_at = _LONG_AGO
 
     def _take(self, response: Response) -> tuple[Verdict, str]:
+        """Keep the token in a response; return what the response means."""
         verdict, text = judged(response)
         if verdict is not Verdict.TAKEN:
             return verdict, text

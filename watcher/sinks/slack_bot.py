@@ -28,7 +28,7 @@ API = "https://slack.com/api"
 """Where the methods are, unless `url` says otherwise."""
 
 CALLS = 3
-"""Calls for one event at most: an update, and a message or a reply."""
+"""Calls for one event at most: an update, a reply, and a new message if the earlier one is gone."""
 
 UNSAID_WAIT_SECONDS = 60.0
 """How long to wait after a rate limit that does not say how long."""

@@ -44,7 +44,7 @@ class TeamsSink:
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         events = [json.loads(delivery.body) for delivery in deliveries]
         message = message_for(events, datetime.now(UTC))
-        # Those of a group are of the facts that its events have in common.
+        # A group has only the links of the facts that all of its events have in common.
         body = teams_body(message, links_of(events[0] if len(events) == 1 else {}, message.facts))
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
