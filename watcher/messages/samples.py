@@ -112,15 +112,16 @@ def samples() -> tuple[dict[str, Any], ...]:
 def sample_of(event_type: str, subject: Target | EndpointKey) -> dict[str, Any]:
     """Return the sample of a type, as if it were about `subject`: of its kind, if there is a sample of that."""
     of_type = [each for each in samples() if each["type"] == event_type]
-    event, place = dict(of_type[0]), (path_segment(subject.account), path_segment(subject.region))
     if isinstance(subject, EndpointKey):
+        sample, name = of_type[0], str(subject)
         where = {"account": subject.account, "region": subject.region, "api": subject.api}
-        event |= {"subject": str(subject), "data": event["data"] | {"endpoint": event["data"]["endpoint"] | where}}
+        data = sample["data"] | {"endpoint": sample["data"]["endpoint"] | where}
     else:
         same_kind = (each for each in of_type if each["data"]["target"]["kind"] == subject.kind.name)
-        event = dict(next(same_kind, event))
-        event |= {"subject": subject.id, "data": event["data"] | {"target": target_to_json(subject)}}
-    return event | {"source": f"/watcher/{'/'.join(place)}"}
+        sample, name = next(same_kind, of_type[0]), subject.id
+        data = sample["data"] | {"target": target_to_json(subject)}
+    source = f"/watcher/{path_segment(subject.account)}/{path_segment(subject.region)}"
+    return sample | {"source": source, "subject": name, "data": data}
 
 
 def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:

@@ -42,10 +42,8 @@ def alert_of(delivery: Delivery, now: datetime, resend: float) -> dict[str, Any]
     else:
         incident = event["data"]["incident"]
         annotations["problems"] = ", ".join(incident["problems"])
-        labels, since = (
-            labels_of(event if delivery.opening is None else json.loads(delivery.opening.body)),
-            incident["opened_at"],
-        )
+        opening = event if delivery.opening is None else json.loads(delivery.opening.body)
+        labels, since = labels_of(opening), incident["opened_at"]
         until = event["time"] if step is Step.END else rfc3339(now + timedelta(seconds=VALID_RESENDS * resend))
     home = {"generatorURL": shown.home} if shown.home else {}
     return {"labels": labels, "annotations": annotations, "startsAt": since, "endsAt": until, **home}

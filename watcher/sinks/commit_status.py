@@ -23,13 +23,10 @@ from watcher.errors import SinkError
 from watcher.messages.compose import message_for
 from watcher.messages.sanitize import one_line
 from watcher.sinks.alerts import BaseUrl, Post
-from watcher.sinks.http import HttpOptions, Response, verdict
+from watcher.sinks.http import UNSAID_WAIT_SECONDS, HttpOptions, Response, verdict
 
 PARALLEL = 4
 """Statuses that are set at the same time, of different targets."""
-
-UNSAID_WAIT_SECONDS = 60.0
-"""How long to wait after a response that there are too many requests, if it does not say how long."""
 
 
 class CommitState(StrEnum):
@@ -99,8 +96,8 @@ def shortened(context: str, longest: int) -> str:
 
 def commit_url(commit: Commit) -> str | None:
     """Return the URL of the commit's page, if it is known."""
-    owner = {"providerType": commit.provider, "repositoryName": commit.repository, "sha": commit.sha}
-    return links(owner)[1]
+    revision = {"providerType": commit.provider, "repositoryName": commit.repository, "sha": commit.sha}
+    return links(revision)[1]
 
 
 def judged(response: Response) -> tuple[Verdict, str]:

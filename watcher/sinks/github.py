@@ -25,7 +25,6 @@ MAX_DESCRIPTION, MAX_CONTEXT = 140, 255
 
 HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 
-
 _ID = r"^[A-Za-z0-9._-]{1,64}$"
 
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 FINAL = frozenset({400, 413, 414, 415, 422})
 """Statuses of RFC 9110 that reject the body itself: it would be rejected again, whatever an operator fixes."""
 
+UNSAID_WAIT_SECONDS = 60.0
+"""How long to wait after a response that there are too many requests, if it does not say how long."""
+
 
 def _ca_file(value: object) -> str:
     path = Path(single_line(value))

@@ -17,7 +17,7 @@ from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.messages.blocks import slack_payload
 from watcher.messages.message import Message, Tone
-from watcher.sinks.http import Response, verdict
+from watcher.sinks.http import UNSAID_WAIT_SECONDS, Response, verdict
 from watcher.sinks.text import renderer
 from watcher.util.threads import off_loop
 
@@ -29,9 +29,6 @@ API = "https://slack.com/api"
 
 CALLS = 3
 """Calls for one event at most: an update, a reply, and a new message if the earlier one is gone."""
-
-UNSAID_WAIT_SECONDS = 60.0
-"""How long to wait after a rate limit that does not say how long."""
 
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 """Errors after which the message of an incident is posted again."""

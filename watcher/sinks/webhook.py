@@ -171,7 +171,7 @@ class WebhookOptions(HttpOptions):
         return None if self.template is None else Template(self.template, escape=_form(self.content_type))
 
     def preview(self, event: Mapping[str, Any]) -> str:
-        """Return the body that the template makes; empty without one."""
+        """Return the body that the template makes; empty if there is no template, or it fails."""
         template = self.compiled()
         return (rendered(template, event, datetime.now(UTC))[0] or "") if template else ""
 
