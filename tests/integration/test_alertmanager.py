@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import Receiver, Reply
 from tests.integration.receiver import receiving as receiver_of
 from tests.support.alertmanager import MISSING, PROGRAM, Alertmanager, receiving
@@ -40,10 +41,8 @@ LABELS = {
 
 @asynccontextmanager
 async def sink_to(*urls: str, **keys: Any) -> AsyncIterator[AlertmanagerSink]:
-    reach = {"allow_http": True, "allow_private": True, "timeout": 10.0, "proxy": False, "ca_file": None}
-    made = AlertmanagerOptions.model_construct(
-        name="am", urls=[*urls], **{"resend": 60.0, "headers": {}, **reach, **keys}
-    )
+    options = {**REACH, "timeout": 10.0, "resend": 60.0, "headers": {}, **keys}
+    made = AlertmanagerOptions.model_construct(name="am", urls=[*urls], **options)
     sink = AlertmanagerSink(made)
     try:
         yield sink

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from tests.integration.alerting_sinks import sending
+from tests.integration.posting_sinks import sending
 from tests.integration.receiver import Cut, Reply
 from tests.support.event_samples import (
     LINKED,
@@ -59,10 +59,10 @@ def of(provider: str, status: str, *said: str, **altered: Any) -> Event:
     return linked(sync(attempt(status, *said, repositoryProvider=provider, **altered)), page=PAGE)
 
 
-HOSTS: dict[str, tuple[type[StatusOptions], type[GitHost], str, str]] = {
-    "github": (GitHubOptions, GitHub, "GITHUB_ENTERPRISE", CONTEXT),
-    "gitlab": (GitLabOptions, GitLab, "GITLABSELFMANAGED", CONTEXT),
-    "bitbucket": (BitbucketOptions, Bitbucket, "BITBUCKET", "5b8f9c"),
+HOSTS: dict[str, tuple[type[StatusOptions], type[GitHost], str]] = {
+    "github": (GitHubOptions, GitHub, "GITHUB_ENTERPRISE"),
+    "gitlab": (GitLabOptions, GitLab, "GITLABSELFMANAGED"),
+    "bitbucket": (BitbucketOptions, Bitbucket, "BITBUCKET"),
 }
 
 
@@ -81,7 +81,7 @@ async def sent(name: str, host: Any, events: Sequence[Event], *script: Reply, **
     ],
 )
 async def test_a_commits_status_follows_its_attempts_to_the_end(name: str, states: list[str]) -> None:
-    _, host_type, provider, _ = HOSTS[name]
+    _, host_type, provider = HOSTS[name]
     host = host_type(REPOSITORY)
     events = [
         of(provider, IN_PROGRESS),
@@ -114,7 +114,7 @@ async def test_the_links_of_recorded_events_are_used() -> None:
 
 @pytest.mark.parametrize("name", HOSTS)
 async def test_the_longest_texts_are_accepted(name: str) -> None:
-    _, host_type, provider, _ = HOSTS[name]
+    _, host_type, provider = HOSTS[name]
     host = host_type(REPOSITORY)
     long = replace(of(provider, FAILED, "é" * 3000), subject="x")
     form = json.loads(long.body)
@@ -125,7 +125,7 @@ async def test_the_longest_texts_are_accepted(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTS)
 async def test_without_the_page_the_link_is_the_console_or_what_the_provider_needs(name: str) -> None:
-    _, host_type, provider, _ = HOSTS[name]
+    _, host_type, provider = HOSTS[name]
     host = host_type(REPOSITORY)
     event = sync(attempt(FAILED, "No", repositoryProvider=provider))
     await sent(name, host, [linked(event, console="https://console.example.com/"), event])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from tests.integration.alerting_sinks import Sending, sending
+from tests.integration.posting_sinks import Sending, sending
 from tests.integration.receiver import Cut, Reply
 from tests.support.event_samples import attempt, outage, sync, trial
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, LINKS, MENDED, RETRIED, UNREADABLE, Jsm, within

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from tests.integration.alerting_sinks import Sending, sending
+from tests.integration.posting_sinks import Sending, sending
 from tests.integration.receiver import Cut, Reply
 from tests.support.event_samples import ENDPOINT, attempt, outage, sync, trial
 from tests.support.incidents import (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import Receiver, Reply
 from tests.support.event_samples import sync, trial
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED
@@ -34,14 +35,13 @@ if TYPE_CHECKING:
 
 
 def bot(url: str, token: str, **keys: Any) -> SlackBotSink:
-    reach = {"allow_http": True, "allow_private": True, "timeout": 30.0, "proxy": False, "ca_file": None}
     options: dict[str, Any] = {
         "url": SecretStr(url),
         "bot_token": SecretStr(token),
         "channel": "#ops",
         "template": None,
     }
-    return SlackBotSink(SlackOptions.model_construct(name="chat", type="slack", **{**reach, **options, **keys}))
+    return SlackBotSink(SlackOptions.model_construct(name="chat", type="slack", **{**REACH, **options, **keys}))
 
 
 class Chat:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import Receiver, Reply
 from tests.support.adaptive_cards import TEAMS_MESSAGE
 from tests.support.event_samples import EVENTS, attempt, failures, reminder, sync
@@ -58,9 +59,8 @@ class Channel:
 async def channel(*script: Reply, **keys: Any) -> AsyncIterator[Channel]:
     receiver = Receiver(*script, answer=workflow)
     await receiver.start()
-    reach = {"allow_http": True, "allow_private": True, "timeout": 30.0, "proxy": False, "ca_file": None}
     url = SecretStr(receiver.url(PATH))
-    sink = TeamsSink(TeamsOptions.model_construct(name="team", type="teams", url=url, **{**reach, **keys}))
+    sink = TeamsSink(TeamsOptions.model_construct(name="team", type="teams", url=url, **{**REACH, **keys}))
     try:
         yield Channel(sink, receiver)
     finally:

@@ -1,4 +1,4 @@
-"""A sink that knows incidents, at work against a receiver of its API on a real socket."""
+"""A sink that posts to an API, at work against a receiver of that API on a real socket."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from tests.integration.receiver import Receiver
 from watcher.core.ports import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from tests.integration.receiver import Received, Reply
     from watcher.core.events import Event
     from watcher.core.ports import SendOutcome, Sink
     from watcher.core.settings import SinkOptions
+
+
+REACH: Mapping[str, Any] = {
+    "allow_http": True, "allow_private": True, "timeout": 30.0, "proxy": False, "ca_file": None,
+}  # fmt: skip
+"""The options by which a sink reaches a receiver on loopback, without a proxy of the surroundings."""
 
 
 class Sending:
@@ -37,8 +43,7 @@ async def sending(
     """The sink of `options`, whose receiver answers by `script` and then as `answer` says."""
     receiver = Receiver(*script, answer=answer)
     await receiver.start()
-    reach = {"allow_http": True, "allow_private": True, "timeout": 30.0, "proxy": False, "ca_file": None}
-    made = options.model_construct(name="pager", url=receiver.url(base), **{**reach, **keys})  # type: ignore[attr-defined]
+    made = options.model_construct(name="pager", url=receiver.url(base), **{**REACH, **keys})  # type: ignore[attr-defined]
     sink = made.sink(made)
     try:
         yield Sending(sink, receiver)
