@@ -23,8 +23,8 @@ from watcher.config.url_readers import distinct, header_name
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.alertmanager_alerts import alert_of
-from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, BaseUrl, Step, step_of
-from watcher.sinks.http import ReceiverOptions, may_be_reached
+from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, Step, step_of
+from watcher.sinks.http import BaseUrl, ReceiverOptions, may_be_reached
 
 PATH = "/api/v2/alerts"
 

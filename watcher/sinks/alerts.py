@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, PlainValidator
-
-from watcher.config.fields import HTTP_URL, text_schema
-from watcher.config.url_readers import http_url
 from watcher.core.model import TEST_EVENT, Severity, severity
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
-from watcher.sinks.http import HttpOptions
+from watcher.sinks.http import HttpOptions, Post
 
 PARALLEL = 4
 """Events that are sent at the same time, of different subjects."""
@@ -77,14 +72,6 @@ def alert_key(subject: str, longest: int) -> str:
     return key if len(key) <= longest else sha256(key.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A request: the path that is appended to the base URL, and the body, which is sent as JSON."""
-
-    path: str
-    body: Mapping[str, Any]
-
-
 class AlertSink:
     """Makes the posts of an event, one after the other; a retry begins with the first again."""
 
@@ -124,14 +111,3 @@ class AlertSink:
 
     async def close(self) -> None:
         await self._poster.close()
-
-
-def _base_url(value: object) -> str:
-    url = http_url(value, example="https://api.example.com")
-    if "?" in url or "#" in url:
-        raise ValueError("this URL must not have a query or a fragment: the path of the API is appended to it")
-    return url
-
-
-BaseUrl = Annotated[str, PlainValidator(_base_url), AfterValidator(lambda url: url.rstrip("/")), text_schema(HTTP_URL)]
-"""The URL to which the paths of an API are appended."""

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from watcher.config.fields import Token
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import BaseUrl, Post
 from watcher.sinks.commit_status import (
     CommitState,
     CommitStatus,
@@ -22,6 +21,7 @@ from watcher.sinks.commit_status import (
     commit_url,
     shortened,
 )
+from watcher.sinks.http import BaseUrl, Post
 
 MAX_DESCRIPTION, MAX_NAME, MAX_KEY = 255, 255, 40
 """Characters that Bitbucket accepts."""

@@ -22,8 +22,7 @@ from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.messages.compose import message_for
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import BaseUrl, Post
-from watcher.sinks.http import UNSAID_WAIT_SECONDS, HttpOptions, Response, verdict
+from watcher.sinks.http import UNSAID_WAIT_SECONDS, BaseUrl, HttpOptions, Post, Response, verdict
 
 PARALLEL = 4
 """Statuses that are set at the same time, of different targets."""

@@ -15,10 +15,9 @@ from watcher.config.fields import Token, or_variable, text_schema
 from watcher.config.readers import meant_as_text, single
 from watcher.core.ports import Verdict
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import BaseUrl, Post
 from watcher.sinks.commit_status import CommitStatus, CommitStatusSink, StatusOptions, shortened
 from watcher.sinks.github_app import InstallationToken, key_fault
-from watcher.sinks.http import Response
+from watcher.sinks.http import BaseUrl, Post, Response
 
 MAX_DESCRIPTION, MAX_CONTEXT = 140, 255
 """Characters that GitHub accepts."""

@@ -11,9 +11,8 @@ from pydantic import Field
 from watcher.config.fields import Token
 from watcher.core.ports import Verdict
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import BaseUrl, Post
 from watcher.sinks.commit_status import CommitState, CommitStatus, CommitStatusSink, StatusOptions, shortened
-from watcher.sinks.http import Response
+from watcher.sinks.http import BaseUrl, Post, Response
 
 MAX_DESCRIPTION, MAX_CONTEXT, MAX_URL = 255, 255, 255
 """Characters that GitLab accepts."""

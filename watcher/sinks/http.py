@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
 
-from watcher.config.fields import Boolean, Duration, lasting, or_off, or_variable, text_schema
+from watcher.config.fields import HTTP_URL, Boolean, Duration, lasting, or_off, or_variable, text_schema
 from watcher.config.readers import quoted, reads_off, single_line
 from watcher.config.secrets import secret_parts
 from watcher.config.sink_model import SinkModel
@@ -79,6 +79,17 @@ Proxy = Annotated[
 ]
 
 
+def _base_url(value: object) -> str:
+    url = http_url(value, example="https://api.example.com")
+    if "?" in url or "#" in url:
+        raise ValueError("this URL must not have a query or a fragment: the path of the API is appended to it")
+    return url
+
+
+BaseUrl = Annotated[str, PlainValidator(_base_url), AfterValidator(lambda url: url.rstrip("/")), text_schema(HTTP_URL)]
+"""The URL to which the paths of an API are appended."""
+
+
 class ReceiverOptions(SinkModel):
     """The options of a sink that posts: how its receivers may be reached."""
 
@@ -140,6 +151,14 @@ class HttpOptions(ReceiverOptions):
 
 def _plain(url: str | SecretStr) -> str:
     return url.get_secret_value() if isinstance(url, SecretStr) else url
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A request: the path that is appended to the base URL, and the body, which is sent as JSON."""
+
+    path: str
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

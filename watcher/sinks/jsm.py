@@ -16,8 +16,8 @@ from pydantic import Field
 from watcher.config.fields import Secret
 from watcher.messages.alert import Alert, alert_for
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import OUTSIDE, AlertSink, BaseUrl, Post, Step, alert_key, is_error, step_of
-from watcher.sinks.http import HttpOptions
+from watcher.sinks.alerts import OUTSIDE, AlertSink, Step, alert_key, is_error, step_of
+from watcher.sinks.http import BaseUrl, HttpOptions, Post
 
 MAX_KEY, MAX_MESSAGE, MAX_DESCRIPTION, MAX_DETAILS, MAX_ENTITY, MAX_NOTE = 512, 130, 15_000, 8_000, 512, 25_000
 """Characters that the API accepts of an alias, a message, a description, all details, an entity and a note."""

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from watcher.config.fields import Boolean, Secret
 from watcher.messages.alert import Alert, alert_for
-from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, BaseUrl, Post, Step, alert_key, is_error, step_of
-from watcher.sinks.http import HttpOptions
+from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, Step, alert_key, is_error, step_of
+from watcher.sinks.http import BaseUrl, HttpOptions, Post
 
 MAX_KEY = 255
 """Characters that PagerDuty accepts of a deduplication key."""
