@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -161,6 +161,11 @@ class SinkTypes:
             keys = dict.fromkeys(key for known in by_type.values() for key in known).keys()
         types = {key: [name for name, known in by_type.items() if key in known] for key in value}
         faults.report_unknown(value, keys, {
-            key: f"this key is only for sinks of type {' and '.join(names)}"
+            key: f"this key is only for sinks of type {_listed(names)}"
             for key, names in types.items() if names and not suggestion(key, keys)
         })  # fmt: skip
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return `a`, `a and b` or `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
