@@ -41,6 +41,7 @@ from watcher.sinks.gitlab import GitLabOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.integration.receiver import Received
     from watcher.core.events import Event
 
 REPOSITORY = "example-org/platform-templates"
@@ -273,6 +274,15 @@ async def test_an_app_uses_one_token_until_shortly_before_its_end(app_key: Any) 
     host.lifetime = timedelta(minutes=4)
     await sent("github", host, [FAILURE, FAILURE], **app(app_key))
     assert len(host.tokens) == 3
+
+
+async def test_an_apps_own_token_is_not_repeated_in_a_response(app_key: Any) -> None:
+    def repeating(request: Received) -> Reply:
+        return reply(401, message=f"not {request.headers['Authorization'].removeprefix('Bearer ')}")
+
+    async with sending(GitHubOptions, repeating, **app(app_key)) as made:
+        with pytest.raises(SinkError, match=r'gives no token .*: 401 Unauthorized: .*"not \[redacted\]"'):
+            await made.send(FAILURE)
 
 
 async def test_an_app_gets_another_token_after_one_was_refused(app_key: Any) -> None:

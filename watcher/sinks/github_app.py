@@ -76,6 +76,7 @@ class InstallationToken:
             now = datetime.now(UTC)
             if now >= self._renew_at:
                 signed = app_token(self._app_id, self._private_key, now)
+                remember(signed, temporary=True)
                 given = {**headers, "Authorization": f"Bearer {signed}"}
                 verdict, text = await self._poster.deliver(b"{}", given, path=self._path, judge=self._take)
                 if verdict is not Verdict.TAKEN:
