@@ -51,7 +51,7 @@ def add(connection: sqlite3.Connection, number: int, subject: str, sinks: Iterab
 def release(connection: sqlite3.Connection, subject: str, event_id: str, sinks: Iterable[str]) -> None:
     """Add the deliveries of an event that was recorded before, unless it was pruned."""
     row = connection.execute(
-        "SELECT max(number) FROM event WHERE id = ? AND subject = ? HAVING count(*)", (event_id, subject)
+        "SELECT number FROM event WHERE id = ? AND subject = ? ORDER BY number DESC LIMIT 1", (event_id, subject)
     ).fetchone()
     if row is not None:
         add(connection, row[0], subject, sinks)
