@@ -11,6 +11,7 @@ import pytest
 
 from tests.contract.conftest import NOW, entry, later, refused
 from watcher.cli import main
+from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.ports import Entry
 from watcher.core.state import Known, Record
 from watcher.stores.sqlite.migrations import TABLES
@@ -37,6 +38,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         await store.settle([refused((await store.due("x", 1))[0])], NOW)
         await store.settle([later((await store.due("x", 1))[0])], NOW)
         await store.mark_alive(NOW)
+        found = FoundTarget((("name", "network"),))
+        await store.keep_listing(Listing(ListingKey("default", "us-east-1", "stack"), NOW, (found,)))
         await store.close()
 
     asyncio.run(fill())
@@ -61,9 +64,10 @@ def test_an_odd_column_is_not_a_bug(
         path.write_bytes(filled)
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             try:
-                connection.execute(f"UPDATE OR REPLACE {table} SET {column} = x'ff'")  # noqa: S608  ours
+                changed = connection.execute(f"UPDATE OR REPLACE {table} SET {column} = x'ff'")  # noqa: S608  ours
             except sqlite3.Error:  # the column takes nothing but its type
                 continue
+            assert changed.rowcount, "the table has a row"
         for command in COMMANDS:
             with pytest.raises(SystemExit) as ended:
                 main(command)

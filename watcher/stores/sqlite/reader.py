@@ -18,12 +18,13 @@ from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id
 from watcher.stores.sqlite import by_hand
 from watcher.stores.sqlite.database import Database
-from watcher.util.shapes import Optional, check, is_moment
+from watcher.util.shapes import Optional, check, is_moment, is_time
 
 _DELIVERY = {
     "sink": str, "state": str, "reminder": int, "recorded": is_moment, "tries": int, "tried": Optional(is_moment),
     "ended": Optional(is_moment), "answer": Optional(str),
 }  # fmt: skip
+_LISTING = {"account": str, "region": str, "kind": str, "completed_at": is_time}
 
 
 class SqliteReader:
@@ -137,21 +138,22 @@ def read_listings(connection: sqlite3.Connection, known: Mapping[ListingKey, dat
         ValueError: a row is not a listing.
     """
     rows = connection.execute("SELECT account, region, kind, completed_at FROM listing ORDER BY account, region, kind")
-    for *names, completed in rows.fetchall():
+    for row in rows.fetchall():
+        *names, completed = checked(_LISTING, row, "listing")
         key, completed_at = ListingKey(*names), parse_rfc3339(completed)
         if known.get(key) != completed_at:
             one = "SELECT targets FROM listing WHERE account = ? AND region = ? AND kind = ?"
-            (text,) = connection.execute(one, key).fetchone()
-            yield Listing(key, completed_at, listings.load(text, key))
+            for (text,) in connection.execute(one, key):  # none if a daemon forgot it meanwhile
+                yield Listing(key, completed_at, listings.load(text, key))
 
 
-def checked(forms: Mapping[str, Any], values: Sequence[Any]) -> Sequence[Any]:
-    """Return `values` of a row if they have the `forms` of their columns.
+def checked(forms: Mapping[str, Any], values: Sequence[Any], name: str = "delivery") -> Sequence[Any]:
+    """Return `values` of a row if they have the `forms` of their columns; messages call the row `name`.
 
     Raises:
         ValueError: a value has another form.
     """
-    check(dict(zip(forms, values, strict=True)), forms, "delivery")
+    check(dict(zip(forms, values, strict=True)), forms, name)
     return values
 
 
