@@ -70,16 +70,16 @@ class Contents:
         """Return the text that an item holds, with the item as it is by now; None: it was deleted.
 
         Raises:
-            StoreError: the text is damaged.
+            StoreError: the text is damaged, or a part of it is missing each time.
         """
-        for _ in range(MAX_READS):
+        for _ in range(MAX_READS - 1):
             if item is None:
                 return None
             try:
                 return await text_of(self.table, item), item
             except TornTextError:
                 item = await self.table.get(items.key_of(item))
-        raise StoreError(f"{self.table.address}: a part of {item and item['k']!r} {item and item['s']!r} is missing")
+        return None if item is None else (await text_of(self.table, item), item)
 
     async def keys_of(self, event_id: str) -> list[EventKey]:
         """Return the keys of the events with this ID, one for each time that it was recorded."""
@@ -191,10 +191,11 @@ class SinkRegistry:
 
 
 async def keep_text(table: Table, text: str, most: int = MAX_TEXT_BYTES) -> Item:
-    """Write the parts of `text`, if it is long; returns the attributes that hold it, with at most so many bytes.
+    """Write the parts of `text`, if it is long; returns the attributes that hold it.
 
-    Parts are written before the item that refers to them, so a reader of the item finds all of them; no item refers to
-    the parts of a write that never came to its end.
+    A long text is compressed, and cut into parts if it then has more than `most` bytes. Parts are written before the
+    item that refers to them, so a reader of the item finds all of them; no item refers to the parts of a write that
+    never came to its end.
     """
     if len(text) < COMPRESSED_FROM:
         return {"text": text}

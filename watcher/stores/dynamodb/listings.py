@@ -17,7 +17,7 @@ from watcher.stores.dynamodb.contents import Contents, forget_text, keep_text
 from watcher.stores.dynamodb.items import Item
 from watcher.stores.dynamodb.table import ABSENT, Delete, Put, Update, gather
 
-MAX_ITEM_TEXT_BYTES = 2048  # of the targets in the item itself; more is in parts
+MAX_ITEM_TEXT_BYTES = 2048  # of the compressed targets in the item itself; more is in parts
 
 
 class Listings:
@@ -28,7 +28,7 @@ class Listings:
         self._table = contents.table
 
     async def read(self, known: Mapping[ListingKey, datetime] | None = None) -> dict[ListingKey, Listing]:
-        """Return the listings, without those that were completed when `known` says."""
+        """Return the listings, except those that `known` has with the same time of completion."""
         known = known or {}
         found = await self._table.query(items.LISTINGS)
         news = [item for item in found if known.get(_key_of(item)) != parse_rfc3339(item["completed_at"])]
@@ -36,9 +36,9 @@ class Listings:
         return {listing.key: listing for listing in read if listing is not None}
 
     async def keep(self, listing: Listing) -> bool:
-        """Keep a listing in place of the one that it follows, also if that was forgotten; return whether it was kept.
+        """Keep a listing in place of the one that it follows; return False if another daemon replaced that.
 
-        It is not if another daemon replaced that one.
+        If that was forgotten, the listing is kept.
         """
         key, at = items.listing(listing.key), rfc3339(listing.completed_at)
         follows = rfc3339(listing.follows) if listing.follows else None
