@@ -689,12 +689,17 @@ def test_every_subject_of_an_endpoint_is_of_one_shard() -> None:
     assert shard_of("default/us-east-1/codeconnections") == 10
 
 
+@pytest.mark.parametrize("released", [False, True], ids=["recorded", "released"])
 async def test_two_events_of_one_commit_keep_their_order_though_only_the_second_is_seen_yet(
-    watchers: Watchers, monkeypatch: pytest.MonkeyPatch
+    watchers: Watchers, monkeypatch: pytest.MonkeyPatch, *, released: bool
 ) -> None:
     """A query beside a transaction may show some of its items, and not yet the others."""
     first, second = await watchers(2)
-    await first.commit([entry("a", 1, 2, 3)], NOW)
+    if released:
+        await first.commit([entry("a", 1, 2, 3, sinks=())], NOW)
+        await first.commit([Entry("a", ONE, released=[(event(number).id, ["x"]) for number in (1, 2, 3)])], NOW)
+    else:
+        await first.commit([entry("a", 1, 2, 3)], NOW)
     query, hidden = second.table.query, 2
 
     async def torn(k: str, prefix: str = "") -> list[items.Item]:

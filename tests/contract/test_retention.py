@@ -221,7 +221,7 @@ async def test_a_muted_event_gets_reminders_only_after_it_was_released(store: St
 async def test_events_are_released_with_the_state_once_to_each_sink_in_their_order(store: Store) -> None:
     first, last = Record(sequence=2), Record(sequence=3)
     await store.commit([Entry("a", first, [(event(1), []), (event(2), ["y"])]), entry("b", 3)], NOW)
-    released = [(event(1).id, ["x", "y"]), (event(2).id, ["x", "y"])]
+    released = [(event(1).id, ["x", "y", "x"]), (event(2).id, ["x", "y"])]
     await store.commit([Entry("a", last, follows=first, released=released)], after(10))
     assert (await store.records())["a"] == last
     assert numbers(await store.due("x", 9)) == [1, 2, 3]

@@ -91,15 +91,16 @@ async def prepare(
     puts: list[Operation] = [codec.touch(key) for key in dict.fromkeys(map(EventKey.of, released))]
     rows: list[Row] = [*released]
     hours: set[str] = set()
-    before: dict[str, int] = {}
     for last, (event, sinks) in enumerate(entry.events, first):  # the last number stays the state's
         hours.add(items.hour_of(last))
         text = await keep_text(table, event.body)
         key = EventKey(last, entry.subject, event.id)
         puts += [Put(item, ABSENT) for item in codec.event_items(key, event, now, text)]
-        for sink in dict.fromkeys(sinks):
-            rows.append(Row(Place(entry.subject, sink, last, 0), event.id, now, after=before.get(sink, 0)))
-            before[sink] = last
+        rows += [Row(Place(entry.subject, sink, last, 0), event.id, now) for sink in dict.fromkeys(sinks)]
+    before: dict[str, int] = {}
+    for row in rows:
+        row.after = before.get(row.place.sink, 0)
+        before[row.place.sink] = row.place.number
     text = await keep_text(table, state.dump(entry.record))
     # One more for the state, and one for what is left if not all deliveries fit.
     room = MAX_WRITTEN - 1 - len(puts)

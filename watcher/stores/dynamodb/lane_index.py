@@ -45,7 +45,7 @@ class Row:
     step: int = 0
     """When it came to the index, in the index's own count."""
     after: int = 0
-    """The number of the event before it in its lane that was committed together with it; 0: there is none."""
+    """The number of the event before it in its lane whose delivery was written in the same commit; 0: there is none."""
 
     @property
     def before(self) -> Place | None:

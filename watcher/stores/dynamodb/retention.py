@@ -1,4 +1,4 @@
-"""The recorded events: replayed to new sinks, repeated as reminders, and pruned."""
+"""The recorded events: replayed to new sinks, released when a mute ends, repeated as reminders, and pruned."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -80,13 +80,13 @@ class Retention:
         return done
 
     async def released(self, entry: Entry) -> list[Row]:
-        """Return the deliveries of earlier events that an entry lets wait; none of an event that was pruned."""
+        """Return the deliveries of earlier events that an entry releases; none of an event that was pruned."""
         rows: list[Row] = []
         for event_id, sinks in entry.released:
             keys = [key for key in await self._contents.keys_of(event_id) if key.subject == entry.subject]
             event = await self._table.get(keys[-1].body) if keys else None
             if event is not None:
-                places = [Place(entry.subject, sink, keys[-1].number, 0) for sink in sinks]
+                places = [Place(entry.subject, sink, keys[-1].number, 0) for sink in dict.fromkeys(sinks)]
                 rows += [Row(place, event_id, float(event["recorded"])) for place in places]
         return await self._never_had(rows)
 
