@@ -23,7 +23,7 @@ from watcher.stores.dynamodb.shard_lanes import ShardLanes
 from watcher.stores.transfer import Recorded, Sending, Sinks, State, lines, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tests.support.dynamodb_tables import Tables
@@ -153,29 +153,24 @@ async def _head_at(store: Store, seconds: float) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
-async def test_a_store_that_holds_something_is_not_filled(addresses: dict[str, list[str]], kind: str) -> None:
+@pytest.mark.parametrize(
+    "keep",
+    [lambda store: store.commit([Entry("z", Record())], NOW), lambda store: store.keep_listing(LISTING)],
+    ids=["a state", "a listing"],
+)
+async def test_a_store_that_holds_something_is_not_filled(
+    addresses: dict[str, list[str]], kind: str, keep: Callable[[Store], Awaitable[object]]
+) -> None:
     source, target = addresses["sqlite"][0], addresses[kind][1]
     await filled(source)
     store = store_for(target)
     await store.open()
-    await store.commit([Entry("z", Record())], NOW)
+    await keep(store)
     await store.close()
     before = await held(target)
     with pytest.raises(StoreError, match="already contains state"):
         await moved(source, target)
     assert await held(target) == before
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
-async def test_a_store_that_holds_only_a_listing_is_not_filled(addresses: dict[str, list[str]], kind: str) -> None:
-    source, target = addresses["sqlite"][0], addresses[kind][1]
-    await filled(source)
-    store = store_for(target)
-    await store.open()
-    await store.keep_listing(LISTING)
-    await store.close()
-    with pytest.raises(StoreError, match="already contains state"):
-        await moved(source, target)
 
 
 async def test_an_import_that_was_cut_off_can_only_be_repeated(
