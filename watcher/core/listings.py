@@ -64,7 +64,7 @@ def load(text: str, key: ListingKey) -> tuple[FoundTarget, ...]:
     Raises:
         ValueError: the text is not a list of targets.
     """
-    return targets_from_json(parse(text, None, f"the listing of {key}"), f"the listing of {key}")
+    return targets_from_json(parse(text, None, f"the listing of {key}"), key)
 
 
 def targets_to_json(targets: tuple[FoundTarget, ...]) -> list[dict[str, Any]]:
@@ -81,13 +81,13 @@ def targets_to_json(targets: tuple[FoundTarget, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def targets_from_json(form: Any, name: str = "the listing") -> tuple[FoundTarget, ...]:
-    """Return the targets whose JSON form this is; messages call it `name`.
+def targets_from_json(form: Any, key: ListingKey) -> tuple[FoundTarget, ...]:
+    """Return the targets whose JSON form this is; messages name the `key` of their listing.
 
     Raises:
         ValueError: it has another form.
     """
-    check(form, _TARGETS, name)
+    check(form, _TARGETS, f"the listing of {key}")
     return tuple(
         FoundTarget(
             identity=tuple(each["identity"].items()),

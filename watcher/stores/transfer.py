@@ -95,7 +95,7 @@ def lines(parts: Iterable[Part]) -> Iterator[str]:
         try:
             check(values, _FORMS[kind], kind)
         except ValueError as error:
-            which = values.get("number", values.get("subject")) if isinstance(values, dict) else ""
+            which = ", ".join(str(values[name]) for name in _KEYS[kind])
             raise StoreError(f"the {kind} {which} in the store cannot be exported: {error}; delete it, or restore the "
                              "store") from None  # fmt: skip
         yield json.dumps({kind: values}, separators=(",", ":"))
@@ -200,7 +200,7 @@ def _part(kind: str, values: Any) -> Part:
             )
         case "listing":
             key = ListingKey(values["account"], values["region"], values["kind"])
-            return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"]))
+            return Listing(key, parse_rfc3339(values["completed_at"]), targets_from_json(values["targets"], key))
         case "mute":
             return mute_from_json(values)
         case "acknowledgement":
