@@ -17,7 +17,7 @@ from watcher.observability.daemon_view import DaemonView
 log = structlog.get_logger()
 
 PRUNE_STEP = 500
-"""Events in one transaction, so that no commit waits long."""
+"""Events and forgotten subjects in one transaction, so that no commit waits long."""
 
 UNREADY_SECONDS = 1.0
 """Seconds between two looks whether every endpoint is polled, while one is not."""

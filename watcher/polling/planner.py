@@ -109,8 +109,8 @@ class Planner:
     def ended(self, target_id: str, due: float, begun: float, *, recorded: bool, superseded: bool = False) -> bool:
         """Plan the next poll of a target whose poll was `due`, has `begun`, and ended now.
 
-        `recorded`: its result, also an error about the target, was recorded. `superseded`: another daemon recorded it
-        first; its state is read again at once. Returns False if the target has gone meanwhile.
+        `recorded`: its result, also an error about the target, was recorded. `superseded`: another change of its state
+        was recorded first; it is polled again at once. Returns False if the target has gone meanwhile.
         """
         self._polling.discard(target_id)
         target = self._polled.get(target_id)

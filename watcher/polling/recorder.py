@@ -46,7 +46,7 @@ class Recorder:
     """The only writer of states and events. `records` has what was committed, and nothing else."""
 
     def __init__(self, store: Store, clock: Clock, on_events: Callable[[], None], observer: Observer) -> None:
-        """`on_events` is called after each commit that held an event."""
+        """`on_events` is called after each commit that recorded or released an event."""
         self.records: dict[str, Record] = {}
         self.trouble: str | None = None
         """The error of the last commit; None: it succeeded."""

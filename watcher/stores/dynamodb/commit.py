@@ -39,7 +39,7 @@ MAX_COLLISIONS = 5  # tries with other numbers, where those of a forgotten state
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The state of a subject that this daemon knows, with the attributes of its item that the next commit needs."""
+    """The state of a subject that this daemon knows, with the attributes of its item that are needed later."""
 
     record: Record
     item: Item

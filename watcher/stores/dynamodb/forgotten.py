@@ -1,7 +1,7 @@
 """What stays in the table of a subject that left the configuration, so that its sequence continues if it returns.
 
-Its state is replaced by `state.forgotten`, in one transaction with a note by which it is pruned. A commit replaces that
-state; its note is then left over, and is pruned by itself.
+Its state is replaced by `state.forgotten`, in one transaction with a note by which it is pruned. If a commit replaces
+that state, only the note is left, and pruned.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from watcher.stores.dynamodb.table import Delete, Operation, Put, Table, gather
 
 
 async def forget(table: Table, record: Record, item: Item, now: float) -> tuple[bool, Item | None]:
-    """Forget a subject, of which `item` has the state `record`.
+    """Forget a subject, of which `item` has the state `record`, unless another daemon still polls it.
 
-    Returns whether that was done, or else another daemon still polls it; and the item that is kept of it.
+    Returns whether it was forgotten, and the item that is kept of it.
     """
     kept, unchanged = state.forgotten(record), ("tx = :tx", {":tx": item["tx"]})
     left: Item | None = None
@@ -32,7 +32,7 @@ async def forget(table: Table, record: Record, item: Item, now: float) -> tuple[
 
 
 async def prune(table: Table, before: float, limit: int) -> int:
-    """Delete up to `limit` subjects that were forgotten `before`, unless they came back; returns how many."""
+    """Delete up to `limit` notes from `before`, and what is kept of subjects that did not return; returns how many."""
     old: list[Item] = []
     async for note in table.pages(items.FORGOTTEN, page=limit):
         if note["forgotten"] >= before or len(old) == limit:

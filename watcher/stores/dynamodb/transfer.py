@@ -29,18 +29,8 @@ from watcher.stores.dynamodb.table import Delete, Put, Update, batches, gather
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 BATCH = 50
-KINDS = (
-    "T#",
-    "E#",
-    "H",
-    "X#",
-    "O#",
-    "D#",
-    items.LISTINGS,
-    items.FORGOTTEN,
-    items.BY_HAND,
-    "P#",
-)  # how the partitions begin that an import fills
+KINDS = ("T#", "E#", "H", "X#", "O#", "D#", items.LISTINGS, items.FORGOTTEN, items.BY_HAND, "P#")
+"""How the partitions begin that an import fills."""
 READS_PER_TERM = 4  # of the counters
 
 

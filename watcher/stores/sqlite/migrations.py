@@ -83,7 +83,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             targets TEXT NOT NULL,
             PRIMARY KEY (account, region, kind)) WITHOUT ROWID""",
     ),
-    # When the subject left the configuration, in seconds since 1970.
+    # When the subject left the configuration, in seconds since 1970; NULL: it did not.
     (
         "ALTER TABLE record ADD COLUMN forgotten REAL",
         "CREATE INDEX record_forgotten ON record (forgotten) WHERE forgotten IS NOT NULL",

@@ -200,9 +200,9 @@ def retry_now(connection: sqlite3.Connection, sink: str, since: float) -> int:
 
 
 def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
-    """Delete up to `limit` of the events that no sink needs and the forgotten subjects, of before a time.
+    """Delete up to `limit` subjects that were forgotten, and events that were recorded before a time; returns how many.
 
-    Returns how many. What people set by hand is deleted as well, and not counted.
+    An event that a sink still needs stays. What people set by hand is deleted as well, and not counted.
     """
     by_hand.prune(connection, before)
     connection.execute(

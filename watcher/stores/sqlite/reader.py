@@ -132,7 +132,7 @@ def numbered(row: Sequence[Any]) -> tuple[int, Event]:
 
 
 def read_listings(connection: sqlite3.Connection, known: Mapping[ListingKey, datetime]) -> Iterator[Listing]:
-    """Yield the listings of a file, without those that were completed when `known` says.
+    """Yield the listings of a file, except those that `known` has with the same time of completion.
 
     Raises:
         ValueError: a row is not a listing.

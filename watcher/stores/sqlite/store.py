@@ -138,15 +138,17 @@ def _forget(connection: sqlite3.Connection, subjects: Collection[str], now: floa
     """Forget the states of subjects; returns how many were not forgotten before."""
     count = 0
     for subject in subjects:
-        row = connection.execute("SELECT state FROM record WHERE subject = ? AND forgotten IS NULL", (subject,))
-        for (text,) in row.fetchall():
-            count += 1
-            kept = state.forgotten(state.load(text, subject))
-            if kept.sequence:
-                sql = "UPDATE record SET state = ?, forgotten = ? WHERE subject = ?"
-                connection.execute(sql, (state.dump(kept), now, subject))
-            else:
-                connection.execute("DELETE FROM record WHERE subject = ?", (subject,))
+        sql = "SELECT state FROM record WHERE subject = ? AND forgotten IS NULL"
+        row = connection.execute(sql, (subject,)).fetchone()
+        if row is None:
+            continue
+        count += 1
+        kept = state.forgotten(state.load(row[0], subject))
+        if kept.sequence:
+            sql = "UPDATE record SET state = ?, forgotten = ? WHERE subject = ?"
+            connection.execute(sql, (state.dump(kept), now, subject))
+        else:
+            connection.execute("DELETE FROM record WHERE subject = ?", (subject,))
     return count
 
 
