@@ -181,8 +181,7 @@ class Committer:
     async def load(self, shard: int) -> dict[str, Record]:
         """Read the states of a shard, and then its waiting deliveries."""
         # States first: whatever was committed by then waits, or was delivered, when what waits is read.
-        found = await self._table.query(f"T#{shard}")
-        states = [each for each in await gather(map(self._contents.record_of, found)) if each is not None]
+        states = await self._contents.records_of(await self._table.query(f"T#{shard}"))
         await self._table.get_committed(key for _, _, item in states for key in codec.written_with(item))
         await self._lanes.read(shard)
         self._versions |= {subject: Version.of(record, item) for subject, record, item in states}

@@ -66,6 +66,10 @@ class Contents:
         except ValueError as error:
             raise self.unreadable(f"the state of {item['subject']!s}", error) from error
 
+    async def records_of(self, found: Iterable[Item]) -> list[tuple[str, Record, Item]]:
+        """Return what `record_of` returns of each item that was not deleted meanwhile."""
+        return [each for each in await gather(map(self.record_of, found)) if each is not None]
+
     async def text_now(self, item: Item | None) -> tuple[str, Item] | None:
         """Return the text that an item holds, with the item as it is by now; None: it was deleted.
 

@@ -19,7 +19,7 @@ from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import EventKey, Item
 from watcher.stores.dynamodb.listings import Listings
 from watcher.stores.dynamodb.schema import check
-from watcher.stores.dynamodb.table import MAX_READ, Table, batches, gather
+from watcher.stores.dynamodb.table import MAX_READ, Table, batches
 from watcher.util.globs import matches
 
 PAGE = 200  # places in the history that are read at a time
@@ -56,8 +56,8 @@ class DynamoReader:
         await check(self.table)
 
     async def records(self) -> dict[str, Record]:
-        found = await gather(map(self.contents.record_of, await self.contents.shards("T")))
-        return {subject: record for subject, record, _ in filter(None, found)}
+        states = await self.contents.records_of(await self.contents.shards("T"))
+        return {subject: record for subject, record, _ in states}
 
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
         found: list[Item] = []

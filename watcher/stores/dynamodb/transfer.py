@@ -46,7 +46,7 @@ class DynamoMover(DynamoReader):
         """Yield everything in the order of an export."""
         await schema.check(self.table)
         yield Sinks(tuple(sorted(await self.registered_sinks())))
-        states = filter(None, await gather(map(self.contents.record_of, await self.contents.shards("T"))))
+        states = await self.contents.records_of(await self.contents.shards("T"))
         for subject, record, item in sorted(states, key=itemgetter(0)):
             yield State(subject, record, item.get("forgotten"))
         for _, listing in sorted((await self.listings()).items()):
