@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.observability.observer import HintOutcome, PollOutcome
-from watcher.sources import KINDS
+from watcher.sources import KINDS, kind_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,9 +67,9 @@ OUTCOMES = {
     "watcher_hints_total": {*HintOutcome},
 }
 VALUES = {
-    "status": STATUSES,
+    "status": STATUSES | {"AVAILABLE", "ERROR", "PENDING"},  # the latter of connections
     "api": {kind.api for kind in KINDS.values()},
-    "kind": {*KINDS},
+    "kind": {*kind_names()},
     "type": {*EVENT_TYPES, TEST_EVENT},
 }
 
