@@ -69,6 +69,7 @@ const EVENTS = {
   "target.readable": ["succeeded", "Readable again"],
   "endpoint.unreadable": ["unreadable", "Unreadable"],
   "endpoint.readable": ["succeeded", "Readable again"],
+  "target.discovered": ["not_seen", "Discovered"],
   "target.removed": ["not_seen", "Removed"],
   "endpoint.removed": ["not_seen", "Removed"],
   test: ["not_seen", "Test"],
