@@ -254,6 +254,23 @@ async def test_validate_says_that_rules_find_more(place: Place) -> None:
     assert (await place.watcher("validate")).out.startswith("watcher.yaml is valid: 0 targets, and those that 1 rule")
 
 
+async def test_names_that_would_control_a_terminal_are_escaped(place: Place) -> None:
+    odd = "\x1b[2J\u202e\nfeature: \x85\x7f"
+    subject = Subject(STACK, (("name", "shop"),), repository="org/infra", branch=odd)
+    simulator = Simulator(Scenario("a test", ((subject, QUIET),), connections=(Connection("github"), Connection(odd))))
+    await simulator.start()
+    try:
+        other = Place(place.directory, simulator)
+        printed = await other.watcher("discover", "--kind", "stack", "--kind", "connection")
+        assert printed.code == 0
+        assert all(line.isprintable() for line in printed.out.split("\n"))
+        found = yaml.safe_load(printed.out)
+        assert [each["branch"] for each in found["stacks"]] == [odd]
+        assert found["discover"] == [{"kind": "connection"}]
+    finally:
+        await simulator.stop()
+
+
 async def test_connections_are_found_by_a_rule_that_is_printed(place: Place) -> None:
     printed = await place.watcher("discover", "--kind", "connection")
     assert yaml.safe_load(printed.out) == {"discover": [{"kind": "connection"}]}

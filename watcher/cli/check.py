@@ -45,7 +45,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
     else:
         print_targets(check_rows(checked.findings), now)
     for key, error in checked.failed.items():
-        print_note(f"{printable(str(key))} could not be listed, so its targets are not known: {error}")
+        print_note(printable(f"{key} could not be listed, so its targets are not known: {error}"))
     return int(checked.result)
 
 

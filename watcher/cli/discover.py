@@ -9,7 +9,7 @@ import click
 
 from watcher.aws.profiles import botocore_profile_region
 from watcher.aws.service_models import is_region
-from watcher.cli.options import config_option, examples, print_note
+from watcher.cli.options import config_option, examples, load_config, print_note
 from watcher.cli.output.console import print_json
 from watcher.cli.output.discovered import Discovered, discovered_yaml
 from watcher.cli.output.targets import failure_to_json
@@ -49,8 +49,6 @@ def discover(
     missing; then the only account is that of the ambient credentials. --account, --region and --kind can be given
     several times. If a listing fails, the others are printed, and the exit code is 69.
     """
-    from watcher.cli.configuration import load_config  # noqa: PLC0415  `--help` needs no configuration
-
     settings = load_config(config, may_be_empty=True)
     plans = _plans(settings, accounts or settings.accounts, regions, kinds or _NAMES)
     listed = run_to_end(_list(settings, plans))
@@ -68,7 +66,7 @@ def discover(
     else:
         click.echo(discovered_yaml(found, with_account=[*settings.accounts] != ["default"]), nl=False)
     for key, error in listed.failed.items():
-        print_note(f"{printable(str(key))} could not be listed: {error}")
+        print_note(printable(f"{key} could not be listed: {error}"))
     unwatched = sum(not each.is_watched for each in found)
     print_note(f"{len(found)} found, {unwatched} not watched, {counted(listed.calls, 'call')}")
     return ServiceUnreachable.exit_code if listed.failed else 0

@@ -85,11 +85,11 @@ def find_config(option: str | None, cwd: Path | None = None, *, may_be_missing: 
     return locate(option, os.environ, cwd or working_directory(), may_be_missing=may_be_missing)
 
 
-def load_config(option: str | None) -> Config:
+def load_config(option: str | None, *, may_be_empty: bool = False) -> Config:
     """Read the configuration; see `configuration.load_config`."""
     from watcher.cli import configuration  # noqa: PLC0415  `--help` needs neither pydantic nor structlog
 
-    return configuration.load_config(option)
+    return configuration.load_config(option, may_be_empty=may_be_empty)
 
 
 def working_directory() -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 from watcher.config.tree import Reads, reads_as
 from watcher.core.model import Target
+from watcher.util.redaction import printable
 
 NOT_WATCHED = "  # not watched yet"
 """The mark of a target that the configuration does not watch."""
@@ -43,7 +44,7 @@ def discovered_yaml(found: Iterable[Discovered], *, with_account: bool) -> str:
             keys = ", ".join(f"{key}: {value}" for key, value in _keys(each, with_account=with_account))
             sections.setdefault(kind.section, []).append(f"  - {{{keys}}}{mark}")
         else:  # only a rule finds them
-            about = " ".join(each.facts[name] for name in ("name", "status") if name in each.facts)
+            about = printable(" ".join(each.facts[name] for name in ("name", "status") if name in each.facts))
             rules.setdefault(kind.name, []).append(f"  #   {each.target.region}: {about}{mark.replace('  # ', ', ')}")
     lines = [line for section, items in sections.items() for line in (f"{section}:", *items)]
     if rules:
@@ -73,5 +74,5 @@ def _text(value: str) -> str:
     return (
         value
         if plain and value[0].isalnum() and reads_as(value) is Reads.TEXT
-        else json.dumps(value, ensure_ascii=False)
+        else printable(json.dumps(value, ensure_ascii=False))  # its escapes are those of YAML, too
     )
