@@ -10,6 +10,8 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.browser.daemon import Daemon
+from tests.support.simulator import Simulator
+from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,12 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
+def scenario() -> Scenario:
+    """What the simulated AWS has, besides what a test gives it; a file of tests may have one of its own."""
+    return Scenario("page")
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scenario: Scenario) -> AsyncIterator[Daemon]:
     """A daemon that is not started yet, and is stopped after the test."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "page")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-page-tests")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    made = Daemon(tmp_path)
+    made = Daemon(tmp_path, Simulator(scenario))
     await made.simulator.start()
     yield made
     await made.stop()

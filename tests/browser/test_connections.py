@@ -9,31 +9,27 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.daemon import Daemon
-from tests.support.simulator import Simulator
 from watcher.simulator.inventory import Connection
 from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.page
 
 
 @pytest.fixture
-async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    """A daemon that watches a connection that is pending and one that is available."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "page")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-page-tests")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    has = (Connection("gitlab", statuses=((0.0, "PENDING"),)), Connection("github"))
-    made = Daemon(tmp_path, Simulator(Scenario("page", connections=has)))
-    await made.simulator.start()
-    made.configure((), "discover: [{kind: connection, every: 1s}]")
-    await made.start()
-    yield made
-    await made.stop()
-    await made.simulator.stop()
+def scenario() -> Scenario:
+    """A connection that is pending, and one that is available."""
+    return Scenario("page", connections=(Connection("gitlab", statuses=((0.0, "PENDING"),)), Connection("github")))
+
+
+@pytest.fixture
+async def daemon(daemon: Daemon) -> Daemon:
+    """A daemon that watches the connections."""
+    daemon.configure((), "discover: [{kind: connection, every: 1s}]")
+    await daemon.start()
+    return daemon
 
 
 async def test_a_pending_connection_needs_attention_and_its_page_leads_to_the_console(

@@ -2,15 +2,13 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.daemon import REGION, Daemon
-from tests.support.simulator import Simulator
 from watcher.simulator.git_events import QueueSettings
 from watcher.simulator.inventory import ACCOUNT, Connection, Place
 from watcher.simulator.scenario import Scenario
@@ -22,17 +20,10 @@ SENT = {"detail-type": "Git Sync Resource Sync Status Change", "account": ACCOUN
 
 
 @pytest.fixture
-async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    """A daemon, not started, beside an AWS that has two connections and a queue."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "page")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-page-tests")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    has = (Connection("gitlab"), Connection("github"))
-    made = Daemon(tmp_path, Simulator(Scenario("page", connections=has, queues=(QueueSettings("git-sync"),))))
-    await made.simulator.start()
-    yield made
-    await made.stop()
-    await made.simulator.stop()
+def scenario() -> Scenario:
+    """Two connections and a queue."""
+    connections = (Connection("gitlab"), Connection("github"))
+    return Scenario("page", connections=connections, queues=(QueueSettings("git-sync"),))
 
 
 async def test_the_panel_of_discovery_shows_what_each_listing_found_and_why_one_fails(

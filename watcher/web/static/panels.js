@@ -16,6 +16,16 @@ export function fill(list, empty, items, keyOf, build) {
   empty.hidden = items.length > 0;
 }
 
+/** An item of a panel: its status and what stands beside it, what it is about, and further lines. */
+const item = ([standing, word], beside, about, ...lines) =>
+  el("li", { "data-standing": standing },
+    el("p", { class: "line" }, mark(standing, word), beside),
+    el("p", { class: "about" }, about),
+    ...lines);
+
+const dim = (...texts) => el("span", { class: "dim" }, ...texts);
+const problem = (...texts) => el("p", { class: "problem" }, ...texts);
+
 /** The identity of an event: two watchers on one table may give two events the same number. */
 const keyOf = ({ number, event }) => `${number} ${event.id}`;
 
@@ -47,11 +57,7 @@ function eventItem({ event }) {
   const { standing, word } = eventWords(event);
   const title = isolated(eventTitle(event));
   const linked = event.data?.target ? el("a", { href: pageOf(event.subject) }, title) : title;
-  return el("li", { "data-standing": standing },
-    el("p", { class: "line" }, mark(standing, word), moment("ago", event.time)),
-    el("p", { class: "about" }, linked),
-    el("p", { class: "dim" }, ...detailOf(event)),
-  );
+  return item([standing, word], moment("ago", event.time), linked, el("p", { class: "dim" }, ...detailOf(event)));
 }
 
 /** A detail of an event: its commit, and AWS's message if it failed. */
@@ -75,19 +81,17 @@ export function showEndpoints(endpoints) {
 }
 
 function endpointItem(each) {
-  const [standing, word] = !each.tried
+  const status = !each.tried
     ? ["not_seen", "Not polled yet"]
     : each.readable ? ["succeeded", "Readable"] : ["unreadable", "Unreadable"];
   const slowed = each.rate < each.allowed;
-  return el("li", { "data-standing": standing },
-    el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "answered ", moment("ago", each.answered_at, "never"))),
-    el("p", { class: "about" }, isolated(each.account), " · ", isolated(each.region), " · ", isolated(each.api)),
+  return item(status, dim("answered ", moment("ago", each.answered_at, "never")),
+    [isolated(each.account), " · ", isolated(each.region), " · ", isolated(each.api)],
     el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${plural(round(each.rate), "call")} a second`,
       slowed ? ` of ${round(each.allowed)} allowed: AWS throttles` : "",
       each.poll_failures ? `, ${plural(each.poll_failures, "poll")} in a row failed` : ""),
     each.load && el("p", { class: "dim" }, needs(each.load)),
-    each.outage &&
-      el("p", { class: "problem" }, isolated(`${each.outage.code}: ${each.outage.message}`), " ", moment("since", each.outage.since)),
+    each.outage && problem(isolated(`${each.outage.code}: ${each.outage.message}`), " ", moment("since", each.outage.since)),
   );
 }
 
@@ -105,37 +109,34 @@ function needs(load) {
 /** What the rules of discovery find; the panel is hidden without rules. */
 export function showListings(listings) {
   byId("listings").hidden = listings.length === 0;
-  fill(byId("listing-list"), byId("no-listings"), listings, (each) => each.id, listingItem);
+  keyed(byId("listing-list"), listings, (each) => each.id, listingItem).forEach(watch);
 }
 
 function listingItem(each) {
-  const [standing, word] = each.error
+  const status = each.error
     ? ["unreadable", "Failed"]
     : each.completed_at ? ["succeeded", "Listed"] : ["not_seen", "Not listed yet"];
-  return el("li", { "data-standing": standing },
-    el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "complete ", moment("ago", each.completed_at, "never"))),
-    el("p", { class: "about" }, isolated(each.account), " · ", isolated(each.region), " · ", each.kind),
+  return item(status, dim("complete ", moment("ago", each.completed_at, "never")),
+    [isolated(each.account), " · ", isolated(each.region), " · ", each.kind],
     el("p", { class: "dim" }, `${plural(each.watched, "target")} watched of ${each.found.toLocaleString("en")} found, listed every ${span(each.every)}`,
       each.made_here ? "" : ", by another daemon"),
-    each.error && el("p", { class: "problem" }, isolated(each.error)),
+    each.error && problem(isolated(each.error)),
   );
 }
 
 /** The queues of hints; the panel is hidden without any. */
 export function showHints(hints) {
   byId("hints").hidden = hints.length === 0;
-  fill(byId("hint-list"), byId("no-hints"), hints, (each) => each.queue, hintItem);
+  keyed(byId("hint-list"), hints, (each) => each.queue, hintItem).forEach(watch);
 }
 
 function hintItem(each) {
-  const [standing, word] = each.readable
+  const status = each.readable
     ? ["succeeded", "Read"]
     : each.readable === null ? ["not_seen", "Not read yet"] : ["unreadable", "Cannot be read"];
-  return el("li", { "data-standing": standing },
-    el("p", { class: "line" }, mark(standing, word), el("span", { class: "dim" }, "last message ", moment("ago", each.received_at, "never"))),
-    el("p", { class: "about" }, isolated(each.queue)),
+  return item(status, dim("last message ", moment("ago", each.received_at, "never")), isolated(each.queue),
     el("p", { class: "dim" }, `${plural(each.messages, "message")} since the start`),
-    each.error && el("p", { class: "problem" }, isolated(each.error)),
+    each.error && problem(isolated(each.error)),
   );
 }
 
@@ -152,17 +153,15 @@ export function showSinks(sinks) {
 }
 
 function sinkItem(each) {
-  const [standing, word] = each.configured
+  const status = each.configured
     ? (SINK_STATES[each.state] ?? ["not_seen", each.state ?? "Not started"])
     : ["unknown", "No longer configured"];
-  return el("li", { "data-standing": standing },
-    el("p", { class: "line" }, mark(standing, word), each.type && el("span", { class: "dim" }, each.type)),
-    el("p", { class: "about" }, isolated(each.name)),
+  return item(status, each.type && dim(each.type), isolated(each.name),
     el("p", { class: "dim" },
       each.waiting ? `${each.waiting.toLocaleString("en")} pending` : "nothing pending",
       each.oldest_waiting ? [", the oldest ", moment("since", each.oldest_waiting)] : ""),
-    each.dead > 0 && el("p", { class: "problem" }, `${plural(each.dead, "dead letter")}: `, el("code", {}, "watcher deliveries --dead")),
-    each.error && el("p", { class: "problem" }, isolated(each.error)),
+    each.dead > 0 && problem(`${plural(each.dead, "dead letter")}: `, el("code", {}, "watcher deliveries --dead")),
+    each.error && problem(isolated(each.error)),
   );
 }
 
