@@ -21,7 +21,7 @@ MAX_QUERIES, QUERY_SECONDS = 4, 10.0  # queries to the store at a time, and how 
 PROBE_KEPT_SECONDS, PROBE_SECONDS = 2.0, 2.0  # how long a probe of the store is used, and how long it may take
 ATTEMPT_EVENTS, ATTEMPT_CHARACTERS = 50, 512 * 1024  # the events that attempts are derived from, and their size
 SHOWN_EVENTS, SHOWN_DELIVERIES = 20, 200  # the events of a target, and the deliveries of one event
-KEPT_SECONDS = 1.0  # how long metrics and the responses about endpoints and sinks are used
+KEPT_SECONDS = 1.0  # how long metrics and the responses about endpoints, listings and sinks are used
 
 BADGE = "/badge.svg"
 
@@ -42,12 +42,14 @@ class Api:
         self._peers = PeerRecords(daemon)
         self._overview = Overview(daemon, self._peers, compressor)
         self._endpoints = SingleFlight(self._all_endpoints, KEPT_SECONDS)
+        self._listings = SingleFlight(self._all_listings, KEPT_SECONDS)
         self._sinks = SingleFlight(self._all_sinks, KEPT_SECONDS)
         self._gate = Gate(MAX_QUERIES, QUERY_SECONDS, StoreSilent)
 
     def close(self) -> None:
         """Cancel what is running."""
-        for each in (self._exposition, self._probe, self._overview, self._endpoints, self._sinks, self._peers):
+        flights = (self._exposition, self._probe, self._endpoints, self._listings, self._sinks)
+        for each in (*flights, self._overview, self._peers):
             each.close()
 
     def live(self) -> Response:
@@ -91,10 +93,10 @@ class Api:
         query.parameters(pairs)
         return await self._endpoints.get()
 
-    def listings(self, pairs: Pairs) -> Response:
+    async def listings(self, pairs: Pairs) -> Response:
         """A row for each listing that the rules of discovery need."""
         query.parameters(pairs)
-        return json_response(panels.listings_view(self._daemon.listings(), self._daemon.clock.now()))
+        return await self._listings.get()
 
     def hints(self, pairs: Pairs) -> Response:
         """A row for each queue of hints."""
@@ -133,6 +135,9 @@ class Api:
         daemon = self._daemon
         loads = {load.endpoint: load for load in daemon.config.loads}
         return json_response(panels.endpoints_view(daemon.endpoints(), daemon.records, loads, daemon.clock.now()))
+
+    async def _all_listings(self) -> Response:
+        return json_response(panels.listings_view(self._daemon.listings(), self._daemon.clock.now()))
 
     async def _all_sinks(self) -> Response:
         backlogs = await self._metrics.backlogs.get()
