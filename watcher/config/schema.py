@@ -132,7 +132,7 @@ HttpOrOff = Annotated[
 
 
 class MuteModel(StrictModel):
-    """Events that are recorded and marked as muted, but not sent."""
+    """Events that are recorded and marked as muted, and not sent unless a problem outlasts the mute."""
 
     targets: OneOrMany[fields.Plain] = Field(default=(), examples=["prod/*", ["prod/*", "dev/*"]])
     """A glob of target ids, or a list of globs. Default: all targets."""
@@ -193,7 +193,7 @@ class File(StrictModel):
     mute: list[Sound[MuteModel]] = Field(
         default=[], examples=[[{"targets": "prod/*", "until": "2026-11-23T10:00:00Z", "reason": "planned maintenance"}]]
     )
-    """Events that are recorded and marked as muted, but not sent."""
+    """Events that are recorded and marked as muted, and not sent unless a problem outlasts the mute."""
     state: fields.State = Field(
         default="sqlite:///watcher.db",
         examples=["sqlite:////var/lib/watcher/watcher.db", "dynamodb://watcher", "memory://"],

@@ -11,6 +11,7 @@ from tests.support.dockerfile import DEPLOY
 from tests.unit.deploy.choices import EVERYTHING, ON_FILE, TEMPLATES, member_stack, watcher_stack
 from tests.unit.deploy.stacks import template
 from tests.unit.deploy.test_permissions import OPERATORS, stored
+from watcher.observability.emf import UNITS
 
 TEXT = (DEPLOY / "README.md").read_text(encoding="utf-8")
 TASK, EXECUTION = (
@@ -57,6 +58,10 @@ def test_the_costs_add_up() -> None:
     total = next(index for index, (what, _) in enumerate(rows) if "in all" in what)
     instead = next(index for index, (what, _) in enumerate(rows) if "X86_64" in what)
     assert sum(parts[:total]) - parts[instead] == parts[total]
+
+
+def test_every_metric_of_a_service_is_in_the_costs() -> None:
+    assert f"| {len(UNITS)} metrics of a service ($0.30 each) | ${len(UNITS) * Decimal('0.30')} |" in TEXT
 
 
 def test_links_lead_to_files() -> None:
