@@ -27,16 +27,15 @@ class Faults:
         """Add a fault."""
         self.found.append(Fault(place.file or self.file, place.line, place.column, place.path, message))
 
-    def report_unknown(self, keys: Keys, known: Collection[str], reasons: Mapping[str, str | None] = {}) -> None:
+    def report_unknown(self, keys: Keys, known: Collection[str], reasons: Mapping[str, str] = {}) -> None:
         """Add a fault for each key that is not `known`; note in `keys` which were probably meant.
 
-        `reasons` has the message about some of these keys; None: the key is accepted.
+        `reasons` has the message about some of these keys.
         """
         misspelt = set()
         for name in keys.keys() - known:
             if name in reasons:
-                if message := reasons[name]:
-                    self.report(keys.key_places[name], message)
+                self.report(keys.key_places[name], reasons[name])
                 continue
             close = suggestion(name, known)
             misspelt.update(close)
