@@ -20,7 +20,12 @@ class ListingKey(NamedTuple):
     account: str
     region: str
     kind: str
-    """The name of the kind: `stack`."""
+    """The kind as in ids, with its variant if it has one: `stack`, `repository/proton`."""
+
+    @property
+    def kind_name(self) -> str:
+        """The name of the kind without its variant."""
+        return self.kind.partition("/")[0]
 
     def __str__(self) -> str:
         return "/".join(self)

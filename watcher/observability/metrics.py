@@ -17,7 +17,7 @@ from prometheus_client.core import Counter, CounterMetricFamily, GaugeMetricFami
 from watcher import __version__
 from watcher.core.connections import AVAILABLE, ERROR, PENDING
 from watcher.core.events import Event
-from watcher.core.incidents import BEGUN_BY
+from watcher.core.incidents import may_resolve
 from watcher.core.model import (
     EVENT_TYPES,
     FAILED,
@@ -61,7 +61,8 @@ LATE = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 DELIVERED = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
 RESTORED = (60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 259200, 604800)
 DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
-"""Bounds of buckets in seconds: a poll, its lateness, from recorded to sent, an incident, from AWS's time to event."""
+"""Bounds of buckets in seconds: of a poll, of its lateness, from recorded to sent, of an incident, and from AWS's own
+time to the event."""
 
 
 class Metrics(Observer):
@@ -192,7 +193,7 @@ def detection(event: Event) -> float | None:
 
 def restoration(event: Event) -> float | None:
     """Seconds that the incident lasted which an event resolved; None: it resolved none, or its subject was removed."""
-    if event.type in BEGUN_BY or event.type.endswith(".removed"):
+    if not may_resolve(event.type) or event.type.endswith(".removed"):
         return None
     incident = json.loads(event.body)["data"].get("incident")
     seconds: float | None = incident and incident["duration_seconds"]
@@ -222,7 +223,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
     watched: Tally[tuple[str, str, str]] = Tally()
     for key, listing in daemon.listings().items():
         if listing.made_here:
-            watched[key.account, key.region, key.kind.partition("/")[0]] += listing.watched
+            watched[key.account, key.region, key.kind_name] += listing.watched
     reloaded = "Whether the configuration that was read last is in use."
     found: list[Metric] = [
         _gauge("watcher_build_info", "The running version.", ("version",), {(__version__,): 1}),

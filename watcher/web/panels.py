@@ -55,7 +55,7 @@ def listings_view(statuses: Mapping[ListingKey, ListingStatus], now: datetime) -
         {
             "id": str(key),
             **fields(key, "account", "region"),
-            "kind": key.kind.partition("/")[0],
+            "kind": key.kind_name,
             **fields(status, "api", "every", "found", "watched", "made_here"),
             "completed_at": time_or_none(status.completed),
             "error": redact(status.error) or None,
