@@ -38,7 +38,8 @@ def run_to_end(work: Coroutine[Any, Any, T], *numbers: signal.Signals) -> T:
     future that has just been cancelled fails with `InvalidStateError`. Here the loop cancels, between two callbacks.
     """
     interrupted = False
-    # Handlers can be set in the main thread only; what the parent process had ignored stays ignored.
+    # Handlers can be set in the main thread only; what the parent process had ignored stays ignored. They are read here
+    # because `asyncio.run` sets one of its own, which refers to a task that has ended when they are set again.
     heard = (signal.SIGINT, *numbers) if threading.current_thread() is threading.main_thread() else ()
     before = {number: handler for number in heard if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
 

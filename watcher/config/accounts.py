@@ -16,7 +16,7 @@ from watcher.config.tree import Items, Keys, Place, Text
 from watcher.core import settings
 
 Owner = TargetModel | AccountSinkModel | DiscoverModel | HintModel
-"""What is in an account."""
+"""What belongs to an account: each can name one by its key `account`."""
 
 DEFAULT = "default"
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -75,7 +75,7 @@ class Accounts:
             self._sound[DEFAULT] = AccountModel.model_construct(name=DEFAULT)
 
     def every(self) -> list[AccountModel]:
-        """Return all accounts without faults."""
+        """Return the accounts in which there is no fault."""
         return [*self._sound.values()]
 
     def of(self, owner: Owner) -> AccountModel | None:

@@ -39,7 +39,7 @@ class Document:
 def locate(option: str | None, environ: Mapping[str, str], cwd: Path, *, may_be_missing: bool = False) -> Document:
     """Find the configuration: `--config`, else `WATCHER_CONFIG`, else `WATCHER_CONFIG_YAML`, else ./watcher.yaml.
 
-    A variable that is empty counts as not set. `may_be_missing`: an empty text is returned if there is none of these.
+    A variable that is empty counts as not set. `may_be_missing`: without a configuration, an empty text is returned.
 
     Raises:
         ConfigError: it is missing or unreadable.

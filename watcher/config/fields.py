@@ -60,6 +60,7 @@ def number_schema(kind: Literal["integer", "number"], least: float, most: float)
 
 
 PAGE_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@ ]+(/[^?# ]*)?$"
+"""A URL as `HTTP_URL`, but without a query and a fragment."""
 HTTP_URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$"
 """A URL of a host without a user, in the dialect that Python and JSON Schema share."""
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$"

@@ -17,6 +17,7 @@ HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _OWNED_HEADERS = ("content-type", "content-length", "host", "transfer-encoding", "connection")
 
 QUEUE = r"^https?://[^/?#@ ]+/[0-9]+/(?=[^/]{1,80}$)[_0-9A-Za-z-]+(\.fifo)?$"
+"""The URL of an SQS queue, in the dialect that Python and JSON Schema share."""
 _QUEUE_HOST = re.compile(r"sqs(?:-fips)?\.([a-z0-9-]+)\..+")
 """The host in any partition: sqs.us-east-1.amazonaws.com, sqs.cn-north-1.amazonaws.com.cn, sqs.us-east-1.api.aws."""
 

@@ -18,10 +18,7 @@ from watcher.core.state import Outage, Record, attempt_to_json, blocker_to_json
 from watcher.core.status import active, outage_of, reason_of, reported, stalled, standing
 from watcher.delivery.explain import explain
 from watcher.messages.connections import connection_note
-from watcher.observability.daemon_view import (
-    DaemonView,
-    TargetStatus,
-)
+from watcher.observability.daemon_view import DaemonView, TargetStatus
 from watcher.util.redaction import redact, redacted_excerpt
 
 MAX_NOTE_BYTES = 500
