@@ -139,6 +139,16 @@ async def test_a_member_that_missed_the_end_gets_it_with_the_next_repetition(tmp
     assert ends == 2 * ["2026-11-23T08:10:00Z"]
 
 
+async def test_an_incident_that_is_opened_anew_is_repeated_and_its_earlier_end_is_not() -> None:
+    async with receiver_of() as receiver, sink_to(receiver.url("")) as sink:
+        for event in (FAILED_EVENT, MENDED, FAILED_EVENT):
+            await send(sink, event)
+        await sink.resend([delivery(FAILED_EVENT)])
+    opened, _, again, repeated = [json.loads(request.body)[0] for request in receiver.received]
+    assert opened["labels"] == again["labels"] == repeated["labels"] == LABELS
+    assert repeated["endsAt"] >= again["endsAt"] > repeated["startsAt"]
+
+
 @real
 async def test_alertmanagers_own_rules_group_and_inhibit_them(tmp_path: Path) -> None:
     """A failed endpoint makes the alerts of its targets superfluous."""

@@ -61,6 +61,8 @@ class AlertmanagerSink:
             return [SendOutcome(delivery, Verdict.TAKEN, text)]
         alert = alert_of(delivery, now, self.resend_every)
         if step is not Step.END:
+            # A target that left the configuration while it failed, and is put back, has the same incident again.
+            self._ended.pop(alert["labels"]["incident"], None)
             return [SendOutcome(delivery, *await self._post([alert]))]
         async with self._repeating:
             self._ended[alert["labels"]["incident"]] = now + timedelta(seconds=KEPT_SECONDS), alert
