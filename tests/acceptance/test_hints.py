@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from watcher.simulator.queues import Queue
 
 REGIONS = ("us-east-1", "eu-west-1")
-NETWORK, SHOP = (stack("default", region, name) for region, name in zip(REGIONS, ("network", "shop"), strict=True))
+DATA, API = (stack("default", region, name) for region, name in zip(REGIONS, ("data", "api"), strict=True))
+"""By their names, both are polled in the first second after a start."""
 
 
 @asynccontextmanager
@@ -31,7 +32,7 @@ async def with_queue() -> AsyncIterator[tuple[Simulator, Queue]]:
     simulator = Simulator(Scenario("test", queues=(QueueSettings("git-sync"),)))
     await simulator.start()
     try:
-        for target in (NETWORK, SHOP):
+        for target in (DATA, API):
             simulator.world.show(target, None)
         yield simulator, simulator.world.bus.queues[Place(ACCOUNT, REGIONS[0]), "git-sync"]
     finally:
@@ -45,30 +46,37 @@ def configure(site: Site, state: str | None = None) -> None:
         [],
         f"state: '{state or f'sqlite:///{site.state}'}'",
         f"accounts: [{{name: default, regions: [{', '.join(REGIONS)}], endpoint_url: '{site.simulator.url}'}}]",
-        "stacks: [{name: network, region: us-east-1}, {name: shop, region: eu-west-1}]",
+        "stacks: [{name: data, region: us-east-1}, {name: api, region: eu-west-1}]",
         f"hints: [{{queue: 'https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/git-sync'}}]",
         interval="1h",
     )
+
+
+async def polling(places: Places, simulator: Simulator) -> tuple[Site, Child]:
+    """A site and its daemon, which has polled both targets."""
+    site = places(simulator)
+    configure(site)
+    child = site.start()
+    await site.polled(child, 2)
+    return site, child
 
 
 def events(*children: Child) -> list[dict[str, Any]]:
     return [json.loads(line) for child in children for line in child.delivered().splitlines()]
 
 
-def show_again(simulator: Simulator, queue: Queue) -> None:
-    """Show the messages of a dead reader, before their time."""
+def recover(simulator: Simulator, queue: Queue) -> None:
+    """End every fault, and show the messages of a dead reader, before their time."""
+    simulator.world.clear()
     for message in [*queue.messages.values()]:
         queue.change_visibility(message.receipt, 0.0, simulator.world.now())
 
 
 async def test_a_message_is_deleted_after_the_commit_and_comes_again_after_a_kill_before(places: Places) -> None:
     async with with_queue() as (simulator, queue):
-        site = places(simulator)
-        configure(site)
-        killed = site.start()
-        await site.polled(killed, 2)
+        site, killed = await polling(places, simulator)
         simulator.world.fault(None, "hang", api="sqs", operation="DeleteMessage")
-        simulator.world.show(NETWORK, attempt(NETWORK, "FAILED", 1000.0))
+        simulator.world.show(DATA, attempt(DATA, "FAILED", 1000.0))
         await until(
             lambda: any(call.operation == "DeleteMessage" for call in simulator.calls),
             lambda: f"a deletion; it said {killed.said()}",
@@ -77,8 +85,7 @@ async def test_a_message_is_deleted_after_the_commit_and_comes_again_after_a_kil
         assert recorded["type"] == "watcher.sync.failed"
         killed.end()
         assert len(queue.messages) == 1
-        simulator.world.clear()
-        show_again(simulator, queue)
+        recover(simulator, queue)
         child = site.start()
         await until(lambda: not queue.messages, lambda: f"an empty queue; it said {child.said()}")
         assert await child.stopped() == 0, child.said()
@@ -87,18 +94,14 @@ async def test_a_message_is_deleted_after_the_commit_and_comes_again_after_a_kil
 
 async def test_a_kill_while_the_poll_is_under_way_leaves_the_message_in_the_queue(places: Places) -> None:
     async with with_queue() as (simulator, queue):
-        site = places(simulator)
-        configure(site)
-        killed = site.start()
-        await site.polled(killed, 2)
-        simulator.world.fault(NETWORK, "hang")
-        simulator.world.show(NETWORK, attempt(NETWORK, "FAILED", 1000.0))
+        site, killed = await polling(places, simulator)
+        simulator.world.fault(DATA, "hang")
+        simulator.world.show(DATA, attempt(DATA, "FAILED", 1000.0))
         await site.polled(killed)
         killed.end()
         assert len(queue.messages) == 1
         assert site.kept() == []
-        simulator.world.clear()
-        show_again(simulator, queue)
+        recover(simulator, queue)
         child = site.start()
         await until(lambda: not queue.messages and site.kept(), lambda: f"an event; it said {child.said()}")
         assert await child.stopped() == 0, child.said()
@@ -107,12 +110,9 @@ async def test_a_kill_while_the_poll_is_under_way_leaves_the_message_in_the_queu
 
 async def test_a_stop_lets_messages_under_way_come_again_at_once(places: Places) -> None:
     async with with_queue() as (simulator, queue):
-        site = places(simulator)
-        configure(site)
-        child = site.start()
-        await site.polled(child, 2)
-        simulator.world.fault(NETWORK, "hang")
-        simulator.world.show(NETWORK, attempt(NETWORK, "FAILED", 1000.0))
+        site, child = await polling(places, simulator)
+        simulator.world.fault(DATA, "hang")
+        simulator.world.show(DATA, attempt(DATA, "FAILED", 1000.0))
         await site.polled(child)
         assert await child.stopped() == 0, child.said()
         (message,) = queue.messages.values()
@@ -129,7 +129,7 @@ async def test_each_message_reaches_the_daemon_that_polls_its_target(places: Pla
         children = [site.start() for site in sites]
         await until(lambda: len({call.region for call in simulator.calls if call.target.startswith("stack/")}) == 2)
         for number in range(1, 6):
-            for target in (NETWORK, SHOP):
+            for target in (DATA, API):
                 simulator.world.show(target, attempt(target, "FAILED", 1000.0 + number))
             await until(
                 lambda count=2 * number: len(events(*children)) >= count and not queue.messages,
@@ -137,7 +137,7 @@ async def test_each_message_reaches_the_daemon_that_polls_its_target(places: Pla
             )
         ended = await asyncio.gather(*(child.stopped() for child in children))
         assert ended == [0, 0], [child.said() for child in children]
-    sequences = {target.id: [] for target in (NETWORK, SHOP)}
+    sequences = {target.id: [] for target in (DATA, API)}
     for event in events(*children):
         sequences[event["subject"]].append(event["data"]["sequence"])
-    assert sequences == {target.id: [*range(1, 6)] for target in (NETWORK, SHOP)}
+    assert sequences == {target.id: [*range(1, 6)] for target in (DATA, API)}

@@ -15,7 +15,7 @@ from watcher.simulator.scenario import Scenario
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.page
+    from tests.browser.daemon import Daemon
 
 
 @pytest.fixture

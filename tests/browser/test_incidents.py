@@ -16,8 +16,6 @@ from tests.support.simulator import attempt
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.simulator.subject import Blocker, Span
 
-pytestmark = pytest.mark.page
-
 ROWS = "#table tbody tr:visible"
 SOON = 30_000
 

@@ -13,8 +13,6 @@ from watcher.simulator.git_events import QueueSettings
 from watcher.simulator.inventory import ACCOUNT, Connection, Place
 from watcher.simulator.scenario import Scenario
 
-pytestmark = pytest.mark.page
-
 SOON = 60_000
 SENT = {"detail-type": "Git Sync Resource Sync Status Change", "account": ACCOUNT, "region": REGION, "detail": {}}
 

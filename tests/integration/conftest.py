@@ -12,14 +12,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from tests.support.simulator import Simulator, attempt, is_poll
 from tests.support.waiting import until
 from watcher.app.build import build
+from watcher.cli import cli
 from watcher.core.event_schema import event_schema
 from watcher.core.ports import Limits, SendOutcome, Verdict
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
+from watcher.errors import WatcherError
 from watcher.simulator.scenario import Scenario
 from watcher.sources import KINDS
 from watcher.sources.codeconnections import stack
@@ -27,6 +30,7 @@ from watcher.sources.proton import template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
 
     from watcher.app.lifecycle import App
     from watcher.core.model import Attempt, Target
@@ -151,17 +155,31 @@ def a_config(url: str | None, targets: Sequence[Target], **changes: Any) -> Conf
 
 
 @asynccontextmanager
-async def running(simulator: Simulator, config: Config, **parts: Any) -> AsyncIterator[Watch]:
+async def daemon(config: Config, **parts: Any) -> AsyncIterator[App]:
     """A daemon with this configuration, until the block ends."""
-    caught = Caught()
-    app = build(config, sinks=[caught], **parts)
-    stop = asyncio.Event()
-    daemon = asyncio.create_task(app.run(stop))
+    app, stop = build(config, **parts), asyncio.Event()
+    task = asyncio.create_task(app.run(stop))
     try:
-        yield Watch(simulator, app, caught)
+        yield app
     finally:
         stop.set()
-        await daemon
+        await task
+
+
+@asynccontextmanager
+async def running(simulator: Simulator, config: Config, **parts: Any) -> AsyncIterator[Watch]:
+    """A daemon whose events are caught, until the block ends."""
+    caught = Caught()
+    async with daemon(config, sinks=[caught], **parts) as app:
+        yield Watch(simulator, app, caught)
+
+
+async def command(file: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code and the output of a command, on a thread since it has an event loop of its own."""
+    words = [*arguments, "--config", str(file)]
+    result = await asyncio.to_thread(CliRunner().invoke, cli, words, standalone_mode=False)
+    assert result.exception is None or isinstance(result.exception, WatcherError), result.exception
+    return result.return_value, result.stdout
 
 
 @pytest.fixture

@@ -74,6 +74,10 @@ class Reply:
 OK = Reply()
 
 
+def json_reply(status: int, /, **body: Any) -> Reply:
+    return Reply(status, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(body).encode())
+
+
 class Receiver:
     """Answers by `script`, one reply for each request; when that is over, as `answer` says.
 

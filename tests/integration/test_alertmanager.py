@@ -98,7 +98,7 @@ async def test_an_open_alert_lasts_as_long_as_it_is_repeated_and_no_repetition_f
 
 
 @real
-async def test_an_alert_that_nobody_repeats_ends_by_itself(tmp_path: Path) -> None:
+async def test_an_alert_that_is_not_repeated_ends_by_itself(tmp_path: Path) -> None:
     async with receiving() as (notices, hook):
         manager = Alertmanager(tmp_path, hook)
         async with manager.running(), sink_to(manager.url, resend=1.0) as sink:

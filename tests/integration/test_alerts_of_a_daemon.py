@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.conftest import a_config, a_stack, at
+from tests.integration.conftest import a_config, a_stack, at, daemon
+from tests.integration.posting_sinks import REACH
 from tests.support.alertmanager import MISSING, PROGRAM, Alertmanager, receiving
 from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, until
-from watcher.app.build import build
 from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.settings import Config, SinkSettings
 from watcher.sinks.alertmanager import AlertmanagerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.simulator import Simulator
@@ -30,23 +30,10 @@ RESEND = 1.0
 FIRING, RESOLVED = ("WatcherSyncFailed", "firing"), ("WatcherSyncFailed", "resolved")
 
 
-@asynccontextmanager
-async def daemon(config: Config) -> AsyncIterator[None]:
-    """A daemon with this configuration, until the block ends."""
-    stop = asyncio.Event()
-    running = asyncio.create_task(build(config).run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
-
-
 def watching(simulator: Simulator, folder: Path, manager: Alertmanager, *labels: str) -> Config:
     options = AlertmanagerOptions.model_construct(
-        name="am", type="alertmanager", urls=[manager.url], resend=RESEND, headers={}, allow_http=True,
-        allow_private=True, ca_file=None, timeout=5.0, proxy=False,
-    )  # fmt: skip
+        name="am", type="alertmanager", urls=[manager.url], resend=RESEND, headers={}, **REACH
+    )
     target = a_stack(labels=dict.fromkeys(labels, "x"))
     sinks = (SinkSettings("am", "alertmanager", options=options),)
     return a_config(simulator.url, [target], state=f"sqlite:///{folder / 'watcher.db'}", sinks=sinks)
@@ -78,7 +65,7 @@ async def test_an_alert_outlasts_restarts_and_changed_labels_and_ends_with_its_i
         assert alert["labels"]["team"] == "x"
         async with manager.running(), daemon(watching(simulator, tmp_path, manager, "team", "other")):
             await until_open(manager, bool)
-            await asyncio.sleep(5 * RESEND)  # longer than an alert lasts that nobody repeats
+            await asyncio.sleep(5 * RESEND)  # longer than an alert lasts that is not repeated
             assert [each["labels"] for each in await manager.alerts()] == [alert["labels"]]
             assert set(notices) == {FIRING}
             simulator.world.show(target, attempt(target, SUCCEEDED, at(1)))

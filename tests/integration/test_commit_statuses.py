@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from tests.integration.posting_sinks import sending
-from tests.integration.receiver import Cut, Reply
+from tests.integration.receiver import Cut, Reply, json_reply
 from tests.support.event_samples import (
     LINKED,
     NETWORK,
@@ -27,7 +27,7 @@ from tests.support.event_samples import (
     sync_of_repository,
     trial,
 )
-from tests.support.git_hosts import Bitbucket, GitHost, GitHub, GitLab, reply
+from tests.support.git_hosts import Bitbucket, GitHost, GitHub, GitLab
 from watcher.core.diff import Reason
 from watcher.core.model import FAILED, IN_PROGRESS, QUEUED, SUCCEEDED
 from watcher.core.ports import SendOutcome, Verdict
@@ -199,12 +199,12 @@ FAILURE = of("GITHUB_ENTERPRISE", FAILED, "No")
 @pytest.mark.parametrize(
     ("response", "verdict"),
     [
-        (reply(401, message="Bad credentials"), Verdict.LATER),
-        (reply(403, message="Resource not accessible by integration"), Verdict.LATER),
-        (reply(404, message="Not Found"), Verdict.NEVER),
-        (reply(410, message="Gone"), Verdict.NEVER),
-        (reply(422, message="No commit found for SHA"), Verdict.NEVER),
-        (reply(502), Verdict.LATER),
+        (json_reply(401, message="Bad credentials"), Verdict.LATER),
+        (json_reply(403, message="Resource not accessible by integration"), Verdict.LATER),
+        (json_reply(404, message="Not Found"), Verdict.NEVER),
+        (json_reply(410, message="Gone"), Verdict.NEVER),
+        (json_reply(422, message="No commit found for SHA"), Verdict.NEVER),
+        (json_reply(502), Verdict.LATER),
         (Reply(cut=Cut.AFTER), Verdict.LATER),
     ],
 )
@@ -246,7 +246,7 @@ async def test_a_status_that_gitlab_already_has_is_delivered() -> None:
 
 async def test_a_token_is_not_repeated_in_a_response() -> None:
     host = GitHub(REPOSITORY)
-    (outcome,) = await sent("github", host, [FAILURE], reply(401, message=f"Bad credentials: {host.token}"))
+    (outcome,) = await sent("github", host, [FAILURE], json_reply(401, message=f"Bad credentials: {host.token}"))
     assert host.token not in outcome.text
 
 
@@ -278,7 +278,7 @@ async def test_an_app_uses_one_token_until_shortly_before_its_end(app_key: Any) 
 
 async def test_an_apps_own_token_is_not_repeated_in_a_response(app_key: Any) -> None:
     def repeating(request: Received) -> Reply:
-        return reply(401, message=f"not {request.headers['Authorization'].removeprefix('Bearer ')}")
+        return json_reply(401, message=f"not {request.headers['Authorization'].removeprefix('Bearer ')}")
 
     async with sending(GitHubOptions, repeating, **app(app_key)) as made:
         with pytest.raises(SinkError, match=r'gives no token .*: 401 Unauthorized: .*"not \[redacted\]"'):
@@ -300,4 +300,4 @@ async def test_an_app_without_a_token_is_a_failure_of_the_sink(app_key: Any) -> 
     with pytest.raises(SinkError, match="GitHub gives no token for the App's installation: 404 Not Found"):
         await sent("github", host, [FAILURE], **app(app_key) | {"installation_id": "1"})
     with pytest.raises(SinkError, match="gives no token for the App's installation: 201, but not a token"):
-        await sent("github", host, [FAILURE], reply(201, nothing=1), **app(app_key))
+        await sent("github", host, [FAILURE], json_reply(201, nothing=1), **app(app_key))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
 
+from tests.integration.test_discovery import QUIET
+from tests.support.installed_command import Site
 from tests.support.simulator import Simulator, attempt
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.simulator.inventory import Connection, Repository
 from watcher.simulator.scenario import Scenario
 from watcher.simulator.subject import Subject
-from watcher.simulator.timeline import Scene, Timeline, Unsynced
 from watcher.sources.codeconnections import STACK, stack
 from watcher.sources.proton import SERVICE_INSTANCE, TEMPLATE
 from watcher.stores import store_for
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-QUIET = Timeline((Scene(Unsynced()),))
 LINK = "6053346f-8a33-4edb-9397-10394b695173"
 SUBJECTS = (
     Subject(STACK, (("name", "shop"),), repository="org/infra"),
@@ -52,27 +49,29 @@ class Place:
     """A working directory, and the simulated AWS that commands in it call."""
 
     def __init__(self, directory: Path, simulator: Simulator) -> None:
-        self.directory = directory
+        self._site = Site(directory, simulator)
+        self._site.environment["AWS_ENDPOINT_URL"] = simulator.url
+        self.directory = self._site.folder
         self.simulator = simulator
 
     def configure(self, text: str) -> None:
         (self.directory / "watcher.yaml").write_text(text, encoding="utf-8")
 
     async def watcher(self, *arguments: str, **environ: str) -> Printed:
-        given = {**os.environ, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": str(self.simulator.url), **environ}
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "watcher", *arguments,
-            cwd=self.directory, env=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await child.communicate()
-        return Printed(child.returncode or 0, out.decode(), err.decode())
+        return Printed(*await self._site.run(*arguments, environment=environ))
+
+    def end(self) -> None:
+        """End every command that still runs."""
+        self._site.end()
 
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     simulator = Simulator(WORLD)
     await simulator.start()
-    yield Place(tmp_path, simulator)
+    made = Place(tmp_path, simulator)
+    yield made
+    made.end()
     await simulator.stop()
 
 

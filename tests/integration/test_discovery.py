@@ -59,7 +59,8 @@ def a_subject(name: str, **more: Any) -> Subject:
 
 
 def rule(*kinds: Any, **more: Any) -> DiscoverRule:
-    watching = {**FAST, **more.pop("watching", {})}
+    # The stacks share a repository: once it has answered, they are polled only every `backstop_interval`.
+    watching = {**FAST, "backstop_interval": FAST["interval"], **more.pop("watching", {})}
     return DiscoverRule(kinds or (STACK,), (("default", "us-east-1"),), every=LISTINGS, watching=watching, **more)
 
 
@@ -397,7 +398,8 @@ async def test_daemons_of_one_table_watch_what_either_finds_and_each_event_comes
     late = a_subject("late", absent=(Span(0, 10), Span(20)))
     async with simulated(stacks("a", late)) as house:
         account = Account("default", regions, endpoint_url=house.simulator.url, rate_limit=RateLimit(200, 10))
-        everywhere = replace(rule(), places=tuple(("default", region) for region in regions))
+        unpolled = {"interval": 60.0, "backstop_interval": 60.0}
+        everywhere = replace(rule(watching=unpolled), places=tuple(("default", region) for region in regions))
         config = house.config(everywhere, accounts={"default": account}, state=state)
 
         def found(watch: Watch) -> set[str]:

@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import Watch, a_config, a_stack, running
+from tests.support.clocks import ShiftedClock
 from tests.support.simulator import Simulator
 from watcher.cli.output.events import event_text
 from watcher.cli.output.targets import record_to_json
@@ -82,7 +83,7 @@ async def test_an_incident_goes_on_after_a_restart(simulator: Simulator, both: C
     assert success["data"]["incident"]["state"] == "resolved"
 
 
-async def test_a_sink_of_errors_alone_is_told_of_the_end_after_a_restart_with_other_filters_and_a_mute(
+async def test_a_sink_of_errors_alone_is_sent_the_end_after_a_restart_with_other_filters_and_a_mute(
     simulator: Simulator, both: Config
 ) -> None:
     errors = replace(both, sinks=(SinkSettings("stdout", "stdout", min_severity=Severity.ERROR),))
@@ -154,12 +155,15 @@ async def test_a_problem_whose_mute_ended_while_no_daemon_ran_is_sent_at_the_nex
 async def test_a_mute_that_ends_by_its_time_while_the_target_fails_is_followed_by_the_event(
     simulator: Simulator, both: Config
 ) -> None:
-    soon = Mute(until=datetime.now(UTC) + timedelta(seconds=8))
-    async with running(simulator, replace(both, mutes=(soon,))) as watch:
+    clock = ShiftedClock()
+    mute = Mute(until=clock.now() + timedelta(hours=1))
+    async with running(simulator, replace(both, mutes=(mute,)), clock=clock) as watch:
         held = await muted_failure(watch, 1)
+        await watch.events(0)
+        clock.offset = timedelta(hours=1)
         (failure,) = await watch.events(1)
     assert failure["id"] == held
-    assert parse_rfc3339(failure["data"]["muted"]["until"]) <= datetime.now(UTC)
+    assert parse_rfc3339(failure["data"]["muted"]["until"]) <= clock.now()
 
 
 async def test_a_problem_that_ended_before_its_mute_is_never_sent(simulator: Simulator, both: Config) -> None:

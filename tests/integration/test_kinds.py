@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from contextlib import asynccontextmanager
@@ -12,19 +11,15 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 import yaml
-from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from tests.integration.conftest import VALID, at
+from tests.integration.conftest import VALID, at, command, daemon
 from tests.support.simulator import attempt
 from tests.support.waiting import until
-from watcher.app.build import build
-from watcher.cli import cli
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.config.json_schema import json_schema
 from watcher.core.model import rfc3339
-from watcher.errors import WatcherError
 from watcher.sinks import SINKS
 from watcher.sources import KINDS
 
@@ -112,22 +107,8 @@ def file(tmp_path: Path, simulator: Simulator, written: tuple[str, dict[str, str
 @asynccontextmanager
 async def running(simulator: Simulator, file: Path) -> AsyncIterator[Watch]:
     config = config_of(file)
-    app, stop = build(config), asyncio.Event()
-    daemon = asyncio.create_task(app.run(stop))
-    try:
+    async with daemon(config) as app:
         yield Watch(simulator, file, app, config.targets[0])
-    finally:
-        stop.set()
-        await daemon
-
-
-async def command(file: Path, *arguments: str) -> tuple[int, str]:
-    """The exit code and the output of a command, on a thread since it has an event loop of its own."""
-    result = await asyncio.to_thread(
-        CliRunner().invoke, cli, [*arguments, "--config", str(file)], standalone_mode=False
-    )
-    assert result.exception is None or isinstance(result.exception, WatcherError), result.exception
-    return result.return_value, result.stdout
 
 
 def test_the_json_schema_accepts_it_and_refuses_it_without_any_one_of_its_keys(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.clocks import SetClock
 from tests.support.fake_daemon import BEGAN, Peek, attempt, config_of, peeking
 from tests.support.waiting import until
-from tests.unit.polling.test_planner import SetClock
 from watcher.config.reloader import ReloadStatus
 from watcher.core.model import EVENT_TYPES
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryQuery, DeliveryState, EventQuery

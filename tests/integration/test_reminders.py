@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.integration.conftest import a_config, a_stack, at
+from tests.integration.conftest import a_config, a_stack, at, daemon
 from tests.support.simulator import attempt
 from tests.support.waiting import until
-from watcher.app.build import build
 from watcher.core.model import FAILED
 from watcher.core.ports import DeliveryQuery, DeliveryState, Limits, SendOutcome, Verdict
 from watcher.core.settings import Mute, SinkSettings
@@ -47,14 +45,9 @@ async def failing(simulator: Simulator, pager: Pager, *mutes: Mute) -> AsyncIter
     """A daemon that watches one target whose sync failed."""
     target = a_stack()
     simulator.world.show(target, attempt(target, FAILED, at(1)))
-    app = build(a_config(simulator.url, [target], sinks=(REMINDED,), mutes=mutes, shutdown_grace=0.5), sinks=[pager])
-    stop = asyncio.Event()
-    daemon = asyncio.create_task(app.run(stop))
-    try:
+    config = a_config(simulator.url, [target], sinks=(REMINDED,), mutes=mutes, shutdown_grace=0.5)
+    async with daemon(config, sinks=[pager]) as app:
         yield app
-    finally:
-        stop.set()
-        await daemon
 
 
 async def told(app: App, enough: Callable[[list[DeliveryRecord]], bool]) -> list[DeliveryRecord]:

@@ -1,11 +1,8 @@
-"""One Slack message for each incident, over real HTTP: posted, updated, found again, and posted anew."""
+"""One Slack message for each incident, over real HTTP: posted, updated, found again, and posted again."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +14,7 @@ from tests.integration.receiver import Receiver, Reply
 from tests.support.event_samples import sync, trial
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED
 from tests.support.slack_workspace import Workspace, answer
+from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.core.ports import Delivery, DeliveryQuery, Entry, SendOutcome, Verdict
 from watcher.core.state import Record
@@ -101,7 +99,7 @@ async def test_an_event_outside_an_incident_and_a_test_are_messages_of_their_own
     assert [message.updates for message in workspace.messages.values()] == [0, 0]
 
 
-async def test_a_message_that_vanished_is_posted_anew() -> None:
+async def test_a_message_that_vanished_is_posted_again() -> None:
     workspace = Workspace()
     async with chatting(workspace) as chat:
         await chat.send(FAILED_EVENT)
@@ -170,12 +168,9 @@ async def test_the_message_is_found_again_after_a_restart(tmp_path: Path) -> Non
     workspace = Workspace()
     receiver = Receiver(answer=workspace.answer)
     await receiver.start()
-    subject = FAILED_EVENT.subject
     try:
         for sequence, event in enumerate((FAILED_EVENT, RETRIED, MENDED), start=1):
-            await _run_once(
-                tmp_path / "state.db", receiver.url(""), workspace, sequence, replace(event, subject=subject)
-            )
+            await _run_once(tmp_path / "state.db", receiver.url(""), workspace, sequence, event)
     finally:
         await receiver.stop()
     (message,) = workspace.messages.values()
@@ -188,18 +183,16 @@ async def _run_once(path: Path, url: str, workspace: Workspace, sequence: int, e
     store = SqliteStore(path)
     await store.open()
     relay = Relay(store, [bot(url, workspace.token)], SystemClock(), {"chat": 3600.0})
-    running = asyncio.create_task(relay.run())
+
+    async def sent() -> bool:
+        return all(each.answer for each in await store.deliveries(DeliveryQuery(event_id=event.id)))
+
     try:
-        await store.commit([Entry(event.subject, Record(sequence=sequence), [(event, ["chat"])])], datetime.now(UTC))
-        relay.wake()
-
-        async def sent() -> bool:
-            return all(each.answer for each in await store.deliveries(DeliveryQuery(event_id=event.id)))
-
-        await until(sent, "the delivery")
+        async with running(relay.run()):
+            commit = [Entry(event.subject, Record(sequence=sequence), [(event, ["chat"])])]
+            await store.commit(commit, datetime.now(UTC))
+            relay.wake()
+            await until(sent, "the delivery")
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
         await relay.close()
         await store.close()

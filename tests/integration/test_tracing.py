@@ -17,13 +17,12 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from tests.integration.collector import collecting
-from tests.integration.conftest import HANGING, a_config, a_stack, a_template, at, running
+from tests.integration.conftest import HANGING, a_config, a_stack, a_template, at, daemon, running
 from tests.integration.receiver import OK, Reply, receiving
 from tests.support.ports import unused_port
 from tests.support.simulator import attempt
 from tests.support.waiting import PATIENCE, SLACK, until
 from watcher import __version__
-from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.core.ports import DeliveryQuery, DeliveryState
@@ -186,21 +185,17 @@ async def delivered(
     target = a_stack()
     simulator.world.show(target, attempt(target, "FAILED", at(1)))
     traces = Tracing(collector.endpoint)
-    app = build(a_config(simulator.url, [target], sinks=(sink,), tracing=traces, state=store, shutdown_grace=0.5))
-    stop, calls = asyncio.Event(), len(simulator.calls)
-    daemon = asyncio.create_task(app.run(stop))
+    config = a_config(simulator.url, [target], sinks=(sink,), tracing=traces, state=store, shutdown_grace=0.5)
+    calls = len(simulator.calls)
+    async with daemon(config) as app:
 
-    async def there() -> DeliveryRecord | None:
-        found = await app.store.deliveries(DeliveryQuery())
-        return next((each for each in found if each.state is state and answer in (each.answer or "")), None)
+        async def there() -> DeliveryRecord | None:
+            found = await app.store.deliveries(DeliveryQuery())
+            return next((each for each in found if each.state is state and answer in (each.answer or "")), None)
 
-    try:
         await until(lambda: len(simulator.calls) > calls, "a poll, which the store is open for")
         record: DeliveryRecord = await until(there)
         return record
-    finally:
-        stop.set()
-        await daemon
 
 
 @pytest.mark.parametrize(

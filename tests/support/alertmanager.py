@@ -24,7 +24,7 @@ Notices = list[tuple[str, str]]
 
 @asynccontextmanager
 async def receiving() -> AsyncIterator[tuple[Notices, str]]:
-    """What Alertmanager sends to the address that comes with it: the names of alerts, and how each stands."""
+    """The name and the status of each alert that Alertmanager sends to the address that comes with them."""
     notices: Notices = []
 
     async def take(request: web.BaseRequest) -> web.Response:

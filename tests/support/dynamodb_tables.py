@@ -45,7 +45,7 @@ async def made(where: Address) -> Address:
 
 @pytest.fixture
 def tables(ministack: Emulator, monkeypatch: pytest.MonkeyPatch) -> Tables:
-    """Makes fresh tables, held as a whole by whoever opens a store on them: as `made`, with a quarter of the calls."""
+    """Makes fresh tables, each held as a whole by the store that is opened on it: as `made`, with fewer calls."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 

@@ -185,8 +185,8 @@ def shared(
     """The emulator of all processes that name this folder: the first starts it, and ends it when no other uses it.
 
     `command` makes the command of a port; `{port}` in the environment becomes the port; `first` is the operation that
-    is called first. A process that uses the
-    emulator has a shared lock, which the system takes back from one that is killed.
+    is called first. A process that uses the emulator has a shared lock, which the system takes back from one that is
+    killed.
     """
     folder.mkdir(exist_ok=True)
     place, process = folder / "url", None

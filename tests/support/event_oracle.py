@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _SCHEMA = Draft202012Validator(event_schema(KINDS))
 
-
 REMOVED = "watcher.target.removed"
 
 LISTED = frozenset(
@@ -51,7 +50,7 @@ def whole_lines(output: bytes) -> list[Event]:
 
 
 OTHER_SYNC_EVENTS = frozenset({"watcher.sync.stalled", "watcher.sync.blocked", "watcher.sync.unblocked"})
-"""Those that say of the attempt nothing that was not said before."""
+"""The types of events of a sync that report no new status of its attempt."""
 
 
 def facts_of(events: Iterable[Event]) -> list[Fact]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator
 
-from tests.integration.receiver import Received, Reply
+from tests.integration.receiver import Received, Reply, json_reply
 from tests.support.event_samples import SHA
 from watcher.core.model import rfc3339
 
@@ -61,10 +61,6 @@ BITBUCKET_STATUS = _object(
 """The body by https://developer.atlassian.com/cloud/bitbucket/rest/api-group-commit-statuses/."""
 
 
-def reply(status: int, /, **body: Any) -> Reply:
-    return Reply(status, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(body).encode())
-
-
 @dataclass
 class GitHost:
     """What all of them have: a repository with a commit, a token, and the statuses, oldest first."""
@@ -98,17 +94,17 @@ class GitHub(GitHost):
         if parts[:2] == ["app", "installations"]:
             return self._new_token(given, parts[2])
         if given not in (self.token, *self.tokens[-1:]):
-            return reply(401, message="Bad credentials", status="401")
+            return json_reply(401, message="Bad credentials", status="401")
         _, owner, name, _, sha = parts
         repository = f"{owner}/{name}"
         if repository != self.repository:
-            return reply(404, message="Not Found", status="404")
+            return json_reply(404, message="Not Found", status="404")
         form = json.loads(request.body)
         wrong = [{"message": error.message} for error in GITHUB_STATUS.iter_errors(form)]
         if wrong or sha != self.sha:
-            return reply(422, message=f"No commit found for SHA: {sha}", errors=wrong, status="422")
+            return json_reply(422, message=f"No commit found for SHA: {sha}", errors=wrong, status="422")
         self.keep(repository, sha, form["context"].lower(), form)
-        return reply(201, state=form["state"], context=form["context"])
+        return json_reply(201, state=form["state"], context=form["context"])
 
     def _new_token(self, signed: str, installation: str) -> Reply:
         import jwt  # noqa: PLC0415  only with the extra `github`
@@ -116,14 +112,14 @@ class GitHub(GitHost):
         try:
             claims = jwt.decode(signed, self.app_key, algorithms=["RS256"], options={"require": ["iat", "exp", "iss"]})
         except jwt.InvalidTokenError as error:
-            return reply(401, message=f"A JSON web token could not be decoded: {error}")
+            return json_reply(401, message=f"A JSON web token could not be decoded: {error}")
         if claims["exp"] - datetime.now(UTC).timestamp() > 600:
-            return reply(401, message="'Expiration time' claim ('exp') is too far in the future")
+            return json_reply(401, message="'Expiration time' claim ('exp') is too far in the future")
         if (claims["iss"], installation) != ("123456", "7654321"):
-            return reply(404, message="Not Found")
+            return json_reply(404, message="Not Found")
         self.tokens.append(f"ghs_installation-token-{len(self.tokens) + 1}")
         until = rfc3339(datetime.now(UTC) + self.lifetime)
-        return reply(201, token=self.tokens[-1], expires_at=until, permissions={"statuses": "write"})
+        return json_reply(201, token=self.tokens[-1], expires_at=until, permissions={"statuses": "write"})
 
 
 @dataclass
@@ -134,22 +130,22 @@ class GitLab(GitHost):
 
     def answer(self, request: Received) -> Reply:
         if request.headers.get("PRIVATE-TOKEN") != self.token:
-            return reply(401, message="401 Unauthorized")
+            return json_reply(401, message="401 Unauthorized")
         projects, project, statuses, sha = request.path.strip("/").split("/")
         assert (projects, statuses) == ("projects", "statuses")
         form = json.loads(request.body)
         if unquote(project) != self.repository:
-            return reply(404, message="404 Project Not Found")
+            return json_reply(404, message="404 Project Not Found")
         if sha != self.sha or form.get("ref", self.branch) != self.branch:
-            return reply(404, message="404 Commit Not Found")
+            return json_reply(404, message="404 Commit Not Found")
         if wrong := [error.message for error in GITLAB_STATUS.iter_errors(form)]:
-            return reply(400, message={"description": wrong})
+            return json_reply(400, message={"description": wrong})
         earlier = self.states(form["name"])
         if earlier[-1:] == ["pending"] == [form["state"]]:
             reason = 'Reason(s): Status cannot transition via \\"enqueue\\"'
-            return reply(400, message=f"Cannot transition status via :enqueue from :pending ({reason})")
+            return json_reply(400, message=f"Cannot transition status via :enqueue from :pending ({reason})")
         self.keep(self.repository, sha, form["name"], form)
-        return reply(201, status=form["state"], name=form["name"])
+        return json_reply(201, status=form["state"], name=form["name"])
 
 
 @dataclass
@@ -158,13 +154,13 @@ class Bitbucket(GitHost):
 
     def answer(self, request: Received) -> Reply:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
-            return reply(401, type="error", error={"message": "Token is invalid or not supported"})
+            return json_reply(401, type="error", error={"message": "Token is invalid or not supported"})
         form, parts = json.loads(request.body), request.path.strip("/").split("/")
         assert (parts[:2], parts[4], parts[6:]) == (["2.0", "repositories"], "commit", ["statuses", "build"])
         if "/".join(parts[2:4]) != self.repository or parts[5] != self.sha:
-            return reply(404, type="error", error={"message": "Commit not found"})
+            return json_reply(404, type="error", error={"message": "Commit not found"})
         if wrong := [error.message for error in BITBUCKET_STATUS.iter_errors(form)]:
-            return reply(400, type="error", error={"message": "Bad request", "fields": wrong})
+            return json_reply(400, type="error", error={"message": "Bad request", "fields": wrong})
         known = (self.repository, self.sha, form["key"]) in self.statuses
         self.keep(self.repository, self.sha, form["key"], form)
-        return reply(200 if known else 201, **form)
+        return json_reply(200 if known else 201, **form)

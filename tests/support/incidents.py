@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from jsonschema import Draft202012Validator
 
-from tests.integration.receiver import Received, Reply
+from tests.integration.receiver import Received, Reply, json_reply
 from tests.support.event_samples import NETWORK, attempt, outage, sync
 from tests.unit.conftest import minute
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, rfc3339
@@ -125,10 +125,10 @@ class PagerDuty:
         if rules is None or request.method != "POST":
             return Reply(404)
         if wrong := [error.message for error in rules.iter_errors(form)]:
-            return _json(400, status="invalid event", message="Event object is invalid", errors=wrong)
+            return json_reply(400, status="invalid event", message="Event object is invalid", errors=wrong)
         if request.path == "/v2/change/enqueue":
             self.changes.append(form)
-            return _json(202, status="success", message="Change event processed")
+            return json_reply(202, status="success", message="Change event processed")
         key = form["dedup_key"]
         if form["event_action"] == "trigger":
             if key not in self.open:
@@ -136,7 +136,7 @@ class PagerDuty:
             self.open.setdefault(key, []).append(form)
         elif self.open.pop(key, None):
             self.resolved.append(key)
-        return _json(202, status="success", message="Event processed", dedup_key=key)
+        return json_reply(202, status="success", message="Event processed", dedup_key=key)
 
 
 _ALERT = _object(
@@ -175,17 +175,17 @@ class Jsm:
     def answer(self, request: Received) -> Reply:
         """Take one request as Atlassian documents it: what is valid is accepted, and processed later."""
         if request.headers.get("Authorization") != f"GenieKey {self.key}":
-            return _json(403, message="Could not authenticate", took=0.001)
+            return json_reply(403, message="Could not authenticate", took=0.001)
         url = urlsplit(request.path)
         parts = url.path.removeprefix(f"{self.base}/v2/alerts").split("/")
         action = parts[-1] if len(parts) == 3 else "create"
         if action not in JSM_BODIES or (len(parts) == 3 and parse_qs(url.query) != {"identifierType": ["alias"]}):
-            return _json(404, message="No such resource", took=0.001)
+            return json_reply(404, message="No such resource", took=0.001)
         form = json.loads(request.body)
         if wrong := [error.message for error in JSM_BODIES[action].iter_errors(form)]:
-            return _json(422, message="Request body is not processable", errors=wrong, took=0.001)
+            return json_reply(422, message="Request body is not processable", errors=wrong, took=0.001)
         self._process(action, unquote(parts[1]) if len(parts) == 3 else form["alias"], form)
-        return _json(202, result="Request will be processed", took=0.01, requestId="43a29c5c-3dbf-4fa4-9c26")
+        return json_reply(202, result="Request will be processed", took=0.01, requestId="43a29c5c-3dbf-4fa4-9c26")
 
     def _process(self, action: str, alias: str, form: dict[str, Any]) -> None:
         if action == "create":
@@ -200,7 +200,3 @@ class Jsm:
             alert["notes"].append(form["note"])
         if action == "close":
             self.closed.append(self.open.pop(alias))
-
-
-def _json(status: int, /, **body: Any) -> Reply:
-    return Reply(status, {"Content-Type": "application/json"}, json.dumps(body).encode())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PACE = 2.0
-"""Commits take times of their own: they are told at this pace, so that a sync lasts a second or less."""
+"""How much faster the world is than it is written below, so that a sync lasts a second or less."""
 
 REPOSITORIES = tuple(Repository(f"example-org/{name}") for name in ("shop", "search", "media"))
 STACKS_EACH = 4

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.simulated_world import World
 from watcher.core.model import Attempt, rfc3339
 from watcher.simulator import server
+from watcher.simulator.operations import STATUSES
 from watcher.simulator.subject import Subject
 from watcher.simulator.timeline import datetime_at
 
@@ -45,8 +46,8 @@ class Simulator(server.Simulator):
 
 
 def is_poll(call: Call) -> bool:
-    """Whether a call asks for the sync status of its target; another one may ask for its blockers."""
-    return "Blocker" not in call.operation
+    """Whether a call asks for a sync status; others ask for blockers, listings, messages or credentials."""
+    return (call.api, call.operation) in STATUSES
 
 
 def attempt(

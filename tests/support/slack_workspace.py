@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.receiver import Received, Reply
+from tests.integration.receiver import Received, Reply, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,4 +74,4 @@ class Workspace:
 
 
 def answer(*, ok: bool = False, **body: Any) -> Reply:
-    return Reply(200, {"Content-Type": "application/json"}, json.dumps({"ok": ok, **body}).encode())
+    return json_reply(200, ok=ok, **body)

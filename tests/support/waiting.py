@@ -29,10 +29,10 @@ async def until(
     """Wait for a condition, and for nothing else; returns its first true value, awaited if it is awaitable.
 
     `what` is waited for: a text, or a function that makes one if the condition never comes true. `progress` returns
-    how far much work has come.
+    how much of a long work is done.
 
     Raises:
-        AssertionError: It did not come true within `PATIENCE`, or since there was progress.
+        AssertionError: It did not come true within `PATIENCE` of the start, or of the last progress.
     """
     deadline, reached = time.monotonic() + PATIENCE, progress()
     while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.cli.configuration import parse
 from watcher.config import reloader
@@ -80,11 +80,8 @@ class Daemon:
 async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
     monkeypatch.setattr(reloader, "READ_INTERVAL_SECONDS", 0.01)
     made = Daemon(tmp_path / "watcher.yaml")
-    running = asyncio.create_task(made.reload.run(Document(str(made.file), FIRST.encode())))
-    yield made
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    async with running(made.reload.run(Document(str(made.file), FIRST.encode()))):
+        yield made
 
 
 async def test_what_has_not_changed_is_not_read_again(daemon: Daemon) -> None:

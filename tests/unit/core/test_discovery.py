@@ -71,7 +71,7 @@ def test_the_last_listing_of_a_series_changes_what_its_case_says(
     assert (names(last.appeared), names(last.removed)) == (appeared, removed)
 
 
-def test_each_time_that_a_target_is_found_anew_counts() -> None:
+def test_each_time_that_a_target_is_found_again_counts() -> None:
     gone = [""] * MISSES
     changes = series("a", *gone, "a", *gone, "a")
     assert [each.times for change in changes for each in change.removed] == [1, 2]

@@ -1,4 +1,4 @@
-"""A state that was stored by a version without incidents goes on without a false opening or closing."""
+"""A state that a version without incidents stored is read with the incident that its reported problems opened."""
 
 import json
 from dataclasses import replace

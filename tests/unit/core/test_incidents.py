@@ -176,7 +176,7 @@ commits = st.lists(st.tuples(st.lists(words, min_size=1, max_size=3), st.boolean
 
 
 @given(commits)
-def test_of_any_history_incidents_open_and_end_in_turn_and_end_iff_nothing_holds(history: Any) -> None:
+def test_in_any_history_incidents_open_and_end_in_turn(history: Any) -> None:
     number, open_now, was = 0, None, None
     for texts, blocked in history:
         events = [event(word, number + index) for index, word in enumerate(texts)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.support.tasks import running
 from watcher.core.events import Event
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, Limits, SendOutcome, Verdict
 from watcher.core.state import Record
@@ -215,10 +216,5 @@ async def relaying(*sinks: Sink, store: Store | None = None, give_up_after: floa
     """A relay that runs, until the end of the block."""
     store, clock = store or MemoryStore(), Clock()
     relay = Relay(store, sinks, clock, {sink.name: give_up_after for sink in sinks})
-    running = asyncio.create_task(relay.run())
-    try:
-        yield House(store, clock, relay, [sink.name for sink in sinks], running)
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+    async with running(relay.run()) as task:
+        yield House(store, clock, relay, [sink.name for sink in sinks], task)

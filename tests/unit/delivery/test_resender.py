@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tests.support.tasks import running
 from tests.unit.delivery.relaying import House, Scripted, an_event, in_own_time, passed, relaying
-from watcher.core.model import rfc3339
+from watcher.core.incidents import IncidentStep, State
 from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry, Limits, Verdict
+from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Record
 from watcher.delivery.resender import Resender
 from watcher.errors import SinkError
@@ -19,7 +20,6 @@ from watcher.errors import SinkError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from watcher.core.events import Event
     from watcher.core.ports import Delivery
 
 
@@ -58,23 +58,12 @@ class Kept:
         incident = before.incident or Incident(f"incident of {subject} {number}", now, ("failed",))
         sequence = before.sequence + 1
         record = Record(sequence=sequence, incident=None if state == "resolved" else incident)
-        event = replace(within(an_event(number, subject), incident, state), type=f"watcher.sync.{what}")
+        step = IncidentStep(State(state), incident, now if state == "resolved" else None)
+        event = stamped(replace(an_event(number, subject), type=f"watcher.sync.{what}"), incident=step)
         await self.house.store.commit([Entry(subject, record, [(event, sinks)])], now)
         self.records[subject] = record
         self.house.relay.wake()
         await asyncio.sleep(1)
-
-
-def within(event: Event, incident: Incident, state: str) -> Event:
-    body = json.loads(event.body)
-    body["data"]["incident"] = {
-        "id": incident.id,
-        "state": state,
-        "opened_at": rfc3339(incident.opened_at),
-        "problems": ["failed"],
-        "duration_seconds": None,
-    }
-    return replace(event, body=json.dumps(body))
 
 
 @contextlib.asynccontextmanager
@@ -82,13 +71,8 @@ async def resending(*sinks: Scripted) -> AsyncIterator[Kept]:
     async with relaying(*sinks) as house:
         kept = Kept(house)
         resender = Resender(house.store, house.clock)
-        task = asyncio.create_task(resender.run(lambda: kept.records, house.relay.sinks))
-        try:
+        async with running(resender.run(lambda: kept.records, house.relay.sinks)):
             yield kept
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
 
 @in_own_time
@@ -144,10 +128,11 @@ async def test_what_is_open_is_repeated_at_once_after_a_start() -> None:
         await kept.record(1, "opened", "x")
         await kept.record(2, "ongoing", "x")
         records, store = kept.records, kept.house.store
-    async with relaying(second, store=store) as house:
-        task = asyncio.create_task(Resender(store, house.clock).run(lambda: records, house.relay.sinks))
+    async with (
+        relaying(second, store=store) as house,
+        running(Resender(store, house.clock).run(lambda: records, house.relay.sinks)),
+    ):
         await asyncio.sleep(0.1)
-        task.cancel()
     assert second.ids() == [("2", "1")]
 
 

@@ -81,7 +81,7 @@ async def test_a_failure_is_raised_where_the_answer_is_awaited(error: Exception)
     assert calls.tried
 
 
-async def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
+async def test_a_call_whose_answer_is_no_longer_awaited_is_not_made() -> None:
     calls = BackgroundCalls()
     call = add(calls)
     call.answer.cancel()
@@ -91,7 +91,7 @@ async def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
     assert calls.take() is last
 
 
-async def test_a_cancelled_call_cancels_who_waits_for_it() -> None:
+async def test_a_cancelled_call_has_a_cancelled_answer() -> None:
     calls = BackgroundCalls()
     call = add(calls)
     with pytest.raises(asyncio.CancelledError):

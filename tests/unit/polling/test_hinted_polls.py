@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from tests.support.tasks import running
 from tests.unit.delivery.relaying import Clock, in_own_time
-from tests.unit.polling.test_progress import running, store_at_once
+from tests.unit.polling.test_progress import store_at_once
 from watcher.aws.sessions import Sessions
 from watcher.core.model import Snapshot
 from watcher.core.settings import Account, Config, RateLimit, Retry, SinkSettings
@@ -82,64 +83,52 @@ class Polls:
         return await answer
 
 
-def test_a_hint_polls_its_target_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    @in_own_time
-    async def test() -> None:
-        polls = Polls(monkeypatch)
-        async with polls.run():
-            async with asyncio.timeout(1.0):
-                assert await polls.hinted(B)
-            assert polls.asked == [B]
-
-    test()
+@in_own_time
+async def test_a_hint_polls_its_target_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    polls = Polls(monkeypatch)
+    async with polls.run():
+        async with asyncio.timeout(1.0):
+            assert await polls.hinted(B)
+        assert polls.asked == [B]
 
 
-def test_a_failure_of_the_targets_own_is_recorded_and_one_of_the_endpoint_is_not(
+@in_own_time
+async def test_a_failure_of_the_targets_own_is_recorded_and_one_of_the_endpoint_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    @in_own_time
-    async def test() -> None:
-        polls = Polls(monkeypatch)
-        async with polls.run():
-            polls.failure = GONE
-            assert await polls.hinted(A)
-            polls.failure = DOWN
-            assert not await polls.hinted(A)
-
-    test()
-
-
-def test_a_hinted_target_is_the_probe_of_an_unreadable_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    @in_own_time
-    async def test() -> None:
-        polls = Polls(monkeypatch)
+    polls = Polls(monkeypatch)
+    async with polls.run():
+        polls.failure = GONE
+        assert await polls.hinted(A)
         polls.failure = DOWN
-        async with polls.run():
-            async with asyncio.timeout(HINTED_PROBE_SECONDS + 1.0):
-                assert not await polls.hinted(B)
-            assert polls.asked == [B]
-            for target_id in (B, A, B):  # the failures may be those of one target alone
-                async with asyncio.timeout(2 * HINTED_PROBE_SECONDS + 1.0):
-                    assert not await polls.hinted(target_id)
-            assert C in polls.asked
-            polls.failure = None
+        assert not await polls.hinted(A)
+
+
+@in_own_time
+async def test_a_hinted_target_is_the_probe_of_an_unreadable_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    polls = Polls(monkeypatch)
+    polls.failure = DOWN
+    async with polls.run():
+        async with asyncio.timeout(HINTED_PROBE_SECONDS + 1.0):
+            assert not await polls.hinted(B)
+        assert polls.asked == [B]
+        for target_id in (B, A, B):  # the failures may be those of one target alone
             async with asyncio.timeout(2 * HINTED_PROBE_SECONDS + 1.0):
-                assert await polls.hinted(A)
+                assert not await polls.hinted(target_id)
+        assert C in polls.asked
+        polls.failure = None
+        async with asyncio.timeout(2 * HINTED_PROBE_SECONDS + 1.0):
+            assert await polls.hinted(A)
 
-    test()
 
-
-def test_a_flood_of_hints_probes_an_unreadable_endpoint_no_more_often_than_is_set(
+@in_own_time
+async def test_a_flood_of_hints_probes_an_unreadable_endpoint_no_more_often_than_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    @in_own_time
-    async def test() -> None:
-        polls = Polls(monkeypatch)
-        polls.failure = DOWN
-        async with polls.run():
-            for number in range(600):
-                polls.poller.hint(TARGETS[number % 3].id)
-                await asyncio.sleep(0.1)
-            assert 60 / (HINTED_PROBE_SECONDS + 0.2) - 1 <= len(polls.asked) <= 60 / HINTED_PROBE_SECONDS + 1
-
-    test()
+    polls = Polls(monkeypatch)
+    polls.failure = DOWN
+    async with polls.run():
+        for number in range(600):
+            polls.poller.hint(TARGETS[number % 3].id)
+            await asyncio.sleep(0.1)
+        assert 60 / (HINTED_PROBE_SECONDS + 0.2) - 1 <= len(polls.asked) <= 60 / HINTED_PROBE_SECONDS + 1

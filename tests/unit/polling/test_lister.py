@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.support.tasks import running
 from tests.unit.delivery.relaying import Clock, in_own_time, passed
 from watcher.core.kinds import Kind
 from watcher.core.listings import FoundTarget, ListingKey
@@ -86,22 +87,17 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def running(house: House, first: Config) -> AsyncIterator[Lister]:
+async def listing(house: House, first: Config) -> AsyncIterator[Lister]:
     lister = Lister(house.call, house, Clock())
     lister.reconfigure(first)
-    task = asyncio.create_task(lister.run())
-    try:
+    async with running(lister.run()):
         yield lister
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 @in_own_time
 async def test_a_listing_is_made_at_once_and_then_each_interval() -> None:
     house = House()
-    async with running(house, config()):
+    async with listing(house, config()):
         await asyncio.sleep(2 * EVERY + 1)
         assert house.times() == [0, 600, 1200]
 
@@ -109,7 +105,7 @@ async def test_a_listing_is_made_at_once_and_then_each_interval() -> None:
 @in_own_time
 async def test_after_a_restart_a_listing_waits_until_the_last_one_is_old_enough() -> None:
     house = House(last={KEY: Clock().now() - timedelta(seconds=200)})
-    async with running(house, config()):
+    async with listing(house, config()):
         await asyncio.sleep(EVERY)
         assert house.times() == [400]
 
@@ -117,7 +113,7 @@ async def test_after_a_restart_a_listing_waits_until_the_last_one_is_old_enough(
 @in_own_time
 async def test_a_listing_that_is_dated_in_the_future_does_not_postpone_the_next_one() -> None:
     house = House(last={KEY: Clock().now() + timedelta(days=9)})
-    async with running(house, config()):
+    async with listing(house, config()):
         await asyncio.sleep(EVERY + 1)
         assert house.times() == [600]
 
@@ -126,7 +122,7 @@ async def test_a_listing_that_is_dated_in_the_future_does_not_postpone_the_next_
 async def test_a_failed_listing_is_made_again_soon_and_its_reason_is_logged_once() -> None:
     house = House(answers={"codeconnections": [DENIED, DENIED]})
     with capture_logs() as logs:
-        async with running(house, config()) as lister:
+        async with listing(house, config()) as lister:
             await asyncio.sleep(FAILED_SECONDS + 1)
             assert lister.runs()[KEY].error == "AccessDeniedException: no"
             await asyncio.sleep(EVERY)
@@ -138,7 +134,7 @@ async def test_a_failed_listing_is_made_again_soon_and_its_reason_is_logged_once
 @in_own_time
 async def test_a_failed_listing_of_a_short_interval_is_made_again_after_that() -> None:
     house = House(answers={"codeconnections": [DENIED]})
-    async with running(house, config(every=5.0)):
+    async with listing(house, config(every=5.0)):
         await asyncio.sleep(6)
         assert house.times() == [5]
 
@@ -146,7 +142,7 @@ async def test_a_failed_listing_of_a_short_interval_is_made_again_after_that() -
 @in_own_time
 async def test_a_call_that_can_pass_is_retried_within_the_listing() -> None:
     house = House(answers={"codeconnections": [SLOW]})
-    async with running(house, config()) as lister:
+    async with listing(house, config()) as lister:
         await asyncio.sleep(10)
         assert len(house.times()) == 1
         assert lister.runs()[KEY].error == ""
@@ -155,7 +151,7 @@ async def test_a_call_that_can_pass_is_retried_within_the_listing() -> None:
 @in_own_time
 async def test_a_failing_listing_holds_up_no_other() -> None:
     house = House(answers={"proton": [DENIED] * 1000})
-    async with running(house, config(STACKS, TEMPLATES)):
+    async with listing(house, config(STACKS, TEMPLATES)):
         await asyncio.sleep(EVERY + 1)
         assert (house.times(KEY), house.times(OTHER)) == ([0, 600], [])
 
@@ -163,24 +159,21 @@ async def test_a_failing_listing_holds_up_no_other() -> None:
 @pytest.mark.parametrize(
     ("error", "shown"), [(Superseded("another daemon"), "another daemon"), (KeyError("bug"), "a bug")]
 )
-def test_a_listing_that_could_not_be_recorded_is_made_again(error: Exception, shown: str) -> None:
-    @in_own_time
-    async def test() -> None:
-        house = House(refuse=error)
-        async with running(house, config()) as lister:
-            await asyncio.sleep(1)
-            assert shown in lister.runs()[KEY].error
-            house.refuse = None
-            await asyncio.sleep(FAILED_SECONDS)
-            assert len(house.times()) == 1
-
-    test()
+@in_own_time
+async def test_a_listing_that_could_not_be_recorded_is_made_again(error: Exception, shown: str) -> None:
+    house = House(refuse=error)
+    async with listing(house, config()) as lister:
+        await asyncio.sleep(1)
+        assert shown in lister.runs()[KEY].error
+        house.refuse = None
+        await asyncio.sleep(FAILED_SECONDS)
+        assert len(house.times()) == 1
 
 
 @in_own_time
 async def test_another_interval_counts_from_the_last_listing() -> None:
     house = House()
-    async with running(house, config()) as lister:
+    async with listing(house, config()) as lister:
         await asyncio.sleep(100)
         lister.reconfigure(config(every=150))
         await asyncio.sleep(300)
@@ -192,7 +185,7 @@ async def test_another_interval_counts_from_the_last_listing() -> None:
 @in_own_time
 async def test_listings_come_and_go_with_the_configuration_and_the_others_go_on() -> None:
     house = House()
-    async with running(house, config()) as lister:
+    async with listing(house, config()) as lister:
         await asyncio.sleep(100)
         lister.reconfigure(config(STACKS, TEMPLATES))
         await asyncio.sleep(EVERY + 1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.tasks import running
 from watcher.aws.sessions import Sessions
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
@@ -190,22 +190,20 @@ async def test_what_was_recorded_before_a_target_was_forgotten_does_not_come_bac
     recording = [asyncio.create_task(recorder.record(Entry(subject, Record()))) for subject in (A, B)]
     forgetting = asyncio.create_task(recorder.forget([A]))
     later = asyncio.create_task(recorder.record(Entry(C, Record())))
-    running = asyncio.create_task(recorder.run())
-    await asyncio.gather(*recording, forgetting, later)
-    assert set(recorder.records) == {B, C}
-    assert set(await store.records()) == {B, C}
-    running.cancel()
+    async with running(recorder.run()):
+        await asyncio.gather(*recording, forgetting, later)
+        assert set(recorder.records) == {B, C}
+        assert set(await store.records()) == {B, C}
 
 
 async def test_a_target_that_was_forgotten_goes_on_in_sequence() -> None:
     store = MemoryStore()
     first = Recorder(store, SystemClock(), lambda: None, Observers())
-    running = asyncio.create_task(first.run())
-    for subject in (A, B):
-        await first.record(Entry(subject, Record(Known(None, datetime.now(UTC)), 3)))
-    await first.forget([A])
-    assert first.record_of(A) == Record(sequence=3)
-    running.cancel()
+    async with running(first.run()):
+        for subject in (A, B):
+            await first.record(Entry(subject, Record(Known(None, datetime.now(UTC)), 3)))
+        await first.forget([A])
+        assert first.record_of(A) == Record(sequence=3)
     again = Recorder(store, SystemClock(), lambda: None, Observers())
     for _ in range(2):
         await again.load([C], lambda *_: [])
@@ -216,12 +214,9 @@ async def test_a_configuration_that_comes_before_the_first_turn_plans_nothing_tw
     house = House()
     poller = house.poller()
     house.edit(("stacks:", "stacks:\n  - {name: new, account: prod}"))
-    running = asyncio.create_task(poller.run())
-    await asyncio.sleep(0)
-    assert len(poller._planner._schedule._lanes[Lane.SETTLED]) == len(poller._planner._schedule) == 4
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    async with running(poller.run()):
+        await asyncio.sleep(0)
+        assert len(poller._planner._schedule._lanes[Lane.SETTLED]) == len(poller._planner._schedule) == 4
 
 
 async def test_a_failure_of_one_that_has_left_is_no_failure_of_the_one_that_comes_back(house: House) -> None:

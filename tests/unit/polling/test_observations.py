@@ -53,7 +53,9 @@ def told(observation: Observation) -> list[tuple[str, int]]:
          [("connection.available", 7)]),
     ],
 )  # fmt: skip
-def test_a_listing_means_for_a_connection(before: Record, status: str, expected: list[tuple[str, int]]) -> None:
+def test_a_status_of_a_connection_is_an_event_once_unless_it_is_available_at_first_sight(
+    before: Record, status: str, expected: list[tuple[str, int]]
+) -> None:
     target = connection("default", "us-east-1", "arn:aws:c:connection/1", name="github", status=status)
     observation = observe_connection(target, before, minute(3))
     assert observation is not None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
+from tests.support.clocks import SetClock
 from tests.unit.polling.test_by_repository import ID, a_stack, attempt
 from watcher.core.model import EndpointKey, Repository, Snapshot
 from watcher.errors import TargetUnreadable
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
 
 STACKS = [a_stack(name) for name in "abc"]
 GONE = TargetUnreadable("ResourceNotFoundException", "there is no such link")
-
-
-class SetClock:
-    """A clock that a test sets."""
-
-    moment = 1_000_000.0
-
-    def monotonic(self) -> float:
-        return self.moment
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.moment, UTC)
 
 
 class House:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.tasks import running
 from tests.unit.delivery.relaying import HANGS, Clock, Scripted, in_own_time, relaying
 from watcher.aws.sessions import Sessions
 from watcher.core.ports import Entry
@@ -22,7 +22,7 @@ from watcher.sources.codeconnections import stack
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Callable
 
     from watcher.core.model import Snapshot, Target
 
@@ -32,17 +32,6 @@ RETRY = Retry(attempts=2, initial=0.5, maximum=5.0)
 
 async def hang(*_: object, **__: object) -> Any:
     await asyncio.Event().wait()
-
-
-@contextlib.asynccontextmanager
-async def running(work: Awaitable[None]) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 @in_own_time

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tests.support.tasks import running
 from tests.unit.delivery.relaying import Clock, in_own_time, passed
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, SUCCEEDED, Attempt, FirstSeen, Snapshot
@@ -82,12 +82,8 @@ def test_a_superseded_poll_is_made_again_at_once_on_what_is_known_by_then(monkey
         monkeypatch.setattr(endpoint, "fetch", fetch)
         monkeypatch.setattr(endpoint, "admit", endpoint._slots.acquire)
         poller = Poller(endpoint, (TARGET,), config, recorder)
-        tasks = [asyncio.create_task(each) for each in (recorder.run(), poller.run())]
-        await asyncio.sleep(300)
-        for task in tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        async with running(recorder.run()), running(poller.run()):
+            await asyncio.sleep(300)
         (first, superseded), (second, answered) = polls.ended[:2]
         assert (superseded, answered) == (PollOutcome.SUPERSEDED, PollOutcome.ANSWERED)
         assert second - first < 1

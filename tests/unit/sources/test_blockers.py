@@ -124,7 +124,7 @@ def test_texts_are_bounded_and_without_secrets() -> None:
     assert max(map(len, (*blocker.contexts, *blocker.contexts.values()))) <= MAX_CONTEXT_BYTES
 
 
-@pytest.mark.parametrize("kind", [kind for kind in (*KINDS.values(), SERVICE_INSTANCE) if kind.blockers], ids=str)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.blockers], ids=str)
 def test_the_calls_are_those_of_the_service_model(kind: Kind) -> None:
     """Blockers are asked for with the parameters of the call for the status, and `aws` resolves them."""
     assert kind.blockers is not None
