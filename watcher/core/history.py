@@ -12,7 +12,7 @@ from typing import Protocol
 
 from watcher.core.attempts import Line, SeenAttempt, note, parse_line
 from watcher.core.diff import Comparison, Reason
-from watcher.core.incidents import State, Step
+from watcher.core.incidents import IncidentStep, State
 from watcher.core.state import Known
 
 RETENTION_SECONDS = 400 * 86400.0
@@ -92,7 +92,7 @@ def attempt_rows(
     return [AttemptRow(subject, parse_line(line), labels) for line in reversed(after) if line not in before]
 
 
-def incident_row(subject: str, step: Step | None, *, removed: bool) -> list[HistoryRow]:
+def incident_row(subject: str, step: IncidentStep | None, *, removed: bool) -> list[HistoryRow]:
     """Return the row of the incident that an event resolved; none if it resolved none."""
     if step is None or step.state is not State.RESOLVED or step.ended is None:
         return []
