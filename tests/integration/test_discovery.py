@@ -37,11 +37,13 @@ from watcher.stores.dynamodb.store import DynamoStore
 from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from tests.integration.conftest import Watch
     from tests.support.emulators import Emulator
+    from watcher.core.ports import Entry
 
 QUIET = Timeline((Scene(Unsynced()),))
 LISTINGS = 0.1
@@ -360,32 +362,35 @@ async def test_a_daemon_with_rules_alone_is_ready_when_each_endpoint_was_asked()
         assert names(watch) == set()
 
 
-async def test_a_crash_before_a_listing_is_kept_repeats_its_events_with_the_same_ids(
+async def test_a_crash_after_a_listing_was_kept_reports_at_the_next_start_what_it_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = f"sqlite:///{tmp_path / 'watcher.db'}"
-    gone, late = a_subject("gone", absent=(Span(10),)), a_subject("late", absent=(Span(0, 10),))
-    keep = SqliteStore.keep_listing
-    async with simulated(stacks("a", gone, late)) as house:
+    gone = a_subject("gone", absent=(Span(10),))
+    commit, stopped = SqliteStore.commit, asyncio.Event()
+    async with simulated(stacks("a", gone)) as house:
         config = house.config(state=state, shutdown_grace=0.2)
 
-        async def unless_removed(store: SqliteStore, listing: Listing) -> bool:
-            if any(each.missing == MISSES for each in listing.targets):
+        async def unless_removed(store: SqliteStore, entries: Sequence[Entry], now: datetime) -> None:
+            if any(event.type == "watcher.target.removed" for entry in entries for event, _ in entry.events):
+                stopped.set()
                 await asyncio.Event().wait()  # as if the power failed now
-            return await keep(store, listing)
+            await commit(store, entries, now)
 
         with monkeypatch.context() as patched:
-            patched.setattr(SqliteStore, "keep_listing", unless_removed)
+            patched.setattr(SqliteStore, "commit", unless_removed)
             with pytest.raises(StoreError, match="could not be stored within the grace"):  # noqa: PT012  it ends the block
                 async with running(house.simulator, config) as watch:
                     await watch.until(lambda: names(watch) == {"a", "gone"})
+                    watch.show(a_stack("gone"), "FAILED", 1)
+                    await watch.until(lambda: watch.kinds() == ["sync.failed"])
                     house.moment[0] = 10
-                    first = [*await events(watch, "discovered", "removed")]
+                    await watch.until(stopped.is_set)
         async with running(house.simulator, config) as watch:
-            (again,) = await events(watch, "removed")
-            assert (again["subject"], again["id"]) == ("default/us-east-1/stack/gone", first[1]["id"])
-            assert [event["data"]["sequence"] for event in (first[1], again)] == [1, 2]
-            await watch.until(lambda: names(watch) == {"a", "late"})
+            (removed,) = await events(watch, "removed")
+            assert (removed["subject"], removed["data"]["sequence"]) == ("default/us-east-1/stack/gone", 2)
+            assert removed["data"]["incident"]["state"] == "resolved"
+            assert names(watch) == {"a"}
 
 
 async def test_daemons_of_one_table_watch_what_either_finds_and_each_event_comes_once(

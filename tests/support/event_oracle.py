@@ -26,11 +26,6 @@ _SCHEMA = Draft202012Validator(event_schema(KINDS))
 
 REMOVED = "watcher.target.removed"
 
-LISTED = frozenset(
-    {"watcher.target.discovered", REMOVED, "watcher.connection.unavailable", "watcher.connection.available"}
-)
-"""The types of events that a listing causes."""
-
 
 class NotConservedError(AssertionError):
     """Something was lost, torn, reordered, changed or made up."""
@@ -185,9 +180,8 @@ def _fault(event: str) -> str | None:
 def _first_arrivals(arrived: Sequence[Event]) -> dict[str, list[Event]]:
     """Each event when it first arrived, by subject; a repeat must be the same in every byte that matters.
 
-    Two things may be reported again under the same id by a later event: the state of a target that was removed and
-    found again, since it is first observed again; and what a listing caused, when the run ended before it had kept the
-    listing itself.
+    One thing may be reported again under the same id by a later event: the state of a target that was removed and found
+    again, since it is first observed again.
     """
     by_place: dict[tuple[str, int], Event] = {}
     by_life: dict[tuple[str, int], Event] = {}
@@ -196,7 +190,7 @@ def _first_arrivals(arrived: Sequence[Event]) -> dict[str, list[Event]]:
     for event in arrived:
         subject = event["subject"]
         place, life = (subject, event["data"]["sequence"]), (event["id"], removals[subject])
-        same = by_place.get(place) or (None if event["type"] in LISTED else by_life.get(life))
+        same = by_place.get(place) or by_life.get(life)
         if same is None:
             by_place[place] = by_life[life] = event
             removals[subject] += event["type"] == REMOVED

@@ -6,9 +6,10 @@ several daemons watch, another one may have been quicker; that is over when the 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tests.support.event_oracle import LISTED, REMOVED, Fact, NotConservedError, facts_of, judge, same_as_kept
+from tests.support.event_oracle import REMOVED, Fact, NotConservedError, facts_of, judge, same_as_kept
 from tests.support.random_worlds import FINISHED, _at, _fact
 from tests.support.reach_witness import CONNECTIONS, MISSES, STACKS
 from watcher.core.connections import AVAILABLE
@@ -80,6 +81,9 @@ class ReachOracle:
             for course in courses.get(subject, ()):
                 _in_order(subject, events, course)
         same_as_kept(first, kept)
+        found = Counter(event["id"] for event in kept if event["type"] in (DISCOVERED, REMOVED))
+        if repeated := [id_ for id_, times in found.items() if times > 1]:
+            raise NotConservedError(f"what a listing found was recorded more than once: {repeated}")
         return len(must)
 
     def kinds(self) -> set[str]:
@@ -195,12 +199,11 @@ class ReachOracle:
 def _in_order(subject: str, events: Iterable[Event], course: Sequence[Fact]) -> None:
     """Hold what arrived of a subject against the order in which it happened.
 
-    What a listing caused may be reported twice in a row; so may the last state of a target that was removed and found
-    again.
+    The last state of a target that was removed and found again may be reported twice in a row.
     """
     last, again = -1, False
     for event in events:
-        again = again or event["type"] in LISTED
+        again = again or event["type"] in (DISCOVERED, REMOVED)
         for fact in reported([event]):
             if fact in course:
                 place = course.index(fact)

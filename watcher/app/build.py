@@ -60,7 +60,14 @@ def build(
     polling = PollerManager(to_poll, sessions, recorder, may_poll, discovery)
     if store.shards is not None:
         membership = Membership(
-            store.shards, tenure, lambda: daemon.config, polling, recorder, relay, refresh=discovery.refresh
+            store.shards,
+            tenure,
+            lambda: daemon.config,
+            polling,
+            recorder,
+            relay,
+            refresh=discovery.refresh,
+            leaving=discovery.leaving,
         )
     hints = HintReaders(lambda: daemon.config, sessions, polling, polling.list_soon, observer, clock)
     daemon = RunningDaemon(config, clock, reader, recorder, polling, hints, relay, membership, discovery)

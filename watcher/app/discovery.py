@@ -1,12 +1,12 @@
 """Watches what discovery finds: keeps the listings, records their events, and changes the targets of the daemon.
 
-A crash at any moment loses no event: those of a listing are recorded before the listing is kept. After a crash in
-between, the next listing has the same changes, and they are recorded again, as events with the same ids.
+The order survives a crash at any moment. A listing is kept first, and says which events it owes; then they are
+recorded, and then what it removed is forgotten. After a crash in between, the next start continues there.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,25 +16,25 @@ import structlog
 from watcher.app.view import RunningDaemon
 from watcher.config.reloader import difference
 from watcher.core.discovery import (
-    ListingChange,
     Selection,
     Site,
     compare,
     discovered,
     is_present,
+    owed_events,
     selections,
+    settled,
     sites,
     with_discovered,
 )
-from watcher.core.events import discovery_event
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Target
-from watcher.core.ports import Entry, Store
+from watcher.core.ports import Store
 from watcher.core.settings import Config
-from watcher.core.state import forgotten
 from watcher.errors import StoreError, Superseded
 from watcher.observability.daemon_view import ListingStatus, TargetStatus
-from watcher.polling.observations import Observation, entry_of, observe_connection
+from watcher.polling.discoveries import record_discoveries
+from watcher.polling.observations import entry_of, observe_connection
 from watcher.polling.recorder import Recorder
 from watcher.polling.removals import forget_removed
 
@@ -84,7 +84,18 @@ class Discovery:
 
     def completed_at(self, key: ListingKey) -> datetime | None:
         listing = self.listings.get(key)
-        return listing.completed_at if listing else None
+        return listing.completed_at if listing and not self._owes(key) else None
+
+    def leaving(self) -> frozenset[str]:
+        """Return the targets whose removal by a listing may not be recorded yet: their states are needed for that."""
+        config = self._daemon().config
+        owed = (each for key in self.listings for each in owed_events(config, key, self.listings))
+        return frozenset(target.id for target, found in owed if not is_present(found))
+
+    async def report(self, key: ListingKey) -> None:
+        async with self.changing:
+            if self._owes(key):
+                await self._settle(key)
 
     async def complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
         try:
@@ -96,25 +107,45 @@ class Discovery:
 
     async def _complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
         async with self.changing:
-            daemon, before = self._daemon(), self.listings.get(key)
-            config = daemon.config
-            if key not in config.listings:
+            daemon = self._daemon()
+            if key not in daemon.config.listings:
                 return  # its rule left the configuration meanwhile
-            change = compare(before, key, found, daemon.clock.now(), config.state_retention)
-            site = Site(key.account, key.region, config.listings[key].kind.name)
-            listings = {**self.listings, key: change.listing}
-            selected = {**self.selections, **selections(config, listings, [site])}
-            try:
-                await self._record(config, change, self.selections[site], selected[site])
-                await self._record_statuses(config, change.listing, selected[site])
-                await self._recorder.keep_listing(change.listing)
-                self.listings = listings
-                self._select(selected)
-            finally:
-                await self._put(config, with_discovered(config, self.selections.values()))
+            if self._owes(key):
+                await self._settle(key)
+            config, before, kind = daemon.config, self.listings.get(key), daemon.config.listings[key].kind
+
+            def reported(each: FoundTarget) -> int:
+                return self._recorder.record_of(kind.target(key.account, key.region, dict(each.identity)).id).discovery
+
+            listing = compare(before, key, found, daemon.clock.now(), config.state_retention, reported)
+            await self._recorder.keep_listing(listing)
+            self.listings = {**self.listings, key: listing}
+            site = Site(key.account, key.region, kind.name)
+            self._select({**self.selections, **selections(config, self.listings, [site])})
+            await self._settle(key)
+            await self._record_statuses(config, listing, self.selections[site])
         if before is None:
-            watched = sum(str(target.kind) == key.kind for target in selected[site].targets)
+            watched = sum(str(target.kind) == key.kind for target in self.selections[site].targets)
             log.info("listing.completed", listing=str(key), targets=len(found), watched=watched)
+
+    def _owes(self, key: ListingKey) -> bool:
+        listing = self.listings.get(key)
+        return listing is not None and any(each.owed for each in listing.targets)
+
+    async def _settle(self, key: ListingKey) -> None:
+        """Record the events that a listing owes, and watch what the rules select."""
+        daemon, config = self._daemon(), self._daemon().config
+        owed = owed_events(config, key, self.listings)
+        removed = {target.id for target, found in owed if not is_present(found)}
+        try:
+            if removed:
+                daemon.watch(replace(config, targets=tuple(each for each in config.targets if each.id not in removed)))
+                await self._recorder.drop(())  # what their last polls returned is recorded before
+            if owed:
+                await record_discoveries(self._recorder, config, owed)
+            self.listings = {**self.listings, key: settled(self.listings[key])}
+        finally:
+            await self._put(config, with_discovered(config, self.selections.values()))
 
     async def refresh(self) -> None:
         """Read the listings that other daemons on the table have made since the last call, and watch what they have.
@@ -135,7 +166,8 @@ class Discovery:
     def target_status(self, target: Target, *, here: bool) -> TargetStatus:
         """Return when a target that is not polled was listed; `here`: whether this daemon lists it."""
         key = ListingKey(target.account, target.region, str(target.kind))
-        completed, plan = self.completed_at(key), self._daemon().config.listings.get(key)
+        listing, plan = self.listings.get(key), self._daemon().config.listings.get(key)
+        completed = listing.completed_at if listing else None
         following = None if completed is None or plan is None else completed + timedelta(seconds=plan.every)
         return TargetStatus(completed, completed, following, failures=0, polled_here=here)
 
@@ -182,59 +214,30 @@ class Discovery:
                     )
         self.selections = selected
 
-    async def _record(self, config: Config, change: ListingChange, before: Selection, after: Selection) -> None:
-        """Record the events of what a listing adds to the selection of a site, and of what it removes."""
-        kind = change.listing.key.kind
-        new, gone = ({each.identity: each.times for each in targets} for targets in (change.appeared, change.removed))
-        found = [each for each in after.targets if str(each.kind) == kind and each.identity in new]
-        removed = [each for each in before.targets if str(each.kind) == kind and each.identity in gone]
-        await self._record_events(config, [(target, new[target.identity]) for target in found], removed=False)
-        if removed:
-            ids = {target.id for target in removed}
-            self._daemon().watch(replace(config, targets=tuple(each for each in config.targets if each.id not in ids)))
-            await self._recorder.drop(())  # what their last polls returned is recorded before
-            await self._record_events(config, [(target, gone[target.identity]) for target in removed], removed=True)
-
-    async def _record_events(self, config: Config, targets: Iterable[tuple[Target, int]], *, removed: bool) -> None:
-        now = self._daemon().clock.now()
-        entries = []
-        for target, times in targets:
-            log.info("target.removed" if removed else "target.discovered", target=target.id)
-            before = self._recorder.record_of(target.id)
-            record = replace(before, sequence=before.sequence + 1)
-            record = forgotten(record) if removed else record
-            event = discovery_event(target, removed=removed, times=times, sequence=record.sequence, now=now)
-            entries.append(self._entry(config, target, Observation(record, (event,)), now))
-        await asyncio.gather(*map(self._recorder.record, entries))
-
     async def _record_statuses(self, config: Config, listing: Listing, selection: Selection) -> None:
         """Record what a listing says of the targets that are not polled."""
         now = self._daemon().clock.now()
         shown = {each.identity for each in listing.targets if not each.missing}
         entries = []
         for target in selection.targets:
+            before = self._recorder.record_of(target.id)
             if not target.kind.polled and target.identity in shown:
-                observation = observe_connection(target, self._recorder.record_of(target.id), now)
+                observation = observe_connection(target, before, now)
                 if observation is not None:
-                    entries.append(self._entry(config, target, observation, now))
+                    labels = target.labels
+                    made = entry_of(target.id, before, observation, now, labels=labels, config=config, traceparent=None)
+                    entries.append(made)
         await asyncio.gather(*map(self._recorder.record, entries))
 
-    def _entry(self, config: Config, target: Target, observation: Observation, now: datetime) -> Entry:
-        return entry_of(
-            target.id,
-            self._recorder.record_of(target.id),
-            observation,
-            now,
-            labels=target.labels,
-            config=config,
-            traceparent=None,
-        )
-
     async def _put(self, before: Config, config: Config) -> None:
-        """Put a configuration with other discovered targets than `before` into force, and forget those that left."""
+        """Put a configuration with other discovered targets than `before` into force, and forget those that left.
+
+        Those that are `leaving` are forgotten when that is reported.
+        """
         daemon = self._daemon()
         if config.targets != daemon.config.targets:
             daemon.watch(config)
         if config.targets != before.targets:
-            gone = daemon.mine(difference(before, config).forgotten)
+            leaving = self.leaving()
+            gone = daemon.mine(each for each in difference(before, config).forgotten if each not in leaving)
             await forget_removed(self._recorder, config, gone, before.targets_by_id)

@@ -140,7 +140,8 @@ class App:
             if self._membership is None:
                 now = self.view.clock.now()
                 await self.recorder.load(
-                    config.subjects, lambda records, gone: removal_entries(config, records, gone, now, {})
+                    config.subjects | self.discovery.leaving(),
+                    lambda records, gone: removal_entries(config, records, gone, now, {}),
                 )
             await self._open_with_retries(lambda: self.sink_changes.update_store(config.sinks), stop)
             if self.reader is not self.store:

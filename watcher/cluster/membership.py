@@ -49,10 +49,12 @@ class Membership:
         relay: Relay,
         *,
         refresh: Callable[[], Awaitable[None]] = _nothing,
+        leaving: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force.
 
-        `refresh` brings the targets that other daemons discovered into `config`.
+        `refresh` brings the targets that other daemons discovered into `config`. `leaving` returns those that a listing
+        removed, and that are forgotten when this was reported.
         """
         self.held: frozenset[int] = frozenset()
         self._shards = shards
@@ -62,6 +64,7 @@ class Membership:
         self._recorder = recorder
         self._relay = relay
         self._refresh = refresh
+        self._leaving = leaving
         me = uuid4().hex
         self.keeper = LeaseKeeper(me, shards.leases(me), self, tenure, count=shards.count, term=shards.term)
 
@@ -106,7 +109,7 @@ class Membership:
         await self._refresh()
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
         self._recorder.adopt(known)
-        if gone := known.keys() - self._config().subjects:
+        if gone := known.keys() - self._config().subjects - {*self._leaving()}:
             await forget_removed(self._recorder, self._config(), gone)
         self.held |= loaded.keys()
         self._polling.reconfigure(self.restricted(self._config()), taken_over=True)

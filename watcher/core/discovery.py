@@ -1,6 +1,7 @@
 """Which targets discovery watches: what a listing changes, and which of the found targets the rules select. Pure.
 
-1. A listing is of one account, region and kind. Only a complete one counts; a failed one changes nothing.
+1. A listing is of one account, region and kind. Only a complete one counts; a failed one changes nothing. It is kept
+   first, and says of which targets an event is owed: a record has the number of the last one, so none is repeated.
 2. What the first complete listing finds is no event; a target found later is `watcher.target.discovered`.
 3. A target that `MISSES` complete listings in a row do not show is `watcher.target.removed`. Until then it is watched.
 4. A target that the configuration names is watched as configured there, and does not count towards a `limit`.
@@ -8,7 +9,7 @@
    and region, the first by name are watched; those left out are not tried with later rules.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -24,55 +25,60 @@ MISSES = 3
 """How many complete listings in a row must miss a target before it is removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListingChange:
-    """What a complete listing changes."""
-
-    listing: Listing
-    appeared: tuple[FoundTarget, ...] = ()
-    """Targets that were not known, or had been removed; empty for the first listing."""
-    removed: tuple[FoundTarget, ...] = ()
-
-
 def compare(
-    before: Listing | None, key: ListingKey, found: Iterable[FoundTarget], now: datetime, retention: float
-) -> ListingChange:
-    """Return what a complete listing changes; `before`: the last one, None: this is the first.
+    before: Listing | None,
+    key: ListingKey,
+    found: Iterable[FoundTarget],
+    now: datetime,
+    retention: float,
+    reported: Callable[[FoundTarget], int],
+) -> Listing:
+    """Return the listing that follows a complete one.
 
-    A removed target is remembered for `retention` seconds, so that its events are not mistaken for earlier ones when it
-    is found again.
+    Args:
+        before: the last one; None: this is the first.
+        key: what they are of.
+        found: everything that AWS listed.
+        now: when that was complete.
+        retention: the seconds for which a removed target is remembered.
+        reported: the number of a target's last event (`event_number`). It is asked for those that the last listing does
+            not have: a listing that was deleted, or no longer remembers them, counted the events.
     """
     known = {each.identity: each for each in before.targets} if before else {}
     seen = {each.identity: each for each in found}
     targets: list[FoundTarget] = []
-    appeared: list[FoundTarget] = []
-    removed: list[FoundTarget] = []
     for each in seen.values():
         was = known.get(each.identity)
         is_new = was is None or not is_present(was)
-        current = replace(each, times=1 if was is None else was.times + is_new)
-        targets.append(current)
-        if is_new and before is not None:
-            appeared.append(current)
+        owed = is_new and before is not None
+        times = was.times + is_new if was else 1 + (reported(each) + owed) // 2
+        targets.append(replace(each, times=times, owed=owed))
     for was in known.values():
         if was.identity in seen:
             continue
         since = was.missing_since or now
         if is_present(was):
             missed = replace(was, missing=was.missing + 1, missing_since=since)
-            targets.append(missed)
-            if not is_present(missed):
-                removed.append(missed)
+            targets.append(replace(missed, owed=not is_present(missed)))
         elif now - since <= timedelta(seconds=retention):
-            targets.append(was)
+            targets.append(replace(was, owed=False))
     targets.sort(key=lambda each: each.identity)
-    listing = Listing(key, now, tuple(targets), follows=before.completed_at if before else None)
-    return ListingChange(listing, tuple(appeared), tuple(removed))
+    return Listing(key, now, tuple(targets), follows=before.completed_at if before else None)
+
+
+def event_number(found: FoundTarget) -> int:
+    """Return the number of a target's last event: 1 if it was found, 2 if it was then removed, and so on."""
+    return 2 * found.times - is_present(found)
 
 
 def is_present(found: FoundTarget) -> bool:
     """Return whether a target of a listing still counts as existing."""
     return found.missing < MISSES
+
+
+def was_present(found: FoundTarget) -> bool:
+    """Return whether a target counted as existing before its listing."""
+    return is_present(found) is not found.owed
 
 
 class Site(NamedTuple):
@@ -99,13 +105,19 @@ def sites(config: Config) -> dict[Site, list[ListingKey]]:
     return found
 
 
-def select(config: Config, site: Site, listings: Mapping[ListingKey, Listing], listed: Collection[str]) -> Selection:
-    """Return what the rules select at a site; `listed`: the ids of the targets that the configuration names."""
+def select(
+    config: Config,
+    site: Site,
+    listings: Mapping[ListingKey, Listing],
+    listed: Collection[str],
+    exists: Callable[[FoundTarget], bool] = is_present,
+) -> Selection:
+    """Return what the rules select at a site of what `exists`; `listed`: the ids of what the configuration names."""
     rules = [rule for rule in config.discover if rule.kinds[0].name == site.kind and site[:2] in rule.places]
     chosen: dict[int, list[tuple[str, Target]]] = {}
     for kind in rules[0].kinds:
         listing = listings.get(ListingKey(site.account, site.region, str(kind)))
-        for found in filter(is_present, listing.targets if listing else ()):
+        for found in filter(exists, listing.targets if listing else ()):
             name = name_of(kind, found)
             index = next((at for at, rule in enumerate(rules) if _selects(rule, name, found)), None)
             if index is not None:
@@ -127,8 +139,34 @@ def selections(
     config: Config, listings: Mapping[ListingKey, Listing], of: Iterable[Site] | None = None
 ) -> dict[Site, Selection]:
     """Return what the rules select from `listings` at some sites (None: at all)."""
-    listed = {target.id for target in config.targets if target.found is None}
+    listed = _listed(config)
     return {site: select(config, site, listings, listed) for site in (sites(config) if of is None else of)}
+
+
+def owed_events(
+    config: Config, key: ListingKey, listings: Mapping[ListingKey, Listing]
+) -> list[tuple[Target, FoundTarget]]:
+    """Return the targets of a listing of which an event is owed: those that the rules select now, or did until then."""
+    owed = {each.identity: each for each in listings[key].targets if each.owed} if key in listings else {}
+    if not owed:
+        return []
+    site, listed = Site(key.account, key.region, config.listings[key].kind.name), _listed(config)
+    events = []
+    for exists in (is_present, was_present):
+        for target in select(config, site, listings, listed, exists).targets:
+            found = owed.get(target.identity) if str(target.kind) == key.kind else None
+            if found is not None and is_present(found) is (exists is is_present):
+                events.append((target, found))
+    return events
+
+
+def settled(listing: Listing) -> Listing:
+    """Return a listing that owes no event."""
+    return replace(listing, targets=tuple(replace(each, owed=False) if each.owed else each for each in listing.targets))
+
+
+def _listed(config: Config) -> set[str]:
+    return {target.id for target in config.targets if target.found is None}
 
 
 def discovered(config: Config, listings: Mapping[ListingKey, Listing]) -> Config:

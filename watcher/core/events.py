@@ -11,7 +11,8 @@ daemon, or by one whose state was lost.
 - `watcher.connection.*`: the connection's ARN, the event's type, the status, and how many times the connection has
   taken it. A connection that several accounts share is the same in all of them.
 - `watcher.*.unreadable` and `.readable`: the subject, the event's type, and when the first of the failures was.
-- `watcher.target.discovered`, `.removed`: the target's id, the event's type, and which time it was found.
+- `watcher.target.discovered`, `.removed`: the target's id, the event's type, and which time it was found; the record
+  of the target continues to count when its rule leaves the configuration and comes back.
 - `watcher.target.removed`, `watcher.endpoint.removed` of what left the configuration: the subject, the event's type,
   and the id of the incident that it ends.
 - `watcher.test`: a new id each time, since nothing has happened.

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from watcher.core.model import parse_rfc3339, rfc3339
-from watcher.util.shapes import Each, Nullable, check, is_time, parse
+from watcher.util.shapes import Each, Nullable, Optional, check, is_time, parse
 
 
 class ListingKey(NamedTuple):
@@ -45,6 +45,8 @@ class FoundTarget:
     """How many complete listings in a row did not show it."""
     missing_since: datetime | None = None
     """When the first of these was complete."""
+    owed: bool = False
+    """Whether this listing found it anew, or removed it: its event may not be recorded yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def targets_to_json(targets: tuple[FoundTarget, ...]) -> list[dict[str, Any]]:
             "times": target.times,
             "missing": target.missing,
             "missing_since": None if target.missing_since is None else rfc3339(target.missing_since),
+            **({"owed": True} if target.owed else {}),
         }
         for target in targets
     ]
@@ -100,11 +103,12 @@ def targets_from_json(form: Any, key: ListingKey) -> tuple[FoundTarget, ...]:
             times=each["times"],
             missing=each["missing"],
             missing_since=None if each["missing_since"] is None else parse_rfc3339(each["missing_since"]),
+            owed=each.get("owed", False),
         )
         for each in form
     )
 
 
 _TARGETS = Each(list, {"identity": Each(dict, str), "facts": Each(dict, str), "times": int, "missing": int,
-                       "missing_since": Nullable(is_time)})  # fmt: skip
+                       "missing_since": Nullable(is_time), "owed": Optional(bool)})  # fmt: skip
 """The form of the targets; other keys are allowed, since a later version may add some."""

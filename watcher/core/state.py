@@ -123,13 +123,15 @@ class Record:
     connection: KnownConnection | None = None
     """The status of a connection, whose `known` stays None."""
     incident: Incident | None = None
+    discovery: int = 0
+    """The number of its last event of discovery (`core.discovery.event_number`); 0: there was none."""
     recent: tuple[Line, ...] = ()
     """The last attempts of a target that were seen, the newest first (`core.attempts`)."""
 
 
 def forgotten(record: Record) -> Record:
-    """Return what is kept of a subject that left the configuration: if it comes back, its sequence continues."""
-    return Record(sequence=record.sequence)
+    """Return what is kept of a subject that left the configuration: if it comes back, what is counted continues."""
+    return Record(sequence=record.sequence, discovery=record.discovery)
 
 
 def attempt_to_json(attempt: Attempt) -> dict[str, Any]:
@@ -162,7 +164,8 @@ def load(text: str, subject: str = "") -> Record:
     if isinstance(form.get("known"), dict):
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
     has_incident, has_recent = "incident" in form, "recent" in form
-    form = {"blockers": [], "connection": None, "incident": None, "recent": [], **form}  # added to form 1 later
+    added: dict[str, Any] = {"blockers": [], "connection": None, "incident": None, "discovery": 0, "recent": []}
+    form = added | form  # they were added to form 1 later
     if isinstance(form["incident"], dict):
         form["incident"].setdefault("told", None)
         form["incident"].setdefault("held", [])

@@ -34,7 +34,14 @@ class Listings(Protocol):
     """What is done with the listings."""
 
     def completed_at(self, key: ListingKey) -> datetime | None:
-        """Return when a listing was last complete; None: never."""
+        """Return when a listing was last complete; None: never, or it owes events: another is made at once."""
+
+    async def report(self, key: ListingKey) -> None:
+        """Record what the last complete listing owes, as when a daemon ended before it had recorded all.
+
+        Raises:
+            Superseded: another daemon records it.
+        """
 
     async def complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
         """Record a complete listing, and watch what it found.
@@ -154,6 +161,7 @@ class Lister:
 
         before, error = job.run, ""
         try:
+            await self._listings.report(key)
             await self._listings.complete(key, await plan.listing(ask))
         except (PollFailed, Superseded) as failure:
             error = str(failure)

@@ -15,7 +15,15 @@ from datetime import datetime, timedelta
 
 from watcher.core import blockers, connections
 from watcher.core.diff import Comparison, diff
-from watcher.core.events import Event, blocker_event, connection_event, outage_event, removal_event, sync_event
+from watcher.core.events import (
+    Event,
+    blocker_event,
+    connection_event,
+    discovery_event,
+    outage_event,
+    removal_event,
+    sync_event,
+)
 from watcher.core.history import HistoryRow, attempt_rows, incident_row, recent_after
 from watcher.core.incidents import BEGUN_BY, State, steps
 from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
@@ -103,6 +111,19 @@ def observe_recovery(
     sequence = before.sequence + 1
     event = outage_event(subject, before.outage, sequence=sequence, now=now, over=True, targets=targets)
     return Observation(replace(before, outage=None, sequence=sequence), (event,))
+
+
+def observe_discovery(
+    target: Target, before: Record, number: int, *, times: int, removed: bool, now: datetime
+) -> Observation:
+    """Return what it means that discovery found a target for the n-th of `times`, or removed it; `number`: its event's.
+
+    A removed target is first observed again when it is found again.
+    """
+    sequence = before.sequence + 1
+    event = discovery_event(target, removed=removed, times=times, sequence=sequence, now=now)
+    record = replace(before, sequence=sequence, discovery=number)
+    return Observation(forgotten(record) if removed else record, (event,))
 
 
 def observe_removal(subject: Target | EndpointKey, before: Record, now: datetime) -> Observation | None:

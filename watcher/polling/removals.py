@@ -4,7 +4,7 @@ The event is recorded before the state is forgotten: after a crash in between, t
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -21,7 +21,51 @@ from watcher.sources.subjects import parse_subject
 log = structlog.get_logger()
 
 TRIES = 3
-"""How often a removal is recorded that another daemon superseded; after that it is that daemon's to record."""
+"""How often an entry is recorded that another change superseded; after that it is another daemon's to record."""
+
+
+async def record_all(
+    recorder: Recorder, subjects: Collection[str], entry: Callable[[str, datetime], Entry | None]
+) -> Sequence[str]:
+    """Record an entry for each subject, again while another change supersedes it; returns those that stayed so.
+
+    `entry` returns what to record of a subject now; None: nothing.
+    """
+    remaining = [*subjects]
+    for _ in range(TRIES):
+        now = recorder.clock.now()
+        entries = [made for subject in remaining if (made := entry(subject, now)) is not None]
+        outcomes = await asyncio.gather(*map(recorder.record, entries), return_exceptions=True)
+        remaining = []
+        for made, outcome in zip(entries, outcomes, strict=True):
+            if isinstance(outcome, Superseded):
+                remaining.append(made.subject)
+            elif outcome is not None:
+                raise outcome
+        if not remaining:
+            break
+    return remaining
+
+
+def removal_entry(
+    config: Config, record: Record | None, subject: str, now: datetime, before: Mapping[str, Target]
+) -> Entry | None:
+    """Return the entry that ends the open incident of a subject that left the configuration; None: it has none.
+
+    The arguments are as for `removal_entries`; `record`: what is known of the subject.
+    """
+    if record is None or record.incident is None:
+        return None
+    about = before.get(subject) or parse_subject(subject, record.incident.labels)
+    if about is None or (observation := observe_removal(about, record, now)) is None:
+        return None
+    labels: Mapping[str, str] = {}
+    if isinstance(about, Target):
+        labels = about.labels
+        log.info("target.removed", target=subject, problems=record.incident.problems)
+    else:
+        log.info("endpoint.removed", endpoint=subject, problems=record.incident.problems)
+    return entry_of(subject, record, observation, now, labels=labels, config=config, traceparent=None)
 
 
 def removal_entries(
@@ -36,21 +80,8 @@ def removal_entries(
         now: when they are reported.
         before: the targets of the configuration before. Of others only the id and the labels are known.
     """
-    entries = []
-    for subject in gone:
-        record = records.get(subject)
-        if record is None or record.incident is None:
-            continue
-        about = before.get(subject) or parse_subject(subject, record.incident.labels)
-        if about is not None and (observation := observe_removal(about, record, now)) is not None:
-            labels: Mapping[str, str] = {}
-            if isinstance(about, Target):
-                labels = about.labels
-                log.info("target.removed", target=subject, problems=record.incident.problems)
-            else:
-                log.info("endpoint.removed", endpoint=subject, problems=record.incident.problems)
-            entries.append(entry_of(subject, record, observation, now, labels=labels, config=config, traceparent=None))
-    return entries
+    entries = (removal_entry(config, records.get(subject), subject, now, before) for subject in gone)
+    return [entry for entry in entries if entry is not None]
 
 
 async def forget_removed(
@@ -67,17 +98,9 @@ async def forget_removed(
     if not gone:
         return
     await recorder.drop(())  # what the last polls returned is recorded before
-    remaining = set(gone)
-    for _ in range(TRIES):
-        now = recorder.clock.now()
-        entries = removal_entries(config, recorder.records, remaining, now, before or {})
-        outcomes = await asyncio.gather(*(recorder.record(entry) for entry in entries), return_exceptions=True)
-        remaining = set()
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            if isinstance(outcome, Superseded):
-                remaining.add(entry.subject)
-            elif outcome is not None:
-                raise outcome
-        if not remaining:
-            break
+
+    def entry(subject: str, now: datetime) -> Entry | None:
+        return removal_entry(config, recorder.records.get(subject), subject, now, before or {})
+
+    remaining = await record_all(recorder, gone, entry)
     await recorder.forget([subject for subject in gone if subject not in remaining])

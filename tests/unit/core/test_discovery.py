@@ -10,7 +10,19 @@ import pytest
 
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
-from watcher.core.discovery import MISSES, Selection, Site, compare, select, sites, with_discovered
+from watcher.core.discovery import (
+    MISSES,
+    Selection,
+    Site,
+    compare,
+    event_number,
+    is_present,
+    owed_events,
+    select,
+    settled,
+    sites,
+    with_discovered,
+)
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Repository
 from watcher.core.settings import DiscoverRule
@@ -20,7 +32,6 @@ from watcher.sources.proton import REPOSITORY as PROTON_REPOSITORY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.core.discovery import ListingChange
     from watcher.core.settings import Config
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -38,13 +49,17 @@ def names(targets: Iterable[FoundTarget]) -> str:
     return "".join(dict(each.identity)["name"] for each in targets)
 
 
-def series(*listings: str) -> list[ListingChange]:
-    """What each of these complete listings changes; each has the names of its targets, and is a minute later."""
-    changes: list[ListingChange] = []
+def following(before: Listing | None, *targets: FoundTarget, now: datetime = NOW, reported: int = 0) -> Listing:
+    return compare(before, KEY, targets, now, DAY, lambda _: reported)
+
+
+def series(*listings: str) -> list[Listing]:
+    """The listings that follow each other; each has the names of its targets, and is a minute later."""
+    made: list[Listing] = []
     for at, listed in enumerate(listings):
-        before = changes[-1].listing if changes else None
-        changes.append(compare(before, KEY, map(found, listed), NOW + timedelta(minutes=at), DAY))
-    return changes
+        before = made[-1] if made else None
+        made.append(following(before, *map(found, listed), now=NOW + timedelta(minutes=at)))
+    return made
 
 
 @pytest.mark.parametrize(
@@ -67,37 +82,55 @@ def series(*listings: str) -> list[ListingChange]:
 def test_the_last_listing_of_a_series_changes_what_its_case_says(
     listings: list[str], appeared: str, removed: str
 ) -> None:
-    last = series(*listings)[-1]
-    assert (names(last.appeared), names(last.removed)) == (appeared, removed)
+    owed = [each for each in series(*listings)[-1].targets if each.owed]
+    assert names(each for each in owed if is_present(each)) == appeared
+    assert names(each for each in owed if not is_present(each)) == removed
 
 
 def test_each_time_that_a_target_is_found_again_counts() -> None:
     gone = [""] * MISSES
-    changes = series("a", *gone, "a", *gone, "a")
-    assert [each.times for change in changes for each in change.removed] == [1, 2]
-    assert [each.times for change in changes for each in change.appeared] == [2, 3]
+    owed = [each for listing in series("a", *gone, "a", *gone, "a") for each in listing.targets if each.owed]
+    assert [each.times for each in owed] == [1, 2, 2, 3]
+    assert [event_number(each) for each in owed] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("first", "reported", "number"),
+    [
+        (True, 0, 1),
+        (True, 1, 1),
+        (True, 2, 3),
+        (False, 0, 1),
+        (False, 1, 3),
+        (False, 2, 3),
+    ],
+)
+def test_what_a_listing_does_not_know_any_more_continues_with_the_reported_events(
+    *, first: bool, reported: int, number: int
+) -> None:
+    (again,) = following(None if first else Listing(KEY, NOW), found("a"), reported=reported).targets
+    assert (event_number(again), again.owed) == (number, not first)
 
 
 def test_a_removed_target_is_remembered_for_the_retention() -> None:
-    gone = series("a", *[""] * MISSES)[-1].listing
+    gone = settled(series("a", *[""] * MISSES)[-1])
     (remembered,) = gone.targets
     assert remembered.missing == MISSES
     since = NOW + timedelta(minutes=1)
     assert remembered.missing_since == since
-    kept = compare(gone, KEY, [], since + timedelta(seconds=DAY), DAY)
-    assert kept.listing.targets == gone.targets
-    assert compare(gone, KEY, [], since + timedelta(seconds=DAY + 1), DAY).listing.targets == ()
+    assert following(gone, now=since + timedelta(seconds=DAY)).targets == gone.targets
+    assert following(gone, now=since + timedelta(seconds=DAY + 1)).targets == ()
 
 
 def test_what_aws_says_of_a_target_is_that_of_the_last_listing_that_shows_it() -> None:
-    first = compare(None, KEY, [found("a", branch="main")], NOW, DAY).listing
-    moved = compare(first, KEY, [found("a", branch="release")], NOW, DAY).listing
-    missed = compare(moved, KEY, [], NOW, DAY).listing
+    first = following(None, found("a", branch="main"))
+    moved = following(first, found("a", branch="release"))
+    missed = following(moved)
     assert [each.facts for listing in (moved, missed) for each in listing.targets] == [{"branch": "release"}] * 2
 
 
 def test_a_target_that_a_listing_shows_twice_is_one() -> None:
-    assert names(compare(None, KEY, [found("a"), found("a")], NOW, DAY).listing.targets) == "a"
+    assert names(following(None, found("a"), found("a")).targets) == "a"
 
 
 def config(**more: Any) -> Config:
@@ -170,6 +203,20 @@ def test_a_listed_target_is_not_selected_and_takes_no_place_in_a_limit() -> None
 @pytest.mark.parametrize(("missing", "watched"), [(0, True), (MISSES - 1, True), (MISSES, False)])
 def test_a_missing_target_is_watched_until_it_is_removed(missing: int, *, watched: bool) -> None:
     assert bool(selected([replace(found("a"), missing=missing)], rule()).targets) is watched
+
+
+def test_an_event_is_owed_of_what_the_rules_select_now_or_selected_before_the_listing() -> None:
+    shown = [("stays", 0, False), ("new", 0, True), ("gone", MISSES, True), ("gone-before", MISSES, False)]
+    targets = tuple(replace(found(name), missing=missing, owed=owed) for name, missing, owed in shown)
+    listing = Listing(KEY, NOW, (*targets, *(replace(each, identity=(("name", "other"),)) for each in targets[1:2])))
+
+    def owed(listing: Listing) -> list[str]:
+        events = owed_events(config(discover=(rule(exclude=("other",)),)), KEY, {KEY: listing})
+        assert all(target.identity == each.identity for target, each in events)
+        return [target.name for target, _ in events]
+
+    assert owed(listing) == ["new", "gone"]
+    assert owed(settled(listing)) == []
 
 
 def test_a_rule_of_another_place_selects_nothing() -> None:

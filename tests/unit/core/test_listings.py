@@ -10,7 +10,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 KEY = ListingKey("prod", "us-east-1", "stack")
 FOUND = (
     FoundTarget((("type", "SERVICE"), ("name", "web")), {"repository": "org/\ud800"}),
-    FoundTarget((("name", "shop"),), {}, times=2, missing=3, missing_since=NOW),
+    FoundTarget((("name", "shop"),), {}, times=2, missing=3, missing_since=NOW, owed=True),
 )
 
 
@@ -31,6 +31,7 @@ def test_what_a_later_version_adds_is_ignored() -> None:
         ("[{}]", "has no 'identity'"),
         (dump(FOUND).replace('"web"', "5"), r"identity\['name'\] cannot be 5"),
         (dump(FOUND).replace('"times":2', '"times":-2'), r"\[1\].times cannot be -2"),
+        (dump(FOUND).replace('"owed":true', '"owed":1'), r"\[1\].owed cannot be 1"),
         (dump(FOUND).replace("2026-11-23", "soon"), 'missing_since cannot be "soonT12:00:00Z"'),
     ],
 )

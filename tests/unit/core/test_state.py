@@ -88,7 +88,7 @@ def test_an_empty_record_is_small() -> None:
     assert (
         dump(Record())
         == '{"form":1,"sequence":0,"known":null,"outage":null,"blockers":[],"connection":null,"incident":null,'
-        '"recent":[]}'
+        '"discovery":0,"recent":[]}'
     )
 
 
@@ -105,7 +105,7 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         '"status":"ACTIVE","created_reason":"no template","created_at":"2026-11-23T08:02:00Z","contexts":{"a":"b"},'
         '"resolved_reason":null,"resolved_at":null}],"connection":null,"incident":{"id":"7",'
         '"opened_at":"2026-11-23T08:03:00Z","problems":["failed","blocked"],"labels":{"team":"platform"},"told":["ops"],'
-        '"held":[{"type":"watcher.sync.failed","event_id":"9","sinks":["ops"]}]},'
+        '"held":[{"type":"watcher.sync.failed","event_id":"9","sinks":["ops"]}]},"discovery":3,'
         '"recent":["2026-11-23T08:01:00Z FAILED 60.5 62c0ffee -"]}'
     )
     event = {"type": "T", "event": "E", "time": "2026-11-23T08:00:01Z"}
@@ -126,6 +126,7 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
         outage=Outage(EIGHT, "AccessDenied", "no", 3),
         blockers=(Blocker("b-1", "AUTOMATED", "ACTIVE", "no template", minute(2), {"a": "b"}),),
         incident=Incident("7", minute(3), ("failed", "blocked"), {"team": "platform"}, ("ops",), held),
+        discovery=3,
         recent=("2026-11-23T08:01:00Z FAILED 60.5 62c0ffee -",),
     )
     assert FORM == 1
@@ -134,7 +135,8 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
     assert load(text.replace('"has_stalled":false,', "")) == record
     before_blockers = text[: text.index(',"blockers"')] + "}"
     latest = ("2026-11-23T08:01:00Z FAILED 0 - f",)
-    assert replace(load(before_blockers), incident=None) == replace(record, blockers=(), incident=None, recent=latest)
+    without = {"blockers": (), "incident": None, "discovery": 0, "recent": latest}
+    assert replace(load(before_blockers), incident=None) == replace(record, **without)
     assert load(text.replace(',"connection":null', "")) == record
 
 

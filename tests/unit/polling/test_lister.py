@@ -76,6 +76,9 @@ class House:
     def completed_at(self, key: ListingKey) -> datetime | None:
         return self.last.get(key)
 
+    async def report(self, key: ListingKey) -> None:
+        pass
+
     async def complete(self, key: ListingKey, found: Sequence[FoundTarget]) -> None:
         assert [dict(each.identity) for each in found] == [{"name": "a"}]
         if self.refuse is not None:
