@@ -89,6 +89,7 @@ class PollFailed(WatcherError):
 
     `code` is AWS's error code, or the watcher's own in its style. `passing`: a retry may succeed. `throttled`: AWS
     refused the call because there were too many. `stale_credentials`: AWS refused the credentials; there may be newer.
+    `not_offered`: AWS does not offer this API in the region, or not any more.
     """
 
     def __init__(
@@ -99,12 +100,14 @@ class PollFailed(WatcherError):
         passing: bool = False,
         throttled: bool = False,
         stale_credentials: bool = False,
+        not_offered: bool = False,
     ) -> None:
         self.code, self.message = bounded(code), bounded(message)
         super().__init__(f"{self.code}: {self.message}" if message else self.code)
         self.passing = passing
         self.throttled = throttled
         self.stale_credentials = stale_credentials
+        self.not_offered = not_offered
 
 
 class TargetUnreadable(PollFailed):

@@ -151,6 +151,20 @@ async def test_a_listing_that_fails_is_69_after_the_rest_was_printed(place: Plac
     assert all("AccessDeniedException" in note for note in notes[:-1])
 
 
+async def test_an_api_that_is_not_offered_any_more_has_nothing_unless_it_is_asked_for(place: Place) -> None:
+    place.simulator.world.fault(None, "retired", api="proton")
+    printed = await place.watcher("discover")
+    assert (printed.code, {*yaml.safe_load(printed.out)}) == (0, {"stacks", "repositories", "discover"})
+    assert "default/us-east-1/template: the API is not offered there, so there are none (410" in printed.err
+    asked = await place.watcher("discover", "--kind", "template", "--kind", "stack")
+    assert (asked.code, "default/us-east-1/template could not be listed: 410" in asked.err) == (69, True)
+    place.configure("discover: [{kind: repository}]\n")
+    checked = await place.watcher("check")
+    assert (checked.code, "repository/proton: the API is not offered there" in checked.err) == (0, True)
+    place.configure("discover: [{kind: repository}, {kind: template}]\n")
+    assert (await place.watcher("check")).code == 3
+
+
 async def test_accounts_and_regions_can_be_chosen_and_are_written(place: Place) -> None:
     place.configure(
         "accounts: [{name: prod, regions: [us-east-1, eu-west-1]}, {name: dev, regions: [us-west-2]}]\n"

@@ -3,6 +3,7 @@
 An unforeseen one also fails the poll. Pure, except that it checks the files named by the AWS configuration.
 """
 
+import socket
 from collections.abc import Mapping
 
 import aiohttp
@@ -16,6 +17,9 @@ from watcher.util.units import format_duration
 
 CONNECTION = (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, aiohttp.ClientError, OSError)
 """Errors of the connection to AWS, including those of the local system."""
+
+NO_ADDRESS = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+"""The resolver's codes for a host without an address; for a failure that may pass it has others."""
 
 LOADING_SECONDS = 30.0
 """Seconds that loading credentials may take."""
@@ -54,12 +58,20 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
         case botocore_errors.SSLError():
             return EndpointUnreadable("TLSFailed", text)
         case _ if isinstance(error, CONNECTION):
-            return EndpointUnreadable("ConnectionFailed", text, passing=True)
+            return EndpointUnreadable("ConnectionFailed", text, passing=True, not_offered=_has_no_address(error))
         case botocore_errors.CredentialRetrievalError():
             return EndpointUnreadable("CredentialRetrievalError", text, passing=True)
         case botocore_errors.BotoCoreError():
             return EndpointUnreadable(name.removesuffix("Error"), text)
     return EndpointUnreadable(MALFORMED, f"the answer could not be read: {name}: {text}")
+
+
+def _has_no_address(error: BaseException | None) -> bool:
+    """Return whether a host has no address: AWS has none for an API that it does not offer in a region."""
+    while error is not None and not isinstance(error, socket.gaierror):
+        below = [error.kwargs.get("error")] if isinstance(error, botocore_errors.BotoCoreError) else []
+        error = next((each for each in (*below, error.__cause__, error.__context__) if each is not None), None)
+    return error is not None and error.errno in NO_ADDRESS
 
 
 def no_credentials_in_time(seconds: float, asked: str) -> EndpointUnreadable:

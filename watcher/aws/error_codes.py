@@ -51,6 +51,8 @@ STALE_CREDENTIALS = frozenset(
 CLOCK_SKEW = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
 SKEWED = re.compile(r"(?i)signature (expired|not yet current)")
 """How AWS words clock skew under the code of any wrong signature."""
+NOT_OFFERED = frozenset({"UnknownOperationException", "InvalidAction", "SubscriptionRequiredException", "404", "410"})
+"""Of an API that AWS does not offer in a region, or not any more; 404 and 410 are answers without a code."""
 SERVER = frozenset(
     {
         "InternalServerException",
@@ -79,4 +81,5 @@ def classify(code: str, message: str, status: int) -> PollFailed:
         # The rest of such a message repeats the request with its session token.
         skewed = bool(SKEWED.search(message))
         return EndpointUnreadable(code, message.partition("\n")[0], passing=True, stale_credentials=not skewed)
-    return EndpointUnreadable(code, message, passing=code in SERVER | CLOCK_SKEW or status >= 500 or status == 408)
+    passing = code in SERVER | CLOCK_SKEW or status >= 500 or status == 408
+    return EndpointUnreadable(code, message, passing=passing, not_offered=code in NOT_OFFERED)

@@ -8,7 +8,7 @@ import click
 
 from watcher.cli.options import config_option, examples, json_option, load_config, print_note, verbose_option
 from watcher.cli.output.console import print_json
-from watcher.cli.output.targets import Row, about_connection, failure_to_json, print_targets
+from watcher.cli.output.targets import Row, about_connection, failure_to_json, print_absent, print_targets
 from watcher.cli.running import run_to_end
 from watcher.core.events import target_to_json
 from watcher.core.state import attempt_to_json, blocker_to_json
@@ -44,6 +44,7 @@ def check(config: str | None, *, as_json: bool, verbose: bool) -> int:
         )
     else:
         print_targets(check_rows(checked.findings), now)
+    print_absent(checked.absent)
     for key, error in checked.failed.items():
         print_note(printable(f"{key} could not be listed, so its targets are not known: {error}"))
     return int(checked.result)

@@ -12,7 +12,7 @@ from watcher.aws.service_models import is_region
 from watcher.cli.options import config_option, examples, load_config, print_note
 from watcher.cli.output.console import print_json
 from watcher.cli.output.discovered import Discovered, discovered_yaml
-from watcher.cli.output.targets import failure_to_json
+from watcher.cli.output.targets import failure_to_json, print_absent
 from watcher.cli.running import run_to_end
 from watcher.config.accounts import Environment, ambient_region
 from watcher.core.listings import ListingKey
@@ -47,11 +47,14 @@ def discover(
 
     Targets that the configuration does not watch yet are marked by a comment. The configuration may be empty or
     missing; then the only account is that of the ambient credentials. --account, --region and --kind can be given
-    several times. If a listing fails, the others are printed, and the exit code is 69.
+    several times. If a listing fails, the others are printed, and the exit code is 69; but an API that AWS does not
+    offer in a region, or not any more, has nothing there, unless --kind asks for what only that API has.
     """
     settings = load_config(config, may_be_empty=True)
     plans = _plans(settings, accounts or settings.accounts, regions, kinds or _NAMES)
     listed = run_to_end(_list(settings, plans))
+    absent = listed.absent(kinds)
+    failed = {key: error for key, error in listed.failed.items() if key not in absent}
     watched = listed.watched_by(settings, datetime.now(UTC)).targets_by_id
     found = [
         Discovered(kind.target(key.account, key.region, dict(each.identity)), each.facts, watched)
@@ -60,16 +63,17 @@ def discover(
         for each in sorted(targets, key=lambda each: each.identity)
     ]
     if as_json:
-        failed = [failure_to_json(key, error) for key, error in listed.failed.items()]
+        failures = [failure_to_json(key, error) for key, error in failed.items()]
         targets = [each.to_json() for each in found]
-        print_json({"targets": targets, "failed_listings": failed, "calls": listed.calls})
+        print_json({"targets": targets, "failed_listings": failures, "calls": listed.calls})
     else:
         click.echo(discovered_yaml(found, with_account=[*settings.accounts] != ["default"]), nl=False)
-    for key, error in listed.failed.items():
+    print_absent(absent)
+    for key, error in failed.items():
         print_note(printable(f"{key} could not be listed: {error}"))
     unwatched = sum(not each.is_watched for each in found)
     print_note(f"{len(found)} found, {unwatched} not watched, {counted(listed.calls, 'call')}")
-    return ServiceUnreachable.exit_code if listed.failed else 0
+    return ServiceUnreachable.exit_code if failed else 0
 
 
 async def _list(settings: Config, plans: Mapping[ListingKey, ListingPlan]) -> Listed:

@@ -85,6 +85,8 @@ class Check:
 
     findings: list[Finding]
     failed: Mapping[ListingKey, PollFailed]
+    absent: Mapping[ListingKey, PollFailed]
+    """The listings of APIs that are not offered there, of kinds that another API has: they would have found nothing."""
 
     @property
     def result(self) -> CheckResult:
@@ -115,4 +117,6 @@ async def check_all(config: Config, now: datetime) -> Check:
 
         listed = await list_once(config, config.listings, endpoint_of)
         watched = listed.watched_by(config, now)
-        return Check(await asyncio.gather(*map(poll, watched.targets)), listed.failed)
+        absent = listed.absent([key.kind_name for key in config.listings])
+        failed = {key: error for key, error in listed.failed.items() if key not in absent}
+        return Check(await asyncio.gather(*map(poll, watched.targets)), failed, absent)

@@ -1,7 +1,7 @@
 """Makes each listing once, outside a daemon: for `watcher discover`, and for `watcher check` before its polls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +25,21 @@ class Listed:
     failed: dict[ListingKey, PollFailed] = field(default_factory=dict)
     calls: int = 0
     """How many calls it took, retries included."""
+
+    def absent(self, asked: Collection[str]) -> dict[ListingKey, PollFailed]:
+        """Return the listings of APIs that are not offered where another listing found what there is.
+
+        `asked`: the kinds that were asked for by name; for these, it is a listing of the same kind by another API.
+        """
+        return {
+            key: error
+            for key, error in self.failed.items()
+            if error.not_offered
+            and any(
+                other[:2] == key[:2] and (key.kind_name not in asked or other.kind_name == key.kind_name)
+                for other in self.found
+            )
+        }
 
     def watched_by(self, config: Config, now: datetime) -> Config:
         """Return `config` with the targets that its rules select from what was found."""

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import botocore.session
 import pytest
+from aiohttp import ClientConnectorError
+from aiohttp.client_reqrep import ConnectionKey
+from botocore.exceptions import EndpointConnectionError
 
-from watcher.aws.error_codes import CLOCK_SKEW, SERVER, STALE_CREDENTIALS, TARGETS_OWN, THROTTLING, classify
+from watcher.aws.call_errors import call_failure
+from watcher.aws.error_codes import (
+    CLOCK_SKEW,
+    NOT_OFFERED,
+    SERVER,
+    STALE_CREDENTIALS,
+    TARGETS_OWN,
+    THROTTLING,
+    classify,
+)
 from watcher.errors import EndpointUnreadable, TargetUnreadable
 from watcher.sources import KINDS
 
-FLAGS = ("passing", "throttled", "stale_credentials")
+FLAGS = ("passing", "throttled", "stale_credentials", "not_offered")
 
 
 @pytest.mark.parametrize(
@@ -20,9 +35,10 @@ FLAGS = ("passing", "throttled", "stale_credentials")
         ("ValidationException", 400, TargetUnreadable, ""),
         ("InvalidInputException", 400, TargetUnreadable, ""),
         # An HTML page where the service used to be says nothing of one target.
-        ("404", 404, EndpointUnreadable, ""),
+        ("404", 404, EndpointUnreadable, "not_offered"),
+        ("410", 410, EndpointUnreadable, "not_offered"),
         ("403", 403, EndpointUnreadable, ""),
-        ("UnknownOperationException", 404, EndpointUnreadable, ""),
+        ("UnknownOperationException", 404, EndpointUnreadable, "not_offered"),
         ("AccessDeniedException", 400, EndpointUnreadable, ""),
         ("AccessDeniedException", 403, EndpointUnreadable, ""),
         ("UnrecognizedClientException", 400, EndpointUnreadable, "passing stale_credentials"),
@@ -58,8 +74,20 @@ def test_an_error_is_judged_by_its_code_and_status(code: str, status: int, kind:
     assert (error.code, error.message) == (code, "what AWS said")
 
 
+@pytest.mark.parametrize(
+    ("code", "not_offered"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False), (errno.ECONNREFUSED, False)]
+)
+def test_an_api_whose_host_has_no_address_is_not_offered(code: int, *, not_offered: bool) -> None:
+    address = ConnectionKey("proton", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
+    below = socket.gaierror(code, "x") if code != errno.ECONNREFUSED else ConnectionRefusedError(code, "x")
+    connecting = ClientConnectorError(address, below)
+    connecting.__cause__ = below
+    failure = call_failure(EndpointConnectionError(endpoint_url="https://x", error=connecting), 1.0)
+    assert (failure.code, failure.passing, failure.not_offered) == ("ConnectionFailed", True, not_offered)
+
+
 def test_no_code_has_two_meanings() -> None:
-    groups = (TARGETS_OWN, THROTTLING, STALE_CREDENTIALS, CLOCK_SKEW, SERVER)
+    groups = (TARGETS_OWN, THROTTLING, STALE_CREDENTIALS, CLOCK_SKEW, SERVER, NOT_OFFERED)
     assert len(frozenset().union(*groups)) == sum(map(len, groups))
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
+from watcher.cli.options import print_note
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, Table, console
 from watcher.core.events import target_to_json
 from watcher.core.incidents import open_to_json
@@ -92,6 +93,12 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
 def failure_to_json(key: ListingKey, error: PollFailed) -> dict[str, Any]:
     """Return a listing that failed as commands print it."""
     return {**key._asdict(), "error": {"code": error.code, "message": error.message}}
+
+
+def print_absent(absent: Mapping[ListingKey, PollFailed]) -> None:
+    """Note the listings of APIs that are not offered."""
+    for key, error in absent.items():
+        print_note(printable(f"{key}: the API is not offered there, so there are none ({error})"))
 
 
 def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
