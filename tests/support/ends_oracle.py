@@ -37,11 +37,14 @@ class Receivers:
     """A sink, and the body of an event."""
     _own: set[tuple[str, str]] = field(default_factory=set)
     _replayed: list[SinkSettings] = field(default_factory=list)
+    _configured: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By the body of an event: the sinks that there were when it was recorded."""
 
     def routed(self, entries: Iterable[Entry], config: Config) -> None:
         """Note whose filters let the events of `entries` through."""
         for entry in entries:
             for event, _ in entry.events:
+                self._configured[event.body] = frozenset(sink.name for sink in config.sinks)
                 self._own |= {(sink.name, event.body) for sink in config.sinks if _matches(sink, event)}
 
     def replays(self, config: Config, known: Collection[str]) -> None:
@@ -51,6 +54,10 @@ class Receivers:
     def arrived(self, sink: str, delivery: Delivery) -> None:
         """Note that a receiver took a delivery."""
         self.got.append((sink, delivery.event.body))
+
+    def is_kept(self, sink: str, end: Event) -> bool:
+        """Return whether a sink was not configured at an end, which is kept for it: its `send_resolved` is unknown."""
+        return sink not in self._configured[end.body]
 
     def has_by_filters(self, sink: str, event: Event) -> bool:
         """Return whether an event was for a sink without any rule about ends."""
@@ -91,7 +98,10 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
         for sink in sorted(sinks):
             problems = [each for each in incident.problems if (sink, each.body) in queued]
             if incident.end is not None:
-                _judge_end(incident.end, sink, receivers, queued, owed=bool(problems) and sink not in silent)
+                ends = sink not in silent or (
+                    (sink, incident.end.body) in queued and receivers.is_kept(sink, incident.end)
+                )
+                _judge_end(incident.end, sink, receivers, queued, owed=bool(problems) and ends)
         for settings in config.sinks:
             got = [each for each in incident.problems if (settings.name, each.body) in receivers.got]
             ended = incident.end is not None and (settings.name, incident.end.body) in receivers.got
