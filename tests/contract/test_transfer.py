@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, refused, sent
 from watcher.cli.running import opened
+from watcher.core.attempts import SeenAttempt
 from watcher.core.by_hand import Acknowledgement, HandMute
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Attempt
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
@@ -35,6 +37,8 @@ STACK = FoundTarget((("name", "shop"),), {"branch": "main"}, times=2, missing=1,
 LISTING = Listing(ListingKey("default", "us-east-1", "stack"), NOW, (STACK,))
 MUTE = HandMute("1a", ("prod/*",), (), NOW, after(60), "planned", "ada", after(30), "bob")
 ACKNOWLEDGEMENT = Acknowledgement("7", "b", NOW, after(1), "ada")
+ATTEMPT_ROW = AttemptRow("gone", SeenAttempt(NOW, "FAILED", 65.25, "62c0ffee", observed=False), {"team": "ü"})
+INCIDENT_ROW = IncidentRow("gone", "8", NOW, after(9), removed=True)
 RECORD = Record(Known(None, NOW, {"sha": "\ud800"}, failures=2), 7, Outage(NOW, "X", "why", 3))
 
 
@@ -55,7 +59,7 @@ async def filled(address: str) -> None:
     await store.keep_listing(LISTING)
     await store.add_mute(MUTE)
     await store.acknowledge([ACKNOWLEDGEMENT])
-    await store.commit([Entry("gone", Record(sequence=9))], NOW)
+    await store.commit([Entry("gone", Record(sequence=9), history=[ATTEMPT_ROW, INCIDENT_ROW])], NOW)
     await store.forget(["gone"], after(0.5))
     await store.commit([entry("a", 1, 2, 3, sinks="xy"), Entry("b", RECORD), entry("c", 4), entry("d", 5)], NOW)
     first, *_ = await store.due("x", 1)

@@ -38,6 +38,7 @@ COMMANDS = {
     "validate": "Validate the configuration and show how many API calls it needs.",
     "status": "Show the last known state of every target, without calling AWS.",
     "events": "Show recorded events, oldest first.",
+    "report": "Show how syncs went: how many failed, how long they took, and how long incidents lasted.",
     "deliveries": "Show the pending deliveries and dead letters of each sink, oldest first.",
     "state": "Create, export or import the state store.",
     "route": "Show which sinks would get an event, and why.",

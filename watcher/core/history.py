@@ -8,12 +8,14 @@ their target had then: a report about a past quarter stays the same when labels 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from watcher.core.attempts import Line, SeenAttempt, note, parse_line
 from watcher.core.diff import Comparison, Reason
 from watcher.core.incidents import IncidentStep, State
+from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.state import Known
+from watcher.util.shapes import Each, Nullable, is_time, is_unicode
 
 RETENTION_SECONDS = 400 * 86400.0
 """How long rows are kept: four quarters of a year, and the month in which they are reported."""
@@ -49,11 +51,11 @@ HistoryRow = AttemptRow | IncidentRow
 class HistoryReader(Protocol):
     """Read access to the history of a store."""
 
-    def attempts_since(self, moment: datetime) -> AsyncIterator[AttemptRow]:
-        """Yield the rows of attempts that started at `moment` or later, in the order of their start."""
+    def history(self, since: datetime | None = None) -> AsyncIterator[HistoryRow]:
+        """Yield the attempts that started since then (None: all), and then the incidents that ended since then.
 
-    def incidents_since(self, moment: datetime) -> AsyncIterator[IncidentRow]:
-        """Yield the rows of incidents that ended at `moment` or later, in the order of their end."""
+        The oldest of each come first.
+        """
 
 
 class HistoryStore(HistoryReader, Protocol):
@@ -98,3 +100,52 @@ def incident_row(subject: str, step: IncidentStep | None, *, removed: bool) -> l
         return []
     incident = step.incident
     return [IncidentRow(subject, incident.id, incident.opened_at, step.ended, removed, incident.labels)]
+
+
+ATTEMPT_FORM = {
+    "subject": is_unicode, "started_at": is_time, "status": is_unicode, "duration": Nullable((int, float)),
+    "sha": Nullable(is_unicode), "first_seen": bool, "observed": bool, "labels": Each(dict, is_unicode),
+}  # fmt: skip
+INCIDENT_FORM = {
+    "subject": is_unicode, "id": is_unicode, "opened_at": is_time, "closed_at": is_time, "removed": bool,
+    "labels": Each(dict, is_unicode),
+}  # fmt: skip
+"""The forms of rows in JSON."""
+
+
+def row_to_json(row: HistoryRow) -> dict[str, Any]:
+    """Return a row in JSON."""
+    labels = dict(row.labels)
+    if isinstance(row, IncidentRow):
+        opened, closed = rfc3339(row.opened_at), rfc3339(row.closed_at)
+        return {"subject": row.subject, "id": row.id, "opened_at": opened, "closed_at": closed, "removed": row.removed,
+                "labels": labels}  # fmt: skip
+    seen = row.attempt
+    return {
+        "subject": row.subject, "started_at": rfc3339(seen.started_at), "status": seen.status,
+        "duration": seen.duration, "sha": seen.sha, "first_seen": seen.first_seen, "observed": seen.observed,
+        "labels": labels,
+    }  # fmt: skip
+
+
+def attempt_from_json(form: Mapping[str, Any]) -> AttemptRow:
+    """Return the row of an attempt, which has `ATTEMPT_FORM`."""
+    names = ("status", "duration", "sha", "first_seen", "observed")
+    seen = SeenAttempt(parse_rfc3339(form["started_at"]), **{name: form[name] for name in names})
+    return AttemptRow(form["subject"], seen, form["labels"])
+
+
+def incident_from_json(form: Mapping[str, Any]) -> IncidentRow:
+    """Return the row of an incident, which has `INCIDENT_FORM`."""
+    opened, closed = parse_rfc3339(form["opened_at"]), parse_rfc3339(form["closed_at"])
+    return IncidentRow(form["subject"], form["id"], opened, closed, form["removed"], form["labels"])
+
+
+def moment_of(row: HistoryRow) -> datetime:
+    """Return the moment by which a row is found and kept: the start of an attempt, the end of an incident."""
+    return row.closed_at if isinstance(row, IncidentRow) else row.attempt.started_at
+
+
+def place_of(moment: datetime) -> str:
+    """Return a text that no text of a row of this second or later is less than, and that is not less than others."""
+    return rfc3339(moment)[: len("2026-11-23T08:00:00")]

@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from watcher.core.by_hand import HandReader, HandWriter
-from watcher.core.history import HistoryRow
+from watcher.core.history import HistoryReader, HistoryRow, HistoryStore
 from watcher.core.leases import Lease, Seen
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import extended
@@ -205,7 +205,7 @@ class EventQuery:
     """Events to leave out, by number and id; needed only for a store whose events may be `late`."""
 
 
-class Reader(HandReader, Protocol):
+class Reader(HandReader, HistoryReader, Protocol):
     """Read access to a store."""
 
     late: int
@@ -259,7 +259,7 @@ class Outbox(Reader, HandWriter, Protocol):
         """Cancel the waiting and dead-lettered deliveries of an event, for one sink or all; return how many."""
 
 
-class Store(Reader, HandWriter, Protocol):
+class Store(HistoryStore, Reader, HandWriter, Protocol):
     """Keeps state, events and deliveries. Every method may raise StoreError; then nothing has changed."""
 
     shards: Sharded | None

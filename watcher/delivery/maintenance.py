@@ -1,10 +1,12 @@
 """The periodic tasks of a daemon besides watching: prune history, mark the store as alive, remind, repeat alerts."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import structlog
 
+from watcher.core.history import RETENTION_SECONDS
 from watcher.core.ports import Store
 from watcher.core.reminders import reminder_requests
 from watcher.core.retry_policy import REMOVED
@@ -17,7 +19,7 @@ from watcher.observability.daemon_view import DaemonView
 log = structlog.get_logger()
 
 PRUNE_STEP = 500
-"""Events and forgotten subjects in one transaction, so that no commit waits long."""
+"""Events and forgotten subjects, or rows of the history, in one transaction, so that no commit waits long."""
 
 UNREADY_SECONDS = 1.0
 """Seconds between two looks whether every endpoint is polled, while one is not."""
@@ -32,16 +34,21 @@ class Maintenance:
         self._relay = relay
 
     async def prune(self) -> None:
-        """Delete history that is older than `state_retention`."""
+        """Delete events that are older than `state_retention`, and history that is older than `RETENTION_SECONDS`."""
         while True:
             await asyncio.sleep(60)
             await self.dead_letter_removed()
-            before = self._daemon.clock.now() - timedelta(seconds=self._daemon.config.state_retention)
+            retention = self._daemon.config.state_retention
             try:
-                while await self._store.prune(before, PRUNE_STEP) == PRUNE_STEP:  # noqa: ASYNC110  nothing to wait for
-                    await asyncio.sleep(0.1)
+                await self._prune(self._store.prune, retention)
+                await self._prune(self._store.prune_history, RETENTION_SECONDS)
             except StoreError as error:
                 log.warning("store.prune_failed", error=str(error))
+
+    async def _prune(self, prune: Callable[[datetime, int], Awaitable[int]], seconds: float) -> None:
+        before = self._daemon.clock.now() - timedelta(seconds=seconds)
+        while await prune(before, PRUNE_STEP) == PRUNE_STEP:  # noqa: ASYNC110  there is nothing to wait for
+            await asyncio.sleep(0.1)
 
     async def dead_letter_removed(self) -> None:
         """Turn what waits for sinks that are not configured into dead letters; a table's store does it by itself."""

@@ -22,6 +22,16 @@ from watcher.core.by_hand import (
 )
 from watcher.core.event_check import check_event
 from watcher.core.events import Event
+from watcher.core.history import (
+    ATTEMPT_FORM,
+    INCIDENT_FORM,
+    AttemptRow,
+    HistoryRow,
+    IncidentRow,
+    attempt_from_json,
+    incident_from_json,
+    row_to_json,
+)
 from watcher.core.listings import Listing, ListingKey, targets_from_json, targets_to_json
 from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryState
@@ -79,7 +89,7 @@ class Sending:
     next_try: float = 0.0
 
 
-Part = Sinks | State | Listing | HandMute | Acknowledgement | Recorded | Sending
+Part = Sinks | State | Listing | HandMute | Acknowledgement | HistoryRow | Recorded | Sending
 
 
 def lines(parts: Iterable[Part]) -> Iterator[str]:
@@ -184,6 +194,10 @@ def _written(part: Part) -> tuple[str, Any]:
             return "mute", mute_to_json(part)
         case Acknowledgement():
             return "acknowledgement", acknowledgement_to_json(part)
+        case AttemptRow():
+            return "attempt", row_to_json(part)
+        case IncidentRow():
+            return "incident", row_to_json(part)
         case Recorded(number, recorded, event):
             return "event", {"number": number, "recorded": recorded, **asdict(event)}
         case Sending():
@@ -205,6 +219,10 @@ def _part(kind: str, values: Any) -> Part:
             return mute_from_json(values)
         case "acknowledgement":
             return acknowledgement_from_json(values)
+        case "attempt":
+            return attempt_from_json(values)
+        case "incident":
+            return incident_from_json(values)
         case "event":
             return Recorded(values.pop("number"), values.pop("recorded"), check_event(Event(**values)))
     return Sending(**{**values, "state": DeliveryState(values["state"])})
@@ -219,6 +237,8 @@ _FORMS: dict[str, Any] = {
     },
     "mute": MUTE_FORM,
     "acknowledgement": ACKNOWLEDGEMENT_FORM,
+    "attempt": ATTEMPT_FORM,
+    "incident": INCIDENT_FORM,
     "event": {
         "number": int, "recorded": is_moment, "id": is_unicode, "type": is_unicode, "subject": is_unicode,
         "time": is_unicode, "body": is_unicode,
@@ -232,6 +252,7 @@ _FORMS: dict[str, Any] = {
 }  # fmt: skip
 
 _KEYS = {"sinks": (), "state": ("subject",), "listing": ("account", "region", "kind"), "mute": ("id",),
-         "acknowledgement": ("incident",), "event": ("number", "subject"),
+         "acknowledgement": ("incident",), "attempt": ("subject", "started_at"),
+         "incident": ("subject", "closed_at", "id"), "event": ("number", "subject"),
          "delivery": ("number", "subject", "sink", "reminder"), "end": ()}  # fmt: skip
 """What names a line of each kind."""

@@ -25,6 +25,7 @@ from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import ConditionFailedError, UnknownOutcomeError
 from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, keep_text
 from watcher.stores.dynamodb.forgotten import forget
+from watcher.stores.dynamodb.history import item_of
 from watcher.stores.dynamodb.items import EventKey, Item, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.retention import Retention
@@ -101,6 +102,7 @@ async def prepare(
     for row in rows:
         row.after = before.get(row.place.sink, 0)
         before[row.place.sink] = row.place.number
+    puts += [Put(item_of(each)) for each in entry.history]
     text = await keep_text(table, state.dump(entry.record))
     # One more for the state, and one for what is left if not all deliveries fit.
     room = MAX_WRITTEN - 1 - len(puts)

@@ -17,6 +17,8 @@
 | `F` | account, region, kind | the last complete listing of these, with a digest of its targets |
 | `U` | moment, id | a mute that somebody made, which ends then |
 | | `A`, incident | an acknowledgement of that incident |
+| `A` | start, subject | an attempt in the history |
+| `I` | end, subject, id | an incident in the history, which has ended |
 | `P#<id>` | number | a part of a text that is too long for one item |
 | `L` | `S#<shard>`, `W#<watcher>` | the leases, and the counters of the daemons (`leases`) |
 
@@ -33,7 +35,9 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from watcher.core.by_hand import HandMute
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.listings import ListingKey
+from watcher.core.model import rfc3339
 from watcher.sources import kind_of
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.util.shapes import Each, Optional, check, is_moment, is_time
@@ -62,6 +66,8 @@ class Key(NamedTuple):
 META, SINKS, ALIVE = Key("M", "M"), Key("M", "K"), Key("M", "A")
 LISTINGS, FORGOTTEN, BY_HAND = "F", "G", "U"
 """The partitions of the listings, of the subjects that were forgotten, and of what people set by hand."""
+ATTEMPTS, INCIDENTS = "A", "I"
+"""The partitions of the history."""
 ACKNOWLEDGED = f"A{SEPARATOR}"
 """Begins the sort key of an acknowledgement."""
 
@@ -168,6 +174,16 @@ def acknowledgement(incident: str) -> Key:
     return Key(BY_HAND, f"{ACKNOWLEDGED}{part(incident)}")
 
 
+def attempt(row: AttemptRow) -> Key:
+    """Return the key of an attempt in the history."""
+    return Key(ATTEMPTS, f"{rfc3339(row.attempt.started_at)}{SEPARATOR}{part(row.subject)}")
+
+
+def incident(row: IncidentRow) -> Key:
+    """Return the key of an incident in the history."""
+    return Key(INCIDENTS, SEPARATOR.join((rfc3339(row.closed_at), part(row.subject), row.id)))
+
+
 def history(subject: str) -> str:
     """Return the partition of a subject's events."""
     return f"E#{part(subject)}"
@@ -221,7 +237,7 @@ def checked(item: Item) -> Item:
     """
     partition, _, rest = str(item["k"]).partition("#")
     form = _DELIVERY if "sink" in item and partition in {"O", "D", "X"} else _FORMS.get(partition)
-    if form is not None and (rest or partition in {LISTINGS, FORGOTTEN, BY_HAND}):
+    if form is not None and (rest or partition in _WHOLE):
         check(item, form, "the item")
         if item.get("state", "sent") not in _STATES:
             raise ValueError(f"the item.state cannot be {item['state']!r}")
@@ -267,8 +283,12 @@ _FORMS: dict[str, Any] = {
     "O": {"subject": str, "recorded": is_moment, "owed": _OWED, "tx": str},
     LISTINGS: {"account": str, "region": str, "kind": str, "completed_at": is_time, "digest": str, **_TEXT},
     BY_HAND: {"at": is_moment, "form": str},
+    ATTEMPTS: {"subject": str, "labels": str},
+    INCIDENTS: {"subject": str, "labels": str},
     "P": {"text": (str, bytes)},
 }
+_WHOLE = {LISTINGS, FORGOTTEN, BY_HAND, ATTEMPTS, INCIDENTS}
+"""The partitions whose names have no second part."""
 _DELIVERY = {
     **_NAMED, "sink": str, "reminder": int, "recorded": is_moment, "state": Optional(str), "tries": Optional(int),
     "tried": Optional(is_moment), "ended": Optional(is_moment), "answer": Optional(str), "failures": Optional(int),

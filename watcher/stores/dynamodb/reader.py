@@ -16,6 +16,7 @@ from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.by_hand import HandItems
 from watcher.stores.dynamodb.client import Caller
 from watcher.stores.dynamodb.contents import Contents
+from watcher.stores.dynamodb.history import HistoryItems
 from watcher.stores.dynamodb.items import EventKey, Item
 from watcher.stores.dynamodb.listings import Listings
 from watcher.stores.dynamodb.schema import check
@@ -41,6 +42,8 @@ class DynamoReader:
         self.listings = self._listings.read
         self._hand = HandItems(self.contents)
         self.by_hand = self._hand.read
+        self._kept = HistoryItems(self.contents)
+        self.history = self._kept.read
 
     async def open(self) -> None:
         try:

@@ -66,7 +66,8 @@ class DynamoStore(DynamoReader):
         self.settle, self.retry_now, self.waiting = outbox.settle, outbox.retry_now, outbox.waiting
         self.dead_letter = outbox.dead_letter
         self.keep_listing, self.forget_listings = self._listings.keep, self._listings.forget
-        self.replay, self.remind, self._prune_history = retention.replay, retention.remind, retention.prune
+        self.replay, self.remind, self._prune_events = retention.replay, retention.remind, retention.prune
+        self.prune_history = self._kept.prune
         self.add_mute, self.end_mute, self.acknowledge = (
             self._hand.add_mute,
             self._hand.end_mute,
@@ -101,7 +102,7 @@ class DynamoStore(DynamoReader):
 
     async def prune(self, before: datetime, limit: int) -> int:
         await self._hand.prune(before.timestamp())
-        return await self._prune_history(before, limit)
+        return await self._prune_events(before, limit)
 
     async def mark_alive(self, now: datetime) -> None:
         await self.table.write(Put(codec.at(items.ALIVE, {"at": now.timestamp()})))

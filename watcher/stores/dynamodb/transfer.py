@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from watcher.core import state
 from watcher.core.by_hand import Acknowledgement, HandMute
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.leases import Beat
 from watcher.core.listings import Listing
 from watcher.core.ports import DeliveryState, EventQuery
@@ -21,6 +22,7 @@ from watcher.stores.dynamodb import codec, items, schema
 from watcher.stores.dynamodb.by_hand import acknowledgement_item, mute_item
 from watcher.stores.dynamodb.client import ConditionFailedError
 from watcher.stores.dynamodb.contents import keep_text, text_of
+from watcher.stores.dynamodb.history import item_of
 from watcher.stores.dynamodb.items import META, EventKey, Item, Value
 from watcher.stores.dynamodb.lane_index import Place, Row
 from watcher.stores.dynamodb.lease_table import LEASES, WATCHER, LeaseTable, seen_in
@@ -29,7 +31,8 @@ from watcher.stores.dynamodb.table import Delete, Put, Update, batches, gather
 from watcher.stores.transfer import Part, Recorded, Sending, Sinks, State
 
 BATCH = 50
-KINDS = ("T#", "E#", "H", "X#", "O#", "D#", items.LISTINGS, items.FORGOTTEN, items.BY_HAND, "P#")
+HISTORY = (items.ATTEMPTS, items.INCIDENTS)
+KINDS = ("T#", "E#", "H", "X#", "O#", "D#", items.LISTINGS, items.FORGOTTEN, items.BY_HAND, *HISTORY, "P#")
 """How the partitions begin that an import fills."""
 READS_PER_TERM = 4  # of the counters
 
@@ -53,6 +56,8 @@ class DynamoMover(DynamoReader):
             yield listing
         for part in (await self.by_hand()).parts:
             yield part
+        async for row in self.history():
+            yield row
         known: set[EventKey] = set()
         for hour in await self.contents.hours():
             places = sorted([codec.event_key(item) async for item in self.table.pages(f"H#{hour}")])
@@ -141,6 +146,8 @@ class DynamoMover(DynamoReader):
                     puts.append(mute_item(part))
                 case Acknowledgement():
                     puts.append(acknowledgement_item(part))
+                case AttemptRow() | IncidentRow():
+                    puts.append(item_of(part))
                 case Sinks(sinks):
                     puts.append(codec.at(items.SINKS, {"sinks": list(sinks)}))
                 case State():
@@ -163,8 +170,10 @@ class DynamoMover(DynamoReader):
         await gather(self.table.write(Put(item)) for item in written)
 
     async def _empty(self) -> bool:
-        listed = [*await self.table.query(items.LISTINGS), *await self.table.query(items.BY_HAND)]
-        return not listed and not await self.events(EventQuery(limit=1)) and not await self.contents.shards("TO")
+        for partition in (items.LISTINGS, items.BY_HAND, *HISTORY):
+            async for _ in self.table.pages(partition, page=1):
+                return False
+        return not await self.events(EventQuery(limit=1)) and not await self.contents.shards("TO")
 
     async def _clear(self) -> None:
         """Delete what an import that was cut off has written: this one may have other contents."""

@@ -97,12 +97,33 @@ STEPS: tuple[tuple[str, ...], ...] = (
             at REAL NOT NULL,
             form TEXT NOT NULL) WITHOUT ROWID""",
     ),
+    # The history, which is kept longer than events.
+    (
+        """CREATE TABLE attempt (
+            started_at TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            status TEXT NOT NULL,
+            duration REAL,
+            sha TEXT,
+            first_seen INTEGER NOT NULL,
+            observed INTEGER NOT NULL,
+            labels TEXT NOT NULL,
+            PRIMARY KEY (started_at, subject)) WITHOUT ROWID""",
+        """CREATE TABLE incident (
+            closed_at TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            id TEXT NOT NULL,
+            opened_at TEXT NOT NULL,
+            removed INTEGER NOT NULL,
+            labels TEXT NOT NULL,
+            PRIMARY KEY (closed_at, subject, id)) WITHOUT ROWID""",
+    ),
 )
 
 VERSION = len(STEPS)
 
 TABLES = {"record": 1, "event": 1, "delivery": 1, "lane": 2, "sink": 2, "alive": 3, "listing": 4, "mute": 6,
-          "acknowledgement": 6}  # fmt: skip
+          "acknowledgement": 6, "attempt": 7, "incident": 7}  # fmt: skip
 """The tables, each with the step that creates it."""
 
 

@@ -18,6 +18,7 @@ from watcher.core.status import moment_of
 from watcher.sources.subjects import matches_one_id
 from watcher.stores.sqlite import by_hand
 from watcher.stores.sqlite.database import Database
+from watcher.stores.sqlite.history import SqliteHistoryReader
 from watcher.util.shapes import Optional, check, is_moment, is_time
 
 _DELIVERY = {
@@ -27,7 +28,7 @@ _DELIVERY = {
 _LISTING = {"account": str, "region": str, "kind": str, "completed_at": is_time}
 
 
-class SqliteReader:
+class SqliteReader(SqliteHistoryReader):
     """Reads what the daemon has written to the file."""
 
     mode = "ro"

@@ -14,7 +14,7 @@ from watcher.core.model import rfc3339
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, ReminderRequest
 from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
-from watcher.stores.sqlite import outbox
+from watcher.stores.sqlite import history, outbox
 from watcher.stores.sqlite.by_hand import SqliteHandWriter
 from watcher.stores.sqlite.reader import SqliteReader, one_of
 
@@ -67,6 +67,9 @@ class SqliteStore(SqliteHandWriter, SqliteReader):
 
     async def prune(self, before: datetime, limit: int) -> int:
         return await self.database.change(outbox.prune, before.timestamp(), limit)
+
+    async def prune_history(self, before: datetime, limit: int) -> int:
+        return await self.database.change(history.prune, before, limit)
 
     async def retry_now(self, sink: str, since: float = -inf) -> None:
         await self.database.change_in_steps(outbox.retry_now, sink, max(0.0, since))
@@ -132,6 +135,7 @@ def _commit(connection: sqlite3.Connection, entries: Sequence[Entry], now: float
             outbox.add(connection, int(number or 0), event.subject, sinks)
         for event_id, sinks in entry.released:
             outbox.release(connection, entry.subject, event_id, sinks)
+        history.write(connection, entry.history)
 
 
 def _forget(connection: sqlite3.Connection, subjects: Collection[str], now: float) -> int:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from watcher.core import state
 from watcher.core.by_hand import Acknowledgement, HandMute
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.listings import Listing
 from watcher.core.ports import DeliveryState
 from watcher.errors import StoreError
-from watcher.stores.sqlite import by_hand
+from watcher.stores.sqlite import by_hand, history
 from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.reader import numbered, read_listings
 from watcher.stores.sqlite.store import write_listing
@@ -56,6 +57,7 @@ def _read(connection: sqlite3.Connection) -> Iterator[Part]:
         yield State(subject, state.load(text, subject), forgotten)
     yield from read_listings(connection, {})
     yield from by_hand.read(connection, None).parts
+    yield from history.read(connection)
     for recorded, *fields in connection.execute(
         "SELECT recorded, number, id, type, subject, time, body FROM event ORDER BY number"
     ):
@@ -77,7 +79,7 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
     Raises:
         StoreError: it is not empty.
     """
-    for table in ("record", "event", "listing", "mute"):
+    for table in ("record", "event", "listing", "mute", "attempt", "incident"):
         if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
             raise StoreError(f"{path}: it already contains state; name a file under `state` that does not exist yet")
     numbers: dict[tuple[int, str], int] = {}
@@ -90,16 +92,23 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
                 connection.execute("INSERT INTO record VALUES (?, ?, ?)", (subject, state.dump(record), forgotten))
             case Listing():
                 write_listing(connection, part)
-            case HandMute():
-                by_hand.write_mute(connection, part)
-            case Acknowledgement():
-                by_hand.write_acknowledgements(connection, [part])
+            case HandMute() | Acknowledgement():
+                _write_by_hand(connection, part)
+            case AttemptRow() | IncidentRow():
+                history.write(connection, [part])
             case Recorded(number, recorded, event):
                 row = (event.id, event.type, event.subject, event.time, recorded, event.body)
                 sql = "INSERT INTO event (id, type, subject, time, recorded, body) VALUES (?, ?, ?, ?, ?, ?)"
                 numbers[number, event.subject] = int(connection.execute(sql, row).lastrowid or 0)
             case Sending():
                 _send(connection, part, numbers[part.number, part.subject])
+
+
+def _write_by_hand(connection: sqlite3.Connection, part: HandMute | Acknowledgement) -> None:
+    if isinstance(part, HandMute):
+        by_hand.write_mute(connection, part)
+    else:
+        by_hand.write_acknowledgements(connection, [part])
 
 
 def _send(connection: sqlite3.Connection, part: Sending, number: int) -> None:
