@@ -57,6 +57,7 @@ CONTRACT = {
     "watcher_events_total": {"type"},
     "watcher_deliveries_total": {"sink", "outcome"},
     "watcher_hints_total": {"outcome"},
+    "watcher_heartbeats_total": {"signal", "outcome"},
     "watcher_changes_without_hint_total": set(),
     "watcher_outbox_pending": {"sink"},
     "watcher_outbox_oldest_seconds": {"sink"},

@@ -13,6 +13,7 @@ from watcher.cluster.membership import Membership
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Clock, Sink
 from watcher.core.settings import Config
+from watcher.delivery.heartbeat import HeartbeatSender
 from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
@@ -78,4 +79,5 @@ def build(
     web = WebServer(daemon, metrics, hub)
     changes = SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None)
     maintenance = Maintenance(daemon, store, relay)
-    return App(daemon, store, reader, sessions, discovery, changes, maintenance, observer, metrics, hub, web)
+    heartbeat = HeartbeatSender(daemon, metrics.backlogs, metrics.heartbeats)
+    return App(daemon, store, reader, sessions, discovery, changes, maintenance, heartbeat, observer, metrics, hub, web)

@@ -19,6 +19,7 @@ from watcher.aws.sessions import Sessions
 from watcher.config.reloader import AT_START, ReloadStatus, difference
 from watcher.core.ports import Reader, Store
 from watcher.core.settings import Config, Http
+from watcher.delivery.heartbeat import HeartbeatSender
 from watcher.delivery.maintenance import Maintenance
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability.metrics import Metrics
@@ -56,6 +57,7 @@ class App:
     discovery: Discovery
     sink_changes: SinkChanges
     maintenance: Maintenance
+    heartbeat: HeartbeatSender
     observers: Observers
     metrics: Metrics
     hub: Hub
@@ -170,7 +172,13 @@ class App:
         relaying = asyncio.create_task(self.relay.run(), name="relay")
         polling = asyncio.create_task(self.polling.run(), name="polling")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        periodic = (maintenance.prune, maintenance.mark_alive, maintenance.remind, maintenance.resend)
+        periodic = (
+            maintenance.prune,
+            maintenance.mark_alive,
+            maintenance.remind,
+            maintenance.resend,
+            self.heartbeat.run,
+        )
         releasing: Task = partial(release_held, self.recorder, lambda: self.view.config)
         others = [asyncio.create_task(each()) for each in (*periodic, releasing, self.view.hints.run, *beside)]
         sharing = [] if membership is None else [self.discovery.keep_fresh(), membership.keeper.run()]

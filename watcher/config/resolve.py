@@ -61,6 +61,7 @@ def resolve(
         shutdown_grace=file.shutdown_grace,
         discover=rules,
         hints=tuple(settings.HintQueue(url, completed[account], region) for url, account, region in queues),
+        heartbeat=file.heartbeat.heartbeat() if file.heartbeat else None,
         tracing=settings.Tracing(**file.tracing.model_dump()) if file.tracing else None,
     )
 

@@ -23,6 +23,7 @@ from watcher.config import fields
 from watcher.config.discover_model import discover_model
 from watcher.config.faults import describe
 from watcher.config.fields import OneOrMany, SchemaOf, lasting, or_off, or_variable
+from watcher.config.heartbeat_model import HeartbeatModel
 from watcher.config.hint_model import HintModel
 from watcher.config.listen_address import DEFAULT_LISTEN
 from watcher.config.readers import reads_off
@@ -201,6 +202,8 @@ class File(StrictModel):
     """Where the last known state and the events are stored: sqlite:///PATH, dynamodb://TABLE or memory://."""
     http: HttpOrOff = HttpModel()
     """Where health checks, metrics and the status page are served; off: nowhere."""
+    heartbeat: HeartbeatModel | None = None
+    """Where a sign of life is sent. Default: nowhere."""
     tracing: WithExtra | None = None
     """Where traces are sent. Default: nowhere. Needs the extra `otel`."""
     state_retention: fields.Duration = lasting("30d")

@@ -6,6 +6,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
+from watcher.core.heartbeat import REASON
 from watcher.core.settings import Config, SinkOptions
 
 MIN_HEADER_LENGTH = 12
@@ -14,8 +15,10 @@ MIN_HEADER_LENGTH = 12
 
 def secrets_of(config: Config) -> Iterator[str]:
     """Yield the secret values of `config`, in any part of it."""
-    for part in (*config.accounts.values(), config.http, config.tracing, *config.sinks):
+    for part in (*config.accounts.values(), config.http, config.tracing, config.heartbeat, *config.sinks):
         yield from _secrets_in(part)
+    for url in (config.heartbeat.url, config.heartbeat.fail_url) if config.heartbeat else ():
+        yield from secret_parts(url.get_secret_value().replace(REASON, ""), value=8, segment=16)
 
 
 def secret_parts(url: str, *, value: int, segment: int) -> Iterator[str]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from watcher.core.capacity import EndpointLoad, endpoint_load
+from watcher.core.heartbeat import Heartbeat
 from watcher.core.kinds import Kind
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Severity, Target
@@ -198,6 +199,30 @@ class Mute:
         return min((each for each in ends if each is not None), default=None)
 
 
+class Reach(Protocol):
+    """How a receiver of HTTP requests may be reached."""
+
+    @property
+    def allow_http(self) -> bool:
+        """Whether requests may be made without TLS."""
+
+    @property
+    def allow_private(self) -> bool:
+        """Whether it may be at an address of this machine, or a link-local one."""
+
+    @property
+    def ca_file(self) -> str | None:
+        """The file of the certificate authorities to trust; None: the system's."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one request may take."""
+
+    @property
+    def proxy(self) -> SecretStr | Literal[False] | None:
+        """The URL of the proxy; False: none; None: what the environment selects."""
+
+
 @dataclass(frozen=True, slots=True)
 class Http:
     """Where health checks, metrics and the status page are served."""
@@ -254,6 +279,7 @@ class Config:
     hints: tuple[HintQueue, ...] = ()
     files: tuple[str, ...] = ()
     """The files that it consists of; of a configuration that is no file, its name."""
+    heartbeat: Heartbeat | None = None
 
     @cached_property
     def listings(self) -> Mapping[ListingKey, ListingPlan]:

@@ -40,6 +40,7 @@ from watcher.observability.daemon_view import (
     endpoint_unreadable,
     polled_here,
 )
+from watcher.observability.heartbeat_metrics import HeartbeatMetrics
 from watcher.observability.hint_metrics import HintMetrics
 from watcher.observability.observer import Observer, Poll
 
@@ -109,6 +110,7 @@ class Metrics(Observer):
         self._events = counter("watcher_events", "Recorded events.", ("type",))
         self._deliveries = counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
         self.hints = HintMetrics(daemon, self.registry)
+        self.heartbeats = HeartbeatMetrics(self.registry)
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
         for known in EVENT_TYPES:

@@ -19,12 +19,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, PlainValidator
 
 from watcher.config.fields import HEADER_NAME_SCHEMA, Interval, Secret, lasting
+from watcher.config.receiver_model import may_be_reached
 from watcher.config.url_readers import distinct, header_name
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.alertmanager_alerts import alert_of
 from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, Step, step_of
-from watcher.sinks.http import BaseUrl, ReceiverOptions, may_be_reached
+from watcher.sinks.http import BaseUrl, ReceiverOptions
 
 PATH = "/api/v2/alerts"
 

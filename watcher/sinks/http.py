@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, PlainValidator, SecretStr, field_validator
 
-from watcher.config.fields import HTTP_URL, Boolean, Duration, lasting, or_off, or_variable, text_schema
-from watcher.config.readers import quoted, reads_off, single_line
+from watcher.config.fields import HTTP_URL, text_schema
+from watcher.config.receiver_model import ReceiverModel, may_be_reached, plain_url
 from watcher.config.secrets import secret_parts
 from watcher.config.sink_model import SinkModel
-from watcher.config.tree import Reads, Text
 from watcher.config.url_readers import http_url
 from watcher.core.ports import Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS
 from watcher.errors import SinkError, SinkGone
 from watcher.util.bounded_text import LONGEST_TEXT
-from watcher.util.ip_addresses import host_refusal
 from watcher.util.redaction import printable, redacted_excerpt
 
 if TYPE_CHECKING:
@@ -36,47 +31,6 @@ FINAL = frozenset({400, 413, 414, 415, 422})
 
 UNSAID_WAIT_SECONDS = 60.0
 """How long to wait after a response that there are too many requests, if it does not say how long."""
-
-
-def _ca_file(value: object) -> str:
-    path = Path(single_line(value))
-    try:
-        if path.exists() and not (path.is_file() and path.stat().st_size <= 4 * 1024 * 1024):
-            raise ValueError(f"{quoted(value)} is not a file of certificates")
-        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        trusted.load_verify_locations(cafile=path)
-        found = trusted.cert_store_stats()["x509"]
-    except ssl.SSLError:
-        found = 0
-    except OSError as error:
-        raise ValueError(f"{quoted(value)} cannot be read: {error.strerror}") from None
-    if not found:
-        raise ValueError(f"{quoted(value)} has no certificate in it; it must be a PEM file with at least one")
-    return str(path)
-
-
-Url = TypeVar("Url", str, SecretStr)
-CaFile = Annotated[str, PlainValidator(_ca_file), text_schema(minLength=1)]
-
-
-def _proxy(value: object) -> SecretStr | Literal[False]:
-    if reads_off(value):
-        return False
-    example = "http://proxy.example.com:3128, or off"
-    if isinstance(value, Text) and value.reads is Reads.BOOLEAN:
-        raise ValueError(f"this must be the URL of a proxy, such as {example}")
-    text = http_url(value, example=example, secret=True, user=True)
-    parts = urlsplit(text)
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"this must be the URL of a proxy without a path, such as {example}")
-    return SecretStr(text)
-
-
-Proxy = Annotated[
-    SecretStr | Literal[False],
-    PlainValidator(_proxy),
-    WithJsonSchema(or_variable(or_off({"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]+/?$"}))),
-]
 
 
 def _base_url(value: object) -> str:
@@ -90,19 +44,8 @@ BaseUrl = Annotated[str, PlainValidator(_base_url), AfterValidator(lambda url: u
 """The URL to which the paths of an API are appended."""
 
 
-class ReceiverOptions(SinkModel):
+class ReceiverOptions(ReceiverModel, SinkModel):
     """The options of a sink that posts: how its receivers may be reached."""
-
-    allow_http: Boolean = False
-    """Also post without TLS, so that requests can be read and changed on the network."""
-    allow_private: Boolean = False
-    """Also post to this machine (at any of its addresses), to metadata services and to link-local addresses."""
-    ca_file: CaFile | None = Field(default=None, examples=["/etc/ssl/certs/internal-ca.pem"])
-    """A PEM file of the certificate authorities to trust, instead of the system's."""
-    timeout: Duration = lasting("10s")
-    """The time limit of one post."""
-    proxy: Proxy | None = Field(default=None, examples=["http://proxy.example.com:3128", "off"])
-    """The proxy to post through; off: none. Default: the one that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select."""
 
     @property
     def send_deadline(self) -> float:
@@ -114,19 +57,6 @@ class ReceiverOptions(SinkModel):
         from watcher.sinks.poster import Poster
 
         return Poster(url, self, secrets, secret_url=secret_url)
-
-
-def may_be_reached(url: Url, info: ValidationInfo) -> Url:
-    """Validate that the sink's other options allow it to post to `url`."""
-    parts = urlsplit(_plain(url))
-    wrong = []
-    if parts.scheme == "http" and info.data.get("allow_http") is False:
-        wrong.append("http can be read on the network; use https, or set `allow_http: true`")
-    if (why := host_refusal(parts.hostname or "")) and info.data.get("allow_private") is False:
-        wrong.append(f"this host {why}; use another, or set `allow_private: true`")
-    if wrong:
-        raise ValueError(", and ".join(wrong))
-    return url
 
 
 class HttpOptions(ReceiverOptions):
@@ -142,15 +72,11 @@ class HttpOptions(ReceiverOptions):
 
         The poster hides shorter ones, too, where the receiver repeats them.
         """
-        yield from secret_parts(_plain(self.url), value=8, segment=16)
+        yield from secret_parts(plain_url(self.url), value=8, segment=16)
 
     def poster(self, secrets: Collection[str] = (), *, secret_url: bool = True) -> Poster:
         """Return what posts to the URL; see `Poster`."""
-        return self.poster_to(_plain(self.url), secrets, secret_url=secret_url)
-
-
-def _plain(url: str | SecretStr) -> str:
-    return url.get_secret_value() if isinstance(url, SecretStr) else url
+        return self.poster_to(plain_url(self.url), secrets, secret_url=secret_url)
 
 
 @dataclass(frozen=True, slots=True)

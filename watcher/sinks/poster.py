@@ -1,4 +1,4 @@
-"""Sends one bounded POST to an untrusted receiver, and returns what the response means for a delivery.
+"""Sends one bounded request to an untrusted receiver, and returns what the response means for a delivery.
 
 The receiver's name may be pointed anywhere at any time, so the address is checked where the socket is made: after the
 name is resolved, and also for an address in the URL. A proxy resolves names itself: then only the URL's own host is
@@ -39,9 +39,10 @@ from watcher import __version__
 from watcher.aws.profiles import system_ca_fault
 from watcher.config.secrets import secret_parts
 from watcher.core.ports import Verdict
+from watcher.core.settings import Reach
 from watcher.errors import SinkError
 from watcher.observability.tracing import propagated, span
-from watcher.sinks.http import ReceiverOptions, Response, first_line, requested_wait, verdict
+from watcher.sinks.http import Response, first_line, requested_wait, verdict
 from watcher.sinks.http_proxy import proxy_for
 from watcher.util.http_responses import bounded_responses
 from watcher.util.interfaces import own_addresses
@@ -72,9 +73,7 @@ class Poster:
     where it repeats them; with `secret_url` also the parts of the URL. Nothing is opened before the first post.
     """
 
-    def __init__(
-        self, url: str, options: ReceiverOptions, secrets: Collection[str] = (), *, secret_url: bool = True
-    ) -> None:
+    def __init__(self, url: str, options: Reach, secrets: Collection[str] = (), *, secret_url: bool = True) -> None:
         self._base = url
         self._url = verbatim(url)
         # All but the host of a webhook's URL is often its only secret, and a part of it is enough.
@@ -91,19 +90,22 @@ class Poster:
         self._closed = False
 
     async def post(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Response:
-        """Make one try, without redirects or retries; `path` is appended to the URL.
+        """Make one POST, without redirects or retries; `path` is appended to the URL. Raises as `request`."""
+        return await self.request("POST", verbatim(self._base + path) if path else self._url, body, headers)
+
+    async def request(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Response:
+        """Make one request to a URL of the receiver's origin, without redirects or retries.
 
         Raises:
             SinkError: the receiver cannot be reached: its address is refused, its certificate is not trusted, …
             UnansweredError: it was reached, but did not respond, or cut the connection.
         """
         session = await self._open()
-        url = verbatim(self._base + path) if path else self._url
         response: Response | None = None
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+                session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 wait = requested_wait(answer.headers, datetime.now(UTC))
                 response = Response(answer.status, self._hide(answer.reason or ""), retry_after=wait)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PlainValidator, SecretStr, ValidationInfo, field_validator, model_validator
 
 from watcher.config.fields import HTTP_URL, Plain, Token, text_schema
+from watcher.config.receiver_model import may_be_reached
 from watcher.config.secrets import secret_parts
 from watcher.config.url_readers import http_url
 from watcher.core.ports import Delivery, Limits, SendOutcome, Sink
 from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
-from watcher.sinks.http import ReceiverOptions, may_be_reached
+from watcher.sinks.http import ReceiverOptions
 from watcher.sinks.slack_bot import SlackBotSink
 from watcher.sinks.text import SlackTemplate, TextOptions, renderer
 from watcher.util.redaction import remember

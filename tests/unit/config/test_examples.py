@@ -24,6 +24,7 @@ SECRETS = {
     "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "OLD_SECRET": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     "TOKEN": "open-sesame",
+    "HEARTBEAT_URL": "https://hc-ping.com/x",
     "WATCHER_TOKEN": "a-token-for-readers",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
     "SLACK_BOT_TOKEN": "xoxb-x",

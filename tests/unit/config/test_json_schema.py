@@ -114,6 +114,7 @@ def test_its_own_defaults_and_examples_are_accepted() -> None:
         "sinks: [{name: a, type: slack, url: 'Http://a.org', template: , group_wait: null, allow_http: on, ca_file: }]",
         "tracing: {endpoint: 'http://a:4318', headers: {X-A: '${A}'}, sample: '${S:-1}'}",
         "tracing: {endpoint: '${URL}', headers: null, sample: 0}", "tracing:",
+        "heartbeat: {url: '${URL}', method: '${M}', every: 1s}",
         "mute: [{targets: a, events: [watcher.*], from: '${F}', until: '2026-11-23T08:00:00Z', reason: '${R}'}]",
     ],
 )  # fmt: skip

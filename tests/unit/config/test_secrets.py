@@ -99,6 +99,7 @@ sinks:
 mute:
   - {targets: _V_, events: _V_, from: _V_, until: _V_, reason: _V_}
   - {targets: _V_, when: {days: _V_, from: _V_, to: _V_, zone: _V_}}
+heartbeat: {url: _V_, fail_url: _V_, every: _V_, stale_after: _V_, method: _V_, headers: {A: _V_}, timeout: _V_}
 state: _V_
 http: {listen: _V_, token: _V_, insecure: _V_}
 tracing: {endpoint: _V_, headers: {A: _V_}, sample: _V_}
@@ -140,6 +141,7 @@ def test_a_password_in_a_url_is_never_shown(faults: Callable[..., list[Fault]]) 
 
 EVERY_SECRET = """
 http: {token: hush-token}
+heartbeat: {url: "https://example.com/hush-of-the-heartbeat?t={reason}", headers: {A: Bearer hush-beats}}
 tracing: {endpoint: "https://example.com", headers: {X-Team: hush, Authorization: Bearer hush-traces}}
 accounts: [{name: a, external_id: hush-id}, {name: b, external_id: hush-other-id}]
 stacks: [{name: x, account: a}]
@@ -178,7 +180,9 @@ def test_every_secret_is_known_so_that_it_can_be_hidden(read: Callable[..., Conf
         "https://example.com/services/T00000000/hush-of-the-channel", "hush%2Bvalue", "hush+value", "hush-alone",
         "hush-in-the-path!", "hush-in-the-path%21", "hush-of-the-channel",
         "http://hush-user:hush-password@proxy:3128", "hush-routing-key", "hush-api-key",
-        "Bearer hush-alerts",
+        "Bearer hush-alerts", "Bearer hush-beats", "hush-of-the-heartbeat", "hush-of-the-heartbeat",
+        "https://example.com/hush-of-the-heartbeat?t={reason}",
+        "https://example.com/hush-of-the-heartbeat/fail?t={reason}",
     ])  # fmt: skip
 
 

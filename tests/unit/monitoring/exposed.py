@@ -20,6 +20,7 @@ COUNTERS: dict[str, set[str]] = {
     "watcher_deliveries": {"sink", "outcome"},
     "watcher_config_reloads": {"outcome"},
     "watcher_hints": {"outcome"},
+    "watcher_heartbeats": {"signal", "outcome"},
     "watcher_changes_without_hint": set(),
 }
 GAUGES: dict[str, set[str]] = {
@@ -65,6 +66,7 @@ OUTCOMES = {
     "watcher_deliveries_total": {"sent", "retried", "dead"},
     "watcher_config_reloads_total": {"success", "failure"},
     "watcher_hints_total": {*HintOutcome},
+    "watcher_heartbeats_total": {"accepted", "failed"},
 }
 VALUES = {
     "status": STATUSES | {"AVAILABLE", "ERROR", "PENDING"},  # the latter of connections
