@@ -29,7 +29,7 @@ async def test_a_target_is_opened_and_the_way_back_leads_to_the_same_filter_and_
     daemon.configure(everything(daemon.simulator))
     await daemon.start()
     page = await visit("/?account=prod&text=db")
-    await page.get_by_role("link", name="orders-db").first.click()
+    await page.locator("#table").get_by_role("link", name="orders-db", exact=True).click()
     await expect(page.get_by_role("heading", level=1, name="orders-db")).to_be_visible()
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
     assert urlsplit(page.url).path == f"/targets/{ORDERS.id}"
@@ -40,7 +40,7 @@ async def test_a_target_is_opened_and_the_way_back_leads_to_the_same_filter_and_
     await expect(page.locator("#target")).to_be_hidden()
     assert urlsplit(page.url).query == "account=prod&text=db"
     await expect(page.locator("#table tbody tr:visible")).to_have_count(1)
-    await expect(page.locator("#table").get_by_role("link", name="orders-db")).to_be_focused()
+    await expect(page.locator("#table").get_by_role("link", name="orders-db", exact=True)).to_be_focused()
 
     await page.go_forward()
     await page.get_by_role("link", name="All targets").click()
@@ -107,7 +107,7 @@ async def test_an_id_with_encoded_parts_is_one_address_from_the_link_to_the_page
     daemon.configure([odd, FARGATE], "unreadable_after: 1")
     await daemon.start()
     page = await visit()
-    await page.locator("#table").get_by_role("link", name=odd.name).click()
+    await page.locator("#table").get_by_role("link", name=odd.name, exact=True).click()
     await expect(page.get_by_role("heading", level=1, name=odd.name)).to_be_visible()
     assert urlsplit(page.url).path == f"/targets/{odd.id}"
     await page.reload()

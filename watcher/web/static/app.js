@@ -1,26 +1,32 @@
 // The page: which part of it the URL selects, and when data is loaded again.
 
+import { serveActions } from "./actions.js?v=HASH";
 import { Refused, Stream, load, contact } from "./daemon.js?v=HASH";
-import { el, keyed, moment, setText, isolated } from "./dom.js?v=HASH";
+import { el, keyed, moment, setText } from "./dom.js?v=HASH";
 import { decoded } from "./filter.js?v=HASH";
+import { Forms } from "./forms.js?v=HASH";
+import { Headline } from "./headline.js?v=HASH";
+import { heldOf, showMutes } from "./mutes.js?v=HASH";
+import { announce, notice, showContact } from "./notices.js?v=HASH";
 import { Overview } from "./overview.js?v=HASH";
 import { dataOf, targetOf, within } from "./paths.js?v=HASH";
 import { Events, showEndpoints, showHints, showListings, showLive, showSinks } from "./panels.js?v=HASH";
 import { TargetPage } from "./target.js?v=HASH";
-import { ago, hour, inZones, tick, watch } from "./time.js?v=HASH";
-import { ATTENTION, eventTitle, eventWords, plural } from "./words.js?v=HASH";
+import { ago, hour, tick, watch } from "./time.js?v=HASH";
+import { ATTENTION } from "./words.js?v=HASH";
 
 const REFRESH_MS = 10_000;
 const QUICK_REFRESH_MS = 2_000; // while the daemon cannot be reached, or has not seen every target yet
-const BURST_MS = 250; // events within this time are handled together
+const BURST_MS = 250; // targets with events within this time are loaded together
 const MAX_SINGLE = 8; // targets that are loaded one by one; more are loaded with all
 const OVERVIEW_AGE_MS = 1_200; // how old the response with all targets may be
-const ANNOUNCE_MS = 5_000;
 const NAME = "watcher";
 
 const byId = (id) => document.getElementById(id);
 
-const overview = new Overview();
+const headline = new Headline();
+const overview = new Overview(headline);
+const forms = new Forms(() => refreshIn(0));
 const targetPage = new TargetPage(byId("target"));
 const events = new Events();
 let opened = null; // the id of the target whose page is shown
@@ -64,16 +70,27 @@ const all = (path, show) => load(path).then(show);
 async function showOverview() {
   await Promise.all([
     all("api/targets", ({ targets }) => overview.replace(targets)),
-    all("api/endpoints", ({ endpoints }) => showEndpoints(endpoints)),
+    all("api/endpoints", ({ endpoints }) => {
+      showEndpoints(endpoints);
+      headline.endpoints(endpoints);
+    }),
     all("api/listings", ({ listings }) => showListings(listings)),
     all("api/hints", ({ hints }) => showHints(hints)),
     all("api/sinks", ({ sinks }) => {
       showSinks(sinks);
-      overview.sinks(sinks);
+      headline.sinks(sinks);
     }),
+    showHeld(),
     listen(),
   ]);
   title();
+}
+
+/** Load the mutes, and whether they can be changed here. */
+async function showHeld() {
+  const { mutes, writable } = await load("api/mutes").catch(() => ({ mutes: [], writable: false }));
+  forms.writable = headline.writable = writable;
+  if (showMutes(mutes, writable)) overview.muted();
 }
 
 /** Load the latest events, and open the stream for those that follow. */
@@ -90,7 +107,7 @@ async function showTarget(id) {
     const [row] = await Promise.all([load(dataOf(id)), listen()]);
     overview.patch(row);
     if (opened !== id) return;
-    targetPage.show(row);
+    targetPage.show({ ...row, held: heldOf(row) }, forms.writable);
     title(row.title);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -124,7 +141,7 @@ async function refreshChanged() {
   gathering = changed.size ? setTimeout(refreshChanged, BURST_MS) : 0;
 }
 
-// Status, notices and announcements
+// The daemon's status
 
 async function showStatus() {
   const status = await load("api/status");
@@ -147,47 +164,6 @@ function reconnect() {
   stream.stop();
   events.clear();
   listen().catch(() => {}); // the next refresh tries again
-}
-
-/**
- * One notice: its headline (null: none), its lines, and the time that the headline names. Updated only when it changes,
- * since screen readers read it aloud.
- */
-function notice(id, headline, lines, at = null) {
-  const box = byId(id);
-  const form = headline && JSON.stringify([headline, lines]);
-  if ((box.dataset.form ?? null) === (form || null)) return;
-  if (form) box.dataset.form = form;
-  else delete box.dataset.form;
-  box.replaceChildren(...(headline ? [el("p", {}, el("strong", { title: at && inZones(at) }, headline), lines.length ? ":" : "."), list(lines)] : []));
-}
-
-const list = (lines) => (lines.length ? el("ul", {}, lines.map((line) => el("li", { dir: "auto" }, isolated(line)))) : "");
-
-function showContact() {
-  const { lost, answered, why } = contact;
-  const from = answered ? ` The page shows the state of ${hour(answered)}.` : "";
-  notice("lost", lost ? `No connection to the daemon since ${hour(lost)}: ${why}.${from} The page keeps retrying` : null, [], lost);
-  document.body.classList.toggle("stale", Boolean(lost));
-}
-
-const unannounced = [];
-let announcing = 0;
-
-/** Announce new events to screen readers: the latest and their number, not more often than one can listen. */
-function announce(fresh) {
-  unannounced.push(...fresh);
-  if (announcing || !unannounced.length) return;
-  const speak = () => {
-    announcing = 0;
-    const count = unannounced.length;
-    if (!count) return;
-    const { event } = unannounced.splice(0).at(-1);
-    const last = `${eventTitle(event)}: ${eventWords(event).word}`;
-    setText(byId("said"), count === 1 ? last : `${plural(count, "new event")}; the latest: ${last}`);
-    announcing = setTimeout(speak, ANNOUNCE_MS);
-  };
-  announcing = setTimeout(speak, BURST_MS);
 }
 
 function title(name = opened && overview.row(opened)?.title) {
@@ -242,6 +218,7 @@ document.addEventListener("click", (event) => {
   route();
 });
 
+serveActions((id) => overview.row(id) ?? headline.endpoint(id), forms);
 window.addEventListener("popstate", () => route());
 window.addEventListener("pagehide", () => overview.keepFilter());
 document.addEventListener("visibilitychange", () => {

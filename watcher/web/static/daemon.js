@@ -36,6 +36,15 @@ export async function load(path) {
   }
 }
 
+/** Ask the daemon to change something, with a token. Returns its JSON; throws `Refused`, or another error if it was not reached. */
+export async function send(method, path, token, body) {
+  const headers = { accept: "application/json", authorization: `Bearer ${token}`, ...(body ? { "content-type": "application/json" } : {}) };
+  const answer = await fetch(at(path), { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(answer.status, found.error ?? `The daemon responded with ${answer.status}`);
+  return found;
+}
+
 /** Events as they are recorded. A hidden page keeps no connection. */
 export class Stream {
   #source = null;

@@ -1,4 +1,5 @@
-// The filter: from the URL and back, and whether a row passes it. Names and meaning are those of /api/targets.
+// The filter: from the URL and back, and whether a row passes it. Names and meaning are those of /api/targets; `group`,
+// by which the rows are grouped, is the page's own.
 
 /** The filter in the query of a URL. */
 export function read(search) {
@@ -10,10 +11,17 @@ export function read(search) {
     kind: one("kind"),
     status: one("status"),
     label: [...new Set(query.getAll("label").filter(Boolean))],
+    group: one("group"),
   };
 }
 
-/** The query of a filter, with its question mark; empty if every row passes. */
+/** A filter that every row passes. */
+export const NONE = { text: "", account: "", kind: "", status: "", label: [] };
+
+/** Whether some row may not pass. */
+export const narrows = (filter) => Object.keys(NONE).some((name) => filter[name].length > 0);
+
+/** The query of a filter, with its question mark; empty if there is nothing to keep. */
 export function write(filter) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) {

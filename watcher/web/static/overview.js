@@ -1,10 +1,12 @@
-// The overview: the summary, the status chips, the filter and the table.
+// The overview: the status chips, the filter and the table; the headline gets the rows from here.
 
 import { el, setText, shape } from "./dom.js?v=HASH";
-import { read, test, write } from "./filter.js?v=HASH";
+import { NONE, narrows, read, test, write } from "./filter.js?v=HASH";
+import { heldOf } from "./mutes.js?v=HASH";
 import { within } from "./paths.js?v=HASH";
 import { Rows } from "./rows.js?v=HASH";
-import { ATTENTION, STANDINGS, plural } from "./words.js?v=HASH";
+import { ATTRIBUTES } from "./sections.js?v=HASH";
+import { STANDINGS, plural } from "./words.js?v=HASH";
 
 const byId = (id) => document.getElementById(id);
 const KEEP_MS = 150; // the pause in typing after which the filter is written to the URL
@@ -12,6 +14,7 @@ const KEEP_MS = 150; // the pause in typing after which the filter is written to
 const number = (count) => count.toLocaleString("en");
 
 export class Overview {
+  #headline;
   #rows = new Rows(byId("table"), byId("row"));
   #form = byId("filters");
   #filter = read(location.search);
@@ -20,17 +23,17 @@ export class Overview {
   #asked = 0;
   #keeping = 0;
 
-  #failing = [];
-
   /** How many targets have each status; null until they are loaded. */
   counts = null;
 
-  constructor() {
+  constructor(headline) {
+    this.#headline = headline;
+    this.#choices([]);
     this.#form.addEventListener("submit", (event) => event.preventDefault());
     this.#form.addEventListener("input", (event) => this.#chose(event.target));
     this.#form.addEventListener("reset", (event) => {
       event.preventDefault();
-      this.#set({ text: "", account: "", kind: "", status: "", label: [] });
+      this.#set(NONE);
       this.#form.elements.text.focus();
     });
     byId("standings").addEventListener("click", (event) => {
@@ -56,6 +59,8 @@ export class Overview {
   /** All targets, from /api/targets. */
   replace(rows) {
     this.#loaded = true;
+    for (const row of rows) row.held = heldOf(row);
+    byId("table").classList.toggle("no-strips", !rows.some((row) => row.attempts));
     this.#rows.replace(rows);
     this.#changed();
   }
@@ -63,7 +68,7 @@ export class Overview {
   /** One target, from /api/targets/<id>. */
   patch(row) {
     if (!this.#loaded) return;
-    this.#rows.patch(row);
+    this.#rows.patch({ ...row, held: heldOf(row) });
     this.#changed();
   }
 
@@ -73,10 +78,9 @@ export class Overview {
     this.#changed();
   }
 
-  /** All sinks, from /api/sinks. */
-  sinks(sinks) {
-    this.#failing = sinks.filter((each) => each.configured && each.state !== null && each.state !== "up").map((each) => each.name);
-    if (this.#loaded) this.#answer(this.counts, this.#rows.all);
+  /** The mutes have changed. */
+  muted() {
+    if (this.#loaded) this.replace(this.#rows.all.map((row) => ({ ...row })));
   }
 
   /** Set the place of the configuration, which an empty page shows. */
@@ -125,7 +129,7 @@ export class Overview {
     const counts = Object.fromEntries(Object.keys(STANDINGS).map((standing) => [standing, 0]));
     for (const row of rows) counts[row.standing] += 1;
     this.counts = counts;
-    this.#answer(counts, rows);
+    this.#headline.targets(rows, counts);
     this.#chips(counts, rows.length);
     this.#choices(rows);
     this.#write();
@@ -134,9 +138,10 @@ export class Overview {
 
   #apply() {
     if (!this.#loaded) return;
-    const shown = this.#rows.show(test(this.#filter));
+    this.#rows.group(this.#filter.group);
+    const filtered = narrows(this.#filter);
+    const shown = this.#rows.show(test(this.#filter), filtered);
     const all = this.#rows.all.length;
-    const filtered = write(this.#filter) !== "";
     setText(byId("shown"), filtered ? `${number(shown)} of ${plural(all, "target")}` : plural(all, "target"));
     byId("clear").hidden = !filtered;
     byId("table").hidden = shown === 0;
@@ -148,16 +153,6 @@ export class Overview {
     const some = this.#rows.all.length > 0;
     const place = this.#place ? ` in ${this.#place}` : "";
     setText(byId("none"), some ? "No target matches this filter." : `No targets are configured${place}. Add stacks or other targets there.`);
-  }
-
-  #answer(counts, rows) {
-    const { standing, text, detail } = withSinks(verdict(counts, rows.length), this.#failing);
-    const retried = rows.filter((row) => row.incident && !ATTENTION.includes(row.standing)).length;
-    const box = byId("verdict");
-    box.dataset.standing = standing;
-    box.querySelector("use").setAttribute("href", `#shape-${standing}`);
-    setText(byId("answer"), text);
-    setText(byId("answer-detail"), retried ? `${detail}, ${number(retried)} of these with an open incident` : detail);
   }
 
   #chips(counts, all) {
@@ -177,19 +172,22 @@ export class Overview {
 
   /** Offer the values that targets have, and those that are chosen though no target has them. */
   #choices(rows) {
-    const { account, kind, label } = this.#form.elements;
+    const { account, kind, label, group } = this.#form.elements;
     offer(account, [...rows.map((row) => row.account), this.#filter.account]);
     offer(kind, [...rows.map((row) => row.kind), this.#filter.kind]);
     offer(label, rows.flatMap((row) => Object.entries(row.labels).map((pair) => pair.join("="))));
+    const labels = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].sort().map((name) => `label:${name}`);
+    offer(group, [...Object.keys(ATTRIBUTES), ...labels, this.#filter.group], { "": "nothing", ...ATTRIBUTES });
   }
 
   /** Write the filter to its controls. */
   #write() {
-    const { text, account, kind, label } = this.#form.elements;
+    const { text, account, kind, label, group } = this.#form.elements;
     if (text.value !== this.#filter.text) text.value = this.#filter.text;
     account.value = this.#filter.account;
     kind.value = this.#filter.kind;
     label.value = "";
+    group.value = this.#filter.group;
     for (const chip of byId("standings").children) {
       chip.setAttribute("aria-pressed", String(chip.dataset.status === this.#filter.status));
     }
@@ -203,44 +201,11 @@ export class Overview {
   }
 }
 
-/** The summary, from how many targets have each status. */
-export function verdict(counts, all) {
-  const parts = (standings) =>
-    standings.filter((each) => counts[each]).map((each) => `${number(counts[each])} ${STANDINGS[each].toLowerCase()}`);
-  const rest = parts(["never_synced", "not_seen", "active", "succeeded", "available"]).join(", ");
-  const wrong = ATTENTION.filter((each) => counts[each]);
-  if (all === 0) return { standing: "not_seen", text: "No targets", detail: "The configuration has no target." };
-  if (wrong.length) {
-    const sum = wrong.reduce((total, each) => total + counts[each], 0);
-    const need = sum === all && all > 1
-      ? `All ${plural(all, "target")} need attention`
-      : `${number(sum)} of ${plural(all, "target")} ${sum === 1 ? "needs" : "need"} attention`;
-    return { standing: wrong[0], text: need, detail: [parts(wrong).join(", "), rest].filter(Boolean).join("; ") };
-  }
-  if (counts.not_seen) {
-    const text = `${number(counts.not_seen)} of ${plural(all, "target")} not seen yet`;
-    return { standing: "not_seen", text, detail: `Nothing is wrong so far: ${rest}` };
-  }
-  if (counts.succeeded + counts.available === all) {
-    const text = all === 1 ? "The target is green" : `All ${plural(all, "target")} are green`;
-    return { standing: "succeeded", text, detail: "The latest commit of each target is synced." };
-  }
-  const standing = counts.active ? "active" : counts.succeeded || counts.available ? "succeeded" : "never_synced";
-  return { standing, text: `None of ${plural(all, "target")} needs attention`, detail: rest };
-}
-
-/** The verdict on the targets, preceded by the sinks that do not accept deliveries. */
-function withSinks(summary, failing) {
-  if (failing.length === 0) return summary;
-  const which = failing.length === 1 ? `The sink ${failing[0]} is failing` : `${plural(failing.length, "sink")} are failing`;
-  const standing = ATTENTION.includes(summary.standing) ? summary.standing : "failed";
-  return { ...summary, standing, text: `${which}. ${summary.text}` };
-}
-
-function offer(select, values) {
+/** Set the options of a control to these values; `words` has the names of those whose value is not their name. */
+function offer(select, values, words = { "": "any" }) {
   const options = ["", ...[...new Set(values.filter(Boolean))].sort()];
   if (options.length === select.options.length && options.every((each, index) => select.options[index].value === each)) return;
   const chosen = select.value;
-  select.replaceChildren(...options.map((each) => el("option", { value: each }, each || "any")));
+  select.replaceChildren(...options.map((each) => el("option", { value: each }, words[each] ?? each.replace(/^label:/, "label "))));
   select.value = chosen;
 }

@@ -1,11 +1,11 @@
 // The panels beside the targets: the latest events, the endpoints, the listings, the hints and the sinks.
 
-import { commit, el, keyed, mark, moment, setText, isolated } from "./dom.js?v=HASH";
+import { commit, el, keyed, mark, moment, setText, shape, isolated } from "./dom.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
-import { eventTitle, eventWords, plural } from "./words.js?v=HASH";
+import { eventTitle, eventWords, plural, statesOf } from "./words.js?v=HASH";
 
-const SHOWN = 50;
+const KEPT = 50, SHOWN = 6; // events; the rest after a click
 
 const byId = (id) => document.getElementById(id);
 
@@ -17,13 +17,13 @@ export function fill(list, empty, items, keyOf, build) {
 }
 
 /** An item of a panel: its status and what stands beside it, what it is about, and further lines. */
-const item = ([standing, word], beside, about, ...lines) =>
+export const item = ([standing, word], beside, about, ...lines) =>
   el("li", { "data-standing": standing },
     el("p", { class: "line" }, mark(standing, word), beside),
     el("p", { class: "about" }, about),
     ...lines);
 
-const dim = (...texts) => el("span", { class: "dim" }, ...texts);
+export const dim = (...texts) => el("span", { class: "dim" }, ...texts);
 const problem = (...texts) => el("p", { class: "problem" }, ...texts);
 
 /** The identity of an event: two watchers on one table may give two events the same number. */
@@ -36,6 +36,15 @@ export class Events {
   /** The number of the newest event. */
   last = 0;
 
+  #whole = false;
+
+  constructor() {
+    byId("all-events").addEventListener("click", () => {
+      this.#whole = !this.#whole;
+      this.#count();
+    });
+  }
+
   /** Forget them: after a restart, numbers may begin again. */
   clear() {
     this.#events = [];
@@ -46,10 +55,20 @@ export class Events {
   add(entries) {
     const known = new Set(this.#events.map(keyOf));
     const fresh = entries.filter((entry) => !known.has(keyOf(entry)));
-    this.#events = [...this.#events, ...fresh].sort((a, b) => b.number - a.number).slice(0, SHOWN);
+    this.#events = [...this.#events, ...fresh].sort((a, b) => b.number - a.number).slice(0, KEPT);
     this.last = Math.max(this.last, ...fresh.map((entry) => entry.number));
     fill(byId("event-list"), byId("no-events"), this.#events, keyOf, eventItem);
+    this.#count();
     return fresh.filter((entry) => this.#events.includes(entry));
+  }
+
+  /** Show the first of them, or all. */
+  #count() {
+    const button = byId("all-events");
+    button.hidden = this.#events.length <= SHOWN;
+    button.setAttribute("aria-expanded", String(this.#whole));
+    setText(button, this.#whole ? `Show ${SHOWN} events` : `Show ${this.#events.length} events`);
+    byId("event-list").classList.toggle("whole", this.#whole);
   }
 }
 
@@ -57,7 +76,10 @@ function eventItem({ event }) {
   const { standing, word } = eventWords(event);
   const title = isolated(eventTitle(event));
   const linked = event.data?.target ? el("a", { href: pageOf(event.subject) }, title) : title;
-  return item([standing, word], moment("ago", event.time), linked, el("p", { class: "dim" }, ...detailOf(event)));
+  return el("li", { "data-standing": standing },
+    el("p", { class: "line" }, shape(standing), el("span", { class: "about" }, linked), moment("ago", event.time)),
+    el("p", { class: "dim" }, el("strong", {}, word), " ", ...detailOf(event)),
+  );
 }
 
 /** A detail of an event: its commit, and AWS's message if it failed. */
@@ -74,6 +96,12 @@ export function detailOf(event) {
   const sha = attempt.targetRevision?.sha;
   const said = status === "FAILED" ? attempt.events?.at(-1)?.event : null;
   return [sha ? commit(sha) : "", said ? isolated(`${sha ? " " : ""}${said}`) : "", ...silent];
+}
+
+/** Show or hide a panel, and the link that leads to it. */
+export function showPanel(id, some) {
+  byId(id).hidden = !some;
+  document.querySelector(`.jump [href="#${id}"]`).hidden = !some;
 }
 
 export function showEndpoints(endpoints) {
@@ -108,7 +136,7 @@ function needs(load) {
 
 /** What the rules of discovery find; the panel is hidden without rules. */
 export function showListings(listings) {
-  byId("listings").hidden = listings.length === 0;
+  showPanel("listings", listings.length > 0);
   keyed(byId("listing-list"), listings, (each) => each.id, listingItem).forEach(watch);
 }
 
@@ -126,7 +154,7 @@ function listingItem(each) {
 
 /** The queues of hints; the panel is hidden without any. */
 export function showHints(hints) {
-  byId("hints").hidden = hints.length === 0;
+  showPanel("hints", hints.length > 0);
   keyed(byId("hint-list"), hints, (each) => each.queue, hintItem).forEach(watch);
 }
 
@@ -140,21 +168,13 @@ function hintItem(each) {
   );
 }
 
-const SINK_STATES = {
-  up: ["succeeded", "Up"],
-  failing: ["failed", "Failing"],
-  down: ["failed", "Down"],
-  gone: ["failed", "Gone"],
-  closed: ["failed", "Closed"],
-};
-
 export function showSinks(sinks) {
   fill(byId("sink-list"), byId("no-sinks"), sinks, (each) => each.name, sinkItem);
 }
 
 function sinkItem(each) {
   const status = each.configured
-    ? (SINK_STATES[each.state] ?? ["not_seen", each.state ?? "Not started"])
+    ? statesOf(each.state)
     : ["unknown", "No longer configured"];
   return item(status, each.type && dim(each.type), isolated(each.name),
     el("p", { class: "dim" },

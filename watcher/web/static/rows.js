@@ -1,41 +1,38 @@
 // The table of targets, fast with 2,000 of them: each row is built once, and only its changes are written. Rows are in
-// groups, of which those out of view are neither styled nor laid out, and are written a few milliseconds at a time.
+// chunks, of which those out of view are neither styled nor laid out, and are written a few milliseconds at a time.
+// Chunks stand below the heading of their section if the rows are grouped.
 
-import { commit, setText, isolated } from "./dom.js?v=HASH";
 import { haystack } from "./filter.js?v=HASH";
-import { pageOf } from "./paths.js?v=HASH";
-import { inView, refresh, watch } from "./time.js?v=HASH";
-import { RANK, plural, problemsOf, urgent, wordOf } from "./words.js?v=HASH";
+import { write } from "./row.js?v=HASH";
+import { Section, sectionsOf } from "./sections.js?v=HASH";
+import { inView, watch } from "./time.js?v=HASH";
+import { RANK, urgent } from "./words.js?v=HASH";
 
-const GROUP = 12, SLICE = 6; // rows; milliseconds
+const CHUNK = 12, SLICE = 6; // rows; milliseconds
 
 const inOrder = (a, b) => urgent(b) - urgent(a) || RANK[a.standing] - RANK[b.standing] || (a.id < b.id ? -1 : Number(a.id > b.id));
-
-const TIMES = {
-  since: sinceOf,
-  incident: (row) => row.incident?.opened_at,
-  begun: (row) => row.started_at,
-  answered: (row) => row.answered_at,
-  next: (row) => row.next_poll_at,
-};
-
-/** When its status began. */
-export function sinceOf(row) {
-  return row.unreadable?.since ?? row.since;
-}
 
 export class Rows {
   #table;
   #template;
   #entries = new Map();
-  #groups = [];
+  #chunks = [];
+  #sections = new Map();
+  #by = "";
   #passes = () => true;
+  #narrowed = false;
   #unwritten = [];
   #writing = 0;
 
   constructor(table, template) {
     this.#table = table;
     this.#template = template;
+    table.addEventListener("click", ({ target }) => {
+      const heading = target.closest("button.heading");
+      if (!heading) return;
+      this.#sections.get(heading.dataset.name).toggle();
+      this.show(this.#passes, this.#narrowed);
+    });
   }
 
   /** The latest data of every row. */
@@ -63,7 +60,7 @@ export class Rows {
   patch(row) {
     const before = this.row(row.id);
     const entry = this.#put(row);
-    if (!before || inOrder(before, row) !== 0) this.#arrange([...this.#entries.values()].sort((a, b) => inOrder(a.row, b.row)));
+    if (!before || inOrder(before, row) !== 0) this.#rearrange();
     write(entry);
   }
 
@@ -72,23 +69,39 @@ export class Rows {
     if (entry) this.#drop(id, entry);
   }
 
-  /** Show only the rows that pass; returns their number. */
-  show(passes) {
-    this.#passes = passes;
-    return this.#groups.reduce((shown, group) => shown + this.#sift(group), 0);
+  /** Group the rows by an attribute or a label (`sections.js`); empty: do not. */
+  group(by) {
+    if (by === this.#by) return;
+    this.#by = by;
+    for (const { node } of this.#sections.values()) node.remove();
+    this.#sections = new Map();
+    this.#rearrange();
   }
 
-  /** Hide the rows that do not pass, or the whole group if none does. */
-  #sift(group) {
-    const passed = group.entries.map((entry) => this.#passes(entry.row, () => haystackOf(entry)));
+  /** Show only the rows that pass; returns their number. `narrowed`: whether some may not pass. */
+  show(passes, narrowed) {
+    this.#passes = passes;
+    this.#narrowed = narrowed;
+    for (const section of this.#sections.values()) section.begin(narrowed);
+    const shown = this.#chunks.reduce((sum, chunk) => sum + this.#sift(chunk), 0);
+    for (const section of this.#sections.values()) section.end();
+    return shown;
+  }
+
+  /** Hide the rows that do not pass, or the whole chunk if none does or its section is closed. */
+  #sift(chunk) {
+    const { section } = chunk;
+    const passed = chunk.entries.map((entry) => this.#passes(entry.row, () => haystackOf(entry)));
     const shown = passed.filter(Boolean).length;
-    if (group.shown !== shown) {
-      group.shown = shown;
-      group.node.hidden = shown === 0;
-      group.node.style.setProperty("--rows", shown); // its approximate height while it is out of view
+    if (section) chunk.entries.forEach((entry, index) => passed[index] && section.count(entry.row));
+    const height = section && !section.open ? 0 : shown;
+    if (chunk.height !== height) {
+      chunk.height = height;
+      chunk.node.hidden = height === 0;
+      chunk.node.style.setProperty("--rows", height); // its approximate height while it is out of view
     }
-    if (shown) {
-      group.entries.forEach((entry, index) => {
+    if (height) {
+      chunk.entries.forEach((entry, index) => {
         if (entry.shown === passed[index]) return;
         entry.shown = passed[index];
         entry.node.hidden = !entry.shown;
@@ -114,33 +127,53 @@ export class Rows {
   #drop(id, entry) {
     entry.node.remove();
     this.#entries.delete(id);
-    for (const group of this.#groups) group.entries = group.entries.filter((each) => each !== entry);
+    for (const chunk of this.#chunks) chunk.entries = chunk.entries.filter((each) => each !== entry);
+  }
+
+  #rearrange() {
+    this.#arrange([...this.#entries.values()].sort((a, b) => inOrder(a.row, b.row)));
   }
 
   /** Put rows in order with few moves, and keep the focus. */
   #arrange(entries) {
     const focused = this.#table.contains(document.activeElement) ? document.activeElement : null;
-    const count = Math.ceil(entries.length / GROUP);
-    while (this.#groups.length < count) this.#groups.push(this.#group());
-    this.#groups.forEach((group, index) => {
-      group.entries = entries.slice(index * GROUP, (index + 1) * GROUP);
-      let cursor = group.node.firstElementChild;
-      for (const { node } of group.entries) {
-        if (node === cursor) cursor = cursor.nextElementSibling;
-        else group.node.insertBefore(node, cursor);
+    const old = this.#chunks;
+    this.#chunks = [];
+    let cursor = this.#table.querySelector("tbody");
+    const put = (node) => {
+      if (node === cursor) cursor = cursor.nextElementSibling;
+      else this.#table.insertBefore(node, cursor);
+    };
+    for (const [name, members] of sectionsOf(entries, this.#by)) {
+      const section = this.#by ? this.#section(name) : null;
+      if (section) {
+        section.wrong = urgent(members[0].row);
+        put(section.node);
       }
-      this.#sift(group);
-    });
-    for (const { node } of this.#groups.splice(count)) node.remove();
+      for (let start = 0; start < members.length; start += CHUNK) {
+        const chunk = old.shift() ?? this.#chunk();
+        chunk.section = section;
+        chunk.entries = members.slice(start, start + CHUNK);
+        put(chunk.node);
+        fill(chunk);
+        this.#chunks.push(chunk);
+      }
+    }
+    for (const { node } of old) node.remove();
+    this.show(this.#passes, this.#narrowed);
     if (focused && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 
-  #group() {
+  #section(name) {
+    if (!this.#sections.has(name)) this.#sections.set(name, new Section(name));
+    return this.#sections.get(name);
+  }
+
+  #chunk() {
     const node = document.createElement("tbody");
     node.setAttribute("role", "rowgroup");
-    this.#table.append(node);
     watch(node);
-    return { node, entries: [], shown: -1 };
+    return { node, section: null, entries: [], height: -1 };
   }
 
   /** Write pending rows for a few milliseconds, and the rest a little later. */
@@ -152,99 +185,15 @@ export class Rows {
   }
 }
 
+function fill({ node, entries }) {
+  let cursor = node.firstElementChild;
+  for (const entry of entries) {
+    if (entry.node === cursor) cursor = cursor.nextElementSibling;
+    else node.insertBefore(entry.node, cursor);
+  }
+}
+
 function haystackOf(entry) {
   if (entry.hayOf !== entry.row) Object.assign(entry, { hay: haystack(entry.row), hayOf: entry.row });
   return entry.hay;
-}
-
-function partsOf(node) {
-  const [status, target, commitCell, answered, next, note] = node.children;
-  target.querySelector("a").setAttribute("href", pageOf(node.dataset.id));
-  return {
-    use: status.querySelector("use"),
-    word: status.querySelector(".word"),
-    since: status.querySelector("[data-is=since]"),
-    incident: status.querySelector("[data-is=incident]"),
-    problems: status.querySelector(".problems"),
-    title: target.querySelector("bdi"),
-    where: target.querySelector(".where"),
-    labels: target.querySelector(".labels"),
-    commit: commitCell.firstElementChild,
-    begun: commitCell.querySelector("time"),
-    repository: commitCell.lastElementChild,
-    answered: answered.firstElementChild,
-    trouble: answered.lastElementChild,
-    next: next.firstElementChild,
-    note,
-  };
-}
-
-/** Write the latest data of a row. */
-function write(entry) {
-  const { row, written } = entry;
-  if (row === written) return;
-  entry.parts ??= partsOf(entry.node);
-  entry.written = row;
-  const face = faceOf(row);
-  if (entry.face !== face) {
-    entry.face = face;
-    paint(entry, row);
-  }
-  const moved = written?.polled_here !== row.polled_here;
-  const changed = Object.entries(TIMES).filter(([, of]) => moved || of(written) !== of(row));
-  for (const [is, of] of changed) setTime(entry.parts[is], row, is, of(row));
-  if (changed.length && (!written || inView(entry.node.parentNode))) refresh(entry.node);
-}
-
-function setTime(node, row, is, iso) {
-  if (is === "answered") node.classList.toggle("dim", !row.polled_here);
-  if (iso) {
-    node.setAttribute("datetime", iso);
-    if (is === "answered") node.dataset.late = String(Math.max(3 * row.interval, 30));
-    return;
-  }
-  node.removeAttribute("datetime");
-  node.removeAttribute("title");
-  node.classList.remove("old");
-  const polled = row.polled_here
-    ? { answered: "not yet", next: row.tried_at ? "now" : "scheduled" }
-    : { answered: "by another daemon" };
-  setText(node, polled[is] ?? "");
-}
-
-/** Everything that a row shows except its times. */
-const faceOf = (row) =>
-  JSON.stringify([
-    row.standing, row.status, row.title, row.account, row.region, row.kind, row.labels, row.sha, row.commit_url,
-    row.repository, row.branch, row.note, row.unreadable, row.consecutive_failures, row.poll_failures, row.incident?.problems,
-  ]);
-
-function paint({ node, parts }, row) {
-  node.dataset.standing = row.standing;
-  parts.use.setAttribute("href", `#shape-${row.standing}`);
-  setText(parts.word, wordOf(row));
-  setText(parts.problems, problemsOf(row));
-  parts.problems.parentNode.hidden = !row.incident;
-  setText(parts.title, row.title);
-  parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`);
-  parts.labels.replaceChildren(...Object.entries(row.labels).map(([name, value]) => isolated(`${name}=${value}`)));
-  parts.commit.replaceChildren(commit(row.sha, row.commit_url));
-  const branch = row.branch ? [" @ ", isolated(row.branch)] : [];
-  parts.repository.replaceChildren(...(row.repository ? [isolated(row.repository), ...branch] : []));
-  setText(parts.trouble, row.poll_failures ? `${plural(row.poll_failures, "poll")} failed` : "");
-  setText(parts.note, noteOf(row));
-}
-
-/** What went wrong, in one line. */
-export function noteOf(row) {
-  const times = row.consecutive_failures > 1 ? `${row.consecutive_failures} attempts in a row failed. ` : "";
-  if (row.unreadable) {
-    const whose = row.unreadable.whose === "endpoint" ? "Its endpoint cannot be read. " : "";
-    return `${whose}${row.unreadable.code}: ${row.unreadable.message}`;
-  }
-  if (row.standing === "failed") return times + (row.note || "AWS gave no reason.");
-  if (row.standing === "unavailable") return row.note;
-  if (row.blocked) return row.note || "A sync blocker is active.";
-  if (row.standing === "active" && row.consecutive_failures) return `After ${plural(row.consecutive_failures, "failed attempt")}.`;
-  return "";
 }

@@ -1,8 +1,9 @@
 // The page of one target: its status, attempts, AWS's sync events, and watcher's events with their deliveries.
 
+import { commandsOf, wordButtons } from "./actions.js?v=HASH";
 import { commit, el, keyed, mark, moment, setText, shape, isolated } from "./dom.js?v=HASH";
 import { at, dataOf } from "./paths.js?v=HASH";
-import { noteOf, sinceOf } from "./rows.js?v=HASH";
+import { heldTags, noteOf, sinceOf } from "./row.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { detailOf, fill } from "./panels.js?v=HASH";
 import { eventWords, plural, problemsOf, standingOf, statusWord, stepWords, wordOf } from "./words.js?v=HASH";
@@ -33,15 +34,19 @@ export class TargetPage {
       el("p", {}, "The current configuration does not have ", el("code", { class: "id" }, isolated(this.id)), "."));
   }
 
-  show(row) {
+  /** Show everything about a target; `writable`: whether it can be muted here. */
+  show(row, writable) {
     const parts = (this.#parts ??= this.#frame(row));
     setText(parts.title, row.title);
     parts.verdict.dataset.standing = row.standing;
     parts.verdict.querySelector("use").setAttribute("href", `#shape-${row.standing}`);
     keyed(parts.word, [[wordOf(row), sinceOf(row)]], () => "word", ([word, since]) =>
       el("span", {}, el("strong", {}, word), " ", moment("since", since)));
-    keyed(parts.incident, row.incident ? [[row.incident.opened_at, problemsOf(row)]] : [], () => "incident", ([opened, problems]) =>
-      el("span", {}, moment("incident", opened), problems));
+    keyed(parts.incident, row.incident ? [[row.incident, problemsOf(row)]] : [], () => "incident", ([{ opened_at: opened, sinks }, problems]) =>
+      el("span", {}, "Incident ", moment("incident", opened), problems, sinks ? `, sent to ${sinks.join(", ") || "no sink"}` : ""));
+    keyed(parts.acts, [{ row: aboutOf(row), writable, held: row.held }], () => "acts", (each) =>
+      el("span", { class: "buttons" }, ...wordButtons(each.row, each.writable), ...heldTags(each)));
+    keyed(parts.commands, Object.entries(commandsOf(row)), ([word]) => word, commandItem);
     const note = noteOf(row);
     parts.note.hidden = !note;
     setText(parts.note, note);
@@ -59,6 +64,8 @@ export class TargetPage {
       title: el("bdi"),
       word: el("p", { class: "state" }),
       incident: el("p", { class: "dim" }),
+      acts: el("p", { class: "acts" }),
+      commands: el("ul", { class: "commands" }),
       note: el("p", { class: "problem", dir: "auto", hidden: true }),
       facts: el("dl", { class: "facts" }),
       attempts: el("ol", { class: "timeline" }),
@@ -69,7 +76,7 @@ export class TargetPage {
       noEvents: el("p", { class: "empty" }, "No event yet."),
     };
     parts.verdict = el("div", { class: "answer" }, shape(row.standing),
-      el("div", {}, el("h1", { tabindex: "-1" }, parts.title), parts.word, parts.incident));
+      el("div", {}, el("h1", { tabindex: "-1" }, parts.title), parts.word, parts.incident, parts.acts));
     const data = at(dataOf(row.id));
     const badge = `${data}/badge.svg`;
     const halves = el("div", { class: "halves" },
@@ -81,6 +88,7 @@ export class TargetPage {
       section("facts-title", "Details", parts.facts),
       ...(row.kind !== "connection" ? [halves] : []), // a connection has no attempts
       section("target-events-title", "Events and their deliveries", parts.events, parts.noEvents),
+      section("commands-title", "Command line", parts.commands),
       section("more-title", "More", el("p", { class: "elsewhere" },
         el("img", { src: badge, alt: "Badge of this target", height: "20" }), " ",
         el("a", { href: badge }, "badge"), ", ", el("a", { href: data }, "this page as JSON"))));
@@ -98,22 +106,21 @@ const section = (id, title, ...content) =>
 function factsOf(row) {
   const { interval, active_interval: active, stalled_after: stalled, timeout } = row.watching;
   const labels = Object.entries(row.labels).map((pair) => pair.join("="));
-  const desired = row.desired_state?.sha;
   const facts = [
     ["Kind", "text", row.kind],
     ["Account", "text", row.account],
     ["Region", "text", row.region],
     ["Watched because", "text", row.discovered ? "discovery found it" : "the configuration lists it"],
     ["Labels", "labels", ...labels],
-    ["Commit", "commit", row.sha, row.commit_url],
+    [row.synced?.sha === row.sha ? "Commit" : "Commit of the latest attempt", "commit", row.sha, row.commit_url],
     ["Repository", "text", row.repository && [row.repository, row.branch].filter(Boolean).join(" @ ")],
     ["Attempt started", "moment", "at", row.started_at],
     ["Console", "link", row.console_url],
     ["Blocked since", "moment", "at", row.blockers[0]?.created_at],
     ["Blocked because", "text", row.blockers.map((blocker) => blocker.created_reason).filter(Boolean).join(" ")],
     ["Blocker", "text", row.blockers.map((blocker) => blocker.id).join(", ")],
-    ["Latest success", "success", row.latest_successful?.targetRevision?.sha, row.latest_successful?.startedAt],
-    ["Desired commit", "commit", desired && desired !== row.sha ? desired : null],
+    ["Synced commit", "success", row.synced, row.latest_successful?.startedAt],
+    ["Desired commit", "commit", [row.sha, row.synced?.sha].includes(row.desired?.sha) ? null : row.desired?.sha, row.desired?.url],
     ["Failed attempts in a row", "text", row.consecutive_failures || null],
     ["Answered", "moment", "answered", row.answered_at],
     ["Failed polls in a row", "text", row.poll_failures || null],
@@ -130,10 +137,17 @@ function valueOf(kind, values) {
   if (kind === "link") return [el("a", { href: first }, "AWS console")];
   if (kind === "commit") return [commit(first, second)];
   if (kind === "moment") return [moment(first, second)];
-  if (kind === "success") return [commit(first), ", started ", moment("ago", second)];
+  if (kind === "success") return [commit(first.sha, first.url), ", started ", moment("ago", second)];
   if (kind === "labels") return [el("span", { class: "labels" }, values.map(isolated))];
   return [isolated(first)];
 }
+
+/** What the buttons of a target depend on. */
+const aboutOf = ({ id, title, incident, console_url }) => ({ id, title, incident, console_url });
+
+const commandItem = ([word, text]) =>
+  el("li", {}, el("span", { class: "dim" }, word), el("code", {}, text),
+    el("button", { type: "button", class: "plain", "data-do": "copy", "data-text": text, "aria-label": `Copy: ${word}` }, "Copy"));
 
 function attemptItem(attempt) {
   const standing = standingOf(attempt.status);

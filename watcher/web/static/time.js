@@ -47,8 +47,9 @@ const PHRASES = {
   answered: (age) => ago(age),
   begun: (age) => `started ${ago(age)}`,
   since: (age) => `for ${span(Math.max(1, age))}`,
-  incident: (age) => `Incident open for ${span(Math.max(1, age))}`,
-  next: (age) => (age < -0.5 ? `in ${span(-age)}` : age < OLD ? "now" : `${span(age)} overdue`),
+  incident: (age) => `open for ${span(Math.max(1, age))}`,
+  until: (age) => `for ${span(Math.max(1, -age))} more`,
+  next: (age) => (age < -0.5 ? `next in ${span(-age)}` : age < OLD ? "next now" : `${span(age)} overdue`),
   at: (_, then) => hour(then),
 };
 

@@ -22,8 +22,11 @@ export const ATTENTION = ["unreadable", "failed", "blocked", "unavailable", "sta
 /** Whether a row comes first: it needs attention by its status, or has an open incident, as while it is retried. */
 export const urgent = (row) => row.incident !== null || ATTENTION.includes(row.standing);
 
-/** The problems of a row's open incident, after the time for which it has been open; empty without one. */
-export const problemsOf = (row) => (row.incident ? `: ${row.incident.problems.join(", ")}` : "");
+/** The problems of an open incident, after the time for which it has been open; empty if the status says the same. */
+export function problemsOf({ incident, standing }) {
+  const problems = incident?.problems ?? [];
+  return problems.every((each) => each === standing) ? "" : `: ${problems.join(", ")}`;
+}
 
 const STATUSES = {
   INITIATED: "Initiated",
@@ -100,5 +103,16 @@ export function eventTitle(event) {
   if (endpoint) return `${endpoint.account}/${endpoint.region}/${endpoint.api}`;
   return event.subject;
 }
+
+const SINK_STATES = {
+  up: ["succeeded", "Up"],
+  failing: ["failed", "Failing"],
+  down: ["failed", "Down"],
+  gone: ["failed", "Gone"],
+  closed: ["failed", "Closed"],
+};
+
+/** The status and the name of the state of a sink. */
+export const statesOf = (state) => SINK_STATES[state] ?? ["not_seen", state ?? "Not started"];
 
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

@@ -1,0 +1,55 @@
+// The strip of a target's last attempts: a bar for each, the newest on the right, in one SVG of few elements.
+
+import { ago, now, span } from "./time.js?v=HASH";
+import { plural, standingOf, statusWord } from "./words.js?v=HASH";
+
+const SVG = "http://www.w3.org/2000/svg";
+const MOST = 20, STEP = 7, WIDE = 5, HIGH = 18; // attempts; units of the picture, each a pixel
+
+/** Where each kind of bar begins: height differs as well as colour. */
+const TOPS = { failed: 0, succeeded: 7, active: 12, unknown: 3 };
+
+/** The last attempts of a row, the newest first; none if the daemon does not report them. */
+export const attemptsOf = (row) => (row.attempts ?? []).slice(0, MOST);
+
+/** A text that changes when the strip does. */
+export const stripKey = (row) => attemptsOf(row).map((each) => each.status[0] + each.startedAt).join();
+
+/** The strip of a row; null if there is no attempt. */
+export function strip(row) {
+  const attempts = attemptsOf(row);
+  if (!attempts.length) return null;
+  const paths = {};
+  attempts.forEach((each, index) => {
+    const standing = standingOf(each.status), top = TOPS[standing];
+    const bar = `M${(MOST - 1 - index) * STEP} ${top}h${WIDE}v${HIGH - top}h-${WIDE}z`;
+    paths[standing] = (paths[standing] ?? "") + bar;
+  });
+  const svg = made("svg", { class: "strip", viewBox: `0 0 ${MOST * STEP - 2} ${HIGH}`, role: "img", "aria-label": inWords(attempts) });
+  for (const [standing, d] of Object.entries(paths)) svg.append(made("path", { "data-standing": standing, d }));
+  return svg;
+}
+
+/** The number of attempts of each kind, and the newest. */
+function inWords(attempts) {
+  const counts = {};
+  for (const { status } of attempts) counts[statusWord(status).toLowerCase()] = (counts[statusWord(status).toLowerCase()] ?? 0) + 1;
+  const parts = Object.entries(counts).map(([word, count]) => `${count} ${word}`);
+  return `${plural(attempts.length, "attempt")}: ${parts.join(", ")}; the latest ${statusWord(attempts[0].status).toLowerCase()}`;
+}
+
+/** What the bar below the pointer stands for; empty if there is none. */
+export function barTitle(row, offset, width) {
+  const index = MOST - 1 - Math.floor((offset / width) * ((MOST * STEP - 2) / STEP));
+  const attempt = attemptsOf(row)[index];
+  if (!attempt) return "";
+  const age = (now() - Date.parse(attempt.startedAt)) / 1000;
+  const lasted = attempt.duration_seconds ? `, took ${span(attempt.duration_seconds)}` : "";
+  return `${statusWord(attempt.status)}, started ${ago(age)}${lasted}`;
+}
+
+function made(tag, attributes) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
