@@ -48,6 +48,8 @@ CONTRACT = {
     "watcher_schedule_lag_seconds": {"account", "region", "api"},
     "watcher_detection_seconds": set(),
     "watcher_restore_seconds": set(),
+    "watcher_syncs_total": {"kind", "result"},
+    "watcher_sync_duration_seconds": set(),
     "watcher_delivery_seconds": {"sink"},
     "watcher_targets": {"kind", "status"},
     "watcher_targets_blocked": {"kind"},

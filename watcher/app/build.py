@@ -74,7 +74,7 @@ def build(
     daemon = RunningDaemon(config, clock, reader, recorder, polling, hints, relay, membership, discovery)
     hub = Hub(daemon)
     metrics = Metrics(daemon, lambda: hub.streams)
-    for each in (metrics, metrics.hints, hub, *observers):
+    for each in (metrics, metrics.hints, metrics.syncs, hub, *observers):
         observer.add(each)
     web = WebServer(daemon, metrics, hub)
     changes = SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None)

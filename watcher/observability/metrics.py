@@ -43,6 +43,7 @@ from watcher.observability.daemon_view import (
 from watcher.observability.heartbeat_metrics import HeartbeatMetrics
 from watcher.observability.hint_metrics import HintMetrics
 from watcher.observability.observer import Observer, Poll
+from watcher.observability.sync_metrics import SyncMetrics
 
 # Otherwise each counter has an undocumented gauge beside it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -111,6 +112,7 @@ class Metrics(Observer):
         self._deliveries = counter("watcher_deliveries", "Tries of deliveries by outcome.", ("sink", "outcome"))
         self.hints = HintMetrics(daemon, self.registry)
         self.heartbeats = HeartbeatMetrics(self.registry)
+        self.syncs = SyncMetrics(self.registry)
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
         for known in EVENT_TYPES:
@@ -149,6 +151,7 @@ class Metrics(Observer):
         """Return all metrics in Prometheus's text format; a store that does not respond leaves its gauges out."""
         backlogs = await self.backlogs.get_if_readable()
         self._remove_series(self._daemon.config)
+        self.syncs.set_kinds({each.kind.name for each in self._daemon.config.targets if each.kind.polled})
         self._gauges = await _gauges(self._daemon, backlogs, self._streams())
         return generate_latest(self.registry)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.observability.observer import HintOutcome, PollOutcome
+from watcher.observability.sync_metrics import RESULTS
 from watcher.sources import KINDS, kind_names
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ COUNTERS: dict[str, set[str]] = {
     "watcher_config_reloads": {"outcome"},
     "watcher_hints": {"outcome"},
     "watcher_heartbeats": {"signal", "outcome"},
+    "watcher_syncs": {"kind", "result"},
     "watcher_changes_without_hint": set(),
 }
 GAUGES: dict[str, set[str]] = {
@@ -43,6 +45,7 @@ HISTOGRAMS: dict[str, set[str]] = {
     "watcher_schedule_lag_seconds": ENDPOINT,
     "watcher_detection_seconds": set(),
     "watcher_restore_seconds": set(),
+    "watcher_sync_duration_seconds": set(),
     "watcher_delivery_seconds": {"sink"},
 }
 OF_THE_PROCESS = ("process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_cpu_seconds_total")
@@ -73,6 +76,7 @@ VALUES = {
     "api": {kind.api for kind in KINDS.values()},
     "kind": {*kind_names()},
     "type": {*EVENT_TYPES, TEST_EVENT},
+    "result": {*RESULTS.values()},
 }
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
