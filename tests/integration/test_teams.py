@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import Receiver, Reply
-from tests.support.adaptive_cards import TEAMS_MESSAGE
+from tests.support.adaptive_cards import faults
 from tests.support.event_samples import EVENTS, attempt, failures, sync
 from watcher.core.model import FAILED
 from watcher.core.ports import Delivery, SendOutcome, Verdict
@@ -35,7 +35,7 @@ def workflow(request: Received) -> Reply:
     assert request.headers["Content-Type"].startswith("application/json")
     if len(request.body) > 28 * 1024:
         return Reply(413)
-    wrong = [error.message for error in TEAMS_MESSAGE.iter_errors(json.loads(request.body))]
+    wrong = faults(json.loads(request.body))
     return Reply(400, body=str(wrong).encode()) if wrong else Reply(202)
 
 

@@ -1,10 +1,15 @@
-"""The rules of Adaptive Cards 1.5 for the elements that watcher uses, and Teams' rules of a posted message."""
+"""The schema of Adaptive Cards 1.5, stricter rules for the elements that watcher uses, and Teams' for a message."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft6Validator, Draft202012Validator
+
+CARD = Draft6Validator(json.loads((Path(__file__).parent / "vendor" / "adaptive-card-1.5.json").read_text()))
+"""Microsoft's own schema (`vendor/README.md`)."""
 
 _TEXT = {"type": "string", "minLength": 1}
 _URL = {"type": "string", "format": "uri", "pattern": "^https?://"}
@@ -79,3 +84,9 @@ TEAMS_MESSAGE = Draft202012Validator(
 """https://adaptivecards.io/explorer (the schema's elements, each with the properties that it may have), and
 https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#send-adaptive-cards-using-an-incoming-webhook
 """
+
+
+def faults(message: Any) -> list[str]:
+    """Return what is wrong with a message that is posted to Teams."""
+    wrong = [error.message for error in TEAMS_MESSAGE.iter_errors(message)]
+    return wrong or [error.message for error in CARD.iter_errors(message["attachments"][0]["content"])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -29,14 +30,31 @@ def _object(*required: str, **properties: Any) -> Draft202012Validator:
     })  # fmt: skip
 
 
-GITHUB_STATUS = _object(
-    "state",
-    state={"enum": ["error", "failure", "pending", "success"]},
-    target_url=_URL,
-    description={"type": "string", "maxLength": 140},
-    context={"type": "string", "maxLength": 255},
-)
-"""The body by GitHub's OpenAPI description, and the lengths that it accepts."""
+GITHUB = json.loads((Path(__file__).parent / "vendor" / "github-openapi.json").read_text())["paths"]
+"""GitHub's own description of two operations (`vendor/README.md`)."""
+
+STATUSES = GITHUB["/repos/{owner}/{repo}/statuses/{sha}"]["post"]
+TOKENS = GITHUB["/app/installations/{installation_id}/access_tokens"]["post"]
+
+
+def _json(part: Mapping[str, Any]) -> Any:
+    """The schema of a request or a response in JSON."""
+    return part["content"]["application/json"]["schema"]
+
+
+GITHUB_STATUS = Draft202012Validator({
+    "allOf": [_json(STATUSES["requestBody"])],
+    "properties": {
+        "state": True,
+        "target_url": _URL,
+        "description": {"type": "string", "maxLength": 140},
+        "context": {"type": "string", "maxLength": 255},
+    },
+    "additionalProperties": False,
+})  # fmt: skip
+"""The body by GitHub's own description, without keys that it does not have, and the lengths that GitHub accepts."""
+
+GITHUB_TOKEN = Draft202012Validator(_json(TOKENS["responses"]["201"]))
 
 GITLAB_STATUS = _object(
     "state",
@@ -119,7 +137,9 @@ class GitHub(GitHost):
             return json_reply(404, message="Not Found")
         self.tokens.append(f"ghs_installation-token-{len(self.tokens) + 1}")
         until = rfc3339(datetime.now(UTC) + self.lifetime)
-        return json_reply(201, token=self.tokens[-1], expires_at=until, permissions={"statuses": "write"})
+        made = {"token": self.tokens[-1], "expires_at": until, "permissions": {"statuses": "write"}}
+        GITHUB_TOKEN.validate(made)
+        return json_reply(201, **made)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.adaptive_cards import CARD
 from tests.support.event_samples import EVENTS, bodies, message_of
 from watcher.core.model import EVENT_TYPES, TEST_EVENT
 from watcher.messages.alert import links_of
@@ -50,4 +51,5 @@ def test_a_card_equals_its_snapshot(name: str) -> None:
     events = bodies(*EVENTS[name])
     message = message_of(events)
     made = card(message, links_of(events[0] if len(events) == 1 else {}, message.facts))
+    assert [error.message for error in CARD.iter_errors(made)] == []
     assert is_as_kept(SNAPSHOTS / f"{name}.card.json", json.dumps(made, indent=1, ensure_ascii=False) + "\n")
