@@ -14,6 +14,7 @@ import pytest
 from tests.contract.conftest import NOW
 from tests.unit.conftest import a_snapshot, an_attempt
 from watcher.app.discovery import Discovery
+from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.listings import FoundTarget, ListingKey
 from watcher.core.model import FAILED
 from watcher.core.ports import EventQuery
@@ -90,7 +91,7 @@ class Daemon:
         await self.discovery.load()
         await self.recorder.load(
             self.config.subjects | self.discovery.leaving(),
-            lambda records, gone: removal_entries(self.config, records, gone, self.clock.now(), {}),
+            lambda records, gone: removal_entries(self.config, records, gone, self.clock.now(), {}, NOTHING_BY_HAND),
         )
         recording = asyncio.create_task(self.recorder.run())
         try:
@@ -108,7 +109,9 @@ class Daemon:
         """Record a failed sync."""
         target = self.target(name)
         observation, _ = observe_answer(target, Record(), a_snapshot(an_attempt(1, FAILED)), NOW)
-        entry = entry_of(target.id, Record(), observation, NOW, labels={}, config=self.config, traceparent=None)
+        entry = entry_of(
+            target.id, Record(), observation, NOW, labels={}, config=self.config, traceparent=None, hand=NOTHING_BY_HAND
+        )
         await self.recorder.record(entry)
 
     def target(self, name: str) -> Target:

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.conftest import NOW, after
 from tests.unit.conftest import a_snapshot, an_attempt
 from watcher.app.sink_changes import SinkChanges
+from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.model import FAILED, SUCCEEDED, Severity
 from watcher.core.ports import DeliveryQuery, EventQuery
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
@@ -68,7 +69,7 @@ class Daemon:
         observation, _ = observe_answer(NETWORK, before, a_snapshot(an_attempt(number, status)), after(number))
         return entry_of(
             NETWORK.id, before, observation, after(number), labels={}, config=replace(self.config, mutes=mutes),
-            traceparent=None,
+            traceparent=None, hand=NOTHING_BY_HAND,
         )  # fmt: skip
 
     async def shows(self, number: float, status: str, *mutes: Mute) -> None:

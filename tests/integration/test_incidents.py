@@ -188,7 +188,7 @@ async def test_metrics_rows_and_status_have_the_open_incidents_and_how_long_othe
         failure = await fails(watch)
         record = watch.app.recorder.record_of(NETWORK.id)
         found = {name: failure["data"]["incident"][name] for name in ("id", "opened_at", "problems")}
-        found["sinks"] = ["stdout"]
+        found |= {"sinks": ["stdout"], "acknowledged": None}
         assert committed_row(NETWORK, record, None)["incident"] == found
         assert record_to_json(NETWORK, record)["incident"] == found
         assert 'watcher_incidents_open{kind="stack"} 1.0' in await exposed()

@@ -54,6 +54,7 @@ CONTRACT = {
     "watcher_targets": {"kind", "status"},
     "watcher_targets_blocked": {"kind"},
     "watcher_incidents_open": {"kind"},
+    "watcher_mutes_active": set(),
     "watcher_targets_stalled": {"kind"},
     "watcher_targets_unreadable": {"kind"},
     "watcher_events_total": {"type"},

@@ -13,6 +13,7 @@ import pytest
 
 from tests.unit.conftest import a_revision
 from watcher import cli
+from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Snapshot, rfc3339
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Record
@@ -64,7 +65,14 @@ async def record(store: SqliteStore, target: Target, script: list[Any]) -> None:
         latest = Attempt(at(began), status, target.name, None, a_revision(), events)
         observation, _ = observe_answer(target, record, Snapshot(None, latest, None), at(now))
         entry = entry_of(
-            target.id, record, observation, at(now), labels=target.labels, config=SETTINGS, traceparent=None
+            target.id,
+            record,
+            observation,
+            at(now),
+            labels=target.labels,
+            config=SETTINGS,
+            traceparent=None,
+            hand=NOTHING_BY_HAND,
         )
         await store.commit([entry], at(now))
         record = entry.record

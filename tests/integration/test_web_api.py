@@ -16,8 +16,10 @@ from referencing.jsonschema import DRAFT202012
 
 from tests.support.fake_daemon import BEGAN, Site, attempt, serving
 from watcher.config.reloader import ReloadStatus
-from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, EventQuery
-from watcher.core.state import Outage
+from watcher.core.by_hand import Acknowledgement, HandMute, by_hand
+from watcher.core.model import rfc3339
+from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, Entry, EventQuery
+from watcher.core.state import Incident, Outage
 from watcher.observability.daemon_view import HintQueueStatus, SinkStatus, TargetStatus
 from watcher.util.redaction import HIDDEN, remember
 from watcher.web import query
@@ -146,8 +148,9 @@ def test_no_object_of_ours_may_have_what_is_not_documented() -> None:
 
 @pytest.mark.parametrize(
     "route",
-    ["/livez", "/readyz", "/api/status", "/api/targets", "/api/endpoints", "/api/hints", "/api/sinks", "/api/events"],
-)
+    ["/livez", "/readyz", "/api/status", "/api/targets", "/api/endpoints", "/api/hints", "/api/mutes", "/api/sinks",
+     "/api/events"],
+)  # fmt: skip
 async def test_answers_are_as_documented(site: Site, route: str) -> None:
     status, body, _ = await site.get(route)
     assert status == 200
@@ -170,6 +173,31 @@ async def test_each_target_is_told_as_documented_and_as_in_its_row(site: Site) -
         assert status == 200
         assert headers["Content-Type"] == "image/svg+xml"
         assert row["standing"].replace("_", " ") in picture
+
+
+async def test_rows_have_the_mute_and_the_acknowledgement_of_their_incident(site: Site) -> None:
+    peek, now = site.peek, site.peek.clock.now()
+    failing = next(each for each in peek.config.targets if each.name == "failed-stack")
+    incident = Incident("7", BEGAN, ("failed",), told=("out",))
+    await peek.commit(Entry(failing.id, replace(peek.records[failing.id], incident=incident)))
+    mute = HandMute("1a", (failing.id,), ("watcher.sync.*",), BEGAN, now + timedelta(hours=1), f"{SECRET}!", "ada")
+    over = replace(mute, id="2b", ended_at=BEGAN + timedelta(minutes=1), ended_by="bob")
+    acknowledged = Acknowledgement("7", failing.id, BEGAN, BEGAN, "ada", "I look into it")
+    await peek.store.add_mute(mute)
+    await peek.store.add_mute(over)
+    peek.by_hand = by_hand([mute], [acknowledged])
+    _, body, _ = await site.get(f"/api/targets/{failing.id}")
+    hold("/api/targets/{id}", 200, body)
+    assert body["incident"]["acknowledged"] == {"at": rfc3339(BEGAN), "by": "ada", "note": "I look into it"}
+    assert body["muted"] == {"id": "1a", "by": "ada", "reason": f"{HIDDEN}!", "until": rfc3339(mute.until)}
+    rows = (await site.get("/api/targets"))[1]["targets"]
+    assert [row["muted"] for row in rows if row["id"] != failing.id] == [None] * 6
+    _, active, _ = await site.get("/api/mutes")
+    _, past, _ = await site.get("/api/mutes?past=true")
+    for found, expected in ((active, [("1a", True)]), (past, [("2b", False), ("1a", True)])):
+        hold("/api/mutes", 200, found)
+        assert [(each["id"], each["active"]) for each in found["mutes"]] == expected
+    assert "watcher_mutes_active 1.0" in (await site.get("/metrics"))[1]
 
 
 async def test_the_document_itself_is_served(site: Site) -> None:

@@ -26,6 +26,7 @@ from tests.support.ends_oracle import NotToldError, Receivers, judge
 from watcher.app import sink_changes
 from watcher.app.sink_changes import SinkChanges
 from watcher.core import replays
+from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.events import outage_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Blocker, Severity, Snapshot
 from watcher.core.ports import DeliveryOutcome, DeliveryQuery, DeliveryState, EventQuery
@@ -197,7 +198,7 @@ class Ends(RuleBasedStateMachine):
         now, config = self.clock.now(), self.config
 
         def removals(records: Any, gone: Iterable[str]) -> Sequence[Entry]:
-            made = removal_entries(config, records, gone, now, {})
+            made = removal_entries(config, records, gone, now, {}, NOTHING_BY_HAND)
             self.receivers.routed(made, config)
             return made
 
@@ -231,7 +232,7 @@ class Ends(RuleBasedStateMachine):
         target, now = TARGETS[which], self.clock.now()
         entry = entry_of(
             target.id, self.recorder.record_of(target.id), observation, now,
-            labels=target.labels, config=self.config, traceparent=None,
+            labels=target.labels, config=self.config, traceparent=None, hand=NOTHING_BY_HAND,
         )  # fmt: skip
         self.receivers.routed([entry], self.config)
         with suppress(Superseded):

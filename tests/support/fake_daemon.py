@@ -15,6 +15,7 @@ from tests.support.waiting import PATIENCE
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.config.reloader import ReloadStatus
+from watcher.core.by_hand import ByHand
 from watcher.core.diff import diff
 from watcher.core.events import outage_event, sync_event
 from watcher.core.model import Attempt, Snapshot
@@ -76,6 +77,7 @@ class Peek:
     clock: Clock = field(default_factory=SystemClock)
     started: datetime = BEGAN
     records: dict[str, Record] = field(default_factory=dict)
+    by_hand: ByHand = field(default_factory=ByHand)
     loaded: ReloadStatus = field(default_factory=lambda: ReloadStatus(BEGAN, BEGAN))
     looks: dict[str, TargetStatus] = field(default_factory=dict)
     sink_looks: dict[str, SinkStatus] = field(default_factory=dict)

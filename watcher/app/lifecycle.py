@@ -24,6 +24,7 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
+from watcher.polling.by_hand import READ_SECONDS, READ_TABLE_SECONDS, follow_by_hand, read_by_hand
 from watcher.polling.mute_ends import release_held
 from watcher.polling.removals import forget_removed, removal_entries
 from watcher.web.server import WebServer
@@ -133,6 +134,7 @@ class App:
         await self._open_with_retries(self.store.open, stop)
         try:
             await self._open_with_retries(self.discovery.load, stop)
+            await self._open_with_retries(lambda: read_by_hand(self.store, self.recorder), stop)
             config = self.view.config
             if config.tracing is not None:
                 from watcher.observability.tracing_setup import Tracing  # noqa: PLC0415  loads OpenTelemetry
@@ -140,10 +142,10 @@ class App:
                 self._tracing = Tracing(config.tracing, __version__)
             endpoints = self.view.endpoints()
             if self._membership is None:
-                now = self.view.clock.now()
+                now, hand = self.view.clock.now(), self.recorder.by_hand
                 await self.recorder.load(
                     config.subjects | self.discovery.leaving(),
-                    lambda records, gone: removal_entries(config, records, gone, now, {}),
+                    lambda records, gone: removal_entries(config, records, gone, now, {}, hand),
                 )
             await self._open_with_retries(lambda: self.sink_changes.update_store(config.sinks), stop)
             if self.reader is not self.store:
@@ -180,7 +182,11 @@ class App:
             self.heartbeat.run,
         )
         releasing: Task = partial(release_held, self.recorder, lambda: self.view.config)
-        others = [asyncio.create_task(each()) for each in (*periodic, releasing, self.view.hints.run, *beside)]
+        seconds = READ_TABLE_SECONDS if self.store.late else READ_SECONDS
+        following: Task = partial(follow_by_hand, self.store, self.recorder, seconds)
+        others = [
+            asyncio.create_task(each()) for each in (*periodic, following, releasing, self.view.hints.run, *beside)
+        ]
         sharing = [] if membership is None else [self.discovery.keep_fresh(), membership.keeper.run()]
         leases = [asyncio.create_task(each, name="leases") for each in sharing]
         tasks = (recording, relaying, polling, stopping, *others, *leases)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from watcher.cluster.membership import Membership
 from watcher.config.reloader import ReloadStatus
+from watcher.core.by_hand import ByHand
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Clock, Reader
@@ -64,6 +65,10 @@ class RunningDaemon:
     @property
     def records(self) -> Mapping[str, Record]:
         return self.recorder.records
+
+    @property
+    def by_hand(self) -> ByHand:
+        return self.recorder.by_hand
 
     def target(self, target_id: str) -> TargetStatus:
         target = self.config.targets_by_id.get(target_id)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from watcher.cli.options import config_option, examples, json_option, load_config, print_note
 from watcher.cli.output.console import GOOD, Table, print_json, print_table, safe
+from watcher.cli.stored_mutes import stored_mutes
 from watcher.core.model import Target, rfc3339
 from watcher.core.routing_questions import Question, Routed, answer
 from watcher.core.settings import Config
@@ -47,17 +48,18 @@ def route(
 ) -> int:
     """Show which sinks would get an event, and why.
 
-    Nothing is sent, and neither AWS nor the state is read. The target need not be in the configuration; if it is, it
-    has the labels that it has there, and --label adds to them or replaces them. Below the table are the messages that
-    people would receive, with made-up details. Only the routing is shown: a sink for alerts does not send an event
-    outside an incident, and a sink for commit statuses sends none without a commit of its provider.
+    Nothing is sent, and AWS is not called. Of the state, only the mutes are read that `watcher mute` made. The target
+    need not be in the configuration; if it is, it has the labels that it has there, and --label adds to them or
+    replaces them. Below the table are the messages that people would receive, with made-up details. Only the routing is
+    shown: a sink for alerts does not send an event outside an incident, and a sink for commit statuses sends none
+    without a commit of its provider.
     """
     type_read, subject = _given("--type", read_event_type, event_type), _given("--target", read_subject, target)
     labels_read = dict(_given("--label", _label, each) for each in labels)
     moment = _given("--at", _moment, at) if at is not None else SystemClock().now()
     settings = load_config(config)
     question = _given("--target", lambda _: ask(settings, type_read, subject, labels_read, moment), target)
-    routed = answer(question, settings)
+    routed = answer(question, settings, stored_mutes(settings))
     if as_json:
         print_json(_to_json(question, routed))
     else:

@@ -9,6 +9,7 @@ from watcher.cli.options import config_option, examples, json_option, load_confi
 from watcher.cli.output.console import print_json
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.cli.running import liveness_of, opened, run_to_end
+from watcher.core.by_hand import ByHand
 from watcher.core.discovery import discovered
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import for_people, rfc3339
@@ -28,11 +29,16 @@ def status(config: str | None, *, as_json: bool) -> int:
     """
     settings = load_config(config)
 
-    async def read() -> tuple[dict[str, Any], Mapping[ListingKey, Listing], Liveness]:
+    async def read() -> tuple[dict[str, Any], Mapping[ListingKey, Listing], ByHand, Liveness]:
         async with opened(reader_for(settings.state)) as reader:
-            return await reader.records(), await reader.listings(), await liveness_of(reader, settings.state)
+            return (
+                await reader.records(),
+                await reader.listings(),
+                await reader.by_hand(),
+                await liveness_of(reader, settings.state),
+            )
 
-    records, listings, liveness = run_to_end(read())
+    records, listings, hand, liveness = run_to_end(read())
     settings = discovered(settings, listings)
     as_of, now = liveness.as_of, liveness.now
     if as_json:
@@ -41,7 +47,7 @@ def status(config: str | None, *, as_json: bool) -> int:
             {
                 "as_of": None if as_of is None else rfc3339(as_of),
                 "daemon_silent": liveness.silent,
-                "targets": [record_to_json(target, records.get(target.id)) for target in settings.targets],
+                "targets": [record_to_json(target, records.get(target.id), hand) for target in settings.targets],
                 "unreadable_endpoints": [key for key in endpoints if key in records and records[key].outage],
             }
         )

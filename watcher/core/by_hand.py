@@ -81,6 +81,10 @@ class ByHand:
         return found if found and incident and found.opened_at == incident.opened_at else None
 
 
+NOTHING_BY_HAND = ByHand()
+"""Nobody has set anything."""
+
+
 def by_hand(mutes: Sequence[HandMute], acknowledgements: Sequence[Acknowledgement]) -> ByHand:
     """Return these mutes and acknowledgements in their order."""
     ordered = sorted(mutes, key=lambda mute: (mute.created_at, mute.id))

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY
 from watcher.core.ports import Entry
-from watcher.core.routing import muted_by
+from watcher.core.routing import all_mutes, muted_by
 from watcher.core.settings import Config
 from watcher.core.state import HeldBack, Incident, Record
 
@@ -45,12 +46,15 @@ def is_held(record: Record, event_type: str, sink: str) -> bool:
     return any(each.type == event_type and sink in each.sinks for each in held)
 
 
-def released(config: Config, records: Mapping[str, Record], now: datetime) -> Iterator[Entry]:
+def released(
+    config: Config, records: Mapping[str, Record], now: datetime, hand: ByHand = NOTHING_BY_HAND
+) -> Iterator[Entry]:
     """Yield for each subject of which a mute has ended the entry that sends what was held back until then."""
+    mutes = all_mutes(config.mutes, hand)
     for subject, record in records.items():
         incident = record.incident
         if incident is not None and incident.held:
-            over = [each for each in incident.held if muted_by(config.mutes, each.type, subject, now) is None]
+            over = [each for each in incident.held if muted_by(mutes, each.type, subject, now) is None]
             if over:
                 yield _release(config, subject, record, incident, over)
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.connections import AVAILABLE
 from watcher.core.model import FAILED, rfc3339
 from watcher.core.mute_ends import is_held
 from watcher.core.ports import ReminderRequest
-from watcher.core.routing import muted_by, why_not
+from watcher.core.routing import all_mutes, muted_by, why_not
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.core.status import stalled
@@ -22,12 +23,19 @@ class ReportedProblem(NamedTuple):
     mark: str
 
 
-def reminder_requests(config: Config, records: Mapping[str, Record], now: datetime) -> list[ReminderRequest]:
-    """Return the reminders that sinks request; none of what is muted at `now`, or still held back by a mute."""
+def reminder_requests(
+    config: Config, records: Mapping[str, Record], now: datetime, hand: ByHand = NOTHING_BY_HAND
+) -> list[ReminderRequest]:
+    """Return the reminders that sinks request.
+
+    None of what is muted at `now`, or still held back by a mute, and none of an incident that somebody acknowledged.
+    """
+    mutes = all_mutes(config.mutes, hand)
     return [
         ReminderRequest(sink.name, subject, problem.type, problem.mark, sink.remind_every)
         for subject, labels, problem in _problems(config, records)
-        if muted_by(config.mutes, problem.type, subject, now) is None
+        if muted_by(mutes, problem.type, subject, now) is None
+        and hand.acknowledgement(records[subject].incident) is None
         for sink in config.sinks
         if sink.remind_every is not None
         and why_not(sink, problem.type, subject, labels) is None

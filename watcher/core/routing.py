@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from watcher.core.by_hand import ByHand
 from watcher.core.model import Severity, severity
 from watcher.core.settings import Mute, SinkSettings
 from watcher.util.globs import matches
@@ -67,6 +68,27 @@ def muted_by(mutes: Iterable[Mute], event_type: str, subject: str, now: datetime
         if _let_through(mute.targets, subject) and _let_through(mute.events, event_type) and mute.applies_at(now):
             return replace(mute, until=mute.over_at(now))
     return None
+
+
+def mute_of(mutes: Iterable[Mute], subject: str) -> Mute | None:
+    """Return the first of some active mutes that applies to any event of this subject."""
+    return next((mute for mute in mutes if _let_through(mute.targets, subject)), None)
+
+
+def active_mutes(configured: Iterable[Mute], hand: ByHand, now: datetime) -> tuple[Mute, ...]:
+    """Return all mutes that apply at `now`; as in `muted_by`, `until` is when each ends or pauses."""
+    active = (mute for mute in all_mutes(configured, hand) if mute.applies_at(now))
+    return tuple(replace(mute, until=mute.over_at(now)) for mute in active)
+
+
+def all_mutes(configured: Iterable[Mute], hand: ByHand) -> tuple[Mute, ...]:
+    """Return the mutes of the configuration, and those that people have made and not ended early."""
+    made = (
+        Mute(each.targets, each.events, until=each.until, reason=each.reason, id=each.id, by=each.by)
+        for each in hand.mutes
+        if each.ended_at is None
+    )
+    return (*configured, *made)
 
 
 def _let_through(globs: Sequence[str], text: str) -> bool:

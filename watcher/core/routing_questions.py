@@ -1,12 +1,13 @@
 """Answers which sinks an event would reach, and why, by the rules that route in the daemon. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.incidents import may_resolve
 from watcher.core.model import EndpointKey, Severity, Target, for_people
-from watcher.core.routing import muted_by, why_not
+from watcher.core.routing import all_mutes, muted_by, why_not
 from watcher.core.settings import Config, Mute, SinkSettings
 
 _CONDITION = "it was sent a problem that this event ends"
@@ -44,13 +45,16 @@ class Routed:
     """Whether the sink, if it was sent a problem that the event ends, gets the event although `sent` is false."""
 
 
-def answer(question: Question, config: Config) -> tuple[Routed, ...]:
+def answer(question: Question, config: Config, hand: ByHand = NOTHING_BY_HAND) -> tuple[Routed, ...]:
     """Return for each sink, in the order of the configuration, whether it gets the event of `question`.
 
+    Of the mutes that people have made (`hand`), those count that had been made by then.
     Whether an incident is open, and which sinks were sent its problems, is not known here: a sink that gets the event
     only then is returned as one that does not get it, with the condition in `why`.
     """
-    mute = muted_by(config.mutes, question.type, question.subject_id, question.at)
+    made = replace(hand, mutes=tuple(each for each in hand.mutes if each.created_at <= question.at))
+    mutes = all_mutes(config.mutes, made)
+    mute = muted_by(mutes, question.type, question.subject_id, question.at)
     return tuple(_routed(sink, question, mute) for sink in config.sinks)
 
 
@@ -81,4 +85,5 @@ def _why(sink: SinkSettings) -> str:
 def _muted(mute: Mute) -> str:
     until = f" until {for_people(mute.until)}" if mute.until else ""
     window = f", in the window {mute.when}" if mute.when else ""
-    return f"the event is muted{until}{window}{f' ({mute.reason})' if mute.reason else ''}"
+    made = f", by the mute {mute.id} of {mute.by}" if mute.id else ""
+    return f"the event is muted{until}{window}{made}{f' ({mute.reason})' if mute.reason else ''}"

@@ -186,6 +186,10 @@ class Mute:
     reason: str | None = None
     when: Window | None = None
     """The windows in which it applies, between `start` and `until`; None: all the time."""
+    id: str | None = None
+    """The id of a mute that somebody made by hand; None: the configuration has it."""
+    by: str | None = None
+    """Who made it."""
 
     def applies_at(self, now: datetime) -> bool:
         """Return whether it holds events back at `now`."""

@@ -86,7 +86,8 @@ class Maintenance:
             every = [sink.remind_every for sink in self._daemon.config.sinks if sink.remind_every is not None]
             await asyncio.sleep(min([30.0, *(each / 20 for each in every)]))
             now, gone = self._daemon.clock.now(), self._relay.gone()
-            requests = reminder_requests(self._daemon.config, self._daemon.records, now)
+            daemon = self._daemon
+            requests = reminder_requests(daemon.config, daemon.records, now, daemon.by_hand)
             wanted = [request for request in requests if request.sink not in gone]
             try:
                 if await self._store.remind(wanted, now):

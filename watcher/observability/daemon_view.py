@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from watcher.core.by_hand import ByHand
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, Target
 from watcher.core.ports import Clock, DeliveryQuery, DeliveryState, Reader
@@ -160,6 +161,10 @@ class DaemonView(Protocol):
     @property
     def records(self) -> Mapping[str, Record]:
         """The committed record of each target id and endpoint key (as text) that this daemon polls."""
+
+    @property
+    def by_hand(self) -> ByHand:
+        """The mutes and acknowledgements that people have made, as they were last read."""
 
     def target(self, target_id: str) -> TargetStatus:
         """The polling of a configured target."""

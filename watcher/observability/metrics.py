@@ -29,6 +29,7 @@ from watcher.core.model import (
     parse_rfc3339,
 )
 from watcher.core.ports import DeliveryOutcome, DeliveryState, Entry
+from watcher.core.routing import active_mutes
 from watcher.core.settings import Config
 from watcher.core.state import Record
 from watcher.core.status import outage_of, stalled
@@ -218,6 +219,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
     """All gauges; those of the outbox are left out if `backlogs` is None."""
     statuses, stalls, blocked, unreadable, incidents = await _count(daemon)
     loaded, sinks = daemon.loaded, daemon.sinks()
+    mutes = active_mutes(daemon.config.mutes, daemon.by_hand, daemon.clock.now())
     if backlogs is not None:
         sinks = {name: status.corrected_by(backlogs.get(name)) for name, status in sinks.items()}
     up = {(name,): status.state == SinkState.UP for name, status in sinks.items()}
@@ -241,6 +243,7 @@ async def _gauges(daemon: DaemonView, backlogs: Mapping[str, Backlog] | None, st
         _gauge("watcher_endpoint_readable", "Whether AWS answers for the endpoint.", ENDPOINT, readable),
         _gauge("watcher_sink_up", "Whether the sink accepts deliveries.", ("sink",), up),
         _gauge("watcher_config_reload_success", reloaded, (), {(): not loaded.faults}),
+        _gauge("watcher_mutes_active", "Mutes that hold events back now.", (), {(): len(mutes)}),
         _gauge("watcher_streams", "Open event streams.", (), {(): streams}),
         reloads,
     ]

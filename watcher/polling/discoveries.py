@@ -37,7 +37,8 @@ async def record_discoveries(recorder: Recorder, config: Config, owed: Sequence[
             return None
         log.info("target.removed" if removed else "target.discovered", target=subject)
         observation = observe_discovery(target, before, number, times=found.times, removed=removed, now=now)
-        return entry_of(subject, before, observation, now, labels=target.labels, config=config, traceparent=None)
+        labels, hand = target.labels, recorder.by_hand
+        return entry_of(subject, before, observation, now, labels=labels, config=config, traceparent=None, hand=hand)
 
     if await record_all(recorder, about, entry):
         raise Superseded("another daemon reports what this listing found")

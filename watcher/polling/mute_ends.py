@@ -30,7 +30,8 @@ async def release_held(recorder: Recorder, config: Callable[[], Config]) -> None
 
 async def release_due(recorder: Recorder, config: Config) -> None:
     """Queue the events that ended mutes held back until now."""
-    entries = [*islice(released(config, recorder.records, recorder.clock.now()), MAX_ENTRIES)]
+    found = released(config, recorder.records, recorder.clock.now(), recorder.by_hand)
+    entries = [*islice(found, MAX_ENTRIES)]
     outcomes = await asyncio.gather(*map(recorder.record, entries), return_exceptions=True)
     for entry, outcome in zip(entries, outcomes, strict=True):
         if outcome is None:

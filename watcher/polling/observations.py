@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watcher.core import blockers, connections
+from watcher.core.by_hand import ByHand
 from watcher.core.diff import Comparison, diff
 from watcher.core.events import (
     Event,
@@ -30,7 +31,7 @@ from watcher.core.model import Blocker, EndpointKey, Snapshot, Target
 from watcher.core.mute_ends import held_after, still_held, with_names
 from watcher.core.outages import OWN, FailureStreak
 from watcher.core.ports import Entry
-from watcher.core.routing import muted_by, route, route_any, route_end
+from watcher.core.routing import all_mutes, muted_by, route, route_any, route_end
 from watcher.core.settings import Config
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Record, forgotten
@@ -146,23 +147,24 @@ def entry_of(
     labels: Mapping[str, str],
     config: Config,
     traceparent: str | None,
+    hand: ByHand,
 ) -> Entry:
     """Return the entry that records `observation`, with the incident of each event, and the sinks that it is for.
 
     The attempts of which more is known, and the incidents that end, are added to the history.
 
-    An event that is muted at `now` is marked as muted, and is for no sink; but the event that resolves an incident is
-    for each sink that was sent a problem of it, whatever the filters of the sink and the mutes say. From which sinks a
-    mute holds a problem event back is noted in the incident (`core.mute_ends`).
+    An event that is muted at `now`, by the configuration or by `hand`, is marked as muted, and is for no sink; but the
+    event that resolves an incident is for each sink that was sent a problem of it, whatever the filters of the sink and
+    the mutes say. From which sinks a mute holds a problem event back is noted in the incident (`core.mute_ends`).
     """
     record, incident = observation.record, before.incident
-    told = _told(subject, incident, labels, config)
+    told, mutes = _told(subject, incident, labels, config), all_mutes(config.mutes, hand)
     held = incident.held if incident else ()
     addressed: list[tuple[Event, Sequence[str]]] = []
     history: list[HistoryRow] = attempt_rows(subject, before.recent, record.recent, labels)
     following = steps(incident, observation.events, labels=labels, blocked=bool(record.blockers))
     for event, step in zip(observation.events, following, strict=True):
-        mute = muted_by(config.mutes, event.type, event.subject, now)
+        mute = muted_by(mutes, event.type, event.subject, now)
         matching = route(event, labels, config.sinks)
         routed = matching if mute is None else ()
         if step is None or step.state is State.OPENED:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from watcher.core.by_hand import ByHand
 from watcher.core.model import Target
 from watcher.core.ports import Entry
 from watcher.core.settings import Config
@@ -48,7 +49,7 @@ async def record_all(
 
 
 def removal_entry(
-    config: Config, record: Record | None, subject: str, now: datetime, before: Mapping[str, Target]
+    config: Config, record: Record | None, subject: str, now: datetime, before: Mapping[str, Target], hand: ByHand
 ) -> Entry | None:
     """Return the entry that ends the open incident of a subject that left the configuration; None: it has none.
 
@@ -65,11 +66,16 @@ def removal_entry(
         log.info("target.removed", target=subject, problems=record.incident.problems)
     else:
         log.info("endpoint.removed", endpoint=subject, problems=record.incident.problems)
-    return entry_of(subject, record, observation, now, labels=labels, config=config, traceparent=None)
+    return entry_of(subject, record, observation, now, labels=labels, config=config, traceparent=None, hand=hand)
 
 
 def removal_entries(
-    config: Config, records: Mapping[str, Record], gone: Iterable[str], now: datetime, before: Mapping[str, Target]
+    config: Config,
+    records: Mapping[str, Record],
+    gone: Iterable[str],
+    now: datetime,
+    before: Mapping[str, Target],
+    hand: ByHand,
 ) -> list[Entry]:
     """Return the entries that end the open incidents of subjects that left the configuration.
 
@@ -79,8 +85,9 @@ def removal_entries(
         gone: the subjects that left.
         now: when they are reported.
         before: the targets of the configuration before. Of others only the id and the labels are known.
+        hand: what people have set by hand: their mutes apply as well.
     """
-    entries = (removal_entry(config, records.get(subject), subject, now, before) for subject in gone)
+    entries = (removal_entry(config, records.get(subject), subject, now, before, hand) for subject in gone)
     return [entry for entry in entries if entry is not None]
 
 
@@ -100,7 +107,7 @@ async def forget_removed(
     await recorder.drop(())  # what the last polls returned is recorded before
 
     def entry(subject: str, now: datetime) -> Entry | None:
-        return removal_entry(config, recorder.records.get(subject), subject, now, before or {})
+        return removal_entry(config, recorder.records.get(subject), subject, now, before or {}, recorder.by_hand)
 
     remaining = await record_all(recorder, gone, entry)
     await recorder.forget([subject for subject in gone if subject not in remaining])

@@ -191,6 +191,7 @@ class PollResults:
             self._clock.now(),
             labels=labels,
             config=self._config,
+            hand=self._recorder.by_hand,
             traceparent=traceparent() if observation.events else None,
         )
         await self._recorder.record(entry)

@@ -103,6 +103,13 @@ class Api:
         query.parameters(pairs)
         return json_response(panels.hints_view(self._daemon.hint_queues(), self._daemon.clock.now()))
 
+    async def mutes(self, pairs: Pairs) -> Response:
+        """The mutes of the configuration and those that people have made; with `past` those that have ended, too."""
+        daemon = self._daemon
+        past = query.flag(pairs, "past")
+        made = (await self._gate.run(daemon.reader.by_hand) if past else daemon.by_hand).mutes
+        return json_response(panels.mutes_view(daemon.config.mutes, made, daemon.clock.now()))
+
     async def sinks(self, pairs: Pairs) -> Response:
         """A row for each sink."""
         query.parameters(pairs)
@@ -134,7 +141,9 @@ class Api:
     async def _all_endpoints(self) -> Response:
         daemon = self._daemon
         loads = {load.endpoint: load for load in daemon.config.loads}
-        return json_response(panels.endpoints_view(daemon.endpoints(), daemon.records, loads, daemon.clock.now()))
+        return json_response(
+            panels.endpoints_view(daemon.endpoints(), daemon.records, loads, daemon.by_hand, daemon.clock.now())
+        )
 
     async def _all_listings(self) -> Response:
         return json_response(panels.listings_view(self._daemon.listings(), self._daemon.clock.now()))
@@ -154,7 +163,7 @@ class Api:
             return None
         record = records.get(target.id)
         return {
-            **self._overview.row(target, records).fields,
+            **self._overview.row(target, records, self._overview.mutes()).fields,
             **views.target_view(target, record),
             "attempts": views.attempts((event for _, event in found), record),
             "events": explained,

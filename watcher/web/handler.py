@@ -77,6 +77,7 @@ class Handler:
             "/api/endpoints": lambda request, _rest: api.endpoints(request.query.items()),
             "/api/listings": lambda request, _rest: api.listings(request.query.items()),
             "/api/hints": lambda request, _rest: api.hints(request.query.items()),
+            "/api/mutes": lambda request, _rest: api.mutes(request.query.items()),
             "/api/sinks": lambda request, _rest: api.sinks(request.query.items()),
             "/api/events": lambda request, _rest: api.events(request.query.items()),
             "/api/openapi.json": lambda _request, _rest: document,

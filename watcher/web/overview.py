@@ -6,14 +6,17 @@ The rows are built at most once a second for all clients, in slices between whic
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
 
 import structlog
 
+from watcher.core.by_hand import Acknowledgement, ByHand
 from watcher.core.model import Target, rfc3339
+from watcher.core.routing import active_mutes, mute_of
+from watcher.core.settings import Mute
 from watcher.core.state import Record
 from watcher.core.status import Status, urgency
 from watcher.errors import StoreError, StoreSilent
@@ -21,7 +24,7 @@ from watcher.observability.daemon_view import DaemonView
 from watcher.util.single_flight import SingleFlight
 from watcher.web.query import Filter, Row
 from watcher.web.responses import Compressor, Response
-from watcher.web.views import committed_row, polling_row, recent_attempts
+from watcher.web.views import committed_row, muted_view, polling_row, recent_attempts
 
 KEPT_SECONDS = 1.0  # how long the rows are used
 SLICE = 100  # targets that are processed before other tasks of the loop run
@@ -90,12 +93,15 @@ class _Rows:
     whole: SingleFlight[Response]
 
 
+_Seen = tuple[Record | None, Record | None, Acknowledgement | None]
+"""The records of a target and of its endpoint, and who acknowledged its incident."""
+
+
 class _Committed(NamedTuple):
-    """The part of a target's row that only a commit changes, made from these records."""
+    """The part of a target's row that only a commit or an acknowledgement changes, made from what was `seen`."""
 
     target: Target
-    record: Record | None
-    endpoint: Record | None
+    seen: _Seen
     fields: dict[str, Any]
     json: str
     """As JSON, with the last attempts, which would take several times as much memory as objects."""
@@ -125,23 +131,34 @@ class Overview:
         """Cancel what is running."""
         self._rows.close()
 
-    def row(self, target: Target, records: Mapping[str, Record]) -> Row:
-        """One target as it is now. The part that only a commit changes is built once for each commit."""
-        record, endpoint = records.get(target.id), records.get(str(target.endpoint))
+    def mutes(self) -> Sequence[Mute]:
+        """The active mutes."""
+        daemon = self._daemon
+        return active_mutes(daemon.config.mutes, daemon.by_hand, daemon.clock.now())
+
+    def row(self, target: Target, records: Mapping[str, Record], mutes: Sequence[Mute]) -> Row:
+        """One target as it is now, with the first of the active `mutes` that applies to it.
+
+        The part that only a commit or an acknowledgement changes is built once for each of these.
+        """
+        daemon = self._daemon
+        record, endpoint, hand = records.get(target.id), records.get(str(target.endpoint)), daemon.by_hand
+        seen = (record, endpoint, hand.acknowledgement(record.incident) if record else None)
         kept = self._committed.get(target.id)
-        if kept is None or kept.target is not target or kept.record is not record or kept.endpoint is not endpoint:
-            kept = self._committed[target.id] = _committed(target, record, endpoint)
-        polling = polling_row(self._daemon.target(target.id))
-        return Row({**kept.fields, **polling}, f"{kept.json[:-1]},{_encode(polling)[1:]}")
+        if kept is None or kept.target is not target or kept.seen != seen:
+            kept = self._committed[target.id] = _committed(target, seen, hand)
+        mute = mute_of(mutes, target.id)
+        changing = {"muted": None if mute is None else muted_view(mute), **polling_row(daemon.target(target.id))}
+        return Row({**kept.fields, **changing}, f"{kept.json[:-1]},{_encode(changing)[1:]}")
 
     async def _build(self) -> _Rows:
         records = await self._peers.records()
-        targets = self._daemon.config.targets
+        targets, mutes = self._daemon.config.targets, self.mutes()
         rows: list[Row] = []
         for start in range(0, len(targets), SLICE):
             if self._daemon.config.targets is not targets:  # reloaded meanwhile: some may not be configured any more
                 return await self._build()
-            rows += [self.row(target, records) for target in targets[start : start + SLICE]]
+            rows += [self.row(target, records, mutes) for target in targets[start : start + SLICE]]
             await asyncio.sleep(0)
         rows.sort(key=_place)
         if len(self._committed) > len(targets):
@@ -155,10 +172,11 @@ class Overview:
         return built
 
 
-def _committed(target: Target, record: Record | None, endpoint: Record | None) -> _Committed:
-    fields = committed_row(target, record, endpoint)
+def _committed(target: Target, seen: _Seen, hand: ByHand) -> _Committed:
+    record, endpoint, _ = seen
+    fields = committed_row(target, record, endpoint, hand)
     text = _encode({**fields, "attempts": recent_attempts(record)})
-    return _Committed(target, record, endpoint, fields, text)
+    return _Committed(target, seen, fields, text)
 
 
 def _place(row: Row) -> tuple[tuple[bool, int], str]:

@@ -1,13 +1,15 @@
 """Endpoints, listings, queues of hints and sinks as JSON, as the panels of the page show them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from watcher.core.by_hand import ByHand, HandMute
 from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, rfc3339
+from watcher.core.settings import Mute
 from watcher.core.state import Record
 from watcher.observability.daemon_view import (
     Backlog,
@@ -18,22 +20,23 @@ from watcher.observability.daemon_view import (
     SinkStatus,
 )
 from watcher.util.redaction import redact
-from watcher.web.views import fields, outage_view, time_or_none
+from watcher.web.views import fields, muted_view, outage_view, time_or_none
 
 
 def endpoints_view(
     statuses: Mapping[EndpointKey, EndpointStatus],
     records: Mapping[str, Record],
     loads: Mapping[EndpointKey, EndpointLoad],
+    hand: ByHand,
     now: datetime,
 ) -> dict[str, Any]:
     """`/api/endpoints`: those that cannot be read first."""
-    rows = [_endpoint(key, status, records.get(str(key)), loads.get(key)) for key, status in statuses.items()]
+    rows = [_endpoint(key, status, records.get(str(key)), loads.get(key), hand) for key, status in statuses.items()]
     return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
 
 
 def _endpoint(
-    key: EndpointKey, status: EndpointStatus, record: Record | None, load: EndpointLoad | None
+    key: EndpointKey, status: EndpointStatus, record: Record | None, load: EndpointLoad | None, hand: ByHand
 ) -> dict[str, Any]:
     outage = record.outage if record else None
     return {
@@ -44,7 +47,7 @@ def _endpoint(
         "answered_at": time_or_none(status.answered),
         "poll_failures": status.failures,
         "outage": None if outage is None else outage_view(outage),
-        "incident": open_to_json(record),
+        "incident": open_to_json(record, hand),
         "load": None if load is None else load_to_json(load),
     }
 
@@ -78,6 +81,41 @@ def hints_view(statuses: Mapping[str, HintQueueStatus], now: datetime) -> dict[s
         for url, status in statuses.items()
     ]
     return {"now": rfc3339(now), "hints": sorted(rows, key=lambda row: (row["readable"] is not False, row["queue"]))}
+
+
+def mutes_view(configured: Sequence[Mute], made: Sequence[HandMute], now: datetime) -> dict[str, Any]:
+    """`/api/mutes`: those of the configuration, and those that people have made, the newest first."""
+    of_configuration = [
+        {
+            **muted_view(mute),
+            "targets": [*mute.targets],
+            "events": [*mute.events],
+            "from": time_or_none(mute.start),
+            "when": None if mute.when is None else str(mute.when),
+            "ended_at": None,
+            "ended_by": None,
+            "active": mute.applies_at(now),
+        }
+        for mute in configured
+    ]
+    return {"now": rfc3339(now), "mutes": [*(made_mute(mute, now) for mute in reversed(made)), *of_configuration]}
+
+
+def made_mute(mute: HandMute, now: datetime) -> dict[str, Any]:
+    """A mute that somebody made."""
+    return {
+        "id": mute.id,
+        "by": redact(mute.by),
+        "reason": redact(mute.reason),
+        "until": rfc3339(mute.until),
+        "targets": [*mute.targets],
+        "events": [*mute.events],
+        "from": rfc3339(mute.created_at),
+        "when": None,
+        "ended_at": time_or_none(mute.ended_at),
+        "ended_by": mute.ended_by and redact(mute.ended_by),
+        "active": mute.active(now),
+    }
 
 
 def sinks_view(statuses: Mapping[str, SinkStatus], backlogs: Mapping[str, Backlog], now: datetime) -> dict[str, Any]:

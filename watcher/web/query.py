@@ -134,6 +134,14 @@ def targets_filter(pairs: Iterable[tuple[str, str]]) -> Filter:
     return Filter(given.get("account"), kind, status, wanted, given.get("text", "").strip().lower())
 
 
+def flag(pairs: Iterable[tuple[str, str]], name: str) -> bool:
+    """The only parameter of a query, `true` or `false` (default); raises QueryError."""
+    value = parameters(pairs, once=(name,))[0].get(name, "false")
+    if value not in {"true", "false"}:
+        raise QueryError(f"{name}: {_shown(value)} is neither true nor false")
+    return value == "true"
+
+
 def events_query(pairs: Iterable[tuple[str, str]], now: datetime) -> EventQuery:
     """The query of `/api/events` for the store; raises QueryError."""
     given, types = parameters(pairs, once=("target", "since", "after", "limit"), many="type")

@@ -7,13 +7,14 @@ from typing import Any
 
 from watcher import __version__
 from watcher.core.attempts import MAX_RECENT, parse_line
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.event_links import console_page
 from watcher.core.events import Event, target_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.links import links, repository_name
 from watcher.core.model import Revision, Target, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord
-from watcher.core.settings import Config
+from watcher.core.settings import Config, Mute
 from watcher.core.state import Outage, Record, attempt_to_json, blocker_to_json
 from watcher.core.status import active, outage_of, reason_of, reported, stalled, standing
 from watcher.delivery.explain import explain
@@ -28,8 +29,10 @@ STEPS = {"watcher.sync.stalled": "STALLED", "watcher.sync.blocked": "BLOCKED", "
 """The steps of an attempt that are no status of AWS, by the type of the event."""
 
 
-def committed_row(target: Target, record: Record | None, endpoint: Record | None) -> dict[str, Any]:
-    """The part of a target's row that only a commit changes."""
+def committed_row(
+    target: Target, record: Record | None, endpoint: Record | None, hand: ByHand = NOTHING_BY_HAND
+) -> dict[str, Any]:
+    """The part of a target's row that only a commit, or an acknowledgement, changes."""
     known = record.known if record else None
     attempt = known.attempt if known else None
     blockers = record.blockers if record else ()
@@ -49,7 +52,7 @@ def committed_row(target: Target, record: Record | None, endpoint: Record | None
         "stalled": stalled(known),
         "blocked": bool(blockers),
         "unreadable": _unreadable(record, endpoint),
-        "incident": open_to_json(record),
+        "incident": open_to_json(record, hand),
         "consecutive_failures": known.failures if known else 0,
         "sha": attempt.sha or None if attempt else None,
         "commit_url": links(revision)[1],
@@ -77,6 +80,16 @@ def polling_row(status: TargetStatus) -> dict[str, Any]:
         "next_poll_at": time_or_none(status.next_poll),
         "poll_failures": status.failures,
         "polled_here": status.polled_here,
+    }
+
+
+def muted_view(mute: Mute) -> dict[str, Any]:
+    """Who muted something, why, and until when."""
+    return {
+        "id": mute.id,
+        "by": mute.by and redact(mute.by),
+        "reason": mute.reason and redact(mute.reason),
+        "until": time_or_none(mute.until),
     }
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.conftest import minute
+from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, Problem, State
 from watcher.core.model import EVENT_TYPES, EndpointKey, Severity
@@ -140,6 +141,7 @@ def test_an_answer_is_what_the_daemon_does(
         labels=question.labels,
         config=asked,
         traceparent=None,
+        hand=NOTHING_BY_HAND,
     )
     ((recorded, addressed),) = entry.events
     step = json.loads(recorded.body)["data"]["incident"]

@@ -29,6 +29,7 @@ GAUGES: dict[str, set[str]] = {
     "watcher_targets": {"kind", "status"},
     "watcher_targets_blocked": {"kind"},
     "watcher_incidents_open": {"kind"},
+    "watcher_mutes_active": set(),
     "watcher_targets_stalled": {"kind"},
     "watcher_targets_unreadable": {"kind"},
     "watcher_outbox_pending": {"sink"},

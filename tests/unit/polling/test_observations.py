@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
+from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.event_ids import incident_id
 from watcher.core.events import outage_event
 from watcher.core.incidents import IncidentStep, State
@@ -237,6 +238,7 @@ def entry(
         labels=TARGET.labels,
         config=Config("watcher.yaml", {}, (), Retry(), 3, SINKS, "memory://", None, 1.0, 1.0, mutes),
         traceparent=traceparent,
+        hand=NOTHING_BY_HAND,
     )
 
 
@@ -339,7 +341,7 @@ SUCCESS = observe_answer(TARGET, HELD, a_snapshot(an_attempt(3, SUCCEEDED)), min
 
 def sinks_of_end(*mutes: Mute, sinks: tuple[SinkSettings, ...] = SINKS, before: Record = HELD) -> tuple[str, ...]:
     made = entry_of(
-        TARGET.id, before, SUCCESS, minute(5), labels=TARGET.labels, traceparent=None,
+        TARGET.id, before, SUCCESS, minute(5), labels=TARGET.labels, traceparent=None, hand=NOTHING_BY_HAND,
         config=Config("watcher.yaml", {}, (), Retry(), 3, sinks, "memory://", None, 1.0, 1.0, mutes),
     )  # fmt: skip
     ((_, names),) = made.events

@@ -25,6 +25,7 @@ NUMBERS = ["", "0", "1", "50", "1000", "1001", "-1", "1.5", "x", "92233720368547
 SERVER = {
     "/api/targets": query.targets_filter,
     "/api/events": lambda pairs: query.events_query(pairs, NOW),
+    "/api/mutes": lambda pairs: query.flag(pairs, "past"),
     "/api/stream": lambda pairs: query.stream_after(pairs, None),
 }
 
@@ -48,6 +49,7 @@ TABLE: dict[tuple[str, str], list[str]] = {
     ],
     ("/api/events", "after"): NUMBERS,
     ("/api/events", "limit"): NUMBERS,
+    ("/api/mutes", "past"): ["", "true", "false", "True", "1", "true\n"],
     ("/api/stream", "after"): NUMBERS,
 }  # fmt: skip
 

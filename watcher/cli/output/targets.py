@@ -8,6 +8,7 @@ from rich.text import Text
 
 from watcher.cli.options import print_note
 from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, Table, console
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.events import target_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
@@ -71,7 +72,7 @@ def about_connection(target: Target, status: str) -> str:
     return ": ".join(filter(None, (target.title, connection_note(status))))
 
 
-def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
+def record_to_json(target: Target, record: Record | None, hand: ByHand = NOTHING_BY_HAND) -> dict[str, Any]:
     """Return a target's record as `status --json` prints it."""
     known, outage = (record.known, record.outage) if record else (None, None)
     status, since = reported(record)
@@ -84,7 +85,7 @@ def record_to_json(target: Target, record: Record | None) -> dict[str, Any]:
         "blockers": [blocker_to_json(blocker) for blocker in (record.blockers if record else ())],
         "consecutive_failures": known.failures if known else 0,
         "attempt": attempt_to_json(known.attempt) if known and known.attempt else None,
-        "incident": open_to_json(record),
+        "incident": open_to_json(record, hand),
         "sequence": record.sequence if record else 0,
         "error": None if outage is None else {"code": outage.code, "message": outage.message},
     }
