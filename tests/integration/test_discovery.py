@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from tests.integration.conftest import FAST, a_config, a_stack, running
+from tests.integration.conftest import FAST, VALID, a_config, a_stack, running
 from tests.support.dynamodb_tables import address, made
 from tests.support.simulator import Simulator
 from tests.support.waiting import until
@@ -188,7 +188,7 @@ async def test_a_target_that_is_found_does_not_ask_again_for_blockers_that_are_d
     ):
         await watch.until(lambda: names(watch) == {"a"})
         watch.show(a_stack("a"), "FAILED", 1)
-        await watch.until(lambda: house.listings("GetSyncBlockerSummary") == 1)
+        await watch.until(lambda: house.listings("GetSyncBlockerSummary") > 0)
         house.moment[0] = 10
         await watch.until(lambda: names(watch) == {"a", "late"})
         await watch.polls(20)
@@ -360,6 +360,23 @@ async def test_a_daemon_with_rules_alone_is_ready_when_each_endpoint_was_asked()
         assert watch.app.view.unready() != []
         await watch.until(lambda: house.listings() > 0 and watch.app.view.unready() == [])
         assert names(watch) == set()
+
+
+async def test_an_endpoint_of_which_only_listings_are_made_is_unreadable_while_they_fail(tmp_path: Path) -> None:
+    denied = FaultWindow(Fault("access_denied"), end=10, operation="ListRepositoryLinks")
+    async with simulated(stacks("a", fault_windows=(denied,))) as house:
+        config = house.config(state=f"sqlite:///{tmp_path / 'watcher.db'}", unreadable_after=3)
+        async with running(house.simulator, config) as watch:
+            await watch.until(lambda: watch.kinds() == ["endpoint.unreadable"])
+            (unreadable,) = watch.caught.events
+            assert unreadable["subject"] == "default/us-east-1/codeconnections"
+            assert (unreadable["data"]["endpoint"]["targets"], unreadable["data"]["error"]["attempts"]) == (0, 3)
+            VALID.validate(unreadable)
+        async with running(house.simulator, config) as watch:
+            house.moment[0] = 10
+            await watch.until(lambda: watch.kinds() == ["endpoint.readable"])
+            assert watch.caught.events[0]["data"]["incident"]["id"] == unreadable["data"]["incident"]["id"]
+            await watch.until(lambda: names(watch) == {"a"})
 
 
 async def test_a_crash_after_a_listing_was_kept_reports_at_the_next_start_what_it_removed(

@@ -26,8 +26,8 @@ def _described(schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {**schema, "description": description}
 
 
-def _count(description: str) -> dict[str, Any]:
-    return _described({"type": "integer", "minimum": 1}, description)
+def _count(description: str, minimum: int = 1) -> dict[str, Any]:
+    return _described({"type": "integer", "minimum": minimum}, description)
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     target = _target(kinds.values())
     connected = {**target, "required": [*target["required"], "name"]}
     place = {"account": _TEXT, "region": _TEXT, "api": {"enum": apis}}
-    endpoint = _object(**place, targets=_count("How many targets share it."))
+    endpoint = _object(**place, targets=_count("How many targets are polled; 0: only listings are made.", 0))
     removed = _object(**place, targets=_described({"const": 0}, "No target is left."))
     data = {
         r"sync\.(?!(un)?blocked$)": {**_data(target=target, **_SYNC), **_revisions(kinds.values())},

@@ -336,11 +336,14 @@ class Config:
     @cached_property
     def max_calls(self) -> int:
         """How many calls of AWS may run at a time."""
-        listed = {plan.endpoint(key) for key, plan in self.listings.items()}
-        calls = sum(self.accounts[key.account].rate_limit.concurrency for key in self.endpoints.keys() | listed)
+        calls = sum(self.accounts[key.account].rate_limit.concurrency for key in self.endpoints.keys() | self._listed)
         return calls + QUEUE_CALLS * len(self.hints)
 
     @cached_property
     def subjects(self) -> frozenset[str]:
-        """The subjects of all events: of each target and each endpoint."""
-        return frozenset((*self.targets_by_id, *map(str, self.endpoints)))
+        """The subjects of all events: of each target, and each endpoint that is polled or listed."""
+        return frozenset((*self.targets_by_id, *map(str, self.endpoints.keys() | self._listed)))
+
+    @cached_property
+    def _listed(self) -> frozenset[EndpointKey]:
+        return frozenset(plan.endpoint(key) for key, plan in self.listings.items())

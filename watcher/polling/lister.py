@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from math import inf
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -21,6 +21,9 @@ from watcher.core.settings import Config, ListingPlan, Retry
 from watcher.errors import PollFailed, Superseded
 from watcher.polling.retry import with_retries
 
+if TYPE_CHECKING:
+    from watcher.core.kinds import Ask
+
 log = structlog.get_logger()
 
 FAILED_SECONDS = 60.0
@@ -28,6 +31,10 @@ FAILED_SECONDS = 60.0
 
 Call = Callable[[EndpointKey, str, Mapping[str, Any], float], Awaitable[dict[str, Any]]]
 """Makes one call of an operation, with parameters and a time limit, behind the polls of an endpoint."""
+
+
+Listed = Callable[[EndpointKey, PollFailed | None], Awaitable[None]]
+"""Notes that a listing of an endpoint failed, or (None) was complete; may raise Superseded."""
 
 
 class Listings(Protocol):
@@ -78,9 +85,10 @@ class _Job:
 class Lister:
     """Repeats the listings of the configuration."""
 
-    def __init__(self, call: Call, listings: Listings, clock: Clock) -> None:
-        """`run` starts the listings that `reconfigure` has set."""
+    def __init__(self, call: Call, listings: Listings, clock: Clock, listed: Listed) -> None:
+        """`run` starts the listings that `reconfigure` has set; `listed` is called when one ended."""
         self._call = call
+        self._listed = listed
         self._listings = listings
         self._clock = clock
         self._retry = Retry()
@@ -162,7 +170,8 @@ class Lister:
         before, error = job.run, ""
         try:
             await self._listings.report(key)
-            await self._listings.complete(key, await plan.listing(ask))
+            found = await self._asked(endpoint, plan, ask)
+            await self._listings.complete(key, found)
         except (PollFailed, Superseded) as failure:
             error = str(failure)
         except Exception:
@@ -173,3 +182,17 @@ class Lister:
         elif before.error and not error:
             log.info("listing.recovered", listing=str(key))
         job.ended, job.run = self._clock.monotonic(), ListingRun(tried=True, error=error)
+
+    async def _asked(self, endpoint: EndpointKey, plan: ListingPlan, ask: "Ask") -> Sequence[FoundTarget]:
+        """Return what AWS lists, and note whether the endpoint answered.
+
+        An API that is not offered is no failure if another one has targets of the kind as well.
+        """
+        try:
+            found = await plan.listing(ask)
+        except PollFailed as failure:
+            if not (failure.not_offered and plan.kind.variant):
+                await self._listed(endpoint, failure)
+            raise
+        await self._listed(endpoint, None)
+        return found

@@ -10,7 +10,7 @@ import structlog
 from watcher.aws.sessions import Sessions
 from watcher.core.model import EndpointKey, Target
 from watcher.core.settings import Config
-from watcher.errors import Superseded
+from watcher.errors import PollFailed, Superseded
 from watcher.observability.daemon_view import EndpointStatus, TargetStatus
 from watcher.polling.endpoint import Endpoint
 from watcher.polling.lister import Lister, Listings
@@ -46,7 +46,7 @@ class PollerManager:
         self._leaving: set[Endpoint] = set()
         self._group: asyncio.TaskGroup | None = None
         self._homes: dict[str, EndpointKey] = {}
-        self.lister = None if listings is None else Lister(self._call, listings, recorder.clock)
+        self.lister = None if listings is None else Lister(self._call, listings, recorder.clock, self._listed)
         self._heard: Collection[EndpointKey] = ()
         self.reconfigure(config)
 
@@ -140,6 +140,11 @@ class PollerManager:
         if poller is None:
             raise Superseded(f"{key}: it is not polled here any more")
         return await poller.call(operation, parameters, timeout)
+
+    async def _listed(self, key: EndpointKey, error: PollFailed | None) -> None:
+        poller = self._pollers.get(key)
+        if poller is not None:
+            await poller.listed(error)
 
     def _reconfigure_endpoint(
         self, key: EndpointKey, targets: tuple[Target, ...], config: Config, *, taken_over: bool

@@ -130,6 +130,10 @@ class Poller:
         self._changed.set()
         return await call.answer
 
+    async def listed(self, error: PollFailed | None) -> None:
+        """Note that a listing of this endpoint failed with `error`, or (None) was complete; as `PollResults.listed`."""
+        await self._results.listed(error)
+
     async def run(self) -> None:
         """Poll until no targets and no listings are left; when cancelled, cancel the polls under way."""
         # `reconfigure` may have been called before the first round, and have scheduled its targets.

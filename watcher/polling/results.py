@@ -153,6 +153,19 @@ class PollResults:
             self._log.error("target.unreadable", target=target.id, code=streak.code, polls=streak.failures)
             await self._record_target(target, before, observation)
 
+    async def listed(self, error: PollFailed | None) -> None:
+        """Count a listing, which failed with `error`, as a poll of the endpoint, if no target is polled.
+
+        Raises:
+            Superseded: another change of the state was recorded first.
+        """
+        if self._targets:
+            return
+        now, answered = self._clock.now(), error is None or is_answer(error)
+        if answered:
+            self.last_answer = now
+        await self._note_endpoint(None if answered else error, now)
+
     async def _note_endpoint(self, error: PollFailed | None, now: datetime) -> None:
         """Record the outage of the endpoint that begins with a poll's `error`, or ends with an answer (None)."""
         enough = self._config.unreadable_after
@@ -174,7 +187,7 @@ class PollResults:
                 self._log.error("endpoint.unreadable", code=streak.code, error=streak.message, polls=streak.failures)
             elif before.outage is not None:
                 self._log.info("endpoint.readable", since=before.outage.since.isoformat())
-            if targets:
+            if self._subject in self._config.subjects:  # else it has left the configuration meanwhile
                 await self._record(self._subject, before, observation, {})
 
     async def _record_target(self, target: Target, before: Record, observation: Observation) -> None:

@@ -18,7 +18,8 @@ from watcher.core.listings import FoundTarget, ListingKey
 from watcher.core.settings import Account, Config, DiscoverRule, Retry
 from watcher.errors import EndpointUnreadable, Superseded
 from watcher.polling.lister import FAILED_SECONDS, Lister
-from watcher.sources.codeconnections import STACK
+from watcher.sources.codeconnections import REPOSITORY, STACK
+from watcher.sources.proton import REPOSITORY as PROTON_REPOSITORY
 from watcher.sources.proton import TEMPLATE
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from watcher.core.kinds import Ask
     from watcher.core.model import EndpointKey
+    from watcher.errors import PollFailed
 
 EVERY = 600.0
 DENIED = EndpointUnreadable("AccessDeniedException", "no")
@@ -65,6 +67,8 @@ class House:
     complete_at: list[tuple[float, ListingKey]] = field(default_factory=list)
     last: dict[ListingKey, datetime] = field(default_factory=dict)
     refuse: Exception | None = None
+    outcomes: list[tuple[str, PollFailed | None]] = field(default_factory=list)
+    """What was noted of each listing, by API: its failure, or None."""
 
     async def call(self, key: EndpointKey, operation: str, _: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         assert (operation, seconds) == ("List", 10.0)
@@ -75,6 +79,9 @@ class House:
 
     def completed_at(self, key: ListingKey) -> datetime | None:
         return self.last.get(key)
+
+    async def listed(self, key: EndpointKey, error: PollFailed | None) -> None:
+        self.outcomes.append((key.api, error))
 
     async def report(self, key: ListingKey) -> None:
         pass
@@ -91,7 +98,7 @@ class House:
 
 @contextlib.asynccontextmanager
 async def listing(house: House, first: Config) -> AsyncIterator[Lister]:
-    lister = Lister(house.call, house, Clock())
+    lister = Lister(house.call, house, Clock(), house.listed)
     lister.reconfigure(first)
     async with running(lister.run()):
         yield lister
@@ -103,6 +110,24 @@ async def test_a_listing_is_made_at_once_and_then_each_interval() -> None:
     async with listing(house, config()):
         await asyncio.sleep(2 * EVERY + 1)
         assert house.times() == [0, 600, 1200]
+
+
+@in_own_time
+async def test_the_outcome_of_each_listing_is_noted_unless_only_another_api_has_the_kind() -> None:
+    gone = EndpointUnreadable("410", "gone", not_offered=True)
+    house = House({"codeconnections": [DENIED], "proton": [gone]})
+    async with listing(house, config(STACKS, TEMPLATES)):
+        await asyncio.sleep(FAILED_SECONDS + 1)
+    assert house.outcomes == [
+        ("codeconnections", DENIED),
+        ("proton", gone),
+        ("codeconnections", None),
+        ("proton", None),
+    ]
+    house = House({"proton": [gone]})
+    async with listing(house, config(listed(REPOSITORY), listed(PROTON_REPOSITORY))):
+        await asyncio.sleep(1)
+    assert house.outcomes == [("codeconnections", None)]
 
 
 @in_own_time
