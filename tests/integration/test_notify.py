@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import json
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,9 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from tests.support.event_samples import attempt, bodies, failures, message_of, sync
+from tests.support.event_samples import NETWORK, attempt, bodies, failures, message_of, sync
 from tests.support.waiting import SLACK, until
-from watcher.core.model import FAILED
+from watcher.core.model import FAILED, SUCCEEDED
 from watcher.core.ports import Delivery, Verdict
 from watcher.errors import SinkError
 from watcher.messages.plain import plain
@@ -157,6 +158,27 @@ async def test_a_mail_has_no_header_that_aws_wrote_and_no_tag_either() -> None:
                 assert "<b>" not in content
                 assert "<script" not in content
         assert "\n.\n" not in text_of(mail)
+
+
+def of_incident(event: Event, id_: str) -> Event:
+    body = json.loads(event.body)
+    body["data"]["incident"] = {"id": id_}
+    return replace(event, body=json.dumps(body))
+
+
+async def test_the_mails_of_an_incident_refer_to_the_same_message_and_others_to_none() -> None:
+    problem, end = of_incident(sync(), "abc"), of_incident(sync(attempt(SUCCEEDED)), "abc")
+    other = of_incident(sync(target=NETWORK), "def")
+    async with post() as (server, url), sink_to(f"{url}&+X-Team=ops") as sink:
+        for each in (problem, end, other, sync(attempt(number=1))):
+            await sink.send(deliveries(each))
+        alike = [attempt(number=number) for number in (2, 3)]
+        await sink.send(deliveries(of_incident(sync(alike[0]), "abc"), of_incident(sync(alike[1]), "def")))
+    root, another = "<incident-abc@watcher>", "<incident-def@watcher>"
+    assert [mail["References"] for mail in server.mails] == [root, root, another, None, None]
+    assert [mail["In-Reply-To"] for mail in server.mails] == [root, root, another, None, None]
+    assert {mail["X-Team"] for mail in server.mails} == {"ops"}
+    assert len({mail["Message-ID"] for mail in server.mails}) == 5
 
 
 async def test_a_long_title_beyond_ascii_stays_one_subject() -> None:

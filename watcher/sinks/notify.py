@@ -41,6 +41,9 @@ MAX_REMEMBERED = 10_000
 PAGERS = {"pagerduty": "pagerduty", "opsgenie": "jsm"}
 """The schemes of pagers' URLs, and the types of sinks that serve them better."""
 
+MAIL_SCHEMES = ("mailto", "mailtos")
+"""The schemes of mail servers (SMTP), whose messages have headers of watcher's."""
+
 TAKEN = "taken"
 """The result of a send that the receiver accepted."""
 
@@ -127,11 +130,12 @@ class NotifySink:
         left = [delivery for delivery in deliveries if delivery.id not in url.taken]
         if not left:
             return TAKEN
-        tone, text = await off_loop(lambda: self.message([json.loads(delivery.body) for delivery in left]), "template")
+        events = [json.loads(delivery.body) for delivery in left]
+        tone, text = await off_loop(lambda: self.message(events), "template")
         if url.busy:
             return "its last call still hangs"
         url.busy = True
-        future = off_loop(lambda: url.send(text, tone, [delivery.id for delivery in left]), "notify")
+        future = off_loop(lambda: url.send(text, tone, [delivery.id for delivery in left], thread_of(events)), "notify")
         self._waiting.add(future)
         try:
             async with asyncio.timeout(self._timeout):
@@ -202,26 +206,45 @@ def _outcome(delivery: Delivery, results: Mapping[NotifyUrl, str]) -> SendOutcom
     return SendOutcome(delivery, Verdict.LATER, text)
 
 
+def thread_of(events: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the id of a message to which the mails of an incident refer; None: the events are not all of one.
+
+    There is no such message: mail programs put messages that refer to the same one into one thread (RFC 5322, 3.6.4).
+    """
+    incidents = {(event["data"].get("incident") or {}).get("id") for event in events}
+    found = incidents.pop() if len(incidents) == 1 else None
+    return f"<incident-{found}@watcher>" if found else None
+
+
 class NotifyUrl:
     """A URL, and the deliveries that it has taken in this run. Only its scheme is shown: the rest is secret."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._plugin: Any = None
+        self._headers: Mapping[str, str] = {}
+        """The headers of mails that the URL itself names."""
         scheme = url.partition(":")[0].lower()
         self.scheme = scheme if re.fullmatch(r"[a-z0-9]{1,20}", scheme) else "a URL"
         self.taken: dict[str, None] = {}
         self.busy = False
 
-    def send(self, text: Text, tone: Tone, ids: Sequence[str]) -> str:
+    def send(self, text: Text, tone: Tone, ids: Sequence[str], thread: str | None = None) -> str:
         """Send a message, however long that takes, and return the result for people. Call it in a thread.
+
+        `thread` is the message id that makes one thread of mails (`thread_of`).
 
         A success counts even if the caller no longer waits for it.
         """
         try:
-            self._plugin = self._plugin or _plugin(self._url)
+            if self._plugin is None:
+                self._plugin = _plugin(self._url)
+                self._headers = dict(getattr(self._plugin, "headers", {}))
             if self._plugin is None:
                 return "apprise cannot use this URL"
+            if self.scheme in MAIL_SCHEMES:
+                refers = {"References": thread, "In-Reply-To": thread} if thread else {}
+                self._plugin.headers = {**refers, **self._headers}
             sender = import_module("apprise").Apprise(asset=self._plugin.asset)
             sender.add(self._plugin)
             _LOGGED.code = ""
