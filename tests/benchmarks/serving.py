@@ -19,6 +19,7 @@ from watcher.app.build import build
 from watcher.cli.configuration import read_config
 from watcher.cli.options import find_config
 from watcher.config.reloader import Reloader
+from watcher.config.source import LocalSource
 from watcher.observability import logs
 from watcher.observability.observer import Observers
 from watcher.util.rlimits import allow_more_files
@@ -65,7 +66,7 @@ async def main() -> None:
         app.reloaded(loaded)
         parent.reply({"seconds": time.monotonic() - asked, "right": not loaded.faults})
 
-    reloader = Reloader(partial(find_config, place), read_config, app.apply, reloaded, app.view.clock)
+    reloader = Reloader(LocalSource(partial(find_config, place)), read_config, app.apply, reloaded, app.view.clock)
     mark = Reading.now(0)
 
     def hear() -> None:

@@ -11,6 +11,7 @@ from watcher.app.build import build
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
 from watcher.config.reloader import Reloader
+from watcher.config.source import LocalSource
 from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Daemon:
         document = self._document()
         self.app = build(parse(document, {}, lambda _: None))
         self.reload = Reloader(
-            self._document,
+            LocalSource(self._document),
             lambda text: parse(text, {}, lambda _: None),
             self.app.apply,
             self.app.reloaded,

@@ -176,7 +176,7 @@ async def test_gauges_are_computed_at_each_scrape(peek: Peek, metrics: Metrics) 
     web = target_of(peek, "web")
     await peek.see(target_of(peek, "shop"), attempt(1, "INVENTED_BY_AWS"))
     await peek.fail(web.endpoint, Outage(BEGAN, "AccessDeniedException", "no", 3))
-    peek.loaded = ReloadStatus(BEGAN, BEGAN, ("wrong",), (), 4, 2)
+    peek.loaded = ReloadStatus(BEGAN, BEGAN, ("wrong",), (), None, 4, 2)
     peek.sink_looks = {"ops": SinkStatus("webhook", "failing", "415")}
     samples = await scrape(metrics)
     assert value(samples, "watcher_targets", kind="stack", status="FAILED") == 1

@@ -100,7 +100,7 @@ async def fill(site: Site) -> None:
     peek.looks = {failing.id: TargetStatus(BEGAN, BEGAN, BEGAN + timedelta(seconds=9), 2)}
     peek.sink_looks = {"ops": SinkStatus("webhook", "down", f"401 for {SECRET}")}
     faults = (f"watcher.yaml:3:1: stacks: bad {SECRET}",)
-    peek.loaded = ReloadStatus(BEGAN, BEGAN, faults, ("state",), 3, 1)
+    peek.loaded = ReloadStatus(BEGAN, BEGAN, faults, ("state",), None, 3, 1)
     number, event = (await peek.reader.events(EventQuery(limit=1, newest=False, types=["watcher.sync.*"])))[0]
     delivery = Delivery(number, "out", event)
     await peek.store.settle([DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused {SECRET}")], BEGAN)

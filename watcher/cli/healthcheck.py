@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from watcher.cli.options import config_option, examples, find_config
+from watcher.cli.options import config_option, examples, find_config, remote_name
 from watcher.errors import ConfigError
 from watcher.util.redaction import printable
 
@@ -27,7 +27,8 @@ def healthcheck(config: str | None, url: str | None, *, ready: bool) -> int:
     """Exit with 0 if the running daemon is healthy, else with 1.
 
     Asks the daemon's /livez. Only `http` is read from the configuration, so errors elsewhere in it do not matter. A
-    daemon that rejected a change of `http.listen` still listens at its old address: pass that as --url.
+    daemon that rejected a change of `http.listen` still listens at its old address: pass that as --url. Of a
+    configuration in AWS, the last good copy is read.
     """
     base = url or _configured_url(config)
     if base is None:
@@ -42,8 +43,14 @@ def _configured_url(config: str | None) -> str | None:
     from watcher.config.listen_address import listening_at  # noqa: PLC0415  --url needs no configuration
 
     document = None
-    with suppress(ConfigError):
-        document = find_config(config)
+    if remote := remote_name(config):
+        # What the daemon has in force; AWS is not asked, since an outage there must not end the daemon.
+        from watcher.cli.remote_config import fetch_copy  # noqa: PLC0415  it loads aiobotocore
+
+        document = fetch_copy(remote)
+    else:
+        with suppress(ConfigError):
+            document = find_config(config)
     at = listening_at(document, os.environ)
     if at is None:
         return None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from watcher.config.document import locate
+from watcher.config.document import FILE_VARIABLE, locate
+from watcher.config.remote.address import is_remote
 from watcher.errors import UsageError
 from watcher.util.units import parse_duration
 
@@ -40,8 +41,8 @@ config_option = click.option(
     "config",
     metavar="FILE",
     callback=_config_of_group,
-    help="The configuration: a file, or a directory of *.yaml. Default: $WATCHER_CONFIG, the YAML in "
-    "$WATCHER_CONFIG_YAML, or ./watcher.yaml.",
+    help="The configuration: a file, a directory of *.yaml, ssm:NAME, s3://BUCKET/KEY, or appconfig:APPLICATION/"
+    "ENVIRONMENT/PROFILE. Default: $WATCHER_CONFIG, the YAML in $WATCHER_CONFIG_YAML, or ./watcher.yaml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Also log debug messages.")
@@ -80,9 +81,20 @@ def find_config(option: str | None, cwd: Path | None = None, *, may_be_missing: 
 
     Raises:
         ConfigError: there is no configuration.
+        ServiceUnreachable: it is in AWS, and cannot be asked for.
         UsageError: the working directory was removed.
     """
+    if remote := remote_name(option):
+        from watcher.cli.remote_config import fetch  # noqa: PLC0415  it loads aiobotocore
+
+        return fetch(remote)
     return locate(option, os.environ, cwd or working_directory(), may_be_missing=may_be_missing)
+
+
+def remote_name(option: str | None) -> str | None:
+    """Return the name of the configuration if it is in AWS, else None."""
+    named = os.environ.get(FILE_VARIABLE) if option is None else option
+    return named if named and is_remote(named) else None
 
 
 def load_config(option: str | None, *, may_be_empty: bool = False) -> Config:

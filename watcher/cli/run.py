@@ -11,7 +11,8 @@ import click
 
 from watcher.app.build import build
 from watcher.cli.configuration import read_config
-from watcher.cli.options import config_option, examples, find_config, verbose_option, working_directory
+from watcher.cli.options import config_option, examples, verbose_option, working_directory
+from watcher.cli.remote_config import DaemonConfig
 from watcher.cli.running import until_stopped
 from watcher.config.reloader import Reloader
 from watcher.observability import logs
@@ -41,24 +42,31 @@ def run(config: str | None, emf: str | None, emf_service: str, *, verbose: bool)
     code 0. A second signal ends it at once. Nothing is lost either way: what was not delivered is stored, and is sent
     after the next start.
 
-    SIGHUP, or a change of the configuration's file, reloads the configuration. An invalid one changes nothing.
+    SIGHUP, or a change of the configuration, reloads it. An invalid one changes nothing. If it is in AWS, it is asked
+    for once a minute, and the last good one is kept in the store that WATCHER_STATE names.
     """
     logs.set_up(verbose=verbose)
-    cwd = working_directory()
-    document = find_config(config, cwd)
-    settings = read_config(document)
+    found = DaemonConfig(config, working_directory())
+    first = found.first
+    settings = read_config(first.document)
     allow_more_files()
 
     async def watch(stop: asyncio.Event) -> None:
         app = build(settings)
-        reloader = Reloader(lambda: find_config(config, cwd), read_config, app.apply, app.reloaded, app.view.clock)
+        clock, keeper = app.view.clock, found.keeper(app.view.clock)
+        reloader = Reloader(found.source(), read_config, app.apply, app.reloaded, clock)
 
         def hangup() -> None:
             app.forget_credentials()
             reloader.ask()
 
         _on_hangup(asyncio.get_running_loop(), hangup)
-        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(reloader.run, document)]
+        beside: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            partial(reloader.run, first.document, first.fault, first.kept_at)
+        ]
+        if keeper is not None:
+            reloader.loaded = keeper.keep
+            beside.append(keeper.run)
         if emf:
             metrics = Emf(app.view, emf, emf_service)
             app.observers.add(metrics)

@@ -18,13 +18,13 @@ _OF_A_DATABASE = ("", "-wal", "-shm", "-journal", ".lock")
 """The suffixes of the files that belong to a database."""
 
 
-def report_shared_files(file: File, faults: Faults) -> None:
+def report_shared_files(file: File, state: str, faults: Faults) -> None:
     """Report each sink that would write to a file that is in use or that it must not overwrite.
 
     Also report a `state` that names the configuration's own file.
     """
-    known = _own_files(faults.files, file.state)
-    if not _state_files(file.state).isdisjoint(map(os.path.realpath, faults.files)):
+    known = _own_files(faults.files, state)
+    if not _state_files(state).isdisjoint(map(os.path.realpath, faults.files)):
         faults.report(file.place("state"), "this file is the configuration; name another file")
     where: dict[str, Place] = {}
     for sink in file.sinks:

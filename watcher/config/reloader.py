@@ -1,8 +1,8 @@
 """Reloads the configuration on request and when its text has changed, and compares it with the one in force.
 
 The text itself is compared, since bind mounts and network disks do not report changes. It is read and checked as a
-whole, off the loop, before anything changes: a configuration with faults has no effect. A changed text is loaded once
-it was the same twice, so that a file that is still being written is not.
+whole, off the loop, before anything changes: a configuration with faults has no effect. A changed file is loaded once
+it was the same twice, so that one that is still being written is not. What cannot be read is reported the second time.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from watcher.config.document import Document
+from watcher.config.source import Source
 from watcher.core.ports import Clock
 from watcher.core.settings import Config, RateLimit, SinkSettings
 from watcher.errors import ConfigError, ServiceUnreachable
@@ -21,11 +22,8 @@ from watcher.util.threads import off_loop
 
 log = structlog.get_logger()
 
-READ_INTERVAL_SECONDS = 2.0
-"""The time between two readings of the text."""
-
-MAX_READ_SECONDS = 30.0
-"""The time limit of reading the text: a network disk may hang."""
+MAX_PARSE_SECONDS = 30.0
+"""The time limit of checking a text."""
 
 MAX_FAULTS = 20
 """The number of faults that are kept; `watcher validate` shows all."""
@@ -46,6 +44,8 @@ class ReloadStatus:
     """The faults of that configuration; empty: it is in force."""
     restart_for: tuple[str, ...] = ()
     """Keys whose new values apply only after a restart."""
+    kept_at: datetime | None = None
+    """When the configuration in force was kept, if it is a copy that was used because its source did not answer."""
     successes: int = 0
     failures: int = 0
     """How many reloads succeeded and failed in this run."""
@@ -55,8 +55,8 @@ class ReloadStatus:
 class Reloader:
     """Watches the text of the configuration; nothing is read before `run`."""
 
-    locate: Callable[[], Document]
-    """Returns the text; raises ConfigError if there is none."""
+    source: Source
+    """Where the text is read from."""
     parse: Callable[[Document], Config]
     """Returns the settings of a text; raises ConfigError with every fault."""
     apply: Callable[[Config], Awaitable[tuple[str, ...]]]
@@ -67,55 +67,59 @@ class Reloader:
     report: Callable[[ReloadStatus], None]
     """Receives the result of each reload."""
     clock: Clock
+    loaded: Callable[[Document], None] = lambda _: None
+    """Receives each text that was put into force."""
 
     def __post_init__(self) -> None:
         self._loaded = ReloadStatus(self.clock.now(), self.clock.now())
         self._asked = asyncio.Event()
-        self._reading: asyncio.Future[Document] | None = None
 
     def ask(self) -> None:
         """Reload now, even if the text has not changed."""
+        self.source.forget()
         self._asked.set()
 
-    async def run(self, current: Document | None) -> None:
-        """Watch until cancelled; `current` is the text in force."""
-        handled: Document | str | None = current
-        before: Document | str | None = current
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(READ_INTERVAL_SECONDS):
-                    await self._asked.wait()
-            asked = self._asked.is_set()
-            self._asked.clear()
-            seen = await self._read()
-            if asked or (seen != handled and seen == before):
-                handled = seen
-                await self._load(seen)
-            before = seen
+    async def run(self, current: Document | None, fault: str = "", kept_at: datetime | None = None) -> None:
+        """Watch until cancelled; `current` is the text in force.
+
+        `fault`: why it is not what the source has, but a copy that was `kept_at` an earlier time.
+        """
+        handled: Document | str | None = fault or current
+        before: Document | str | None = handled
+        if kept_at is not None:
+            self._loaded = replace(self._loaded, faults=(fault,), kept_at=kept_at)
+            self.report(self._loaded)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.source.pause):
+                        await self._asked.wait()
+                asked = self._asked.is_set()
+                self._asked.clear()
+                seen = await self._read()
+                settled = seen == before or (self.source.whole and isinstance(seen, Document))
+                if asked or (seen != handled and settled):
+                    handled = seen
+                    await self._load(seen)
+                before = seen
+        finally:
+            await self.source.close()
 
     async def _read(self) -> Document | str:
         """Return the text as it is now, or why it is unreadable."""
-        # A reading that hangs is awaited again: starting another each time would use up all threads.
-        if self._reading is None:
-            self._reading = off_loop(self.locate, "configuration")
         try:
-            async with asyncio.timeout(MAX_READ_SECONDS):
-                found: Document | str = await asyncio.shield(self._reading)
-        except TimeoutError:
-            return f"the configuration could not be read within {MAX_READ_SECONDS:g} s; does its disk answer?"
-        except ConfigError as error:
-            found = str(error)
+            return await self.source.read()
+        except (ConfigError, ServiceUnreachable) as error:
+            return str(error)
         except Exception as error:  # noqa: BLE001  no error of the system may end the watch
-            found = f"the configuration could not be read: {error}"
-        self._reading = None
-        return found
+            return f"the configuration could not be read: {error}"
 
     async def _load(self, seen: Document | str) -> None:
         try:
             if isinstance(seen, str):
                 self._reject(seen.splitlines())
                 return
-            async with asyncio.timeout(MAX_READ_SECONDS):
+            async with asyncio.timeout(MAX_PARSE_SECONDS):
                 config = await off_loop(lambda: self.parse(seen), "configuration")
             restart_for = await self.apply(config)
         except ConfigError as error:
@@ -123,14 +127,16 @@ class Reloader:
         except ServiceUnreachable as error:
             self._reject([str(error)])
         except TimeoutError:
-            self._reject([f"the configuration could not be checked within {MAX_READ_SECONDS:g} s; is it very large?"])
+            self._reject([f"the configuration could not be checked within {MAX_PARSE_SECONDS:g} s; is it very large?"])
         except Exception as error:  # a bug in reading must not end the watch
             log.exception("config.crashed")
             self._reject([f"a bug: {type(error).__name__}"])
         else:
             now = self.clock.now()
-            self._loaded = ReloadStatus(now, now, (), restart_for, self._loaded.successes + 1, self._loaded.failures)
+            successes, failures = self._loaded.successes + 1, self._loaded.failures
+            self._loaded = ReloadStatus(now, now, (), restart_for, None, successes, failures)
             self.report(self._loaded)
+            self.loaded(seen)
 
     def _reject(self, faults: list[str]) -> None:
         """Log and keep the faults; nothing else changes."""

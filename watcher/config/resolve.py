@@ -1,6 +1,6 @@
 """Turns the models of a file into settings: each target in each of its regions, and the checks across several keys."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from watcher.config.accounts import Accounts, Environment, ambient_region
@@ -12,10 +12,11 @@ from watcher.config.listen_address import is_loopback, split_listen
 from watcher.config.schema import AccountModel, File, MuteModel
 from watcher.config.sink_model import ROUTING, AccountSinkModel, SinkModel
 from watcher.config.target_model import by_section, report_long_labels, watched_keys
-from watcher.config.tree import Keys, Place
+from watcher.config.tree import Keys, Place, Text
+from watcher.config.url_readers import state_url
 from watcher.core import settings
 from watcher.core.model import Target
-from watcher.core.state_url import SCHEME, parse_address
+from watcher.core.state_url import DEFAULT, SCHEME, VARIABLE, parse_address
 
 DEFAULT_SINK = "stdout"
 """The name and the type of the sink of a configuration that lists none."""
@@ -29,11 +30,12 @@ def resolve(
     `may_be_empty`: whether it may have nothing to watch.
     """
     accounts = Accounts(file, written, environment, faults)
+    state = _state(file, written, environment, faults)
     targets = tuple(_targets(file, accounts, faults))
     _report_repeated_names(file.accounts, "account", faults)
     _report_repeated_names(file.sinks, "sink", faults)
-    report_shared_files(file, faults)
-    _report_no_region(file, environment, faults)
+    report_shared_files(file, state, faults)
+    _report_no_region(file, state, environment, faults)
     sinks = [(sink, *_account_and_region(sink, accounts, faults)) for sink in file.sinks or [_default_sink(file)]]
     rules = tuple(discover_rules(file, accounts, faults))
     queues = tuple(hint_queues(file, accounts, faults))
@@ -55,7 +57,7 @@ def resolve(
         unreadable_after=file.unreadable_after,
         sinks=tuple(_sink(sink, completed.get(account), region, environment.now) for sink, account, region in sinks),
         mutes=tuple(_mute(mute) for mute in file.mute),
-        state=file.state,
+        state=state,
         http=_http(file, faults),
         state_retention=file.state_retention,
         shutdown_grace=file.shutdown_grace,
@@ -66,9 +68,30 @@ def resolve(
     )
 
 
-def _report_no_region(file: File, environment: Environment, faults: Faults) -> None:
+def _state(file: File, written: Keys, environment: Environment, faults: Faults) -> str:
+    """Where the state is stored: as the file says, else the environment."""
+    if written.holds("state"):
+        return file.state
+    try:
+        return ambient_state(environment.environ)
+    except ValueError as error:
+        faults.report(Place(1, 1, VARIABLE), str(error))
+        return DEFAULT
+
+
+def ambient_state(environ: Mapping[str, str]) -> str:
+    """Return where the environment says that the state is stored, else the default.
+
+    Raises:
+        ValueError: it does not name a store; the message says why.
+    """
+    named = environ.get(VARIABLE)
+    return state_url(Text(named, Place(1, 1, ""))) if named else DEFAULT
+
+
+def _report_no_region(file: File, state: str, environment: Environment, faults: Faults) -> None:
     """Report a DynamoDB table whose region is unknown."""
-    if not file.state.startswith(SCHEME) or parse_address(file.state).region is not None:
+    if not state.startswith(SCHEME) or parse_address(state).region is not None:
         return
     try:
         known = ambient_region(environment, None)

@@ -35,6 +35,7 @@ from watcher.config.tree import Text
 from watcher.config.window_model import WindowModel
 from watcher.core.kinds import Kind
 from watcher.core.model import FirstSeen
+from watcher.core.state_url import DEFAULT as DEFAULT_STATE
 
 
 class Defaults(StrictModel):
@@ -196,10 +197,13 @@ class File(StrictModel):
     )
     """Events that are recorded and marked as muted, and not sent unless a problem outlasts the mute."""
     state: fields.State = Field(
-        default="sqlite:///watcher.db",
+        default=DEFAULT_STATE,
         examples=["sqlite:////var/lib/watcher/watcher.db", "dynamodb://watcher", "memory://"],
     )
-    """Where the last known state and the events are stored: sqlite:///PATH, dynamodb://TABLE or memory://."""
+    """Where the last known state and the events are stored: sqlite:///PATH, dynamodb://TABLE or memory://.
+
+    Default: $WATCHER_STATE, else sqlite:///watcher.db.
+    """
     http: HttpOrOff = HttpModel()
     """Where health checks, metrics and the status page are served; off: nowhere."""
     heartbeat: HeartbeatModel | None = None

@@ -1,4 +1,4 @@
-"""The grammar of `state` for a table: `dynamodb://TABLE?region=…&endpoint_url=…`. Pure."""
+"""The default of `state`, and its grammar for a table: `dynamodb://TABLE?region=…&endpoint_url=…`. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from watcher.util.units import parse_duration
 
 SQLITE, SCHEME = "sqlite:///", "dynamodb://"
 """How `state` begins for a file and for a table."""
+
+VARIABLE, DEFAULT = "WATCHER_STATE", "sqlite:///watcher.db"
+"""The variable that names the store of a configuration without `state`, and the store if it is not set."""
 
 FORM = "this must be dynamodb://TABLE, or dynamodb://TABLE?region=REGION&endpoint_url=URL"
 """The message about an address that cannot be parsed."""

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.config_copies import ConfigCopies
 from watcher.core.ports import Outbox, Reader, Store
 from watcher.core.state_url import SCHEME, SQLITE, parse_address
 from watcher.errors import StoreError
@@ -84,6 +85,16 @@ def mover_for(address: str) -> SqliteMover | DynamoMover:
     else:
         mover = _load("sqlite.transfer").SqliteMover(_file(address))
     return mover
+
+
+def config_copies_for(address: str) -> ConfigCopies | None:
+    """Return the copies of remote configurations that a store keeps; None: in memory none are kept."""
+    copies: ConfigCopies | None = None
+    if address.startswith(SCHEME):
+        copies = _load("dynamodb.config_copies").DynamoConfigCopies(parse_address(address))
+    elif address.startswith(SQLITE):
+        copies = _load("sqlite.config_copies").SqliteConfigCopies(_file(address))
+    return copies
 
 
 def _load(module: str) -> Any:

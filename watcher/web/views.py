@@ -207,6 +207,7 @@ def status_view(
         "config": {
             "place": config.place,
             "loaded_at": rfc3339(loaded.at),
+            "kept_at": time_or_none(loaded.kept_at),
             "tried_at": rfc3339(loaded.tried),
             "faults": [*map(redact, loaded.faults)],
             "restart_for": [*loaded.restart_for],

@@ -11,9 +11,11 @@ import pytest
 
 from tests.contract.conftest import NOW, entry, later, refused
 from watcher.cli import main
+from watcher.core.config_copies import ConfigCopy
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.ports import Entry
 from watcher.core.state import Known, Record
+from watcher.stores.sqlite.config_copies import SqliteConfigCopies
 from watcher.stores.sqlite.migrations import TABLES
 from watcher.stores.sqlite.store import SqliteStore
 
@@ -41,6 +43,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         found = FoundTarget((("name", "network"),))
         await store.keep_listing(Listing(ListingKey("default", "us-east-1", "stack"), NOW, (found,)))
         await store.close()
+        await SqliteConfigCopies(path).keep(ConfigCopy("us-east-1 ssm:x", "stacks: [{name: network}]", NOW))
 
     asyncio.run(fill())
     return path.read_bytes()

@@ -6,16 +6,17 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.cli.configuration import parse
-from watcher.config import reloader
+from watcher.config import reloader, source
 from watcher.config.document import Document, locate
 from watcher.config.reloader import Reloader
+from watcher.config.source import LocalSource
 from watcher.errors import ServiceUnreachable
 from watcher.util.clock import SystemClock
 
@@ -48,7 +49,7 @@ class Daemon:
 
     def __post_init__(self) -> None:
         self.file.write_text(FIRST)
-        self.reload = Reloader(self.locate, self.parse, self.apply, self.reports.append, SystemClock())
+        self.reload = Reloader(LocalSource(self.locate), self.parse, self.apply, self.reports.append, SystemClock())
 
     def locate(self) -> Document:
         self.readings += 1
@@ -78,7 +79,7 @@ class Daemon:
 
 @pytest.fixture
 async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    monkeypatch.setattr(reloader, "READ_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(source, "READ_INTERVAL_SECONDS", 0.01)
     made = Daemon(tmp_path / "watcher.yaml")
     async with running(made.reload.run(Document(str(made.file), FIRST.encode()))):
         yield made
@@ -126,11 +127,72 @@ async def test_a_file_that_is_still_being_written_is_waited_for(daemon: Daemon) 
 async def test_a_requested_reload_is_immediate_even_if_the_file_is_unchanged(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reloader, "READ_INTERVAL_SECONDS", 3600.0)
+    monkeypatch.setattr(source, "READ_INTERVAL_SECONDS", 3600.0)
     await daemon.read_again(0)  # the last one that was not requested; then it waits for an hour
     daemon.reload.ask()
     await until(lambda: daemon.applied)
     assert daemon.applied == [["a"]]
+
+
+@dataclass
+class Remote:
+    """A source in AWS: what each of the next readings finds; the last one stays."""
+
+    found: list[str | Exception]
+    pause: float = 0.01
+    whole: bool = True
+    readings: int = 0
+
+    async def read(self) -> Document:
+        self.readings += 1
+        now = self.found.pop(0) if len(self.found) > 1 else self.found[0]
+        if isinstance(now, Exception):
+            raise now
+        return Document("ssm:x", now.encode())
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+AWAY = ServiceUnreachable("ssm:x cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("found", "applied", "faults", "loaded"),
+    [
+        pytest.param([FIRST, SECOND], [["a", "b"]], [()], [SECOND], id="a changed text is loaded when it is seen once"),
+        pytest.param([AWAY, FIRST], [], [], [], id="one failure is not reported"),
+        pytest.param([AWAY, AWAY, FIRST], [["a"]], [(str(AWAY),), ()], [FIRST], id="an outage is, and its end"),
+        pytest.param([WRONG, FIRST], [["a"]], [..., ()], [FIRST], id="a wrong text changes nothing and is not kept"),
+    ],
+)
+async def test_a_text_in_aws_is_taken_up_as_a_changed_file_is(
+    tmp_path: Path, found: list[str | Exception], applied: list[list[str]], faults: list[Any], loaded: list[str]
+) -> None:
+    made, remote, kept = Daemon(tmp_path / "watcher.yaml"), Remote(found), []
+    made.reload.source = remote
+    made.reload.loaded = lambda document: kept.append(document.text.decode())
+    running = asyncio.create_task(made.reload.run(Document("ssm:x", FIRST.encode())))
+    await until(lambda: remote.readings > len(found) + 3)
+    running.cancel()
+    assert made.applied == applied
+    assert [want is ... or report.faults == want for report, want in zip(made.reports, faults, strict=True)] == [
+        True for _ in faults
+    ]
+    assert kept == loaded
+
+
+async def test_a_copy_is_reported_until_its_source_can_be_read_even_if_that_has_the_same_text(tmp_path: Path) -> None:
+    made, clock = Daemon(tmp_path / "watcher.yaml"), SystemClock()
+    made.reload.source = remote = Remote([AWAY, AWAY, AWAY, FIRST])
+    kept_at = clock.now()
+    running = asyncio.create_task(made.reload.run(Document("ssm:x", FIRST.encode()), str(AWAY), kept_at))
+    await until(lambda: remote.readings > 6)
+    running.cancel()
+    assert [(report.faults, report.kept_at) for report in made.reports] == [((str(AWAY),), kept_at), ((), None)]
 
 
 async def test_a_wrong_file_changes_nothing_and_is_reported_once_with_its_places(daemon: Daemon) -> None:
@@ -203,7 +265,7 @@ async def test_an_unreadable_directory_does_not_end_the_watch(daemon: Daemon) ->
 
 
 async def test_a_disk_that_hangs_for_long_costs_one_thread(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reloader, "MAX_READ_SECONDS", 0.01)
+    monkeypatch.setattr(source, "MAX_READ_SECONDS", 0.01)
     daemon.hang = threading.Event()
     await until(lambda: daemon.reports)
     before = daemon.readings
@@ -217,11 +279,11 @@ async def test_a_disk_that_hangs_for_long_costs_one_thread(daemon: Daemon, monke
 async def test_a_disk_that_hangs_is_reported_and_delays_nothing_else(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reloader, "MAX_READ_SECONDS", 0.02)
+    monkeypatch.setattr(source, "MAX_READ_SECONDS", 0.02)
     daemon.hang = threading.Event()
     await until(lambda: daemon.reports)
     assert "does its disk answer" in daemon.reports[0].faults[0]
-    monkeypatch.setattr(reloader, "MAX_READ_SECONDS", 30.0)  # checking the text may take longer than 0.02 s
+    monkeypatch.setattr(source, "MAX_READ_SECONDS", 30.0)  # checking the text may take longer than 0.02 s
     hang, daemon.hang = daemon.hang, None
     hang.set()
     await until(lambda: daemon.reports[-1].faults == ())

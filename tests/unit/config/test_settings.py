@@ -200,6 +200,18 @@ def test_where_state_may_be_kept(state: str, read: Callable[..., Config]) -> Non
     assert read(f"state: {state}\nstacks: [{{name: s}}]").state == state
 
 
+def test_the_state_is_kept_where_the_file_says_else_where_the_environment_does(
+    read: Callable[..., Config], faults: Callable[..., list[Fault]]
+) -> None:
+    stacks, named = "stacks: [{name: s}]", {"AWS_REGION": "us-east-1", "WATCHER_STATE": "dynamodb://table"}
+    assert read(stacks, named).state == "dynamodb://table"
+    assert read(f"{stacks}\nstate:", named).state == "dynamodb://table"
+    assert read(f"{stacks}\nstate: memory://", named).state == "memory://"
+    assert read(stacks, {**named, "WATCHER_STATE": ""}).state == "sqlite:///watcher.db"
+    (fault,) = faults(stacks, {**named, "WATCHER_STATE": "watcher.db"})
+    assert str(fault).startswith("watcher.yaml:1:1: WATCHER_STATE: this must be sqlite:///PATH")
+
+
 @pytest.mark.parametrize("state", ["watcher.db", "sqlite://watcher.db", "sqlite:///", "sqlite:///dir/", "memory", '""'])
 def test_where_state_cannot_be_kept(state: str, faults: Callable[..., list[Fault]]) -> None:
     (fault,) = faults(f"state: {state}\nstacks: [{{name: s}}]")

@@ -333,6 +333,7 @@ def test_calls_to_aws_are_made_where_these_tests_look_for_them() -> None:
     }
     assert {name for name, text in texts.items() if re.search(r"(?<!\w)Client\(", text)} == {
         "aws/queue.py",
+        "config/remote/source.py",
         "polling/endpoint.py",
         "sinks/aws_sender.py",
         "stores/dynamodb/client.py",

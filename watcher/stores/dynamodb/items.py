@@ -5,6 +5,7 @@
 | `M` | `M` | the form's version, the number of shards |
 | `M` | `K` | the sinks of the last start, and those that are `coming` |
 | `M` | `A` | when a daemon last marked the table as up to date; unlike `W#`, it is kept when the daemon stops |
+| `M` | `C`, place | the last good text of a remote configuration, with a digest |
 | `T#<shard>` | subject | a subject's state; `tx` names the transaction that wrote it, `n` the last event's number |
 | `G` | moment, subject | a subject that was forgotten at that moment: what is kept of it is pruned by this |
 | `E#<subject>` | number, id | an event with its body |
@@ -182,6 +183,11 @@ def attempt(row: AttemptRow) -> Key:
 def incident(row: IncidentRow) -> Key:
     """Return the key of an incident in the history."""
     return Key(INCIDENTS, SEPARATOR.join((rfc3339(row.closed_at), part(row.subject), row.id)))
+
+
+def config_copy(place: str) -> Key:
+    """Return the key of the copy of a remote configuration."""
+    return Key("M", f"C{SEPARATOR}{part(place)}")
 
 
 def history(subject: str) -> str:

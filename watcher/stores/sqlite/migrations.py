@@ -118,12 +118,19 @@ STEPS: tuple[tuple[str, ...], ...] = (
             labels TEXT NOT NULL,
             PRIMARY KEY (closed_at, subject, id)) WITHOUT ROWID""",
     ),
+    # The last good text of each remote configuration.
+    (
+        """CREATE TABLE config_copy (
+            place TEXT PRIMARY KEY,
+            text TEXT NOT NULL,
+            kept_at TEXT NOT NULL) WITHOUT ROWID""",
+    ),
 )
 
 VERSION = len(STEPS)
 
 TABLES = {"record": 1, "event": 1, "delivery": 1, "lane": 2, "sink": 2, "alive": 3, "listing": 4, "mute": 6,
-          "acknowledgement": 6, "attempt": 7, "incident": 7}  # fmt: skip
+          "acknowledgement": 6, "attempt": 7, "incident": 7, "config_copy": 8}  # fmt: skip
 """The tables, each with the step that creates it."""
 
 

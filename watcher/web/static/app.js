@@ -152,8 +152,11 @@ async function showStatus() {
     el("span", {}, el("span", {}, `version ${version}`), " · ", el("span", {}, "running ", moment("since", started))));
   watch(byId("run"));
   notice("trouble", status.watcher.live ? null : "The daemon makes no progress", status.watcher.live ? [] : status.watcher.reasons);
-  const { faults, restart_for: keys, tried_at: tried, place } = status.config;
-  notice("faults", faults.length ? `The configuration read at ${hour(Date.parse(tried))} is invalid; the previous one stays in effect` : null, faults, Date.parse(tried));
+  const { faults, restart_for: keys, tried_at: tried, kept_at: kept, place } = status.config;
+  const refused = kept
+    ? `The configuration could not be read; the copy kept at ${hour(Date.parse(kept))} is in effect`
+    : `The configuration read at ${hour(Date.parse(tried))} is invalid; the previous one stays in effect`;
+  notice("faults", faults.length ? refused : null, faults, Date.parse(tried));
   notice("restart", keys.length ? "New values of these keys take effect at the next start" : null, keys);
   overview.configured(place);
   title();

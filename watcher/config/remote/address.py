@@ -1,0 +1,50 @@
+"""The places in AWS that a configuration can be read from: `ssm:…`, `s3://…` and `appconfig:…`. Pure."""
+
+import re
+from dataclasses import dataclass
+
+PREFIXES = {"ssm:": "ssm", "s3://": "s3", "appconfig:": "appconfigdata"}
+"""How a place begins, and botocore's name of its service."""
+
+_FORMS = {
+    "ssm": (r"(\S+)", "ssm:NAME (example: ssm:/watcher/config, or ssm:/watcher/config:3 for a version or a label)"),
+    "s3": (r"([^/\s]+)/(\S.*)", "s3://BUCKET/KEY (example: s3://example-bucket/watcher.yaml)"),
+    "appconfigdata": (
+        r"([^/]+)/([^/]+)/([^/]+)",
+        "appconfig:APPLICATION/ENVIRONMENT/PROFILE, each a name or an id (example: appconfig:watcher/prod/main)",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAddress:
+    """One place: `parts` are the values that its service asks for."""
+
+    text: str
+    service: str
+    parts: tuple[str, ...]
+
+    @property
+    def region(self) -> str | None:
+        """The region that the place itself names, as an ARN does; None: it is the ambient one."""
+        fields = self.parts[0].split(":")
+        return fields[3] if fields[0] == "arn" and len(fields) > 5 and fields[3] else None
+
+
+def is_remote(text: str) -> bool:
+    """Whether `text` names a place in AWS, and not a file."""
+    return text.startswith((*PREFIXES,))
+
+
+def parse_remote(text: str) -> RemoteAddress:
+    """Return the place that `text` names.
+
+    Raises:
+        ValueError: it does not have the form of its kind; the message says which.
+    """
+    prefix, service = next((prefix, each) for prefix, each in PREFIXES.items() if text.startswith(prefix))
+    pattern, form = _FORMS[service]
+    found = re.fullmatch(pattern, text.removeprefix(prefix))
+    if found is None or not text.isprintable():
+        raise ValueError(f"this must be {form}")
+    return RemoteAddress(text, service, found.groups())
