@@ -32,7 +32,7 @@ SOAK_MINUTES = float(os.environ.get("WATCHER_SOAK_MINUTES", "10"))
 async def test_nothing_is_lost_when_the_daemon_is_killed_at_random_moments(places: Places) -> None:
     """Four daemons with a state file each, six SIGKILLs each."""
     assert SIDE_BY_SIDE * KILLS >= 20
-    await conserve(places, seed=2026, seconds=14.0, kills=KILLS)
+    await conserve(places, seed=2026, seconds=8.0, kills=KILLS)
 
 
 @pytest.mark.soak

@@ -112,7 +112,7 @@ def handled(child: Child) -> int:
 
 async def test_fifty_random_edits_right_and_wrong_while_events_flow(places: Places, other: Simulator) -> None:
     """Nothing is lost, nothing comes twice, and no target that stays is seen for the first time again."""
-    world = random_world(7, seconds=16.0)
+    world = random_world(7, seconds=8.0)
     clock = CallClock(10 * len(world.targets()))
     simulator = Simulator(world, clock=clock)
     await simulator.start()
@@ -128,7 +128,7 @@ async def test_fifty_random_edits_right_and_wrong_while_events_flow(places: Plac
             if number % 16:  # one in so many is found by looking at the file
                 child.signal(signal.SIGHUP)
             await until(lambda number=number: handled(child) > number or not child.running, child.said())
-            await asyncio.sleep(editor.chance.uniform(0, 0.3))
+            await asyncio.sleep(editor.chance.uniform(0, 0.15))
         assert len(child.logged("config.rejected")) == editor.wrong
         assert 5 < editor.wrong < EDITS - 20
         await witness.quiet(child)

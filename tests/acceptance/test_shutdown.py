@@ -1,4 +1,4 @@
-"""A stop with everything under way at once: a thousand deliveries, open streams, slow readers, polls without answer."""
+"""A stop with everything under way at once: many deliveries, open streams, slow readers, polls without answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
-TARGETS = [stack("default", REGION, f"stack-{number:04}") for number in range(1000)]
 GRACE = 3.0
 STREAMS = 50
 
@@ -46,14 +45,16 @@ async def opened(url: str, request: bytes) -> tuple[asyncio.StreamReader, asynci
     return reader, writer
 
 
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.soak)])
 async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the_rest(
-    site: Site, simulator: Simulator, hook: Consumer
+    site: Site, simulator: Simulator, hook: Consumer, count: int
 ) -> None:
-    for target in TARGETS:
+    targets = [stack("default", REGION, f"stack-{number:04}") for number in range(count)]
+    for target in targets:
         simulator.world.show(target, attempt(target, FAILED, T))
     site.environment["HOOK_SECRET"] = HOOK_SECRET
     more = (f"shutdown_grace: {GRACE:g}s", "http: {listen: 127.0.0.1:0}", "sinks:", hook.line())
-    site.configure(TARGETS, *more, interval="2s")
+    site.configure(targets, *more, interval="2s")
     child = site.start()
     await until(lambda: child.logged("http.started"), "the start")
 
@@ -61,7 +62,7 @@ async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the
         return int(site.query("SELECT count(*) FROM event")[0][0])
 
     await until(
-        lambda: recorded() == len(TARGETS) or not child.running,
+        lambda: recorded() == count or not child.running,
         lambda: f"the events; {child.said()}",
         progress=recorded,
     )
@@ -84,17 +85,17 @@ async def test_everything_under_way_ends_in_time_and_the_next_start_delivers_the
     finally:
         for _, writer in (*streams, half, slow):
             writer.close()
-    assert site.undelivered("hook") == len(TARGETS)
+    assert site.undelivered("hook") == count
 
     hook.temper = sound
     simulator.world.clear()
-    for target in TARGETS[:10]:
+    for target in targets[:10]:
         simulator.world.show(target, attempt(target, SUCCEEDED, T + 1))
     child = site.start()
-    await _delivered(site, child, hook, len(TARGETS) + 10)
+    await _delivered(site, child, hook, count + 10)
     assert await child.stopped() == 0
-    assert [event["data"]["sequence"] for event in hook.events() if event["subject"] == TARGETS[0].id] == [1, 2]
-    assert len({event["id"] for event in hook.events()}) == len(TARGETS) + 10
+    assert [event["data"]["sequence"] for event in hook.events() if event["subject"] == targets[0].id] == [1, 2]
+    assert len({event["id"] for event in hook.events()}) == count + 10
     assert not hook.forged
 
 

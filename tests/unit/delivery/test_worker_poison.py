@@ -59,7 +59,7 @@ def tries_of(sink: Scripted, subject: str) -> int:
     return sum(subject in send.subjects for send in sink.sends)
 
 
-@pytest.mark.parametrize("poison", [1, 4, 12])
+@pytest.mark.parametrize("poison", [1, pytest.param(4, marks=pytest.mark.soak), 12])
 @pytest.mark.parametrize("limits", [WEBHOOK, SLACK, NOTIFY, BUS], ids=["webhook", "slack", "notify", "bus"])
 @in_own_time
 async def test_events_that_are_refused_for_good_delay_no_other_subject(limits: Limits, poison: int) -> None:
@@ -75,7 +75,14 @@ async def test_events_that_are_refused_for_good_delay_no_other_subject(limits: L
 
 
 @pytest.mark.parametrize(
-    ("limits", "poison"), [(WEBHOOK, 4), (WEBHOOK, 12), (SLACK, 2), (SLACK, 4)], ids=lambda value: str(value)[:20]
+    ("limits", "poison"),
+    [
+        pytest.param(WEBHOOK, 4, marks=pytest.mark.soak),
+        (WEBHOOK, 12),
+        pytest.param(SLACK, 2, marks=pytest.mark.soak),
+        (SLACK, 4),
+    ],
+    ids=lambda value: str(value)[:20],
 )
 @in_own_time
 async def test_events_that_hang_delay_others_only_at_first(limits: Limits, poison: int) -> None:

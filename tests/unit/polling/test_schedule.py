@@ -276,7 +276,7 @@ class World:
 
 @pytest.mark.parametrize(
     ("rate", "interval", "active_interval", "round_robin"),
-    [(10, 60, 10, 50), (50, 20, 2, 10)],
+    [(10, 60, 10, 50), pytest.param(50, 20, 2, 10, marks=pytest.mark.soak)],
 )
 def test_the_end_of_a_sync_is_detected_in_less_than_half_the_time_of_plain_round_robin(
     rate: int, interval: float, active_interval: float, round_robin: float
