@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from watcher.config.document import FILE_VARIABLE, locate
 from watcher.config.remote.address import is_remote
+from watcher.core.hand_requests import read_name
 from watcher.errors import UsageError
+from watcher.util.redaction import printable
 from watcher.util.units import parse_duration
 
 if TYPE_CHECKING:
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
     from watcher.config.document import Document
     from watcher.core.settings import Config
+
+
+G = TypeVar("G")
+T = TypeVar("T")
 
 
 def _config_of_group(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
@@ -46,6 +53,32 @@ config_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Also log debug messages.")
+
+
+def given(option: str, read: Callable[[G], T], value: G) -> T:
+    """Return the value of an option or argument, read by a function that raises ValueError.
+
+    Raises:
+        click.BadParameter: it did.
+    """
+    try:
+        return read(value)
+    except ValueError as error:
+        raise click.BadParameter(printable(str(error)), param_hint=option) from None
+
+
+def _author(_: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if value is None:
+        try:
+            value = getpass.getuser()
+        except (ImportError, KeyError, OSError):  # of a user id without a name, as in a container
+            raise click.BadParameter("the login name is not known here; say who you are", None, parameter) from None
+    return given("--by", read_name, value)
+
+
+by_option = click.option(
+    "--by", metavar="NAME", callback=_author, help="Who does this, for others. Default: the login name."
+)
 
 
 def duration_option(flag: str, name: str, text: str) -> Callable[[FC], FC]:

@@ -1,14 +1,13 @@
 """`route`: which sinks would get an event, and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from textwrap import indent
-from typing import TypeVar
 
 import click
 from rich.text import Text
 
-from watcher.cli.options import config_option, examples, json_option, load_config, print_note
+from watcher.cli.options import config_option, examples, given, json_option, load_config, print_note
 from watcher.cli.output.console import GOOD, Table, print_json, print_table, safe
 from watcher.cli.stored_mutes import stored_mutes
 from watcher.core.model import Target, rfc3339
@@ -18,8 +17,6 @@ from watcher.messages.samples import sample_of
 from watcher.sources.questions import ask, read_event_type, read_subject
 from watcher.util.clock import SystemClock
 from watcher.util.redaction import printable, redact
-
-T = TypeVar("T")
 
 _TARGET = "default/us-east-1/stack/network"
 
@@ -54,11 +51,11 @@ def route(
     shown: a sink for alerts does not send an event outside an incident, and a sink for commit statuses sends none
     without a commit of its provider.
     """
-    type_read, subject = _given("--type", read_event_type, event_type), _given("--target", read_subject, target)
-    labels_read = dict(_given("--label", _label, each) for each in labels)
-    moment = _given("--at", _moment, at) if at is not None else SystemClock().now()
+    type_read, subject = given("--type", read_event_type, event_type), given("--target", read_subject, target)
+    labels_read = dict(given("--label", _label, each) for each in labels)
+    moment = given("--at", _moment, at) if at is not None else SystemClock().now()
     settings = load_config(config)
-    question = _given("--target", lambda _: ask(settings, type_read, subject, labels_read, moment), target)
+    question = given("--target", lambda _: ask(settings, type_read, subject, labels_read, moment), target)
     routed = answer(question, settings, stored_mutes(settings))
     if as_json:
         print_json(_to_json(question, routed))
@@ -72,14 +69,6 @@ def route(
 
 def _may_be_found(question: Question, settings: Config) -> bool:
     return isinstance(question.subject, Target) and question.subject_id not in settings.targets_by_id
-
-
-def _given(option: str, read: Callable[[str], T], text: str) -> T:
-    """Return the value of an option, read by a function that raises ValueError."""
-    try:
-        return read(text)
-    except ValueError as error:
-        raise click.BadParameter(printable(str(error)), param_hint=option) from None
 
 
 def _label(text: str) -> tuple[str, str]:

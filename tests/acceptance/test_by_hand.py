@@ -1,0 +1,110 @@
+"""`mute`, `mutes`, `unmute` and `ack` as they are installed, beside a daemon that is killed between any two of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.conftest import NETWORK
+from tests.support.simulator import attempt
+from tests.support.waiting import until
+from watcher.core.model import FAILED, SUCCEEDED
+
+if TYPE_CHECKING:
+    from tests.support.installed_command import Child, Site
+    from tests.support.simulator import Simulator
+
+T = 1_795_420_800.0
+
+
+async def said(site: Site, *words: str) -> str:
+    """What a command prints that succeeds."""
+    code, printed, errors = await site.run(*words)
+    assert code == 0, errors
+    return printed
+
+
+def types(*runs: Child) -> list[str]:
+    """The events that all runs of the daemon have printed, in order."""
+    return [json.loads(line)["type"] for run in runs for line in run.delivered().splitlines()]
+
+
+def killed(child: Child) -> Child:
+    child.end()
+    return child
+
+
+async def test_what_people_set_by_hand_survives_every_kill_and_holds_until_it_is_ended(
+    site: Site, simulator: Simulator
+) -> None:
+    site.configure((NETWORK,), "sinks: [{name: out, type: stdout}]", "http: off")
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    first = site.start()
+    await site.polled(first, 2)
+    mute = (await said(site, "mute", "*/stack/*", "--for", "1h", "--reason", "a “plan”", "--by", "ada")).strip()
+    await until(lambda: bool(first.logged("mute.created")), first.said)
+    assert first.logged("mute.created")[0].items() >= {"mute": mute, "by": "ada", "reason": "a “plan”"}.items()
+
+    killed(first)
+    simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 60))
+    second = site.start()
+    await until(lambda: any("muted" in event["data"] for event in site.kept()), second.said)
+    (failure,) = (event for event in site.kept() if "muted" in event["data"])
+    assert failure["type"] == "watcher.sync.failed"
+    (listed,) = json.loads(await said(site, "mutes", "--json"))
+    assert (listed["id"], listed["by"], listed["active"]) == (mute, "ada", True)
+    assert failure["data"]["muted"] == {"reason": "a “plan”", "until": listed["until"]}
+    route = await said(site, "route", "--type", "sync.failed", "--target", NETWORK.id)
+    assert f"by the mute {mute} of ada" in " ".join(route.split())
+
+    killed(second)
+    await said(site, "unmute", mute, "--by", "bob")
+    assert types(first, second).count("watcher.sync.failed") == 0
+    third = site.start()
+    await until(lambda: "watcher.sync.failed" in types(third), third.said)
+    explained = await said(site, "events", "explain", failure["id"])
+    assert "the problem outlasted its mute" in explained
+    (past,) = json.loads(await said(site, "mutes", "--all", "--json"))
+    assert (past["ended_by"], past["active"]) == ("bob", False)
+
+    assert (await said(site, "ack", failure["id"], "--by", "ada", "--note", "mine")).strip() == NETWORK.id
+    killed(third)
+    fourth = site.start()
+    (target,) = json.loads(await said(site, "status", "--json"))["targets"]
+    assert target["incident"]["acknowledged"].items() >= {"by": "ada", "note": "mine"}.items()
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 120))
+    await until(lambda: "watcher.sync.succeeded" in types(fourth), fourth.said)
+    assert types(first, second, third, fourth).count("watcher.sync.failed") == 1
+    code, _, error = await site.run("ack", failure["id"])
+    assert (code, "belongs to no open incident" in error) == (64, True)
+    assert await fourth.stopped() == 0
+
+
+async def test_wrong_usage_says_what_to_write(site: Site) -> None:
+    site.configure((NETWORK,))
+    for words, message in (
+        (("mute", "*", "--reason", "x"), "Missing option '--for'"),
+        (("mute", "*", "--for", "2h"), "Missing option '--reason'"),
+        (("mute", "--for", "2h", "--reason", "x"), "Missing argument 'GLOB...'"),
+        (("mute", "*", "--for", "2", "--reason", "x"), "2 has no unit"),
+        (("mute", "*", "--for", "2h", "--reason", " "), "this must not be empty"),
+        (("mute", "*", "--for", "2h", "--reason", "x", "--events", "sync.faild"), "matches no event type"),
+        (("unmute", "none", "--by", "a\nb"), "a single line"),
+    ):
+        code, printed, error = await site.run(*words)
+        assert (code, printed) == (64, ""), error
+        assert message in error
+    assert not site.state.exists()
+
+
+@pytest.mark.parametrize("command", ["unmute", "ack"])
+async def test_an_id_that_does_not_exist_is_wrong_usage(site: Site, simulator: Simulator, command: str) -> None:
+    site.configure((NETWORK,))
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    daemon = site.start()
+    await site.polled(daemon)
+    code, printed, error = await site.run(command, "none")
+    assert (code, printed) == (64, "")
+    assert "has the ID none" in error or "with the ID none" in error
