@@ -117,13 +117,21 @@ async def test_two_daemons_of_a_table_write_one_history(tables: Tables) -> None:
     await second.close()
 
 
-async def test_a_damaged_row_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("UPDATE attempt SET labels = '[]'", "the labels cannot be"),
+        ("UPDATE attempt SET observed = 'yes'", "cannot be a row of attempt"),
+        ("UPDATE attempt SET started_at = 'today'", "Invalid isoformat string"),
+    ],
+)
+async def test_a_damaged_row_is_reported(tmp_path: Path, change: str, message: str) -> None:
     path = tmp_path / "state.db"
     store = SqliteStore(path)
     await store.open()
     await write(store, attempt("a", 0))
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE attempt SET labels = '[]'")
-    with pytest.raises(StoreError, match=r"the attempt\.labels cannot be"):
+        connection.execute(change)
+    with pytest.raises(StoreError, match=message):
         await rows(store)
     await store.close()

@@ -32,7 +32,16 @@ from tests.property.outside import (
     sends_all,
 )
 from tests.support.crashing_stores import STORES
-from tests.support.event_oracle import Fact, NotConservedError, all_accounted_for, judge, judge_lanes, same_as_kept
+from tests.support.event_oracle import (
+    Fact,
+    NotConservedError,
+    all_accounted_for,
+    all_rows,
+    judge,
+    judge_lanes,
+    same_as_kept,
+    same_as_rows,
+)
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery
@@ -163,6 +172,7 @@ class Watching(RuleBasedStateMachine):
             numbered = self.runner.run(self.store.events(EventQuery(limit=100_000, newest=False)))
             kept = [json.loads(event.body) for _, event in numbered]
             same_as_kept(first, kept)
+            same_as_rows(kept, self.runner.run(all_rows(self.store)))
             judge_lanes(self.lanes.arrived, revived=self.revived)
             dead = {told.event.id for told in self.runner.run(self._told([DeliveryState.DEAD]))}
             all_accounted_for(self.lanes.arrived, kept, dead=dead, dropped=self.dropped)

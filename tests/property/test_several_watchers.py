@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.property.outside import CONFIG, TARGETS, Clock, CrashError, Lanes, Says, World, polls_all, sends_all
 from tests.support.broken_tables import OneByOne, unconditional
 from tests.support.dynamodb_tables import address, made
-from tests.support.event_oracle import Fact, NotConservedError, judge, same_as_kept
+from tests.support.event_oracle import Fact, NotConservedError, all_rows, judge, same_as_kept, same_as_rows
 from watcher.aws.sessions import Sessions
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import EventQuery
@@ -231,8 +231,11 @@ class SeveralWatchers(RuleBasedStateMachine):
                 raise NotConservedError("something waits for ever")
             self.must |= self.world.facts(everything)
             first = judge([arrival.event for arrival in self.arrived], must=self.must, shown=self.world.shown)
-            kept = self.runner.run(self.watchers[0].store.events(EventQuery(limit=100_000, newest=False)))
-            same_as_kept(first, [json.loads(event.body) for _, event in kept])
+            store = self.watchers[0].store
+            numbered = self.runner.run(store.events(EventQuery(limit=100_000, newest=False)))
+            kept = [json.loads(event.body) for _, event in numbered]
+            same_as_kept(first, kept)
+            same_as_rows(kept, self.runner.run(all_rows(store)))
         finally:
             self.runner.run(self._end())
             self.runner.close()

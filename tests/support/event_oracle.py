@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jsonschema import Draft202012Validator
 
 from watcher.core.event_schema import event_schema
+from watcher.core.history import AttemptRow, IncidentRow
+from watcher.core.model import rfc3339
 from watcher.sources import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from watcher.core.history import HistoryReader, HistoryRow
 
     Event = Mapping[str, Any]
 
@@ -114,6 +118,33 @@ def same_as_kept(first: Mapping[str, Sequence[Event]], kept: Sequence[Event]) ->
     if dict(first) != dict(by_subject):
         counts = {subject: (len(first.get(subject, ())), len(by_subject[subject])) for subject in {*first, *by_subject}}
         raise NotConservedError(f"the history holds other events than arrived: (arrived, kept) is {counts}")
+
+
+def same_as_rows(kept: Sequence[Event], rows: Sequence[HistoryRow]) -> None:
+    """Hold the events in the store against its rows of attempts and of incidents that have ended.
+
+    Raises:
+        NotConservedError: an attempt has no row or one with another status, or an incident none or several.
+    """
+    last = {(fact.subject, fact.started_at): fact.status for fact in facts_of(kept)}
+    attempts = [row for row in rows if isinstance(row, AttemptRow)]
+    shown = {(row.subject, rfc3339(row.attempt.started_at)): row.attempt.status for row in attempts}
+    if wrong := {key: (status, shown.get(key)) for key, status in last.items() if shown.get(key) != status}:
+        raise NotConservedError(f"attempts have other rows than events: (last event, row) is {wrong}")
+    resolved = [event["data"]["incident"]["id"] for event in kept if _state_of(event) == "resolved"]
+    ended = [row.id for row in rows if isinstance(row, IncidentRow)]
+    if sorted(resolved) != sorted(ended):
+        raise NotConservedError(f"{len(resolved)} incidents were resolved, and {len(ended)} have rows")
+
+
+async def all_rows(store: HistoryReader) -> list[HistoryRow]:
+    """The whole history of a store."""
+    return [row async for row in store.history()]
+
+
+def _state_of(event: Event) -> str | None:
+    incident = event["data"].get("incident")
+    return incident["state"] if incident else None
 
 
 class Arrival(NamedTuple):

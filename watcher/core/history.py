@@ -8,6 +8,7 @@ their target had then: a report about a past quarter stays the same when labels 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from watcher.core.attempts import Line, SeenAttempt, note, parse_line
@@ -15,7 +16,7 @@ from watcher.core.diff import Comparison, Reason
 from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.state import Known
-from watcher.util.shapes import Each, Nullable, is_time, is_unicode
+from watcher.util.shapes import Each, Nullable, is_time, is_unicode, parse
 
 RETENTION_SECONDS = 400 * 86400.0
 """How long rows are kept: four quarters of a year, and the month in which they are reported."""
@@ -126,6 +127,17 @@ def row_to_json(row: HistoryRow) -> dict[str, Any]:
         "duration": seen.duration, "sha": seen.sha, "first_seen": seen.first_seen, "observed": seen.observed,
         "labels": labels,
     }  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def labels_of(text: str) -> Mapping[str, str]:
+    """Return the labels of a row that a store keeps as JSON; rows of a target share them.
+
+    Raises:
+        ValueError: `text` is not labels.
+    """
+    labels: Mapping[str, str] = parse(text, Each(dict, is_unicode), "the labels")
+    return labels
 
 
 def attempt_from_json(form: Mapping[str, Any]) -> AttemptRow:

@@ -14,6 +14,7 @@ from watcher.core.history import (
     IncidentRow,
     attempt_from_json,
     incident_from_json,
+    labels_of,
     moment_of,
     place_of,
     row_to_json,
@@ -22,9 +23,9 @@ from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.contents import Contents
 from watcher.stores.dynamodb.items import Item
 from watcher.stores.dynamodb.table import Delete, gather
-from watcher.util.shapes import check, parse
+from watcher.util.shapes import check
 
-PAGE = 50
+PAGE = 10
 """Items that are read at a time to find those that are too old."""
 
 _FLAGS = ("first_seen", "observed", "removed")
@@ -63,7 +64,7 @@ class HistoryItems:
         try:
             form = {name: item.get(name) for name in wanted}
             form |= {name: bool(form[name]) for name in _FLAGS if name in form}
-            form["labels"] = parse(item["labels"], None, "the labels")
+            form["labels"] = labels_of(item["labels"])
             check(form, wanted, f"the {what}")
         except ValueError as error:
             raise self._contents.unreadable(f"the {what} of {item['subject']!s}", error) from error

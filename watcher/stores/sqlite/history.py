@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,13 @@ from watcher.core.history import (
     IncidentRow,
     attempt_from_json,
     incident_from_json,
+    labels_of,
     moment_of,
     place_of,
     row_to_json,
 )
 from watcher.stores.sqlite.database import Database
-from watcher.util.shapes import check
+from watcher.util.shapes import NONE
 
 PAGE = 2000
 """Rows that are read at a time."""
@@ -26,7 +27,12 @@ PAGE = 2000
 _KEYS = {"attempt": ("started_at", "subject"), "incident": ("closed_at", "subject", "id")}
 """The keys of the tables, which begin with the moment of a row."""
 _FORMS = {"attempt": ATTEMPT_FORM, "incident": INCIDENT_FORM}
-_FLAGS = ("first_seen", "observed", "removed")
+"""The columns are the keys of these forms."""
+_TYPES = {
+    "attempt": (str, str, str, float | NONE, str | NONE, int, int, str),
+    "incident": (str, str, str, str, int, str),
+}
+"""The types of the columns, of which there may be millions of values: `check` would take most of a report's time."""
 
 
 class SqliteHistoryReader:
@@ -92,8 +98,11 @@ def _order(table: str) -> str:
     return f" ORDER BY {', '.join(_KEYS[table])}"
 
 
-def _row(table: str, values: tuple[Any, ...]) -> HistoryRow:
+def _row(table: str, values: Sequence[Any]) -> HistoryRow:
+    if not all(map(isinstance, values, _TYPES[table])):
+        raise ValueError(f"{values!r} cannot be a row of {table}")
     form = dict(zip(_FORMS[table], values, strict=True))
-    form |= {name: bool(form[name]) for name in _FLAGS if name in form} | {"labels": json.loads(form["labels"])}
-    check(form, _FORMS[table], f"the {table}")
-    return attempt_from_json(form) if table == "attempt" else incident_from_json(form)
+    form["labels"] = labels_of(form["labels"])
+    if table == "incident":
+        return incident_from_json(form | {"removed": bool(form["removed"])})
+    return attempt_from_json(form | {"first_seen": bool(form["first_seen"]), "observed": bool(form["observed"])})
