@@ -114,6 +114,8 @@ class Limits:
     """Seconds that an event waits for others of the same cause, to share one `send`; only for sinks of text."""
     with_opening: bool = False
     """Whether the delivery of an event comes with the one that opened its incident."""
+    ends_last: bool = False
+    """Whether nothing of an incident is sent after its end, since the receiver would open the incident again."""
     with_earlier: bool = False
     """Whether a delivery comes with what the sink said of the last one of the same incident."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher.core.events import Event
+from watcher.core.incidents import State
 from watcher.core.model import Severity, parse_rfc3339, severity
 from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Limits, Reader
 
@@ -37,6 +38,26 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
     if limits.with_earlier:
         delivery = replace(delivery, earlier=await _earlier(delivery, reader, incident["id"], opened_at))
     return delivery
+
+
+async def end_was_sent(delivery: Delivery, limits: Limits, reader: Reader) -> bool:
+    """Return whether a sink with `ends_last` accepted the end of a delivery's incident before the delivery itself.
+
+    That happens to a dead letter that an operator requeues.
+    """
+    incident = _incident(delivery.event) if limits.ends_last else None
+    if incident is None or incident["state"] == State.RESOLVED:
+        return False
+    opened_at = parse_rfc3339(incident["opened_at"])
+    query = EventQuery(target=delivery.event.subject, since=opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
+    for number, event in await reader.events(query):
+        about = _incident(event)
+        if about is None or number <= delivery.number or about["id"] != incident["id"]:
+            continue
+        if about["state"] == State.RESOLVED:
+            sent = DeliveryQuery(states=[DeliveryState.SENT], sink=delivery.sink, event_id=event.id, limit=1)
+            return bool(await reader.deliveries(sent))
+    return False
 
 
 async def last_problem(reader: Reader, sink: str, subject: str, incident: str, opened_at: datetime) -> Delivery | None:

@@ -12,7 +12,7 @@ import structlog
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, after_try, given_up
 from watcher.delivery.batching import Batcher
-from watcher.delivery.incident_history import with_history
+from watcher.delivery.incident_history import end_was_sent, with_history
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.observer import Observer
@@ -20,6 +20,9 @@ from watcher.observability.tracing import span
 from watcher.util.units import format_duration
 
 log = structlog.get_logger()
+
+TOO_LATE = "not sent: the end of the incident was sent before"
+"""The recorded answer for a problem that would open an alert again."""
 
 STORE_PAUSE_SECONDS = 1.0
 """Seconds before the store is asked again after it failed."""
@@ -62,9 +65,14 @@ class Sender:
         try:
             with span(f"deliver {self._sink.name}", deliveries=len(batch)) as traced:
                 traced.delivers([delivery.event for delivery in batch])
-                batch = [await with_history(delivery, limits, self._store) for delivery in batch]
+                late = [each for each in batch if await end_was_sent(each, limits, self._store)]
+                batch = [await with_history(each, limits, self._store) for each in batch if each not in late]
                 async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
-                    outcomes = await self._sink.send(batch)
+                    sent = await self._sink.send(batch) if batch else ()
+                outcomes: Sequence[SendOutcome] = [
+                    *sent,
+                    *(SendOutcome(each, Verdict.TAKEN, TOO_LATE) for each in late),
+                ]
                 traced.outcome(*_worst(outcomes))
             if not outcomes:
                 outcomes = self._later(batch, "it returned no outcome")

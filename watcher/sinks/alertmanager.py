@@ -43,7 +43,7 @@ class AlertmanagerSink:
         """Nothing is opened before the first send."""
         self.name = options.name
         # An end waits for a repetition that is under way.
-        self.limits = Limits(parallel=PARALLEL, deadline=2 * options.timeout + 1.0, with_opening=True)
+        self.limits = Limits(parallel=PARALLEL, deadline=2 * options.timeout + 1.0, with_opening=True, ends_last=True)
         self.resend_every = options.resend
         headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         self._headers = {**headers, "Content-Type": "application/json"}

@@ -64,7 +64,7 @@ class SlackBotSink:
         """Nothing is opened before the first send."""
         token = options.bot_token.get_secret_value() if options.bot_token else ""
         self.name = options.name
-        self.limits = Limits(parallel=2, deadline=CALLS * options.timeout + 1.0, with_earlier=True)
+        self.limits = Limits(parallel=2, deadline=CALLS * options.timeout + 1.0, with_earlier=True, ends_last=True)
         self._channel = options.channel
         self._render = renderer(options.template, "slack")
         url = options.url.get_secret_value().rstrip("/") if options.url else API

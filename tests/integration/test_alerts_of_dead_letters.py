@@ -1,0 +1,148 @@
+"""What becomes of an alert whose opening or end became a dead letter, and is requeued: nothing stays open for ever."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from tests.integration.posting_sinks import REACH
+from tests.integration.receiver import Received, Receiver, Reply
+from tests.support.incidents import FAILED_EVENT, MENDED, Jsm, PagerDuty
+from tests.support.slack_workspace import Workspace, answer
+from tests.support.tasks import running
+from tests.support.waiting import until
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry
+from watcher.core.state import Record
+from watcher.delivery.relay import Relay
+from watcher.delivery.sender import TOO_LATE
+from watcher.sinks.jsm import JsmOptions
+from watcher.sinks.pagerduty import PagerDutyOptions
+from watcher.sinks.slack import SlackOptions
+from watcher.stores.sqlite.store import SqliteOutbox, SqliteStore
+from watcher.util.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from watcher.core.events import Event
+
+
+@dataclass
+class Vendor:
+    """A service that may refuse everything for good."""
+
+    service: Any
+    options: type[Any]
+    keys: Callable[[Any], dict[str, Any]]
+    refusal: Reply
+    shows_open: Callable[[Any], bool]
+    refuses: bool = False
+
+    def answer(self, request: Received) -> Reply:
+        reply: Reply = self.refusal if self.refuses else self.service.answer(request)
+        return reply
+
+
+def vendor(name: str) -> Vendor:
+    match name:
+        case "pagerduty":
+            return Vendor(
+                PagerDuty(), PagerDutyOptions,
+                lambda service: {"routing_key": SecretStr(service.key), "changes": False},
+                Reply(400), lambda service: bool(service.open),
+            )  # fmt: skip
+        case "jsm":
+            return Vendor(
+                Jsm(), JsmOptions, lambda service: {"api_key": SecretStr(service.key)},
+                Reply(422), lambda service: bool(service.open),
+            )  # fmt: skip
+    return Vendor(
+        Workspace(), SlackOptions,
+        lambda service: {"bot_token": SecretStr(service.token), "channel": "#ops", "template": None},
+        answer(error="invalid_blocks"),
+        lambda service: [*service.messages.values()][-1].title.startswith("🔴"),
+    )  # fmt: skip
+
+
+class Delivering:
+    """A store and a daemon's relay with one sink."""
+
+    def __init__(self, made: Vendor, store: SqliteStore, outbox: SqliteOutbox, relay: Relay) -> None:
+        self.made = made
+        self._store, self._outbox, self._relay = store, outbox, relay
+
+    async def records(self, event: Event, sequence: int, *, refused: bool = False) -> str:
+        """Record an event, and return what became of its delivery."""
+        self.made.refuses = refused
+        await self._store.commit([Entry(event.subject, Record(sequence=sequence), [(event, ["ops"])])], _now())
+        return await self.outcome(event)
+
+    async def requeues(self, event: Event) -> str:
+        self.made.refuses = False
+        assert await self._outbox.requeue([event.id], "ops", _now()) == 1
+        return await self.outcome(event)
+
+    async def outcome(self, event: Event) -> str:
+        query = DeliveryQuery([DeliveryState.SENT, DeliveryState.DEAD], event_id=event.id)
+        self._relay.wake()
+
+        async def ended() -> bool:
+            return bool(await self._store.deliveries(query))
+
+        await until(ended, "an outcome")
+        return (await self._store.deliveries(query))[0].answer or ""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def delivering(file: Path, made: Vendor) -> AsyncIterator[Delivering]:
+    receiver = Receiver(answer=made.answer)
+    await receiver.start()
+    url = receiver.url("")
+    keys = {**REACH, "url": SecretStr(url) if made.options is SlackOptions else url, **made.keys(made.service)}
+    options = made.options.model_construct(name="ops", type="", **keys)
+    store, outbox, unused = SqliteStore(file), SqliteOutbox(file), cast("Any", None)
+    await store.open()
+    await outbox.open()
+    await store.set_sinks(["ops"], _now())
+    relay = Relay(store, [options.build(unused, unused)], SystemClock(), {"ops": 3600.0})
+    try:
+        async with running(relay.run()):
+            yield Delivering(made, store, outbox, relay)
+    finally:
+        await relay.close()
+        await outbox.close()
+        await store.close()
+        await receiver.stop()
+
+
+@pytest.mark.parametrize("name", ["pagerduty", "jsm", "slack"])
+async def test_an_opening_that_is_requeued_after_the_end_opens_nothing(tmp_path: Path, name: str) -> None:
+    made = vendor(name)
+    async with delivering(tmp_path / "state.db", made) as through:
+        assert "refused" in await through.records(FAILED_EVENT, 1, refused=True)
+        await through.records(MENDED, 2)
+        assert not made.shows_open(made.service)
+        assert await through.requeues(FAILED_EVENT) == TOO_LATE
+        assert not made.shows_open(made.service)
+
+
+@pytest.mark.parametrize("name", ["pagerduty", "jsm", "slack"])
+async def test_an_opening_and_an_end_that_are_requeued_open_and_close(tmp_path: Path, name: str) -> None:
+    made = vendor(name)
+    async with delivering(tmp_path / "state.db", made) as through:
+        await through.records(FAILED_EVENT, 1, refused=True)
+        await through.records(MENDED, 2, refused=True)
+        assert await through.requeues(FAILED_EVENT) != TOO_LATE
+        assert made.shows_open(made.service)
+        await through.requeues(MENDED)
+        assert not made.shows_open(made.service)
