@@ -43,7 +43,7 @@ async def main() -> None:
             if all_seen.is_set():
                 return
             unseen.discard(target.id)
-            if target.found is not None:
+            if target.discovered:
                 found.add(target.id)
             if not unseen and len(found) == job.get("found", 0):
                 moments["seen"] = time.monotonic()

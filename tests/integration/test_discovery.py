@@ -308,7 +308,9 @@ async def test_a_listed_target_keeps_its_settings_and_a_limit_is_reported_once()
             async with running(house.simulator, config) as watch:
                 await watch.until(lambda: names(watch) == {"a", "b", "c"})
                 await house.listed(watch, 3)
-                assert watch.app.view.config.targets_by_id[listed.id] == listed
+                target = watch.app.view.config.targets_by_id[listed.id]
+                assert target.repository is not None, "the listing names it"
+                assert replace(target, repository=None, found=None) == listed
         (limited,) = [line for line in logs if line["event"] == "targets.limited"]
         assert (limited["left_out"], limited["limit"]) == (1, 2)
 

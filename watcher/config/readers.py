@@ -242,6 +242,6 @@ def part_reader(kind: Kind, part: IdentityPart) -> Callable[[object], str]:
         return one_of(part.choices)
     place = (kind.api, kind.operation, part.parameter)
     if not part.number:
-        return accepted(*place, what=part.called)
+        return accepted(*place, what=part.called, instead=part.form)
     example = "write a whole number without leading zeros, such as 1"
     return accepted(*place, what=part.called, read=lambda value: single(value, part.called), instead=example)

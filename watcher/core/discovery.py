@@ -4,7 +4,8 @@
    first, and says of which targets an event is owed: a record has the number of the last one, so none is repeated.
 2. What the first complete listing finds is no event; a target found later is `watcher.target.discovered`.
 3. A target that `MISSES` complete listings in a row do not show is `watcher.target.removed`. Until then it is watched.
-4. A target that the configuration names is watched as configured there, and does not count towards a `limit`.
+4. A target that the configuration names is watched as configured there, and does not count towards a `limit`. If a
+   rule matches it as well, and its settings do not name its repository, the listing does.
 5. If several rules match a target, the first one counts. If it matches more targets than its `limit` in one account
    and region, the first by name are watched; those left out are not tried with later rules.
 """
@@ -95,6 +96,8 @@ class Selection:
 
     targets: tuple[Target, ...] = ()
     left_out: tuple[tuple[DiscoverRule, int], ...] = ()
+    listed: tuple[Target, ...] = ()
+    """Targets that the configuration names, as the rules would watch them."""
 
 
 def sites(config: Config) -> dict[Site, list[ListingKey]]:
@@ -115,6 +118,7 @@ def select(
     """Return what the rules select at a site of what `exists`; `listed`: the ids of what the configuration names."""
     rules = [rule for rule in config.discover if rule.kinds[0].name == site.kind and site[:2] in rule.places]
     chosen: dict[int, list[tuple[str, Target]]] = {}
+    of_listed: list[Target] = []
     for kind in rules[0].kinds:
         listing = listings.get(ListingKey(site.account, site.region, str(kind)))
         for found in filter(exists, listing.targets if listing else ()):
@@ -122,7 +126,9 @@ def select(
             index = next((at for at, rule in enumerate(rules) if _selects(rule, name, found)), None)
             if index is not None:
                 target = target_of(kind, site.account, site.region, found, rules[index])
-                if target.id not in listed:
+                if target.id in listed:
+                    of_listed.append(target)
+                else:
                     chosen.setdefault(index, []).append((name, target))
     left_out = []
     selected: list[Target] = []
@@ -132,7 +138,7 @@ def select(
         selected += [target for _, target in named[: rule.limit]]
         if len(named) > rule.limit:
             left_out.append((rule, len(named) - rule.limit))
-    return Selection(tuple(selected), tuple(left_out))
+    return Selection(tuple(selected), tuple(left_out), tuple(of_listed))
 
 
 def selections(
@@ -166,7 +172,7 @@ def settled(listing: Listing) -> Listing:
 
 
 def _listed(config: Config) -> set[str]:
-    return {target.id for target in config.targets if target.found is None}
+    return {target.id for target in config.targets if not target.discovered}
 
 
 def discovered(config: Config, listings: Mapping[ListingKey, Listing]) -> Config:
@@ -176,8 +182,18 @@ def discovered(config: Config, listings: Mapping[ListingKey, Listing]) -> Config
 
 def with_discovered(config: Config, selections: Iterable[Selection]) -> Config:
     """Return `config` with the selected targets beside those that it lists."""
-    listed = (target for target in config.targets if target.found is None)
+    selections = [*selections]
+    shown = {target.id: target for each in selections for target in each.listed}
+    listed = (_as_shown(target, shown.get(target.id)) for target in config.targets if not target.discovered)
     return replace(config, targets=(*listed, *chain.from_iterable(each.targets for each in selections)))
+
+
+def _as_shown(listed: Target, shown: Target | None) -> Target:
+    """Return a target that the configuration names, with what a listing shows of it, unless it names its repository."""
+    own = listed if listed.found is None else replace(listed, repository=None, found=None)
+    if shown is None or own.repository is not None:
+        return own
+    return replace(own, repository=shown.repository, found=shown.found)
 
 
 def name_of(kind: Kind, found: FoundTarget) -> str:
@@ -191,7 +207,7 @@ def target_of(kind: Kind, account: str, region: str, found: FoundTarget, rule: D
     facts = dict(found.facts)
     link = facts.pop("link", None)
     repository = Repository(link, facts["branch"]) if link and kind.synced_from else None
-    watching = {**rule.watching, "repository": repository, "found": facts}
+    watching = {**rule.watching, "repository": repository, "found": facts, "discovered": True}
     return kind.target(account, region, dict(found.identity), **watching)
 
 

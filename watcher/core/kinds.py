@@ -36,6 +36,8 @@ class IdentityPart:
     """The only values; empty: whatever the service model allows."""
     number: bool = False
     """Whether it is a whole number, which YAML may read as one."""
+    form: str = ""
+    """What to write, for messages about a value that AWS does not accept; empty: the service model's rule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,9 @@ class Target:
     repository: Repository | None = None
     """What it is synced from; None: not known."""
     found: Mapping[str, str] | None = field(default=None, hash=False)
-    """What its listing says about it, by names of `FOUND`; None: the configuration names it."""
+    """What its listing says about it, by names of `FOUND`; None: nothing."""
+    discovered: bool = False
+    """Whether only discovery knows it; else the configuration names it."""
     id: str = field(init=False, compare=False, default="")
 
     def __post_init__(self) -> None:

@@ -94,6 +94,7 @@ REPOSITORY = Kind(
             "a repository link's ID",
             "The ID of the repository link in CodeConnections.",
             "6053346f-8a33-4edb-9397-10394b695173",
+            form="write the UUID at the end of its ARN, such as 6053346f-8a33-4edb-9397-10394b695173",
         ),
         IdentityPart("branch", "Branch", "a branch name", "The branch of the repository.", "main"),
     ),

@@ -44,7 +44,7 @@ def committed_row(
         **fields(target, "id", "account", "region", "name", "title", "interval"),
         "kind": target.kind.name,
         "labels": dict(target.labels),
-        "discovered": target.found is not None,
+        "discovered": target.discovered,
         "status": status,
         "standing": standing(record, endpoint).value,
         "since": time_or_none(since),

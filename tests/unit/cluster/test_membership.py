@@ -218,7 +218,7 @@ async def test_a_daemon_makes_only_the_listings_of_its_shards(house: House) -> N
 
 
 async def test_what_others_have_discovered_is_known_before_anything_is_forgotten(house: House) -> None:
-    found = stack("prod", "us-east-1", "gone", found={})
+    found = stack("prod", "us-east-1", "gone", found={}, discovered=True)
 
     async def refresh() -> None:
         house.config = replace(house.config, targets=(*house.config.targets, found))

@@ -15,6 +15,7 @@ from watcher.core.discovery import (
     Selection,
     Site,
     compare,
+    discovered,
     event_number,
     is_present,
     owed_events,
@@ -256,6 +257,23 @@ def test_repositories_of_both_apis_are_selected_by_one_rule_under_their_names() 
 def test_a_listing_is_made_as_often_as_the_most_frequent_of_its_rules_wants() -> None:
     made = config(discover=(rule(every=600), rule(every=60, watching={"timeout": 3.0}), rule(every=300)))
     assert {key: plan.every for key, plan in made.listings.items()} == {KEY: 60}
+
+
+def test_a_listed_target_has_the_repository_of_the_listing_unless_its_settings_name_one() -> None:
+    named = Repository(LINK, "own")
+    listed = [STACK.target("default", "us-east-1", {"name": name}, interval=5.0) for name in ("a", "b", "c")]
+    made = config(
+        discover=(rule(exclude=("c",)),), targets=(listed[0], replace(listed[1], repository=named), listed[2])
+    )
+    shown = [found(name, link=LINK, repository="org/shop", branch="main") for name in "abc"]
+    watched = discovered(made, {KEY: Listing(KEY, NOW, tuple(shown))})
+    a, b, c = watched.targets
+    assert (a.repository, a.found) == (Repository(LINK, "main"), {"repository": "org/shop", "branch": "main"})
+    assert (a.interval, a.discovered) == (5, False)
+    assert (b.repository, b.found, c) == (named, None, listed[2])
+    moved = discovered(watched, {KEY: Listing(KEY, NOW, (found("a", link=LINK, branch="dev"),))})
+    assert moved.targets[0].repository == Repository(LINK, "dev")
+    assert discovered(moved, {}).targets == made.targets
 
 
 def test_discovered_targets_replace_earlier_ones_beside_those_that_are_listed() -> None:
