@@ -52,7 +52,23 @@ EVERYTHING = {
 }
 ON_FILE = {**{key: value for key, value in FEWEST.items() if key != "ConfigArn"}, **EFS, "ConfigFile": "watcher.yaml"}
 MAKING = {**FEWEST, "StateTable": "make"}
-CHOICES = {"the fewest": FEWEST, "everything": EVERYTHING, "a file on EFS": ON_FILE, "a table that is made": MAKING}
+OBJECT = "arn:aws:s3:::example-bucket/conf/watcher.yaml"
+PROFILE = f"arn:aws:appconfig:{HERE}:application/abc1234/environment/def1234/configuration/ghi1234"
+_WITHOUT_CONFIG = {key: value for key, value in FEWEST.items() if key != "ConfigArn"}
+IN_PARAMETER = {**_WITHOUT_CONFIG, "ConfigParameterArn": CONFIG}
+IN_OBJECT = {**_WITHOUT_CONFIG, "ConfigObjectArn": OBJECT}
+IN_PROFILE = {**_WITHOUT_CONFIG, "ConfigProfileArn": PROFILE}
+IN_AWS = (IN_PARAMETER, IN_OBJECT, IN_PROFILE)
+"""The choices whose configuration the daemon itself reads from AWS."""
+CHOICES = {
+    "the fewest": FEWEST,
+    "everything": EVERYTHING,
+    "a file on EFS": ON_FILE,
+    "a table that is made": MAKING,
+    "a parameter": IN_PARAMETER,
+    "an object": {**IN_OBJECT, "ConfigKeyArn": CONFIG_KEY},
+    "a profile": IN_PROFILE,
+}
 
 
 def watcher_stack(choice: dict[str, str] = FEWEST, **more: str) -> Stack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import inspect
 import json
 import re
 from functools import cache
@@ -28,8 +29,13 @@ from tests.unit.deploy.choices import (
     EXTERNAL_ID,
     FEWEST,
     HINTS,
+    IN_OBJECT,
+    IN_PARAMETER,
+    IN_PROFILE,
     MAKING,
     MEMBERS,
+    OBJECT,
+    PROFILE,
     QUEUE,
     REPOSITORY,
     SECRET,
@@ -42,6 +48,7 @@ from tests.unit.deploy.choices import (
 )
 from tests.unit.deploy.stacks import ACCOUNT, REGION, Stack
 from watcher.aws import queue
+from watcher.config.remote.services import TEXTS
 from watcher.core.kinds import Kind
 from watcher.sinks import SINKS
 from watcher.sinks.aws import AwsOptions
@@ -186,6 +193,32 @@ def test_a_member_accounts_role_may_make_the_calls_of_the_sources_and_no_other()
 
 def test_with_the_fewest_choices_the_task_may_only_read_the_sync_status() -> None:
     assert set(actions(watcher_stack(FEWEST).statements("TaskRole"))) == reads()
+
+
+@pytest.mark.parametrize(
+    ("choice", "sid", "service", "resource"),
+    [
+        (IN_PARAMETER, "ReadConfigurationParameter", "ssm", CONFIG),
+        (IN_OBJECT, "ReadConfigurationObject", "s3", OBJECT),
+        (IN_PROFILE, "ReadConfigurationProfile", "appconfigdata", PROFILE),
+    ],
+)
+def test_the_task_reads_the_given_configuration_and_nothing_else(
+    choice: dict[str, str], sid: str, service: str, resource: str
+) -> None:
+    calls = re.findall(r"api\.([a-z_]+)\(", inspect.getsource(TEXTS[service]))
+    needed = {action for call in calls for action in permissions(service, call)}
+    statement = by_sid(watcher_stack(choice), "TaskRole")[sid]
+    assert (set(listed(statement["Action"])), statement["Resource"]) == (needed, resource)
+    assert set(actions(watcher_stack(choice).statements("TaskRole"))) == reads() | needed
+    assert set(by_sid(watcher_stack(choice), "ExecutionRole")) == {"WriteLogs"}
+    assert all(action in TEXTS[service].permissions for action in needed)
+    with_key = by_sid(watcher_stack(choice, ConfigKeyArn=CONFIG_KEY), "TaskRole")["DecryptConfiguration"]
+    assert (with_key["Action"], with_key["Resource"]) == ("kms:Decrypt", CONFIG_KEY)
+    assert (
+        f"{service.removesuffix('data')}.{REGION}.amazonaws.com"
+        in with_key["Condition"]["StringEquals"]["kms:ViaService"]
+    )
 
 
 def test_the_task_reads_nothing_here_when_it_is_to_watch_other_accounts_only() -> None:

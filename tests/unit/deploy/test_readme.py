@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.support.dockerfile import DEPLOY
-from tests.unit.deploy.choices import EVERYTHING, ON_FILE, TEMPLATES, member_stack, watcher_stack
+from tests.unit.deploy.choices import CONFIG_KEY, EVERYTHING, IN_AWS, ON_FILE, TEMPLATES, member_stack, watcher_stack
 from tests.unit.deploy.stacks import template
 from tests.unit.deploy.test_permissions import OPERATORS, stored
 from watcher.observability.emf import UNITS
@@ -30,9 +30,13 @@ def test_what_state_init_needs_beside_the_tasks_role_is_told() -> None:
 @pytest.mark.parametrize(("role", "text"), [("TaskRole", TASK), ("ExecutionRole", EXECUTION)])
 def test_every_permission_is_told_with_what_it_is_for_and_no_other(role: str, text: str) -> None:
     rows = [row for row in text.splitlines() if row.startswith("| `")]
-    told = [action for row in rows for action in re.findall(r"`([a-z-]+:[A-Za-z]+)`", row.split("|")[1])]
-    allowed = [statement["Action"] for statement in watcher_stack(EVERYTHING).statements(role)]
-    flat = [action for listed in allowed for action in (listed if isinstance(listed, list) else [listed])]
+    told = [action for row in rows for action in re.findall(r"`([a-z0-9-]+:[A-Za-z]+)`", row.split("|")[1])]
+    statements = {
+        statement["Sid"]: statement["Action"]
+        for choice in (*IN_AWS, EVERYTHING)
+        for statement in watcher_stack(choice, ConfigKeyArn=CONFIG_KEY).statements(role)
+    }
+    flat = [action for listed in statements.values() for action in (listed if isinstance(listed, list) else [listed])]
     assert sorted(told) == sorted(flat)
 
 
@@ -40,8 +44,17 @@ def test_every_parameter_that_is_named_exists() -> None:
     known = {parameter for name in TEMPLATES for parameter in template(name)["Parameters"]}
     given = re.findall(r"(?:^|\s)([A-Z][a-z][A-Za-z0-9]+)=(?:arn:|\$[A-Z]|ENABLED|[A-Z_]+=arn)", TEXT)
     given += re.findall(r"ParameterKey=(\w+)", TEXT)
-    assert {"Image", "ConfigArn", "Subnets", "MemberRoleArns", "ExternalId"} <= set(given) <= known
-    for name in ("ConfigFile", "FileSystemSecurityGroup", "LogMode", "MetricNamespace", "OldestEventSeconds"):
+    assert {"Image", "ConfigParameterArn", "Subnets", "MemberRoleArns", "ExternalId"} <= set(given) <= known
+    for name in (
+        "ConfigObjectArn",
+        "ConfigProfileArn",
+        "ConfigArn",
+        "ConfigFile",
+        "FileSystemSecurityGroup",
+        "LogMode",
+        "MetricNamespace",
+        "OldestEventSeconds",
+    ):
         assert f"`{name}`" in TEXT
         assert name in known
 

@@ -15,6 +15,10 @@ from tests.unit.deploy.choices import (
     EFS,
     EVERYTHING,
     FEWEST,
+    IN_AWS,
+    IN_OBJECT,
+    IN_PARAMETER,
+    IN_PROFILE,
     LOG_KEY,
     MAKING,
     ON_FILE,
@@ -23,11 +27,12 @@ from tests.unit.deploy.choices import (
     TEMPLATES,
     watcher_stack,
 )
-from tests.unit.deploy.stacks import RefusedError, Stack, template
+from tests.unit.deploy.stacks import REGION, RefusedError, Stack, template
 from watcher.app.lifecycle import CLOSE_SECONDS
 from watcher.cli import USAGE, cli
 from watcher.cli.configuration import parse
 from watcher.config.document import Document
+from watcher.config.remote.address import parse_remote
 from watcher.core.state_url import parse_address
 from watcher.errors import ConfigError, StoreError
 from watcher.observability.emf import UNITS
@@ -119,12 +124,18 @@ def test_the_table_that_is_made_is_as_the_store_wants_it_and_outlives_the_stack(
 @pytest.mark.parametrize(("choice", "name"), [(MAKING, "<Table>"), (EVERYTHING, "watcher-state")])
 def test_the_configuration_can_name_the_table_by_a_variable(choice: dict[str, str], name: str) -> None:
     stack = watcher_stack(choice)
-    assert container(stack)["Environment"] == [{"Name": "WATCHER_TABLE", "Value": name}]
+    assert container(stack)["Environment"] == [
+        {"Name": "WATCHER_TABLE", "Value": name},
+        {"Name": "WATCHER_STATE", "Value": f"dynamodb://{name}"},
+    ]
     assert stack.outputs["TableName"] == name
     text = b"state: dynamodb://${WATCHER_TABLE}\nstacks: [{name: network}]\n"
     surroundings = {"AWS_REGION": "us-east-1", "WATCHER_TABLE": "watcher-state"}
     config = parse(Document("watcher.yaml", text), surroundings, lambda _: None)
     assert parse_address(config.state).table == "watcher-state"
+    surroundings["WATCHER_STATE"] = "dynamodb://watcher-state"
+    without = parse(Document("watcher.yaml", b"stacks: [{name: network}]\n"), surroundings, lambda _: None)
+    assert without.state == config.state
 
 
 def test_there_is_a_table_only_where_one_is_to_be_made() -> None:
@@ -230,7 +241,8 @@ def test_silence_is_an_alarm_after_five_minutes() -> None:
 
 
 def test_there_is_an_alarm_on_reloads_where_there_can_be_one() -> None:
-    assert set(watcher_stack(ON_FILE).of_type("AWS::CloudWatch::Alarm")) == set(ALARMED)
+    for choice in (ON_FILE, *IN_AWS):
+        assert set(watcher_stack(choice).of_type("AWS::CloudWatch::Alarm")) == set(ALARMED)
     assert set(watcher_stack().of_type("AWS::CloudWatch::Alarm")) == set(ALARMED) - {"ReloadAlarm"}
 
 
@@ -240,7 +252,7 @@ def test_the_configuration_and_the_secrets_come_from_where_they_are_kept_and_sta
     assert secrets["WATCHER_CONFIG_YAML"] == CONFIG
     assert secrets["WEBHOOK_SECRET"] == SECRET
     assert set(secrets) == {"WATCHER_CONFIG_YAML", "WEBHOOK_SECRET", "EXTERNAL_ID", "SLACK_URL", "OPS_TOKEN"}
-    assert [variable["Name"] for variable in made["Environment"]] == ["WATCHER_TABLE"]
+    assert [variable["Name"] for variable in made["Environment"]] == ["WATCHER_TABLE", "WATCHER_STATE"]
     assert container(watcher_stack(FEWEST))["Environment"] == []
 
 
@@ -248,6 +260,21 @@ def test_a_configuration_on_the_file_system_is_named_by_its_path() -> None:
     made = container(watcher_stack(ON_FILE))
     assert made["Environment"] == [{"Name": "WATCHER_CONFIG", "Value": "/var/lib/watcher/watcher.yaml"}]
     assert made["Secrets"] == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        (IN_PARAMETER, f"ssm:{CONFIG}"),
+        (IN_OBJECT, "s3://example-bucket/conf/watcher.yaml"),
+        (IN_PROFILE, "appconfig:abc1234/def1234/ghi1234"),
+    ],
+)
+def test_a_configuration_in_aws_is_named_as_the_daemon_reads_it(choice: dict[str, str], name: str) -> None:
+    made = container(watcher_stack(choice))
+    assert made["Environment"] == [{"Name": "WATCHER_CONFIG", "Value": name}]
+    assert made["Secrets"] == []
+    assert parse_remote(name).region in (None, REGION)
 
 
 @pytest.mark.parametrize("missing", ["AccessPointId", "FileSystemSecurityGroup"])
@@ -259,8 +286,12 @@ def test_a_file_system_without_what_it_needs_is_refused(missing: str) -> None:
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"ConfigArn": ""}, "Give ConfigArn, or ConfigFile"),
-        ({"ConfigFile": "watcher.yaml", **EFS}, "not both"),
+        ({"ConfigArn": ""}, "Give ConfigParameterArn, ConfigObjectArn"),
+        ({"ConfigFile": "watcher.yaml", **EFS}, "Give only one of"),
+        ({"ConfigParameterArn": CONFIG}, "Give only one of"),
+        ({"ConfigParameterArn": SECRET}, "ConfigParameterArn is not of its pattern"),
+        ({"ConfigObjectArn": "arn:aws:s3:::bucket/*"}, "ConfigObjectArn is not of its pattern"),
+        ({"ConfigProfileArn": "appconfig:a/b/c"}, "ConfigProfileArn is not of its pattern"),
         ({"ConfigArn": "", "ConfigFile": "watcher.yaml"}, "give FileSystemId"),
         ({"Variable1": "WEBHOOK_SECRET=a-secret-in-plain-text"}, "Variable1 is not of its pattern"),
         ({"Variable1": f"lower={SECRET}"}, "Variable1 is not of its pattern"),
