@@ -109,11 +109,17 @@ def target_view(target: Target, record: Record | None) -> dict[str, Any]:
 
 
 def recent_attempts(record: Record | None) -> list[dict[str, Any]]:
-    """The last attempts of a target as its row has them, the newest first."""
-    seen = map(parse_line, record.recent if record else ())
+    """The last attempts of a target as its row has them, the newest first, with times to the second.
+
+    Fractions would make the response about all targets half as large again.
+    """
     return [
-        {"status": each.status, "startedAt": rfc3339(each.started_at), "duration_seconds": each.duration}
-        for each in seen
+        {
+            "status": each.status,
+            "startedAt": rfc3339(each.started_at.replace(microsecond=0)),
+            "duration_seconds": None if each.duration is None else round(each.duration),
+        }
+        for each in map(parse_line, record.recent if record else ())
     ]
 
 

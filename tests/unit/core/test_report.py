@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.conftest import EIGHT, minute
@@ -124,6 +124,7 @@ def _rank(values: list[float], share: float) -> float | None:
     return next(reached, None)
 
 
+@settings(max_examples=40)
 @given(histories, st.sampled_from(["target", "label:team"]))
 def test_any_history_gives_the_figures_of_a_plain_count(rows: list[HistoryRow], by: str) -> None:
     def name(row: HistoryRow) -> str | None:
