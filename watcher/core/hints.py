@@ -8,15 +8,18 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from watcher.core.repositories import source_repositories
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from watcher.core.model import EndpointKey, Target
     from watcher.core.settings import Account, Config
+
+    _Names = Mapping[tuple[str, str], Mapping[str, Target]]
 
 _ROLE_ACCOUNT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):")
 
@@ -44,18 +47,21 @@ class HintIndex:
     Accounts are compared by number, which is known only from the ARN of a role.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, before: HintIndex | None = None) -> None:
+        """`before`: the index of an earlier configuration; of the endpoints that did not change, its names are used."""
         self._numbers = {name: account_number(account) for name, account in config.accounts.items()}
-        self._targets: defaultdict[tuple[str, str], dict[str, Target]] = defaultdict(dict)
-        for targets in config.endpoints.values():
-            self._add(targets)
+        earlier = before.endpoints if before else {}
+        self.endpoints: dict[EndpointKey, tuple[Sequence[Target], _Names]] = {}
+        for key, targets in config.endpoints.items():
+            last = earlier.get(key)
+            self.endpoints[key] = last if last is not None and last[0] == targets else (targets, _names_of(targets))
 
     def named(self, hint: Hint) -> Sequence[Target]:
         """Return the targets that a hint names; if its repository is not polled, the stacks that are synced from it."""
         names = [("stack", hint.stack)] if hint.stack else [("link", hint.link), ("repository", hint.repository)]
         for what, name in names:
-            candidates = self._targets.get((what, name or ""), {})
-            if found := [target for target in candidates.values() if self._may_be(target, hint)]:
+            candidates = (each.get((what, name or ""), {}).values() for _, each in self.endpoints.values())
+            if found := [target for target in chain.from_iterable(candidates) if self._may_be(target, hint)]:
                 return found
         return ()
 
@@ -69,26 +75,6 @@ class HintIndex:
         possible = {each.endpoint for each in named}
         return certain or (possible if len(possible) == 1 else ())
 
-    def _add(self, targets: Iterable[Target]) -> None:
-        """Add the targets of an endpoint, and the repositories that stand for some of them."""
-        sources = source_repositories(targets).values()
-        shown_by = {stack.id: source.target for source in sources for stack in source.stacks}
-        for target in targets:
-            if target.kind.synced_from is not None:
-                self._put("stack", target.name, target)
-                link = target.repository.link if target.repository else None
-            else:
-                link = dict(target.identity).get("link")
-                if link is None:
-                    continue  # AWS sends no events about it
-            repository = shown_by.get(target.id, target)
-            self._put("link", link, repository)
-            self._put("repository", (target.found or {}).get("repository"), repository)
-
-    def _put(self, what: str, name: str | None, target: Target) -> None:
-        if name:
-            self._targets[what, name][target.id] = target
-
     def _may_be(self, target: Target, hint: Hint) -> bool:
         """Whether a target with the name in the hint may be the one that it is about."""
         number, branch = self._numbers.get(target.account), None
@@ -97,6 +83,26 @@ class HintIndex:
             branch = target.repository.branch if target.repository else facts.get("branch")
         pairs = ((number, hint.account), (target.region, hint.region), (branch, hint.branch))
         return all(known is None or said is None or known == said for known, said in pairs)
+
+
+def _names_of(targets: Iterable[Target]) -> _Names:
+    """Return the targets of an endpoint, and the repositories that stand for some of them, by what hints call them."""
+    sources = source_repositories(targets).values()
+    shown_by = {stack.id: source.target for source in sources for stack in source.stacks}
+    names: defaultdict[tuple[str, str], dict[str, Target]] = defaultdict(dict)
+    for target in targets:
+        repository = shown_by.get(target.id, target)
+        if target.kind.synced_from is not None:
+            names["stack", target.name][target.id] = target
+            link = target.repository.link if target.repository else None
+        else:
+            link = dict(target.identity).get("link")
+            if link is None:
+                continue  # AWS sends no events about it
+        for what, name in (("link", link), ("repository", (target.found or {}).get("repository"))):
+            if name:
+                names[what, name][repository.id] = repository
+    return names
 
 
 def account_number(account: Account) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -219,6 +220,7 @@ def extended(body: str, **attributes: str | int) -> str:
     return json.dumps({**json.loads(body), **attributes})
 
 
+@lru_cache(1 << 16)
 def path_segment(text: str) -> str:
     """Return `text` percent-encoded as one segment of a URL's path."""
     return quote(text, safe="")

@@ -84,7 +84,7 @@ class HintReaders:
     def index(self) -> HintIndex:
         config = self._config()
         if self._indexed is None or self._indexed[0] is not config:
-            self._indexed = config, HintIndex(config)
+            self._indexed = config, HintIndex(config, self._indexed and self._indexed[1])
         return self._indexed[1]
 
     def poll(self, target: Target) -> Answer | None:

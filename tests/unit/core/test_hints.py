@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,6 +78,15 @@ def hint(**named: Any) -> Hint:
 )
 def test_a_hint_names_what_may_be_its_stack_or_repository(of: Hint, expected: set[str]) -> None:
     assert {target.id for target in HintIndex(CONFIG).named(of)} == expected
+
+
+def test_an_index_that_follows_another_one_names_what_is_configured_now() -> None:
+    targets = [each for each in CONFIG.targets if (each.account, each.name) != ("prod", "solo")]
+    without = replace(CONFIG, targets=tuple(targets))
+    for first, then in ((CONFIG, without), (without, CONFIG)):
+        index, alone = HintIndex(then, HintIndex(first)), HintIndex(then)
+        for of in (hint(stack="solo"), hint(stack="web"), hint(link="6053346f"), hint(link="77777777")):
+            assert index.named(of) == alone.named(of)
 
 
 @pytest.mark.parametrize(
