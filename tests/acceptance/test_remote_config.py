@@ -56,10 +56,13 @@ class House:
             rows = connection.execute("SELECT text FROM config_copy").fetchall()
         return rows[0][0] if rows else ""
 
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
+            return str(response.read(), "utf-8")
+
     def shown(self) -> dict[str, Any]:
         """What the API says of the configuration."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/status", timeout=10) as response:
-            found: dict[str, Any] = json.loads(response.read())["config"]
+        found: dict[str, Any] = json.loads(self.get("/api/status"))["config"]
         return found
 
 
@@ -112,6 +115,7 @@ async def test_the_last_good_configuration_outlasts_faults_kills_and_an_outage(
     assert shown["place"] == house.name
     assert shown["kept_at"]
     assert shown["faults"] == [line_of_log["reason"]]
+    assert "\nwatcher_config_reload_success 0.0\n" in house.get("/metrics")
     code, said, _ = await site.run("healthcheck")
     assert (code, said) == (0, "ok\n")
 

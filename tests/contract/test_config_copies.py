@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from tests.contract.conftest import NOW, after
 from watcher.core.config_copies import ConfigCopy
 from watcher.errors import StoreError
 from watcher.stores import config_copies_for
+from watcher.stores.dynamodb import items
 from watcher.stores.dynamodb.config_copies import DynamoConfigCopies
 from watcher.stores.dynamodb.store import DynamoStore
+from watcher.stores.dynamodb.table import Delete
 from watcher.stores.sqlite.config_copies import SqliteConfigCopies
 from watcher.stores.sqlite.migrations import STEPS
 from watcher.stores.sqlite.store import SqliteStore
@@ -38,6 +41,7 @@ async def use(store: Store, copies: ConfigCopies) -> None:
         for copy in (FIRST, LONG, ConfigCopy(OTHER, "other", NOW)):
             await copies.keep(copy)
             assert await copies.read(copy.place) == copy
+        await copies.keep(replace(LONG, kept_at=after(90)))
         assert await copies.read(PLACE) == LONG
         await copies.keep(ConfigCopy(PLACE, FIRST.text, after(120)))
         assert await copies.read(PLACE) == ConfigCopy(PLACE, FIRST.text, after(120))
@@ -60,6 +64,22 @@ async def test_a_table_keeps_the_last_copy_of_each_place_and_forgets_the_parts_o
         assert [item async for item in reading.table.scan("P#")] == []
     finally:
         await reading.close()
+
+
+async def test_a_copy_with_a_missing_part_is_an_error_until_it_is_kept_again(tables: Tables) -> None:
+    address = await tables()
+    copies, store = DynamoConfigCopies(address), DynamoStore(address)
+    await store.open()
+    try:
+        await copies.keep(LONG)
+        part = next(iter([item async for item in store.table.scan("P#")]))
+        await store.table.write(Delete(items.key_of(part)))
+        with pytest.raises(StoreError, match=r"a part of .* is missing"):
+            await copies.read(PLACE)
+        await copies.keep(LONG)
+        assert await copies.read(PLACE) == LONG
+    finally:
+        await store.close()
 
 
 async def test_the_first_copy_creates_the_file_or_migrates_one_of_an_earlier_version(tmp_path: Path) -> None:

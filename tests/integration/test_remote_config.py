@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.config_server import NAMES, ConfigServer
 from tests.support.emulators import KEYS, REGION
+from tests.support.waiting import until
+from watcher.app import config_copies
+from watcher.app.config_copies import ConfigKeeper
 from watcher.config.document import MAX_BYTES, Document
 from watcher.config.remote import source as remote
 from watcher.config.remote.source import RemoteSource, remote_source
 from watcher.errors import ConfigError, ServiceUnreachable
+from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -147,6 +154,27 @@ async def test_an_outage_is_an_error_that_names_the_place_and_what_must_be_allow
         server.outage = ""
         monkeypatch.setattr(remote, "CALL_SECONDS", 10.0)
         assert await source.read() == before
+
+
+async def test_a_store_that_fails_is_reported_once_and_gets_the_newest_text_when_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_copies, "RETRY_SECONDS", 0.01)
+    path = tmp_path / "folder" / "watcher.db"
+    keeper = ConfigKeeper("us-east-1 ssm:x", f"sqlite:///{path}", SystemClock())
+    with capture_logs() as logged:
+        running = asyncio.create_task(keeper.run())
+        for text in (FIRST, SECOND):
+            keeper.keep(Document("ssm:x", text.encode()))
+            await asyncio.sleep(0.1)
+        path.parent.mkdir()
+        await until(lambda: [line for line in logged if line["event"] == "config.copy_kept"])
+        running.cancel()
+    (failed,) = (line for line in logged if line["event"] == "config.copy_failed")
+    assert "WATCHER_STATE" in failed["remedy"]
+    copy = await config_copies.kept_copy("us-east-1 ssm:x", f"sqlite:///{path}")
+    assert copy is not None
+    assert copy.text == SECOND
 
 
 async def test_appconfig_says_how_long_to_wait(sources: Sources, server: ConfigServer) -> None:

@@ -13,6 +13,7 @@ class ConfigCopy:
     """The region and the name of where it was read."""
     text: str
     kept_at: datetime
+    """When this text was first kept."""
 
 
 class ConfigCopies(Protocol):
@@ -22,4 +23,4 @@ class ConfigCopies(Protocol):
         """Return the last copy of a place; None: none is kept."""
 
     async def keep(self, copy: ConfigCopy) -> None:
-        """Keep a copy in place of the last one of its place."""
+        """Keep a copy in place of the last one of its place, unless that has the same text."""

@@ -9,7 +9,7 @@ from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.state_url import Address
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller, ConditionFailedError
-from watcher.stores.dynamodb.contents import Contents, forget_text, keep_text
+from watcher.stores.dynamodb.contents import Contents, TornTextError, forget_text, keep_text, text_of
 from watcher.stores.dynamodb.items import Item
 from watcher.stores.dynamodb.table import ABSENT, Put, Table
 
@@ -39,7 +39,7 @@ class DynamoConfigCopies:
         async with self._opened() as contents:
             table, key = contents.table, items.config_copy(copy.place)
             before = await table.get(key)
-            if before is not None and before.get("digest") == digest:
+            if before is not None and before.get("digest") == digest and await _is_whole(table, before):
                 return
             held: Item = await keep_text(table, copy.text, MAX_ITEM_TEXT_BYTES)
             item = codec.at(key, {"kept_at": rfc3339(copy.kept_at), "digest": digest, **held})
@@ -58,3 +58,12 @@ class DynamoConfigCopies:
             yield Contents(table)
         finally:
             await table.close()
+
+
+async def _is_whole(table: Table, item: Item) -> bool:
+    """Whether no part of a text is missing, as after an import that was interrupted and begun again."""
+    try:
+        await text_of(table, item)
+    except TornTextError:
+        return False
+    return True

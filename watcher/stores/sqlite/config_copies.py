@@ -28,7 +28,9 @@ class SqliteConfigCopies:
             return await database.run(lambda: ConfigCopy(place, str(row[0]), parse_rfc3339(row[1])))
 
     async def keep(self, copy: ConfigCopy) -> None:
-        sql, row = "INSERT OR REPLACE INTO config_copy VALUES (?, ?, ?)", (copy.place, copy.text, rfc3339(copy.kept_at))
+        sql = """INSERT INTO config_copy VALUES (?, ?, ?) ON CONFLICT (place) DO UPDATE
+                 SET text = excluded.text, kept_at = excluded.kept_at WHERE text <> excluded.text"""
+        row = (copy.place, copy.text, rfc3339(copy.kept_at))
         async with self._opened("rw") as database:
             await database.change(lambda connection: connection.execute(sql, row))
 
