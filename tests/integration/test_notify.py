@@ -169,11 +169,10 @@ def of_incident(event: Event, id_: str) -> Event:
 async def test_the_mails_of_an_incident_refer_to_the_same_message_and_others_to_none() -> None:
     problem, end = of_incident(sync(), "abc"), of_incident(sync(attempt(SUCCEEDED)), "abc")
     other = of_incident(sync(target=NETWORK), "def")
-    async with post() as (server, url), sink_to(f"{url}&+X-Team=ops") as sink:
-        for each in (problem, end, other, sync(attempt(number=1))):
-            await sink.send(deliveries(each))
-        alike = [attempt(number=number) for number in (2, 3)]
-        await sink.send(deliveries(of_incident(sync(alike[0]), "abc"), of_incident(sync(alike[1]), "def")))
+    async with post() as (server, url):
+        for events in ((problem,), (end,), (other,), (sync(),), (problem, other)):
+            async with sink_to(f"{url}&+X-Team=ops") as sink:  # one sends a mail every few seconds
+                await sink.send(deliveries(*events))
     root, another = "<incident-abc@watcher>", "<incident-def@watcher>"
     assert [mail["References"] for mail in server.mails] == [root, root, another, None, None]
     assert [mail["In-Reply-To"] for mail in server.mails] == [root, root, another, None, None]

@@ -1,7 +1,7 @@
 """What a service for alerts shows of an event: a title, the facts, links. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,7 +50,7 @@ def alert_for(event: Mapping[str, Any], now: datetime) -> Alert:
     if message.lines:
         parts[message.heading] = "\n".join(message.lines)
     parts |= {fact.name: fact.text for fact in message.facts} | {"Event": message.note}
-    written = plain(message)
+    written = plain(replace(message, links=()))  # they are in `links`
     return Alert(
         title=written.title,
         text=written.body,

@@ -34,6 +34,8 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         blocks.append(_rich(heading, {"type": "rich_text_preformatted", "elements": [lines]}))
     if message.facts:
         blocks.append(_rich(_section([part for fact in message.facts for part in _fact(fact)][:-1])))
+    if message.links:
+        blocks.append(_rich(_section([part for link in message.links for part in _link(link)][:-1])))
     if message.note:
         blocks.append({"type": "context", "elements": [_plain(message.note, MAX_SECTION)]})
     return blocks
@@ -57,6 +59,10 @@ def _sections(mrkdwn: str) -> list[dict[str, Any]]:
 def _fact(fact: Fact) -> list[dict[str, Any]]:
     value = _text(fact.text) if fact.url is None else {"type": "link", "url": fact.url, "text": fact.text}
     return [_text(f"{fact.name}: ", bold=True), value, _text("\n")]
+
+
+def _link(link: Fact) -> list[dict[str, Any]]:
+    return [{"type": "link", "url": link.url, "text": link.name}, _text(" · ")]
 
 
 def _rich(*elements: dict[str, Any]) -> dict[str, Any]:

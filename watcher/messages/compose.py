@@ -9,7 +9,15 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from watcher.messages.blockers import how_to_resolve, resolve_command
-from watcher.messages.details import facts, lead, reservations, sync_events
+from watcher.messages.details import (
+    duration_of_incident,
+    facts,
+    further_links,
+    incident_facts,
+    lead,
+    reservations,
+    sync_events,
+)
 from watcher.messages.message import Fact, Message, Tone
 from watcher.messages.phrases import (
     cause_text,
@@ -65,14 +73,16 @@ def title(event: Mapping[str, Any]) -> str:
 
 def _single(event: Mapping[str, Any], now: datetime) -> Message:
     heading, lines = how_to_resolve(event) if "blocker" in event["data"] else sync_events(event)
-    sentences, cause = _sentences(*lead(event, now), *reservations(event, now)), _cause(event)
+    said = (*lead(event, now), duration_of_incident(event), *reservations(event, now))
+    sentences, cause = _sentences(*said), _cause(event)
     return Message(
         tone=_tone(event),
         title=title(event),
         lead=sentences,
         cause=cause,
         brief=cause or sentences,
-        facts=facts(event),
+        facts=(*facts(event), *incident_facts(event)),
+        links=tuple(further_links(event)),
         heading=heading,
         lines=lines,
         note=f"Observed {moment(event['time'])}, event ID {one_line(event['id'], 64)}",

@@ -25,6 +25,9 @@ from watcher.messages.sanitize import one_line
 MAX_SYNC_EVENTS, MAX_LABELS = 5, 5
 """How many of AWS's events of an attempt are shown (the last ones), and how many labels."""
 
+_FURTHER = {"page": "watcher", "console": "AWS console", "deployment_file": "Deployment file"}
+"""The keys of `data.links`, and what a link is called; the commit and its repository are facts."""
+
 
 def lead(event: Mapping[str, Any], now: datetime) -> list[str]:
     """Return what happened, in a sentence or two."""
@@ -44,6 +47,31 @@ def lead(event: Mapping[str, Any], now: datetime) -> list[str]:
     if "connection" in data:
         return connection_lead(event)
     return _sync(event, now) if "attempt" in data else []
+
+
+def duration_of_incident(event: Mapping[str, Any]) -> str:
+    """Return how long the incident lasted that the event resolves; empty if it resolves none, or its lead says so."""
+    incident = event["data"].get("incident") or {}
+    lasted = incident.get("duration_seconds")
+    if lasted is None or (last_word(event) == "readable" and incident["problems"] == ["unreadable"]):
+        return ""
+    return f"The incident lasted {length(lasted)}."
+
+
+def incident_facts(event: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield since when the incident has been open that the event continues."""
+    incident = event["data"].get("incident") or {}
+    if incident.get("state") == "ongoing":
+        yield Fact("Incident since", moment(incident["opened_at"]))
+
+
+def further_links(event: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield the links of `data.links` that are not those of facts."""
+    known = event["data"].get("links") or {}
+    for key, name in _FURTHER.items():
+        url = known.get(key)
+        if isinstance(url, str) and url.startswith(("https://", "http://")) and url.isprintable() and " " not in url:
+            yield Fact(name, url, url)
 
 
 def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:

@@ -36,6 +36,8 @@ class Message:
     brief: str = ""
     """The second line of a notification, below the title: the cause, or the targets."""
     facts: tuple[Fact, ...] = ()
+    links: tuple[Fact, ...] = ()
+    """Where people look further."""
     heading: str = ""
     """The heading of `lines`."""
     lines: tuple[str, ...] = ()

@@ -28,11 +28,12 @@ def subject(event: Mapping[str, Any]) -> str:
 
 
 def plain(message: Message) -> Text:
-    """Return `message` as text: the cause, the lead, AWS's own lines, the facts."""
+    """Return `message` as text: the cause, the lead, AWS's own lines, the facts, links."""
     parts = [
         "\n".join(for_text(line) for line in (message.cause, message.lead) if line),
         "\n".join([f"{message.heading}:", *(f"  {for_text(line)}" for line in message.lines)]) if message.lines else "",
         "\n".join(_fact(fact, message.facts) for fact in message.facts),
+        "\n".join(f"{link.name}: {link.url}" for link in message.links),
         for_text(message.note),
     ]
     return Text(for_text(one_line(message.title, 150)), "\n\n".join(part for part in parts if part) + "\n")
