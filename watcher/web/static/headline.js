@@ -6,12 +6,11 @@ import { heldOf } from "./mutes.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { heldTags, noteOf, sinceOf } from "./row.js?v=HASH";
 import { watch } from "./time.js?v=HASH";
-import { ATTENTION, RANK, STANDINGS, plural, problemsOf, statesOf, urgent, wordOf } from "./words.js?v=HASH";
+import { ATTENTION, RANK, STANDINGS, number, plural, problemsOf, statesOf, urgent, wordOf } from "./words.js?v=HASH";
 
 const SHOWN = 5, MOST = 50; // problems at first, and after a click
 
 const byId = (id) => document.getElementById(id);
-const number = (count) => count.toLocaleString("en");
 const failing = (sink) => sink.configured && sink.state !== null && sink.state !== "up";
 
 export class Headline {

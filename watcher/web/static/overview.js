@@ -6,12 +6,11 @@ import { heldOf } from "./mutes.js?v=HASH";
 import { within } from "./paths.js?v=HASH";
 import { Rows } from "./rows.js?v=HASH";
 import { ATTRIBUTES } from "./sections.js?v=HASH";
-import { STANDINGS, plural } from "./words.js?v=HASH";
+import { STANDINGS, number, plural } from "./words.js?v=HASH";
 
 const byId = (id) => document.getElementById(id);
 const KEEP_MS = 150; // the pause in typing after which the filter is written to the URL
 
-const number = (count) => count.toLocaleString("en");
 
 export class Overview {
   #headline;

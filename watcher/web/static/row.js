@@ -33,7 +33,18 @@ export function write(entry) {
   const moved = written?.polled_here !== row.polled_here;
   const changed = Object.entries(TIMES).filter(([, of]) => moved || of(written) !== of(row));
   for (const [is, of] of changed) setTime(entry.parts[is], row, is, of(row));
-  if (changed.length && (!written || inView(entry.node.parentNode))) refresh(entry.node);
+  const visible = inView(entry.node.parentNode);
+  if (changed.length && (!written || visible)) refresh(entry.node);
+  if (visible) dress(entry);
+}
+
+/** Add what is made only for rows in view: the strip and the controls. */
+export function dress(entry) {
+  const { row, parts, face } = entry;
+  if (!parts || entry.dressed === face) return;
+  entry.dressed = face;
+  parts.attempts.replaceChildren(...[strip(row)].filter(Boolean));
+  parts.act.replaceChildren(...actButtons(row));
 }
 
 function partsOf(node) {
@@ -92,13 +103,11 @@ function paint({ node, parts }, row) {
   parts.since.hidden = Boolean(row.incident);
   setText(parts.title, row.title);
   parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`, ...heldTags(row));
-  parts.attempts.replaceChildren(...[strip(row)].filter(Boolean));
   parts.commits.replaceChildren(...commitsOf(row));
   const branch = row.branch ? [" @ ", isolated(row.branch)] : [];
   parts.repository.replaceChildren(...(row.repository ? [isolated(row.repository), ...branch] : []));
   parts.repository.title = parts.repository.textContent;
   setText(parts.trouble, row.poll_failures ? `${plural(row.poll_failures, "poll")} failed` : "");
-  parts.act.replaceChildren(...actButtons(row));
   parts.labels.replaceChildren(...Object.entries(row.labels).map(([name, value]) => isolated(`${name}=${value}`)));
   setText(parts.cause, noteOf(row));
   parts.cause.title = parts.cause.textContent;

@@ -3,9 +3,9 @@
 // Chunks stand below the heading of their section if the rows are grouped.
 
 import { haystack } from "./filter.js?v=HASH";
-import { write } from "./row.js?v=HASH";
+import { dress, write } from "./row.js?v=HASH";
 import { Section, sectionsOf } from "./sections.js?v=HASH";
-import { inView, watch } from "./time.js?v=HASH";
+import { inView, onEnter, watch } from "./time.js?v=HASH";
 import { RANK, urgent } from "./words.js?v=HASH";
 
 const CHUNK = 12, SLICE = 6; // rows; milliseconds
@@ -172,8 +172,10 @@ export class Rows {
   #chunk() {
     const node = document.createElement("tbody");
     node.setAttribute("role", "rowgroup");
+    const chunk = { node, section: null, entries: [], height: -1 };
+    onEnter(node, () => chunk.entries.forEach(dress));
     watch(node);
-    return { node, section: null, entries: [], height: -1 };
+    return chunk;
   }
 
   /** Write pending rows for a few milliseconds, and the rest a little later. */

@@ -1,7 +1,7 @@
 // Sections of the table: which one a row belongs to, and a heading for each with its counts, which opens and closes it.
 
 import { el, isolated, mark, setText } from "./dom.js?v=HASH";
-import { STANDINGS, plural, urgent } from "./words.js?v=HASH";
+import { STANDINGS, number, plural, urgent } from "./words.js?v=HASH";
 
 /** The attributes that rows may be grouped by, and their names; a label is `label:NAME`. */
 export const ATTRIBUTES = { account: "account", region: "region", kind: "kind", repository: "repository" };
@@ -74,6 +74,6 @@ export class Section {
     if (this.#written === form) return;
     this.#written = form;
     this.#counts.replaceChildren(plural(sum, "target"),
-      ...standings.map((standing) => mark(standing, `${this.#found[standing].toLocaleString("en")} ${STANDINGS[standing].toLowerCase()}`)));
+      ...standings.map((standing) => mark(standing, `${number(this.#found[standing])} ${STANDINGS[standing].toLowerCase()}`)));
   }
 }

@@ -33,7 +33,10 @@ export function strip(row) {
 /** The number of attempts of each kind, and the newest. */
 function inWords(attempts) {
   const counts = {};
-  for (const { status } of attempts) counts[statusWord(status).toLowerCase()] = (counts[statusWord(status).toLowerCase()] ?? 0) + 1;
+  for (const { status } of attempts) {
+    const word = statusWord(status).toLowerCase();
+    counts[word] = (counts[word] ?? 0) + 1;
+  }
   const parts = Object.entries(counts).map(([word, count]) => `${count} ${word}`);
   return `${plural(attempts.length, "attempt")}: ${parts.join(", ")}; the latest ${statusWord(attempts[0].status).toLowerCase()}`;
 }

@@ -71,17 +71,22 @@ export function refresh(host) {
 }
 
 const seen = new Set();
+const entering = new WeakMap();
 const observer = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
       if (isIntersecting) {
         seen.add(target);
         refresh(target);
+        entering.get(target)?.();
       } else seen.delete(target);
     }
   },
   { rootMargin: "200px 0px" },
 );
+
+/** Call `enter` when a node that is watched comes into view. */
+export const onEnter = (host, enter) => entering.set(host, enter);
 
 /** Write the times within a node, and update them while it is in view. */
 export function watch(host) {

@@ -115,4 +115,8 @@ const SINK_STATES = {
 /** The status and the name of the state of a sink. */
 export const statesOf = (state) => SINK_STATES[state] ?? ["not_seen", state ?? "Not started"];
 
-export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+const numbers = new Intl.NumberFormat("en"); // made once: `toLocaleString` looks its rules up at each call
+
+export const number = (count) => numbers.format(count);
+
+export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
