@@ -12,7 +12,7 @@ const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replac
 /** The commands about a subject, by what they do. */
 export function commandsOf({ id, kind, name, region, incident }) {
   const commands = {
-    "Show its events": `watcher events --target ${quoted(id)}`,
+    "Show its events": eventsOf(id),
     "Mute it for two hours": `watcher mute ${quoted(id)} --for 2h --reason ${quoted("planned work")}`,
   };
   if (incident) commands["Acknowledge its incident"] = `watcher ack ${quoted(incident.id)}`;
@@ -25,25 +25,33 @@ export function commandsOf({ id, kind, name, region, incident }) {
 
 /** The controls at the end of a row: the console, the command that lists its events, and the rest in a menu. */
 export function actButtons(row) {
+  const named = (title, label, more) => ({ class: "icon", title, "aria-label": `${label} ${row.title}`, ...more });
+  const command = { "data-do": "copy", "data-text": eventsOf(row.id), type: "button" };
+  const menu = { "data-do": "menu", "data-id": row.id, type: "button", "aria-haspopup": "true" };
   return [
-    row.console_url && el("a", { class: "icon", href: row.console_url, rel: "noreferrer noopener", title: "AWS console", "aria-label": `AWS console of ${row.title}` }, icon("open")),
-    el("button", { type: "button", class: "icon", "data-do": "copy", "data-text": `watcher events --target ${quoted(row.id)}`, title: "Copy the command that shows its events", "aria-label": `Copy the command that shows the events of ${row.title}` }, icon("copy")),
-    el("button", { type: "button", class: "icon", "data-do": "menu", "data-id": row.id, title: "More", "aria-label": `More about ${row.title}`, "aria-haspopup": "true" }, icon("more")),
+    row.console_url && el("a", named("AWS console", "AWS console of", outward(row.console_url)), icon("open")),
+    el("button", named("Copy the command that shows its events", "Copy the command that shows the events of", command), icon("copy")),
+    el("button", named("More", "More about", menu), icon("more")),
   ].filter(Boolean);
 }
+
+/** The attributes of a link to another site, which the daemon made. */
+const outward = (href) => ({ href, rel: "noreferrer noopener" });
+
+const eventsOf = (id) => `watcher events --target ${quoted(id)}`;
 
 /** The same controls in words, where there is room for them. */
 export function wordButtons(subject, writable) {
   return [
-    writable && subject.incident && !subject.incident.acknowledgement && button("Acknowledge", "ack", subject),
+    writable && subject.incident && !subject.incident.acknowledged && button("Acknowledge", "ack", subject),
     writable && button("Mute", "mute", subject),
-    subject.console_url && el("a", { class: "plain", href: subject.console_url, rel: "noreferrer noopener" }, "Console"),
-    el("button", { type: "button", class: "plain", "data-do": "menu", "data-id": subject.id, "aria-label": `More about ${subject.title}`, "aria-haspopup": "true" }, "More"),
+    subject.console_url && el("a", { class: "plain", ...outward(subject.console_url) }, "Console"),
+    button("More", "menu", subject, "More about"),
   ].filter(Boolean);
 }
 
-const button = (word, what, subject) =>
-  el("button", { type: "button", class: "plain", "data-do": what, "data-id": subject.id, "aria-label": `${word} ${subject.title}` }, word);
+const button = (word, what, { id, title }, label = word) =>
+  el("button", { type: "button", class: "plain", "data-do": what, "data-id": id, "aria-label": `${label} ${title}` }, word);
 
 /** Show a short message at the edge of the window. */
 export function toast(text) {
@@ -83,8 +91,8 @@ function openMenu(opener, subject, writable) {
   menu.querySelector("ul").replaceChildren(
     ...[
       writable && button("Mute", "mute", subject),
-      writable && subject.incident && !subject.incident.acknowledgement && button("Acknowledge", "ack", subject),
-      subject.console_url && el("a", { href: subject.console_url, rel: "noreferrer noopener" }, "Open the AWS console"),
+      writable && subject.incident && !subject.incident.acknowledged && button("Acknowledge", "ack", subject),
+      subject.console_url && el("a", outward(subject.console_url), "Open the AWS console"),
       ...items,
     ].filter(Boolean).map((each) => el("li", {}, each)),
   );

@@ -6,7 +6,7 @@ import { el, keyed, moment, setText } from "./dom.js?v=HASH";
 import { decoded } from "./filter.js?v=HASH";
 import { Forms } from "./forms.js?v=HASH";
 import { Headline } from "./headline.js?v=HASH";
-import { heldOf, showMutes } from "./mutes.js?v=HASH";
+import { showMutes } from "./mutes.js?v=HASH";
 import { announce, notice, showContact } from "./notices.js?v=HASH";
 import { Overview } from "./overview.js?v=HASH";
 import { dataOf, targetOf, within } from "./paths.js?v=HASH";
@@ -80,17 +80,10 @@ async function showOverview() {
       showSinks(sinks);
       headline.sinks(sinks);
     }),
-    showHeld(),
+    all("api/mutes", ({ mutes }) => showMutes(mutes, forms.writable)),
     listen(),
   ]);
   title();
-}
-
-/** Load the mutes, and whether they can be changed here. */
-async function showHeld() {
-  const { mutes, writable } = await load("api/mutes").catch(() => ({ mutes: [], writable: false }));
-  forms.writable = headline.writable = writable;
-  if (showMutes(mutes, writable)) overview.muted();
 }
 
 /** Load the latest events, and open the stream for those that follow. */
@@ -107,7 +100,7 @@ async function showTarget(id) {
     const [row] = await Promise.all([load(dataOf(id)), listen()]);
     overview.patch(row);
     if (opened !== id) return;
-    targetPage.show({ ...row, held: heldOf(row) }, forms.writable);
+    targetPage.show(row, forms.writable);
     title(row.title);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -158,6 +151,8 @@ async function showStatus() {
     : `The configuration read at ${hour(Date.parse(tried))} is invalid; the previous one stays in effect`;
   notice("faults", faults.length ? refused : null, faults, Date.parse(tried));
   notice("restart", keys.length ? "New values of these keys take effect at the next start" : null, keys);
+  forms.writable = Boolean(status.writable);
+  headline.allow(forms.writable);
   overview.configured(place);
   title();
 }

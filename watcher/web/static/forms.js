@@ -31,7 +31,7 @@ export class Forms {
       field("Reason", input("reason", { required: true, maxlength: "500", autofocus: true })),
       field("Events (a glob of their types; empty: all)", input("events", { placeholder: "sync.failed", spellcheck: "false" })),
     ], async ({ targets, events, reason, by, ...rest }) => {
-      await this.#send("POST", "api/mutes", { targets: [targets], events: events ? [events] : [], for: rest.for, reason, by });
+      await this.#send("POST", "api/mutes", { targets: [targets], ...(events ? { events: [events] } : {}), for: rest.for, reason, by });
       return `Muted for ${TIMES[rest.for]}: ${targets}`;
     });
   }
@@ -49,8 +49,8 @@ export class Forms {
   unmute(id) {
     this.#open(["End this mute now"], "End the mute", [
       el("p", { class: "dim" }, "Problems that it held back, and that still last, are sent."),
-    ], async () => {
-      await this.#send("DELETE", `api/mutes/${encodeURIComponent(id)}`);
+    ], async ({ by }) => {
+      await this.#send("DELETE", `api/mutes/${encodeURIComponent(id)}?${new URLSearchParams({ by })}`);
       return "The mute has ended";
     });
   }
@@ -61,7 +61,7 @@ export class Forms {
     const token = field("Write token (http.write_token), kept in this tab only",
       input("token", { type: "password", required: !known, autocomplete: "off" }));
     token.hidden = known;
-    const by = word === "End the mute" ? null : field("Your name", input("by", { required: true, maxlength: "100", value: sessionStorage.getItem(BY) ?? "" }));
+    const by = field("Your name", input("by", { required: true, maxlength: "100", value: sessionStorage.getItem(BY) ?? "" }));
     const error = el("p", { class: "problem", role: "alert" });
     const button = el("button", { type: "submit", class: "main" }, word);
     const form = el("form", { method: "dialog" }, el("h2", { id: "form-title" }, ...title), fields, by, token, error,

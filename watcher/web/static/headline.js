@@ -2,9 +2,9 @@
 
 import { wordButtons } from "./actions.js?v=HASH";
 import { el, isolated, keyed, mark, moment, setText } from "./dom.js?v=HASH";
-import { heldOf } from "./mutes.js?v=HASH";
+import { tagsOf } from "./mutes.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
-import { heldTags, noteOf, sinceOf } from "./row.js?v=HASH";
+import { noteOf, sinceOf } from "./row.js?v=HASH";
 import { watch } from "./time.js?v=HASH";
 import { ATTENTION, RANK, STANDINGS, number, plural, problemsOf, statesOf, urgent, wordOf } from "./words.js?v=HASH";
 
@@ -19,9 +19,7 @@ export class Headline {
   #endpoints = [];
   #sinks = [];
   #whole = false;
-
-  /** Whether mutes and acknowledgements can be made here. */
-  writable = false;
+  #writable = false;
 
   constructor() {
     byId("all-problems").addEventListener("click", () => {
@@ -52,6 +50,13 @@ export class Headline {
     this.show();
   }
 
+  /** Set whether mutes and acknowledgements can be made here. */
+  allow(writable) {
+    if (this.#writable === writable) return;
+    this.#writable = writable;
+    this.show();
+  }
+
   show() {
     if (!this.#counts) return;
     const broken = this.#sinks.filter(failing);
@@ -67,7 +72,7 @@ export class Headline {
 
   #list(problems, broken) {
     const shown = problems.slice(0, this.#whole ? MOST : SHOWN);
-    const items = shown.map((each) => ({ ...each, broken: each.sinks?.filter((name) => broken.includes(name)), writable: this.writable }));
+    const items = shown.map((each) => ({ ...each, broken: each.sinks?.filter((name) => broken.includes(name)), writable: this.#writable }));
     keyed(byId("problems"), items, (each) => each.key, problemItem).forEach(watch);
     byId("problems").hidden = problems.length === 0;
     const button = byId("all-problems"), more = problems.length > SHOWN;
@@ -80,7 +85,7 @@ export class Headline {
 
 function sinkProblem({ name, state, waiting, oldest_waiting: since, dead, error }) {
   const kept = [waiting && `${number(waiting)} pending`, dead && plural(dead, "dead letter")].filter(Boolean).join(", ");
-  return { key: `sink ${name}`, standing: "failed", word: `Sink ${statesOf(state)[1].toLowerCase()}`, title: name, href: "#sinks", since, where: kept, note: error, held: [] };
+  return { key: `sink ${name}`, standing: "failed", word: `Sink ${statesOf(state)[1].toLowerCase()}`, title: name, href: "#sinks", since, where: kept, note: error };
 }
 
 /** The targets and endpoints with a problem; the targets of an endpoint that cannot be read are one problem together. */
@@ -99,15 +104,18 @@ function targetProblems(rows, endpoints) {
     problems.push(rowProblem(row));
   }
   for (const { row, count } of blind.values()) problems.push(endpointProblem(row, count, endpoints));
-  return problems.sort((a, b) => a.held.length - b.held.length || RANK[a.standing] - RANK[b.standing] || (a.since < b.since ? 1 : -1));
+  return problems.sort((a, b) => quiet(a) - quiet(b) || RANK[a.standing] - RANK[b.standing] || (a.since < b.since ? 1 : -1));
 }
+
+/** Whether somebody attends to a problem, or has muted it: it comes after the others. */
+const quiet = ({ muted, incident }) => Boolean(muted || incident?.acknowledged);
 
 function rowProblem(row) {
   const own = row.unreadable?.whose === "endpoint" ? { ...row, unreadable: null, standing: row.incident.problems[0] } : row;
   return {
     key: row.id, id: row.id, standing: own.standing, word: own === row ? wordOf(row) : STANDINGS[own.standing], title: row.title, href: pageOf(row.id),
     since: row.incident?.opened_at ?? sinceOf(row), where: `${row.account} · ${row.region}`, note: noteOf(own), problems: problemsOf(row),
-    sinks: row.incident?.sinks, incident: row.incident, console_url: row.console_url, held: row.held ?? [],
+    sinks: row.incident?.sinks, incident: row.incident, muted: row.muted, console_url: row.console_url,
   };
 }
 
@@ -117,7 +125,7 @@ function endpointProblem(row, count, endpoints) {
   const title = found ? `${found.account}/${found.region}/${found.api}` : `${row.account}/${row.region}`;
   return {
     key: `endpoint ${title} ${code}`, id: found?.id, standing: "unreadable", word: "Unreadable", title, href: "#endpoints", since,
-    where: plural(count, "target"), note: `${code}: ${message}`, sinks: found?.incident?.sinks, incident: found?.incident ?? null, held: found ? heldOf(found) : [],
+    where: plural(count, "target"), note: `${code}: ${message}`, sinks: found?.incident?.sinks, incident: found?.incident ?? null,
   };
 }
 
@@ -126,7 +134,7 @@ function problemItem(each) {
   return el("li", { "data-standing": each.standing },
     el("p", { class: "what" }, mark(each.standing, each.word), el("a", { class: "title", href: each.href }, isolated(each.title)),
       el("span", { class: "dim" }, isolated(each.where)), el("span", { class: "dim" }, open, each.problems ?? ""),
-      el("span", { class: "dim" }, whoKnows(each)), ...heldTags(each)),
+      el("span", { class: "dim" }, whoKnows(each)), ...tagsOf(each)),
     el("p", { class: "cause", dir: "auto", title: each.note }, each.note),
     each.id && el("p", { class: "acts" }, wordButtons(each, each.writable)));
 }

@@ -1,49 +1,37 @@
-// Mutes: which rows they hold back, and the panel that lists them.
+// Mutes and acknowledgements: their tags at targets, and the panel that lists the mutes.
 
 import { el, isolated, keyed, moment } from "./dom.js?v=HASH";
 import { dim, item, showPanel } from "./panels.js?v=HASH";
 import { hour, watch } from "./time.js?v=HASH";
 
-const byId = (id) => document.getElementById(id);
-
-let mutes = [];
-let held = new Map(); // tags by the id of a row, as long as the mutes do not change
-
-/** Set the mutes, from /api/mutes, and show them; returns whether they changed. */
-export function showMutes(found, writable) {
-  const changed = JSON.stringify(found) !== JSON.stringify(mutes);
-  if (changed) held = new Map();
-  mutes = found.map((each) => ({ ...each, matches: (id) => each.targets.some((glob) => pattern(glob).test(id)) }));
-  showPanel("mutes", found.length > 0);
-  keyed(byId("mute-list"), found.map((each) => ({ ...each, writable })), (each) => each.id, muteItem).forEach(watch);
-  return changed;
+/** Tags of a target, an endpoint or a problem: whether it is muted, and whether its incident is acknowledged. */
+export function tagsOf({ muted, incident }) {
+  const found = incident?.acknowledged;
+  const tags = [
+    muted && [muted.until ? `muted until ${hour(Date.parse(muted.until))}` : "muted", byAndWhy(muted.by, muted.reason)],
+    found && [`acknowledged by ${found.by}`, found.note],
+  ];
+  return tags.filter(Boolean).map(([word, title]) => el("span", { class: "tag", title }, isolated(word)));
 }
 
-/** The tags of a row or an endpoint: whether it is muted, and whether its incident is acknowledged. */
-export function heldOf({ id, incident }) {
-  if (!held.has(id)) held.set(id, mutes.filter((each) => each.matches(id)).map(muteTag));
-  const ack = incident?.acknowledgement;
-  return [...held.get(id), ...(ack ? [{ word: `acknowledged by ${ack.by}`, title: ack.note ?? "" }] : [])];
+const byAndWhy = (by, reason) => [by && `by ${by}`, reason].filter(Boolean).join(": ");
+
+/** The mutes, from /api/mutes; `writable`: whether they can be ended here. The panel is hidden without any. */
+export function showMutes(mutes, writable) {
+  showPanel("mutes", mutes.length > 0);
+  const items = mutes.map((each) => ({ ...each, writable }));
+  keyed(document.getElementById("mute-list"), items, (each) => each.id ?? JSON.stringify(each), muteItem).forEach(watch);
 }
 
-const muteTag = ({ events, until, by, reason }) => ({
-  word: `${events.length ? "partly muted" : "muted"} until ${hour(Date.parse(until))}`,
-  title: `by ${by}: ${reason}`,
-});
-
-function muteItem({ id, targets, events, until, by, reason, writable }) {
-  return item(["never_synced", "Muted"], dim(moment("until", until)), isolated(targets.join(", ")),
-    el("p", {}, isolated(reason)),
-    el("p", { class: "dim" }, "by ", isolated(by), ", until ", moment("at", until), events.length ? [", only ", isolated(events.join(", "))] : ""),
-    writable && el("p", {}, el("button", { type: "button", class: "plain", "data-do": "unmute", "data-id": id, "aria-label": `End the mute of ${targets.join(", ")}` }, "End it now")),
+function muteItem({ id, by, reason, until, targets, events, when, active, writable }) {
+  const what = targets.length ? targets.join(", ") : "all targets";
+  const status = active ? ["never_synced", "Muted"] : ["not_seen", "Not muted now"];
+  return item(status, dim(until ? moment("until", until) : when ?? "without an end"), isolated(what),
+    reason && el("p", {}, isolated(reason)),
+    el("p", { class: "dim" }, by ? ["by ", isolated(by)] : "by the configuration", until ? [", until ", moment("at", until)] : "",
+      when && until ? `, ${when}` : "", events.length ? [", only ", isolated(events.join(", "))] : ""),
+    id && writable && el("p", {}, el("button", {
+      type: "button", class: "plain", "data-do": "unmute", "data-id": id, "aria-label": `End the mute of ${what}`,
+    }, "End it now")),
   );
-}
-
-/** A shell glob as a regular expression, as the daemon reads it. */
-export function pattern(glob) {
-  const text = glob.replace(/\[(!?)([^\]]*)\]|[.+^${}()|\\[\]*?]/g, (found, not, set) => {
-    if (set !== undefined && set !== "") return `[${not ? "^" : ""}${set.replaceAll("\\", "\\\\").replaceAll("^", "\\^")}]`;
-    return found === "*" ? "[^]*" : found === "?" ? "[^]" : found.replace(/[^]/g, "\\$&");
-  });
-  return new RegExp(`^(?:${text})$`);
 }

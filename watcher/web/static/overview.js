@@ -2,7 +2,6 @@
 
 import { el, setText, shape } from "./dom.js?v=HASH";
 import { NONE, narrows, read, test, write } from "./filter.js?v=HASH";
-import { heldOf } from "./mutes.js?v=HASH";
 import { within } from "./paths.js?v=HASH";
 import { Rows } from "./rows.js?v=HASH";
 import { ATTRIBUTES } from "./sections.js?v=HASH";
@@ -58,7 +57,6 @@ export class Overview {
   /** All targets, from /api/targets. */
   replace(rows) {
     this.#loaded = true;
-    for (const row of rows) row.held = heldOf(row);
     byId("table").classList.toggle("no-strips", !rows.some((row) => row.attempts));
     this.#rows.replace(rows);
     this.#changed();
@@ -67,7 +65,7 @@ export class Overview {
   /** One target, from /api/targets/<id>. */
   patch(row) {
     if (!this.#loaded) return;
-    this.#rows.patch({ ...row, held: heldOf(row) });
+    this.#rows.patch(row);
     this.#changed();
   }
 
@@ -75,11 +73,6 @@ export class Overview {
   remove(id) {
     this.#rows.remove(id);
     this.#changed();
-  }
-
-  /** The mutes have changed. */
-  muted() {
-    if (this.#loaded) this.replace(this.#rows.all.map((row) => ({ ...row })));
   }
 
   /** Set the place of the configuration, which an empty page shows. */

@@ -2,6 +2,7 @@
 
 import { actButtons } from "./actions.js?v=HASH";
 import { commit, el, isolated, setText } from "./dom.js?v=HASH";
+import { tagsOf } from "./mutes.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { strip, stripKey } from "./strip.js?v=HASH";
 import { inView, refresh } from "./time.js?v=HASH";
@@ -91,7 +92,7 @@ const faceOf = (row) =>
   JSON.stringify([
     row.standing, row.status, row.title, row.account, row.region, row.kind, row.labels, row.sha, row.commit_url, row.synced,
     row.desired, row.repository, row.branch, row.note, row.unreadable, row.consecutive_failures, row.poll_failures,
-    row.incident, row.console_url, stripKey(row), row.held,
+    row.incident, row.muted, row.console_url, stripKey(row),
   ]);
 
 function paint({ node, parts }, row) {
@@ -102,7 +103,7 @@ function paint({ node, parts }, row) {
   parts.problems.parentNode.hidden = !row.incident;
   parts.since.hidden = Boolean(row.incident);
   setText(parts.title, row.title);
-  parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`, ...heldTags(row));
+  parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`, ...tagsOf(row));
   parts.commits.replaceChildren(...commitsOf(row));
   const branch = row.branch ? [" @ ", isolated(row.branch)] : [];
   parts.repository.replaceChildren(...(row.repository ? [isolated(row.repository), ...branch] : []));
@@ -125,9 +126,6 @@ export function commitsOf(row) {
 
 const arrow = (words) =>
   el("span", { class: "arrow", title: "synced → desired" }, el("span", { "aria-hidden": "true" }, " → "), el("span", { class: "unseen" }, ` ${words} `));
-
-/** Whether it is muted or acknowledged, as tags. */
-export const heldTags = (row) => (row.held ?? []).map(({ word, title }) => el("span", { class: "tag", title }, isolated(word)));
 
 /** What went wrong, in one line. */
 export function noteOf(row) {

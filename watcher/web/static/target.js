@@ -3,7 +3,8 @@
 import { commandsOf, wordButtons } from "./actions.js?v=HASH";
 import { commit, el, keyed, mark, moment, setText, shape, isolated } from "./dom.js?v=HASH";
 import { at, dataOf } from "./paths.js?v=HASH";
-import { heldTags, noteOf, sinceOf } from "./row.js?v=HASH";
+import { tagsOf } from "./mutes.js?v=HASH";
+import { noteOf, sinceOf } from "./row.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { detailOf, fill } from "./panels.js?v=HASH";
 import { eventWords, plural, problemsOf, standingOf, statusWord, stepWords, wordOf } from "./words.js?v=HASH";
@@ -44,8 +45,8 @@ export class TargetPage {
       el("span", {}, el("strong", {}, word), " ", moment("since", since)));
     keyed(parts.incident, row.incident ? [[row.incident, problemsOf(row)]] : [], () => "incident", ([{ opened_at: opened, sinks }, problems]) =>
       el("span", {}, "Incident ", moment("incident", opened), problems, sinks ? `, sent to ${sinks.join(", ") || "no sink"}` : ""));
-    keyed(parts.acts, [{ row: aboutOf(row), writable, held: row.held }], () => "acts", (each) =>
-      el("span", { class: "buttons" }, ...wordButtons(each.row, each.writable), ...heldTags(each)));
+    keyed(parts.acts, [{ ...aboutOf(row), writable }], () => "acts", (each) =>
+      el("span", { class: "buttons" }, ...wordButtons(each, each.writable), ...tagsOf(each)));
     keyed(parts.commands, Object.entries(commandsOf(row)), ([word]) => word, commandItem);
     const note = noteOf(row);
     parts.note.hidden = !note;
@@ -143,7 +144,7 @@ function valueOf(kind, values) {
 }
 
 /** What the buttons of a target depend on. */
-const aboutOf = ({ id, title, incident, console_url }) => ({ id, title, incident, console_url });
+const aboutOf = ({ id, title, incident, muted, console_url }) => ({ id, title, incident, muted, console_url });
 
 const commandItem = ([word, text]) =>
   el("li", {}, el("span", { class: "dim" }, word), el("code", {}, text),
