@@ -26,6 +26,7 @@ from watcher.observability.daemon_view import EndpointStatus, HintQueueStatus, S
 from watcher.observability.metrics import Metrics
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
+from watcher.web.changes import Changes
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 
@@ -204,15 +205,23 @@ async def peeking(folder: Path, text: str = STACKS, state: str | None = None) ->
 
 @asynccontextmanager
 async def serving(
-    folder: Path, text: str = STACKS, token: SecretStr | None = None, state: str | None = None
+    folder: Path,
+    text: str = STACKS,
+    token: SecretStr | None = None,
+    state: str | None = None,
+    write_token: SecretStr | None = None,
 ) -> AsyncIterator[Site]:
     """A server on loopback, wired as in the daemon."""
     async with peeking(folder, text, state) as peek:
         hub = Hub(peek)
         metrics = Metrics(peek, lambda: hub.streams)
         peek.observers = [metrics, hub]
-        server = WebServer(peek, metrics, hub)
-        await server.reconfigure(Http("127.0.0.1", 0, token))
+
+        async def refresh() -> None:
+            peek.by_hand = await peek.store.by_hand(peek.clock.now())
+
+        server = WebServer(peek, metrics, hub, Changes(peek, peek.store, refresh))
+        await server.reconfigure(Http("127.0.0.1", 0, token, write_token=write_token))
         try:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as http:
                 yield Site(peek, server, hub, metrics, http)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from watcher.app.discovery import Discovery
 from watcher.app.lifecycle import App
@@ -18,11 +19,13 @@ from watcher.delivery.maintenance import Maintenance
 from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observer, Observers
+from watcher.polling.by_hand import read_by_hand
 from watcher.polling.hint_readers import HintReaders
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
 from watcher.stores import reader_for, store_for
 from watcher.util.clock import SystemClock
+from watcher.web.changes import Changes
 from watcher.web.server import WebServer
 from watcher.web.stream import Hub
 
@@ -76,7 +79,7 @@ def build(
     metrics = Metrics(daemon, lambda: hub.streams)
     for each in (metrics, metrics.hints, metrics.syncs, hub, *observers):
         observer.add(each)
-    web = WebServer(daemon, metrics, hub)
+    web = WebServer(daemon, metrics, hub, Changes(daemon, store, partial(read_by_hand, store, recorder)))
     changes = SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None)
     maintenance = Maintenance(daemon, store, relay)
     heartbeat = HeartbeatSender(daemon, metrics.backlogs, metrics.heartbeats)

@@ -169,6 +169,8 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
     if not (is_loopback(host) or file.http.token or file.http.insecure):
         message = "other machines can reach this address: set a `token` or `insecure: true`, or listen at 127.0.0.1"
         faults.report(file.http.place("listen"), message)
+    if file.http.token and file.http.token == file.http.write_token:
+        faults.report(file.http.place("write_token"), "this must differ from `token`: who may read may not change")
     return settings.Http(
         host,
         port,
@@ -176,6 +178,7 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
         insecure=file.http.insecure,
         written=file.http.is_written,
         public_url=file.http.public_url,
+        write_token=file.http.write_token,
     )
 
 

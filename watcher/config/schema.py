@@ -114,6 +114,8 @@ class HttpModel(StrictModel):
     """HOST:PORT. An address other than loopback needs a token, or `insecure`."""
     token: fields.Token | None = Field(default=None, examples=["${WATCHER_TOKEN}"])
     """The token that clients must send. A secret: take it from a variable."""
+    write_token: fields.Token | None = Field(default=None, examples=["${WATCHER_WRITE_TOKEN}"])
+    """The token for making mutes and acknowledging incidents. Default: neither is possible over HTTP. A secret."""
     insecure: fields.Boolean = False
     """Serve other machines without a token."""
     public_url: fields.PublicUrl | None = Field(default=None, examples=["https://watcher.example.com"])

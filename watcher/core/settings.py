@@ -239,6 +239,8 @@ class Http:
     """Whether the configuration has the section `http`; False: these are the defaults."""
     public_url: str | None = None
     """Where people reach the page; None: it is not known."""
+    write_token: SecretStr | None = None
+    """For requests that change something; None: nothing can be changed over HTTP."""
 
     @property
     def url(self) -> str:

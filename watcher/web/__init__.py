@@ -1,4 +1,4 @@
-"""The HTTP side: health, metrics, the status page and its API. It is read-only.
+"""The HTTP side: health, metrics, the status page and its API, which reads, and with a token changes mutes.
 
     server (addresses), connection (limits) ─► handler (checks, paths) ─► api, stream ─► views (pure), responses
 

@@ -9,9 +9,22 @@ import binascii
 import hmac
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from watcher.web.responses import error_response
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens that requests must have."""
+
+    read: str | None = None
+    """For all requests but those about health; None: no token is needed."""
+    write: str | None = None
+    """For requests that change something, and enough for all others; None: nothing can be changed."""
+
 
 CHALLENGES = ('Bearer realm="watcher"', 'Basic realm="watcher", charset="UTF-8"')
 """The challenges of a response with status 401: RFC 6750 and RFC 7617."""
@@ -48,9 +61,37 @@ def _address(text: str) -> object:
         return text
 
 
-def authorized(authorization: str | None, token: str | None) -> bool:
-    """Whether a request with this `Authorization` has the token; every request, if the token is None."""
-    return token is None or hmac.compare_digest(_token_in(authorization or ""), token.encode())
+def authorized(authorization: str | None, tokens: Tokens) -> bool:
+    """Whether a request with this `Authorization` may read: it has either token, or none is needed."""
+    given = _token_in(authorization or "")
+    return tokens.read is None or any(_equal(given, token) for token in (tokens.read, tokens.write))
+
+
+def may_write(authorization: str | None, tokens: Tokens) -> bool:
+    """Whether a request with this `Authorization` may change something.
+
+    Only a bearer token counts: a browser repeats basic authentication by itself, also for what another site makes it
+    request.
+    """
+    scheme = (authorization or "").strip().partition(" ")[0].lower()
+    return scheme == "bearer" and _equal(_token_in(authorization or ""), tokens.write)
+
+
+def of_another_site(origin: str | None, fetch_site: str | None, local: str, names: Collection[str]) -> bool:
+    """Whether a browser says that a page of another site makes this request (`Origin`, `Sec-Fetch-Site`)."""
+    if fetch_site is not None and fetch_site not in {"same-origin", "none"}:
+        return True
+    if origin is None:
+        return False
+    try:
+        host = urlsplit(origin).hostname
+    except ValueError:
+        return True
+    return host is None or not addressed_here(f"[{host}]" if ":" in host else host, local, names)
+
+
+def _equal(given: bytes, token: str | None) -> bool:
+    return token is not None and hmac.compare_digest(given, token.encode())
 
 
 def _token_in(authorization: str) -> bytes:

@@ -1,21 +1,22 @@
 """Connections and their limits: how many, the size of a request, and the time to send it and to read the response.
 
 aiohttp limits each line of a request and closes idle connections. It does not limit the sum of the lines, a request
-that is sent byte by byte, or a response that is not read: `Connection` does (`late` is called every second). Requests
-must not have a body, so none is parsed or decompressed: both would cost more than sending it costs the client.
+that is sent byte by byte, or a response that is not read: `Connection` does (`late` is called every second). Only a
+POST may have a body, which is short (`may_have_body`); no other is parsed, and none is decompressed: both would cost
+more than sending it costs the client.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiohttp import EMPTY_PAYLOAD, web
-from aiohttp.http import HttpProcessingError
+from aiohttp.http import HttpProcessingError, RawRequestMessage
 
 from watcher.web.limits import client_of, may_have_more
 from watcher.web.responses import HEADERS, JSON, SLICE_BYTES, error_response
@@ -32,8 +33,17 @@ LINGER_SECONDS = 2.0  # for reading and dropping a refused body, so that the cli
 MAX_HEAD_BYTES = 32 * 1024  # buffered, of requests that are incomplete or wait behind others on their connection
 SURPLUS_HEAD_SECONDS, SURPLUS_HEAD_BYTES = 1.0, 8 * 1024  # the limits of a surplus connection's head
 
+MAX_BODY_BYTES = 16 * 1024  # of a request that changes something
+
 MAX_SEARCHED = 64
 """Connections that are searched for an idle one; the next search begins with others."""
+
+
+def may_have_body(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether the body that a request announces may be read: of a POST, short, and as it is."""
+    length = headers.get("Content-Length", "")
+    short = len(length) < 10 and length.isascii() and length.isdecimal() and int(length) <= MAX_BODY_BYTES
+    return method == "POST" and short and "Content-Encoding" not in headers and "Transfer-Encoding" not in headers
 
 
 class Connection(web.RequestHandler):
@@ -63,7 +73,7 @@ class Connection(web.RequestHandler):
         self._head_bytes = 0
         self._head_limits = HEAD_SECONDS, MAX_HEAD_BYTES
         self._refused = False
-        """Whether a request announced a body: nothing after its head is parsed."""
+        """Whether a request announced a body that it must not have: nothing after its head is parsed."""
         self._writer: AbstractStreamWriter | None = None
         self._written = self._taken = 0
         self._stuck_since: float | None = None
@@ -98,7 +108,11 @@ class Connection(web.RequestHandler):
     def _parse(self, data: bytes) -> None:
         before = self._request_count
         super().data_received(data)
-        self._refused = any(payload is not EMPTY_PAYLOAD for _, payload in self._messages)
+        self._refused = any(
+            payload is not EMPTY_PAYLOAD
+            and not (isinstance(message, RawRequestMessage) and may_have_body(message.method, message.headers))
+            for message, payload in self._messages
+        )
         if self._request_count != before:
             self._head_since = None
         elif self._head_since is None and data and self.waits:

@@ -1,6 +1,7 @@
 """Responds to requests: checks each, finds its route, and runs few at a time, so that the loop stays free for polls."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import lru_cache, partial
 from importlib import resources
@@ -15,7 +16,8 @@ from watcher.observability.metrics import Metrics
 from watcher.util.redaction import redact
 from watcher.web import assets, auth, query
 from watcher.web.api import Api
-from watcher.web.connection import Connection
+from watcher.web.changes import METHODS, Changes
+from watcher.web.connection import MAX_BODY_BYTES, Connection, may_have_body
 from watcher.web.limits import Shares
 from watcher.web.responses import Compressor, Response, accepts_gzip, error_response, send
 from watcher.web.stream import MAX_STREAMS, Hub
@@ -29,9 +31,11 @@ HEALTH = frozenset({"/livez", "/readyz"})
 """Paths that need no token, do not wait for other requests, and are not refused for the memory that other responses
 take: an orchestrator restarts the daemon if they fail."""
 
-STREAM = "/api/stream"
+STREAM, MUTES = "/api/stream", "/api/mutes"
 
-_PREFIXES = {"/targets/": "/targets/{id}", "/static/": "/static/{file}", "/api/targets/": "/api/targets/{id}"}
+_PREFIXES = {"/targets/": "/targets/{id}", "/static/": "/static/{file}", "/api/targets/": "/api/targets/{id}",
+             "/api/mutes/": "/api/mutes/{id}"}  # fmt: skip
+_ACKNOWLEDGE = re.compile(r"/api/incidents/([^/]+)/ack")
 
 TOO_MANY_CONNECTIONS = error_response(503, "too many connections; try again in a moment", [("Retry-After", "1")])
 TOO_MUCH_HELD = error_response(
@@ -43,8 +47,9 @@ NOT_FOUND = error_response(404, "this path does not exist; see /api/openapi.json
 class Handler:
     """Responds to the requests of all listeners. The files of the page are read once."""
 
-    def __init__(self, daemon: DaemonView, metrics: Metrics, hub: Hub) -> None:
+    def __init__(self, daemon: DaemonView, metrics: Metrics, hub: Hub, changes: Changes) -> None:
         self.daemon = daemon
+        self._changes = changes
         self._hub = hub
         self._compressor = Compressor()
         self._api = api = Api(daemon, metrics, self._compressor)
@@ -89,15 +94,15 @@ class Handler:
         self._compressor.close()
 
     async def respond(
-        self, request: web.BaseRequest, connection: Connection, token: str | None, names: Collection[str]
+        self, request: web.BaseRequest, connection: Connection, tokens: auth.Tokens, names: Collection[str]
     ) -> web.StreamResponse:
-        """Respond to a request, which needs `token`; on a surplus connection only about health.
+        """Respond to a request, which needs one of `tokens`; on a surplus connection only about health.
 
         Raises:
             ConnectionError: the connection was lost.
         """
         path, rest = _find(request.rel_url.raw_path)
-        check = partial(_refusal, request, path, token, names)
+        check = partial(_refusal, request, path, tokens, names)
         try:
             if connection.surplus and path not in HEALTH:
                 response: Response | web.StreamResponse = TOO_MANY_CONNECTIONS
@@ -132,6 +137,8 @@ class Handler:
             return await send(request, response if has_room else TOO_MUCH_HELD)
 
     async def _respond(self, path: str, request: web.BaseRequest, rest: str) -> Response:
+        if request.method == METHODS.get(path):
+            return await self._changes.respond(path, request, rest)
         if path not in self._responses:
             return NOT_FOUND
         response = self._responses[path](request, rest)
@@ -157,28 +164,60 @@ def _find(raw_path: str) -> tuple[str, str]:
 
     A badge is found as `/api/targets/{id}`: whether `…/badge.svg` is a target of that name depends on the targets.
     """
+    acknowledged = _ACKNOWLEDGE.fullmatch(raw_path)
+    if acknowledged:
+        return "/api/incidents/{id}/ack", acknowledged[1]
     for prefix, path in _PREFIXES.items():
         if raw_path.startswith(prefix) and raw_path != prefix:
             return path, raw_path.removeprefix(prefix)
     return raw_path, ""
 
 
-def _refusal(request: web.BaseRequest, path: str, token: str | None, names: Collection[str]) -> Response | None:
+def _refusal(request: web.BaseRequest, path: str, tokens: auth.Tokens, names: Collection[str]) -> Response | None:
     """The response to a request that must be refused, or None."""
     hosts = request.headers.getall("Host", [])
     if len(hosts) > 1 or (not hosts and request.version >= HttpVersion11):  # RFC 9112, section 3.2
         return error_response(400, "a request must have exactly one Host header")
-    local = request.protocol.sockname
-    if not auth.addressed_here(request.host, local[0] if isinstance(local, tuple) else "", names):
+    name = request.protocol.sockname
+    local = name[0] if isinstance(name, tuple) else ""
+    if not auth.addressed_here(request.host, local, names):
         return auth.WRONG_HOST
-    if path not in HEALTH and not auth.authorized(request.headers.get("Authorization"), token):
+    if request.method == METHODS.get(path):
+        return _refusal_of_change(request, tokens, names, local)
+    if path not in HEALTH and not auth.authorized(request.headers.get("Authorization"), tokens):
         return error_response(
             401,
             "a token is needed (`http.token`): send it as a bearer token, or as the password of basic authentication",
             [("WWW-Authenticate", challenge) for challenge in auth.CHALLENGES],
         )
-    if request.method not in {"GET", "HEAD"}:
-        return error_response(405, "the API is read-only; send GET or HEAD", [("Allow", "GET, HEAD")])
+    changing = METHODS.get(path)
+    readable = changing is None or path == MUTES
+    if request.method not in {"GET", "HEAD"} or not readable:
+        allowed = ", ".join([*(["GET", "HEAD"] if readable else []), *([changing] if changing else [])])
+        return error_response(405, f"this path takes no {request.method[:20]}; send {allowed}", [("Allow", allowed)])
     if request.body_exists:
         return error_response(413, "a request must not have a body")
+    return None
+
+
+def _refusal_of_change(
+    request: web.BaseRequest, tokens: auth.Tokens, names: Collection[str], local: str
+) -> Response | None:
+    """The response to a request for a change that must be refused, or None."""
+    headers = request.headers
+    if tokens.write is None:
+        return error_response(403, "nothing can be changed over HTTP: `http.write_token` is not set")
+    if auth.of_another_site(headers.get("Origin"), headers.get("Sec-Fetch-Site"), local, names):
+        return error_response(403, "a page of another site may not change anything here")
+    if not auth.may_write(headers.get("Authorization"), tokens):
+        error = "a change needs the token of `http.write_token`: send it as a bearer token"
+        return error_response(401, error, [("WWW-Authenticate", auth.CHALLENGES[0])])
+    if not request.body_exists:
+        return None
+    if not may_have_body(request.method, headers):
+        return error_response(
+            413, f"a body must have a Content-Length of at most {MAX_BODY_BYTES} bytes, and no other encoding"
+        )
+    if request.content_type != "application/json":
+        return error_response(415, "a body must be JSON: send Content-Type: application/json")
     return None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from watcher.core.by_hand import ByHand, HandMute
+from watcher.core.by_hand import Acknowledgement, ByHand, HandMute
 from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
@@ -115,6 +115,16 @@ def made_mute(mute: HandMute, now: datetime) -> dict[str, Any]:
         "ended_at": time_or_none(mute.ended_at),
         "ended_by": mute.ended_by and redact(mute.ended_by),
         "active": mute.active(now),
+    }
+
+
+def acknowledgement_view(each: Acknowledgement) -> dict[str, Any]:
+    """Who acknowledged an incident."""
+    return {
+        "id": each.incident,
+        "subject": each.subject,
+        "opened_at": rfc3339(each.opened_at),
+        "acknowledged": {"at": rfc3339(each.at), "by": each.by, "note": each.note},
     }
 
 

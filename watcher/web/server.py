@@ -17,6 +17,8 @@ from watcher.core.settings import Http
 from watcher.errors import ServiceUnreachable
 from watcher.observability.daemon_view import DaemonView
 from watcher.observability.metrics import Metrics
+from watcher.web.auth import Tokens
+from watcher.web.changes import Changes
 from watcher.web.connection import Connection, Connections
 from watcher.web.handler import Handler
 from watcher.web.limits import max_connections
@@ -36,11 +38,11 @@ ABORT_SECONDS = 0.2  # the part of the grace time in which aborted connections m
 
 
 class Listener:
-    """One address and its connections. Requests must have the `token`, unless it is None; `names`: its host names."""
+    """One address and its connections. Requests must have one of the `tokens`; `names`: its host names."""
 
-    def __init__(self, handler: Handler, token: str | None, names: frozenset[str]) -> None:
+    def __init__(self, handler: Handler, tokens: Tokens, names: frozenset[str]) -> None:
         self.url = ""
-        self.token = token
+        self.tokens = tokens
         self.names = names
         self._handler = handler
         # A client that disconnects cancels its request.
@@ -96,7 +98,7 @@ class Listener:
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast("Connection", request.protocol)
-        response = await self._handler.respond(request, connection, self.token, self.names)
+        response = await self._handler.respond(request, connection, self.tokens, self.names)
         if connection.surplus:
             response.force_close()
         return response
@@ -146,8 +148,9 @@ class Listener:
 class WebServer:
     """The HTTP server of a daemon; it listens once it is configured."""
 
-    def __init__(self, daemon: DaemonView, metrics: Metrics, hub: Hub) -> None:
+    def __init__(self, daemon: DaemonView, metrics: Metrics, hub: Hub, changes: Changes) -> None:
         self._daemon = daemon
+        self._changes = changes
         self._metrics = metrics
         self._hub = hub
         self._handler: Handler | None = None
@@ -171,9 +174,9 @@ class WebServer:
         elif old is None or before is None or (before.host, before.port) != (http.host, http.port):
             self._listener = await self._listen(http)
         else:
-            old.token, old.names = _token(http), _names(http)
+            old.tokens, old.names = _tokens(http), _names(http)
         self._http = http
-        if old is not None and (old is not self._listener or before is None or _token(before) != old.token):
+        if old is not None and (old is not self._listener or before is None or _tokens(before) != old.tokens):
             self._hub.cut()
         if old is not None and old is not self._listener:
             await old.close(CLOSE_SECONDS)
@@ -189,8 +192,8 @@ class WebServer:
 
     async def _listen(self, http: Http) -> Listener:
         if self._handler is None:
-            self._handler = Handler(self._daemon, self._metrics, self._hub)
-        listener, old, before = Listener(self._handler, _token(http), _names(http)), self._listener, self._http
+            self._handler = Handler(self._daemon, self._metrics, self._hub, self._changes)
+        listener, old, before = Listener(self._handler, _tokens(http), _names(http)), self._listener, self._http
         try:
             await listener.open(http)
         except ServiceUnreachable:
@@ -212,8 +215,9 @@ def _names(http: Http) -> frozenset[str]:
     return frozenset(name.lower() for name in (http.host, public) if name)
 
 
-def _token(http: Http) -> str | None:
-    return http.token.get_secret_value() if http.token else None
+def _tokens(http: Http) -> Tokens:
+    read, write = (each.get_secret_value() if each else None for each in (http.token, http.write_token))
+    return Tokens(read, write)
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> None:

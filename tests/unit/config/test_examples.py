@@ -26,6 +26,7 @@ SECRETS = {
     "TOKEN": "open-sesame",
     "HEARTBEAT_URL": "https://hc-ping.com/x",
     "WATCHER_TOKEN": "a-token-for-readers",
+    "WATCHER_WRITE_TOKEN": "a-token-for-operators",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
     "SLACK_BOT_TOKEN": "xoxb-x",
     "TEAMS_URL": "https://prod-1.westeurope.logic.azure.com/workflows/w1/triggers/manual/paths/invoke?sig=hush",

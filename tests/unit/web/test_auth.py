@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from watcher.web.auth import addressed_here, authorized
+from watcher.web.auth import Tokens, addressed_here, authorized
 
 TOKEN = "s3cret:with-colon-é"
 
@@ -26,7 +26,7 @@ def basic(text: str) -> str:
     ],
 )
 def test_the_token_is_taken_as_bearer_and_as_password(authorization: str) -> None:
-    assert authorized(authorization, TOKEN)
+    assert authorized(authorization, Tokens(TOKEN))
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_the_token_is_taken_as_bearer_and_as_password(authorization: str) -> Non
     ],
 )  # fmt: skip
 def test_nothing_else_is(authorization: str | None) -> None:
-    assert not authorized(authorization, TOKEN)
+    assert not authorized(authorization, Tokens(TOKEN))
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer whatever"])
 def test_without_a_token_everybody_may(authorization: str | None) -> None:
-    assert authorized(authorization, None)
+    assert authorized(authorization, Tokens())
 
 
 @pytest.mark.parametrize(
