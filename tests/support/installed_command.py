@@ -17,11 +17,13 @@ from tests.support.fork_server import STARTS_PYTHON, ForkedProcess, fork
 from tests.support.simulator import is_poll
 from tests.support.waiting import PATIENCE, until
 from watcher.sources.proton import TEMPLATE
+from watcher.stores.sqlite import history
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tests.support.simulator import Simulator
+    from watcher.core.history import HistoryRow
     from watcher.core.model import Target
     from watcher.simulator.server import Call
 
@@ -196,6 +198,11 @@ class Site:
         """The history in the state file."""
         return [json.loads(body) for (body,) in self.query("SELECT body FROM event ORDER BY number")]
 
+    def rows(self) -> list[HistoryRow]:
+        """The attempts, and the incidents that have ended, in the state file."""
+        with self._reading() as connection:
+            return [*history.read(connection)]
+
     def undelivered(self, *sinks: str) -> int:
         """How many deliveries wait: for these sinks, or for all."""
         waiting = self.query("SELECT sink FROM delivery WHERE state = 'waiting'")
@@ -203,8 +210,11 @@ class Site:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Look into the state file."""
-        with closing(sqlite3.connect(f"{self.state.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+        with self._reading() as connection:
             return connection.execute(sql).fetchall()
+
+    def _reading(self) -> closing[sqlite3.Connection]:
+        return closing(sqlite3.connect(f"{self.state.absolute().as_uri()}?mode=ro", uri=True, timeout=10))
 
     def end(self) -> None:
         """End every child."""

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.event_oracle import Fact, in_order_of_world, judge, same_as_kept, whole_lines
+from tests.support.event_oracle import Fact, in_order_of_world, judge, same_as_kept, same_as_rows, whole_lines
 from tests.support.installed_command import REGION
 from tests.support.simulator import is_poll
 from tests.support.waiting import until
@@ -161,7 +161,9 @@ class Witness:
         arrived = [event for event in whole_lines(output) if event["subject"].startswith(only)]
         first = judge(arrived, must=must, shown={fact for each in facts.values() for fact in each})
         in_order_of_world(first, facts)
-        same_as_kept(first, [event for event in site.kept() if event["subject"].startswith(only)])
+        kept = [event for event in site.kept() if event["subject"].startswith(only)]
+        same_as_kept(first, kept)
+        same_as_rows(kept, [row for row in site.rows() if row.subject.startswith(only)])
 
     def _shown(self) -> dict[str, list[Shown]]:
         now = self._simulator.world.now()
