@@ -34,16 +34,19 @@ class Maintenance:
         self._relay = relay
 
     async def prune(self) -> None:
-        """Delete events that are older than `state_retention`, and history that is older than `RETENTION_SECONDS`."""
+        """Delete once a minute what is too old."""
         while True:
             await asyncio.sleep(60)
             await self.dead_letter_removed()
-            retention = self._daemon.config.state_retention
-            try:
-                await self._prune(self._store.prune, retention)
-                await self._prune(self._store.prune_history, RETENTION_SECONDS)
-            except StoreError as error:
-                log.warning("store.prune_failed", error=str(error))
+            await self.prune_once()
+
+    async def prune_once(self) -> None:
+        """Delete events that are older than `state_retention`, and history that is older than `RETENTION_SECONDS`."""
+        try:
+            await self._prune(self._store.prune, self._daemon.config.state_retention)
+            await self._prune(self._store.prune_history, RETENTION_SECONDS)
+        except StoreError as error:
+            log.warning("store.prune_failed", error=str(error))
 
     async def _prune(self, prune: Callable[[datetime, int], Awaitable[int]], seconds: float) -> None:
         before = self._daemon.clock.now() - timedelta(seconds=seconds)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.contract.conftest import NOW, entry
+from tests.contract.conftest import NOW, entry, event
 from tests.support.fake_daemon import STACKS, Peek, config_of
-from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.attempts import SeenAttempt
+from watcher.core.history import AttemptRow
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery
 from watcher.core.retry_policy import REMOVED
+from watcher.core.state import Record
 from watcher.delivery import maintenance
 from watcher.stores.memory import MemoryStore
 
@@ -38,6 +42,19 @@ async def test_a_store_is_marked_only_while_every_endpoint_is_polled(
         while await store.alive_at() is None:  # noqa: ASYNC110  the store has no event to wait for
             await asyncio.sleep(0.01)
     marking.cancel()
+
+
+async def test_history_is_kept_for_400_days_and_events_for_state_retention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "PRUNE_STEP", 2)
+    store, now = MemoryStore(), datetime.now(UTC)
+    days = [401.0, 402.0, 403.0, 399.0, 31.0]
+    rows = [AttemptRow("a", SeenAttempt(now - timedelta(days=each), "SUCCEEDED")) for each in days]
+    await store.commit([Entry("a", Record(), [(event(1), [])], history=rows)], now - timedelta(days=31))
+    relay: Any = None
+    peek = Peek(config_of(f"{STACKS}\nstate_retention: 30d", "memory://"), store, store)
+    await maintenance.Maintenance(peek, store, relay).prune_once()
+    assert await store.events(EventQuery()) == []
+    assert [row async for row in store.history()] == rows[3:]
 
 
 async def test_what_waits_for_a_sink_that_left_becomes_dead_letters_unless_sinks_are_being_changed() -> None:
