@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from tests.support.simulator import Simulator, attempt, is_poll
 from tests.support.waiting import until
 from watcher.app.build import build
+from watcher.aws.signed_calls import RequestTemplate
 from watcher.cli import cli
 from watcher.core.event_schema import event_schema
 from watcher.core.ports import Limits, SendOutcome, Verdict
@@ -180,6 +181,22 @@ async def command(file: Path, *arguments: str) -> tuple[int, str]:
     result = await asyncio.to_thread(CliRunner().invoke, cli, words, standalone_mode=False)
     assert result.exception is None or isinstance(result.exception, WatcherError), result.exception
     return result.return_value, result.stdout
+
+
+BY_BOTOCORE = "by_botocore"
+
+
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == BY_BOTOCORE:
+        monkeypatch.setattr(RequestTemplate, "fits", lambda *_: False)
+
+
+way = pytest.fixture(_way, params=["signed", BY_BOTOCORE], name="way")
+"""Who signs and sends all calls to AWS but the first of an operation: this program or botocore."""
+way_in_soak = pytest.fixture(
+    _way, params=["signed", pytest.param(BY_BOTOCORE, marks=pytest.mark.soak)], name="way_in_soak"
+)
+"""The same; botocore's way in `make soak` alone."""
 
 
 @pytest.fixture

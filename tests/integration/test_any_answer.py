@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from watcher.core.model import Snapshot, Target
 
+pytestmark = pytest.mark.usefixtures("way_in_soak")
+
 TARGETS = (a_template(timeout=10.0), a_stack(timeout=10.0))
 NOW = datetime.now(UTC)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.support.simulator import Simulator
     from watcher.core.state import Known
 
+pytestmark = pytest.mark.usefixtures("way_in_soak")
+
 TARGETS_OWN = {
     "not_found": "ResourceNotFoundException",
     "validation": None,  # each service has its own name for it

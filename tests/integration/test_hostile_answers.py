@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import Watch
 
+pytestmark = pytest.mark.usefixtures("way_in_soak")
+
 ROLE = "arn:aws:iam::111122223333:role/watcher"
 
 

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
-from botocore import xform_name
 
 from watcher import __version__
 from watcher.aws.call_errors import call_failure, no_credentials_in_time
 from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Session, Sessions
+from watcher.aws.signed_calls import SignedCalls
 from watcher.core.settings import Account
 from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnreadable
-from watcher.util.redaction import remember
 from watcher.util.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aiobotocore.session import AioSession
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
 KEEPALIVE_SECONDS = 45.0
@@ -42,6 +40,7 @@ class LeasedClient:
 
     session: Session
     api: Any
+    signed: SignedCalls
     calls: int = 0
 
 
@@ -94,8 +93,7 @@ class Client:
             async with asyncio.timeout(seconds):
                 lease = await self.take()
                 check()
-                answer: dict[str, Any] = await getattr(lease.api, xform_name(operation))(**parameters)
-                return answer
+                return await lease.signed.call(operation, parameters)
         except (PollFailed, Superseded):
             raise
         except Exception as error:
@@ -197,8 +195,7 @@ class Client:
         # The caller retries; botocore's handler would still examine each answer.
         service = api.meta.service_model.service_id.hyphenize()
         api.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
-        api.meta.events.register(f"before-send.{service}", _Remembering(session.botocore))
-        return LeasedClient(session, api)
+        return LeasedClient(session, api, SignedCalls(session.botocore, api))
 
     async def _close_replaced(self, lease: LeasedClient) -> None:
         if lease is not self._current and lease.calls == 0:
@@ -213,18 +210,3 @@ def _failure(error: Exception, operation: str, seconds: float) -> PollFailed:
         # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
         return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
     return failure
-
-
-class _Remembering:
-    """Registers a session's credentials as secrets whenever they are new."""
-
-    def __init__(self, session: AioSession) -> None:
-        self._session = session
-        self._seen: object = self
-
-    async def __call__(self, request: Any, **_: Any) -> None:
-        token = request.headers.get("X-Amz-Security-Token")
-        if token != self._seen:
-            self._seen = token
-            credentials = await (await self._session.get_credentials()).get_frozen_credentials()
-            remember(credentials.secret_key, credentials.token, temporary=True)

@@ -1,0 +1,188 @@
+"""Makes the calls of a client: those that are alike in all but their parameters are signed and sent without botocore.
+
+botocore makes the first request of each operation. What later requests of it have in common with this one (URL, headers
+but for date, credentials and signature) is kept, and its signature is made again as a test. Where that does not give
+the same signature, or the operation has anything that a copy of its first request may lack, botocore makes every call.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import structlog
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from watcher.aws.responses import ResponseParserFactory
+from watcher.aws.sigv4 import ALGORITHM, Keys, Scope, Signer, canonical_request
+from watcher.util.redaction import remember
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiobotocore.session import AioSession
+
+log = structlog.get_logger("watcher.aws")
+
+DATE, TOKEN, INVOCATION = "X-Amz-Date", "X-Amz-Security-Token", "amz-sdk-invocation-id"
+OWN = {name.lower() for name in (DATE, TOKEN, INVOCATION, "Authorization", "Content-Length")}
+"""Headers that each request has for itself, by their names in lower case."""
+
+
+class UnusualError(Exception):
+    """The requests of an operation cannot be made from its first one; the text says why."""
+
+
+class SignedRequest:
+    """A request that is ready to be sent: what aiobotocore's HTTP session reads of one."""
+
+    __slots__ = ("body", "headers", "stream_output", "url")
+    method = "POST"
+
+    def __init__(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.stream_output = False
+
+
+class RequestTemplate:
+    """What all requests of an operation have in common."""
+
+    def __init__(self, model: Any, sent: Any, keys: Keys) -> None:
+        """Learn it from the request `sent`, which botocore made and signed with `keys`; `model`: of the operation.
+
+        Raises:
+            UnusualError: a request that is made from it might differ from botocore's.
+        """
+        _refuse_unusual(model)
+        headers = {name: _text(value) for name, value in sent.headers.items()}
+        lower, authorization = {name.lower(): value for name, value in headers.items()}, _signature_of(sent)
+        if not authorization.startswith(f"{ALGORITHM} Credential="):
+            raise UnusualError("its signature is not of version 4")
+        if sent.method != SignedRequest.method or _body(json.loads(sent.body)) != sent.body:
+            raise UnusualError("it is not sent as JSON by POST")
+        credential, signed, _ = authorization.split(", ")
+        _, _, region, service, _ = credential.rsplit("/", 4)
+        self._url = sent.url
+        self._headers = {name: value for name, value in headers.items() if name.lower() not in OWN}
+        self._own = [name for name in (DATE, TOKEN, INVOCATION) if name.lower() in lower]
+        names = signed.removeprefix("SignedHeaders=").split(";")
+        constant = {**lower, "host": urlsplit(sent.url).netloc}
+        self._signed = {name: "" if name in OWN else constant.get(name, "") for name in names}
+        self._signer = Signer(Scope(region, service))
+        if self._authorization({name: headers[name] for name in self._own}, sent.body, keys) != authorization:
+            raise UnusualError("its signature has another form")
+
+    def fits(self, parameters: Mapping[str, Any], keys: Keys) -> bool:
+        """Return whether botocore would make the request for these in this form."""
+        return (TOKEN in self._own) == (keys.token is not None) and all(
+            isinstance(value, (str, int)) for value in parameters.values()
+        )
+
+    def request(self, parameters: Mapping[str, Any], keys: Keys) -> SignedRequest:
+        """Return the signed request for these parameters, dated now."""
+        body, own = _body(parameters), {DATE: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}
+        if keys.token is not None:
+            own[TOKEN] = keys.token
+        if INVOCATION in self._own:
+            own[INVOCATION] = str(uuid4())
+        authorization = self._authorization(own, body, keys)
+        return SignedRequest(self._url, {**self._headers, **own, "Authorization": authorization}, body)
+
+    def _authorization(self, own: Mapping[str, str], body: bytes, keys: Keys) -> str:
+        signed = self._signed | {name.lower(): value for name, value in own.items() if name.lower() in self._signed}
+        request = canonical_request(SignedRequest.method, urlsplit(self._url).path, signed, body)
+        return self._signer.authorization(keys, own[DATE], signed, request)
+
+
+class SignedCalls:
+    """Makes the calls of one client of botocore."""
+
+    def __init__(self, session: AioSession, api: Any) -> None:
+        self._session = session
+        self._api = api
+        self._model = api.meta.service_model
+        self._http = api._endpoint.http_session  # noqa: SLF001  botocore has no public name for a client's connections
+        self._errors = ResponseParserFactory().create_parser("json")
+        self._templates: dict[str, RequestTemplate | None] = {}
+        self._remembered: Keys | None = None
+        self._observed = type(type(api)._make_api_call) is not FunctionType  # noqa: SLF001  what tracing wraps
+        """Whether a program, such as OpenTelemetry's, observes the calls that botocore makes."""
+        api.meta.events.register(f"before-send.{self._model.service_id.hyphenize()}", self._before_send)
+
+    async def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Make one call; return its answer as `responses` leaves it, unread.
+
+        Raises:
+            ClientError: the answer is an error.
+        """
+        template = self._templates.get(operation)
+        if template is not None and template.fits(parameters, keys := await self._keys()):
+            return await self._send(operation, template.request(parameters, keys))
+        answer: dict[str, Any] = await getattr(self._api, xform_name(operation))(**parameters)
+        return answer
+
+    async def _send(self, operation: str, request: SignedRequest) -> dict[str, Any]:
+        response = await self._http.send(request)
+        answer = {"headers": response.headers, "status_code": response.status_code, "body": await response.content}
+        parsed: dict[str, Any] = await self._errors.parse(answer, None)
+        if response.status_code >= 300:
+            raise ClientError(parsed, operation)
+        return parsed
+
+    async def _keys(self) -> Keys:
+        """The credentials for a request, which are secrets from now on."""
+        frozen = await (await self._session.get_credentials()).get_frozen_credentials()
+        keys = Keys(frozen.access_key, frozen.secret_key, frozen.token)
+        if keys != self._remembered:
+            self._remembered = keys
+            remember(keys.secret_key, keys.token, temporary=True)
+        return keys
+
+    async def _before_send(self, request: Any, event_name: str, **_: Any) -> None:
+        """Learn from the first request of an operation; botocore calls this before it sends one."""
+        keys, operation = await self._keys(), event_name.rpartition(".")[2]
+        if self._observed or operation in self._templates or f"={keys.access_key}/" not in _signature_of(request):
+            return  # the last: the credentials were replaced after this request was signed
+        try:
+            self._templates[operation] = RequestTemplate(self._model.operation_model(operation), request, keys)
+        except UnusualError as error:
+            self._templates[operation] = None
+            _tell(self._model.service_name, operation, str(error))
+
+
+def _refuse_unusual(model: Any) -> None:
+    """Raise UnusualError if requests of an operation may differ in more than a JSON body of scalars."""
+    if model.service_model.resolved_protocol != "json" or model.http.get("requestUri") != "/":
+        raise UnusualError("its protocol is not JSON 1.0")
+    if model.endpoint or model.context_parameters or model.static_context_parameters:
+        raise UnusualError("its endpoint depends on its parameters")
+    if model.has_streaming_input or model.has_streaming_output or model.http_checksum or model.idempotent_members:
+        raise UnusualError("botocore adds to its requests")
+    members = model.input_shape.members.values() if model.input_shape else ()
+    if any("name" in shape.serialization for shape in members):
+        raise UnusualError("its parameters are sent by other names")
+
+
+def _body(parameters: Mapping[str, Any]) -> bytes:
+    return json.dumps(parameters).encode()
+
+
+def _signature_of(request: Any) -> str:
+    return _text(request.headers.get("Authorization", ""))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@cache
+def _tell(service: str, operation: str, reason: str) -> None:
+    log.info("requests.made_by_botocore", service=service, operation=operation, reason=reason)
