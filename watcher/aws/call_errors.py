@@ -69,7 +69,7 @@ def call_failure(error: Exception, timeout: float) -> PollFailed:
 def _has_no_address(error: BaseException | None) -> bool:
     """Return whether a host has no address: AWS has none for an API that it does not offer in a region."""
     while error is not None and not isinstance(error, socket.gaierror):
-        below = [error.kwargs.get("error")] if isinstance(error, botocore_errors.BotoCoreError) else []
+        below = [getattr(error, "kwargs", {}).get("error")] if isinstance(error, botocore_errors.BotoCoreError) else []
         error = next((each for each in (*below, error.__cause__, error.__context__) if each is not None), None)
     return error is not None and error.errno in NO_ADDRESS
 
