@@ -59,6 +59,9 @@ async def test_what_people_set_by_hand_survives_every_kill_and_holds_until_it_is
     route = await said(site, "route", "--type", "sync.failed", "--target", NETWORK.id)
     assert f"by the mute {mute} of ada" in " ".join(route.split())
 
+    explained = " ".join((await said(site, "events", "explain", failure["id"])).split())
+    assert f"by the mute {mute} of ada" in explained
+
     killed(second)
     await said(site, "unmute", mute, "--by", "bob")
     assert types(first, second).count("watcher.sync.failed") == 0

@@ -162,8 +162,10 @@ async def _explain(settings: Config, event_id: str) -> list[tuple[Event, Sequenc
     async with opened(reader_for(settings.state)) as reader:
         found = [event for _, event in await reader.find(event_id)]
         deliveries = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=10_000))
+        hand = await reader.by_hand()
     if not found:
         raise UsageError(f"no recorded event has the ID {printable(event_id)}; `watcher events` shows the IDs")
     return [
-        (event, explain_event(event, [each for each in deliveries if each.event == event], settings)) for event in found
+        (event, explain_event(event, [each for each in deliveries if each.event == event], settings, hand))
+        for event in found
     ]

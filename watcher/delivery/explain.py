@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.incidents import BEGUN_BY, State
-from watcher.core.model import for_people, parse_rfc3339
+from watcher.core.model import for_people, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.routing import labels_of, why_not
 from watcher.core.settings import Config, SinkSettings
@@ -30,10 +31,13 @@ class Explanation:
     delivery: DeliveryRecord | None = None
 
 
-def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) -> list[Explanation]:
+def explain(
+    event: Event, deliveries: Iterable[DeliveryRecord], config: Config, hand: ByHand = NOTHING_BY_HAND
+) -> list[Explanation]:
     """The state of `event` at each configured sink, then at each other sink that has a delivery of it.
 
-    `deliveries`: those of this event, in order. The current configuration explains why a sink has none.
+    `deliveries`: those of this event, in order. The current configuration explains why a sink has none, and
+    `hand` who muted the event.
     """
     configured = {sink.name: sink for sink in config.sinks}
     by_sink: dict[str, list[DeliveryRecord]] = {name: [] for name in configured}
@@ -43,7 +47,7 @@ def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) 
     found = []
     for name, each in by_sink.items():
         if name in configured and all(delivery.reminder for delivery in each):
-            found.append(_without_delivery(configured[name], event, data))
+            found.append(_without_delivery(configured[name], event, data, hand))
         rule = _rule(configured.get(name), event, data)
         found += [
             Explanation(name, delivery.state.value, _why(delivery, "" if delivery.reminder else rule), delivery)
@@ -52,13 +56,10 @@ def explain(event: Event, deliveries: Iterable[DeliveryRecord], config: Config) 
     return found
 
 
-def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any]) -> Explanation:
+def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any], hand: ByHand) -> Explanation:
     """Why `sink` has no delivery of the event itself."""
     if "muted" in data:
-        reason, until = data["muted"]["reason"] or "no reason was given", data["muted"]["until"]
-        return Explanation(
-            sink.name, "muted", f"{reason}, until {for_people(parse_rfc3339(until))}" if until else reason
-        )
+        return Explanation(sink.name, "muted", _muted(data["muted"], hand))
     unmatched = why_not(sink, event.type, event.subject, labels_of(data))
     if unmatched is not None:
         return Explanation(sink.name, "not routed", f"by the current configuration, {unmatched}")
@@ -69,6 +70,17 @@ def _without_delivery(sink: SinkSettings, event: Event, data: Mapping[str, Any])
     else:
         hint = "its `replay_from` applies to the first start of `watcher run` with the sink"
     return Explanation(sink.name, "not there yet", f"the sink did not exist yet, or had another configuration; {hint}")
+
+
+def _muted(muted: Mapping[str, Any], hand: ByHand) -> str:
+    """Return why an event is muted, and if that mute was made by hand and is still kept, by whom."""
+    reason, until = muted["reason"] or "no reason was given", muted["until"]
+    if not until:
+        return reason
+    made = [each for each in hand.mutes if (each.reason, rfc3339(each.until)) == (reason, until)]
+    who = f"; by the mute {made[0].id} of {made[0].by}" if made else ""
+    early = f", which {made[0].ended_by} ended at {for_people(made[0].ends)}" if made and made[0].ended_at else ""
+    return f"{reason}, until {for_people(parse_rfc3339(until))}{who}{early}"
 
 
 def _rule(sink: SinkSettings | None, event: Event, data: Mapping[str, Any]) -> str:

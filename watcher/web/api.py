@@ -174,7 +174,7 @@ class Api:
         found = await self._gate.run(lambda: reader.deliveries(wanted))
         # The same change may have been recorded twice, after a state that was lost.
         deliveries = [delivery for delivery in found if delivery.event == event]
-        return views.explained(number, event, deliveries, self._daemon.config)
+        return views.explained(number, event, deliveries, self._daemon.config, self._daemon.by_hand)
 
     async def _badge(self, target: Target) -> Response:
         records = await self._peers.records()

@@ -178,7 +178,9 @@ def _attempt_fields(status: str, revision: Revision | None) -> dict[str, Any]:
     return {"sha": revision.get("sha") or None, "commit_url": links(revision)[1], "status": status}
 
 
-def explained(number: int, event: Event, deliveries: Sequence[DeliveryRecord], config: Config) -> dict[str, Any]:
+def explained(
+    number: int, event: Event, deliveries: Sequence[DeliveryRecord], config: Config, hand: ByHand = NOTHING_BY_HAND
+) -> dict[str, Any]:
     """A recorded event and what became of it at each sink; `deliveries`: those of this event."""
     return {
         "number": number,
@@ -191,7 +193,7 @@ def explained(number: int, event: Event, deliveries: Sequence[DeliveryRecord], c
                 "tries": each.delivery.tries if each.delivery else 0,
                 "reminder": each.delivery.reminder if each.delivery else 0,
             }
-            for each in explain(event, deliveries, config)
+            for each in explain(event, deliveries, config, hand)
         ],
     }
 
