@@ -167,12 +167,13 @@ async def _live_and_die(site: Site, witness: ReachWitness, chance: Random, kills
 
 
 async def _killed(child: Child, witness: ReachWitness, chance: Random) -> None:
-    """Kill it after some calls, mostly just after it was shown something new: while it commits, or delivers."""
+    """Kill it after some calls, mostly after something new or a page of a listing: while it commits, or delivers."""
     calls, seen = chance.randint(1, 120), witness.seen[child.key]
     await until(lambda: seen.calls >= calls or not child.running, f"{calls} calls")
-    if chance.random() < 0.7:
-        news = seen.news
-        await until(lambda: seen.news > news or witness.over or not child.running, "something new")
+    (aim,) = chance.choices(("news", "pages", "calls"), (4, 4, 2))
+    if aim != "calls":
+        before = getattr(seen, aim)
+        await until(lambda: getattr(seen, aim) > before or witness.over or not child.running, f"more {aim}")
         await asyncio.sleep(chance.uniform(0, 0.03))
     assert child.running, child.said()
     child.process.kill()

@@ -83,6 +83,8 @@ class Seen:
         """How many messages it deleted."""
         self.news = 0
         """How often it was shown another status of a target than before."""
+        self.pages = 0
+        """How many pages of listings it was shown: after the last of a listing, this is recorded."""
         self.last = 0.0
         """The moment of its last call."""
         self._before: dict[str, str] = {}
@@ -99,6 +101,7 @@ class Seen:
 
         The repositories have several pages, which follow each other.
         """
+        self.pages += 1
         begins = call.operation != PAGES_OF_STACKS
         if call.operation == STACKS:
             begins = self._before.get(call.region) != STACKS
