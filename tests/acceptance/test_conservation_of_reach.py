@@ -130,7 +130,11 @@ async def conserve_in_a_table(
 
             await asyncio.gather(*map(live, fleet.posts))
             last = [post.child for post in fleet.posts if post.child]
-            await until(lambda: witness.seen_at_the_end(last, QUEUE, times=4), "everything seen at its end")
+            await until(
+                lambda: witness.seen_at_the_end(last, QUEUE, times=4),
+                "everything seen at its end",
+                progress=lambda: witness.so_far,
+            )
             for child in last:
                 assert await child.stopped() == 0, child.said()
             runs = [child for post in fleet.posts for child in post.site.children]
@@ -161,6 +165,7 @@ async def _live_and_die(site: Site, witness: ReachWitness, chance: Random, kills
     await until(
         lambda: witness.seen_at_the_end([last], site.name, times=2) or not last.running,
         lambda: f"everything seen at its end; {last.said()}",
+        progress=lambda: witness.so_far,
     )
     assert await last.stopped() == 0
     assert site.undelivered() == 0

@@ -138,6 +138,11 @@ class ReachWitness:
     def over(self) -> bool:
         return self.world.now() > self.end
 
+    @property
+    def so_far(self) -> float:
+        """The moment of the world, until it is over: on a slow machine that takes long."""
+        return min(self.world.now(), self.end)
+
     def existed(self, id_: str, begin: float, end: float) -> bool | None:
         """Whether a target was listed from one moment to the other; None: for a part of that time."""
         subject, _ = self.subjects[id_]
