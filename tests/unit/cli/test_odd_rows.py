@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.conftest import NOW, entry, later, refused
+from tests.contract.conftest import NOW, after, entry, later, refused
 from watcher.cli import main
+from watcher.core.attempts import SeenAttempt
+from watcher.core.by_hand import Acknowledgement, HandMute
 from watcher.core.config_copies import ConfigCopy
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.ports import Entry
 from watcher.core.state import Known, Record
+from watcher.stores.sqlite import by_hand, history
 from watcher.stores.sqlite.config_copies import SqliteConfigCopies
 from watcher.stores.sqlite.migrations import TABLES
 from watcher.stores.sqlite.store import SqliteStore
@@ -46,6 +50,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         await SqliteConfigCopies(path).keep(ConfigCopy("us-east-1 ssm:x", "stacks: [{name: network}]", NOW))
 
     asyncio.run(fill())
+    with closing(sqlite3.connect(path)) as connection:
+        by_hand.write_mute(connection, HandMute("a", ("*",), (), NOW, after(60), "a reason", "somebody"))
+        by_hand.write_acknowledgements(connection, [Acknowledgement("b", SUBJECT, NOW, NOW, "somebody")])
+        attempt, incident = SeenAttempt(NOW, "FAILED"), IncidentRow(SUBJECT, "b", NOW, after(60))
+        history.write(connection, [AttemptRow(SUBJECT, attempt), incident])
+        connection.commit()
     return path.read_bytes()
 
 
