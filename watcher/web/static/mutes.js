@@ -8,7 +8,7 @@ import { hour, watch } from "./time.js?v=HASH";
 export function tagsOf({ muted, incident }) {
   const found = incident?.acknowledged;
   const tags = [
-    muted && [muted.until ? `muted until ${hour(Date.parse(muted.until))}` : "muted", byAndWhy(muted.by, muted.reason)],
+    muted && [muted.until ? `muted until ${hour(Date.parse(muted.until)).replace(/:\d\d UTC/, " UTC")}` : "muted", byAndWhy(muted.by, muted.reason)],
     found && [`acknowledged by ${found.by}`, found.note],
   ];
   return tags.filter(Boolean).map(([word, title]) => el("span", { class: "tag", title }, isolated(word)));

@@ -103,7 +103,7 @@ function paint({ node, parts }, row) {
   parts.problems.parentNode.hidden = !row.incident;
   parts.since.hidden = Boolean(row.incident);
   setText(parts.title, row.title);
-  parts.where.replaceChildren(isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`, ...tagsOf(row));
+  parts.where.replaceChildren(...tagsOf(row), isolated(row.account), " · ", isolated(row.region), ` · ${row.kind}`);
   parts.commits.replaceChildren(...commitsOf(row));
   const branch = row.branch ? [" @ ", isolated(row.branch)] : [];
   parts.repository.replaceChildren(...(row.repository ? [isolated(row.repository), ...branch] : []));
