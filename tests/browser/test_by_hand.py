@@ -71,7 +71,7 @@ async def test_a_problem_is_acknowledged_muted_and_the_mute_ended_with_a_token_t
     await mute.get_by_role("button", name=re.compile("End the mute")).click()
     await form.get_by_role("button", name="End the mute").click()
     await expect(page.locator("#mutes")).to_be_hidden(timeout=SOON)
-    await expect(page.locator("#table tbody tr").first).not_to_contain_text("muted until")
+    await expect(page.locator("#table tbody tr").first).not_to_contain_text("muted until", timeout=SOON)
     assert await page.evaluate("localStorage.length + document.cookie.length") == 0
 
 

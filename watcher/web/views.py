@@ -224,6 +224,7 @@ def status_view(
         },
         "counts": dict(counts),
         "targets": len(config.targets),
+        "writable": config.http is not None and config.http.write_token is not None,
     }
 
 

@@ -26,7 +26,7 @@ const byId = (id) => document.getElementById(id);
 
 const headline = new Headline();
 const overview = new Overview(headline);
-const forms = new Forms(() => refreshIn(0));
+const forms = new Forms(() => refreshIn(OVERVIEW_AGE_MS)); // until then the response may be older than the change
 const targetPage = new TargetPage(byId("target"));
 const events = new Events();
 let opened = null; // the id of the target whose page is shown
@@ -151,7 +151,7 @@ async function showStatus() {
     : `The configuration read at ${hour(Date.parse(tried))} is invalid; the previous one stays in effect`;
   notice("faults", faults.length ? refused : null, faults, Date.parse(tried));
   notice("restart", keys.length ? "New values of these keys take effect at the next start" : null, keys);
-  forms.writable = Boolean(status.writable);
+  forms.writable = status.writable;
   headline.allow(forms.writable);
   overview.configured(place);
   title();

@@ -42,6 +42,8 @@ export const inZones = (milliseconds) =>
 
 const OLD = 12; // seconds that the data may be old
 
+const due = (age) => (age < -0.5 ? `in ${span(-age)}` : age < OLD ? "now" : `${span(age)} overdue`);
+
 const PHRASES = {
   ago: (age) => ago(age),
   answered: (age) => ago(age),
@@ -49,7 +51,8 @@ const PHRASES = {
   since: (age) => `for ${span(Math.max(1, age))}`,
   incident: (age) => `open for ${span(Math.max(1, age))}`,
   until: (age) => `for ${span(Math.max(1, -age))} more`,
-  next: (age) => (age < -0.5 ? `next in ${span(-age)}` : age < OLD ? "next now" : `${span(age)} overdue`),
+  due,
+  next: (age) => (age < OLD ? `next ${due(age)}` : due(age)),
   at: (_, then) => hour(then),
 };
 
