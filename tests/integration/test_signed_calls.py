@@ -43,7 +43,7 @@ REGION = "us-east-1"
 OPERATION = "GetResourceSyncStatus"
 STACK = a_stack()
 either_way = pytest.mark.usefixtures("way")
-OWN = ("Authorization", "X-Amz-Date", "amz-sdk-invocation-id")
+OWN = ("authorization", "x-amz-date", "amz-sdk-invocation-id")
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ async def aws() -> AsyncIterator[Receiver]:
 
 def constant(request: Received) -> dict[str, str]:
     """The headers that do not depend on the moment."""
-    return {name: value for name, value in request.headers.items() if name not in OWN}
+    return {name.lower(): value for name, value in request.headers.items() if name.lower() not in OWN}
 
 
 async def test_a_signed_request_is_what_botocore_sends(aws: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +168,8 @@ async def test_refused_credentials_are_replaced_after_the_error(aws: Receiver) -
         Reply(503, {}, b"<html>"),
         Reply(302, {"Location": "http://127.0.0.1:1/"}, b""),
         Reply(cut=Cut.AFTER),
+        Reply(raw=lambda: iter([b"HTTP/1.1 abc\r\n\r\n"])),
+        Reply(raw=lambda: iter([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"])),
         Reply(200, {"Content-Encoding": "gzip"}, gzip.compress(b"{}")),
         Reply(200, {}, b"x" * 2 * 1024 * 1024),
     ],

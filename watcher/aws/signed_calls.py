@@ -18,6 +18,7 @@ from uuid import uuid4
 import structlog
 from botocore import xform_name
 from botocore.exceptions import ClientError
+from yarl import URL
 
 from watcher.aws.responses import ResponseParserFactory
 from watcher.aws.sigv4 import ALGORITHM, Keys, Scope, Signer, canonical_request
@@ -30,26 +31,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("watcher.aws")
 
-DATE, TOKEN, INVOCATION = "X-Amz-Date", "X-Amz-Security-Token", "amz-sdk-invocation-id"
-OWN = {name.lower() for name in (DATE, TOKEN, INVOCATION, "Authorization", "Content-Length")}
-"""Headers that each request has for itself, by their names in lower case."""
+DATE, TOKEN, INVOCATION = "x-amz-date", "x-amz-security-token", "amz-sdk-invocation-id"
+OWN = (DATE, TOKEN, INVOCATION, "authorization", "content-length")
+"""Headers that each request has for itself. All names of headers are in lower case here."""
 
 
 class UnusualError(Exception):
     """The requests of an operation cannot be made from its first one; the text says why."""
-
-
-class SignedRequest:
-    """A request that is ready to be sent: what aiobotocore's HTTP session reads of one."""
-
-    __slots__ = ("body", "headers", "stream_output", "url")
-    method = "POST"
-
-    def __init__(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
-        self.url = url
-        self.headers = headers
-        self.body = body
-        self.stream_output = False
 
 
 class RequestTemplate:
@@ -62,20 +50,19 @@ class RequestTemplate:
             UnusualError: a request that is made from it might differ from botocore's.
         """
         _refuse_unusual(model)
-        headers = {name: _text(value) for name, value in sent.headers.items()}
-        lower, authorization = {name.lower(): value for name, value in headers.items()}, _signature_of(sent)
+        headers = {name.lower(): _text(value) for name, value in sent.headers.items()}
+        authorization = headers.get("authorization", "")
         if not authorization.startswith(f"{ALGORITHM} Credential="):
             raise UnusualError("its signature is not of version 4")
-        if sent.method != SignedRequest.method or _body(json.loads(sent.body)) != sent.body:
+        if sent.method != "POST" or _body(json.loads(sent.body)) != sent.body:
             raise UnusualError("it is not sent as JSON by POST")
         credential, signed, _ = authorization.split(", ")
         _, _, region, service, _ = credential.rsplit("/", 4)
-        self._url = sent.url
-        self._headers = {name: value for name, value in headers.items() if name.lower() not in OWN}
-        self._own = [name for name in (DATE, TOKEN, INVOCATION) if name.lower() in lower]
+        self.url = URL(sent.url, encoded=True)
+        self._headers = {name: value for name, value in headers.items() if name not in OWN}
+        self._own = [name for name in (DATE, TOKEN, INVOCATION) if name in headers]
         names = signed.removeprefix("SignedHeaders=").split(";")
-        constant = {**lower, "host": urlsplit(sent.url).netloc}
-        self._signed = {name: "" if name in OWN else constant.get(name, "") for name in names}
+        self._signed = {name: headers.get(name, urlsplit(sent.url).netloc) for name in names}  # not sent: `host`
         self._signer = Signer(Scope(region, service))
         if self._authorization({name: headers[name] for name in self._own}, sent.body, keys) != authorization:
             raise UnusualError("its signature has another form")
@@ -86,20 +73,18 @@ class RequestTemplate:
             isinstance(value, (str, int)) for value in parameters.values()
         )
 
-    def request(self, parameters: Mapping[str, Any], keys: Keys) -> SignedRequest:
-        """Return the signed request for these parameters, dated now."""
+    def request(self, parameters: Mapping[str, Any], keys: Keys) -> tuple[dict[str, str], bytes]:
+        """Return the headers and the body of the request for these parameters, dated now and signed."""
         body, own = _body(parameters), {DATE: time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}
         if keys.token is not None:
             own[TOKEN] = keys.token
         if INVOCATION in self._own:
             own[INVOCATION] = str(uuid4())
-        authorization = self._authorization(own, body, keys)
-        return SignedRequest(self._url, {**self._headers, **own, "Authorization": authorization}, body)
+        return {**self._headers, **own, "authorization": self._authorization(own, body, keys)}, body
 
     def _authorization(self, own: Mapping[str, str], body: bytes, keys: Keys) -> str:
-        signed = self._signed | {name.lower(): value for name, value in own.items() if name.lower() in self._signed}
-        request = canonical_request(SignedRequest.method, urlsplit(self._url).path, signed, body)
-        return self._signer.authorization(keys, own[DATE], signed, request)
+        signed = {name: own.get(name, value) for name, value in self._signed.items()}
+        return self._signer.authorization(keys, own[DATE], signed, canonical_request("POST", "/", signed, body))
 
 
 class SignedCalls:
@@ -110,7 +95,7 @@ class SignedCalls:
         self._api = api
         self._model = api.meta.service_model
         self._http = api._endpoint.http_session  # noqa: SLF001  botocore has no public name for a client's connections
-        self._errors = ResponseParserFactory().create_parser("json")
+        self._responses = ResponseParserFactory().create_parser("json")
         self._templates: dict[str, RequestTemplate | None] = {}
         self._remembered: Keys | None = None
         self._observed = type(type(api)._make_api_call) is not FunctionType  # noqa: SLF001  what tracing wraps
@@ -125,15 +110,14 @@ class SignedCalls:
         """
         template = self._templates.get(operation)
         if template is not None and template.fits(parameters, keys := await self._keys()):
-            return await self._send(operation, template.request(parameters, keys))
+            headers, body = template.request(parameters, keys)
+            return await self._answer(operation, await self._http.post(template.url, headers, body))
         answer: dict[str, Any] = await getattr(self._api, xform_name(operation))(**parameters)
         return answer
 
-    async def _send(self, operation: str, request: SignedRequest) -> dict[str, Any]:
-        response = await self._http.send(request)
-        answer = {"headers": response.headers, "status_code": response.status_code, "body": await response.content}
-        parsed: dict[str, Any] = await self._errors.parse(answer, None)
-        if response.status_code >= 300:
+    async def _answer(self, operation: str, response: dict[str, Any]) -> dict[str, Any]:
+        parsed: dict[str, Any] = await self._responses.parse(response, None)
+        if response["status_code"] >= 300:
             raise ClientError(parsed, operation)
         return parsed
 
@@ -149,7 +133,11 @@ class SignedCalls:
     async def _before_send(self, request: Any, event_name: str, **_: Any) -> None:
         """Learn from the first request of an operation; botocore calls this before it sends one."""
         keys, operation = await self._keys(), event_name.rpartition(".")[2]
-        if self._observed or operation in self._templates or f"={keys.access_key}/" not in _signature_of(request):
+        if (
+            self._observed
+            or operation in self._templates
+            or f"={keys.access_key}/" not in _text(request.headers.get("Authorization", ""))
+        ):
             return  # the last: the credentials were replaced after this request was signed
         try:
             self._templates[operation] = RequestTemplate(self._model.operation_model(operation), request, keys)
@@ -173,10 +161,6 @@ def _refuse_unusual(model: Any) -> None:
 
 def _body(parameters: Mapping[str, Any]) -> bytes:
     return json.dumps(parameters).encode()
-
-
-def _signature_of(request: Any) -> str:
-    return _text(request.headers.get("Authorization", ""))
 
 
 def _text(value: str | bytes) -> str:
