@@ -1,7 +1,7 @@
 // What a person can do about a target or an endpoint: open AWS's console, copy a command, mute it, acknowledge its
 // incident. Buttons carry what they are for in `data-do`; one listener serves them all.
 
-import { el, icon, isolated, setText } from "./dom.js?v=HASH";
+import { el, isolated, setText } from "./dom.js?v=HASH";
 
 const byId = (id) => document.getElementById(id);
 const TOAST_MS = 6_000;
@@ -29,9 +29,9 @@ export function actButtons(row) {
   const command = { "data-do": "copy", "data-text": eventsOf(row.id), type: "button" };
   const menu = { "data-do": "menu", "data-id": row.id, type: "button", "aria-haspopup": "true" };
   return [
-    row.console_url && el("a", named("AWS console", "AWS console of", outward(row.console_url)), icon("open")),
-    el("button", named("Copy the command that shows its events", "Copy the command that shows the events of", command), icon("copy")),
-    el("button", named("More", "More about", menu), icon("more")),
+    row.console_url && el("a", named("AWS console", "AWS console of", outward(row.console_url)), "\u2197\ufe0e"),
+    el("button", named("Copy the command that shows its events", "Copy the command that shows the events of", command), ">_"),
+    el("button", named("More", "More about", menu), "\u22ef"),
   ].filter(Boolean);
 }
 

@@ -26,9 +26,6 @@ export function shape(standing) {
   return svg;
 }
 
-/** The icon of something that can be done. Its name stands beside it, or is the label of its button. */
-export const icon = shape;
-
 /** Icon and name of a status. */
 export const mark = (standing, word) =>
   el("span", { class: "standing", "data-standing": standing }, shape(standing), el("span", { class: "word" }, word));

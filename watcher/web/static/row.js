@@ -66,8 +66,8 @@ function partsOf(node) {
     trouble: answered.querySelector(".trouble"),
     next: answered.querySelector("[data-is=next]"),
     act,
-    labels: note.firstElementChild,
-    cause: note.lastElementChild,
+    cause: note.firstElementChild,
+    labels: note.lastElementChild,
   };
 }
 
@@ -109,7 +109,7 @@ function paint({ node, parts }, row) {
   parts.repository.replaceChildren(...(row.repository ? [isolated(row.repository), ...branch] : []));
   parts.repository.title = parts.repository.textContent;
   setText(parts.trouble, row.poll_failures ? `${plural(row.poll_failures, "poll")} failed` : "");
-  parts.labels.replaceChildren(...Object.entries(row.labels).map(([name, value]) => isolated(`${name}=${value}`)));
+  parts.labels.replaceChildren(...Object.entries(row.labels).flatMap(([name, value]) => [isolated(`${name}=${value}`), " "]));
   setText(parts.cause, noteOf(row));
   parts.cause.title = parts.cause.textContent;
 }

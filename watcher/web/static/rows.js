@@ -8,7 +8,7 @@ import { Section, sectionsOf } from "./sections.js?v=HASH";
 import { inView, onEnter, watch } from "./time.js?v=HASH";
 import { RANK, urgent } from "./words.js?v=HASH";
 
-const CHUNK = 12, SLICE = 6; // rows; milliseconds
+const CHUNK = 8, SLICE = 6; // rows; milliseconds
 
 const inOrder = (a, b) => urgent(b) - urgent(a) || RANK[a.standing] - RANK[b.standing] || (a.id < b.id ? -1 : Number(a.id > b.id));
 
