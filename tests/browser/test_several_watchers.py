@@ -63,7 +63,7 @@ def shared_out(*daemons: Daemon) -> bool:
 def places(page: Page, row: str) -> tuple[Any, Any]:
     """Two texts of a target's row: when it was answered, and when it is polled next."""
     found = page.locator(f"#table tbody tr[data-id='{row}']")
-    return found.locator(".c-answered"), found.locator(".c-next")
+    return found.locator("[data-is=answered]"), found.locator("[data-is=next]")
 
 
 @THEMES
