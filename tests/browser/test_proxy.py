@@ -90,7 +90,7 @@ async def test_the_page_works_below_a_path(daemon: Daemon, proxied: str, page: P
     await expect(page.locator("#event-list li").first).to_contain_text("No template", timeout=30_000)
 
     await page.get_by_role("searchbox", name="Text").fill("stack-2")
-    await page.get_by_role("table").get_by_role("link", name="stack-2").click()
+    await page.get_by_role("table").get_by_role("link", name="stack-2", exact=True).click()
     await expect(page.get_by_role("heading", level=1, name="stack-2")).to_be_visible()
     assert page.url == f"{proxied}targets/{broken.id}"
     assert await page.get_by_role("img", name="Badge of this target").evaluate("(badge) => badge.naturalWidth > 0")
@@ -110,7 +110,7 @@ async def test_the_page_works_below_a_path(daemon: Daemon, proxied: str, page: P
 
 async def test_a_target_is_found_though_nginx_encodes_the_parts_of_its_id_anew(proxied: str, page: Page) -> None:
     await page.goto(proxied)
-    await page.get_by_role("table").get_by_role("link", name="odd").click()
+    await page.get_by_role("table").get_by_role("link", name="odd", exact=True).click()
     await expect(page.locator("code.id")).to_have_text(ODD.id)
     await page.reload()
     await expect(page.locator("code.id")).to_have_text(ODD.id)
