@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.acceptance.conftest import NETWORK
 from tests.support.simulator import attempt
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from watcher.core.model import FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
+    from tests.support.emulators import Emulator
     from tests.support.installed_command import Child, Site
     from tests.support.simulator import Simulator
 
@@ -83,6 +86,44 @@ async def test_what_people_set_by_hand_survives_every_kill_and_holds_until_it_is
     code, _, error = await site.run("ack", failure["id"])
     assert (code, "belongs to no open incident" in error) == (64, True)
     assert await fourth.stopped() == 0
+
+
+@pytest.mark.soak
+async def test_two_daemons_of_a_table_follow_and_send_what_a_mute_held_back_once(
+    site: Site, simulator: Simulator, ministack: Emulator
+) -> None:
+    """Each daemon is killed in turn; whichever polls the target knows of the mute and of the acknowledgement."""
+    table = f"dynamodb://{ministack.name()}?region=us-east-1&endpoint_url={ministack.url}&term=3s"
+    site.configure((NETWORK,), "sinks: [{name: out, type: stdout}]", "http: off", f"state: {table}")
+    site.environment["AWS_ACCESS_KEY_ID"] = "test"
+    await said(site, "state", "init")
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    runs = [site.start(), site.start()]
+    await until(lambda: any(run.logged("sync.changed") for run in runs), runs[0].said)
+    mute = (await said(site, "mute", "*/stack/*", "--for", "1h", "--reason", "plan", "--by", "ada")).strip()
+    made = time.monotonic()
+    await until(lambda: all(run.logged("mute.created") for run in runs), runs[0].said)
+    assert time.monotonic() - made < 5
+
+    async def recorded() -> int:
+        """How many failures are recorded."""
+        return (await said(site, "events", "--json", "--type", "sync.failed")).count("\n")
+
+    for number in (1, 2):
+        simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 60 * number))
+        async with asyncio.timeout(PATIENCE):
+            while await recorded() < number:
+                pass
+        killed(runs[-number])
+        runs.append(site.start())
+    await said(site, "unmute", mute)
+    await until(lambda: "watcher.sync.failed" in types(*runs), runs[-1].said)
+    await said(site, "ack", "*/stack/*", "--by", "ada")
+    await until(lambda: any(run.logged("incident.acknowledged") for run in runs[2:]), runs[-1].said)
+    killed(runs[2])
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 300))
+    await until(lambda: types(*runs).count("watcher.sync.succeeded") == 2, runs[-1].said)
+    assert types(*runs).count("watcher.sync.failed") == 1
 
 
 async def test_wrong_usage_says_what_to_write(site: Site) -> None:
