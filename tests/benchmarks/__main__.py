@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.benchmarks import (
+    bill,
     cpu,
     delivery,
     detection,
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "http": web,
     "reload": reloading,
     "dynamodb": dynamodb,
+    "bill": bill,
 }
 LIBRARIES = ("aiobotocore", "botocore", "boto3", "aiohttp", "asyncio-throttle", "tenacity")
 

@@ -49,11 +49,11 @@ def bench(*, quick: bool) -> str:
     ):
         url = server.reply()
         ways = {
-            "listed, each stack polled": ("\n".join(_listed(size, regions)), 0),
+            "listed, each stack polled": ("\n".join(listed(size, regions)), 0),
             "discovered, by repository": ("discover: [{kind: stack}]", stacks),
         }
         for name, (lines, found) in ways.items():
-            text = f"state: 'sqlite:///{folder}/{found}.db'\nhttp: off\n{_account(regions, url)}\n{lines}\n"
+            text = f"state: 'sqlite:///{folder}/{found}.db'\nhttp: off\n{account(regions, url)}\n{lines}\n"
             turn = once("daemon", {"yaml": text, "found": found, "seconds": seconds})
             rows.append([name, *_row(turn, server.ask("operations"))])
     return (
@@ -76,11 +76,11 @@ def bench(*, quick: bool) -> str:
     )
 
 
-def _account(regions: Sequence[str], url: str) -> str:
+def account(regions: Sequence[str], url: str) -> str:
     return f"accounts: [{{name: default, regions: [{', '.join(regions)}], endpoint_url: '{url}'}}]"
 
 
-def _listed(size: Size, regions: Sequence[str]) -> list[str]:
+def listed(size: Size, regions: Sequence[str]) -> list[str]:
     """The lines of a configuration that lists all stacks."""
     scenario = linked(size.repositories, size.stacks, regions)
     stacks = [subject for subject, _ in scenario.timelines if subject.repository and subject.kind.name == "stack"]

@@ -6,7 +6,7 @@ import json
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.benchmarks.children import Child, once
 from tests.benchmarks.figures import markdown, percentile, ratio, spread
@@ -44,7 +44,7 @@ def bench(*, quick: bool) -> str:
     with tempfile.TemporaryDirectory() as folder, _emulator(Path(folder)) as url:
         return "\n\n".join(
             [
-                _month(url, Path(folder), quick=quick),
+                _month(_units(url, Path(folder), quick=quick)),
                 _commits(url, Path(folder), quick=quick),
                 _takeover(url, quick=quick),
             ]
@@ -59,7 +59,35 @@ def _emulator(folder: Path) -> Iterator[str]:
         yield emulator.url
 
 
-def _month(url: str, folder: Path, *, quick: bool) -> str:
+class Units(NamedTuple):
+    """Capacity units, read and written each."""
+
+    idle: tuple[float, float]
+    """Of one daemon without events, in a second."""
+    second: tuple[float, float]
+    """What two daemons without events take, in a second."""
+    event: tuple[float, float]
+    """Of one event, until it is delivered to one sink."""
+    end: tuple[float, float]
+    """Of one event that expires."""
+    size: float
+    """Bytes that an event takes until then."""
+    seconds: float
+    """How long was measured."""
+
+
+def dollars(units: Units, daily: float) -> float:
+    """What one daemon and so many events a day cost a month, with their storage."""
+    return _dollars([each * MONTH for each in units.idle]) + _dollars(_events(units, daily)) + _storage(units, daily)[1]
+
+
+def measured(*, quick: bool) -> Units:
+    """The units that a table takes, of one daemon and of two without events, and of one with many events."""
+    with tempfile.TemporaryDirectory() as folder, _emulator(Path(folder)) as url:
+        return _units(url, Path(folder), quick=quick)
+
+
+def _units(url: str, folder: Path, *, quick: bool) -> Units:
     """Three tables at once: of one daemon and of two without events, and of one with many events."""
     seconds, interval = (10.0, 10.0) if quick else (120.0, 60.0)
     with ExitStack() as stack:
@@ -84,36 +112,48 @@ def _month(url: str, folder: Path, *, quick: bool) -> str:
         alone, both, many = one.reply(), [child.reply() for child in pair], changes.reply()
     _refuse_writes_of_polls([alone, *both])
     idle = _rate(alone["units"], alone["wall"])
-    two = tuple(sum(each) for each in zip(*(_rate(part["units"], part["wall"]) for part in both), strict=True))
-    spent = _rate(many["units"], many["wall"])
-    event = tuple((now - rest) * many["wall"] / many["events"] for now, rest in zip(spent, idle, strict=True))
-    end = tuple(units / many["pruned"] for units in _rate(many["pruning"], 1.0))
-    size = many["bytes"] / many["pruned"]
-    return _month_table(idle, two, event, end, size, seconds)
+    first, other = (_rate(part["units"], part["wall"]) for part in both)
+    spent, ended = _rate(many["units"], many["wall"]), _rate(many["pruning"], 1.0)
+    return Units(
+        idle,
+        (first[0] + other[0], first[1] + other[1]),
+        ((spent[0] - idle[0]) * many["wall"] / many["events"], (spent[1] - idle[1]) * many["wall"] / many["events"]),
+        (ended[0] / many["pruned"], ended[1] / many["pruned"]),
+        many["bytes"] / many["pruned"],
+        seconds,
+    )
 
 
-def _month_table(
-    idle: Sequence[float], two: Sequence[float], event: Sequence[float], end: Sequence[float], size: float,
-    seconds: float,
-) -> str:  # fmt: skip
-    month = [each * MONTH for each in idle]
-    second = [each * MONTH - rest for each, rest in zip(two, month, strict=True)]
-    events = [(each + gone) * DAILY * DAYS for each, gone in zip(event, end, strict=True)]
-    gigabytes = size * DAILY * RETENTION / 1e9
-    storage = gigabytes * (KEPT + RECOVERY)
+def _events(units: Units, daily: float) -> list[float]:
+    """The units of so many events a day, in a month."""
+    return [(each + gone) * daily * DAYS for each, gone in zip(units.event, units.end, strict=True)]
+
+
+def _storage(units: Units, daily: float) -> tuple[float, float]:
+    """The gigabytes of so many events a day, and the dollars a month."""
+    gigabytes = units.size * daily * RETENTION / 1e9
+    return gigabytes, gigabytes * (KEPT + RECOVERY)
+
+
+def _month(units: Units) -> str:
+    month = [each * MONTH for each in units.idle]
+    second = [each * MONTH - rest for each, rest in zip(units.second, month, strict=True)]
+    events, (gigabytes, storage) = _events(units, DAILY), _storage(units, DAILY)
+    event, end, size = units.event, units.end, units.size
     rows = [
         [f"{TARGETS:,} targets polled once a minute, nothing changes", "0", "0", "0.00"],
         _row("one daemon: heartbeats, reads of leases and of pending deliveries, metrics", month),
         _row(f"{DAILY:,} events a day to one sink, from the change until they expire after {RETENTION} days", events),
         [f"{gigabytes:.2f} GB stored, and its point-in-time recovery", "", "", f"{storage:.2f}"],
-        ["**one daemon, in all**", "", "", f"**{_dollars(month) + _dollars(events) + storage:.2f}**"],
+        ["**one daemon, in all**", "", "", f"**{dollars(units, DAILY):.2f}**"],
         _row("a second daemon that shares the targets", second),
     ]
     return (
         "**Cost of a month** of 730 hours. The capacity units are counted by AWS's rules from the daemon's requests "
-        f"and the responses to them, in {seconds:.0f} s of watching {TARGETS:,} targets in {len(REGIONS)} regions with "
-        "metrics for CloudWatch; the table is one of ministack, an emulator. Prices are us-east-1's on-demand list "
-        "prices since November 2024: $0.625 for a million units written, $0.125 for a million units read, $0.25 for a "
+        f"and the responses to them, in {units.seconds:.0f} s of watching {TARGETS:,} targets in {len(REGIONS)} "
+        "regions with metrics for CloudWatch; the table is one of ministack, an emulator. Prices are us-east-1's "
+        "on-demand list prices since November 2024: $0.625 for a million units written, $0.125 for a million units "
+        "read, $0.25 for a "
         f"GB, and $0.20 for a GB's recovery. An event takes {event[1]:.0f} units written and {event[0]:.1f} read until "
         f"it is delivered, and {end[1]:.0f} written and {end[0]:.0f} read when it expires; until then it takes "
         f"{size / 1000:.1f} KB.\n\n" + markdown(["", "units read", "units written", "$ a month"], rows)
