@@ -97,6 +97,9 @@ class SignedCalls:
         self._http = api._endpoint.http_session  # noqa: SLF001  botocore has no public name for a client's connections
         self._responses = ResponseParserFactory().create_parser("json")
         self._templates: dict[str, RequestTemplate | None] = {}
+        """By operation; None: botocore makes its requests."""
+        self._called: set[str] = set()
+        """The operations that `call` has made: others, which are called by `api` itself, need no template."""
         self._remembered: Keys | None = None
         self._observed = type(type(api)._make_api_call) is not FunctionType  # noqa: SLF001  what tracing wraps
         """Whether a program, such as OpenTelemetry's, observes the calls that botocore makes."""
@@ -112,6 +115,7 @@ class SignedCalls:
         if template is not None and template.fits(parameters, keys := await self._keys()):
             headers, body = template.request(parameters, keys)
             return await self._answer(operation, await self._http.post(template.url, headers, body))
+        self._called.add(operation)
         answer: dict[str, Any] = await getattr(self._api, xform_name(operation))(**parameters)
         return answer
 
@@ -135,6 +139,7 @@ class SignedCalls:
         keys, operation = await self._keys(), event_name.rpartition(".")[2]
         if (
             self._observed
+            or operation not in self._called
             or operation in self._templates
             or f"={keys.access_key}/" not in _text(request.headers.get("Authorization", ""))
         ):
