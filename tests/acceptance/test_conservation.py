@@ -128,6 +128,7 @@ CAUGHT = {
 }
 
 
+@pytest.mark.soak
 async def test_the_oracle_catches_every_broken_order_of_commits(places: Places) -> None:
     """The same crashes, on stores that do first what must come last."""
     works = (_crash_in_a_world_of_its_own(places, store, "between") for store in CAUGHT)

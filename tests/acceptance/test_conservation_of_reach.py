@@ -53,6 +53,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
 
 
+@pytest.mark.soak
 async def test_nothing_is_lost_of_what_is_discovered_when_the_daemon_is_killed(places: Places) -> None:
     """Two daemons with a state file each, five SIGKILLs each."""
     await conserve(places, seed=2026, seconds=12.0, kills=KILLS)

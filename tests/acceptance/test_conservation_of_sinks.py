@@ -230,6 +230,7 @@ async def run_to_the_end(places: Places, store: str) -> None:
 CAUGHT = {"settled before sent": "lost", "overtaking": "overtaken", "later is taken": "lost"}
 
 
+@pytest.mark.soak
 async def test_the_oracle_catches_every_broken_relay(places: Places) -> None:
     """It passes the store as it is, and none that settles too early or lets events overtake each other."""
     works = (run_to_the_end(places, store) for store in ("sound", *CAUGHT))
