@@ -7,11 +7,15 @@ from math import inf
 import structlog
 
 from watcher.core.ports import Clock, Delivery, Reader, ResendingSink, Sink
-from watcher.core.state import Record
+from watcher.core.state import Incident, Record
 from watcher.delivery.incident_history import last_problem
 from watcher.errors import SinkError, StoreError
 
 log = structlog.get_logger()
+
+Version = tuple[int, Incident]
+"""What the delivery to repeat depends on: the last event of a subject, and its incident, which changes without an event
+when a mute ends and a problem is sent."""
 
 LOOK_SECONDS = 5.0
 """The most seconds between two checks whether an alert must be sent again."""
@@ -24,8 +28,8 @@ class Resender:
         self._reader = reader
         self._clock = clock
         self._next: dict[str, float] = {}
-        self._last: dict[tuple[str, str], tuple[int, Delivery | None]] = {}
-        """By sink and subject: as of which event of the subject, and the delivery to repeat; None: none was for it."""
+        self._last: dict[tuple[str, str], tuple[Version, Delivery | None]] = {}
+        """By sink and subject: as of which version, and the delivery to repeat; None: none was for the sink."""
         self._busy: set[str] = set()
         self._failing: set[str] = set()
 
@@ -61,13 +65,14 @@ class Resender:
 
     async def _open(self, name: str, records: Mapping[str, Record]) -> list[Delivery]:
         """Return the delivery to repeat for each open incident whose problem a sink was sent."""
-        last: dict[tuple[str, str], tuple[int, Delivery | None]] = {}
+        last: dict[tuple[str, str], tuple[Version, Delivery | None]] = {}
         for subject, record in [*records.items()]:
             if (incident := record.incident) is None:
                 continue
-            sequence, delivery = self._last.get((name, subject), (0, None))
-            if sequence != record.sequence:
+            version = record.sequence, incident
+            known, delivery = self._last.get((name, subject), (None, None))
+            if known != version:
                 delivery = await last_problem(self._reader, name, subject, incident.id, incident.opened_at)
-            last[name, subject] = record.sequence, delivery
+            last[name, subject] = version, delivery
         self._last = {key: each for key, each in self._last.items() if key[0] != name} | last
         return [delivery for _, delivery in last.values() if delivery is not None]

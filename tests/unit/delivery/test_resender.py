@@ -65,6 +65,15 @@ class Kept:
         self.house.relay.wake()
         await asyncio.sleep(1)
 
+    async def release(self, number: int, sink: str, subject: str = "a/b/c") -> None:
+        """Send a problem of an open incident that a mute held back."""
+        before = self.records[subject]
+        assert before.incident
+        record = replace(before, incident=replace(before.incident, told=(sink,)))
+        released = [(an_event(number, subject).id, [sink])]
+        await self.house.store.commit([Entry(subject, record, released=released)], self.house.clock.now())
+        self.records[subject] = record
+
 
 @contextlib.asynccontextmanager
 async def resending(*sinks: Scripted) -> AsyncIterator[Kept]:
@@ -106,6 +115,18 @@ async def test_a_sink_gets_only_problems_that_were_for_it() -> None:
         await kept.record(4, "opened", "plain", subject="a/b/d")
         await asyncio.sleep(66)
     assert sink.ids() == [("2", "1")]
+
+
+@in_own_time
+async def test_a_problem_that_is_sent_when_its_mute_ends_is_repeated_from_then_on() -> None:
+    sink = Forgetful()
+    async with resending(sink) as kept:
+        await kept.record(1, "opened")
+        await asyncio.sleep(66)
+        assert sink.ids() == []
+        await kept.release(1, "x")
+        await asyncio.sleep(66)
+    assert sink.ids() == [("1", "1")]
 
 
 @in_own_time
