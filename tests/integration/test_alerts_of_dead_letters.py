@@ -12,10 +12,12 @@ from pydantic import SecretStr
 
 from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import Received, Receiver, Reply
-from tests.support.incidents import FAILED_EVENT, MENDED, Jsm, PagerDuty
+from tests.support.event_samples import NETWORK, attempt, sync
+from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED, Jsm, PagerDuty
 from tests.support.slack_workspace import Workspace, answer
 from tests.support.tasks import running
 from tests.support.waiting import until
+from watcher.core.model import SUCCEEDED
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
@@ -132,6 +134,20 @@ async def test_an_opening_that_is_requeued_after_the_end_opens_nothing(tmp_path:
         assert "refused" in await through.records(FAILED_EVENT, 1, refused=True)
         await through.records(MENDED, 2)
         assert not made.shows_open(made.service)
+        assert await through.requeues(FAILED_EVENT) == TOO_LATE
+        assert not made.shows_open(made.service)
+
+
+async def test_an_opening_that_is_requeued_long_after_the_end_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watcher.delivery.incident_history.MAX_EVENTS", 1)
+    made = vendor("pagerduty")
+    async with delivering(tmp_path / "state.db", made) as through:
+        assert "refused" in await through.records(FAILED_EVENT, 1, refused=True)
+        later = sync(attempt(SUCCEEDED, number=20), target=NETWORK, after=20)
+        for sequence, event in enumerate((FAILED_AGAIN, RETRIED, MENDED, later), start=2):
+            await through.records(event, sequence)
         assert await through.requeues(FAILED_EVENT) == TOO_LATE
         assert not made.shows_open(made.service)
 

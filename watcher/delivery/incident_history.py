@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from watcher.core.events import Event
-from watcher.core.incidents import State
-from watcher.core.model import Severity, parse_rfc3339, severity
+from watcher.core.incidents import BEGUN_BY, State
+from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Limits, Reader
 
 MAX_EVENTS = 100
@@ -43,20 +43,23 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
 async def end_was_sent(delivery: Delivery, limits: Limits, reader: Reader) -> bool:
     """Return whether a sink with `ends_last` accepted the end of a delivery's incident before the delivery itself.
 
-    That happens to a dead letter that an operator requeues.
+    That happens to a dead letter that an operator requeues, however many events there were since.
     """
     incident = _incident(delivery.event) if limits.ends_last else None
     if incident is None or incident["state"] == State.RESOLVED:
         return False
-    opened_at = parse_rfc3339(incident["opened_at"])
-    query = EventQuery(target=delivery.event.subject, since=opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
-    for number, event in await reader.events(query):
-        about = _incident(event)
-        if about is None or number <= delivery.number or about["id"] != incident["id"]:
-            continue
-        if about["state"] == State.RESOLVED:
-            sent = DeliveryQuery(states=[DeliveryState.SENT], sink=delivery.sink, event_id=event.id, limit=1)
-            return bool(await reader.deliveries(sent))
+    subject, last = delivery.event.subject, delivery.number
+    while found := await reader.events(
+        EventQuery(target=subject, after=last, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
+    ):
+        last = found[-1][0]
+        for _, event in found:
+            about = _incident(event)
+            if about is None or about["id"] != incident["id"]:
+                return False
+            if about["state"] == State.RESOLVED:
+                sent = DeliveryQuery(states=[DeliveryState.SENT], sink=delivery.sink, event_id=event.id, limit=1)
+                return bool(await reader.deliveries(sent))
     return False
 
 
@@ -66,9 +69,9 @@ async def last_problem(reader: Reader, sink: str, subject: str, incident: str, o
     A delivery that waits or became a dead letter counts, too, but not one that an operator dropped.
     """
     opening = await _opening(reader, subject, incident, opened_at)
-    query = EventQuery(target=subject, since=opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
+    query = EventQuery(subject, [*BEGUN_BY], opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
     for number, event in reversed(await reader.events(query)):
-        if severity(event.type) is not Severity.ERROR or (_incident(event) or {}).get("id") != incident:
+        if (_incident(event) or {}).get("id") != incident:
             continue
         if await reader.deliveries(DeliveryQuery(states=_NOT_DROPPED, sink=sink, event_id=event.id, limit=1)):
             return Delivery(number, sink, event, opening=opening)
