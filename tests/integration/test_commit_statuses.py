@@ -221,6 +221,7 @@ async def test_a_response_decides_what_becomes_of_the_event(response: Reply, ver
         (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "+90"}, "API rate limit exceeded", 80, 90),
         (429, {}, "too many", 60, 60),
         (403, {}, "You have exceeded a secondary rate limit", 60, 60),
+        (403, {}, '{\n  "message": "You have exceeded a secondary rate limit"\n}', 60, 60),
         (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "-90"}, "API rate limit exceeded", 0, 0),
     ],
 )

@@ -115,7 +115,7 @@ def judged(response: Response) -> tuple[Verdict, str]:
 
 
 def _limits(response: Response) -> bool:
-    return response.retry_after is not None or "rate limit" in response.text.lower()
+    return response.retry_after is not None or "rate limit" in response.body.lower()
 
 
 class CommitStatusSink:

@@ -46,7 +46,7 @@ class GitLabSink(CommitStatusSink):
         return {"PRIVATE-TOKEN": self._token}
 
     def judged(self, response: Response) -> tuple[Verdict, str]:
-        if response.status == 400 and ALREADY_SO in response.text:
+        if response.status == 400 and ALREADY_SO in response.body:
             return Verdict.TAKEN, f"it already has this status: {response}"
         return super().judged(response)
 
