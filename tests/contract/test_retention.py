@@ -11,9 +11,10 @@ import pytest
 from tests.contract.conftest import MOMENT, NOW, after, entry, event, given_up, later, numbers, only, refused, sent
 from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery, ReminderRequest
 from watcher.core.retry_policy import OVER, REMOVED
-from watcher.core.state import Record
+from watcher.core.state import Incident, Record
 
 if TYPE_CHECKING:
+    from watcher.core.events import Event
     from watcher.core.ports import DeliveryRecord, Store
 
 
@@ -251,6 +252,34 @@ async def test_a_released_event_is_not_pruned_while_it_waits(store: Store) -> No
     assert await store.prune(after(20), 9) == 0
     assert await deliver(store, 30) == [event(1).id]
     assert await store.prune(after(40), 9) == 1
+
+
+async def test_the_opening_and_the_last_problem_of_each_type_stay_while_their_incident_is_open(store: Store) -> None:
+    incident = Incident("i", NOW, ("failed", "stalled"))
+
+    def within(number: int, state: str, kind: str = "watcher.sync.failed", id_: str = "i") -> tuple[Event, list[str]]:
+        about = {"id": id_, "state": state, "opened_at": MOMENT, "problems": ["failed"], "duration_seconds": None}
+        return event(number, kind=kind, incident=about), ["x"]
+
+    events = [
+        within(1, "opened", id_="before"),
+        within(2, "resolved", "watcher.sync.succeeded", id_="before"),
+        within(3, "opened"),
+        within(4, "ongoing"),
+        within(5, "ongoing", "watcher.sync.stalled"),
+        within(6, "ongoing", "watcher.sync.in_progress"),
+        within(7, "ongoing"),
+    ]
+    await store.commit([Entry("a", Record(sequence=7, incident=incident), events), entry("b", 9)], NOW)
+    while await deliver(store, 0):
+        pass
+    while await store.prune(after(10), 2):
+        pass
+    assert [int(each.id, 16) for _, each in await store.events(EventQuery())] == [3, 5, 7]
+    await store.commit([Entry("a", Record(sequence=8), [within(8, "resolved", "watcher.sync.succeeded")])], after(20))
+    await deliver(store, 20)
+    assert await store.prune(after(30), 9) == 4
+    assert await store.events(EventQuery()) == []
 
 
 async def test_an_event_recorded_before_its_sink_was_added_gets_no_reminder(store: Store) -> None:

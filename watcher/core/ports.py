@@ -313,8 +313,9 @@ class Store(HistoryStore, Reader, HandWriter, Protocol):
     async def prune(self, before: datetime, limit: int) -> int:
         """Delete up to `limit` events that were recorded, and subjects that were forgotten `before`; return how many.
 
-        An event stays while a delivery of it waits, or ended later than `before`. Mutes that ended `before`, and
-        acknowledgements of then whose incident is over, are deleted as well.
+        An event stays while a delivery of it waits, or ended later than `before`. While an incident is open, the event
+        that opened it and its last problem event of each type stay. Mutes that ended `before`, and acknowledgements of
+        then whose incident is over, are deleted as well.
         """
 
     async def retry_now(self, sink: str, since: float = -inf) -> None:

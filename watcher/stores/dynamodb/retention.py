@@ -1,6 +1,7 @@
 """The recorded events: replayed to new sinks, released when a mute ends, repeated as reminders, and pruned."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain, islice
@@ -8,6 +9,7 @@ from math import inf
 
 from watcher.core import reminders
 from watcher.core.events import Event
+from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.ports import DeliveryState, Entry, ReminderRequest
 from watcher.core.retry_policy import OVER
 from watcher.stores.dynamodb import codec, forgotten, items
@@ -151,11 +153,29 @@ class Retention:
         )
         return [(item["reminder"], codec.ended_at(item)) for item in (*settled, *dead)]
 
+    async def _is_of_open_incident(self, key: EventKey, event: Item) -> bool:
+        """Return whether an event opened an open incident of its subject, or is its last problem event of a type."""
+        if event["type"] not in BEGUN_BY:
+            return False
+        state = await self._contents.record_of(await self._table.get(items.state(key.subject)))
+        incident = state[1].incident if state is not None else None
+        if incident is None:
+            return False
+        about = json.loads(await text_of(self._table, event))["data"].get("incident") or {}
+        if about.get("id") != incident.id:
+            return False
+        if about["state"] == State.OPENED:
+            return True
+        last = await self._last_event(key.subject, str(event["type"]))
+        return last is not None and codec.event_key(last) == key
+
     async def _prune(self, key: EventKey, before: float) -> bool:
         """Delete an old event with its ended deliveries unless it is still needed; returns whether it was deleted."""
         if self._ended.get(key, -inf) >= before:
             return False
         event = await self._table.get(key.body)
+        if event is not None and await self._is_of_open_incident(key, event):
+            return False
         waiting, dead, settled = await asyncio.gather(
             self._contents.undelivered_of("O", key.subject),
             self._contents.undelivered_of("D", key.subject),

@@ -4,12 +4,14 @@ The row of a lane points to its oldest delivery, the only one that may be tried.
 `next_try` in seconds since 1970; it is 0 if the lane may be tried at any time.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from watcher.core import reminders
 from watcher.core.events import Event
+from watcher.core.incidents import BEGUN_BY
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, OVER, OVERDUE, seconds_until
 from watcher.stores.sqlite import by_hand
@@ -202,7 +204,8 @@ def retry_now(connection: sqlite3.Connection, sink: str, since: float) -> int:
 def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
     """Delete up to `limit` subjects that were forgotten, and events that were recorded before a time; returns how many.
 
-    An event that a sink still needs stays. What people set by hand is deleted as well, and not counted.
+    An event that a sink still needs stays, and so do the opening of an open incident and its last problem of each type.
+    What people set by hand is deleted as well, and not counted.
     """
     by_hand.prune(connection, before)
     connection.execute(
@@ -218,8 +221,14 @@ def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
              SELECT number FROM event WHERE recorded < :before AND NOT EXISTS (
                SELECT 1 FROM delivery WHERE delivery.number = event.number
                AND (state = 'waiting' OR ended >= :before))
+             AND NOT (type IN (SELECT value FROM json_each(:problems)) AND EXISTS (
+               SELECT 1 FROM record WHERE record.subject = event.subject
+               AND json_extract(record.state, '$.incident.id') = json_extract(body, '$.data.incident.id')
+               AND (json_extract(body, '$.data.incident.state') = 'opened' OR NOT EXISTS (
+                 SELECT 1 FROM event AS later INDEXED BY event_subject
+                 WHERE later.subject = event.subject AND later.number > event.number AND later.type = event.type))))
              ORDER BY recorded LIMIT :limit)""",
-        {"before": before, "limit": limit - subjects},
+        {"before": before, "limit": limit - subjects, "problems": json.dumps([*BEGUN_BY])},
     ).rowcount
     return subjects + events
 
