@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -23,12 +24,14 @@ from watcher.cli.output.deliveries import (
     print_backlog_json,
 )
 from watcher.cli.output.events import EventPrinter, event_text
+from watcher.cli.output.report import print_csv
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
 from watcher.core.connections import ConnectionChange
 from watcher.core.diff import diff
 from watcher.core.events import Event, connection_event, outage_event, sync_event, trial_event
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
 from watcher.core.ports import DeliveryRecord, DeliveryState
+from watcher.core.report import GroupReport, Percentiles
 from watcher.core.settings import Config, Retry
 from watcher.core.state import Incident, Known, KnownConnection, Outage, Record
 from watcher.core.status import Status
@@ -472,3 +475,12 @@ def test_responses_of_sinks_are_shown_without_secrets_and_cannot_forge_a_line(
     assert SECRET not in shown.getvalue()
     assert all(line.isprintable() for line in shown.getvalue().split("\n"))
     assert not any(line.startswith("SUCCEEDED") for line in shown.getvalue().split("\n"))
+
+
+def test_as_csv_a_group_is_a_field_with_its_lines_and_its_control_characters_escaped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    none = Percentiles(None, None)
+    print_csv([GroupReport(group, 1, 0, none, none, None) for group in ("\x1b[31mred", 'x,"y"\nz', None)])
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert [row[0] for row in rows] == ["group", "\\x1b[31mred", 'x,"y"\nz', ""]

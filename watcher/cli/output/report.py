@@ -42,7 +42,8 @@ def print_csv(groups: Sequence[GroupReport]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for each in groups:
-        writer.writerow((each.group, each.syncs, each.failed, each.failure_rate, *_durations(each)))
+        group = None if each.group is None else safe(each.group)
+        writer.writerow((group, each.syncs, each.failed, each.failure_rate, *_durations(each)))
     click.echo(text.getvalue(), nl=False)
 
 
