@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
@@ -23,8 +23,9 @@ from watcher.errors import EndpointUnreadable, PollFailed, Superseded, TargetUnr
 from watcher.util.units import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+T = TypeVar("T")
 
 USER_AGENT = f"watcher/{__version__} aiobotocore/{aiobotocore_version}"
 KEEPALIVE_SECONDS = 45.0
@@ -45,7 +46,7 @@ class LeasedClient:
 
 
 class Client:
-    """Makes calls (`call`), or leases botocore's client for one call each: `take`, call, `give_back`.
+    """Makes calls (`call`, `use`), or leases botocore's client for one call each: `take`, call, `give_back`.
 
     `pool`: maximum number of connections; `http_session`: bounds the answers. Nothing is opened yet.
     """
@@ -88,12 +89,26 @@ class Client:
         Raises:
             PollFailed: there was no answer, or the answer is an error.
         """
+
+        async def ask(lease: LeasedClient) -> dict[str, Any]:
+            check()
+            return await lease.signed.call(operation, parameters)
+
+        return await self.use(ask, seconds, operation)
+
+    async def use(self, ask: Callable[[LeasedClient], Awaitable[T]], seconds: float, operation: str | None = None) -> T:
+        """Return what `ask` returns, which may make calls for `seconds` in all.
+
+        `operation`: the one that it calls; None: there are several.
+
+        Raises:
+            PollFailed: there was no answer, or the answer is an error.
+        """
         lease: LeasedClient | None = None
         try:
             async with asyncio.timeout(seconds):
                 lease = await self.take()
-                check()
-                return await lease.signed.call(operation, parameters)
+                return await ask(lease)
         except (PollFailed, Superseded):
             raise
         except Exception as error:
@@ -202,11 +217,11 @@ class Client:
             await lease.api.close()
 
 
-def _failure(error: Exception, operation: str, seconds: float) -> PollFailed:
+def _failure(error: Exception, operation: str | None, seconds: float) -> PollFailed:
     """Return the failure that an exception of a call stands for."""
     failure = call_failure(error, seconds)
     called = getattr(error, "operation_name", None)
-    if isinstance(failure, TargetUnreadable) and called and called != operation:
+    if operation and isinstance(failure, TargetUnreadable) and called and called != operation:
         # A call before it was refused (AssumeRole): that concerns the endpoint, not the target.
         return EndpointUnreadable(failure.code, f"{called}: {failure.message}")
     return failure

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from watcher.aws.call_errors import call_failure
-from watcher.aws.client import Client, LeasedClient
+from watcher.aws.client import Client
 from watcher.aws.profiles import botocore_profile_region
 from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Sessions
@@ -83,29 +82,11 @@ class RemoteSource:
         while True:
             tries += 1
             try:
-                return await self._call()
+                return await self._client.use(lambda lease: self._text.read(lease.api), CALL_SECONDS)
             except PollFailed as failure:
                 if not failure.passing or tries == TRIES:
                     raise self._error(failure) from failure
             await asyncio.sleep(RETRY_SECONDS * 2 ** (tries - 1))
-
-    async def _call(self) -> bytes | None:
-        lease: LeasedClient | None = None
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                lease = await self._client.take()
-                return await self._text.read(lease.api)
-        except PollFailed:
-            raise
-        except Exception as error:
-            if isinstance(error, TimeoutError) and lease is None:
-                raise self._client.not_ready(CALL_SECONDS) from error
-            failure = call_failure(error, CALL_SECONDS)
-            if failure.stale_credentials and lease is not None:
-                failure.passing = self._client.renew(lease)
-            raise failure from error
-        finally:
-            await self._client.give_back(lease)
 
     def _error(self, failure: PollFailed) -> ConfigError | ServiceUnreachable:
         if failure.code == "AnswerTooLong":
