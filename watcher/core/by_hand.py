@@ -163,6 +163,11 @@ def acknowledgement_to_json(each: Acknowledgement) -> dict[str, Any]:
     }
 
 
+def acknowledged_to_json(found: Acknowledgement | None) -> dict[str, Any] | None:
+    """Return who acknowledged an incident, as rows of it have that; None: nobody has."""
+    return None if found is None else {"at": rfc3339(found.at), "by": found.by, "note": found.note}
+
+
 def acknowledgement_from_json(form: Any) -> Acknowledgement:
     """Return the acknowledgement whose JSON form this is.
 

@@ -27,7 +27,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from watcher.core.by_hand import NOTHING_BY_HAND, Acknowledgement, ByHand
+from watcher.core.by_hand import ByHand, acknowledged_to_json
 from watcher.core.event_ids import incident_id
 from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.state import Incident, Record
@@ -145,7 +145,7 @@ def _ended(event: "Event", held: Sequence[str], *, blocked: bool) -> set[Problem
     return _ENDED_BY.get(event.type, set())
 
 
-def open_to_json(record: Record | None, hand: ByHand = NOTHING_BY_HAND) -> Mapping[str, Any] | None:
+def open_to_json(record: Record | None, hand: ByHand) -> Mapping[str, Any] | None:
     """Return the open incident of a subject as rows have it, with who acknowledged it; None: it has none."""
     incident = record.incident if record else None
     if incident is None:
@@ -155,12 +155,8 @@ def open_to_json(record: Record | None, hand: ByHand = NOTHING_BY_HAND) -> Mappi
         "opened_at": rfc3339(incident.opened_at),
         "problems": [*incident.problems],
         "sinks": None if incident.told is None else [*incident.told],
-        "acknowledged": _acknowledged(hand.acknowledgement(incident)),
+        "acknowledged": acknowledged_to_json(hand.acknowledgement(incident)),
     }
-
-
-def _acknowledged(found: Acknowledgement | None) -> Mapping[str, Any] | None:
-    return None if found is None else {"at": rfc3339(found.at), "by": found.by, "note": found.note}
 
 
 def incident_to_json(step: IncidentStep | None) -> Mapping[str, Any] | None:

@@ -1,10 +1,10 @@
-"""Endpoints, listings, queues of hints and sinks as JSON, as the panels of the page show them. Pure."""
+"""Endpoints, listings, queues of hints, mutes, acknowledgements and sinks as JSON, as the page shows them. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from watcher.core.by_hand import Acknowledgement, ByHand, HandMute
+from watcher.core.by_hand import Acknowledgement, ByHand, HandMute, acknowledged_to_json
 from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
@@ -124,7 +124,7 @@ def acknowledgement_view(each: Acknowledgement) -> dict[str, Any]:
         "id": each.incident,
         "subject": each.subject,
         "opened_at": rfc3339(each.opened_at),
-        "acknowledged": {"at": rfc3339(each.at), "by": each.by, "note": each.note},
+        "acknowledged": acknowledged_to_json(each),
     }
 
 

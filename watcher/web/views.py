@@ -179,7 +179,7 @@ def _attempt_fields(status: str, revision: Revision | None) -> dict[str, Any]:
 
 
 def explained(
-    number: int, event: Event, deliveries: Sequence[DeliveryRecord], config: Config, hand: ByHand = NOTHING_BY_HAND
+    number: int, event: Event, deliveries: Sequence[DeliveryRecord], config: Config, hand: ByHand
 ) -> dict[str, Any]:
     """A recorded event and what became of it at each sink; `deliveries`: those of this event."""
     return {
