@@ -7,7 +7,7 @@ from watcher.cli.output.console import safe
 from watcher.cli.stored_mutes import stored_mutes
 from watcher.config.document import read
 from watcher.config.routing_cases import RoutingCase, parse_cases
-from watcher.core.by_hand import ByHand
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.model import rfc3339
 from watcher.core.routing_questions import answer
 from watcher.core.settings import Config
@@ -40,7 +40,7 @@ def routing_test(config: str | None, file: str, *, with_mutes: bool) -> int:
     settings = load_config(config)
     document = read(file, working_directory(), "the file to test with")
     cases = parse_cases(document, settings, SystemClock().now())
-    hand = stored_mutes(settings) if with_mutes else ByHand()
+    hand = stored_mutes(settings) if with_mutes else NOTHING_BY_HAND
     differing = [case for case in cases if _print_difference(case, settings, hand)]
     click.echo(f"{counted(len(cases), 'case')}, {len(differing) or 'none'} routed otherwise than expected.")
     return 1 if differing else 0

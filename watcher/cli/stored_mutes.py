@@ -6,7 +6,7 @@ from pathlib import Path
 
 from watcher.cli.options import print_note
 from watcher.cli.running import opened, run_to_end
-from watcher.core.by_hand import ByHand
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.settings import Config
 from watcher.core.state_url import SQLITE
 from watcher.errors import StoreError
@@ -20,13 +20,13 @@ READ_SECONDS = 10.0
 def stored_mutes(settings: Config) -> ByHand:
     """Return what people have set by hand in the store; nothing, with a note, if it cannot be read."""
     if settings.state.startswith(SQLITE) and not Path(settings.state.removeprefix(SQLITE)).exists():
-        return ByHand()
+        return NOTHING_BY_HAND
     try:
         return run_to_end(_read(settings))
     except (StoreError, TimeoutError) as error:
         why = str(error) or f"the state did not respond within {READ_SECONDS:g} s"
         print_note(f"mutes made by `watcher mute` are not considered: {printable(redact(why))}")
-        return ByHand()
+        return NOTHING_BY_HAND
 
 
 async def _read(settings: Config) -> ByHand:

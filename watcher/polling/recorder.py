@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from watcher.core.by_hand import ByHand
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.listings import Listing, ListingKey
 from watcher.core.ports import Clock, Entry, Store
 from watcher.core.state import Record, forgotten
@@ -49,7 +49,7 @@ class Recorder:
     def __init__(self, store: Store, clock: Clock, on_events: Callable[[], None], observer: Observer) -> None:
         """`on_events` is called after each commit that recorded or released an event."""
         self.records: dict[str, Record] = {}
-        self.by_hand = ByHand()
+        self.by_hand: ByHand = NOTHING_BY_HAND
         """What people have set by hand, as it was last read (`polling.by_hand`); replaced when that changes."""
         self.trouble: str | None = None
         """The error of the last commit; None: it succeeded."""

@@ -42,8 +42,8 @@ class DynamoReader:
         self.listings = self._listings.read
         self._hand = HandItems(self.contents)
         self.by_hand = self._hand.read
-        self._kept = HistoryItems(self.contents)
-        self.history = self._kept.read
+        self._history_items = HistoryItems(self.contents)
+        self.history = self._history_items.read
 
     async def open(self) -> None:
         try:

@@ -67,7 +67,7 @@ class DynamoStore(DynamoReader):
         self.dead_letter = outbox.dead_letter
         self.keep_listing, self.forget_listings = self._listings.keep, self._listings.forget
         self.replay, self.remind, self._prune_events = retention.replay, retention.remind, retention.prune
-        self.prune_history = self._kept.prune
+        self.prune_history = self._history_items.prune
         self.add_mute, self.end_mute, self.acknowledge = (
             self._hand.add_mute,
             self._hand.end_mute,
