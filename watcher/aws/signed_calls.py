@@ -1,8 +1,8 @@
 """Makes the calls of a client: those that are alike in all but their parameters are signed and sent without botocore.
 
 botocore makes the first request of each operation. What later requests of it have in common with this one (URL, headers
-but for date, credentials and signature) is kept, and its signature is made again as a test. Where that does not give
-the same signature, or the operation has anything that a copy of its first request may lack, botocore makes every call.
+but for date, credentials and signature) is kept, and its signature is made again as a test. If that gives another
+signature, or if later requests may differ from the first one in more, botocore makes every call of the operation.
 """
 
 from __future__ import annotations

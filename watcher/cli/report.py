@@ -11,6 +11,7 @@ from watcher.cli.running import liveness_of, opened, run_to_end
 from watcher.core.history import RETENTION_SECONDS
 from watcher.core.report import Grouping, GroupReport, Report, group_to_json, grouping
 from watcher.stores import reader_for
+from watcher.util.units import format_duration
 
 
 def _grouping(_: click.Context, __: click.Parameter, value: str) -> Grouping:
@@ -41,7 +42,7 @@ def report(config: str | None, since: float | None, group_of: Grouping, *, as_js
         raise click.UsageError("--json and --csv exclude each other; give one of them")
     seconds = 30 * 86400.0 if since is None else since
     if seconds > RETENTION_SECONDS:
-        print_note("the history is kept for 400d; what is older is not counted")
+        print_note(f"the history is kept for {format_duration(RETENTION_SECONDS)}; what is older is not counted")
     groups = run_to_end(_report(load_config(config).state, seconds, group_of))
     if as_json:
         print_json([*map(group_to_json, groups)])

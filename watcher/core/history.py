@@ -159,5 +159,5 @@ def moment_of(row: HistoryRow) -> datetime:
 
 
 def place_of(moment: datetime) -> str:
-    """Return a text that no text of a row of this second or later is less than, and that is not less than others."""
+    """Return the least text of a time in this second or later: rows from it on are selected by comparing texts."""
     return rfc3339(moment)[: len("2026-11-23T08:00:00")]

@@ -1,4 +1,7 @@
-"""Every interface: the clock, stores, their shards and leases, and sinks; and the values that cross them."""
+"""The interfaces of the clock, stores, their shards and leases, and sinks; and the values that cross them.
+
+What stores do for a value of its own is beside that value: `core.by_hand`, `core.history`, `core.config_copies`.
+"""
 
 from __future__ import annotations
 

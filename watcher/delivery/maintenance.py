@@ -1,4 +1,8 @@
-"""The periodic tasks of a daemon besides watching: prune history, mark the store as alive, remind, repeat alerts."""
+"""The periodic tasks of a daemon besides watching.
+
+They prune what is old, turn what waits for removed sinks into dead letters, mark the store as alive, send reminders,
+and repeat alerts.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

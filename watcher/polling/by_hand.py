@@ -1,8 +1,8 @@
 """Follows what people set by hand: mutes and acknowledgements, which any daemon or command may write to the store.
 
-An event is compared with the mutes as they were last read. So one that is recorded within `seconds_between_reads` of a
-mute may still be sent, and one that is held back after a mute was ended is released by the next look
-(`polling.mute_ends`).
+An event is compared with the mutes as they were last read, `READ_SECONDS` or `READ_TABLE_SECONDS` ago. So an event that
+is recorded soon after a mute was made may still be sent. One that is still held back after a mute was ended is released
+when `polling.mute_ends` looks next.
 """
 
 import asyncio

@@ -47,7 +47,7 @@ class HandItems:
         )
 
     async def add_mute(self, mute: HandMute) -> bool:
-        """Add a mute unless there are too many; several at the same moment may be a few more."""
+        """Add a mute unless there are `MAX_MUTES`; if several are added at the same moment, there may be a few more."""
         if len((await self.read(mute.created_at)).mutes) >= MAX_MUTES:
             return False
         await self._table.write(Put(mute_item(mute)))

@@ -68,7 +68,7 @@ def write(connection: sqlite3.Connection, rows: Iterable[HistoryRow]) -> None:
 
 
 def prune(connection: sqlite3.Connection, before: datetime, limit: int) -> int:
-    """Delete up to `limit` rows of each table that are older; returns how many were deleted."""
+    """Delete up to `limit` rows of both tables that are older than `before`; returns how many were deleted."""
     count = 0
     for table, key in _KEYS.items():
         names = ", ".join(key)
