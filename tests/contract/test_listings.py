@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.conftest import NOW, after
 from watcher.core.listings import FoundTarget, Listing, ListingKey
-from watcher.stores.dynamodb.listings import MAX_ITEM_TEXT_BYTES
+from watcher.stores.dynamodb.contents import MAX_ITEM_TEXT_BYTES
 from watcher.stores.dynamodb.store import DynamoStore
 
 if TYPE_CHECKING:

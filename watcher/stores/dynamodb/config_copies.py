@@ -9,11 +9,16 @@ from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.core.state_url import Address
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import Caller, ConditionFailedError
-from watcher.stores.dynamodb.contents import Contents, TornTextError, forget_text, keep_text, text_of
+from watcher.stores.dynamodb.contents import (
+    MAX_ITEM_TEXT_BYTES,
+    Contents,
+    TornTextError,
+    forget_text,
+    keep_text,
+    text_of,
+)
 from watcher.stores.dynamodb.items import Item
 from watcher.stores.dynamodb.table import ABSENT, Put, Table
-
-MAX_ITEM_TEXT_BYTES = 2048  # of a text in the item itself; more is in parts
 
 
 class DynamoConfigCopies:

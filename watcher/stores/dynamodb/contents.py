@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 COMPRESSED_FROM = 4096  # characters from which a text is compressed
 MAX_TEXT_BYTES = 300 * 1024  # bytes of a text in one item
+MAX_ITEM_TEXT_BYTES = 2048  # compressed, of a text in an item that is often read for its other attributes alone
 MAX_READS = 3  # of a text that is replaced meanwhile
 MAX_CHARACTERS = 16 * 1024 * 1024  # of event bodies kept in memory
 

@@ -13,11 +13,9 @@ from watcher.core.listings import Listing, ListingKey
 from watcher.core.model import parse_rfc3339, rfc3339
 from watcher.stores.dynamodb import codec, items
 from watcher.stores.dynamodb.client import ConditionFailedError
-from watcher.stores.dynamodb.contents import Contents, forget_text, keep_text
+from watcher.stores.dynamodb.contents import MAX_ITEM_TEXT_BYTES, Contents, forget_text, keep_text
 from watcher.stores.dynamodb.items import Item
 from watcher.stores.dynamodb.table import ABSENT, Delete, Put, Update, gather
-
-MAX_ITEM_TEXT_BYTES = 2048  # of the compressed targets in the item itself; more is in parts
 
 
 class Listings:
