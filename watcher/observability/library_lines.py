@@ -112,6 +112,8 @@ class StreakHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record if it begins a streak."""
+        if _accepts_too_late(record):
+            return
         with self._turn:
             if self._streaks.is_first(record, time.monotonic()):
                 self._write(without_foreseen_traceback(record))
@@ -150,6 +152,15 @@ def without_foreseen_traceback(record: logging.LogRecord) -> logging.LogRecord:
     if error is None or not is_foreseen(error):
         return record
     return _plain(record, f"{record.getMessage().rstrip('.')}: {type(error).__name__}: {error}")
+
+
+def _accepts_too_late(record: logging.LogRecord) -> bool:
+    """Whether asyncio failed to listen again at a server that was closed.
+
+    It tries that a second after it had no free file descriptor for a connection, and does not look at the server.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return record.name == "asyncio" and isinstance(error, ValueError) and "._start_serving(" in record.getMessage()
 
 
 def is_foreseen(error: BaseException) -> bool:

@@ -112,9 +112,12 @@ def test_only_a_bug_has_a_traceback(error: Exception, *, foreseen: bool) -> None
 
 
 def test_a_thousand_lines_of_a_library_are_two_lines_of_json() -> None:
-    """Also where threads log, and what is under way when the process ends is reported."""
+    """Also where threads log, and what is under way when the process ends is reported.
+
+    That asyncio would listen again at a server that has been closed is no line.
+    """
     story = """
-import asyncio, logging, time, threading, warnings
+import asyncio, logging, socket, time, threading, warnings
 from watcher.observability import logs
 from watcher.observability import library_lines
 library_lines.QUIET_SECONDS = 0.2
@@ -124,6 +127,10 @@ async def accept():
         context = {"message": "socket.accept() out of system resource", "socket": number,
                    "exception": OSError(24, "Too many open files")}
         asyncio.get_running_loop().call_exception_handler(context)
+    closed = socket.socket()
+    closed.close()
+    asyncio.get_running_loop().call_soon(asyncio.get_running_loop()._start_serving, None, closed)
+    await asyncio.sleep(0)
 asyncio.run(accept())
 while threading.active_count() > 1:
     time.sleep(0.01)
