@@ -159,8 +159,12 @@ async def _head_at(store: Store, seconds: float) -> Any:
 @pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
 @pytest.mark.parametrize(
     "keep",
-    [lambda store: store.commit([Entry("z", Record())], NOW), lambda store: store.keep_listing(LISTING)],
-    ids=["a state", "a listing"],
+    [
+        lambda store: store.commit([Entry("z", Record())], NOW),
+        lambda store: store.keep_listing(LISTING),
+        lambda store: store.acknowledge([ACKNOWLEDGEMENT]),
+    ],
+    ids=["a state", "a listing", "an acknowledgement"],
 )
 async def test_a_store_that_holds_something_is_not_filled(
     addresses: dict[str, list[str]], kind: str, keep: Callable[[Store], Awaitable[object]]

@@ -79,7 +79,7 @@ def _write(connection: sqlite3.Connection, parts: Iterable[Part], path: Path) ->
     Raises:
         StoreError: it is not empty.
     """
-    for table in ("record", "event", "listing", "mute", "attempt", "incident"):
+    for table in ("record", "event", "listing", "mute", "acknowledgement", "attempt", "incident"):
         if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
             raise StoreError(f"{path}: it already contains state; name a file under `state` that does not exist yet")
     numbers: dict[tuple[int, str], int] = {}
