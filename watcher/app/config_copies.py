@@ -119,6 +119,6 @@ class ConfigKeeper:
 
     async def _keep(self) -> None:
         if self._good is not None and self._copies is not None:
-            text = self._good.text.decode("utf-8", "surrogateescape")
+            text = self._good.text.decode()
             await self._copies.keep(ConfigCopy(self._place, text, self._clock.now()))
             log.debug("config.copy_kept", place=self._place)
