@@ -75,6 +75,20 @@ async def test_a_problem_is_acknowledged_muted_and_the_mute_ended_with_a_token_t
     assert await page.evaluate("localStorage.length + document.cookie.length") == 0
 
 
+async def test_the_buttons_of_a_target_work_if_its_page_is_opened_first(
+    daemon: Daemon, visit: Callable[..., Any]
+) -> None:
+    page = await failing(daemon, visit, write_token=True)
+    await page.locator("#problems").get_by_role("link", name="stack-2").click()
+    await page.reload()
+    article, form = page.get_by_role("article"), page.get_by_role("dialog")
+    await article.get_by_role("button", name="More about stack-2").click(timeout=SOON)
+    await expect(page.locator("#menu")).to_contain_text("Acknowledge its incident")
+    await page.keyboard.press("Escape")
+    await article.get_by_role("button", name="Mute stack-2").click()
+    await expect(form.get_by_label("Targets")).to_have_value("prod/us-east-1/stack/stack-2")
+
+
 async def test_without_a_write_token_the_page_offers_the_commands_instead(
     daemon: Daemon, visit: Callable[..., Any]
 ) -> None:

@@ -216,7 +216,7 @@ document.addEventListener("click", (event) => {
   route();
 });
 
-serveActions((id) => overview.row(id) ?? headline.endpoint(id), forms);
+serveActions((id) => (id === opened ? targetPage.row : overview.row(id) ?? headline.endpoint(id)), forms);
 window.addEventListener("popstate", () => route());
 window.addEventListener("pagehide", () => overview.keepFilter());
 document.addEventListener("visibilitychange", () => {

@@ -16,6 +16,9 @@ export class TargetPage {
   #parts = null;
   id = null;
 
+  /** The latest data of the target; null until it is loaded. */
+  row = null;
+
   constructor(article) {
     this.#article = article;
   }
@@ -24,12 +27,14 @@ export class TargetPage {
   open(id) {
     if (this.id === id && this.#parts) return;
     this.id = id;
+    this.row = null;
     this.#parts = null;
     this.#article.replaceChildren(back(), el("h1", { tabindex: "-1" }, "Loading…"));
   }
 
   /** The target is not in the configuration. */
   missing() {
+    this.row = null;
     this.#parts = null;
     this.#article.replaceChildren(back(), el("h1", { tabindex: "-1" }, "There is no such target"),
       el("p", {}, "The current configuration does not have ", el("code", { class: "id" }, isolated(this.id)), "."));
@@ -37,6 +42,7 @@ export class TargetPage {
 
   /** Show everything about a target; `writable`: whether it can be muted here. */
   show(row, writable) {
+    this.row = row;
     const parts = (this.#parts ??= this.#frame(row));
     setText(parts.title, row.title);
     parts.verdict.dataset.standing = row.standing;
