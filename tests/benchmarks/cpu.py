@@ -17,7 +17,11 @@ WATCH = Watch(1000, 0.1, regions=("us-east-1", "us-east-2"), concurrency=5)
 
 
 def bench(*, quick: bool) -> str:
-    """The table, for templates and for stacks."""
+    """Two tables: of a poll, for templates and for stacks, and of a call."""
+    return f"{_polls(quick=quick)}\n\n{_calls(quick=quick)}"
+
+
+def _polls(*, quick: bool) -> str:
     turns, seconds = (1, 1.0) if quick else (4, 3.0)
     rows = []
     for kind in ("template", "stack"):
@@ -51,6 +55,26 @@ def bench(*, quick: bool) -> str:
         f"second. One answer in {CHANGES_EVERY} is a change, which the daemon commits and delivers. An attempt has "
         f"{len(HISTORY)} sync events. {turns} turns.\n\n"
         + markdown(["", "µs a poll", "daemon's share of it, turn by turn", "polls a second"], rows)
+    )
+
+
+def _calls(*, quick: bool) -> str:
+    turns, calls = (2, 100) if quick else (10, 500)
+    job = {"settled": ("stack", TARGETS)}
+    with Child("server", job) as server:
+        spent = once("calls", job | {"url": server.reply(), "turns": turns, "calls": calls})
+    rows = [
+        [what, spread([each * 1e6 for each in spent[way]], ".0f"), ratio(spent[way], spent["botocore"])]
+        for way, what in (
+            ("botocore", "made by aiobotocore"),
+            ("signed", "signed and sent by watcher"),
+            ("aiohttp", "the same request by aiohttp, signed before"),
+        )
+    ]
+    return (
+        "**Processor time for one call**, through the client that the daemon polls with, ten at a time, "
+        f"{calls} in each of {turns} turns.\n\n"
+        + markdown(["", "µs a call", "share of aiobotocore's, turn by turn"], rows)
     )
 
 
