@@ -67,6 +67,8 @@ async def test_what_people_set_by_hand_survives_every_kill_and_holds_until_it_is
 
     killed(second)
     await said(site, "unmute", mute, "--by", "bob")
+    code, _, error = await site.run("unmute", mute)
+    assert (code, f"the mute {mute} ended at" in error) == (64, True)
     assert types(first, second).count("watcher.sync.failed") == 0
     third = site.start()
     await until(lambda: "watcher.sync.failed" in types(third), third.said)

@@ -33,6 +33,6 @@ async def _end(settings: Config, mute_id: str, by: str) -> HandMute:
         ended = await outbox.end_mute(mute_id, SystemClock().now(), by)
         if ended is None:
             past = next((each for each in (await outbox.by_hand()).mutes if each.id == mute_id), None)
-            over = f"the mute {printable(mute_id)} has ended at {for_people(past.ends)}" if past else ""
+            over = f"the mute {printable(mute_id)} ended at {for_people(past.ends)}" if past else ""
             raise UsageError(over or f"there is no mute with the ID {printable(mute_id)}; see `watcher mutes`")
     return ended
