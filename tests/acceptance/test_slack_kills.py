@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.acceptance.conftest import NETWORK
-from tests.integration.receiver import Receiver, Reply
+from tests.integration.receiver import receiving
 from tests.support.simulator import attempt
 from tests.support.slack_workspace import Workspace
 from tests.support.waiting import until
 from watcher.core.model import FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
-    from tests.integration.receiver import Received
+    from tests.integration.receiver import Received, Reply
     from tests.support.installed_command import Child, Site
     from tests.support.simulator import Simulator
 
@@ -41,9 +41,7 @@ async def test_a_kill_before_the_record_repeats_what_slack_took_and_the_later_me
     site: Site, simulator: Simulator
 ) -> None:
     workspace = Killing()
-    receiver = Receiver(answer=workspace.answer)
-    await receiver.start()
-    try:
+    async with receiving(answer=workspace.answer) as receiver:
         site.configure(
             [NETWORK],
             "sinks:",
@@ -64,8 +62,6 @@ async def test_a_kill_before_the_record_repeats_what_slack_took_and_the_later_me
         last = site.start()
         await until(lambda: site.undelivered() == 0 and site.query("SELECT count(*) FROM event") == [(2,)], last.said)
         assert await last.stopped() == 0
-    finally:
-        await receiver.stop()
     first, again = workspace.messages.values()
     assert (first.updates, first.replies) == (0, [])
     assert (again.updates, len(again.replies)) == (2, 1)

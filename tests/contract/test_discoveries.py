@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.conftest import NOW
+from tests.support.tasks import running
 from tests.unit.conftest import a_snapshot, an_attempt
 from watcher.app.discovery import Discovery
 from watcher.core.by_hand import NOTHING_BY_HAND
@@ -93,14 +94,9 @@ class Daemon:
             self.config.subjects | self.discovery.leaving(),
             lambda records, gone: removal_entries(self.config, records, gone, self.clock.now(), {}, NOTHING_BY_HAND),
         )
-        recording = asyncio.create_task(self.recorder.run())
-        try:
+        async with running(self.recorder.run()):
             await self.discovery.report(self.key)
             yield
-        finally:
-            recording.cancel()
-            with suppress(asyncio.CancelledError):
-                await recording
 
     async def listed(self, *names: str) -> None:
         await self.discovery.complete(self.key, [FoundTarget((("name", name),)) for name in names])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.receiver import Receiver
+from tests.integration.receiver import receiving
 from watcher.core.ports import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from tests.integration.receiver import Received, Reply
+    from tests.integration.receiver import Received, Receiver, Reply
     from watcher.core.events import Event
     from watcher.core.ports import SendOutcome, Sink
     from watcher.core.settings import SinkOptions
@@ -41,12 +41,10 @@ async def sending(
     options: type[SinkOptions], answer: Callable[[Received], Reply], *script: Reply, base: str = "", **keys: Any
 ) -> AsyncIterator[Sending]:
     """The sink of `options`, whose receiver answers by `script` and then as `answer` says."""
-    receiver = Receiver(*script, answer=answer)
-    await receiver.start()
-    made = options.model_construct(name="pager", url=receiver.url(base), **{**REACH, **keys})  # type: ignore[attr-defined]
-    sink = made.sink(made)
-    try:
-        yield Sending(sink, receiver)
-    finally:
-        await sink.close()
-        await receiver.stop()
+    async with receiving(*script, answer=answer) as receiver:
+        made = options.model_construct(name="pager", url=receiver.url(base), **{**REACH, **keys})  # type: ignore[attr-defined]
+        sink = made.sink(made)
+        try:
+            yield Sending(sink, receiver)
+        finally:
+            await sink.close()

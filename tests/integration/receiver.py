@@ -182,9 +182,11 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(*script: Reply, tls: SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def receiving(
+    *script: Reply, answer: Callable[[Received], Reply] = lambda _: OK, tls: SSLContext | None = None
+) -> AsyncIterator[Receiver]:
     """A receiver at work, until the block ends."""
-    receiver = Receiver(*script)
+    receiver = Receiver(*script, answer=answer)
     await receiver.start(tls)
     try:
         yield receiver

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.integration.posting_sinks import REACH
-from tests.integration.receiver import Received, Receiver, Reply
+from tests.integration.receiver import Received, Reply, receiving
 from tests.support.event_samples import NETWORK, attempt, sync
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED, Jsm, PagerDuty
 from tests.support.slack_workspace import Workspace, answer
@@ -107,24 +107,22 @@ def _now() -> datetime:
 
 @asynccontextmanager
 async def delivering(file: Path, made: Vendor) -> AsyncIterator[Delivering]:
-    receiver = Receiver(answer=made.answer)
-    await receiver.start()
-    url = receiver.url("")
-    keys = {**REACH, "url": SecretStr(url) if made.options is SlackOptions else url, **made.keys(made.service)}
-    options = made.options.model_construct(name="ops", type="", **keys)
-    store, outbox, unused = SqliteStore(file), SqliteOutbox(file), cast("Any", None)
-    await store.open()
-    await outbox.open()
-    await store.set_sinks(["ops"], _now())
-    relay = Relay(store, [options.build(unused, unused)], SystemClock(), {"ops": 3600.0})
-    try:
-        async with running(relay.run()):
-            yield Delivering(made, store, outbox, relay)
-    finally:
-        await relay.close()
-        await outbox.close()
-        await store.close()
-        await receiver.stop()
+    async with receiving(answer=made.answer) as receiver:
+        url = receiver.url("")
+        keys = {**REACH, "url": SecretStr(url) if made.options is SlackOptions else url, **made.keys(made.service)}
+        options = made.options.model_construct(name="ops", type="", **keys)
+        store, outbox, unused = SqliteStore(file), SqliteOutbox(file), cast("Any", None)
+        await store.open()
+        await outbox.open()
+        await store.set_sinks(["ops"], _now())
+        relay = Relay(store, [options.build(unused, unused)], SystemClock(), {"ops": 3600.0})
+        try:
+            async with running(relay.run()):
+                yield Delivering(made, store, outbox, relay)
+        finally:
+            await relay.close()
+            await outbox.close()
+            await store.close()
 
 
 @pytest.mark.parametrize("name", ["pagerduty", "jsm", "slack"])

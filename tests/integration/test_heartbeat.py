@@ -13,9 +13,10 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from tests.integration.conftest import a_config, a_stack, running
-from tests.integration.outside_monitors import TOKEN, UUID, Gatus, Healthchecks, Monitor, UptimeKuma
-from tests.integration.receiver import OK, Receiver, Reply
+from tests.integration.outside_monitors import TOKEN, UUID, Gatus, Healthchecks, UptimeKuma
+from tests.integration.receiver import Reply, receiving
 from tests.support.fake_daemon import BEGAN, Peek, attempt, peeking
+from tests.support.tasks import running as in_task
 from tests.support.waiting import until
 from watcher.core.heartbeat import Heartbeat, fail_url_of
 from watcher.core.state import Outage
@@ -41,19 +42,13 @@ def a_heartbeat(url: str, fail_url: str = "", **more: Any) -> Heartbeat:
     return Heartbeat(SecretStr(url), SecretStr(fail_url or fail_url_of(url)), **reached | more)
 
 
-@asynccontextmanager
-async def watching_over(monitor: Monitor) -> AsyncIterator[Receiver]:
-    receiver = Receiver(answer=monitor.answer)
-    await receiver.start()
-    try:
-        yield receiver
-    finally:
-        await receiver.stop()
-
-
 async def test_outside_monitors_hear_of_a_daemon_that_is_well_and_of_one_that_is_not(simulator: Simulator) -> None:
     hc, gatus, kuma = Healthchecks(), Gatus(), UptimeKuma()
-    async with watching_over(hc) as one, watching_over(gatus) as two, watching_over(kuma) as three:
+    async with (
+        receiving(answer=hc.answer) as one,
+        receiving(answer=gatus.answer) as two,
+        receiving(answer=kuma.answer) as three,
+    ):
         endpoint = "/api/v1/endpoints/core_watcher/external"
         beats = {
             hc: a_heartbeat(one.url(f"/ping/{UUID}")),
@@ -96,18 +91,16 @@ async def sending(peek: Peek, beat: Heartbeat) -> AsyncIterator[CollectorRegistr
     """A sender of a fake daemon."""
     peek.config = replace(peek.config, heartbeat=beat)
     registry, backlogs = CollectorRegistry(), Backlogs(peek)
-    task = asyncio.create_task(HeartbeatSender(peek, backlogs, HeartbeatMetrics(registry)).run())
     try:
-        yield registry
+        async with in_task(HeartbeatSender(peek, backlogs, HeartbeatMetrics(registry)).run()):
+            yield registry
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         backlogs.close()
 
 
 async def test_an_event_that_is_pending_for_too_long_is_reported_until_it_is_not(tmp_path: Path) -> None:
     hc = Healthchecks()
-    async with watching_over(hc) as receiver, peeking(tmp_path) as peek:
+    async with receiving(answer=hc.answer) as receiver, peeking(tmp_path) as peek:
         await peek.see(peek.config.targets[0], attempt(0, "FAILED"), sinks=["stdout", "removed"])
         beat = a_heartbeat(receiver.url(f"/ping/{UUID}"), stale_after=1.0)
         async with sending(peek, beat):
@@ -126,20 +119,15 @@ async def test_failed_requests_are_logged_once_in_a_row_without_the_url_and_coun
 ) -> None:
     monkeypatch.setattr(heartbeat, "RETRY_SECONDS", 0.05)
     replies = [Reply(500, body=f"no {UUID}".encode()), Reply(200, body=b"OK (not found)"), Reply(302), Reply(hang=True)]
-    receiver = Receiver(*replies, answer=lambda _: OK)
-    await receiver.start()
-    try:
-        async with peeking(tmp_path) as peek:
-            with capture_logs() as logs:
-                beat = a_heartbeat(receiver.url(f"/ping/{UUID}?key=secret-key"), every=60.0, timeout=0.5)
-                async with sending(peek, beat) as registry:
-                    await receiver.until(5)
-                    await until(lambda: bool(logs) and logs[-1]["event"] == "heartbeat.recovered")
-        names = {"signal": "well", "outcome": "failed"}
-        assert registry.get_sample_value("watcher_heartbeats_total", names) == 4
-        assert registry.get_sample_value("watcher_heartbeats_total", names | {"outcome": "accepted"}) == 1
-    finally:
-        await receiver.stop()
+    async with receiving(*replies) as receiver, peeking(tmp_path) as peek:
+        with capture_logs() as logs:
+            beat = a_heartbeat(receiver.url(f"/ping/{UUID}?key=secret-key"), every=60.0, timeout=0.5)
+            async with sending(peek, beat) as registry:
+                await receiver.until(5)
+                await until(lambda: bool(logs) and logs[-1]["event"] == "heartbeat.recovered")
+    names = {"signal": "well", "outcome": "failed"}
+    assert registry.get_sample_value("watcher_heartbeats_total", names) == 4
+    assert registry.get_sample_value("watcher_heartbeats_total", names | {"outcome": "accepted"}) == 1
     assert [line["event"] for line in logs] == ["heartbeat.failed", "heartbeat.recovered"]
     assert logs[0]["error"] == "the receiver responded 500 Internal Server Error: no [redacted]"
     assert "secret-key" not in str(logs)
@@ -147,7 +135,7 @@ async def test_failed_requests_are_logged_once_in_a_row_without_the_url_and_coun
 
 async def test_what_aws_says_of_an_outage_is_sent_without_secrets_and_in_one_line(tmp_path: Path) -> None:
     hc = Healthchecks()
-    async with watching_over(hc) as receiver, peeking(tmp_path) as peek:
+    async with receiving(answer=hc.answer) as receiver, peeking(tmp_path) as peek:
         message = "denied\nby AKIAIOSFODNN7EXAMPLE"
         outage = Outage(BEGAN + timedelta(minutes=1), "AccessDenied", message, 3)
         await peek.fail(peek.config.targets[0].endpoint, outage)

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.clocks import SetClock
 from tests.support.fake_daemon import BEGAN, Peek, attempt, config_of, peeking
+from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.config.reloader import ReloadStatus
 from watcher.core.model import EVENT_TYPES
@@ -332,9 +333,8 @@ async def test_an_emf_line_has_what_alarms_need_and_resets_the_counters(peek: Pe
 async def test_emf_writes_a_line_each_time(peek: Peek, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watcher.observability.emf.LINE_SECONDS", 0.01)
     lines: list[str] = []
-    running = asyncio.create_task(Emf(peek, "watcher", write=lines.append).run())
-    await until(lambda: len(lines) >= 2)
-    running.cancel()
+    async with running(Emf(peek, "watcher", write=lines.append).run()):
+        await until(lambda: len(lines) >= 2)
     assert all(line.endswith("}\n") and json.loads(line)["Alive"] == 1 for line in lines)
 
 

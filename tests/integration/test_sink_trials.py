@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.conftest import command
-from tests.integration.receiver import Received, Receiver, Reply
+from tests.integration.receiver import Received, Reply, receiving
 from tests.support.adaptive_cards import faults
 from tests.support.git_hosts import GitHub
 from tests.support.incidents import Jsm, PagerDuty
@@ -56,9 +56,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     urls: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         for name, service in made.items():
-            receiver = Receiver(answer=service.answer)
-            await receiver.start()
-            stack.push_async_callback(receiver.stop)
+            receiver = await stack.enter_async_context(receiving(answer=service.answer))
             urls[f"{name}_url"] = receiver.url("")
         made.file = tmp_path / "watcher.yaml"
         made.file.write_text(CONFIG.format(**made, **urls, reach="allow_http: true, allow_private: true"))

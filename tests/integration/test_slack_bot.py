@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.integration.posting_sinks import REACH
-from tests.integration.receiver import Receiver, Reply
+from tests.integration.receiver import Reply, receiving
 from tests.support.event_samples import sync, trial
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED
 from tests.support.slack_workspace import Workspace, answer
@@ -58,14 +58,12 @@ class Chat:
 
 @asynccontextmanager
 async def chatting(workspace: Workspace, *script: Reply, **keys: Any) -> AsyncIterator[Chat]:
-    receiver = Receiver(*script, answer=workspace.answer)
-    await receiver.start()
-    sink = bot(receiver.url(""), workspace.token, **keys)
-    try:
-        yield Chat(sink)
-    finally:
-        await sink.close()
-        await receiver.stop()
+    async with receiving(*script, answer=workspace.answer) as receiver:
+        sink = bot(receiver.url(""), workspace.token, **keys)
+        try:
+            yield Chat(sink)
+        finally:
+            await sink.close()
 
 
 async def test_an_incident_is_one_message_that_is_updated_with_its_steps_in_the_thread() -> None:
@@ -166,13 +164,9 @@ def test_an_answer_of_an_incoming_webhook_names_no_message() -> None:
 
 async def test_the_message_is_found_again_after_a_restart(tmp_path: Path) -> None:
     workspace = Workspace()
-    receiver = Receiver(answer=workspace.answer)
-    await receiver.start()
-    try:
+    async with receiving(answer=workspace.answer) as receiver:
         for sequence, event in enumerate((FAILED_EVENT, RETRIED, MENDED), start=1):
             await _run_once(tmp_path / "state.db", receiver.url(""), workspace, sequence, event)
-    finally:
-        await receiver.stop()
     (message,) = workspace.messages.values()
     assert message.title.startswith("🟢 RECOVERED")
     assert len(message.replies) == 2

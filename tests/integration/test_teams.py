@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.integration.posting_sinks import REACH
-from tests.integration.receiver import Receiver, Reply
+from tests.integration.receiver import Reply, receiving
 from tests.support.adaptive_cards import faults
 from tests.support.event_samples import EVENTS, attempt, failures, sync
 from watcher.core.model import FAILED
@@ -23,7 +23,7 @@ from watcher.sinks.teams import TeamsOptions, TeamsSink
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.integration.receiver import Received
+    from tests.integration.receiver import Received, Receiver
     from watcher.core.events import Event
 
 PATH = "/workflows/w1/triggers/manual/paths/invoke?api-version=2016-06-01&sig=very-secret"
@@ -57,15 +57,13 @@ class Channel:
 
 @asynccontextmanager
 async def channel(*script: Reply, **keys: Any) -> AsyncIterator[Channel]:
-    receiver = Receiver(*script, answer=workflow)
-    await receiver.start()
-    url = SecretStr(receiver.url(PATH))
-    sink = TeamsSink(TeamsOptions.model_construct(name="team", type="teams", url=url, **{**REACH, **keys}))
-    try:
-        yield Channel(sink, receiver)
-    finally:
-        await sink.close()
-        await receiver.stop()
+    async with receiving(*script, answer=workflow) as receiver:
+        url = SecretStr(receiver.url(PATH))
+        sink = TeamsSink(TeamsOptions.model_construct(name="team", type="teams", url=url, **{**REACH, **keys}))
+        try:
+            yield Channel(sink, receiver)
+        finally:
+            await sink.close()
 
 
 def texts(card: Any) -> str:

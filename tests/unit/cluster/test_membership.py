@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.tasks import running
 from tests.unit.cluster.leasing import Line, Table
 from tests.unit.polling.test_manager import config
 from watcher.aws.sessions import Sessions
@@ -89,11 +90,10 @@ class House:
 
 @asynccontextmanager
 async def _living(house: House) -> AsyncIterator[House]:
-    recording = asyncio.create_task(house.recorder.run())
     try:
-        yield house
+        async with running(house.recorder.run()):
+            yield house
     finally:
-        recording.cancel()
         await house.polling.close()
 
 

@@ -169,15 +169,14 @@ AWAY = ServiceUnreachable("ssm:x cannot be read")
         pytest.param([WRONG, FIRST], [["a"]], [..., ()], [FIRST], id="a wrong text changes nothing and is not kept"),
     ],
 )
-async def test_a_text_in_aws_is_taken_up_as_a_changed_file_is(
+async def test_a_changed_text_in_aws_is_loaded_and_an_outage_or_a_wrong_text_is_reported(
     tmp_path: Path, found: list[str | Exception], applied: list[list[str]], faults: list[Any], loaded: list[str]
 ) -> None:
     made, remote, kept = Daemon(tmp_path / "watcher.yaml"), Remote(found), []
     made.reload.source = remote
     made.reload.loaded = lambda document: kept.append(document.text.decode())
-    running = asyncio.create_task(made.reload.run(Document("ssm:x", FIRST.encode())))
-    await until(lambda: remote.readings > len(found) + 3)
-    running.cancel()
+    async with running(made.reload.run(Document("ssm:x", FIRST.encode()))):
+        await until(lambda: remote.readings > len(found) + 3)
     assert made.applied == applied
     assert [want is ... or report.faults == want for report, want in zip(made.reports, faults, strict=True)] == [
         True for _ in faults
@@ -189,9 +188,8 @@ async def test_a_copy_is_reported_until_its_source_can_be_read_even_if_that_has_
     made, clock = Daemon(tmp_path / "watcher.yaml"), SystemClock()
     made.reload.source = remote = Remote([AWAY, AWAY, AWAY, FIRST])
     kept_at = clock.now()
-    running = asyncio.create_task(made.reload.run(Document("ssm:x", FIRST.encode()), str(AWAY), kept_at))
-    await until(lambda: remote.readings > 6)
-    running.cancel()
+    async with running(made.reload.run(Document("ssm:x", FIRST.encode()), str(AWAY), kept_at)):
+        await until(lambda: remote.readings > 6)
     assert [(report.faults, report.kept_at) for report in made.reports] == [((str(AWAY),), kept_at), ((), None)]
 
 
