@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.integration.conftest import a_config, a_stack, running
 from tests.integration.outside_monitors import TOKEN, UUID, Gatus, Healthchecks, UptimeKuma
 from tests.integration.receiver import Reply, receiving
+from tests.support.clocks import ShiftedClock
 from tests.support.fake_daemon import BEGAN, Peek, attempt, peeking
 from tests.support.tasks import running as in_task
 from tests.support.waiting import until
@@ -102,10 +103,13 @@ async def test_an_event_that_is_pending_for_too_long_is_reported_until_it_is_not
     hc = Healthchecks()
     async with receiving(answer=hc.answer) as receiver, peeking(tmp_path) as peek:
         await peek.see(peek.config.targets[0], attempt(0, "FAILED"), sinks=["stdout", "removed"])
-        beat = a_heartbeat(receiver.url(f"/ping/{UUID}"), stale_after=1.0)
+        beat = a_heartbeat(receiver.url(f"/ping/{UUID}"), stale_after=600.0)
+        peek.clock = clock = ShiftedClock()
         async with sending(peek, beat):
-            await until(lambda: bool(hc.signs) and not hc.signs[-1][0])
+            await until(lambda: bool(hc.signs))
             assert hc.signs[0][0], "it was not too old at first"
+            clock.offset = timedelta(minutes=10)
+            await until(lambda: not hc.signs[-1][0])
             assert "the sink stdout has an event that has been pending since 20" in hc.signs[-1][1]
             assert "removed" not in hc.signs[-1][1], "a sink that is not configured delivers nothing"
             peek.config = replace(peek.config, heartbeat=replace(beat, stale_after=900.0))

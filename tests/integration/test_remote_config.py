@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from tests.support.config_server import NAMES, ConfigServer
 from tests.support.emulators import KEYS, REGION
+from tests.support.tasks import running
 from tests.support.waiting import until
 from watcher.app import config_copies
 from watcher.app.config_copies import ConfigKeeper
@@ -163,14 +164,18 @@ async def test_a_store_that_fails_is_reported_once_and_gets_the_newest_text_when
     path = tmp_path / "folder" / "watcher.db"
     keeper = ConfigKeeper("us-east-1 ssm:x", f"sqlite:///{path}", SystemClock())
     with capture_logs() as logged:
-        running = asyncio.create_task(keeper.run())
-        for text in (FIRST, SECOND):
-            keeper.keep(Document("ssm:x", text.encode()))
+
+        def those(event: str) -> list[Any]:
+            return [line for line in logged if line["event"] == event]
+
+        async with running(keeper.run()):
+            keeper.keep(Document("ssm:x", FIRST.encode()))
+            await until(lambda: those("config.copy_failed"))
+            keeper.keep(Document("ssm:x", SECOND.encode()))
             await asyncio.sleep(0.1)
-        path.parent.mkdir()
-        await until(lambda: [line for line in logged if line["event"] == "config.copy_kept"])
-        running.cancel()
-    (failed,) = (line for line in logged if line["event"] == "config.copy_failed")
+            path.parent.mkdir()
+            await until(lambda: those("config.copy_kept"))
+        (failed,) = those("config.copy_failed")
     assert "WATCHER_STATE" in failed["remedy"]
     copy = await config_copies.kept_copy("us-east-1 ssm:x", f"sqlite:///{path}")
     assert copy is not None
