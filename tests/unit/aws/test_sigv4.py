@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import SIGNED_HEADERS_BLACKLIST, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher.aws.sigv4 import Keys, Scope, Signer, canonical_request
@@ -45,10 +45,13 @@ def check_signature(signer: Signer, credentials: Keys, moment: datetime, headers
     assert mine == by_botocore(signer.scope, credentials, stamp, sent, body)
 
 
-requests = st.tuples(keys, moments, st.dictionaries(names, header_values, max_size=4), st.binary(max_size=200))
+signed_names = names.filter(lambda name: name not in SIGNED_HEADERS_BLACKLIST)
+"""Names of headers that botocore signs: not `te`, which a proxy may change."""
+requests = st.tuples(keys, moments, st.dictionaries(signed_names, header_values, max_size=4), st.binary(max_size=200))
+of_any_scope = given(st.builds(Scope, names, names), st.lists(requests, min_size=1, max_size=4))
 
 
-@given(st.builds(Scope, names, names), st.lists(requests, min_size=1, max_size=4))
+@of_any_scope
 def test_a_signature_is_botocores(scope: Scope, several: list[tuple[Keys, datetime, dict[str, str], bytes]]) -> None:
     signer = Signer(scope)
     for each in several:
@@ -56,10 +59,14 @@ def test_a_signature_is_botocores(scope: Scope, several: list[tuple[Keys, dateti
 
 
 @pytest.mark.soak
-def test_ten_thousand_signatures_are_botocores() -> None:
-    from hypothesis import settings  # noqa: PLC0415
-
-    settings(max_examples=10_000)(test_a_signature_is_botocores)()
+@settings(max_examples=10_000)
+@of_any_scope
+def test_ten_thousand_signatures_are_botocores(
+    scope: Scope, several: list[tuple[Keys, datetime, dict[str, str], bytes]]
+) -> None:
+    signer = Signer(scope)
+    for each in several:
+        check_signature(signer, *each)
 
 
 @pytest.mark.parametrize(
