@@ -62,15 +62,15 @@ class ReceiverModel(StrictModel):
     """How a receiver may be reached."""
 
     allow_http: Boolean = False
-    """Also post without TLS, so that requests can be read and changed on the network."""
+    """Also send without TLS, so that requests can be read and changed on the network."""
     allow_private: Boolean = False
-    """Also post to this machine (at any of its addresses), to metadata services and to link-local addresses."""
+    """Also send to this machine (at any of its addresses), to metadata services and to link-local addresses."""
     ca_file: CaFile | None = Field(default=None, examples=["/etc/ssl/certs/internal-ca.pem"])
     """A PEM file of the certificate authorities to trust, instead of the system's."""
     timeout: Duration = lasting("10s")
-    """The time limit of one post."""
+    """The time limit of one request."""
     proxy: Proxy | None = Field(default=None, examples=["http://proxy.example.com:3128", "off"])
-    """The proxy to post through; off: none. Default: the one that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select."""
+    """The proxy to send through; off: none. Default: the one that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select."""
 
 
 def may_be_reached(url: Url, info: ValidationInfo) -> Url:
