@@ -47,7 +47,7 @@ def mute(config: str | None, globs: Sequence[str], length: str, reason: str, eve
     settings = load_config(config)
     matching = run_to_end(_add(settings, made))
     click.echo(made.id)
-    print_note(f"it mutes {counted(matching, 'known target')} until {for_people(made.until)}; "
+    print_note(f"it mutes {counted(matching, 'known id')} (targets and endpoints) until {for_people(made.until)}; "
                f"`watcher unmute {made.id}` ends it early")  # fmt: skip
     return 0
 
