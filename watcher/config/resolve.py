@@ -170,7 +170,8 @@ def _http(file: File, faults: Faults) -> settings.Http | None:
         message = "other machines can reach this address: set a `token` or `insecure: true`, or listen at 127.0.0.1"
         faults.report(file.http.place("listen"), message)
     if file.http.token and file.http.token == file.http.write_token:
-        faults.report(file.http.place("write_token"), "this must differ from `token`: who may read may not change")
+        message = "this must differ from `token`: readers must not be able to make changes"
+        faults.report(file.http.place("write_token"), message)
     return settings.Http(
         host,
         port,
