@@ -77,7 +77,8 @@ async def prepare(address: str) -> list[str]:
 def export(config: str | None, name: str) -> int:
     """Write everything in the state store to FILE, as JSON Lines.
 
-    Stop the daemons that use the store first. FILE is created, or replaced if it is an earlier export.
+    Stop the daemons that use the store first. FILE is created, or replaced if it is an earlier export. The copy of a
+    configuration in AWS is not exported: the next start makes another.
     """
     settings, path = load_config(config), Path(name)
     try:
