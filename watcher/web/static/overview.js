@@ -10,7 +10,6 @@ import { STANDINGS, number, plural } from "./words.js?v=HASH";
 const byId = (id) => document.getElementById(id);
 const KEEP_MS = 150; // the pause in typing after which the filter is written to the URL
 
-
 export class Overview {
   #headline;
   #rows = new Rows(byId("table"), byId("row"));
@@ -57,7 +56,6 @@ export class Overview {
   /** All targets, from /api/targets. */
   replace(rows) {
     this.#loaded = true;
-    byId("table").classList.toggle("no-strips", !rows.some((row) => row.attempts));
     this.#rows.replace(rows);
     this.#changed();
   }

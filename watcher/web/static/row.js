@@ -115,7 +115,7 @@ function paint({ node, parts }, row) {
 }
 
 /** The commit that is synced, and after an arrow the one that should be, if that is another one. */
-export function commitsOf(row) {
+function commitsOf(row) {
   const wanted = row.desired ?? (row.sha ? { sha: row.sha, url: row.commit_url } : null);
   const { synced } = row;
   if (!wanted && !synced) return [];

@@ -1,6 +1,6 @@
 // Sections of the table: which one a row belongs to, and a heading for each with its counts, which opens and closes it.
 
-import { el, isolated, mark, setText } from "./dom.js?v=HASH";
+import { el, isolated, mark } from "./dom.js?v=HASH";
 import { STANDINGS, number, plural, urgent } from "./words.js?v=HASH";
 
 /** The attributes that rows may be grouped by, and their names; a label is `label:NAME`. */

@@ -1,6 +1,5 @@
 // The strip of a target's last attempts: a bar for each, the newest on the right, in one SVG of few elements.
 
-import { ago, now, span } from "./time.js?v=HASH";
 import { plural, standingOf, statusWord } from "./words.js?v=HASH";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -9,8 +8,8 @@ const MOST = 20, STEP = 7, WIDE = 5, HIGH = 18; // attempts; units of the pictur
 /** Where each kind of bar begins: height differs as well as colour. */
 const TOPS = { failed: 0, succeeded: 7, active: 12, unknown: 3 };
 
-/** The last attempts of a row, the newest first; none if the daemon does not report them. */
-export const attemptsOf = (row) => (row.attempts ?? []).slice(0, MOST);
+/** The last attempts of a row, the newest first. */
+const attemptsOf = (row) => row.attempts.slice(0, MOST);
 
 /** A text that changes when the strip does. */
 export const stripKey = (row) => attemptsOf(row).map((each) => each.status[0] + each.startedAt).join();
@@ -39,16 +38,6 @@ function inWords(attempts) {
   }
   const parts = Object.entries(counts).map(([word, count]) => `${count} ${word}`);
   return `${plural(attempts.length, "attempt")}: ${parts.join(", ")}; the latest ${statusWord(attempts[0].status).toLowerCase()}`;
-}
-
-/** What the bar below the pointer stands for; empty if there is none. */
-export function barTitle(row, offset, width) {
-  const index = MOST - 1 - Math.floor((offset / width) * ((MOST * STEP - 2) / STEP));
-  const attempt = attemptsOf(row)[index];
-  if (!attempt) return "";
-  const age = (now() - Date.parse(attempt.startedAt)) / 1000;
-  const lasted = attempt.duration_seconds ? `, took ${span(attempt.duration_seconds)}` : "";
-  return `${statusWord(attempt.status)}, started ${ago(age)}${lasted}`;
 }
 
 function made(tag, attributes) {

@@ -47,7 +47,6 @@ const due = (age) => (age < -0.5 ? `in ${span(-age)}` : age < OLD ? "now" : `${s
 const PHRASES = {
   ago: (age) => ago(age),
   answered: (age) => ago(age),
-  begun: (age) => `started ${ago(age)}`,
   since: (age) => `for ${span(Math.max(1, age))}`,
   incident: (age) => `open for ${span(Math.max(1, age))}`,
   until: (age) => `for ${span(Math.max(1, -age))} more`,
