@@ -1,9 +1,8 @@
 // What a person can do about a target or an endpoint: open AWS's console, copy a command, mute it, acknowledge its
 // incident. Buttons carry what they are for in `data-do`; one listener serves them all.
 
-import { el, isolated, setText } from "./dom.js?v=HASH";
+import { byId, el, isolated, setText } from "./dom.js?v=HASH";
 
-const byId = (id) => document.getElementById(id);
 const TOAST_MS = 6_000;
 
 /** A word of a shell's command line. */

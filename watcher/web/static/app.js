@@ -2,7 +2,7 @@
 
 import { serveActions } from "./actions.js?v=HASH";
 import { Refused, Stream, load, contact } from "./daemon.js?v=HASH";
-import { el, keyed, moment, setText } from "./dom.js?v=HASH";
+import { byId, el, keyed, moment, setText } from "./dom.js?v=HASH";
 import { decoded } from "./filter.js?v=HASH";
 import { Forms } from "./forms.js?v=HASH";
 import { Headline } from "./headline.js?v=HASH";
@@ -21,8 +21,6 @@ const BURST_MS = 250; // targets with events within this time are loaded togethe
 const MAX_SINGLE = 8; // targets that are loaded one by one; more are loaded with all
 const OVERVIEW_AGE_MS = 1_200; // how old the response with all targets may be
 const NAME = "watcher";
-
-const byId = (id) => document.getElementById(id);
 
 const headline = new Headline();
 const overview = new Overview(headline);

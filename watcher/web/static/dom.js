@@ -2,6 +2,8 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+export const byId = (id) => document.getElementById(id);
+
 /** An element with attributes (not for false and null) and children (texts and nodes, not for empty and false ones). */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -12,18 +14,20 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** An element of an SVG, with attributes and children. */
+export function svg(tag, attributes, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
 /** A text of AWS or of a user, isolated so that its direction does not affect the texts beside it. */
 export const isolated = (text) => el("bdi", {}, String(text));
 
 /** The icon of a status, which differs in shape as well as in colour. Its name always stands beside it. */
 export function shape(standing) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", "shape");
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `#shape-${standing}`);
-  svg.append(use);
-  return svg;
+  return svg("svg", { class: "shape", "aria-hidden": "true" }, svg("use", { href: `#shape-${standing}` }));
 }
 
 /** Icon and name of a status. */
@@ -44,6 +48,14 @@ export function commit(sha, url) {
 
 /** A time, whose text `time.js` updates; `none` is shown if there is no time. */
 export const moment = (is, iso, none = "") => el("time", { "data-is": is, datetime: iso ?? null }, iso ? "" : none);
+
+/** Put nodes into `host` in this order from `cursor` on, with few moves. */
+export function putInOrder(host, nodes, cursor = host.firstElementChild) {
+  for (const node of nodes) {
+    if (node === cursor) cursor = cursor.nextElementSibling;
+    else host.insertBefore(node, cursor);
+  }
+}
 
 const kept = new WeakMap();
 
@@ -69,11 +81,7 @@ export function keyed(list, items, keyOf, build) {
     after.set(key, { form, node });
   }
   for (const [key, { node }] of before) if (after.get(key)?.node !== node) node.remove();
-  let cursor = list.firstElementChild;
-  for (const { node } of after.values()) {
-    if (node === cursor) cursor = cursor.nextElementSibling;
-    else list.insertBefore(node, cursor);
-  }
+  putInOrder(list, [...after.values()].map(({ node }) => node));
   kept.set(list, after);
   return fresh;
 }

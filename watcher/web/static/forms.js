@@ -3,12 +3,12 @@
 
 import { toast } from "./actions.js?v=HASH";
 import { send } from "./daemon.js?v=HASH";
-import { el, isolated } from "./dom.js?v=HASH";
+import { byId, el, isolated } from "./dom.js?v=HASH";
 
 const TOKEN = "watcher.write_token", BY = "watcher.by";
 const TIMES = { "30m": "30 minutes", "1h": "1 hour", "2h": "2 hours", "8h": "8 hours", "1d": "1 day", "3d": "3 days", "7d": "7 days" };
 
-const dialog = document.getElementById("form");
+const dialog = byId("form");
 
 const field = (label, control) => el("label", {}, el("span", {}, label), control);
 const input = (name, attributes = {}) => el("input", { name, autocomplete: "off", ...attributes });

@@ -1,7 +1,7 @@
 // The headline: the answer in one sentence, and below it what is wrong, why, since when, and which sinks were sent it.
 
 import { wordButtons } from "./actions.js?v=HASH";
-import { el, isolated, keyed, mark, moment, setText } from "./dom.js?v=HASH";
+import { byId, el, isolated, keyed, mark, moment, setText } from "./dom.js?v=HASH";
 import { tagsOf } from "./mutes.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { noteOf, sinceOf } from "./row.js?v=HASH";
@@ -10,7 +10,6 @@ import { ATTENTION, RANK, STANDINGS, number, plural, problemsOf, statesOf, urgen
 
 const SHOWN = 5, MOST = 50; // problems at first, and after a click
 
-const byId = (id) => document.getElementById(id);
 const failing = (sink) => sink.configured && sink.state !== null && sink.state !== "up";
 
 export class Headline {

@@ -1,6 +1,6 @@
 // Mutes and acknowledgements: their tags at targets, and the panel that lists the mutes.
 
-import { el, isolated, keyed, moment } from "./dom.js?v=HASH";
+import { byId, el, isolated, keyed, moment } from "./dom.js?v=HASH";
 import { dim, item, showPanel } from "./panels.js?v=HASH";
 import { hour, watch } from "./time.js?v=HASH";
 
@@ -20,7 +20,7 @@ const byAndWhy = (by, reason) => [by && `by ${by}`, reason].filter(Boolean).join
 export function showMutes(mutes, writable) {
   showPanel("mutes", mutes.length > 0);
   const items = mutes.map((each) => ({ ...each, writable }));
-  keyed(document.getElementById("mute-list"), items, (each) => each.id ?? JSON.stringify(each), muteItem).forEach(watch);
+  keyed(byId("mute-list"), items, (each) => each.id ?? JSON.stringify(each), muteItem).forEach(watch);
 }
 
 function muteItem({ id, by, reason, until, targets, events, when, active, writable }) {

@@ -1,13 +1,11 @@
 // Notices at the top of the page, and announcements of events to screen readers.
 
 import { contact } from "./daemon.js?v=HASH";
-import { el, isolated, setText } from "./dom.js?v=HASH";
+import { byId, el, isolated, setText } from "./dom.js?v=HASH";
 import { hour, inZones } from "./time.js?v=HASH";
 import { eventTitle, eventWords, plural } from "./words.js?v=HASH";
 
 const BURST_MS = 250, ANNOUNCE_MS = 5_000; // events within this time are announced together; the time between two
-
-const byId = (id) => document.getElementById(id);
 
 /**
  * One notice: its headline (null: none), its lines, and the time that the headline names. Updated only when it changes,

@@ -1,13 +1,12 @@
 // The overview: the status chips, the filter and the table; the headline gets the rows from here.
 
-import { el, setText, shape } from "./dom.js?v=HASH";
+import { byId, el, setText, shape } from "./dom.js?v=HASH";
 import { NONE, narrows, read, test, write } from "./filter.js?v=HASH";
 import { within } from "./paths.js?v=HASH";
 import { Rows } from "./rows.js?v=HASH";
 import { ATTRIBUTES } from "./sections.js?v=HASH";
 import { STANDINGS, number, plural } from "./words.js?v=HASH";
 
-const byId = (id) => document.getElementById(id);
 const KEEP_MS = 150; // the pause in typing after which the filter is written to the URL
 
 export class Overview {

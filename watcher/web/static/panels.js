@@ -1,13 +1,11 @@
 // The panels beside the targets: the latest events, the endpoints, the listings, the hints and the sinks.
 
-import { commit, el, keyed, mark, moment, setText, shape, isolated } from "./dom.js?v=HASH";
+import { byId, commit, el, isolated, keyed, mark, moment, setText, shape } from "./dom.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { eventTitle, eventWords, plural, statesOf } from "./words.js?v=HASH";
 
 const KEPT = 50, SHOWN = 6; // events; the rest after a click
-
-const byId = (id) => document.getElementById(id);
 
 /** Update a list to `items`, or show that it is empty. */
 export function fill(list, empty, items, keyOf, build) {

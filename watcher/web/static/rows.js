@@ -2,6 +2,7 @@
 // chunks, of which those out of view are neither styled nor laid out, and are written a few milliseconds at a time.
 // Chunks stand below the heading of their section if the rows are grouped.
 
+import { putInOrder } from "./dom.js?v=HASH";
 import { haystack } from "./filter.js?v=HASH";
 import { dress, write } from "./row.js?v=HASH";
 import { Section, sectionsOf } from "./sections.js?v=HASH";
@@ -139,26 +140,23 @@ export class Rows {
     const focused = this.#table.contains(document.activeElement) ? document.activeElement : null;
     const old = this.#chunks;
     this.#chunks = [];
-    let cursor = this.#table.querySelector("tbody");
-    const put = (node) => {
-      if (node === cursor) cursor = cursor.nextElementSibling;
-      else this.#table.insertBefore(node, cursor);
-    };
+    const bodies = [];
     for (const [name, members] of sectionsOf(entries, this.#by)) {
       const section = this.#by ? this.#section(name) : null;
       if (section) {
         section.wrong = urgent(members[0].row);
-        put(section.node);
+        bodies.push(section.node);
       }
       for (let start = 0; start < members.length; start += CHUNK) {
         const chunk = old.shift() ?? this.#chunk();
         chunk.section = section;
         chunk.entries = members.slice(start, start + CHUNK);
-        put(chunk.node);
-        fill(chunk);
+        bodies.push(chunk.node);
+        putInOrder(chunk.node, chunk.entries.map(({ node }) => node));
         this.#chunks.push(chunk);
       }
     }
+    putInOrder(this.#table, bodies, this.#table.querySelector("tbody"));
     for (const { node } of old) node.remove();
     this.show(this.#passes, this.#narrowed);
     if (focused && focused !== document.activeElement) focused.focus({ preventScroll: true });
@@ -184,14 +182,6 @@ export class Rows {
     const end = performance.now() + SLICE;
     while (this.#unwritten.length && performance.now() < end) write(this.#unwritten.pop());
     if (this.#unwritten.length) this.#writing = setTimeout(() => this.#write());
-  }
-}
-
-function fill({ node, entries }) {
-  let cursor = node.firstElementChild;
-  for (const entry of entries) {
-    if (entry.node === cursor) cursor = cursor.nextElementSibling;
-    else node.insertBefore(entry.node, cursor);
   }
 }
 

@@ -1,8 +1,8 @@
 // The strip of a target's last attempts: a bar for each, the newest on the right, in one SVG of few elements.
 
+import { svg } from "./dom.js?v=HASH";
 import { plural, standingOf, statusWord } from "./words.js?v=HASH";
 
-const SVG = "http://www.w3.org/2000/svg";
 const MOST = 20, STEP = 7, WIDE = 5, HIGH = 18; // attempts; units of the picture, each a pixel
 
 /** Where each kind of bar begins: height differs as well as colour. */
@@ -24,9 +24,8 @@ export function strip(row) {
     const bar = `M${(MOST - 1 - index) * STEP} ${top}h${WIDE}v${HIGH - top}h-${WIDE}z`;
     paths[standing] = (paths[standing] ?? "") + bar;
   });
-  const svg = made("svg", { class: "strip", viewBox: `0 0 ${MOST * STEP - 2} ${HIGH}`, role: "img", "aria-label": inWords(attempts) });
-  for (const [standing, d] of Object.entries(paths)) svg.append(made("path", { "data-standing": standing, d }));
-  return svg;
+  const bars = Object.entries(paths).map(([standing, d]) => svg("path", { "data-standing": standing, d }));
+  return svg("svg", { class: "strip", viewBox: `0 0 ${MOST * STEP - 2} ${HIGH}`, role: "img", "aria-label": inWords(attempts) }, ...bars);
 }
 
 /** The number of attempts of each kind, and the newest. */
@@ -38,10 +37,4 @@ function inWords(attempts) {
   }
   const parts = Object.entries(counts).map(([word, count]) => `${count} ${word}`);
   return `${plural(attempts.length, "attempt")}: ${parts.join(", ")}; the latest ${statusWord(attempts[0].status).toLowerCase()}`;
-}
-
-function made(tag, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
 }
