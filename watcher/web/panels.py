@@ -85,31 +85,14 @@ def hints_view(statuses: Mapping[str, HintQueueStatus], now: datetime) -> dict[s
 
 def mutes_view(configured: Sequence[Mute], made: Sequence[HandMute], now: datetime) -> dict[str, Any]:
     """`/api/mutes`: those of the configuration, and those that people have made, the newest first."""
-    of_configuration = [
-        {
-            **muted_view(mute),
-            "targets": [*mute.targets],
-            "events": [*mute.events],
-            "from": time_or_none(mute.start),
-            "when": None if mute.when is None else str(mute.when),
-            "ended_at": None,
-            "ended_by": None,
-            "active": mute.applies_at(now),
-        }
-        for mute in configured
-    ]
-    return {"now": rfc3339(now), "mutes": [*(made_mute(mute, now) for mute in reversed(made)), *of_configuration]}
+    by_hand = (made_mute(mute, now) for mute in reversed(made))
+    return {"now": rfc3339(now), "mutes": [*by_hand, *(_configured_mute(mute, now) for mute in configured)]}
 
 
 def made_mute(mute: HandMute, now: datetime) -> dict[str, Any]:
-    """A mute that somebody made."""
+    """A mute that was made by hand."""
     return {
-        "id": mute.id,
-        "by": redact(mute.by),
-        "reason": redact(mute.reason),
-        "until": rfc3339(mute.until),
-        "targets": [*mute.targets],
-        "events": [*mute.events],
+        **_mute(mute),
         "from": rfc3339(mute.created_at),
         "when": None,
         "ended_at": time_or_none(mute.ended_at),
@@ -118,8 +101,23 @@ def made_mute(mute: HandMute, now: datetime) -> dict[str, Any]:
     }
 
 
+def _configured_mute(mute: Mute, now: datetime) -> dict[str, Any]:
+    return {
+        **_mute(mute),
+        "from": time_or_none(mute.start),
+        "when": None if mute.when is None else str(mute.when),
+        "ended_at": None,
+        "ended_by": None,
+        "active": mute.applies_at(now),
+    }
+
+
+def _mute(mute: Mute | HandMute) -> dict[str, Any]:
+    return {**muted_view(mute), "targets": [*mute.targets], "events": [*mute.events]}
+
+
 def acknowledgement_view(each: Acknowledgement) -> dict[str, Any]:
-    """Who acknowledged an incident."""
+    """An incident, and who acknowledged it."""
     return {
         "id": each.incident,
         "subject": each.subject,

@@ -7,7 +7,7 @@ from typing import Any
 
 from watcher import __version__
 from watcher.core.attempts import MAX_RECENT, parse_line
-from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
+from watcher.core.by_hand import NOTHING_BY_HAND, ByHand, HandMute
 from watcher.core.event_links import console_page
 from watcher.core.events import Event, target_to_json
 from watcher.core.incidents import open_to_json
@@ -83,7 +83,7 @@ def polling_row(status: TargetStatus) -> dict[str, Any]:
     }
 
 
-def muted_view(mute: Mute) -> dict[str, Any]:
+def muted_view(mute: Mute | HandMute) -> dict[str, Any]:
     """Who muted something, why, and until when."""
     return {
         "id": mute.id,
