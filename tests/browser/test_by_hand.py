@@ -6,7 +6,6 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.worlds import green
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
     from tests.browser.daemon import Daemon
-
-pytestmark = pytest.mark.page
 
 TOKEN = "a-token-of-those-who-may-write"
 SOON = 30_000

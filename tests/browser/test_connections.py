@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.daemon import Daemon
 from watcher.simulator.inventory import Connection
 from watcher.simulator.scenario import Scenario
 

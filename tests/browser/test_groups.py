@@ -6,7 +6,6 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.worlds import FARGATE, everything
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.browser.daemon import Daemon
-
-pytestmark = pytest.mark.page
 
 HEADINGS = ".section:visible .heading"
 ROWS = "#table tbody tr:visible .title"

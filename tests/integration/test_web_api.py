@@ -107,17 +107,17 @@ async def fill(site: Site) -> None:
     await peek.store.settle([DeliveryOutcome(delivery, DeliveryState.DEAD, f"refused {SECRET}")], BEGAN)
 
 
-def schema_of(route: str, status: int) -> dict[str, Any]:
-    answer = DOCUMENT["paths"][route]["get"]["responses"][str(status)]
+def schema_of(route: str, status: int, method: str = "get") -> dict[str, Any]:
+    answer = DOCUMENT["paths"][route][method]["responses"][str(status)]
     if "$ref" in answer:
         answer = DOCUMENT["components"]["responses"][answer["$ref"].rpartition("/")[2]]
     schema: dict[str, Any] = answer["content"]["application/json"]["schema"]
     return schema
 
 
-def hold(route: str, status: int, body: Any) -> None:
+def hold(route: str, status: int, body: Any, method: str = "get") -> None:
     """Check a body against the schema that the document has for it."""
-    absolute = json.loads(json.dumps(schema_of(route, status)).replace('"#/', '"urn:api#/'))
+    absolute = json.loads(json.dumps(schema_of(route, status, method)).replace('"#/', '"urn:api#/'))
     Draft202012Validator(absolute, registry=REGISTRY, format_checker=FormatChecker()).validate(body)
 
 

@@ -1,4 +1,4 @@
-"""Mutes and acknowledgements over HTTP: with `http.write_token`, and by nobody else."""
+"""Mutes and acknowledgements over HTTP, which need `http.write_token`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import SecretStr
 
-from tests.integration.test_web_api import DOCUMENT, REGISTRY
+from tests.integration.test_web_api import hold
 from tests.support.fake_daemon import BEGAN, Site, attempt, serving
 from watcher.core.ports import Entry
 from watcher.core.state import Incident
@@ -42,24 +41,16 @@ async def send(site: Site, method: str, path: str, body: Any = None, **headers: 
         return answer.status, json.loads(await answer.read())
 
 
-def hold(method: str, path: str, status: int, body: Any) -> None:
-    answer = DOCUMENT["paths"][path][method]["responses"][str(status)]
-    if "$ref" in answer:
-        answer = DOCUMENT["components"]["responses"][answer["$ref"].rpartition("/")[2]]
-    schema = json.loads(json.dumps(answer["content"]["application/json"]["schema"]).replace('"#/', '"urn:api#/'))
-    Draft202012Validator(schema, registry=REGISTRY, format_checker=FormatChecker()).validate(body)
-
-
 async def test_a_mute_is_made_shown_and_ended(site: Site) -> None:
     status, made = await send(site, "POST", "/api/mutes", MUTE)
     assert status == 201
-    hold("post", "/api/mutes", 201, made)
+    hold("/api/mutes", 201, made, "post")
     assert (made["events"], made["by"], made["active"]) == (["watcher.sync.*"], "ada", True)
     _, listed = await send(site, "GET", "/api/mutes")
     assert listed["mutes"] == [made]
     status, ended = await send(site, "DELETE", f"/api/mutes/{made['id']}?by=bob")
     assert (status, ended["ended_by"], ended["active"]) == (200, "bob", False)
-    hold("delete", "/api/mutes/{id}", 200, ended)
+    hold("/api/mutes/{id}", 200, ended, "delete")
     assert (await send(site, "GET", "/api/mutes"))[1]["mutes"] == []
     status, gone = await send(site, "DELETE", f"/api/mutes/{made['id']}")
     assert (status, "no active mute" in gone["error"]) == (404, True)
@@ -75,7 +66,7 @@ async def test_an_incident_is_acknowledged_by_its_id_and_by_that_of_an_event(sit
     await site.peek.commit(Entry(target.id, replace(site.peek.records[target.id], incident=incident)))
     status, body = await send(site, "POST", "/api/incidents/7/ack", {"by": "ada", "note": "mine"})
     assert status == 200
-    hold("post", "/api/incidents/{id}/ack", 200, body)
+    hold("/api/incidents/{id}/ack", 200, body, "post")
     _, row = await send(site, "GET", f"/api/targets/{target.id}")
     assert row["incident"]["acknowledged"] == body["incidents"][0]["acknowledged"]
     assert row["incident"]["acknowledged"].items() >= {"by": "ada", "note": "mine"}.items()
@@ -106,10 +97,8 @@ async def test_an_incident_is_acknowledged_by_its_id_and_by_that_of_an_event(sit
 async def test_every_fault_of_a_body_is_reported_with_its_place(site: Site, body: Any, places: list[str]) -> None:
     status, answer = await send(site, "POST", "/api/mutes", body)
     assert status == 400
-    hold("post", "/api/mutes", 400, answer)
-    assert [each["place"] for each in answer["faults"]] == places or {*places} == {
-        each["place"] for each in answer["faults"]
-    }
+    hold("/api/mutes", 400, answer, "post")
+    assert [each["place"] for each in answer["faults"]] == places
     assert (await site.peek.store.by_hand()).mutes == ()
 
 

@@ -80,7 +80,7 @@ def _canonical(raw: str) -> str:
 class Row:
     """A target's row, its JSON, and the text that is searched, made at the first search and kept for all others."""
 
-    def __init__(self, fields: Mapping[str, Any], json: str = "") -> None:
+    def __init__(self, fields: Mapping[str, Any], json: str) -> None:
         self.fields = fields
         self.json = json
 

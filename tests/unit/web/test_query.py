@@ -73,12 +73,12 @@ def test_nothing_else_finds_it(raw: str) -> None:
     ],
 )
 def test_a_row_passes_when_all_that_is_asked_for_is_so(pairs: list[tuple[str, str]], lets: bool) -> None:  # noqa: FBT001
-    assert targets_filter(pairs).accepts(Row(ROW)) is lets
+    assert targets_filter(pairs).accepts(Row(ROW, "")) is lets
 
 
 def test_what_cannot_be_read_is_found_by_why() -> None:
     row = {**ROW, "unreadable": {"message": "Access denied for role X"}}
-    assert Filter(text="role x").accepts(Row(row))
+    assert Filter(text="role x").accepts(Row(row, ""))
 
 
 @pytest.mark.parametrize(

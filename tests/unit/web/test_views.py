@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from watcher.core.diff import Change
     from watcher.core.model import Target
 
-AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LINK = "6053346f-8a33-4edb-9397-10394b695173"
 PROTON = {"provider": "GITHUB", "name": "org/templates", "branch": "release/1", "sync_type": "TEMPLATE_SYNC"}
 
@@ -46,9 +45,9 @@ def test_a_row_has_the_synced_beside_the_desired_commit_and_the_console() -> Non
     revision = {"repositoryProvider": "GITHUB", "repositoryName": "org/shop", "sha": "a" * 40}
     known = Known(
         None,
-        AT,
+        EIGHT,
         desired_state={**revision, "sha": "b" * 40},
-        latest_successful=Attempt(AT, "SUCCEEDED", None, None, revision),
+        latest_successful=Attempt(EIGHT, "SUCCEEDED", None, None, revision),
     )
     row = committed_row(target, Record(known), None)
     page = "https://github.com/org/shop/commit/"
