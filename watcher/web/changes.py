@@ -25,13 +25,13 @@ BODY_SECONDS = 10.0
 """How long a body may take to arrive."""
 
 MAX_ID_CHARACTERS = 200
-"""Of the ids in paths; no id is as long."""
+"""The characters of an id in a path that are read; every id is shorter."""
 
 UNNAMED = "http"
 """Who made a change, if the request does not say."""
 
 METHODS = {"/api/mutes": "POST", "/api/mutes/{id}": "DELETE", "/api/incidents/{id}/ack": "POST"}
-"""The method that changes something, by the path as in the OpenAPI document."""
+"""The methods of the requests that change something, by their paths in the OpenAPI document."""
 
 
 class BodyError(ValueError):
@@ -49,7 +49,7 @@ class BodyError(ValueError):
 
 
 class Changes:
-    """Changes what people set by hand in the store of the daemon, which follows at once (`refresh`)."""
+    """Changes in the store what people set by hand, and lets the daemon read it again at once (`refresh`)."""
 
     def __init__(self, daemon: DaemonView, store: HandWriter, refresh: Callable[[], Awaitable[None]]) -> None:
         self._daemon = daemon
@@ -64,12 +64,11 @@ class Changes:
         """
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = _parsed(await request.read())
+                given = await request.read()
         except TimeoutError:
             return error_response(408, f"the body did not arrive within {BODY_SECONDS:g} s")
-        except BodyError as error:
-            return error.response
         try:
+            body = _parsed(given)
             if path == "/api/mutes":
                 return await self._mute(body)
             named = unquote(rest)[:MAX_ID_CHARACTERS]
@@ -132,13 +131,13 @@ class _Body:
         self._faults = dict(_unknown(body, known))
 
     def text(self, key: str, read: Callable[[str], Any], *default: Any) -> Any:
-        """Return a text, as `read` returns it; `default`: the value if the key is missing, which else is a fault."""
+        """Return what `read` makes of a text, or the `default` if the key is missing; without one, that is a fault."""
         if default and self._body.get(key) is None:
             return default[0]
         return self._read(key, self._body.get(key), read)
 
     def texts(self, key: str, read: Callable[[list[str]], Any], *, needed: bool = True) -> Any:
-        """Return a list of texts, as `read` returns it."""
+        """Return what `read` makes of a list of texts; an empty tuple if it is missing and not `needed`."""
         given = self._body.get(key)
         if given is None and not needed:
             return ()
@@ -150,10 +149,10 @@ class _Body:
         return () if self._has_faults(key) else self._read(key, given, read, list)
 
     def check(self) -> None:
-        """Raise all that is wrong.
+        """Check that no fault was found.
 
         Raises:
-            BodyError: something is.
+            BodyError: at least one was; it has all of them.
         """
         if self._faults:
             raise BodyError(self._faults)

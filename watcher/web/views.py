@@ -124,7 +124,7 @@ def recent_attempts(record: Record | None) -> list[dict[str, Any]]:
 
 
 def attempts(events: Iterable[Event], record: Record | None) -> list[dict[str, Any]]:
-    """The last attempts of a target, the newest first, with the steps of which recorded events (oldest first) tell.
+    """The last attempts of a target, the newest first, with the steps that recorded events (oldest first) have.
 
     The latest attempt's status is a step of its own if no event has it, as after a first observation. For a target that
     another watcher polls, `record` may be older than the events; then it adds nothing.

@@ -10,7 +10,7 @@ const REASONS = { TimeoutError: "it did not respond in time", TypeError: "it can
 /** When it last responded, and since when it does not: milliseconds by this machine's clock. */
 export const contact = { answered: 0, lost: 0, why: "" };
 
-/** An error response of the daemon, other than of a failure or a missing token. */
+/** An error response of the daemon. `load` throws another error for a failure or a missing token: it counts as no contact. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message);

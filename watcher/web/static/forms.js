@@ -1,5 +1,5 @@
-// Mutes and acknowledgements from the page. The daemon takes them with `http.write_token`, which is asked for once in each
-// tab, and kept for as long as the tab is open.
+// Mutes and acknowledgements from the page. They need `http.write_token`, which the page asks for once in each tab and keeps
+// while the tab is open.
 
 import { toast } from "./actions.js?v=HASH";
 import { send } from "./daemon.js?v=HASH";

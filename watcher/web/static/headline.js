@@ -106,7 +106,7 @@ function targetProblems(rows, endpoints) {
   return problems.sort((a, b) => quiet(a) - quiet(b) || RANK[a.standing] - RANK[b.standing] || (a.since < b.since ? 1 : -1));
 }
 
-/** Whether somebody attends to a problem, or has muted it: it comes after the others. */
+/** Whether a problem is muted or acknowledged: it comes after the others. */
 const quiet = ({ muted, incident }) => Boolean(muted || incident?.acknowledged);
 
 function rowProblem(row) {
@@ -133,13 +133,13 @@ function problemItem(each) {
   return el("li", { "data-standing": each.standing },
     el("p", { class: "what" }, mark(each.standing, each.word), el("a", { class: "title", href: each.href }, isolated(each.title)),
       el("span", { class: "dim" }, isolated(each.where)), el("span", { class: "dim" }, open, each.problems ?? ""),
-      el("span", { class: "dim" }, whoKnows(each)), ...tagsOf(each)),
+      el("span", { class: "dim" }, sentTo(each)), ...tagsOf(each)),
     el("p", { class: "cause", dir: "auto", title: each.note }, each.note),
     each.id && el("p", { class: "acts" }, wordButtons(each, each.writable)));
 }
 
 /** Which sinks were sent a problem, and which of them do not accept it. */
-function whoKnows({ sinks, broken = [] }) {
+function sentTo({ sinks, broken = [] }) {
   if (!sinks) return "";
   const reached = sinks.filter((name) => !broken.includes(name));
   const parts = [reached.length && `sent to ${reached.join(", ")}`, broken.length && `not accepted yet by ${broken.join(", ")}`];

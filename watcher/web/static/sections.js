@@ -44,7 +44,7 @@ export class Section {
     this.node = el("tbody", { role: "rowgroup", class: "section" }, el("tr", { role: "row" }, cell));
   }
 
-  /** Whether its rows are shown: as somebody chose, else while something in it is wrong or a filter is set. */
+  /** Whether its rows are shown: as the user chose, or by default while something in it is wrong or a filter is set. */
   get open() {
     return this.#chosen ?? (this.wrong || this.#narrowed);
   }
