@@ -186,9 +186,14 @@ async def command(file: Path, *arguments: str) -> tuple[int, str]:
 BY_BOTOCORE = "by_botocore"
 
 
+def use_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let botocore sign and send all calls to AWS from now on."""
+    monkeypatch.setattr(RequestTemplate, "fits", lambda *_: False)
+
+
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == BY_BOTOCORE:
-        monkeypatch.setattr(RequestTemplate, "fits", lambda *_: False)
+        use_botocore(monkeypatch)
 
 
 way = pytest.fixture(_way, params=["signed", BY_BOTOCORE], name="way")

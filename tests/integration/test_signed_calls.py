@@ -19,25 +19,27 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 from structlog.testing import capture_logs
 
-from tests.integration.conftest import a_stack
+from tests.integration.conftest import a_stack, use_botocore
 from tests.integration.receiver import Cut, Received, Receiver, Reply, json_reply, receiving
 from tests.integration.test_proxy import PASSWORD, VARIABLES, tunnelling
-from tests.support.simulator import Simulator, attempt
+from tests.support.simulator import attempt
 from watcher.aws import client as client_module
 from watcher.aws import signed_calls
 from watcher.aws.client import Client
 from watcher.aws.responses import body_of
 from watcher.aws.sessions import Sessions
 from watcher.aws.signed_calls import RequestTemplate
+from watcher.aws.sigv4 import Keys
 from watcher.core.settings import Account
 from watcher.errors import PollFailed, TargetUnreadable
 from watcher.simulator.credentials import TemporaryCredentials
 from watcher.simulator.inventory import ACCOUNT
-from watcher.simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.support.simulator import Simulator
 
 REGION = "us-east-1"
 OPERATION = "GetResourceSyncStatus"
@@ -92,12 +94,20 @@ def constant(request: Received) -> dict[str, str]:
 
 
 async def test_a_signed_request_is_what_botocore_sends(aws: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_of, made_here = RequestTemplate.request, list[dict[str, Any]]()
+
+    def counted(template: RequestTemplate, parameters: dict[str, Any], keys: Keys) -> tuple[dict[str, str], bytes]:
+        made_here.append(parameters)
+        return request_of(template, parameters, keys)
+
+    monkeypatch.setattr(RequestTemplate, "request", counted)
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
     async with client(aws.url("")) as made:
         for _ in range(3):
             await call(made)
-        monkeypatch.setattr(RequestTemplate, "fits", lambda *_: False)
+        use_botocore(monkeypatch)
         await call(made)
+    assert len(made_here) == 2, "botocore made the first and the last"
     first, *signed, last = aws.received
     for request in signed:
         assert (request.method, request.path, request.body) == (first.method, first.path, first.body)
@@ -116,10 +126,9 @@ async def test_a_client_has_its_connections_where_calls_expect_them() -> None:
 
 
 @either_way
-async def test_credentials_that_rotate_between_two_calls_sign_the_next_one() -> None:
+async def test_credentials_that_rotate_between_two_calls_sign_the_next_one(simulator: Simulator) -> None:
     """The simulator verifies every signature."""
-    simulator, sessions = Simulator(Scenario("rotation")), Sessions()
-    await simulator.start()
+    sessions = Sessions()
     simulator.world.show(STACK, attempt(STACK, "SUCCEEDED", 1.0))
     issued: list[str] = []
 
@@ -141,7 +150,6 @@ async def test_credentials_that_rotate_between_two_calls_sign_the_next_one() -> 
                 await call(made)
             assert len(issued) == number + 1
             session._credentials._expiry_time = datetime.now(UTC)
-    await simulator.stop()
     assert [each.access_key for each in simulator.calls] == [key for key in issued for _ in range(2)]
 
 
@@ -179,7 +187,7 @@ async def test_an_error_is_the_same_either_way(aws: Receiver, monkeypatch: pytes
         await call(made)
         aws.script.append(reply)
         signed = await outcome(made)
-        monkeypatch.setattr(RequestTemplate, "fits", lambda *_: False)
+        use_botocore(monkeypatch)
         await call(made)
         aws.script.append(reply)
         assert await outcome(made) == signed
@@ -188,7 +196,7 @@ async def test_an_error_is_the_same_either_way(aws: Receiver, monkeypatch: pytes
 
 @either_way
 async def test_a_connection_that_ends_just_when_it_is_used_is_a_failed_connection() -> None:
-    """A request may be made again only by whoever counts it against the rate limit."""
+    """Only `polling.endpoint` makes a request again: it counts each against the rate limit."""
     asked = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
