@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,7 @@ async def test_a_damaged_row_is_reported(tmp_path: Path, change: str, message: s
     store = SqliteStore(path)
     await store.open()
     await write(store, attempt("a", 0))
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(change)
     with pytest.raises(StoreError, match=message):
         await rows(store)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.conftest import NOW, after
+from tests.support.clocks import SetClock
 from tests.unit.conftest import a_snapshot, an_attempt
 from watcher.app.sink_changes import SinkChanges
 from watcher.core.by_hand import NOTHING_BY_HAND
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tests.support.dynamodb_tables import Tables
     from watcher.core.ports import Entry, Store
 
+CLOCK = SetClock()
+CLOCK.moment = after(60).timestamp()
 NETWORK = stack("default", "us-east-1", "network", stalled_after=1e9)
 OUT = SinkSettings("out", "stdout")
 NEW = SinkSettings("new", "stdout", min_severity=Severity.ERROR, replay_from=NOW)
@@ -34,20 +37,12 @@ CONFIG = Config(
 )
 
 
-class Clock:
-    def now(self) -> Any:
-        return after(60)
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 class Daemon:
     """What polls record, and a reload of the sinks."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.recorder = Recorder(store, Clock(), lambda: None, Observers())
+        self.recorder = Recorder(store, CLOCK, lambda: None, Observers())
         self.config = CONFIG
 
     async def start(self, *sinks: SinkSettings) -> None:
@@ -62,7 +57,7 @@ class Daemon:
     async def reload(self, *sinks: SinkSettings) -> None:
         self.config = replace(self.config, sinks=sinks)
         relay: Any = None
-        await SinkChanges(self.store, relay, self.recorder, Clock(), None).update_store(sinks)
+        await SinkChanges(self.store, relay, self.recorder, CLOCK, None).update_store(sinks)
 
     def entry(self, number: float, status: str, *mutes: Mute) -> Entry:
         before = self.recorder.record_of(NETWORK.id)
