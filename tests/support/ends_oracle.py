@@ -1,4 +1,4 @@
-"""Judges who was sent problems and their ends: from recorded events, deliveries and arrivals, not from states."""
+"""Judges which sinks were sent problems and their ends, from recorded events, deliveries and arrivals alone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ PROBLEMS = {
     "watcher.connection.unavailable",
 }
 
+QUIET = "quiet"
+"""The sink that never has `send_resolved`."""
 
-class NotToldError(AssertionError):
-    """A sink was sent a problem and not its end, or an end that was not for it."""
+
+class MisroutedError(AssertionError):
+    """A sink was sent a problem and not its end, or an end that was not for it; or incidents of a subject overlap."""
 
 
 @dataclass(slots=True)
@@ -89,48 +92,45 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
         config: the one at the end.
 
     Raises:
-        NotToldError: the promise is broken.
+        MisroutedError: the promise is broken.
     """
     queued = {(each.sink, each.event.body) for each in kept if not each.reminder}
     sinks = {sink for sink, _ in queued} | {sink.name for sink in config.sinks}
-    silent = {"quiet"}
     for incident in _incidents(events):
         for sink in sorted(sinks):
             problems = [each for each in incident.problems if (sink, each.body) in queued]
             if incident.end is not None:
-                ends = sink not in silent or (
-                    (sink, incident.end.body) in queued and receivers.is_kept(sink, incident.end)
-                )
+                ends = sink != QUIET or ((sink, incident.end.body) in queued and receivers.is_kept(sink, incident.end))
                 _judge_end(incident.end, sink, receivers, queued, owed=bool(problems) and ends)
         for settings in config.sinks:
             got = [each for each in incident.problems if (settings.name, each.body) in receivers.got]
             ended = incident.end is not None and (settings.name, incident.end.body) in receivers.got
-            if got and settings.name not in silent and ended != (incident.end is not None):
-                raise NotToldError(f"{settings.name} shows {incident.id} as {'resolved' if ended else 'open'}")
+            if got and settings.name != QUIET and ended != (incident.end is not None):
+                raise MisroutedError(f"{settings.name} shows {incident.id} as {'resolved' if ended else 'open'}")
 
 
 def _judge_end(end: Event, sink: str, receivers: Receivers, queued: set[tuple[str, str]], *, owed: bool) -> None:
     has = (sink, end.body) in queued
     if owed and not has:
-        raise NotToldError(f"{sink} was sent a problem, and not its end: {end.body}")
+        raise MisroutedError(f"{sink} was sent a problem, and not its end: {end.body}")
     if has and not owed and not receivers.has_by_filters(sink, end):
-        raise NotToldError(f"{sink} was sent an end without a problem: {end.body}")
+        raise MisroutedError(f"{sink} was sent an end without a problem: {end.body}")
 
 
 def _incidents(events: Iterable[Event]) -> Iterator[Incident]:
-    """Yield the incidents that the events tell of, and check that each subject's follow each other."""
+    """Yield the incidents of the events, and check that those of a subject follow each other."""
     current: dict[str, Incident] = {}
     for event in events:
         about: dict[str, Any] | None = json.loads(event.body)["data"]["incident"]
         before = current.get(event.subject)
         if (about is None) != (before is None) and (about is None or about["state"] != "opened"):
-            raise NotToldError(f"an event outside its incident: {event.body}")
+            raise MisroutedError(f"an event outside its incident: {event.body}")
         if about is None:
             continue
         if before is None:
             before = current[event.subject] = Incident(about["id"], [])
         if before.id != about["id"] or (about["state"] == "opened") != (not before.problems):
-            raise NotToldError(f"an incident in an incident: {event.body}")
+            raise MisroutedError(f"an incident in an incident: {event.body}")
         if event.type in PROBLEMS:
             before.problems.append(event)
         if about["state"] == "resolved":
