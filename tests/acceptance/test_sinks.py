@@ -73,7 +73,7 @@ async def until_told(child: Child, condition: Callable[[], object], what: str) -
 async def test_what_a_hanging_webhook_did_not_take_before_the_end_is_delivered_by_the_next_run(
     site: Site, simulator: Simulator, consumers: Consumers
 ) -> None:
-    """Fifty deliveries wait; the run ends within its grace time all the same, and none is lost."""
+    """50 deliveries are pending; the run still ends within its grace time, and none is lost."""
     targets = [stack("default", REGION, f"stack-{number}") for number in range(50)]
     for target in targets:
         show(simulator, target, SUCCEEDED)

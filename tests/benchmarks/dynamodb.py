@@ -63,15 +63,15 @@ class Units(NamedTuple):
     """Capacity units, read and written each."""
 
     idle: tuple[float, float]
-    """Of one daemon without events, in a second."""
-    second: tuple[float, float]
+    """What one daemon without events takes, in a second."""
+    pair: tuple[float, float]
     """What two daemons without events take, in a second."""
     event: tuple[float, float]
-    """Of one event, until it is delivered to one sink."""
+    """What one event takes until it is delivered to one sink."""
     end: tuple[float, float]
-    """Of one event that expires."""
+    """What one event takes when it expires."""
     size: float
-    """Bytes that an event takes until then."""
+    """How many bytes an event takes until it expires."""
     seconds: float
     """How long was measured."""
 
@@ -137,7 +137,7 @@ def _storage(units: Units, daily: float) -> tuple[float, float]:
 
 def _month(units: Units) -> str:
     month = [each * MONTH for each in units.idle]
-    second = [each * MONTH - rest for each, rest in zip(units.second, month, strict=True)]
+    second = [each * MONTH - rest for each, rest in zip(units.pair, month, strict=True)]
     events, (gigabytes, storage) = _events(units, DAILY), _storage(units, DAILY)
     event, end, size = units.event, units.end, units.size
     rows = [
@@ -153,10 +153,10 @@ def _month(units: Units) -> str:
         f"and the responses to them, in {units.seconds:.0f} s of watching {TARGETS:,} targets in {len(REGIONS)} "
         "regions with metrics for CloudWatch; the table is one of ministack, an emulator. Prices are us-east-1's "
         "on-demand list prices since November 2024: $0.625 for a million units written, $0.125 for a million units "
-        "read, $0.25 for a "
-        f"GB, and $0.20 for a GB's recovery. An event takes {event[1]:.0f} units written and {event[0]:.1f} read until "
-        f"it is delivered, and {end[1]:.0f} written and {end[0]:.0f} read when it expires; until then it takes "
-        f"{size / 1000:.1f} KB.\n\n" + markdown(["", "units read", "units written", "$ a month"], rows)
+        f"read, $0.25 for a GB, and $0.20 for a GB's recovery. An event takes {event[1]:.0f} units written and "
+        f"{event[0]:.1f} read until it is delivered, and {end[1]:.0f} written and {end[0]:.0f} read when it expires; "
+        f"until then it takes {size / 1000:.1f} KB.\n\n"
+        + markdown(["", "units read", "units written", "$ a month"], rows)
     )
 
 

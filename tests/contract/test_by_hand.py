@@ -69,7 +69,7 @@ async def test_an_acknowledgement_replaces_an_earlier_one_of_the_incident(store:
     assert found.acknowledgements == {ACK.incident: later, "8": other}
     assert found.acknowledgement(INCIDENT) == later
     assert found.acknowledgement(None) is None
-    assert found.acknowledgement(replace(INCIDENT, opened_at=after(1))) is None, "opened anew with the same id"
+    assert found.acknowledgement(replace(INCIDENT, opened_at=after(1))) is None, "opened again with the same id"
 
 
 async def test_what_is_older_than_the_retention_is_deleted_but_for_open_incidents(store: Store) -> None:

@@ -100,7 +100,7 @@ async def test_the_first_copy_creates_the_file_or_migrates_one_of_an_earlier_ver
     assert await SqliteConfigCopies(old).read(PLACE) == FIRST
 
 
-async def test_a_store_that_cannot_be_used_says_so(tmp_path: Path) -> None:
+async def test_a_store_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_text("something else")
     copies = SqliteConfigCopies(tmp_path / "state.db")
     with pytest.raises(StoreError, match="not an SQLite database"):

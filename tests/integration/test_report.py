@@ -127,7 +127,7 @@ def test_the_figures_are_those_counted_by_hand(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.usefixtures("state")
-def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_is_a_table_unless_json_or_csv_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = report(capsys, "--by", "label:team")
     assert code == 0
     lines = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
@@ -148,7 +148,7 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (["--since", "500d"], 0, "the history is kept for 400d"),
     ],
 )
-def test_what_cannot_be_reported_is_said(
+def test_wrong_options_are_refused_and_a_time_before_the_history_is_noted(
     arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended, _, err = report(capsys, *arguments)

@@ -1,4 +1,4 @@
-"""`test-sink` of the sinks that know incidents: what it prints, and what it leaves at the receiver."""
+"""`test-sink` of sinks for the services of vendors: what it prints, and what it leaves at the receiver."""
 
 from __future__ import annotations
 

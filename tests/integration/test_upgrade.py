@@ -1,6 +1,6 @@
 """State that was written before there were incidents goes on without a false event, and the ends are sent.
 
-The daemon takes up a SQLite file and a table that an earlier version left (`data/README.md`), with the world as it was.
+The daemon starts with a SQLite file or a table of an earlier version (`data/README.md`), and the world as it was then.
 """
 
 from __future__ import annotations

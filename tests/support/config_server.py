@@ -1,4 +1,4 @@
-"""A server of one configuration by the wire protocols of SSM, S3 and AppConfig, which can be out of order."""
+"""A server of one configuration by the wire protocols of SSM, S3 and AppConfig, which can have an outage."""
 
 from __future__ import annotations
 

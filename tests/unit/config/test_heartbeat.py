@@ -1,4 +1,4 @@
-"""What a right heartbeat means."""
+"""What heartbeat a valid configuration sets."""
 
 from __future__ import annotations
 

@@ -66,9 +66,9 @@ def test_what_a_mute_held_back_is_sent_once_no_mute_holds_it_back(mutes: tuple[H
         (by_hand([], [ACK]), replace(INCIDENT, id="8"), True),
         (by_hand([MUTE], []), INCIDENT, False),
     ],
-    ids=["nothing", "acknowledged", "opened anew", "another", "muted"],
+    ids=["nothing", "acknowledged", "opened again", "another", "muted"],
 )
-def test_of_an_incident_that_somebody_acknowledged_no_sink_is_reminded(
+def test_a_sink_is_reminded_of_an_incident_unless_it_is_acknowledged_or_muted(
     hand: ByHand, incident: Incident, *, reminded: bool
 ) -> None:
     records = {STACK.id: replace(FAILING, incident=incident)}

@@ -64,7 +64,7 @@ def test_an_end_that_was_recorded_during_the_first_pass_is_found_by_the_next(rec
     assert selected(replay, PROBLEM, END) == ["1", "3"]
 
 
-def test_the_problems_of_an_open_incident_are_queued_by_the_commit_that_counts_the_sink_as_told() -> None:
+def test_the_problems_of_an_open_incident_are_queued_by_the_commit_that_notes_that_the_sink_was_sent_them() -> None:
     replay = Replay(ERRORS)
     selected(replay, PROBLEM, AGAIN)
     records = open_incidents("old", i="i")
@@ -79,7 +79,7 @@ def test_the_problems_of_an_open_incident_are_queued_by_the_commit_that_counts_t
     assert replay.unsettled() == set()
 
 
-def test_an_incident_of_an_earlier_version_goes_on_without_a_record_of_who_was_told() -> None:
+def test_an_incident_of_an_earlier_version_goes_on_without_a_note_of_which_sinks_were_sent_it() -> None:
     replay = Replay(ERRORS)
     selected(replay, PROBLEM)
     earlier = Record(incident=Incident("i", minute(1), ("failed",)))
