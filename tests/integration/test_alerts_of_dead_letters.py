@@ -13,15 +13,15 @@ from pydantic import SecretStr
 from tests.integration.posting_sinks import REACH
 from tests.integration.receiver import Received, Reply, receiving
 from tests.support.event_samples import NETWORK, attempt, sync
-from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED, Jsm, PagerDuty
+from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, RETRIED, Jsm, PagerDuty, within
 from tests.support.slack_workspace import Workspace, answer
 from tests.support.tasks import running
 from tests.support.waiting import until
-from watcher.core.model import SUCCEEDED
-from watcher.core.ports import DeliveryQuery, DeliveryState, Entry
+from watcher.core.model import FAILED, SUCCEEDED
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry, EventQuery
 from watcher.core.state import Record
+from watcher.delivery.incident_history import END_WAS_SENT, OPEN_AGAIN
 from watcher.delivery.relay import Relay
-from watcher.delivery.sender import TOO_LATE
 from watcher.sinks.jsm import JsmOptions
 from watcher.sinks.pagerduty import PagerDutyOptions
 from watcher.sinks.slack import SlackOptions
@@ -132,7 +132,7 @@ async def test_an_opening_that_is_requeued_after_the_end_opens_nothing(tmp_path:
         assert "refused" in await through.records(FAILED_EVENT, 1, refused=True)
         await through.records(MENDED, 2)
         assert not made.shows_open(made.service)
-        assert await through.requeues(FAILED_EVENT) == TOO_LATE
+        assert await through.requeues(FAILED_EVENT) == END_WAS_SENT
         assert not made.shows_open(made.service)
 
 
@@ -146,7 +146,7 @@ async def test_an_opening_that_is_requeued_long_after_the_end_opens_nothing(
         later = sync(attempt(SUCCEEDED, number=20), target=NETWORK, after=20)
         for sequence, event in enumerate((FAILED_AGAIN, RETRIED, MENDED, later), start=2):
             await through.records(event, sequence)
-        assert await through.requeues(FAILED_EVENT) == TOO_LATE
+        assert await through.requeues(FAILED_EVENT) == END_WAS_SENT
         assert not made.shows_open(made.service)
 
 
@@ -156,7 +156,65 @@ async def test_an_opening_and_an_end_that_are_requeued_open_and_close(tmp_path: 
     async with delivering(tmp_path / "state.db", made) as through:
         await through.records(FAILED_EVENT, 1, refused=True)
         await through.records(MENDED, 2, refused=True)
-        assert await through.requeues(FAILED_EVENT) != TOO_LATE
+        assert await through.requeues(FAILED_EVENT) != END_WAS_SENT
         assert made.shows_open(made.service)
         await through.requeues(MENDED)
         assert not made.shows_open(made.service)
+
+
+LATER_FAILED = within(sync(attempt(FAILED, number=20), target=NETWORK, after=20), "opened", "failed", id_="later")
+LATER_MENDED = within(
+    sync(attempt(SUCCEEDED, number=22), target=NETWORK, after=22, recovered=True), "resolved", "failed", id_="later",
+    seconds=120.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["pagerduty", "jsm", "slack"])
+async def test_an_end_that_is_requeued_while_a_later_incident_is_open_does_not_close_that(
+    tmp_path: Path, name: str
+) -> None:
+    made = vendor(name)
+    async with delivering(tmp_path / "state.db", made) as through:
+        await through.records(FAILED_EVENT, 1)
+        assert "refused" in await through.records(MENDED, 2, refused=True)
+        await through.records(LATER_FAILED, 3)
+        answer = await through.requeues(MENDED)
+        assert (answer == OPEN_AGAIN) == (name != "slack")  # which has a message for each incident
+        assert made.shows_open(made.service)
+        await through.records(LATER_MENDED, 4)
+        assert not made.shows_open(made.service)
+
+
+@pytest.mark.parametrize("name", ["pagerduty", "jsm"])
+async def test_an_opening_and_an_end_that_are_requeued_after_a_later_incident_open_and_close(
+    tmp_path: Path, name: str
+) -> None:
+    made = vendor(name)
+    async with delivering(tmp_path / "state.db", made) as through:
+        await through.records(FAILED_EVENT, 1, refused=True)
+        await through.records(MENDED, 2, refused=True)
+        await through.records(LATER_FAILED, 3)
+        await through.records(LATER_MENDED, 4)
+        await through.requeues(FAILED_EVENT)
+        assert await through.requeues(MENDED) != OPEN_AGAIN
+        assert not made.shows_open(made.service)
+
+
+async def test_later_events_are_read_only_for_what_was_tried_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, queries = vendor("pagerduty"), list[EventQuery]()
+    read = SqliteStore.events
+
+    async def events(store: SqliteStore, query: EventQuery) -> list[tuple[int, Event]]:
+        queries.append(query)
+        return await read(store, query)
+
+    monkeypatch.setattr(SqliteStore, "events", events)
+    async with delivering(tmp_path / "state.db", made) as through:
+        for sequence, event in enumerate((FAILED_EVENT, RETRIED, FAILED_AGAIN, MENDED), start=1):
+            await through.records(event, sequence)
+        assert queries == []
+        await through.records(LATER_FAILED, 5, refused=True)
+        await through.requeues(LATER_FAILED)
+        assert queries != []

@@ -65,6 +65,8 @@ class Delivery:
     """Since when every delivery of its subject to this sink has failed, in seconds since 1970."""
     failures: int = 0
     """How many tries have failed since then."""
+    answer: str | None = None
+    """What became of the last try, or why it was a dead letter; None: there was neither."""
     opening: Event | None = None
     """The event that opened the incident of this one; only for sinks with `Limits.with_opening`."""
     earlier: str | None = None
@@ -119,6 +121,8 @@ class Limits:
     """Whether the delivery of an event comes with the one that opened its incident."""
     ends_last: bool = False
     """Whether nothing of an incident is sent after its end, since the receiver would open the incident again."""
+    by_subject: bool = False
+    """Whether the end of one incident closes the alert of a later one, since the receiver has one for a subject."""
     with_earlier: bool = False
     """Whether a delivery comes with what the sink said of the last one of the same incident."""
 

@@ -1,7 +1,7 @@
 """Reads the earlier events of an incident: for the sinks that need them with a delivery, and to repeat open alerts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,10 @@ MAX_EVENTS = 100
 
 MAX_CHARACTERS = 4_000_000
 """The most characters that the events of one read have in all."""
+
+END_WAS_SENT = "not sent: the end of the incident was sent before"
+OPEN_AGAIN = "not sent: a later problem has opened the alert again"
+"""The recorded answers for what is too late."""
 
 _NOT_DROPPED = (DeliveryState.WAITING, DeliveryState.SENT, DeliveryState.DEAD)
 
@@ -40,27 +44,46 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
     return delivery
 
 
-async def end_was_sent(delivery: Delivery, limits: Limits, reader: Reader) -> bool:
-    """Return whether a sink with `ends_last` accepted the end of a delivery's incident before the delivery itself.
+async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | None:
+    """Return why a sink with `ends_last` must not be sent a delivery any more; None: it may be.
 
-    That happens to a dead letter that an operator requeues, however many events there were since.
+    A problem would open again what was closed: the sink was sent the end of its incident. An end would close another
+    incident than its own (`Limits.by_subject`): the sink was sent a problem of a later one, and not its end. Only a
+    dead letter that was requeued can be so late, however many events there were since, so only what was tried, or was a
+    dead letter, is looked at.
     """
-    incident = _incident(delivery.event) if limits.ends_last else None
-    if incident is None or incident["state"] == State.RESOLVED:
-        return False
+    if not limits.ends_last or delivery.answer is None or (incident := _incident(delivery.event)) is None:
+        return None
+    later = _later_incidents(delivery, reader)
+    if incident["state"] != State.RESOLVED:
+        async for event, about in later:
+            if about is None or about["id"] != incident["id"]:
+                return None
+            if about["state"] == State.RESOLVED:
+                return END_WAS_SENT if await _was_sent(reader, delivery.sink, event) else None
+        return None
+    is_open = False
+    async for event, about in later:
+        ends = about is not None and about["state"] == State.RESOLVED
+        if limits.by_subject and (ends or event.type in BEGUN_BY) and await _was_sent(reader, delivery.sink, event):
+            is_open = not ends
+    return OPEN_AGAIN if is_open else None
+
+
+async def _later_incidents(delivery: Delivery, reader: Reader) -> AsyncIterator[tuple[Event, Mapping[str, Any] | None]]:
+    """Yield the events of the subject after that of a delivery, each with its incident."""
     subject, last = delivery.event.subject, delivery.number
     while found := await reader.events(
         EventQuery(target=subject, after=last, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
     ):
         last = found[-1][0]
         for _, event in found:
-            about = _incident(event)
-            if about is None or about["id"] != incident["id"]:
-                return False
-            if about["state"] == State.RESOLVED:
-                sent = DeliveryQuery(states=[DeliveryState.SENT], sink=delivery.sink, event_id=event.id, limit=1)
-                return bool(await reader.deliveries(sent))
-    return False
+            yield event, _incident(event)
+
+
+async def _was_sent(reader: Reader, sink: str, event: Event) -> bool:
+    query = DeliveryQuery(states=[DeliveryState.SENT], sink=sink, event_id=event.id, limit=1)
+    return bool(await reader.deliveries(query))
 
 
 async def last_problem(reader: Reader, sink: str, subject: str, incident: str, opened_at: datetime) -> Delivery | None:

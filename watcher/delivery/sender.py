@@ -12,7 +12,7 @@ import structlog
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, after_try, given_up
 from watcher.delivery.batching import Batcher
-from watcher.delivery.incident_history import end_was_sent, with_history
+from watcher.delivery.incident_history import too_late, with_history
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.observer import Observer
@@ -20,9 +20,6 @@ from watcher.observability.tracing import span
 from watcher.util.units import format_duration
 
 log = structlog.get_logger()
-
-TOO_LATE = "not sent: the end of the incident was sent before"
-"""The recorded answer for a problem that would open an alert again."""
 
 STORE_PAUSE_SECONDS = 1.0
 """Seconds before the store is asked again after it failed."""
@@ -65,14 +62,12 @@ class Sender:
         try:
             with span(f"deliver {self._sink.name}", deliveries=len(batch)) as traced:
                 traced.delivers([delivery.event for delivery in batch])
-                late = [each for each in batch if await end_was_sent(each, limits, self._store)]
-                batch = [await with_history(each, limits, self._store) for each in batch if each not in late]
+                reasons = [(each, await too_late(each, limits, self._store)) for each in batch]
+                late = [SendOutcome(each, Verdict.TAKEN, reason) for each, reason in reasons if reason]
+                batch = [await with_history(each, limits, self._store) for each, reason in reasons if not reason]
                 async with asyncio.timeout(None if limits.deadline == inf else limits.deadline):
                     sent = await self._sink.send(batch) if batch else ()
-                outcomes: Sequence[SendOutcome] = [
-                    *sent,
-                    *(SendOutcome(each, Verdict.TAKEN, TOO_LATE) for each in late),
-                ]
+                outcomes: Sequence[SendOutcome] = [*sent, *late]
                 traced.outcome(*_worst(outcomes))
             if not outcomes:
                 outcomes = self._later(batch, "it returned no outcome")

@@ -91,7 +91,8 @@ class AlertSink:
             headers: are sent with every post.
         """
         self.name = options.name
-        self.limits = Limits(parallel=PARALLEL, deadline=MAX_POSTS * options.timeout + 1.0, ends_last=True)
+        deadline = MAX_POSTS * options.timeout + 1.0
+        self.limits = Limits(parallel=PARALLEL, deadline=deadline, ends_last=True, by_subject=True)
         self._posts = posts
         self._headers = {"Content-Type": "application/json", **(headers or {})}
         self._poster = options.poster([secret], secret_url=False)

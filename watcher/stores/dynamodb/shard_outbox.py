@@ -170,8 +170,9 @@ class ShardOutbox:
     def _delivery(self, row: Row, event: Event) -> Delivery:
         place, head = row.place, self._index.head(row.place)
         return Delivery(
-            place.number, place.sink, event, row.recorded, place.reminder, row.tries, head.since, head.failures
-        )
+            place.number, place.sink, event, row.recorded, place.reminder, row.tries, head.since, head.failures,
+            row.answer,
+        )  # fmt: skip
 
 
 async def _in_batches(each: Sequence[T], work: Callable[[Sequence[T]], Awaitable[Any]]) -> list[Any]:

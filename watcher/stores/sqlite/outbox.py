@@ -23,9 +23,12 @@ CHUNK = 5000
 
 
 _FIELDS = """event.number, lane.sink, id, type, event.subject, time, body, recorded, delivery.reminder, tries, since,
-             failures"""
+             failures, answer"""
 
-_DELIVERY = {"recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int}
+_DELIVERY = {
+    "recorded": is_moment, "reminder": int, "tries": int, "since": Optional(is_moment), "failures": int,
+    "answer": Optional(str),
+}  # fmt: skip
 
 _HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
              JOIN delivery ON delivery.sink = lane.sink AND delivery.number = lane.number
