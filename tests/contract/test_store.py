@@ -166,6 +166,15 @@ async def test_events_after_a_number_follow_it(store: Store) -> None:
     assert [number for number, _ in following] == numbers[1:]
 
 
+@pytest.mark.parametrize("target", [None, "a"])
+async def test_events_before_a_number_come_before_it(store: Store, target: str | None) -> None:
+    await store.commit([Entry("a", Record(), [(event(i), []) for i in range(4)])], NOW)
+    numbers = [number for number, _ in await store.events(EventQuery())]
+    preceding = await store.events(EventQuery(target, before=numbers[3], limit=2))
+    assert [number for number, _ in preceding] == numbers[1:3]
+    assert await store.events(EventQuery(target, before=numbers[0])) == []
+
+
 async def test_text_that_is_no_unicode_survives(store: Store) -> None:
     """JSON may escape half a surrogate pair; neither state nor events may be lost over it."""
     record = Record(Known(None, NOW, {"sha": "\ud800"}))

@@ -205,6 +205,8 @@ class EventQuery:
     since: datetime | None = None
     after: int = 0
     """Selects events that were recorded after the one with this number."""
+    before: int | None = None
+    """Selects events that were recorded before the one with this number."""
     limit: int = 50
     newest: bool = True
     """If more than `limit` or `size` match, return the newest instead of the oldest; in both cases oldest first."""

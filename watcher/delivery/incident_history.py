@@ -12,7 +12,7 @@ from watcher.core.model import parse_rfc3339
 from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Limits, Reader
 
 MAX_EVENTS = 100
-"""The most events of a subject that are searched, from the start or from the end of an incident."""
+"""The most events of a subject that are read at a time."""
 
 MAX_CHARACTERS = 4_000_000
 """The most characters that the events of one read have in all."""
@@ -102,13 +102,21 @@ async def last_problem(reader: Reader, sink: str, subject: str, incident: str, o
 
 
 async def _earlier(delivery: Delivery, reader: Reader, incident: str, opened_at: datetime) -> str | None:
-    """Return what the sink said of the last delivery of the incident that it accepted."""
-    query = EventQuery(target=delivery.event.subject, since=opened_at, limit=MAX_EVENTS, size=MAX_CHARACTERS)
-    for _, event in reversed(await reader.events(query)):
-        if (_incident(event) or {}).get("id") == incident:
+    """Return what the sink said of the last delivery of the incident that it accepted, before this one.
+
+    That is mostly the event before. All events of the incident are searched only if the sink was sent none of them.
+    """
+    before = delivery.number + (delivery.reminder > 0)
+    while found := await reader.events(
+        EventQuery(delivery.event.subject, since=opened_at, before=before, limit=MAX_EVENTS, size=MAX_CHARACTERS)
+    ):
+        for _, event in reversed(found):
+            if (_incident(event) or {}).get("id") != incident:
+                continue
             sent = DeliveryQuery(states=[DeliveryState.SENT], sink=delivery.sink, event_id=event.id)
-            if found := await reader.deliveries(sent):
-                return found[-1].answer
+            if ended := await reader.deliveries(sent):
+                return ended[-1].answer
+        before = found[0][0]
     return None
 
 

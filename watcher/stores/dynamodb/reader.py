@@ -113,13 +113,15 @@ class DynamoReader:
         if first >= items.END:
             return
         pages = partial(self.table.pages, newest=query.newest)
-        since = f"{first:020}"
+        # No sort key equals a number: the event's id follows it.
+        since, until = f"{first:020}", "" if query.before is None else f"{query.before:020}"
         if query.target is not None and matches_one_id(query.target):
-            async for item in pages(items.history(query.target), since=since, page=min(PAGE, query.limit)):
+            async for item in pages(items.history(query.target), since=since, until=until, page=min(PAGE, query.limit)):
                 yield item
             return
-        async for listed in pages("H", since=items.hour_of(first)):
-            async for item in pages(f"H#{listed['s']!s}", since=since, page=PAGE):
+        last_hour = items.hour_of(query.before) if query.before is not None else ""
+        async for listed in pages("H", since=items.hour_of(first), until=last_hour):
+            async for item in pages(f"H#{listed['s']!s}", since=since, until=until, page=PAGE):
                 yield item
 
 

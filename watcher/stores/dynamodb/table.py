@@ -88,15 +88,17 @@ class Table:
         return [item async for item in self.pages(k, prefix)]
 
     def pages(
-        self, k: str, prefix: str = "", *, newest: bool = False, since: str = "", page: int = 0
+        self, k: str, prefix: str = "", *, newest: bool = False, since: str = "", until: str = "", page: int = 0
     ) -> AsyncIterator[Item]:
-        """Return the items of a partition whose sort keys begin with `prefix`, or are not less than `since`.
+        """Return the items of a partition whose sort keys begin with `prefix`, or are from `since` `until` another.
 
         `page`: how many are read at a time, when they are asked for; 0: as many as possible.
         """
         condition, values = "k = :k", {":k": k}
         if prefix:
             condition, values = f"{condition} AND begins_with(s, :p)", values | {":p": prefix}
+        elif until:
+            condition, values = f"{condition} AND s BETWEEN :a AND :b", values | {":a": since, ":b": until}
         elif since:
             condition, values = f"{condition} AND s >= :a", values | {":a": since}
         wanted = {"KeyConditionExpression": condition, "ScanIndexForward": not newest} | (

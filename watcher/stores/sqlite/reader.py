@@ -53,6 +53,9 @@ class SqliteReader(SqliteHistoryReader):
     async def events(self, query: EventQuery) -> list[tuple[int, Event]]:
         where = ["number > :after"]
         values: dict[str, Any] = {"after": query.after, "limit": query.limit}
+        if query.before is not None:
+            where.append("number < :before")
+            values["before"] = query.before
         if query.target is not None:
             where.append("subject = :target" if matches_one_id(query.target) else "subject_matches(subject, :target)")
             values["target"] = query.target
