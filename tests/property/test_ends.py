@@ -21,18 +21,20 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from tests.property.outside import START, Clock, CrashError, polls_all
+from tests.property.outside import START, Clock, CrashError, polls_all, sends_all
 from tests.support.ends_oracle import QUIET, MisroutedError, Receivers, judge
 from watcher.app.sink_changes import SinkChanges
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.events import outage_event
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Blocker, Severity, Snapshot
-from watcher.core.ports import DeliveryOutcome, DeliveryQuery, DeliveryState, EventQuery
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, Blocker, EndpointKey, Severity, Snapshot, Target
+from watcher.core.ports import DeliveryQuery, EventQuery, Limits, SendOutcome, Verdict
 from watcher.core.replays import Replay
 from watcher.core.routing import wants_recorded
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.core.state import Outage
+from watcher.delivery import sender
 from watcher.delivery.maintenance import Maintenance
+from watcher.delivery.relay import Relay
 from watcher.errors import Superseded
 from watcher.observability.observer import Observers
 from watcher.polling import observations
@@ -49,12 +51,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.core.events import Event
-    from watcher.core.ports import Entry
+    from watcher.core.ports import Delivery, Entry
 
 TARGETS = tuple(
-    stack("default", "us-east-1", name, stalled_after=1e9, labels={"team": team})
+    stack("default", "us-east-1", name, stalled_after=86400.0, labels={"team": team})
     for name, team in (("a", "x"), ("b", "y"))
 )
+SUBJECTS: tuple[Target | EndpointKey, ...] = (*TARGETS, TARGETS[0].endpoint)
 NAMES = ("one", "two", "three", QUIET)
 FILTERS: tuple[dict[str, Any], ...] = (
     {},
@@ -73,6 +76,7 @@ sinks_ = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(FILTERS)).map(
     )
 )
 which_ = st.sampled_from(range(len(TARGETS)))
+any_ = st.sampled_from(SUBJECTS)
 crash_ = st.none() | st.integers(1, 6)
 """After how many transactions and sends the process ends, or that it does not."""
 
@@ -94,6 +98,27 @@ class Crashing(MemoryDatabase):
 class Operator(SqliteOutbox):
     def __init__(self, database: MemoryDatabase) -> None:
         self.database = database
+
+
+class Alerts:
+    """A receiver with one alert for a subject, which answers as `says` does, and then takes everything."""
+
+    limits = Limits(parallel=2, ends_last=True, by_subject=True)
+
+    def __init__(self, name: str, machine: Ends, says: list[Verdict]) -> None:
+        self.name, self._machine, self._says = name, machine, says
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
+        (delivery,) = deliveries
+        said = self._says.pop() if self._says else Verdict.TAKEN
+        self._machine.step()
+        if said is Verdict.TAKEN:
+            self._machine.receivers.arrived(self.name, delivery)
+        self._machine.step()
+        return [SendOutcome(delivery, said, said)]
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class Ends(RuleBasedStateMachine):
@@ -127,8 +152,12 @@ class Ends(RuleBasedStateMachine):
         self._do(self._polls(partial(self._synced, which, status)), crash)
 
     @rule(which=which_, crash=crash_)
-    def a_target_cannot_be_read_or_can_again(self, which: int, crash: int | None) -> None:
-        self._do(self._polls(partial(self._outage, which)), crash)
+    def a_sync_stalls(self, which: int, crash: int | None) -> None:
+        self._do(self._polls(partial(self._stalled, which)), crash)
+
+    @rule(subject=any_, crash=crash_)
+    def something_cannot_be_read_or_can_again(self, subject: Target | EndpointKey, crash: int | None) -> None:
+        self._do(self._polls(partial(self._outage, subject)), crash)
 
     @rule(which=which_, crash=crash_)
     def a_blocker_begins_or_ends(self, which: int, crash: int | None) -> None:
@@ -144,11 +173,12 @@ class Ends(RuleBasedStateMachine):
         self.config = replace(self.config, sinks=sinks, mutes=mutes)
         self._do(self._reload(beside), crash)
 
-    @rule(which=which_, crash=crash_)
-    def a_target_leaves_and_comes_back(self, which: int, crash: int | None) -> None:
-        leaving = TARGETS[which]
-        self.config = replace(self.config, targets=tuple(each for each in TARGETS if each != leaving))
-        self._do(self._forget([leaving.id]), crash)
+    @rule(leaving=st.sets(st.sampled_from(TARGETS), min_size=1), crash=crash_)
+    def targets_leave_and_come_back(self, leaving: set[Target], crash: int | None) -> None:
+        """If none is left, their endpoint leaves as well."""
+        before = self.config.subjects
+        self.config = replace(self.config, targets=tuple(each for each in TARGETS if each not in leaving))
+        self._do(self._forget([*before - self.config.subjects]), crash)
         self.config = replace(self.config, targets=TARGETS)
 
     @rule(mutes=st.sampled_from(MUTES), crash=crash_)
@@ -156,8 +186,8 @@ class Ends(RuleBasedStateMachine):
         self.config = replace(self.config, mutes=mutes)
         self._do(self._unmute(), crash)
 
-    @rule(says=st.lists(st.sampled_from(["taken", "taken", "later", "never"]), max_size=6), crash=crash_)
-    def receivers_answer(self, says: list[str], crash: int | None) -> None:
+    @rule(says=st.lists(st.sampled_from([Verdict.TAKEN, *Verdict]), max_size=6), crash=crash_)
+    def receivers_answer(self, says: list[Verdict], crash: int | None) -> None:
         self._do(self._deliver(says), crash)
 
     @rule(crash=crash_)
@@ -178,7 +208,11 @@ class Ends(RuleBasedStateMachine):
             self.config = replace(self.config, mutes=())
             self._do(self._unmute(), None)
             self.an_operator_retries_dead_letters()
-            self._do(self._deliver([]), None)
+            for _ in range(100):
+                self.clock.seconds += 400
+                self._do(self._deliver([]), None)
+                if not self.runner.run(self.store.waiting()).keys() & {sink.name for sink in self.config.sinks}:
+                    break
             events = self.runner.run(self.store.events(EventQuery(limit=10_000, newest=False)))
             kept = self.runner.run(self.store.deliveries(DeliveryQuery(limit=10_000)))
             judge([event for _, event in events], kept, self.receivers, self.config)
@@ -203,7 +237,7 @@ class Ends(RuleBasedStateMachine):
             self.receivers.routed(made, config)
             return made
 
-        await self.recorder.load([target.id for target in config.targets], removals)
+        await self.recorder.load(config.subjects, removals)
         await self._set_sinks()
 
     async def _set_sinks(self) -> None:
@@ -226,57 +260,62 @@ class Ends(RuleBasedStateMachine):
         await forget_removed(recorder, self.config, gone, {target.id: target for target in TARGETS})
         recorder.record = made  # type: ignore[method-assign]
 
-    async def _polls(self, observe: Callable[[], tuple[int, Observation | None]]) -> None:
-        which, observation = observe()
+    async def _polls(self, observe: Callable[[], tuple[Target | EndpointKey, Observation | None]]) -> None:
+        subject, observation = observe()
         if observation is None or not observation.events:
             return
-        target, now = TARGETS[which], self.clock.now()
         entry = entry_of(
-            target.id, self.recorder.record_of(target.id), observation, now,
-            labels=target.labels, config=self.config, traceparent=None, hand=NOTHING_BY_HAND,
+            _id(subject), self.recorder.record_of(_id(subject)), observation, self.clock.now(),
+            labels=subject.labels if isinstance(subject, Target) else {}, config=self.config, traceparent=None,
+            hand=NOTHING_BY_HAND,
         )  # fmt: skip
         self.receivers.routed([entry], self.config)
         with suppress(Superseded):
             await self.recorder.record(entry)
 
-    def _synced(self, which: int, status: str) -> tuple[int, Observation | None]:
-        target, record = TARGETS[which], self.recorder.record_of(TARGETS[which].id)
-        attempt = Attempt(_minute(self.minute), status, target.id, None, None)
-        return which, observe_answer(target, record, Snapshot(None, attempt, None), _minute(self.minute))[0]
+    def _synced(self, which: int, status: str) -> tuple[Target, Observation | None]:
+        target, now = TARGETS[which], _minute(self.minute)
+        return target, self._answered(target, Attempt(now, status, target.id, None, None), now)
 
-    def _outage(self, which: int) -> tuple[int, Observation | None]:
-        target, record, now = TARGETS[which], self.recorder.record_of(TARGETS[which].id), self.clock.now()
+    def _stalled(self, which: int) -> tuple[Target, Observation | None]:
+        """The attempt that is under way is a year old."""
+        target, known = TARGETS[which], self.recorder.record_of(TARGETS[which].id).known
+        attempt = known.attempt if known else None
+        return target, self._answered(target, attempt, START + timedelta(days=365)) if attempt else None
+
+    def _answered(self, target: Target, attempt: Attempt, now: datetime) -> Observation:
+        return observe_answer(target, self.recorder.record_of(target.id), Snapshot(None, attempt, None), now)[0]
+
+    def _outage(self, subject: Target | EndpointKey) -> tuple[Target | EndpointKey, Observation | None]:
+        record, now = self.recorder.record_of(_id(subject)), self.clock.now()
         if record.outage is not None:
-            return which, observe_recovery(target, record, now)
+            return subject, observe_recovery(subject, record, now)
         outage, sequence = Outage(now, "ResourceNotFoundException", "gone", 3), record.sequence + 1
-        event = outage_event(target, outage, sequence=sequence, now=now, over=False)
-        return which, Observation(replace(record, outage=outage, sequence=sequence), (event,))
+        event = outage_event(subject, outage, sequence=sequence, now=now, over=False)
+        return subject, Observation(replace(record, outage=outage, sequence=sequence), (event,))
 
-    def _blocker(self, which: int) -> tuple[int, Observation | None]:
+    def _blocker(self, which: int) -> tuple[Target, Observation | None]:
         target, record, now = TARGETS[which], self.recorder.record_of(TARGETS[which].id), self.clock.now()
         blockers = () if record.blockers else (Blocker(f"b{self.minute}", "AUTOMATED", "ACTIVE", "no", now, {}),)
-        return which, observations.observe_blockers(target, record, blockers, now)
+        return target, observations.observe_blockers(target, record, blockers, now)
 
     async def _unmute(self) -> None:
         await release_due(self.recorder, self.config)
 
-    async def _deliver(self, says: list[str]) -> None:
-        for sink in self.config.sinks:
-            while heads := await self.store.lane_heads(sink.name, self.clock.now(), 100):
-                for head in heads:
-                    said = says.pop() if says else "taken"
-                    self.step()
-                    if said == "taken":
-                        self.receivers.arrived(sink.name, head)
-                    self.step()
-                    state = {"taken": DeliveryState.SENT, "later": DeliveryState.WAITING, "never": DeliveryState.DEAD}
-                    outcome = DeliveryOutcome(head, state[said], said, failing=said == "later")
-                    await self.store.settle([outcome], self.clock.now())
+    async def _deliver(self, says: list[Verdict]) -> None:
+        sinks = [Alerts(sink.name, self, says) for sink in self.config.sinks]
+        relay = Relay(self.store, sinks, self.clock, dict.fromkeys((sink.name for sink in sinks), 1e9))
+        for sink in sinks:
+            await sends_all(relay._workers[sink.name], 50)
 
     async def _tidy(self) -> None:
         view: Any = SimpleNamespace(clock=self.clock, config=self.config)
         relay: Any = SimpleNamespace(is_changing=False)
         await Maintenance(view, self.store, relay).dead_letter_removed()
+
+
+def _id(subject: Target | EndpointKey) -> str:
+    return subject.id if isinstance(subject, Target) else str(subject)
 
 
 def _minute(number: int) -> datetime:
@@ -305,6 +344,10 @@ def _all_ends(_: Any, sinks: Sequence[SinkSettings]) -> tuple[str, ...]:
     return tuple(sink.name for sink in sinks)
 
 
+async def _in_time(*_: Any) -> None:
+    return None
+
+
 def _by_filters(replay: Replay, event: Event) -> bool:
     return wants_recorded(replay.sink, event)
 
@@ -313,6 +356,7 @@ BROKEN = {
     "no ends": (observations, "route_end", _no_ends),
     "ends for all": (observations, "route_end", _all_ends),
     "replays do not count": (Replay, "wants", _by_filters),
+    "nothing is too late": (sender, "too_late", _in_time),
 }
 
 

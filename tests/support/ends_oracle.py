@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from watcher.core.routing import labels_of, why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from watcher.core.events import Event
     from watcher.core.ports import Delivery, DeliveryRecord, Entry
@@ -38,6 +39,10 @@ class Receivers:
 
     got: list[tuple[str, str]] = field(default_factory=list)
     """A sink, and the body of an event."""
+    shown: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By sink and subject: the incident that last opened the alert, or was added to it."""
+    openings: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often an alert was opened: by sink and incident."""
     _own: set[tuple[str, str]] = field(default_factory=set)
     _replayed: list[SinkSettings] = field(default_factory=list)
     _configured: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -55,8 +60,15 @@ class Receivers:
         self._replayed += [sink for sink in config.sinks if sink.name not in known and sink.replay_from is not None]
 
     def arrived(self, sink: str, delivery: Delivery) -> None:
-        """Note that a receiver took a delivery."""
-        self.got.append((sink, delivery.event.body))
+        """Note that a receiver took a delivery; it has one alert for a subject."""
+        event = delivery.event
+        self.got.append((sink, event.body))
+        incident, place = json.loads(event.body)["data"]["incident"], (sink, event.subject)
+        if incident is not None and incident["state"] == "resolved":
+            self.shown.pop(place, None)
+        elif event.type in PROBLEMS:
+            self.openings[sink, incident["id"]] += place not in self.shown
+            self.shown[place] = incident["id"]
 
     def is_kept(self, sink: str, end: Event) -> bool:
         """Return whether a sink was not configured at an end, which is kept for it: its `send_resolved` is unknown."""
@@ -96,6 +108,7 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
     """
     queued = {(each.sink, each.event.body) for each in kept if not each.reminder}
     sinks = {sink for sink, _ in queued} | {sink.name for sink in config.sinks}
+    told: dict[tuple[str, str], str] = {}
     for incident in _incidents(events):
         for sink in sorted(sinks):
             problems = [each for each in incident.problems if (sink, each.body) in queued]
@@ -103,10 +116,21 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
                 ends = sink != QUIET or ((sink, incident.end.body) in queued and receivers.is_kept(sink, incident.end))
                 _judge_end(incident.end, sink, receivers, queued, owed=bool(problems) and ends)
         for settings in config.sinks:
-            got = [each for each in incident.problems if (settings.name, each.body) in receivers.got]
-            ended = incident.end is not None and (settings.name, incident.end.body) in receivers.got
-            if got and settings.name != QUIET and ended != (incident.end is not None):
-                raise MisroutedError(f"{settings.name} shows {incident.id} as {'resolved' if ended else 'open'}")
+            if incident.end is None and any((settings.name, each.body) in receivers.got for each in incident.problems):
+                told[settings.name, incident.problems[0].subject] = incident.id
+    for settings in config.sinks:
+        if settings.name != QUIET:
+            _judge_alerts(settings.name, receivers, told)
+
+
+def _judge_alerts(sink: str, receivers: Receivers, told: Mapping[tuple[str, str], str]) -> None:
+    """Judge the alerts of a receiver; `told`: the open incidents that receivers were told of, by sink and subject."""
+    shown = {subject: id_ for (name, subject), id_ in receivers.shown.items() if name == sink}
+    wanted = {subject: id_ for (name, subject), id_ in told.items() if name == sink}
+    if shown != wanted:
+        raise MisroutedError(f"{sink} shows {shown} as open; open of what it was told is {wanted}")
+    if twice := [id_ for (name, id_), times in receivers.openings.items() if name == sink and times > 1]:
+        raise MisroutedError(f"{sink} was told of {twice} again after the end")
 
 
 def _judge_end(end: Event, sink: str, receivers: Receivers, queued: set[tuple[str, str]], *, owed: bool) -> None:
