@@ -13,6 +13,7 @@ from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, 
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, after_try, given_up
 from watcher.delivery.batching import Batcher
 from watcher.delivery.incident_history import too_late, with_history
+from watcher.delivery.settler import Settler
 from watcher.delivery.sink_health import SinkHealth
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.observer import Observer
@@ -20,9 +21,6 @@ from watcher.observability.tracing import span
 from watcher.util.units import format_duration
 
 log = structlog.get_logger()
-
-STORE_PAUSE_SECONDS = 1.0
-"""Seconds before the store is asked again after it failed."""
 
 
 class Sender:
@@ -37,16 +35,14 @@ class Sender:
         self._limits = sink.limits
         self._store = store
         self._clock = clock
-        self._observer = observer
         self._log = log.bind(sink=sink.name)
+        self._settler = Settler(store, clock, observer, self._log)
         self._requested_until = self._spaced_until = -inf
         """Until when nothing is sent (monotonic seconds): because the sink asked for it; because sends are spaced."""
         self._overdue_at = inf
         """From when on deliveries that are too old are given up, while the sink is down (monotonic seconds)."""
         self._tried = False
         """Whether there was a send since deliveries were last given up."""
-        self._unsettled: list[DeliveryOutcome] = []
-        self._settling = asyncio.Lock()
 
     def seconds_until_send(self) -> float:
         """Seconds until the next send may begin; 0 or less: it may begin now."""
@@ -58,6 +54,15 @@ class Sender:
         Raises:
             SinkClosed, SinkGone: the sink takes nothing more; the batch stays due.
         """
+        self._settler.sending()
+        try:
+            outcomes, sink_error, at_least = await self._try(batch)
+        finally:
+            self._settler.responded()
+        await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
+
+    async def _try(self, batch: Sequence[Delivery]) -> tuple[Sequence[SendOutcome], bool, float]:
+        """Return the outcomes of a send, whether the sink itself failed, and for how many seconds it wants no send."""
         limits, sink_error, at_least = self._limits, False, 0.0
         try:
             with span(f"deliver {self._sink.name}", deliveries=len(batch)) as traced:
@@ -92,7 +97,7 @@ class Sender:
             self._log.exception("sink.crashed")
             outcomes = self._later(batch, f"a bug: {type(error).__name__}")
             self._isolate(batch)
-        await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
+        return outcomes, sink_error, at_least
 
     async def give_up_overdue(self) -> None:
         """Dead-letter the deliveries that are older than `give_up_after`, if the sink accepted nothing for so long.
@@ -124,7 +129,7 @@ class Sender:
             self.batcher.isolate(batch)
 
     async def _settle(self, outcomes: Sequence[SendOutcome], *, sink_error: bool, at_least: float) -> None:
-        """Record what the outcomes mean; outcomes that arrive during a commit share the next one."""
+        """Record what the outcomes mean."""
         share, now = random.random(), self._clock.now().timestamp()  # noqa: S311  jitter
         results = [
             after_try(
@@ -143,18 +148,7 @@ class Sender:
         self.batcher.settled(results)
         self._log_results(results, changed=changed)
         self._pace(results, share, changed=changed)
-        self._unsettled += results
-        async with self._settling:
-            batch, self._unsettled = self._unsettled, []
-            while batch:
-                try:
-                    await self._store.settle(batch, self._clock.now())
-                    self._observer.delivered(batch)
-                    break
-                except StoreError as error:
-                    # Sending again what the sink took would be a needless repeat.
-                    self._log.warning("delivery.settle_failed", deliveries=len(batch), error=str(error))
-                    await asyncio.sleep(STORE_PAUSE_SECONDS)
+        await self._settler.settle(results)
         if changed and not self.health.down:
             await self._retry_now(responded_at)
 

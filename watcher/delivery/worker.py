@@ -13,7 +13,8 @@ import structlog
 
 from watcher.core.ports import Clock, Delivery, DeliveryQuery, DeliveryState, Sink, Store
 from watcher.core.retry_policy import REMOVED
-from watcher.delivery.sender import STORE_PAUSE_SECONDS, Sender
+from watcher.delivery.sender import Sender
+from watcher.delivery.settler import STORE_PAUSE_SECONDS
 from watcher.errors import SinkClosed, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkState, SinkStatus
 from watcher.observability.observer import Observer

@@ -26,6 +26,7 @@ from watcher.core.ports import Entry, Limits, Verdict
 from watcher.core.retry_policy import LONGEST_PAUSE_SECONDS, REMOVED, SPACING_SECONDS
 from watcher.core.state import Record
 from watcher.delivery.relay import Relay
+from watcher.delivery.settler import GATHER_SECONDS
 from watcher.errors import SinkClosed, SinkError, SinkGone, StoreError
 from watcher.observability.daemon_view import SinkStatus
 from watcher.stores.memory import MemoryStore
@@ -333,11 +334,53 @@ async def test_settling_is_retried_while_the_store_fails_and_nothing_is_sent_twi
 @in_own_time
 async def test_outcomes_that_arrive_during_a_commit_share_the_next_one() -> None:
     store = Flaky(slow=1.0)
-    sink = Scripted(limits=Limits(parallel=8), takes=0.1)
+    sink = Scripted(limits=Limits(parallel=8), takes=dict.fromkeys(SUBJECTS[1:8], 0.5))
     async with relaying(sink, store=store) as house:
         await house.record_all({subject: [1] for subject in SUBJECTS[:8]})
         await house.quiet(10)
     assert store.settled == [1, 7]
+
+
+@in_own_time
+async def test_outcomes_that_arrive_at_about_the_same_time_share_a_commit() -> None:
+    store = Flaky()
+    takes = {subject: 0.1 + number / 1000 for number, subject in enumerate(SUBJECTS[:8])}
+    sink = Scripted(limits=Limits(parallel=8), takes=takes)
+    async with relaying(sink, store=store) as house:
+        await house.record_all({subject: [1] for subject in SUBJECTS[:8]})
+        await house.quiet(10)
+    assert store.settled == [8]
+
+
+@in_own_time
+async def test_an_outcome_waits_only_a_moment_for_those_of_other_sends() -> None:
+    store, sink = Flaky(), Scripted(limits=Limits(parallel=2), takes={"b": 5.0})
+    async with relaying(sink, store=store) as house:
+        await house.record_all({"a": [1], "b": [2]})
+        await asyncio.sleep(2 * GATHER_SECONDS)
+        assert store.settled == [1]
+
+
+@in_own_time
+async def test_a_send_whose_outcome_is_not_committed_leaves_no_room_for_another() -> None:
+    store, sink = Flaky(slow=1.0), Scripted(limits=Limits(parallel=3))
+    async with relaying(sink, store=store) as house:
+        await house.record_all({subject: [1] for subject in SUBJECTS[:8]})
+        while await store.waiting():
+            assert len(sink.sends) <= sum(store.settled) + 3
+            await asyncio.sleep(0.1)
+    assert store.settled == [3, 3, 2]
+
+
+@in_own_time
+async def test_outcomes_that_wait_for_others_are_committed_when_the_relay_is_cancelled() -> None:
+    store, sink = Flaky(), Scripted(limits=Limits(parallel=3), takes={"c": 5.0})
+    async with relaying(sink, store=store) as house:
+        await house.record_all({"a": [1], "b": [2], "c": [3]})
+        await asyncio.sleep(GATHER_SECONDS / 2)
+        assert len(sink.taken) == 2
+        assert not store.settled
+    assert store.settled == [2]
 
 
 @in_own_time
