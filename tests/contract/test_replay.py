@@ -47,17 +47,23 @@ class Daemon:
 
     async def start(self, *sinks: SinkSettings) -> None:
         """Load the states, and set the sinks; also what a reload does with the latter."""
+        await self.load()
+        await self.reload(*sinks)
+
+    async def load(self) -> None:
         if self.store.shards is not None:
             for shard in range(self.store.shards.count):
                 self.recorder.adopt(await self.store.shards.load(shard))
         else:
             await self.recorder.load([NETWORK.id], lambda *_: [])
-        await self.reload(*sinks)
+
+    def changes(self) -> SinkChanges:
+        relay: Any = None
+        return SinkChanges(self.store, relay, self.recorder, CLOCK, None)
 
     async def reload(self, *sinks: SinkSettings) -> None:
         self.config = replace(self.config, sinks=sinks)
-        relay: Any = None
-        await SinkChanges(self.store, relay, self.recorder, CLOCK, None).update_store(sinks)
+        await self.changes().update_store(sinks)
 
     def entry(self, number: float, status: str, *mutes: Mute) -> Entry:
         before = self.recorder.record_of(NETWORK.id)

@@ -10,7 +10,7 @@ from watcher.app.sink_changes import SinkChanges
 from watcher.app.view import RunningDaemon
 from watcher.aws.sessions import Sessions
 from watcher.cluster.lease_keeper import Tenure
-from watcher.cluster.membership import Membership
+from watcher.cluster.membership import GainSteps, Membership
 from watcher.core.model import EndpointKey
 from watcher.core.ports import Clock, Sink
 from watcher.core.settings import Config
@@ -70,8 +70,7 @@ def build(
             polling,
             recorder,
             relay,
-            refresh=discovery.refresh,
-            leaving=discovery.leaving,
+            steps=GainSteps(discovery.refresh, discovery.leaving, lambda: changes.restore(daemon.config.sinks)),
         )
     hints = HintReaders(lambda: daemon.config, sessions, polling, polling.list_soon, observer, clock)
     daemon = RunningDaemon(config, clock, reader, recorder, polling, hints, relay, membership, discovery)

@@ -9,14 +9,19 @@ import structlog
 
 from watcher.aws.sessions import Sessions
 from watcher.config.reloader import Difference
-from watcher.core.ports import Clock, Sink, Store
+from watcher.core.ports import Clock, DeliveryQuery, DeliveryState, Sink, Store
 from watcher.core.replays import Replay
+from watcher.core.retry_policy import REMOVED
+from watcher.core.returned_sinks import owed_again
 from watcher.core.settings import Config, SinkSettings
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
 from watcher.polling.recorder import Recorder
 
 log = structlog.get_logger()
+
+MAX_RESTORED = 10_000
+"""How many dead letters of removed sinks are looked at, the newest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +36,10 @@ class SinkChanges:
     """For new sinks that call AWS; None: the sinks were passed to `build`, and no reload changes them."""
 
     async def update_store(self, sinks: Sequence[SinkSettings]) -> None:
-        """Set the sinks in the store: replay events to new ones, dead-letter what is pending for removed ones."""
+        """Set the sinks in the store: replay events to new ones, dead-letter what is pending for removed ones.
+
+        What the returned ones are owed waits again.
+        """
         known = await self.store.registered_sinks()
         for sink in sinks:
             if sink.name not in known and sink.replay_from is not None:
@@ -39,6 +47,16 @@ class SinkChanges:
                 log.info("sink.replayed", sink=sink.name, events=replayed)
         if count := await self.store.set_sinks([sink.name for sink in sinks], self.clock.now()):
             log.warning("sink.removed", dead_letters=count, remedy="list them with `watcher deliveries --dead`")
+        await self.restore(sinks)
+
+    async def restore(self, sinks: Sequence[SinkSettings]) -> None:
+        """Requeue what sinks are owed that were removed, by this or another daemon of the table, and are back."""
+        removed = DeliveryQuery([DeliveryState.DEAD], answer=REMOVED, limit=MAX_RESTORED, newest=True)
+        found = sorted(await self.store.deliveries(removed), key=lambda each: each.recorded)
+        for sink in sinks:
+            owed = owed_again(sink, found, self.recorder.record_of)
+            if owed and (count := await self.store.requeue(owed, sink.name, self.clock.now())):
+                log.info("sink.restored", sink=sink.name, events=count)
 
     async def _replay(self, sink: SinkSettings, since: datetime) -> int:
         """Queue the history of a new sink, with the ends of the problems in it; return how many events that are.

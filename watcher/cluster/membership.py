@@ -7,7 +7,7 @@ endpoint's targets are all of one shard, so one daemon at a time polls an endpoi
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import structlog
@@ -33,7 +33,19 @@ SHARED_GRACE_SECONDS = 2.0
 
 
 async def _nothing() -> None:
-    """Do nothing: there is no discovery."""
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GainSteps:
+    """What other parts of the daemon do when it gains shards."""
+
+    refresh: Callable[[], Awaitable[None]] = _nothing
+    """Brings the targets that other daemons discovered into the configuration."""
+    leaving: Callable[[], Collection[str]] = frozenset
+    """Returns the targets that a listing removed, and that are forgotten when this was reported."""
+    restore: Callable[[], Awaitable[None]] = _nothing
+    """Requeues what daemons without some of this daemon's sinks gave up."""
 
 
 class Membership:
@@ -48,14 +60,9 @@ class Membership:
         recorder: Recorder,
         relay: Relay,
         *,
-        refresh: Callable[[], Awaitable[None]] = _nothing,
-        leaving: Callable[[], Collection[str]] = frozenset,
+        steps: GainSteps | None = None,
     ) -> None:
-        """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force.
-
-        `refresh` brings the targets that other daemons discovered into `config`. `leaving` returns those that a listing
-        removed, and that are forgotten when this was reported.
-        """
+        """`tenure`: the one by which the store hands out deliveries; `config` returns the one in force."""
         self.held: frozenset[int] = frozenset()
         self._shards = shards
         self._tenure = tenure
@@ -63,8 +70,7 @@ class Membership:
         self._polling = polling
         self._recorder = recorder
         self._relay = relay
-        self._refresh = refresh
-        self._leaving = leaving
+        self._steps = steps or GainSteps()
         me = uuid4().hex
         self.keeper = LeaseKeeper(me, shards.leases(me), self, tenure, count=shards.count, term=shards.term)
 
@@ -106,11 +112,12 @@ class Membership:
         if not loaded:
             return unread
         # Otherwise what others have discovered would be taken for targets that left the configuration.
-        await self._refresh()
+        await self._steps.refresh()
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
         self._recorder.adopt(known)
-        if gone := known.keys() - self._config().subjects - {*self._leaving()}:
+        if gone := known.keys() - self._config().subjects - {*self._steps.leaving()}:
             await forget_removed(self._recorder, self._config(), gone)
+        await self._steps.restore()
         self.held |= loaded.keys()
         self._polling.reconfigure(self.restricted(self._config()), taken_over=True)
         self._relay.wake()

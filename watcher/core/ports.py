@@ -190,6 +190,8 @@ class DeliveryQuery:
     states: Collection[DeliveryState] = ()
     sink: str | None = None
     event_id: str | None = None
+    answer: str | None = None
+    """The last response, or why it ended, exactly as recorded."""
     limit: int = 100
     newest: bool = False
     """Return the deliveries of the newest events first, instead of the oldest."""
@@ -335,6 +337,9 @@ class Store(HistoryStore, Reader, HandWriter, Protocol):
 
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
         """Queue for a sink the `wanted` events recorded since then that were never queued for it; return how many."""
+
+    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
+        """Make dead letters wait again, as `Outbox.requeue` does; only those of the shards that this daemon holds."""
 
     async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
         """Make the waiting deliveries of a sink, recorded `before` (None: all), dead letters; return how many."""

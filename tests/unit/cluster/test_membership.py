@@ -15,7 +15,7 @@ from tests.unit.cluster.leasing import Line, Table
 from tests.unit.polling.test_manager import config
 from watcher.aws.sessions import Sessions
 from watcher.cluster.lease_keeper import Tenure
-from watcher.cluster.membership import Membership
+from watcher.cluster.membership import GainSteps, Membership
 from watcher.core.listings import ListingKey
 from watcher.core.ports import Entry, EventQuery
 from watcher.core.settings import DiscoverRule
@@ -225,10 +225,30 @@ async def test_what_others_have_discovered_is_known_before_anything_is_forgotten
 
     membership = Membership(
         house.store, Tenure(SystemClock()), lambda: house.config, house.polling, house.recorder, house.relay,
-        refresh=refresh,
+        steps=GainSteps(refresh),
     )  # fmt: skip
     await house.store.commit([Entry(GONE, Record(sequence=4))], NOW)
     await membership.gain([PROD])
     assert house.recorder.records == {GONE: Record(sequence=4)}
     assert await house.store.records() == {GONE: Record(sequence=4)}
     assert house.polling.target_status(GONE) != NOT_POLLED
+
+
+async def test_what_sinks_are_owed_is_requeued_before_a_gained_shard_counts_as_held(house: House) -> None:
+    seen: list[tuple[set[int], frozenset[int]]] = []
+
+    async def restore() -> None:
+        seen.append((set(house.store.loaded), membership.held))
+        if len(seen) == 1:
+            raise StoreError("no answer")
+
+    membership = Membership(
+        house.store, Tenure(SystemClock()), lambda: house.config, house.polling, house.recorder, house.relay,
+        steps=GainSteps(restore=restore),
+    )  # fmt: skip
+    with pytest.raises(StoreError):
+        await membership.gain([PROD])
+    assert membership.held == set()
+    await membership.gain([PROD])
+    assert membership.held == {PROD}
+    assert seen == 2 * [({PROD}, frozenset())]

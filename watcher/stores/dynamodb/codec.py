@@ -8,7 +8,7 @@ from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.stores.dynamodb import items
 from watcher.stores.dynamodb.items import EventKey, Item, Key, Value, encodable, shard_of
 from watcher.stores.dynamodb.lane_index import Place, Row
-from watcher.stores.dynamodb.table import PRESENT, Delete, Operation, Put, Update
+from watcher.stores.dynamodb.table import ABSENT, PRESENT, Delete, Operation, Put, Update
 
 _TRIES = ("tries", "tried", "answer", "failures", "since", "next_try")
 UNDELIVERED = {"O": DeliveryState.WAITING, "D": DeliveryState.DEAD}
@@ -57,6 +57,11 @@ def ended_item(row: Row, state: DeliveryState, ended: float | None, answer: str 
 def end(row: Row, now: float, state: DeliveryState, answer: str | None) -> list[Operation]:
     """Return the operations that end a waiting delivery."""
     return [Delete(items.waiting(row.place), PRESENT), Put(ended_item(row, state, now, answer))]
+
+
+def wait_again(row: Row) -> list[Operation]:
+    """Return the operations that make a dead letter wait again."""
+    return [Delete(items.dead(row.place), PRESENT), Put(waiting_item(row), ABSENT), touch(EventKey.of(row))]
 
 
 def touch(key: EventKey) -> Operation:

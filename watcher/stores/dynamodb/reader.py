@@ -81,7 +81,9 @@ class DynamoReader:
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
         found = await self.contents.deliveries(query.event_id, query.states or [*DeliveryState])
-        wanted = [item for item in found if query.sink in (None, item["sink"])]
+        wanted = [
+            item for item in found if query.sink in (None, item["sink"]) and query.answer in (None, item.get("answer"))
+        ]
         wanted = sorted(wanted, key=codec.order_of, reverse=query.newest)[: query.limit]
         events = await self.contents.events_at(map(codec.event_key, wanted))
         return [codec.record_of(item, events[key]) for item in wanted if (key := codec.event_key(item)) in events]

@@ -86,6 +86,18 @@ class ShardOutbox:
         rows = [row for row in self._index.due(sink) if row.recorded <= until]
         return sum(await _in_batches(rows, lambda batch: self._dead_letter_together(batch, now.timestamp(), reason)))
 
+    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
+        """Make dead letters in the held shards wait again; returns how many."""
+        found = await self._lanes.contents.undelivered("D", event_ids)
+        rows = [codec.row_of(item) for item in found if sink in (None, item["sink"]) and not item["reminder"]]
+        return sum([await self._wait_again(row) for row in rows if self._lanes.holds(row.place.subject)])
+
+    async def _wait_again(self, row: Row) -> bool:
+        done = await self._table.try_transact(codec.wait_again(row))
+        if done:
+            self._lanes.add(row)
+        return done
+
     async def end(self, row: Row, now: float, state: DeliveryState, answer: str | None) -> bool:
         """End a waiting delivery; returns whether it still waited."""
         done = await self._table.try_transact(codec.end(row, now, state, answer))

@@ -64,7 +64,7 @@ class DynamoStore(DynamoReader):
         self.commit, self.reload, self.forget = committer.commit, committer.reload, committer.forget
         self.due, self.lane_heads, self.next_try = outbox.due, outbox.lane_heads, outbox.next_try
         self.settle, self.retry_now, self.waiting = outbox.settle, outbox.retry_now, outbox.waiting
-        self.dead_letter = outbox.dead_letter
+        self.dead_letter, self.requeue = outbox.dead_letter, outbox.requeue
         self.keep_listing, self.forget_listings = self._listings.keep, self._listings.forget
         self.replay, self.remind, self._prune_events = retention.replay, retention.remind, retention.prune
         self.prune_history = self._history_items.prune

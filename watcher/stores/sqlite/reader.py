@@ -75,13 +75,16 @@ class SqliteReader(SqliteHistoryReader):
         )
 
     async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRecord]:
-        where, values = ["TRUE"], {"limit": query.limit, "sink": query.sink, "event": query.event_id}
+        where = ["TRUE"]
+        values = {"limit": query.limit, "sink": query.sink, "event": query.event_id, "answer": query.answer}
         if query.states:
             where.append(one_of(query.states))
         if query.sink is not None:
             where.append("delivery.sink = :sink")
         if query.event_id is not None:
             where.append("id = :event")
+        if query.answer is not None:
+            where.append("answer = :answer")
         way = " DESC" if query.newest else ""
         sql = (
             "SELECT id, type, event.subject, time, body, sink, state, reminder, recorded, tries, tried, ended, answer "

@@ -16,6 +16,7 @@ from watcher.core.retry_policy import REMOVED
 from watcher.core.state import Record
 from watcher.stores.sqlite import history, outbox
 from watcher.stores.sqlite.by_hand import SqliteHandWriter
+from watcher.stores.sqlite.database import Database
 from watcher.stores.sqlite.reader import SqliteReader, one_of
 
 EVER = 1e12
@@ -81,6 +82,9 @@ class SqliteStore(SqliteHandWriter, SqliteReader):
     async def replay(self, sink: str, since: datetime, wanted: Callable[[Event], bool]) -> int:
         return await self.database.change(outbox.replay, sink, since.timestamp(), wanted)
 
+    async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
+        return await _requeue(self.database, event_ids, sink, now)
+
     async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
         until = EVER if before is None else before.timestamp()
         return await self.database.change_in_steps(outbox.dead_letter, sink, reason, now.timestamp(), until)
@@ -99,17 +103,16 @@ class SqliteOutbox(SqliteHandWriter, SqliteReader):
     mode = "rw"
 
     async def requeue(self, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
-        return await self._change(event_ids, sink, [DeliveryState.DEAD], DeliveryState.WAITING, now)
+        return await _requeue(self.database, event_ids, sink, now)
 
     async def drop(self, event_id: str, sink: str | None, now: datetime) -> int:
-        undelivered = [DeliveryState.WAITING, DeliveryState.DEAD]
-        return await self._change([event_id], sink, undelivered, DeliveryState.DROPPED, now)
+        undelivered, to = [DeliveryState.WAITING, DeliveryState.DEAD], DeliveryState.DROPPED
+        return await self.database.change_in_steps(_change, [event_id], sink, undelivered, to, now.timestamp())
 
-    async def _change(
-        self, event_ids: Collection[str], sink: str | None, states: Sequence[DeliveryState], to: DeliveryState,
-        now: datetime,
-    ) -> int:  # fmt: skip
-        return await self.database.change_in_steps(_change, event_ids, sink, states, to, now.timestamp())
+
+async def _requeue(database: Database, event_ids: Collection[str], sink: str | None, now: datetime) -> int:
+    dead, to = [DeliveryState.DEAD], DeliveryState.WAITING
+    return await database.change_in_steps(_change, event_ids, sink, dead, to, now.timestamp())
 
 
 def write_listing(connection: sqlite3.Connection, listing: Listing) -> None:

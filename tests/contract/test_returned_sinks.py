@@ -1,0 +1,118 @@
+"""A sink that was removed and comes back is sent the ends of the problems that it was sent: in every store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.conftest import after, refused, sent
+from tests.contract.test_replay import CLOCK, NETWORK, OUT, Daemon
+from watcher.cli.running import opened
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED
+from watcher.core.ports import DeliveryQuery, DeliveryState
+from watcher.core.settings import SinkSettings
+from watcher.stores.dynamodb.store import DynamoStore
+
+if TYPE_CHECKING:
+    from tests.support.dynamodb_tables import Tables
+    from watcher.core.ports import DeliveryOutcome, Store
+
+OPS = SinkSettings("ops", "stdout")
+
+
+async def waiting(daemon: Daemon) -> list[str]:
+    """The types of the events that wait for the sink, in their order."""
+    query = DeliveryQuery([DeliveryState.WAITING], sink="ops")
+    return [each.event.type.removeprefix("watcher.sync.") for each in await daemon.store.deliveries(query)]
+
+
+async def settles(store: Store, outcome: DeliveryOutcome) -> None:
+    await store.settle([outcome], CLOCK.now())
+
+
+async def test_a_returned_sink_is_sent_the_end_that_came_while_it_was_removed(store: Store) -> None:
+    daemon = Daemon(store)
+    await daemon.start(OUT, OPS)
+    await daemon.shows(1, FAILED)
+    await settles(store, sent((await store.due("ops", 1))[0]))
+    await daemon.reload(OUT)
+    await daemon.shows(2, SUCCEEDED)
+    await daemon.shows(3, IN_PROGRESS)
+    await daemon.reload(OUT)
+    assert await waiting(daemon) == []
+    await daemon.reload(OUT, OPS)
+    assert await waiting(daemon) == ["succeeded"]
+    (head,) = await store.lane_heads("ops", after(100), 10)
+    await settles(store, sent(head))
+    await daemon.reload(OUT, OPS)
+    assert await waiting(daemon) == []
+
+
+async def test_a_returned_sink_is_sent_the_problems_that_last(store: Store) -> None:
+    daemon = Daemon(store)
+    await daemon.start(OUT, OPS)
+    await daemon.shows(1, IN_PROGRESS)
+    await daemon.shows(2, FAILED)
+    await daemon.reload(OUT)
+    assert await waiting(daemon) == []
+    await daemon.reload(OUT, OPS)
+    assert await waiting(daemon) == ["failed"]
+
+
+async def test_a_returned_sink_is_sent_no_problem_that_is_over_but_its_end(store: Store) -> None:
+    daemon = Daemon(store)
+    await daemon.start(OUT, OPS)
+    await daemon.shows(1, FAILED)
+    await daemon.reload(OUT)
+    await daemon.shows(2, SUCCEEDED)
+    await daemon.reload(OUT)
+    await daemon.reload(OUT, OPS)
+    assert await waiting(daemon) == ["succeeded"]
+
+
+@pytest.mark.parametrize("returned", [replace(OPS, send_resolved=False), replace(OPS, name="others")])
+async def test_a_sink_without_ends_or_of_another_name_is_sent_none(store: Store, returned: SinkSettings) -> None:
+    daemon = Daemon(store)
+    await daemon.start(OUT, OPS)
+    await daemon.shows(1, FAILED)
+    await daemon.reload(OUT)
+    await daemon.shows(2, SUCCEEDED)
+    await daemon.reload(OUT)
+    await daemon.reload(OUT, returned)
+    assert await waiting(daemon) == []
+
+
+async def test_what_the_sink_itself_refused_stays_a_dead_letter(store: Store) -> None:
+    daemon = Daemon(store)
+    await daemon.start(OUT, OPS)
+    await daemon.shows(1, FAILED)
+    await settles(store, refused((await store.due("ops", 1))[0]))
+    await daemon.reload(OUT)
+    await daemon.reload(OUT, OPS)
+    assert NETWORK.id in daemon.recorder.records
+    assert await waiting(daemon) == []
+
+
+async def test_an_end_that_a_daemon_without_the_sink_gave_up_is_sent_by_the_one_that_takes_over(tables: Tables) -> None:
+    address = await tables()
+    async with opened(DynamoStore(address)) as first, opened(DynamoStore(address)) as second:
+        having, lacking = Daemon(first), Daemon(second)
+        await having.start(OUT, OPS)
+        await having.shows(1, FAILED)
+        await settles(first, sent((await first.due("ops", 1))[0]))
+        for shard in range(first.loaded.count):
+            first.loaded.unload(shard)
+        await lacking.start(OUT)
+        await lacking.shows(2, SUCCEEDED)
+        await lacking.reload(OUT)
+        assert await waiting(lacking) == []
+        changes = having.changes()
+        await changes.restore((OUT, OPS))
+        assert await waiting(having) == [], "a shard of another daemon is that one's"
+        for shard in range(first.loaded.count):
+            await first.loaded.load(shard)
+        await changes.restore((OUT, OPS))
+        assert await waiting(having) == ["succeeded"]
+        assert [each.event.type for each in await first.due("ops", 10)] == ["watcher.sync.succeeded"]

@@ -1,0 +1,37 @@
+"""What a sink is sent that was removed and is in the configuration again. Pure.
+
+While it was removed, what waited for it, and the ends of the problems that it was sent, became dead letters. When it is
+back, it is sent the ends, so that no alert stays open at its receiver, and the problems of incidents that are still
+open. Anything else is no news any more, and stays a dead letter.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+
+from watcher.core.incidents import BEGUN_BY, State
+from watcher.core.ports import DeliveryRecord
+from watcher.core.settings import SinkSettings
+from watcher.core.state import Record
+
+
+def owed_again(
+    sink: SinkSettings, removed: Iterable[DeliveryRecord], record_of: Callable[[str], Record]
+) -> dict[str, None]:
+    """Return the ids of the events, in their order, that are sent to a sink now.
+
+    Args:
+        sink: it is in the configuration again.
+        removed: what became dead letters because sinks were removed.
+        record_of: returns what is known of a subject.
+    """
+    mine = (each for each in removed if each.sink == sink.name and not each.reminder)
+    return {each.event.id: None for each in mine if _is_owed(sink, each, record_of)}
+
+
+def _is_owed(sink: SinkSettings, removed: DeliveryRecord, record_of: Callable[[str], Record]) -> bool:
+    event = removed.event
+    about = json.loads(event.body)["data"].get("incident") or {}
+    if about.get("state") == State.RESOLVED:
+        return sink.send_resolved
+    incident = record_of(event.subject).incident
+    return incident is not None and incident.id == about.get("id") and event.type in BEGUN_BY
