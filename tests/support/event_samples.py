@@ -7,22 +7,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.conftest import a_blocker, an_attempt, minute
+from watcher.core.attempts import SeenAttempt
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason
+from watcher.core.digest import Period, digest_data
 from watcher.core.events import (
     blocker_event,
     connection_event,
+    digest_event,
     discovery_event,
     outage_event,
     removal_event,
     sync_event,
     trial_event,
 )
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import FAILED, IN_PROGRESS, INITIATED, QUEUED, SUCCEEDED, EndpointKey, extended
-from watcher.core.settings import Mute
+from watcher.core.settings import Config, Mute, Retry
 from watcher.core.stamps import stamped
-from watcher.core.state import Known, Outage
+from watcher.core.state import Incident, Known, Outage, Record
 from watcher.messages import compose
 from watcher.sources import codeconnections, proton
 from watcher.sources.codeconnections import connection, stack
@@ -182,6 +186,31 @@ def bodies(*events: Event) -> list[dict[str, Any]]:
     return [json.loads(event.body) for event in events]
 
 
+def digest(*, open_: int) -> Event:
+    """A digest of the week, with so many open incidents, as it is recorded."""
+    stacks = [stack("prod", "eu-west-1", f"stack-{number}") for number in range(30)]
+    config = Config("", {}, (NETWORK, WEB, *stacks), Retry(), 3, (), "memory://", None, 1.0, 1.0)
+    period, mutes = Period(minute(-7 * 1440)), list[Mute]()
+    for number, target in enumerate((NETWORK, *stacks[: 3 * open_])):
+        period.add(AttemptRow(target.id, SeenAttempt(minute(number), FAILED if open_ else SUCCEEDED)))
+    if open_:
+        period.add(AttemptRow(NETWORK.id, SeenAttempt(minute(50), FAILED)))
+        period.add(IncidentRow(WEB.id, "7" * 32, minute(0), minute(45)))
+        period.add(IncidentRow(stacks[0].id, "8" * 32, minute(0), minute(20), removed=True))
+        mutes = [Mute(("*/stack/nightly-*",), ("watcher.sync.*",), until=minute(600), reason="planned maintenance")]
+    subjects = [str(ENDPOINT), *(target.id for target in stacks)][:open_]
+    incidents = {
+        each: Incident("7" * 32, minute(number), ("failed" if number else "unreadable",))
+        for number, each in enumerate(subjects)
+    }
+    known = {target.id: Known(an_attempt(0), minute(1)) for target in config.targets}
+    known |= dict.fromkeys(incidents.keys() & known.keys(), FAILED_STATE)
+    records = {each: Record(known.get(each), incident=incidents.get(each)) for each in known.keys() | incidents.keys()}
+    data = digest_data(config, records, period, mutes, due=minute(60), now=minute(60))
+    made = digest_event(data, map(str, config.endpoints), due=minute(60), sequence=3, now=minute(60))
+    return stamped(made, public_url="https://watcher.example.com")
+
+
 EVENTS: dict[str, list[Event]] = {
     "sync.initiated": [sync(attempt(INITIATED))],
     "sync.in_progress": [
@@ -269,6 +298,9 @@ EVENTS: dict[str, list[Event]] = {
     ],
     "target.removed": [discovery_event(FOUND, removed=True, times=1, sequence=9, now=minute(60))],
     "endpoint.removed": [removal_event(ENDPOINT, "7" * 32, sequence=9, now=minute(95))],
+    "digest": [digest(open_=2)],
+    "digest-many": [digest(open_=30)],
+    "digest-well": [digest(open_=0)],
     "test": [trial()],
 }
 """What each snapshot is of: one event, or a group."""

@@ -20,6 +20,7 @@ from watcher.delivery.relay import Relay
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observer, Observers
 from watcher.polling.by_hand import read_by_hand
+from watcher.polling.digests import DigestRecorder
 from watcher.polling.hint_readers import HintReaders
 from watcher.polling.manager import PollerManager
 from watcher.polling.recorder import Recorder
@@ -82,4 +83,19 @@ def build(
     changes = SinkChanges(store, relay, recorder, clock, sessions if sinks is None else None)
     maintenance = Maintenance(daemon, store, relay)
     heartbeat = HeartbeatSender(daemon, metrics.backlogs, metrics.heartbeats)
-    return App(daemon, store, reader, sessions, discovery, changes, maintenance, heartbeat, observer, metrics, hub, web)
+    digests = DigestRecorder(daemon, recorder, daemon.mine)
+    return App(
+        daemon,
+        store,
+        reader,
+        sessions,
+        discovery,
+        changes,
+        maintenance,
+        heartbeat,
+        digests,
+        observer,
+        metrics,
+        hub,
+        web,
+    )

@@ -25,6 +25,7 @@ from watcher.errors import ServiceUnreachable, StoreError
 from watcher.observability.metrics import Metrics
 from watcher.observability.observer import Observers
 from watcher.polling.by_hand import READ_SECONDS, READ_TABLE_SECONDS, follow_by_hand, read_by_hand
+from watcher.polling.digests import DigestRecorder
 from watcher.polling.mute_ends import release_held
 from watcher.polling.removals import forget_removed, removal_entries
 from watcher.web.server import WebServer
@@ -59,6 +60,7 @@ class App:
     sink_changes: SinkChanges
     maintenance: Maintenance
     heartbeat: HeartbeatSender
+    digests: DigestRecorder
     observers: Observers
     metrics: Metrics
     hub: Hub
@@ -180,6 +182,7 @@ class App:
             maintenance.remind,
             maintenance.resend,
             self.heartbeat.run,
+            self.digests.run,
         )
         releasing: Task = partial(release_held, self.recorder, lambda: self.view.config)
         seconds = READ_TABLE_SECONDS if self.store.late else READ_SECONDS

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from watcher.config.accounts import Accounts, Environment, ambient_region
 from watcher.config.discover_rules import discover_rules
-from watcher.config.faults import Faults
+from watcher.config.faults import Faults, choice
 from watcher.config.files import report_shared_files
 from watcher.config.hint_queues import hint_queues
 from watcher.config.listen_address import is_loopback, split_listen
@@ -15,8 +15,10 @@ from watcher.config.target_model import by_section, report_long_labels, watched_
 from watcher.config.tree import Keys, Place, Text
 from watcher.config.url_readers import state_url
 from watcher.core import settings
+from watcher.core.digest import Digest
 from watcher.core.model import Target
 from watcher.core.state_url import DEFAULT, SCHEME, VARIABLE, parse_address
+from watcher.util.bounded_text import shown
 
 DEFAULT_SINK = "stdout"
 """The name and the type of the sink of a configuration that lists none."""
@@ -63,6 +65,7 @@ def resolve(
         shutdown_grace=file.shutdown_grace,
         discover=rules,
         hints=tuple(settings.HintQueue(url, completed[account], region) for url, account, region in queues),
+        digest=_digest(file, faults),
         heartbeat=file.heartbeat.heartbeat() if file.heartbeat else None,
         tracing=settings.Tracing(**file.tracing.model_dump()) if file.tracing else None,
     )
@@ -155,6 +158,20 @@ def _sink(sink: SinkModel, account: settings.Account | None, region: str, now: d
     if isinstance(sink.replay_from, float):
         routing["replay_from"] = now - timedelta(seconds=sink.replay_from)
     return settings.SinkSettings(**routing, account=account, region=region or None, options=sink)
+
+
+def _digest(file: File, faults: Faults) -> Digest | None:
+    """Return the digest, whose sinks must be configured, and able to send one."""
+    if file.digest is None:
+        return None
+    sinks = {sink.name: sink for sink in file.sinks or [_default_sink(file)]}
+    for number, name in enumerate(file.digest.to):
+        place = file.digest.place("to", number)
+        if name not in sinks:
+            faults.report(place, f"there is no sink {shown(name)}; {choice(name, sinks)}")
+        elif not sinks[name].digests:
+            faults.report(place, f"a sink of type {sinks[name].type} cannot send a digest; name another")
+    return file.digest.digest()
 
 
 def _mute(mute: MuteModel) -> settings.Mute:

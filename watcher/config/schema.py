@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from watcher.config import fields
+from watcher.config.digest_model import DigestModel
 from watcher.config.discover_model import discover_model
 from watcher.config.faults import describe
 from watcher.config.fields import OneOrMany, SchemaOf, lasting, or_off, or_variable
@@ -208,6 +209,8 @@ class File(StrictModel):
     """
     http: HttpOrOff = HttpModel()
     """Where health checks, metrics and the status page are served; off: nowhere."""
+    digest: DigestModel | None = None
+    """A message by schedule, also if all is well. Default: none."""
     heartbeat: HeartbeatModel | None = None
     """Where a sign of life is sent. Default: nowhere."""
     tracing: WithExtra | None = None

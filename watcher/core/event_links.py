@@ -21,11 +21,11 @@ def event_links(data: Mapping[str, Any], public_url: str | None) -> dict[str, st
     """Return `data.links` of an event.
 
     Args:
-        data: the event's, with its target or its endpoint; others have no links.
+        data: the event's, with its target, its endpoint or its digest; others have no links.
         public_url: where people reach the page; None: it is not known.
     """
     target, revision = data.get("target"), (data.get("attempt") or {}).get("targetRevision") or {}
-    if target is None and "endpoint" not in data:
+    if target is None and "endpoint" not in data and "digest" not in data:
         return {}
     repository, commit = links(revision)
     found = {

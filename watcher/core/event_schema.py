@@ -4,11 +4,12 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from watcher.core.digest import MAX_LISTED
 from watcher.core.event_links import MAX_LINK_BYTES
 from watcher.core.events import DATASCHEMA
 from watcher.core.incidents import Problem, State
 from watcher.core.kinds import Kind
-from watcher.core.model import EVENT_TYPES, FOUND, TEST_EVENT
+from watcher.core.model import EVENT_TYPES, FOUND, UNROUTED_EVENTS
 
 _TEXT = {"type": "string"}
 _TIME = {**_TEXT, "format": "date-time", "pattern": "Z$"}
@@ -141,6 +142,40 @@ _CONNECTION = _object(
 )
 
 
+def _tally(description: str) -> dict[str, Any]:
+    return _described({"type": "integer", "minimum": 0}, description)
+
+
+def _list(description: str, **properties: Any) -> dict[str, Any]:
+    """Return the schema of a list of the first of all that are counted."""
+    return _described({"type": "array", "items": _object(**properties), "maxItems": MAX_LISTED}, description)
+
+
+_TEXTS = {"type": "array", "items": _TEXT}
+_NUMBER = {"type": "number", "minimum": 0}
+_COUNTS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+_DIGEST = _object(
+    due=_described(_TIME, "When it was due by `digest.every`."),
+    since=_described(_TIME, "When the last one was recorded; the counts of syncs and ended incidents are since then."),
+    well=_described(_FLAG, "Whether no incident is open, and no target has a status that needs attention."),
+    watched=_object(
+        targets=_tally("All targets."),
+        endpoints=_tally("All endpoints."),
+        kinds=_described(_COUNTS, "Targets by kind."),
+        statuses=_described(_COUNTS, "Targets by status, as `watcher status` shows it."),
+    ),
+    open=_tally("Open incidents."),
+    incidents=_list("The oldest of them.", subject=_TEXT, problems=_TEXTS, opened_at=_TIME, age_seconds=_NUMBER),
+    syncs=_tally("Syncs that succeeded or failed."),
+    failed=_tally("Syncs that failed."),
+    failures=_list("The targets with most of them.", subject=_TEXT, count={"type": "integer", "minimum": 1}),
+    ended=_tally("Incidents that ended."),
+    recoveries=_list("The last of them.", subject=_TEXT, closed_at=_TIME, removed=_FLAG, duration_seconds=_NUMBER),
+    muted=_tally("Mutes that apply."),
+    mutes=_list("Some of them.", targets=_TEXTS, events=_TEXTS, until=_or_null(_TIME), reason=_TEXT_OR_NULL),
+)
+
+
 def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the schema of the attributes of every event, and of `data` by type."""
     apis = list(dict.fromkeys(kind.api for kind in kinds.values()))
@@ -159,6 +194,12 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         r"endpoint\.unreadable$": _data(endpoint=endpoint, error=_ERROR),
         r"endpoint\.removed$": _data(endpoint=removed),
         r"endpoint\.readable$": _data(endpoint=endpoint, **_OVER),
+        r"digest$": _object(
+            {"incident": {"type": "null"}, "links": _LINKS},
+            digest=_DIGEST,
+            message=_TEXT,
+            sequence=_count("Which digest it is."),
+        ),
         r"test$": _object({"incident": {"type": "null"}, "links": _LINKS}, sink=_TEXT, message=_TEXT),
     }
     return {
@@ -177,7 +218,7 @@ def event_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
             specversion={"const": "1.0"},
             id=_described({**_TEXT, "pattern": "^[0-9a-f]{32}$"}, "The same for every report of the same change."),
             source={**_TEXT, "pattern": "^/watcher/[^/]+/[^/]+$"},
-            type={"enum": [*EVENT_TYPES, TEST_EVENT]},
+            type={"enum": [*EVENT_TYPES, *UNROUTED_EVENTS]},
             subject={**_TEXT, "minLength": 1},
             time=_described(_TIME, "When watcher observed it."),
             datacontenttype={"const": "application/json"},

@@ -15,6 +15,7 @@ daemon, or by one whose state was lost.
   of the target continues to count when its rule leaves the configuration and comes back.
 - `watcher.target.removed`, `watcher.endpoint.removed` of what left the configuration: the subject, the event's type,
   and the id of the incident that it ends.
+- `watcher.digest`: when it was due, and the endpoints whose targets are watched.
 - `watcher.test`: a new id each time, since nothing has happened.
 
 `event_schema` describes the form. An event is at most `MAX_EVENT_BYTES` long, the same for every sink: of more sync
@@ -35,8 +36,10 @@ from cloudevents.core.v1.event import CloudEvent
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import ConnectionChange
 from watcher.core.diff import Change, Reason
+from watcher.core.digest import SUBJECT
 from watcher.core.event_ids import id_of
 from watcher.core.model import (
+    DIGEST_EVENT,
     FAILED,
     FOUND,
     RESOLVED,
@@ -222,6 +225,14 @@ def trial_event(sink: str, now: datetime) -> Event:
     subject = f"test/{path_segment(sink)}"
     data = {"sink": sink, "message": "This is a test of watcher's sink; nothing has happened.", "incident": None}
     return _event(TEST_EVENT, subject, _source("test", sink), [subject, uuid4().hex], data, now)
+
+
+def digest_event(
+    data: Mapping[str, Any], endpoints: Iterable[str], *, due: datetime, sequence: int, now: datetime
+) -> Event:
+    """Return a digest (`core.digest.digest_data`) of what is watched at these endpoints."""
+    identity = [SUBJECT, DIGEST_EVENT, rfc3339(due), *sorted(endpoints)]
+    return _event(DIGEST_EVENT, SUBJECT, _source(SUBJECT, "all"), identity, {**data, "sequence": sequence}, now)
 
 
 def target_to_json(target: Target) -> dict[str, Any]:

@@ -54,6 +54,12 @@ EVENT_TYPES = (
 TEST_EVENT = "watcher.test"
 """The type of the event that `test-sink` sends."""
 
+DIGEST_EVENT = "watcher.digest"
+"""The type of digests (`core.digest`)."""
+
+UNROUTED_EVENTS = (TEST_EVENT, DIGEST_EVENT)
+"""The types of the events that are for the sinks that are named, whatever their filters say."""
+
 
 class Severity(StrEnum):
     """Whether an event reports a problem."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.core.by_hand import ByHand
-from watcher.core.model import Severity, severity
+from watcher.core.model import DIGEST_EVENT, Severity, severity
 from watcher.core.settings import Mute, SinkSettings
 from watcher.util.globs import matches
 
@@ -47,6 +47,8 @@ def route_any(
 
 def why_not(sink: SinkSettings, event_type: str, subject: str, labels: Mapping[str, str]) -> str | None:
     """Return why an event of this type and subject is not for `sink`; None: it is."""
+    if event_type == DIGEST_EVENT:
+        return "a digest is sent to the sinks that `digest.to` names"
     if not _let_through(sink.events, event_type):
         return f"its `events` do not match {event_type}"
     if sink.min_severity is Severity.ERROR and severity(event_type) is not Severity.ERROR:

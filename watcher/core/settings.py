@@ -10,6 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from watcher.core.capacity import EndpointLoad, endpoint_load
+from watcher.core.digest import SUBJECT, Digest
 from watcher.core.heartbeat import Heartbeat
 from watcher.core.kinds import Kind
 from watcher.core.listings import ListingKey
@@ -72,6 +73,8 @@ class SinkOptions:
 
     prints: ClassVar[bool] = False
     """Whether the sink writes to the standard output, where nothing else may appear."""
+    digests: ClassVar[bool] = True
+    """Whether the sink can send a digest, which belongs to no incident and no commit."""
 
     def build(self, settings: SinkSettings, sessions: Sessions) -> Sink:
         """Return the sink that these options describe, without opening anything."""
@@ -286,6 +289,7 @@ class Config:
     files: tuple[str, ...] = ()
     """The files that it consists of; of a configuration that is no file, its name."""
     heartbeat: Heartbeat | None = None
+    digest: Digest | None = None
 
     @cached_property
     def listings(self) -> Mapping[ListingKey, ListingPlan]:
@@ -343,8 +347,9 @@ class Config:
 
     @cached_property
     def subjects(self) -> frozenset[str]:
-        """The subjects of all events: of each target, and each endpoint that is polled or listed."""
-        return frozenset((*self.targets_by_id, *map(str, self.endpoints.keys() | self._listed)))
+        """The subjects of all events: of each target, and each endpoint that is polled or listed; and of digests."""
+        digests = (SUBJECT,) if self.digest else ()
+        return frozenset((*self.targets_by_id, *map(str, self.endpoints.keys() | self._listed), *digests))
 
     @cached_property
     def _listed(self) -> frozenset[EndpointKey]:

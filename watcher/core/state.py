@@ -111,6 +111,18 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownDigests:
+    """What is remembered of digests."""
+
+    schedule: str
+    """The schedule that was last followed, as `core.digest.Digest` shows it."""
+    until: datetime
+    """Of those that were due up to then, each was recorded, or is not to be."""
+    since: datetime
+    """When the last one was recorded: the next one counts from then on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The stored state of one subject: a target, or an endpoint (whose `known` stays None)."""
 
@@ -127,6 +139,8 @@ class Record:
     """The number of its last event of discovery (`core.discovery.event_number`); 0: there was none."""
     recent: tuple[Line, ...] = ()
     """The last attempts of a target that were seen, the newest first (`core.attempts`)."""
+    digests: KnownDigests | None = None
+    """In the record of digests alone (`core.digest`)."""
 
 
 def forgotten(record: Record) -> Record:
@@ -148,7 +162,10 @@ def blocker_to_json(blocker: Blocker) -> dict[str, Any]:
 
 def dump(record: Record) -> str:
     """Return `record` as the text that a store keeps."""
-    return _encode({"form": FORM, "sequence": record.sequence, **_RECORD.write(record)})
+    parts = _RECORD.write(record)
+    if record.digests is None:
+        del parts["digests"]  # only one record has it
+    return _encode({"form": FORM, "sequence": record.sequence, **parts})
 
 
 def load(text: str, subject: str = "") -> Record:
@@ -164,7 +181,14 @@ def load(text: str, subject: str = "") -> Record:
     if isinstance(form.get("known"), dict):
         form["known"].setdefault("has_stalled", False)  # added to form 1 later
     has_incident, has_recent = "incident" in form, "recent" in form
-    added: dict[str, Any] = {"blockers": [], "connection": None, "incident": None, "discovery": 0, "recent": []}
+    added: dict[str, Any] = {
+        "blockers": [],
+        "connection": None,
+        "incident": None,
+        "discovery": 0,
+        "recent": [],
+        "digests": None,
+    }
     form = added | form  # they were added to form 1 later
     if isinstance(form["incident"], dict):
         form["incident"].setdefault("told", None)
@@ -251,6 +275,7 @@ _CODECS["tuple[HeldBack, ...]"] = _Codec(
     lambda form: tuple(map(_HELD.read, form)),
 )
 _CODECS["KnownConnection"], _CODECS["Incident"] = _object(KnownConnection), _object(Incident)
+_CODECS["KnownDigests"] = _object(KnownDigests)
 _RECORD = _object(Record)
 _FORM = {"form": int, "sequence": int, **_RECORD.form}
 """The form of a stored state, with its keys in the order in which `dump` writes them."""

@@ -42,6 +42,11 @@ class Status(StrEnum):
     """A connection is available."""
 
 
+TROUBLES = frozenset(
+    {Status.UNREADABLE, Status.FAILED, Status.BLOCKED, Status.UNAVAILABLE, Status.STALLED, Status.UNKNOWN}
+)
+"""Those that need attention."""
+
 RANKS = {status: rank for rank, status in enumerate(Status)}
 """The place of each status in the order: 0 is the worst."""
 
@@ -60,8 +65,7 @@ def urgency(status: Status, *, incident: bool) -> tuple[bool, int]:
 
     In each part the worst status comes first. A target that is synced again after a failure still has its incident.
     """
-    rank = RANKS[status]
-    return rank > RANKS[Status.UNKNOWN] and not incident, rank
+    return status not in TROUBLES and not incident, RANKS[status]
 
 
 def standing(record: Record | None, endpoint: Record | None) -> Status:

@@ -5,7 +5,7 @@ no longer reads earlier than its end: on the same day, or on the next one if the
 has no gap where the clock is set back, and if the clock skips its start or end, the moment of the change counts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -32,10 +32,9 @@ class Window:
 
     def __str__(self) -> str:
         """Return the window for people: `sat and sun, 22:00 to 06:00 (Europe/Berlin)`."""
-        days = "every day" if len(self.days) == len(DAYS) else " and ".join(", ".join(self.days).rsplit(", ", 1))
         whole = self.start == self.end == time()
         hours = "all day" if whole else f"{self.start:%H:%M} to {self.end:%H:%M}"
-        return f"{days}, {hours} ({self.zone})"
+        return f"{named(self.days)}, {hours} ({self.zone})"
 
     def end_of(self, now: datetime) -> datetime | None:
         """Return when the window that contains `now` ends, in UTC; None: `now` is in no window."""
@@ -59,27 +58,32 @@ class Window:
         for day in (today - _DAY, today, today + _DAY):
             if DAYS[day.weekday()] in self.days:
                 end_day = day if self.start < self.end else day + _DAY
-                yield self._first(day, self.start), self._last(end_day, self.end)
-
-    def _first(self, day: date, at: time) -> datetime:
-        """Return when the clock first reads `at`, or later, on `day`."""
-        return self._readings(day, at)[0]
+                yield readings(self.zone, day, self.start)[0], self._last(end_day, self.end)
 
     def _last(self, day: date, at: time) -> datetime:
         """Return from when on the clock does not read earlier than `at` on `day` any more."""
-        first, second = self._readings(day, at)
+        first, second = readings(self.zone, day, at)
         before = (second - timedelta(seconds=1)).astimezone(self.zone).replace(tzinfo=None)
         return second if before < datetime.combine(day, at) else first
 
-    def _readings(self, day: date, at: time) -> tuple[datetime, datetime]:
-        """Return the two moments at which the clock reads a time; one twice if it reads it once, or skips it."""
-        local = datetime.combine(day, at, self.zone)
-        first, second = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
-        if first <= second:
-            return first, second
-        # The clock skips it: `second` is before the change, `first` after it (PEP 495).
-        change = _change(self.zone, second, first)
-        return change, change
+
+def named(days: Sequence[str]) -> str:
+    """Return days of the week for people: `mon, tue and fri`, or `every day`."""
+    return "every day" if len(days) == len(DAYS) else " and ".join(", ".join(days).rsplit(", ", 1))
+
+
+def readings(zone: tzinfo, day: date, at: time) -> tuple[datetime, datetime]:
+    """Return the moments at which the clock of a zone reads a time for the first and the last time, in UTC.
+
+    They differ if the clock is set back. If it skips the time, both are the moment of the change.
+    """
+    local = datetime.combine(day, at, zone)
+    first, second = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+    if first <= second:
+        return first, second
+    # The clock skips it: `second` is before the change, `first` after it (PEP 495).
+    change = _change(zone, second, first)
+    return change, change
 
 
 def _change(zone: tzinfo, before: datetime, after: datetime) -> datetime:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from watcher.core.model import DIGEST_EVENT
 from watcher.messages.blockers import how_to_resolve, resolve_command
 from watcher.messages.details import (
     duration_of_incident,
@@ -18,6 +19,7 @@ from watcher.messages.details import (
     reservations,
     sync_events,
 )
+from watcher.messages.digest import digest_message, digest_title
 from watcher.messages.message import Fact, Message, Tone
 from watcher.messages.phrases import (
     cause_text,
@@ -66,12 +68,14 @@ def message_for(events: Sequence[Mapping[str, Any]], now: datetime) -> Message:
 def title(event: Mapping[str, Any]) -> str:
     """Return `FAILED: SERVICE template web:2 (prod, eu-west-1)`."""
     try:
-        return f"{_headword(event)}: {titled(event)}"
+        return digest_title(event) if event["type"] == DIGEST_EVENT else f"{_headword(event)}: {titled(event)}"
     except (AttributeError, KeyError, TypeError, ValueError):
         return _bare([event]).title
 
 
 def _single(event: Mapping[str, Any], now: datetime) -> Message:
+    if event["type"] == DIGEST_EVENT:
+        return digest_message(event)
     heading, lines = how_to_resolve(event) if "blocker" in event["data"] else sync_events(event)
     said = (*lead(event, now), duration_of_incident(event), *reservations(event, now))
     sentences, cause = _sentences(*said), _cause(event)

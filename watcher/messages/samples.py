@@ -5,12 +5,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from watcher.core.attempts import SeenAttempt
 from watcher.core.blockers import BlockerChange
 from watcher.core.connections import AVAILABLE, ERROR, PENDING, ConnectionChange
 from watcher.core.diff import Change, Reason
+from watcher.core.digest import Period, digest_data
 from watcher.core.events import (
     blocker_event,
     connection_event,
+    digest_event,
     discovery_event,
     outage_event,
     removal_event,
@@ -18,6 +21,7 @@ from watcher.core.events import (
     target_to_json,
     trial_event,
 )
+from watcher.core.history import AttemptRow, IncidentRow
 from watcher.core.model import (
     ACTIVE,
     FAILED,
@@ -33,7 +37,8 @@ from watcher.core.model import (
     extended,
     path_segment,
 )
-from watcher.core.state import Known, Outage
+from watcher.core.settings import Config, Mute, Retry
+from watcher.core.state import Incident, Known, Outage, Record
 from watcher.sources.codeconnections import connection, stack
 from watcher.sources.proton import template
 
@@ -104,9 +109,13 @@ def samples() -> tuple[dict[str, Any], ...]:
         ConnectionChange("connection.available", AVAILABLE, PENDING, 1),
     )
     connections = [json.loads(connection_event(GITHUB, each, sequence=2, now=_after(0)).body) for each in changes]
+    digests = [
+        json.loads(digest_event(_digest(well=well), [], due=_after(0), sequence=1, now=_after(1)).body)
+        for well in (True, False)
+    ]
     reminder = json.loads(extended(json.dumps(_sync(WEB, FAILED, Reason.STATUS)), reminder=2))
     trial = json.loads(trial_event("ops", _after(0)).body)
-    return (*synced, *stalled, *blocked, *outages, *discoveries, *removals, *connections, trial, reminder)
+    return (*synced, *stalled, *blocked, *outages, *discoveries, *removals, *connections, *digests, trial, reminder)
 
 
 def sample_of(event_type: str, subject: Target | EndpointKey) -> dict[str, Any]:
@@ -150,6 +159,21 @@ def _sync(target: Any, status: str, reason: Reason) -> dict[str, Any]:
     now = _after(1860 if reason is Reason.STALLED else 30)
     event: dict[str, Any] = json.loads(sync_event(target, change, sequence=7, now=now).body)
     return event
+
+
+def _digest(*, well: bool) -> dict[str, Any]:
+    began = _after(-86400)
+    period = Period(_after(-7 * 86400))
+    period.add(AttemptRow(NETWORK.id, SeenAttempt(began, SUCCEEDED if well else FAILED)))
+    config = Config("", {}, (WEB, NETWORK), Retry(), 3, (), "memory://", None, 1.0, 1.0)
+    mutes: list[Mute] = []
+    records = {each.id: Record(Known(Attempt(began, SUCCEEDED, None, None, None), began)) for each in config.targets}
+    if not well:
+        period.add(IncidentRow(WEB.id, "7" * 32, began, _after(-80000)))
+        mutes.append(Mute(("*/stack/nightly-*",), until=_after(3600), reason="planned maintenance"))
+        failed = Known(Attempt(began, FAILED, None, None, None), began)
+        records[NETWORK.id] = Record(failed, incident=Incident("7" * 32, began, ("failed",)))
+    return digest_data(config, records, period, mutes, due=_after(0), now=_after(1))
 
 
 def _after(seconds: float) -> datetime:

@@ -23,8 +23,8 @@ from watcher.core.model import (
     FAILED,
     KNOWN_STATUSES,
     SUCCEEDED,
-    TEST_EVENT,
     UNFINISHED,
+    UNROUTED_EVENTS,
     Target,
     parse_rfc3339,
 )
@@ -130,7 +130,7 @@ class Metrics(Observer):
     def recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             for event, _ in entry.events:
-                if event.type in (*EVENT_TYPES, TEST_EVENT):
+                if event.type in (*EVENT_TYPES, *UNROUTED_EVENTS):
                     self._events.labels(event.type).inc()
                 seconds = detection(event)
                 if seconds is not None:

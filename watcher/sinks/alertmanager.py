@@ -127,6 +127,7 @@ class AlertmanagerOptions(ReceiverOptions):
     """Alerts in Prometheus's Alertmanager, repeated while an incident lasts."""
 
     sink: ClassVar = AlertmanagerSink
+    digests: ClassVar = False
 
     type: Literal["alertmanager"]
     """The type of the sink."""

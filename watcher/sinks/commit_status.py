@@ -169,6 +169,7 @@ def _only(written: object, default: object) -> Callable[[object], Any]:
 class StatusOptions(HttpOptions):
     """The options of a sink that sets the statuses of commits."""
 
+    digests: ClassVar = False
     hosted: ClassVar[frozenset[str]]
     """AWS's words, in capitals, for the provider's own service, which is at the default `url`."""
     self_hosted: ClassVar[frozenset[str]] = frozenset()

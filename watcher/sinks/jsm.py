@@ -83,6 +83,7 @@ class JsmOptions(HttpOptions):
     """Alerts in Jira Service Management or Opsgenie, opened, updated and closed."""
 
     sink: ClassVar = JsmSink
+    digests: ClassVar = False
 
     type: Literal["jsm"]
     """The type of the sink."""

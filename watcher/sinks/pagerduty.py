@@ -93,6 +93,7 @@ class PagerDutyOptions(HttpOptions):
     """Alerts in PagerDuty, opened, updated and resolved."""
 
     sink: ClassVar = PagerDutySink
+    digests: ClassVar = False
 
     type: Literal["pagerduty"]
     """The type of the sink."""

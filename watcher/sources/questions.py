@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 
 from watcher.core.kinds import Kind
-from watcher.core.model import EVENT_TYPES, TEST_EVENT, EndpointKey, Target
+from watcher.core.model import DIGEST_EVENT, EVENT_TYPES, TEST_EVENT, EndpointKey, Target
 from watcher.core.routing_questions import Question
 from watcher.core.settings import Config
 from watcher.sources import KINDS, kind_of
@@ -28,6 +28,8 @@ def read_event_type(text: str) -> str:
         return full
     if full == TEST_EVENT:
         raise ValueError(f"{TEST_EVENT} is not routed: `test-sink` sends it to the sink that is named")
+    if full == DIGEST_EVENT:
+        raise ValueError(f"{DIGEST_EVENT} is not routed: it is sent to the sinks that `digest.to` names")
     close = get_close_matches(full[:_SHOWN], EVENT_TYPES, n=1, cutoff=0.7)
     hint = f"did you mean {close[0]}?" if close else f"the types are {', '.join(EVENT_TYPES)}"
     raise ValueError(f"{text[:_SHOWN]!r} is not an event type; {hint}")

@@ -65,12 +65,12 @@ def test_what_the_example_has_in_comments_is_valid_when_taken_in() -> None:
 
 
 def test_every_example_of_a_sink_is_valid() -> None:
-    """The YAML in `config/sinks.md`: lists for `sinks`, and `mute`."""
+    """The YAML in `config/sinks.md`: lists for `sinks`, `mute`, and `digest`."""
     text = (CONFIG / "sinks.md").read_text(encoding="utf-8")
     head = "accounts: [{name: prod, regions: [us-east-1]}]\nstacks: [{name: network}]\n"
     types = set()
     for example in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
-        whole = f"{head}{example}" if example.startswith("mute:") else f"{head}sinks:\n{example}"
+        whole = f"{head}{example}" if example.startswith(("mute:", "digest:")) else f"{head}sinks:\n{example}"
         config = parse(Document("sinks.md", whole.encode()), SURROUNDINGS | SECRETS, lambda _: None)
         types |= {sink.type for sink in config.sinks}
     assert types == set(SINKS)

@@ -24,7 +24,7 @@ EXAMPLE = HERE.parents[2] / "config" / "watcher.yaml"
 BEYOND_A_SCHEMA = {
     "which-account", "duplicate-targets", "retry-order", "http-open", "http-write-token", "duplicate-keys",
     "discover-connection", "discover-places",
-    "nothing-to-watch", "mute-order", "sinks-reach", "sinks-remind", "sinks-same-file", "sinks-where",
+    "digest-sinks", "nothing-to-watch", "mute-order", "sinks-reach", "sinks-remind", "sinks-same-file", "sinks-where",
 }  # fmt: skip
 NO_YAML = {
     "alias-bomb", "bracket-in-text", "bracket-not-closed", "colon-in-text", "deep", "indentation", "quote-not-closed",
@@ -114,6 +114,7 @@ def test_its_own_defaults_and_examples_are_accepted() -> None:
         "sinks: [{name: a, type: slack, url: 'Http://a.org', template: , group_wait: null, allow_http: on, ca_file: }]",
         "tracing: {endpoint: 'http://a:4318', headers: {X-A: '${A}'}, sample: '${S:-1}'}",
         "tracing: {endpoint: '${URL}', headers: null, sample: 0}", "tracing:",
+        "digest: {every: 'mon,thu 08:00', zone: '${Z}', to: stdout}", "digest: {every: '08:00', to: [stdout]}",
         "heartbeat: {url: '${URL}', method: '${M}', every: 1s}",
         "mute: [{targets: a, events: [watcher.*], from: '${F}', until: '2026-11-23T08:00:00Z', reason: '${R}'}]",
     ],

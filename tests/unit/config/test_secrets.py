@@ -99,6 +99,7 @@ sinks:
 mute:
   - {targets: _V_, events: _V_, from: _V_, until: _V_, reason: _V_}
   - {targets: _V_, when: {days: _V_, from: _V_, to: _V_, zone: _V_}}
+digest: {every: _V_, zone: _V_, to: [_V_]}
 heartbeat: {url: _V_, fail_url: _V_, every: _V_, stale_after: _V_, method: _V_, headers: {A: _V_}, timeout: _V_}
 state: _V_
 http: {listen: _V_, token: _V_, insecure: _V_}

@@ -13,13 +13,13 @@ from jinja2 import filters
 
 from tests.support.event_samples import attempt, bodies, failures, message_of, sync
 from tests.unit.messages.grammar import TEMPLATES
-from watcher.core.model import EVENT_TYPES, FAILED, TEST_EVENT
+from watcher.core.model import EVENT_TYPES, FAILED, UNROUTED_EVENTS
 from watcher.messages import template as template_module
 from watcher.messages.samples import SAMPLES_NOW, samples
 from watcher.messages.sandbox import Budget
 from watcher.messages.template import MAX_OUTPUT, BadTemplateError, Template, check, render_or_built_in
 
-EVERY = (*EVENT_TYPES, TEST_EVENT)
+EVERY = (*EVENT_TYPES, *UNROUTED_EVENTS)
 
 LONG = "{% set s = '" + "x" * 1000 + "' %}" + "{% set s = s ~ s %}" * 4
 WIDE = "".join(
@@ -56,7 +56,7 @@ def test_a_template_renders_the_event_and_the_built_in_message(source: str, text
 
 
 def test_the_samples_are_of_every_type() -> None:
-    assert {sample["type"] for sample in samples()} == {*EVENT_TYPES, TEST_EVENT}
+    assert {sample["type"] for sample in samples()} == {*EVENT_TYPES, *UNROUTED_EVENTS}
 
 
 @pytest.mark.parametrize("escape", ["slack", "text"])

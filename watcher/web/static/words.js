@@ -76,6 +76,7 @@ const EVENTS = {
   "target.removed": ["not_seen", "Removed"],
   "endpoint.removed": ["not_seen", "Removed"],
   test: ["not_seen", "Test"],
+  digest: ["not_seen", "Digest"],
 };
 
 /** The status and the name of a step that is no status of AWS, by the type of its event. */

@@ -1,0 +1,176 @@
+"""The digest: when it is due, and what it says of the time since the last one. Pure.
+
+It is an event of the subject `digest`, whose record has up to when those that were due are recorded: the event, its
+deliveries and that time are one commit, so there is one digest for each due time, whatever restarts and whoever else
+uses the store. If several were due while no daemon ran, there is one, about all of that time. A schedule that is new,
+or changed, counts from the moment at which a daemon first follows it: it sends nothing for the time before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from heapq import nlargest, nsmallest
+from typing import TYPE_CHECKING, Any
+
+from watcher.core.history import HistoryRow, IncidentRow
+from watcher.core.model import FAILED, rfc3339
+from watcher.core.status import TROUBLES, Status, standing, summary
+from watcher.core.windows import DAYS, named, readings
+from watcher.util.bounded_text import bounded
+
+if TYPE_CHECKING:
+    from watcher.core.by_hand import HandMute
+    from watcher.core.settings import Config, Mute
+    from watcher.core.state import Record
+
+SUBJECT = "digest"
+"""The subject of digests."""
+
+MAX_LISTED = 20
+"""How many incidents, targets or mutes are listed; all of them are counted."""
+
+MAX_GLOBS, MAX_TEXT = 5, 300
+"""Globs of a mute, and bytes of each and of its reason, so that the event is not too long."""
+
+LOOK_BACK = timedelta(days=1)
+"""A sync that began up to so long before the last digest counts if it ended since then."""
+
+_WEEK_AND_MORE = 9
+"""Days: in so many, also one that a zone has skipped is not the only one on which a digest is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A message by schedule, also if all is well."""
+
+    to: tuple[str, ...]
+    """The sinks that it is sent to."""
+    at: time
+    days: tuple[str, ...] = DAYS
+    zone: tzinfo = UTC
+
+    def __str__(self) -> str:
+        """Return the schedule for people: `mon, 08:00 (Europe/Berlin)`."""
+        return f"{named(self.days)}, {self.at:%H:%M} ({self.zone})"
+
+    def last_due(self, now: datetime) -> datetime:
+        """Return the last moment up to `now` at which one was due, in UTC.
+
+        That is when the clock first reads the time; if it skips the time on that day, the moment of the change.
+        """
+        today = now.astimezone(self.zone).date()
+        days = (today + timedelta(days=1 - back) for back in range(_WEEK_AND_MORE + 1))
+        moments = (readings(self.zone, day, self.at)[0] for day in days if DAYS[day.weekday()] in self.days)
+        return next(moment for moment in moments if moment <= now)
+
+
+@dataclass(slots=True)
+class Period:
+    """What happened since the last digest; rows are added one after the other."""
+
+    since: datetime
+    synced: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    """Failed syncs by target."""
+    ended: list[IncidentRow] = field(default_factory=list)
+
+    def add(self, row: HistoryRow) -> None:
+        """Count a row of the history, if what it is about ended in the period."""
+        if isinstance(row, IncidentRow):
+            self.ended += [row] if row.closed_at >= self.since else []
+        elif row.attempt.ended and row.attempt.started_at + timedelta(seconds=row.attempt.duration or 0) >= self.since:
+            self.synced += 1
+            if row.attempt.status == FAILED:
+                self.failed[row.subject] += 1
+
+
+def digest_data(
+    config: Config,
+    records: Mapping[str, Record],
+    period: Period,
+    mutes: Sequence[Mute | HandMute],
+    *,
+    due: datetime,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return `data.digest` and a line for people.
+
+    Args:
+        config: what is watched.
+        records: what is known of all subjects, also of those that other daemons poll.
+        period: what happened since the last digest.
+        mutes: those that apply now; of a configured one, `until` is when it ends or pauses.
+        due: when this one is due.
+        now: the present time.
+    """
+    kinds = Counter(target.kind.name for target in config.targets)
+    open_ = [
+        (subject, record.incident)
+        for subject in config.subjects
+        if (record := records.get(subject)) is not None and record.incident is not None
+    ]
+    statuses = Counter(standing(records.get(each.id), records.get(str(each.endpoint))) for each in config.targets)
+    oldest = nsmallest(MAX_LISTED, open_, key=lambda each: (each[1].opened_at, each[0]))
+    latest = nlargest(MAX_LISTED, period.ended, key=lambda row: (row.closed_at, row.subject))
+    digest = {
+        "due": rfc3339(due),
+        "since": rfc3339(period.since),
+        "well": not open_ and not statuses.keys() & TROUBLES,
+        "watched": {
+            "targets": len(config.targets), "endpoints": len(config.endpoints), "kinds": dict(sorted(kinds.items())),
+            "statuses": {each.value: statuses[each] for each in Status if statuses[each]},
+        },
+        "open": len(open_),
+        "incidents": [
+            {"subject": subject, "problems": list(incident.problems), "opened_at": rfc3339(incident.opened_at),
+             "age_seconds": _seconds(incident.opened_at, now)}
+            for subject, incident in oldest
+        ],
+        "syncs": period.synced,
+        "failed": period.failed.total(),
+        "failures": [{"subject": subject, "count": count} for subject, count in _most(period.failed.items())],
+        "ended": len(period.ended),
+        "recoveries": [
+            {"subject": row.subject, "closed_at": rfc3339(row.closed_at), "removed": row.removed,
+             "duration_seconds": _seconds(row.opened_at, row.closed_at)}
+            for row in latest
+        ],
+        "muted": len(mutes),
+        "mutes": [_mute_to_json(mute) for mute in mutes[:MAX_LISTED]],
+    }  # fmt: skip
+    return {"digest": digest, "message": _line(digest)}
+
+
+def status_line(statuses: Mapping[str, int], among: Iterable[Status] = Status) -> str:
+    """Return some of the counts of `digest.watched.statuses` for people: `1 failed, 10 succeeded`."""
+    return summary(each for each in among for _ in range(statuses.get(each, 0)))
+
+
+def _line(digest: Mapping[str, Any]) -> str:
+    targets, open_ = digest["watched"]["targets"], digest["open"]
+    watched = f"{targets} {'target' if targets == 1 else 'targets'}"
+    if digest["well"]:
+        return f"All is well: {watched}, no open incident."
+    if not open_:
+        return f"{status_line(digest['watched']['statuses'], TROUBLES)} of {watched}, no open incident."
+    return f"{open_} open {'incident' if open_ == 1 else 'incidents'}, {watched}."
+
+
+def _most(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    return sorted(counts, key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
+
+
+def _seconds(begin: datetime, end: datetime) -> float:
+    return round(max(0.0, (end - begin).total_seconds()), 3)
+
+
+def _mute_to_json(mute: Mute | HandMute) -> dict[str, Any]:
+    return {
+        "targets": [bounded(each, MAX_TEXT) for each in mute.targets[:MAX_GLOBS]],
+        "events": [bounded(each, MAX_TEXT) for each in mute.events[:MAX_GLOBS]],
+        "until": None if mute.until is None else rfc3339(mute.until),
+        "reason": mute.reason and bounded(mute.reason, MAX_TEXT),
+    }

@@ -1,0 +1,98 @@
+"""Records a digest when one is due; `core.digest` decides when that is, and what it says."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from watcher.core.by_hand import HandMute
+from watcher.core.digest import LOOK_BACK, SUBJECT, Digest, Period, digest_data
+from watcher.core.events import digest_event
+from watcher.core.ports import Entry
+from watcher.core.settings import Config, Mute
+from watcher.core.stamps import stamped
+from watcher.core.state import KnownDigests, Record
+from watcher.errors import StoreError, Superseded
+from watcher.observability.daemon_view import DaemonView, endpoint_unreadable
+from watcher.polling.recorder import Recorder
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks whether a digest is due."""
+
+FIRST_POLLS = timedelta(minutes=10)
+"""How long after its start a daemon waits at most until it has polled its targets, so that a digest is of today."""
+
+
+class DigestRecorder:
+    """Records the digests that are this daemon's to record (`mine`); of several on a table, one records them."""
+
+    def __init__(
+        self, daemon: DaemonView, recorder: Recorder, mine: Callable[[Iterable[str]], Collection[str]]
+    ) -> None:
+        self._daemon = daemon
+        self._recorder = recorder
+        self._mine = mine
+        self._failing = False
+
+    async def run(self) -> None:
+        """Record for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._daemon.config.digest is not None and self._mine([SUBJECT]):
+                await self.record_due(self._daemon.config, self._daemon.config.digest)
+
+    async def record_due(self, config: Config, digest: Digest) -> None:
+        """Record the digest that is due; or, of a schedule that is new or changed, from when on one may be."""
+        now, record = self._recorder.clock.now(), self._recorder.record_of(SUBJECT)
+        known, due = record.digests, digest.last_due(now)
+        try:
+            if known is None or known.schedule != str(digest):
+                begun = KnownDigests(str(digest), until=now, since=now if known is None else known.since)
+                await self._recorder.record(Entry(SUBJECT, replace(record, digests=begun), follows=record))
+            elif due > known.until and not self._unpolled(config, now):
+                await self._recorder.record(await self._entry(config, digest, record, Period(known.since), due, now))
+                log.info("digest.recorded", sinks=digest.to)
+                self._failing = False
+        except Superseded:
+            return  # by another daemon; the next look decides again
+        except StoreError as error:
+            if not self._failing:
+                log.warning("digest.failed", error=str(error), consequence="the digest is late until the store is read")
+            self._failing = True
+
+    def _unpolled(self, config: Config, now: datetime) -> bool:
+        """Return whether a target that this daemon polls was not polled in this run, and still may be soon."""
+        daemon = self._daemon
+        if now - daemon.started > FIRST_POLLS:
+            return False
+        keys = [key for key in daemon.endpoints() if not endpoint_unreadable(daemon, key)]
+        return any(daemon.target(each.id).tried is None for each in config.targets if each.endpoint in keys)
+
+    async def _entry(
+        self, config: Config, digest: Digest, record: Record, period: Period, due: datetime, now: datetime
+    ) -> Entry:
+        async for row in self._daemon.reader.history(period.since - LOOK_BACK):
+            period.add(row)
+        records, mutes = await self._records(config), await self._mutes(config, now)
+        data = digest_data(config, records, period, mutes, due=due, now=now)
+        after = replace(record, digests=KnownDigests(str(digest), until=now, since=now), sequence=record.sequence + 1)
+        event = digest_event(data, map(str, config.endpoints), due=due, sequence=after.sequence, now=now)
+        configured = {sink.name for sink in config.sinks}
+        sinks = [name for name in digest.to if name in configured]
+        return Entry(SUBJECT, after, [(stamped(event, public_url=config.public_url), sinks)], follows=record)
+
+    async def _records(self, config: Config) -> Mapping[str, Record]:
+        """Return what is known of all subjects, also of those that other daemons poll."""
+        if config.endpoints.keys() <= self._daemon.endpoints().keys():
+            return self._daemon.records
+        return await self._daemon.reader.records()
+
+    async def _mutes(self, config: Config, now: datetime) -> list[Mute | HandMute]:
+        """Return the mutes that apply now."""
+        configured = [replace(mute, until=mute.over_at(now)) for mute in config.mutes if mute.applies_at(now)]
+        by_hand = await self._daemon.reader.by_hand(now)
+        return [*configured, *(mute for mute in by_hand.mutes if mute.active(now))]
