@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from tests.acceptance.conftest import NETWORK
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.simulator import Simulator
 
 T = 1_795_420_800.0
+TOKEN = "only-for-writing-4711"
 
 
 async def said(site: Site, *words: str) -> str:
@@ -29,9 +31,13 @@ async def said(site: Site, *words: str) -> str:
     return printed
 
 
-def types(*runs: Child) -> list[str]:
+def events(*runs: Child) -> list[dict[str, Any]]:
     """The events that all runs of the daemon have printed, in order."""
-    return [json.loads(line)["type"] for run in runs for line in run.delivered().splitlines()]
+    return [json.loads(line) for run in runs for line in run.delivered().splitlines()]
+
+
+def types(*runs: Child) -> list[str]:
+    return [event["type"] for event in events(*runs)]
 
 
 def killed(child: Child) -> Child:
@@ -88,6 +94,51 @@ async def test_what_people_set_by_hand_survives_every_kill_and_holds_until_it_is
     code, _, error = await site.run("ack", failure["id"])
     assert (code, "belongs to no open incident" in error) == (64, True)
     assert await fourth.stopped() == 0
+
+
+async def test_over_http_a_mute_ends_by_itself_and_an_acknowledgement_ends_the_reminders(
+    site: Site, simulator: Simulator
+) -> None:
+    out = "sinks: [{name: out, type: stdout, remind_every: 300ms}]"
+    site.configure((NETWORK,), out, f"http: {{listen: '127.0.0.1:0', write_token: {TOKEN}}}")
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T))
+    daemon = site.start()
+    await until(lambda: daemon.logged("http.started"), daemon.said)
+    url = str(daemon.logged("http.started")[0]["url"])
+    await site.polled(daemon, 2)
+    async with aiohttp.ClientSession(url) as http:
+
+        async def post(path: str, body: object, token: str = TOKEN) -> tuple[int, Any]:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            async with http.post(path, json=body, headers=headers) as answer:
+                return answer.status, await answer.json()
+
+        mute = {"targets": ["*"], "for": "6s", "reason": "plan", "by": "ada"}
+        for wrong in ("", TOKEN[:-1]):
+            assert (await post("/api/mutes", mute, wrong))[0] == 401
+        assert json.loads(await said(site, "mutes", "--json")) == []
+        status, made = await post("/api/mutes", mute)
+        assert status == 201, made
+        simulator.world.show(NETWORK, attempt(NETWORK, FAILED, T + 60))
+
+        def failures() -> list[dict[str, Any]]:
+            return [event for event in events(daemon) if event["type"] == "watcher.sync.failed"]
+
+        await until(lambda: any("reminder" in event for event in failures()), daemon.said)
+        (sent,) = (event for event in failures() if "reminder" not in event)
+        assert sent["data"]["muted"] == {"reason": "plan", "until": made["until"]}
+        assert daemon.logged("mute.ended")[0]["timestamp"] >= made["until"][:19], "not before it ended"
+        incident = sent["data"]["incident"]["id"]
+        assert (await post(f"/api/incidents/{incident}/ack", {"by": "ada"}, ""))[0] == 401
+        assert (await post(f"/api/incidents/{incident}/ack", {"by": "ada"}))[0] == 200
+    await site.polled(daemon, 5)
+    reminded = len(failures())
+    await site.polled(daemon, 20)  # seven times as long as it takes to be reminded
+    assert len(failures()) == reminded
+    simulator.world.show(NETWORK, attempt(NETWORK, SUCCEEDED, T + 120))
+    await until(lambda: events(daemon)[-1]["type"] == "watcher.sync.succeeded", daemon.said)
+    assert await daemon.stopped() == 0
+    assert sum("reminder" not in event for event in failures()) == 1
 
 
 @pytest.mark.soak
