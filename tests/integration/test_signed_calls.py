@@ -8,6 +8,7 @@ import ssl
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,8 @@ from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioRefreshableCredentials
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
+from aiohttp import TCPConnector
+from aiohttp.client_proto import ResponseHandler
 from structlog.testing import capture_logs
 
 from tests.integration.conftest import a_stack, use_botocore
@@ -31,7 +34,7 @@ from watcher.aws.sessions import Sessions
 from watcher.aws.signed_calls import RequestTemplate
 from watcher.aws.sigv4 import Keys
 from watcher.core.settings import Account
-from watcher.errors import PollFailed, TargetUnreadable
+from watcher.errors import EndpointUnreadable, PollFailed, TargetUnreadable
 from watcher.simulator.credentials import TemporaryCredentials
 from watcher.simulator.inventory import ACCOUNT
 
@@ -88,6 +91,14 @@ async def aws() -> AsyncIterator[Receiver]:
         yield made
 
 
+CLOSE = b"Connection: close"
+
+
+def http_reply(*lines: bytes) -> Reply:
+    """A reply of these lines, the first without the version; then the connection is closed."""
+    return Reply(raw=lambda: iter([b"HTTP/1.1 " + b"\r\n".join(lines)]))
+
+
 def constant(request: Received) -> dict[str, str]:
     """The headers that do not depend on the moment."""
     return {name.lower(): value for name, value in request.headers.items() if name.lower() not in OWN}
@@ -119,10 +130,14 @@ async def test_a_signed_request_is_what_botocore_sends(aws: Receiver, monkeypatc
 
 
 async def test_a_client_has_its_connections_where_calls_expect_them() -> None:
-    """Botocore has no public name for `_endpoint.http_session`, nor for the method that tracing wraps."""
+    """The names that are not public, of botocore's client and of aiobotocore's and aiohttp's connections."""
     async with get_session().create_client("codeconnections", region_name=REGION, config=AioConfig()) as api:
         assert isinstance(api._endpoint.http_session, AIOHTTPSession)
         assert type(api)._make_api_call is AioBaseClient._make_api_call
+        assert api._endpoint.http_session._proxy_config.proxy_url_for("https://aws.invalid/") is None
+        assert isinstance((await api._endpoint.http_session._get_session(None)).connector, TCPConnector)
+    assert [*signature(TCPConnector.connect).parameters] == ["self", "req", "traces", "timeout"]
+    assert {"read_until_eof", "auto_decompress"} <= signature(ResponseHandler.set_response_params).parameters.keys()
 
 
 @either_way
@@ -176,13 +191,23 @@ async def test_refused_credentials_are_replaced_after_the_error(aws: Receiver) -
         Reply(503, {}, b"<html>"),
         Reply(302, {"Location": "http://127.0.0.1:1/"}, b""),
         Reply(cut=Cut.AFTER),
-        Reply(raw=lambda: iter([b"HTTP/1.1 abc\r\n\r\n"])),
-        Reply(raw=lambda: iter([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"])),
+        http_reply(b"abc", b"", b""),
+        http_reply(b"200 OK", b"Content-Length: 9", b"", b"{}"),
+        http_reply(b"200 OK", b"A: " + b"x" * 10_000, b"Content-Length: 2", b"", b"{}"),
+        http_reply(b"101 Switching Protocols", b"Upgrade: x", b"Connection: upgrade", b"", b"{}"),
+        http_reply(b"103 Early Hints", b"", b"HTTP/1.1 200 OK", CLOSE, b"Content-Length: 2", b"", b"{}"),
+        http_reply(*[b"103 Early Hints", b"", b"HTTP/1.1 103 Early Hints"] * 50, b""),
+        http_reply(b"200 OK", CLOSE, b"Transfer-Encoding: chunked", b"", b"1", b"{", b"1", b"}", b"0", b"", b""),
+        http_reply(b"200 OK", b"Transfer-Encoding: chunked", b"", b"1", b"{", b""),
+        http_reply(b"200 OK", CLOSE, b"", b"{}"),
+        Reply(204),
         Reply(200, {"Content-Encoding": "gzip"}, gzip.compress(b"{}")),
         Reply(200, {}, b"x" * 2 * 1024 * 1024),
     ],
 )
-async def test_an_error_is_the_same_either_way(aws: Receiver, monkeypatch: pytest.MonkeyPatch, reply: Reply) -> None:
+async def test_an_unusual_answer_is_the_same_either_way(
+    aws: Receiver, monkeypatch: pytest.MonkeyPatch, reply: Reply
+) -> None:
     async with client(aws.url("")) as made:
         await call(made)
         aws.script.append(reply)
@@ -222,13 +247,29 @@ async def test_a_connection_that_ends_just_when_it_is_used_is_a_failed_connectio
 
 
 @either_way
+async def test_calls_share_connections_and_leave_none_with_half_an_answer(aws: Receiver) -> None:
+    async with client(aws.url("")) as made:
+        for _ in range(3):
+            await call(made)
+        assert len({request.peer for request in aws.received}) == 1
+        aws.script.append(Reply(200, {}, b'{"late": 1}', delay=0.2))
+        with pytest.raises(EndpointUnreadable, match="no complete answer within 50ms"):
+            await made.call(OPERATION, STACK.kind.request(STACK), 0.05)
+        await aws.until_true(lambda: aws.broken_off == 1)
+        assert await outcome(made) == ("answer", "{}")
+        await asyncio.gather(*(call(made) for _ in range(50)))
+        assert 1 < len({request.peer for request in aws.received[5:]}) <= 10, "as many as the pool may have"
+
+
+@either_way
 async def test_a_proxy_gets_its_password_and_no_proxy_is_respected(
     aws: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://ops:{PASSWORD}@127.0.0.1:{aws.port}")
     async with client("http://aws.invalid") as made:
-        for _ in range(2):
+        for _ in range(3):
             await call(made)
+    assert aws.received[1].peer == aws.received[2].peer
     for request in aws.received:
         assert (request.path, request.headers["Host"]) == ("http://aws.invalid/", "aws.invalid")
         assert request.headers["Proxy-Authorization"] == "Basic b3BzOmxldC1tZS0wdXQtcGxlYXNl"
@@ -236,7 +277,7 @@ async def test_a_proxy_gets_its_password_and_no_proxy_is_respected(
     async with client(aws.url("")) as made:
         for _ in range(2):
             await call(made)
-    assert {request.path for request in aws.received[2:]} == {"/"}
+    assert {request.path for request in aws.received[3:]} == {"/"}
 
 
 @either_way

@@ -15,7 +15,7 @@ from aiobotocore.config import AioConfig
 
 from watcher import __version__
 from watcher.aws.call_errors import call_failure, no_credentials_in_time
-from watcher.aws.responses import BoundedSession
+from watcher.aws.http_session import BoundedSession
 from watcher.aws.sessions import Session, Sessions
 from watcher.aws.signed_calls import SignedCalls
 from watcher.core.settings import Account

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher.aws.client import Client
-from watcher.aws.responses import BoundedSession, body_of
+from watcher.aws.http_session import BoundedSession
+from watcher.aws.responses import body_of
 from watcher.core.settings import QUEUE_CALLS
 
 if TYPE_CHECKING:

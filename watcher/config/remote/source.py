@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from watcher.aws.client import Client
+from watcher.aws.http_session import BoundedSession
 from watcher.aws.profiles import botocore_profile_region
-from watcher.aws.responses import BoundedSession
 from watcher.aws.sessions import Sessions
 from watcher.config.accounts import Environment, ambient_region
 from watcher.config.document import MAX_BYTES, Document

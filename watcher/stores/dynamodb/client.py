@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from watcher.aws.call_errors import call_failure, response_failure
 from watcher.aws.client import Client, LeasedClient
+from watcher.aws.http_session import BoundedSession
 from watcher.aws.profiles import ProfileError, botocore_profile_region
-from watcher.aws.responses import BoundedSession, body_of
+from watcher.aws.responses import body_of
 from watcher.aws.sessions import Sessions
 from watcher.core.settings import Account
 from watcher.core.state_url import Address

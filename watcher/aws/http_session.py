@@ -1,0 +1,162 @@
+"""Sends requests to AWS over a client's pooled connections, and reads no answer that is too long.
+
+botocore reads bodies of any length. The class is plugged in by the client's public setting `http_session_cls`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import aiohttp
+from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp import ClientRequest, ClientTimeout
+from aiohttp.http import HttpProcessingError, StreamWriter
+from botocore import exceptions as botocore_errors
+from botocore.httpsession import mask_proxy_url
+from yarl import URL
+
+from watcher.errors import EndpointUnreadable
+from watcher.util.http_responses import bounded_responses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiobotocore.awsrequest import AioAWSResponse
+    from aiohttp import StreamReader, TCPConnector
+    from aiohttp.connector import Connection
+    from aiohttp.http import RawResponseMessage
+
+MAX_ANSWER_BYTES = 1024 * 1024
+NO_TIMEOUT = ClientTimeout(total=None)
+"""The caller limits the time of a call as a whole."""
+
+
+class BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
+    """Reads no answer longer than `longest` bytes, and follows no redirect: a request is signed for one host only."""
+
+    longest = MAX_ANSWER_BYTES
+
+    async def __aenter__(self) -> Self:
+        """Create the connector at once, so that certificates are not read during the first call."""
+        await super().__aenter__()
+        self._prepared_for: dict[URL, tuple[TCPConnector, ClientRequest]] = {}
+        await self._get_session(None)
+        return self
+
+    async def _create_connector(self, proxy_url: str | None) -> TCPConnector:
+        return bounded_responses(await super()._create_connector(proxy_url))
+
+    async def _get_session(self, proxy_url: str | None) -> SimpleNamespace:
+        session = await super()._get_session(proxy_url)
+        return SimpleNamespace(request=partial(session.request, allow_redirects=False))
+
+    async def send(self, request: Any) -> AioAWSResponse:
+        """Send a request and read its answer.
+
+        Raises:
+            EndpointUnreadable: the answer is too long.
+        """
+        request.stream_output = True  # leaves the body to this method
+        response = await super().send(request)
+        response.raw = SimpleNamespace(read=partial(_read_or_close, response.raw, self.longest))
+        await response.content
+        return response
+
+    async def post(self, url: URL, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        """Send a request and read its answer, as `send` does with less work; returns what a parser of botocore takes.
+
+        aiohttp connects and reads what arrives. Its objects for a request and a response, its timers and its task that
+        writes a body are left out: they take longer than everything else in a call.
+
+        Raises:
+            BotoCoreError: as `send` raises it.
+            EndpointUnreadable: the answer is too long.
+        """
+        try:
+            connection, head, content = await _exchange(*await self._prepared(url), headers, body)
+        except Exception as error:  # noqa: BLE001  as `send` does
+            _raise_as_sent(error, str(url), self._proxy_config.proxy_url_for(str(url)))
+        try:
+            answer = await _body(head.headers, content, self.longest)
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+        return {"status_code": head.code, "headers": head.headers, "body": answer}
+
+    async def _prepared(self, url: URL) -> tuple[TCPConnector, ClientRequest]:
+        """What connects, and for what: a request without a body, whose headers are those that aiohttp adds to each."""
+        if url not in self._prepared_for:
+            where = str(url)
+            proxy = self._proxy_config.proxy_url_for(where)
+            session = await super()._get_session(proxy)
+            # `Host` is what aiohttp adds when it connects; it compares these headers to find an open connection.
+            of_proxy = {**self._proxy_config.proxy_headers_for(where), "Host": url.host_port_subcomponent}
+            self._prepared_for[url] = session.connector, ClientRequest(
+                "POST", url, headers={"Accept-Encoding": "identity"}, session=session,
+                proxy=URL(proxy) if proxy else None, proxy_headers=of_proxy if proxy else None,
+            )  # fmt: skip
+        return self._prepared_for[url]
+
+
+async def _exchange(
+    connector: TCPConnector, request: ClientRequest, headers: Mapping[str, str], body: bytes
+) -> tuple[Connection, RawResponseMessage, StreamReader]:
+    """Send a request; return the connection, the head of the response, and what its body is read from."""
+    connection = await connector.connect(request, [], NO_TIMEOUT)
+    try:
+        protocol: Any = connection.protocol
+        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        sent = request.headers.copy()
+        sent.update(headers)
+        sent["Content-Length"] = str(len(body))
+        target = str(request.url) if request.proxy and not request.is_ssl() else request.url.raw_path_qs
+        writer = StreamWriter(protocol, request.loop)
+        await writer.write_headers(f"POST {target} HTTP/1.1", sent)
+        await writer.write_eof(body)
+        head, content = await protocol.read()
+        while 100 <= head.code < 200 and head.code != 101:  # it announces a response
+            head, content = await protocol.read()
+    except HttpProcessingError as error:
+        connection.close()
+        raise aiohttp.ClientResponseError(request.request_info, (), status=error.code, message=error.message) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection, head, content
+
+
+async def _read_or_close(response: aiohttp.ClientResponse, longest: int) -> bytes:
+    try:
+        return await _body(response.headers, response.content, longest)
+    except BaseException:
+        # The rest of this answer would be read as the beginning of the next one.
+        response.close()
+        raise
+
+
+async def _body(headers: Mapping[str, str], content: StreamReader, longest: int) -> bytes:
+    if int(headers.get("content-length", longest + 1)) <= longest:  # HTTP itself bounds it
+        return await content.read()
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > longest:
+            raise EndpointUnreadable("AnswerTooLong", f"the answer is longer than {longest} bytes")
+    return bytes(body)
+
+
+def _raise_as_sent(error: Exception, url: str, proxy: str | None) -> NoReturn:
+    """Raise the error of botocore's that `AIOHTTPSession.send` raises for one of aiohttp's."""
+    match error:
+        case aiohttp.ClientSSLError():
+            raise botocore_errors.SSLError(endpoint_url=url, error=error) from error
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            raise botocore_errors.ProxyConnectionError(proxy_url=mask_proxy_url(proxy), error=error) from error
+        case aiohttp.ServerDisconnectedError():
+            raise botocore_errors.ConnectionClosedError(endpoint_url=url, error=error, request=None) from error
+        case aiohttp.ClientConnectionError() | OSError():
+            raise botocore_errors.EndpointConnectionError(endpoint_url=url, error=error) from error
+    raise botocore_errors.HTTPClientError(error=error) from error
