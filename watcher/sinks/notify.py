@@ -28,7 +28,7 @@ from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.messages.plain import Text, plain
 from watcher.messages.sanitize import for_text, one_line
-from watcher.sinks.text import TextOptions, TextTemplate, renderer
+from watcher.sinks.text import Renderer, TextOptions, TextTemplate
 from watcher.util.redaction import remember
 from watcher.util.threads import off_loop
 
@@ -101,8 +101,8 @@ class NotifySink:
         self.limits = Limits(batch=options.max_group, deadline=options.timeout, group_wait=options.group_wait)
         # A little before the deadline, so that the results of the other URLs are returned.
         self._timeout = options.timeout - min(1.0, options.timeout / 10)
-        self._title = None if options.title_template is None else renderer(options.title_template, "text")
-        self._body = renderer(options.template, "text")
+        self._title = None if options.title_template is None else Renderer(options.title_template, "text")
+        self._body = Renderer(options.template, "text")
         urls = [url.get_secret_value() for url in options.urls]
         remember(*urls)
         self._urls = [NotifyUrl(url) for url in urls]

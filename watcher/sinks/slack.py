@@ -17,9 +17,8 @@ from watcher.messages.blocks import slack_payload
 from watcher.messages.plain import plain
 from watcher.sinks.http import ReceiverOptions
 from watcher.sinks.slack_bot import SlackBotSink
-from watcher.sinks.text import SlackTemplate, TextOptions, renderer
+from watcher.sinks.text import Renderer, SlackTemplate, TextOptions
 from watcher.util.redaction import remember
-from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
     from watcher.aws.sessions import Sessions
@@ -44,13 +43,13 @@ class SlackSink:
             group_wait=options.group_wait,
         )
         url = options.url.get_secret_value() if options.url else ""
-        self._render = renderer(options.template, "slack")
+        self._renderer = Renderer(options.template, "slack")
         remember(url)
         self._poster = options.poster_to(url)
 
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         events = [json.loads(delivery.body) for delivery in deliveries]
-        text, message = await off_loop(lambda: self._render(events), "template")
+        text, message = await self._renderer.render(events)
         body = json.dumps(slack_payload(message, text)).encode()
         verdict, answer = await self._poster.deliver(body, _HEADERS)
         return [SendOutcome(delivery, verdict, answer) for delivery in deliveries]
@@ -100,6 +99,6 @@ class SlackOptions(ReceiverOptions, TextOptions):
 
     def preview(self, event: Mapping[str, Any]) -> str:
         """Return the text of the template, else the built-in message."""
-        text, message = renderer(self.template, "slack")([event])
+        text, message = Renderer(self.template, "slack")([event])
         built_in = plain(message)
         return text or f"{built_in.title}\n\n{built_in.body}"

@@ -18,8 +18,7 @@ from watcher.errors import SinkError
 from watcher.messages.blocks import slack_payload
 from watcher.messages.message import Message, Tone
 from watcher.sinks.http import UNSAID_WAIT_SECONDS, Response, verdict
-from watcher.sinks.text import renderer
-from watcher.util.threads import off_loop
+from watcher.sinks.text import Renderer
 
 if TYPE_CHECKING:
     from watcher.sinks.slack import SlackOptions
@@ -66,7 +65,7 @@ class SlackBotSink:
         self.name = options.name
         self.limits = Limits(parallel=2, deadline=CALLS * options.timeout + 1.0, with_earlier=True, ends_last=True)
         self._channel = options.channel
-        self._render = renderer(options.template, "slack")
+        self._renderer = Renderer(options.template, "slack")
         url = options.url.get_secret_value().rstrip("/") if options.url else API
         self._poster = options.poster_to(url, [token], secret_url=False)
         self._headers = {"Content-Type": "application/json; charset=utf-8", "Authorization": f"Bearer {token}"}
@@ -74,7 +73,7 @@ class SlackBotSink:
     async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
         (delivery,) = deliveries
         event = json.loads(delivery.body)
-        text, message = await off_loop(lambda: self._render([event]), "template")
+        text, message = await self._renderer.render([event])
         payload = slack_payload(replace(message, tone=tone_of(event, message)), text)
         known = place_in(delivery.earlier)
         try:

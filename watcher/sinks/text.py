@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, ValidationInfo
@@ -13,6 +14,7 @@ from watcher.config.readers import duration_from, meant_as_text
 from watcher.config.sink_model import ROUTABLE, SinkModel
 from watcher.core.routing import why_not
 from watcher.core.settings import SinkSettings
+from watcher.util.threads import off_loop
 
 if TYPE_CHECKING:
     from watcher.messages.message import Message
@@ -64,15 +66,24 @@ class TextOptions(SinkModel):
         return 100 if self.group_wait else 1
 
 
-def renderer(
-    source: str | None, escape: Literal["slack", "text"]
-) -> Callable[[Sequence[Mapping[str, Any]]], tuple[str | None, Message]]:
-    """Compile a user's template, if there is one; `escape`: where its text is shown.
+class Renderer:
+    """Makes the texts of messages; `source` is a user's template, if there is one, `escape` where its text is shown."""
 
-    The returned function returns, for events, the template's text (None: there is no template, or it failed) and the
-    built-in message. It may take seconds: call it in a thread.
-    """
-    from watcher.messages.template import Template, render_or_built_in
+    def __init__(self, source: str | None, escape: Literal["slack", "text"]) -> None:
+        from watcher.messages.template import Template, render_or_built_in
 
-    template = None if source is None else Template(source, escape=escape)
-    return lambda events: render_or_built_in(template, events, datetime.now(UTC))
+        self._has_template = source is not None
+        self._text_for = partial(render_or_built_in, None if source is None else Template(source, escape=escape))
+
+    def __call__(self, events: Sequence[Mapping[str, Any]]) -> tuple[str | None, Message]:
+        """Return the template's text (None: there is no template, or it failed) and the built-in message.
+
+        It may take seconds: see `render`.
+        """
+        return self._text_for(events, datetime.now(UTC))
+
+    async def render(self, events: Sequence[Mapping[str, Any]]) -> tuple[str | None, Message]:
+        """Return the same; a template, and the message of several events, take their time in a thread."""
+        if not self._has_template and len(events) == 1:
+            return self(events)
+        return await off_loop(lambda: self(events), "template")
