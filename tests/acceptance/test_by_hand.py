@@ -188,7 +188,9 @@ async def test_wrong_usage_says_what_to_write(site: Site) -> None:
         (("mute", "*", "--for", "2", "--reason", "x"), "2 has no unit"),
         (("mute", "*", "--for", "2h", "--reason", " "), "this must not be empty"),
         (("mute", "*", "--for", "2h", "--reason", "x", "--events", "sync.faild"), "matches no event type"),
+        (("mute", "[", "--for", "2h", "--reason", "x"), "an opening [ that no ] closes"),
         (("unmute", "none", "--by", "a\nb"), "a single line"),
+        (("ack", ""), "this must not be empty"),
     ):
         code, printed, error = await site.run(*words)
         assert (code, printed) == (64, ""), error

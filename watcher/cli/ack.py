@@ -7,7 +7,7 @@ import click
 from watcher.cli.options import by_option, config_option, examples, given, load_config
 from watcher.cli.running import liveness_of, opened, run_to_end
 from watcher.core.by_hand import Acknowledgement
-from watcher.core.hand_requests import incident_ids, new_acknowledgements, read_text
+from watcher.core.hand_requests import incident_ids, new_acknowledgements, read_targets, read_text
 from watcher.core.settings import Config
 from watcher.errors import UsageError
 from watcher.stores import outbox_for
@@ -32,7 +32,8 @@ def ack(config: str | None, what: str, by: str, note: str | None) -> int:
     and the end of the incident are sent as before. Prints the targets and endpoints whose incident is acknowledged.
     """
     note_read = None if note is None else given("--note", read_text, note)
-    for each in run_to_end(_acknowledge(load_config(config), what, by, note_read)):
+    (wanted,) = given("ID-OR-GLOB", read_targets, [what])
+    for each in run_to_end(_acknowledge(load_config(config), wanted, by, note_read)):
         click.echo(printable(each.subject))
     return 0
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from watcher.config.remote.address import meant
 from watcher.errors import ConfigError, Fault
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -96,7 +97,8 @@ def read(name: str, cwd: Path, origin: str) -> Document:
         with (cwd / name).open("rb") as file:
             return Document(name, file.read(MAX_BYTES + 1))
     except FileNotFoundError:
-        raise _fault(name, f"no such file ({origin}, looked for in {cwd}); check the path") from None
+        advice = f"did you mean {place}?" if (place := meant(name)) else "check the path"
+        raise _fault(name, f"no such file ({origin}, looked for in {cwd}); {advice}") from None
     except IsADirectoryError:
         raise _fault(name, f"this is a directory ({origin}); name a file") from None
     except PermissionError:

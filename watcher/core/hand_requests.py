@@ -6,6 +6,7 @@ Each function that reads a text raises a ValueError that says what to write inst
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT, LONGEST_NAME, LONGEST_GLOB, MAX_GLOBS = 500, 128, 1000, 20
 """Characters of a reason or a note, of a name and of a glob; globs of one mute."""
+
+_CHARACTERS = re.compile(r"\[!?.[^\]]*\]")
+"""The part of a glob that stands for one of several characters."""
 
 LONGEST_SECONDS = 366 * 86_400.0
 """The longest mute."""
@@ -47,7 +51,7 @@ def read_name(text: str) -> str:
 
 def read_targets(globs: Sequence[str]) -> tuple[str, ...]:
     """Return globs of the ids of targets and endpoints."""
-    return tuple(read_text(glob, LONGEST_GLOB) for glob in _not_too_many(globs))
+    return tuple(_target_glob(read_text(glob, LONGEST_GLOB)) for glob in _not_too_many(globs))
 
 
 def read_events(globs: Sequence[str]) -> tuple[str, ...]:
@@ -92,6 +96,13 @@ def _not_too_many(globs: Sequence[str]) -> Sequence[str]:
     if len(globs) > MAX_GLOBS:
         raise ValueError(f"there may be at most {MAX_GLOBS} globs")
     return globs
+
+
+def _target_glob(glob: str) -> str:
+    # An id has no brackets: they are percent-encoded.
+    if "[" in _CHARACTERS.sub("", glob):
+        raise ValueError(f"{shown(glob)} has an opening [ that no ] closes, so it matches no id")
+    return glob
 
 
 def _event_glob(glob: str) -> str:

@@ -484,3 +484,9 @@ def test_as_csv_a_group_is_a_field_with_its_lines_and_its_control_characters_esc
     print_csv([GroupReport(group, 1, 0, none, none, None) for group in ("\x1b[31mred", 'x,"y"\nz', None)])
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert [row[0] for row in rows] == ["group", "\\x1b[31mred", 'x,"y"\nz', ""]
+
+
+@pytest.mark.parametrize("group", ["=1+1", "+1", "-1", "@a"])
+def test_as_csv_a_group_is_no_formula(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_csv([GroupReport(group, 1, 0, Percentiles(None, None), Percentiles(None, None), None)])
+    assert [*csv.reader(io.StringIO(capsys.readouterr().out))][1][0] == f"'{group}"

@@ -38,6 +38,27 @@ def test_any_other_name_is_a_file(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("sssm:x", "ssm:x"),
+        ("SSM:/x", "ssm:/x"),
+        ("s3:bucket/key", "s3://bucket/key"),
+        ("S3://bucket/key", "s3://bucket/key"),
+        ("app-config:a/b/c", "appconfig:a/b/c"),
+    ],
+)
+def test_a_misspelt_place_that_is_no_file_either_is_suggested(name: str, place: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"did you mean {place}\\?"):
+        locate(name, {}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["watcher.yaml", "C:watcher.yaml", "ssm", "https://example.com/x.yaml", ":"])
+def test_a_name_that_looks_like_no_place_is_a_missing_file(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="check the path"):
+        locate(name, {}, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("name", "form"),
     [
         ("ssm:", "ssm:NAME"),

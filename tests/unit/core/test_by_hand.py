@@ -95,7 +95,7 @@ def test_incidents_are_acknowledged_by_id_or_by_a_glob_of_subjects() -> None:
 
 def test_what_people_write_is_read_and_mutes_differ_in_their_ids() -> None:
     assert read_text("  plan „b“ ") == "plan „b“"
-    assert read_targets(["prod/*", "a"]) == ("prod/*", "a")
+    assert read_targets(["prod/*", "a", "[!a-c]/[]]"]) == ("prod/*", "a", "[!a-c]/[]]")
     assert read_events(["sync.failed", "watcher.sync.*", "*.unreadable"]) == (
         "watcher.sync.failed", "watcher.sync.*", "*.unreadable"
     )  # fmt: skip
@@ -103,6 +103,12 @@ def test_what_people_write_is_read_and_mutes_differ_in_their_ids() -> None:
     first, second = (new_mute(["*"], [], 60, "r", "ada", minute(1)) for _ in range(2))
     assert first.until == minute(2)
     assert first.id != second.id
+
+
+@pytest.mark.parametrize("glob", ["[", "prod/[ab/*", "[a]/[b", "[]"])
+def test_a_glob_with_a_bracket_that_is_not_closed_is_refused(glob: str) -> None:
+    with pytest.raises(ValueError, match="that no ] closes"):
+        read_targets([glob])
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "\u202e", "x" * 501, "\ud800"])

@@ -14,6 +14,9 @@ COLUMNS = ("group", "syncs", "failed", "failure_rate", "duration_seconds_p50", "
            "restore_seconds_p50", "restore_seconds_p90", "longest_open_seconds")  # fmt: skip
 """The columns of the CSV."""
 
+FORMULA_SIGNS = ("=", "+", "-", "@")
+"""With these a spreadsheet takes a cell for a formula; an apostrophe before it makes it text."""
+
 NO_LABEL = "(no label)"
 """The group of targets without the label."""
 
@@ -42,8 +45,9 @@ def print_csv(groups: Sequence[GroupReport]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for each in groups:
-        group = None if each.group is None else safe(each.group)
-        writer.writerow((group, each.syncs, each.failed, each.failure_rate, *_durations(each)))
+        group = "" if each.group is None else safe(each.group)
+        quoted = f"'{group}" if group.startswith(FORMULA_SIGNS) else group
+        writer.writerow((quoted, each.syncs, each.failed, each.failure_rate, *_durations(each)))
     click.echo(text.getvalue(), nl=False)
 
 

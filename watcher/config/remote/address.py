@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 PREFIXES = {"ssm:": "ssm", "s3://": "s3", "appconfig:": "appconfigdata"}
 """How a place begins, and botocore's name of its service."""
@@ -34,6 +35,17 @@ class RemoteAddress:
 def is_remote(text: str) -> bool:
     """Whether `text` names a place in AWS, and not a file."""
     return text.startswith((*PREFIXES,))
+
+
+def meant(text: str) -> str | None:
+    """Return the place in AWS that a misspelt one probably names; None: it looks like none."""
+    scheme, colon, rest = text.partition(":")
+    prefixes = {prefix.partition(":")[0]: prefix for prefix in PREFIXES}
+    close = get_close_matches(scheme.lower(), prefixes, n=1, cutoff=0.7)
+    if not colon or not close:
+        return None
+    prefix = prefixes[close[0]]
+    return prefix + (rest.lstrip("/") if prefix.endswith("//") else rest)
 
 
 def parse_remote(text: str) -> RemoteAddress:

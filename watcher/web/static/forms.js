@@ -61,7 +61,7 @@ export class Forms {
     const token = field("Write token (http.write_token), kept in this tab only",
       input("token", { type: "password", required: !known, autocomplete: "off" }));
     token.hidden = known;
-    const by = field("Your name", input("by", { required: true, maxlength: "100", value: sessionStorage.getItem(BY) ?? "" }));
+    const by = field("Your name", input("by", { required: true, maxlength: "128", value: sessionStorage.getItem(BY) ?? "" }));
     const error = el("p", { class: "problem", role: "alert" });
     const button = el("button", { type: "submit", class: "main" }, word);
     const form = el("form", { method: "dialog" }, el("h2", { id: "form-title" }, ...title), fields, by, token, error,
