@@ -13,7 +13,7 @@ from tests.unit.conftest import a_snapshot, an_attempt
 from watcher.app.sink_changes import SinkChanges
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.model import FAILED, SUCCEEDED, Severity
-from watcher.core.ports import DeliveryQuery, EventQuery
+from watcher.core.ports import DeliveryQuery, Entry, EventQuery
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
 from watcher.observability.observer import Observers
 from watcher.polling.observations import entry_of, observe_answer
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.support.dynamodb_tables import Tables
-    from watcher.core.ports import Entry, Store
+    from watcher.core.events import Event
+    from watcher.core.ports import Store
+    from watcher.core.state import Record
 
 CLOCK = SetClock()
 CLOCK.moment = after(60).timestamp()
@@ -78,10 +80,20 @@ class Daemon:
         assert await self.recorder.revise([NETWORK.id], lambda _: [made]) == [made]
         self.recorder.records[NETWORK.id] = made.record
 
+    async def becomes(self, record: Record) -> None:
+        """Let the state be this one."""
+        made = Entry(NETWORK.id, record, follows=self.recorder.record_of(NETWORK.id))
+        assert await self.recorder.revise([NETWORK.id], lambda _: [made]) == [made]
+        self.recorder.records[NETWORK.id] = record
+
+    async def events(self) -> list[Event]:
+        """All that were recorded, the oldest first."""
+        return [event for _, event in await self.store.events(EventQuery(newest=False))]
+
     async def kept_for(self, sink: str) -> list[int]:
         """The sequences of the events that are for a sink."""
         found = await self.store.deliveries(DeliveryQuery(sink=sink))
-        events = [event for _, event in await self.store.events(EventQuery(newest=False))]
+        events = await self.events()
         return [events.index(each.event) + 1 for each in found]
 
 

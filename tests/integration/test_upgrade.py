@@ -117,13 +117,17 @@ def heal(simulator: Simulator) -> None:
         show(simulator, target, "SUCCEEDED", 5)
 
 
-async def test_state_of_a_version_without_incidents_goes_on_without_an_event_and_the_ends_are_sent(state: str) -> None:
-    errors = (SinkSettings("stdout", "stdout", min_severity=Severity.ERROR),)
+@pytest.mark.parametrize("filters", [{"min_severity": Severity.ERROR}, {"targets": ("*/another",)}])
+async def test_state_of_a_version_without_incidents_goes_on_without_an_event_and_the_ends_are_sent(
+    state: str, filters: dict[str, Any]
+) -> None:
+    """Also to a sink whose filters are changed by the same restart."""
+    sinks = (SinkSettings("stdout", "stdout", **filters),)
     async with the_world_as_it_was() as simulator:
         account = Account("default", ("us-east-1", "eu-west-1"), endpoint_url=simulator.url,
                           rate_limit=RateLimit(200, 10))  # fmt: skip
         more: dict[str, Any] = {"accounts": {"default": account}, "discover": (rule(CONNECTION),)}
-        config = a_config(simulator.url, TARGETS, state=state, sinks=errors, state_retention=1e9, **more)
+        config = a_config(simulator.url, TARGETS, state=state, sinks=sinks, state_retention=1e9, **more)
         async with running(simulator, config) as watch:
             await watch.until(lambda: any("Blocker" in call.operation for call in simulator.calls))
             await watch.until(lambda: any(call.operation == "ListConnections" for call in simulator.calls))

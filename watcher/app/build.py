@@ -71,7 +71,7 @@ def build(
             polling,
             recorder,
             relay,
-            steps=GainSteps(discovery.refresh, discovery.leaving, lambda: changes.restore(daemon.config.sinks)),
+            steps=GainSteps(discovery.refresh, discovery.leaving, lambda: changes.catch_up(daemon.config.sinks)),
         )
     hints = HintReaders(lambda: daemon.config, sessions, polling, polling.list_soon, observer, clock)
     daemon = RunningDaemon(config, clock, reader, recorder, polling, hints, relay, membership, discovery)

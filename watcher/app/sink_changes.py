@@ -17,6 +17,7 @@ from watcher.core.settings import Config, SinkSettings
 from watcher.delivery.relay import Relay
 from watcher.errors import StoreError
 from watcher.polling.recorder import Recorder
+from watcher.polling.told import noted, told_sinks
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class SinkChanges:
 
         What the returned ones are owed waits again.
         """
+        await self.note_told()
         known = await self.store.registered_sinks()
         for sink in sinks:
             if sink.name not in known and sink.replay_from is not None:
@@ -48,6 +50,21 @@ class SinkChanges:
         if count := await self.store.set_sinks([sink.name for sink in sinks], self.clock.now()):
             log.warning("sink.removed", dead_letters=count, remedy="list them with `watcher deliveries --dead`")
         await self.restore(sinks)
+
+    async def catch_up(self, sinks: Sequence[SinkSettings]) -> None:
+        """Do what `update_store` does about states that are loaded only now, from another daemon of the table."""
+        await self.note_told()
+        await self.restore(sinks)
+
+    async def note_told(self) -> None:
+        """Note which sinks were sent the open incidents of an earlier version, before other filters apply to them."""
+        records = self.recorder.records.items()
+        unknown = {
+            subject: record.incident for subject, record in records if record.incident and record.incident.told is None
+        }
+        told = {subject: await told_sinks(self.store, subject, incident) for subject, incident in unknown.items()}
+        if unknown:
+            await self.recorder.revise([*unknown], lambda stored: noted(stored, told))
 
     async def restore(self, sinks: Sequence[SinkSettings]) -> None:
         """Requeue what sinks are owed that were removed, by this or another daemon of the table, and are back."""

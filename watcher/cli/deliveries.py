@@ -99,10 +99,13 @@ def retry(config: str | None, sink: str | None, ids: Sequence[str]) -> int:
 def drop(config: str | None, sink: str | None, event_id: str) -> int:
     """Cancel an event's pending deliveries and dead letters.
 
-    They are never sent. --sink limits this to one sink.
+    They are never sent. --sink limits this to one sink. A sink that was sent no other problem of the incident is not
+    sent its end either, unless its own filters let that through.
     """
-    count = run_to_end(drop_deliveries(load_config(config), event_id, sink))
+    count, ends = run_to_end(drop_deliveries(load_config(config), event_id, sink))
     click.echo(f"Canceled {count} {'delivery' if count == 1 else 'deliveries'}.")
+    if ends:
+        print_note(f"the end of its incident is not sent to {', '.join(map(printable, ends))} either")
     return 0
 
 
@@ -131,18 +134,22 @@ async def requeue(settings: Config, ids: Sequence[str], sink: str | None) -> tup
         return count, _why_they_stay(settings, await _dead_letters(outbox, ids, sink), await outbox.registered_sinks())
 
 
-async def drop_deliveries(settings: Config, event_id: str, sink: str | None) -> int:
-    """Cancel an event's pending deliveries and dead letters; return how many.
+async def drop_deliveries(settings: Config, event_id: str, sink: str | None) -> tuple[int, list[str]]:
+    """Cancel an event's pending deliveries and dead letters; return how many, and to which sinks its end is not sent.
 
     Raises:
         UsageError: the event has none.
     """
+    from watcher.cli.dropped_ends import drop_ends  # noqa: PLC0415  it loads what `--help` does not need
+
     async with opened(outbox_for(settings.state)) as outbox:
         _selected_sinks(settings, await outbox.counts(), sink)
-        dropped = await outbox.drop(event_id, sink, SystemClock().now())
+        now = SystemClock().now()
+        dropped = await outbox.drop(event_id, sink, now)
+        ends = await drop_ends(outbox, settings, event_id, now) if dropped else []
     if not dropped:
         raise UsageError(f"no pending or dead-lettered delivery for {_events([event_id], sink)}")
-    return dropped
+    return dropped, ends
 
 
 def _selected_sinks(settings: Config, counts: Counts, name: str | None) -> Sequence[str]:

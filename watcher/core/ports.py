@@ -44,6 +44,8 @@ class Entry:
     """The state from which this one was derived: the store must still have it; None: any."""
     released: Sequence[tuple[str, Sequence[str]]] = ()
     """Earlier events of the subject, by id, and the sinks that each is for only now; without those that were pruned."""
+    owed: Collection[str] = ()
+    """The sinks that the end of its incident is for only because they were sent a problem of that."""
     history: Sequence[HistoryRow] = ()
     """What is added to the history, or replaced there."""
 

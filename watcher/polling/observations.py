@@ -161,6 +161,7 @@ def entry_of(
     told, mutes = _told(subject, incident, labels, config), all_mutes(config.mutes, hand)
     held = incident.held if incident else ()
     addressed: list[tuple[Event, Sequence[str]]] = []
+    only_owed: list[str] = []
     history: list[HistoryRow] = attempt_rows(subject, before.recent, record.recent, labels)
     following = steps(incident, observation.events, labels=labels, blocked=bool(record.blockers))
     for event, step in zip(observation.events, following, strict=True):
@@ -175,6 +176,7 @@ def entry_of(
         ended = step is not None and step.state is State.RESOLVED
         owed = route_end(told, config.sinks) if ended else ()
         names = with_names(routed, owed)
+        only_owed += [name for name in owed if name not in routed]
         sinks = with_names([sink.name for sink in config.sinks if sink.name in names], names)
         made = stamped(event, incident=step, public_url=config.public_url, mute=mute, traceparent=traceparent)
         addressed.append((made, sinks))
@@ -182,7 +184,8 @@ def entry_of(
         incident = step.open if step else None
     if incident is not None and observation.events:
         incident = replace(incident, told=told, held=still_held(incident, held))
-    return Entry(subject, replace(record, incident=incident), addressed, before, history=history)
+    after = replace(record, incident=incident)
+    return Entry(subject, after, addressed, follows=before, owed=only_owed, history=history)
 
 
 def _told(subject: str, incident: Incident | None, labels: Mapping[str, str], config: Config) -> tuple[str, ...]:

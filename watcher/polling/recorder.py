@@ -19,6 +19,7 @@ from watcher.core.ports import Clock, Entry, Store
 from watcher.core.state import Record, forgotten
 from watcher.errors import StoreConflict, StoreError, Superseded
 from watcher.observability.observer import Observer
+from watcher.polling.told import without_dropped
 
 log = structlog.get_logger()
 
@@ -81,7 +82,7 @@ class Recorder:
         entries = removals(self.records, gone)
         for first in range(0, len(entries), MAX_ENTRIES):
             removed = entries[first : first + MAX_ENTRIES]
-            await self._store.commit(removed, self.clock.now())
+            await self._commit(removed)
             self.observer.recorded(removed)
             self.records |= {entry.subject: entry.record for entry in removed}
         self._forgotten(gone, await self._store.forget(gone, self.clock.now()))
@@ -247,7 +248,8 @@ class Recorder:
     async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Commit `entries`; return the subjects that another daemon changed, whose entries were not committed."""
         try:
-            await self._store.commit(entries, self.clock.now())
+            addressed = [await without_dropped(self._store, entry) for entry in entries]
+            await self._store.commit(addressed, self.clock.now())
         except StoreConflict as error:
             return error.subjects
         return frozenset()

@@ -1,0 +1,52 @@
+"""Cancels with a problem of an incident also the end that waits for a sink which was sent no problem of it."""
+
+import json
+from datetime import datetime
+
+from watcher.core.events import Event
+from watcher.core.incidents import BEGUN_BY, State
+from watcher.core.model import parse_rfc3339
+from watcher.core.ports import DeliveryQuery, DeliveryState, EventQuery, Outbox
+from watcher.core.routing import wants_recorded
+from watcher.core.settings import Config
+from watcher.core.state import Incident
+from watcher.polling.told import only_dropped
+
+MAX_EVENTS = 100
+"""Events that are read at a time."""
+
+
+async def drop_ends(outbox: Outbox, settings: Config, event_id: str, now: datetime) -> list[str]:
+    """Cancel the ends that follow a problem, whose deliveries were dropped, by that alone; return for which sinks.
+
+    An end stays for a sink whose own filters let it through, and for one that was sent another problem of the incident.
+    If the incident is still open, the daemon decides the same when it ends (`polling.told.without_dropped`).
+    """
+    configured, canceled = {sink.name: sink for sink in settings.sinks}, list[str]()
+    for number, problem in await outbox.find(event_id):
+        about = json.loads(problem.body)["data"].get("incident")
+        end = await _end_after(outbox, number, problem.subject, about["id"]) if about else None
+        if problem.type not in BEGUN_BY or end is None:
+            continue
+        query = DeliveryQuery([DeliveryState.WAITING, DeliveryState.DEAD], event_id=end.id)
+        pending = {each.sink for each in await outbox.deliveries(query)}
+        owed = [name for name in pending if name not in configured or not wants_recorded(configured[name], end)]
+        incident = Incident(about["id"], parse_rfc3339(about["opened_at"]), ())
+        for name in sorted(await only_dropped(outbox, problem.subject, incident, owed)):
+            if await outbox.drop(end.id, name, now):
+                canceled.append(name)
+    return canceled
+
+
+async def _end_after(outbox: Outbox, number: int, subject: str, incident: str) -> Event | None:
+    """Return the end of an incident that follows an event; None: it has not ended."""
+    last = number
+    while found := await outbox.events(EventQuery(subject, after=last, limit=MAX_EVENTS, newest=False)):
+        last = found[-1][0]
+        for _, event in found:
+            about = json.loads(event.body)["data"].get("incident") or {}
+            if about.get("id") != incident:
+                return None
+            if about["state"] == State.RESOLVED:
+                return event
+    return None
