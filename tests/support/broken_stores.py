@@ -12,7 +12,7 @@ from watcher.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from watcher.core.ports import Delivery
 
@@ -31,20 +31,21 @@ class SettledBeforeSent(Sound):
 class Overtaking(Sound):
     """Broken: where a delivery failed, its target's next one is tried before it."""
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         """Let the lanes of what failed point to what comes after it."""
         await super().settle(results, now)
         for result in results:
             if result.state is DeliveryState.WAITING:
                 await self.database.change(_pass, result.delivery)
+        return ()
 
 
 class LaterIsTaken(Sound):
     """Broken: a try that failed counts as one that did not."""
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         """Whatever was answered, it was sent."""
-        await super().settle([replace(each, state=DeliveryState.SENT, failing=False) for each in results], now)
+        return await super().settle([replace(each, state=DeliveryState.SENT, failing=False) for each in results], now)
 
 
 def _pass(connection: sqlite3.Connection, delivery: Delivery) -> None:

@@ -45,11 +45,12 @@ class Sound(SqliteStore):
         self._at("heads are found", telling=bool(heads))
         return heads
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         """What was sent."""
         self._at("settling begins")
-        await super().settle(results, now)
+        overtaken = await super().settle(results, now)
         self._at("settling is done")
+        return overtaken
 
     async def remind(self, requests: Sequence[ReminderRequest], now: datetime) -> int:
         """What is to be sent once more."""
@@ -107,8 +108,9 @@ class SettleFirst(Sound):
         self._at("between", telling=bool(due))
         return due
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         """Too late to matter."""
+        return ()
 
 
 class Overtaking(Sound):

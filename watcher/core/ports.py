@@ -317,8 +317,8 @@ class Store(HistoryStore, Reader, HandWriter, Protocol):
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
         """Return the seconds until `lane_heads` returns a subject that is not in `skip`; None: nothing waits."""
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
-        """Record the outcomes of tries."""
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
+        """Record the outcomes of tries; return the deliveries of which another daemon recorded one before."""
 
     async def waiting(self) -> Mapping[str, int]:
         """Return how many deliveries wait, by sink."""

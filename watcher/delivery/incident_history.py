@@ -56,29 +56,41 @@ async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | 
         return None
     later = _later_incidents(delivery, reader)
     if incident["state"] != State.RESOLVED:
-        async for event, about in later:
+        async for _, event, about in later:
             if about is None or about["id"] != incident["id"]:
                 return None
             if about["state"] == State.RESOLVED:
                 return END_WAS_SENT if await _was_sent(reader, delivery.sink, event) else None
         return None
     is_open = False
-    async for event, about in later:
+    async for _, event, about in later:
         ends = about is not None and about["state"] == State.RESOLVED
         if limits.by_subject and (ends or event.type in BEGUN_BY) and await _was_sent(reader, delivery.sink, event):
             is_open = not ends
     return OPEN_AGAIN if is_open else None
 
 
-async def _later_incidents(delivery: Delivery, reader: Reader) -> AsyncIterator[tuple[Event, Mapping[str, Any] | None]]:
-    """Yield the events of the subject after that of a delivery, each with its incident."""
+async def latest_sent(delivery: Delivery, reader: Reader) -> Delivery | None:
+    """Return the last problem or end that the sink was sent of the subject after a delivery; None: there is none."""
+    latest = None
+    async for number, event, about in _later_incidents(delivery, reader):
+        ends = about is not None and about["state"] == State.RESOLVED
+        if (ends or event.type in BEGUN_BY) and await _was_sent(reader, delivery.sink, event):
+            latest = Delivery(number, delivery.sink, event)
+    return latest
+
+
+async def _later_incidents(
+    delivery: Delivery, reader: Reader
+) -> AsyncIterator[tuple[int, Event, Mapping[str, Any] | None]]:
+    """Yield the events of the subject after that of a delivery with their numbers, each with its incident."""
     subject, last = delivery.event.subject, delivery.number
     while found := await reader.events(
         EventQuery(target=subject, after=last, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
     ):
         last = found[-1][0]
-        for _, event in found:
-            yield event, _incident(event)
+        for number, event in found:
+            yield number, event, _incident(event)
 
 
 async def _was_sent(reader: Reader, sink: str, event: Event) -> bool:

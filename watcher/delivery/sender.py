@@ -12,6 +12,7 @@ import structlog
 from watcher.core.ports import Clock, Delivery, DeliveryOutcome, DeliveryState, SendOutcome, Sink, Store, Verdict
 from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, SPACING_SECONDS, after_try, given_up
 from watcher.delivery.batching import Batcher
+from watcher.delivery.correction import correct
 from watcher.delivery.incident_history import too_late, with_history
 from watcher.delivery.settler import Settler
 from watcher.delivery.sink_health import SinkHealth
@@ -60,6 +61,9 @@ class Sender:
         finally:
             self._settler.responded()
         await self._settle(outcomes, sink_error=sink_error, at_least=at_least)
+        for delivery in self._settler.overtaken(batch):
+            if self._limits.by_subject:
+                await correct(delivery, self._sink, self._store, self._log)
 
     async def _try(self, batch: Sequence[Delivery]) -> tuple[Sequence[SendOutcome], bool, float]:
         """Return the outcomes of a send, whether the sink itself failed, and for how many seconds it wants no send."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from structlog.typing import FilteringBoundLogger
 
-from watcher.core.ports import Clock, DeliveryOutcome, Store
+from watcher.core.ports import Clock, Delivery, DeliveryOutcome, Store
 from watcher.errors import StoreError
 from watcher.observability.observer import Observer
 
@@ -37,6 +37,8 @@ class Settler:
         self._committed: asyncio.Event | None = None
         """Set when the unsettled outcomes are committed; None while no task gathers them."""
         self._committing = asyncio.Lock()
+        self._overtaken: set[tuple[str, int]] = set()
+        """The subjects and numbers of deliveries that another daemon settled before."""
 
     def sending(self) -> None:
         """A send begins to wait for the sink's response."""
@@ -86,9 +88,16 @@ class Settler:
     async def _commit(self, outcomes: Sequence[DeliveryOutcome]) -> bool:
         """Try to commit outcomes; returns whether it succeeded."""
         try:
-            await self._store.settle(outcomes, self._clock.now())
+            overtaken = await self._store.settle(outcomes, self._clock.now())
         except StoreError as error:
             self._log.warning("delivery.settle_failed", deliveries=len(outcomes), error=str(error))
             return False
+        self._overtaken |= {(each.event.subject, each.number) for each in overtaken}
         self._observer.delivered(outcomes)
         return True
+
+    def overtaken(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Return those of a batch whose outcome another daemon had recorded before; each once."""
+        found = [each for each in batch if (each.event.subject, each.number) in self._overtaken]
+        self._overtaken -= {(each.event.subject, each.number) for each in found}
+        return found

@@ -32,7 +32,7 @@ from watcher.observability.daemon_view import SinkStatus
 from watcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from watcher.core.ports import Delivery, DeliveryOutcome
@@ -312,13 +312,13 @@ class Flaky(MemoryStore):
             raise self.fault
         return await super().lane_heads(*args, **kwargs)
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         await asyncio.sleep(self.slow)
         self.settling -= 1
         if self.settling >= 0:
             raise self.fault
         self.settled.append(len(results))
-        await super().settle(results, now)
+        return await super().settle(results, now)
 
 
 @in_own_time

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from math import inf
 from typing import Any, TypeVar
 
@@ -68,17 +69,18 @@ class ShardOutbox:
         """Change only the index: after a restart the lanes rest as long as was written."""
         self._index.retry_now(sink, since)
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
-        """Record outcomes; a delivery that another daemon settled meanwhile stays as it is."""
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
+        """Record outcomes; a delivery that another daemon settled meanwhile stays as it is, and is returned."""
         moment = now.timestamp()
+        rows = [(result, self._row(result.delivery)) for result in results]
         pending: list[Pending] = [
             (result, row, _settling(result, row, moment))
-            for result in results
-            if (row := self._row(result.delivery)) is not None
+            for result, row in rows
             # A try that is written already, by this or by another daemon, is not counted once more.
-            and not (row.tries > result.delivery.tries and result.state is DeliveryState.WAITING)
+            if row is not None and not (row.tries > result.delivery.tries and result.state is DeliveryState.WAITING)
         ]
-        await _in_batches(pending, lambda batch: self._settle_together(batch, moment))
+        overtaken = await _in_batches(pending, lambda batch: self._settle_together(batch, moment))
+        return [*(result.delivery for result, row in rows if row is None), *chain(*overtaken)]
 
     async def dead_letter(self, sink: str, reason: str, now: datetime, before: datetime | None = None) -> int:
         """Turn deliveries that wait in the held shards into dead letters; returns how many."""
@@ -104,12 +106,14 @@ class ShardOutbox:
         self._index.remove(row.place)
         return done
 
-    async def _settle_together(self, batch: Sequence[Pending], now: float) -> None:
+    async def _settle_together(self, batch: Sequence[Pending], now: float) -> list[Delivery]:
+        """Record the outcomes of a few tries; return the deliveries that another daemon has settled."""
         together = [operation for _, _, some in batch for operation in some]
         if len(batch) > 1 and await self._table.try_transact(together):
             for result, row, _ in batch:
                 await self._settled(result, row, now)
-            return
+            return []
+        overtaken = []
         # Of one lane one after the other: what becomes of the second depends on the first.
         for result, row, operations in batch:
             if await self._table.try_transact(operations):
@@ -117,6 +121,8 @@ class ShardOutbox:
             else:
                 # Another daemon settled it or tried it, or this was written already, though no response came.
                 await self._lanes.read_subject(row.place.subject)
+                overtaken.append(result.delivery)
+        return overtaken
 
     async def _settled(self, result: DeliveryOutcome, row: Row, now: float) -> None:
         """Update the index by what was written."""

@@ -59,8 +59,9 @@ class SqliteStore(SqliteHandWriter, SqliteReader):
     async def next_try(self, sink: str, now: datetime, skip: Collection[str] = ()) -> float | None:
         return await self.database.query(outbox.next_try, sink, now.timestamp(), skip)
 
-    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> None:
+    async def settle(self, results: Sequence[DeliveryOutcome], now: datetime) -> Collection[Delivery]:
         await self.database.change(outbox.settle, results, now.timestamp())
+        return ()  # no other daemon uses it
 
     async def waiting(self) -> Mapping[str, int]:
         counts = await self.counts()

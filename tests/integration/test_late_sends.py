@@ -1,0 +1,95 @@
+"""A send that comes to a pager after another daemon's later ones: the alert is as the events say, not as the send."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from tests.integration.posting_sinks import REACH
+from tests.integration.receiver import receiving
+from tests.integration.test_alerts_of_dead_letters import LATER_FAILED
+from tests.support.incidents import FAILED_EVENT, MENDED, PagerDuty
+from tests.support.tasks import running
+from tests.support.waiting import until
+from watcher.core.ports import DeliveryQuery, DeliveryState, Entry
+from watcher.core.state import Record
+from watcher.delivery.relay import Relay
+from watcher.sinks.pagerduty import PagerDutyOptions, PagerDutySink
+from watcher.stores.dynamodb.store import DynamoStore
+from watcher.util.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tests.support.dynamodb_tables import Tables
+    from watcher.core.events import Event
+    from watcher.core.ports import Delivery, SendOutcome
+
+EVENTS = (FAILED_EVENT, MENDED, LATER_FAILED)
+
+
+class StandsStill(PagerDutySink):
+    """Stands still before it sends an event for the first time, until `goes_on` is set."""
+
+    def __init__(self, options: PagerDutyOptions, event: Event) -> None:
+        super().__init__(options)
+        self._event: Event | None = event
+        self.stands, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Sequence[SendOutcome]:
+        if self._event is not None and self._event.id == deliveries[0].event.id:
+            self._event = None
+            self.stands.set()
+            await self.goes_on.wait()
+        return await super().send(deliveries)
+
+
+@pytest.mark.parametrize("late", [0, 1], ids=["problem", "end"])
+async def test_an_alert_that_a_late_send_changed_is_corrected(tables: Tables, late: int) -> None:
+    service, clock, open_at_last = PagerDuty(), SystemClock(), late == 1
+    async with receiving(answer=service.answer) as receiver:
+        keys: dict[str, Any] = {"url": receiver.url(""), "changes": False, **REACH}
+        options = PagerDutyOptions.model_construct(
+            name="pd", type="pagerduty", routing_key=SecretStr(service.key), **keys
+        )
+        where = await tables()
+        slow, other = DynamoStore(where), DynamoStore(where)
+        sink = StandsStill(options, EVENTS[late])
+        relays = Relay(slow, [sink], clock), Relay(other, [PagerDutySink(options)], clock)
+        sink.limits = replace(sink.limits, deadline=0.1)  # so long it waits for the other daemon's records
+        await slow.open()
+        try:
+            await slow.set_sinks(["pd"], _now())
+            for sequence, event in enumerate(EVENTS[: late + 1], start=1):
+                await slow.commit([Entry(event.subject, Record(sequence=sequence), [(event, ["pd"])])], _now())
+            async with running(relays[0].run()):
+                relays[0].wake()
+                await sink.stands.wait()
+                await other.open()
+                async with running(relays[1].run()):
+                    last = EVENTS[late + 1]
+                    await other.commit([Entry(last.subject, Record(sequence=late + 2), [(last, ["pd"])])], _now())
+                    relays[1].wake()
+                    await until(lambda: _is_sent(other, last))
+                    assert (len(service.resolved), bool(service.open)) == (1, open_at_last)
+                    sink.goes_on.set()
+                    await until(lambda: (len(service.resolved), bool(service.open)) == (2, open_at_last))
+        finally:
+            for relay in relays:
+                await relay.close()
+            await slow.close()
+            await other.close()
+
+
+async def _is_sent(store: DynamoStore, event: Event) -> bool:
+    return bool(await store.deliveries(DeliveryQuery([DeliveryState.SENT], event_id=event.id)))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
