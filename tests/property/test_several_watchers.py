@@ -329,7 +329,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "polling.recorder.MIN_PAUSE_SECONDS",
         "polling.recorder.MAX_PAUSE_SECONDS",
-        "delivery.sender.STORE_PAUSE_SECONDS",
+        "delivery.settler.STORE_PAUSE_SECONDS",
         "delivery.worker.STORE_PAUSE_SECONDS",
     ):
         monkeypatch.setattr(f"watcher.{name}", 0.001)
