@@ -57,7 +57,7 @@ from watcher.core.settings import Mute
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Outage
 from watcher.sources import KINDS
-from watcher.sources.codeconnections import connection, stack
+from watcher.sources.codeconnections import STACK, connection, stack
 from watcher.sources.parsing import MAX_CONTEXT_BYTES, MAX_CONTEXTS
 from watcher.sources.proton import template
 from watcher.util.bounded_text import bounded
@@ -771,3 +771,24 @@ def test_the_schema_is_the_published_one() -> None:
     # Once more from its file: mutation testing changes a loaded module, and what the constants are made by.
     assert importlib.reload(watcher.core.event_schema).event_schema_text(KINDS) == published
     Draft202012Validator.check_schema(json.loads(published))
+
+
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("choices", "schema"),
+    [
+        ([("A",)], {"enum": ["A"]}),
+        ([("A",), ("B", "C")], {"enum": ["A", "B", "C"]}),
+        ([(), ("A",)], TEXT),
+        ([("A",), ()], TEXT),
+    ],
+)
+def test_a_part_of_the_identity_of_several_kinds_may_have_what_any_of_them_allows(
+    choices: list[tuple[str, ...]], schema: dict[str, Any]
+) -> None:
+    (name,) = STACK.identity
+    kinds = [replace(STACK, name=f"kind-{of}", identity=(replace(name, choices=of),)) for of in choices]
+    data = event_schema({kind.name: kind for kind in kinds})["allOf"][0]["then"]["properties"]["data"]
+    assert data["properties"]["target"]["properties"]["name"] == schema
