@@ -81,13 +81,11 @@ def kept_interval(intervals: Iterable[float], allowed: float) -> float | None:
 
     Overdue targets are polled in turn, so those with an interval below T are polled every T seconds.
     """
-    slowest_first = sorted(intervals, reverse=True)
-    if fsum(1 / interval for interval in slowest_first) <= allowed * (1 + 1e-9):
+    fastest_first = sorted(intervals)
+    if fsum(1 / interval for interval in fastest_first) <= allowed * (1 + 1e-9):
         return None
-    left = allowed
-    for index, interval in enumerate(slowest_first):
-        cycle = (len(slowest_first) - index) / left
-        if interval <= cycle:  # this one and all faster ones share what is left
-            return cycle
-        left -= 1 / interval
-    raise AssertionError("an asked rate above the allowed one has a cycle")  # pragma: no cover
+    left, kept = allowed, len(fastest_first) / allowed
+    while fastest_first[-1] > kept:  # this one has its own interval; all faster ones share what is left
+        left -= 1 / fastest_first.pop()
+        kept = len(fastest_first) / left
+    return kept

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.core.capacity import allowed_rate, endpoint_load, kept_interval, trail_dollars
+from watcher.core.capacity import EndpointLoad, allowed_rate, endpoint_load, kept_interval, load_to_json, trail_dollars
 from watcher.core.model import EndpointKey, Repository
 from watcher.sources.codeconnections import REPOSITORY, stack
 
@@ -59,6 +60,7 @@ def stacks(count: int, **watching: Any) -> list[Target]:
     return [stack("a", "us-east-1", f"s{number}", repository=SHOP, **watching) for number in range(count)]
 
 
+ENDPOINT = EndpointKey("a", "us-east-1", "codeconnections")
 OWN_PACE = {"interval": 10.0, "backstop_interval": 90.0, "repository_interval": 5.0}
 OTHER = stack("a", "us-east-1", "other")
 LISTED = REPOSITORY.target("a", "us-east-1", {"link": SHOP.link, "branch": SHOP.branch})
@@ -77,9 +79,29 @@ LISTED = REPOSITORY.target("a", "us-east-1", {"link": SHOP.link, "branch": SHOP.
 def test_a_repository_that_is_polled_for_its_stacks_asks_for_fewer_calls(
     targets: list[Target], asked: float, without: float, repositories: int
 ) -> None:
-    load = endpoint_load(EndpointKey("a", "us-east-1", "codeconnections"), targets, 5.0)
+    load = endpoint_load(ENDPOINT, targets, 5.0)
     assert (load.asked, load.asked_without) == (pytest.approx(asked), pytest.approx(without))
     assert (load.targets, load.repositories) == (len(targets), repositories)
+
+
+def test_a_load_of_more_calls_than_are_allowed_has_the_interval_that_is_kept() -> None:
+    targets = [stack("a", "us-east-1", name, interval=1.0) for name in "abc"]
+    assert endpoint_load(ENDPOINT, targets, 2.5) == EndpointLoad(ENDPOINT, 3, 3.0, 2.0, 1.5, 0, 3.0)
+
+
+def test_a_load_in_json_has_rounded_figures_and_the_price_of_its_calls() -> None:
+    load = EndpointLoad(ENDPOINT, 90, 0.12345678, 5.0, 60.20049, repositories=1, asked_without=1.23456789)
+    form = {
+        "requests_per_second": 0.123457,
+        "requests_per_second_without_repositories": 1.234568,
+        "repositories": 1,
+        "trail_dollars_a_month": 6.49,
+        "trail_dollars_a_month_without_repositories": 64.93,
+        "allowed": 5.0,
+        "kept_interval_seconds": 60.2,
+    }
+    assert load_to_json(load) == form
+    assert load_to_json(replace(load, kept_interval=None)) == {**form, "kept_interval_seconds": None}
 
 
 def test_a_call_a_second_costs_52_dollars_a_month_in_each_further_trail() -> None:
