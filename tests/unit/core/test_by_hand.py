@@ -1,8 +1,10 @@
-"""What people set by hand counts in routing, at the end of a mute, and for reminders."""
+"""What people set by hand counts in routing, at the end of a mute, and for reminders; its JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,8 +12,18 @@ from tests.unit.conftest import minute
 from tests.unit.core.test_mute_ends import CONFIG, FAILED, FAILED_1, an_incident
 from tests.unit.core.test_reminders import CONFIG as REMINDING
 from tests.unit.core.test_reminders import FAILED_REQUEST, FAILING, STACK
-from watcher.core.by_hand import Acknowledgement, ByHand, HandMute, by_hand
-from watcher.core.hand_requests import new_acknowledgements, new_mute, read_events, read_length, read_targets, read_text
+from watcher.core.by_hand import (
+    Acknowledgement,
+    ByHand,
+    HandMute,
+    acknowledgement_from_json,
+    acknowledgement_to_json,
+    by_hand,
+    ended_early,
+    mute_from_json,
+    mute_to_json,
+)
+from watcher.core.incidents import open_to_json
 from watcher.core.mute_ends import released
 from watcher.core.reminders import reminder_requests
 from watcher.core.routing import active_mutes, all_mutes, mute_of, muted_by
@@ -82,36 +94,81 @@ def test_a_question_is_answered_with_the_mutes_of_its_time(at: float, *, sent: b
     assert all(("by the mute 1a of ada (planned)" in each.why) is not sent for each in routed)
 
 
-def test_incidents_are_acknowledged_by_id_or_by_a_glob_of_subjects() -> None:
-    records = {"p/a": Record(incident=INCIDENT), "p/b": Record(incident=replace(INCIDENT, id="8")), "p/c": Record()}
-
-    def subjects(ids: set[str], glob: str | None) -> list[str]:
-        return [each.subject for each in new_acknowledgements(records, ids, glob, "ada", None, minute(5))]
-
-    assert subjects({"7"}, None) == subjects({"7"}, "7") == ["p/a"]
-    assert subjects(set(), "p/*") == ["p/a", "p/b"]
-    assert subjects({"x"}, "b") == []
-
-
-def test_what_people_write_is_read_and_mutes_differ_in_their_ids() -> None:
-    assert read_text("  plan „b“ ") == "plan „b“"
-    assert read_targets(["prod/*", "a", "[!a-c]/[]]"]) == ("prod/*", "a", "[!a-c]/[]]")
-    assert read_events(["sync.failed", "watcher.sync.*", "*.unreadable"]) == (
-        "watcher.sync.failed", "watcher.sync.*", "*.unreadable"
-    )  # fmt: skip
-    assert read_length("1h30m") == 5400
-    first, second = (new_mute(["*"], [], 60, "r", "ada", minute(1)) for _ in range(2))
-    assert first.until == minute(2)
-    assert first.id != second.id
+MUTE_FORM = {
+    "id": "1a",
+    "targets": ["*"],
+    "events": [],
+    "created_at": "2026-11-23T08:01:00Z",
+    "until": "2026-11-23T08:06:00Z",
+    "reason": "planned",
+    "by": "ada",
+    "ended_at": None,
+    "ended_by": None,
+}
+ACK_FORM = {
+    "incident": "7",
+    "subject": STACK.id,
+    "opened_at": "2026-11-23T08:01:00Z",
+    "at": "2026-11-23T08:02:00Z",
+    "by": "ada",
+    "note": None,
+}
 
 
-@pytest.mark.parametrize("glob", ["[", "prod/[ab/*", "[a]/[b", "[]"])
-def test_a_glob_with_a_bracket_that_is_not_closed_is_refused(glob: str) -> None:
-    with pytest.raises(ValueError, match="that no ] closes"):
-        read_targets([glob])
+@pytest.mark.parametrize(
+    ("mute", "form"),
+    [
+        (MUTE, MUTE_FORM),
+        (ENDED, {**MUTE_FORM, "ended_at": "2026-11-23T08:04:00Z", "ended_by": "bob"}),
+        (replace(MUTE, events=("a", "b")), {**MUTE_FORM, "events": ["a", "b"]}),
+    ],
+)
+def test_a_mute_comes_back_from_its_json(mute: HandMute, form: dict[str, Any]) -> None:
+    assert mute_to_json(mute) == form
+    assert mute_from_json({**form, "added later": 1}) == mute
 
 
-@pytest.mark.parametrize("text", ["", " ", "a\nb", "\u202e", "x" * 501, "\ud800"])
-def test_texts_that_cannot_be_shown_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="this must"):
-        read_text(text)
+def test_an_acknowledgement_comes_back_from_its_json() -> None:
+    for ack, form in ((ACK, ACK_FORM), (replace(ACK, note="soon"), {**ACK_FORM, "note": "soon"})):
+        assert acknowledgement_to_json(ack) == form
+        assert acknowledgement_from_json({**form, "added later": 1}) == ack
+
+
+@pytest.mark.parametrize(
+    ("read", "form", "message"),
+    [
+        (mute_from_json, {**MUTE_FORM, "until": "soon"}, "the mute.until cannot be"),
+        (acknowledgement_from_json, {**ACK_FORM, "at": "soon"}, "the acknowledgement.at cannot be"),
+    ],
+)
+def test_another_form_is_refused(read: Callable[[Any], object], form: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        read(form)
+
+
+def test_a_row_shows_when_and_by_whom_its_incident_was_acknowledged() -> None:
+    acknowledged = {"at": "2026-11-23T08:02:00Z", "by": "ada", "note": None}
+    opened = {"id": "7", "opened_at": "2026-11-23T08:01:00Z", "problems": ["failed"], "sinks": None}
+    record = Record(incident=INCIDENT)
+    assert open_to_json(record, by_hand([], [ACK])) == {**opened, "acknowledged": acknowledged}
+    assert open_to_json(record, ByHand()) == {**opened, "acknowledged": None}
+    told = Record(incident=replace(INCIDENT, told=("ops",)))
+    assert open_to_json(told, ByHand()) == {**opened, "sinks": ["ops"], "acknowledged": None}
+    assert open_to_json(Record(), ByHand()) is open_to_json(None, ByHand()) is None
+
+
+def test_mutes_are_in_the_order_in_which_they_were_made() -> None:
+    later, same = replace(MUTE, id="0", created_at=minute(2)), replace(MUTE, id="1b")
+    made = by_hand([later, same, MUTE], [ACK])
+    assert made == ByHand((MUTE, same, later), {"7": ACK})
+    assert made.parts == (MUTE, same, later, ACK)
+
+
+@pytest.mark.parametrize(
+    ("mute", "now", "ended"),
+    [(MUTE, 4, ENDED), (MUTE, 6, None), (ENDED, 5, None)],
+    ids=["active", "over", "ended before"],
+)
+def test_an_active_mute_can_be_ended_early(mute: HandMute, now: float, ended: HandMute | None) -> None:
+    assert ended_early(mute, minute(now), "bob") == ended
+    assert mute.ends == (minute(6) if mute is MUTE else minute(4))
