@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
 
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from tests.unit.polling.test_observations import TARGET, entry
 from watcher.core.attempts import SeenAttempt
-from watcher.core.history import AttemptRow, HistoryRow, IncidentRow
-from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt
+from watcher.core.history import (
+    AttemptRow,
+    HistoryRow,
+    IncidentRow,
+    attempt_from_json,
+    incident_from_json,
+    labels_of,
+    moment_of,
+    place_of,
+    row_to_json,
+)
+from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, Attempt, rfc3339
 from watcher.core.state import Record
 from watcher.polling.observations import observe_answer, observe_removal
 
@@ -68,3 +82,51 @@ def test_the_row_of_an_incident_says_that_its_target_was_removed() -> None:
     (ended,) = entry(removal, before=record, now=9).history
     assert isinstance(ended, IncidentRow)
     assert (ended.removed, ended.closed_at) == (True, minute(9))
+
+
+ATTEMPT = {
+    "subject": "a/b/stack/c",
+    "started_at": "2026-11-23T08:01:00Z",
+    "status": "FAILED",
+    "duration": 60.5,
+    "sha": "62c0ffee",
+    "first_seen": True,
+    "observed": False,
+    "labels": {"team": "web"},
+}
+INCIDENT = {
+    "subject": "a/b/stack/c",
+    "id": "7",
+    "opened_at": "2026-11-23T08:01:00Z",
+    "closed_at": "2026-11-23T08:03:00Z",
+    "removed": True,
+    "labels": {"team": "web"},
+}
+SEEN = SeenAttempt(minute(1), FAILED, 60.5, "62c0ffee", first_seen=True, observed=False)
+OF_ATTEMPT = AttemptRow("a/b/stack/c", SEEN, {"team": "web"})
+OF_INCIDENT = IncidentRow("a/b/stack/c", "7", minute(1), minute(3), removed=True, labels={"team": "web"})
+
+
+def test_a_row_comes_back_from_its_json() -> None:
+    assert row_to_json(OF_ATTEMPT) == ATTEMPT
+    assert attempt_from_json(ATTEMPT) == OF_ATTEMPT
+    assert row_to_json(OF_INCIDENT) == INCIDENT
+    assert incident_from_json(INCIDENT) == OF_INCIDENT
+
+
+@pytest.mark.parametrize(("found", "moment"), [(OF_ATTEMPT, minute(1)), (OF_INCIDENT, minute(3))])
+def test_a_row_is_found_by_the_start_of_its_attempt_or_the_end_of_its_incident(found: Any, moment: datetime) -> None:
+    assert moment_of(found) == moment
+
+
+def test_rows_from_a_second_on_are_those_whose_texts_are_not_less_than_its_place() -> None:
+    place = place_of(minute(1).replace(microsecond=7))
+    times = [rfc3339(minute(1).replace(microsecond=microsecond)) for microsecond in (0, 7, 120_000)]
+    assert [time >= place for time in (*times, rfc3339(minute(2)))] == [True] * 4
+    assert rfc3339(minute(1) - timedelta(microseconds=1)) < place
+
+
+def test_labels_are_read_from_their_text() -> None:
+    assert labels_of('{"team":"web"}') == {"team": "web"}
+    with pytest.raises(ValueError, match=r"^the labels\['team'\] cannot be 1$"):
+        labels_of('{"team":1}')
