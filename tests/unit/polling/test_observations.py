@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.conftest import a_snapshot, an_attempt, minute
+from tests.unit.conftest import a_blocker, a_snapshot, an_attempt, minute
+from watcher.core.blockers import BlockerChange
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.event_ids import incident_id
-from watcher.core.events import outage_event
+from watcher.core.events import blocker_event, discovery_event, outage_event, removal_event
 from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
 from watcher.core.outages import OWN, FailureStreak, lengthen
@@ -24,9 +25,12 @@ from watcher.polling.observations import (
     Observation,
     entry_of,
     observe_answer,
+    observe_blockers,
     observe_connection,
+    observe_discovery,
     observe_failure,
     observe_recovery,
+    observe_removal,
 )
 from watcher.sources.codeconnections import connection, stack
 
@@ -212,6 +216,37 @@ def test_an_answer_ends_the_outage_of_its_endpoint() -> None:
 
 def test_an_answer_of_a_readable_endpoint_is_no_observation() -> None:
     assert observe_recovery(ENDPOINT, Record(None, 4), minute(9), targets=12) is None
+
+
+@pytest.mark.parametrize("known", [FAILING, None])
+def test_an_answer_about_blockers_is_an_event_for_each_that_ended_and_each_that_began(known: Known | None) -> None:
+    before = Record(known, 7, blockers=(a_blocker("1"),))
+    found = observe_blockers(TARGET, before, [a_blocker("2")], minute(9))
+    changes = BlockerChange("sync.unblocked", a_blocker("1")), BlockerChange("sync.blocked", a_blocker("2"))
+    assert found.events == tuple(
+        blocker_event(TARGET, change, known or Known(None, minute(9)), sequence=number, now=minute(9))
+        for number, change in enumerate(changes, start=8)
+    )
+    assert found.record == replace(before, sequence=9, blockers=(a_blocker("2"),))
+    assert observe_blockers(TARGET, found.record, [a_blocker("2")], minute(10)) == Observation(found.record)
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_target_that_discovery_found_or_removed_is_an_event_with_its_number(*, removed: bool) -> None:
+    before = Record(FAILING, 7, OUTAGE, discovery=1)
+    found = observe_discovery(TARGET, before, 4, times=2, removed=removed, now=minute(9))
+    assert found.events == (discovery_event(TARGET, removed=removed, times=2, sequence=8, now=minute(9)),)
+    after = replace(before, sequence=8, discovery=4)
+    assert found.record == (Record(sequence=8, discovery=4) if removed else after)
+
+
+def test_what_left_the_configuration_is_an_event_if_an_incident_ends_with_it() -> None:
+    opened = Incident("7", minute(1), ("failed",))
+    for subject in (TARGET, ENDPOINT):
+        found = observe_removal(subject, Record(FAILING, 7, incident=opened, discovery=3), minute(9))
+        event = removal_event(subject, "7", sequence=8, now=minute(9))
+        assert found == Observation(Record(sequence=8, discovery=3), (event,))
+        assert observe_removal(subject, Record(FAILING, 7), minute(9)) is None
 
 
 ALL = SinkSettings("all", "stdout")
