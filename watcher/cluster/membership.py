@@ -115,9 +115,11 @@ class Membership:
         await self._steps.refresh()
         known = {subject: record for each in loaded.values() for subject, record in each.items()}
         self._recorder.adopt(known)
-        if gone := known.keys() - self._config().subjects - {*self._steps.leaving()}:
-            await forget_removed(self._recorder, self._config(), gone)
         await self._steps.restore()
+        # A reload meanwhile forgets only what belongs to held shards.
+        while gone := known.keys() - self._config().subjects - {*self._steps.leaving()}:
+            await forget_removed(self._recorder, self._config(), gone)
+            known = {subject: record for subject, record in known.items() if subject not in gone}
         self.held |= loaded.keys()
         self._polling.reconfigure(self.restricted(self._config()), taken_over=True)
         self._relay.wake()

@@ -32,7 +32,7 @@ from watcher.stores.memory import MemoryStore
 from watcher.util.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
 PROD, DEV = 1, 2
 A, D = "prod/us-east-1/stack/a", "dev/us-east-1/stack/d"
@@ -149,6 +149,24 @@ async def test_the_daemon_that_gains_a_shard_reports_a_target_with_an_open_incid
     ((_, event),) = await house.store.events(EventQuery())
     assert (event.type, event.subject) == ("watcher.target.removed", GONE)
     assert house.recorder.records == {GONE: Record(sequence=4)}
+
+
+async def test_a_target_that_leaves_the_configuration_while_its_shard_is_gained_is_reported(house: House) -> None:
+    held = Record(sequence=3, incident=Incident("7", NOW, ("failed",)))
+    await house.store.commit([Entry(each, held) for each in (A, GONE)], NOW)
+    forget = house.recorder.forget
+
+    async def reload(subjects: Collection[str]) -> None:
+        house.config = replace(house.config, targets=tuple(each for each in house.config.targets if each.id != A))
+        assert house.membership.mine([A]) == []
+        await forget(subjects)
+
+    house.recorder.forget = reload  # type: ignore[method-assign]
+    await house.membership.gain([PROD])
+    events = [event for _, event in await house.store.events(EventQuery())]
+    assert {(event.type, event.subject) for event in events} == {
+        ("watcher.target.removed", GONE), ("watcher.target.removed", A),
+    }  # fmt: skip
 
 
 async def test_calls_of_the_daemon_that_polled_before_count_in_the_rate(house: House) -> None:
