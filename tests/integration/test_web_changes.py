@@ -59,6 +59,16 @@ async def test_a_mute_is_made_shown_and_ended(site: Site) -> None:
     assert (status, made["events"], made["by"]) == (201, [], "http")
 
 
+async def test_an_endpoint_is_muted_by_what_holds_back_that_it_is_unreadable(site: Site) -> None:
+    for events, by in ((["sync.*"], "bob"), (["endpoint.*"], "ada")):
+        mute = {**MUTE, "targets": ["*"], "events": events, "by": by}
+        assert (await send(site, "POST", "/api/mutes", mute))[0] == 201
+    site.peek.by_hand = await site.peek.store.by_hand()
+    _, body = await send(site, "GET", "/api/endpoints")
+    hold("/api/endpoints", 200, body)
+    assert {each["muted"]["by"] for each in body["endpoints"]} == {"ada"}
+
+
 async def test_an_incident_is_acknowledged_by_its_id_and_by_that_of_an_event(site: Site) -> None:
     target = site.peek.config.targets[0]
     (event,) = await site.peek.see(target, attempt(1, "FAILED"))

@@ -140,10 +140,9 @@ class Api:
 
     async def _all_endpoints(self) -> Response:
         daemon = self._daemon
-        loads = {load.endpoint: load for load in daemon.config.loads}
-        return json_response(
-            panels.endpoints_view(daemon.endpoints(), daemon.records, loads, daemon.by_hand, daemon.clock.now())
-        )
+        config, hand, now = daemon.config, daemon.by_hand, daemon.clock.now()
+        loads = {load.endpoint: load for load in config.loads}
+        return json_response(panels.endpoints_view(daemon.endpoints(), daemon.records, loads, config.mutes, hand, now))
 
     async def _all_listings(self) -> Response:
         return json_response(panels.listings_view(self._daemon.listings(), self._daemon.clock.now()))

@@ -9,6 +9,7 @@ from watcher.core.capacity import EndpointLoad, load_to_json
 from watcher.core.incidents import open_to_json
 from watcher.core.listings import ListingKey
 from watcher.core.model import EndpointKey, rfc3339
+from watcher.core.routing import all_mutes, muted_by
 from watcher.core.settings import Mute
 from watcher.core.state import Record
 from watcher.observability.daemon_view import (
@@ -27,16 +28,27 @@ def endpoints_view(
     statuses: Mapping[EndpointKey, EndpointStatus],
     records: Mapping[str, Record],
     loads: Mapping[EndpointKey, EndpointLoad],
+    configured: Sequence[Mute],
     hand: ByHand,
     now: datetime,
 ) -> dict[str, Any]:
     """`/api/endpoints`: those that cannot be read first."""
-    rows = [_endpoint(key, status, records.get(str(key)), loads.get(key), hand) for key, status in statuses.items()]
+    mutes = all_mutes(configured, hand)
+    muted = {key: muted_by(mutes, "watcher.endpoint.unreadable", str(key), now) for key in statuses}
+    rows = [
+        _endpoint(key, status, records.get(str(key)), loads.get(key), hand, muted[key])
+        for key, status in statuses.items()
+    ]
     return {"now": rfc3339(now), "endpoints": sorted(rows, key=lambda row: (row["readable"], row["id"]))}
 
 
 def _endpoint(
-    key: EndpointKey, status: EndpointStatus, record: Record | None, load: EndpointLoad | None, hand: ByHand
+    key: EndpointKey,
+    status: EndpointStatus,
+    record: Record | None,
+    load: EndpointLoad | None,
+    hand: ByHand,
+    mute: Mute | None,
 ) -> dict[str, Any]:
     outage = record.outage if record else None
     return {
@@ -49,6 +61,7 @@ def _endpoint(
         "outage": None if outage is None else outage_view(outage),
         "incident": open_to_json(record, hand),
         "load": None if load is None else load_to_json(load),
+        "muted": None if mute is None else muted_view(mute),
     }
 
 

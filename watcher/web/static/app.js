@@ -72,8 +72,14 @@ async function showOverview() {
       showEndpoints(endpoints);
       headline.endpoints(endpoints);
     }),
-    all("api/listings", ({ listings }) => showListings(listings)),
-    all("api/hints", ({ hints }) => showHints(hints)),
+    all("api/listings", ({ listings }) => {
+      showListings(listings);
+      headline.listings(listings);
+    }),
+    all("api/hints", ({ hints }) => {
+      showHints(hints);
+      headline.hints(hints);
+    }),
     all("api/sinks", ({ sinks }) => {
       showSinks(sinks);
       headline.sinks(sinks);

@@ -2,9 +2,9 @@
 
 import { wordButtons } from "./actions.js?v=HASH";
 import { byId, el, isolated, keyed, mark, moment, setText } from "./dom.js?v=HASH";
-import { tagsOf } from "./mutes.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { noteOf, sinceOf } from "./row.js?v=HASH";
+import { tagsOf } from "./tags.js?v=HASH";
 import { watch } from "./time.js?v=HASH";
 import { ATTENTION, RANK, STANDINGS, number, plural, problemsOf, statesOf, urgent, wordOf } from "./words.js?v=HASH";
 
@@ -17,6 +17,8 @@ export class Headline {
   #counts = null;
   #endpoints = [];
   #sinks = [];
+  #listings = [];
+  #hints = [];
   #whole = false;
   #writable = false;
 
@@ -49,6 +51,16 @@ export class Headline {
     this.show();
   }
 
+  listings(listings) {
+    this.#listings = listings;
+    this.show();
+  }
+
+  hints(hints) {
+    this.#hints = hints;
+    this.show();
+  }
+
   /** Set whether mutes and acknowledgements can be made here. */
   allow(writable) {
     if (this.#writable === writable) return;
@@ -58,15 +70,22 @@ export class Headline {
 
   show() {
     if (!this.#counts) return;
-    const broken = this.#sinks.filter(failing);
-    const { standing, text, detail } = withSinks(verdict(this.#counts, this.#rows.length), broken.map((each) => each.name));
+    const broken = this.#sinks.filter(failing), listings = this.#listings.filter((each) => each.error && !this.#isUnreadable(each));
+    const hints = this.#hints.filter((each) => each.readable === false);
+    const { standing, text, detail } = withFailures(verdict(this.#counts, this.#rows.length), broken, listings, hints);
     const retried = this.#rows.filter((row) => row.incident && !ATTENTION.includes(row.standing)).length;
     const box = byId("verdict");
     box.dataset.standing = standing;
     box.querySelector("use").setAttribute("href", `#shape-${standing}`);
     setText(byId("answer"), text);
     setText(byId("answer-detail"), retried ? `${detail}, ${number(retried)} of these with an open incident` : detail);
-    this.#list([...broken.map(sinkProblem), ...targetProblems(this.#rows, this.#endpoints)], broken.map((each) => each.name));
+    const problems = [...broken.map(sinkProblem), ...targetProblems(this.#rows, this.#endpoints)];
+    this.#list([...problems, ...listings.map(listingProblem), ...hints.map(hintsProblem)], broken.map((each) => each.name));
+  }
+
+  /** Whether the endpoint of a listing is a problem already. */
+  #isUnreadable({ account, region, api }) {
+    return this.#endpoints.some((each) => each.id === `${account}/${region}/${api}` && each.outage);
   }
 
   #list(problems, broken) {
@@ -86,6 +105,16 @@ function sinkProblem({ name, state, waiting, oldest_waiting: since, dead, error 
   const kept = [waiting && `${number(waiting)} pending`, dead && plural(dead, "dead letter")].filter(Boolean).join(", ");
   return { key: `sink ${name}`, standing: "failed", word: `Sink ${statesOf(state)[1].toLowerCase()}`, title: name, href: "#sinks", since, where: kept, note: error };
 }
+
+const listingProblem = ({ id, account, region, kind, found, error }) => ({
+  key: `listing ${id}`, standing: "unreadable", word: "Listing failed", title: `${account} · ${region} · ${kind}`, href: "#listings",
+  where: `${plural(found, "target")} found before`, note: error,
+});
+
+const hintsProblem = ({ queue, error }) => ({
+  key: `hints ${queue}`, standing: "unreadable", word: "Hints unreadable", title: queue, href: "#hints",
+  where: "targets are polled without them", note: error,
+});
 
 /** The targets and endpoints with a problem; the targets of an endpoint that cannot be read are one problem together. */
 function targetProblems(rows, endpoints) {
@@ -124,7 +153,7 @@ function endpointProblem(row, count, endpoints) {
   const title = found ? `${found.account}/${found.region}/${found.api}` : `${row.account}/${row.region}`;
   return {
     key: `endpoint ${title} ${code}`, id: found?.id, standing: "unreadable", word: "Unreadable", title, href: "#endpoints", since,
-    where: plural(count, "target"), note: `${code}: ${message}`, sinks: found?.incident?.sinks, incident: found?.incident ?? null,
+    where: plural(count, "target"), note: `${code}: ${message}`, sinks: found?.incident?.sinks, incident: found?.incident ?? null, muted: found?.muted,
   };
 }
 
@@ -172,10 +201,14 @@ export function verdict(counts, all) {
   return { standing, text: `None of ${plural(all, "target")} needs attention`, detail: rest };
 }
 
-/** The verdict on the targets, preceded by the sinks that do not accept deliveries. */
-function withSinks(summary, names) {
-  if (names.length === 0) return summary;
-  const which = names.length === 1 ? `The sink ${names[0]} is failing` : `${plural(names.length, "sink")} are failing`;
-  const standing = ATTENTION.includes(summary.standing) ? summary.standing : "failed";
-  return { ...summary, standing, text: `${which}. ${summary.text}` };
+/** The verdict on the targets, preceded by the sinks, the listings and the queues of hints that fail. */
+function withFailures(summary, sinks, listings, hints) {
+  const said = [
+    sinks.length === 1 ? `The sink ${sinks[0].name} is failing` : sinks.length && `${plural(sinks.length, "sink")} are failing`,
+    listings.length === 1 ? "A listing failed" : listings.length && `${plural(listings.length, "listing")} failed`,
+    hints.length === 1 ? "A queue of hints cannot be read" : hints.length && `${number(hints.length)} queues of hints cannot be read`,
+  ].filter(Boolean);
+  if (said.length === 0) return summary;
+  const standing = ATTENTION.includes(summary.standing) ? summary.standing : sinks.length ? "failed" : "unreadable";
+  return { ...summary, standing, text: `${said.join(". ")}. ${summary.text}` };
 }

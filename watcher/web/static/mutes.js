@@ -1,20 +1,8 @@
-// Mutes and acknowledgements: their tags at targets, and the panel that lists the mutes.
+// The panel that lists the mutes.
 
 import { byId, el, isolated, keyed, moment } from "./dom.js?v=HASH";
 import { dim, item, showPanel } from "./panels.js?v=HASH";
-import { hour, watch } from "./time.js?v=HASH";
-
-/** Tags of a target, an endpoint or a problem: whether it is muted, and whether its incident is acknowledged. */
-export function tagsOf({ muted, incident }) {
-  const found = incident?.acknowledged;
-  const tags = [
-    muted && [muted.until ? `muted until ${hour(Date.parse(muted.until)).replace(/:\d\d UTC/, " UTC")}` : "muted", byAndWhy(muted.by, muted.reason)],
-    found && [`acknowledged by ${found.by}`, found.note],
-  ];
-  return tags.filter(Boolean).map(([word, title]) => el("span", { class: "tag", title }, isolated(word)));
-}
-
-const byAndWhy = (by, reason) => [by && `by ${by}`, reason].filter(Boolean).join(": ");
+import { watch } from "./time.js?v=HASH";
 
 /** The mutes, from /api/mutes; `writable`: whether they can be ended here. The panel is hidden without any. */
 export function showMutes(mutes, writable) {

@@ -2,6 +2,7 @@
 
 import { byId, commit, el, isolated, keyed, mark, moment, setText, shape } from "./dom.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
+import { tagsOf } from "./tags.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { eventTitle, eventWords, plural, statesOf } from "./words.js?v=HASH";
 
@@ -111,7 +112,7 @@ function endpointItem(each) {
     ? ["not_seen", "Not polled yet"]
     : each.readable ? ["succeeded", "Readable"] : ["unreadable", "Unreadable"];
   const slowed = each.rate < each.allowed;
-  return item(status, dim("answered ", moment("ago", each.answered_at, "never")),
+  return item(status, [dim("answered ", moment("ago", each.answered_at, "never")), ...tagsOf(each)],
     [isolated(each.account), " · ", isolated(each.region), " · ", isolated(each.api)],
     el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${plural(round(each.rate), "call")} a second`,
       slowed ? ` of ${round(each.allowed)} allowed: AWS throttles` : "",

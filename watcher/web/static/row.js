@@ -2,9 +2,9 @@
 
 import { actButtons } from "./actions.js?v=HASH";
 import { commit, el, isolated, setText } from "./dom.js?v=HASH";
-import { tagsOf } from "./mutes.js?v=HASH";
 import { pageOf } from "./paths.js?v=HASH";
 import { strip, stripKey } from "./strip.js?v=HASH";
+import { tagsOf } from "./tags.js?v=HASH";
 import { inView, refresh } from "./time.js?v=HASH";
 import { plural, problemsOf, wordOf } from "./words.js?v=HASH";
 

@@ -3,8 +3,8 @@
 import { commandsOf, wordButtons } from "./actions.js?v=HASH";
 import { commit, el, keyed, mark, moment, setText, shape, isolated } from "./dom.js?v=HASH";
 import { at, dataOf } from "./paths.js?v=HASH";
-import { tagsOf } from "./mutes.js?v=HASH";
 import { noteOf, sinceOf } from "./row.js?v=HASH";
+import { tagsOf } from "./tags.js?v=HASH";
 import { span, watch } from "./time.js?v=HASH";
 import { detailOf, fill } from "./panels.js?v=HASH";
 import { eventWords, plural, problemsOf, standingOf, statusWord, stepWords, wordOf } from "./words.js?v=HASH";
