@@ -129,11 +129,14 @@ class Client:
             ConnectionError: the client is closed.
         """
         session = self._sessions.of(self._account, self._region)
-        lease = self._current
-        if lease is None or lease.session is not session or not session.fresh:
-            lease = await self._prepared(session)
+        lease = self._ready(session) or await self._prepared(session)
         lease.calls += 1
         return lease
+
+    def _ready(self, session: Session) -> LeasedClient | None:
+        """Return the open client if `session` is its own and can sign calls; None: there is something to wait for."""
+        lease = self._current
+        return lease if lease is not None and lease.session is session and session.fresh else None
 
     @property
     def is_open(self) -> bool:
@@ -142,6 +145,8 @@ class Client:
 
     async def prepare(self) -> bool:
         """Open the client ahead of a call; returns whether it is ready. If it is not, the call reports why."""
+        if self._ready(self._sessions.of(self._account, self._region)):
+            return True
         with contextlib.suppress(Exception):
             async with asyncio.timeout(OPENING_SECONDS):
                 await self.give_back(await self.take())
