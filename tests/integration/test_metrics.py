@@ -205,6 +205,16 @@ async def test_what_left_the_configuration_leaves_the_metrics(peek: Peek, metric
     assert not any({("account", "dev"), ("sink", "ops"), ("kind", "template")} & labels for _, labels in samples)
     prod = {"account": "prod", "region": "us-east-1", "api": "codeconnections"}
     assert value(samples, "watcher_polls_total", **prod, outcome="answered") == 2
+    peek.config = config_of(TEXT, peek.config.state)
+    for target in peek.config.targets:
+        metrics.polled(Poll(target, 10.0, 10.5, 12.0, PollOutcome.ANSWERED))
+    samples = await scrape(metrics)
+    answered = {
+        dict(labels)["account"]: count
+        for (name, labels), count in samples.items()
+        if name == "watcher_polls_total" and ("outcome", "answered") in labels
+    }
+    assert answered == {"prod": 4, "dev": 1}, "what comes back is counted from the beginning"
 
 
 async def test_a_store_that_fails_leaves_out_its_gauges_only(

@@ -9,7 +9,7 @@ import json
 from collections import Counter as Tally
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, generate_latest
 from prometheus_client.core import Counter, CounterMetricFamily, GaugeMetricFamily, Histogram, Metric
@@ -68,6 +68,9 @@ DETECTED = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 time to the event."""
 
 
+M = TypeVar("M", Counter, Histogram)
+
+
 class Metrics(Observer):
     """Counts what happens in the daemon; `streams` returns the number of open event streams."""
 
@@ -81,6 +84,7 @@ class Metrics(Observer):
         self._daemon = daemon
         self._streams = streams
         self._gauges: list[Metric] = []
+        self._series: dict[tuple[object, ...], Any] = {}
         self._polls = counter("watcher_polls", "Polls by outcome.", (*ENDPOINT, "outcome"))
         self._poll_seconds = histogram(
             "watcher_poll_duration_seconds",
@@ -120,12 +124,12 @@ class Metrics(Observer):
             self._events.labels(known)
 
     def begun(self, target: Target, due: float, begun: float) -> None:
-        self._lag.labels(*_endpoint(target)).observe(max(0.0, begun - due))
+        self._of(self._lag, *_endpoint(target)).observe(max(0.0, begun - due))
 
     def polled(self, poll: Poll) -> None:
         where = _endpoint(poll.target)
-        self._polls.labels(*where, poll.outcome.value).inc()
-        self._poll_seconds.labels(*where).observe(max(0.0, poll.ended - poll.begun))
+        self._of(self._polls, *where, poll.outcome.value).inc()
+        self._of(self._poll_seconds, *where).observe(max(0.0, poll.ended - poll.begun))
 
     def recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -160,10 +164,18 @@ class Metrics(Observer):
         """Return the gauges of the current scrape; called by the registry."""
         return self._gauges
 
+    def _of(self, metric: M, *labels: str) -> M:
+        """Return the series of `metric` with these labels, which are kept: the library takes longer to find them."""
+        series: M | None = self._series.get((metric, *labels))
+        if series is None:
+            series = self._series[metric, *labels] = metric.labels(*labels)
+        return series
+
     def _remove_series(self, config: Config) -> None:
         """Remove the series of endpoints and sinks that left the configuration."""
         endpoints = {(key.account, key.region, key.api) for key in config.endpoints}
         sinks = {sink.name for sink in config.sinks}
+        self._series.clear()
         for metric in (self._polls, self._poll_seconds, self._lag):
             for labels in _children(metric):
                 if labels[:3] not in endpoints:
