@@ -39,6 +39,10 @@ class TargetPolls:
     streak: FailureStreak | None = None
     incomplete: bool = False
     """Its last answer had members that were treated as absent."""
+    settled: Snapshot | None = None
+    """Its last answer, if that changed nothing and can change nothing later."""
+    settled_record: Record | None = None
+    """The record that this answer was compared with."""
 
     @property
     def failures(self) -> int:
@@ -105,12 +109,17 @@ class PollResults:
             await self._note_endpoint(None, now)
             return False
         before = self._recorder.record_of(target.id)
-        observation, comparison = observe_answer(target, before, snapshot, now)
+        if polls.settled is snapshot and polls.settled_record is before and before.known:
+            observation, comparison = Observation(before), Comparison(before.known)
+        else:
+            observation, comparison = observe_answer(target, before, snapshot, now)
         self._log_answer(target, polls, comparison, snapshot)
         polls.streak, polls.incomplete = None, bool(snapshot.odd)
         await self._note_endpoint(None, now)
         if observation.record != before:
             await self._record_target(target, before, observation)
+        elif snapshot.latest is None or not snapshot.latest.unfinished:  # else it may be stalled later
+            polls.settled, polls.settled_record = snapshot, before
         return comparison.ignored
 
     async def blockers_answered(self, target: Target, found: Sequence[Blocker]) -> None:
