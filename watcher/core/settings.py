@@ -76,6 +76,9 @@ class SinkOptions:
     digests: ClassVar[bool] = True
     """Whether the sink can send a digest, which belongs to no incident and no commit."""
 
+    shows_attempts: ClassVar[bool] = False
+    """Whether the receiver shows an attempt as unfinished until it is sent how that ended."""
+
     def build(self, settings: SinkSettings, sessions: Sessions) -> Sink:
         """Return the sink that these options describe, without opening anything."""
         raise NotImplementedError

@@ -141,6 +141,8 @@ class Record:
     """The last attempts of a target that were seen, the newest first (`core.attempts`)."""
     digests: KnownDigests | None = None
     """In the record of digests alone (`core.digest`)."""
+    unfinished: tuple[str, ...] = ()
+    """The sinks that show the latest attempt as unfinished (`core.unfinished`)."""
 
 
 def forgotten(record: Record) -> Record:
@@ -163,8 +165,9 @@ def blocker_to_json(blocker: Blocker) -> dict[str, Any]:
 def dump(record: Record) -> str:
     """Return `record` as the text that a store keeps."""
     parts = _RECORD.write(record)
-    if record.digests is None:
-        del parts["digests"]  # only one record has it
+    for rare in ("digests", "unfinished"):  # most records have neither
+        if not parts[rare]:
+            del parts[rare]
     return _encode({"form": FORM, "sequence": record.sequence, **parts})
 
 
@@ -188,6 +191,7 @@ def load(text: str, subject: str = "") -> Record:
         "discovery": 0,
         "recent": [],
         "digests": None,
+        "unfinished": [],
     }
     form = added | form  # they were added to form 1 later
     if isinstance(form["incident"], dict):

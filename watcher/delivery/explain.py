@@ -14,6 +14,7 @@ from watcher.core.model import for_people, parse_rfc3339, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.core.routing import labels_of, why_not
 from watcher.core.settings import Config, SinkSettings
+from watcher.core.unfinished import is_end
 
 if TYPE_CHECKING:
     from watcher.core.events import Event  # loads cloudevents
@@ -85,12 +86,14 @@ def _muted(muted: Mapping[str, Any], hand: ByHand) -> str:
 
 def _rule(sink: SinkSettings | None, event: Event, data: Mapping[str, Any]) -> str:
     """Return why a sink has an event though a mute, or a filter of the sink, held it back; empty: none did."""
+    held = "muted" in data or sink is None or why_not(sink, event.type, event.subject, labels_of(data)) is not None
+    if held and sink is not None and sink.options.shows_attempts and is_end(event.type):
+        return "it shows the attempt as unfinished, so it is sent the end"
     if "muted" in data and event.type in BEGUN_BY:
         return "the problem outlasted its mute"
     if sink is None or (data.get("incident") or {}).get("state") != State.RESOLVED:
         return ""
-    owed = "muted" in data or why_not(sink, event.type, event.subject, labels_of(data)) is not None
-    return "it was sent the problem, so it is sent the end" if owed else ""
+    return "it was sent the problem, so it is sent the end" if held else ""
 
 
 def _why(delivery: DeliveryRecord, rule: str) -> str:

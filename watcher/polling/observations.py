@@ -35,6 +35,7 @@ from watcher.core.routing import all_mutes, muted_by, route, route_any, route_en
 from watcher.core.settings import Config
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, Record, forgotten
+from watcher.core.unfinished import end_is_for, unfinished_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +154,14 @@ def entry_of(
 
     The attempts of which more is known, and the incidents that end, are added to the history.
 
-    An event that is muted at `now`, by the configuration or by `hand`, is marked as muted, and is for no sink; but the
+    An event that is muted at `now`, by the configuration or by `hand`, is marked as muted, and is for no sink. But the
     event that resolves an incident is for each sink that was sent a problem of it, whatever the filters of the sink and
-    the mutes say. From which sinks a mute holds a problem event back is noted in the incident (`core.mute_ends`).
+    the mutes say; and so is the end of an attempt for a sink that shows it as unfinished (`core.unfinished`). The
+    incident notes from which sinks a mute holds a problem event back (`core.mute_ends`).
     """
     record, incident = observation.record, before.incident
     told, mutes = _told(subject, incident, labels, config), all_mutes(config.mutes, hand)
-    held = incident.held if incident else ()
+    held, unfinished = incident.held if incident else (), record.unfinished
     addressed: list[tuple[Event, Sequence[str]]] = []
     only_owed: list[str] = []
     history: list[HistoryRow] = attempt_rows(subject, before.recent, record.recent, labels)
@@ -167,12 +169,14 @@ def entry_of(
     for event, step in zip(observation.events, following, strict=True):
         mute = muted_by(mutes, event.type, event.subject, now)
         matching = route(event, labels, config.sinks)
-        routed = matching if mute is None else ()
+        ending = end_is_for(unfinished, event, config.sinks)
+        routed = with_names(matching if mute is None else (), ending)
+        unfinished = unfinished_after(unfinished, event, routed, config.sinks)
         if step is None or step.state is State.OPENED:
             told, held = (), ()
         if event.type in BEGUN_BY:
             told = with_names(told, routed)
-            held = held_after(held, event, matching, muted=mute is not None)
+            held = held_after(held, event, [each for each in matching if each not in ending], muted=mute is not None)
         ended = step is not None and step.state is State.RESOLVED
         owed = route_end(told, config.sinks) if ended else ()
         names = with_names(routed, owed)
@@ -184,7 +188,7 @@ def entry_of(
         incident = step.open if step else None
     if incident is not None and observation.events:
         incident = replace(incident, told=told, held=still_held(incident, held))
-    after = replace(record, incident=incident)
+    after = replace(record, incident=incident, unfinished=unfinished)
     return Entry(subject, after, addressed, follows=before, owed=only_owed, history=history)
 
 

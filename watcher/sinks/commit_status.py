@@ -174,6 +174,7 @@ class StatusOptions(HttpOptions):
     """AWS's words, in capitals, for the provider's own service, which is at the default `url`."""
     self_hosted: ClassVar[frozenset[str]] = frozenset()
     """AWS's words for servers that others host, which are at any other `url`."""
+    shows_attempts: ClassVar[bool] = True
 
     events: Annotated[tuple[str, ...], PlainValidator(_only([], ())), WithJsonSchema({"const": []})] = ()
     """Not for this type: a status that is left pending would be wrong."""

@@ -84,6 +84,12 @@ def test_any_record_comes_back_as_it_was(record: Record) -> None:
     assert "\n" not in text
 
 
+def test_the_sinks_that_show_an_attempt_as_unfinished_are_kept_and_are_not_needed() -> None:
+    record = Record(sequence=1, unfinished=("commits",))
+    assert load(dump(record)) == record
+    assert load(dump(record).replace(',"unfinished":["commits"]', "")) == Record(sequence=1)
+
+
 def test_an_empty_record_is_small() -> None:
     assert (
         dump(Record())

@@ -15,7 +15,7 @@ from watcher.core.events import Event
 from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import Severity, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
-from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.settings import Config, Mute, Retry, SinkOptions, SinkSettings
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident
 from watcher.delivery.explain import explain
@@ -155,3 +155,15 @@ def test_configured_sinks_come_first_then_removed_ones() -> None:
     told = explain(EVENT, deliveries, config)
     assert [(each.sink, each.state) for each in told] == [("b", "not there yet"), ("a", "sent"), ("old", "dead")]
     assert told[-1].why == gone
+
+
+class ShowsAttempts(SinkOptions):
+    shows_attempts = True
+
+
+@pytest.mark.parametrize("kind", ["watcher.sync.succeeded", "watcher.sync.failed"])
+def test_the_end_of_an_attempt_at_a_sink_that_shows_attempts_is_explained(kind: str) -> None:
+    event = muted(replace(EVENT, type=kind), "maintenance", None)
+    sink = SinkSettings("ops", "github", options=ShowsAttempts())
+    (told,) = explain(event, [replace(a_delivery(SENT, "201 Created"), event=event)], config_of(sink))
+    assert told.why == "it shows the attempt as unfinished, so it is sent the end; 201 Created"

@@ -17,7 +17,7 @@ from watcher.core.events import blocker_event, discovery_event, outage_event, re
 from watcher.core.incidents import IncidentStep, State
 from watcher.core.model import FAILED, IN_PROGRESS, SUCCEEDED, EndpointKey, FirstSeen, Severity
 from watcher.core.outages import OWN, FailureStreak, lengthen
-from watcher.core.settings import Config, Mute, Retry, SinkSettings
+from watcher.core.settings import Config, Mute, Retry, SinkOptions, SinkSettings
 from watcher.core.stamps import stamped
 from watcher.core.state import Incident, Known, KnownConnection, Outage, Record
 from watcher.errors import EndpointUnreadable
@@ -408,3 +408,66 @@ def test_a_problem_that_was_muted_from_beginning_to_end_is_sent_to_no_sink() -> 
     assert muted_before.incident is not None
     assert muted_before.incident.told == ()
     assert sinks_of_end(Mute(), before=muted_before) == ()
+
+
+class ShowsAttempts(SinkOptions):
+    shows_attempts = True
+
+
+COMMITS = SinkSettings("commits", "github", options=ShowsAttempts())
+MUTED, OPEN = (Mute(),), ()
+
+
+@pytest.mark.parametrize(
+    ("polls", "expected"),
+    [
+        ([(1, IN_PROGRESS, OPEN), (1, SUCCEEDED, MUTED)], [["all", "commits"], ["commits"]]),
+        ([(1, IN_PROGRESS, OPEN), (1, FAILED, MUTED)], [["all", "commits"], ["commits"]]),
+        ([(1, IN_PROGRESS, MUTED), (1, SUCCEEDED, MUTED)], [[], []]),
+        ([(1, IN_PROGRESS, MUTED), (1, FAILED, MUTED)], [[], []]),
+        ([(1, IN_PROGRESS, OPEN), (2, IN_PROGRESS, MUTED), (2, FAILED, MUTED)], [["all", "commits"], [], []]),
+        (
+            [(1, IN_PROGRESS, OPEN), (1, SUCCEEDED, MUTED), (2, SUCCEEDED, MUTED)],
+            [["all", "commits"], ["commits"], []],
+        ),
+        (
+            [(1, IN_PROGRESS, OPEN), (1, "SOMETHING", MUTED), (1, SUCCEEDED, MUTED)],
+            [["all", "commits"], [], ["commits"]],
+        ),
+    ],
+    ids=[
+        "a success", "a failure", "all of it muted", "all of a failure muted", "a later attempt",
+        "the success after it", "a step between",
+    ],
+)  # fmt: skip
+def test_a_sink_that_shows_an_attempt_as_unfinished_is_sent_its_end_also_while_muted(
+    polls: list[tuple[int, str, tuple[Mute, ...]]], expected: list[list[str]]
+) -> None:
+    record, sent = Record(Known(None, minute(0))), []
+    for number, status, mutes in polls:
+        observation, _ = observe_answer(TARGET, record, a_snapshot(an_attempt(number, status)), minute(number))
+        made = entry_of(
+            TARGET.id, record, observation, minute(number), labels={}, traceparent=None, hand=NOTHING_BY_HAND,
+            config=Config("watcher.yaml", {}, (), Retry(), 3, (ALL, COMMITS), "memory://", None, 1.0, 1.0, mutes),
+        )  # fmt: skip
+        record = made.record
+        sent += [[*sinks] for _, sinks in made.events]
+    assert sent == expected
+
+
+def test_the_end_of_an_attempt_is_sent_whatever_the_filters_of_the_sink_say_then_and_is_not_sent_again() -> None:
+    config = Config("watcher.yaml", {}, (), Retry(), 3, (COMMITS,), "memory://", None, 1.0, 1.0)
+    before = Record(Known(an_attempt(1, IN_PROGRESS), minute(1)), 1, unfinished=("commits", "removed"))
+    observation, _ = observe_answer(TARGET, before, a_snapshot(an_attempt(1, FAILED)), minute(2))
+    made = [
+        entry_of(
+            TARGET.id, before, observation, minute(2), labels={}, config=replace(config, **changed), traceparent=None,
+            hand=NOTHING_BY_HAND,
+        )
+        for changed in ({"sinks": (replace(COMMITS, targets=("*/another",)),)}, {"mutes": MUTED})
+    ]  # fmt: skip
+    for each in made:
+        assert [[*sinks] for _, sinks in each.events] == [["commits"]]
+        assert each.record.unfinished == ()
+        assert each.record.incident.told == ("commits",)
+        assert each.record.incident.held == ()
