@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from tests.integration.receiver import Cut, Receiver, Reply
+from tests.support.alert_receivers import Chat, Mood
 from tests.support.alertmanager import PROGRAM, Alertmanager, receiving
+from tests.support.alerts_oracle import Incidents
 from tests.support.cluster_fixture import REGIONS, field, term_here
 from tests.support.incidents import Jsm, PagerDuty
 from tests.support.random_worlds import CallClock, Witness, random_world
@@ -21,11 +22,12 @@ from tests.support.simulator import Simulator
 from tests.support.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tests.acceptance.conftest import Places
     from tests.integration.receiver import Received
+    from tests.support.alerts_oracle import Event
     from tests.support.emulators import Emulator
     from tests.support.installed_command import Child, Site
 
@@ -52,12 +54,13 @@ class Unreliable:
 
 
 class Services:
-    """PagerDuty and Jira Service Management, which fail now and then, and a real Alertmanager if there is one."""
+    """PagerDuty, Jira Service Management and Slack, which fail now and then; a real Alertmanager if there is one."""
 
     def __init__(self, chance: Random, folder: Path) -> None:
         self.pagerduty, self.jsm = PagerDuty(), Jsm()
         self.moody = [Unreliable(self.pagerduty.answer, chance), Unreliable(self.jsm.answer, chance)]
-        self._receivers = [Receiver(answer=each) for each in self.moody]
+        self.chat = Chat(chance, Mood.UNRELIABLE)
+        self._receivers = [*(Receiver(answer=each) for each in self.moody), self.chat.receiver]
         self._folder = folder
         self._manager: Alertmanager | None = None
         self._stack = AsyncExitStack()
@@ -81,10 +84,11 @@ class Services:
 
     def lines(self) -> list[str]:
         """Their sinks in the configuration."""
-        pagerduty, jsm = (receiver.url("") for receiver in self._receivers)
+        pagerduty, jsm, _ = (receiver.url("") for receiver in self._receivers)
         lines = [
             f"  - {{name: pd, type: pagerduty, routing_key: {self.pagerduty.key}, url: '{pagerduty}', {REACH}}}",
             f"  - {{name: jira, type: jsm, api_key: {self.jsm.key}, url: '{jsm}', {REACH}}}",
+            self.chat.line(),
         ]
         if self._manager:
             lines.append(f"  - {{name: am, type: alertmanager, urls: ['{self._manager.url}'], resend: 1s, {REACH}}}")
@@ -93,10 +97,11 @@ class Services:
     def calm_down(self) -> None:
         for each in self.moody:
             each.calm = True
+        self.chat.mood = Mood.CALM
 
-    async def judge(self, events: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Hold what is open, and was opened, against the recorded events: each with its subject, in their order."""
-        opened, open_ = incidents(events)
+    async def judge(self, events: Sequence[Event], kills: int) -> None:
+        """Hold what is open, and was opened, against the recorded events, and print the figures."""
+        opened, open_ = incidents((event["subject"], event) for event in events)
         assert open_, "in the end nothing is wrong"
         assert len(opened) > len(open_), "no incident ended"
         assert set(self.pagerduty.open) == set(self.jsm.open) == {f"watcher:{subject}" for subject in open_}
@@ -105,13 +110,19 @@ class Services:
         assert Counter([*self.jsm.open, *(alert["alias"] for alert in self.jsm.closed)]) == expected
         if self._manager:
             await until_open(self._manager, open_)
+        left = Incidents.of(events).judge_messages(self.chat.states(), self.chat.unanswered + 2 * kills)
+        requests = [len(receiver.received) for receiver in self._receivers]
+        print(
+            f"{kills} kills, {len(opened)} incidents, {len(open_)} open in the end; requests: {requests}; "
+            f"Slack: {len(self.chat.workspace.messages)} messages, {left} left, {self.chat.unanswered} answers lost"
+        )
 
 
 @pytest.mark.soak
 async def test_exactly_what_is_wrong_in_the_end_is_open_and_nothing_was_open_twice(
     places: Places, tmp_path: Path
 ) -> None:
-    """Three services of a daemon that is killed five times."""
+    """Four services of a daemon that is killed five times."""
     chance, clock = Random(2026), CallClock(60)
     simulator = Simulator(random_world(2026, seconds=6.0, stacks=4, templates=2), clock=clock)
     async with Services(chance, tmp_path) as services:
@@ -126,10 +137,9 @@ async def test_exactly_what_is_wrong_in_the_end_is_open_and_nothing_was_open_twi
             await witness.quiet(last)
             services.calm_down()
             await until(lambda: site.undelivered() == 0 or not last.running, lambda: f"all delivered; {last.said()}")
-            rows = site.query("SELECT subject, body FROM event ORDER BY number")
-            await services.judge((subject, json.loads(body)) for subject, body in rows)
+            await services.judge(site.kept(), KILLS)
             assert await last.stopped() == 0
-            secrets = services.pagerduty.key, services.jsm.key
+            secrets = services.pagerduty.key, services.jsm.key, services.chat.workspace.token
             assert not any(secret in text for text in everything(site) for secret in secrets)
         finally:
             await simulator.stop()
@@ -154,7 +164,9 @@ async def test_two_daemons_of_a_table_that_are_killed_open_and_end_the_same_aler
         for post in fleet.posts:
             post.start()
             await post.started()
+        kills = 0
         while not watched.over:
+            kills += 1
             await asyncio.sleep(chance.uniform(1, 4))
             post = chance.choice(fleet.posts)
             assert post.child
@@ -168,8 +180,7 @@ async def test_two_daemons_of_a_table_that_are_killed_open_and_end_the_same_aler
         async with asyncio.timeout(PATIENCE):
             while (await site.run("deliveries", "--json"))[1]:  # noqa: ASYNC110  a command has no event to wait for
                 await asyncio.sleep(1)
-        events = await fleet.kept()
-        await services.judge((str(event["subject"]), event) for event in events)
+        await services.judge(await fleet.kept(), kills)
 
 
 async def killed(child: Child, services: Services, witness: Witness, chance: Random) -> None:

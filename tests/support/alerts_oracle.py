@@ -1,0 +1,140 @@
+"""Judges what receivers of alerts show, by the recorded events and by what the receivers took, and nothing else. Pure.
+
+A receiver has one alert for a subject. In the end it is open exactly if the subject has an open incident of which the
+receiver took a problem; and no incident was open there twice. It knows neither sinks nor filters nor deliveries.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    Event = Mapping[str, Any]
+
+
+class MisledError(AssertionError):
+    """A receiver shows an alert of what is over, none of what it was told is wrong, or showed an incident twice."""
+
+
+class Step(NamedTuple):
+    """What a receiver took: a problem of a subject, or (without a type) the end of what is open."""
+
+    subject: str
+    type: str = ""
+    time: str = ""
+    """The event's."""
+
+
+@dataclass(eq=False)
+class Incident:
+    """From the event that opened it to the one that resolved it, if there is one."""
+
+    id: str
+    subject: str
+    over: bool = False
+
+
+@dataclass
+class Incidents:
+    """The incidents of some recorded events, in their order."""
+
+    all: list[Incident] = field(default_factory=list)
+    _by_event: dict[Step, Incident] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Incidents:
+        """Find them; those of one subject follow each other.
+
+        Raises:
+            MisledError: an event belongs to another incident than the one that is open.
+        """
+        found, current = cls(), dict[str, Incident]()
+        for event in events:
+            about, subject = event["data"]["incident"], event["subject"]
+            before = current.get(subject)
+            if about is None or about["state"] == "opened":
+                if before is not None:
+                    raise MisledError(f"outside the open incident {before.id}: {event}")
+                if about is None:
+                    continue
+                before = current[subject] = Incident(about["id"], subject)
+                found.all.append(before)
+            if before is None or before.id != about["id"]:
+                raise MisledError(f"of an incident that is not open: {event}")
+            found._by_event[Step(subject, event["type"], event["time"])] = before
+            if about["state"] == "resolved":
+                current.pop(subject).over = True
+        return found
+
+    @property
+    def open(self) -> dict[str, Incident]:
+        """The open ones, by subject."""
+        return {each.subject: each for each in self.all if not each.over}
+
+    def judge(self, name: str, steps: Sequence[Step], *, told_all: bool = False) -> int:
+        """Hold what a receiver took against the incidents; returns how many it was told of.
+
+        `told_all`: it must have been told of every incident that is open.
+
+        Raises:
+            MisledError: it shows something else.
+        """
+        shown, told, openings = dict[str, Incident](), set[Incident](), Counter[Incident]()
+        for step in steps:
+            if not step.type:
+                shown.pop(step.subject, None)
+                continue
+            incident = self._by_event.get(step)
+            if incident is None:
+                raise MisledError(f"{name} took what is not recorded: {step}")
+            told.add(incident)
+            openings[incident] += step.subject not in shown
+            shown[step.subject] = incident
+        wanted = {subject: each for subject, each in self.open.items() if told_all or each in told}
+        if shown != wanted:
+            wrong = {subject for subject in shown.keys() | wanted if shown.get(subject) != wanted.get(subject)}
+            took = "\n".join(f"  {step}" for step in steps if step.subject in wrong)
+            raise MisledError(
+                f"{name} shows {_names(shown)}, open of what it was told is {_names(wanted)}; it took\n{took}"
+            )
+        if twice := [incident.id for incident, times in openings.items() if times > 1]:
+            raise MisledError(f"{name} opened twice: {twice}")
+        return len(told)
+
+    def judge_messages(self, states: Mapping[str, Mapping[str, int]], lost: int) -> int:
+        """Hold the messages of a chat that was told of all against the incidents.
+
+        One message of an incident shows its state; further ones are those of which the sender never learnt that they
+        were posted, and stay as they are.
+
+        Args:
+            states: how many messages show an incident in which state, by its id.
+            lost: how many answers of the chat were lost at most.
+
+        Returns:
+            How many such further messages show as open what is over, or once more what is open.
+
+        Raises:
+            MisledError: it shows something else.
+        """
+        orphans, open_ = 0, {each.id for each in self.all if not each.over}
+        for id_, shown in states.items():
+            left = sum(times for state, times in shown.items() if state != "resolved")
+            orphans += left - (id_ in open_)
+            if id_ not in open_ and not shown.get("resolved"):
+                raise MisledError(f"the chat shows {id_} as open: {shown}")
+            if id_ in open_ and not left:
+                raise MisledError(f"the chat shows {id_} as over: {shown}")
+        if missing := open_ - states.keys():
+            raise MisledError(f"the chat does not show {missing}")
+        if orphans > lost:
+            raise MisledError(f"{orphans} messages of the chat are left as they were, and {lost} answers were lost")
+        return orphans
+
+
+def _names(incidents: Mapping[str, Incident]) -> list[tuple[str, str]]:
+    return sorted((subject, incident.id) for subject, incident in incidents.items())
