@@ -83,9 +83,9 @@ export class Headline {
     this.#list([...problems, ...listings.map(listingProblem), ...hints.map(hintsProblem)], broken.map((each) => each.name));
   }
 
-  /** Whether the endpoint of a listing is a problem already. */
+  /** Whether the endpoint of a listing is a problem already: that of its targets. */
   #isUnreadable({ account, region, api }) {
-    return this.#endpoints.some((each) => each.id === `${account}/${region}/${api}` && each.outage);
+    return this.#endpoints.some((each) => each.id === `${account}/${region}/${api}` && each.outage && each.targets > 0);
   }
 
   #list(problems, broken) {

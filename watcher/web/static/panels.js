@@ -112,8 +112,8 @@ function endpointItem(each) {
     ? ["not_seen", "Not polled yet"]
     : each.readable ? ["succeeded", "Readable"] : ["unreadable", "Unreadable"];
   const slowed = each.rate < each.allowed;
-  return item(status, [dim("answered ", moment("ago", each.answered_at, "never")), ...tagsOf(each)],
-    [isolated(each.account), " · ", isolated(each.region), " · ", isolated(each.api)],
+  return item(status, dim("answered ", moment("ago", each.answered_at, "never")),
+    [isolated(each.account), " · ", isolated(each.region), " · ", isolated(each.api), " ", ...tagsOf(each)],
     el("p", { class: "dim" }, `${plural(each.targets, "target")}, ${plural(round(each.rate), "call")} a second`,
       slowed ? ` of ${round(each.allowed)} allowed: AWS throttles` : "",
       each.poll_failures ? `, ${plural(each.poll_failures, "poll")} in a row failed` : ""),
