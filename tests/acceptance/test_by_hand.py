@@ -64,6 +64,8 @@ async def test_what_people_set_by_hand_survives_every_kill_and_holds_until_it_is
     assert failure["type"] == "watcher.sync.failed"
     (listed,) = json.loads(await said(site, "mutes", "--json"))
     assert (listed["id"], listed["by"], listed["active"]) == (mute, "ada", True)
+    code, _, error = await site.run("ack", "stack/network")
+    assert (code, f"those that are open: {NETWORK.id}" in error) == (64, True), error
     assert failure["data"]["muted"] == {"reason": "a “plan”", "until": listed["until"]}
     route = await said(site, "route", "--type", "sync.failed", "--target", NETWORK.id)
     assert f"by the mute {mute} of ada" in " ".join(route.split())
@@ -82,6 +84,8 @@ async def test_what_people_set_by_hand_survives_every_kill_and_holds_until_it_is
     assert "the problem outlasted its mute" in explained
     (past,) = json.loads(await said(site, "mutes", "--all", "--json"))
     assert (past["ended_by"], past["active"]) == ("bob", False)
+    code, _, error = await site.run("mute", "network", "--for", "1ms", "--reason", "a part of an id")
+    assert (code, "a GLOB must match the whole of an id" in error) == (0, True), error
 
     assert (await said(site, "ack", failure["id"], "--by", "ada", "--note", "mine")).strip() == NETWORK.id
     killed(third)
@@ -206,4 +210,4 @@ async def test_an_id_that_does_not_exist_is_wrong_usage(site: Site, simulator: S
     await site.polled(daemon)
     code, printed, error = await site.run(command, "none")
     assert (code, printed) == (64, "")
-    assert "has the ID none" in error or "with the ID none" in error
+    assert "there is no open incident" in error or "with the ID none" in error

@@ -14,6 +14,9 @@ from watcher.stores import outbox_for
 from watcher.util.clock import SystemClock
 from watcher.util.redaction import printable
 
+NAMED = 5
+"""The most subjects of open incidents that a message names."""
+
 
 @click.command(
     epilog=examples(
@@ -43,17 +46,19 @@ async def _acknowledge(settings: Config, what: str, by: str, note: str | None) -
         await liveness_of(outbox, settings.state)
         events = [event for _, event in await outbox.find(what)]
         ids = {what, *incident_ids(events)}
-        found = new_acknowledgements(await outbox.records(), ids, what, by, note, SystemClock().now())
+        records = await outbox.records()
+        found = new_acknowledgements(records, ids, what, by, note, SystemClock().now())
         if not found:
-            raise UsageError(_why_none(what, of_event=bool(events)))
+            still_open = sorted(subject for subject, record in records.items() if record.incident)
+            raise UsageError(_why_none(what, still_open, of_event=bool(events)))
         await outbox.acknowledge(found)
     return found
 
 
-def _why_none(what: str, *, of_event: bool) -> str:
+def _why_none(what: str, still_open: Sequence[str], *, of_event: bool) -> str:
     if of_event:
         return f"the event {printable(what)} belongs to no open incident; `watcher status` shows those that are open"
-    return (
-        f"no open incident has the ID {printable(what)}, or a target or endpoint that it matches; "
-        "`watcher status --json` shows those that are open"
-    )
+    if not still_open:
+        return "there is no open incident"
+    shown = ", ".join([*map(printable, still_open[:NAMED]), *(["…"] if len(still_open) > NAMED else [])])
+    return f"no open incident has the ID {printable(what)} or a subject that matches it; those that are open: {shown}"

@@ -50,6 +50,8 @@ def mute(config: str | None, globs: Sequence[str], length: str, reason: str, eve
     click.echo(made.id)
     print_note(f"it mutes {counted(matching, 'known id')} (targets and endpoints) until {for_people(made.until)}; "
                f"`watcher unmute {made.id}` ends it early")  # fmt: skip
+    if not matching:
+        print_note("a GLOB must match the whole of an id, such as default/us-east-1/stack/shop: write '*/stack/shop'")
     return 0
 
 

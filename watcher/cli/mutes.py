@@ -41,11 +41,11 @@ async def _read(settings: Config, now: datetime | None) -> list[HandMute]:
 
 
 def _table(found: list[HandMute], now: datetime) -> Table:
-    table = Table("ID", "TARGETS", "EVENTS", "UNTIL", "BY", "REASON", fold=("TARGETS", "EVENTS", "REASON"))
+    table = Table("ID", "TARGETS", "EVENTS", "UNTIL", "BY", "REASON", fold=("TARGETS", "EVENTS", "BY", "REASON"))
     for mute in found:
-        ended = "" if mute.ended_at is None else f"ended {for_people(mute.ended_at)} by {mute.ended_by}"
-        until = Text(printable(ended or for_people(mute.until)), WARNING if mute.active(now) else "dim")
-        texts = (", ".join(mute.targets), ", ".join(mute.events) or "all", mute.by, mute.reason)
+        until = Text(for_people(mute.ends), WARNING if mute.active(now) else "dim")
+        by = mute.by if mute.ended_by is None else f"{mute.by}; ended by {mute.ended_by}"
+        texts = (", ".join(mute.targets), ", ".join(mute.events) or "all", by, mute.reason)
         targets, events, by, reason = (printable(redact(text)) for text in texts)
         table.add_row(mute.id, targets, events, until, by, reason)
     return table

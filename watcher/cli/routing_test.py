@@ -42,7 +42,8 @@ def routing_test(config: str | None, file: str, *, with_mutes: bool) -> int:
     cases = parse_cases(document, settings, SystemClock().now())
     hand = stored_mutes(settings) if with_mutes else NOTHING_BY_HAND
     differing = [case for case in cases if _print_difference(case, settings, hand)]
-    click.echo(f"{counted(len(cases), 'case')}, {len(differing) or 'none'} routed otherwise than expected.")
+    outcome = f"{len(differing)} routed otherwise than expected" if differing else "routed as expected"
+    click.echo(f"{counted(len(cases), 'case')}, {outcome}.")
     return 1 if differing else 0
 
 

@@ -104,11 +104,14 @@ async def liveness_of(reader: Reader, address: str) -> Liveness:
     """
     liveness = Liveness(await reader.alive_at(), datetime.now(UTC))
     if liveness.silent:
-        since = " yet" if liveness.as_of is None else f" for {ago(liveness.as_of, liveness.now)}"
-        print_note(
-            f"no daemon has updated {printable(redact(address))}{since}: the output may be out of date; check that "
-            "`watcher run` is running"
-        )
+        shown = printable(redact(address))
+        if liveness.as_of is None:
+            what = f"no daemon has polled everything yet since {shown} was created: the output may lack something"
+        else:
+            what = (
+                f"no daemon has updated {shown} for {ago(liveness.as_of, liveness.now)}: the output may be out of date"
+            )
+        print_note(f"{what}; check that `watcher run` is running")
     return liveness
 
 

@@ -53,5 +53,5 @@ def status(config: str | None, *, as_json: bool) -> int:
         )
     else:
         age = "" if as_of is None else f"; as of {for_people(as_of)} ({ago(as_of, now)} ago)"
-        print_targets(status_rows(settings, records, now), now, age)
+        print_targets(status_rows(settings, records, now, hand), now, age)
     return 0

@@ -56,8 +56,9 @@ def locate(option: str | None, environ: Mapping[str, str], cwd: Path, *, may_be_
             return Document(DEFAULT_FILE, b"")
         raise _fault(
             DEFAULT_FILE,
-            f"no configuration: there is no {DEFAULT_FILE} in {cwd}; write one, or name one with --config or "
-            f"{FILE_VARIABLE}, or put the YAML text itself in {TEXT_VARIABLE}",
+            f"no configuration: there is no {DEFAULT_FILE} in {cwd}; write one (`watcher discover > {DEFAULT_FILE}` "
+            f"lists what your account has), or name one with --config or {FILE_VARIABLE}, or put the YAML text itself "
+            f"in {TEXT_VARIABLE}",
         )
     return read(DEFAULT_FILE, cwd, f"found in {cwd}")
 

@@ -24,8 +24,9 @@ from watcher.cli.output.deliveries import (
     print_backlog_json,
 )
 from watcher.cli.output.events import EventPrinter, event_text
-from watcher.cli.output.report import print_csv
+from watcher.cli.output.report import print_csv, print_report
 from watcher.cli.output.targets import print_targets, record_to_json, status_rows
+from watcher.core.by_hand import Acknowledgement, by_hand
 from watcher.core.connections import ConnectionChange
 from watcher.core.diff import diff
 from watcher.core.events import Event, connection_event, outage_event, sync_event, trial_event
@@ -146,19 +147,20 @@ def test_status_shows_what_is_known_worst_first_under_the_same_words_as_check(
     ]
 
 
-def test_status_shows_for_how_long_an_incident_has_been_open_also_of_a_target_that_is_retried(
+def test_status_shows_since_when_an_incident_is_open_and_who_acknowledged_it_also_of_a_target_that_is_retried(
     terminal: Callable[..., Terminal],
 ) -> None:
-    shown = terminal(80)
+    shown = terminal(85)
     retried = Incident("5f1c2e", minute(20), ("failed",))
     known = {
         WEB.id: Record(Known(an_attempt(80, IN_PROGRESS), minute(80)), incident=retried),
         ENVIRONMENT.id: Record(Known(an_attempt(80, IN_PROGRESS), minute(80))),
     }
-    print_targets(status_rows(config_of(ENVIRONMENT, WEB), known, NOW), NOW)
+    hand = by_hand((), (Acknowledgement("5f1c2e", WEB.id, minute(20), minute(30), "ada"),))
+    print_targets(status_rows(config_of(ENVIRONMENT, WEB), known, NOW, hand), NOW)
     assert rows(shown)[2:] == [
         ["STATUS", "TARGET", "AGE", "INCIDENT", "NOTE"],
-        ["IN_PROGRESS", WEB.id.split("/", 2)[2], "10m", "1h10m"],
+        ["IN_PROGRESS", WEB.id.split("/", 2)[2], "10m", "1h10m", "acknowledged", "by", "ada"],
         ["IN_PROGRESS", ENVIRONMENT.id.split("/", 2)[2], "10m"],
     ]
 
@@ -490,3 +492,20 @@ def test_as_csv_a_group_is_a_field_with_its_lines_and_its_control_characters_esc
 def test_as_csv_a_group_is_no_formula(group: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_csv([GroupReport(group, 1, 0, Percentiles(None, None), Percentiles(None, None), None)])
     assert [*csv.reader(io.StringIO(capsys.readouterr().out))][1][0] == f"'{group}"
+
+
+def test_a_report_has_its_groups_also_on_a_narrow_terminal_and_durations_in_two_units(
+    terminal: Callable[..., Terminal],
+) -> None:
+    shown = terminal(80)
+    group = "default/us-east-1/stack/shop-web"
+    print_report([GroupReport(group, 1200, 100, Percentiles(0.2, 3661), Percentiles(59.6, 270_000), 86_399)])
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "".join(line[:20].strip() for line in lines[2:]) == group
+    assert lines[2].split()[-5:] == ["<1s", "1h1m", "1m", "3d3h", "23h59m"]
+
+
+def test_no_line_of_a_table_ends_with_spaces(capsys: pytest.CaptureFixture[str]) -> None:
+    print_targets(status_of_all(), NOW)
+    assert not [line for line in capsys.readouterr().out.splitlines() if line != line.rstrip()]

@@ -12,11 +12,15 @@ from typing import Any
 import click
 from rich import table
 from rich.console import Console
+from rich.measure import Measurement
 
 from watcher.util.redaction import printable, redact
 
 UNLIMITED = 100_000
 """Columns of a pipe."""
+
+NARROWEST, NARROWEST_NOTE = 10, 20
+"""The columns that a wrapped cell has at least, if its text is as long: of any column, and of `NOTE`."""
 
 GOOD, WARNING, CRITICAL, UNKNOWN, CALM = "green", "yellow", "bold red", "magenta", "cyan"
 """Colours by their meaning."""
@@ -48,10 +52,19 @@ class Table(table.Table):
     def __init__(self, *columns: str, fold: Container[str] = ("NOTE", "ENDPOINT", "")) -> None:
         super().__init__(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for column in columns:
-            minimum = 20 if column == "NOTE" else None
-            self.add_column(column, no_wrap=column not in fold, overflow="fold", min_width=minimum)
+            self.add_column(column, no_wrap=column not in fold, overflow="fold")
 
 
 def print_table(shown: Table) -> None:
-    """Print a table to stdout."""
-    console().print(shown)
+    """Print a table to stdout, without spaces at the ends of lines."""
+    screen = console()
+    for column in shown.columns:
+        if not column.no_wrap:
+            least = NARROWEST_NOTE if column.header == "NOTE" else NARROWEST
+            column.min_width = min(
+                least, max(Measurement.get(screen, screen.options, cell).maximum for cell in column.cells)
+            )
+    with screen.capture() as captured:
+        screen.print(shown)
+    for line in captured.get().rstrip("\n").split("\n"):
+        click.echo(line.rstrip(), color=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from watcher.cli.output.console import CRITICAL, GOOD, WARNING, Table, console
+from watcher.cli.output.console import CRITICAL, GOOD, WARNING, Table, console, print_table
 from watcher.core.model import for_people, rfc3339
 from watcher.core.ports import DeliveryRecord, DeliveryState
 from watcher.messages.phrases import counted, without_names_and_ids
@@ -42,7 +42,7 @@ def print_backlog(backlog: Backlog, now: datetime) -> None:
     screen = console()
     screen.print(Text(_summary(backlog, now), "bold"), soft_wrap=True)
     if backlog.deliveries:
-        screen.print(_deliveries_table(backlog.deliveries, now))
+        print_table(_deliveries_table(backlog.deliveries, now))
         screen.print()
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from watcher.cli.output.console import Table, print_table, safe
+from watcher.cli.output.console import Table, console, print_table, safe
 from watcher.core.report import GroupReport
-from watcher.messages.phrases import length
+from watcher.util.units import format_duration
 
 COLUMNS = ("group", "syncs", "failed", "failure_rate", "duration_seconds_p50", "duration_seconds_p90",
            "restore_seconds_p50", "restore_seconds_p90", "longest_open_seconds")  # fmt: skip
@@ -22,9 +22,10 @@ NO_LABEL = "(no label)"
 
 
 def print_report(groups: Sequence[GroupReport]) -> None:
-    """Print a table."""
-    table = Table("GROUP", "SYNCS", "FAILED", "RATE", "SYNC P50", "SYNC P90", "RESTORE P50", "RESTORE P90",
-                  "LONGEST OPEN", fold=("GROUP",))  # fmt: skip
+    """Print a table; on a narrow terminal its header has two lines."""
+    columns = ("GROUP", "SYNCS", "FAILED", "RATE", "SYNC P50", "SYNC P90", "RESTORE P50", "RESTORE P90", "LONGEST OPEN")
+    narrow = console().width < 110  # columns: room for ids beside a header of one line
+    table = Table(*(each.replace(" ", "\n") if narrow else each for each in columns), fold=("GROUP",))
     for column in table.columns[1:]:
         column.justify = "right"
     for each in groups:
@@ -57,4 +58,9 @@ def _durations(report: GroupReport) -> tuple[float | None, ...]:
 
 
 def _length(seconds: float | None) -> str:
-    return "" if seconds is None else length(seconds)
+    """Return a duration in its two largest units, as `1m40s`."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    finest = 3600 if whole >= 86400 else 60 if whole >= 3600 else 1
+    return format_duration(whole // finest * finest) if whole else "<1s"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from watcher.cli.options import print_note
-from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, Table, console
+from watcher.cli.output.console import CALM, CRITICAL, GOOD, UNKNOWN, WARNING, Table, console, print_table
 from watcher.core.by_hand import NOTHING_BY_HAND, ByHand
 from watcher.core.events import target_to_json
 from watcher.core.incidents import open_to_json
@@ -36,6 +36,9 @@ _SHOWN: dict[Status, tuple[str, str]] = {
 }
 """The colour of each status, and the words that are shown instead of AWS's own."""
 
+ROOM_BESIDE_IDS = 66
+"""Columns for all else in a row that has a commit, with at least 24 for its note."""
+
 
 class Row(NamedTuple):
     """The row of one target."""
@@ -50,12 +53,14 @@ class Row(NamedTuple):
     """When its open incident began."""
 
 
-def status_rows(config: Config, known: Mapping[str, Record], now: datetime) -> list[Row]:
+def status_rows(
+    config: Config, known: Mapping[str, Record], now: datetime, hand: ByHand = NOTHING_BY_HAND
+) -> list[Row]:
     """Return a row for each configured target."""
-    return [_row(target, known.get(target.id), known.get(str(target.endpoint)), now) for target in config.targets]
+    return [_row(each, known.get(each.id), known.get(str(each.endpoint)), now, hand) for each in config.targets]
 
 
-def _row(target: Target, record: Record | None, endpoint: Record | None, now: datetime) -> Row:
+def _row(target: Target, record: Record | None, endpoint: Record | None, now: datetime, hand: ByHand) -> Row:
     attempt = record.known.attempt if record and record.known else None
     outage, note = outage_of(record, endpoint), reason_of(attempt, record.blockers if record else ())
     if outage is not None:
@@ -63,7 +68,10 @@ def _row(target: Target, record: Record | None, endpoint: Record | None, now: da
         note = f"{outage.code}: {outage.message} (for {ago(outage.since, now)}{before})"
     elif record and record.connection:
         note = about_connection(target, record.connection.status)
-    opened = record.incident.opened_at if record and record.incident else None
+    incident = record.incident if record else None
+    if acknowledgement := hand.acknowledgement(incident):
+        note = "; ".join(filter(None, (note, f"acknowledged by {acknowledgement.by}")))
+    opened = incident.opened_at if incident else None
     return Row(target, standing(record, endpoint), attempt, note, reported(record)[0] or "", opened)
 
 
@@ -107,7 +115,7 @@ def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
     screen = console()
     screen.print(Text(summary(row.standing for row in rows) + about, "bold"), soft_wrap=True)
     screen.print()
-    screen.print(_targets_table(sorted(rows, key=_place), now))
+    print_table(_targets_table(sorted(rows, key=_place), now))
 
 
 def _place(row: Row) -> tuple[tuple[bool, int], str]:
@@ -117,21 +125,22 @@ def _place(row: Row) -> tuple[tuple[bool, int], str]:
 def _targets_table(rows: Sequence[Row], now: datetime) -> Table:
     """Return a row for each target, with the time since its latest attempt began as AGE, and since its incident opened.
 
-    IDs are shown without a common account and region; on a narrow terminal there are no commits, and without incidents
-    no column for them.
+    IDs are shown without a common account and region; where notes would have little room there are no commits, and
+    without incidents no column for them.
     """
-    wide = console().width >= 110  # columns: room for commits
     places = {(row.target.account, row.target.region) for row in rows}
+    ids = [row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2] for row in rows]
     incidents = any(row.incident for row in rows)
+    wide = console().width >= max(map(len, ids), default=0) + ROOM_BESIDE_IDS
     columns = ("STATUS", "TARGET", "AGE", *(["INCIDENT"] if incidents else []), *(["COMMIT"] if wide else []), "NOTE")
     table = Table(*columns, fold=("TARGET", "NOTE") if len(places) > 1 else ("NOTE",))
-    for row in rows:
+    for row, shown_id in zip(rows, ids, strict=True):
         attempt, (colour, words) = row.attempt, _SHOWN[row.standing]
         status = words or printable(row.status or (attempt.status if attempt else ""))
         table.add_row(
             # A long status must leave room for the other columns.
             Text(status if len(status) <= 24 else f"{status[:23]}…", colour),
-            row.target.id if len(places) > 1 else row.target.id.split("/", 2)[2],
+            shown_id,
             "" if attempt is None else ago(attempt.started_at, now),
             *(["" if row.incident is None else ago(row.incident, now)] if incidents else []),
             *(["" if attempt is None else printable(attempt.sha[:8])] if wide else []),
