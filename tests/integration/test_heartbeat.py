@@ -118,6 +118,20 @@ async def test_an_event_that_is_pending_for_too_long_is_reported_until_it_is_not
             await until(lambda: hc.signs[-1] == (False, "the recorder hangs"))
 
 
+async def test_a_daemon_that_is_not_ready_for_too_long_is_reported_until_it_is(tmp_path: Path) -> None:
+    hc = Healthchecks()
+    async with receiving(answer=hc.answer) as receiver, peeking(tmp_path) as peek:
+        peek.why_unready = ["the state store cannot be written: disk full"]
+        beat = a_heartbeat(receiver.url(f"/ping/{UUID}"), stale_after=600.0)
+        async with sending(peek, beat):
+            await until(lambda: bool(hc.signs))
+            assert hc.signs[0][0], "it has not lasted for so long"
+            peek.config = replace(peek.config, heartbeat=replace(beat, stale_after=0.01))
+            await until(lambda: hc.signs[-1] == (False, peek.why_unready[0]))
+            peek.why_unready = []
+            await until(lambda: hc.signs[-1][0])
+
+
 async def test_failed_requests_are_logged_once_in_a_row_without_the_url_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

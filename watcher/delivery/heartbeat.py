@@ -33,7 +33,7 @@ class HeartbeatSender:
         self._backlogs = backlogs
         self._metrics = metrics
         self._oldest: dict[str, datetime] = {}
-        self._read_at = daemon.clock.monotonic()
+        self._read_at = self._ready_at = daemon.clock.monotonic()
         self._failing = self._unwell = False
 
     async def run(self) -> None:
@@ -76,7 +76,7 @@ class HeartbeatSender:
     async def _reason(self, settings: Heartbeat) -> str:
         """Return why the daemon does not do its work; empty: it does."""
         daemon = self._daemon
-        stuck = [*daemon.stuck(), *await self._unread(settings)]
+        stuck = [*daemon.stuck(), *self._unready(settings), *await self._unread(settings)]
         records = {
             str(key): daemon.records.get(str(key)) for key in daemon.endpoints() if endpoint_unreadable(daemon, key)
         }
@@ -84,6 +84,13 @@ class HeartbeatSender:
         configured = {sink.name for sink in daemon.config.sinks}
         oldest = {sink: since for sink, since in self._oldest.items() if sink in configured}
         return printable(redact(reason_of(stuck, unreadable, oldest, daemon.clock.now(), settings.stale_after)))
+
+    def _unready(self, settings: Heartbeat) -> list[str]:
+        """Return why the daemon has not been ready for too long, as when its store cannot be written; nothing else."""
+        now, reasons = self._daemon.clock.monotonic(), self._daemon.unready()
+        if not reasons:
+            self._ready_at = now
+        return reasons if now - self._ready_at > settings.stale_after else []
 
     async def _unread(self, settings: Heartbeat) -> list[str]:
         """Read how old the pending events are, and return why that has been unknown for too long, if it has."""
