@@ -29,8 +29,10 @@ _ALONE = {"*": r"\*(?!\S)", "~": r"(?<=\w)~", "|": r"\|"}
 def one_line(text: object, limit: int = 200) -> str:
     """Return `text` as one visible line of at most `limit` characters, without control or zero-width characters."""
     # What is cut off here could only have been shown if nine of ten characters had been removed.
-    shown = _ESCAPE_SEQUENCE.sub("", str(text)[: 10 * limit + 1000])
-    line = " ".join((shown if shown.isascii() and shown.isprintable() else _visible(shown)).split())
+    shown = str(text)[: 10 * limit + 1000]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = _visible(_ESCAPE_SEQUENCE.sub("", shown))
+    line = " ".join(shown.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

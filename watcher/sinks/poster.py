@@ -109,8 +109,8 @@ class Poster:
             ):
                 wait = requested_wait(answer.headers, datetime.now(UTC))
                 response = Response(answer.status, self._hide(answer.reason or ""), retry_after=wait)
-                text = await _beginning(answer)
-                response = replace(response, text=self._hide(first_line(text)), body=text)
+                if text := await _beginning(answer):
+                    response = replace(response, text=self._hide(first_line(text)), body=text)
         # The messages of aiohttp's own errors have the whole URL in them, so they are not used.
         except (ClientError, OSError, TimeoutError, ValueError) as error:
             if response is None:
@@ -150,6 +150,8 @@ class Poster:
     async def _open(self) -> ClientSession:
         if self._url.scheme != "https" and not self._options.allow_http:
             raise SinkError(f"{self._where}: not an https URL; set `allow_http: true` to allow it")
+        if self._session is not None and not self._closed:
+            return self._session
         async with self._opening:
             if self._closed:
                 raise SinkError(f"{self._where}: the sink is closed")

@@ -57,6 +57,9 @@ _PATTERNS = (
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), HIDDEN),
 )  # fmt: skip
 
+_IN_EVERY_PATTERN = re.compile("[:=>]|AKIA|ASIA")
+"""What a text has, one of these at least, in which a pattern may be found."""
+
 
 def remember(*secrets: str | None, temporary: bool = False) -> None:
     """Let `redact` hide these values from now on; `temporary` ones only until many newer ones were added."""
@@ -67,8 +70,9 @@ def remember(*secrets: str | None, temporary: bool = False) -> None:
 def redact(text: str) -> str:
     """`text` without secrets."""
     text = _remembered.search.hide(text, HIDDEN)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+    if _IN_EVERY_PATTERN.search(text):
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
     return text
 
 
@@ -109,4 +113,6 @@ def redacted_excerpt(text: str, longest: int = LONGEST_TEXT) -> str:
 
 def printable(text: str) -> str:
     """`text` with control characters, and others that a terminal cannot show, escaped."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -81,12 +81,14 @@ class SecretSearch:
 
     def hide(self, text: str, mark: str) -> str:
         """`text` with `mark` in place of each secret, and of its beginnings and ends."""
-        if not (self._by_gram or self._short):
+        if not text or not (self._by_gram or self._short):
             return text
         raw = text.encode(errors="surrogatepass")
         plain, origin = _unescaped(raw)
         folded = plain.translate(_FOLD)
-        grams = {gram for gram in zip(*(folded[at:] for at in range(_GRAM)), strict=False) if gram in self._by_gram}
+        grams = self._by_gram.keys() & zip(*(folded[at:] for at in range(_GRAM)), strict=False)
+        if not (grams or self._short):
+            return text
         found = sorted(
             (origin(start)[0], origin(end - 1)[1])
             for secret in (*self._short, *(secret for gram in grams for secret in self._by_gram[gram]))
@@ -160,6 +162,8 @@ def _through(inner: Origin, outer: Origin, index: int) -> tuple[int, int]:
 
 def _layer(raw: bytes) -> tuple[bytes, Origin]:
     """`raw` without one layer of escapes, and where each of its bytes comes from."""
+    if not _ESCAPE.search(raw):
+        return raw, lambda index: (index, index + 1)
     parts: list[bytes] = []
     begins, ends, sources = [0], [0], [(0, 0)]  # where each undone escape is in the result, and where it was
     for match in _ESCAPE.finditer(raw):
