@@ -133,7 +133,7 @@ async def conserve_in_a_table(
             last = [post.child for post in fleet.posts if post.child]
             await until(
                 lambda: witness.seen_at_the_end(last, QUEUE, times=4),
-                "everything seen at its end",
+                lambda: f"everything seen at its end: {witness.seen_since(last, QUEUE)}",
                 progress=lambda: witness.so_far,
             )
             for child in last:

@@ -174,6 +174,22 @@ class ReachWitness:
             if self.existed(id_, now, now)
         )
 
+    def seen_since(self, runs: Iterable[Child], queue: str) -> str:
+        """Return for people what `seen_at_the_end` counts: messages left, and listings and polls of each run."""
+        now, seen = self.world.now(), [self.seen[run.key] for run in runs]
+        messages = self.world.bus.queues[Place(ACCOUNT, REGION), queue].messages
+        listings = {
+            (region, first): [sum(each.begin > self.end for each in one.listings[region, first]) for one in seen]
+            for region in self.regions
+            for first in (STACKS, CONNECTIONS)
+        }
+        polls = {
+            id_: [sum(each.moment > self.end for each in one.statuses[id_]) for one in seen]
+            for id_ in self.subjects
+            if self.existed(id_, now, now)
+        }
+        return f"moment {now:.1f} of {self.end}, messages {messages}, listings {listings}, polls {polls}"
+
     def _saw(self, call: Call) -> None:
         moment = self.world.now()
         seen, id_ = self.seen[call.access_key], f"default/{call.region}/{call.target}"

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections import deque
+from random import uniform
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -141,7 +142,9 @@ class Simulator:
         until = time.monotonic() + seconds
         while reply.long_poll and (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), min(left, LONG_POLL_STEP))
+                # Steps of one length would let the reader that hid a message for whole seconds always get it again.
+                step = LONG_POLL_STEP * uniform(0.5, 1.5)
+                await asyncio.wait_for(self._stopping.wait(), min(left, step))
             reply = reply.long_poll.again()
         return reply
 
