@@ -77,12 +77,12 @@ class Delivering:
 
     def __init__(self, made: Vendor, store: SqliteStore, outbox: SqliteOutbox, relay: Relay) -> None:
         self.made = made
-        self._store, self._outbox, self._relay = store, outbox, relay
+        self.store, self._outbox, self._relay = store, outbox, relay
 
     async def records(self, event: Event, sequence: int, *, refused: bool = False) -> str:
         """Record an event, and return what became of its delivery."""
         self.made.refuses = refused
-        await self._store.commit([Entry(event.subject, Record(sequence=sequence), [(event, ["ops"])])], _now())
+        await self.store.commit([Entry(event.subject, Record(sequence=sequence), [(event, ["ops"])])], _now())
         return await self.outcome(event)
 
     async def requeues(self, event: Event) -> str:
@@ -95,10 +95,10 @@ class Delivering:
         self._relay.wake()
 
         async def ended() -> bool:
-            return bool(await self._store.deliveries(query))
+            return bool(await self.store.deliveries(query))
 
         await until(ended, "an outcome")
-        return (await self._store.deliveries(query))[0].answer or ""
+        return (await self.store.deliveries(query))[0].answer or ""
 
 
 def _now() -> datetime:
@@ -163,6 +163,7 @@ async def test_an_opening_and_an_end_that_are_requeued_open_and_close(tmp_path: 
 
 
 LATER_FAILED = within(sync(attempt(FAILED, number=20), target=NETWORK, after=20), "opened", "failed", id_="later")
+OBSERVED_AGAIN = within(FAILED_EVENT, "opened", "failed", muted={"reason": None, "until": None}, sequence=3)
 LATER_MENDED = within(
     sync(attempt(SUCCEEDED, number=22), target=NETWORK, after=22, recovered=True), "resolved", "failed", id_="later",
     seconds=120.0,
@@ -182,6 +183,19 @@ async def test_an_end_that_is_requeued_while_a_later_incident_is_open_does_not_c
         assert (answer == OPEN_AGAIN) == (name != "slack")  # which has a message for each incident
         assert made.shows_open(made.service)
         await through.records(LATER_MENDED, 4)
+        assert not made.shows_open(made.service)
+
+
+async def test_an_end_that_is_requeued_closes_its_alert_though_a_later_event_of_the_same_id_was_not_for_the_sink(
+    tmp_path: Path,
+) -> None:
+    """The target left while it failed, and came back while it was muted."""
+    made = vendor("pagerduty")
+    async with delivering(tmp_path / "state.db", made) as through:
+        await through.records(FAILED_EVENT, 1)
+        assert "refused" in await through.records(MENDED, 2, refused=True)
+        await through.store.commit([Entry(NETWORK.id, Record(sequence=3), [(OBSERVED_AGAIN, [])])], _now())
+        await through.requeues(MENDED)
         assert not made.shows_open(made.service)
 
 

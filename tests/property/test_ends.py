@@ -132,6 +132,8 @@ class Ends(RuleBasedStateMachine):
         self.store.database = database
         self.left: int | None = None
         self.minute = 0
+        self.last: dict[int, Attempt] = {}
+        """The latest attempt of each target that a poll has shown."""
         self.receivers = Receivers()
         self.config = Config(
             "watcher.yaml", {"default": Account("default", ("us-east-1",))}, TARGETS, Retry(), 3,
@@ -172,6 +174,11 @@ class Ends(RuleBasedStateMachine):
         self.minute += 1
         self.config = replace(self.config, sinks=sinks, mutes=mutes)
         self._do(self._reload(beside), crash)
+
+    @rule(which=which_, crash=crash_)
+    def a_poll_shows_what_the_last_one_did(self, which: int, crash: int | None) -> None:
+        """Nothing new, unless the target has come back: then its event has the id of the earlier one."""
+        self._do(self._polls(partial(self._shown, which)), crash)
 
     @rule(leaving=st.sets(st.sampled_from(TARGETS), min_size=1), crash=crash_)
     def targets_leave_and_come_back(self, leaving: set[Target], crash: int | None) -> None:
@@ -275,7 +282,12 @@ class Ends(RuleBasedStateMachine):
 
     def _synced(self, which: int, status: str) -> tuple[Target, Observation | None]:
         target, now = TARGETS[which], _minute(self.minute)
-        return target, self._answered(target, Attempt(now, status, target.id, None, None), now)
+        self.last[which] = Attempt(now, status, target.id, None, None)
+        return target, self._answered(target, self.last[which], now)
+
+    def _shown(self, which: int) -> tuple[Target, Observation | None]:
+        target, attempt = TARGETS[which], self.last.get(which)
+        return target, self._answered(target, attempt, _minute(self.minute)) if attempt else None
 
     def _stalled(self, which: int) -> tuple[Target, Observation | None]:
         """The attempt that is under way is a year old."""

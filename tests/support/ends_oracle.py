@@ -109,7 +109,9 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
     queued = {(each.sink, each.event.body) for each in kept if not each.reminder}
     sinks = {sink for sink, _ in queued} | {sink.name for sink in config.sinks}
     told: dict[tuple[str, str], str] = {}
+    opened: Counter[str] = Counter()
     for incident in _incidents(events):
+        opened[incident.id] += 1
         for sink in sorted(sinks):
             problems = [each for each in incident.problems if (sink, each.body) in queued]
             if incident.end is not None:
@@ -120,16 +122,25 @@ def judge(events: Iterable[Event], kept: Iterable[DeliveryRecord], receivers: Re
                 told[settings.name, incident.problems[0].subject] = incident.id
     for settings in config.sinks:
         if settings.name != QUIET:
-            _judge_alerts(settings.name, receivers, told)
+            _judge_alerts(settings.name, receivers, told, opened)
 
 
-def _judge_alerts(sink: str, receivers: Receivers, told: Mapping[tuple[str, str], str]) -> None:
-    """Judge the alerts of a receiver; `told`: the open incidents that receivers were told of, by sink and subject."""
+def _judge_alerts(
+    sink: str, receivers: Receivers, told: Mapping[tuple[str, str], str], opened: Mapping[str, int]
+) -> None:
+    """Judge the alerts of a receiver.
+
+    Args:
+        sink: its name.
+        receivers: what it shows.
+        told: the open incidents that receivers were told of, by sink and subject.
+        opened: how many incidents there were of each id; two if a target left while it failed, and came back.
+    """
     shown = {subject: id_ for (name, subject), id_ in receivers.shown.items() if name == sink}
     wanted = {subject: id_ for (name, subject), id_ in told.items() if name == sink}
     if shown != wanted:
         raise MisroutedError(f"{sink} shows {shown} as open; open of what it was told is {wanted}")
-    if twice := [id_ for (name, id_), times in receivers.openings.items() if name == sink and times > 1]:
+    if twice := [id_ for (name, id_), times in receivers.openings.items() if name == sink and times > opened[id_]]:
         raise MisroutedError(f"{sink} was told of {twice} again after the end")
 
 

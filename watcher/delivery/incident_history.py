@@ -1,7 +1,7 @@
 """Reads the earlier events of an incident: for the sinks that need them with a delivery, and to repeat open alerts."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,10 +9,13 @@ from typing import Any
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.model import parse_rfc3339
-from watcher.core.ports import Delivery, DeliveryQuery, DeliveryState, EventQuery, Limits, Reader
+from watcher.core.ports import Delivery, DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery, Limits, Reader
 
 MAX_EVENTS = 100
 """The most events of a subject that are read at a time."""
+
+MAX_DELIVERIES = 1000
+"""The most deliveries of events of one id to a sink that are read: the event's own, and its reminders."""
 
 MAX_CHARACTERS = 4_000_000
 """The most characters that the events of one read have in all."""
@@ -94,8 +97,7 @@ async def _later_incidents(
 
 
 async def _was_sent(reader: Reader, sink: str, event: Event) -> bool:
-    query = DeliveryQuery(states=[DeliveryState.SENT], sink=sink, event_id=event.id, limit=1)
-    return bool(await reader.deliveries(query))
+    return bool(await _deliveries(reader, sink, event, [DeliveryState.SENT]))
 
 
 async def last_problem(reader: Reader, sink: str, subject: str, incident: str, opened_at: datetime) -> Delivery | None:
@@ -108,7 +110,7 @@ async def last_problem(reader: Reader, sink: str, subject: str, incident: str, o
     for number, event in reversed(await reader.events(query)):
         if (_incident(event) or {}).get("id") != incident:
             continue
-        if await reader.deliveries(DeliveryQuery(states=_NOT_DROPPED, sink=sink, event_id=event.id, limit=1)):
+        if await _deliveries(reader, sink, event, _NOT_DROPPED):
             return Delivery(number, sink, event, opening=opening)
     return None
 
@@ -125,9 +127,8 @@ async def _earlier(delivery: Delivery, reader: Reader, incident: str, opened_at:
         for _, event in reversed(found):
             if (_incident(event) or {}).get("id") != incident:
                 continue
-            sent = DeliveryQuery(states=[DeliveryState.SENT], sink=delivery.sink, event_id=event.id)
-            if ended := await reader.deliveries(sent):
-                return ended[-1].answer
+            if sent := await _deliveries(reader, delivery.sink, event, [DeliveryState.SENT]):
+                return sent[-1].answer
         before = found[0][0]
     return None
 
@@ -136,6 +137,17 @@ async def _opening(reader: Reader, subject: str, incident: str, opened_at: datet
     query = EventQuery(target=subject, since=opened_at, limit=MAX_EVENTS, newest=False, size=MAX_CHARACTERS)
     found = (event for _, event in await reader.events(query))
     return next((event for event in found if (_incident(event) or {}).get("id") == incident), None)
+
+
+async def _deliveries(
+    reader: Reader, sink: str, event: Event, states: Collection[DeliveryState]
+) -> list[DeliveryRecord]:
+    """Return the deliveries of an event to a sink.
+
+    A target that failed when it left the configuration, and comes back, has a second event of the same id.
+    """
+    found = await reader.deliveries(DeliveryQuery(states, sink, event.id, limit=MAX_DELIVERIES))
+    return [each for each in found if each.event.body == event.body]
 
 
 def _incident(event: Event) -> Mapping[str, Any] | None:

@@ -143,6 +143,18 @@ async def test_what_an_operator_dropped_is_not_repeated_after_the_next_event() -
 
 
 @in_own_time
+async def test_a_problem_that_was_not_for_the_sink_is_not_repeated_though_an_earlier_event_of_its_id_was() -> None:
+    """The target left while it failed, and came back while it was muted."""
+    sink = Forgetful()
+    async with resending(sink) as kept:
+        await kept.record(1, "opened", "x")
+        await kept.record(2, "resolved", "x", what="succeeded")
+        await kept.record(1, "opened")
+        await asyncio.sleep(66)
+    assert sink.ids() == []
+
+
+@in_own_time
 async def test_what_is_open_is_repeated_at_once_after_a_start() -> None:
     first, second = Forgetful(), Forgetful()
     async with resending(first) as kept:
