@@ -509,3 +509,8 @@ def test_a_report_has_its_groups_also_on_a_narrow_terminal_and_durations_in_two_
 def test_no_line_of_a_table_ends_with_spaces(capsys: pytest.CaptureFixture[str]) -> None:
     print_targets(status_of_all(), NOW)
     assert not [line for line in capsys.readouterr().out.splitlines() if line != line.rstrip()]
+
+
+def test_without_targets_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_targets([], NOW)
+    assert capsys.readouterr().out == "no targets\n"

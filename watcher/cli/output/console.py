@@ -61,9 +61,8 @@ def print_table(shown: Table) -> None:
     for column in shown.columns:
         if not column.no_wrap:
             least = NARROWEST_NOTE if column.header == "NOTE" else NARROWEST
-            column.min_width = min(
-                least, max(Measurement.get(screen, screen.options, cell).maximum for cell in column.cells)
-            )
+            lengths = (Measurement.get(screen, screen.options, cell).maximum for cell in column.cells)
+            column.min_width = min(least, max(lengths, default=0))
     with screen.capture() as captured:
         screen.print(shown)
     for line in captured.get().rstrip("\n").split("\n"):

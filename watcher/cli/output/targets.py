@@ -114,6 +114,8 @@ def print_targets(rows: Sequence[Row], now: datetime, about: str = "") -> None:
     """Print the totals by status, then a row for each target by urgency; `about` is appended to the totals."""
     screen = console()
     screen.print(Text(summary(row.standing for row in rows) + about, "bold"), soft_wrap=True)
+    if not rows:
+        return
     screen.print()
     print_table(_targets_table(sorted(rows, key=_place), now))
 
