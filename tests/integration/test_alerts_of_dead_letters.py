@@ -186,6 +186,19 @@ async def test_an_end_that_is_requeued_while_a_later_incident_is_open_does_not_c
         assert not made.shows_open(made.service)
 
 
+@pytest.mark.parametrize("name", ["pagerduty", "jsm"])
+async def test_nothing_of_an_incident_that_is_over_is_sent_while_a_later_one_is_open(tmp_path: Path, name: str) -> None:
+    made = vendor(name)
+    async with delivering(tmp_path / "state.db", made) as through:
+        await through.records(FAILED_EVENT, 1, refused=True)
+        await through.records(MENDED, 2, refused=True)
+        await through.records(LATER_FAILED, 3)
+        assert [await through.requeues(each) for each in (FAILED_EVENT, MENDED)] == [OPEN_AGAIN, OPEN_AGAIN]
+        assert made.shows_open(made.service)
+        await through.records(LATER_MENDED, 4)
+        assert not made.shows_open(made.service)
+
+
 async def test_an_end_that_is_requeued_closes_its_alert_though_a_later_event_of_the_same_id_was_not_for_the_sink(
     tmp_path: Path,
 ) -> None:

@@ -50,26 +50,25 @@ async def with_history(delivery: Delivery, limits: Limits, reader: Reader) -> De
 async def too_late(delivery: Delivery, limits: Limits, reader: Reader) -> str | None:
     """Return why a sink with `ends_last` must not be sent a delivery any more; None: it may be.
 
-    A problem would open again what was closed: the sink was sent the end of its incident. An end would close another
-    incident than its own (`Limits.by_subject`): the sink was sent a problem of a later one, and not its end. Only a
+    A problem would open again what was closed: the sink was sent the end of its incident. What belongs to an incident
+    that is over would change the alert of another one (`Limits.by_subject`): the sink was sent a problem of a later
+    incident, and not its end. Only a
     dead letter that was requeued can be so late, however many events there were since, so only what was tried, or was a
     dead letter, is looked at.
     """
     if not limits.ends_last or delivery.answer is None or (incident := _incident(delivery.event)) is None:
         return None
-    later = _later_incidents(delivery, reader)
-    if incident["state"] != State.RESOLVED:
-        async for _, event, about in later:
-            if about is None or about["id"] != incident["id"]:
-                return None
-            if about["state"] == State.RESOLVED:
-                return END_WAS_SENT if await _was_sent(reader, delivery.sink, event) else None
-        return None
-    is_open = False
-    async for _, event, about in later:
+    is_over, is_open = incident["state"] == State.RESOLVED, False
+    async for _, event, about in _later_incidents(delivery, reader):
+        if is_over and not limits.by_subject:
+            return None
         ends = about is not None and about["state"] == State.RESOLVED
-        if limits.by_subject and (ends or event.type in BEGUN_BY) and await _was_sent(reader, delivery.sink, event):
-            is_open = not ends
+        was_sent = (ends or event.type in BEGUN_BY) and await _was_sent(reader, delivery.sink, event)
+        if is_over:
+            is_open = not ends if was_sent else is_open
+        elif ends and was_sent:
+            return END_WAS_SENT
+        is_over = is_over or ends
     return OPEN_AGAIN if is_open else None
 
 
