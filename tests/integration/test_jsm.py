@@ -61,7 +61,7 @@ async def test_an_alert_says_what_is_wrong_and_where_to_look() -> None:
     async with to(service) as jsm:
         await jsm.send(FAILED_EVENT)
     alert = service.open[ALIAS]
-    assert alert["message"] == "FAILED: stack network (us-east-1)"
+    assert alert["message"] == "FAILED: stack network (us-east-1): Failed to parse schema.yaml: line 14"
     assert (alert["entity"], alert["priority"]) == ("default/us-east-1/stack/network", "P2")
     assert alert["description"].startswith("Failed to parse schema.yaml: line 14\n")
     assert f"watcher: {LINKS['page']}" in alert["description"]

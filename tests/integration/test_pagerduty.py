@@ -63,7 +63,7 @@ async def test_an_alert_says_what_is_wrong_and_where_to_look() -> None:
     payload = trigger["payload"]
     details = payload.pop("custom_details")
     assert payload == {
-        "summary": "FAILED: stack network (us-east-1)",
+        "summary": "FAILED: stack network (us-east-1): Failed to parse schema.yaml: line 14",
         "source": "default/us-east-1/stack/network",
         "severity": "error",
         "timestamp": "2026-11-23T08:01:00Z",

@@ -73,9 +73,11 @@ async def test_a_trial_of_each_sink_shows_what_was_sent_and_leaves_nothing_open(
     assert not any(secret in printed for secret in secrets for printed in said.values())
     pd, jira, chat = services["pd"], services["jira"], services["chat"]
     assert (list(pd.opened), list(pd.resolved), pd.open) == (["watcher:test/pd"], ["watcher:test/pd"], {})
-    assert said["pd"].startswith("pd (pagerduty) accepted the test event: 202")
+    assert said["pd"].startswith("  TEST: sink pd\n")
+    assert "\npd (pagerduty) accepted the test event: 202" in said["pd"]
     assert (jira.open, [alert["alias"] for alert in jira.closed]) == ({}, ["watcher:test/jira"])
-    assert said["jira"].startswith("jira (jsm) accepted the test event: 202")
+    assert said["jira"].startswith("  TEST: sink jira\n")
+    assert "\njira (jsm) accepted the test event: 202" in said["jira"]
     (message,) = chat.messages.values()
     assert "TEST" in message.title
     assert "nothing has happened" in said["chat"]

@@ -91,13 +91,20 @@ def _sync(event: Mapping[str, Any], now: datetime) -> list[str]:
         ran = between(started, _as_of(event, now))
         return [f"Still {status}." if ran is None else f"Still {status} after {length(ran)}."]
     if word == "succeeded":
-        return ["The first success after a failed or stalled attempt." if data["recovered"] else "The sync succeeded."]
+        return [_recovery(attempt) if data["recovered"] else "The sync succeeded."]
     if word == "unknown":
         return ["This version of watcher does not know the status that AWS reports."]
     if data["new_attempt"]:
         return ["A new sync attempt has started."]
     previous = data["previous_status"]
     return [f"The previous status was {one_line(previous, 40)}."] if previous else []
+
+
+def _recovery(attempt: Mapping[str, Any]) -> str:
+    """Return the sentence on the first success, which names the commit that is synced now."""
+    sha = (attempt.get("targetRevision") or {}).get("sha")
+    commit = f"Commit {_short(sha)} is synced: the" if sha else "The"
+    return f"{commit} first success after a failed or stalled attempt."
 
 
 def reservations(event: Mapping[str, Any], now: datetime) -> list[str]:
@@ -176,12 +183,15 @@ def _names_as_revision(target: Mapping[str, Any]) -> Revision:
     return {"repositoryProvider": target.get("provider"), "repositoryName": name, "branch": target.get("branch")}
 
 
+def _short(sha: str) -> str:
+    """Return a hash as short as git shows it; what is not a hash is shown in full."""
+    return one_line(sha[:7] if sha.isascii() and sha.isalnum() and len(sha) >= 20 else sha, 64)
+
+
 def _revision(revision: Revision) -> Iterator[Fact]:
     repository, commit = links(revision)
     if sha := revision.get("sha"):
-        # As short as git shows a hash; what is not a hash is shown in full.
-        short = sha[:7] if sha.isascii() and sha.isalnum() and len(sha) >= 20 else sha
-        yield Fact("Commit", one_line(short, 64), commit)
+        yield Fact("Commit", _short(sha), commit)
     if name := repository_name(revision):
         yield Fact("Repository", one_line(name, 120), repository)
     if branch := revision.get("branch"):

@@ -24,7 +24,7 @@ from watcher.config.url_readers import distinct, header_name
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
 from watcher.errors import SinkError
 from watcher.sinks.alertmanager_alerts import alert_of
-from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, Step, step_of
+from watcher.sinks.alerts import OUTSIDE, PARALLEL, PROGRESS, Step, alert_preview, step_of
 from watcher.sinks.http import BaseUrl, ReceiverOptions
 
 PATH = "/api/v2/alerts"
@@ -141,3 +141,6 @@ class AlertmanagerOptions(ReceiverOptions):
         default={}, examples=[{"Authorization": "Bearer ${TOKEN}"}]
     )
     """Headers of every post. Secrets: take them from variables."""
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        return alert_preview(event)

@@ -15,6 +15,7 @@ from typing import Any
 
 from watcher.core.model import TEST_EVENT, Severity, severity
 from watcher.core.ports import Delivery, Limits, SendOutcome, Verdict
+from watcher.messages.alert import alert_for
 from watcher.sinks.http import HttpOptions, Post
 
 PARALLEL = 4
@@ -70,6 +71,14 @@ def alert_key(subject: str, longest: int) -> str:
     """
     key = f"watcher:{subject}"
     return key if len(key) <= longest else sha256(key.encode()).hexdigest()
+
+
+def alert_preview(event: Mapping[str, Any]) -> str:
+    """Return what people read of a problem or of a test; empty for an event that at most changes or closes an alert."""
+    if event["type"] != TEST_EVENT and severity(event["type"]) is not Severity.ERROR:
+        return ""
+    alert = alert_for(event, datetime.now(UTC))
+    return f"{alert.headline}\n\n{alert.text}"
 
 
 class AlertSink:

@@ -184,6 +184,11 @@ class StatusOptions(HttpOptions):
     """Not for this type: a status that is left pending would be wrong."""
     url: BaseUrl
 
+    def preview(self, event: Mapping[str, Any]) -> str:
+        """Return the state and the description of the commit's status; empty if the event changes none."""
+        status = status_of(event, datetime.now(UTC), self.hosted | self.self_hosted)
+        return "" if isinstance(status, str) else f"{status.state}: {status.description}"
+
     @property
     def providers(self) -> frozenset[str]:
         """The providers whose commits the sink can reach."""

@@ -16,7 +16,7 @@ from pydantic import Field
 from watcher.config.fields import Secret
 from watcher.messages.alert import Alert, alert_for
 from watcher.messages.sanitize import one_line
-from watcher.sinks.alerts import OUTSIDE, AlertSink, Step, alert_key, is_error, step_of
+from watcher.sinks.alerts import OUTSIDE, AlertSink, Step, alert_key, alert_preview, is_error, step_of
 from watcher.sinks.http import BaseUrl, HttpOptions, Post
 
 MAX_KEY, MAX_MESSAGE, MAX_DESCRIPTION, MAX_DETAILS, MAX_ENTITY, MAX_NOTE = 512, 130, 15_000, 8_000, 512, 25_000
@@ -50,7 +50,7 @@ def _create(event: Mapping[str, Any], alert: Alert, alias: str, priority: str) -
     links = "".join(f"\n{name}: {url}" for name, url in alert.links.items() if url not in alert.text)
     body = {
         **SOURCE,
-        "message": one_line(alert.title, MAX_MESSAGE),
+        "message": one_line(alert.headline, MAX_MESSAGE),
         "alias": alias,
         "description": f"{alert.text}{links}"[:MAX_DESCRIPTION],
         "details": _fitting(alert.details),
@@ -94,3 +94,6 @@ class JsmOptions(HttpOptions):
         examples=["https://api.opsgenie.com", "https://api.eu.opsgenie.com"],
     )
     """The URL of the API, without /v2/alerts; another one for Opsgenie."""
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        return alert_preview(event)

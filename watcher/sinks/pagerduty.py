@@ -15,11 +15,12 @@ from pydantic import Field
 
 from watcher.config.fields import Boolean, Secret
 from watcher.messages.alert import Alert, alert_for
-from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, Step, alert_key, is_error, step_of
+from watcher.messages.sanitize import one_line
+from watcher.sinks.alerts import OUTSIDE, PROGRESS, AlertSink, Step, alert_key, alert_preview, is_error, step_of
 from watcher.sinks.http import BaseUrl, HttpOptions, Post
 
-MAX_KEY = 255
-"""Characters that PagerDuty accepts of a deduplication key."""
+MAX_KEY, MAX_SUMMARY = 255, 1024
+"""Characters that PagerDuty accepts of a deduplication key and of a summary."""
 
 SUCCESS = "watcher.sync.succeeded"
 """The type of the events that are also change events, with `changes`."""
@@ -49,7 +50,7 @@ def _trigger(event: Mapping[str, Any], alert: Alert, severity: str) -> dict[str,
     data = event["data"]
     where = data.get("target") or data.get("endpoint") or {}
     payload = {
-        "summary": alert.title,
+        "summary": one_line(alert.headline, MAX_SUMMARY),
         "source": event["subject"],
         "severity": severity,
         "timestamp": event["time"],
@@ -103,3 +104,6 @@ class PagerDutyOptions(HttpOptions):
     """Also send each successful sync as a change event, which sends no notification."""
     url: BaseUrl = Field(default="https://events.pagerduty.com", examples=["https://events.eu.pagerduty.com"])
     """The URL of the API, without its path."""
+
+    def preview(self, event: Mapping[str, Any]) -> str:
+        return alert_preview(event)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.event_samples import FOUND, outage, reminder, sync, trial
+from tests.support.event_samples import FOUND, attempt, outage, reminder, sync, trial
 from tests.support.incidents import FAILED_AGAIN, FAILED_EVENT, MENDED, READABLE, RETRIED, UNREADABLE, within
+from watcher.core.model import FAILED
+from watcher.sinks import SINKS
 from watcher.sinks.alerts import Step, alert_key, step_of
 
 if TYPE_CHECKING:
@@ -40,3 +43,33 @@ def test_the_key_is_the_subject_and_a_hash_where_that_is_too_long() -> None:
     assert alert_key("default/us-east-1/stack/network", 255) == "watcher:default/us-east-1/stack/network"
     assert alert_key(subject, len("watcher:") + len(subject)) == f"watcher:{subject}"
     assert alert_key(subject, 255) == sha256(f"watcher:{subject}".encode()).hexdigest()
+
+
+def options_of(type_: str) -> Any:
+    return pkgutil.resolve_name(SINKS[type_])
+
+
+@pytest.mark.parametrize("type_", ["pagerduty", "jsm", "alertmanager"])
+@pytest.mark.parametrize(
+    ("event", "begins"),
+    [
+        (FAILED_EVENT, "FAILED: stack network (us-east-1): Failed to parse schema.yaml: line 14\n\n"),
+        (trial(), "TEST"),
+        (RETRIED, ""),
+        (MENDED, ""),
+    ],
+)
+def test_the_preview_of_an_alert_is_what_people_read_of_a_problem(type_: str, event: Event, begins: str) -> None:
+    options = options_of(type_).model_construct(name="ops", type=type_)
+    shown = options.preview(json.loads(event.body))
+    assert shown.startswith(begins)
+    assert bool(shown) == bool(begins)
+
+
+@pytest.mark.parametrize("type_", ["github", "gitlab", "bitbucket"])
+def test_the_preview_of_a_commit_status_is_its_state_and_description(type_: str) -> None:
+    options = options_of(type_).model_construct(name="ops", type=type_)
+    provider = min(options.hosted)
+    failed = sync(attempt(FAILED, "Failed to parse schema.yaml: line 14", repositoryProvider=provider))
+    assert options.preview(json.loads(failed.body)) == "failure: Failed to parse schema.yaml: line 14"
+    assert options.preview(json.loads(trial().body)) == ""
