@@ -195,8 +195,7 @@ def load(text: str, subject: str = "") -> Record:
     }
     form = added | form  # they were added to form 1 later
     if isinstance(form["incident"], dict):
-        form["incident"].setdefault("told", None)
-        form["incident"].setdefault("held", [])
+        form["incident"] = {"told": None, "held": []} | form["incident"]
     check(form, _FORM, name)
     record: Record = _RECORD.read(form)
     if not has_recent and record.known is not None and (attempt := record.known.attempt) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,10 +10,20 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from botocore import xform_name
 
-from watcher.core.model import for_people, parse_rfc3339, rfc3339
+from tests.unit.conftest import an_attempt, minute
+from watcher.core.model import (
+    FAILED,
+    QUEUED,
+    EndpointKey,
+    Target,
+    extended,
+    for_people,
+    parse_rfc3339,
+    rfc3339,
+)
 from watcher.core.settings import SinkOptions
-from watcher.sources.codeconnections import STACK
-from watcher.sources.proton import TEMPLATE
+from watcher.sources.codeconnections import REPOSITORY, STACK, connection
+from watcher.sources.proton import TEMPLATE, template
 
 
 def test_a_request_has_the_identity_and_what_is_always_the_same() -> None:
@@ -35,6 +46,38 @@ def test_a_kinds_operation_has_a_method_of_botocores_client() -> None:
     assert xform_name(STACK.operation) == "get_resource_sync_status"
     assert xform_name(TEMPLATE.operation) == "get_template_sync_status"
     assert str(STACK) == "stack"
+
+
+@pytest.mark.parametrize(
+    ("subject", "id_"),
+    [
+        (STACK.target("prod", "us-east-1", {"name": "network"}), "prod/us-east-1/stack/network"),
+        (STACK.target("prod eu", "us-east-1", {"name": "a/b"}), "prod%20eu/us-east-1/stack/a%2Fb"),
+        (template("prod", "us-east-1", "SERVICE", "web", "2"), "prod/us-east-1/template/SERVICE/web/2"),
+        (
+            REPOSITORY.target("prod", "us-east-1", {"link": "6053346f", "branch": "release/1"}),
+            "prod/us-east-1/repository/codeconnections/6053346f/release%2F1",
+        ),
+        (connection("prod", "us-east-1", "arn:aws:c:connection/7"), "prod/us-east-1/connection/7"),
+        (EndpointKey("prod eu", "us/east", "proton"), "prod%20eu/us%2Feast/proton"),
+    ],
+)
+def test_an_id_has_each_part_as_a_segment_of_a_url(subject: Target | EndpointKey, id_: str) -> None:
+    assert (subject.id if isinstance(subject, Target) else str(subject)) == id_
+
+
+@pytest.mark.parametrize(
+    ("status", "now", "is_stalled"),
+    [(QUEUED, 10.99, False), (QUEUED, 11, True), (QUEUED, 12, True), (FAILED, 12, False), ("ODD", 12, False)],
+)
+def test_an_unfinished_attempt_is_stalled_after_the_time_it_may_take(
+    status: str, now: float, *, is_stalled: bool
+) -> None:
+    assert an_attempt(1, status).is_stalled(minute(now), timedelta(minutes=10)) is is_stalled
+
+
+def test_an_event_has_further_attributes_beside_its_own() -> None:
+    assert json.loads(extended('{"id":"7"}', reminder=2)) == {"id": "7", "reminder": 2}
 
 
 @pytest.fixture

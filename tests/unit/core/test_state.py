@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.conftest import EIGHT, a_revision, an_attempt, minute
+from tests.unit.conftest import EIGHT, a_blocker, a_revision, an_attempt, minute
 from tests.unit.core.test_attempts import seen_attempts
 from watcher.core import state
 from watcher.core.attempts import line_of
@@ -25,10 +25,12 @@ from watcher.core.state import (
     Record,
     Taken,
     attempt_to_json,
+    blocker_to_json,
     dump,
+    forgotten,
     load,
 )
-from watcher.util.shapes import NONE, Each, Nullable
+from watcher.util.shapes import MAX_INTEGER, NONE, Each, Nullable
 
 moments = st.datetimes(timezones=st.just(UTC))
 # Lone surrogates included: JSON may bring them.
@@ -144,6 +146,9 @@ def test_what_an_earlier_version_of_form_1_wrote_is_read() -> None:
     without = {"blockers": (), "incident": None, "discovery": 0, "recent": latest}
     assert replace(load(before_blockers), incident=None) == replace(record, **without)
     assert load(text.replace(',"connection":null', "")) == record
+    assert record.incident is not None
+    untold = replace(record, incident=replace(record.incident, told=None))
+    assert load(text.replace('"told":["ops"],', "")) == untold
 
 
 def _known(**changes: object) -> str:
@@ -172,6 +177,7 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", "2"]]), r"{}.known.taken\[0\] cannot be "),
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", 2.5]]), r"{}.known.taken\[0\] cannot be "),
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", -1]]), r"{}.known.taken\[0\] cannot be "),
+        (_known(taken=[["2026-11-23T08:00:00Z", "FAILED", MAX_INTEGER + 1]]), r"{}.known.taken\[0\] cannot be "),
         (_known(taken=[["2026-11-23T08:00:00Z", "FAILED"]]), r"{}.known.taken\[0\] cannot be "),
         (_known().replace('"older": null, ', ""), "{}.known has no 'older'$"),
         (_known(has_stalled="yes"), "{}.known.has_stalled cannot be "),
@@ -183,6 +189,18 @@ def test_a_form_of_another_version_is_refused_by_name(form: object) -> None:
 def test_a_message_about_a_state_names_its_subject(text: str, wrong: str, subject: str, name: str) -> None:
     with pytest.raises(ValueError, match=wrong.format(name)):
         load(text, subject)
+
+
+@pytest.mark.parametrize("times", [0, MAX_INTEGER])
+def test_a_status_may_have_been_taken_any_number_of_times_that_a_store_can_count(times: int) -> None:
+    known = load(_known(taken=[["2026-11-23T08:00:00Z", "FAILED", times]])).known
+    assert known is not None
+    assert known.taken == (Taken(EIGHT, FAILED, times),)
+
+
+def test_of_what_left_the_configuration_only_the_counts_are_kept() -> None:
+    record = Record(Known(None, EIGHT), 7, Outage(EIGHT, "AccessDenied", "no", 3), discovery=3, recent=("…",))
+    assert forgotten(record) == Record(sequence=7, discovery=3)
 
 
 @pytest.mark.parametrize("text", ["", "{", "no"])
@@ -201,6 +219,19 @@ def test_an_attempt_has_the_apis_fields_in_camel_case() -> None:
         "initialRevision": a_revision("before"),
         "targetRevision": a_revision("sha-1"),
         "events": [{"type": "SYNC", "event": "could not clone", "time": "2026-11-23T08:00:01Z"}],
+    }
+
+
+def test_a_blocker_is_written_with_its_times_in_utc() -> None:
+    assert blocker_to_json(a_blocker(resolved_at=minute(9), created_reason=None)) == {
+        "id": "blocker-1",
+        "type": "AUTOMATED",
+        "status": "ACTIVE",
+        "created_reason": None,
+        "created_at": "2026-11-23T08:02:00Z",
+        "contexts": {"pull-request": "42"},
+        "resolved_reason": None,
+        "resolved_at": "2026-11-23T08:09:00Z",
     }
 
 
