@@ -23,7 +23,11 @@ LATE = "the sink ops has an event that has been pending since 2026-11-23 08:05:0
         ({"stuck": ["the poller of x hangs"]}, "the poller of x hangs"),
         ({"unreadable": {"prod/us-east-1/proton": OUTAGE}}, UNREADABLE),
         ({"oldest": {"ops": minute(5)}}, LATE),
-        ({"oldest": {"ops": minute(5.02)}}, ""),
+        ({"oldest": {"ops": minute(5.01)}}, ""),
+        (
+            {"stuck": ["x hangs", "y hangs"], "oldest": {"a": minute(5.02), "ops": minute(5)}},
+            f"x hangs; y hangs; {LATE}",
+        ),
         (
             {"stuck": ["x hangs"], "unreadable": {"prod/us-east-1/proton": OUTAGE}, "oldest": {"ops": minute(5)}},
             f"x hangs; {UNREADABLE}; {LATE}",
