@@ -64,10 +64,12 @@ def group(name: str | None, *counts: float | None) -> dict[str, Any]:
          [group(A, 1, 0, 0, 2, 2, None, None, None), group(B, 2, 1, 0.5, 4, 8.5, None, None, None)]),
         ([incident(A, 1, 3), incident(A, 4, 5)], [group(A, 0, 0, None, None, None, 60, 120, 120)]),
         ([incident(A, 1, 9, removed=True)], [group(A, 0, 0, None, None, None, None, None, 480)]),
+        ([incident(A, 3, 2.99)], [group(A, 0, 0, None, None, None, 0, 0, 0)]),
+        ([attempt(A, 1, "SUCCEEDED", 1.23456)], [group(A, 1, 0, 0, 1.235, 1.235, None, None, None)]),
         ([incident(ENDPOINT, 1, 9)], []),
     ],
     ids=["nothing", "no end", "one", "failed, duration unknown", "ten", "eleven", "two targets", "restored",
-         "removed", "an endpoint"],
+         "removed", "ended by a clock that was set back", "milliseconds", "an endpoint"],
 )  # fmt: skip
 def test_figures_by_target(rows: list[HistoryRow], expected: list[dict[str, Any]]) -> None:
     assert figures("target", rows) == expected
@@ -79,6 +81,14 @@ def test_an_open_incident_counts_up_to_now_and_is_not_restored() -> None:
         group(A, 0, 0, None, None, None, 120, 120, 120),
         group(B, 1, 1, 1, 4, 4, None, None, 5400),
     ]
+
+
+def test_an_open_incident_counts_if_it_is_a_targets_and_never_less_than_nothing() -> None:
+    report = Report(grouping("target"))
+    report.add_open(ENDPOINT, Incident("8", minute(1), ("unreadable",)), minute(9))
+    assert report.groups() == []
+    report.add_open(A, Incident("7", minute(9.01), ("failed",)), minute(9))
+    assert [group_to_json(each) for each in report.groups()] == [group(A, 0, 0, None, None, None, None, None, 0)]
 
 
 def test_groups_by_label_have_the_targets_that_had_it_at_the_time_and_the_others_are_last() -> None:
