@@ -18,8 +18,10 @@ from watcher.core.discovery import (
     discovered,
     event_number,
     is_present,
+    name_of,
     owed_events,
     select,
+    selections,
     settled,
     sites,
     with_discovered,
@@ -27,12 +29,13 @@ from watcher.core.discovery import (
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.core.model import Repository
 from watcher.core.settings import DiscoverRule
-from watcher.sources.codeconnections import REPOSITORY, STACK
+from watcher.sources.codeconnections import CONNECTION, REPOSITORY, STACK
 from watcher.sources.proton import REPOSITORY as PROTON_REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from watcher.core.kinds import Kind
     from watcher.core.settings import Config
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -51,7 +54,7 @@ def names(targets: Iterable[FoundTarget]) -> str:
 
 
 def following(before: Listing | None, *targets: FoundTarget, now: datetime = NOW, reported: int = 0) -> Listing:
-    return compare(before, KEY, targets, now, DAY, lambda _: reported)
+    return compare(before, KEY, targets, now, DAY, dict.fromkeys(targets, reported).__getitem__)
 
 
 def series(*listings: str) -> list[Listing]:
@@ -86,6 +89,12 @@ def test_the_last_listing_of_a_series_changes_what_its_case_says(
     owed = [each for each in series(*listings)[-1].targets if each.owed]
     assert names(each for each in owed if is_present(each)) == appeared
     assert names(each for each in owed if not is_present(each)) == removed
+
+
+def test_a_listing_says_what_it_is_of_when_it_was_complete_and_which_one_it_follows() -> None:
+    first, second = series("a", "a")
+    assert (first.key, first.completed_at, first.follows) == (KEY, NOW, None)
+    assert (second.key, second.completed_at, second.follows) == (KEY, NOW + timedelta(minutes=1), NOW)
 
 
 def test_each_time_that_a_target_is_found_again_counts() -> None:
@@ -182,6 +191,19 @@ def test_a_rule_selects_by_name_repository_and_branch(more: dict[str, Any], expe
     assert {target.name for target in selected(SHOP, rule(**more)).targets} == expected
 
 
+@pytest.mark.parametrize(
+    ("more", "matches"),
+    [
+        ({"repositories": ("*",)}, True),
+        ({"repositories": ("?*",)}, False),
+        ({"branches": ("*",)}, True),
+        ({"branches": ("?*",)}, False),
+    ],
+)
+def test_a_rule_takes_what_is_not_known_of_a_target_as_empty(more: dict[str, Any], *, matches: bool) -> None:
+    assert bool(selected([found("a")], rule(**more)).targets) is matches
+
+
 def test_the_first_rule_that_matches_a_target_counts() -> None:
     first, second = (rule(match=globs, watching={"labels": {"rule": globs[0]}}) for globs in (("prod-*",), ("*net",)))
     by_rule = {target.name: target.labels["rule"] for target in selected(SHOP, first, second).targets}
@@ -220,9 +242,52 @@ def test_an_event_is_owed_of_what_the_rules_select_now_or_selected_before_the_li
     assert owed(settled(listing)) == []
 
 
-def test_a_rule_of_another_place_selects_nothing() -> None:
-    other = DiscoverRule((STACK,), (("default", "eu-west-1"),))
-    assert selected(SHOP, other, rule(match=("dev*",))).targets[0].name == "dev-net"
+def test_events_are_owed_of_what_a_limit_leaves_now_and_left_before_the_listing() -> None:
+    gone, new = replace(found("a"), missing=MISSES, owed=True), replace(found("b"), owed=True)
+    listings = {KEY: Listing(KEY, NOW, (gone, new))}
+    assert [target.name for target, _ in owed_events(config(discover=(rule(limit=1),)), KEY, listings)] == ["b", "a"]
+
+
+def test_an_event_is_owed_by_the_listing_of_its_own_kind_alone() -> None:
+    kinds = (REPOSITORY, replace(REPOSITORY, variant="other"))
+    keys = [ListingKey("default", "us-east-1", str(kind)) for kind in kinds]
+    linked = FoundTarget((("link", LINK), ("branch", "main")), {"repository": "org/a"}, owed=True)
+    listings = {key: Listing(key, NOW, (linked,)) for key in keys}
+    made = config(discover=(rule(*kinds),))
+    assert [[target.kind for target, _ in owed_events(made, key, listings)] for key in keys] == [
+        [kind] for kind in kinds
+    ]
+    assert owed_events(made, keys[0], {}) == []
+
+
+def test_rules_select_at_the_sites_that_are_asked_for_or_at_all() -> None:
+    made = config(discover=(rule(), rule(REPOSITORY)))
+    repositories = Site("default", "us-east-1", "repository")
+    assert [*selections(made, {})] == [SITE, repositories]
+    assert [*selections(made, {}, [repositories])] == [repositories]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [DiscoverRule((STACK,), (("default", "eu-west-1"),)), DiscoverRule((REPOSITORY,), (("default", "us-east-1"),))],
+)
+def test_a_rule_of_another_place_or_kind_selects_nothing(other: DiscoverRule) -> None:
+    assert [target.name for target in selected(SHOP, other, rule(match=("dev*",))).targets] == ["dev-net"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "identity", "facts", "name"),
+    [
+        (STACK, {"name": "a"}, {"repository": "org/b"}, "a"),
+        (REPOSITORY, {"link": LINK, "branch": "main"}, {"repository": "org/b"}, "org/b"),
+        (REPOSITORY, {"link": LINK, "branch": "main"}, {}, LINK),
+        (CONNECTION, {"arn": "arn:c"}, {"name": "github"}, "github"),
+    ],
+)
+def test_rules_know_a_target_by_its_name_else_by_its_repository_else_by_its_id(
+    kind: Kind, identity: dict[str, str], facts: dict[str, str], name: str
+) -> None:
+    assert name_of(kind, FoundTarget(tuple(identity.items()), facts)) == name
 
 
 def test_a_selected_stack_knows_its_repository_and_how_it_was_found() -> None:
@@ -252,6 +317,15 @@ def test_repositories_of_both_apis_are_selected_by_one_rule_under_their_names() 
     assert ids(limit=1) == [of_proton]
     assert ids(match=("*/b",)) == [of_linked]
     assert ids(branches=("dev",)) == [of_proton]
+
+
+def test_of_several_branches_of_a_repository_a_limit_leaves_the_first_by_their_ids() -> None:
+    key = ListingKey("default", "us-east-1", str(REPOSITORY))
+    branches = [FoundTarget((("link", LINK), ("branch", name)), {"repository": "org/b"}) for name in ("main", "dev")]
+    listings = {key: Listing(key, NOW, tuple(branches))}
+    made = config(discover=(rule(REPOSITORY, limit=1),))
+    (first,) = select(made, Site("default", "us-east-1", "repository"), listings, ()).targets
+    assert dict(first.identity)["branch"] == "dev"
 
 
 def test_a_listing_is_made_as_often_as_the_most_frequent_of_its_rules_wants() -> None:
