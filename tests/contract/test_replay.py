@@ -13,8 +13,9 @@ from tests.unit.conftest import a_snapshot, an_attempt
 from watcher.app.sink_changes import SinkChanges
 from watcher.core.by_hand import NOTHING_BY_HAND
 from watcher.core.model import FAILED, SUCCEEDED, Severity
-from watcher.core.ports import DeliveryQuery, Entry, EventQuery
+from watcher.core.ports import DeliveryOutcome, DeliveryQuery, DeliveryState, Entry, EventQuery, Limits
 from watcher.core.settings import Account, Config, Mute, Retry, SinkSettings
+from watcher.delivery.incident_history import OPEN_AGAIN, too_late
 from watcher.observability.observer import Observers
 from watcher.polling.observations import entry_of, observe_answer
 from watcher.polling.recorder import Recorder
@@ -122,6 +123,21 @@ async def test_a_sink_that_was_replayed_a_problem_that_is_over_is_sent_its_end(d
     assert await daemon.kept_for("new") == [1, 2]
     await daemon.shows(4, FAILED)
     assert await daemon.kept_for("new") == [1, 2, 4]
+
+
+async def test_what_a_returned_sink_is_replayed_of_an_earlier_incident_does_not_close_its_open_alert(
+    daemon: Daemon,
+) -> None:
+    await daemon.shows(1, FAILED)
+    await daemon.shows(2, SUCCEEDED)
+    await daemon.reload(OUT, replace(NEW, replay_from=None))
+    await daemon.shows(3, FAILED)
+    (opening,) = await daemon.store.due("new", 10)
+    await daemon.store.settle([DeliveryOutcome(opening, DeliveryState.SENT, "ok")], after(3))
+    await daemon.reload(OUT)
+    await daemon.reload(OUT, NEW)
+    replayed, limits = await daemon.store.due("new", 10), Limits(ends_last=True, by_subject=True)
+    assert [await too_late(each, limits, daemon.store) for each in replayed] == [OPEN_AGAIN, OPEN_AGAIN]
 
 
 class Between:

@@ -68,7 +68,7 @@ class Delivery:
     failures: int = 0
     """How many tries have failed since then."""
     answer: str | None = None
-    """What became of the last try, or why it was a dead letter; None: there was neither."""
+    """What became of the last try, or why it was a dead letter or is replayed; None: there was none of these."""
     opening: Event | None = None
     """The event that opened the incident of this one; only for sinks with `Limits.with_opening`."""
     earlier: str | None = None

@@ -15,6 +15,9 @@ MAX_RETRY_AFTER_SECONDS = 3600.0
 REMOVED = "the sink is no longer in the configuration"
 """The recorded answer of a delivery that became a dead letter because its sink was removed."""
 
+REPLAYED = "queued by `replay_from`"
+"""The recorded answer of a delivery that is sent to a new sink, before its first try."""
+
 OVER = "the reminder is no longer needed"
 """The recorded answer of a reminder that was dropped."""
 

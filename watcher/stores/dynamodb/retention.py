@@ -11,7 +11,7 @@ from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY, State
 from watcher.core.ports import DeliveryState, Entry, ReminderRequest
-from watcher.core.retry_policy import OVER
+from watcher.core.retry_policy import OVER, REPLAYED
 from watcher.stores.dynamodb import codec, forgotten, items
 from watcher.stores.dynamodb.contents import SinkRegistry, forget_text, text_of
 from watcher.stores.dynamodb.items import EventKey, Item, Key, shard_of
@@ -99,7 +99,7 @@ class Retention:
     async def _replay(self, some: Sequence[Item], sink: str, wanted: Callable[[Event], bool]) -> int:
         events = await self._contents.events_at(map(codec.event_key, some))
         rows = [
-            Row(Place(key.subject, sink, key.number, 0), key.id, float(item["recorded"]))
+            Row(Place(key.subject, sink, key.number, 0), key.id, float(item["recorded"]), answer=REPLAYED)
             for item in some
             if (key := codec.event_key(item)) in events and wanted(events[key])
         ]

@@ -13,7 +13,7 @@ from watcher.core import reminders
 from watcher.core.events import Event
 from watcher.core.incidents import BEGUN_BY
 from watcher.core.ports import Delivery, DeliveryOutcome, DeliveryState, ReminderRequest
-from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, OVER, OVERDUE, seconds_until
+from watcher.core.retry_policy import MAX_RETRY_AFTER_SECONDS, OVER, OVERDUE, REPLAYED, seconds_until
 from watcher.stores.sqlite import by_hand
 from watcher.stores.sqlite.reader import checked, numbered
 from watcher.util.shapes import Optional, is_moment
@@ -35,13 +35,17 @@ _HEADS = f"""SELECT {_FIELDS} FROM lane JOIN event ON event.number = lane.number
                           AND delivery.reminder = lane.reminder"""
 
 
-def add(connection: sqlite3.Connection, number: int, subject: str, sinks: Iterable[str], reminder: int = 0) -> int:
+def add(
+    connection: sqlite3.Connection, number: int, subject: str, sinks: Iterable[str], reminder: int = 0,
+    answer: str | None = None,
+) -> int:  # fmt: skip
     """Add an event's deliveries to sinks that never had it; returns how many."""
     added = 0
     for sink in sinks:
         row = (sink, number, reminder, subject)
         if connection.execute(
-            "INSERT OR IGNORE INTO delivery (sink, number, reminder, subject) VALUES (?, ?, ?, ?)", row
+            "INSERT OR IGNORE INTO delivery (sink, number, reminder, subject, answer) VALUES (?, ?, ?, ?, ?)",
+            (*row, answer),
         ).rowcount:
             added += 1
             connection.execute(
@@ -192,7 +196,9 @@ def replay(connection: sqlite3.Connection, sink: str, since: float, wanted: Call
         "SELECT number, id, type, subject, time, body FROM event WHERE recorded >= ? ORDER BY number", (since,)
     )
     found = map(numbered, rows)
-    return sum(add(connection, number, event.subject, [sink]) for number, event in found if wanted(event))
+    return sum(
+        add(connection, number, event.subject, [sink], answer=REPLAYED) for number, event in found if wanted(event)
+    )
 
 
 def retry_now(connection: sqlite3.Connection, sink: str, since: float) -> int:
