@@ -139,7 +139,7 @@ async def _read_or_close(response: aiohttp.ClientResponse, longest: int) -> byte
 
 async def _body(headers: Mapping[str, str], content: StreamReader, longest: int) -> bytes:
     if int(headers.get("content-length", longest + 1)) <= longest:  # HTTP itself bounds it
-        return await content.read()
+        return content.read_nowait() if content.is_eof() else await content.read()
     body = bytearray()
     async for chunk in content.iter_any():
         body += chunk

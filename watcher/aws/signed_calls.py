@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import time
 from functools import cache
+from random import getrandbits
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID
 
 import structlog
 from botocore import xform_name
@@ -79,7 +80,7 @@ class RequestTemplate:
         if keys.token is not None:
             own[TOKEN] = keys.token
         if INVOCATION in self._own:
-            own[INVOCATION] = str(uuid4())
+            own[INVOCATION] = str(UUID(int=getrandbits(128), version=4))
         return {**self._headers, **own, "authorization": self._authorization(own, body, keys)}, body
 
     def _authorization(self, own: Mapping[str, str], body: bytes, keys: Keys) -> str:

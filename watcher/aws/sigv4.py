@@ -32,7 +32,8 @@ class Signer:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self._made_from = ("", "")
-        self._key = b""
+        self._key = hmac.new(b"", digestmod="sha256")
+        """What signs with this key; a copy of it takes half the time of another one."""
 
     def authorization(self, keys: Keys, moment: str, signed_headers: Mapping[str, str], request: str) -> str:
         """Return the value of `Authorization` for a canonical request.
@@ -43,18 +44,19 @@ class Signer:
         day, (region, service) = moment[:8], self.scope
         scope = f"{day}/{region}/{service}/aws4_request"
         to_sign = f"{ALGORITHM}\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        signature = _hmac(self._signing_key(keys.secret_key, day), to_sign).hex()
+        signature = self._signing_key(keys.secret_key, day).copy()
+        signature.update(to_sign.encode())
         return (
             f"{ALGORITHM} Credential={keys.access_key}/{scope}, "
-            f"SignedHeaders={';'.join(signed_headers)}, Signature={signature}"
+            f"SignedHeaders={';'.join(signed_headers)}, Signature={signature.hexdigest()}"
         )
 
-    def _signing_key(self, secret_key: str, day: str) -> bytes:
+    def _signing_key(self, secret_key: str, day: str) -> hmac.HMAC:
         if self._made_from != (secret_key, day):
             key = f"AWS4{secret_key}".encode()
             for part in (day, *self.scope, "aws4_request"):
-                key = _hmac(key, part)
-            self._key, self._made_from = key, (secret_key, day)
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._key, self._made_from = hmac.new(key, digestmod="sha256"), (secret_key, day)
         return self._key
 
 
@@ -63,10 +65,6 @@ def canonical_request(method: str, path: str, signed_headers: Mapping[str, str],
 
     `path`: normalized and encoded; `signed_headers`: by their names in lower case, in order of the names.
     """
-    headers = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in signed_headers.items())
+    headers = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in signed_headers.items()])
     names = ";".join(signed_headers)
     return f"{method}\n{path}\n\n{headers}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-
-
-def _hmac(key: bytes, text: str) -> bytes:
-    return hmac.digest(key, text.encode(), "sha256")

@@ -31,7 +31,7 @@ class PollOutcome(StrEnum):
     @property
     def recorded(self) -> bool:
         """Whether the result was recorded: an answer, or an error about the target."""
-        return self in {PollOutcome.ANSWERED, PollOutcome.OLDER, PollOutcome.TARGET_UNREADABLE}
+        return self in (PollOutcome.ANSWERED, PollOutcome.OLDER, PollOutcome.TARGET_UNREADABLE)
 
 
 def outcome_of(error: PollFailed) -> PollOutcome:

@@ -113,15 +113,14 @@ class Schedule:
 
     def next_at(self) -> float | None:
         """Return when the first target is due; None: none is scheduled."""
-        heads = [head[0] for lane in Lane if (head := self._head(lane)) is not None]
-        return min(heads, default=None)
+        return min([due for due, _ in self._heads().values()], default=None)
 
     def take(self, now: float, *, in_turn: bool = True) -> tuple[float, str] | None:
         """Remove and return the target that is polled next, with its due time; None: none is due.
 
         `in_turn`: the lanes take turns; else the most urgent one that has a target is first.
         """
-        due = [lane for lane in Lane if (head := self._head(lane)) is not None and head[0] <= now]
+        due = [lane for lane, head in self._heads().items() if head[0] <= now]
         if not due:
             return None
         if len(due) > 1 and in_turn:
@@ -132,9 +131,9 @@ class Schedule:
         del self._due[taken[1]]
         return taken
 
-    def _head(self, lane: Lane) -> tuple[float, str] | None:
-        """The first entry of a lane that counts."""
-        heap = self._lanes[lane]
-        while heap and self._due.get(heap[0][1]) != (heap[0][0], lane):
-            heapq.heappop(heap)
-        return heap[0] if heap else None
+    def _heads(self) -> dict[Lane, tuple[float, str]]:
+        """The first entry that counts of each lane that has any, the most urgent lane first."""
+        for lane, heap in self._lanes.items():
+            while heap and self._due.get(heap[0][1]) != (heap[0][0], lane):
+                heapq.heappop(heap)
+        return {lane: heap[0] for lane, heap in self._lanes.items() if heap}
