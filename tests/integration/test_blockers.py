@@ -230,12 +230,18 @@ async def test_a_check_warns_of_a_blocked_target(
     ]
 
 
-async def test_a_check_counts_a_target_as_well_whose_blockers_cannot_be_read(simulator: Simulator) -> None:
+async def test_a_check_counts_a_target_as_well_whose_blockers_cannot_be_read_and_reports_its_progress(
+    simulator: Simulator,
+) -> None:
     targets = [a_stack(f"stack-{number}") for number in range(5)]
     for target in targets:
         simulator.world.show(target, attempt(target, "SUCCEEDED", at(1)))
     simulator.world.fault(None, "access_denied", operation="GetSyncBlockerSummary")
+    progress: list[tuple[int, int]] = []
     with capture_logs() as lines:
-        findings = (await check_all(a_config(simulator.url, targets), datetime.now(UTC))).findings
-    assert {finding.result for finding in findings} == {CheckResult.OK}
+        checked = await check_all(
+            a_config(simulator.url, targets), datetime.now(UTC), lambda *now: progress.append(now)
+        )
+    assert {finding.result for finding in checked.findings} == {CheckResult.OK}
+    assert progress == [(done, 5) for done in range(1, 6)]
     assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["blockers.failed"]

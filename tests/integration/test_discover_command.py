@@ -11,6 +11,7 @@ import yaml
 
 from tests.integration.test_discovery import QUIET
 from tests.support.installed_command import Site
+from tests.support.simulated_world import World
 from tests.support.simulator import Simulator, attempt
 from watcher.core.listings import FoundTarget, Listing, ListingKey
 from watcher.simulator.inventory import Connection, Repository
@@ -105,6 +106,21 @@ async def test_a_newcomer_gets_a_configuration_that_watches_everything(place: Pl
     assert [each["watched"] for each in json.loads(again.out)["targets"]] == [True, True]
     checked = await place.watcher("check", "--json")
     assert (checked.code, len(json.loads(checked.out)["targets"])) == (0, 8)
+
+
+async def test_where_nothing_is_found_a_note_names_the_places(place: Place) -> None:
+    place.simulator.world = World(Scenario("nothing"))
+    printed = await place.watcher("discover", "--kind=stack", "--region=us-east-1", "--region=eu-west-1")
+    assert (printed.code, printed.out) == (0, "")
+    assert "nothing was found in default/us-east-1, default/eu-west-1; --region names" in printed.err
+
+
+async def test_a_connection_is_listed_with_its_account_if_there_are_several(place: Place) -> None:
+    place.configure("accounts: [{name: shop, regions: [us-east-1]}, {name: pay, regions: [us-east-1]}]\n")
+    printed = await place.watcher("discover", "--kind=connection")
+    assert printed.out.splitlines()[2:] == [
+        f"  #   {account}/us-east-1: github AVAILABLE, not watched yet" for account in ("pay", "shop")
+    ]
 
 
 async def test_json_has_what_is_known_of_each_target_and_whether_it_is_watched(place: Place) -> None:

@@ -73,6 +73,10 @@ def discover(
         print_note(printable(f"{key} could not be listed: {error}"))
     unwatched = sum(not each.is_watched for each in found)
     print_note(f"{len(found)} found, {unwatched} not watched, {counted(listed.calls, 'call')}")
+    if not (found or failed):
+        places = ", ".join(dict.fromkeys(f"{key.account}/{key.region}" for key in plans))
+        print_note(printable(f"nothing was found in {places}; --region names other regions, and `accounts` in the "
+                             "configuration other accounts"))  # fmt: skip
     return ServiceUnreachable.exit_code if failed else 0
 
 

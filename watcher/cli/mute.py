@@ -34,6 +34,7 @@ from watcher.util.globs import matches
 def mute(config: str | None, globs: Sequence[str], length: str, reason: str, events: Sequence[str], by: str) -> int:
     """Hold back the events of targets and endpoints whose ids match a GLOB, and print the id of the mute.
 
+    An id is a path such as default/us-east-1/stack/shop, and GLOB must match all of it: '*/stack/shop', 'default/*'.
     The events are recorded, but not sent. Every daemon that uses the state follows within five seconds. A problem that
     outlasts the mute is sent when it ends; the end of a problem that was sent before is sent at once.
     """

@@ -1,10 +1,11 @@
 """Polls every target once, with a result for monitoring systems: `watcher check`."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from itertools import count
 
 from watcher.core.blockers import compare
 from watcher.core.listings import ListingKey
@@ -95,13 +96,21 @@ class Check:
         return worst([*unknown, *(finding.result for finding in self.findings)])
 
 
-async def check_all(config: Config, now: datetime) -> Check:
+async def check_all(config: Config, now: datetime, progress: Callable[[int, int], None] | None = None) -> Check:
     """Make each listing and poll every target once, with the configured rates and retries.
 
-    Blockers are asked for with each poll, since no other one follows.
+    Blockers are asked for with each poll, since no other one follows. `progress` is called after each poll with the
+    number of polls that are done, and of all.
     """
     readers: dict[EndpointKey, BlockerReader] = {}
+    done = count(1)
     async with endpoints_of(config) as endpoint_of:
+
+        async def finding(target: Target) -> Finding:
+            found = await poll(target)
+            if progress:
+                progress(next(done), len(watched.targets))
+            return found
 
         async def poll(target: Target) -> Finding:
             if not target.kind.polled:
@@ -119,4 +128,4 @@ async def check_all(config: Config, now: datetime) -> Check:
         watched = listed.watched_by(config, now)
         absent = listed.absent([key.kind_name for key in config.listings])
         failed = {key: error for key, error in listed.failed.items() if key not in absent}
-        return Check(await asyncio.gather(*map(poll, watched.targets)), failed, absent)
+        return Check(await asyncio.gather(*map(finding, watched.targets)), failed, absent)

@@ -45,7 +45,8 @@ def discovered_yaml(found: Iterable[Discovered], *, with_account: bool) -> str:
             sections.setdefault(kind.section, []).append(f"  - {{{keys}}}{mark}")
         else:  # only a rule finds them
             about = printable(" ".join(each.facts[name] for name in ("name", "status") if name in each.facts))
-            rules.setdefault(kind.name, []).append(f"  #   {each.target.region}: {about}{mark.replace('  # ', ', ')}")
+            place = f"{printable(each.target.account)}/{each.target.region}" if with_account else each.target.region
+            rules.setdefault(kind.name, []).append(f"  #   {place}: {about}{mark.replace('  # ', ', ')}")
     lines = [line for section, items in sections.items() for line in (f"{section}:", *items)]
     if rules:
         lines.append("discover:")
