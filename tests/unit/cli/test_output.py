@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.event_samples import muted
+from tests.support.event_samples import EVENTS, muted
 from tests.unit.conftest import a_snapshot, an_attempt, minute
 from watcher.cli.check import check_rows, finding_to_json
 from watcher.cli.output.console import print_table
@@ -326,6 +326,13 @@ def test_an_event_that_was_muted_is_marked(reason: str | None, text: str) -> Non
 def test_a_test_event_is_a_line_too() -> None:
     event = trial_event("ops", NOW)
     assert event_text(json.loads(event.body)).plain.split()[3:] == ["test", event.id, "test/ops"]
+
+
+def test_a_digest_is_a_line_with_its_message() -> None:
+    (event,) = EVENTS["digest-well"]
+    assert event_text(json.loads(event.body)).plain.endswith(
+        f"digest             {event.id}  digest  All is well: 32 targets, no open incident."
+    )
 
 
 def test_as_json_an_event_is_its_body(terminal: Callable[..., Terminal]) -> None:

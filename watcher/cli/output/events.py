@@ -87,6 +87,17 @@ def event_text(event: dict[str, Any], width: int = UNLIMITED, within: str = "") 
 def _notes(event: dict[str, Any]) -> Iterator[str | None]:
     """Yield notes on an event, the cause first, since text that does not fit is cut."""
     data = event["data"]
+    yield from _said(data)
+    incident = data.get("incident")
+    if incident is not None and incident["state"] != State.ONGOING:
+        lasted = incident["duration_seconds"]
+        yield "incident opened" if lasted is None else f"incident resolved after {length(lasted)}"
+    if "muted" in data:
+        yield f"muted: {data['muted']['reason']}" if data["muted"]["reason"] else "muted"
+
+
+def _said(data: dict[str, Any]) -> Iterator[str | None]:
+    """Yield what is particular to an event of its type."""
     if "blocker" in data:
         yield data["blocker"]["resolved_reason"] or data["blocker"]["created_reason"]
     elif "attempt" in data:
@@ -107,9 +118,5 @@ def _notes(event: dict[str, Any]) -> Iterator[str | None]:
         yield f"after {format_duration(max(0.1, round(data['lasted_seconds'], 1)))}"
     elif "error" in data:
         yield f"{data['error']['code']}: {data['error']['message']}"
-    incident = data.get("incident")
-    if incident is not None and incident["state"] != State.ONGOING:
-        lasted = incident["duration_seconds"]
-        yield "incident opened" if lasted is None else f"incident resolved after {length(lasted)}"
-    if "muted" in data:
-        yield f"muted: {data['muted']['reason']}" if data["muted"]["reason"] else "muted"
+    elif "digest" in data:
+        yield data["message"]
